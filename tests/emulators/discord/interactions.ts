@@ -1,0 +1,224 @@
+/** Interactions as Discord holds them, and the routes a bot answers them with: callback, @original, follow-ups. */
+import {
+  alreadyAcknowledged,
+  invalidForm,
+  invalidToken,
+  tooManyFollowUps,
+  unknownInteraction,
+  unknownMessage,
+  unknownWebhook,
+} from './errors.ts'
+import { FLAG, type MessageBody } from './limits.ts'
+import type { Messages, StoredMessage } from './messages.ts'
+import type { Call, Routes } from './rest.ts'
+import type { Signal } from './signal.ts'
+import type { Json, User } from './types.ts'
+import { type Channel, userJson, type World } from './world.ts'
+
+export interface LiveInteraction {
+  id: string
+  token: string
+  /** 2 command, 3 component, 4 autocomplete, 5 modal. */
+  type: number
+  /** When the person acted; moved back to make it late or expired. */
+  bornAt: number
+  payload: Json
+  user: User
+  channel: Channel
+  commandName?: string
+  /** 1 slash, 2 user, 3 message. */
+  commandType?: number
+  /** For components and modals opened from one: the message they sit on. */
+  source?: StoredMessage
+  attachmentSizeLimit: number
+  owners: Json
+  deliveredTo: number
+  acknowledgedMs?: number
+  acknowledgedWith?: number
+  original?: StoredMessage
+  followUps: StoredMessage[]
+  choices?: Json[]
+  modal?: Json
+  changes: Signal<void>
+}
+
+export interface InteractionRules {
+  applicationId: string
+  world: World
+  messages: Messages
+  find: (token: string) => LiveInteraction | undefined
+  acknowledgeWithinMs: number
+  tokenLifeMs: number
+}
+
+export function interactionRoutes(rules: InteractionRules): Routes {
+  const { messages, world } = rules
+
+  function callback({ params, query, body, files }: Call) {
+    const interaction = rules.find(params.interaction_token!)
+    const age = interaction ? Date.now() - interaction.bornAt : 0
+    if (!interaction || interaction.id !== params.interaction_id) throw unknownInteraction()
+    if (interaction.acknowledgedWith !== undefined) throw alreadyAcknowledged()
+    if (age > rules.acknowledgeWithinMs) throw unknownInteraction()
+    const type = body.type as number
+    const data = (body.data ?? {}) as MessageBody & Json
+    refuseWrongType(interaction, type, data)
+    if (type === 4 || type === 5) {
+      const flags = type === 5 ? (data.flags ?? 0) | FLAG.loading : (data.flags ?? 0)
+      interaction.original = post(interaction, data, files, flags)
+    }
+    if (type === 6 || type === 7) interaction.original = interaction.source
+    if (type === 7) change(interaction, interaction.source!, data, files)
+    if (type === 8) interaction.choices = (data.choices ?? []) as Json[]
+    if (type === 9) interaction.modal = data
+    interaction.acknowledgedWith = type
+    interaction.acknowledgedMs = age
+    interaction.changes.fire()
+    return query.with_response === 'true' ? callbackJson(interaction, type) : undefined
+  }
+
+  function callbackJson(interaction: LiveInteraction, type: number): Json {
+    const { id, original, channel } = interaction
+    const created = type === 4 || type === 5 ? original : undefined
+    const answer = {
+      id,
+      type: interaction.type,
+      channel_id: channel.id,
+      ...(channel.guildId ? { guild_id: channel.guildId } : {}),
+      ...(created
+        ? {
+            response_message_id: created.id,
+            response_message_loading: created.thinking,
+            response_message_ephemeral: created.ephemeral,
+          }
+        : {}),
+    }
+    // documented: the message itself comes only for types 4 and 7
+    if (type !== 4 && type !== 7) return { interaction: answer }
+    return { interaction: answer, resource: { type, message: messages.toJson(original!) } }
+  }
+
+  /** The interaction a webhook route is about, if the token still opens anything. */
+  function opened(params: Record<string, string>): LiveInteraction {
+    if (params.webhook_id !== rules.applicationId) throw unknownWebhook()
+    const interaction = rules.find(params.webhook_token!)
+    if (!interaction || Date.now() - interaction.bornAt > rules.tokenLifeMs) throw invalidToken()
+    if (interaction.acknowledgedWith === undefined) throw unknownWebhook()
+    return interaction
+  }
+
+  function target(params: Record<string, string>): { interaction: LiveInteraction; message: StoredMessage } {
+    const interaction = opened(params)
+    const { original, followUps } = interaction
+    const id = params.message_id
+    const message = id ? [original, ...followUps].find((candidate) => candidate?.id === id) : original
+    if (!message || message.deleted) throw unknownMessage()
+    return { interaction, message }
+  }
+
+  function post(interaction: LiveInteraction, body: MessageBody, files: Call['files'], flags: number): StoredMessage {
+    const { channel, user, id, original, source } = interaction
+    const isFollowUp = interaction.acknowledgedWith !== undefined
+    return messages.create({
+      channel,
+      author: world.bot,
+      body,
+      files,
+      limitBytes: interaction.attachmentSizeLimit,
+      flags: flags & (FLAG.ephemeral | FLAG.loading | FLAG.componentsV2 | FLAG.suppressEmbeds | (1 << 12)),
+      applicationId: rules.applicationId,
+      interactionId: id,
+      origin: originOf(interaction, isFollowUp),
+      type: isFollowUp || interaction.type !== 2 ? 19 : interaction.commandType === 1 ? 20 : 23,
+      replyTo: isFollowUp ? original : source,
+      ...(flags & FLAG.ephemeral ? { visibleTo: user.id } : {}),
+    })
+  }
+
+  function change(interaction: LiveInteraction, message: StoredMessage, body: MessageBody, files: Call['files']) {
+    messages.edit(message, { body, files, limitBytes: interaction.attachmentSizeLimit })
+    interaction.changes.fire()
+    return messages.toJson(message)
+  }
+
+  const show = ({ params }: Call) => messages.toJson(target(params).message)
+
+  function edit({ params, body, files }: Call) {
+    const { interaction, message } = target(params)
+    return change(interaction, message, body, files)
+  }
+
+  function remove({ params }: Call) {
+    const { interaction, message } = target(params)
+    messages.remove(message)
+    interaction.changes.fire()
+    return undefined
+  }
+
+  function followUp({ params, body, files }: Call) {
+    const interaction = opened(params)
+    const { original, owners, followUps } = interaction
+    // deprecated but alive: the first follow-up fills the waiting reply, whose ephemerality stays
+    if (original?.thinking && !original.deleted) return change(interaction, original, body, files)
+    const isUserInstallOnly = !('0' in owners)
+    if (isUserInstallOnly && followUps.length >= 5) throw tooManyFollowUps()
+    const message = post(interaction, body, files, (body as MessageBody).flags ?? 0)
+    followUps.push(message)
+    interaction.changes.fire()
+    return messages.toJson(message)
+  }
+
+  const webhook = '/webhooks/{webhook_id}/{webhook_token}'
+  return {
+    'POST /interactions/{interaction_id}/{interaction_token}/callback': callback,
+    [`POST ${webhook}`]: followUp,
+    [`GET ${webhook}/messages/@original`]: show,
+    [`PATCH ${webhook}/messages/@original`]: edit,
+    [`DELETE ${webhook}/messages/@original`]: remove,
+    [`GET ${webhook}/messages/{message_id}`]: show,
+    [`PATCH ${webhook}/messages/{message_id}`]: edit,
+    [`DELETE ${webhook}/messages/{message_id}`]: remove,
+  }
+}
+
+const CALLBACKS: Record<number, number[]> = { 2: [4, 5, 9], 3: [4, 5, 6, 7, 9], 4: [8], 5: [4, 5] }
+
+function refuseWrongType(interaction: LiveInteraction, type: number, data: MessageBody & Json) {
+  const fitting = CALLBACKS[interaction.type] ?? []
+  const allowed = interaction.type === 5 && interaction.source ? [...fitting, 6, 7] : fitting
+  if (!allowed.includes(type)) {
+    throw invalidForm('type', 'BASE_TYPE_CHOICES', `Value must be one of {${allowed.join(', ')}}.`)
+  }
+  if (type === 5 && ((data.flags ?? 0) & ~FLAG.ephemeral) !== 0) {
+    throw invalidForm('data.flags', 'INVALID_FLAGS', 'Only EPHEMERAL may be set on a deferred response.')
+  }
+  if (type === 8 && ((data.choices ?? []) as unknown[]).length > 25) {
+    throw invalidForm('data.choices', 'BASE_TYPE_MAX_LENGTH', 'Must be 25 or fewer in length.')
+  }
+  if (type === 9) refuseBadModal(data)
+}
+
+function refuseBadModal({ custom_id: customId, title, components }: Json) {
+  const wrong = (path: string, min: number, max: number) =>
+    invalidForm(`data.${path}`, 'BASE_TYPE_BAD_LENGTH', `Must be between ${min} and ${max} in length.`)
+  const length = (value: unknown) => (value as string | unknown[] | undefined)?.length ?? 0
+  if (length(customId) < 1 || length(customId) > 100) throw wrong('custom_id', 1, 100)
+  if (length(title) < 1 || length(title) > 45) throw wrong('title', 1, 45)
+  if (length(components) < 1 || length(components) > 5) throw wrong('components', 1, 5)
+}
+
+function originOf(interaction: LiveInteraction, isFollowUp: boolean): Json {
+  const { id, type, commandName, source, original, owners } = interaction
+  const user = userJson(interaction.user)
+  const base = { id, type, user, authorizing_integration_owners: owners }
+  const followed = isFollowUp && original ? { original_response_message_id: original.id } : {}
+  if (type === 2) {
+    const legacy = { id, type, name: commandName, user }
+    return { interaction_metadata: { ...base, name: commandName, ...followed }, interaction: legacy }
+  }
+  if (type === 3) return { interaction_metadata: { ...base, interacted_message_id: source!.id, ...followed } }
+  const trigger = source
+    ? { ...base, type: 3, interacted_message_id: source.id }
+    : { ...base, type: 2, name: commandName }
+  return { interaction_metadata: { ...base, triggering_interaction_metadata: trigger, ...followed } }
+}

@@ -1,0 +1,78 @@
+/**
+ * Discord's official OpenAPI as a second opinion: is what the bot sent, and what we answered, what Discord says it is?
+ * Schemas are compiled when first needed, one per operation. Without the file there is no oracle.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { Json } from './types.ts'
+
+export interface Oracle {
+  /** `template` is the OpenAPI path. Undefined: nothing to complain about. */
+  request(method: string, template: string, body: unknown): string | undefined
+  response(method: string, template: string, status: number, body: unknown): string | undefined
+}
+
+const ROOT = 'https://discord.invalid/openapi.json'
+
+export async function createOracle(specPath: string): Promise<Oracle | undefined> {
+  if (!existsSync(specPath)) return undefined
+  const [{ Ajv2020 }, formats] = await Promise.all([import('ajv/dist/2020.js'), import('ajv-formats')])
+  const ajv = new Ajv2020({ strict: false, validateSchema: false, logger: false })
+  formats.default.default(ajv)
+  const spec = JSON.parse(readFileSync(specPath, 'utf8')) as { paths: Record<string, Json> }
+  ajv.addSchema({ ...spec, $id: ROOT })
+  const compiled = new Map<string, ValidateFunction | undefined>()
+
+  function validator(pointer: string[]): ValidateFunction | undefined {
+    const path = pointer.map((part) => part.replace(/~/g, '~0').replace(/\//g, '~1')).join('/')
+    if (!compiled.has(path)) {
+      const known = pointer.reduce<unknown>((node, part) => (node as Json | undefined)?.[part], spec)
+      compiled.set(path, known ? ajv.compile({ $ref: `${ROOT}#/${path}` }) : undefined)
+    }
+    return compiled.get(path)
+  }
+
+  function complaint(pointer: string[], what: string, body: unknown): string | undefined {
+    const validate = validator(pointer)
+    if (!validate || validate(withoutFalseAlarms(body))) return undefined
+    return `${what}: ${explain(validate.errors ?? [])}`
+  }
+
+  function answerPointer(method: string, template: string, status: number): string[] | undefined {
+    const responses = (spec.paths[template]?.[method] as Json | undefined)?.responses as Json | undefined
+    const key = [String(status), `${String(status)[0]}XX`].find((candidate) => responses?.[candidate])
+    if (!key) return undefined
+    const schema = ['content', 'application/json', 'schema']
+    const shared = (responses?.[key] as { $ref?: string } | undefined)?.$ref
+    return shared
+      ? [...shared.split('/').slice(1), ...schema]
+      : ['paths', template, method, 'responses', key, ...schema]
+  }
+
+  return {
+    request(method, template, body) {
+      const pointer = ['paths', template, method.toLowerCase(), 'requestBody', 'content', 'application/json', 'schema']
+      return complaint(pointer, `${method} ${template} request`, body)
+    },
+    response(method, template, status, body) {
+      const pointer = answerPointer(method.toLowerCase(), template, status)
+      return pointer && complaint(pointer, `${method} ${template} response ${status}`, body)
+    },
+  }
+}
+
+/** The spec wants `default_member_permissions` to be an integer; the API takes, and clients send, a string. */
+function withoutFalseAlarms(body: unknown): unknown {
+  if (Array.isArray(body)) return body.map(withoutFalseAlarms)
+  if (typeof body !== 'object' || body === null || !('default_member_permissions' in body)) return body
+  return { ...body, default_member_permissions: null }
+}
+
+/** The deepest complaints say most: in a union every other branch complains too, further up. */
+function explain(errors: ErrorObject[]): string {
+  const deepest = Math.max(...errors.map(({ instancePath }) => instancePath.split('/').length))
+  const texts = errors
+    .filter(({ instancePath }) => instancePath.split('/').length === deepest)
+    .map(({ instancePath, message }) => `${instancePath || '/'} ${message}`)
+  return [...new Set(texts)].slice(0, 4).join('; ')
+}

@@ -1,0 +1,265 @@
+/** What people do: use commands, press buttons, pick from menus, fill modals, write messages. Each becomes a gateway event. */
+import { randomUUID } from 'node:crypto'
+import { attachmentJson, type Cdn } from './cdn.ts'
+import { type Gateway, INTENT } from './gateway.ts'
+import { handleOf } from './handle.ts'
+import { interactionToken, snowflake } from './ids.ts'
+import type { LiveInteraction } from './interactions.ts'
+import type { Messages, StoredMessage } from './messages.ts'
+import { snapshot } from './messages.ts'
+import { fillOptions, uploader } from './options.ts'
+import { everyComponent } from './render.ts'
+import { createSignal } from './signal.ts'
+import type { FilePart, From, Interaction, Json, Message, OptionValue, Upload } from './types.ts'
+import { type Channel, channelJson, guildJson, memberJson, userJson, type World } from './world.ts'
+
+const PERMISSION = { mention: 1n << 17n, view: 1n << 10n, send: 1n << 11n, embed: 1n << 14n, attach: 1n << 15n }
+const OTHER_PERMISSIONS = (1n << 6n) | (1n << 16n) | (1n << 18n) | (1n << 31n) | (1n << 38n)
+
+export interface PeopleOptions {
+  applicationId: string
+  world: World
+  messages: Messages
+  gateway: Gateway
+  cdn: Cdn
+  attachmentSizeLimit: number
+  interactions: Map<string, LiveInteraction>
+  commands: (guildId: string | null) => Json[]
+}
+
+/** Text, the picks of a menu, or the files of an upload field, by custom id. */
+export type ModalValues = Record<string, string | string[] | Upload[]>
+
+export function createPeople(options: PeopleOptions) {
+  const { applicationId, world, messages, gateway, cdn } = options
+  const upload = uploader(cdn, applicationId)
+
+  /** Where a person acts. An unknown guild is joined by the bot, unless only the person installed the app. */
+  function place({ guildId, channelId, userId, installs = 'guild' }: From): Channel {
+    const known = channelId ? world.channel(channelId) : undefined
+    if (known) return known
+    if (guildId === null && !channelId) return world.dm(userId ?? world.person.id)
+    const guild = guildId === undefined ? world.home.guildId : guildId
+    const isStranger = guild !== null && !world.guild(guild) && installs === 'user'
+    if (guild && !world.guild(guild) && !isStranger) join(guild)
+    if (!channelId && guild === world.home.guildId) return world.channel(world.home.channelId)!
+    const first = guild && !channelId ? world.channelsOf(guild)[0] : undefined
+    return first ?? open({ id: channelId, guildId: guild, denied: isStranger ? 50001 : undefined })
+  }
+
+  function open(wanted: Parameters<World['addChannel']>[0]): Channel {
+    const channel = world.addChannel(wanted)
+    const { guildId, denied } = channel
+    const isSeen = guildId && world.guild(guildId) && denied !== 50001
+    const d = channelJson(channel, world)
+    if (isSeen) gateway.dispatch({ t: 'CHANNEL_CREATE', d, guildId, intent: INTENT.guilds })
+    return channel
+  }
+
+  function join(guildId: string) {
+    const guild = world.addGuild(guildId)
+    world.addChannel({ guildId })
+    gateway.dispatch({ t: 'GUILD_CREATE', d: guildJson(guild, world), guildId, intent: INTENT.guilds })
+  }
+
+  function act(from: From, type: number, data: Json, extra: Partial<LiveInteraction> = {}): Interaction {
+    const channel = place(from)
+    const user = world.user(from.userId ?? channel.recipientId ?? world.person.id, from.username)
+    const bornAt = Date.now() - (from.ageMs ?? 0)
+    const id = snowflake(bornAt)
+    const attachmentSizeLimit = from.attachmentSizeLimit ?? options.attachmentSizeLimit
+    const { installs = 'guild', locale = 'en-US', guildLocale = 'en-US' } = from
+    const { guildId } = channel
+    const owners = {
+      ...(installs !== 'user' ? { '0': guildId ?? '0' } : {}),
+      ...(installs !== 'guild' ? { '1': user.id } : {}),
+    }
+    const member = { ...memberJson(user), permissions: from.permissions ?? '2248473465835073' }
+    const payload = {
+      id,
+      application_id: applicationId,
+      type,
+      token: interactionToken(id),
+      version: 1,
+      data,
+      channel_id: channel.id,
+      channel: { ...channelJson(channel, world), ...(guildId ? { permissions: member.permissions } : {}) },
+      ...(guildId
+        ? {
+            guild_id: guildId,
+            guild: { id: guildId, locale: guildLocale, features: [] },
+            guild_locale: guildLocale,
+            member,
+          }
+        : { user: userJson(user) }),
+      ...(extra.source ? { message: messages.toJson(extra.source) } : {}),
+      locale,
+      app_permissions: from.appPermissions ?? permissionsIn(channel),
+      entitlements: [],
+      authorizing_integration_owners: owners,
+      context: contextOf(from, channel),
+      attachment_size_limit: attachmentSizeLimit,
+    }
+    const interaction: LiveInteraction = {
+      id,
+      token: payload.token,
+      type,
+      bornAt,
+      payload,
+      user,
+      channel,
+      attachmentSizeLimit,
+      owners,
+      deliveredTo: 0,
+      followUps: [],
+      changes: createSignal(),
+      ...extra,
+    }
+    options.interactions.set(interaction.token, interaction)
+    interaction.deliveredTo = deliver(interaction)
+    return handleOf(interaction)
+  }
+
+  function deliver({ payload, channel }: LiveInteraction): number {
+    return gateway.dispatch({ t: 'INTERACTION_CREATE', d: payload, guildId: channel.guildId })
+  }
+
+  function commandData(typed: string, type: number, from: From) {
+    const [name = '', ...rest] = typed.replace(/^\//, '').split(' ')
+    const available = options.commands(place(from).guildId)
+    const command = available.find((candidate) => candidate.name === name && (candidate.type ?? 1) === type)
+    if (available.length > 0 && !command) {
+      throw new Error(
+        `no command "${name}" of type ${type} is registered, only: ${available.map((c) => c.name).join(', ')}`,
+      )
+    }
+    if (command) refuseOutOfPlace(command, from, contextOf(from, place(from)))
+    return { name, path: [name, ...rest], command, id: command?.id ?? snowflake() }
+  }
+
+  function invoke(type: number, typed: string, values: Record<string, OptionValue>, from: From, focused?: string) {
+    const { name, path, command, id } = commandData(typed, 1, from)
+    const definition = focused ? undefined : command // an unfinished command may lack required options
+    const filled = fillOptions(definition, path, values, upload, (userId) => userJson(world.user(userId)))
+    if (focused) for (const option of everyOption(filled.options)) if (option.name === focused) option.focused = true
+    const resolved = Object.keys(filled.resolved).length > 0 ? { resolved: filled.resolved } : {}
+    const data = { id, name, type: 1, options: filled.options, ...resolved }
+    return act(from, type, data, { commandName: name, commandType: 1 })
+  }
+
+  function component(message: Message | string, customId: string, from: From, values?: string[]) {
+    const source = messages.get(typeof message === 'string' ? message : message.id)
+    if (!source || source.deleted) throw new Error('that message is not there (any more)')
+    const found = [...everyComponent(source.components)].find((candidate) => candidate.custom_id === customId)
+    if (!found) throw new Error(`message ${source.id} ("${source.content}") has no component "${customId}"`)
+    if (found.disabled) throw new Error(`component "${customId}" is disabled`)
+    const asked = messageOwner(source)
+    const userId = from.userId ?? source.visibleTo ?? asked ?? world.person.id
+    if (source.visibleTo && source.visibleTo !== userId) throw new Error(`user ${userId} does not see that message`)
+    const data = { id: found.id, custom_id: customId, component_type: found.type, ...(values ? { values } : {}) }
+    return act({ ...from, userId, channelId: source.channelId }, 3, data, { source })
+  }
+
+  /** The person whose interaction the message answers. */
+  function messageOwner(message: StoredMessage): string | undefined {
+    return ((message.origin?.interaction_metadata as Json | undefined)?.user as Json | undefined)?.id as string
+  }
+
+  return {
+    open,
+    slash: (command: string, values: Record<string, OptionValue> = {}, from: From = {}) =>
+      invoke(2, command, values, from),
+    autocomplete: (command: string, values: Record<string, OptionValue>, focused: string, from: From = {}) =>
+      invoke(4, command, values, from, focused),
+    button: (message: Message | string, customId: string, from: From = {}) => component(message, customId, from),
+    select: (message: Message | string, customId: string, values: string[], from: From = {}) =>
+      component(message, customId, from, values),
+
+    messageCommand(command: string, message: Message | string, from: From = {}) {
+      const target = messages.get(typeof message === 'string' ? message : message.id)!
+      const { name, id } = commandData(command, 3, { ...from, channelId: target.channelId })
+      const resolved = { messages: { [target.id]: messages.toJson(target) } }
+      const data = { id, name, type: 3, target_id: target.id, resolved }
+      return act({ ...from, channelId: target.channelId }, 2, data, { commandName: name, commandType: 3 })
+    },
+
+    submitModal(opened: Interaction, values: ModalValues, from: From = {}) {
+      const interaction = options.interactions.get(opened.token)!
+      const { modal, user, channel, source } = interaction
+      if (!modal) throw new Error('that interaction opened no modal')
+      const attachments: Json = {}
+      const answered = (field: Json): Json => {
+        const { type, id = 1, custom_id: customId } = field
+        if (type === 18) return { type, id, component: answered(field.component as Json) }
+        if (type === 1) return { type, id, components: (field.components as Json[]).map(answered) }
+        const value = values[String(customId)]
+        if (!Array.isArray(value)) return { type, id, custom_id: customId, value: value ?? '' }
+        const picks = value.map((pick) => {
+          if (typeof pick === 'string') return pick
+          const file = upload(pick)
+          attachments[file.id] = attachmentJson(file, true)
+          return file.id
+        })
+        return { type, id, custom_id: customId, values: picks }
+      }
+      const components = (modal.components as Json[]).filter(({ type }) => type !== 10).map(answered)
+      const resolved = Object.keys(attachments).length > 0 ? { resolved: { attachments } } : {}
+      const { commandName } = interaction
+      const where = { userId: user.id, channelId: channel.id, ...from }
+      return act(where, 5, { custom_id: modal.custom_id, components, ...resolved }, { source, commandName })
+    },
+
+    sendMessage(content: string, { attachments = [], replyTo, ...from }: From & SentExtras = {}): Message {
+      const channel = place(from)
+      const author = world.user(from.userId ?? channel.recipientId ?? world.person.id, from.username)
+      const files = attachments.map((file, index) => filePart(file, index))
+      const body = { content, nonce: randomUUID().slice(0, 25) }
+      const answered = replyTo ? messages.get(replyTo.id) : undefined
+      return snapshot(messages.create({ channel, author, body, files, limitBytes: 500e6, replyTo: answered }))
+    },
+
+    redeliver(interaction: Interaction): number {
+      return deliver(options.interactions.get(interaction.token)!)
+    },
+  }
+}
+
+export interface SentExtras {
+  attachments?: Upload[]
+  replyTo?: Message
+}
+
+function permissionsIn(channel: Channel): string {
+  const { attach, embed, mention, view, send } = PERMISSION
+  if (channel.type !== 0) return String(attach | embed | mention | (channel.type === 1 ? 1n << 18n : 0n))
+  if (channel.denied === 50001) return String(attach | embed | OTHER_PERMISSIONS)
+  if (channel.denied === 50013) return String(view | embed | OTHER_PERMISSIONS)
+  return String(attach | embed | view | send | OTHER_PERMISSIONS)
+}
+
+function contextOf({ context, installs }: From, { guildId, type }: Channel): 0 | 1 | 2 {
+  return context ?? (guildId ? 0 : type === 1 && installs !== 'user' ? 1 : 2)
+}
+
+/** Discord's client does not even list a command outside its `contexts` and `integration_types`. */
+function refuseOutOfPlace(
+  { name, contexts, integration_types: installable }: Json,
+  { installs }: From,
+  context: number,
+) {
+  const places = contexts as number[] | null | undefined
+  const kinds = installable as number[] | null | undefined
+  if (places && !places.includes(context)) throw new Error(`command "${name}" is not available in context ${context}`)
+  if (kinds && installs === 'user' && !kinds.includes(1)) throw new Error(`command "${name}" is not user-installable`)
+}
+
+function* everyOption(list: Json[]): Generator<Json> {
+  for (const option of list) {
+    yield option
+    yield* everyOption((option.options ?? []) as Json[])
+  }
+}
+
+function filePart({ filename, data, contentType = '' }: Upload, index: number): FilePart {
+  return { name: `files[${index}]`, filename, contentType, data, size: data.length }
+}

@@ -1,0 +1,236 @@
+/** Who and what exists: users, guilds the bot is in, channels, and what is closed to the bot. */
+import { closedDms, missingAccess, missingPermissions, unknownChannel } from './errors.ts'
+import { snowflake } from './ids.ts'
+import type { Json, User } from './types.ts'
+
+export interface Channel {
+  id: string
+  /** 0 guild text, 1 direct message, 3 group DM. */
+  type: 0 | 1 | 3
+  guildId: string | null
+  name: string
+  /** For direct messages: the person at the other end. */
+  recipientId?: string
+  /** 50001: the bot cannot see it. 50013: it sees it but may not write. */
+  denied?: 50001 | 50013
+}
+
+export interface Guild {
+  id: string
+  name: string
+  ownerId: string
+}
+
+export interface World {
+  readonly bot: User
+  readonly person: User
+  readonly home: { guildId: string; channelId: string }
+  user(id: string, username?: string): User
+  knownUser(id: string): User | undefined
+  guild(id: string): Guild | undefined
+  guilds(): Guild[]
+  addGuild(id?: string): Guild
+  channel(id: string): Channel | undefined
+  addChannel(channel: { id?: string; guildId?: string | null; denied?: Channel['denied'] }): Channel
+  dm(userId: string): Channel
+  channelsOf(guildId: string): Channel[]
+  closeDms(userId: string, closed: boolean): void
+  /** The channel, or Discord's refusal. */
+  readable(id: string): Channel
+  writable(id: string): Channel
+}
+
+export function createWorld(applicationId: string): World {
+  const users = new Map<string, User>()
+  const guilds = new Map<string, Guild>()
+  const channels = new Map<string, Channel>()
+  const dmByUser = new Map<string, Channel>()
+  const closed = new Set<string>()
+
+  const bot = { id: applicationId, username: 'fluxbot', bot: true }
+  users.set(bot.id, bot)
+  const person = user(snowflake(), 'ada')
+  const home = { guildId: addGuild().id, channelId: '' }
+  home.channelId = addChannel({ guildId: home.guildId }).id
+
+  function user(id: string, username = `user-${id.slice(-6)}`): User {
+    const known = users.get(id)
+    if (known) return known
+    const added = { id, username, bot: false }
+    users.set(id, added)
+    return added
+  }
+
+  function addGuild(id = snowflake()): Guild {
+    const guild = { id, name: `Guild ${guilds.size + 1}`, ownerId: person.id }
+    guilds.set(id, guild)
+    return guild
+  }
+
+  function addChannel({ id = snowflake(), guildId = home.guildId, denied }: Parameters<World['addChannel']>[0]) {
+    const channel: Channel = { id, type: guildId ? 0 : 3, guildId, name: `channel-${channels.size + 1}`, denied }
+    channels.set(id, channel)
+    return channel
+  }
+
+  function dm(userId: string): Channel {
+    const known = dmByUser.get(userId)
+    if (known) return known
+    const channel: Channel = { id: snowflake(), type: 1, guildId: null, name: '', recipientId: user(userId).id }
+    dmByUser.set(userId, channel)
+    channels.set(channel.id, channel)
+    return channel
+  }
+
+  function readable(id: string): Channel {
+    const channel = channels.get(id)
+    if (!channel) throw unknownChannel()
+    if (channel.denied === 50001) throw missingAccess()
+    return channel
+  }
+
+  return {
+    bot,
+    person,
+    home,
+    user,
+    knownUser: (id) => users.get(id),
+    guild: (id) => guilds.get(id),
+    guilds: () => [...guilds.values()],
+    addGuild,
+    channel: (id) => channels.get(id),
+    addChannel,
+    dm,
+    channelsOf: (guildId) => [...channels.values()].filter((channel) => channel.guildId === guildId),
+    closeDms: (userId, isClosed) => void (isClosed ? closed.add(userId) : closed.delete(userId)),
+    readable,
+    writable(id) {
+      const channel = readable(id)
+      if (channel.denied === 50013) throw missingPermissions()
+      if (channel.recipientId && closed.has(channel.recipientId)) throw closedDms()
+      return channel
+    },
+  }
+}
+
+export function userJson({ id, username, bot }: User): Json {
+  return {
+    id,
+    username,
+    avatar: null,
+    discriminator: '0',
+    public_flags: 0,
+    flags: 0,
+    ...(bot ? { bot: true } : {}),
+    banner: null,
+    accent_color: null,
+    global_name: bot ? null : username,
+    avatar_decoration_data: null,
+    collectibles: null,
+    primary_guild: null,
+  }
+}
+
+export function memberJson(user: User): Json {
+  return {
+    user: userJson(user),
+    nick: null,
+    avatar: null,
+    banner: null,
+    roles: [],
+    joined_at: '2024-01-01T00:00:00.000000+00:00',
+    premium_since: null,
+    communication_disabled_until: null,
+    unusual_dm_activity_until: null,
+    pending: false,
+    deaf: false,
+    mute: false,
+    flags: 0,
+  }
+}
+
+export function channelJson(channel: Channel, world: World): Json {
+  const { id, type, guildId, name, recipientId } = channel
+  const common = { id, type, flags: 0, last_message_id: null }
+  if (type === 1) return { ...common, recipients: [userJson(world.user(recipientId!))] }
+  if (type === 3) return { ...common, name: null, icon: null, owner_id: world.person.id, recipients: [] }
+  return {
+    ...common,
+    guild_id: guildId,
+    name,
+    position: 0,
+    parent_id: null,
+    topic: null,
+    nsfw: false,
+    rate_limit_per_user: 0,
+    permission_overwrites: [],
+  }
+}
+
+/** GUILD_CREATE. */
+export function guildJson({ id, name, ownerId }: Guild, world: World): Json {
+  const everyone = {
+    id,
+    name: '@everyone',
+    permissions: '2222085186637377',
+    position: 0,
+    color: 0,
+    colors: { primary_color: 0, secondary_color: null, tertiary_color: null },
+    hoist: false,
+    managed: false,
+    mentionable: false,
+    icon: null,
+    unicode_emoji: null,
+    flags: 0,
+  }
+  return {
+    id,
+    name,
+    icon: null,
+    splash: null,
+    discovery_splash: null,
+    description: null,
+    owner_id: ownerId,
+    region: 'deprecated',
+    preferred_locale: 'en-US',
+    features: [],
+    afk_channel_id: null,
+    afk_timeout: 300,
+    system_channel_id: null,
+    system_channel_flags: 0,
+    rules_channel_id: null,
+    public_updates_channel_id: null,
+    safety_alerts_channel_id: null,
+    verification_level: 0,
+    default_message_notifications: 0,
+    explicit_content_filter: 0,
+    mfa_level: 0,
+    nsfw: false,
+    nsfw_level: 0,
+    premium_tier: 0,
+    premium_subscription_count: 0,
+    premium_progress_bar_enabled: false,
+    vanity_url_code: null,
+    banner: null,
+    application_id: null,
+    max_members: 25_000_000,
+    max_video_channel_users: 25,
+    max_stage_video_channel_users: 50,
+    roles: [everyone],
+    emojis: [],
+    stickers: [],
+    joined_at: '2024-01-01T00:00:00.000000+00:00',
+    large: false,
+    unavailable: false,
+    member_count: 2,
+    members: [memberJson(world.bot)],
+    channels: world.channelsOf(id).map((channel) => channelJson(channel, world)),
+    threads: [],
+    voice_states: [],
+    presences: [],
+    stage_instances: [],
+    guild_scheduled_events: [],
+    soundboard_sounds: [],
+    hub_type: null,
+  }
+}

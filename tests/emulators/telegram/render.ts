@@ -1,0 +1,77 @@
+/** A stored message the way the Bot API tells it, and the way people see it. */
+import type { Message } from '@grammyjs/types'
+import { documentJson, photoJson } from './files.ts'
+import type { Json, ShownMessage, Version } from './types.ts'
+import type { Content, StoredMessage } from './world.ts'
+
+export function toMessage(stored: StoredMessage, withReply = true): Message {
+  const { room, content, threadId, replyTo } = stored
+  // In a topic, what replies to nothing replies to the message that opened the topic.
+  const repliedTo = replyTo ?? (threadId === undefined ? undefined : room.topics.get(threadId))
+  const hasReply = withReply && repliedTo !== undefined && repliedTo !== stored
+  const json: Json = {
+    message_id: stored.id,
+    from: stored.from,
+    chat: room.chat,
+    date: stored.date,
+    ...(stored.editDate && { edit_date: stored.editDate }),
+    ...threadJson(stored),
+    ...(hasReply && { reply_to_message: toMessage(repliedTo, false) }),
+    ...(stored.mediaGroupId && { media_group_id: stored.mediaGroupId }),
+    ...contentJson(content),
+    ...stored.extra,
+  }
+  return json as unknown as Message
+}
+
+/** Outside forums, replies carry a thread too, but it is no topic and nothing can be sent to it. */
+function threadJson({ room, threadId, replyTo }: StoredMessage): Json {
+  if (threadId !== undefined) return { message_thread_id: threadId, is_topic_message: true }
+  if (!replyTo || room.chat.type !== 'supergroup' || room.chat.is_forum) return {}
+  let root = replyTo
+  while (root.replyTo) root = root.replyTo
+  return { message_thread_id: root.id }
+}
+
+/** Everything an edit may change: two equal ones are "not modified". */
+export function contentJson({ text, entities, photo, document, spoiler, captionAbove, keyboard }: Content): Json {
+  const hasFile = photo !== undefined || document !== undefined
+  return {
+    ...(photo && { photo: photoJson(photo) }),
+    ...(document && { document: documentJson(document) }),
+    ...(text && { [hasFile ? 'caption' : 'text']: text }),
+    ...(entities.length > 0 && { [hasFile ? 'caption_entities' : 'entities']: entities }),
+    ...(spoiler && { has_media_spoiler: true }),
+    ...(captionAbove && { show_caption_above_media: true }),
+    ...(keyboard && { reply_markup: keyboard }),
+  }
+}
+
+export function toShown(stored: StoredMessage): ShownMessage {
+  const { room, content, from } = stored
+  return {
+    chatId: room.chat.id,
+    messageId: stored.id,
+    fromBot: from.is_bot,
+    fromId: from.id,
+    ...toVersion(content),
+    entities: content.entities,
+    threadId: stored.threadId,
+    replyTo: stored.replyTo?.id,
+    mediaGroupId: stored.mediaGroupId,
+    spoiler: content.spoiler ?? false,
+    edits: stored.edits.map(toVersion),
+    date: stored.date,
+    editDate: stored.editDate,
+    raw: toMessage(stored),
+  }
+}
+
+function toVersion({ text, photo, document, keyboard }: Content): Version {
+  return {
+    text,
+    photo: photo?.sizes[1].data,
+    document: document && { fileName: document.fileName ?? '', mimeType: document.mimeType, data: document.data },
+    buttons: keyboard?.inline_keyboard ?? [],
+  }
+}
