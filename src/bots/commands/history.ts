@@ -1,0 +1,29 @@
+/** `/history [page]`. */
+import { accountOf } from '../../core/accounts.ts'
+import { history, pageSize } from '../../core/history.ts'
+import { shorten } from '../../core/text.ts'
+import { wordsFor } from '../../locales/index.ts'
+import type { Command } from '../command.ts'
+
+export const historyCommand: Command = {
+  name: 'history',
+  audience: 'private',
+  options: [{ name: 'page', type: 'integer', min: 1, max: 100 }],
+  async run(call, core) {
+    const words = wordsFor(call.locale)
+    const page = Math.max(1, Math.trunc(Number(call.options.page ?? call.text)) || 1)
+    const rows = await history(core, await accountOf(core, call.from), page)
+    const lines = rows.map(({ createdAt, state, request }) =>
+      words.historyLine({
+        when: createdAt.toISOString().slice(0, 16).replace('T', ' '),
+        state: words.states[state],
+        prompt: shorten(request.prompt, 80),
+        model: request.model,
+        size: `${request.width}×${request.height}`,
+      }),
+    )
+    const more = rows.length === pageSize ? [words.historyMore(page + 1)] : []
+    const text = rows.length === 0 ? words.historyEmpty : [words.historyTitle(page), ...lines, ...more].join('\n')
+    return { text, state: 'info', private: true }
+  },
+}

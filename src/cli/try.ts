@@ -1,0 +1,136 @@
+/**
+ * `npm run try -- "a cute cat 16:9"`: one request through the whole pipeline, without a server, on an embedded database of
+ * its own, so that it disturbs nothing. Progress on standard error, one JSON line on standard output.
+ * Exit 0: done · 1: accepted but failed · 2: not understood.
+ */
+import { join } from 'node:path'
+import { sql } from 'drizzle-orm'
+import { allCommands } from '../bots/commands/index.ts'
+import { createDispatch } from '../bots/dispatch.ts'
+import { compose } from '../compose.ts'
+import { loadConfig } from '../config.ts'
+import { accountOf, readAccount } from '../core/accounts.ts'
+import type { Core } from '../core/core.ts'
+import { grant } from '../core/ledger.ts'
+import type { Call, ChatSurface, Reply } from '../core/ports.ts'
+import { localeOf } from '../locales/index.ts'
+import { startWorker } from '../worker.ts'
+
+const from = { id: 'cli:local', name: 'command line' }
+/** More than any one request can cost. */
+const enoughCredits = 1000
+
+interface Outcome {
+  reply: Reply
+}
+
+async function main(text: string): Promise<number> {
+  const config = loadConfig()
+  const dataDir = join(config.dataDir, 'try')
+  let settle: (outcome: Outcome) => void = () => undefined
+  const outcome = new Promise<Outcome>((resolve) => {
+    settle = resolve
+  })
+  const terminal = terminalSurface(settle)
+  const core = await compose(
+    { ...config, dataDir, databaseUrl: undefined, redisUrl: undefined, logLevel: 'silent' },
+    { surfaces: () => [terminal] },
+  )
+  try {
+    await topUp(core)
+    const worker = await startWorker(core)
+    const key = `cli:${process.pid}:${Date.now()}`
+    const call: Call = {
+      key,
+      surface: 'cli',
+      address: 'cli:local',
+      from,
+      locale: localeOf(Intl.DateTimeFormat().resolvedOptions().locale),
+      command: '',
+      text,
+      options: {},
+      images: [],
+    }
+    await createDispatch(core, allCommands(core.models))(call)
+    const { reply } = await outcome
+    const ended = await waitForRow(core, key)
+    await worker.stop(1_000)
+    return report(core, { reply, ended, imagesFolder: join(dataDir, 'images') })
+  } finally {
+    await core.queue.close(0)
+    await core.database.close()
+  }
+}
+
+interface Row {
+  id: string
+  state: string
+  model: string
+  charged: number
+}
+
+/** The picture is shown an instant before the row says so. undefined: the request was not accepted. */
+async function waitForRow(core: Core, key: string): Promise<Row | undefined> {
+  for (;;) {
+    const [row] = await core.database.rows<Row>(sql`
+      select g.id, g.state, g.model,
+        coalesce((select -sum(amount)::int from ledger where generation_id = g.id), 0) as charged
+      from generations g where key = ${key}`)
+    if (!row || ['delivered', 'failed', 'cancelled'].includes(row.state)) return row
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+function report(
+  _core: Core,
+  { reply, ended, imagesFolder }: { reply: Reply; ended?: Row; imagesFolder: string },
+): number {
+  if (!ended) {
+    process.stderr.write(`${reply.text}\n`)
+    return 2
+  }
+  const [picture] = reply.images ?? []
+  if (!picture) process.stderr.write(`${reply.text}\n`)
+  const { width = null, height = null } = picture?.file ?? {}
+  const file = picture ? join(imagesFolder, picture.key) : null
+  const { id, state: status, model, charged: credits } = ended
+  process.stdout.write(`${JSON.stringify({ id, status, model, width, height, credits, file })}\n`)
+  return status === 'delivered' ? 0 : 1
+}
+
+/** Whoever sits at this machine pays nobody: the account of the command line never runs dry. */
+async function topUp(core: Core): Promise<void> {
+  const userId = await accountOf(core, from)
+  const { balance } = await readAccount(core, userId)
+  if (balance >= enoughCredits) return
+  const key = `cli:${process.pid}:${Date.now()}:top-up`
+  await grant(core, { userId, amount: enoughCredits, reason: 'command line', actor: from.id, key })
+}
+
+function terminalSurface(settle: (outcome: Outcome) => void): ChatSurface {
+  const show = async (reply: Reply) => {
+    if (reply.state === 'waiting') progressBar(reply)
+    else settle({ reply })
+    return 'cli:local' as const
+  }
+  return {
+    name: 'cli',
+    start: async () => undefined,
+    stop: async () => undefined,
+    notReady: () => undefined,
+    post: (_address, reply) => show(reply),
+    edit: (_posted, reply) => show(reply),
+  }
+}
+
+const barWidth = 30
+
+function progressBar({ text, percent = 0 }: Reply): void {
+  const done = Math.round((percent / 100) * barWidth)
+  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${text}\n`)
+}
+
+process.exitCode = await main(process.argv.slice(2).join(' ')).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  return 1
+})

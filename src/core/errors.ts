@@ -1,0 +1,93 @@
+/**
+ * Everything that can go wrong, as one closed table. The words for people are in `locales`, one entry for each kind;
+ * nothing secret may be put in `data`, because the words show it.
+ */
+
+interface ErrorRule {
+  /** Whether `perform` may try again by itself. */
+  retry: boolean
+  /** HTTP status for API families and the page. */
+  status: number
+}
+
+const no = (status: number): ErrorRule => ({ retry: false, status })
+const again = (status: number): ErrorRule => ({ retry: true, status })
+
+export const errorRules = {
+  // the request
+  empty_prompt: no(400),
+  prompt_too_long: no(400),
+  unknown_model: no(400),
+  unknown_ratio: no(400),
+  bad_option: no(400),
+  unknown_option: no(400),
+  not_taken: no(400),
+  image_needed: no(400),
+  too_many_images: no(400),
+  image_too_big: no(413),
+  image_type: no(415),
+  image_unreadable: no(400),
+  image_unreachable: no(400),
+  unknown_command: no(404),
+  // the person
+  no_credits: no(402),
+  too_many_in_flight: no(429),
+  too_fast: no(429),
+  banned: no(403),
+  admins_only: no(403),
+  unknown_user: no(404),
+  bad_amount: no(400),
+  // the provider
+  provider_missing: no(503),
+  provider_busy: again(503),
+  provider_failed: again(502),
+  provider_timeout: again(504),
+  provider_refused: no(502),
+  moderated: no(400),
+  bad_result: no(502),
+  // the way there
+  unresolved: no(502),
+  deadline: no(504),
+  input_lost: no(500),
+  interrupted: no(500),
+  cancelled: no(409),
+  chat_refused: no(502),
+  chat_unavailable: again(503),
+  internal: again(500),
+} as const satisfies Record<string, ErrorRule>
+
+export type ErrorKind = keyof typeof errorRules
+
+export type ErrorData = Readonly<Record<string, string | number | readonly string[] | undefined>>
+
+/** `retryAfterMs`: the other side asked for this pause. `neverRan`: known not to have started anything. */
+export interface ErrorExtra {
+  cause?: unknown
+  retryAfterMs?: number
+  neverRan?: boolean
+}
+
+export class AppError extends Error {
+  readonly kind: ErrorKind
+  readonly data: ErrorData
+  readonly retryAfterMs: number | undefined
+  readonly neverRan: boolean
+
+  constructor(kind: ErrorKind, data: ErrorData = {}, extra: ErrorExtra = {}) {
+    super(`${kind} ${JSON.stringify(data)}`, { cause: extra.cause })
+    this.name = 'AppError'
+    this.kind = kind
+    this.data = data
+    this.retryAfterMs = extra.retryAfterMs
+    this.neverRan = extra.neverRan ?? false
+  }
+
+  get retry(): boolean {
+    return errorRules[this.kind].retry
+  }
+}
+
+/** What is not an AppError is a defect of ours or of the network: 'internal', with the original as its cause. */
+export function asAppError(error: unknown): AppError {
+  return error instanceof AppError ? error : new AppError('internal', {}, { cause: error })
+}

@@ -1,0 +1,144 @@
+/** The generation row as workers read it, and the steps that change it. Each step is one fenced statement. */
+import { type SQL, sql } from 'drizzle-orm'
+import type { GenerationState } from '../db/schema.ts'
+import type { Core } from './core.ts'
+import type { ErrorData, ErrorKind } from './errors.ts'
+import type { Address, Json, Locale, PictureRequest, Posted } from './ports.ts'
+
+export interface Generation {
+  id: string
+  userId: string
+  state: GenerationState
+  address: Address
+  posted: Posted | null
+  locale: Locale
+  model: string
+  provider: string
+  endpoint: string
+  request: PictureRequest
+  price: number
+  priority: number
+  attempt: number
+  /** A start may have reached the provider in an earlier attempt. */
+  submittedBefore: boolean
+  ticket: Json | null
+  seed: string | null
+  error: ErrorKind | null
+  errorData: ErrorData | null
+  deliveryTries: number
+  /** Milliseconds until it must have ended; below 0 when that is past. */
+  leftMs: number
+  /** Milliseconds since it was accepted, and since a worker first took it up. */
+  ageMs: number
+  runMs: number | null
+}
+
+/** How long a worker that says nothing keeps a generation. With BullMQ's own lock this bounds a restart after a kill. */
+export const leaseMs = 5_000
+
+const columns = (g: SQL) => sql`${g}.id, ${g}.user_id as "userId", ${g}.state, ${g}.address, ${g}.posted, ${g}.locale,
+  ${g}.model, ${g}.provider, ${g}.endpoint, ${g}.request, ${g}.price, ${g}.priority, ${g}.attempt, ${g}.ticket, ${g}.seed,
+  ${g}.error, ${g}.error_data as "errorData", ${g}.delivery_tries as "deliveryTries",
+  (extract(epoch from ${g}.deadline_at - now()) * 1000)::float8 as "leftMs",
+  (extract(epoch from now() - ${g}.created_at) * 1000)::float8 as "ageMs",
+  (extract(epoch from coalesce(${g}.stored_at, now()) - ${g}.started_at) * 1000)::float8 as "runMs"`
+
+/**
+ * Makes this worker the one that works on it: the attempt it gets is its fence. In the same statement the intent to ask
+ * the provider is written, and whether an earlier attempt had written it is read.
+ */
+export async function takeUp(core: Core, id: string): Promise<Generation | 'over' | { againMs: number }> {
+  const [row] = await core.database.rows<Generation>(sql`
+    with before as (
+      select id, submit_at from generations
+      where id = ${id} and state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
+      for update)
+    update generations g set attempt = attempt + 1, state = case g.state when 'queued' then 'running' else g.state end,
+      started_at = coalesce(started_at, now()), submit_at = coalesce(g.submit_at, now()),
+      lease_until = now() + ${`${leaseMs} milliseconds`}::interval
+    from before where g.id = before.id
+    returning ${columns(sql`g`)}, before.submit_at is not null as "submittedBefore"`)
+  if (row) return row
+  const [other] = await core.database.rows<{ waitMs: number }>(sql`
+    select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
+    where id = ${id} and state in ('queued','running','stored')`)
+  return other ? { againMs: Math.ceil(Number(other.waitMs)) } : 'over'
+}
+
+/** The fence: true for the row only while this attempt is the latest and nobody has ended it. */
+const mine = (g: Generation) => sql`id = ${g.id} and attempt = ${g.attempt} and state in ('queued','running','stored')`
+
+/** Changes the row if it is still this worker's. False: it is not, and whoever has it goes on. */
+async function change(core: Core, g: Generation, set: SQL): Promise<boolean> {
+  const rows = await core.database.rows(sql`update generations set ${set} where ${mine(g)} returning id`)
+  return rows.length > 0
+}
+
+export const saveTicket = (core: Core, g: Generation, ticket: Json) =>
+  change(core, g, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
+
+export const savePosted = (core: Core, id: string, posted: Posted) =>
+  core.database.rows(sql`update generations set posted = ${posted} where id = ${id}`)
+
+/** The provider is known not to have run: back to the queue, to be started again. */
+export const backToQueue = (core: Core, g: Generation, waitMs: number) =>
+  change(
+    core,
+    g,
+    sql`state = 'queued', submit_at = null, ticket = null, lease_until = null,
+      wake_at = now() + ${`${Math.round(waitMs) + leaseMs} milliseconds`}::interval`,
+  )
+
+/** Another worker may have it at once. */
+export const letGo = (core: Core, g: Generation, started: boolean) =>
+  change(core, g, started ? sql`lease_until = null` : sql`lease_until = null, submit_at = null`)
+
+/** The decision that it has failed; said and settled by deliver.ts, in whatever process. */
+export const saveFailure = (core: Core, g: Generation, kind: ErrorKind, data: ErrorData) =>
+  change(core, g, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
+
+export const saveDeliveryTry = (core: Core, g: Generation, waitMs: number) =>
+  change(
+    core,
+    g,
+    sql`delivery_tries = delivery_tries + 1, lease_until = null,
+      wake_at = now() + ${`${Math.round(waitMs) + leaseMs} milliseconds`}::interval`,
+  )
+
+export interface StoredPicture {
+  key: string
+  role: 'output' | 'thumbnail'
+  position: number
+  type: string
+  width: number
+  height: number
+  bytes: number
+}
+
+/** running → stored, with the rows of its pictures. */
+export async function saveStored(
+  core: Core,
+  g: Generation,
+  pictures: StoredPicture[],
+  seed?: string,
+): Promise<boolean> {
+  const rows = await core.database.rows(sql`
+    with stored as (
+      update generations set state = 'stored', stored_at = now(), seed = ${seed ?? null}
+      where ${mine(g)} and state = 'running' and error is null returning id)
+    insert into images (key, generation_id, role, position, type, width, height, bytes)
+    select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes
+    from stored, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
+      as p(key text, role text, position int, type text, width int, height int, bytes int)
+    returning key`)
+  return rows.length > 0
+}
+
+/** Keeps the leases of everything this process works on; returns those that it still has. */
+export async function renewLeases(core: Core, held: { id: string; attempt: number }[]): Promise<string[]> {
+  const rows = await core.database.rows<{ id: string }>(sql`
+    update generations g set lease_until = now() + ${`${leaseMs} milliseconds`}::interval
+    from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
+    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning g.id`)
+  return rows.map((row) => row.id)
+}

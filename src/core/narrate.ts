@@ -1,0 +1,96 @@
+/** The waiting message, edited while somebody waits: place in the queue, then progress. */
+import { sql } from 'drizzle-orm'
+import { wordsFor } from '../locales/index.ts'
+import type { Core } from './core.ts'
+import { surfaceOf } from './deliver.ts'
+import type { Generation } from './generation.ts'
+import type { PictureRequest, Posted } from './ports.ts'
+import { shorten } from './text.ts'
+
+export interface Narrator {
+  progress(progress: { percent?: number }): void
+  /** Resolves when no edit is under way any more. */
+  stop(): Promise<void>
+}
+
+/** Quick pictures need no progress; after that as often as Discord and Telegram groups bear it. */
+const firstMs = 1_500
+const everyMs = 3_000
+
+/** While this process draws it. */
+export function narrateRun(core: Core, g: Generation): Narrator {
+  let percent: number | undefined
+  let shown = ''
+  let editing: Promise<unknown> = Promise.resolve()
+  const posted = g.posted
+  if (!posted) return { progress: () => undefined, stop: async () => undefined }
+
+  let timer = setTimeout(tick, firstMs)
+  timer.unref()
+
+  function tick() {
+    if (!posted) return
+    const text = wordsFor(g.locale).drawing({ prompt: shorten(g.request.prompt, 200), percent })
+    const fresh = text !== shown
+    shown = text
+    editing = fresh
+      ? Promise.resolve()
+          .then(() => surfaceOf(core, g).edit(posted, { text, state: 'waiting', percent }))
+          .catch((error: unknown) => core.log.debug({ id: g.id, err: error }, 'progress was not shown'))
+      : Promise.resolve()
+    timer = setTimeout(tick, everyMs)
+    timer.unref()
+  }
+
+  return {
+    progress: (progress) => {
+      percent = progress.percent === undefined ? undefined : Math.round(progress.percent)
+    },
+    stop: async () => {
+      clearTimeout(timer)
+      await editing
+      clearTimeout(timer)
+    },
+  }
+}
+
+interface Waiting extends Pick<Generation, 'id' | 'address' | 'locale'> {
+  posted: Posted
+  request: PictureRequest
+  place: number
+}
+
+/**
+ * Tells some of those who wait for their place. Each row is leased meanwhile, so that no worker can finish it while an
+ * older text is on its way; the next in line are left alone, for they start at any moment.
+ */
+export async function narrateQueue(core: Core): Promise<void> {
+  const due = await core.database.rows<Waiting>(sql`
+    with places as (
+      select id, row_number() over (partition by provider order by priority, id)::int as place
+      from generations where state = 'queued' and error is null),
+    due as (
+      select g.id, p.place from generations g join places p on p.id = g.id
+      where g.state = 'queued' and g.posted is not null and p.place > ${core.concurrency}::int
+        and g.created_at < now() - interval '2 seconds'
+        and (g.narrated_at is null or g.narrated_at < now() - interval '3 seconds')
+        and (g.lease_until is null or g.lease_until < now())
+      order by g.narrated_at nulls first limit 10 for update of g skip locked)
+    update generations g set narrated_at = now(), lease_until = now() + interval '8 seconds'
+    from due where g.id = due.id
+    returning g.id, g.address, g.locale, g.posted, g.request, due.place`)
+  await Promise.all(due.map((row) => tellPlace(core, row)))
+}
+
+async function tellPlace(core: Core, row: Waiting): Promise<void> {
+  const words = wordsFor(row.locale)
+  const text = words.waiting({ prompt: shorten(row.request.prompt, 200), place: row.place })
+  try {
+    await core.surfaces
+      .get(row.address.slice(0, row.address.indexOf(':')))
+      ?.edit(row.posted, { text, state: 'waiting' })
+  } catch (error) {
+    core.log.debug({ id: row.id, err: error }, 'a place in the queue was not shown')
+  }
+  await core.database.rows(sql`update generations set lease_until = null where id = ${row.id} and state = 'queued'`)
+}

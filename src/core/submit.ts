@@ -1,0 +1,175 @@
+/**
+ * Call → accepted generation. Everything that can be refused is refused before the one statement that saves the row and
+ * holds the credits; what was refused leaves nothing behind.
+ */
+import { createHmac } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import { accountOf } from './accounts.ts'
+import type { Core } from './core.ts'
+import { AppError } from './errors.ts'
+import type { Call, ImageFile, Job, PictureRequest, Route, Wish } from './ports.ts'
+import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
+import { chooseRoute, findModel, makeRequest, priceOf } from './request.ts'
+import { cleanText } from './text.ts'
+import { violates } from './violations.ts'
+
+export interface Accepted {
+  id: string
+  job: Job
+  request: PictureRequest
+  /** False when this very call had been accepted before: then nothing has changed. */
+  fresh: boolean
+}
+
+/** A row nobody has started within this time is looked at by the sweeper. */
+const wakeAfterMs = 10_000
+
+/** Throws AppError for every reason to refuse. The generation does not start before `wake`. */
+export async function submit(core: Core, call: Call): Promise<Accepted> {
+  const wish = wishOf(call)
+  const model = findModel(core.models, wish.model ?? core.defaultModel)
+  const request = makeRequest(model, wish, call.images.length)
+  const route = chooseRoute(model, request, (provider) => core.providers.has(provider))
+  const inputs = await loadInputs(core, call)
+  const userId = await accountOf(core, call.from)
+  const accepted = await accept(core, { call, userId, request, route, inputs, price: priceOf(model, request) })
+  // only now, so that nothing is kept for what was refused; a crash in between ends as 'input_lost' with the credits back
+  for (const [position, file] of inputs.entries()) {
+    await core.store.put(inputKey(core, accepted.id, position, file), file.data, file.type)
+  }
+  return accepted
+}
+
+/** Tells the queue. If that fails the sweeper will: the row is what counts. */
+export async function wake(core: Core, job: Job): Promise<void> {
+  try {
+    await core.queue.add(job)
+  } catch (error) {
+    core.log.warn({ id: job.id, err: error }, 'the queue did not take a generation; the sweeper will')
+  }
+}
+
+/** Unguessable, and the same at every try, so that a repeated step overwrites instead of leaving a second object. */
+export function objectKey(core: Core, folder: 'input' | 'image', id: string, name: string, type: string): string {
+  const secret = createHmac('sha256', core.secretKey).update(`${folder}/${id}/${name}`).digest('base64url').slice(0, 22)
+  return `${folder}/${id}/${name}-${secret}.${type.replace('image/', '').replace('jpeg', 'jpg')}`
+}
+
+function inputKey(core: Core, id: string, position: number, file: ImageFile): string {
+  return objectKey(core, 'input', id, String(position), file.type)
+}
+
+function wishOf(call: Call): Wish {
+  const wish = parsePrompt(call.text)
+  const { options } = call
+  const text = (name: string) => (options[name] === undefined ? undefined : cleanText(String(options[name])))
+  const number = (name: string) => (options[name] === undefined ? undefined : Number(options[name]))
+  const aspect = text('aspect')
+  const seed = text('seed')
+  const typed: Partial<Wish> = {
+    model: text('model')?.toLowerCase(),
+    aspect: aspect === undefined ? undefined : readAspect(aspect),
+    count: number('count'),
+    seed: seed === undefined ? undefined : readSeed(seed),
+    steps: number('steps'),
+    guidance: number('guidance'),
+    strength: number('strength'),
+    negative: text('negative')?.slice(0, promptLimit),
+    enhance: options.enhance === true ? true : undefined,
+  }
+  return { ...wish, ...Object.fromEntries(Object.entries(typed).filter(([, value]) => value !== undefined)) }
+}
+
+/** One after the other: fourteen pictures of 16 megapixels at once would be a gigabyte. */
+async function loadInputs(core: Core, call: Call): Promise<ImageFile[]> {
+  const files: ImageFile[] = []
+  for (const attachment of call.images) {
+    files.push(await core.images.clean(await attachment.load(core.limits.uploadBytes)))
+  }
+  return files
+}
+
+interface Acceptance {
+  call: Call
+  userId: string
+  request: PictureRequest
+  route: Route
+  inputs: ImageFile[]
+  price: number
+}
+
+async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
+  const { call, userId, request, route } = acceptance
+  const id = uuidv7()
+  const lane = route.provider
+  const priority = await save(core, id, acceptance).catch((error: unknown) => {
+    // the same call at the same time elsewhere: one of the two is there now
+    if (violates(error, 'generations_key_unique')) return undefined
+    throw error
+  })
+  if (priority !== undefined) return { id, request, fresh: true, job: { id, lane, priority } }
+  const [before] = await core.database.rows<{ id: string; provider: string; priority: number }>(
+    sql`select id, provider, priority from generations where key = ${call.key}`,
+  )
+  if (before) {
+    const job = { id: before.id, lane: before.provider, priority: before.priority }
+    return { id: before.id, request, fresh: false, job }
+  }
+  throw await refusal(core, userId, acceptance.price)
+}
+
+/**
+ * One statement, one transaction. The update on `users` locks the row and checks again after waiting for the lock, so
+ * limits hold for any number of simultaneous requests. Returns the priority; undefined: refused, see `refusal`.
+ */
+async function save(core: Core, id: string, acceptance: Acceptance): Promise<number | undefined> {
+  const { call, userId, request, route, inputs, price } = acceptance
+  const { inFlight, perMinute, deadlineMs } = core.limits
+  const spacing = `${60_000 / perMinute} milliseconds`
+  const pictures = inputs.map((file, position) => ({
+    key: inputKey(core, id, position, file),
+    position,
+    type: file.type,
+    width: file.width,
+    height: file.height,
+    bytes: file.data.length,
+  }))
+  const [row] = await core.database.rows<{ priority: number }>(sql`
+    with admitted as (
+      update users set pace_at = greatest(pace_at, now()) + ${spacing}::interval
+      where id = ${userId} and not banned and in_flight < ${inFlight}::int and balance >= ${price}::int
+        and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing}::interval
+        and not exists (select from generations where key = ${call.key})
+      returning in_flight),
+    generation as (
+      insert into generations (id, user_id, key, address, locale, model, provider, endpoint, request, price, priority,
+        wake_at, deadline_at)
+      select ${id}::uuid, ${userId}::uuid, ${call.key}, ${call.address}, ${call.locale}, ${request.model}, ${route.provider},
+        ${route.endpoint}, ${JSON.stringify(request)}::jsonb, ${price}::int, in_flight + 1,
+        now() + ${`${wakeAfterMs} milliseconds`}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
+      from admitted returning id, user_id, priority),
+    pictures as (
+      insert into images (key, generation_id, role, position, type, width, height, bytes)
+      select p.key, generation.id, 'input', p.position, p.type, p.width, p.height, p.bytes
+      from generation, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
+        as p(key text, position int, type text, width int, height int, bytes int)),
+    entry as (
+      insert into ledger (user_id, generation_id, kind, amount, held)
+      select user_id, id, 'hold', -(${price}::int), ${price}::int from generation)
+    select priority from generation`)
+  return row?.priority
+}
+
+async function refusal(core: Core, userId: string, price: number): Promise<AppError> {
+  const [user] = await core.database.rows<{ balance: number; inFlight: number; banned: boolean; waitMs: number }>(sql`
+    select balance, in_flight as "inFlight", banned,
+      (extract(epoch from greatest(pace_at, now()) - now()) * 1000)::int as "waitMs"
+    from users where id = ${userId}`)
+  if (!user) return new AppError('unknown_user', { user: userId })
+  if (user.banned) return new AppError('banned')
+  if (user.balance < price) return new AppError('no_credits', { price, balance: user.balance })
+  if (user.inFlight >= core.limits.inFlight) return new AppError('too_many_in_flight', { limit: core.limits.inFlight })
+  const seconds = Math.max(1, Math.ceil((user.waitMs - 60_000 + 60_000 / core.limits.perMinute) / 1000))
+  return new AppError('too_fast', { limit: core.limits.perMinute, seconds })
+}

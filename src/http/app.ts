@@ -1,0 +1,57 @@
+/** The HTTP side: what every answer has in common, health, and errors as JSON. Families of routes are plugins. */
+import { randomUUID } from 'node:crypto'
+import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { AppError, errorRules } from '../core/errors.ts'
+import { wordsFor } from '../locales/index.ts'
+
+export interface AppOptions {
+  log: { info(data: object, message: string): void; error(data: object, message: string): void }
+  /** Part → what is missing; undefined: ready. */
+  ready(): Promise<Record<string, string | undefined>>
+  plugins: readonly FastifyPluginAsync[]
+}
+
+export function createApp({ log, ready, plugins }: AppOptions): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    bodyLimit: 1024 * 1024,
+    genReqId: () => randomUUID(),
+    forceCloseConnections: true,
+  })
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    // without the query: it holds signatures
+    const path = request.url.split('?')[0]
+    log.info(
+      { id: request.id, method: request.method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'http',
+    )
+  })
+
+  app.get('/healthz', async () => ({ status: 'ok' }))
+  app.get('/readyz', async (_request, reply) => {
+    const missing = Object.entries(await ready())
+    const ok = missing.every(([, what]) => what === undefined)
+    const parts = Object.fromEntries(missing.map(([part, what]) => [part, what ?? 'ready']))
+    return reply.code(ok ? 200 : 503).send({ status: ok ? 'ready' : 'not ready', parts })
+  })
+
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send({ error: { kind: 'not_found', message: 'There is nothing here.' } }),
+  )
+  app.setErrorHandler<FastifyError | AppError>((error, request, reply) => {
+    if (error instanceof AppError) {
+      const message = wordsFor('en').errors[error.kind](error.data)
+      return reply.code(errorRules[error.kind].status).send({ error: { kind: error.kind, message } })
+    }
+    const status = error.statusCode ?? 500
+    if (status < 500) return reply.code(status).send({ error: { kind: 'bad_request', message: error.message } })
+    log.error({ id: request.id, err: error }, 'a request failed')
+    return reply.code(500).send({ error: { kind: 'internal', message: wordsFor('en').errors.internal() } })
+  })
+  for (const plugin of plugins) app.register(plugin)
+  return app
+}

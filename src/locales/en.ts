@@ -1,0 +1,155 @@
+type Data = Readonly<Record<string, string | number | readonly string[] | undefined>>
+
+const list = (values: Data[string]) => (Array.isArray(values) ? values.join(', ') : String(values ?? ''))
+const credits = (n: Data[string]) => (n === 1 ? '1 credit' : `${n} credits`)
+
+export const en = {
+  waiting: ({ prompt, place }: { prompt: string; place?: number }) =>
+    place === undefined ? `⏳ In the queue: ${prompt}` : `⏳ Number ${place} in the queue: ${prompt}`,
+  drawing: ({ prompt, percent }: { prompt: string; percent?: number }) =>
+    percent === undefined ? `🎨 Drawing: ${prompt}` : `🎨 Drawing, ${percent} %: ${prompt}`,
+  finishing: '🎨 Almost there …',
+  caption: (c: {
+    prompt: string
+    model: string
+    width: number
+    height: number
+    seed?: string
+    seconds: number
+    credits: number
+  }) =>
+    `${c.prompt}\n${[c.model, `${c.width}×${c.height}`, ...(c.seed ? [`seed ${c.seed}`] : []), `${c.seconds.toFixed(1)} s`, credits(c.credits)].join(' · ')}`,
+  failed: ({ prompt, reason, credits: price }: { prompt: string; reason: string; credits: number }) =>
+    `⚠️ ${prompt}\n${reason}${price > 0 ? ` Nothing was charged: ${credits(price)} given back.` : ''}`,
+  errorReply: (reason: string) => `⚠️ ${reason}`,
+
+  balance: (b: { balance: number; held: number; price: number; model: string }) =>
+    `💳 ${credits(b.balance)}${b.held > 0 ? `, and ${b.held} put aside for pictures under way` : ''}. A picture with ${b.model} costs ${credits(b.price)}.`,
+  entry: (e: { amount: number; kind: string; reason: string; when: string }) =>
+    `${e.when}  ${e.amount > 0 ? '+' : ''}${e.amount}  ${e.reason}`,
+  entryKinds: {
+    grant: 'given',
+    take: 'taken back',
+    hold: 'picture asked for',
+    capture: 'not all pictures came',
+    release: 'given back',
+    welcome: 'welcome',
+  },
+  gave: (g: { user: string; amount: number; balance: number }) =>
+    `✅ ${g.user}: ${g.amount > 0 ? '+' : ''}${g.amount}, the balance is now ${credits(g.balance)}.`,
+  historyTitle: (page: number) => (page === 1 ? '🖼 Your last requests' : `🖼 Your requests, page ${page}`),
+  historyEmpty: 'Nothing here yet. Try: a cute cat 16:9',
+  historyLine: (h: { when: string; state: string; prompt: string; model: string; size: string }) =>
+    `${h.when}  ${h.state}  ${h.prompt} (${h.model}, ${h.size})`,
+  historyMore: (page: number) => `More: /history ${page}`,
+  states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
+  help: (h: { models: string; ratios: string }) =>
+    [
+      'Write what you want to see: a cute cat 16:9',
+      'Or send a picture with words: make it night',
+      '',
+      '/flux <words> draws a picture; the ratio comes last',
+      '/credits shows your balance, /history your last requests',
+      '',
+      `Ratios: ${h.ratios}`,
+      `Models: ${h.models}`,
+      'Flags: --ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <words>',
+      '',
+      'Admins: /credits give @user 5',
+    ].join('\n'),
+
+  /** The playground. */
+  page: {
+    title: 'fluxbot playground',
+    placeholder: 'What do you want to see? a cute cat 16:9',
+    send: 'Send',
+    attach: 'Attach pictures',
+    remove: 'Remove',
+    examples: ['a cute cat 16:9', 'a red house by the sea at sunset 3:2', 'a city at night 9:16'],
+    intro: 'Write what you want to see. The ratio comes last. Attach a picture to change it.',
+    lost: 'The connection was lost. Trying again …',
+    failed: 'That could not be sent. Try again.',
+    you: 'You are',
+    language: '中文',
+    open: 'Open the picture in full size',
+    key: 'Operator key (API_KEY)',
+    enter: 'Sign in',
+    signIn: 'Sign in with the key of the operator first.',
+    closed: 'The playground is closed here: set API_KEY, or reach it from the machine it runs on only.',
+    foreign: 'Open this page under its own address (PUBLIC_URL).',
+    wrongKey: 'That key is not right.',
+    tooManyTries: 'Too many tries. Wait a minute.',
+  },
+
+  commands: {
+    flux: 'Draw a picture',
+    credits: 'Your balance, and what a picture costs',
+    history: 'Your last requests',
+    help: 'What I can do',
+    start: 'Say hello',
+  } as Readonly<Record<string, string>>,
+  options: {
+    prompt: 'What to draw; a ratio such as 16:9 at the end',
+    model: 'Which model draws it',
+    aspect: 'The shape of the picture',
+    image1: 'A picture to start from',
+    image2: 'A second picture',
+    image3: 'A third picture',
+    image4: 'A fourth picture',
+    action: 'For admins: give or take',
+    user: 'For admins: whose credits',
+    amount: 'For admins: how many credits',
+    page: 'Older requests: 2, 3 …',
+  } as Readonly<Record<string, string>>,
+
+  errors: {
+    empty_prompt: () => 'Tell me what to draw, for example: /flux a cute cat 16:9',
+    prompt_too_long: (d: Data) => `That is too long: at most ${d.limit} characters.`,
+    unknown_model: (d: Data) => `There is no model "${d.name}". Models: ${list(d.known)}.`,
+    unknown_ratio: (d: Data) => `${d.model} does not know the ratio ${d.ratio}. It knows: ${list(d.known)}.`,
+    bad_option: (d: Data) =>
+      d.value === ''
+        ? `--${d.name} needs a value, such as ${d.expected}.`
+        : `"${d.value}" does not fit --${d.name}. Use ${d.expected}.`,
+    unknown_option: (d: Data) => `I do not know ${d.name}. I know: ${list(d.known)}.`,
+    not_taken: (d: Data) => `${d.model} does not take --${d.name}. Leave it out, or choose another model.`,
+    image_needed: (d: Data) => `${d.model} needs a picture to start from: attach one.`,
+    too_many_images: (d: Data) =>
+      d.limit === 0
+        ? `${d.model} draws from words only: leave the picture out.`
+        : `${d.model} takes at most ${d.limit} pictures.`,
+    image_too_big: (d: Data) => `That picture is too big: at most ${d.limitMb} MB each.`,
+    image_type: () => 'I can read PNG, JPEG and WebP pictures only. Please convert it and send it again.',
+    image_unreadable: () => 'That picture is damaged or too large to read. Please save it again as PNG or JPEG.',
+    image_unreachable: () => 'I could not fetch that picture. Please send it again.',
+    unknown_command: (d: Data) => `I do not know /${d.name}. /help lists what I know.`,
+    no_credits: (d: Data) =>
+      d.balance === undefined
+        ? `That is more than there is: ${d.price} credits.`
+        : `That costs ${credits(d.price)} and you have ${d.balance}. An admin can give you more.`,
+    too_many_in_flight: (d: Data) => `You have ${d.limit} pictures under way. Wait for one of them, then ask again.`,
+    too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,
+    banned: () => 'You cannot use this bot.',
+    admins_only: (d: Data) => `Only admins can do that. (You are ${d.identity}; ADMIN_IDS lists the admins.)`,
+    unknown_user: (d: Data) => `I do not know ${d.user}. They must have written to me first.`,
+    bad_amount: (d: Data) =>
+      `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
+    provider_missing: (d: Data) => `Nobody is set up to draw with ${d.model} now.`,
+    provider_busy: () => 'The image service is overloaded. Try again in a few minutes.',
+    provider_failed: () => 'The image service failed. Try again.',
+    provider_timeout: () => 'The image service took too long.',
+    provider_refused: (d: Data) => `The image service did not accept the request${d.reason ? `: ${d.reason}` : '.'}`,
+    moderated: () => 'The image service refused this for its content. Try other words.',
+    bad_result: () => 'The image service sent no usable picture. Try again.',
+    unresolved: () => 'We lost sight of this request while it was being drawn. Try again.',
+    deadline: () => 'This took too long and was given up.',
+    input_lost: () => 'The picture you sent was lost on our side. Please send it again.',
+    interrupted: () => 'This was interrupted too often and was given up. Try again.',
+    cancelled: () => 'Cancelled.',
+    chat_refused: () => 'This chat does not let me answer.',
+    chat_unavailable: () => 'The chat could not be reached.',
+    internal: () => 'Something went wrong on our side. Try again in a moment.',
+  },
+}
+
+export type Words = typeof en

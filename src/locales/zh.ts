@@ -1,0 +1,136 @@
+import type { Words } from './en.ts'
+
+const list = (values: unknown) => (Array.isArray(values) ? values.join('、') : String(values ?? ''))
+
+export const zh: Words = {
+  waiting: ({ prompt, place }) => (place === undefined ? `⏳ 排队中：${prompt}` : `⏳ 排在第 ${place} 位：${prompt}`),
+  drawing: ({ prompt, percent }) =>
+    percent === undefined ? `🎨 正在绘制：${prompt}` : `🎨 正在绘制 ${percent}%：${prompt}`,
+  finishing: '🎨 马上就好……',
+  caption: (c) =>
+    `${c.prompt}\n${[c.model, `${c.width}×${c.height}`, ...(c.seed ? [`种子 ${c.seed}`] : []), `${c.seconds.toFixed(1)} 秒`, `${c.credits} 积分`].join(' · ')}`,
+  failed: ({ prompt, reason, credits }) =>
+    `⚠️ ${prompt}\n${reason}${credits > 0 ? `没有扣费，已退回 ${credits} 积分。` : ''}`,
+  errorReply: (reason) => `⚠️ ${reason}`,
+
+  balance: (b) =>
+    `💳 剩余 ${b.balance} 积分${b.held > 0 ? `，另有 ${b.held} 积分用于正在绘制的图片` : ''}。用 ${b.model} 画一张图需要 ${b.price} 积分。`,
+  entry: (e) => `${e.when}  ${e.amount > 0 ? '+' : ''}${e.amount}  ${e.reason}`,
+  entryKinds: {
+    grant: '赠送',
+    take: '收回',
+    hold: '绘图',
+    capture: '部分图片未生成，退回',
+    release: '退回',
+    welcome: '新用户赠送',
+  },
+  gave: (g) => `✅ ${g.user}：${g.amount > 0 ? '+' : ''}${g.amount}，现在共有 ${g.balance} 积分。`,
+  historyTitle: (page) => (page === 1 ? '🖼 最近的请求' : `🖼 请求记录，第 ${page} 页`),
+  historyEmpty: '还没有记录。试试：一只可爱的猫 16:9',
+  historyLine: (h) => `${h.when}  ${h.state}  ${h.prompt}（${h.model}，${h.size}）`,
+  historyMore: (page) => `更多：/history ${page}`,
+  states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
+  help: (h) =>
+    [
+      '写下你想看到的画面：一只可爱的猫 16:9',
+      '或者发一张图片并附上文字：改成夜晚',
+      '',
+      '/flux <文字> 画一张图，比例写在最后',
+      '/credits 查看积分，/history 查看最近的请求',
+      '',
+      `比例：${h.ratios}`,
+      `模型：${h.models}`,
+      '参数：--ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <文字>',
+      '',
+      '管理员：/credits give @用户 5',
+    ].join('\n'),
+
+  page: {
+    title: 'fluxbot 试玩',
+    placeholder: '想看到什么？一只可爱的猫 16:9',
+    send: '发送',
+    attach: '添加图片',
+    remove: '移除',
+    examples: ['一只可爱的猫 16:9', '海边的红房子，日落 3:2', '夜晚的城市 9:16'],
+    intro: '写下你想看到的画面，比例写在最后。附上图片即可修改它。',
+    lost: '连接已断开，正在重试……',
+    failed: '发送失败，请重试。',
+    you: '你是',
+    language: 'English',
+    open: '查看原图',
+    key: '管理员密钥（API_KEY）',
+    enter: '登录',
+    signIn: '请先使用管理员密钥登录。',
+    closed: '试玩页面未开放：请设置 API_KEY，或仅从本机访问。',
+    foreign: '请使用正确的地址（PUBLIC_URL）打开此页面。',
+    wrongKey: '密钥不正确。',
+    tooManyTries: '尝试次数过多，请稍等一分钟。',
+  },
+
+  commands: {
+    flux: '画一张图',
+    credits: '查看积分和价格',
+    history: '最近的请求',
+    help: '我能做什么',
+    start: '打个招呼',
+  },
+  options: {
+    prompt: '画什么；比例（如 16:9）写在最后',
+    model: '使用哪个模型',
+    aspect: '图片比例',
+    image1: '参考图片',
+    image2: '第二张图片',
+    image3: '第三张图片',
+    image4: '第四张图片',
+    action: '管理员：赠送或收回',
+    user: '管理员：哪位用户',
+    amount: '管理员：积分数量',
+    page: '更早的请求：2、3……',
+  },
+
+  errors: {
+    empty_prompt: () => '请告诉我要画什么，例如：/flux 一只可爱的猫 16:9',
+    prompt_too_long: (d) => `文字太长，最多 ${d.limit} 个字符。`,
+    unknown_model: (d) => `没有名为“${d.name}”的模型。可用模型：${list(d.known)}。`,
+    unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.known)}。`,
+    bad_option: (d) =>
+      d.value === ''
+        ? `--${d.name} 需要一个值，例如 ${d.expected}。`
+        : `--${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
+    unknown_option: (d) => `不认识 ${d.name}。可用：${list(d.known)}。`,
+    not_taken: (d) => `${d.model} 不支持 --${d.name}。请去掉它，或换一个模型。`,
+    image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
+    too_many_images: (d) =>
+      d.limit === 0 ? `${d.model} 只支持文字，请去掉图片。` : `${d.model} 最多支持 ${d.limit} 张图片。`,
+    image_too_big: (d) => `图片太大，每张最多 ${d.limitMb} MB。`,
+    image_type: () => '只支持 PNG、JPEG 和 WebP 图片，请转换后重新发送。',
+    image_unreadable: () => '图片已损坏或尺寸过大，请另存为 PNG 或 JPEG 后重新发送。',
+    image_unreachable: () => '无法获取这张图片，请重新发送。',
+    unknown_command: (d) => `不认识 /${d.name}。发送 /help 查看可用命令。`,
+    no_credits: (d) =>
+      d.balance === undefined
+        ? `积分不足 ${d.price}。`
+        : `需要 ${d.price} 积分，你还有 ${d.balance} 积分。可以请管理员赠送。`,
+    too_many_in_flight: (d) => `你有 ${d.limit} 张图片正在绘制，请等其中一张完成后再试。`,
+    too_fast: (d) => `每分钟最多 ${d.limit} 次请求，请 ${d.seconds} 秒后再试。`,
+    banned: () => '你不能使用这个机器人。',
+    admins_only: (d) => `只有管理员可以这样做。（你是 ${d.identity}；ADMIN_IDS 列出了管理员。）`,
+    unknown_user: (d) => `不认识 ${d.user}，对方需要先给我发过消息。`,
+    bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
+    provider_missing: (d) => `目前没有可用的服务来使用 ${d.model}。`,
+    provider_busy: () => '图像服务繁忙，请过几分钟再试。',
+    provider_failed: () => '图像服务出错，请重试。',
+    provider_timeout: () => '图像服务超时。',
+    provider_refused: (d) => `图像服务没有接受这个请求${d.reason ? `：${d.reason}` : '。'}`,
+    moderated: () => '图像服务因内容原因拒绝了请求，请换一种说法。',
+    bad_result: () => '图像服务没有返回可用的图片，请重试。',
+    unresolved: () => '绘制过程中失去了联系，请重试。',
+    deadline: () => '等待时间过长，已放弃。',
+    input_lost: () => '你发送的图片在我们这边丢失了，请重新发送。',
+    interrupted: () => '多次被中断，已放弃，请重试。',
+    cancelled: () => '已取消。',
+    chat_refused: () => '这个聊天不允许我回复。',
+    chat_unavailable: () => '无法连接到聊天平台。',
+    internal: () => '我们这边出了点问题，请稍后再试。',
+  },
+}

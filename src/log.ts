@@ -1,0 +1,44 @@
+/** One JSON line for each event, on standard error, so that standard output stays for people and for pipes. */
+import { pino } from 'pino'
+
+export type Log = Pick<ReturnType<typeof pino>, 'debug' | 'info' | 'warn' | 'error'>
+
+/**
+ * Shapes of secrets that errors from libraries might carry: bot tokens (Telegram, Discord), interaction tokens in
+ * webhook addresses, credentials in a DSN, keys in headers, signatures in links.
+ */
+const secretShapes: readonly [RegExp, string][] = [
+  [/\b\d{6,12}:[A-Za-z0-9_-]{30,}/g, '[token]'],
+  [/\b[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}/g, '[token]'],
+  [/(\/(?:webhooks|interactions)\/\d+\/)[^/\s"'?]+/g, '$1[token]'],
+  [/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s:@"']*:[^@/\s"']+@/gi, '$1[credentials]@'],
+  [/\b(Bearer|Bot|Key|Basic)\s+[\w.:~+/=-]{8,}/g, '$1 [secret]'],
+  [
+    /((?:signature|sign|token|secret|password|api[_-]?key|x-amz-[a-z]+|q-[a-z-]+)["']?\s*[=:]\s*["']?)[^\s&"',}]+/gi,
+    '$1[secret]',
+  ],
+  [/\bsk-[\w-]{16,}/g, '[secret]'],
+  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}:[0-9a-f]{16,}/gi, '[secret]'],
+]
+
+export function redact(text: string): string {
+  return secretShapes.reduce((rest, [shape, instead]) => rest.replace(shape, instead), text)
+}
+
+/** `secrets`: the configured ones, removed wherever they appear whatever their shape. */
+export function createLog(level: string, secrets: readonly string[] = []): Log {
+  const known = secrets.filter((secret) => secret.length >= 8)
+  return pino(
+    {
+      level,
+      base: null,
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    {
+      write(line: string) {
+        process.stderr.write(redact(known.reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), line)))
+      },
+    },
+  )
+}

@@ -1,0 +1,89 @@
+/** Starts what ROLES asks for, in order, and stops it in reverse. Reads from top to bottom like the life of a process. */
+import type { FastifyInstance } from 'fastify'
+import { allSurfaces } from './bots/index.ts'
+import { startBots } from './bots/start.ts'
+import { compose } from './compose.ts'
+import { ConfigError, loadConfig } from './config.ts'
+import type { Core } from './core/core.ts'
+import { createApp } from './http/app.ts'
+import { pictures } from './http/pictures.ts'
+import { verifyLink } from './storage/links.ts'
+import { welcome } from './welcome.ts'
+import { startWorker } from './worker.ts'
+
+/** Docker and systemd kill what has not ended some time after SIGTERM; within this we have handed back all work. */
+const stopWithinMs = 20_000
+const graceMs = 12_000
+
+async function main(): Promise<void> {
+  const config = loadConfig()
+  const undo: (() => Promise<unknown>)[] = []
+  const stop = stopOnce(undo)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
+  try {
+    const surfaces = allSurfaces(config)
+    const core = await compose(config, { surfaces: surfaces.create })
+    undo.push(() => core.database.close())
+    undo.push(() => core.queue.close(0))
+    if (config.roles.has('worker')) {
+      const worker = await startWorker(core)
+      undo.push(() => worker.stop(graceMs))
+    }
+    const bots = await startBots(core, config.roles)
+    undo.push(() => bots.stop())
+    if (config.roles.has('http')) {
+      const app = createApp({
+        log: core.log,
+        ready: () => readiness(core, bots.notReady),
+        plugins: [
+          surfaces.web().plugin,
+          pictures({ store: core.store, verify: (link) => verifyLink(core.secretKey, link) }),
+        ],
+      })
+      undo.push(() => app.close())
+      await listen(app, config)
+    }
+    process.stdout.write(welcome(config, core))
+  } catch (error) {
+    process.stderr.write(`${explain(error)}\n`)
+    await stop(1)
+  }
+}
+
+async function readiness(core: Core, bots: () => Record<string, string | undefined>) {
+  const database =
+    core.database.notReady() ??
+    (await core.database.ping().then(
+      () => undefined,
+      () => 'does not answer',
+    ))
+  return { database, queue: core.queue.notReady(), ...bots() }
+}
+
+async function listen(app: FastifyInstance, { port, host }: { port: number; host: string }): Promise<void> {
+  try {
+    await app.listen({ port, host })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw new ConfigError([`PORT ${port} is taken by another program: stop it, or choose another PORT`])
+  }
+}
+
+/** The last started is stopped first; a part that fails to stop does not keep the others. */
+function stopOnce(undo: (() => Promise<unknown>)[]): (code: number) => Promise<void> {
+  let stopping: Promise<void> | undefined
+  return (code) => {
+    stopping ??= (async () => {
+      setTimeout(() => process.exit(1), stopWithinMs).unref()
+      for (const step of undo.reverse()) await step().catch(() => undefined)
+      process.exit(code)
+    })()
+    return stopping
+  }
+}
+
+function explain(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+await main()

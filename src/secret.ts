@@ -1,0 +1,18 @@
+/** The key that signs links and encrypts what must be kept secret. */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** SECRET_KEY, or for the embedded default one made once in the data folder and readable by its owner only. */
+export async function secretKey(configured: string | undefined, dataDir: string): Promise<Buffer> {
+  if (configured !== undefined) return Buffer.from(configured)
+  const file = join(dataDir, 'secret.key')
+  await mkdir(dataDir, { recursive: true })
+  try {
+    await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  await chmod(file, 0o600)
+  return Buffer.from((await readFile(file, 'utf8')).trim())
+}

@@ -1,0 +1,26 @@
+/** What an operator reads when everything is up: where to look, what is embedded, what to set to go further. */
+import { relative } from 'node:path'
+import type { Config } from './config.ts'
+import type { Core } from './core/core.ts'
+
+export function welcome(config: Config, core: Core): string {
+  const folder = relative('.', config.dataDir) || '.'
+  const at = (name: string) => `./${folder}/${name}`.replace('././', './').replace('./../', '../')
+  const lines: [string, string, string][] = [
+    [
+      'Database',
+      config.databaseUrl ? 'Postgres' : `embedded, in ${at('db')}`,
+      config.databaseUrl ? '' : 'DATABASE_URL',
+    ],
+    ['Queue', config.redisUrl ? 'Redis' : 'in the database', config.redisUrl ? '' : 'REDIS_URL'],
+    ['Pictures', `files in ${at('images')}`, ''],
+    ['Models', core.models.map((model) => model.id).join(', '), ''],
+    ['Discord', config.discord ? 'connected' : 'off', config.discord ? '' : 'DISCORD_TOKEN'],
+    ['Telegram', config.telegram ? 'connected' : 'off', config.telegram ? '' : 'TELEGRAM_TOKEN'],
+  ]
+  const shown = lines.map(([part, state, set]) =>
+    `  ${part.padEnd(9)} ${state.padEnd(28)} ${set && `set ${set} for more`}`.trimEnd(),
+  )
+  const where = config.roles.has('http') ? `: ${config.publicUrl}/` : ` (${[...config.roles].join(', ')})`
+  return `\nfluxbot is ready${where}\n${shown.join('\n')}\n\n`
+}

@@ -1,0 +1,275 @@
+/** What every job queue does, whatever carries it. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { JobQueue } from '../../src/core/ports.ts'
+
+interface QueueSubject {
+  /** Another process at the same queue. `warnings` collects what it logs. */
+  open(lanes: { name: string; concurrency: number }[], warnings?: string[]): Promise<JobQueue>
+  /** Jobs that the store has any record of. */
+  jobs(): Promise<number>
+  /** The store forgets everything. */
+  lose(): Promise<void>
+  drop(): Promise<void>
+}
+
+export function queueContract(make: () => Promise<QueueSubject>): void {
+  let subject: QueueSubject
+  const opened: JobQueue[] = []
+  beforeAll(async () => {
+    subject = await make()
+  }, 60_000)
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((queue) => queue.close(0)))
+    await subject.lose()
+  })
+  afterAll(() => subject?.drop())
+
+  const open = async (concurrency = 1, lane = 'main', warnings?: string[]) => {
+    const queue = await subject.open([{ name: lane, concurrency }], warnings)
+    opened.push(queue)
+    return queue
+  }
+  const job = (priority = 10, id = randomUUID() as string) => ({ id, lane: 'main', priority })
+
+  test('runs the first priority first, and the older of two equals', async () => {
+    const queue = await open()
+    const jobs = [job(20), job(5), job(10), job(5), job(1)]
+    for (const one of jobs) await queue.add(one)
+    expect(await queue.waiting('main')).toBe(5)
+    const order: number[] = []
+    await queue.work(async (id) => {
+      order.push(jobs.findIndex((one) => one.id === id))
+      return undefined
+    })
+    await expect.poll(() => order, { timeout: 5_000 }).toEqual([4, 1, 3, 2, 0])
+  })
+
+  test('runs once what was added many times, waiting or running', async () => {
+    const queue = await open(4)
+    const one = job()
+    await Promise.all([queue.add(one), queue.add(one), queue.add(one)])
+    let runs = 0
+    const running = withResolvers()
+    await queue.work(async (id) => {
+      if (id === one.id) runs += 1
+      if (id === one.id) await running.promise
+      return undefined
+    })
+    await expect.poll(() => runs, { timeout: 5_000 }).toBe(1)
+    await queue.add(one)
+    const other = job()
+    await queue.add(other)
+    running.resolve()
+    await expect.poll(() => subject.jobs(), { timeout: 5_000 }).toBe(0)
+    expect(runs).toBe(1)
+  })
+
+  test('calls again after againMs, and meanwhile others have the place', async () => {
+    const queue = await open()
+    const [polled, other] = [job(1), job(5)]
+    const calls: { id: string; at: number }[] = []
+    await queue.work(async (id) => {
+      calls.push({ id, at: Date.now() })
+      return id === polled.id && calls.filter((call) => call.id === id).length < 3 ? { againMs: 300.7 } : undefined
+    })
+    await queue.add(polled)
+    await expect.poll(() => calls.length, { timeout: 5_000 }).toBe(1)
+    await queue.add(other)
+    await expect.poll(() => calls.length, { timeout: 5_000 }).toBe(4)
+    const [first, second, third, fourth] = calls
+    expect([first, second, third, fourth].map((call) => call?.id)).toEqual([polled.id, other.id, polled.id, polled.id])
+    for (const wait of [third!.at - first!.at, fourth!.at - third!.at]) {
+      expect(wait).toBeGreaterThanOrEqual(295)
+      expect(wait).toBeLessThan(900)
+    }
+  })
+
+  test('runs again what broke', async () => {
+    const warnings: string[] = []
+    const queue = await open(1, 'main', warnings)
+    let calls = 0
+    await queue.work(async () => {
+      calls += 1
+      if (calls === 1) throw new Error('broken on purpose')
+      return undefined
+    })
+    await queue.add(job())
+    await expect.poll(() => calls, { timeout: 5_000 }).toBe(2)
+    expect(warnings.join()).toContain('a job broke')
+    await expect.poll(() => subject.jobs()).toBe(0)
+  })
+
+  test('a lane is as wide as it says, over two processes', async () => {
+    const [one, two] = [await open(2), await open(2)]
+    let now = 0
+    let most = 0
+    let done = 0
+    const run = async () => {
+      now += 1
+      most = Math.max(most, now)
+      await sleep(60)
+      now -= 1
+      done += 1
+      return undefined
+    }
+    await one.work(run)
+    await two.work(run)
+    const startedAt = Date.now()
+    await Promise.all(Array.from({ length: 20 }, () => one.add(job())))
+    await expect.poll(() => done, { timeout: 10_000 }).toBe(20)
+    expect(most).toBe(2)
+    expect(Date.now() - startedAt).toBeLessThan(3_000)
+  })
+
+  test('a full lane does not hold up another', async () => {
+    const queue = await subject.open([
+      { name: 'main', concurrency: 1 },
+      { name: 'other', concurrency: 1 },
+    ])
+    opened.push(queue)
+    const slow = job()
+    const seen: string[] = []
+    await queue.work(async (id, signal) => {
+      seen.push(id)
+      if (id === slow.id) await sleep(2_000, undefined, { signal }).catch(() => {})
+      return undefined
+    })
+    await queue.add(slow)
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual([slow.id])
+    const quick = { ...job(), lane: 'other' }
+    await queue.add(quick)
+    await expect.poll(() => seen, { timeout: 1_000 }).toContain(quick.id)
+    await expect(queue.add({ ...job(), lane: 'nowhere' })).rejects.toThrow("no lane 'nowhere'")
+  })
+
+  test('leaves nothing behind', async () => {
+    const queue = await open(8)
+    let done = 0
+    await queue.work(async () => {
+      done += 1
+      return undefined
+    })
+    await Promise.all(Array.from({ length: 100 }, () => queue.add(job())))
+    await expect.poll(() => done, { timeout: 10_000 }).toBe(100)
+    await expect.poll(() => subject.jobs()).toBe(0)
+    expect(await queue.waiting('main')).toBe(0)
+  })
+
+  test('close lets a job finish within its grace', async () => {
+    const queue = await open()
+    let done = false
+    await queue.work(async () => {
+      await sleep(400)
+      done = true
+      return undefined
+    })
+    await queue.add(job())
+    await sleep(150)
+    await queue.close(5_000)
+    expect(done).toBe(true)
+    expect(await subject.jobs()).toBe(0)
+  })
+
+  test('close hands back what does not finish, and another process has it at once', async () => {
+    const [one, two] = [await open(), await open()]
+    const held = job()
+    const started = withResolvers()
+    await one.work(async (_, signal) => {
+      started.resolve()
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      return { againMs: 60_000 }
+    })
+    await one.add(held)
+    await started.promise
+    const second: string[] = []
+    await two.work(async (id) => {
+      second.push(id)
+      return undefined
+    })
+    const startedAt = Date.now()
+    await one.close(200)
+    expect(Date.now() - startedAt).toBeLessThan(1_200)
+    await expect.poll(() => second, { timeout: 1_000 }).toEqual([held.id])
+  })
+
+  test('close does not wait for what will not let go, and the job comes back', { timeout: 15_000 }, async () => {
+    const [one, two] = [await open(), await open()]
+    const stuck = job()
+    const started = withResolvers()
+    await one.work(() => {
+      started.resolve()
+      return new Promise(() => {})
+    })
+    await one.add(stuck)
+    await started.promise
+    const startedAt = Date.now()
+    await one.close(100)
+    expect(Date.now() - startedAt).toBeLessThan(3_500)
+    const second: string[] = []
+    await two.work(async (id) => {
+      second.push(id)
+      return undefined
+    })
+    await expect.poll(() => second, { timeout: 9_000 }).toEqual([stuck.id])
+  })
+
+  test('a store that forgot everything does not stop the worker', { timeout: 15_000 }, async () => {
+    const warnings: string[] = []
+    const queue = await open(2, 'main', warnings)
+    const seen: string[] = []
+    const running = withResolvers()
+    const [lost, later] = [job(), job()]
+    await queue.work(async (id) => {
+      seen.push(id)
+      if (id === lost.id) await running.promise
+      return undefined
+    })
+    await queue.add(lost)
+    await expect.poll(() => seen, { timeout: 5_000 }).toEqual([lost.id])
+    await subject.lose()
+    running.resolve()
+    await queue.add(later)
+    await expect.poll(() => seen, { timeout: 5_000 }).toContain(later.id)
+    await queue.add(job())
+    await expect.poll(() => seen.length, { timeout: 5_000 }).toBe(3)
+    await expect.poll(() => warnings.length).toBeGreaterThan(0)
+    expect(queue.notReady()).toBeUndefined()
+  })
+
+  test('wakes an idle worker within 25 ms (p99)', { timeout: 30_000 }, async () => {
+    const queue = await open(4)
+    let wake = () => {}
+    await queue.work(async () => {
+      wake()
+      return undefined
+    })
+    await sleep(200)
+    const rounds: number[] = []
+    for (let round = 0; round < 3 && !rounds.some((p99) => p99 <= 25); round += 1) {
+      const times: number[] = []
+      for (let n = 0; n < 120; n += 1) {
+        const woken = new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        const addedAt = performance.now()
+        await queue.add(job())
+        await woken
+        times.push(performance.now() - addedAt)
+        await sleep(10)
+      }
+      times.sort((a, b) => a - b)
+      rounds.push(times[Math.ceil(times.length * 0.99) - 1]!)
+    }
+    expect(Math.min(...rounds), `p99 of each round, in ms: ${rounds}`).toBeLessThanOrEqual(25)
+  })
+}
+
+function withResolvers() {
+  let resolve = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}

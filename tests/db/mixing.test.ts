@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Database } from '../../src/db/db.ts'
+import { createQueue } from '../../src/queue/bullmq.ts'
+import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+
+// The app and BullMQ share one session of the embedded database. Each row says which table, transaction and step it was
+// written by, so a statement that lands in somebody else's transaction, or a lost rollback, shows.
+
+let opened: TestDatabase
+let database: Database
+
+beforeAll(async () => {
+  opened = await openTestDatabase('pglite')
+  database = opened.database
+  for (const table of ['mix_a', 'mix_b']) {
+    await database.db.execute(
+      sql.raw(`create table ${table} (meant text not null, tx text, step int, keep boolean, inside text)`),
+    )
+  }
+}, 60_000)
+afterAll(() => opened?.drop())
+
+test('3,000 statements at once from the app, the queue and its clients: none is misplaced', {
+  timeout: 120_000,
+}, async () => {
+  const queue = await createQueue({
+    backend: { pool: database.bullPool() },
+    lanes: [{ name: 'mix', concurrency: 8 }],
+    log: { warn: () => {}, error: () => {} },
+  })
+  const ran = new Set<string>()
+  await queue.work(async (id) => {
+    await insert('mix_a', { tx: id, step: 0, keep: true })
+    ran.add(id)
+    return undefined
+  })
+
+  const jobs = Array.from({ length: 200 }, () => randomUUID())
+  const work: Promise<unknown>[] = []
+  for (let n = 0; n < 200; n += 1) {
+    work.push(appTransaction(n), clientTransaction(n))
+    work.push(insert('mix_a', { tx: `single ${n}`, step: 0, keep: true }))
+    work.push(insert('mix_b', { tx: `single ${n}`, step: 0, keep: true }))
+    work.push(queue.add({ id: jobs[n]!, lane: 'mix', priority: (n % 20) + 1 }))
+  }
+  await Promise.all(work)
+  await expect.poll(() => ran.size, { timeout: 30_000 }).toBe(200)
+  await queue.close(5_000)
+
+  const rows = await database.rows<{ place: string; meant: string; tx: string; keep: boolean; inside: string }>(
+    sql`select 'mix_a' as place, * from mix_a union all select 'mix_b', * from mix_b`,
+  )
+  expect(rows.filter((row) => row.place !== row.meant)).toEqual([])
+  expect(rows.filter((row) => !row.keep)).toEqual([])
+  // 150 of 200 app transactions and 150 of 200 of the clients' are kept, 5 rows each; 400 singles; one row a job.
+  expect(rows).toHaveLength(150 * 5 + 150 * 5 + 400 + 200)
+  // One database transaction holds the rows of one transaction of ours, and all of them.
+  const owners = new Map<string, Set<string>>()
+  for (const row of rows) owners.set(row.inside, (owners.get(row.inside) ?? new Set()).add(row.tx))
+  expect([...owners.values()].filter((names) => names.size > 1)).toEqual([])
+  const [left] = await database.rows<{ n: number }>(sql`select count(*) as n from bullmq.job`)
+  expect(left?.n).toBe(0)
+})
+
+test('the adapter reads and writes values as pg does', async () => {
+  const pool = database.bullPool()
+  const at = new Date('2026-11-20T10:00:00.123Z')
+  const { rows } = await pool.query(
+    `select $1::bigint as big, $2::jsonb as json, $3::timestamptz as at, $4::text[] as list, $5::boolean as yes,
+      $6::bytea as bytes, $7::text as none, $8::int as small, 1.5::numeric as exact, $9::bigint[] as bigs`,
+    [9007199254740993n, { a: ['x'] }, at, ['a"b\\', null, '{,}'], true, Buffer.from([0, 255]), null, 7, [1, 2]],
+  )
+  expect(rows[0]).toEqual({
+    big: '9007199254740993',
+    json: { a: ['x'] },
+    at,
+    list: ['a"b\\', null, '{,}'],
+    yes: true,
+    bytes: Buffer.from([0, 255]),
+    none: null,
+    small: 7,
+    exact: '1.5',
+    bigs: ['1', '2'],
+  })
+})
+
+test('a client that is released inside a transaction gives the session back', async () => {
+  const client = await database.bullPool().connect()
+  await client.query('begin')
+  await client.query(`insert into mix_a (meant) values ('forgotten')`)
+  client.release()
+  const [row] = await database.rows<{ n: number }>(sql`select count(*) as n from mix_a where meant = 'forgotten'`)
+  expect(row?.n).toBe(0)
+})
+
+interface Mark {
+  tx: string
+  step: number
+  keep: boolean
+}
+
+async function insert(table: string, { tx, step, keep }: Mark, on = database.db): Promise<void> {
+  await on.execute(
+    sql`insert into ${sql.identifier(table)}
+        values (${table}, ${tx}, ${step}, ${keep}, pg_current_xact_id()::text)`,
+  )
+}
+
+/** Every fourth is rolled back. */
+async function appTransaction(n: number): Promise<void> {
+  const keep = n % 4 !== 0
+  const tables = n % 2 ? ['mix_a', 'mix_b'] : ['mix_b', 'mix_a']
+  const done = database.db.transaction(async (tx) => {
+    for (let step = 0; step < 5; step += 1) await insert(tables[step % 2]!, { tx: `app ${n}`, step, keep }, tx)
+    if (!keep) throw new Error('rolled back on purpose')
+  })
+  if (keep) await done
+  else await expect(done).rejects.toThrow('on purpose')
+}
+
+async function clientTransaction(n: number): Promise<void> {
+  const keep = n % 4 !== 0
+  const client = await database.bullPool().connect()
+  await client.query('BEGIN')
+  for (let step = 0; step < 5; step += 1) {
+    const table = (n + step) % 2 ? 'mix_a' : 'mix_b'
+    await client.query(`insert into ${table} values ($1, $2, $3, $4, pg_current_xact_id()::text)`, [
+      table,
+      `client ${n}`,
+      step,
+      keep,
+    ])
+  }
+  await client.query(keep ? 'COMMIT' : 'ROLLBACK')
+  client.release()
+}

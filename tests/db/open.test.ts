@@ -1,0 +1,208 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openDatabase } from '../../src/db/db.ts'
+import { lockFolder } from '../../src/db/lock.ts'
+import { createQueue } from '../../src/queue/bullmq.ts'
+import { backends, createDatabase } from '../helpers/backends.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fluxbot-test-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+
+test('a second process is refused, and after kill -9 a third finds every row', { timeout: 60_000 }, async () => {
+  const first = child(folder, 'write')
+  await first.until((line) => line === '200')
+
+  const second = child(folder, 'read')
+  const refusal = await second.until((line) => line.startsWith('refused'))
+  expect(refusal).toContain(`is in use by process ${first.process.pid}: stop that process (pid ${first.process.pid})`)
+  expect(refusal).toContain('or set DATA_DIR to another folder, or set DATABASE_URL to a Postgres')
+
+  first.process.kill('SIGKILL')
+  await once(first.process, 'close')
+  const acknowledged = Number(first.lines.at(-1))
+  const third = child(folder, 'read')
+  const found = JSON.parse(await third.until((line) => line.startsWith('{')))
+  expect(found.n).toBeGreaterThanOrEqual(acknowledged)
+  expect(found.n).toBe(Number(found.last))
+  await once(third.process, 'close')
+  expect(await readdir(folder)).toEqual(['db'])
+})
+
+describe('the lock of a data folder', () => {
+  const refused = 'set DATA_DIR to another folder'
+  const scope = async () => {
+    const lock = await lockFolder(folder)
+    const mine = JSON.parse(await readFile(await lockFile(), 'utf8'))
+    await lock.release()
+    return mine as { pid: number; start: string; scope: string; host: string }
+  }
+  const lockFile = async () => join(folder, 'lock', (await readdir(join(folder, 'lock')))[0]!)
+  const plant = async (holder: object | string, secondsOld: number) => {
+    await mkdir(join(folder, 'lock'))
+    const file = join(folder, 'lock', 'planted.json')
+    await writeFile(file, typeof holder === 'string' ? holder : JSON.stringify(holder))
+    const then = new Date(Date.now() - secondsOld * 1_000)
+    await utimes(file, then, then)
+    return file
+  }
+
+  test('is held once, also within one process, and free after release', async () => {
+    const lock = await lockFolder(folder)
+    await expect(lockFolder(folder)).rejects.toThrow(refused)
+    await lock.release()
+    await (await lockFolder(folder)).release()
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test('is taken from a dead process', async () => {
+    await plant({ ...(await scope()), pid: 4_194_303, start: '1' }, 0)
+    await (await lockFolder(folder)).release()
+  })
+
+  test('is taken when the pid now belongs to somebody else, even to ourselves', async () => {
+    await plant({ ...(await scope()), start: '1' }, 0)
+    const lock = await lockFolder(folder)
+    await lock.release()
+    await plant({ ...(await scope()), pid: process.ppid, start: '1' }, 0)
+    await (await lockFolder(folder)).release()
+  })
+
+  test('of another machine is taken when its heartbeat has stopped, and the pid says nothing', async () => {
+    await plant({ ...(await scope()), scope: 'elsewhere', host: 'elsewhere' }, 21)
+    await (await lockFolder(folder)).release()
+  })
+
+  test('of another machine is respected while its heart beats', async () => {
+    const file = await plant({ pid: 1, start: '1', scope: 'elsewhere', host: 'elsewhere' }, 3)
+    const beat = setTimeout(() => void utimes(file, new Date(), new Date()), 300)
+    await expect(lockFolder(folder)).rejects.toThrow('in use by process 1 on elsewhere')
+    clearTimeout(beat)
+  })
+
+  test('of the same host name in another container is judged by its heartbeat too', async () => {
+    const file = await plant({ ...(await scope()), scope: `${hostname()} boot pid:[1]`, start: '1' }, 3)
+    const beat = setTimeout(() => void utimes(file, new Date(), new Date()), 300)
+    await expect(lockFolder(folder)).rejects.toThrow(refused)
+    clearTimeout(beat)
+  })
+
+  test('that was never written to its end is taken when it is old', async () => {
+    await plant('{"pid":', 21)
+    await (await lockFolder(folder)).release()
+  })
+
+  test('of a dead process goes to exactly one of many takers', async () => {
+    const dead = { ...(await scope()), pid: 4_194_303, start: '1' }
+    for (let round = 0; round < 20; round += 1) {
+      await plant(dead, 0)
+      const takers = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)))
+      const winners = takers.filter((taker) => taker.status === 'fulfilled')
+      expect(winners).toHaveLength(1)
+      await winners[0]!.value.release()
+    }
+    expect(await readdir(folder)).toEqual([])
+  })
+})
+
+describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
+  test('is migrated by six processes at once', { timeout: 60_000 }, async () => {
+    const { url, drop } = await createDatabase()
+    try {
+      const opened = await Promise.all(Array.from({ length: 6 }, () => openDatabase({ url, dataDir: '' })))
+      const log = { warn: () => {}, error: () => {} }
+      const queues = await Promise.all(
+        opened.map((one) =>
+          createQueue({ backend: { pool: one.bullPool() }, lanes: [{ name: 'a', concurrency: 1 }], log }),
+        ),
+      )
+      const [row] = await opened[0]!.rows<{ n: number }>(sql`select count(*) as n from drizzle.__drizzle_migrations`)
+      expect(row?.n).toBe(2)
+      await Promise.all(queues.map((queue) => queue.close(0)))
+      await Promise.all(opened.map((one) => one.close()))
+    } finally {
+      await drop()
+    }
+  })
+
+  test('that does not exist is refused at once, without the password', async () => {
+    const url = new URL(process.env.TEST_DATABASE_URL as string)
+    url.pathname = '/no_such_database'
+    url.password = 'secret-word'
+    const failure = await openDatabase({ url: url.href, dataDir: '' }).catch((error: Error) => error.message)
+    expect(failure).toContain('database "no_such_database" does not exist. Check DATABASE_URL')
+    expect(failure).not.toContain('secret-word')
+  })
+
+  test('tells listeners of other connections', async () => {
+    const { url, drop } = await createDatabase()
+    const [one, two] = [await openDatabase({ url, dataDir: '' }), await openDatabase({ url, dataDir: '' })]
+    try {
+      const heard: string[] = []
+      const stop = await one.listen('Cancel', (payload) => heard.push(payload))
+      await two.db.execute(sql`select pg_notify('Cancel', 'x')`)
+      await expect.poll(() => heard).toEqual(['x'])
+      // The connection breaks: it comes back by itself.
+      await two.db.execute(sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'fluxbot-listen' and datname = current_database()`)
+      await expect
+        .poll(async () => {
+          await two.db.execute(sql`select pg_notify('Cancel', 'again')`)
+          return heard.includes('again')
+        })
+        .toBe(true)
+      await stop()
+    } finally {
+      await Promise.all([one.close(), two.close()])
+      await drop()
+    }
+  })
+})
+
+test('the embedded database tells its listeners', { timeout: 30_000 }, async () => {
+  const database = await openDatabase({ dataDir: folder })
+  const heard: string[] = []
+  const stop = await database.listen('Cancel', (payload) => heard.push(payload))
+  await database.db.execute(sql`select pg_notify('Cancel', 'x')`)
+  await expect.poll(() => heard).toEqual(['x'])
+  await stop()
+  await database.db.execute(sql`select pg_notify('Cancel', 'y')`)
+  expect(heard).toEqual(['x'])
+  await database.close()
+  await database.close()
+})
+
+function child(...args: string[]): {
+  process: ChildProcess
+  lines: string[]
+  until(wanted: (line: string) => boolean): Promise<string>
+} {
+  const script = fileURLToPath(new URL('child.ts', import.meta.url))
+  const started = spawn(process.execPath, ['--import', 'tsx', script, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: string[] = []
+  const reader = createInterface({ input: started.stdout! })
+  reader.on('line', (line) => lines.push(line))
+  return {
+    process: started,
+    lines,
+    until(wanted) {
+      return new Promise((resolve, reject) => {
+        const known = lines.find(wanted)
+        if (known !== undefined) return resolve(known)
+        reader.on('line', (line) => wanted(line) && resolve(line))
+        reader.on('close', () => reject(new Error(`the process ended after: ${lines.slice(-5).join(' | ')}`)))
+      })
+    },
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * A core on a real database, queue and store. The edges are stand-ins that keep what they were sent: a chat that shows
+ * messages, and a provider that tests steer.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql } from 'drizzle-orm'
+import sharp from 'sharp'
+import { allCommands } from '../../src/bots/commands/index.ts'
+import { createDispatch } from '../../src/bots/dispatch.ts'
+import type { Core } from '../../src/core/core.ts'
+import type { Attachment, Call, ChatSurface, ImageProvider, Model, Posted, Reply } from '../../src/core/ports.ts'
+import { sketch } from '../../src/models/sketch.ts'
+import { createQueue } from '../../src/queue/bullmq.ts'
+import { createDiskStore } from '../../src/storage/disk.ts'
+import { createImageTools } from '../../src/storage/images.ts'
+import { startWorker, type Worker } from '../../src/worker.ts'
+import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
+
+export interface ShownMessage {
+  id: Posted
+  address: string
+  history: Reply[]
+}
+
+/** A chat as people see it. `refuse` makes every post and edit reject with what it returns. */
+export interface TestChat extends ChatSurface {
+  messages: ShownMessage[]
+  refuse?: (reply: Reply) => Error | undefined
+  last(address: string): Reply | undefined
+}
+
+export function createChat(options: { name?: string; postsAnew?: boolean } = {}): TestChat {
+  const { name = 'test', postsAnew = false } = options
+  const messages: ShownMessage[] = []
+  const check = (reply: Reply) => {
+    const error = chat.refuse?.(reply)
+    if (error) throw error
+  }
+  const chat: TestChat = {
+    name,
+    postsAnew,
+    messages,
+    start: async () => undefined,
+    stop: async () => undefined,
+    notReady: () => undefined,
+    post: async (address, reply) => {
+      check(reply)
+      const known = postsAnew ? undefined : messages.find((message) => message.address === address)
+      if (known) known.history.push(reply)
+      else messages.push({ id: `${name}:${messages.length}`, address, history: [reply] })
+      return (known ?? messages.at(-1) ?? { id: `${name}:0` as const }).id
+    },
+    edit: async (posted, reply) => {
+      check(reply)
+      const message = messages.find((each) => each.id === posted)
+      if (!message) throw new Error(`no message ${posted}`)
+      message.history.push(reply)
+      return posted
+    },
+    last: (address) => messages.findLast((message) => message.address === address)?.history.at(-1),
+  }
+  return chat
+}
+
+export const pngOf = (width: number, height: number, background = '#3366cc'): Promise<Buffer> =>
+  sharp({ create: { width, height, channels: 3, background } })
+    .png()
+    .toBuffer()
+
+/** Draws a plain picture at once. */
+export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & { starts: string[] } {
+  const starts: string[] = []
+  return {
+    name: 'sketch',
+    repeatable: true,
+    start: async (task) => {
+      starts.push(task.id)
+      return { state: 'done', images: [await pngOf(64, 64)], seed: '7' }
+    },
+    ...over,
+    starts,
+  }
+}
+
+export interface TestCore {
+  core: Core
+  chat: TestChat
+  /** Handles a call as a surface would. */
+  say(text: string, from?: Partial<Call> & { who?: string }): Promise<Call>
+  /** The state of the generation of a call once it has ended. */
+  ended(call: Call): Promise<string>
+  work(): Promise<Worker>
+  /** All that the queue knows is gone. */
+  lose(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface TestCoreOptions {
+  providers?: readonly ImageProvider[]
+  models?: readonly Model[]
+  chat?: TestChat
+  limits?: Partial<Core['limits']>
+  admins?: readonly string[]
+}
+
+export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
+  const { database, drop } = await openTestDatabase(kind)
+  const { backend, prefix, cleanUp, lose } = testQueueBackend(kind, database)
+  const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
+  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+  const providers = options.providers ?? [createPlain()]
+  const chat = options.chat ?? createChat()
+  const secretKey = Buffer.from('a secret key for tests, 32 chars')
+  const core: Core = {
+    database,
+    queue: await createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) }),
+    store: createDiskStore({ folder, secretKey, publicUrl: 'http://localhost:8080' }),
+    images: createImageTools(),
+    models: options.models ?? [sketch],
+    defaultModel: (options.models?.[0] ?? sketch).id,
+    providers: new Map(providers.map((provider) => [provider.name, provider])),
+    concurrency: 5,
+    surfaces: new Map([[chat.name, chat]]),
+    limits: {
+      inFlight: 3,
+      perMinute: 20,
+      providerMs: 10_000,
+      deadlineMs: 60_000,
+      welcome: 20,
+      uploadBytes: 10 * 1024 * 1024,
+      ...options.limits,
+    },
+    secretKey,
+    isAdmin: (identity) => options.admins?.includes(identity) ?? false,
+    log,
+  }
+  const dispatch = createDispatch(core, allCommands(core.models))
+  const workers: Worker[] = []
+  let calls = 0
+  return {
+    core,
+    chat,
+    say: async (text, { who = 'ann', ...over } = {}) => {
+      const number = ++calls
+      const [, command = '', rest = text] = /^\/(\w+)\s*(.*)$/s.exec(text) ?? []
+      const call: Call = {
+        key: `test:${number}`,
+        surface: chat.name,
+        address: `${chat.name}:${number}`,
+        from: { id: `test:${who}`, name: who, handle: who },
+        locale: 'en',
+        command,
+        text: rest,
+        options: {},
+        images: [],
+        ...over,
+      }
+      await dispatch(call)
+      return call
+    },
+    ended: async (call) => {
+      for (;;) {
+        const state = await stateOf(core, call)
+        if (['delivered', 'failed', 'cancelled'].includes(state)) return state
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+    },
+    work: async () => {
+      const worker = await startWorker(core)
+      workers.push(worker)
+      return worker
+    },
+    lose,
+    close: async () => {
+      for (const worker of workers) await worker.stop(2_000)
+      await core.queue.close(0)
+      await drop()
+      await cleanUp()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function stateOf(core: Core, call: Call): Promise<string> {
+  const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where key = ${call.key}`)
+  if (!row) throw new Error(`${call.key} was not accepted`)
+  return row.state
+}
+
+export function attachment(data: Buffer, name = 'picture.png', bytes = data.length): Attachment {
+  return { name, bytes, load: async () => data }
+}

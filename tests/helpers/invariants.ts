@@ -1,0 +1,52 @@
+/** The invariants of money, requests and pictures, asked of the database and the store at rest. */
+import { sql } from 'drizzle-orm'
+import type { ObjectStore } from '../../src/core/ports.ts'
+import type { Database } from '../../src/db/db.ts'
+
+/** One sentence for each violation; empty when all hold. `listKeys`: every object in the store. */
+export async function violations(
+  database: Database,
+  store?: ObjectStore & { keys(): Promise<string[]> },
+): Promise<string[]> {
+  const found: string[] = []
+  const check = async (rule: string, query: ReturnType<typeof sql>) => {
+    const rows = await database.rows<Record<string, unknown>>(query)
+    if (rows.length > 0) found.push(`${rule}: ${rows.length} rows, such as ${JSON.stringify(rows[0])}`)
+  }
+  await check(
+    'I1 the sum of the entries is the balance, and nothing is negative',
+    sql`select u.id, u.balance, u.held, coalesce(sum(l.amount), 0)::int as amount, coalesce(sum(l.held), 0)::int as put_aside
+      from users u left join ledger l on l.user_id = u.id group by u.id
+      having coalesce(sum(l.amount), 0) <> u.balance or coalesce(sum(l.held), 0) <> u.held or u.balance < 0 or u.held < 0`,
+  )
+  await check(
+    'I2 every request has ended',
+    sql`select id, state from generations where state in ('queued','running','stored')`,
+  )
+  await check(
+    'I4 delivered means charged once, anything else nets nothing',
+    sql`select g.id, g.state, g.price, -coalesce(sum(l.amount), 0)::int as charged, count(l.id)::int as entries
+      from generations g left join ledger l on l.generation_id = g.id group by g.id
+      having count(l.id) <> 2 or coalesce(sum(l.held), 0) <> 0
+        or (g.state = 'delivered' and g.price > 0 and coalesce(sum(l.amount), 0) >= 0)
+        or (g.state <> 'delivered' and coalesce(sum(l.amount), 0) <> 0)`,
+  )
+  await check(
+    'I8 at rest nothing is put aside',
+    sql`select id, held, in_flight from users where held <> 0 or in_flight <> 0`,
+  )
+  await check(
+    'I10 a delivered request has its pictures',
+    sql`select g.id from generations g where state = 'delivered'
+      and not exists (select from images i where i.generation_id = g.id and i.role = 'output')`,
+  )
+  if (store) {
+    const rows = await database.rows<{ key: string }>(sql`select key from images`)
+    const [rowKeys, objects] = [new Set(rows.map((row) => row.key)), new Set(await store.keys())]
+    const without = [...objects].filter((key) => !rowKeys.has(key))
+    const missing = [...rowKeys].filter((key) => !objects.has(key))
+    if (without.length > 0) found.push(`I7 objects without a row: ${without.length}, such as ${without[0]}`)
+    if (missing.length > 0) found.push(`I7 rows without an object: ${missing.length}, such as ${missing[0]}`)
+  }
+  return found
+}
