@@ -60,6 +60,6 @@ const list = (parts: SQL[]) => sql.join(parts, sql`, `)
 /** Postgres takes neither NUL nor half a surrogate pair in json, and one such message must not hold up the others. */
 function storable(update: Update): string {
   return JSON.stringify(update, (_key, value: unknown) =>
-    typeof value === 'string' ? value.replace(/\0|\p{Surrogate}/gu, '\uFFFD') : value,
+    typeof value === 'string' ? value.replaceAll('\0', ' ').replace(/\p{Surrogate}/gu, '\uFFFD') : value,
   )
 }

@@ -1,0 +1,26 @@
+/** Plain text as Discord shows it: nothing in it is markup, nobody is named, and it fits. */
+
+const longest = 2000
+const longestAlt = 1024
+
+/** Characters that format; references to people, channels, times and links; and what makes headings, quotes and lists. */
+const markup = /[\\*_~`|[\]]|<(?=[@#:/]|a:|t:|id:|https?:)/g
+const lineStart = /^(\s*)(#{1,3}(?=\s)|-#|>|[-+](?=\s))/gm
+
+/** `before` stays as it is: a mention. */
+export function contentOf(text: string, before = ''): string {
+  const plain = text.replace(markup, '\\$&').replace(lineStart, '$1\\$2')
+  return cut(before + plain, longest)
+}
+
+export function altOf(text: string): string {
+  return cut(text, longestAlt)
+}
+
+/** Neither half a character nor an escape without what it escapes stays before the ellipsis. */
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text
+  const kept = text.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')
+  const odd = /\\*$/.exec(kept)![0].length % 2 === 1
+  return `${odd ? kept.slice(0, -1) : kept}…`
+}
