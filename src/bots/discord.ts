@@ -57,7 +57,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     slow.cancel()
     if (first !== 'late') return
     log.warn({}, 'Discord has not accepted us yet; the rest starts without it')
-    accepted.catch((error) => log.error({ reason: reasonOf(error) }, 'Discord will not accept us'))
+    accepted.catch((error) => stopping || log.error({ reason: reasonOf(error) }, 'Discord will not accept us'))
   }
 
   /** A failure to register keeps nobody from using what is registered already. */

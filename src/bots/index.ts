@@ -1,4 +1,5 @@
 /** Every chat platform. Adding one: a file beside this one and a line below. */
+import type { FastifyPluginAsync } from 'fastify'
 import type { Parts } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { ChatSurface } from '../core/ports.ts'
@@ -7,21 +8,24 @@ import { wordsFor } from '../locales/index.ts'
 import { models } from '../models/index.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord.ts'
-import { createTelegram } from './telegram.ts'
+import { createTelegram, telegramWebhookPath } from './telegram.ts'
 import { createWeb } from './web.ts'
 
-type Web = ReturnType<typeof createWeb>
+export interface Surfaces {
+  create(parts: Parts): readonly ChatSurface[]
+  /** Their routes on the HTTP side; after `create`. */
+  plugins(): readonly FastifyPluginAsync[]
+}
 
-export function allSurfaces(config: Config): { create(parts: Parts): readonly ChatSurface[]; web(): Web } {
-  let web: Web | undefined
+export function allSurfaces(config: Config): Surfaces {
+  const plugins: FastifyPluginAsync[] = []
   return {
+    plugins: () => plugins,
     create: (parts) => {
-      web = createWeb({ ...parts, publicUrl: config.publicUrl, local: config.local, apiKey: config.apiKey })
-      return [web, ...discord(config, parts), ...telegram(config, parts)]
-    },
-    web: () => {
-      if (!web) throw new Error('create comes first')
-      return web
+      const { publicUrl, local, apiKey } = config
+      const web = createWeb({ ...parts, publicUrl, local, apiKey })
+      plugins.push(web.plugin)
+      return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
     },
   }
 }
@@ -40,8 +44,17 @@ function discord({ discord: settings }: Config, { database, log }: Parts): ChatS
   return [createDiscord({ ...settings, commands: allCommands(models), describe, facts, log })]
 }
 
-function telegram({ telegram: settings, publicUrl }: Config, { database, log }: Parts): ChatSurface[] {
-  return settings
-    ? [createTelegram({ ...settings, publicUrl, database, commands: allCommands(models), describe, log })]
-    : []
+function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {
+  const { telegram: settings, publicUrl } = config
+  if (!settings) return []
+  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands(models), describe, log })
+  if (settings.webhookSecret) {
+    plugins.push(async (app) => {
+      app.post(telegramWebhookPath, async (request, reply) => {
+        const secret = request.headers['x-telegram-bot-api-secret-token']
+        return reply.code(await surface.handleUpdate(request.body, secret)).send()
+      })
+    })
+  }
+  return [surface]
 }

@@ -5,7 +5,7 @@ import type { Call, ChatSurface } from '../core/ports.ts'
 import type { Database } from '../db/db.ts'
 import type { Log } from '../log.ts'
 import type { Command } from './command.ts'
-import { createApi, reasonOf, refusalOf } from './telegram/api.ts'
+import { createApi, reasonOf } from './telegram/api.ts'
 import { type Describe, tellCommands } from './telegram/commands.ts'
 import { createFiles } from './telegram/files.ts'
 import { createInbox, pruneInbox } from './telegram/inbox.ts'
@@ -29,7 +29,7 @@ export interface Telegram extends ChatSurface {
   handleUpdate(body: unknown, secret: unknown): Promise<200 | 400 | 401>
 }
 
-export interface TelegramOptions {
+interface TelegramOptions {
   token: string
   /** https://api.telegram.org, or a Bot API server of one's own. */
   apiUrl: string
@@ -56,10 +56,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   let ended: Promise<void> = Promise.resolve()
 
   async function introduce(handle: (call: Call) => Promise<void>): Promise<Intake> {
-    const me = await api.getMe().catch((error: unknown) => {
-      if (refusalOf(error)?.code !== 404) throw error
-      throw new Error('Telegram does not know TELEGRAM_TOKEN: copy it again from @BotFather')
-    })
+    const me = await api.getMe()
     if (webhookSecret) {
       const url = new URL(telegramWebhookPath, publicUrl).href
       await api.setWebhook(url, { secret_token: webhookSecret, allowed_updates: allowedUpdates })
@@ -68,6 +65,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
       log.warn({ reason: reasonOf(error) }, 'Telegram was not told the commands')
     })
     const made = createIntake({ inbox, reader: createReader({ me, commands, files }), handle, log })
+    await pruneInbox(database)
     await made.resume()
     return made
   }
@@ -90,7 +88,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
       const here = intake
       every(pruneEveryMs, () => pruneInbox(database))
       if (webhookSecret) every(lookEveryMs, () => here.resume())
-      else ({ ended } = await startPolling({ api, intake: here, line, signal: leaving.signal, log }))
+      else ({ ended } = await startPolling({ api, intake: here, line, signal: leaving.signal }))
     },
 
     async stop() {

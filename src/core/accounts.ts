@@ -42,21 +42,21 @@ export async function readAccount(core: Core, userId: string): Promise<Account> 
  * '@name', '<@123>', '123', 'telegram:123' or '@me' → account id. Names and numbers are looked up on the caller's own
  * surface first. Throws AppError unknown_user for somebody who has never spoken to us.
  */
-export async function findAccount(core: Core, call: Call, written: string): Promise<string> {
+export async function findAccount(core: Core, call: Call, written: string): Promise<{ userId: string; name: string }> {
   const name = written
     .trim()
     .replace(/^<@!?(\d+)>$/, '$1')
     .replace(/^@/, '')
     .toLowerCase()
-  if (name === 'me') return accountOf(core, call.from)
+  if (name === 'me') return { userId: await accountOf(core, call.from), name: call.from.name }
   const here = `${call.surface}:${name}`
-  const [found] = await core.database.rows<{ userId: string }>(sql`
-    select user_id as "userId" from identities
+  const [found] = await core.database.rows<{ userId: string; name: string }>(sql`
+    select user_id as "userId", name from identities
     where lower(id) in (${name}, ${here}) or handle = ${name}
     order by (lower(id) = ${here}) desc, (lower(id) = ${name}) desc, (id like ${`${call.surface}:%`}) desc, created_at
     limit 1`)
   if (!found) throw new AppError('unknown_user', { user: written })
-  return found.userId
+  return found
 }
 
 async function renamed(core: Core, from: Call['from']): Promise<string | undefined> {

@@ -115,7 +115,8 @@ function caption(core: Core, g: Generation, pictures: number): string {
     width: g.request.width,
     height: g.request.height,
     seed: g.seed ?? undefined,
-    seconds: (g.runMs ?? 0) / 1000,
+    // drawn by this worker just now, or stored by an earlier one
+    seconds: (g.runMs + (g.state === 'stored' ? 0 : Date.now() - g.takenAt)) / 1000,
     credits: Math.floor((g.price * pictures) / g.request.count),
   })
 }

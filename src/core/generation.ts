@@ -28,13 +28,17 @@ export interface Generation {
   deliveryTries: number
   /** Milliseconds until it must have ended; below 0 when that is past. */
   leftMs: number
-  /** Milliseconds since it was accepted, and since a worker first took it up. */
+  /** Milliseconds since it was accepted, and from first taken up to stored, or to now. */
   ageMs: number
-  runMs: number | null
+  runMs: number
+  /** This process's clock when it took it up. */
+  takenAt: number
 }
 
 /** How long a worker that says nothing keeps a generation. With BullMQ's own lock this bounds a restart after a kill. */
-export const leaseMs = 5_000
+export const leaseMs = 4_000
+/** A lease that ran out, of a row that the queue has forgotten as well: the sweeper's from then on. */
+const wakeMs = leaseMs + 1_000
 
 const columns = (g: SQL) => sql`${g}.id, ${g}.user_id as "userId", ${g}.state, ${g}.address, ${g}.posted, ${g}.locale,
   ${g}.model, ${g}.provider, ${g}.endpoint, ${g}.request, ${g}.price, ${g}.priority, ${g}.attempt, ${g}.ticket, ${g}.seed,
@@ -55,10 +59,10 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
       for update)
     update generations g set attempt = attempt + 1, state = case g.state when 'queued' then 'running' else g.state end,
       started_at = coalesce(started_at, now()), submit_at = coalesce(g.submit_at, now()),
-      lease_until = now() + ${`${leaseMs} milliseconds`}::interval
+      lease_until = now() + ${`${leaseMs} milliseconds`}::interval, wake_at = now() + ${`${wakeMs} milliseconds`}::interval
     from before where g.id = before.id
     returning ${columns(sql`g`)}, before.submit_at is not null as "submittedBefore"`)
-  if (row) return row
+  if (row) return { ...row, takenAt: Date.now() }
   const [other] = await core.database.rows<{ waitMs: number }>(sql`
     select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
     where id = ${id} and state in ('queued','running','stored')`)
@@ -137,7 +141,8 @@ export async function saveStored(
 /** Keeps the leases of everything this process works on; returns those that it still has. */
 export async function renewLeases(core: Core, held: { id: string; attempt: number }[]): Promise<string[]> {
   const rows = await core.database.rows<{ id: string }>(sql`
-    update generations g set lease_until = now() + ${`${leaseMs} milliseconds`}::interval
+    update generations g set lease_until = now() + ${`${leaseMs} milliseconds`}::interval,
+      wake_at = now() + ${`${wakeMs} milliseconds`}::interval
     from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
     where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning g.id`)
   return rows.map((row) => row.id)

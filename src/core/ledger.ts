@@ -47,11 +47,11 @@ export async function grant(core: Core, { userId, amount, reason, actor, key }: 
   return row?.balance ?? 0
 }
 
-/** Newest first. */
+/** Newest first, those that moved the balance. */
 export async function lastEntries(core: Core, userId: string, limit: number): Promise<Entry[]> {
   return core.database.rows<Entry>(sql`
     select kind, amount, reason, generation_id as "generationId", created_at as "createdAt" from ledger
-    where user_id = ${userId} order by id desc limit ${limit}`)
+    where user_id = ${userId} and amount <> 0 order by id desc limit ${limit}`)
 }
 
 /**

@@ -53,6 +53,13 @@ export function priceOf(model: Model, request: PictureRequest): number {
   return model.price * request.count
 }
 
+/** The ratio of the model that comes closest to a picture's own. */
+export function nearestAspect(model: Model, { width, height }: { width: number; height: number }): string {
+  const distance = ([, [w, h]]: [string, readonly [number, number]]) => Math.abs(Math.log(((w / h) * height) / width))
+  const [nearest] = Object.entries(model.takes.aspects).sort((a, b) => distance(a) - distance(b))
+  return nearest?.[0] ?? '1:1'
+}
+
 function checkParams(model: Model, wish: Wish): void {
   for (const name of numberParams) {
     const value = wish[name]

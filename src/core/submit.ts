@@ -10,7 +10,7 @@ import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
 import type { Call, ImageFile, Job, PictureRequest, Route, Wish } from './ports.ts'
 import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
-import { chooseRoute, findModel, makeRequest, priceOf } from './request.ts'
+import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf } from './request.ts'
 import { cleanText } from './text.ts'
 import { violates } from './violations.ts'
 
@@ -29,9 +29,12 @@ const wakeAfterMs = 10_000
 export async function submit(core: Core, call: Call): Promise<Accepted> {
   const wish = wishOf(call)
   const model = findModel(core.models, wish.model ?? core.defaultModel)
-  const request = makeRequest(model, wish, call.images.length)
-  const route = chooseRoute(model, request, (provider) => core.providers.has(provider))
+  const asked = makeRequest(model, wish, call.images.length)
   const inputs = await loadInputs(core, call)
+  // a picture to change keeps its shape unless another is asked for
+  const aspect = wish.aspect ?? (inputs[0] && nearestAspect(model, inputs[0]))
+  const request = aspect === undefined ? asked : makeRequest(model, { ...wish, aspect }, inputs.length)
+  const route = chooseRoute(model, request, (provider) => core.providers.has(provider))
   const userId = await accountOf(core, call.from)
   const accepted = await accept(core, { call, userId, request, route, inputs, price: priceOf(model, request) })
   // only now, so that nothing is kept for what was refused; a crash in between ends as 'input_lost' with the credits back

@@ -124,8 +124,8 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
             prefix: options.prefix,
             concurrency: lane.concurrency,
             // A worker that died is noticed within seconds; how often that may happen is counted in the row.
-            lockDuration: 5_000,
-            stalledInterval: 2_000,
+            lockDuration: 4_000,
+            stalledInterval: 1_500,
             maxStalledCount: 1_000_000,
             // Longest sleep should a wake-up get lost, and after a lost connection.
             drainDelay: 2,

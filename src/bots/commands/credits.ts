@@ -43,7 +43,7 @@ async function ownBalance(call: Call, core: Core): Promise<string> {
   const [account, entries] = await Promise.all([readAccount(core, userId), lastEntries(core, userId, 5)])
   const model = findModel(core.models, core.defaultModel)
   const balance = words.balance({ ...account, price: model.price, model: model.title })
-  return [balance, ...entries.filter((entry) => entry.amount !== 0).map((entry) => line(words, entry))].join('\n')
+  return [balance, ...entries.map((entry) => line(words, entry))].join('\n')
 }
 
 function line(words: Words, entry: Entry): string {
@@ -68,7 +68,7 @@ async function change(core: Core, call: Call, { action, user, amount, reason }: 
   if (!core.isAdmin(call.from.id)) throw new AppError('admins_only', { identity: call.from.id })
   if ((action !== 'give' && action !== 'take') || user === '') throw new AppError('bad_amount', { limit: mostAtOnce })
   if (!Number.isInteger(amount) || amount < 1) throw new AppError('bad_amount', { limit: mostAtOnce })
-  const userId = await findAccount(core, call, user)
+  const { userId, name } = await findAccount(core, call, user)
   const signed = action === 'give' ? amount : -amount
   const balance = await grant(core, {
     userId,
@@ -77,5 +77,5 @@ async function change(core: Core, call: Call, { action, user, amount, reason }: 
     actor: call.from.id,
     key: `credits:${call.key}`,
   })
-  return wordsFor(call.locale).gave({ user, amount: signed, balance })
+  return wordsFor(call.locale).gave({ user: name, amount: signed, balance })
 }

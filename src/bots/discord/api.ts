@@ -1,5 +1,14 @@
 /** Discord's REST interface, and what its refusals mean. No token and no address leaves this file in an error. */
-import { DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST, RESTJSONErrorCodes, Routes } from 'discord.js'
+import {
+  DefaultRestOptions,
+  DiscordAPIError,
+  HTTPError,
+  RateLimitError,
+  type RawFile,
+  REST,
+  RESTJSONErrorCodes,
+  Routes,
+} from 'discord.js'
 import { AppError } from '../../core/errors.ts'
 
 export interface DiscordLog {
@@ -39,6 +48,7 @@ export function createApi({ token, apiUrl, log }: { token: string; apiUrl: strin
     api,
     timeout: sendTimeoutMs,
     retries: 1,
+    makeRequest: encoded,
     rejectOnRateLimit: ({ retryAfter, timeToReset }) => Math.max(retryAfter, timeToReset) > patienceMs,
   }).setToken(token)
   const quick = new REST({ api, timeout: acknowledgeTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
@@ -102,6 +112,17 @@ export function createApi({ token, apiUrl, log }: { token: string; apiUrl: strin
   }
 }
 
+/**
+ * The library's undici 6 finds the agent of our undici 7 where both keep the global one, if ours was loaded first, and
+ * hands it forms that it cannot read ("action is not a function"). Bytes are bytes to both.
+ */
+const encoded: typeof DefaultRestOptions.makeRequest = async (url, init) => {
+  if (!(init.body instanceof FormData)) return DefaultRestOptions.makeRequest(url, init)
+  const form = new Response(init.body)
+  const headers = { ...init.headers, 'content-type': form.headers.get('content-type') ?? '' }
+  return DefaultRestOptions.makeRequest(url, { ...init, headers, body: new Uint8Array(await form.arrayBuffer()) })
+}
+
 /** Discord's own error code, such as 10008. undefined: it did not answer, or not with one. */
 export function codeOf(error: unknown): number | undefined {
   return error instanceof DiscordAPIError && typeof error.code === 'number' ? error.code : undefined
@@ -126,9 +147,7 @@ const isTimeout = (error: unknown) => error instanceof Error && error.name === '
 
 function isTokenRefused(error: unknown): boolean {
   return (
-    error instanceof DiscordAPIError &&
-    error.status === 401 &&
-    error.code !== RESTJSONErrorCodes.InvalidWebhookToken
+    error instanceof DiscordAPIError && error.status === 401 && error.code !== RESTJSONErrorCodes.InvalidWebhookToken
   )
 }
 

@@ -13,7 +13,7 @@ import { localeOf } from '../../locales/index.ts'
 import type { Command } from '../command.ts'
 import { addressOf } from './address.ts'
 
-export type Load = (given: readonly APIAttachment[]) => Attachment[]
+type Load = (given: readonly APIAttachment[]) => Attachment[]
 
 export function findCommand(commands: readonly Command[], name: string): Command | undefined {
   return commands.find((command) => command.name === name || command.aliases?.includes(name))

@@ -26,6 +26,7 @@ async function load(url: string, limitBytes: number): Promise<Buffer> {
   try {
     // undici's `request` follows no redirects
     const { statusCode, headers, body } = await request(url, { signal: AbortSignal.timeout(timeoutMs) })
+    body.on('error', () => undefined) // breaking off is an error to the stream, and nobody else's
     if (statusCode === 200 && Number(headers['content-length'] ?? 0) <= limitBytes) return await read(body, limitBytes)
     body.destroy()
     throw statusCode === 200 ? tooBig(limitBytes) : unreachable(`the download answered ${statusCode}`)

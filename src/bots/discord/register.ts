@@ -9,7 +9,7 @@ import {
 import type { Command, CommandOption } from '../command.ts'
 import type { Api } from './api.ts'
 
-export interface Describe {
+interface Describe {
   command(name: string): string
   option(name: string): string
 }

@@ -33,7 +33,8 @@ export function reasonOf(error: unknown): string {
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   const { code } = (error.cause instanceof Error ? error.cause : error) as NodeJS.ErrnoException
-  return code ?? error.name
+  // what a defect of ours says may be said; other messages quote queries and addresses
+  return code ?? (error instanceof TypeError || error instanceof RangeError ? error.message : error.name)
 }
 
 /** A failed post or edit. What neither Telegram nor the way there caused stays as it is. */

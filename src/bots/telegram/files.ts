@@ -13,7 +13,7 @@ export interface TelegramFiles {
   of(message: Pick<Message, 'photo' | 'document'>): Attachment | undefined
 }
 
-export interface TelegramFilesOptions {
+interface TelegramFilesOptions {
   api: Api
   apiUrl: string
   token: string

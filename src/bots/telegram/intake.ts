@@ -26,7 +26,7 @@ export interface Intake {
   close(graceMs: number): Promise<void>
 }
 
-export interface IntakeOptions {
+interface IntakeOptions {
   inbox: Inbox
   reader: Reader
   handle(call: Call): Promise<void>

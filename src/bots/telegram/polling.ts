@@ -11,14 +11,14 @@ const holdSeconds = 30
 const longestPauseMs = 30_000
 const crowdedPauseMs = 200
 
-export interface Line {
+interface Line {
   /** Undefined when Telegram answers us, else a sentence. */
   problem(): string | undefined
-  /** Repeats the action until Telegram takes it or the signal aborts; rejects when it can never succeed. */
+  /** Repeats the action until Telegram takes it or the signal aborts; rejects when the token is wrong from the start. */
   reach(action: () => Promise<void>): Promise<void>
 }
 
-export interface LineOptions {
+interface LineOptions {
   log: Log
   signal: AbortSignal
 }
@@ -27,20 +27,19 @@ export interface LineOptions {
 export function createLine({ log, signal }: LineOptions): Line {
   let problem: string | undefined = 'Telegram has not accepted us yet'
   let failures = 0
+  let hasWorked = false
 
   async function tryOnce(action: () => Promise<void>): Promise<boolean> {
     try {
       await action()
       if (failures > 0) log.info({}, 'Telegram answers again')
       failures = 0
+      hasWorked = true
       problem = undefined
       return true
     } catch (error) {
       if (signal.aborted) return false
-      if (refusalOf(error)?.code === 401) {
-        problem = 'Telegram does not accept TELEGRAM_TOKEN: copy it again from @BotFather'
-        throw new Error(problem)
-      }
+      if (!hasWorked && isTokenRefused(error)) throw new Error(wrongToken)
       failures += 1
       const sentence = sentenceFor(error)
       const details = { reason: reasonOf(error), failures }
@@ -60,9 +59,17 @@ export function createLine({ log, signal }: LineOptions): Line {
   }
 }
 
+const wrongToken = 'Telegram does not accept TELEGRAM_TOKEN: copy it again from @BotFather'
+
+/** 404 is for what does not even look like a token. */
+function isTokenRefused(error: unknown): boolean {
+  return [401, 404].includes(refusalOf(error)?.code ?? 0)
+}
+
 function sentenceFor(error: unknown): string {
   const refusal = refusalOf(error)
   if (refusal?.code === 409) return 'Another process receives Telegram updates with the same TELEGRAM_TOKEN: stop one'
+  if (isTokenRefused(error)) return wrongToken
   if (refusal || (error instanceof Error && error.name === 'HttpError')) return 'Telegram cannot be reached'
   return 'Updates from Telegram cannot be stored'
 }
@@ -73,15 +80,16 @@ function pauseMs(error: unknown, failures: number): number {
   return Math.min(longestPauseMs, first * 2 ** Math.min(failures - 1, 10))
 }
 
-export interface PollingOptions extends LineOptions {
+interface PollingOptions {
   api: Api
   intake: Intake
   line: Line
+  signal: AbortSignal
 }
 
 /** Resolves when the first answer is there; `ended` when the signal has aborted and nothing is asked any more. */
 export async function startPolling(options: PollingOptions): Promise<{ ended: Promise<void> }> {
-  const { api, intake, line, signal, log } = options
+  const { api, intake, line, signal } = options
   let offset: number | undefined
 
   async function poll(timeout: number) {
@@ -93,11 +101,7 @@ export async function startPolling(options: PollingOptions): Promise<{ ended: Pr
   }
 
   async function loop() {
-    try {
-      while (!signal.aborted) await line.reach(() => poll(holdSeconds))
-    } catch (error) {
-      log.error({ reason: reasonOf(error) }, 'Telegram took the token back: nothing is received any more')
-    }
+    while (!signal.aborted) await line.reach(() => poll(holdSeconds))
   }
 
   await line.reach(() => poll(0))

@@ -14,7 +14,7 @@ export interface Reader {
   concerns(message: Message): boolean
 }
 
-export interface ReaderOptions {
+interface ReaderOptions {
   /** The bot's own name and number. */
   me: { id: number; username: string }
   commands: readonly Command[]

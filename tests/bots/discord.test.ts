@@ -1,0 +1,551 @@
+/** The Discord surface against the emulator: what people see, and what Discord is asked for. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Command } from '../../src/bots/command.ts'
+import { attachments } from '../../src/bots/discord/images.ts'
+import { createDiscord, type DiscordOptions } from '../../src/bots/discord.ts'
+import { AppError } from '../../src/core/errors.ts'
+import type { Call, ChatSurface, Reply } from '../../src/core/ports.ts'
+import { redact } from '../../src/log.ts'
+import { type DiscordEmulator, type From, type OptionValue, startDiscord } from '../emulators/discord/index.ts'
+import { keepLog } from '../helpers/log.ts'
+
+const png = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+)
+const MB = 1024 * 1024
+const upload = (filename = 'a.png', data = png) => ({ filename, data })
+
+const run = async () => ({ text: '', state: 'info' as const })
+const commands: readonly Command[] = [
+  {
+    name: 'flux',
+    aliases: ['imagine'],
+    audience: 'public',
+    options: [
+      { name: 'model', type: 'choice', choices: ['sketch', 'schnell'] },
+      { name: 'prompt', type: 'text', required: true },
+      { name: 'steps', type: 'integer', min: 1, max: 50 },
+      { name: 'guidance', type: 'number' },
+      { name: 'enhance', type: 'boolean' },
+      { name: 'image1', type: 'image' },
+      { name: 'image2', type: 'image' },
+    ],
+    run,
+  },
+  { name: 'credits', audience: 'private', options: [{ name: 'user', type: 'user' }], run },
+]
+
+const log = keepLog()
+const facts = new Map<string, string>()
+let discord: DiscordEmulator
+let bot: ChatSurface
+let handle: (call: Call) => Promise<void>
+
+function surface(more: Partial<DiscordOptions> = {}): ChatSurface {
+  return createDiscord({
+    token: discord.token,
+    apiUrl: discord.apiUrl,
+    commands,
+    describe: (locale) => ({
+      command: (name) => (locale === 'zh' ? `命令 ${name}` : `The command ${name} `.repeat(10)),
+      option: (name) => (locale === 'zh' ? `选项 ${name}` : `The option ${name}`),
+    }),
+    facts: { get: async (name) => facts.get(name), set: async (name, value) => void facts.set(name, value) },
+    log,
+    ...more,
+  })
+}
+
+/** The calls that come in while `act` happens, as many as are awaited. */
+async function received(act: () => void, count = 1): Promise<Call[]> {
+  const calls: Call[] = []
+  const all = new Promise<void>((resolve) => {
+    handle = async (call) => {
+      calls.push(call)
+      if (calls.length === count) resolve()
+    }
+  })
+  act()
+  await all
+  return calls
+}
+
+async function use(command: string, options: Record<string, OptionValue> = { prompt: 'a fox' }, from: From = {}) {
+  let person = {} as ReturnType<DiscordEmulator['slash']>
+  const [call] = await received(() => {
+    person = discord.slash(command, options, from)
+  })
+  return { person, call: call! }
+}
+
+async function written(act: () => void): Promise<Call> {
+  const [call] = await received(act)
+  return call!
+}
+
+const done = (text = 'Here', more: Partial<Reply> = {}): Reply => ({ text, state: 'done', ...more })
+const picture = (data = png) => ({
+  file: { data, type: 'image/png' as const, width: 1, height: 1 },
+  key: 'k',
+  name: 'fox.png',
+  alt: 'A fox',
+})
+const kindOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => (error instanceof AppError ? error.kind : error),
+  )
+const asked = (method: string, path: RegExp) =>
+  discord.requests.filter((request) => request.method === method && path.test(request.path))
+const channelPosts = /^\/channels\/\d+\/messages$/
+
+beforeAll(async () => {
+  discord = await startDiscord()
+  bot = surface({ applicationId: discord.applicationId })
+  expect(bot.notReady()).toBe('not started')
+  await bot.start((call) => handle(call))
+})
+
+afterEach(() => discord.faults.clear())
+
+afterAll(async () => {
+  await bot.stop()
+  const secrets = [discord.token, ...discord.requests.map(({ path }) => /^\/webhooks\/\d+\/([^/]+)/.exec(path)?.[1])]
+  await discord.stop()
+  expect(discord.violations).toEqual([])
+  expect(secrets.length).toBeGreaterThan(10)
+  expect(secrets.filter((secret) => secret && log.lines.some((line) => line.includes(secret)))).toEqual([])
+})
+
+describe('starting', () => {
+  it('registers the commands and their aliases once, in every place and in Chinese too', async () => {
+    expect(bot.notReady()).toBeUndefined()
+    expect(discord.commandPuts).toBe(1)
+    const [flux, imagine, credits] = discord.commands()
+    expect([flux?.name, imagine?.name, credits?.name]).toEqual(['flux', 'imagine', 'credits'])
+    expect(flux).toMatchObject({ contexts: [0, 1, 2], integration_types: [0, 1], options: { length: 7 } })
+    expect(String(flux?.description)).toHaveLength(100)
+    expect(flux?.description_localizations).toEqual({ 'zh-CN': '命令 flux', 'zh-TW': '命令 flux' })
+    expect(flux?.options).toMatchObject([
+      { name: 'prompt', type: 3, required: true, description_localizations: { 'zh-CN': '选项 prompt' } },
+      { name: 'model', type: 3, choices: [{ name: 'sketch', value: 'sketch' }, { name: 'schnell' }] },
+      { name: 'steps', type: 4, min_value: 1, max_value: 50 },
+      { name: 'guidance', type: 10 },
+      { name: 'enhance', type: 5 },
+      { name: 'image1', type: 11 },
+      { name: 'image2', type: 11 },
+    ])
+
+    const second = surface()
+    await second.start(async () => undefined)
+    await second.stop()
+    expect(discord.commandPuts).toBe(1)
+    const changed = surface({ commands: commands.slice(1) })
+    await changed.start(async () => undefined)
+    await changed.stop()
+    expect(discord.commandPuts).toBe(2)
+    const back = surface()
+    await back.start(async () => undefined)
+    await back.stop()
+    expect(discord.commandPuts).toBe(3)
+  })
+
+  it('says which setting is wrong when Discord refuses the token', async () => {
+    const wrong = surface({ token: 'not.the.token' })
+    await expect(wrong.start(async () => undefined)).rejects.toThrow('DISCORD_TOKEN')
+    await wrong.stop()
+  })
+
+  it('does not keep the rest waiting when Discord is away, and connects when it is back', async () => {
+    const other = await startDiscord()
+    other.refuseGateway(true)
+    const patient = surface({ token: other.token, apiUrl: other.apiUrl, startWithinMs: 300 })
+    await patient.start(async () => undefined)
+    expect(patient.notReady()).toMatch('not connected')
+    other.refuseGateway(false)
+    await other.waitForBot(30_000)
+    await other.waitForCommands()
+    expect(patient.notReady()).toBeUndefined()
+    await patient.stop()
+    await other.stop()
+  })
+
+  it('stops while Discord is away, and stays away when it is back', async () => {
+    const other = await startDiscord()
+    other.refuseGateway(true)
+    const before = log.lines.length
+    const patient = surface({ token: other.token, apiUrl: other.apiUrl, startWithinMs: 200 })
+    await patient.start(async () => undefined)
+    await patient.stop()
+    other.refuseGateway(false)
+    await expect(other.waitForBot(1_500)).rejects.toThrow('no bot was ready')
+    expect(log.lines.slice(before).filter((line) => line.startsWith('error'))).toEqual([])
+    await other.stop()
+  })
+
+  it('tries again when REST fails at first', async () => {
+    const other = await startDiscord()
+    other.faults.add({ match: { path: /gateway\/bot/ }, kind: 'dropBefore', times: 1 })
+    const patient = surface({ token: other.token, apiUrl: other.apiUrl })
+    await patient.start(async () => undefined)
+    expect(patient.notReady()).toBeUndefined()
+    await patient.stop()
+    await other.stop()
+  })
+})
+
+describe('a slash command', () => {
+  it('arrives as a call, and is acknowledged first even when handling it never ends', async () => {
+    let release = () => undefined as unknown
+    const begun = new Promise<void>((resolve) => {
+      handle = () => {
+        resolve()
+        return new Promise((ended) => {
+          release = () => ended()
+        })
+      }
+    })
+    const hanging = discord.slash('flux', { prompt: 'a fox' })
+    await begun
+    expect(hanging.acknowledgedMs).toBeLessThan(3000)
+    expect(hanging.reply()).toMatchObject({ thinking: true, ephemeral: false })
+    release()
+
+    const { person, call } = await use('imagine', {
+      steps: 4,
+      guidance: 3.5,
+      enhance: true,
+      model: 'schnell',
+      prompt: 'a *red* fox',
+    })
+    expect(person.acknowledgedWith).toBe(5)
+    expect(redact(call.address)).not.toContain(person.token)
+    expect(call).toMatchObject({
+      key: `discord:${person.id}`,
+      surface: 'discord',
+      from: { id: `discord:${discord.person.id}`, name: 'ada', handle: 'ada' },
+      locale: 'en',
+      command: 'imagine',
+      text: 'a *red* fox',
+      options: { steps: 4, guidance: 3.5, enhance: true, model: 'schnell' },
+      images: [],
+    })
+  })
+
+  it('tells languages and people apart, also in a direct message', async () => {
+    const { call, person } = await use('credits', { user: '80351110224678912' }, { locale: 'zh-CN', guildId: null })
+    expect(call).toMatchObject({ locale: 'zh', command: 'credits', text: '' })
+    expect(call.options).toEqual({ user: 'discord:80351110224678912' })
+    expect(person.reply()).toMatchObject({ ephemeral: true, thinking: true })
+    expect((await use('flux', { prompt: 'x' }, { locale: 'ja' })).call.locale).toBe('en')
+  })
+
+  it('is acknowledged again when the answer to that was lost, or Discord hiccups', async () => {
+    for (const kind of ['dropAfter', '502html', 'dropBefore'] as const) {
+      discord.faults.add({ match: { path: /callback$/ }, kind, times: 1 })
+      const { person, call } = await use('flux')
+      await bot.post(call.address, done(kind))
+      expect(person.reply()?.content).toBe(kind)
+    }
+  })
+
+  it('delivered three times gives one key three times', async () => {
+    let person = {} as ReturnType<DiscordEmulator['slash']>
+    const calls = await received(() => {
+      person = discord.slash('flux', { prompt: 'a fox' })
+      discord.redeliver(person)
+      discord.redeliver(person)
+    }, 3)
+    expect(new Set(calls.map(({ key }) => key))).toEqual(new Set([`discord:${person.id}`]))
+    await Promise.all(calls.map(({ address }) => bot.post(address, done())))
+    expect(person.reply()?.content).toBe('Here')
+    expect(person.followUps()).toEqual([])
+  })
+
+  it('that comes too late is not handled', async () => {
+    const keys: string[] = []
+    handle = async ({ key }) => void keys.push(key)
+    const late = discord.slash('flux', { prompt: 'late' }, { ageMs: 4000 })
+    const { person } = await use('flux')
+    await expect.poll(() => log.lines.some((line) => line.includes(late.id) && line.includes('too late'))).toBe(true)
+    expect(keys).toEqual([])
+    expect(person.id).not.toBe(late.id)
+  })
+})
+
+describe('an answer', () => {
+  it('is shown to all or to the asker, as plain text that pings nobody', async () => {
+    const { person, call } = await use('flux')
+    await bot.post(call.address, done('@everyone **bold** <@80351110224678912> # no\n# heading <words> a_b'))
+    expect(person.reply()).toMatchObject({
+      content: '@everyone \\*\\*bold\\*\\* \\<@80351110224678912> # no\n\\# heading <words> a\\_b',
+      ephemeral: false,
+      mentions: [],
+      mentionsEveryone: false,
+    })
+    const balance = await use('credits', {})
+    await bot.post(balance.call.address, { text: '5', state: 'info', private: true })
+    expect(balance.person.reply()).toMatchObject({ content: '5', ephemeral: true, visibleTo: discord.person.id })
+  })
+
+  it('for the asker alone replaces one announced to all', async () => {
+    const { person, call } = await use('flux')
+    const posted = await bot.post(call.address, { text: 'No credits', state: 'failed', private: true })
+    expect(person.reply()).toBeUndefined()
+    expect(person.followUps()).toMatchObject([{ content: 'No credits', ephemeral: true }])
+    await bot.edit(posted, { text: 'None at all', state: 'failed', private: true })
+    expect(person.followUps()).toMatchObject([{ content: 'None at all', ephemeral: true }])
+  })
+
+  it('is edited into pictures by a process that has no gateway, and back into text', async () => {
+    const { person, call } = await use('flux')
+    const elsewhere = surface()
+    const waiting = await bot.post(call.address, { text: 'In the queue', state: 'waiting' })
+    const shown = await elsewhere.edit(waiting, done('Here', { images: [picture(), { ...picture(), name: 'b.png' }] }))
+    expect(shown).toBe(waiting)
+    expect(person.reply()).toMatchObject({
+      content: 'Here',
+      edits: ['In the queue'],
+      attachments: [
+        { filename: 'fox.png', description: 'A fox', data: png },
+        { filename: 'b.png', contentType: 'image/png' },
+      ],
+    })
+    await elsewhere.edit(shown, done('Again', { images: [{ ...picture(), alt: 'x'.repeat(3000) }] }))
+    expect(person.reply()!.attachments).toHaveLength(1)
+    await elsewhere.edit(shown, { text: 'Failed', state: 'failed' })
+    expect(person.reply()).toMatchObject({ content: 'Failed', attachments: [] })
+    expect(asked('PATCH', /@original$/).every(({ headers }) => headers.authorization === undefined)).toBe(true)
+  })
+
+  it('that is too long is cut, neither inside a character nor inside an escape', async () => {
+    const { person, call } = await use('flux')
+    for (const text of ['😀'.repeat(1500), '*'.repeat(1500), `${'x'.repeat(1998)}*y`]) {
+      await bot.post(call.address, done(text))
+      const { content } = person.reply()!
+      expect(content.length).toBeLessThanOrEqual(2000)
+      expect(content).not.toMatch(/\p{Surrogate}/u)
+      expect(content).toMatch(/[^\\](\\\\)*…$/u)
+    }
+  })
+
+  it('whose token has expired goes to the channel, once, and names only the asker', async () => {
+    const { person, call } = await use('flux')
+    const waiting = await bot.post(call.address, { text: 'In the queue', state: 'waiting' })
+    discord.expireToken(person)
+    expect(await kindOf(bot.edit(waiting, { text: 'Drawing', state: 'waiting' }))).toBe('chat_refused')
+    const before = discord.messages().length
+    discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind: 'dropAfter', times: 2 })
+    const reply = done('Here @everyone <@80351110224678912>', { images: [picture()] })
+    expect(await kindOf(bot.edit(waiting, reply))).toBe('chat_unavailable')
+    const posted = await surface().edit(waiting, reply)
+    expect(await bot.edit(waiting, reply)).toBe(posted)
+    expect(discord.messages()).toHaveLength(before + 1)
+    expect(discord.messages().at(-1)).toMatchObject({
+      content: `<@${discord.person.id}> Here @everyone \\<@80351110224678912>`,
+      attachments: [{ filename: 'fox.png' }],
+      mentions: [discord.person.id],
+      mentionsEveryone: false,
+      channelId: discord.channelId,
+    })
+    await bot.edit(waiting, done('Something newer'))
+    expect(discord.messages().at(-1)).toMatchObject({
+      content: `<@${discord.person.id}> Something newer`,
+      attachments: [],
+    })
+    await bot.edit(posted, done('Edited'))
+    expect(discord.messages()).toHaveLength(before + 1)
+    expect(discord.messages().at(-1)).toMatchObject({ content: 'Edited' })
+  })
+
+  it('goes to the person when the channel is closed, or when it was for their eyes only', async () => {
+    const channelId = discord.addChannel()
+    const userId = '80351110224678913'
+    const { person, call } = await use('flux', { prompt: 'x' }, { channelId, userId })
+    discord.expireToken(person)
+    discord.denyChannel(channelId, 50013)
+    await bot.post(call.address, done('One'))
+    discord.denyChannel(channelId, 50001)
+    await bot.post(call.address, done('One'))
+    const dm = discord.dmChannel(userId)
+    expect(discord.messages(dm).map(({ content }) => content)).toEqual([`<@${userId}> One`])
+
+    const balance = await use('credits', {}, { userId })
+    discord.expireToken(balance.person)
+    await bot.post(balance.call.address, { text: '5', state: 'info', private: true })
+    expect(discord.messages(dm).at(-1)?.content).toBe(`<@${userId}> 5`)
+    discord.closeDms(userId)
+    const again = await use('flux', { prompt: 'x' }, { channelId, userId })
+    discord.expireToken(again.person)
+    expect(await kindOf(bot.post(again.call.address, done()))).toBe('chat_refused')
+  })
+
+  it('that Discord refuses is told apart from one it could not take now', async () => {
+    const { person, call } = await use('flux')
+    const tooMuch = done('x', { images: [picture(Buffer.alloc(11 * MB))] })
+    expect(await kindOf(bot.post(call.address, tooMuch))).toBe('chat_refused')
+    const path = /@original$/
+    for (const [kind, count] of [
+      ['500', 2],
+      ['dropBefore', 2],
+      ['502html', 2],
+    ] as const) {
+      discord.faults.add({ match: { path }, kind, times: count })
+      expect(await kindOf(bot.post(call.address, done(kind)))).toBe('chat_unavailable')
+      await bot.post(call.address, done(kind))
+      expect(person.reply()?.content).toBe(kind)
+    }
+    discord.faults.add({ match: { path }, kind: '429', times: 1, retryAfterSeconds: 60 })
+    const refused = await bot.post(call.address, done()).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ kind: 'chat_unavailable', retryAfterMs: expect.closeTo(60_000, -3) })
+    const everything = JSON.stringify(refused, Object.getOwnPropertyNames(refused)) + String((refused as Error).cause)
+    expect(everything).not.toContain(person.token)
+    expect(await kindOf(bot.post('discord:nonsense', done()))).toBe('chat_refused')
+  })
+
+  it('to a deleted message is refused', async () => {
+    const { call } = await use('flux', { prompt: 'x' }, { channelId: discord.addChannel() })
+    await bot.post(call.address, { text: 'gone', state: 'failed', private: true })
+    expect(await kindOf(bot.edit(call.address, done()))).toBe('chat_refused')
+  })
+
+  it('with a bot token that Discord refuses is not lost, and says which setting is wrong', async () => {
+    const call = await written(() => discord.dm('a fox'))
+    const stranger = surface({ token: 'not.the.token' })
+    for (const _try of [1, 2]) expect(await kindOf(stranger.post(call.address, done()))).toBe('chat_unavailable')
+    expect(log.lines.filter((line) => line.startsWith('error') && line.includes('DISCORD_TOKEN'))).toHaveLength(2)
+  })
+})
+
+describe('pictures that people attach', () => {
+  const attached = async (options: Record<string, OptionValue>) =>
+    (await use('flux', { prompt: 'x', ...options })).call.images
+
+  it('are fetched in the order of the options', async () => {
+    const other = Buffer.concat([png, Buffer.from('more')])
+    const [first, second] = await attached({ image2: upload('b.png', other), image1: upload() })
+    expect(first).toMatchObject({ name: 'a.png', bytes: png.length })
+    expect(await first!.load(MB)).toEqual(png)
+    expect(await second!.load(MB)).toEqual(other)
+  })
+
+  it('that are too big are refused unread, and cut off when they turn out too big', async () => {
+    const [big] = await attached({ image1: upload('big.png', Buffer.alloc(11 * MB)) })
+    const fetched = () => asked('GET', /^\/cdn\//).length
+    const before = fetched()
+    await expect(big!.load(10 * MB)).rejects.toMatchObject({ kind: 'image_too_big', data: { limitMb: 10 } })
+    expect(fetched()).toBe(before)
+
+    // one says in its headers how long it is, the other does not, and a third sends us elsewhere
+    const server = createServer((req, res) => {
+      if (req.url === '/moved') return res.writeHead(302, { location: '/short' }).end()
+      if (req.url === '/honest') res.setHeader('content-length', 3 * MB)
+      for (let left = req.url === '/short' ? 1 : 3; left > 0; left -= 1) res.write(Buffer.alloc(MB))
+      return res.end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const load = (path: string) => {
+      const given = { id: '1', filename: 'liar.png', size: 10, proxy_url: '', url: origin + path }
+      return attachments([given], [origin])[0]!.load(2 * MB)
+    }
+    for (const path of ['/honest', '/silent']) await expect(load(path)).rejects.toMatchObject({ kind: 'image_too_big' })
+    expect(await load('/short')).toHaveLength(MB)
+    await expect(load('/moved')).rejects.toMatchObject({ kind: 'image_unreachable' })
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it('are fetched from Discord only, and not when the link has expired', async () => {
+    const before = discord.requests.length
+    const given = [
+      discord.cdnUrl,
+      'http://169.254.169.254/latest',
+      'https://cdn.discordapp.com.evil.example/a',
+      'nonsense',
+    ]
+    for (const image of attachments(
+      given.map((url) => ({ id: '1', filename: 'a.png', size: 1, url, proxy_url: url })),
+      [],
+    )) {
+      await expect(image.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
+    }
+    expect(discord.requests).toHaveLength(before)
+
+    const { person, call } = await use('flux', { prompt: 'x', image1: upload() })
+    const data = person.payload.data as { resolved: { attachments: Record<string, unknown> } }
+    discord.expireAttachment(Object.keys(data.resolved.attachments)[0]!)
+    await expect(call.images[0]!.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
+  })
+})
+
+describe('a plain message', () => {
+  it('in a direct message is a request, and is answered by a reply that is edited', async () => {
+    const call = await written(() => discord.dm('a cute cat 16:9', { attachments: [upload()] }))
+    expect(call).toMatchObject({ command: '', text: 'a cute cat 16:9', locale: 'en', options: {} })
+    expect(await call.images[0]!.load(MB)).toEqual(png)
+    const dm = discord.dmChannel(discord.person.id)
+    const asking = discord.messages(dm).at(-1)!
+    expect(call.key).toBe(`discord:${asking.id}`)
+
+    discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind: 'dropAfter', times: 1 })
+    const posted = await bot.post(call.address, { text: 'In the queue', state: 'waiting' })
+    const answer = () => discord.messages(dm).at(-1)
+    expect(answer()).toMatchObject({ content: 'In the queue', replyTo: asking.id, author: { bot: true } })
+    await surface().edit(posted, done('Here', { images: [picture()] }))
+    expect(answer()).toMatchObject({ content: 'Here', attachments: [{ filename: 'fox.png', description: 'A fox' }] })
+    // a worker that does not know of the message finds it by its nonce, and says what is true now
+    await surface().post(call.address, done('Here again', { images: [picture()] }))
+    expect(
+      discord
+        .messages(dm)
+        .filter(({ author }) => author.bot)
+        .map(({ content }) => content),
+    ).toContain('Here again')
+    expect(discord.messages(dm).filter(({ replyTo }) => replyTo === asking.id)).toHaveLength(1)
+  })
+
+  it('that names the bot is a request without the name; others are not heard', async () => {
+    discord.sendMessage('among us')
+    const call = await written(() => discord.sendMessage(`<@${discord.botUser.id}> 一只可爱的猫 16:9`))
+    expect(call).toMatchObject({ command: '', text: '一只可爱的猫 16:9', locale: 'zh' })
+    await bot.post(call.address, done('@everyone'))
+    expect(discord.messages(discord.channelId).at(-1)).toMatchObject({ mentions: [], mentionsEveryone: false })
+  })
+
+  it('that replies to a picture changes that picture', async () => {
+    const first = await written(() => discord.dm('a fox'))
+    await bot.post(first.address, done('Here', { images: [picture()] }))
+    const shown = discord.messages(discord.dmChannel(discord.person.id)).at(-1)!
+    const call = await written(() => discord.dm('make it night', { replyTo: shown }))
+    expect(call.text).toBe('make it night')
+    expect(await call.images[0]!.load(MB)).toEqual(png)
+  })
+})
+
+describe('stopping', () => {
+  it('waits for what is being handled and takes nothing new', async () => {
+    const heard: string[] = []
+    let finish: () => void = () => undefined
+    const leaving = surface()
+    await leaving.start(async (call) => {
+      heard.push(call.key)
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      heard.push('finished')
+    })
+    handle = async () => undefined
+    const person = discord.slash('flux', { prompt: 'x' })
+    await expect.poll(() => heard).toEqual([`discord:${person.id}`])
+    const stopped = leaving.stop()
+    discord.slash('flux', { prompt: 'y' })
+    finish()
+    await stopped
+    expect(heard).toEqual([`discord:${person.id}`, 'finished'])
+    expect(leaving.notReady()).toMatch('not connected')
+  })
+})

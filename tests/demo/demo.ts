@@ -1,0 +1,104 @@
+/**
+ * `npm run demo`: the built service, as a process of its own, with both bots connected to the emulated chats; a short
+ * conversation on each; the transcript on standard output, the pictures in demo-output/.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startDiscord } from '../emulators/discord/index.ts'
+import { startTelegram } from '../emulators/telegram/index.ts'
+import { onDiscord, onTelegram } from './people.ts'
+import { conversation } from './script.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const output = 'demo-output'
+const readyMs = 60_000
+
+export interface DemoLine {
+  surface: string
+  who: string
+  said: string
+  answer: string
+  picture?: { file: string; width: number; height: number }
+}
+
+export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[]> {
+  const [discord, telegram] = await Promise.all([startDiscord(), startTelegram()])
+  const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-demo-'))
+  const service = startService({
+    DATA_DIR: dataDir,
+    PORT: '0',
+    WELCOME_CREDITS: '4',
+    LOG_LEVEL: 'silent',
+    ADMIN_IDS: 'discord:900000000000000001,telegram:9001',
+    DISCORD_TOKEN: discord.token,
+    DISCORD_API_URL: discord.apiUrl,
+    TELEGRAM_TOKEN: telegram.token,
+    TELEGRAM_API_URL: telegram.apiUrl,
+  })
+  const lines: DemoLine[] = []
+  try {
+    await service.ready
+    await mkdir(output, { recursive: true })
+    for (const chat of [onDiscord(discord), onTelegram(telegram)]) {
+      for await (const { person, said, answer, picture } of conversation(chat)) {
+        const line: DemoLine = { surface: chat.name, who: person, said, answer }
+        if (picture) {
+          const file = join(output, `${chat.name}-${lines.length + 1}.png`)
+          await writeFile(file, picture.data)
+          line.picture = { file, width: picture.width, height: picture.height }
+        }
+        lines.push(line)
+        say(line)
+      }
+    }
+    const wrong = [...discord.violations, ...telegram.violations]
+    if (wrong.length > 0) throw new Error(`against the platforms' own descriptions:\n${wrong.join('\n')}`)
+    return lines
+  } finally {
+    await service.stop()
+    await Promise.all([discord.stop(), telegram.stop()])
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+function startService(settings: Record<string, string>): { ready: Promise<void>; stop(): Promise<void> } {
+  const { PATH, HOME } = process.env
+  const child = spawn(process.execPath, [join(root, 'dist/main.js')], {
+    cwd: tmpdir(),
+    env: { PATH, HOME, ...settings },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  return {
+    ready: untilReady(child),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+function untilReady(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not ready after ${readyMs} ms`)), readyMs)
+    child.stdout?.on('data', (text: Buffer) => {
+      if (!text.includes('fluxbot is ready')) return
+      clearTimeout(timer)
+      resolve()
+    })
+    child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)))
+  })
+}
+
+function print({ surface, who, said, answer, picture }: DemoLine): void {
+  const shown = picture ? `\n  🖼 ${picture.width}×${picture.height} ${picture.file}` : ''
+  process.stdout.write(`\n[${surface}] ${who}: ${said}\n  ${answer.replaceAll('\n', '\n  ')}${shown}\n`)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await playDemo(print)
+  process.stdout.write(`\nThe pictures are in ${output}\n`)
+}
