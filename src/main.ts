@@ -36,7 +36,7 @@ async function main(): Promise<void> {
         log: core.log,
         ready: () => readiness(core, bots.notReady),
         plugins: [
-          surfaces.web().plugin,
+          ...surfaces.plugins(),
           pictures({ store: core.store, verify: (link) => verifyLink(core.secretKey, link) }),
         ],
       })
