@@ -133,7 +133,7 @@ function startApart({ settings, services }: World): Service[] {
 
 /** Three requests a person, half of them on each chat, spread over the time of the kills. */
 async function ask({ options, discord, telegram, random }: World): Promise<void> {
-  const pauseMs = Math.min(100, (options.kills * (options.backend === 'pglite' ? 3_000 : 900)) / options.requests)
+  const pauseMs = Math.min(200, (options.kills * (options.backend === 'pglite' ? 3_500 : 2_000)) / options.requests)
   for (let n = 0; n < options.requests; n++) {
     const person = Math.floor(n / perPerson)
     const words = `picture ${n} [slow ${Math.floor(50 + random() * 800)}ms] 64x64`

@@ -17,7 +17,7 @@ export interface DiscordLog {
   error(object: object, message: string): void
 }
 
-export interface ApiRequest {
+interface ApiRequest {
   body?: unknown
   files?: RawFile[]
   /** 'none' for what an interaction's token opens. Default: the bot's token. */

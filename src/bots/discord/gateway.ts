@@ -98,7 +98,14 @@ function connection(
   })
   client.on(Events.Error, (error) => log.error({ reason: reasonOf(error) }, 'the Discord client failed'))
   client.on(Events.ShardError, (error, shard) => log.warn({ shard, reason: reasonOf(error) }, 'the gateway failed'))
-  client.on(Events.ShardReconnecting, (shard) => log.info({ shard }, 'connecting to the Discord gateway again'))
+  // the library tries twice a second: said once for each time away
+  const away = new Set<number>()
+  client.on(Events.ShardReconnecting, (shard) => {
+    if (!away.has(shard)) log.info({ shard }, 'connecting to the Discord gateway again')
+    away.add(shard)
+  })
+  client.on(Events.ShardReady, (shard) => away.delete(shard))
+  client.on(Events.ShardResume, (shard) => away.delete(shard))
   client.on(Events.ShardDisconnect, ({ code }, shard) => {
     const why = `Discord closed the gateway for good: ${code} ${GatewayCloseCodes[code] ?? ''}`
     log.error({ shard, code }, why)
