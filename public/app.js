@@ -1,48 +1,75 @@
 // The playground: shows the conversation as it changes and sends what is written. Text only ever becomes text.
 
 const $ = (id) => document.getElementById(id)
+/** Message id → { item, version }. */
 const shown = new Map()
 let words = {}
 let locale = localStorage.getItem('locale') ?? ''
-let files = []
+/** The latest change we know. */
 let last = 0
 let source
+let retry
+
+/** Asks our server, in the language of the page. */
+const ask = (path, options = {}) =>
+  fetch(path, { ...options, headers: { ...options.headers, ...(locale && { 'accept-language': locale }) } })
 
 async function begin() {
-  const answer = await fetch(`/web/session${locale ? `?locale=${locale}` : ''}`)
-  const session = await answer.json()
-  locale = session.locale
-  words = session.words
+  clearTimeout(retry)
+  try {
+    const session = await (await ask('/web/session')).json()
+    locale = session.locale
+    words = session.words
+    enter(session)
+  } catch {
+    banner(words.lost ?? '…')
+    retry = setTimeout(begin, 3000)
+  }
+}
+
+function enter({ visitor, trouble }) {
   translate()
-  const inside = session.visitor !== undefined
-  $('composer').hidden = !inside
-  $('signin').hidden = inside || session.closed
-  if (session.closed) return banner(words.closed)
-  if (!inside) return
-  $('who').textContent = `${words.you} ${session.visitor}`
+  $('composer').hidden = visitor === undefined
+  $('signin').hidden = trouble !== 'sign_in'
+  if (visitor === undefined) {
+    source?.close()
+    $('empty').hidden = true
+    banner(trouble === 'sign_in' ? undefined : words[trouble])
+    if (trouble === 'sign_in') $('key').focus()
+    return
+  }
+  $('who').textContent = `${words.you} ${visitor}`
+  $('who').title = words.youHint
   connect()
-  $('text').focus()
+  $('text').focus({ preventScroll: true })
 }
 
 function translate() {
   document.documentElement.lang = locale === 'zh' ? 'zh-CN' : 'en'
   document.title = words.title
   $('language').textContent = words.language
-  $('intro').textContent = words.intro
+  $('language').title = words.languageHint
+  for (const name of ['heading', 'intro', 'help', 'drop']) $(name).textContent = words[name]
+  $('messages').setAttribute('aria-label', words.conversation)
   $('text').placeholder = words.placeholder
-  $('text').setAttribute('aria-label', words.placeholder)
-  $('send').textContent = words.send
+  for (const [id, label] of [
+    ['text', words.placeholder],
+    ['send', words.send],
+    ['attach', words.attach],
+  ])
+    $(id).setAttribute('aria-label', label)
+  $('send').title = words.send
   $('attach').title = words.attach
-  $('attach').setAttribute('aria-label', words.attach)
   $('signin').querySelector('label').textContent = words.key
   $('signin').querySelector('button').textContent = words.enter
-  const examples = words.examples.map((text) => {
-    const button = element('button', text)
-    button.type = 'button'
-    button.onclick = () => send(text)
-    return button
-  })
-  $('examples').replaceChildren(...examples)
+  $('examples').replaceChildren(...words.examples.map(example))
+}
+
+function example(text) {
+  const button = element('button', text)
+  button.type = 'button'
+  button.onclick = () => send(text)
+  return button
 }
 
 function banner(text) {
@@ -54,17 +81,27 @@ function banner(text) {
 
 function connect() {
   source?.close()
-  source = new EventSource(`/web/events?after=${last}`)
-  source.onopen = () => {
-    banner()
-    $('empty').hidden = shown.size > 0
+  const ours = new EventSource(`/web/events?after=${last}`)
+  source = ours
+  let lost = false
+  ours.onopen = () => {
+    if (lost || $('banner').textContent === words.lost) banner()
+    lost = false
+    // what there is to show comes right behind
+    setTimeout(() => showEmpty(), 300)
   }
-  source.onmessage = (event) => show(JSON.parse(event.data))
-  source.onerror = () => {
+  ours.onmessage = (event) => show(JSON.parse(event.data))
+  ours.onerror = () => {
+    if (source !== ours) return
+    lost = true
     banner(words.lost)
     // the browser tries again by itself, except after an error status
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000)
+    if (ours.readyState === EventSource.CLOSED) retry = setTimeout(begin, 3000)
   }
+}
+
+const showEmpty = () => {
+  $('empty').hidden = shown.size > 0 || $('composer').hidden
 }
 
 function show(message) {
@@ -72,11 +109,22 @@ function show(message) {
   const known = shown.get(message.id)
   if (known && known.version >= message.version) return
   const item = render(message)
+  const scroll = $('scroll')
+  const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 160
   if (known) known.item.replaceWith(item)
-  else $('messages').append(item)
+  else place(message.id, item)
   shown.set(message.id, { item, version: message.version })
-  $('empty').hidden = true
-  item.scrollIntoView({ block: 'end' })
+  showEmpty()
+  if (message.role === 'bot' && known?.state !== message.state) $('announce').textContent = message.text
+  shown.get(message.id).state = message.state
+  if (atEnd || message.role === 'person') scroll.scrollTop = scroll.scrollHeight
+}
+
+/** An answer stands under its question, whenever it comes. */
+function place(id, item) {
+  const question = id.endsWith(':answer') && shown.get(id.slice(0, -':answer'.length))
+  if (question) question.item.after(item)
+  else $('messages').append(item)
 }
 
 function render(message) {
@@ -89,28 +137,34 @@ function render(message) {
     names.className = 'files'
     item.append(names)
   }
-  if (message.state === 'waiting') {
-    const bar = element('progress')
-    bar.max = 100
-    if (message.percent !== undefined) bar.value = message.percent
-    bar.setAttribute('aria-label', message.text)
-    item.append(bar)
-  }
+  if (message.state === 'waiting') item.append(progress(message.percent))
   return item
+}
+
+function progress(percent) {
+  const bar = element('div')
+  bar.className = percent === undefined ? 'progress unknown' : 'progress'
+  bar.role = 'progressbar'
+  bar.ariaLabel = words.working
+  const filled = element('div')
+  if (percent !== undefined) {
+    bar.setAttribute('aria-valuenow', String(percent))
+    filled.style.width = `${percent}%`
+  }
+  bar.append(filled)
+  return bar
 }
 
 function pictures(images) {
   const box = element('div')
   box.className = images.length > 1 ? 'pictures several' : 'pictures'
-  for (const { url, alt, width, height } of images) {
+  for (const { url, original, alt, width, height } of images) {
     const link = element('a')
-    link.href = url
-    link.target = '_blank'
-    link.rel = 'noopener'
-    link.title = words.open
+    Object.assign(link, { href: original, target: '_blank', rel: 'noopener', title: words.open })
     const picture = element('img')
     Object.assign(picture, { src: url, alt, width, height })
-    picture.onload = () => picture.closest('li')?.scrollIntoView({ block: 'end' })
+    // its place is kept before it has loaded
+    if (images.length === 1) picture.style.maxWidth = `min(100%, ${Math.round((62 * width) / height)}vh)`
     link.append(picture)
     box.append(link)
   }
@@ -125,70 +179,128 @@ function element(name, text) {
 
 // ── sending ──
 
+let files = []
+let sending = false
+/** What could not be sent: the same again is sent under the same id, so that it cannot happen twice. */
+let unsent
+
 async function send(text) {
-  if (text.trim() === '' && files.length === 0) return
+  if (sending || (text.trim() === '' && files.length === 0)) return
+  const again = unsent?.text === text && unsent.files === files
+  const message = again ? unsent : { id: freshId(), text, files }
+  setSending(true)
+  const trouble = await deliver(message)
+  setSending(false)
+  unsent = trouble === undefined ? undefined : message
+  banner(trouble)
+  if (trouble !== undefined) return
+  if ($('text').value === text) $('text').value = ''
+  grow()
+  if (files === message.files) setFiles([])
+  $('text').focus({ preventScroll: true })
+}
+
+/** What went wrong, in words. */
+async function deliver({ id, text, files }) {
   const form = new FormData()
-  form.set('id', crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`)
+  form.set('id', id)
   form.set('text', text)
-  form.set('locale', locale)
   for (const file of files) form.append('images', file)
-  const kept = files
-  setFiles([])
-  $('text').value = ''
   try {
-    const answer = await fetch('/web/messages', { method: 'POST', body: form })
-    if (answer.ok) return banner()
-    banner((await answer.json()).error?.message ?? words.failed)
+    const answer = await ask('/web/messages', { method: 'POST', body: form })
+    if (answer.ok) return undefined
+    if (answer.status === 401) begin()
+    return (await answer.json()).error?.message ?? words.failed
   } catch {
-    banner(words.failed)
+    return words.failed
   }
-  // nothing that was written is lost
-  $('text').value = text
-  setFiles(kept)
+}
+
+function setSending(now) {
+  sending = now
+  $('send').disabled = now
+}
+
+/** randomUUID is missing where the page was not opened by https or on this machine. */
+const freshId = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+
+function addFiles(list) {
+  const added = [...list]
+  if (added.length === 0) return
+  const readable = added.filter(({ type }) => /^image\/(png|jpeg|webp)$/.test(type))
+  const fitting = readable.filter(({ size }) => size <= 10 * 1024 * 1024)
+  const all = [...files, ...fitting]
+  if (readable.length < added.length) banner(words.image_type)
+  else if (fitting.length < readable.length) banner(words.image_too_big)
+  else banner(all.length > 14 ? words.too_many_files : undefined)
+  setFiles(all.slice(0, 14))
 }
 
 function setFiles(list) {
-  files = list.filter((file) => file.type.startsWith('image/')).slice(0, 14)
-  const chips = files.map((file, index) => {
-    const chip = element('span')
-    chip.className = 'chip'
-    const picture = element('img')
-    picture.src = URL.createObjectURL(file)
-    picture.alt = file.name
-    const remove = element('button', '×')
-    remove.type = 'button'
-    remove.setAttribute('aria-label', `${words.remove} ${file.name}`)
-    remove.onclick = () => setFiles(files.filter((_, at) => at !== index))
-    chip.append(picture, remove)
-    return chip
-  })
-  $('chips').replaceChildren(...chips)
+  for (const picture of $('chips').querySelectorAll('img')) URL.revokeObjectURL(picture.src)
+  files = list
+  $('chips').replaceChildren(...files.map(chip))
+}
+
+function chip(file) {
+  const item = element('li')
+  item.className = 'chip'
+  const picture = element('img')
+  picture.src = URL.createObjectURL(file)
+  picture.alt = file.name
+  picture.title = file.name
+  const remove = element('button', '×')
+  remove.type = 'button'
+  remove.setAttribute('aria-label', `${words.remove} ${file.name}`)
+  remove.onclick = () => {
+    setFiles(files.filter((each) => each !== file))
+    $('text').focus()
+  }
+  item.append(picture, remove)
+  return item
+}
+
+/** The box is as high as what is written in it. */
+function grow() {
+  const text = $('text')
+  text.style.height = 'auto'
+  text.style.height = `${text.scrollHeight}px`
 }
 
 $('composer').onsubmit = (event) => {
   event.preventDefault()
   send($('text').value)
 }
+$('text').oninput = grow
 $('text').onkeydown = (event) => {
-  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+  // 229: Safari ends a composition with this key and no longer says so
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
   event.preventDefault()
   send($('text').value)
 }
+$('help').onclick = () => send('/help')
 $('attach').onclick = () => $('files').click()
 $('files').onchange = () => {
-  setFiles([...files, ...$('files').files])
+  addFiles($('files').files)
   $('files').value = ''
 }
-document.onpaste = (event) => setFiles([...files, ...event.clipboardData.files])
+document.onpaste = (event) => {
+  if ($('composer').hidden || event.clipboardData.files.length === 0) return
+  event.preventDefault()
+  addFiles(event.clipboardData.files)
+}
 document.ondragover = (event) => {
   event.preventDefault()
-  document.body.classList.add('dragging')
+  $('drop').hidden = $('composer').hidden || !event.dataTransfer.types.includes('Files')
 }
-document.ondragleave = () => document.body.classList.remove('dragging')
+document.ondragleave = (event) => {
+  if (event.relatedTarget === null) $('drop').hidden = true
+}
 document.ondrop = (event) => {
   event.preventDefault()
-  document.body.classList.remove('dragging')
-  setFiles([...files, ...event.dataTransfer.files])
+  $('drop').hidden = true
+  if (!$('composer').hidden) addFiles(event.dataTransfer.files)
 }
 $('language').onclick = () => {
   locale = locale === 'zh' ? 'en' : 'zh'
@@ -197,13 +309,16 @@ $('language').onclick = () => {
 }
 $('signin').onsubmit = async (event) => {
   event.preventDefault()
-  const answer = await fetch('/web/signin', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ key: $('key').value }),
-  })
-  banner(answer.ok ? undefined : (await answer.json()).error.message)
-  if (answer.ok) begin()
+  try {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await ask('/web/signin', { method: 'POST', headers, body: JSON.stringify({ key: $('key').value }) })
+    banner(answer.ok ? undefined : (await answer.json()).error.message)
+    if (!answer.ok) return
+    $('key').value = ''
+    begin()
+  } catch {
+    banner(words.failed)
+  }
 }
 
 begin()

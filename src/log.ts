@@ -8,7 +8,7 @@ export type Log = Pick<ReturnType<typeof pino>, 'debug' | 'info' | 'warn' | 'err
  * webhook addresses, credentials in a DSN, keys in headers, signatures in links.
  */
 const secretShapes: readonly [RegExp, string][] = [
-  [/\b\d{6,12}:[A-Za-z0-9_-]{30,}/g, '[token]'],
+  [/(?<![\w-])(?:bot)?\d{6,12}:[A-Za-z0-9_-]{30,}/g, '[token]'],
   [/\b[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}/g, '[token]'],
   [/(\/(?:webhooks|interactions)\/\d+\/)[^/\s"'?]+/g, '$1[token]'],
   [/(\b[a-z][a-z0-9+.-]*:\/\/)[^/\s:@"']*:[^@/\s"']+@/gi, '$1[credentials]@'],

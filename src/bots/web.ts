@@ -1,133 +1,141 @@
 /** The playground: a chat on one page, with the same words as everywhere else. */
-import { readFile } from 'node:fs/promises'
 import cookie from '@fastify/cookie'
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Address, Call, ChatSurface, Posted, Reply } from '../core/ports.ts'
+import type { Address, Call, ChatSurface, Locale, Posted, Reply } from '../core/ports.ts'
 import type { Database } from '../db/db.ts'
-import { localeOf, wordsFor } from '../locales/index.ts'
+import { localeOf } from '../locales/index.ts'
+import { type PageWords, pageEn } from '../locales/page.en.ts'
+import { pageZh } from '../locales/page.zh.ts'
 import { createAccess } from './web/access.ts'
 import { createStreams } from './web/events.ts'
-import { readMessages, saveMessage, saveOnce, type WebMessage } from './web/messages.ts'
-import { limits, readUpload } from './web/upload.ts'
+import * as messages from './web/messages.ts'
+import { page } from './web/page.ts'
+import { createUploads, refusalStatus } from './web/upload.ts'
 
 export interface WebOptions {
   database: Database
   secretKey: Buffer
   publicUrl: string
-  /** Only this machine reaches us. */
+  /** Only this machine reaches us: no one has to sign in. */
   local: boolean
+  /** The operator's key, with which visitors sign in. Absent: a page that is not local is closed. */
   apiKey?: string
   /** A signed link to a picture of the store. */
   link(key: string): Promise<string>
   log: { error(data: object, message: string): void }
+  /** Open event streams in this process. Default 500. */
+  mostStreams?: number
 }
 
-const assets: Readonly<Record<string, string>> = {
-  'app.js': 'text/javascript; charset=utf-8',
-  'app.css': 'text/css; charset=utf-8',
-  'icon.svg': 'image/svg+xml',
-}
-const folder = new URL('../../public/', import.meta.url)
-const pagePolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+type Trouble = Extract<keyof PageWords, 'starting' | 'sign_in' | 'closed' | 'foreign' | `too_many_${string}`>
+
+const allWords: Readonly<Record<Locale, PageWords>> = { en: pageEn, zh: pageZh }
 /** Handlers still at work when we stop get this long. */
 const stopMs = 10_000
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
-  const { database, link, log } = options
+  const { database, publicUrl, link, log, mostStreams } = options
   const access = createAccess(options)
-  const streams = createStreams(database, show)
+  const streams = createStreams({ database, show, log, mostOpen: mostStreams })
+  const readUpload = createUploads()
   const handling = new Set<Promise<void>>()
   let handle: ((call: Call) => Promise<void>) | undefined
   let stopListening = async () => {}
 
   /** Links are signed when they are looked at, so an old conversation shows its pictures. */
-  async function show({ id, version, body }: WebMessage) {
-    const images = await Promise.all(
-      (body.images ?? []).map(async (image) => ({ ...image, url: pathOf(await link(image.key)) })),
-    )
-    return { id, version, ...body, images }
+  async function show({ id, version, body }: messages.WebMessage) {
+    const ownId = id.slice(id.indexOf(':') + 1)
+    const images = (body.images ?? []).map(async ({ key, ...image }, number) => ({
+      ...image,
+      url: pathOf(await link(key), publicUrl),
+      // a page may stay open longer than a signed link lives
+      original: `/web/pictures/${encodeURIComponent(ownId)}/${number}`,
+    }))
+    return { id: ownId, version, ...body, images: await Promise.all(images) }
   }
 
-  /** Answers what keeps a visitor out; undefined: may come in. */
-  function refused(request: FastifyRequest, reply: FastifyReply): FastifyReply | string {
-    const words = wordsFor(localeOf(request.headers['accept-language']))
-    const say = (status: number, kind: string, message: string) => reply.code(status).send({ error: { kind, message } })
-    if (access.foreign(request)) return say(403, 'foreign', words.page.foreign)
+  /** The visitor's id, or why this request is not let in. */
+  function enter(request: FastifyRequest, reply: FastifyReply): { visitor: string } | { trouble: Trouble } {
+    if (access.foreign(request)) return { trouble: 'foreign' }
     const visitor = access.visitor(request, reply)
-    if (visitor !== undefined) return visitor
-    return access.closed ? say(403, 'closed', words.page.closed) : say(401, 'sign_in', words.page.signIn)
+    return visitor === undefined ? { trouble: access.entrance } : { visitor }
   }
 
   const plugin: FastifyPluginAsync = async (app) => {
     await app.register(cookie)
-    await app.register(multipart, { limits, throwFileSizeLimit: true })
+    await app.register(multipart)
+    await app.register(page)
+    app.addHook('preClose', async () => streams.close())
+    app.addHook('onRequest', async (request, reply) => {
+      if (request.url.startsWith('/web/')) reply.header('cache-control', 'no-store')
+    })
 
-    app.get('/', async (request, reply) => {
-      if (request.headers.accept?.startsWith('application/json')) return { service: 'fluxbot', status: 'running' }
-      return page(reply, 'index.html', 'text/html; charset=utf-8')
+    app.get('/web/session', async (request, reply) => {
+      const who = enter(request, reply)
+      const state = 'visitor' in who ? { visitor: `web:${who.visitor}` } : who
+      return { locale: localeFrom(request), words: wordsFor(request), ...state }
     })
-    app.get<{ Params: { name: string } }>('/web/:name', async (request, reply) => {
-      const type = assets[request.params.name]
-      return type ? page(reply, request.params.name, type) : reply.callNotFound()
-    })
-    app.get<{ Querystring: { locale?: string } }>('/web/session', async (request, reply) => {
-      const locale = localeOf(request.query.locale ?? request.headers['accept-language'])
-      const visitor = access.foreign(request) ? undefined : access.visitor(request, reply)
-      const who = visitor === undefined ? { closed: access.closed } : { visitor: `web:${visitor}` }
-      return { locale, words: wordsFor(locale).page, ...who }
-    })
-    app.post<{ Body: { key?: unknown } }>('/web/signin', async (request, reply) => {
-      const words = wordsFor(localeOf(request.headers['accept-language'])).page
-      const verdict = access.foreign(request) ? 'wrong' : access.signIn(String(request.body?.key ?? ''), request, reply)
+    app.post<{ Body: { key?: unknown } | undefined }>('/web/signin', async (request, reply) => {
+      if (access.foreign(request)) return refuse(request, reply, 'foreign')
+      const verdict = access.signIn(String(request.body?.key ?? ''), request, reply)
       if (verdict === 'ok') return { status: 'ok' }
-      const message = verdict === 'wait' ? words.tooManyTries : words.wrongKey
-      return reply.code(verdict === 'wait' ? 429 : 401).send({ error: { kind: verdict, message } })
+      return refuse(request, reply, verdict, verdict === 'wrong_key' ? 401 : 429)
     })
     app.post('/web/messages', async (request, reply) => {
-      const visitor = refused(request, reply)
-      if (typeof visitor !== 'string') return visitor
-      if (!handle) return reply.code(503).send({ error: { kind: 'starting', message: 'Not ready yet.' } })
-      const { id, text, locale, images } = await readUpload(request)
-      const files = images.map((image) => image.name)
-      const fresh = await saveOnce(database, visitor, `${visitor}:${id}`, { role: 'person', text, files })
-      if (fresh) inBackground(handle({ ...callOf(visitor, id, text), locale: localeOf(locale), images }))
+      const who = enter(request, reply)
+      if ('trouble' in who) return refuse(request, reply, who.trouble)
+      if (!handle) return refuse(request, reply, 'starting', 503)
+      const upload = await readUpload(request)
+      if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
+      const { id, text, images } = upload
+      const { visitor } = who
+      const body = { role: 'person', text, files: images.map((image) => image.name) } as const
+      // asked again while nothing was answered: the process that had it may have died, and the key tells it is the same
+      const open = await messages.saveMessage(database, visitor, `${visitor}:${id}`, body)
+      if (open) inBackground(handle, { ...callOf(visitor, id, text), locale: localeFrom(request), images })
       return reply.code(202).send({ id })
     })
     app.get<{ Querystring: { after?: string } }>('/web/messages', async (request, reply) => {
-      const visitor = refused(request, reply)
-      if (typeof visitor !== 'string') return visitor
-      return Promise.all((await readMessages(database, visitor, versionOf(request.query.after))).map(show))
+      const who = enter(request, reply)
+      if ('trouble' in who) return refuse(request, reply, who.trouble)
+      const version = versionOf(request.query.after)
+      const found =
+        version === 0
+          ? await messages.readLatest(database, who.visitor)
+          : await messages.readChanges(database, who.visitor, { version: version + 1, id: '' })
+      return Promise.all(found.map(show))
     })
     app.get<{ Querystring: { after?: string } }>('/web/events', async (request, reply) => {
-      const visitor = refused(request, reply)
-      if (typeof visitor !== 'string') return visitor
+      const who = enter(request, reply)
+      if ('trouble' in who) return refuse(request, reply, who.trouble)
       const after = versionOf(request.headers['last-event-id']?.toString() ?? request.query.after)
-      if (streams.open(visitor, request, reply, after) === 'open') return reply
-      return reply.code(429).send({ error: { kind: 'too_many_pages', message: 'Too many pages are open.' } })
+      if (streams.open(who.visitor, reply, after) === 'full') return refuse(request, reply, 'too_many_pages', 429)
+      return reply
+    })
+    app.get<{ Params: { id: string; number: string } }>('/web/pictures/:id/:number', async (request, reply) => {
+      const who = enter(request, reply)
+      if ('trouble' in who) return refuse(request, reply, who.trouble)
+      const message = await messages.readMessage(database, who.visitor, `${who.visitor}:${request.params.id}`)
+      const image = message?.body.images?.[Number(request.params.number)]
+      return image ? reply.redirect(pathOf(await link(image.key), publicUrl)) : reply.callNotFound()
     })
   }
 
-  function inBackground(work: Promise<void>): void {
-    const done = work
+  /** What goes wrong in there is not the business of whoever sent the message: it has been accepted. */
+  function inBackground(handler: (call: Call) => Promise<void>, call: Call): void {
+    const done = Promise.resolve()
+      .then(() => handler(call))
       .catch((error: unknown) => log.error({ err: error }, 'a message of the page was not handled'))
       .finally(() => handling.delete(done))
     handling.add(done)
   }
 
-  async function put(address: Address | Posted, reply: Reply): Promise<Posted> {
+  async function put(address: Address | Posted, { text, state, percent, images }: Reply): Promise<Posted> {
     const [, visitor = '', id = ''] = address.split(':')
-    const images = reply.images?.map(({ file, key, name, alt }) => ({
-      key,
-      name,
-      alt,
-      width: file.width,
-      height: file.height,
-    }))
-    const { text, state, percent } = reply
-    await saveMessage(database, visitor, `${visitor}:${id}:answer`, { role: 'bot', text, state, percent, images })
+    const pictures = images?.map(({ file: { width, height }, key, name, alt }) => ({ key, name, alt, width, height }))
+    const body = { role: 'bot', text, state, percent, images: pictures } as const
+    await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
     return address
   }
 
@@ -150,38 +158,38 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   }
 }
 
+function refuse(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  kind: Trouble | keyof typeof refusalStatus | 'wrong_key',
+  status = kind === 'sign_in' ? 401 : 403,
+): FastifyReply {
+  return reply.code(status).send({ error: { kind, message: wordsFor(request)[kind] } })
+}
+
+/** The page says its language in the same header as the browser. */
+const localeFrom = (request: FastifyRequest): Locale => localeOf(request.headers['accept-language'])
+const wordsFor = (request: FastifyRequest): PageWords => allWords[localeFrom(request)]
+
 function callOf(visitor: string, id: string, text: string): Call {
-  const [, command = '', rest = text] = /^\/([a-z]+)(?:\s+([\s\S]*))?$/i.exec(text.trim()) ?? []
-  const name = `web:${visitor}`
+  const [all = '', command = ''] = /^\s*\/([a-z][\w-]*)(?=\s|$)/i.exec(text) ?? []
   return {
     key: `web:${visitor}:${id}`,
     surface: 'web',
     address: `web:${visitor}:${id}`,
-    from: { id: name, name },
+    from: { id: `web:${visitor}`, name: `web:${visitor.slice(0, 6)}` },
     locale: 'en',
     command: command.toLowerCase(),
-    text: command === '' ? text : rest === text ? '' : rest,
+    text: text.slice(all.length).trim(),
     options: {},
     images: [],
   }
 }
 
-const versionOf = (text: string | undefined) => (/^\d{1,17}$/.test(text ?? '') ? Number(text) : 0)
+const versionOf = (text: string | undefined) => (/^\d{1,16}$/.test(text ?? '') ? Number(text) : 0)
 
-/** The page asks its own origin, whatever name it was opened by. */
-function pathOf(url: string): string {
-  const { pathname, search } = new URL(url)
-  return pathname + search
-}
-
-async function page(reply: FastifyReply, name: string, type: string): Promise<FastifyReply> {
-  const body = await readFile(new URL(name, folder))
-  return reply
-    .headers({
-      'content-type': type,
-      'content-security-policy': pagePolicy,
-      'cache-control': 'no-cache',
-      'x-frame-options': 'DENY',
-    })
-    .send(body)
+/** Our own links by path, so that they work under whatever name the page was opened by. */
+function pathOf(url: string, publicUrl: string): string {
+  const { origin, pathname, search } = new URL(url)
+  return origin === new URL(publicUrl).origin ? pathname + search : url
 }

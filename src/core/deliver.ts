@@ -5,7 +5,7 @@
 import { sql } from 'drizzle-orm'
 import { wordsFor } from '../locales/index.ts'
 import type { Core } from './core.ts'
-import { endDelivered, endUnserved } from './end.ts'
+import { endDelivered, endUnserved, outputKey } from './end.ts'
 import { AppError, asAppError } from './errors.ts'
 import { type Generation, saveDeliveryTry, savePosted } from './generation.ts'
 import type { ChatSurface, ImageFile, ImageType, Posted, Reply } from './ports.ts'
@@ -87,18 +87,23 @@ export function surfaceOf(core: Core, g: Generation): ChatSurface {
 }
 
 async function pictureReply(core: Core, g: Generation, files?: ImageFile[]): Promise<Reply> {
-  const rows = await core.database.rows<{ key: string; type: ImageType; width: number; height: number }>(sql`
-    select key, type, width, height from images
-    where generation_id = ${g.id} and role = 'output' order by position`)
+  const stored = files?.map((file, at) => ({ file, key: outputKey(core, g, 'output', at, file.type) }))
+  const pictures = stored ?? (await readPictures(core, g))
   const images = await Promise.all(
-    rows.map(async ({ key, type, width, height }, at) => {
-      const file = files?.[at] ?? { data: await read(core, key), type, width, height }
+    pictures.map(async ({ file, key }, at) => {
       const small = file.data.length <= uploadLimit ? file : await core.images.thumbnail(file, 2048)
       const name = `fluxbot-${g.id.slice(-12)}-${at + 1}.${small.type.replace('image/', '').replace('jpeg', 'jpg')}`
       return { file: small, key, name, alt: shorten(g.request.prompt, 1000) }
     }),
   )
   return { text: caption(core, g, images.length), state: 'done', images }
+}
+
+async function readPictures(core: Core, g: Generation): Promise<{ file: ImageFile; key: string }[]> {
+  const rows = await core.database.rows<{ key: string; type: ImageType; width: number; height: number }>(sql`
+    select key, type, width, height from images
+    where generation_id = ${g.id} and role = 'output' order by position`)
+  return Promise.all(rows.map(async ({ key, ...about }) => ({ key, file: { data: await read(core, key), ...about } })))
 }
 
 async function read(core: Core, key: string): Promise<Buffer> {

@@ -2,21 +2,24 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { AppError, errorRules } from '../core/errors.ts'
-import { wordsFor } from '../locales/index.ts'
+import { localeOf, wordsFor } from '../locales/index.ts'
 
 export interface AppOptions {
   log: { info(data: object, message: string): void; error(data: object, message: string): void }
   /** Part → what is missing; undefined: ready. */
   ready(): Promise<Record<string, string | undefined>>
   plugins: readonly FastifyPluginAsync[]
+  /** Requests under way when we close get this long. Default 5,000. */
+  closeMs?: number
 }
 
-export function createApp({ log, ready, plugins }: AppOptions): FastifyInstance {
+export function createApp({ log, ready, plugins, closeMs = 5_000 }: AppOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
     genReqId: () => randomUUID(),
-    forceCloseConnections: true,
+    trustProxy: false,
+    forceCloseConnections: 'idle',
   })
 
   app.addHook('onRequest', async (request, reply) => {
@@ -29,6 +32,9 @@ export function createApp({ log, ready, plugins }: AppOptions): FastifyInstance 
       { id: request.id, method: request.method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
       'http',
     )
+  })
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), closeMs).unref()
   })
 
   app.get('/healthz', async () => ({ status: 'ok' }))
@@ -43,14 +49,17 @@ export function createApp({ log, ready, plugins }: AppOptions): FastifyInstance 
     reply.code(404).send({ error: { kind: 'not_found', message: 'There is nothing here.' } }),
   )
   app.setErrorHandler<FastifyError | AppError>((error, request, reply) => {
-    if (error instanceof AppError) {
-      const message = wordsFor('en').errors[error.kind](error.data)
+    const words = wordsFor(localeOf(request.headers['accept-language']))
+    if (error instanceof AppError && error.kind !== 'internal') {
+      const message = words.errors[error.kind](error.data)
       return reply.code(errorRules[error.kind].status).send({ error: { kind: error.kind, message } })
     }
-    const status = error.statusCode ?? 500
-    if (status < 500) return reply.code(status).send({ error: { kind: 'bad_request', message: error.message } })
+    const status = ('statusCode' in error && error.statusCode) || 500
+    if (status >= 400 && status < 500) {
+      return reply.code(status).send({ error: { kind: 'bad_request', message: error.message } })
+    }
     log.error({ id: request.id, err: error }, 'a request failed')
-    return reply.code(500).send({ error: { kind: 'internal', message: wordsFor('en').errors.internal() } })
+    return reply.code(500).send({ error: { kind: 'internal', message: words.errors.internal() } })
   })
   for (const plugin of plugins) app.register(plugin)
   return app

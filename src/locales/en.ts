@@ -58,29 +58,6 @@ export const en = {
       'Admins: /credits give @user 5',
     ].join('\n'),
 
-  /** The playground. */
-  page: {
-    title: 'fluxbot playground',
-    placeholder: 'What do you want to see? a cute cat 16:9',
-    send: 'Send',
-    attach: 'Attach pictures',
-    remove: 'Remove',
-    examples: ['a cute cat 16:9', 'a red house by the sea at sunset 3:2', 'a city at night 9:16'],
-    intro: 'Write what you want to see. The ratio comes last. Attach a picture to change it.',
-    lost: 'The connection was lost. Trying again …',
-    failed: 'That could not be sent. Try again.',
-    you: 'You are',
-    language: '中文',
-    open: 'Open the picture in full size',
-    key: 'Operator key (API_KEY)',
-    enter: 'Sign in',
-    signIn: 'Sign in with the key of the operator first.',
-    closed: 'The playground is closed here: set API_KEY, or reach it from the machine it runs on only.',
-    foreign: 'Open this page under its own address (PUBLIC_URL).',
-    wrongKey: 'That key is not right.',
-    tooManyTries: 'Too many tries. Wait a minute.',
-  },
-
   commands: {
     flux: 'Draw a picture',
     credits: 'Your balance, and what a picture costs',

@@ -45,28 +45,6 @@ export const zh: Words = {
       '管理员：/credits give @用户 5',
     ].join('\n'),
 
-  page: {
-    title: 'fluxbot 试玩',
-    placeholder: '想看到什么？一只可爱的猫 16:9',
-    send: '发送',
-    attach: '添加图片',
-    remove: '移除',
-    examples: ['一只可爱的猫 16:9', '海边的红房子，日落 3:2', '夜晚的城市 9:16'],
-    intro: '写下你想看到的画面，比例写在最后。附上图片即可修改它。',
-    lost: '连接已断开，正在重试……',
-    failed: '发送失败，请重试。',
-    you: '你是',
-    language: 'English',
-    open: '查看原图',
-    key: '管理员密钥（API_KEY）',
-    enter: '登录',
-    signIn: '请先使用管理员密钥登录。',
-    closed: '试玩页面未开放：请设置 API_KEY，或仅从本机访问。',
-    foreign: '请使用正确的地址（PUBLIC_URL）打开此页面。',
-    wrongKey: '密钥不正确。',
-    tooManyTries: '尝试次数过多，请稍等一分钟。',
-  },
-
   commands: {
     flux: '画一张图',
     credits: '查看积分和价格',

@@ -5,15 +5,17 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 export interface Access {
   /** The visitor's id; undefined: has to sign in, or nobody can. */
   visitor(request: FastifyRequest, reply: FastifyReply): string | undefined
-  signIn(key: string, request: FastifyRequest, reply: FastifyReply): 'ok' | 'wrong' | 'wait'
+  signIn(key: string, request: FastifyRequest, reply: FastifyReply): 'ok' | 'wrong_key' | 'too_many_tries'
   /** Requests from other sites' pages, or through a name that is not ours, are not meant by the person. */
   foreign(request: FastifyRequest): boolean
-  readonly closed: boolean
+  /** What to tell whoever is not let in. */
+  readonly entrance: 'sign_in' | 'closed'
 }
 
 export interface AccessOptions {
   secretKey: Buffer
   publicUrl: string
+  /** Only this machine reaches us. */
   local: boolean
   apiKey?: string
 }
@@ -22,13 +24,16 @@ const cookieName = 'fluxbot_visitor'
 const yearSeconds = 365 * 86_400
 const triesAMinute = 5
 const rememberedAddresses = 10_000
+const loopback = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
 
 export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOptions): Access {
   const secure = publicUrl.startsWith('https:')
-  const host = new URL(publicUrl).host
+  const { host } = new URL(publicUrl)
+  // another operator's key signs everybody out who came in with the old one
+  const scope = local ? 'local' : `key ${apiKey}`
   const sign = (visitor: string) =>
-    createHmac('sha256', secretKey).update(`visitor\n${local}\n${visitor}`).digest('base64url')
-  const tries = new Map<string, { count: number; until: number }>()
+    createHmac('sha256', secretKey).update(`visitor\n${scope}\n${visitor}`).digest('base64url')
+  const mayTry = createThrottle()
 
   function known(request: FastifyRequest): string | undefined {
     const [visitor = '', signature = ''] = request.cookies[cookieName]?.split('.') ?? []
@@ -43,26 +48,47 @@ export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOpti
   }
 
   return {
-    closed: !local && apiKey === undefined,
-    visitor: (request, reply) => known(request) ?? (local ? welcome(reply) : undefined),
+    entrance: apiKey === undefined ? 'closed' : 'sign_in',
+    visitor: (request, reply) => {
+      if (local) return known(request) ?? welcome(reply)
+      return apiKey === undefined ? undefined : known(request)
+    },
     signIn: (key, request, reply) => {
-      const now = Date.now()
-      const before = tries.get(request.ip)
-      const window = before && before.until > now ? before : { count: 0, until: now + 60_000 }
-      if (window.count >= triesAMinute) return 'wait'
-      if (tries.size >= rememberedAddresses) tries.clear()
-      tries.set(request.ip, { ...window, count: window.count + 1 })
-      if (apiKey === undefined || !same(key, apiKey)) return 'wrong'
-      tries.delete(request.ip)
+      if (!mayTry(request.ip)) return 'too_many_tries'
+      if (apiKey === undefined || !same(key, apiKey)) return 'wrong_key'
       welcome(reply)
       return 'ok'
     },
-    foreign: (request) => {
-      const asked = request.headers.host ?? ''
-      const origin = request.headers.origin
-      const ownName = asked === host || (local && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(asked))
-      return !ownName || (origin !== undefined && new URL(origin).host !== asked)
+    foreign: ({ headers }) => {
+      const asked = headers.host ?? ''
+      const ownName = asked === host || (local && loopback.test(asked))
+      return !ownName || !fromOurPage(headers, asked)
     },
+  }
+}
+
+/** Browsers say where a request comes from; programs that are no browsers say nothing. */
+function fromOurPage(headers: FastifyRequest['headers'], host: string): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
+  // 'null' and the like are no addresses, so not ours
+  return headers.origin === undefined || (URL.canParse(headers.origin) && new URL(headers.origin).host === host)
+}
+
+/** A number of tries a minute for each address; with more addresses than we can remember, new ones have to wait. */
+function createThrottle(): (address: string) => boolean {
+  const tries = new Map<string, { count: number; until: number }>()
+
+  return (address) => {
+    const now = Date.now()
+    const before = tries.get(address)
+    if (before && before.until > now) return ++before.count <= triesAMinute
+    if (tries.size >= rememberedAddresses) {
+      for (const [each, { until }] of tries) if (until <= now) tries.delete(each)
+      if (tries.size >= rememberedAddresses) return false
+    }
+    tries.set(address, { count: 1, until: now + 60_000 })
+    return true
   }
 }
 

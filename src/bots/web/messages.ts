@@ -1,9 +1,10 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Reply } from '../../core/ports.ts'
 import type { Database } from '../../db/db.ts'
 
 export interface WebMessage {
+  /** '<visitor>:<id made by the page>' is the person's, with ':answer' behind it our answer to that one. */
   id: string
   /** Grows with every change. */
   version: number
@@ -20,34 +21,74 @@ export interface Body {
   files?: string[]
 }
 
-/** Saves or overwrites, and tells whoever shows this visitor's page. */
-export async function saveMessage(database: Database, visitor: string, id: string, body: Body): Promise<void> {
+/** The place of a message in the order of changes. */
+export type Place = Pick<WebMessage, 'id' | 'version'>
+
+/** Of one visitor, in one answer. */
+export const pageSize = 100
+/** Rows that one call of `pruneWebMessages` deletes at most. */
+const pruneRows = 10_000
+
+/**
+ * Microseconds of the clock. Two changes may commit in another order than they were stamped: readers look back a little
+ * (see events.ts).
+ */
+const stamp = sql`(extract(epoch from clock_timestamp()) * 1000000)::bigint`
+
+/** Saves or overwrites, and tells whoever shows this visitor's page. What came to its end never waits again. */
+export async function saveAnswer(database: Database, visitor: string, id: string, body: Body): Promise<void> {
   await database.rows(sql`
     with saved as (
       insert into web_messages (id, visitor, version, body)
-      values (${id}, ${visitor}, (extract(epoch from clock_timestamp()) * 1000000)::bigint, ${JSON.stringify(body)}::jsonb)
+      values (${answerTo(id)}, ${visitor}, ${stamp}, ${JSON.stringify(body)}::jsonb)
       on conflict (id) do update
         set body = excluded.body, version = greatest(excluded.version, web_messages.version + 1)
         where web_messages.visitor = excluded.visitor
+          and (excluded.body->>'state' <> 'waiting' or web_messages.body->>'state' = 'waiting')
       returning visitor)
     select pg_notify('web', visitor) from saved`)
 }
 
-/** False when this person's message was saved before. */
-export async function saveOnce(database: Database, visitor: string, id: string, body: Body): Promise<boolean> {
-  const rows = await database.rows(sql`
+/** False when this person's message was saved before and has got its answer: then there is nothing left to do. */
+export async function saveMessage(database: Database, visitor: string, id: string, body: Body): Promise<boolean> {
+  const fresh = await database.rows(sql`
     insert into web_messages (id, visitor, version, body)
-    values (${id}, ${visitor}, (extract(epoch from clock_timestamp()) * 1000000)::bigint, ${JSON.stringify(body)}::jsonb)
+    values (${id}, ${visitor}, ${stamp}, ${JSON.stringify(body)}::jsonb)
     on conflict (id) do nothing returning pg_notify('web', visitor)`)
-  return rows.length > 0
+  if (fresh.length > 0) return true
+  const answers = await database.rows(sql`select 1 from web_messages where id = ${answerTo(id)}`)
+  return answers.length === 0
 }
 
-const mostShown = 100
-
-/** What changed after `version`, oldest first; at 0 the latest part of the conversation. */
-export async function readMessages(database: Database, visitor: string, version: number): Promise<WebMessage[]> {
-  const rows = await database.rows<WebMessage>(sql`
-    select id, version, body from web_messages where visitor = ${visitor} and version > ${version}
-    order by version desc limit ${mostShown}`)
+/** The latest part of the conversation, oldest first. */
+export async function readLatest(database: Database, visitor: string): Promise<WebMessage[]> {
+  const rows = await select(database, visitor, sql`true order by version desc, id desc`)
   return rows.reverse()
+}
+
+/** What changed after `place`, oldest first; fewer than `pageSize` means that this was all. */
+export function readChanges(database: Database, visitor: string, { version, id }: Place): Promise<WebMessage[]> {
+  return select(database, visitor, sql`(version, id) > (${version}::bigint, ${id}::text) order by version, id`)
+}
+
+export async function readMessage(database: Database, visitor: string, id: string): Promise<WebMessage | undefined> {
+  return (await select(database, visitor, sql`id = ${id}`))[0]
+}
+
+/** Deletes what is older, some of it at a time; resolves to the number of messages that went. */
+export async function pruneWebMessages(database: Database, olderThanDays: number): Promise<number> {
+  const gone = await database.rows(sql`
+    delete from web_messages where id in (
+      select id from web_messages where created_at < now() - make_interval(days => ${olderThanDays}::int)
+      limit ${pruneRows})
+    returning 1`)
+  return gone.length
+}
+
+const answerTo = (id: string) => `${id}:answer`
+
+function select(database: Database, visitor: string, rest: SQL): Promise<WebMessage[]> {
+  return database.rows<WebMessage>(
+    sql`select id, version, body from web_messages where visitor = ${visitor} and ${rest} limit ${pageSize}`,
+  )
 }

@@ -1,38 +1,82 @@
 /** One multipart message: the words, an id that the page made, and pictures. */
 import type { FastifyRequest } from 'fastify'
-import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports.ts'
 
 export interface Upload {
+  /** Made by the page, the same for every try to send this message. */
   id: string
   text: string
-  locale: string
   images: Attachment[]
 }
 
-export const limits = { files: 14, fileSize: 10 * 1024 * 1024, fields: 5, fieldSize: 64 * 1024 }
-/** All pictures of one message together. */
-const totalBytes = 50 * 1024 * 1024
+/** Why a message was not taken. Each has its words in locales/page.*.ts. */
+export type Refusal =
+  | 'bad_message'
+  | 'busy'
+  | 'empty_message'
+  | 'image_too_big'
+  | 'message_too_long'
+  | 'too_many_files'
+  | 'upload_too_big'
 
-/** Throws AppError for what is too much or makes no sense. */
-export async function readUpload(request: FastifyRequest): Promise<Upload> {
+export const refusalStatus: Readonly<Record<Refusal, number>> = {
+  bad_message: 400,
+  busy: 503,
+  empty_message: 400,
+  image_too_big: 413,
+  message_too_long: 413,
+  too_many_files: 400,
+  upload_too_big: 413,
+}
+
+const megabyte = 1024 * 1024
+const limits = { files: 14, fileSize: 10 * megabyte, fields: 5, fieldSize: 64 * 1024, parts: 19 }
+/** All pictures of one message together. */
+const totalBytes = 50 * megabyte
+/** Uploads that this process reads at a time: they are kept in memory. */
+const mostAtOnce = 16
+
+export function createUploads(): (request: FastifyRequest) => Promise<Upload | Refusal> {
+  let reading = 0
+  return async (request) => {
+    if (!request.isMultipart()) return 'bad_message'
+    if (Number(request.headers['content-length']) > totalBytes + megabyte) return 'upload_too_big'
+    if (reading >= mostAtOnce) return 'busy'
+    reading++
+    try {
+      return await readParts(request)
+    } catch (error) {
+      return refusalOf((error as { code?: unknown }).code)
+    } finally {
+      reading--
+    }
+  }
+}
+
+async function readParts(request: FastifyRequest): Promise<Upload | Refusal> {
   const fields: Record<string, string> = {}
   const images: Attachment[] = []
   let bytes = 0
   for await (const part of request.parts({ limits })) {
     if (part.type === 'field') {
+      if (part.valueTruncated) return 'message_too_long'
       fields[part.fieldname] = String(part.value)
       continue
     }
-    const data = await part.toBuffer().catch((error: unknown) => {
-      throw new AppError('image_too_big', { limitMb: limits.fileSize / 1024 / 1024 }, { cause: error })
-    })
+    const data = await part.toBuffer()
     bytes += data.length
-    if (bytes > totalBytes) throw new AppError('image_too_big', { limitMb: totalBytes / 1024 / 1024 })
-    if (data.length > 0) images.push({ name: part.filename.slice(0, 200), bytes: data.length, load: async () => data })
+    if (bytes > totalBytes) return 'upload_too_big'
+    const name = part.filename.slice(0, 200)
+    if (data.length > 0) images.push({ name, bytes: data.length, load: async () => data })
   }
-  const { id = '', text = '', locale = '' } = fields
-  if (!/^[\w-]{8,64}$/.test(id))
-    throw new AppError('bad_option', { name: 'id', value: id.slice(0, 64), expected: 'a UUID' })
-  return { id, text, locale, images }
+  const { id = '', text = '' } = fields
+  if (!/^[\w-]{8,64}$/.test(id)) return 'bad_message'
+  if (text.trim() === '' && images.length === 0) return 'empty_message'
+  return { id, text, images }
+}
+
+function refusalOf(code: unknown): Refusal {
+  if (code === 'FST_REQ_FILE_TOO_LARGE') return 'image_too_big'
+  if (code === 'FST_FILES_LIMIT' || code === 'FST_PARTS_LIMIT') return 'too_many_files'
+  return 'bad_message'
 }

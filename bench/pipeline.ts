@@ -1,0 +1,224 @@
+/**
+ * `npm run bench [-- rounds jobs]`: accept → hold → queue → instant provider → store → settle → reply, in jobs a second, beside
+ * bare BullMQ that runs the same SQL. Both in turns within one run, for each back end that is there; no image work.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { sql } from 'drizzle-orm'
+import { Redis } from 'ioredis'
+import { v7 as uuidv7 } from 'uuid'
+import type { Core } from '../src/core/core.ts'
+import type { ImageFile, ImageProvider, ImageTools, JobQueue, ObjectStore } from '../src/core/ports.ts'
+import { submit, wake } from '../src/core/submit.ts'
+import type { Database } from '../src/db/db.ts'
+import { sketch } from '../src/models/sketch.ts'
+import { createQueue } from '../src/queue/bullmq.ts'
+import { startWorker } from '../src/worker.ts'
+import { type Backend, backends, openTestDatabase, testQueueBackend } from '../tests/helpers/backends.ts'
+import { createChat } from '../tests/helpers/core.ts'
+
+const [rounds = 5, jobs = 1000] = process.argv.slice(2).map(Number)
+const people = 50
+const concurrency = 20
+const log = { debug() {}, info() {}, warn() {}, error() {} }
+const pixel: ImageFile = { data: Buffer.alloc(100), type: 'image/png', width: 8, height: 8 }
+
+const images: ImageTools = { clean: async () => pixel, keep: async () => pixel, thumbnail: async () => pixel }
+const store: ObjectStore = {
+  put: async () => undefined,
+  get: async () => undefined,
+  link: async () => '',
+  delete: async () => undefined,
+}
+const instant: ImageProvider = {
+  name: 'sketch',
+  repeatable: true,
+  start: async () => ({ state: 'done', images: [pixel.data], seed: '7' }),
+}
+
+interface Round {
+  jobsPerSecond: number
+  transactions: number
+  evalsha: number
+}
+
+async function main(): Promise<void> {
+  for (const kind of backends()) {
+    const n = kind === 'pglite' ? Math.ceil(jobs / 4) : jobs
+    const ours: Round[] = []
+    const bare: Round[] = []
+    for (let round = 0; round <= rounds; round++) {
+      const results = [await measure(kind, n, ourPipeline), await measure(kind, n, bareQueue)] as const
+      // the first round warms up
+      if (round > 0) {
+        ours.push(results[0])
+        bare.push(results[1])
+      }
+    }
+    print(kind, n, ours, bare)
+  }
+}
+
+type Way = (world: World, count: number) => Promise<void>
+
+interface World {
+  database: Database
+  queue: JobQueue
+}
+
+async function measure(kind: Backend, count: number, way: Way): Promise<Round> {
+  const { database, drop } = await openTestDatabase(kind)
+  const { backend, prefix, cleanUp } = testQueueBackend(kind, database)
+  const queue = await createQueue({ backend, prefix, log, lanes: [{ name: 'sketch', concurrency }] })
+  await database.rows(sql`
+    insert into users (id, name) select ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'p' from generate_series(1, ${people}) n`)
+  await database.rows(
+    sql`insert into identities (id, user_id, name) select 'test:' || right(id::text, 4)::int, id, 'p' from users`,
+  )
+  await database.rows(sql`insert into ledger (user_id, kind, amount) select id, 'grant', 1000000 from users`)
+  const before = await counters(kind, database)
+  const start = performance.now()
+  await way({ database, queue }, count)
+  const seconds = (performance.now() - start) / 1000
+  const after = await counters(kind, database)
+  await queue.close(0)
+  await drop()
+  await cleanUp()
+  const perJob = (name: keyof typeof after) => (after[name] - before[name]) / count
+  return { jobsPerSecond: count / seconds, transactions: perJob('transactions'), evalsha: perJob('evalsha') }
+}
+
+/** Postgres's statistics arrive late; asking for a fresh snapshot after a pause is as exact as they get. */
+async function counters(kind: Backend, database: Database): Promise<{ transactions: number; evalsha: number }> {
+  if (kind !== 'pglite') await new Promise((resolve) => setTimeout(resolve, 1_100))
+  const [row] = await database.rows<{ n: number }>(
+    sql`select xact_commit as n from pg_stat_database where datname = current_database()`,
+  )
+  if (kind !== 'redis') return { transactions: Number(row?.n ?? 0), evalsha: 0 }
+  const redis = new Redis(process.env.TEST_REDIS_URL ?? '')
+  const stats = await redis.info('commandstats')
+  redis.disconnect()
+  return { transactions: Number(row?.n ?? 0), evalsha: Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0) }
+}
+
+async function ourPipeline({ database, queue }: World, count: number): Promise<void> {
+  let finished: () => void = () => undefined
+  const done = new Promise<void>((resolve) => {
+    finished = resolve
+  })
+  let left = count
+  const chat = createChat({ name: 'test' })
+  chat.post = async () => {
+    if (--left === 0) finished()
+    return 'test:1'
+  }
+  const core: Core = {
+    database,
+    queue,
+    store,
+    images,
+    models: [sketch],
+    defaultModel: 'sketch',
+    providers: new Map([['sketch', instant]]),
+    concurrency,
+    surfaces: new Map([['test', chat]]),
+    limits: { inFlight: 1e9, perMinute: 1e6, providerMs: 60_000, deadlineMs: 600_000, welcome: 0, uploadBytes: 1e7 },
+    secretKey: Buffer.alloc(32),
+    isAdmin: () => false,
+    log,
+  }
+  const worker = await startWorker(core)
+  await inParallel(count, async (n) => {
+    const id = `test:${(n % people) + 1}`
+    const accepted = await submit(core, {
+      key: `bench:${n}`,
+      surface: 'test',
+      address: `test:${n}`,
+      from: { id, name: 'p' },
+      locale: 'en',
+      command: '',
+      text: 'a cute cat 16:9',
+      options: {},
+      images: [],
+    })
+    await wake(core, accepted.job)
+  })
+  await done
+  await worker.stop(5_000)
+}
+
+/** The same four statements in their simplest form, around the queue itself. */
+async function bareQueue({ database, queue }: World, count: number): Promise<void> {
+  let finished: () => void = () => undefined
+  const done = new Promise<void>((resolve) => {
+    finished = resolve
+  })
+  let left = count
+  await queue.work(async (id) => {
+    await database.rows(
+      sql`update generations set state = 'running', attempt = attempt + 1, started_at = now() where id = ${id} returning *`,
+    )
+    await database.rows(sql`
+      with stored as (update generations set state = 'stored', stored_at = now() where id = ${id} returning id)
+      insert into images (key, generation_id, role, position, type, width, height, bytes)
+      select id || r, id, r, 0, 'image/png', 8, 8, 100 from stored, unnest(array['output','thumbnail']) r`)
+    await database.rows(sql`
+      with ended as (update generations set state = 'delivered', ended_at = now() where id = ${id} returning id, user_id)
+      insert into ledger (user_id, generation_id, kind, amount, held) select user_id, id, 'capture', 0, -1 from ended`)
+    if (--left === 0) finished()
+    return undefined
+  })
+  await inParallel(count, async (n) => {
+    const id = uuidv7()
+    const userId = `00000000-0000-7000-8000-${String((n % people) + 1).padStart(12, '0')}`
+    await database.rows(sql`
+      with generation as (
+        insert into generations (id, user_id, key, address, locale, model, provider, endpoint, request, price, priority, wake_at, deadline_at)
+        values (${id}, ${userId}, ${id}, 'test:1', 'en', 'sketch', 'sketch', 'sketch', '{}', 1, 1, now(), now()) returning id, user_id)
+      insert into ledger (user_id, generation_id, kind, amount, held) select user_id, id, 'hold', -1, 1 from generation`)
+    await queue.add({ id, lane: 'sketch', priority: 1 })
+  })
+  await done
+}
+
+/** As many people ask at a time as connections serve well. */
+async function inParallel(count: number, act: (n: number) => Promise<void>): Promise<void> {
+  let next = 0
+  const lane = async () => {
+    for (let n = next++; n < count; n = next++) await act(n)
+  }
+  await Promise.all(Array.from({ length: 20 }, lane))
+}
+
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
+
+function print(kind: Backend, count: number, ours: Round[], bare: Round[]): void {
+  const ratios = ours.map((each, n) => each.jobsPerSecond / (bare[n]?.jobsPerSecond ?? 1))
+  const range = (values: number[], digits: number) =>
+    `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`
+  const row = [
+    kind,
+    count,
+    range(
+      ours.map((each) => each.jobsPerSecond),
+      0,
+    ),
+    range(
+      bare.map((each) => each.jobsPerSecond),
+      0,
+    ),
+    range(ratios, 2),
+    median(ours.map((each) => each.transactions)).toFixed(1),
+    median(bare.map((each) => each.transactions)).toFixed(1),
+    kind === 'redis' ? median(ours.map((each) => each.evalsha)).toFixed(1) : '–',
+  ]
+  process.stdout.write(`| ${row.join(' | ')} |\n`)
+}
+
+const delay = monitorEventLoopDelay()
+delay.enable()
+process.stdout.write(
+  '| back end | jobs | ours, jobs/s | bare, jobs/s | ratio | SQL tx/job ours | bare | EVALSHA/job |\n|---|---|---|---|---|---|---|---|\n',
+)
+await main()
+process.stdout.write(`event loop p99 ${(delay.percentile(99) / 1e6).toFixed(0)} ms, ${rounds} rounds in turns\n`)
+process.exit(0)

@@ -1,0 +1,31 @@
+/** The files of the page: a fixed list, with a policy under which nothing but them runs. */
+import { readFile } from 'node:fs/promises'
+import type { FastifyPluginAsync } from 'fastify'
+
+const assets: Readonly<Record<string, string>> = {
+  'app.js': 'text/javascript; charset=utf-8',
+  'app.css': 'text/css; charset=utf-8',
+  'icon.svg': 'image/svg+xml',
+}
+/** Found from src/bots/web and from dist/bots/web alike. */
+const folder = new URL('../../../public/', import.meta.url)
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const headers = { 'content-security-policy': policy, 'cache-control': 'no-cache', 'x-frame-options': 'DENY' }
+
+export const page: FastifyPluginAsync = async (app) => {
+  app.get('/', async (request, reply) => {
+    const { accept } = request.headers
+    if (accept?.startsWith('application/json')) return { service: 'fluxbot', status: 'running' }
+    reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
+    return readFile(new URL('index.html', folder))
+  })
+  app.get<{ Params: { name: string } }>('/web/assets/:name', async (request, reply) => {
+    const { name } = request.params
+    const type = Object.hasOwn(assets, name) ? assets[name] : undefined
+    if (type === undefined) return reply.callNotFound()
+    reply.headers(headers).type(type)
+    return readFile(new URL(name, folder))
+  })
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig, settingNames } from '../src/config.ts'
+
+function mistakes(environment: Record<string, string>): string {
+  try {
+    readConfig(environment)
+    return ''
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.message
+  }
+}
+
+describe('settings', () => {
+  it('with none at all everything has a default, reachable from this machine only', () => {
+    expect(readConfig({})).toMatchObject({
+      host: '127.0.0.1',
+      port: 8080,
+      publicUrl: 'http://localhost:8080',
+      local: true,
+      databaseUrl: undefined,
+      welcomeCredits: 20,
+      providerConcurrency: 5,
+      providerTimeoutMs: 300_000,
+      imageExpirationSeconds: 1800,
+    })
+  })
+
+  it('that are blank count as not set', () => {
+    expect(readConfig({ PORT: '', REDIS_URL: ' ', ADMIN_IDS: '' })).toEqual(readConfig({}))
+  })
+
+  it('that are wrong are all named in one message', () => {
+    const wrong = {
+      DATABASE_URL: 'mysql://x',
+      REDIS_URL: 'http://x',
+      PORT: '99999',
+      PUBLIC_URL: 'example.org',
+      LOG_LEVEL: 'loud',
+      ROLES: 'bots,typist',
+      SECRET_KEY: 'short',
+      ADMIN_IDS: 'joe',
+      API_KEY: 'short',
+      WELCOME_CREDITS: '-1',
+      DISCORD_APP_ID: 'me',
+      TELEGRAM_TOKEN: 'abc',
+      TELEGRAM_API_URL: 'ftp://x',
+      PROVIDER_CONCURRENCY: '0',
+      IMAGE_EXPIRATION: 'soon',
+      COS_BUCKET: 'x',
+      CF_API_TOKEN: 'x',
+      PROMPT_OPTIMIZATION: 'maybe',
+    }
+    const message = mistakes(wrong)
+    for (const name of Object.keys(wrong))
+      expect(message).toContain(name === 'CF_API_TOKEN' ? 'CF_ACCOUNT_ID must be set' : name)
+  })
+
+  it('that are secret are never repeated in a message', () => {
+    const secret = 'postgre://user:hunter2secret@host/db'
+    expect(mistakes({ DATABASE_URL: secret, SECRET_KEY: 'hunter2', API_KEY: 'hunter3' })).not.toMatch(/hunter/)
+  })
+
+  it.each([
+    [{ DATABASE_URL: 'postgres://x/y' }, 'SECRET_KEY must be set'],
+    [{ ROLES: 'worker' }, 'DATABASE_URL must be set when ROLES are split'],
+    [{ COS_SECRET_ID: 'x' }, 'COS_BUCKET must be set when COS_SECRET_ID is'],
+    [{ PROMPT_OPTIMIZATION: 'on' }, 'EXTERNAL_API_BASE must be set'],
+    [{ TELEGRAM_WEBHOOK_SECRET: 'x' }, 'PUBLIC_URL must be set'],
+  ])('%j lacks something: %s', (environment, message) => {
+    expect(mistakes(environment)).toContain(message)
+  })
+
+  it('let anybody be admin on the page only while nobody else can reach it', () => {
+    expect([...readConfig({}).adminIds]).toEqual(['web:*'])
+    expect([...readConfig({ HOST: '0.0.0.0' }).adminIds]).toEqual([])
+    expect([...readConfig({ PUBLIC_URL: 'https://x.org' }).adminIds]).toEqual([])
+    expect([...readConfig({ ADMIN_IDS: 'discord:1, telegram:2' }).adminIds]).toEqual(['discord:1', 'telegram:2'])
+  })
+
+  it('include every one that is promised', () => {
+    const promised =
+      'DATABASE_URL REDIS_URL DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
+      'DAILY_CREDITS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
+      'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
+      'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +
+      'PROMPT_OPTIMIZATION EXTERNAL_API_BASE EXTERNAL_MODEL EXTERNAL_API_KEY COS_SECRET_ID COS_SECRET_KEY COS_BUCKET ' +
+      'COS_REGION COS_DOMAIN IMAGE_EXPIRATION'
+    expect([...settingNames].sort()).toEqual(promised.split(' ').sort())
+  })
+})
