@@ -69,7 +69,9 @@ async function readParts(request: FastifyRequest): Promise<Upload | Refusal> {
     const name = part.filename.slice(0, 200)
     if (data.length > 0) images.push({ name, bytes: data.length, load: async () => data })
   }
-  const { id = '', text = '' } = fields
+  const { id = '' } = fields
+  // forms are sent with the line ends of another age
+  const text = (fields.text ?? '').replaceAll('\r\n', '\n')
   if (!/^[\w-]{8,64}$/.test(id)) return 'bad_message'
   if (text.trim() === '' && images.length === 0) return 'empty_message'
   return { id, text, images }

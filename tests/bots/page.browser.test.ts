@@ -1,0 +1,287 @@
+import { existsSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createWeb } from '../../src/bots/web.ts'
+import type { Call, Reply } from '../../src/core/ports.ts'
+import { createApp } from '../../src/http/app.ts'
+import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+import { pngOf } from '../helpers/core.ts'
+import { keepLog } from '../helpers/log.ts'
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const cure = `No browser at ${executablePath}: apt-get install -y chromium, or set CHROMIUM to the path of one.`
+const missing = !existsSync(executablePath)
+if (missing && process.env.CI) throw new Error(cure)
+if (missing) process.stderr.write(`The page is not tested. ${cure}\n`)
+
+const args = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+const attack = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
+
+let browser: Browser
+let test: TestDatabase
+let web: ReturnType<typeof createWeb>
+let app: FastifyInstance
+let url: string
+let page: Page
+/** What the browser complained about. */
+let complaints: string[]
+let calls: Call[]
+
+describe.skipIf(missing)('the page', () => {
+  beforeAll(async () => {
+    // chromium refuses its sandbox to root
+    browser = await chromium.launch({ executablePath, args, chromiumSandbox: process.getuid?.() !== 0 })
+  })
+  afterAll(() => browser?.close())
+
+  beforeEach(async () => {
+    test = await openTestDatabase('pglite')
+    calls = []
+    await serve()
+    page = await visit()
+  })
+  afterEach(async () => {
+    await page.context().close()
+    await close()
+    await test.drop()
+    expect(complaints).toEqual([])
+  })
+
+  it('shows that it works, how far it is, and the picture in its size', async () => {
+    await page.getByRole('button', { name: 'a cute cat 16:9' }).click()
+    const { address, text } = await nextCall()
+    expect(text).toBe('a cute cat 16:9')
+    await web.post(address, { text: 'Waiting', state: 'waiting' })
+    const bar = page.getByRole('progressbar')
+    await bar.waitFor()
+    expect(await bar.getAttribute('aria-valuenow')).toBeNull()
+    await web.post(address, { text: 'Drawing', state: 'waiting', percent: 50 })
+    await page.locator('[role=progressbar][aria-valuenow="50"]').waitFor()
+    const [outer, inner] = [await widthOf('[role=progressbar]'), await widthOf('[role=progressbar] div')]
+    expect(inner / outer).toBeCloseTo(0.5, 1)
+    await web.post(address, { ...done, images: [await picture(512, 288)] })
+    const shown = page.getByRole('img', { name: 'a cute cat' })
+    await shown.waitFor()
+    await page.waitForFunction(`document.querySelector('.pictures img').complete`)
+    expect(await shown.evaluate((each: Sized) => [each.naturalWidth, each.naturalHeight])).toEqual([512, 288])
+    const box = await shown.boundingBox()
+    expect([box?.width, box?.height]).toEqual([512, 288])
+    expect(await bar.count()).toBe(0)
+    expect(await page.locator('#announce').textContent()).toBe(done.text)
+    expect(await page.locator('#empty').isVisible()).toBe(false)
+
+    await page.reload()
+    await shown.waitFor()
+    expect(await page.locator('#messages li').count()).toBe(2)
+  })
+
+  it('fits a phone: a tall picture is seen whole, and nothing is wider than the screen', async () => {
+    await page.setViewportSize({ width: 360, height: 640 })
+    await write('a tower 9:16')
+    await web.post((await nextCall()).address, { ...done, images: [await picture(576, 1024)] })
+    const box = await page.getByRole('img', { name: 'a cute cat' }).boundingBox()
+    expect((box?.height ?? 0) / (box?.width ?? 1)).toBeCloseTo(1024 / 576, 1)
+    expect(box?.height).toBeLessThan(0.65 * 640)
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+  })
+
+  it('speaks both languages, and so do the calls', async () => {
+    await page.getByRole('button', { name: '中文' }).click()
+    await page.getByRole('heading', { name: '想看到什么？' }).waitFor()
+    expect(await page.evaluate('document.documentElement.lang')).toBe('zh-CN')
+    await page.getByRole('button', { name: '查看全部功能' }).click()
+    expect(await nextCall()).toMatchObject({ command: 'help', locale: 'zh' })
+    await page.reload()
+    await page.getByRole('button', { name: 'English' }).click()
+    await page.getByRole('textbox', { name: 'What do you want to see?' }).waitFor()
+  })
+
+  it('shows text as text, whoever wrote it', async () => {
+    await write(attack)
+    await web.post((await nextCall()).address, {
+      ...done,
+      text: attack,
+      images: [{ ...(await picture(8, 8)), alt: attack, name: attack }],
+    })
+    await page.locator('.message.bot').waitFor()
+    expect(await page.locator('.message p').allTextContents()).toEqual([attack, attack])
+    expect(await page.title()).toBe('fluxbot playground')
+    expect(await page.locator('.message script, .message [src=x]').count()).toBe(0)
+  })
+
+  it('attaches pictures by button, paste and drop, and takes back what was not meant', async () => {
+    const png = await pngOf(40, 30)
+    const files = ['one.png', 'two.png'].map((name) => ({ name, mimeType: 'image/png', buffer: png }))
+    await page.locator('#files').setInputFiles(files)
+    await give('paste', 'pasted.png', 'image/png', png)
+    await give('drop', 'dropped.png', 'image/png', png)
+    expect(await page.locator('.chip').count()).toBe(4)
+    await page.getByRole('button', { name: 'Remove two.png' }).click()
+    await give('drop', 'notes.txt', 'text/plain', Buffer.from('x'))
+    expect(await page.getByRole('alert').textContent()).toBe('I can read PNG, JPEG and WebP pictures only.')
+    await write('make it night')
+    const call = await nextCall()
+    expect(call.images.map(({ name }) => name)).toEqual(['one.png', 'pasted.png', 'dropped.png'])
+    expect(await call.images[0]?.load(1_000_000)).toEqual(png)
+    await page.getByText('📎 one.png, pasted.png, dropped.png').waitFor()
+    expect(await page.locator('.chip').count()).toBe(0)
+    expect(await page.getByRole('alert').isVisible()).toBe(false)
+  })
+
+  it('says when the connection is lost, keeps what was written, and goes on when it is back', async () => {
+    await write('first')
+    const { address } = await nextCall()
+    await page.getByText('first').waitFor()
+    await close()
+    await page.getByText('The connection was lost.').waitFor()
+    await write('second')
+    await page.getByText('That could not be sent.').waitFor()
+    expect(await page.locator('#text').inputValue()).toBe('second')
+    complaints = complaints.filter((each) => !/ERR_CONNECTION_REFUSED|503/.test(each))
+    await serve()
+    await web.post(address, { text: 'while you were away', state: 'info' })
+    await page.locator('#messages').getByText('while you were away').waitFor()
+    complaints = complaints.filter((each) => !/ERR_CONNECTION_REFUSED|503/.test(each))
+    await page.locator('#text').press('Enter')
+    expect((await nextCall()).text).toBe('second')
+    await page.locator('#messages').getByText('second').waitFor()
+    expect(await page.getByRole('alert').isVisible()).toBe(false)
+    const shown = await page.locator('.message p').allTextContents()
+    expect(shown).toEqual(['first', 'while you were away', 'second'])
+  })
+
+  it('can be used with the keyboard alone, and Shift+Enter begins a new line', async () => {
+    await page.locator('#text').focus()
+    await page.keyboard.type('one')
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.type('two')
+    await page.keyboard.press('Enter')
+    expect((await nextCall()).text).toBe('one\ntwo')
+    await page.locator('.message.person').waitFor()
+    expect(await page.evaluate('document.activeElement.id')).toBe('text')
+  })
+
+  it('asks for the key where it is not open to everybody', async () => {
+    await page.goto('about:blank')
+    await close()
+    await serve({ local: false, apiKey: 'the-key' })
+    await page.goto(url)
+    const key = page.getByLabel('Operator key (API_KEY)')
+    await key.fill('wrong')
+    await key.press('Enter')
+    await page.getByText('That key is not right.').waitFor()
+    complaints = complaints.filter((each) => !each.includes('401'))
+    await key.fill('the-key')
+    await key.press('Enter')
+    await page.locator('#who').getByText('web:').waitFor()
+    expect(await key.isVisible()).toBe(false)
+  })
+})
+
+// ── what the tests are written in ──
+
+/** A picture as the browser has read it. */
+type Sized = { naturalWidth: number; naturalHeight: number }
+
+const done: Reply = { text: 'a cute cat · sketch · 16:9', state: 'done' }
+const stored = new Map<string, Buffer>()
+
+async function picture(width: number, height: number) {
+  const data = await pngOf(width, height)
+  const key = `image/${width}x${height}.png`
+  stored.set(key, data)
+  return { file: { data, type: 'image/png' as const, width, height }, key, name: 'cat.png', alt: 'a cute cat' }
+}
+
+/** On the port of the first time, so that the page finds it again. */
+async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<void> {
+  const port = url === undefined ? 0 : Number(new URL(url).port)
+  const log = keepLog()
+  app = createApp({
+    log,
+    ready: async () => ({}),
+    plugins: [
+      async (each) => {
+        each.get<{ Params: { '*': string } }>('/image/*', async (request, reply) =>
+          reply.type('image/png').send(stored.get(request.params['*'])),
+        )
+      },
+      async (each) => each.register(web.plugin),
+    ],
+  })
+  const publicUrl = port === 0 ? await freeUrl() : url
+  web = createWeb({
+    database: test.database,
+    secretKey: Buffer.from('a secret key for tests, 32 chars'),
+    publicUrl,
+    local: true,
+    link: async (key) => `${publicUrl}/image/${key}`,
+    log,
+    ...over,
+  })
+  await web.start(async (call) => void calls.push(call))
+  await app.listen({ port: Number(new URL(publicUrl).port), host: '127.0.0.1' })
+  url = publicUrl
+}
+
+async function freeUrl(): Promise<string> {
+  const probe = createApp({ log: keepLog(), ready: async () => ({}), plugins: [] })
+  const found = await probe.listen({ port: 0, host: '127.0.0.1' })
+  await probe.close()
+  return found
+}
+
+async function close(): Promise<void> {
+  await app.close()
+  await web.stop()
+}
+
+async function visit(): Promise<Page> {
+  complaints = []
+  const context = await browser.newContext({ viewport: { width: 1100, height: 760 }, locale: 'en-GB' })
+  const opened = await context.newPage()
+  opened.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
+  opened.on('pageerror', (error) => complaints.push(String(error)))
+  opened.on('request', (request) => {
+    if (!request.url().startsWith(url) && !/^(blob|about):/.test(request.url())) complaints.push(request.url())
+  })
+  await opened.goto(url)
+  await opened.locator('#composer').waitFor()
+  return opened
+}
+
+async function write(text: string): Promise<void> {
+  await page.locator('#text').fill(text)
+  await page.locator('#text').press('Enter')
+}
+
+/** As if a file came from the clipboard or another window. */
+async function give(how: 'paste' | 'drop', name: string, type: string, data: Buffer): Promise<void> {
+  const kind = how === 'paste' ? 'ClipboardEvent' : 'DragEvent'
+  const field = how === 'paste' ? 'clipboardData' : 'dataTransfer'
+  await page.evaluate(`{
+    const carried = new DataTransfer()
+    const bytes = new Uint8Array(${JSON.stringify([...data])})
+    carried.items.add(new File([bytes], ${JSON.stringify(name)}, { type: ${JSON.stringify(type)} }))
+    document.dispatchEvent(new ${kind}('${how}', { bubbles: true, cancelable: true, ${field}: carried }))
+  }`)
+}
+
+async function widthOf(selector: string): Promise<number> {
+  return (await page.locator(selector).boundingBox())?.width ?? 0
+}
+
+async function nextCall(): Promise<Call> {
+  await expect.poll(() => calls.length, { timeout: 10_000 }).toBeGreaterThan(0)
+  return calls.shift() as Call
+}

@@ -1,0 +1,489 @@
+import { sql } from 'drizzle-orm'
+import type { FastifyInstance } from 'fastify'
+import { request } from 'undici'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { pruneWebMessages, readChanges } from '../../src/bots/web/messages.ts'
+import { createWeb, type WebOptions } from '../../src/bots/web.ts'
+import type { Call, ImageFile } from '../../src/core/ports.ts'
+import { createApp } from '../../src/http/app.ts'
+import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+import { keepLog } from '../helpers/log.ts'
+
+const secretKey = Buffer.from('a secret key for tests, 32 chars')
+const apiKey = 'the-key-of-the-operator'
+const file: ImageFile = { data: Buffer.from('png'), type: 'image/png', width: 640, height: 360 }
+const picture = { file, key: 'image/1/0-abc.png', name: 'cat.png', alt: 'a cat' }
+
+let test: TestDatabase
+let stops: (() => Promise<unknown>)[]
+let calls: Call[]
+const log = keepLog()
+
+beforeEach(async () => {
+  test = await openTestDatabase('pglite')
+  stops = [() => test.drop()]
+  calls = []
+})
+
+afterEach(async () => {
+  for (const stop of stops.toReversed()) await stop()
+})
+
+describe('a conversation', () => {
+  it('a message becomes a call, and its answer an event', async () => {
+    const { web, visit } = await start()
+    const ann = await visit()
+    const events = await ann.listen()
+    const sent = await ann.send('a cat 16:9', { id: 'message-0001' })
+    expect(sent).toEqual({ status: 202, body: { id: 'message-0001' } })
+    expect(await events.next()).toMatchObject({ id: 'message-0001', role: 'person', text: 'a cat 16:9' })
+    const call = await nextCall()
+    expect(call).toMatchObject({
+      key: `${ann.visitor}:message-0001`,
+      surface: 'web',
+      address: `${ann.visitor}:message-0001`,
+      from: { id: ann.visitor, name: ann.visitor.slice(0, 10) },
+      locale: 'en',
+      command: '',
+      text: 'a cat 16:9',
+      options: {},
+      images: [],
+    })
+    const posted = await web.post(call.address, { text: 'Drawing', state: 'waiting', percent: 50 })
+    const waiting = await events.next()
+    expect(waiting).toMatchObject({ id: 'message-0001:answer', role: 'bot', state: 'waiting', percent: 50 })
+    await web.edit(posted, { text: 'a cat', state: 'done', images: [picture] })
+    const done = await events.next()
+    expect(done).toMatchObject({
+      id: waiting.id,
+      state: 'done',
+      images: [{ url: '/image/image/1/0-abc.png?signature=1', width: 640, height: 360, alt: 'a cat' }],
+    })
+    expect(Number(done.version)).toBeGreaterThan(Number(waiting.version))
+  })
+
+  it('a second answer to the same message replaces the first, and the end is never overwritten by waiting', async () => {
+    const { web, visit } = await start()
+    const ann = await visit()
+    await ann.send('a cat', { id: 'message-0001' })
+    const { address } = await nextCall()
+    for (const text of ['one', 'two']) await web.post(address, { text, state: 'info' })
+    await web.post(address, { text: 'done', state: 'done' })
+    await web.post(address, { text: 'late', state: 'waiting' })
+    expect((await ann.messages()).map(({ text }) => text)).toEqual(['a cat', 'done'])
+  })
+
+  it('is shown again after a reload, with links signed anew and the original behind each picture', async () => {
+    const { web, visit } = await start()
+    const ann = await visit()
+    await ann.send('a cat', { id: 'message-0001' })
+    await web.post((await nextCall()).address, { text: 'a cat', state: 'done', images: [picture] })
+    const first = await ann.messages()
+    const second = await ann.messages()
+    const urls = [first, second].map((shown) => imagesOf(shown)[0]?.url)
+    expect(urls[0]).not.toBe(urls[1])
+    const [row] = await test.database.rows<{ body: unknown }>(
+      sql`select body from web_messages where id like '%answer'`,
+    )
+    expect(JSON.stringify(row)).not.toContain('signature')
+    const original = imagesOf(second)[0]?.original ?? ''
+    const redirect = await ann.ask(original)
+    expect(redirect.status).toBe(302)
+    expect(redirect.headers.location).toMatch(/^\/image\/image\/1\/0-abc\.png\?signature=/)
+    expect((await (await visit()).ask(original)).status).toBe(404)
+    const events = await ann.listen()
+    expect([await events.next(), await events.next()].map(({ text }) => text)).toEqual(['a cat', 'a cat'])
+  })
+
+  it('belongs to one visitor', async () => {
+    const { visit } = await start()
+    const [ann, bob] = [await visit(), await visit()]
+    expect(ann.visitor).not.toBe(bob.visitor)
+    await ann.send('mine', { id: 'message-0001' })
+    await bob.send('his', { id: 'message-0001' })
+    expect((await ann.messages()).map(({ text }) => text)).toEqual(['mine'])
+    expect((await bob.messages()).map(({ text }) => text)).toEqual(['his'])
+    const forged = await ann.ask('/web/session', { headers: { cookie: ann.cookie.replace(/.$/, '0_') } })
+    expect(JSON.parse(forged.text).visitor).not.toBe(ann.visitor)
+  })
+
+  it('goes on where a lost connection left it, also with changes that were committed late', async () => {
+    const { web, visit } = await start()
+    const ann = await visit()
+    await ann.send('one', { id: 'message-0001' })
+    const last = Number((await ann.messages())[0]?.version)
+    await test.database.rows(sql`insert into web_messages (id, visitor, version, body)
+      values (${`${ann.visitor.slice(4)}:message-late`}, ${ann.visitor.slice(4)}, ${last - 1_000_000},
+        '{"role":"person","text":"late"}')`)
+    const events = await ann.listen({ 'last-event-id': String(last) })
+    const texts = [await events.next(), await events.next()].map(({ text }) => text)
+    expect(texts).toContain('late')
+    await web.post((await nextCall()).address, { text: 'answer', state: 'info' })
+    expect(await events.next()).toMatchObject({ text: 'answer' })
+  })
+
+  it('is read to its end however much has changed', async () => {
+    const { visit } = await start()
+    const ann = await visit()
+    const visitor = ann.visitor.slice(4)
+    await test.database.rows(sql`insert into web_messages (id, visitor, version, body)
+      select ${visitor} || ':' || n, ${visitor}, 1000 + n / 10, '{"role":"person","text":"x"}'
+      from generate_series(1, 250) n`)
+    const events = await ann.listen({ 'last-event-id': '1' })
+    const ids = new Set<unknown>()
+    while (ids.size < 250) ids.add((await events.next()).id)
+    expect(await ann.messages()).toHaveLength(100)
+    const changes = await readChanges(test.database, visitor, { version: 1024, id: '' })
+    expect(changes.map(({ version }) => version)).toEqual([...Array(10).fill(1024), 1025])
+  })
+
+  it('commands, languages and pictures arrive as on every surface', async () => {
+    const { visit } = await start()
+    const ann = await visit()
+    await ann.send(' /Credits  give @me 5 ', { locale: 'zh-CN,zh;q=0.9' })
+    expect(await nextCall()).toMatchObject({ command: 'credits', text: 'give @me 5', locale: 'zh' })
+    await ann.send('/help')
+    expect(await nextCall()).toMatchObject({ command: 'help', text: '', locale: 'en' })
+    await ann.send('/ not a command')
+    expect(await nextCall()).toMatchObject({ command: '', text: '/ not a command' })
+    await ann.send('', { files: [Buffer.from('one'), Buffer.from('two')] })
+    const { images } = await nextCall()
+    expect(images.map(({ name, bytes }) => [name, bytes])).toEqual([
+      ['0.png', 3],
+      ['1.png', 3],
+    ])
+    expect((await images[1]?.load(10))?.toString()).toBe('two')
+    expect((await ann.messages()).at(-1)).toMatchObject({ files: ['0.png', '1.png'] })
+  })
+})
+
+describe('a message sent three times', () => {
+  it('is one message, handled under one key until it has an answer', async () => {
+    const { web, visit } = await start()
+    const ann = await visit()
+    for (let n = 0; n < 3; n++) expect((await ann.send('a cat', { id: 'message-0001' })).status).toBe(202)
+    const keys = [await nextCall(), await nextCall(), await nextCall()].map(({ key }) => key)
+    expect(new Set(keys)).toEqual(new Set([`${ann.visitor}:message-0001`]))
+    expect(await ann.messages()).toHaveLength(1)
+    await web.post(`web:${ann.visitor.slice(4)}:message-0001`, { text: 'Drawing', state: 'waiting' })
+    expect((await ann.send('a cat', { id: 'message-0001' })).status).toBe(202)
+    expect(calls).toEqual([])
+  })
+
+  it('is answered with 202 even when handling it fails', async () => {
+    const { visit } = await start({}, () => {
+      throw new Error('broken on purpose')
+    })
+    expect((await (await visit()).send('a cat')).status).toBe(202)
+    await until(() => log.lines.some((line) => line.includes('broken on purpose')))
+  })
+})
+
+describe('who may come in', () => {
+  it.each([
+    ['another site', { origin: 'https://evil.example' }],
+    ['a page without an origin', { origin: 'null' }],
+    ['another port of this machine', { origin: 'http://localhost:1' }],
+    ['another site, says the browser', { 'sec-fetch-site': 'cross-site' }],
+    ['a name that only points here', { host: 'evil.example' }],
+  ])('not %s', async (_name, headers) => {
+    const { visit } = await start()
+    const ann = await visit()
+    for (const path of ['/web/messages', '/web/events']) {
+      const refused = await ann.ask(path, { headers })
+      expect([refused.status, JSON.parse(refused.text).error.kind]).toEqual([403, 'foreign'])
+    }
+    expect((await ann.send('a cat', { headers })).status).toBe(403)
+    expect(calls).toEqual([])
+    expect(JSON.parse((await ann.ask('/web/session', { headers })).text)).toMatchObject({ trouble: 'foreign' })
+  })
+
+  it('our own page, under each name of this machine', async () => {
+    const { visit, port } = await start()
+    const ann = await visit()
+    for (const name of ['localhost', '127.0.0.1', '[::1]']) {
+      const headers = { host: `${name}:${port}`, origin: `http://${name}:${port}`, 'sec-fetch-site': 'same-origin' }
+      expect((await ann.send('a cat', { headers })).status).toBe(202)
+    }
+  })
+
+  it('elsewhere whoever has the key, and nobody any more once there is another key', async () => {
+    const { visit } = await start({ local: false, apiKey })
+    const ann = await visit()
+    expect(ann.session).toMatchObject({ trouble: 'sign_in' })
+    expect((await ann.send('a cat')).status).toBe(401)
+    const wrong = await ann.signIn('a guess')
+    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is not right.'])
+    const right = await ann.signIn(apiKey)
+    expect(right.status).toBe(200)
+    const cookie = String(right.headers['set-cookie'])
+    expect(cookie).toMatch(/HttpOnly; SameSite=Strict/)
+    expect(cookie).not.toContain(apiKey)
+    const headers = { cookie: cookie.split(';')[0] as string }
+    expect((await ann.send('a cat', { headers })).status).toBe(202)
+    const other = await start({ local: false, apiKey: 'another-key' })
+    expect((await (await other.visit()).send('a cat', { headers })).status).toBe(401)
+  })
+
+  it('the cookie of a machine of one’s own opens no page of the public', async () => {
+    const { cookie } = await (await start()).visit()
+    const { visit } = await start({ local: false, apiKey })
+    expect((await (await visit()).send('a cat', { headers: { cookie } })).status).toBe(401)
+  })
+
+  it('five wrong keys a minute are enough, and then even the right one waits', async () => {
+    const { visit } = await start({ local: false, apiKey })
+    const ann = await visit()
+    for (let n = 0; n < 5; n++) expect((await ann.signIn(`guess ${n}`)).status).toBe(401)
+    expect((await ann.signIn(apiKey)).status).toBe(429)
+  })
+
+  it('without a key nobody, and the page says which setting opens it', async () => {
+    const { visit } = await start({ local: false })
+    const ann = await visit()
+    expect(ann.session).toMatchObject({ trouble: 'closed' })
+    expect(JSON.stringify(ann.session)).toContain('API_KEY')
+    expect((await ann.signIn('')).status).toBe(401)
+    expect((await ann.signIn('undefined')).status).toBe(401)
+    expect((await ann.send('a cat')).status).toBe(403)
+  })
+})
+
+describe('limits', () => {
+  it.each<[string, SendOptions & { text?: string }, number, string]>([
+    ['fifteen pictures', { files: Array.from({ length: 15 }, () => Buffer.from('x')) }, 400, 'too_many_files'],
+    ['a picture over 10 MB', { files: [Buffer.alloc(10 * 2 ** 20 + 1)] }, 413, 'image_too_big'],
+    ['over 50 MB in all', { files: Array.from({ length: 6 }, () => Buffer.alloc(9 * 2 ** 20)) }, 413, 'upload_too_big'],
+    ['words without end', { text: 'x'.repeat(70_000) }, 413, 'message_too_long'],
+    ['nothing', { text: ' ' }, 400, 'empty_message'],
+    ['an id that is none', { text: 'x', id: '../../x' }, 400, 'bad_message'],
+  ])('%s: refused in words, and nothing is kept', async (_name, { text = '', ...rest }, status, kind) => {
+    const { visit } = await start()
+    const ann = await visit()
+    const refused = await ann.send(text, rest)
+    expect(refused).toMatchObject({ status, body: { error: { kind } } })
+    expect(refused.body.error?.message).toMatch(/\.$/)
+    expect(await ann.messages()).toEqual([])
+    expect(calls).toEqual([])
+  })
+
+  it('fourteen pictures are taken', async () => {
+    const { visit } = await start()
+    const files = Array.from({ length: 14 }, () => Buffer.from('x'))
+    expect((await (await visit()).send('', { files })).status).toBe(202)
+    expect((await nextCall()).images).toHaveLength(14)
+  })
+
+  it('something else than a form is refused', async () => {
+    const { visit } = await start()
+    const headers = { 'content-type': 'application/json' }
+    const refused = await (await visit()).ask('/web/messages', { method: 'POST', headers, body: '{}' })
+    expect(refused.status).toBe(400)
+  })
+
+  it('four streams a visitor, and a closed one makes room', async () => {
+    const { visit } = await start()
+    const ann = await visit()
+    const streams = []
+    for (let n = 0; n < 4; n++) streams.push(await ann.listen())
+    expect((await ann.ask('/web/events')).status).toBe(429)
+    await (await visit()).listen()
+    await streams[0]?.close()
+    await until(async () => {
+      const { status } = await ann.listen()
+      return status === 200
+    })
+  })
+
+  it('a number of streams in all', async () => {
+    const { visit } = await start({ mostStreams: 2 })
+    for (let n = 0; n < 2; n++) await (await visit()).listen()
+    expect((await (await visit()).ask('/web/events')).status).toBe(429)
+  })
+})
+
+describe('starting and stopping', () => {
+  it('before it has started messages are not taken', async () => {
+    const { visit } = await start({}, undefined, false)
+    expect(await (await visit()).send('a cat')).toMatchObject({ status: 503, body: { error: { kind: 'starting' } } })
+  })
+
+  it('stopping waits for what is being handled; answers may come from a process that never started', async () => {
+    let finish = () => {}
+    const { web, visit } = await start({}, () => new Promise<void>((resolve) => (finish = resolve)))
+    await (await visit()).send('a cat')
+    await until(() => calls.length > 0)
+    let stopped = false
+    const stopping = web.stop().then(() => {
+      stopped = true
+    })
+    await createWeb(optionsFor(1)).post((await nextCall()).address, { text: 'still here', state: 'info' })
+    expect(stopped).toBe(false)
+    finish()
+    await stopping
+  })
+
+  it('closing the server ends open streams', async () => {
+    const { app, visit } = await start()
+    const events = await (await visit()).listen()
+    await app.close()
+    await expect(events.next()).rejects.toThrow('ended')
+  })
+})
+
+it('the page is served under a strict policy, and its status to programs', async () => {
+  const { url } = await start()
+  const page = await request(url, { headers: { accept: 'text/html' } })
+  expect(await page.body.text()).toContain('<script type="module" src="/web/assets/app.js">')
+  const policy = String(page.headers['content-security-policy'])
+  expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:")
+  expect(policy).toContain("frame-ancestors 'none'")
+  expect(policy).not.toContain('unsafe')
+  const status = await request(url, { headers: { accept: 'application/json' } })
+  expect(await status.body.json()).toEqual({ service: 'fluxbot', status: 'running' })
+  for (const name of ['index.html', '..%2fpackage.json', 'constructor']) {
+    expect((await request(`${url}/web/assets/${name}`)).statusCode).toBe(404)
+  }
+})
+
+it('old messages go, young ones stay', async () => {
+  const { visit } = await start()
+  const ann = await visit()
+  await ann.send('old', { id: 'message-0001' })
+  await ann.send('young', { id: 'message-0002' })
+  await test.database.rows(
+    sql`update web_messages set created_at = now() - interval '31 days' where id like '%message-0001'`,
+  )
+  expect(await pruneWebMessages(test.database, 30)).toBe(1)
+  expect((await ann.messages()).map(({ text }) => text)).toEqual(['young'])
+})
+
+// ── what the tests are written in ──
+
+interface SendOptions {
+  id?: string
+  files?: Buffer[]
+  locale?: string
+  headers?: Record<string, string>
+}
+
+type AskOptions = { method?: 'GET' | 'POST'; headers?: Record<string, string>; body?: string | Buffer }
+
+const imagesOf = (messages: Record<string, unknown>[]) =>
+  (messages.at(-1)?.images ?? []) as { url: string; original: string }[]
+
+let links = 0
+
+const optionsFor = (port: number): WebOptions => ({
+  database: test.database,
+  secretKey,
+  publicUrl: `http://localhost:${port}`,
+  local: true,
+  link: async (key) => `http://localhost:${port}/image/${key}?signature=${++links}`,
+  log,
+})
+
+/** A server on a free port; its address has to be known before it is made. */
+async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void> = async () => {}, started = true) {
+  links = 0
+  const port = await freePort()
+  const web = createWeb({ ...optionsFor(port), ...over })
+  const app: FastifyInstance = createApp({ log, ready: async () => ({}), plugins: [web.plugin] })
+  if (started) {
+    await web.start(async (call) => {
+      calls.push(call)
+      await handle()
+    })
+  }
+  const url = await app.listen({ port, host: '127.0.0.1' })
+  stops.push(
+    () => app.close(),
+    () => web.stop(),
+  )
+  return { web, app, url, port, visit: () => visit(url, port) }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createApp({ log, ready: async () => ({}), plugins: [] })
+  const url = await probe.listen({ port: 0, host: '127.0.0.1' })
+  await probe.close()
+  return Number(new URL(url).port)
+}
+
+/** A browser without a page: keeps its cookie. */
+async function visit(url: string, port: number) {
+  let cookie = ''
+  const ask = async (path: string, { method = 'GET', headers, body }: AskOptions = {}) => {
+    const own = { host: `localhost:${port}`, ...(cookie && { cookie }) }
+    const answer = await request(url + path, { method, headers: { ...own, ...headers }, body })
+    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
+  }
+  const answer = await ask('/web/session')
+  const session = JSON.parse(answer.text) as { visitor?: string }
+  cookie = String(answer.headers['set-cookie'] ?? '').split(';')[0] as string
+
+  return {
+    session,
+    cookie,
+    visitor: session.visitor ?? '',
+    ask,
+    signIn: (key: string) =>
+      ask('/web/signin', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ key }),
+      }),
+    send: async (text: string, { id = crypto.randomUUID(), files = [], locale = 'en', headers }: SendOptions = {}) => {
+      const body = new FormData()
+      body.set('id', id)
+      body.set('text', text)
+      for (const [n, data] of files.entries()) body.append('images', new Blob([new Uint8Array(data)]), `${n}.png`)
+      const form = new Response(body)
+      const type = { 'content-type': form.headers.get('content-type') ?? '', 'accept-language': locale }
+      const data = Buffer.from(await form.arrayBuffer())
+      const { status, text: json } = await ask('/web/messages', {
+        method: 'POST',
+        headers: { ...type, ...headers },
+        body: data,
+      })
+      return { status, body: JSON.parse(json) as { id?: string; error?: { kind: string; message: string } } }
+    },
+    messages: async () => JSON.parse((await ask('/web/messages')).text) as Record<string, unknown>[],
+    listen: (headers: Record<string, string> = {}) => listen(url, { host: `localhost:${port}`, cookie, ...headers }),
+  }
+}
+
+async function listen(url: string, headers: Record<string, string>) {
+  const { statusCode, body } = await request(`${url}/web/events`, { headers })
+  // cut off on purpose at the end of a test
+  body.on('error', () => {})
+  stops.push(async () => body.destroy())
+  const chunks = body[Symbol.asyncIterator]()
+  let text = ''
+  return {
+    status: statusCode,
+    close: async () => body.destroy(),
+    next: async (): Promise<Record<string, unknown>> => {
+      for (;;) {
+        const [whole, data] = /^(?:id: \d+\n)data: (.*)\n\n/m.exec(text) ?? []
+        if (whole !== undefined && data !== undefined) {
+          text = text.slice(text.indexOf(whole) + whole.length)
+          return JSON.parse(data)
+        }
+        const chunk = await chunks.next()
+        if (chunk.done) throw new Error('the stream has ended')
+        text += String(chunk.value)
+      }
+    },
+  }
+}
+
+async function nextCall(): Promise<Call> {
+  await until(() => calls.length > 0)
+  return calls.shift() as Call
+}
+
+/** Bounded by the time limit of the test. */
+async function until(check: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 5))
+}
