@@ -130,7 +130,7 @@ async function failure(action: PromiseLike<unknown>): Promise<string> {
     await action
     return ''
   } catch (error) {
-    const { message, constraint } = (error as Error).cause as Error & { constraint?: string }
-    return `${message} (${constraint})`
+    const cause = (error as Error).cause as Error & { constraint?: string; constraint_name?: string }
+    return `${cause.message} (${cause.constraint ?? cause.constraint_name})`
   }
 }
