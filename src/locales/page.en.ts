@@ -1,7 +1,7 @@
 /** Every word of the playground page. Sent to the page as it is. */
 export const pageEn = {
   title: 'fluxbot playground',
-  placeholder: 'What do you want to see? a cute cat 16:9',
+  placeholder: 'For example: a cute cat 16:9',
   send: 'Send',
   attach: 'Attach pictures',
   drop: 'Drop the pictures to attach them',

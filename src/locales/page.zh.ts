@@ -2,7 +2,7 @@ import type { PageWords } from './page.en.ts'
 
 export const pageZh: PageWords = {
   title: 'fluxbot 试玩',
-  placeholder: '想看到什么？一只可爱的猫 16:9',
+  placeholder: '例如：一只可爱的猫 16:9',
   send: '发送',
   attach: '添加图片',
   drop: '松开即可添加图片',

@@ -2,9 +2,15 @@
 import { readFile } from 'node:fs/promises'
 import type { FastifyPluginAsync } from 'fastify'
 
+const script = 'text/javascript; charset=utf-8'
+const style = 'text/css; charset=utf-8'
 const assets: Readonly<Record<string, string>> = {
-  'app.js': 'text/javascript; charset=utf-8',
-  'app.css': 'text/css; charset=utf-8',
+  'app.js': script,
+  'common.js': script,
+  'send.js': script,
+  'show.js': script,
+  'app.css': style,
+  'messages.css': style,
   'icon.svg': 'image/svg+xml',
 }
 /** Found from src/bots/web and from dist/bots/web alike. */

@@ -1,0 +1,21 @@
+// What the parts of the page share.
+
+export const $ = (id) => document.getElementById(id)
+
+/** The words and the language of the page, and `begin`, which asks anew who we are. */
+export const page = { words: {}, locale: localStorage.getItem('locale') ?? '', begin: () => {} }
+
+/** Asks our server, in the language of the page. */
+export const ask = (path, options = {}) =>
+  fetch(path, { ...options, headers: { ...options.headers, ...(page.locale && { 'accept-language': page.locale }) } })
+
+export function banner(text) {
+  $('banner').hidden = !text
+  $('banner').textContent = text ?? ''
+}
+
+export function element(name, text) {
+  const made = document.createElement(name)
+  if (text !== undefined) made.textContent = text
+  return made
+}

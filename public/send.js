@@ -1,0 +1,126 @@
+// What is written and attached, on its way to the server.
+import { $, ask, banner, element, page } from './common.js'
+
+let files = []
+let sending = false
+/** What could not be sent: the same again is sent under the same id, so that it cannot happen twice. */
+let unsent
+
+export async function send(text) {
+  if (sending || (text.trim() === '' && files.length === 0)) return
+  const again = unsent?.text === text && unsent.files === files
+  const message = again ? unsent : { id: freshId(), text, files }
+  setSending(true)
+  const trouble = await deliver(message)
+  setSending(false)
+  unsent = trouble === undefined ? undefined : message
+  banner(trouble)
+  if (trouble !== undefined) return
+  if ($('text').value === text) $('text').value = ''
+  grow()
+  if (files === message.files) setFiles([])
+  $('text').focus({ preventScroll: true })
+}
+
+/** What went wrong, in page.words. */
+async function deliver({ id, text, files }) {
+  const form = new FormData()
+  form.set('id', id)
+  form.set('text', text)
+  for (const file of files) form.append('images', file)
+  try {
+    const answer = await ask('/web/messages', { method: 'POST', body: form })
+    if (answer.ok) return undefined
+    if (answer.status === 401) page.begin()
+    return (await answer.json()).error?.message ?? page.words.failed
+  } catch {
+    return page.words.failed
+  }
+}
+
+function setSending(now) {
+  sending = now
+  $('send').disabled = now
+}
+
+/** randomUUID is missing where the page was not opened by https or on this machine. */
+const freshId = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+
+function addFiles(list) {
+  const added = [...list]
+  if (added.length === 0) return
+  const readable = added.filter(({ type }) => /^image\/(png|jpeg|webp)$/.test(type))
+  const fitting = readable.filter(({ size }) => size <= 10 * 1024 * 1024)
+  const all = [...files, ...fitting]
+  if (readable.length < added.length) banner(page.words.image_type)
+  else if (fitting.length < readable.length) banner(page.words.image_too_big)
+  else banner(all.length > 14 ? page.words.too_many_files : undefined)
+  setFiles(all.slice(0, 14))
+}
+
+function setFiles(list) {
+  for (const picture of $('chips').querySelectorAll('img')) URL.revokeObjectURL(picture.src)
+  files = list
+  $('chips').replaceChildren(...files.map(chip))
+}
+
+function chip(file) {
+  const item = element('li')
+  item.className = 'chip'
+  const picture = element('img')
+  picture.src = URL.createObjectURL(file)
+  picture.alt = file.name
+  picture.title = file.name
+  const remove = element('button', '×')
+  remove.type = 'button'
+  remove.setAttribute('aria-label', `${page.words.remove} ${file.name}`)
+  remove.onclick = () => {
+    setFiles(files.filter((each) => each !== file))
+    $('text').focus()
+  }
+  item.append(picture, remove)
+  return item
+}
+
+/** The box is as high as what is written in it. */
+function grow() {
+  const text = $('text')
+  text.style.height = 'auto'
+  text.style.height = `${text.scrollHeight}px`
+}
+
+$('composer').onsubmit = (event) => {
+  event.preventDefault()
+  send($('text').value)
+}
+$('text').oninput = grow
+$('text').onkeydown = (event) => {
+  // 229: Safari ends a composition with this key and no longer says so
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
+  event.preventDefault()
+  send($('text').value)
+}
+$('help').onclick = () => send('/help')
+$('attach').onclick = () => $('files').click()
+$('files').onchange = () => {
+  addFiles($('files').files)
+  $('files').value = ''
+}
+document.onpaste = (event) => {
+  if ($('composer').hidden || event.clipboardData.files.length === 0) return
+  event.preventDefault()
+  addFiles(event.clipboardData.files)
+}
+document.ondragover = (event) => {
+  event.preventDefault()
+  $('drop').hidden = $('composer').hidden || !event.dataTransfer.types.includes('Files')
+}
+document.ondragleave = (event) => {
+  if (event.relatedTarget === null) $('drop').hidden = true
+}
+document.ondrop = (event) => {
+  event.preventDefault()
+  $('drop').hidden = true
+  if (!$('composer').hidden) addFiles(event.dataTransfer.files)
+}

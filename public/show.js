@@ -1,0 +1,118 @@
+// The conversation, as it changes.
+import { $, banner, element, page } from './common.js'
+
+/** Message id → { item, version, state }. */
+const shown = new Map()
+/** The latest change we know. */
+let last = 0
+let source
+
+export function disconnect() {
+  source?.close()
+  source = undefined
+}
+
+export function connect() {
+  source?.close()
+  const ours = new EventSource(`/web/events?after=${last}`)
+  source = ours
+  let lost = false
+  ours.onopen = () => {
+    if (lost || $('banner').textContent === page.words.lost) banner()
+    lost = false
+    // what there is to show comes right behind
+    setTimeout(showEmpty, 300)
+  }
+  ours.onmessage = (event) => show(JSON.parse(event.data))
+  ours.onerror = () => {
+    if (source !== ours) return
+    lost = true
+    banner(page.words.lost)
+    // the browser tries again by itself, except after an error status
+    if (ours.readyState === EventSource.CLOSED) setTimeout(page.begin, 3000)
+  }
+}
+
+const showEmpty = () => {
+  $('empty').hidden = shown.size > 0 || $('composer').hidden
+}
+
+function show(message) {
+  last = Math.max(last, message.version)
+  const known = shown.get(message.id)
+  if (known && known.version >= message.version) return
+  const item = render(message)
+  const follow = atEnd || message.role === 'person'
+  if (known) known.item.replaceWith(item)
+  else place(message.id, item)
+  shown.set(message.id, { item, version: message.version, state: message.state })
+  showEmpty()
+  if (message.role === 'bot' && known?.state !== message.state) $('announce').textContent = message.text
+  if (follow) toEnd()
+}
+
+/** Whoever has scrolled back to look at something stays there. */
+let atEnd = true
+
+function toEnd() {
+  const scroll = $('scroll')
+  scroll.scrollTop = scroll.scrollHeight
+}
+
+/** An answer stands under its question, whenever it comes. */
+function place(id, item) {
+  const question = id.endsWith(':answer') && shown.get(id.slice(0, -':answer'.length))
+  if (question) question.item.after(item)
+  else $('messages').append(item)
+}
+
+function render(message) {
+  const item = element('li')
+  item.className = `message ${message.role} ${message.state ?? ''}`
+  if (message.images?.length > 0) item.append(pictures(message.images))
+  if (message.text) item.append(element('p', message.text))
+  if (message.files?.length > 0) {
+    const names = element('p', `📎 ${message.files.join(', ')}`)
+    names.className = 'files'
+    item.append(names)
+  }
+  if (message.state === 'waiting') item.append(progress(message.percent))
+  return item
+}
+
+function progress(percent) {
+  const bar = element('div')
+  bar.className = percent === undefined ? 'progress unknown' : 'progress'
+  bar.role = 'progressbar'
+  bar.ariaLabel = page.words.working
+  const filled = element('div')
+  if (percent !== undefined) {
+    bar.setAttribute('aria-valuenow', String(percent))
+    filled.style.width = `${percent}%`
+  }
+  bar.append(filled)
+  return bar
+}
+
+function pictures(images) {
+  const box = element('div')
+  box.className = images.length > 1 ? 'pictures several' : 'pictures'
+  for (const { url, original, alt, width, height } of images) {
+    const link = element('a')
+    Object.assign(link, { href: original, target: '_blank', rel: 'noopener', title: page.words.open })
+    const picture = element('img')
+    Object.assign(picture, { src: url, alt, width, height })
+    // its place is kept before it has loaded
+    if (images.length === 1) picture.style.maxWidth = `min(100%, ${Math.round((62 * width) / height)}vh)`
+    link.append(picture)
+    box.append(link)
+  }
+  return box
+}
+
+$('scroll').onscroll = () => {
+  const { scrollHeight, scrollTop, clientHeight } = $('scroll')
+  atEnd = scrollHeight - scrollTop - clientHeight < 80
+}
+// the box below grows with what is written and attached
+new ResizeObserver(() => atEnd && toEnd()).observe($('scroll'))
