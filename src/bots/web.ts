@@ -33,6 +33,9 @@ type Trouble = Extract<keyof PageWords, 'starting' | 'sign_in' | 'closed' | 'for
 const allWords: Readonly<Record<Locale, PageWords>> = { en: pageEn, zh: pageZh }
 /** Handlers still at work when we stop get this long. */
 const stopMs = 10_000
+/** Conversations are kept this long; pictures and history stay. */
+const keptDays = 90
+const pruneEveryMs = 3_600_000
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
   const { database, publicUrl, link, log, mostStreams } = options
@@ -42,6 +45,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   const handling = new Set<Promise<void>>()
   let handle: ((call: Call) => Promise<void>) | undefined
   let stopListening = async () => {}
+  let pruning: NodeJS.Timeout | undefined
 
   /** Links are signed when they are looked at, so an old conversation shows its pictures. */
   async function show({ id, version, body }: messages.WebMessage) {
@@ -60,6 +64,12 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     if (access.foreign(request)) return { trouble: 'foreign' }
     const visitor = access.visitor(request, reply)
     return visitor === undefined ? { trouble: access.entrance } : { visitor }
+  }
+
+  async function prune(): Promise<void> {
+    await messages
+      .pruneWebMessages(database, keptDays)
+      .catch((error: unknown) => log.error({ err: error }, 'old messages of the page were not removed'))
   }
 
   const plugin: FastifyPluginAsync = async (app) => {
@@ -145,9 +155,12 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     async start(handler) {
       handle = handler
       stopListening = await database.listen('web', (visitor) => streams.changed(visitor))
+      pruning = setInterval(prune, pruneEveryMs)
+      pruning.unref()
     },
     async stop() {
       handle = undefined
+      clearInterval(pruning)
       streams.close()
       await stopListening()
       await Promise.race([Promise.all(handling), new Promise((resolve) => setTimeout(resolve, stopMs).unref())])

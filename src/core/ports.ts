@@ -223,6 +223,8 @@ export interface Job {
   id: string
   lane: string
   priority: number
+  /** Begun before and cut short: it goes before all others, even if it waits in the queue already. */
+  resumed?: boolean
 }
 
 /** Carries ids, never data. At least once: the row decides what a job still has to do. */

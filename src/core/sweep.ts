@@ -6,10 +6,11 @@ import { narrateQueue } from './narrate.ts'
 import { perform } from './perform.ts'
 import type { Job } from './ports.ts'
 
-const everyMs = 2_000
-/** Rows looked at in one round, and the pause before the same row is looked at again. */
+const everyMs = 1_000
+/** Rows looked at in one round, and the pauses before the same row is looked at again: one in the queue, one cut short. */
 const batch = 200
-const lookAgain = '15 seconds'
+const queuedAgain = '15 seconds'
+const resumedAgain = '2 seconds'
 
 export interface Sweeper {
   stop(): Promise<void>
@@ -44,11 +45,12 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
 
 export async function sweep(core: Core, leases: Leases, signal: AbortSignal): Promise<void> {
   const forgotten = await core.database.rows<Job & { overdue: boolean }>(sql`
-    update generations set wake_at = now() + ${lookAgain}::interval
+    update generations
+    set wake_at = now() + case state when 'queued' then ${queuedAgain} else ${resumedAgain} end::interval
     where id in (
       select id from generations where state in ('queued','running','stored') and wake_at < now()
       order by wake_at limit ${batch} for update skip locked)
-    returning id, provider as lane, priority, deadline_at < now() as overdue`)
+    returning id, provider as lane, priority, state <> 'queued' as resumed, deadline_at < now() as overdue`)
   for (const { overdue, ...job } of forgotten) {
     if (signal.aborted) return
     // past its deadline it must end even with the queue away

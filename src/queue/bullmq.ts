@@ -107,11 +107,20 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
     link.disconnect()
   }
 
+  /** Whoever waited once does not wait behind newcomers again. */
+  async function putFirst(job: Pick<BullJob, 'getState' | 'changePriority'>): Promise<void> {
+    const state = await attempt(job.getState())
+    // 0 is before every other priority; one that starts meanwhile needs no help
+    if (state === 'waiting' || state === 'prioritized')
+      await job.changePriority({ priority: 0, lifo: true }).catch(onError)
+  }
+
   return {
-    async add({ id, lane, priority }: Job) {
+    async add({ id, lane, priority, resumed }: Job) {
       const place = Math.min(Math.max(Math.round(priority), 1), lowestPriority)
       const job = { jobId: id, priority: place, attempts: 1, removeOnComplete: true, removeOnFail: true }
-      await attempt(queueOf(lane).add('generation', {}, job))
+      const added = await attempt(queueOf(lane).add('generation', {}, job))
+      if (resumed) await putFirst(added)
     },
     async work(run) {
       link.expect(lanes.length)
