@@ -1,0 +1,104 @@
+import sharp from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../src/core/errors.ts'
+import type { ImageFile, Json, Progress } from '../../src/core/ports.ts'
+import { sketch } from '../../src/models/sketch.ts'
+import { createSketch } from '../../src/providers/sketch.ts'
+
+const never = new AbortController().signal
+const task = (input: Record<string, Json>, images: ImageFile[] = [], id = 'one') => ({
+  id,
+  endpoint: 'sketch',
+  images,
+  input: { prompt: 'a cute cat', width: 128, height: 96, count: 1, seed: '7', ...input },
+})
+
+async function draw(input: Record<string, Json> = {}, images: ImageFile[] = []): Promise<Buffer[]> {
+  const progress = await createSketch().start(task(input, images), never)
+  if (progress.state !== 'done') throw new Error('not done')
+  return progress.images
+}
+
+async function kindOf(work: Promise<Progress>): Promise<string> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  return error instanceof AppError ? error.kind : String(error)
+}
+
+describe('the sketch provider', () => {
+  it('draws the same picture for the same words, seed and size, and another for another seed', async () => {
+    const [first, again, other] = [await draw(), await draw(), await draw({ seed: '8' })]
+    expect(first[0]?.equals(again[0] as Buffer)).toBe(true)
+    expect(first[0]?.equals(other[0] as Buffer)).toBe(false)
+  })
+
+  it.each<readonly [number, number]>([...Object.values(sketch.takes.aspects), [65, 2048], [333, 77]])(
+    'draws %i×%i',
+    async (width, height) => {
+      const [picture] = await draw({ width, height })
+      expect(await sharp(picture).metadata()).toMatchObject({ format: 'png', width, height })
+    },
+  )
+
+  it('draws as many as asked, each from the next seed, beyond what a double can count', async () => {
+    const three = await draw({ count: 3, seed: '9007199254740993' })
+    const [third] = await draw({ seed: '9007199254740995' })
+    expect(three).toHaveLength(3)
+    expect(three[2]?.equals(third as Buffer)).toBe(true)
+  })
+
+  it('leaves out what is not wanted', async () => {
+    const [withCat] = await draw()
+    const [without] = await draw({ negative: 'cat' })
+    expect(withCat?.equals(without as Buffer)).toBe(false)
+  })
+
+  it('changes a picture as strongly as asked', async () => {
+    const data = await sharp({ create: { width: 50, height: 50, channels: 3, background: '#ff0000' } })
+      .png()
+      .toBuffer()
+    const red: ImageFile = { data, type: 'image/png', width: 50, height: 50 }
+    const redness = async (strength: number) =>
+      (await sharp((await draw({ strength }, [red]))[0]).stats()).channels[0]?.mean ?? 0
+    expect(await redness(0.05)).toBeGreaterThan((await redness(0.95)) + 30)
+    expect(await draw({}, [red, red])).not.toEqual(await draw({}, [red]))
+  })
+
+  it('can be slow, says how far it is, and goes on in another process', async () => {
+    const slow = task({ prompt: 'a cat [slow 60ms]' })
+    const first = await createSketch().start(slow, never)
+    if (first.state !== 'pending') throw new Error('not pending')
+    expect(first.percent).toBeLessThan(50)
+    const other = createSketch()
+    let progress: Progress = first
+    while (progress.state === 'pending')
+      progress = await (other.check?.(progress.ticket, slow, never) ?? Promise.reject())
+    expect(progress).toMatchObject({ state: 'done', seed: '7' })
+    // what slows it down is not drawn
+    expect(progress.images[0]?.equals((await draw({ prompt: 'a cat' }))[0] as Buffer)).toBe(true)
+  })
+
+  it.each([
+    ['timeout', 'provider_timeout'],
+    ['busy', 'provider_busy'],
+    ['failed', 'provider_failed'],
+    ['refused', 'provider_refused'],
+    ['moderated', 'moderated'],
+    ['bad_result', 'bad_result'],
+    ['nonsense', 'provider_refused'],
+  ])('fails as told: %s', async (name, kind) => {
+    expect(await kindOf(createSketch().start(task({ prompt: `a cat [fail ${name}]` }), never))).toBe(kind)
+  })
+
+  it('fails as often as told', async () => {
+    const provider = createSketch()
+    const start = () => kindOf(provider.start(task({ prompt: 'a cat [fail busy 2]' }), never))
+    expect([await start(), await start(), await start()]).toEqual(['provider_busy', 'provider_busy', 'undefined'])
+  })
+
+  it('stops when told to', async () => {
+    await expect(createSketch().start(task({ count: 4 }), AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop')
+  })
+})

@@ -1,0 +1,175 @@
+import { deflateSync } from 'node:zlib'
+import sharp from 'sharp'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { AppError } from '../../src/core/errors.ts'
+import { createImageTools } from '../../src/storage/images.ts'
+
+const tools = createImageTools()
+const base = (width = 40, height = 30) =>
+  sharp({ create: { width, height, channels: 3, background: '#3366cc' } }).composite([
+    { input: Buffer.from([255, 0, 0, 255]), raw: { width: 1, height: 1, channels: 4 }, left: 3, top: 4 },
+  ])
+const words = (text: string) => Buffer.from(text)
+
+function chunk(name: string, body: Buffer): Buffer {
+  const head = Buffer.alloc(8)
+  head.writeUInt32BE(body.length)
+  head.write(name, 4, 'latin1')
+  return Buffer.concat([head, body, Buffer.alloc(4)])
+}
+
+/** A header that promises far more pixels than there are. */
+function pngOf(width: number, height: number, data = deflateSync(Buffer.alloc(1000))): Buffer {
+  const header = Buffer.alloc(13)
+  header.writeUInt32BE(width)
+  header.writeUInt32BE(height, 4)
+  header.set([8, 2, 0, 0, 0], 8)
+  const signature = Buffer.from('89504e470d0a1a0a', 'hex')
+  return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', data), chunk('IEND', Buffer.alloc(0))])
+}
+
+async function kindOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'passed'
+  } catch (error) {
+    return error instanceof AppError ? error.kind : `not an AppError: ${String(error)}`
+  }
+}
+
+let good: Record<'png' | 'jpeg' | 'webp', Buffer>
+beforeAll(async () => {
+  good = {
+    png: await base().png().toBuffer(),
+    jpeg: await base().jpeg().toBuffer(),
+    webp: await base().webp().toBuffer(),
+  }
+})
+
+describe('a file that somebody sends', () => {
+  const hostile: [string, () => Buffer | Promise<Buffer>][] = [
+    [
+      'SVG',
+      () =>
+        words('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="file:///etc/passwd"/></svg>'),
+    ],
+    [
+      'SVG after a declaration',
+      () => words('<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "b">]><svg width="1" height="1"/>'),
+    ],
+    ['GIF', () => base().gif().toBuffer()],
+    ['TIFF', () => base().tiff().toBuffer()],
+    ['AVIF', () => words('\0\0\0\x1cftypavif\0\0\0\0avifmif1')],
+    ['HEIC', () => words('\0\0\0\x18ftypheic\0\0\0\0mif1heic')],
+    ['BMP', () => words('BM\x46\0\0\0\0\0\0\0\x36\0\0\0')],
+    ['ICO', () => Buffer.from([0, 0, 1, 0, 1, 0, 16, 16])],
+    ['PDF', () => words('%PDF-1.7\n1 0 obj<</Type/Catalog>>')],
+    ['PostScript', () => words('%!PS-Adobe-3.0\n(%pipe%id) (r) file')],
+    ['HTML', () => words('<html><script>alert(1)</script></html>')],
+    ['ZIP', () => words('PK\x03\x04\x14\0\0\0')],
+    ['JPEG XL', () => Buffer.from('0000000c4a584c200d0a870a', 'hex')],
+    ['EXR', () => Buffer.from('762f3101', 'hex')],
+    ['Radiance', () => words('#?RADIANCE\nFORMAT=32-bit_rle_rgbe')],
+    ['PPM', () => words('P6 1 1 255 abc')],
+    ['nothing', () => Buffer.alloc(0)],
+    ['one byte', () => Buffer.from([0x89])],
+    ['zeros', () => Buffer.alloc(4096)],
+    ['a PNG signature alone', () => Buffer.from('89504e470d0a1a0a', 'hex')],
+    ['a JPEG marker alone', () => Buffer.from('ffd8ff', 'hex')],
+    ['a RIFF head alone', () => words('RIFF\x04\0\0\0WEBP')],
+    ['a PNG of 60000×60000', () => pngOf(60_000, 60_000)],
+    ['a PNG of 5000×5000', () => pngOf(5_000, 5_000)],
+    ['a PNG of 0×0', () => pngOf(0, 0)],
+    ['a PNG of 2³¹ pixels wide', () => pngOf(2 ** 31 - 1, 1)],
+    ['a bomb in IDAT', () => pngOf(4_000, 4_000, deflateSync(Buffer.alloc(20_000_000)))],
+    ['a PNG with wrong sums', () => pngOf(10, 10)],
+    ...(['png', 'jpeg', 'webp'] as const).flatMap((type) =>
+      [0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97].map((share): [string, () => Buffer] => [
+        `${type} cut at ${share * 100} %`,
+        () => good[type].subarray(0, Math.floor(good[type].length * share)),
+      ]),
+    ),
+  ]
+
+  it.each(hostile)('is refused or made harmless: %s', async (_, make) => {
+    const bytes = await make()
+    const outcome = await tools.clean(bytes).catch((error: unknown) => error)
+    if (outcome instanceof AppError) expect(['image_type', 'image_unreadable', 'image_too_big']).toContain(outcome.kind)
+    else expect(await kindOf(tools.keep((outcome as { data: Buffer }).data))).toBe('passed')
+  })
+
+  it('counts more than sixty kinds of them', () => {
+    expect(hostile.length).toBeGreaterThanOrEqual(60)
+  })
+
+  it('of another type says so, whatever its name', async () => {
+    expect(await kindOf(tools.clean(words('<svg xmlns="http://www.w3.org/2000/svg"/>')))).toBe('image_type')
+    expect(await kindOf(tools.clean(Buffer.alloc(11 * 1024 * 1024)))).toBe('image_too_big')
+  })
+
+  it('with any bytes changed is clean afterwards or refused', async () => {
+    let state = 42
+    const random = (below: number) => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      return Math.floor((state / 4294967296) * below)
+    }
+    for (let n = 0; n < Number(process.env.FUZZ_RUNS ?? 600); n++) {
+      const bytes = Buffer.from(Object.values(good)[n % 3] as Buffer)
+      for (let change = 0; change <= random(6); change++) bytes[random(bytes.length)] = random(256)
+      const outcome = await tools.clean(bytes).catch((error: unknown) => error)
+      if (outcome instanceof Error) expect(outcome).toBeInstanceOf(AppError)
+      expect(['passed', 'bad_result']).toContain(await kindOf(tools.keep(bytes)))
+    }
+  })
+})
+
+describe('a good picture', () => {
+  const kinds: [string, (s: ReturnType<typeof base>) => ReturnType<typeof base>, string][] = [
+    ['png', (s) => s.png(), 'image/png'],
+    ['palette png', (s) => s.png({ palette: true }), 'image/png'],
+    ['grey png', (s) => s.greyscale().png(), 'image/png'],
+    ['png with alpha', (s) => s.ensureAlpha(0.5).png(), 'image/png'],
+    ['16-bit png', (s) => s.toColourspace('rgb16').png(), 'image/png'],
+    ['interlaced png', (s) => s.png({ progressive: true }), 'image/png'],
+    ['jpeg', (s) => s.jpeg(), 'image/jpeg'],
+    ['progressive jpeg', (s) => s.jpeg({ progressive: true }), 'image/jpeg'],
+    ['CMYK jpeg', (s) => s.toColourspace('cmyk').jpeg(), 'image/jpeg'],
+    ['webp', (s) => s.webp(), 'image/webp'],
+    ['lossless webp', (s) => s.webp({ lossless: true }), 'image/webp'],
+    ['webp with alpha', (s) => s.ensureAlpha(0.5).webp(), 'image/webp'],
+  ]
+  const sizes = [
+    [1, 1],
+    [64, 64],
+    [300, 17],
+    [1024, 576],
+  ] as const
+  const cases = kinds.flatMap(([name, make, type]) => sizes.map((size) => [name, size, make, type] as const))
+
+  it.each(cases)('passes: %s %j', async (_, [width, height], make, type) => {
+    const bytes = await make(sharp({ create: { width, height, channels: 3, background: '#3366cc' } })).toBuffer()
+    expect(await tools.clean(bytes)).toMatchObject({ type, width, height })
+    const kept = await tools.keep(bytes)
+    expect(kept).toMatchObject({ type, width, height })
+    const pixels = (data: Buffer) => sharp(data).raw().toBuffer()
+    expect((await pixels(kept.data)).equals(await pixels(bytes))).toBe(true)
+  })
+
+  it.each(['png', 'jpeg', 'webp'] as const)('loses what is not the picture: %s', async (type) => {
+    const exif = { IFD0: { Copyright: 'SECRETNAME', ImageDescription: 'SECRETPLACE' } }
+    const bytes = Buffer.concat([await base()[type]().withExif(exif).toBuffer(), words('SECRETTAIL<script>')])
+    expect(bytes.includes('SECRETNAME')).toBe(true)
+    for (const file of [await tools.clean(bytes), await tools.keep(bytes)])
+      expect(file.data.includes('SECRET')).toBe(false)
+  })
+
+  it('is turned the way its camera was held', async () => {
+    const bytes = await base(40, 30).jpeg().withMetadata({ orientation: 6 }).toBuffer()
+    expect(await tools.clean(bytes)).toMatchObject({ width: 30, height: 40 })
+  })
+
+  it('gets a small copy', async () => {
+    const file = await tools.keep(await base(1000, 500).png().toBuffer())
+    expect(await tools.thumbnail(file, 512)).toMatchObject({ type: 'image/webp', width: 512, height: 256 })
+  })
+})
