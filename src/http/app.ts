@@ -5,7 +5,7 @@ import { AppError, errorRules } from '../core/errors.ts'
 import { localeOf, wordsFor } from '../locales/index.ts'
 
 export interface AppOptions {
-  log: { info(data: object, message: string): void; error(data: object, message: string): void }
+  log: { debug(data: object, message: string): void; error(data: object, message: string): void }
   /** Part → what is missing; undefined: ready. */
   ready(): Promise<Record<string, string | undefined>>
   plugins: readonly FastifyPluginAsync[]
@@ -28,7 +28,7 @@ export function createApp({ log, ready, plugins, closeMs = 5_000 }: AppOptions):
   app.addHook('onResponse', async (request, reply) => {
     // without the query: it holds signatures
     const path = request.url.split('?')[0]
-    log.info(
+    log.debug(
       { id: request.id, method: request.method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
       'http',
     )

@@ -50,7 +50,7 @@ describe('pictures on disk', () => {
   describe('by link', () => {
     const app = () =>
       createApp({
-        log: { info: () => undefined, error: () => undefined },
+        log: { debug: () => undefined, error: () => undefined },
         ready: async () => ({}),
         plugins: [pictures({ store, verify: (link) => verifyLink(secretKey, link) })],
       })
