@@ -46,6 +46,19 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => order, { timeout: 5_000 }).toEqual([4, 1, 3, 2, 0])
   })
 
+  test('what was cut short goes before everybody, even when it waits already', async () => {
+    const queue = await open()
+    const jobs = [job(1), job(3), job(1), job(3)]
+    for (const one of jobs) await queue.add(one)
+    await queue.add({ ...jobs[3]!, resumed: true })
+    const order: number[] = []
+    await queue.work(async (id) => {
+      order.push(jobs.findIndex((one) => one.id === id))
+      return undefined
+    })
+    await expect.poll(() => order, { timeout: 5_000 }).toEqual([3, 0, 2, 1])
+  })
+
   test('runs once what was added many times, waiting or running', async () => {
     const queue = await open(4)
     const one = job()
