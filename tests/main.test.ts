@@ -38,6 +38,81 @@ describe('the service as a process', () => {
     expect(Date.now() - start).toBeLessThan(20_000)
   })
 
+  /** A visitor of the page, without the page. */
+  async function visit(port: number) {
+    const base = `http://127.0.0.1:${port}`
+    const session = await fetch(`${base}/web/session`)
+    const cookie = (session.headers.get('set-cookie') ?? '').split(';')[0] ?? ''
+    const read = async () =>
+      (await (await fetch(`${base}/web/messages`, { headers: { cookie } })).json()) as {
+        role: string
+        state?: string
+        text: string
+        images: { url: string; width: number; height: number }[]
+      }[]
+    return {
+      say: async (text: string, picture?: Buffer) => {
+        const form = new FormData()
+        form.set('id', crypto.randomUUID())
+        form.set('text', text)
+        if (picture) form.append('images', new Blob([new Uint8Array(picture)], { type: 'image/png' }), 'cat.png')
+        const answer = await fetch(`${base}/web/messages`, { method: 'POST', body: form, headers: { cookie } })
+        expect(answer.status).toBe(202)
+      },
+      answer: async (state: string) => {
+        const find = async () => (await read()).findLast((message) => message.role === 'bot')
+        await expect.poll(async () => (await find())?.state, { timeout: 40_000 }).toBe(state)
+        return find()
+      },
+      picture: async (url: string) => Buffer.from(await (await fetch(new URL(url, base))).arrayBuffer()),
+      as: (other: number) => visitAgain(other, cookie),
+    }
+    function visitAgain(other: number, same: string) {
+      return async () => {
+        const answer = await fetch(`http://127.0.0.1:${other}/web/messages`, { headers: { cookie: same } })
+        return (await answer.json()) as { role: string; state?: string }[]
+      }
+    }
+  }
+
+  it('draws for the page: words, a picture to change, credits, history', async () => {
+    const port = await freePort()
+    const service = startService({ DATA_DIR: dataDir, PORT: String(port), WELCOME_CREDITS: '2' })
+    await service.ready
+    const ann = await visit(port)
+    await ann.say('a cute cat 16:9')
+    const cat = await ann.answer('done')
+    expect(cat?.images[0]).toMatchObject({ width: 1024, height: 576 })
+    const bytes = await ann.picture(cat?.images[0]?.url ?? '')
+    expect(bytes.subarray(1, 4).toString()).toBe('PNG')
+    await ann.say('make it night', bytes)
+    await expect.poll(async () => (await ann.answer('done'))?.text, { timeout: 20_000 }).toContain('make it night')
+    await ann.say('a dog')
+    expect((await ann.answer('failed'))?.text).toContain('you have 0')
+    await ann.say('/credits give @me 5')
+    expect((await ann.answer('info'))?.text).toContain('now 5 credits')
+    await ann.say('/history')
+    await expect.poll(async () => (await ann.answer('info'))?.text, { timeout: 20_000 }).toContain('make it night')
+    await service.stop()
+  })
+
+  it('hands back what it is drawing when it has to stop, and goes on when it is back', async () => {
+    const [port, next] = [await freePort(), await freePort()]
+    const first = startService({ DATA_DIR: dataDir, PORT: String(port) })
+    await first.ready
+    const ann = await visit(port)
+    await ann.say('a cat [slow 18s] 64x64')
+    await ann.answer('waiting')
+    const start = Date.now()
+    await first.stop()
+    expect(Date.now() - start).toBeLessThan(20_000)
+    const second = startService({ DATA_DIR: dataDir, PORT: String(next) })
+    await second.ready
+    const read = ann.as(next)
+    await expect.poll(async () => (await read()).at(-1)?.state, { timeout: 30_000 }).toBe('done')
+    await second.stop()
+  })
+
   it('refuses a data folder and a port that another process has, with a sentence that says what to do', async () => {
     const port = await freePort()
     const service = startService({ DATA_DIR: dataDir, PORT: String(port) })
