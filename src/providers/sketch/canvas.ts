@@ -3,6 +3,9 @@ import { glyphs } from './font.ts'
 
 export type Colour = readonly [red: number, green: number, blue: number]
 
+/** A stream of numbers from 0 to 1. */
+export type Random = () => number
+
 export interface Canvas {
   readonly width: number
   readonly height: number
