@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { ObjectStore } from '../core/ports.ts'
+import { localeOf, wordsFor } from '../locales/index.ts'
 
 export interface PicturesOptions {
   store: ObjectStore
@@ -19,14 +20,14 @@ export function pictures({ store, verify }: PicturesOptions): FastifyPluginAsync
       const key = request.params['*']
       const { expires = '', signature = '' } = request.query
       const now = Math.floor(Date.now() / 1000)
+      const words = wordsFor(localeOf(request.headers['accept-language'])).link
       const verdict = verify({ key, expires, signature, now })
       if (verdict !== 'ok') {
-        const message =
-          verdict === 'expired' ? 'This link has expired. Ask for the picture again.' : 'This link is not valid.'
+        const message = words[verdict]
         return reply.code(403).send({ error: { kind: verdict, message } })
       }
       const object = await store.get(key)
-      if (!object) return reply.code(404).send({ error: { kind: 'not_found', message: 'There is no such picture.' } })
+      if (!object) return reply.code(404).send({ error: { kind: 'not_found', message: words.missing } })
       reply.headers({
         'content-type': object.type,
         'cache-control': `private, max-age=${Number(expires) - now}, immutable`,

@@ -37,6 +37,11 @@ export const en = {
   },
   gave: (g: { user: string; amount: number; balance: number }) =>
     `✅ ${g.user}: ${g.amount > 0 ? '+' : ''}${g.amount}, the balance is now ${credits(g.balance)}.`,
+  link: {
+    expired: 'This link has expired. Ask for the picture again.',
+    forged: 'This link is not valid.',
+    missing: 'There is no such picture.',
+  },
   historyTitle: (page: number) => (page === 1 ? '🖼 Your last requests' : `🖼 Your requests, page ${page}`),
   historyEmpty: 'Nothing here yet. Try: a cute cat 16:9',
   historyLine: (h: { when: string; state: string; prompt: string; model: string; size: string }) =>

@@ -25,6 +25,7 @@ export const zh: Words = {
     welcome: '新用户赠送',
   },
   gave: (g) => `✅ ${g.user}：${g.amount > 0 ? '+' : ''}${g.amount}，现在共有 ${g.balance} 积分。`,
+  link: { expired: '链接已过期，请重新获取图片。', forged: '链接无效。', missing: '没有这张图片。' },
   historyTitle: (page) => (page === 1 ? '🖼 最近的请求' : `🖼 请求记录，第 ${page} 页`),
   historyEmpty: '还没有记录。试试：一只可爱的猫 16:9',
   historyLine: (h) => `${h.when}  ${h.state}  ${h.prompt}（${h.model}，${h.size}）`,
