@@ -193,20 +193,23 @@ async function watchRows({ url = '' }: World): Promise<Watch> {
   }
 }
 
-/** One process has everything: work went on when the next answer is there. */
-function watchAnswers(world: World): Watch {
+/** Telegram's numbers of those who ask just before a kill of the only process. */
+const firstProbe = 500_000
+
+/** One process has everything: work goes on when what was asked right before the kill is answered. */
+function watchAnswers({ telegram, options }: World): Watch {
   const restarts: number[] = []
   let killedAt = 0
-  let before = 0
-  const answers = () => finals(world).size
+  let probe = firstProbe - 1
+  const answered = () => telegram.messages(probe).some((message) => message.fromBot && !isWaiting(message.text))
   return {
     async killing() {
       killedAt = Date.now()
-      before = answers()
+      telegram.say('probe [slow 50ms] 64x64', { userId: ++probe, firstName: `probe of ${options.kills}` })
     },
     async wentOn() {
       const until = Date.now() + settleMs
-      while (answers() <= before && Date.now() < until) await sleep(50)
+      while (!answered() && Date.now() < until) await sleep(50)
       restarts.push(Date.now() - killedAt)
     },
     stop: async () => restarts,
@@ -223,21 +226,26 @@ function finals({ discord, telegram, options }: World): Map<string, number> {
     const final = message.interactionId && !message.thinking && message.content !== '' && !isWaiting(message.content)
     if (final) add(`discord:${message.interactionId}`)
   }
-  for (let person = 1; person * perPerson < options.requests; person += 2) {
-    for (const message of telegram.messages(1000 + person)) {
+  for (const chat of telegramChats(options)) {
+    for (const message of telegram.messages(chat)) {
       const final = message.fromBot && message.replyTo && !isWaiting(message.text)
-      if (final) add(`telegram:${1000 + person}:${message.replyTo}`)
+      if (final) add(`telegram:${chat}:${message.replyTo}`)
     }
   }
   return count
 }
 
 function leftovers({ telegram, options }: World): number {
-  let count = 0
-  for (let person = 1; person * perPerson < options.requests; person += 2) {
-    count += telegram.messages(1000 + person).filter((message) => message.fromBot && isWaiting(message.text)).length
-  }
-  return count
+  const waiting = (chat: number) =>
+    telegram.messages(chat).filter(({ fromBot, text }) => fromBot && isWaiting(text)).length
+  return telegramChats(options).reduce((sum, chat) => sum + waiting(chat), 0)
+}
+
+/** Every second person is on Telegram; the probes are all there. */
+function telegramChats({ requests, kills }: ChaosOptions): number[] {
+  const people = Array.from({ length: Math.ceil(requests / perPerson) }, (_, person) => person)
+  const probes = Array.from({ length: kills }, (_, kill) => firstProbe + kill)
+  return [...people.filter((person) => person % 2 === 1).map((person) => 1000 + person), ...probes]
 }
 
 async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
