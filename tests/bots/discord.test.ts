@@ -98,6 +98,17 @@ const kindOf = (promise: Promise<unknown>) =>
     () => undefined,
     (error: unknown) => (error instanceof AppError ? error.kind : error),
   )
+/** Neither in what the error says nor in what any of its causes carries, stacks included. */
+function expectNoSecrets(error: unknown, ...secrets: string[]): void {
+  const seen: string[] = []
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const own = Object.getOwnPropertyNames(at).map((name) => [name, Reflect.get(at as Error, name)])
+    seen.push(String(at), JSON.stringify(at), JSON.stringify(Object.fromEntries(own)))
+  }
+  expect(seen.length).toBeGreaterThan(3)
+  for (const secret of [discord.token, ...secrets]) expect(seen.join('\n')).not.toContain(secret)
+}
+
 const asked = (method: string, path: RegExp) =>
   discord.requests.filter((request) => request.method === method && path.test(request.path))
 const channelPosts = /^\/channels\/\d+\/messages$/
@@ -268,11 +279,16 @@ describe('a slash command', () => {
   it('that comes too late is not handled', async () => {
     const keys: string[] = []
     handle = async ({ key }) => void keys.push(key)
-    const late = discord.slash('flux', { prompt: 'late' }, { ageMs: 4000 })
-    const { person } = await use('flux')
-    await expect.poll(() => log.lines.some((line) => line.includes(late.id) && line.includes('too late'))).toBe(true)
+    const aged = discord.slash('flux', { prompt: 'late' }, { ageMs: 4000 })
+    const late = discord.slash('flux', { prompt: 'late' })
+    discord.late(late)
+    for (const { id } of [aged, late]) {
+      await expect.poll(() => log.lines.some((line) => line.includes(id) && line.includes('too late'))).toBe(true)
+    }
     expect(keys).toEqual([])
-    expect(person.id).not.toBe(late.id)
+    expect([aged.acknowledgedMs, late.acknowledgedMs]).toEqual([undefined, undefined])
+    const { person, call } = await use('flux')
+    expect(call.key).toBe(`discord:${person.id}`)
   })
 })
 
@@ -394,16 +410,32 @@ describe('an answer', () => {
       ['502html', 2],
     ] as const) {
       discord.faults.add({ match: { path }, kind, times: count })
-      expect(await kindOf(bot.post(call.address, done(kind)))).toBe('chat_unavailable')
+      const failed = await bot.post(call.address, done(kind)).catch((error: unknown) => error)
+      expect(failed).toMatchObject({ kind: 'chat_unavailable' })
+      expectNoSecrets(failed, person.token)
       await bot.post(call.address, done(kind))
       expect(person.reply()?.content).toBe(kind)
     }
     discord.faults.add({ match: { path }, kind: '429', times: 1, retryAfterSeconds: 60 })
     const refused = await bot.post(call.address, done()).catch((error: unknown) => error)
     expect(refused).toMatchObject({ kind: 'chat_unavailable', retryAfterMs: expect.closeTo(60_000, -3) })
-    const everything = JSON.stringify(refused, Object.getOwnPropertyNames(refused)) + String((refused as Error).cause)
-    expect(everything).not.toContain(person.token)
+    expectNoSecrets(refused, person.token)
     expect(await kindOf(bot.post('discord:nonsense', done()))).toBe('chat_refused')
+  })
+
+  it('in a channel or direct message says nothing secret when it fails', async () => {
+    const call = await written(() => discord.dm('a fox'))
+    for (const kind of ['500', '502html', 'dropBefore'] as const) {
+      discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind, times: 2 })
+      const failed = await bot.post(call.address, done(kind)).catch((error: unknown) => error)
+      expect(failed).toMatchObject({ kind: 'chat_unavailable' })
+      expectNoSecrets(failed)
+    }
+    discord.closeDms(discord.person.id)
+    const refused = await bot.post(call.address, done()).catch((error: unknown) => error)
+    discord.closeDms(discord.person.id, false)
+    expect(refused).toMatchObject({ kind: 'chat_refused' })
+    expectNoSecrets(refused)
   })
 
   it('to a deleted message is refused', async () => {
@@ -474,6 +506,18 @@ describe('pictures that people attach', () => {
       await expect(image.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
     }
     expect(discord.requests).toHaveLength(before)
+
+    // the emulator's pictures are of 127.0.0.1, which is a stranger to who knows it by another name
+    const elsewhere = surface({ apiUrl: discord.apiUrl.replace('127.0.0.1', 'localhost') })
+    const arriving = new Promise<Call>((resolve) => void elsewhere.start(async (call) => resolve(call)))
+    await expect.poll(() => elsewhere.notReady()).toBeUndefined()
+    handle = async () => undefined
+    const fetched = asked('GET', /^\/cdn\//).length
+    discord.slash('flux', { prompt: 'x', image1: upload() })
+    const [foreign] = (await arriving).images
+    await expect(foreign!.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
+    expect(asked('GET', /^\/cdn\//)).toHaveLength(fetched)
+    await elsewhere.stop()
 
     const { person, call } = await use('flux', { prompt: 'x', image1: upload() })
     const data = person.payload.data as { resolved: { attachments: Record<string, unknown> } }
