@@ -4,6 +4,7 @@ import sharp from 'sharp'
 import { z } from 'zod'
 import { AppError } from '../core/errors.ts'
 import type { ImageFile, ImageProvider, Progress, Task } from '../core/ports.ts'
+import { hangUp, relight, rgb } from './sketch/blend.ts'
 import { type Directives, readDirectives } from './sketch/directives.ts'
 import { drawScene, label } from './sketch/scene.ts'
 
@@ -76,43 +77,16 @@ async function draw(
   return { state: 'done', images, seed }
 }
 
-async function drawOne(input: Input, sources: readonly ImageFile[], seed: string): Promise<Buffer> {
+async function drawOne(input: Input, [first, ...others]: readonly ImageFile[], seed: string): Promise<Buffer> {
+  const { width, height, strength } = input
   const { prompt } = readDirectives(input.prompt)
-  const canvas = drawScene({ ...input, prompt, seed })
-  if (sources.length > 0) await blendSources(canvas, sources, input.strength)
+  const base = first && (await rgb(first, width, height))
+  const canvas = drawScene({ ...input, prompt, seed }, (scene, palette) => {
+    if (base) relight(scene, base, { palette, strength })
+  })
+  await hangUp(canvas, others)
   label(canvas, prompt)
-  const { width, height } = canvas
   return sharp(canvas.pixels, { raw: { width, height, channels: 3 } })
     .png({ compressionLevel: 6 })
-    .toBuffer()
-}
-
-/** The first source is what the scene is drawn over, as strongly as asked; the others hang in it as small pictures. */
-async function blendSources(
-  { width, height, pixels }: { width: number; height: number; pixels: Buffer },
-  [base, ...others]: readonly ImageFile[],
-  strength: number,
-): Promise<void> {
-  if (!base) return
-  const under = await rgb(base, width, height)
-  for (let at = 0; at < pixels.length; at++) {
-    pixels[at] = (under[at] ?? 0) * (1 - strength) + (pixels[at] ?? 0) * strength
-  }
-  const edge = Math.floor(Math.min(width, height) / 5)
-  for (const [index, other] of others.entries()) {
-    const inset = await rgb(other, edge, edge)
-    const left = Math.min(width - edge, Math.floor(edge * 0.1 + index * edge * 1.1))
-    for (let row = 0; row < edge; row++)
-      inset.copy(pixels, (row * width + left) * 3, row * edge * 3, (row + 1) * edge * 3)
-  }
-}
-
-function rgb(file: ImageFile, width: number, height: number): Promise<Buffer> {
-  return sharp(file.data)
-    .resize(width, height, { fit: 'cover' })
-    .flatten()
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw()
     .toBuffer()
 }

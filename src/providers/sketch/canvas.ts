@@ -3,6 +3,8 @@ import { glyphs } from './font.ts'
 
 export type Colour = readonly [red: number, green: number, blue: number]
 
+export type Point = readonly [x: number, y: number]
+
 /** A stream of numbers from 0 to 1. */
 export type Random = () => number
 
@@ -60,28 +62,77 @@ export function ellipse(canvas: Canvas, { x, y, rx, ry }: Ellipse, colour: Colou
   }
 }
 
-/** Filled; four samples a row soften its edges. */
-export function polygon(
+/** Light that fades away from its middle. */
+export function glow(
   canvas: Canvas,
-  points: readonly (readonly [x: number, y: number])[],
+  { x, y, r }: { x: number; y: number; r: number },
   colour: Colour,
   opacity = 1,
 ): void {
+  for (let row = Math.max(0, Math.floor(y - r)); row <= Math.min(canvas.height - 1, y + r); row++) {
+    for (let column = Math.max(0, Math.floor(x - r)); column <= Math.min(canvas.width - 1, x + r); column++) {
+      const near = 1 - ((column - x) ** 2 + (row - y) ** 2) / (r * r)
+      if (near > 0) blend(canvas, column, row, colour, near * near * near * opacity)
+    }
+  }
+}
+
+export function rectangle(
+  canvas: Canvas,
+  { x, y, w, h }: { x: number; y: number; w: number; h: number },
+  colour: Colour,
+  opacity = 1,
+): void {
+  const corners = [
+    [x, y],
+    [x + w, y],
+    [x + w, y + h],
+    [x, y + h],
+  ] as const
+  polygon(canvas, corners, colour, opacity)
+}
+
+/** From one point to another, `thick` pixels wide. */
+export function line(
+  canvas: Canvas,
+  [[x1, y1], [x2, y2]]: readonly [Point, Point],
+  thick: number,
+  colour: Colour,
+  opacity = 1,
+): void {
+  const length = Math.hypot(x2 - x1, y2 - y1) || 1
+  const [dx, dy] = [((y1 - y2) / length) * (thick / 2), ((x2 - x1) / length) * (thick / 2)]
+  const corners = [
+    [x1 + dx, y1 + dy],
+    [x2 + dx, y2 + dy],
+    [x2 - dx, y2 - dy],
+    [x1 - dx, y1 - dy],
+  ] as const
+  polygon(canvas, corners, colour, opacity)
+}
+
+/** Filled; four samples a row soften its edges. */
+export function polygon(canvas: Canvas, points: readonly Point[], colour: Colour, opacity = 1): void {
   const ys = points.map(([, y]) => y)
   const [first, last] = [
     Math.max(0, Math.floor(Math.min(...ys))),
     Math.min(canvas.height - 1, Math.ceil(Math.max(...ys))),
   ]
+  const xs = points.map(([x]) => x)
+  const from = Math.max(0, Math.floor(Math.min(...xs)))
+  const to = Math.min(canvas.width, Math.ceil(Math.max(...xs)) + 1)
+  if (from >= to) return
   const samples = 4
+  const cover = new Float32Array(canvas.width)
   for (let row = first; row <= last; row++) {
-    const cover = new Float32Array(canvas.width)
+    cover.fill(0, from, to)
     for (let sample = 0; sample < samples; sample++)
       addSpans(cover, points, row + (sample + 0.5) / samples, opacity / samples)
-    for (let column = 0; column < canvas.width; column++) blend(canvas, column, row, colour, cover[column] ?? 0)
+    for (let column = from; column < to; column++) blend(canvas, column, row, colour, cover[column] ?? 0)
   }
 }
 
-function addSpans(cover: Float32Array, points: readonly (readonly [number, number])[], y: number, share: number): void {
+function addSpans(cover: Float32Array, points: readonly Point[], y: number, share: number): void {
   const crossings: number[] = []
   for (const [index, [x1, y1]] of points.entries()) {
     const [x2, y2] = points[(index + 1) % points.length] ?? [x1, y1]

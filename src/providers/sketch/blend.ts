@@ -1,0 +1,66 @@
+/** Image to image: the first picture is what the scene is drawn over, the others hang in it as framed pictures. */
+import sharp from 'sharp'
+import type { ImageFile } from '../../core/ports.ts'
+import { type Canvas, type Colour, mix, rectangle } from './canvas.ts'
+import type { Palette } from './palette.ts'
+
+/** Above this strength the scene itself begins to show through the picture. */
+const sceneFrom = 0.6
+
+/**
+ * Puts the picture in the light of the words ("make it night" darkens it), the more the higher the strength; towards 1
+ * the landscape takes its place.
+ */
+export function relight(
+  { width, height, pixels }: Canvas,
+  base: Buffer,
+  { palette, strength }: { palette: Palette; strength: number },
+): void {
+  const scene = Math.max(0, (strength - sceneFrom) / (1 - sceneFrom))
+  const shadow = mix(palette.ground, [0, 0, 0], 0.6)
+  for (let y = 0; y < height; y++) {
+    const sky = mix(palette.top, palette.low, y / height)
+    const light: Colour = mix(sky, [255, 255, 255], palette.dark ? 0.16 : 0.3)
+    for (let at = y * width * 3, end = at + width * 3; at < end; at += 3) {
+      const bright = luminance(base, at)
+      for (let channel = 0; channel < 3; channel++) {
+        const [old, lit, dim] = [base[at + channel] ?? 0, light[channel] ?? 0, shadow[channel] ?? 0]
+        const graded = 0.5 * (dim + (lit - dim) * bright) + 0.5 * old * (lit / 255)
+        const target = graded + ((pixels[at + channel] ?? 0) - graded) * scene
+        pixels[at + channel] = old + (target - old) * Math.min(1, strength * 1.3)
+      }
+    }
+  }
+}
+
+function luminance(pixels: Buffer, at: number): number {
+  return ((pixels[at] ?? 0) * 0.3 + (pixels[at + 1] ?? 0) * 0.59 + (pixels[at + 2] ?? 0) * 0.11) / 255
+}
+
+/** In one row along the top, small enough that all of them fit. */
+export async function hangUp(canvas: Canvas, others: readonly ImageFile[]): Promise<void> {
+  const room = Math.min(Math.min(canvas.width, canvas.height) * 0.26, canvas.width / Math.max(1, others.length))
+  const edge = Math.max(4, Math.floor(room * 0.78))
+  const frame = Math.max(1, Math.round(edge * 0.05))
+  for (const [index, other] of others.entries()) {
+    const [left, top] = [Math.floor(room * (index + 0.11)), Math.floor(room * 0.12)]
+    const around = { x: left - frame, y: top - frame, w: edge + 2 * frame, h: edge + 2 * frame }
+    rectangle(canvas, { ...around, x: around.x + frame, y: around.y + frame }, [0, 0, 0], 0.25)
+    rectangle(canvas, around, [252, 250, 244])
+    const inset = await rgb(other, edge, edge)
+    for (let row = 0; row < edge; row++) {
+      inset.copy(canvas.pixels, ((top + row) * canvas.width + left) * 3, row * edge * 3, (row + 1) * edge * 3)
+    }
+  }
+}
+
+/** Its pixels, cut to fill the size. */
+export function rgb(file: ImageFile, width: number, height: number): Promise<Buffer> {
+  return sharp(file.data)
+    .resize(width, height, { fit: 'cover' })
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer()
+}
