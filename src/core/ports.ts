@@ -9,6 +9,9 @@
  * hold, capture, release   credits put aside, kept, given back
  */
 
+import type { Log } from '../log.ts'
+import type { ErrorData } from './errors.ts'
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 export type ImageType = 'image/png' | 'image/jpeg' | 'image/webp'
@@ -76,51 +79,95 @@ export interface Range {
   integer?: boolean
 }
 
+/** What one route takes; whatever else is asked for is refused by name before any credit moves. */
+export interface Takes {
+  /** How many input pictures; { min: 0, max: 0 } is text only. */
+  images: { min: number; max: number }
+  /** Absent: words are needed. 'none': words are refused. 'optional': pictures alone will do. */
+  prompt?: 'optional' | 'none'
+  /** Most characters of a prompt. Absent: the service's own limit. */
+  promptLimit?: number
+  /** Most pictures in one request. */
+  count: number
+  /** Ratio → size in pixels. The first is the default. 'auto' → [0, 0]: the shape of the input picture. */
+  aspects: Readonly<Record<string, readonly [width: number, height: number]>>
+  /** Exact 'WxH' sizes, where it takes them: limits of either side in pixels. */
+  sizes?: Range
+  /** Parameters it takes and their ranges. */
+  params: Readonly<Partial<Record<NumberParam, Range>>>
+  negative?: boolean
+}
+
 export interface Model {
   readonly id: string
   readonly aliases: readonly string[]
   readonly title: string
-  readonly takes: {
-    /** How many input pictures; { min: 0, max: 0 } is text only. */
-    images: { min: number; max: number }
-    /** Most pictures in one request. */
-    count: number
-    /** Ratio → size in pixels. The first is the default. */
-    aspects: Readonly<Record<string, readonly [width: number, height: number]>>
-    /** Exact 'WxH' sizes, where the model takes them: limits of either side in pixels. */
-    sizes?: Range
-    /** Parameters it takes and their ranges; anything else is refused by name. */
-    params: Readonly<Partial<Record<NumberParam, Range>>>
-    negative?: boolean
-  }
+  /** Found by its name, but not offered in lists. */
+  readonly hidden?: boolean
   /** Credits for one picture. */
   readonly price: number
-  /** In order of preference; the first that fits the request serves it. */
+  /**
+   * In order of preference. The first that is set up and takes that number of pictures says what may be asked; another
+   * serves in its place only when it takes the very same request.
+   */
   readonly routes: readonly Route[]
+}
+
+/** Stands in a route's input for the nth input picture (from 0); the provider puts a link, a file or a name there. */
+export interface ImageRef {
+  $image: number
+  [key: string]: Json
+}
+
+/** Stands in a route's input for a whole number beyond 2^53. */
+export interface BigInteger {
+  $integer: string
+  [key: string]: Json
 }
 
 export interface Route {
   readonly provider: string
   readonly endpoint: string
-  /** Absent: serves every request that the model takes. */
-  fits?(request: PictureRequest): boolean
-  /** The provider's own parameters for this request: pure. */
-  input(request: PictureRequest): Json
+  readonly takes: Takes
+  /** The provider's own parameters for this request: pure. `images`: one for each input picture, in order. */
+  input(request: PictureRequest, images: readonly ImageRef[]): Json
 }
 
 // ── Who draws ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** What a provider gets: one generation, mapped by the route. */
 export interface Task {
+  /** The generation's id: a UUID in canonical form, the same in every attempt. */
   readonly id: string
   readonly endpoint: string
   readonly input: Json
   readonly images: readonly ImageFile[]
+  /** Where the input pictures can be fetched from outside, in order. Absent: nowhere, so send the bytes. */
+  readonly imageUrls?: readonly string[]
+  /** What the provider has told our webhook about this generation, verified by `receive`. */
+  readonly message?: Json
+}
+
+/** Something that the person should know about a picture that did come. The words are in `locales`. */
+export interface Note {
+  kind: 'prompt_cut' | 'not_enhanced' | 'some_missing'
+  data?: ErrorData
 }
 
 export type Progress =
-  | { state: 'pending'; ticket: Json; waitMs: number; position?: number; percent?: number; preview?: ImageFile }
-  | { state: 'done'; images: Buffer[]; seed?: string }
+  | {
+      state: 'pending'
+      /** JSON, saved when it changes: all that `check` needs in another process. */
+      ticket: Json
+      /** `check` is called again after this; 0 where `check` itself waits for news. */
+      waitMs: number
+      /** Place in the provider's queue, from 1. */
+      position?: number
+      percent?: number
+      /** Encoded bytes of how far it is; not checked yet. */
+      preview?: Buffer
+    }
+  | { state: 'done'; images: Buffer[]; seed?: string; notes?: readonly Note[] }
 
 export interface ImageProvider {
   readonly name: string
@@ -129,11 +176,66 @@ export interface ImageProvider {
    * a start may have reached them.
    */
   readonly repeatable?: boolean
-  /** Synchronous providers answer 'done' here and implement nothing else. */
+  /**
+   * One submission, never repeated inside. Synchronous providers answer 'done' here and implement nothing else. Rejects
+   * with an AppError; `neverRan` in it says that nothing was started that could be paid for. The signal aborts when the
+   * generation is over or no longer ours: every socket and timer held for it goes with it.
+   */
   start(task: Task, signal: AbortSignal): Promise<Progress>
   /** Asked again every `waitMs`; the ticket was saved before, so a restart resumes and never pays twice. */
   check?(ticket: Json, task: Task, signal: AbortSignal): Promise<Progress>
+  /**
+   * After a start whose answer was lost: looks for what became of it. 'never': it did not arrive and may be started
+   * again; 'unknown': it may still show itself.
+   */
+  find?(task: Task, signal: AbortSignal): Promise<Progress | 'never' | 'unknown'>
+  /** Harmless when it is over already. */
   cancel?(ticket: Json): Promise<void>
+  /** A call of our webhook: what `check` or `find` will get as `task.message`. Rejects with AppError 'forged'. */
+  receive?(call: { headers: Readonly<Record<string, string | undefined>>; body: Buffer }): Promise<Json>
+  /** Whether address and key work, at no cost. Rejects with an AppError. Absent: it cannot be known for free. */
+  test?(signal: AbortSignal): Promise<void>
+  /** Lets go of connections; tasks under way end with errors. */
+  close?(): Promise<void>
+}
+
+/** How to reach a provider, from a stored configuration or the environment. */
+export interface ProviderSettings {
+  /** Without a slash at the end. Several, comma-separated, where the provider takes them (ComfyUI). */
+  baseUrl: string
+  key?: string
+  /** Milliseconds that one generation may take. */
+  timeoutMs: number
+  /** Generations at the same time, over all processes. */
+  concurrency: number
+  /** Steps when the request names none, where the provider's own default is not wanted. */
+  steps?: number
+}
+
+export interface ProviderContext {
+  /** Where the provider can tell us about a task. Absent: it cannot reach us. */
+  webhookUrl?(taskId: string): string
+  log: Log
+}
+
+/** A provider that can be set up. */
+export interface ProviderKind {
+  readonly name: string
+  /** For people: 'fal.ai'. */
+  readonly title: string
+  /** Absent: an address must be configured. */
+  readonly defaultUrl?: string
+  readonly needsKey: boolean
+  create(settings: ProviderSettings, context: ProviderContext): ImageProvider
+}
+
+/** Makes prompts better, and English. */
+export interface Enhancer {
+  /** The model's name, for people. */
+  readonly model: string
+  /** Rejects with an AppError when there is no better prompt in time. `instruction`: absent, its own. */
+  enhance(prompt: string, options: { instruction?: string; signal: AbortSignal }): Promise<string>
+  close(): Promise<void>
 }
 
 // ── Where people are ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +282,7 @@ export interface Reply {
   state: 'waiting' | 'done' | 'failed' | 'info'
   /** For the asker's eyes only, where the surface can do that. */
   private?: boolean
+  /** With 'waiting': how far it is. `key` is '' then: it is kept nowhere. */
   images?: readonly { file: ImageFile; key: string; name: string; alt: string }[]
   /** 0–100. Absent: unknown. */
   percent?: number
@@ -208,6 +311,8 @@ export interface StoredObject {
 }
 
 export interface ObjectStore {
+  /** Whether links can be opened from outside this machine and its network. */
+  readonly reachable: boolean
   /** Overwrites. Keys look like 'image/<id>/<n>-<random>.png'. */
   put(key: string, body: Buffer, type: string): Promise<void>
   /** undefined when there is no such object. */
@@ -236,6 +341,8 @@ export interface JobQueue {
    * without holding a place. The signal aborts when this process must let go.
    */
   work(run: (id: string, signal: AbortSignal) => Promise<{ againMs: number } | undefined>): Promise<void>
+  /** Opens lanes that are new and changes how many jobs of each run at the same time, in all processes together. */
+  setLanes(lanes: readonly { name: string; concurrency: number }[]): Promise<void>
   /** Jobs waiting in a lane. */
   waiting(lane: string): Promise<number>
   /** undefined when ready, else what is missing. */

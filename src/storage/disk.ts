@@ -2,26 +2,25 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { AppError } from '../core/errors.ts'
 import type { ObjectStore } from '../core/ports.ts'
+import { checkKey } from './keys.ts'
 import { signLink } from './links.ts'
 
-const keyForm = /^(image|input)(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.(png|jpg|webp)$/
 const types: Readonly<Record<string, string>> = { png: 'image/png', jpg: 'image/jpeg', webp: 'image/webp' }
 
 export interface DiskOptions {
   folder: string
   secretKey: Buffer
   publicUrl: string
+  /** Whether `publicUrl` can be opened from outside. Default false. */
+  reachable?: boolean
 }
 
-export function createDiskStore({ folder, secretKey, publicUrl }: DiskOptions): ObjectStore {
-  const fileOf = (key: string) => {
-    if (!keyForm.test(key)) throw new AppError('internal', {}, { cause: new Error('not a key of the store') })
-    return join(folder, key)
-  }
+export function createDiskStore({ folder, secretKey, publicUrl, reachable = false }: DiskOptions): ObjectStore {
+  const fileOf = (key: string) => join(folder, checkKey(key))
 
   return {
+    reachable,
     async put(key, body) {
       const file = fileOf(key)
       await mkdir(dirname(file), { recursive: true })
@@ -44,6 +43,7 @@ export function createDiskStore({ folder, secretKey, publicUrl }: DiskOptions): 
       }
     },
     async link(key, ttlSeconds) {
+      checkKey(key)
       const expires = Math.floor(Date.now() / 1000) + ttlSeconds
       return `${publicUrl}/image/${key}?expires=${expires}&signature=${signLink(secretKey, key, expires)}`
     },

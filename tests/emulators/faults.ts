@@ -3,9 +3,12 @@
  *
  *   'handled'    the request was answered, cut or left hanging, and must NOT be processed
  *   'dropAfter'  process the request as usual, then destroy the socket instead of answering: the reply is lost
- *   'none'       process and answer as usual (a 'delay' has already been waited for)
+ *   'none'       process and answer as usual (a 'delay' has already been waited for; 'delayAfter' and the kinds that
+ *                spoil an answer have taken hold of the response)
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { spoil } from './spoil.ts'
 
 export type FaultKind =
   | 'delay' // wait `ms`, then process as usual
@@ -16,6 +19,22 @@ export type FaultKind =
   | 'dropBefore' // socket destroyed, not processed
   | 'dropAfter' // processed, then socket destroyed: the reply is lost
   | 'hang' // never answered and not processed; with `ms` the socket is destroyed after that long
+  | '429absurd' // as '429', with a Retry-After of three years
+  | '429bare' // as '429', without Retry-After
+  | '503' // refused for now, not processed
+  | 'gone' // 404, not processed: done and then not there
+  | 'redirect' // 302 to `location`, not processed
+  // the rest is processed, and the answer spoiled
+  | 'truncated' // the first half of the body, as if it were all
+  | 'cutOff' // the first half of the body, then the socket is destroyed
+  | 'garbage' // 200 with bytes that are neither JSON nor a picture, under the right content type
+  | 'wrongType' // 200 with a page of text/html
+  | 'empty' // 200 without a body
+  | 'gzipBomb' // 200, content-encoding gzip, 64 MiB of zeros in 64 KiB
+  | 'slowLoris' // a byte every 500 ms, for ever
+  | 'endless' // zeros as fast as they are taken, for ever
+  | 'hugeLength' // content-length of 1 GB, then silence
+  | 'replace' // 200 with `body` of `type`: an SVG as PNG, a picture of a billion pixels
 
 export interface Fault {
   kind: FaultKind
@@ -29,9 +48,16 @@ export interface Fault {
   ms?: number
   /** For '429'. Absent: 1. */
   retryAfterSeconds?: number
+  /** For 'redirect'. */
+  location?: string
+  /** For 'replace'. */
+  body?: Buffer
+  type?: string
   /** For '429': the limit is the whole bot's, not this route's (Discord only). */
   global?: boolean
 }
+
+type Refusal = '429' | '500' | '503' | 'gone'
 
 interface FaultHit {
   kind: FaultKind
@@ -59,8 +85,8 @@ export interface Faults {
 export interface FaultOptions {
   /** Pass a seeded one to make a chaos run repeatable. */
   random?: () => number
-  /** The platform's words for '429' and '500'. */
-  answers?: Partial<Record<'429' | '500', (fault: Fault) => Answer>>
+  /** The platform's own words. */
+  answers?: Partial<Record<Refusal, (fault: Fault) => Answer>>
 }
 
 export function createFaults({ random = Math.random, answers = {} }: FaultOptions = {}): Faults {
@@ -106,7 +132,7 @@ async function inflict(
   fault: Fault,
   req: IncomingMessage,
   res: ServerResponse,
-  answers: Record<'429' | '500', (fault: Fault) => Answer>,
+  answers: Record<Refusal, (fault: Fault) => Answer>,
 ): Promise<'handled' | 'dropAfter' | 'none'> {
   switch (fault.kind) {
     case 'delay':
@@ -119,7 +145,24 @@ async function inflict(
       return 'dropAfter'
     case '429':
     case '500':
+    case '503':
       send(res, answers[fault.kind](fault))
+      return 'handled'
+    case '429absurd':
+    case '429bare': {
+      const { headers, ...answer } = answers['429']({ ...fault, retryAfterSeconds: 99_999_999 })
+      const { 'retry-after': seconds, ...bare } = headers
+      send(res, {
+        ...answer,
+        headers: fault.kind === '429bare' ? bare : { ...bare, 'retry-after': seconds ?? '99999999' },
+      })
+      return 'handled'
+    }
+    case 'gone':
+      send(res, answers.gone(fault))
+      return 'handled'
+    case 'redirect':
+      send(res, { status: 302, headers: { location: fault.location ?? '' }, body: '' })
       return 'handled'
     case '502html':
       send(res, badGateway)
@@ -130,6 +173,9 @@ async function inflict(
     case 'hang':
       if (fault.ms !== undefined) setTimeout(() => req.socket.destroy(), fault.ms).unref()
       return 'handled'
+    default:
+      spoil(res, fault)
+      return 'none'
   }
 }
 
@@ -153,6 +199,8 @@ const plainAnswers = {
     headers: { ...json, 'retry-after': String(retryAfterSeconds) },
     body: JSON.stringify({ message: 'Too Many Requests' }),
   }),
+  '503': (): Answer => ({ status: 503, headers: json, body: JSON.stringify({ message: 'Service Unavailable' }) }),
+  gone: (): Answer => ({ status: 404, headers: json, body: JSON.stringify({ message: 'Not Found' }) }),
   '500': (): Answer => ({ status: 500, headers: json, body: JSON.stringify({ message: 'Internal Server Error' }) }),
 }
 

@@ -21,30 +21,12 @@ describe('pictures on disk', () => {
   })
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
-  it('are kept, overwritten, and gone when deleted, which may be said twice', async () => {
-    expect(await store.get(key)).toBeUndefined()
+  it('leave no empty folder and no half-written file behind', async () => {
     await store.put(key, Buffer.from('old'), 'image/png')
     await store.put(key, body, 'image/png')
-    expect(await store.get(key)).toEqual({ data: body, type: 'image/png' })
+    expect((await readdir(folder, { recursive: true })).sort()).toEqual(['image', 'image/a', key])
     await store.delete(key)
-    await store.delete(key)
-    expect(await store.get(key)).toBeUndefined()
     expect(await readdir(join(folder, 'image'))).toEqual([])
-  })
-
-  it.each([
-    '../x.png',
-    'image/../../x.png',
-    '/etc/passwd',
-    'image//x.png',
-    'image/.x.png',
-    'other/x.png',
-    'image/a/x.svg',
-    '',
-  ])('stay in their folder: %j', async (wrong) => {
-    await expect(store.put(wrong, body, 'image/png')).rejects.toThrow()
-    await expect(store.get(wrong)).rejects.toThrow()
-    await expect(store.delete(wrong)).rejects.toThrow()
   })
 
   describe('by link', () => {
