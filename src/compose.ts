@@ -1,67 +1,97 @@
 /** Builds the core from a configuration. Used by main.ts and the command line. */
 import { join } from 'node:path'
-import type { Config } from './config.ts'
+import { keepCatalogue } from './catalogue.ts'
+import { type Config, ConfigError, isLoopback } from './config.ts'
 import type { Core } from './core/core.ts'
-import type { ChatSurface, ImageProvider, JobQueue, Model } from './core/ports.ts'
+import { hookToken, listenForNews } from './core/news.ts'
+import type { ChatSurface, JobQueue, Model, ObjectStore, ProviderContext, ProviderKind } from './core/ports.ts'
+import { keepProviders, type Provided, type Providers } from './core/providers.ts'
 import { type Database, openDatabase } from './db/db.ts'
-import { createLog } from './log.ts'
-import { models as allModels } from './models/index.ts'
-import { createProviders } from './providers/index.ts'
+import { createLog, type Log } from './log.ts'
+import { createEnhancer } from './providers/enhancer.ts'
+import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
 import { secretKey } from './secret.ts'
+import { createCosStore } from './storage/cos.ts'
 import { createDiskStore } from './storage/disk.ts'
 import { createImageTools } from './storage/images.ts'
 
 export interface Parts {
   database: Database
   secretKey: Buffer
-  log: Core['log']
+  log: Log
   link(key: string): Promise<string>
+  /** What can be drawn with now. */
+  models(): readonly Model[]
 }
 
 export interface Replacements {
   models?: readonly Model[]
-  providers?: readonly ImageProvider[]
+  providers?: readonly ProviderKind[]
   queue?: JobQueue
   /** The surfaces that this process can post to. */
   surfaces(parts: Parts): readonly ChatSurface[]
+}
+
+/** A core, and its end: everything that `compose` opened, in reverse. */
+export interface Composed {
+  core: Core
+  close(): Promise<void>
 }
 
 /** The longest edge of Discord's patience is 15 minutes for editing an answer; we end a little before. */
 const deadlineMs = 14 * 60_000
 const uploadBytes = 10 * 1024 * 1024
 
-export async function compose(config: Config, { surfaces, ...others }: Replacements): Promise<Core> {
+export async function compose(config: Config, { surfaces, ...others }: Replacements): Promise<Composed> {
   const log = createLog(config.logLevel, config.secrets)
-  const database = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir })
+  const undo: (() => unknown)[] = []
+  const close = async () => {
+    for (const step of undo.reverse()) await step()
+  }
   try {
+    const database = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir })
+    undo.push(() => database.close())
     const key = await secretKey(config.secretKey, config.dataDir)
-    const folder = join(config.dataDir, 'images')
-    const store = createDiskStore({ folder, secretKey: key, publicUrl: config.publicUrl })
-    const providers = new Map((others.providers ?? createProviders()).map((provider) => [provider.name, provider]))
-    const models = (others.models ?? allModels).filter((model) =>
-      model.routes.some((route) => providers.has(route.provider)),
-    )
+    const store = await openStore(config, key, log)
+    undo.push(() => store.close?.())
+    const providers = await keepProviders({
+      database,
+      secretKey: key,
+      kinds: others.providers ?? providerKinds,
+      fallback: config.providers,
+      defaults: config.providerDefaults,
+      context: ({ name }, { baseUrl }) => contextFor(config, { key, name, baseUrl, log }),
+      log,
+    })
+    undo.push(() => providers.stop())
+    const folder = join(config.dataDir, 'workflows')
+    const models = await keepCatalogue({ database, providers, models: others.models, folder, log })
+    undo.push(() => models.stop())
     const link = (name: string) => store.link(name, config.imageExpirationSeconds)
-    const ours = surfaces({ database, secretKey: key, log, link })
-    const lanes = [...providers.keys()].map((name) => ({ name, concurrency: config.providerConcurrency }))
-    const backend = config.redisUrl ? { redisUrl: config.redisUrl } : { pool: database.bullPool() }
-    const queue = others.queue ?? (await createQueue({ backend, lanes, log }))
-    return {
+    const ours = surfaces({ database, secretKey: key, log, link, models: models.all })
+    const queue = others.queue ?? (await openQueue(config, database, { providers, log }))
+    undo.push(() => queue.close(0))
+    const news = await listenForNews(database)
+    undo.push(() => news.stop())
+    const enhancer = config.enhancer && createEnhancer(config.enhancer)
+    undo.push(() => enhancer?.close())
+    const core: Core = {
       database,
       queue,
       store,
       images: createImageTools(),
       models,
-      defaultModel: models[0]?.id ?? 'sketch',
       providers,
-      concurrency: config.providerConcurrency,
+      news,
+      enhancer,
+      enhanceByDefault: config.enhanceByDefault,
       surfaces: new Map(ours.map((surface) => [surface.name, surface])),
       limits: {
         inFlight: 3,
         perMinute: 20,
-        providerMs: config.providerTimeoutMs,
         deadlineMs,
+        lostMs: 60_000,
         welcome: config.welcomeCredits,
         uploadBytes,
       },
@@ -70,8 +100,54 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
         config.adminIds.has(identity) || config.adminIds.has(`${identity.slice(0, identity.indexOf(':'))}:*`),
       log,
     }
+    return { core, close }
   } catch (error) {
-    await database.close()
+    await close()
     throw error
   }
+}
+
+type OpenStore = ObjectStore & { close?(): Promise<void> }
+
+async function openStore(config: Config, key: Buffer, log: Log): Promise<OpenStore> {
+  if (!config.cos) {
+    const folder = join(config.dataDir, 'images')
+    return createDiskStore({ folder, secretKey: key, publicUrl: config.publicUrl, reachable: config.reachable })
+  }
+  const store = createCosStore({ ...config.cos, log })
+  await store.check().catch((error: Error) => {
+    throw new ConfigError([error.message])
+  })
+  return store
+}
+
+interface ForQueue {
+  providers: Providers
+  log: Log
+}
+
+async function openQueue(config: Config, database: Database, { providers, log }: ForQueue): Promise<JobQueue> {
+  const backend = config.redisUrl ? { redisUrl: config.redisUrl } : { pool: database.bullPool() }
+  const lane = ({ provider, settings }: Provided) => ({ name: provider.name, concurrency: settings.concurrency })
+  const queue = await createQueue({ backend, lanes: providers.all().map(lane), log })
+  providers.onChange(() => {
+    queue
+      .setLanes(providers.all().map(lane))
+      .catch((error: unknown) => log.error({ err: error }, 'the queue did not take new limits'))
+  })
+  return queue
+}
+
+interface ForProvider {
+  key: Buffer
+  name: string
+  baseUrl: string
+  log: Log
+}
+
+function contextFor(config: Config, { key, name, baseUrl, log }: ForProvider): ProviderContext {
+  const webhookUrl = (id: string) => `${config.publicUrl}/hooks/${name}/${id}/${hookToken(key, id)}`
+  const here = URL.canParse(baseUrl) && isLoopback(new URL(baseUrl).hostname)
+  const callsUs = config.reachable || (config.neighbours && here)
+  return { log, webhookUrl: callsUs ? webhookUrl : undefined }
 }

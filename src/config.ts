@@ -158,8 +158,12 @@ function together(value: (name: keyof typeof settings.shape) => string | undefin
   return mistakes
 }
 
-function build(s: z.output<typeof settings>) {
+type Settings = z.output<typeof settings>
+
+function build(s: Settings) {
+  const defaults = { timeoutMs: s.PROVIDER_TIMEOUT_SECONDS * 1000, concurrency: s.PROVIDER_CONCURRENCY }
   const publicUrl = s.PUBLIC_URL ?? `http://localhost:${s.PORT}`
+  const reachable = s.PUBLIC_URL !== undefined && !isPrivate(urlOf(publicUrl)?.hostname ?? '')
   const local = isLoopback(s.HOST) && isLoopback(urlOf(publicUrl)?.hostname ?? '')
   return {
     databaseUrl: s.DATABASE_URL,
@@ -185,8 +189,29 @@ function build(s: z.output<typeof settings>) {
       s.TELEGRAM_TOKEN === undefined
         ? undefined
         : { token: s.TELEGRAM_TOKEN, apiUrl: s.TELEGRAM_API_URL, webhookSecret: s.TELEGRAM_WEBHOOK_SECRET },
-    providerTimeoutMs: s.PROVIDER_TIMEOUT_SECONDS * 1000,
-    providerConcurrency: s.PROVIDER_CONCURRENCY,
+    /** Whether `publicUrl` can be opened from outside this machine and its network. */
+    reachable,
+    /** Whether a service on this machine may call us at `publicUrl`: somebody has said that this is where we are. */
+    neighbours: s.PUBLIC_URL !== undefined,
+    /** Where a stored provider configuration says nothing. */
+    providerDefaults: defaults,
+    /** Provider → how it is reached when nothing is stored. Absent: it is not set up here. */
+    providers: providersOf(s, defaults),
+    enhancer:
+      s.EXTERNAL_API_BASE && s.EXTERNAL_MODEL && s.EXTERNAL_API_KEY
+        ? { baseUrl: s.EXTERNAL_API_BASE, model: s.EXTERNAL_MODEL, key: s.EXTERNAL_API_KEY }
+        : undefined,
+    enhanceByDefault: /^(true|1|on)$/.test(s.PROMPT_OPTIMIZATION),
+    cos:
+      s.COS_SECRET_ID && s.COS_SECRET_KEY && s.COS_BUCKET && s.COS_REGION
+        ? {
+            secretId: s.COS_SECRET_ID,
+            secretKey: s.COS_SECRET_KEY,
+            bucket: s.COS_BUCKET,
+            region: s.COS_REGION,
+            domain: s.COS_DOMAIN,
+          }
+        : undefined,
     imageExpirationSeconds: s.IMAGE_EXPIRATION,
     /** To be kept out of logs. */
     secrets: [
@@ -200,12 +225,46 @@ function build(s: z.output<typeof settings>) {
       s.DOUBAO_API_KEY,
       s.QWEN_API_KEY,
       s.EXTERNAL_API_KEY,
+      // the address of a local service may carry a password
+      ...(s.COMFYUI_URL ?? []).map((url) => urlOf(url)?.password),
       s.COS_SECRET_ID,
       s.COS_SECRET_KEY,
       urlOf(s.DATABASE_URL ?? '')?.password,
       urlOf(s.REDIS_URL ?? '')?.password,
     ].filter((secret): secret is string => secret !== undefined && secret !== ''),
   }
+}
+
+interface Defaults {
+  timeoutMs: number
+  concurrency: number
+}
+
+function providersOf(s: Settings, defaults: Defaults) {
+  const settings = new Map<string, Defaults & { baseUrl: string; key?: string; steps?: number }>()
+  settings.set('sketch', { ...defaults, baseUrl: 'sketch:' })
+  if (s.FAL_KEY) settings.set('fal', { ...defaults, baseUrl: s.FAL_QUEUE_URL, key: s.FAL_KEY })
+  if (s.CF_API_TOKEN) {
+    // the prefix of an AI gateway names the account already
+    const baseUrl = s.CF_API_URL.includes('/workers-ai') ? s.CF_API_URL : `${s.CF_API_URL}/accounts/${s.CF_ACCOUNT_ID}`
+    settings.set('cloudflare', { ...defaults, baseUrl, key: s.CF_API_TOKEN, steps: s.FLUX_NUM_STEPS })
+  }
+  if (s.COMFYUI_URL?.length) settings.set('comfyui', { ...defaults, baseUrl: s.COMFYUI_URL.join(',') })
+  const { DOUBAO_API_URL = 'https://ark.cn-beijing.volces.com/api/v3' } = s
+  if (s.DOUBAO_API_KEY) settings.set('ark', { ...defaults, baseUrl: DOUBAO_API_URL, key: s.DOUBAO_API_KEY })
+  const { QWEN_API_URL = 'https://dashscope.aliyuncs.com/api/v1' } = s
+  if (s.QWEN_API_KEY) settings.set('dashscope', { ...defaults, baseUrl: QWEN_API_URL, key: s.QWEN_API_KEY })
+  return settings
+}
+
+/** By its name or literal only: whether it really answers is for the other side to find out. */
+function isPrivate(host: string): boolean {
+  const literal = /^\[|^\d+(\.\d+){3}$/.test(host)
+  const inside =
+    /^(\[f[cd]|\[fe[89ab]|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|0\.)/
+  return (
+    isLoopback(host) || (literal ? inside.test(host) : !host.includes('.') || /\.(local|internal|lan|test)$/.test(host))
+  )
 }
 
 export function isLoopback(host: string): boolean {

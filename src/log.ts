@@ -1,7 +1,12 @@
 /** One JSON line for each event, on standard error, so that standard output stays for people and for pipes. */
 import { pino } from 'pino'
 
-export type Log = Pick<ReturnType<typeof pino>, 'debug' | 'info' | 'warn' | 'error'>
+export interface Log {
+  debug(data: object, message: string): void
+  info(data: object, message: string): void
+  warn(data: object, message: string): void
+  error(data: object, message: string): void
+}
 
 /**
  * Shapes of secrets that errors from libraries might carry: bot tokens (Telegram, Discord), interaction tokens in

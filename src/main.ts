@@ -5,7 +5,9 @@ import { startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import type { Core } from './core/core.ts'
+import { receiveNews } from './core/news.ts'
 import { createApp } from './http/app.ts'
+import { hooks } from './http/hooks.ts'
 import { pictures } from './http/pictures.ts'
 import { verifyLink } from './storage/links.ts'
 import { welcome } from './welcome.ts'
@@ -22,9 +24,8 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
   try {
     const surfaces = allSurfaces(config)
-    const core = await compose(config, { surfaces: surfaces.create })
-    undo.push(() => core.database.close())
-    undo.push(() => core.queue.close(0))
+    const { core, close } = await compose(config, { surfaces: surfaces.create })
+    undo.push(close)
     if (config.roles.has('worker')) {
       const worker = await startWorker(core)
       undo.push(() => worker.stop(graceMs))
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
         ready: () => readiness(core, bots.notReady),
         plugins: [
           ...surfaces.plugins(),
+          hooks((call) => receiveNews(core, call)),
           pictures({ store: core.store, verify: (link) => verifyLink(core.secretKey, link) }),
         ],
       })

@@ -2,6 +2,7 @@
 import { relative } from 'node:path'
 import type { Config } from './config.ts'
 import type { Core } from './core/core.ts'
+import { offered } from './core/request.ts'
 
 export function welcome(config: Config, core: Core): string {
   const folder = relative('.', config.dataDir) || '.'
@@ -13,8 +14,22 @@ export function welcome(config: Config, core: Core): string {
       config.databaseUrl ? '' : 'DATABASE_URL',
     ],
     ['Queue', config.redisUrl ? 'Redis' : 'in the database', config.redisUrl ? '' : 'REDIS_URL'],
-    ['Pictures', `files in ${at('images')}`, ''],
-    ['Models', core.models.map((model) => model.id).join(', '), ''],
+    ['Pictures', config.cos ? `COS, ${config.cos.bucket}` : `files in ${at('images')}`, config.cos ? '' : 'COS_BUCKET'],
+    [
+      'Providers',
+      core.providers
+        .all()
+        .map(({ title }) => title)
+        .join(', '),
+      config.providers.size > 1 ? '' : 'FAL_KEY',
+    ],
+    [
+      'Models',
+      offered(core.models.all())
+        .map((model) => model.id)
+        .join(', '),
+      '',
+    ],
     ['Discord', config.discord ? 'connected' : 'off', config.discord ? '' : 'DISCORD_TOKEN'],
     ['Telegram', config.telegram ? 'connected' : 'off', config.telegram ? '' : 'TELEGRAM_TOKEN'],
   ]

@@ -13,9 +13,10 @@ import { addressOf, placeOf } from './discord/address.ts'
 import { createApi, type DiscordLog, reasonOf } from './discord/api.ts'
 import { callOfInteraction, callOfMessage, findCommand } from './discord/calls.ts'
 import { createGateway, type Gateway } from './discord/gateway.ts'
-import { attachments } from './discord/images.ts'
+import { attachmentHosts, attachments } from './discord/images.ts'
 import { type Registration, register } from './discord/register.ts'
 import { edit, post } from './discord/send.ts'
+import { createDownloads } from './downloads.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -32,18 +33,22 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
 
 const stopWithinMs = 10_000
 const registerAgainMs = 60_000
+const lookAgainMs = 5_000
 
 type Handle = (call: Call) => Promise<void>
 
 export function createDiscord(options: DiscordOptions): ChatSurface {
-  const { log, commands, startWithinMs = 30_000 } = options
+  const { log, startWithinMs = 30_000 } = options
   const api = createApi(options)
-  const origins = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
-  const load = (given: Parameters<typeof attachments>[0]) => attachments(given, origins)
+  const trusted = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
+  const source = { origins: [...attachmentHosts, ...trusted], downloads: createDownloads(trusted) }
+  const load = (given: Parameters<typeof attachments>[0]) => attachments(given, source)
   const handling = new Set<Promise<void>>()
   const registering = new AbortController()
   let gateway: Gateway | undefined
   let stopping = false
+  let known = ''
+  let watching: NodeJS.Timeout | undefined
 
   async function start(handle: Handle): Promise<void> {
     gateway = createGateway({
@@ -65,6 +70,11 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     if (options.applicationId && options.applicationId !== applicationId) {
       log.warn({ applicationId }, 'DISCORD_APP_ID is not the application that DISCORD_TOKEN belongs to')
     }
+    known = JSON.stringify(options.commands())
+    watching ??= setInterval(() => {
+      // the choices follow what is set up: models come and go while we run
+      if (JSON.stringify(options.commands()) !== known) void introduce(applicationId)
+    }, lookAgainMs).unref()
     try {
       const outcome = await register(api, { ...options, applicationId })
       log.info({ applicationId, commands: outcome }, 'connected to Discord')
@@ -92,7 +102,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
 
   async function interact(interaction: APIChatInputApplicationCommandInteraction, handle: Handle): Promise<void> {
     if (stopping) return
-    const command = findCommand(commands, interaction.data.name)
+    const command = findCommand(options.commands(), interaction.data.name)
     const isPrivate = command?.audience !== 'public'
     const acknowledged = await api.acknowledge(interaction, isPrivate)
     if (acknowledged === 'late') {
@@ -121,11 +131,13 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     async stop() {
       stopping = true
       registering.abort()
+      clearInterval(watching)
       const patience = after(stopWithinMs)
       await Promise.race([Promise.allSettled(handling), patience.promise])
       patience.cancel()
       await gateway?.close()
       api.close()
+      await source.downloads.close()
     },
     notReady: () => (gateway ? gateway.notReady() : 'not started'),
     async post(address, reply) {

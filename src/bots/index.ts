@@ -5,7 +5,6 @@ import type { Config } from '../config.ts'
 import type { ChatSurface } from '../core/ports.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { wordsFor } from '../locales/index.ts'
-import { models } from '../models/index.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord.ts'
 import { createTelegram, telegramWebhookPath } from './telegram.ts'
@@ -35,19 +34,19 @@ const describe = (locale: string) => ({
   option: (name: string) => wordsFor(locale).options[name] ?? name,
 })
 
-function discord({ discord: settings }: Config, { database, log }: Parts): ChatSurface[] {
+function discord({ discord: settings }: Config, { database, log, models }: Parts): ChatSurface[] {
   if (!settings) return []
   const facts = {
     get: (name: string) => readFact(database, name),
     set: (name: string, value: string) => saveFact(database, name, value),
   }
-  return [createDiscord({ ...settings, commands: allCommands(models), describe, facts, log })]
+  return [createDiscord({ ...settings, commands: () => allCommands(models()), describe, facts, log })]
 }
 
-function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {
+function telegram(config: Config, { database, log, models }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {
   const { telegram: settings, publicUrl } = config
   if (!settings) return []
-  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands(models), describe, log })
+  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands(models()), describe, log })
   if (settings.webhookSecret) {
     plugins.push(async (app) => {
       app.post(telegramWebhookPath, async (request, reply) => {

@@ -10,7 +10,7 @@ export interface Bots {
 }
 
 export async function startBots(core: Core, roles: ReadonlySet<string>): Promise<Bots> {
-  const dispatch = createDispatch(core, allCommands(core.models))
+  const dispatch = createDispatch(core, allCommands(core.models.all()))
   const ours = [...core.surfaces.values()].filter((surface) => roles.has(surface.name === 'web' ? 'http' : 'bots'))
   await Promise.all(ours.map((surface) => surface.start(dispatch)))
   return {

@@ -96,6 +96,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
       for (const timer of timers) clearInterval(timer)
       await ended
       await intake?.close(graceMs)
+      await files.close()
     },
 
     notReady: line.problem,

@@ -50,11 +50,11 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   /** Links are signed when they are looked at, so an old conversation shows its pictures. */
   async function show({ id, version, body }: messages.WebMessage) {
     const ownId = id.slice(id.indexOf(':') + 1)
-    const images = (body.images ?? []).map(async ({ key, ...image }, number) => ({
+    const images = (body.images ?? []).map(async ({ key, preview, ...image }, number) => ({
       ...image,
-      url: pathOf(await link(key), publicUrl),
+      url: preview ?? pathOf(await link(key), publicUrl),
       // a page may stay open longer than a signed link lives
-      original: `/web/pictures/${encodeURIComponent(ownId)}/${number}`,
+      original: preview ?? `/web/pictures/${encodeURIComponent(ownId)}/${number}`,
     }))
     return { id: ownId, version, ...body, images: await Promise.all(images) }
   }
@@ -75,7 +75,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   const plugin: FastifyPluginAsync = async (app) => {
     await app.register(cookie)
     await app.register(multipart)
-    await app.register(page)
+    await app.register(page(new URL(await link('image/origin/0-0.png')).origin))
     app.addHook('preClose', async () => streams.close())
     app.addHook('onRequest', async (request, reply) => {
       if (request.url.startsWith('/web/')) reply.header('cache-control', 'no-store')
@@ -143,7 +143,11 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
 
   async function put(address: Address | Posted, { text, state, percent, images }: Reply): Promise<Posted> {
     const [, visitor = '', id = ''] = address.split(':')
-    const pictures = images?.map(({ file: { width, height }, key, name, alt }) => ({ key, name, alt, width, height }))
+    const pictures = images?.map(({ file, key, name, alt }) => {
+      const { width, height, type, data } = file
+      const preview = key === '' ? `data:${type};base64,${data.toString('base64')}` : undefined
+      return { key, name, alt, width, height, preview }
+    })
     const body = { role: 'bot', text, state, percent, images: pictures } as const
     await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
     return address

@@ -32,8 +32,8 @@ async function main(text: string): Promise<number> {
     settle = resolve
   })
   const terminal = terminalSurface(settle)
-  const core = await compose(
-    { ...config, dataDir, databaseUrl: undefined, redisUrl: undefined, logLevel: 'silent' },
+  const { core, close } = await compose(
+    { ...config, dataDir, databaseUrl: undefined, redisUrl: undefined, cos: undefined, logLevel: 'silent' },
     { surfaces: () => [terminal] },
   )
   try {
@@ -51,14 +51,13 @@ async function main(text: string): Promise<number> {
       options: {},
       images: [],
     }
-    await createDispatch(core, allCommands(core.models))(call)
+    await createDispatch(core, allCommands(core.models.all()))(call)
     const { reply } = await outcome
     const ended = await waitForRow(core, key)
     await worker.stop(1_000)
     return report(core, { reply, ended, imagesFolder: join(dataDir, 'images') })
   } finally {
-    await core.queue.close(0)
-    await core.database.close()
+    await close()
   }
 }
 

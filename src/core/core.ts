@@ -1,21 +1,30 @@
 /** What the core works with: built once in main.ts, handed to every function here as its first parameter. */
 import type { Database } from '../db/db.ts'
 import type { Log } from '../log.ts'
-import type { ChatSurface, ImageProvider, ImageTools, JobQueue, Model, ObjectStore } from './ports.ts'
+import type { News } from './news.ts'
+import type { ChatSurface, Enhancer, ImageTools, JobQueue, Model, ObjectStore } from './ports.ts'
+import type { Providers } from './providers.ts'
 
 export interface Limits {
   /** Requests of one person accepted and not ended. */
   inFlight: number
   /** Requests of one person in a minute. */
   perMinute: number
-  /** Milliseconds that one provider may take for one request. */
-  providerMs: number
   /** Milliseconds from accepted to ended. Below the 15 minutes for which Discord lets us edit an answer. */
   deadlineMs: number
+  /** Milliseconds after a start whose answer was lost, in which the provider may still show that it took the task. */
+  lostMs: number
   /** Credits of a new account. */
   welcome: number
   /** Pictures of one upload: bytes each. */
   uploadBytes: number
+}
+
+/** The models that can be drawn with now. */
+export interface Catalogue {
+  all(): readonly Model[]
+  /** The id of the one for requests that name none. */
+  preferred(): string
 }
 
 export interface Core {
@@ -23,11 +32,13 @@ export interface Core {
   readonly queue: JobQueue
   readonly store: ObjectStore
   readonly images: ImageTools
-  readonly models: readonly Model[]
-  readonly defaultModel: string
-  readonly providers: ReadonlyMap<string, ImageProvider>
-  /** How many generations one provider may have at once, over all processes. */
-  readonly concurrency: number
+  readonly models: Catalogue
+  readonly providers: Providers
+  readonly news: News
+  /** Absent: none is set up. */
+  readonly enhancer?: Enhancer
+  /** Whether prompts are enhanced when nobody says. */
+  readonly enhanceByDefault: boolean
   readonly surfaces: ReadonlyMap<string, ChatSurface>
   readonly limits: Limits
   readonly secretKey: Buffer

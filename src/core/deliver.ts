@@ -96,7 +96,15 @@ async function pictureReply(core: Core, g: Generation, files?: ImageFile[]): Pro
       return { file: small, key, name, alt: shorten(g.request.prompt, 1000) }
     }),
   )
-  return { text: caption(core, g, images.length), state: 'done', images }
+  return {
+    text: caption(
+      core,
+      g,
+      pictures.map(({ file }) => file),
+    ),
+    state: 'done',
+    images,
+  }
 }
 
 async function readPictures(core: Core, g: Generation): Promise<{ file: ImageFile; key: string }[]> {
@@ -112,16 +120,23 @@ async function read(core: Core, key: string): Promise<Buffer> {
   return object.data
 }
 
-function caption(core: Core, g: Generation, pictures: number): string {
-  const model = core.models.find((each) => each.id === g.model)
-  return wordsFor(g.locale).caption({
+function caption(core: Core, g: Generation, files: readonly ImageFile[]): string {
+  const words = wordsFor(g.locale)
+  const model = core.models.all().find((each) => each.id === g.model)
+  const [first] = files
+  const notes = (g.notes ?? []).map((note) => words.notes[note.kind](note.data ?? {}))
+  return words.caption({
     prompt: shorten(g.request.prompt, 500),
+    enhanced: g.enhanced === null ? undefined : shorten(g.enhanced, 500),
+    enhancedBy: core.enhancer?.model,
     model: model?.title ?? g.model,
-    width: g.request.width,
-    height: g.request.height,
+    servedBy: core.providers.get(g.provider)?.title ?? g.provider,
+    width: first?.width ?? g.request.width,
+    height: first?.height ?? g.request.height,
     seed: g.seed ?? undefined,
     // drawn by this worker just now, or stored by an earlier one
     seconds: (g.runMs + (g.state === 'stored' ? 0 : Date.now() - g.takenAt)) / 1000,
-    credits: Math.floor((g.price * pictures) / g.request.count),
+    credits: Math.floor((g.price * files.length) / g.request.count),
+    notes,
   })
 }

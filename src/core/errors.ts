@@ -22,6 +22,7 @@ export const errorRules = {
   bad_option: no(400),
   unknown_option: no(400),
   not_taken: no(400),
+  words_not_taken: no(400),
   image_needed: no(400),
   too_many_images: no(400),
   image_too_big: no(413),
@@ -43,6 +44,12 @@ export const errorRules = {
   provider_failed: again(502),
   provider_timeout: again(504),
   provider_refused: no(502),
+  provider_account: no(503),
+  provider_quota: no(503),
+  enhancer_missing: no(400),
+  forged: no(401),
+  unknown_config: no(404),
+  unknown_provider: no(400),
   moderated: no(400),
   bad_result: no(502),
   // the way there
@@ -60,11 +67,13 @@ export type ErrorKind = keyof typeof errorRules
 
 export type ErrorData = Readonly<Record<string, string | number | readonly string[] | undefined>>
 
-/** `retryAfterMs`: the other side asked for this pause. `neverRan`: known not to have started anything. */
+/** `retryAfterMs`: the other side asked for this pause. `neverRan`: nothing was started that could be paid for.
+ * `over`: what was started has ended for good, and asking again would say the same. */
 export interface ErrorExtra {
   cause?: unknown
   retryAfterMs?: number
   neverRan?: boolean
+  over?: boolean
 }
 
 export class AppError extends Error {
@@ -72,6 +81,7 @@ export class AppError extends Error {
   readonly data: ErrorData
   readonly retryAfterMs: number | undefined
   readonly neverRan: boolean
+  readonly over: boolean
 
   constructor(kind: ErrorKind, data: ErrorData = {}, extra: ErrorExtra = {}) {
     super(`${kind} ${JSON.stringify(data)}`, { cause: extra.cause })
@@ -80,11 +90,18 @@ export class AppError extends Error {
     this.data = data
     this.retryAfterMs = extra.retryAfterMs
     this.neverRan = extra.neverRan ?? false
+    this.over = extra.over ?? false
   }
 
   get retry(): boolean {
-    return errorRules[this.kind].retry
+    return errorRules[this.kind].retry && !this.over
   }
+}
+
+/** The same, of something that has ended with it: asking again would say nothing else. */
+export function ended(error: AppError): AppError {
+  const { kind, data, cause, neverRan } = error
+  return new AppError(kind, data, { cause, neverRan, over: true })
 }
 
 /** What is not an AppError is a defect of ours or of the network: 'internal', with the original as its cause. */

@@ -1,9 +1,9 @@
 /** The generation row as workers read it, and the steps that change it. Each step is one fenced statement. */
 import { type SQL, sql } from 'drizzle-orm'
-import type { GenerationState } from '../db/schema.ts'
+import type { GenerationState, TriedRoute } from '../db/schema.ts'
 import type { Core } from './core.ts'
 import type { ErrorData, ErrorKind } from './errors.ts'
-import type { Address, Json, Locale, PictureRequest, Posted } from './ports.ts'
+import type { Address, Json, Locale, Note, PictureRequest, Posted, Route } from './ports.ts'
 
 export interface Generation {
   id: string
@@ -21,7 +21,15 @@ export interface Generation {
   attempt: number
   /** A start may have reached the provider in an earlier attempt. */
   submittedBefore: boolean
+  /** Milliseconds since that was intended; 0: never before. */
+  askedMs: number
   ticket: Json | null
+  /** What the provider told our webhook. */
+  told: Json | null
+  tried: TriedRoute[]
+  /** The prompt that is sent, where it is not the person's own. */
+  enhanced: string | null
+  notes: readonly Note[] | null
   seed: string | null
   error: ErrorKind | null
   errorData: ErrorData | null
@@ -41,8 +49,8 @@ export const leaseMs = 4_000
 const wakeMs = leaseMs + 1_000
 
 const columns = (g: SQL) => sql`${g}.id, ${g}.user_id as "userId", ${g}.state, ${g}.address, ${g}.posted, ${g}.locale,
-  ${g}.model, ${g}.provider, ${g}.endpoint, ${g}.request, ${g}.price, ${g}.priority, ${g}.attempt, ${g}.ticket, ${g}.seed,
-  ${g}.error, ${g}.error_data as "errorData", ${g}.delivery_tries as "deliveryTries",
+  ${g}.model, ${g}.provider, ${g}.endpoint, ${g}.request, ${g}.price, ${g}.priority, ${g}.attempt, ${g}.ticket, ${g}.told,
+  ${g}.tried, ${g}.enhanced, ${g}.notes, ${g}.seed, ${g}.error, ${g}.error_data as "errorData", ${g}.delivery_tries as "deliveryTries",
   (extract(epoch from ${g}.deadline_at - now()) * 1000)::float8 as "leftMs",
   (extract(epoch from now() - ${g}.created_at) * 1000)::float8 as "ageMs",
   (extract(epoch from coalesce(${g}.stored_at, now()) - ${g}.started_at) * 1000)::float8 as "runMs"`
@@ -61,7 +69,8 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
       started_at = coalesce(started_at, now()), submit_at = coalesce(g.submit_at, now()),
       lease_until = now() + ${`${leaseMs} milliseconds`}::interval, wake_at = now() + ${`${wakeMs} milliseconds`}::interval
     from before where g.id = before.id
-    returning ${columns(sql`g`)}, before.submit_at is not null as "submittedBefore"`)
+    returning ${columns(sql`g`)}, before.submit_at is not null as "submittedBefore",
+      coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8 as "askedMs"`)
   if (row) return { ...row, takenAt: Date.now() }
   const [other] = await core.database.rows<{ waitMs: number }>(sql`
     select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
@@ -89,9 +98,26 @@ export const backToQueue = (core: Core, g: Generation, waitMs: number) =>
   change(
     core,
     g,
-    sql`state = 'queued', submit_at = null, ticket = null, lease_until = null,
+    sql`state = 'queued', submit_at = null, ticket = null, told = null, lease_until = null,
       wake_at = now() + ${`${Math.round(waitMs) + leaseMs} milliseconds`}::interval`,
   )
+
+/** The same, to be started elsewhere. */
+export const moveToRoute = (core: Core, g: Generation, route: Pick<Route, 'provider' | 'endpoint'> & Tried) =>
+  change(
+    core,
+    g,
+    sql`state = 'queued', submit_at = null, ticket = null, told = null, lease_until = null, provider = ${route.provider},
+      endpoint = ${route.endpoint}, tried = ${JSON.stringify(route.tried)}::jsonb,
+      wake_at = now() + ${`${leaseMs} milliseconds`}::interval`,
+  )
+
+interface Tried {
+  tried: readonly TriedRoute[]
+}
+
+export const saveEnhanced = (core: Core, g: Generation) =>
+  change(core, g, sql`enhanced = ${g.enhanced}, notes = ${g.notes ? JSON.stringify(g.notes) : null}::jsonb`)
 
 /** Another worker may have it at once. */
 export const letGo = (core: Core, g: Generation, started: boolean) =>
@@ -120,15 +146,11 @@ export interface StoredPicture {
 }
 
 /** running → stored, with the rows of its pictures. */
-export async function saveStored(
-  core: Core,
-  g: Generation,
-  pictures: StoredPicture[],
-  seed?: string,
-): Promise<boolean> {
+export async function saveStored(core: Core, g: Generation, pictures: StoredPicture[]): Promise<boolean> {
   const rows = await core.database.rows(sql`
     with stored as (
-      update generations set state = 'stored', stored_at = now(), seed = ${seed ?? null}
+      update generations set state = 'stored', stored_at = now(), seed = ${g.seed},
+        notes = ${g.notes ? JSON.stringify(g.notes) : null}::jsonb
       where ${mine(g)} and state = 'running' and error is null returning id)
     insert into images (key, generation_id, role, position, type, width, height, bytes)
     select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes

@@ -4,11 +4,11 @@ import { wordsFor } from '../locales/index.ts'
 import type { Core } from './core.ts'
 import { surfaceOf } from './deliver.ts'
 import type { Generation } from './generation.ts'
-import type { PictureRequest, Posted } from './ports.ts'
+import type { PictureRequest, Posted, Reply } from './ports.ts'
 import { shorten } from './text.ts'
 
 export interface Narrator {
-  progress(progress: { percent?: number }): void
+  progress(progress: { percent?: number; position?: number; preview?: Buffer }): void
   /** Resolves when no edit is under way any more. */
   stop(): Promise<void>
 }
@@ -16,12 +16,15 @@ export interface Narrator {
 /** Quick pictures need no progress; after that as often as Discord and Telegram groups bear it. */
 const firstMs = 1_500
 const everyMs = 3_000
+const previewEdge = 512
 
 /** While this process draws it. */
 export function narrateRun(core: Core, g: Generation): Narrator {
-  let percent: number | undefined
+  let now: { percent?: number; position?: number; preview?: Buffer } = {}
   let shown = ''
+  let images: Reply['images']
   let editing: Promise<unknown> = Promise.resolve()
+  let stopped = false
   const posted = g.posted
   if (!posted) return { progress: () => undefined, stop: async () => undefined }
 
@@ -29,28 +32,52 @@ export function narrateRun(core: Core, g: Generation): Narrator {
   timer.unref()
 
   function tick() {
-    if (!posted) return
-    const text = wordsFor(g.locale).drawing({ prompt: shorten(g.request.prompt, 200), percent })
-    const fresh = text !== shown
+    editing = show()
+      .catch((error: unknown) => core.log.debug({ id: g.id, err: error }, 'progress was not shown'))
+      .finally(() => {
+        if (stopped) return
+        timer = setTimeout(tick, everyMs)
+        timer.unref()
+      })
+  }
+
+  async function show() {
+    const { percent, position, preview } = now
+    now = { ...now, preview: undefined }
+    const words = wordsFor(g.locale)
+    const prompt = shorten(g.request.prompt, 200)
+    const at = core.providers.get(g.provider)?.title ?? g.provider
+    const text = position === undefined ? words.drawing({ prompt, percent }) : words.waitingAt({ prompt, position, at })
+    if ((text === shown && !preview) || !posted || stopped) return
     shown = text
-    editing = fresh
-      ? Promise.resolve()
-          .then(() => surfaceOf(core, g).edit(posted, { text, state: 'waiting', percent }))
-          .catch((error: unknown) => core.log.debug({ id: g.id, err: error }, 'progress was not shown'))
-      : Promise.resolve()
-    timer = setTimeout(tick, everyMs)
-    timer.unref()
+    // said again each time: a message without it would take the last one away
+    if (preview) images = (await previewOf(core, g, preview)) ?? images
+    if (!stopped) await surfaceOf(core, g).edit(posted, { text, state: 'waiting', percent, images })
   }
 
   return {
-    progress: (progress) => {
-      percent = progress.percent === undefined ? undefined : Math.round(progress.percent)
+    progress: ({ percent, position, preview }) => {
+      now = {
+        percent: percent === undefined ? undefined : Math.round(percent),
+        position,
+        preview: preview ?? now.preview,
+      }
     },
     stop: async () => {
+      stopped = true
       clearTimeout(timer)
       await editing
-      clearTimeout(timer)
     },
+  }
+}
+
+/** Untrusted bytes like any other; one that is no picture is left out. */
+async function previewOf(core: Core, g: Generation, preview: Buffer): Promise<Reply['images']> {
+  try {
+    const file = await core.images.thumbnail(await core.images.keep(preview), previewEdge)
+    return [{ file, key: '', name: 'preview.webp', alt: shorten(g.request.prompt, 1000) }]
+  } catch {
+    return undefined
   }
 }
 
@@ -65,13 +92,15 @@ interface Waiting extends Pick<Generation, 'id' | 'address' | 'locale'> {
  * older text is on its way; the next in line are left alone, for they start at any moment.
  */
 export async function narrateQueue(core: Core): Promise<void> {
+  const places = core.providers.all().map(({ provider, settings }) => [provider.name, settings.concurrency] as const)
   const due = await core.database.rows<Waiting>(sql`
     with places as (
       select id, row_number() over (partition by provider order by priority, id)::int as place
       from generations where state = 'queued' and error is null),
     due as (
       select g.id, p.place from generations g join places p on p.id = g.id
-      where g.state = 'queued' and g.posted is not null and p.place > ${core.concurrency}::int
+      where g.state = 'queued' and g.posted is not null
+        and p.place > coalesce((${JSON.stringify(Object.fromEntries(places))}::jsonb->>g.provider)::int, 0)
         and g.created_at < now() - interval '2 seconds'
         and (g.narrated_at is null or g.narrated_at < now() - interval '3 seconds')
         and (g.lease_until is null or g.lease_until < now())

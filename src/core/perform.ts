@@ -6,8 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Core } from './core.ts'
 import { deliver, deliverFailure } from './deliver.ts'
+import { draw, type Run } from './draw.ts'
 import { forgetObjects, outputKey } from './end.ts'
+import { enhancePrompt } from './enhance.ts'
 import { AppError, asAppError } from './errors.ts'
+import { failOver } from './failover.ts'
 import {
   backToQueue,
   type Generation,
@@ -15,12 +18,11 @@ import {
   type StoredPicture,
   saveFailure,
   saveStored,
-  saveTicket,
   takeUp,
 } from './generation.ts'
 import type { Leases } from './leases.ts'
-import { type Narrator, narrateRun } from './narrate.ts'
-import type { ImageFile, ImageProvider, ImageType, Progress, Task } from './ports.ts'
+import { narrateRun } from './narrate.ts'
+import type { ImageFile } from './ports.ts'
 
 type Again = { againMs: number } | undefined
 
@@ -28,6 +30,10 @@ type Again = { againMs: number } | undefined
 const mostAttempts = 12
 /** Starts that the provider refused for now. */
 const mostStarts = 5
+/** Times a finished result is fetched that turns out to be no picture. */
+const mostFetches = 3
+/** A provider that asks for a longer pause is not waited for: the person hears it at once. */
+const mostPatienceMs = 60_000
 const thumbnailEdge = 512
 
 /** `signal` aborts when this process must let go: what is not finished is left for another. */
@@ -62,73 +68,18 @@ async function goOn(core: Core, g: Generation, stop: AbortSignal): Promise<Again
 }
 
 async function drawAndStore(core: Core, g: Generation, run: Run): Promise<ImageFile[]> {
-  const provider = core.providers.get(g.provider)
-  if (!provider) throw new AppError('provider_missing', { model: g.model })
-  const { images, seed } = await draw(core, g, provider, run)
+  const provided = core.providers.get(g.provider)
+  if (!provided) throw new AppError('provider_missing', { model: g.model }, { neverRan: !g.submittedBefore })
+  await enhancePrompt(core, g, run.stop)
+  const { images, seed, notes = [] } = await draw(core, g, provided, run)
   if (images.length === 0) throw new AppError('bad_result', { provider: g.provider })
   const files = await Promise.all(images.slice(0, g.request.count).map((bytes) => core.images.keep(bytes)))
   g.seed = seed ?? g.request.seed ?? null
+  g.notes = [...(g.notes ?? []), ...notes]
   const pictures = await putAll(core, g, files)
-  if (await saveStored(core, g, pictures, g.seed ?? undefined)) return files
+  if (await saveStored(core, g, pictures)) return files
   await forgetIfEnded(core, g)
   return []
-}
-
-interface Run {
-  stop: AbortSignal
-  narrator: Narrator
-}
-
-/** Asks the provider, or asks after what was started before; resolves when the pictures are there. */
-async function draw(core: Core, g: Generation, provider: ImageProvider, { stop, narrator }: Run): Promise<Done> {
-  if (g.submittedBefore && g.ticket === null && !provider.repeatable) throw new AppError('unresolved')
-  const task = await taskOf(core, g)
-  const limit = AbortSignal.timeout(Math.max(1, Math.min(core.limits.providerMs, g.leftMs)))
-  const signal = AbortSignal.any([stop, limit])
-  try {
-    let progress: Progress =
-      g.ticket === null || !provider.check
-        ? await provider.start(task, signal)
-        : await provider.check(g.ticket, task, signal)
-    while (progress.state === 'pending') {
-      if (JSON.stringify(progress.ticket) !== JSON.stringify(g.ticket)) {
-        if (!(await saveTicket(core, g, progress.ticket))) stop.throwIfAborted()
-        g.ticket = progress.ticket
-      }
-      narrator.progress(progress)
-      await sleep(progress.waitMs, undefined, { signal })
-      if (!provider.check) throw new AppError('bad_result', { provider: g.provider })
-      progress = await provider.check(progress.ticket, task, signal)
-    }
-    return progress
-  } catch (error) {
-    if (limit.aborted && !stop.aborted) {
-      throw new AppError('provider_timeout', { provider: g.provider }, { cause: error })
-    }
-    throw error
-  }
-}
-
-type Done = Extract<Progress, { state: 'done' }>
-
-async function taskOf(core: Core, g: Generation): Promise<Task> {
-  const model = core.models.find((each) => each.id === g.model)
-  const route = model?.routes.find((each) => each.provider === g.provider && each.endpoint === g.endpoint)
-  if (!route) throw new AppError('provider_missing', { model: g.model })
-  const images = g.request.images === 0 ? [] : await inputsOf(core, g)
-  return { id: g.id, endpoint: g.endpoint, input: route.input(g.request), images }
-}
-
-async function inputsOf(core: Core, g: Generation): Promise<ImageFile[]> {
-  const rows = await core.database.rows<{ key: string; type: ImageType; width: number; height: number }>(sql`
-    select key, type, width, height from images where generation_id = ${g.id} and role = 'input' order by position`)
-  return Promise.all(
-    rows.map(async ({ key, type, width, height }) => {
-      const object = await core.store.get(key)
-      if (!object) throw new AppError('input_lost')
-      return { data: object.data, type, width, height }
-    }),
-  )
 }
 
 async function putAll(core: Core, g: Generation, files: ImageFile[]): Promise<StoredPicture[]> {
@@ -171,21 +122,24 @@ async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unkn
   const error = asAppError(thrown)
   const log = { id: g.id, provider: g.provider, kind: error.kind, attempt: g.attempt, err: error.cause ?? error }
   core.log.warn(log, 'a generation did not succeed')
-  const provider = core.providers.get(g.provider)
+  if (await failOver(core, g, error)) return undefined
+  const provider = core.providers.get(g.provider)?.provider
   const againMs = Math.max(
     error.retryAfterMs ?? 0,
     Math.min(30_000, 1000 * 2 ** (g.attempt - 1)) * (0.5 + Math.random() / 2),
   )
-  const worthIt = error.retry && g.attempt < mostStarts && againMs < g.leftMs
+  // a result that came damaged may come whole the next time, and it is paid for
+  const again = error.retry || (error.kind === 'bad_result' && g.ticket !== null && g.attempt < mostFetches)
+  const worthIt = again && g.attempt < mostStarts && againMs < Math.min(g.leftMs, mostPatienceMs)
+  if (worthIt && (error.neverRan || (g.ticket === null && provider?.repeatable))) {
+    await backToQueue(core, g, againMs)
+    return { againMs }
+  }
   if (worthIt && g.ticket !== null && error.kind !== 'provider_timeout') {
     await letGo(core, g, true)
     return { againMs }
   }
-  if (worthIt && g.ticket === null && (provider?.repeatable || error.neverRan)) {
-    await backToQueue(core, g, againMs)
-    return { againMs }
-  }
-  if (g.ticket !== null) await provider?.cancel?.(g.ticket).catch(() => undefined)
+  if (g.ticket !== null && !error.over) await provider?.cancel?.(g.ticket).catch(() => undefined)
   return fail(core, g, error)
 }
 

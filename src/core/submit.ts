@@ -8,9 +8,9 @@ import { v7 as uuidv7 } from 'uuid'
 import { accountOf } from './accounts.ts'
 import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
-import type { Call, ImageFile, Job, PictureRequest, Route, Wish } from './ports.ts'
+import type { Call, ImageFile, Job, PictureRequest, Route, Takes, Wish } from './ports.ts'
 import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
-import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf } from './request.ts'
+import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf, takenWith } from './request.ts'
 import { cleanText } from './text.ts'
 import { violates } from './violations.ts'
 
@@ -27,14 +27,18 @@ const wakeAfterMs = 10_000
 
 /** Throws AppError for every reason to refuse. The generation does not start before `wake`. */
 export async function submit(core: Core, call: Call): Promise<Accepted> {
-  const wish = wishOf(call)
-  const model = findModel(core.models, wish.model ?? core.defaultModel)
-  const asked = makeRequest(model, wish, call.images.length)
+  const asked = wishOf(call)
+  const models = core.models.all()
+  const model = findModel(models, asked.model ?? core.models.preferred())
+  const has = (provider: string) => core.providers.get(provider) !== undefined
+  const takes = takenWith(model, call.images.length, has)
+  const wish = { ...asked, images: call.images.length, enhance: enhanceWanted(core, asked, takes) }
+  const first = makeRequest(model, takes, wish)
   const inputs = await loadInputs(core, call)
   // a picture to change keeps its shape unless another is asked for
-  const aspect = wish.aspect ?? (inputs[0] && nearestAspect(model, inputs[0]))
-  const request = aspect === undefined ? asked : makeRequest(model, { ...wish, aspect }, inputs.length)
-  const route = chooseRoute(model, request, (provider) => core.providers.has(provider))
+  const aspect = wish.aspect ?? (inputs[0] && nearestAspect(takes, inputs[0]))
+  const request = aspect === undefined ? first : makeRequest(model, takes, { ...wish, aspect })
+  const route = chooseRoute(model, request, has)
   const userId = await accountOf(core, call.from)
   const accepted = await accept(core, { call, userId, request, route, inputs, price: priceOf(model, request) })
   // only now, so that nothing is kept for what was refused; a crash in between ends as 'input_lost' with the credits back
@@ -79,9 +83,16 @@ function wishOf(call: Call): Wish {
     guidance: number('guidance'),
     strength: number('strength'),
     negative: text('negative')?.slice(0, promptLimit),
-    enhance: options.enhance === true ? true : undefined,
+    enhance: options.enhance === undefined ? undefined : options.enhance === true,
   }
   return { ...wish, ...Object.fromEntries(Object.entries(typed).filter(([, value]) => value !== undefined)) }
+}
+
+/** Throws AppError enhancer_missing when it was asked for in so many words. */
+function enhanceWanted(core: Core, { enhance, prompt }: Wish, takes: Takes): boolean | undefined {
+  if (enhance && !core.enhancer) throw new AppError('enhancer_missing')
+  const wanted = enhance ?? (core.enhanceByDefault && core.enhancer !== undefined)
+  return wanted && prompt !== '' && takes.prompt !== 'none' ? true : undefined
 }
 
 /** One after the other: fourteen pictures of 16 megapixels at once would be a gigabyte. */

@@ -18,7 +18,7 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { ErrorData, ErrorKind } from '../core/errors.ts'
-import type { Json, PictureRequest } from '../core/ports.ts'
+import type { Json, Note, PictureRequest } from '../core/ports.ts'
 
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -96,6 +96,14 @@ export const generations = pgTable(
     /** Written before a provider is asked: from here on a start may have reached it. */
     submitAt: time('submit_at'),
     ticket: jsonb().$type<Json>(),
+    /** What the provider told our webhook, verified. */
+    told: jsonb().$type<Json>(),
+    /** Routes given up before this one, each known not to have run. */
+    tried: jsonb().$type<TriedRoute[]>().notNull().default([]),
+    /** The prompt that is sent, where it is not the person's own. */
+    enhanced: text(),
+    /** What the caption has to say besides. */
+    notes: jsonb().$type<readonly Note[]>(),
     seed: text(),
     error: text().$type<ErrorKind>(),
     errorData: jsonb('error_data').$type<ErrorData>(),
@@ -115,6 +123,12 @@ export const generations = pgTable(
     index('generations_queued').on(t.provider, t.priority, t.id).where(sql`state = 'queued'`),
   ],
 )
+
+export interface TriedRoute {
+  provider: string
+  endpoint: string
+  error: ErrorKind
+}
 
 export const entryKinds = ['grant', 'take', 'hold', 'capture', 'release'] as const
 export type EntryKind = (typeof entryKinds)[number]
@@ -200,3 +214,41 @@ export const webMessages = pgTable(
 
 /** Small facts that processes share, such as the hash of the commands Discord was last told. */
 export const facts = pgTable('facts', { name: text().primaryKey(), value: text().notNull() })
+
+/** How to reach a provider. Without an active one the environment says. */
+export const providerConfigs = pgTable(
+  'provider_configs',
+  {
+    id: uuid().primaryKey(),
+    provider: text().notNull(),
+    /** For people. */
+    name: text().notNull(),
+    /** Absent: the provider's own address. */
+    baseUrl: text('base_url'),
+    /** See core/seal.ts. */
+    sealedKey: text('sealed_key'),
+    /** An active configuration that is not enabled switches its provider off. */
+    enabled: boolean().notNull().default(true),
+    active: boolean().notNull().default(false),
+    /** Absent: PROVIDER_TIMEOUT_SECONDS and PROVIDER_CONCURRENCY. */
+    timeoutSeconds: integer('timeout_seconds'),
+    maxConcurrent: integer('max_concurrent'),
+    /** The model for requests that name none. */
+    defaultModel: text('default_model'),
+    createdAt: time('created_at').notNull().defaultNow(),
+    updatedAt: time('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    uniqueIndex('provider_configs_one_active').on(t.provider).where(sql`active`),
+    check('provider_configs_timeout', sql`${t.timeoutSeconds} between 1 and 3600`),
+    check('provider_configs_concurrency', sql`${t.maxConcurrent} between 1 and 1000`),
+  ],
+)
+
+/** ComfyUI graphs that operators stored, each a model (docs/workflow-packs.md). */
+export const workflowPacks = pgTable('workflow_packs', {
+  /** The model's id. */
+  id: text().primaryKey(),
+  body: text().notNull(),
+  createdAt: time('created_at').notNull().defaultNow(),
+})

@@ -8,17 +8,40 @@ export const en = {
     place === undefined ? `⏳ In the queue: ${prompt}` : `⏳ Number ${place} in the queue: ${prompt}`,
   drawing: ({ prompt, percent }: { prompt: string; percent?: number }) =>
     percent === undefined ? `🎨 Drawing: ${prompt}` : `🎨 Drawing, ${percent} %: ${prompt}`,
+  waitingAt: ({ prompt, position, at }: { prompt: string; position: number; at: string }) =>
+    `⏳ Number ${position} in the queue at ${at}: ${prompt}`,
   finishing: '🎨 Almost there …',
   caption: (c: {
     prompt: string
+    enhanced?: string
+    enhancedBy?: string
     model: string
+    servedBy: string
     width: number
     height: number
     seed?: string
     seconds: number
     credits: number
+    notes: readonly string[]
   }) =>
-    `${c.prompt}\n${[c.model, `${c.width}×${c.height}`, ...(c.seed ? [`seed ${c.seed}`] : []), `${c.seconds.toFixed(1)} s`, credits(c.credits)].join(' · ')}`,
+    [
+      ...(c.prompt ? [c.prompt] : []),
+      ...(c.enhanced ? [`✨ ${c.enhanced}${c.enhancedBy ? ` (${c.enhancedBy})` : ''}`] : []),
+      [
+        c.model,
+        ...(c.model.includes(c.servedBy) ? [] : [c.servedBy]),
+        `${c.width}×${c.height}`,
+        ...(c.seed ? [`seed ${c.seed}`] : []),
+        `${c.seconds.toFixed(1)} s`,
+        credits(c.credits),
+      ].join(' · '),
+      ...c.notes.map((note) => `ℹ️ ${note}`),
+    ].join('\n'),
+  notes: {
+    prompt_cut: (d: Data) => `The prompt was too long for this model: only its first ${d.limit ?? ''} tokens count.`,
+    not_enhanced: () => 'The prompt could not be enhanced; it was used as you wrote it.',
+    some_missing: () => 'Not all pictures came; you paid only for those that did.',
+  },
   failed: ({ prompt, reason, credits: price }: { prompt: string; reason: string; credits: number }) =>
     `⚠️ ${prompt}\n${reason}${price > 0 ? ` Nothing was charged: ${credits(price)} given back.` : ''}`,
   errorReply: (reason: string) => `⚠️ ${reason}`,
@@ -95,6 +118,7 @@ export const en = {
         : `"${d.value}" does not fit --${d.name}. Use ${d.expected}.`,
     unknown_option: (d: Data) => `I do not know ${d.name}. I know: ${list(d.known)}.`,
     not_taken: (d: Data) => `${d.model} does not take --${d.name}. Leave it out, or choose another model.`,
+    words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,
     image_needed: (d: Data) => `${d.model} needs a picture to start from: attach one.`,
     too_many_images: (d: Data) =>
       d.limit === 0
@@ -118,9 +142,15 @@ export const en = {
       `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
     provider_missing: (d: Data) => `Nobody is set up to draw with ${d.model} now.`,
     provider_busy: () => 'The image service is overloaded. Try again in a few minutes.',
-    provider_failed: () => 'The image service failed. Try again.',
+    provider_failed: (d: Data) => `The image service failed${d.reason ? `: ${d.reason}` : '.'} Try again.`,
     provider_timeout: () => 'The image service took too long.',
     provider_refused: (d: Data) => `The image service did not accept the request${d.reason ? `: ${d.reason}` : '.'}`,
+    provider_account: () => 'The image service does not let us in at the moment: its operator has to look at it.',
+    provider_quota: () => 'The image service has reached its limit for today. Try another model.',
+    enhancer_missing: () => 'Nobody is set up to enhance prompts here: leave --enhance out.',
+    forged: () => 'This message is not from who it says.',
+    unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
+    unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.known)}.`,
     moderated: () => 'The image service refused this for its content. Try other words.',
     bad_result: () => 'The image service sent no usable picture. Try again.',
     unresolved: () => 'We lost sight of this request while it was being drawn. Try again.',

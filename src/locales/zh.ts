@@ -6,9 +6,27 @@ export const zh: Words = {
   waiting: ({ prompt, place }) => (place === undefined ? `⏳ 排队中：${prompt}` : `⏳ 排在第 ${place} 位：${prompt}`),
   drawing: ({ prompt, percent }) =>
     percent === undefined ? `🎨 正在绘制：${prompt}` : `🎨 正在绘制 ${percent}%：${prompt}`,
+  waitingAt: ({ prompt, position, at }) => `⏳ 在 ${at} 排第 ${position} 位：${prompt}`,
   finishing: '🎨 马上就好……',
   caption: (c) =>
-    `${c.prompt}\n${[c.model, `${c.width}×${c.height}`, ...(c.seed ? [`种子 ${c.seed}`] : []), `${c.seconds.toFixed(1)} 秒`, `${c.credits} 积分`].join(' · ')}`,
+    [
+      ...(c.prompt ? [c.prompt] : []),
+      ...(c.enhanced ? [`✨ ${c.enhanced}${c.enhancedBy ? `（${c.enhancedBy}）` : ''}`] : []),
+      [
+        c.model,
+        ...(c.model.includes(c.servedBy) ? [] : [c.servedBy]),
+        `${c.width}×${c.height}`,
+        ...(c.seed ? [`种子 ${c.seed}`] : []),
+        `${c.seconds.toFixed(1)} 秒`,
+        `${c.credits} 积分`,
+      ].join(' · '),
+      ...c.notes.map((note) => `ℹ️ ${note}`),
+    ].join('\n'),
+  notes: {
+    prompt_cut: (d) => `提示词超过了此模型的长度，只有前 ${d.limit ?? ''} 个 token 生效。`,
+    not_enhanced: () => '提示词未能优化，已按原文绘制。',
+    some_missing: () => '部分图片未生成，只收取已生成图片的费用。',
+  },
   failed: ({ prompt, reason, credits }) =>
     `⚠️ ${prompt}\n${reason}${credits > 0 ? `没有扣费，已退回 ${credits} 积分。` : ''}`,
   errorReply: (reason) => `⚠️ ${reason}`,
@@ -78,6 +96,7 @@ export const zh: Words = {
         : `--${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
     unknown_option: (d) => `不认识 ${d.name}。可用：${list(d.known)}。`,
     not_taken: (d) => `${d.model} 不支持 --${d.name}。请去掉它，或换一个模型。`,
+    words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
     too_many_images: (d) =>
       d.limit === 0 ? `${d.model} 只支持文字，请去掉图片。` : `${d.model} 最多支持 ${d.limit} 张图片。`,
@@ -98,9 +117,15 @@ export const zh: Words = {
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
     provider_missing: (d) => `目前没有可用的服务来使用 ${d.model}。`,
     provider_busy: () => '图像服务繁忙，请过几分钟再试。',
-    provider_failed: () => '图像服务出错，请重试。',
+    provider_failed: (d) => `图像服务出错${d.reason ? `：${d.reason}` : ''}，请重试。`,
     provider_timeout: () => '图像服务超时。',
     provider_refused: (d) => `图像服务没有接受这个请求${d.reason ? `：${d.reason}` : '。'}`,
+    provider_account: () => '图像服务暂时拒绝了我们，需要管理员处理。',
+    provider_quota: () => '图像服务今天的额度已用完，请换一个模型。',
+    enhancer_missing: () => '这里没有配置提示词优化，请去掉 --enhance。',
+    forged: () => '消息来源无法确认。',
+    unknown_config: (d) => `没有配置“${d.id}”。`,
+    unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.known)}。`,
     moderated: () => '图像服务因内容原因拒绝了请求，请换一种说法。',
     bad_result: () => '图像服务没有返回可用的图片，请重试。',
     unresolved: () => '绘制过程中失去了联系，请重试。',

@@ -1,5 +1,36 @@
-/** Every model, the default one first. Adding one: a file here and a line below. */
+/** Every model, the one for requests that name none first. Adding one: a file here and a line below. */
 import type { Model } from '../core/ports.ts'
+import { cloudflareModels } from './cloudflare.ts'
+import { comfyuiModels } from './comfyui.ts'
+import { flux2, flux2Max, flux2Pro } from './flux-2.ts'
+import { fluxDev, fluxDevEndpoints, fluxDevRedux } from './flux-dev.ts'
+import { fluxSchnell, fluxSchnellEndpoints, fluxSchnellRedux } from './flux-schnell.ts'
+import { fluxMax, fluxPro, kontextEndpoints } from './kontext.ts'
+import { qwenImage, qwenImage2, wan } from './qwen.ts'
+import { seedream, seedream40, seedream45 } from './seedream.ts'
 import { sketch } from './sketch.ts'
 
-export const models: readonly Model[] = [sketch]
+export const models: readonly Model[] = [
+  fluxDev,
+  fluxSchnell,
+  fluxPro,
+  fluxMax,
+  fluxDevRedux,
+  fluxSchnellRedux,
+  flux2,
+  flux2Pro,
+  flux2Max,
+  ...cloudflareModels,
+  ...comfyuiModels,
+  seedream,
+  seedream45,
+  seedream40,
+  qwenImage,
+  qwenImage2,
+  wan,
+  sketch,
+  // found by name, in no list
+  ...fluxDevEndpoints,
+  ...fluxSchnellEndpoints,
+  ...kontextEndpoints,
+]

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import sharp from 'sharp'
 import { z } from 'zod'
 import { AppError } from '../core/errors.ts'
-import type { ImageFile, ImageProvider, Progress, Task } from '../core/ports.ts'
+import type { ImageFile, ImageProvider, Progress, ProviderKind, Task } from '../core/ports.ts'
 import { hangUp, relight, rgb } from './sketch/blend.ts'
 import { type Directives, readDirectives } from './sketch/directives.ts'
 import { drawScene, label } from './sketch/scene.ts'
@@ -28,7 +28,15 @@ const pollMs = 250
 /** Requests whose tries are counted for `[fail busy 2]`. */
 const rememberedTasks = 1000
 
-export function createSketch(): ImageProvider {
+export const sketch: ProviderKind = {
+  name: 'sketch',
+  title: 'built in',
+  defaultUrl: 'sketch:',
+  needsKey: false,
+  create: createSketch,
+}
+
+function createSketch(): ImageProvider {
   const tries = new Map<string, number>()
 
   return {

@@ -53,14 +53,19 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
     streams: { events: { maxLen: 100 } },
   }
   const queues = new Map<string, LaneQueue>()
-  for (const lane of lanes) {
-    const queue: LaneQueue = new Queue(queueName(lane.name), options, link.factory)
-    queue.on('error', onError)
-    queues.set(lane.name, queue)
-  }
-  const workers: LaneWorker[] = []
+  const open = new Map(lanes.map(({ name, concurrency }) => [name, concurrency]))
+  for (const lane of lanes) openLane(lane.name)
+  const workers = new Map<string, LaneWorker>()
+  const retired = new Set<LaneWorker>()
   const running = new Set<AbortController>()
   let trouble: string | undefined
+  let job: Run | undefined
+
+  function openLane(lane: string): void {
+    const queue: LaneQueue = new Queue(queueName(lane), options, link.factory)
+    queue.on('error', onError)
+    queues.set(lane, queue)
+  }
 
   function queueOf(lane: string): LaneQueue {
     const queue = queues.get(lane)
@@ -81,7 +86,7 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
 
   /** Limits live in the queue's own store, which may lose them (FLUSHALL). */
   async function limit(): Promise<void> {
-    for (const lane of lanes) await attempt(queueOf(lane.name).setGlobalConcurrency(lane.concurrency))
+    for (const [lane, concurrency] of open) await attempt(queueOf(lane).setGlobalConcurrency(concurrency))
   }
   await limit()
   let nextAt = Date.now() + refreshEveryMs
@@ -95,16 +100,50 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
 
   async function close(graceMs: number): Promise<void> {
     clearInterval(timer)
-    const closing = Promise.allSettled(workers.map((worker) => worker.close()))
+    const closing = Promise.allSettled([...workers.values(), ...retired].map((worker) => worker.close()))
     if (!(await settles(closing, graceMs))) {
       for (const controller of running) controller.abort()
       // Whoever still runs now loses its lock, and another worker takes the job seconds later.
       if (!(await settles(closing, handBackMs))) {
-        await settles(Promise.allSettled(workers.map((worker) => worker.getBackend().close(true))), forceMs)
+        await settles(
+          Promise.allSettled([...workers.values(), ...retired].map((worker) => worker.getBackend().close(true))),
+          forceMs,
+        )
       }
     }
     await settles(Promise.allSettled([...queues.values()].map((queue) => queue.close())), forceMs)
     link.disconnect()
+  }
+
+  /** A busy worker would heed another limit only after its next job: it ends its jobs, and a new one takes its place. */
+  function retire(lane: string): void {
+    const worker = workers.get(lane)
+    if (!worker) return
+    retired.add(worker)
+    worker.close().then(() => retired.delete(worker), onError)
+  }
+
+  function workOn(run: Run, lane: string, concurrency: number): LaneWorker {
+    const worker: LaneWorker = new Worker(
+      queueName(lane),
+      processor(run, running, log, onError),
+      {
+        connection: link.worker(),
+        prefix: options.prefix,
+        concurrency,
+        // A worker that died is noticed within seconds; how often that may happen is counted in the row.
+        lockDuration: 4_000,
+        stalledInterval: 1_500,
+        maxStalledCount: 1_000_000,
+        // Longest sleep should a wake-up get lost, and after a lost connection.
+        drainDelay: 2,
+        runRetryDelay: 1_000,
+      },
+      link.factory,
+    )
+    worker.on('error', onError)
+    workers.set(lane, worker)
+    return worker
   }
 
   /** Whoever waited once does not wait behind newcomers again. */
@@ -118,34 +157,28 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
   return {
     async add({ id, lane, priority, resumed }: Job) {
       const place = Math.min(Math.max(Math.round(priority), 1), lowestPriority)
-      const job = { jobId: id, priority: place, attempts: 1, removeOnComplete: true, removeOnFail: true }
-      const added = await attempt(queueOf(lane).add('generation', {}, job))
+      const settings = { jobId: id, priority: place, attempts: 1, removeOnComplete: true, removeOnFail: true }
+      const added = await attempt(queueOf(lane).add('generation', {}, settings))
       if (resumed) await putFirst(added)
     },
     async work(run) {
-      link.expect(lanes.length)
-      for (const lane of lanes) {
-        const worker: LaneWorker = new Worker(
-          queueName(lane.name),
-          processor(run, running, log, onError),
-          {
-            connection: link.worker(),
-            prefix: options.prefix,
-            concurrency: lane.concurrency,
-            // A worker that died is noticed within seconds; how often that may happen is counted in the row.
-            lockDuration: 4_000,
-            stalledInterval: 1_500,
-            maxStalledCount: 1_000_000,
-            // Longest sleep should a wake-up get lost, and after a lost connection.
-            drainDelay: 2,
-            runRetryDelay: 1_000,
-          },
-          link.factory,
-        )
-        worker.on('error', onError)
-        workers.push(worker)
+      job = run
+      link.expect(open.size)
+      const fresh = [...open].map(([lane, concurrency]) => workOn(run, lane, concurrency))
+      await Promise.all(fresh.map((worker) => worker.waitUntilReady()))
+    },
+    async setLanes(lanes) {
+      for (const { name, concurrency } of lanes) {
+        const before = open.get(name)
+        open.set(name, concurrency)
+        if (before === undefined) openLane(name)
+        if (before === concurrency) continue
+        await attempt(queueOf(name).setGlobalConcurrency(concurrency)).catch(onError)
+        if (!job) continue
+        retire(name)
+        link.expect(open.size + retired.size)
+        workOn(job, name, concurrency)
       }
-      await Promise.all(workers.map((worker) => worker.waitUntilReady()))
     },
     async waiting(lane) {
       return attempt(queueOf(lane).getJobCountByTypes('waiting', 'prioritized'))

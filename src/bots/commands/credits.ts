@@ -41,7 +41,7 @@ async function ownBalance(call: Call, core: Core): Promise<string> {
   const words = wordsFor(call.locale)
   const userId = await accountOf(core, call.from)
   const [account, entries] = await Promise.all([readAccount(core, userId), lastEntries(core, userId, 5)])
-  const model = findModel(core.models, core.defaultModel)
+  const model = findModel(core.models.all(), core.models.preferred())
   const balance = words.balance({ ...account, price: model.price, model: model.title })
   return [balance, ...entries.map((entry) => line(words, entry))].join('\n')
 }

@@ -1,5 +1,5 @@
 /** `/help`, and `/start` as Telegram asks for it. */
-import { findModel } from '../../core/request.ts'
+import { findModel, knownAspects, offered } from '../../core/request.ts'
 import { wordsFor } from '../../locales/index.ts'
 import type { Command } from '../command.ts'
 
@@ -9,10 +9,13 @@ export const helpCommand: Command = {
   audience: 'private',
   options: [],
   async run(call, core) {
-    const model = findModel(core.models, core.defaultModel)
+    const models = core.models.all()
+    const model = findModel(models, core.models.preferred())
     const text = wordsFor(call.locale).help({
-      models: core.models.map((each) => each.id).join(', '),
-      ratios: Object.keys(model.takes.aspects).join(' '),
+      models: offered(models)
+        .map((each) => each.id)
+        .join(', '),
+      ratios: knownAspects([model]).join(' '),
     })
     return { text, state: 'info', private: true }
   },

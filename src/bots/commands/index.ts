@@ -1,5 +1,6 @@
 /** Every command, in the order in which people see them. Adding one: a file here and a line below. */
 import type { Model } from '../../core/ports.ts'
+import { knownAspects, offered } from '../../core/request.ts'
 import type { Command } from '../command.ts'
 import { creditsCommand } from './credits.ts'
 import { fluxCommand } from './flux.ts'
@@ -7,14 +8,6 @@ import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
 
 export function allCommands(models: readonly Model[]): readonly Command[] {
-  const aspects = new Set(models.flatMap((model) => Object.keys(model.takes.aspects)))
-  return [
-    fluxCommand(
-      models.map((model) => model.id),
-      [...aspects],
-    ),
-    creditsCommand,
-    historyCommand,
-    helpCommand,
-  ]
+  const ids = offered(models).map((model) => model.id)
+  return [fluxCommand(ids, knownAspects(models)), creditsCommand, historyCommand, helpCommand]
 }

@@ -16,7 +16,8 @@ interface Describe {
 
 export interface Registration {
   applicationId: string
-  commands: readonly Command[]
+  /** Those of now: models come and go. */
+  commands(): readonly Command[]
   describe: (locale: 'en' | 'zh') => Describe
   facts: { get(name: string): Promise<string | undefined>; set(name: string, value: string): Promise<void> }
 }
@@ -37,7 +38,7 @@ export async function register(api: Api, registration: Registration): Promise<'c
 }
 
 function commandDefinitions({ commands, describe }: Pick<Registration, 'commands' | 'describe'>) {
-  return commands.flatMap((command) =>
+  return commands().flatMap((command) =>
     [command.name, ...(command.aliases ?? [])].map((name) => ({
       type: 1,
       name,

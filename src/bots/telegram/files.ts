@@ -1,16 +1,17 @@
 /** Pictures in messages, downloaded when somebody asks for them. */
 import type { Api } from 'grammy'
 import type { Message } from 'grammy/types'
-import { request } from 'undici'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports.ts'
+import { createDownloads, tooBig } from '../downloads.ts'
 import { asSignal, reasonOf, refusalOf } from './api.ts'
 
-const downloadMs = 30_000
+const locateMs = 20_000
 
 export interface TelegramFiles {
   /** The message's picture: a photo in its largest size, or a document. Undefined when it has neither. */
   of(message: Pick<Message, 'photo' | 'document'>): Attachment | undefined
+  close(): Promise<void>
 }
 
 interface TelegramFilesOptions {
@@ -25,11 +26,13 @@ interface RemoteFile {
 }
 
 export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): TelegramFiles {
+  const downloads = createDownloads([new URL(apiUrl).origin])
+
   async function load(file: RemoteFile, limitBytes: number): Promise<Buffer> {
-    const signal = AbortSignal.timeout(downloadMs)
+    const signal = AbortSignal.timeout(locateMs)
     try {
       const path = await locate(file, { limitBytes, signal })
-      return await download(`${apiUrl}/file/bot${token}/${path}`, { limitBytes, signal })
+      return await downloads.get(`${apiUrl}/file/bot${token}/${path}`, limitBytes)
     } catch (error) {
       if (error instanceof AppError) throw error
       // not the error itself: it may name the address, and that holds the token
@@ -49,6 +52,7 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
   }
 
   return {
+    close: () => downloads.close(),
     of({ photo, document }) {
       const largest = photo?.reduce((best, size) => (size.width * size.height > best.width * best.height ? size : best))
       if (largest) {
@@ -77,25 +81,4 @@ export function isImage({ photo, document }: Pick<Message, 'photo' | 'document'>
 interface DownloadLimits {
   limitBytes: number
   signal: AbortSignal
-}
-
-/** Stops reading as soon as there is too much, whatever size was promised. */
-async function download(url: string, { limitBytes, signal }: DownloadLimits): Promise<Buffer> {
-  const { statusCode, body } = await request(url, { signal })
-  if (statusCode !== 200) {
-    await body.dump()
-    throw new AppError('image_unreachable', {}, { cause: new Error(`the download answered ${statusCode}`) })
-  }
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limitBytes) throw tooBig(limitBytes) // leaving the loop closes the connection
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-function tooBig(limitBytes: number): AppError {
-  return new AppError('image_too_big', { limitMb: Math.floor(limitBytes / 1024 / 1024) })
 }

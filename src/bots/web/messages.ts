@@ -16,7 +16,8 @@ export interface Body {
   text: string
   state?: Reply['state']
   percent?: number
-  images?: { key: string; width: number; height: number; alt: string; name: string }[]
+  /** `preview`: a data: URL in place of something kept, while it is being drawn. */
+  images?: { key: string; preview?: string; width: number; height: number; alt: string; name: string }[]
   /** Names of what the person attached. */
   files?: string[]
 }

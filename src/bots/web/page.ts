@@ -15,23 +15,30 @@ const assets: Readonly<Record<string, string>> = {
 }
 /** Found from src/bots/web and from dist/bots/web alike. */
 const folder = new URL('../../../public/', import.meta.url)
-const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; " +
+const policy = (pictures: string) =>
+  `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' ${pictures} data: blob:; connect-src 'self'; ` +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-const headers = { 'content-security-policy': policy, 'cache-control': 'no-cache', 'x-frame-options': 'DENY' }
 
-export const page: FastifyPluginAsync = async (app) => {
-  app.get('/', async (request, reply) => {
-    const { accept } = request.headers
-    if (accept?.startsWith('application/json')) return { service: 'fluxbot', status: 'running' }
-    reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
-    return readFile(new URL('index.html', folder))
-  })
-  app.get<{ Params: { name: string } }>('/web/assets/:name', async (request, reply) => {
-    const { name } = request.params
-    const type = Object.hasOwn(assets, name) ? assets[name] : undefined
-    if (type === undefined) return reply.callNotFound()
-    reply.headers(headers).type(type)
-    return readFile(new URL(name, folder))
-  })
-}
+/** `pictures`: the origin that links to stored pictures point to. */
+export const page =
+  (pictures: string): FastifyPluginAsync =>
+  async (app) => {
+    const headers = {
+      'content-security-policy': policy(pictures),
+      'cache-control': 'no-cache',
+      'x-frame-options': 'DENY',
+    }
+    app.get('/', async (request, reply) => {
+      const { accept } = request.headers
+      if (accept?.startsWith('application/json')) return { service: 'fluxbot', status: 'running' }
+      reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
+      return readFile(new URL('index.html', folder))
+    })
+    app.get<{ Params: { name: string } }>('/web/assets/:name', async (request, reply) => {
+      const { name } = request.params
+      const type = Object.hasOwn(assets, name) ? assets[name] : undefined
+      if (type === undefined) return reply.callNotFound()
+      reply.headers(headers).type(type)
+      return readFile(new URL(name, folder))
+    })
+  }

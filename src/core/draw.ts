@@ -1,0 +1,157 @@
+/**
+ * Asking a provider for one generation, at most once: a start is preceded by the intent in the row (`takeUp`) and followed
+ * by the ticket; what happened to a start whose answer was lost is found out before anything else is done.
+ */
+import { sql } from 'drizzle-orm'
+import type { Core } from './core.ts'
+import { AppError, asAppError } from './errors.ts'
+import { type Generation, saveTicket } from './generation.ts'
+import type { Narrator } from './narrate.ts'
+import { type Following, readTold } from './news.ts'
+import type { ImageFile, ImageRef, ImageType, Progress, Task } from './ports.ts'
+import type { Provided } from './providers.ts'
+
+export interface Run {
+  stop: AbortSignal
+  narrator: Narrator
+}
+
+type Done = Extract<Progress, { state: 'done' }>
+type Pending = Extract<Progress, { state: 'pending' }>
+
+const seekEveryMs = 2_000
+/** A provider whose `check` itself waits for news must not turn this into a spin. */
+const leastWaitMs = 5
+
+/** Resolves when the pictures are there. */
+export async function draw(core: Core, g: Generation, provided: Provided, { stop, narrator }: Run): Promise<Done> {
+  const { provider, settings, breaker } = provided
+  const over = new AbortController()
+  const limit = AbortSignal.timeout(Math.max(1, Math.min(settings.timeoutMs, g.leftMs)))
+  const signal = AbortSignal.any([stop, limit, over.signal])
+  const news = core.news.follow(g.id)
+  try {
+    let task = await taskOf(core, g)
+    let progress = await begin(core, g, { provided, task, signal, news })
+    while (progress.state === 'pending') {
+      await keepTicket(core, g, progress, stop)
+      narrator.progress(progress)
+      const told = await news.wait(Math.max(leastWaitMs, progress.waitMs), signal)
+      if (told) task = { ...task, message: await readTold(core, g.id) }
+      if (!provider.check) throw new AppError('bad_result', { provider: provider.name })
+      progress = await provider.check(progress.ticket, task, signal)
+    }
+    breaker.succeeded()
+    return progress
+  } catch (error) {
+    if (stop.aborted) throw error
+    const known = limit.aborted
+      ? new AppError('provider_timeout', { provider: provider.name }, { cause: error })
+      : asAppError(error)
+    if (known.kind === 'provider_failed' || known.kind === 'provider_timeout') breaker.failed()
+    throw known
+  } finally {
+    // sockets and timers that the provider holds for this generation go with it
+    over.abort()
+    news.end()
+  }
+}
+
+interface Asking {
+  provided: Provided
+  task: Task
+  signal: AbortSignal
+  news: Following
+}
+
+async function begin(core: Core, g: Generation, asking: Asking): Promise<Progress> {
+  const { provided, task, signal } = asking
+  const { provider } = provided
+  if (g.ticket !== null && provider.check) return provider.check(g.ticket, task, signal)
+  if (g.submittedBefore && !provider.repeatable) {
+    const found = await seek(core, g, asking, g.askedMs)
+    if (found !== 'never') return found
+  }
+  return start(core, g, asking)
+}
+
+async function start(core: Core, g: Generation, asking: Asking): Promise<Progress> {
+  const { provided, task, signal } = asking
+  const { provider, breaker, title } = provided
+  const restMs = breaker.restMs()
+  if (restMs > 0) throw new AppError('provider_busy', { provider: title }, { neverRan: true, retryAfterMs: restMs })
+  try {
+    return await provider.start(task, signal)
+  } catch (thrown) {
+    const error = asAppError(thrown)
+    if (signal.aborted || error.neverRan || provider.repeatable || !provider.find) throw thrown
+    // it may have arrived although its answer did not
+    core.log.warn({ id: g.id, provider: provider.name, kind: error.kind, err: error.cause }, 'a start was not answered')
+    const found = await seek(core, g, asking, 0)
+    if (found !== 'never') return found
+    throw new AppError(error.kind, error.data, { cause: error.cause, neverRan: true, retryAfterMs: error.retryAfterMs })
+  }
+}
+
+/** `sinceMs`: how long ago it was asked. Throws AppError unresolved when nothing shows itself in time. */
+async function seek(core: Core, g: Generation, asking: Asking, sinceMs: number): Promise<Progress | 'never'> {
+  const { provided, signal, news } = asking
+  const { provider } = provided
+  if (!provider.find) throw new AppError('unresolved')
+  const until = Date.now() - sinceMs + core.limits.lostMs
+  for (let { task } = asking; ; ) {
+    const message = await readTold(core, g.id)
+    task = { ...task, message }
+    const found = await provider.find(task, signal)
+    if (found !== 'unknown') return found
+    const leftMs = until - Date.now()
+    if (leftMs <= 0) throw new AppError('unresolved')
+    await news.wait(Math.min(seekEveryMs, leftMs), signal)
+  }
+}
+
+async function keepTicket(core: Core, g: Generation, { ticket }: Pending, stop: AbortSignal): Promise<void> {
+  if (JSON.stringify(ticket) === JSON.stringify(g.ticket)) return
+  if (!(await saveTicket(core, g, ticket))) stop.throwIfAborted()
+  g.ticket = ticket
+}
+
+async function taskOf(core: Core, g: Generation): Promise<Task> {
+  const model = core.models.all().find((each) => each.id === g.model)
+  const route = model?.routes.find((each) => each.provider === g.provider && each.endpoint === g.endpoint)
+  if (!route) throw new AppError('provider_missing', { model: g.model }, { neverRan: !g.submittedBefore })
+  const inputs = g.request.images === 0 ? [] : await inputsOf(core, g)
+  const { promptLimit } = route.takes
+  const prompt = (g.enhanced ?? g.request.prompt).slice(0, promptLimit)
+  const refs: ImageRef[] = inputs.map((_, at) => ({ $image: at }))
+  return {
+    id: g.id,
+    endpoint: g.endpoint,
+    input: route.input({ ...g.request, prompt }, refs),
+    images: inputs.map(({ file }) => file),
+    imageUrls: core.store.reachable ? await linksTo(core, g, inputs) : undefined,
+    message: g.told ?? undefined,
+  }
+}
+
+interface Input {
+  key: string
+  file: ImageFile
+}
+
+function linksTo(core: Core, g: Generation, inputs: readonly Input[]): Promise<string[]> {
+  const ttlSeconds = Math.ceil(Math.max(60_000, g.leftMs) / 1000)
+  return Promise.all(inputs.map(({ key }) => core.store.link(key, ttlSeconds)))
+}
+
+async function inputsOf(core: Core, g: Generation): Promise<Input[]> {
+  const rows = await core.database.rows<{ key: string; type: ImageType; width: number; height: number }>(sql`
+    select key, type, width, height from images where generation_id = ${g.id} and role = 'input' order by position`)
+  return Promise.all(
+    rows.map(async ({ key, type, width, height }) => {
+      const object = await core.store.get(key)
+      if (!object) throw new AppError('input_lost', {}, { neverRan: true })
+      return { key, file: { data: object.data, type, width, height } }
+    }),
+  )
+}

@@ -1,0 +1,38 @@
+/** A better prompt before the picture, when asked for. It is worth waiting for a little, and never worth failing for. */
+import { readFact } from '../db/facts.ts'
+import type { Core } from './core.ts'
+import { asAppError } from './errors.ts'
+import { type Generation, saveEnhanced } from './generation.ts'
+import { cleanText, shorten } from './text.ts'
+
+const limitMs = 20_000
+/** Characters. Longer ones cost encoders more than they gain. */
+const longest = 2_000
+
+/** The name under which an operator's own instruction is kept (see `npm run providers -- instruction`). */
+export const instructionFact = 'enhancer:instruction'
+
+/** Saved in the row, so that it is done once whatever happens afterwards. */
+export async function enhancePrompt(core: Core, g: Generation, stop: AbortSignal): Promise<void> {
+  if (!g.request.enhance || g.enhanced !== null || g.notes?.some((note) => note.kind === 'not_enhanced')) return
+  const enhanced = await tryToEnhance(core, g, stop)
+  stop.throwIfAborted()
+  g.enhanced = enhanced ?? null
+  if (enhanced === undefined) g.notes = [...(g.notes ?? []), { kind: 'not_enhanced' }]
+  if (!(await saveEnhanced(core, g))) stop.throwIfAborted()
+}
+
+async function tryToEnhance(core: Core, g: Generation, stop: AbortSignal) {
+  const { enhancer } = core
+  if (!enhancer) return undefined
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(Math.max(1, Math.min(limitMs, g.leftMs / 2)))])
+  try {
+    const instruction = await readFact(core.database, instructionFact)
+    const text = await enhancer.enhance(g.request.prompt, { instruction, signal })
+    return shorten(cleanText(text), longest) || undefined
+  } catch (error) {
+    const { kind, cause } = asAppError(error)
+    core.log.warn({ id: g.id, kind, err: cause }, 'a prompt was not enhanced')
+    return undefined
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * FLUX.1 as graphs in ComfyUI's API format. `{ $file }`: the first of these that is installed; `{ $seed: true }`: a random
+ * one; `{ $text, tokens }`: as much as the encoder takes.
+ */
+import type { ImageRef, Json, PictureRequest } from '../../core/ports.ts'
+import { seedNumber } from './input.ts'
+
+type Graph = { [node: string]: { class_type: string; inputs: { [name: string]: Json } } }
+
+/** An output of another node. */
+type Link = [node: string, slot: number]
+
+const model: Link = ['1', 0]
+const clip: Link = ['2', 0]
+const vae: Link = ['3', 0]
+
+const files = {
+  dev: ['flux1-dev.safetensors', 'flux1-dev-fp8.safetensors', 'flux1-dev-fp8-e4m3fn.safetensors'],
+  schnell: ['flux1-schnell.safetensors', 'flux1-schnell-fp8.safetensors', 'flux1-schnell-fp8-e4m3fn.safetensors'],
+  kontext: ['flux1-dev-kontext_fp8_scaled.safetensors', 'flux1-kontext-dev.safetensors'],
+  t5: ['t5xxl_fp16.safetensors', 't5xxl_fp8_e4m3fn_scaled.safetensors', 't5xxl_fp8_e4m3fn.safetensors'],
+}
+
+const devTokens = 512
+const schnellTokens = 256
+/** CLIP-L sees the overall drift only; T5 reads all of the words. */
+const clipTokens = 77
+
+export function devGraph(request: PictureRequest, images: readonly ImageRef[]): Json {
+  const { prompt, guidance = 3.5, steps = 20 } = request
+  const words = { clip_l: { $text: prompt, tokens: clipTokens, quiet: true }, t5xxl: text(prompt, devTokens) }
+  return {
+    ...loaders(files.dev),
+    '4': node('CLIPTextEncodeFlux', { clip, ...words, guidance }),
+    ...start(request, images),
+    ...sampling(request, { steps, positive: ['4', 0], denoise: denoiseOf(request, images) }),
+  }
+}
+
+export function schnellGraph(request: PictureRequest, images: readonly ImageRef[]): Json {
+  const { prompt, steps = 4 } = request
+  return {
+    ...loaders(files.schnell),
+    '4': node('CLIPTextEncode', { clip, text: text(prompt, schnellTokens) }),
+    ...start(request, images),
+    ...sampling(request, { steps, positive: ['4', 0], denoise: denoiseOf(request, images) }),
+  }
+}
+
+/** One picture, or two side by side, changed by words. The size is one of the model's own, by the picture's shape. */
+export function kontextGraph(request: PictureRequest, [first, second]: readonly ImageRef[]): Json {
+  const { prompt, count, guidance = 2.5, steps = 20 } = request
+  const stitched = { image1: ['10', 0], image2: ['11', 0], direction: 'right', match_image_size: true }
+  const both = second && {
+    '11': node('LoadImage', { image: second }),
+    '12': node('ImageStitch', { ...stitched, spacing_width: 0, spacing_color: 'white' }),
+  }
+  return {
+    ...loaders(files.kontext),
+    '4': node('CLIPTextEncode', { clip, text: text(prompt, devTokens) }),
+    '10': node('LoadImage', { image: first ?? '' }),
+    ...both,
+    '13': node('FluxKontextImageScale', { image: [both ? '12' : '10', 0] }),
+    '14': node('VAEEncode', { pixels: ['13', 0], vae }),
+    '15': node('ReferenceLatent', { conditioning: ['4', 0], latent: ['14', 0] }),
+    '16': node('FluxGuidance', { conditioning: ['15', 0], guidance }),
+    '6': node('RepeatLatentBatch', { samples: ['14', 0], amount: count }),
+    ...sampling(request, { steps, positive: ['16', 0], denoise: 1 }),
+  }
+}
+
+function loaders(unet: string[]): Graph {
+  return {
+    '1': node('UNETLoader', { unet_name: { $file: unet }, weight_dtype: 'default' }),
+    '2': node('DualCLIPLoader', {
+      clip_name1: { $file: ['clip_l.safetensors'] },
+      clip_name2: { $file: files.t5 },
+      type: 'flux',
+    }),
+    '3': node('VAELoader', { vae_name: { $file: ['ae.safetensors', 'flux_vae.safetensors'] } }),
+  }
+}
+
+/** Node 6: nothing, of the size that is asked for, or the picture to start from. */
+function start({ width, height, count }: PictureRequest, [image]: readonly ImageRef[]): Graph {
+  const size = { width: sixteens(width), height: sixteens(height) }
+  if (!image) return { '6': node('EmptySD3LatentImage', { ...size, batch_size: count }) }
+  return {
+    '10': node('LoadImage', { image }),
+    '13': node('ImageScale', { image: ['10', 0], upscale_method: 'lanczos', ...size, crop: 'center' }),
+    '14': node('VAEEncode', { pixels: ['13', 0], vae }),
+    '6': node('RepeatLatentBatch', { samples: ['14', 0], amount: count }),
+  }
+}
+
+interface Sampling {
+  steps: number
+  positive: Link
+  denoise: number
+}
+
+/** The guidance is in the words: CFG stays 1, and what is not wanted is nothing. */
+function sampling({ seed }: PictureRequest, { steps, positive, denoise }: Sampling): Graph {
+  return {
+    '5': node('ConditioningZeroOut', { conditioning: ['4', 0] }),
+    '7': node('KSampler', {
+      model,
+      seed: seedNumber(seed) ?? { $seed: true },
+      steps,
+      cfg: 1,
+      sampler_name: 'euler',
+      scheduler: 'simple',
+      positive,
+      negative: ['5', 0],
+      latent_image: ['6', 0],
+      denoise,
+    }),
+    '8': node('VAEDecode', { samples: ['7', 0], vae }),
+    '9': node('SaveImage', { images: ['8', 0], filename_prefix: 'fluxbot' }),
+  }
+}
+
+function denoiseOf({ strength = 0.75 }: PictureRequest, images: readonly ImageRef[]): number {
+  return images.length > 0 ? strength : 1
+}
+
+/** The model's own grain. */
+function sixteens(side: number): number {
+  return Math.max(16, Math.round(side / 16) * 16)
+}
+
+function text(prompt: string, tokens: number): Json {
+  return { $text: prompt, tokens }
+}
+
+function node(classType: string, inputs: { [name: string]: Json }): Graph[string] {
+  return { class_type: classType, inputs }
+}

@@ -1,0 +1,118 @@
+/** Alibaba's Qwen and Wan. Number, size, watermark and rewriting are always named: their defaults differ and cost. */
+import type { ImageRef, Json, Model, NumberParam, PictureRequest, Range, Takes } from '../core/ports.ts'
+import { given, seedNumber } from './parts/input.ts'
+
+const seed = { min: 0, max: 2_147_483_647, integer: true } satisfies Range
+const params = { seed } satisfies Partial<Record<NumberParam, Range>>
+const words = { images: { min: 0, max: 0 }, promptLimit: 800, params } satisfies Partial<Takes>
+
+const message = (prompt: string, images: readonly ImageRef[]): Json => ({
+  messages: [{ role: 'user', content: [...images.map((image) => ({ image })), { text: prompt }] }],
+})
+
+function parameters({ width, height, count, negative, seed }: PictureRequest): Record<string, Json> {
+  return given({
+    // 'auto': without a size the shape of the pictures is kept
+    size: width > 0 ? `${width}*${height}` : undefined,
+    n: count,
+    negative_prompt: negative,
+    seed: seedNumber(seed),
+    prompt_extend: false,
+    watermark: false,
+  })
+}
+
+const qwen = (request: PictureRequest, images: readonly ImageRef[]): Json => ({
+  input: message(request.prompt, images),
+  parameters: parameters(request),
+})
+
+/** Wan 2.7 knows neither what is not wanted nor rewriting. */
+function wan27(request: PictureRequest, images: readonly ImageRef[]): Json {
+  const { negative_prompt: _negative, prompt_extend: _extend, ...rest } = parameters(request)
+  return { input: message(request.prompt, images), parameters: rest }
+}
+
+/** Any ratio, at least a megapixel where the sides allow it. */
+const freeAspects = {
+  '1:1': [1328, 1328],
+  '1:2': [928, 1856],
+  '3:2': [1536, 1024],
+  '3:4': [1104, 1472],
+  '16:9': [1792, 1008],
+  '9:16': [1008, 1792],
+  '4:3': [1472, 1104],
+  '2:3': [1024, 1536],
+  '21:9': [2016, 864],
+} as const
+
+export const qwenImage: Model = {
+  id: 'qwen-image',
+  aliases: ['qwen'],
+  title: 'Qwen Image',
+  price: 2,
+  routes: [
+    {
+      provider: 'dashscope',
+      endpoint: 'qwen-image-plus',
+      takes: {
+        ...words,
+        count: 1,
+        // it knows these five and no others
+        aspects: {
+          '1:1': [1328, 1328],
+          '16:9': [1664, 928],
+          '4:3': [1472, 1104],
+          '3:4': [1104, 1472],
+          '9:16': [928, 1664],
+        },
+        negative: true,
+      },
+      input: qwen,
+    },
+    {
+      provider: 'dashscope',
+      endpoint: 'qwen-image-edit-plus',
+      takes: {
+        images: { min: 1, max: 3 },
+        promptLimit: 800,
+        params,
+        count: 6,
+        aspects: { auto: [0, 0], ...freeAspects },
+        sizes: { min: 512, max: 2048 },
+        negative: true,
+      },
+      input: qwen,
+    },
+  ],
+}
+
+export const qwenImage2: Model = {
+  id: 'qwen-image-2',
+  aliases: [],
+  title: 'Qwen Image 2.0',
+  price: 2,
+  routes: [
+    {
+      provider: 'dashscope',
+      endpoint: 'qwen-image-2.0',
+      takes: { ...words, count: 6, aspects: freeAspects, sizes: { min: 512, max: 2048 }, negative: true },
+      input: qwen,
+    },
+  ],
+}
+
+export const wan: Model = {
+  id: 'wan',
+  aliases: [],
+  title: 'Wan 2.7',
+  price: 2,
+  routes: [
+    {
+      provider: 'dashscope',
+      endpoint: 'wan2.7-image',
+      takes: { ...words, count: 4, aspects: freeAspects, sizes: { min: 768, max: 2048 } },
+      input: wan27,
+    },
+  ],
+}

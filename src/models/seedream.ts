@@ -1,0 +1,64 @@
+/** Doubao's Seedream: words and up to 14 pictures. Sizes are always named, or the model would choose the ratio itself. */
+import type { ImageRef, Json, Model, PictureRequest, Route } from '../core/ports.ts'
+import { given } from './parts/input.ts'
+
+/** About 2K each, as the provider recommends; all within the pixel limits of all three models. */
+const aspects = {
+  '1:1': [2048, 2048],
+  '1:2': [1440, 2880],
+  '3:2': [2496, 1664],
+  '3:4': [1728, 2304],
+  '16:9': [2848, 1600],
+  '9:16': [1600, 2848],
+  '4:3': [2304, 1728],
+  '2:3': [1664, 2496],
+  '21:9': [3136, 1344],
+} as const
+
+/** Pictures that go in and pictures that come out are 15 at most, together. */
+const shares = [
+  { images: { min: 0, max: 11 }, count: 4 },
+  { images: { min: 12, max: 12 }, count: 3 },
+  { images: { min: 13, max: 13 }, count: 2 },
+  { images: { min: 14, max: 14 }, count: 1 },
+]
+
+function input({ prompt, width, height, count }: PictureRequest, images: readonly ImageRef[]): Json {
+  return given({
+    // a group is as large as the words say; the parameter only limits it
+    prompt: count > 1 ? `${prompt}\n\nGenerate ${count} images.` : prompt,
+    image: images.length > 1 ? [...images] : images[0],
+    size: `${width}x${height}`,
+    sequential_image_generation: count > 1 ? 'auto' : 'disabled',
+    sequential_image_generation_options: count > 1 ? { max_images: count } : undefined,
+    response_format: 'url',
+    watermark: false,
+  })
+}
+
+const routes = (endpoint: string): Route[] =>
+  shares.map((share) => ({ provider: 'ark', endpoint, takes: { ...share, aspects, params: {} }, input }))
+
+export const seedream: Model = {
+  id: 'seedream',
+  aliases: ['doubao'],
+  title: 'Doubao Seedream 5.0 lite',
+  price: 3,
+  routes: routes('doubao-seedream-5-0-lite-260128'),
+}
+
+export const seedream45: Model = {
+  id: 'seedream-4-5',
+  aliases: [],
+  title: 'Doubao Seedream 4.5',
+  price: 3,
+  routes: routes('doubao-seedream-4-5-251128'),
+}
+
+export const seedream40: Model = {
+  id: 'seedream-4-0',
+  aliases: [],
+  title: 'Doubao Seedream 4.0',
+  price: 3,
+  routes: routes('doubao-seedream-4-0-250828'),
+}

@@ -1,0 +1,38 @@
+/**
+ * Cloudflare Workers AI: one request, one picture, answered at once. There is no job to ask for later, so whatever was
+ * lost on the way back is lost, and nothing is ever sent twice.
+ */
+import type { ProviderKind } from '../core/ports.ts'
+import { addressesOf } from './cloudflare/address.ts'
+import { readPicture } from './cloudflare/answer.ts'
+import { bodyOf } from './cloudflare/body.ts'
+import { checkAccess } from './cloudflare/test.ts'
+import { createProviderHttp } from './http.ts'
+
+export const cloudflare: ProviderKind = {
+  name: 'cloudflare',
+  title: 'Cloudflare Workers AI',
+  needsKey: true,
+  create({ baseUrl, key = '', timeoutMs, steps }) {
+    const addresses = addressesOf(baseUrl, key)
+    const bearer = `Bearer ${key}`
+    const http = createProviderHttp({
+      provider: 'cloudflare',
+      baseUrl,
+      // a gateway may want to be convinced too, apart from the service behind it
+      headers: { authorization: bearer, ...(addresses.gateway && { 'cf-aig-authorization': bearer }) },
+    })
+    return {
+      name: 'cloudflare',
+      async start(task, signal) {
+        const { body, headers } = await bodyOf(task, steps)
+        signal.throwIfAborted()
+        const path = addresses.run(task.endpoint)
+        const answer = await http.send({ method: 'POST', path, body, headers, signal, timeoutMs })
+        return { state: 'done', images: [readPicture(answer, key)] }
+      },
+      test: (signal) => checkAccess(http, { addresses, key, signal }),
+      close: () => http.close(),
+    }
+  },
+}

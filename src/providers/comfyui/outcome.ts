@@ -1,0 +1,64 @@
+/** What a finished run left in the server's history: pictures, or why there are none. */
+import { z } from 'zod'
+import { AppError } from '../../core/errors.ts'
+import { reasonOf } from '../words.ts'
+
+export const historyEntry = z.looseObject({
+  /** [number, id, graph, extra data, outputs]. */
+  prompt: z.array(z.unknown()).catch([]),
+  outputs: z.record(z.string(), z.unknown()).catch({}),
+  status: z
+    .looseObject({
+      status_str: z.string(),
+      messages: z.array(z.tuple([z.string(), z.looseObject({})]).rest(z.unknown())).catch([]),
+    })
+    .nullish()
+    .catch(undefined),
+})
+
+export type HistoryEntry = z.infer<typeof historyEntry>
+
+const pictureRef = z.looseObject({
+  filename: z.string().min(1),
+  subfolder: z.string().default(''),
+  type: z.string().default('output'),
+})
+
+export type PictureRef = z.infer<typeof pictureRef>
+
+const output = z.looseObject({ images: z.array(z.unknown()).catch([]) })
+const pictureLimit = 16
+
+/** Throws AppError: the run failed, was interrupted, or made no pictures. */
+export function picturesIn(entry: HistoryEntry): PictureRef[] {
+  if (entry.status && entry.status.status_str !== 'success') throw failureIn(entry)
+  const refs = Object.values(entry.outputs)
+    .flatMap((each) => output.safeParse(each).data?.images ?? [])
+    .flatMap((each) => pictureRef.safeParse(each).data ?? [])
+  const kept = refs.filter(({ type }) => type === 'output')
+  const pictures = kept.length > 0 ? kept : refs.filter(({ type }) => type === 'temp')
+  if (pictures.length === 0) throw new AppError('bad_result', { provider: 'comfyui', reason: 'it saved no picture' })
+  return pictures.slice(0, pictureLimit)
+}
+
+const failure = z.looseObject({
+  node_id: z.union([z.string(), z.number()]).nullish(),
+  node_type: z.string().nullish(),
+  exception_message: z.string().nullish(),
+  exception_type: z.string().nullish(),
+})
+
+function failureIn({ status }: HistoryEntry): AppError {
+  const messages = new Map(status?.messages.map(([name, data]) => [name, data]))
+  const interrupted = messages.has('execution_interrupted')
+  const error = failure.safeParse(messages.get('execution_error')).data
+  const reason = interrupted ? 'interrupted' : error ? reasonOf(words(error)) : undefined
+  return new AppError('provider_failed', { provider: 'comfyui', reason }, { over: true })
+}
+
+function words(error: z.infer<typeof failure>): string {
+  // older ones: torch.cuda.OutOfMemoryError
+  if (error.exception_type?.endsWith('OutOfMemoryError')) return 'out of memory'
+  const [first = ''] = (error.exception_message ?? '').trim().split('\n')
+  return `node ${error.node_id ?? '?'} (${error.node_type ?? '?'}): ${first || error.exception_type || 'failed'}`
+}

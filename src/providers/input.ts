@@ -1,0 +1,30 @@
+/** A route's input made ready for the wire: pictures in their places, whole numbers beyond 2^53 unharmed. */
+import type { Json, Task } from '../core/ports.ts'
+
+/** Replaces each stand-in for an input picture by what `place` gives for it. */
+export function placeImages(input: Json, place: (image: number) => Json): Json {
+  if (Array.isArray(input)) return input.map((item) => placeImages(item, place))
+  if (input === null || typeof input !== 'object') return input
+  if (typeof input.$image === 'number') return place(input.$image)
+  return Object.fromEntries(Object.entries(input).map(([name, value]) => [name, placeImages(value, place)]))
+}
+
+/** The input with links where the pictures can be fetched, and data: URLs where they cannot. */
+export function withLinks(task: Task): Json {
+  return placeImages(task.input, (image) => {
+    const file = task.images[image]
+    const url = task.imageUrls?.[image]
+    if (url !== undefined || !file) return url ?? null
+    return `data:${file.type};base64,${file.data.toString('base64')}`
+  })
+}
+
+/** JSON.stringify that writes `{ $integer: '17454220438242315174' }` as the bare number. */
+export function toJson(value: Json): string {
+  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(toJson).join(',')}]`
+  if (typeof value.$integer === 'string') return BigInt(value.$integer).toString()
+  return `{${Object.entries(value)
+    .map(([name, item]) => `${JSON.stringify(name)}:${toJson(item)}`)
+    .join(',')}}`
+}
