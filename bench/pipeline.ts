@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
 import type { Core } from '../src/core/core.ts'
+import { listenForNews } from '../src/core/news.ts'
 import type { ImageFile, ImageProvider, ImageTools, JobQueue, ObjectStore } from '../src/core/ports.ts'
 import { submit, wake } from '../src/core/submit.ts'
 import type { Database } from '../src/db/db.ts'
@@ -14,7 +15,7 @@ import { sketch } from '../src/models/sketch.ts'
 import { createQueue } from '../src/queue/bullmq.ts'
 import { startWorker } from '../src/worker.ts'
 import { type Backend, backends, openTestDatabase, testQueueBackend } from '../tests/helpers/backends.ts'
-import { createChat } from '../tests/helpers/core.ts'
+import { createChat, provide } from '../tests/helpers/core.ts'
 
 const [rounds = 5, jobs = 1000] = process.argv.slice(2).map(Number)
 const people = 50
@@ -24,6 +25,7 @@ const pixel: ImageFile = { data: Buffer.alloc(100), type: 'image/png', width: 8,
 
 const images: ImageTools = { clean: async () => pixel, keep: async () => pixel, thumbnail: async () => pixel }
 const store: ObjectStore = {
+  reachable: false,
   put: async () => undefined,
   get: async () => undefined,
   link: async () => '',
@@ -113,17 +115,19 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
     if (--left === 0) finished()
     return 'test:1'
   }
+  const providers = await provide(database, Buffer.alloc(32), { providers: [instant], log, concurrency })
+  const news = await listenForNews(database)
   const core: Core = {
     database,
     queue,
     store,
     images,
-    models: [sketch],
-    defaultModel: 'sketch',
-    providers: new Map([['sketch', instant]]),
-    concurrency,
+    models: { all: () => [sketch], preferred: () => 'sketch' },
+    providers,
+    news,
+    enhanceByDefault: false,
     surfaces: new Map([['test', chat]]),
-    limits: { inFlight: 1e9, perMinute: 1e6, providerMs: 60_000, deadlineMs: 600_000, welcome: 0, uploadBytes: 1e7 },
+    limits: { inFlight: 1e9, perMinute: 1e6, deadlineMs: 600_000, lostMs: 60_000, welcome: 0, uploadBytes: 1e7 },
     secretKey: Buffer.alloc(32),
     isAdmin: () => false,
     log,
@@ -146,6 +150,8 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
   })
   await done
   await worker.stop(5_000)
+  await news.stop()
+  await providers.stop()
 }
 
 /** The same four statements in their simplest form, around the queue itself. */

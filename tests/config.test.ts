@@ -20,8 +20,7 @@ describe('settings', () => {
       local: true,
       databaseUrl: undefined,
       welcomeCredits: 20,
-      providerConcurrency: 5,
-      providerTimeoutMs: 300_000,
+      providerDefaults: { timeoutMs: 300_000, concurrency: 5 },
       imageExpirationSeconds: 1800,
     })
   })
@@ -54,6 +53,53 @@ describe('settings', () => {
     const message = mistakes(wrong)
     for (const name of Object.keys(wrong))
       expect(message).toContain(name === 'CF_API_TOKEN' ? 'CF_ACCOUNT_ID must be set' : name)
+  })
+
+  it('of providers set up those that are complete, and only those', () => {
+    const { providers, enhancer, cos } = readConfig({
+      FAL_KEY: 'id:secret',
+      FAL_QUEUE_URL: 'http://127.0.0.1:9/relay/',
+      CF_ACCOUNT_ID: 'a'.repeat(32),
+      CF_API_TOKEN: 'token',
+      COMFYUI_URL: 'http://one:8188/, http://two:8188',
+      PROVIDER_TIMEOUT_SECONDS: '60',
+      EXTERNAL_API_BASE: 'https://llm.example/v1',
+      EXTERNAL_MODEL: 'm',
+    })
+    const limits = { timeoutMs: 60_000, concurrency: 5 }
+    expect(Object.fromEntries(providers)).toEqual({
+      sketch: { ...limits, baseUrl: 'sketch:' },
+      fal: { ...limits, baseUrl: 'http://127.0.0.1:9/relay', key: 'id:secret' },
+      cloudflare: {
+        ...limits,
+        baseUrl: `https://api.cloudflare.com/client/v4/accounts/${'a'.repeat(32)}`,
+        key: 'token',
+        steps: 4,
+      },
+      comfyui: { ...limits, baseUrl: 'http://one:8188,http://two:8188' },
+    })
+    expect(enhancer).toBeUndefined()
+    expect(cos).toBeUndefined()
+    const gateway = 'https://gateway.ai.cloudflare.com/v1/acc/gw/workers-ai'
+    const behind = readConfig({ CF_ACCOUNT_ID: 'a'.repeat(32), CF_API_TOKEN: 'token', CF_API_URL: gateway })
+    expect(behind.providers.get('cloudflare')?.baseUrl).toBe(gateway)
+  })
+
+  it.each([
+    ['https://pictures.example.org', true],
+    ['http://203.0.113.7:8080', true],
+    ['http://localhost:8080', false],
+    ['http://127.0.0.1', false],
+    ['http://192.168.1.5', false],
+    ['http://10.1.2.3', false],
+    ['http://172.20.0.2', false],
+    ['http://100.64.0.1', false],
+    ['http://[::1]:8080', false],
+    ['http://[fd00::1]', false],
+    ['http://fluxbot:8080', false],
+    ['http://fluxbot.internal', false],
+  ])('tell from %s whether the outside reaches us: %s', (PUBLIC_URL, reachable) => {
+    expect(readConfig({ PUBLIC_URL })).toMatchObject({ reachable, neighbours: true })
   })
 
   it('that are secret are never repeated in a message', () => {

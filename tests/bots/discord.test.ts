@@ -3,8 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Command } from '../../src/bots/command.ts'
-import { attachments } from '../../src/bots/discord/images.ts'
+import { attachmentHosts, attachments } from '../../src/bots/discord/images.ts'
 import { createDiscord, type DiscordOptions } from '../../src/bots/discord.ts'
+import { createDownloads } from '../../src/bots/downloads.ts'
 import { AppError } from '../../src/core/errors.ts'
 import type { Call, ChatSurface, Reply } from '../../src/core/ports.ts'
 import { redact } from '../../src/log.ts'
@@ -48,7 +49,7 @@ function surface(more: Partial<DiscordOptions> = {}): ChatSurface {
   return createDiscord({
     token: discord.token,
     apiUrl: discord.apiUrl,
-    commands,
+    commands: () => commands,
     describe: (locale) => ({
       command: (name) => (locale === 'zh' ? `命令 ${name}` : `The command ${name} `.repeat(10)),
       option: (name) => (locale === 'zh' ? `选项 ${name}` : `The option ${name}`),
@@ -154,7 +155,7 @@ describe('starting', () => {
     await second.start(async () => undefined)
     await second.stop()
     expect(discord.commandPuts).toBe(1)
-    const changed = surface({ commands: commands.slice(1) })
+    const changed = surface({ commands: () => commands.slice(1) })
     await changed.start(async () => undefined)
     await changed.stop()
     expect(discord.commandPuts).toBe(2)
@@ -473,20 +474,22 @@ describe('pictures that people attach', () => {
 
     // one says in its headers how long it is, the other does not, and a third sends us elsewhere
     const server = createServer((req, res) => {
-      if (req.url === '/moved') return res.writeHead(302, { location: '/short' }).end()
+      if (req.url === '/moved') return res.writeHead(302, { location: 'http://127.0.0.1:9/short' }).end()
       if (req.url === '/honest') res.setHeader('content-length', 3 * MB)
       for (let left = req.url === '/short' ? 1 : 3; left > 0; left -= 1) res.write(Buffer.alloc(MB))
       return res.end()
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const downloads = createDownloads([origin])
     const load = (path: string) => {
       const given = { id: '1', filename: 'liar.png', size: 10, proxy_url: '', url: origin + path }
-      return attachments([given], [origin])[0]!.load(2 * MB)
+      return attachments([given], { origins: [origin], downloads })[0]!.load(2 * MB)
     }
     for (const path of ['/honest', '/silent']) await expect(load(path)).rejects.toMatchObject({ kind: 'image_too_big' })
     expect(await load('/short')).toHaveLength(MB)
     await expect(load('/moved')).rejects.toMatchObject({ kind: 'image_unreachable' })
+    await downloads.close()
     server.closeAllConnections()
     server.close()
   })
@@ -501,7 +504,7 @@ describe('pictures that people attach', () => {
     ]
     for (const image of attachments(
       given.map((url) => ({ id: '1', filename: 'a.png', size: 1, url, proxy_url: url })),
-      [],
+      { origins: attachmentHosts, downloads: createDownloads([]) },
     )) {
       await expect(image.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
     }

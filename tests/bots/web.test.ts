@@ -57,9 +57,29 @@ describe('a conversation', () => {
     expect(done).toMatchObject({
       id: waiting.id,
       state: 'done',
-      images: [{ url: '/image/image/1/0-abc.png?signature=1', width: 640, height: 360, alt: 'a cat' }],
+      images: [
+        {
+          url: expect.stringMatching(/^\/image\/image\/1\/0-abc.png\?signature=\d+$/),
+          width: 640,
+          height: 360,
+          alt: 'a cat',
+        },
+      ],
     })
     expect(Number(done.version)).toBeGreaterThan(Number(waiting.version))
+  })
+
+  it('shows how far a picture is, and keeps that nowhere', async () => {
+    const { web, visit } = await start()
+    const ann = await visit()
+    const events = await ann.listen()
+    await ann.send('a cat', { id: 'message-0001' })
+    const { address } = await nextCall()
+    await events.next()
+    const preview = { file, key: '', name: 'preview.webp', alt: 'a cat' }
+    await web.post(address, { text: 'Drawing', state: 'waiting', images: [preview] })
+    const url = expect.stringMatching(/^data:image\/png;base64,/)
+    expect(await events.next()).toMatchObject({ state: 'waiting', images: [{ url, original: url }] })
   })
 
   it('a second answer to the same message replaces the first, and the end is never overwritten by waiting', async () => {
@@ -336,7 +356,7 @@ it('the page is served under a strict policy, and its status to programs', async
   const page = await request(url, { headers: { accept: 'text/html' } })
   expect(await page.body.text()).toContain('<script type="module" src="/web/assets/app.js">')
   const policy = String(page.headers['content-security-policy'])
-  expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:")
+  expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' http")
   expect(policy).toContain("frame-ancestors 'none'")
   expect(policy).not.toContain('unsafe')
   const status = await request(url, { headers: { accept: 'application/json' } })

@@ -46,6 +46,26 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => order, { timeout: 5_000 }).toEqual([4, 1, 3, 2, 0])
   })
 
+  test('opens a lane and changes its limit while it works', async () => {
+    const queue = await open()
+    let running = 0
+    let most = 0
+    const gate = new AbortController()
+    await queue.work(async () => {
+      most = Math.max(most, ++running)
+      await sleep(10_000, undefined, { signal: gate.signal }).catch(() => undefined)
+      running--
+      return undefined
+    })
+    await queue.setLanes([{ name: 'fresh', concurrency: 1 }])
+    for (let n = 0; n < 4; n++) await queue.add({ ...job(), lane: 'fresh' })
+    await expect.poll(() => most, { timeout: 5_000 }).toBe(1)
+    await queue.setLanes([{ name: 'fresh', concurrency: 3 }])
+    await expect.poll(() => most, { timeout: 10_000 }).toBe(3)
+    gate.abort()
+    await expect.poll(() => queue.waiting('fresh'), { timeout: 5_000 }).toBe(0)
+  })
+
   test('what was cut short goes before everybody, even when it waits already', async () => {
     const queue = await open()
     const jobs = [job(1), job(3), job(1), job(3)]

@@ -97,7 +97,14 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     const accepted = first.filter((call) => chat.last(call.address)?.state !== 'failed')
     for (const call of accepted) await ended(call)
     for (let n = 3; n < 20; n++) await ended(await say('a cat'))
-    expect(chat.last((await say('a cat')).address)?.text).toContain('20 requests a minute')
+    // one more is allowed every three seconds, and a busy machine needs some for the first twenty
+    const answers: string[] = []
+    while (answers.length < 20 && !answers.at(-1)?.includes('20 requests a minute')) {
+      const call = await say('a cat')
+      answers.push(chat.last(call.address)?.text ?? '')
+      if (!answers.at(-1)?.includes('20 requests')) await ended(call)
+    }
+    expect(answers.at(-1)).toContain('20 requests a minute')
     // nobody else is kept waiting for it
     expect(await ended(await say('a cat', { who: 'bob' }))).toBe('delivered')
   })

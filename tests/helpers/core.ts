@@ -10,7 +10,19 @@ import sharp from 'sharp'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import type { Core } from '../../src/core/core.ts'
-import type { Attachment, Call, ChatSurface, ImageProvider, Model, Posted, Reply } from '../../src/core/ports.ts'
+import { listenForNews } from '../../src/core/news.ts'
+import type {
+  Attachment,
+  Call,
+  ChatSurface,
+  Enhancer,
+  ImageProvider,
+  Model,
+  Posted,
+  Reply,
+} from '../../src/core/ports.ts'
+import { keepProviders, type Providers } from '../../src/core/providers.ts'
+import type { Log } from '../../src/log.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
@@ -103,31 +115,66 @@ export interface TestCoreOptions {
   chat?: TestChat
   limits?: Partial<Core['limits']>
   admins?: readonly string[]
+  enhancer?: Enhancer
+  /** Milliseconds that a provider may take. */
+  providerMs?: number
+}
+
+interface ToProvide {
+  providers: readonly ImageProvider[]
+  log: Log
+  concurrency?: number
+  timeoutMs?: number
+}
+
+/** Set up as if by the environment; stored configurations win here as well. */
+export function provide(database: Core['database'], secretKey: Buffer, given: ToProvide): Promise<Providers> {
+  const { providers, log, concurrency = 5, timeoutMs = 10_000 } = given
+  const settings = { baseUrl: 'test:', timeoutMs, concurrency }
+  return keepProviders({
+    database,
+    secretKey,
+    kinds: providers.map((provider) => ({
+      name: provider.name,
+      title: provider.name,
+      needsKey: false,
+      create: () => provider,
+    })),
+    fallback: new Map(providers.map(({ name }) => [name, settings])),
+    defaults: settings,
+    context: () => ({ log }),
+    log,
+  })
 }
 
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
   const { database, drop } = await openTestDatabase(kind)
   const { backend, prefix, cleanUp, lose } = testQueueBackend(kind, database)
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
-  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+  const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
   const providers = options.providers ?? [createPlain()]
   const chat = options.chat ?? createChat()
   const secretKey = Buffer.from('a secret key for tests, 32 chars')
+  const set = await provide(database, secretKey, { providers, log, timeoutMs: options.providerMs })
   const core: Core = {
     database,
     queue: await createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) }),
     store: createDiskStore({ folder, secretKey, publicUrl: 'http://localhost:8080' }),
     images: createImageTools(),
-    models: options.models ?? [sketch],
-    defaultModel: (options.models?.[0] ?? sketch).id,
-    providers: new Map(providers.map((provider) => [provider.name, provider])),
-    concurrency: 5,
+    models: {
+      all: () => options.models ?? [sketch],
+      preferred: () => (options.models?.[0] ?? sketch).id,
+    },
+    providers: set,
+    news: await listenForNews(database),
+    enhancer: options.enhancer,
+    enhanceByDefault: false,
     surfaces: new Map([[chat.name, chat]]),
     limits: {
       inFlight: 3,
       perMinute: 20,
-      providerMs: 10_000,
       deadlineMs: 60_000,
+      lostMs: 2_000,
       welcome: 20,
       uploadBytes: 10 * 1024 * 1024,
       ...options.limits,
@@ -136,7 +183,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     isAdmin: (identity) => options.admins?.includes(identity) ?? false,
     log,
   }
-  const dispatch = createDispatch(core, allCommands(core.models))
+  const dispatch = createDispatch(core, allCommands(core.models.all()))
   const workers: Worker[] = []
   let calls = 0
   return {
@@ -176,6 +223,8 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     close: async () => {
       for (const worker of workers) await worker.stop(2_000)
       await core.queue.close(0)
+      await core.news.stop()
+      await core.providers.stop()
       await drop()
       await cleanUp()
       await rm(folder, { recursive: true, force: true })

@@ -3,9 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
 import type { ImageFile, Json, Progress } from '../../src/core/ports.ts'
 import { sketch } from '../../src/models/sketch.ts'
-import { createSketch } from '../../src/providers/sketch.ts'
+import { sketch as kind } from '../../src/providers/sketch.ts'
 
 const never = new AbortController().signal
+const log = { debug() {}, info() {}, warn() {}, error() {} }
+const settings = { baseUrl: 'sketch:', timeoutMs: 10_000, concurrency: 5 }
+const createSketch = () => kind.create(settings, { log })
 const task = (input: Record<string, Json>, images: ImageFile[] = [], id = 'one') => ({
   id,
   endpoint: 'sketch',
@@ -34,7 +37,7 @@ describe('the sketch provider', () => {
     expect(first[0]?.equals(other[0] as Buffer)).toBe(false)
   })
 
-  it.each<readonly [number, number]>([...Object.values(sketch.takes.aspects), [65, 2048], [333, 77]])(
+  it.each<readonly [number, number]>([...Object.values(sketch.routes[0]!.takes.aspects), [65, 2048], [333, 77]])(
     'draws %i×%i',
     async (width, height) => {
       const [picture] = await draw({ width, height })

@@ -1,0 +1,103 @@
+/** The worst moment: the image service has accepted a request, and the worker is killed before it hears so. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { startComfyui } from '../emulators/comfyui/index.ts'
+import { startFal } from '../emulators/fal/index.ts'
+import type { Faults } from '../emulators/faults.ts'
+import { startTelegram } from '../emulators/telegram/index.ts'
+import { startService } from './service.ts'
+
+interface Upstream {
+  settings: Record<string, string>
+  faults: Faults
+  accepted(): number
+  stop(): Promise<void>
+}
+
+const cases: [string, string, (port: number) => Promise<Upstream>, RegExp][] = [
+  [
+    'fal, which calls back: the picture comes',
+    'flux-dev',
+    async (port) => {
+      const fal = await startFal({ workMs: 300 })
+      const settings = { FAL_KEY: fal.key, FAL_QUEUE_URL: fal.url, PUBLIC_URL: `http://127.0.0.1:${port}` }
+      return { settings, faults: fal.faults, accepted: () => fal.accepted(), stop: fal.stop }
+    },
+    /a cute cat\nFLUX/,
+  ],
+  [
+    'fal, which cannot reach us: the credits come back',
+    'flux-dev',
+    async () => {
+      const fal = await startFal({ workMs: 300 })
+      const settings = { FAL_KEY: fal.key, FAL_QUEUE_URL: fal.url }
+      return { settings, faults: fal.faults, accepted: () => fal.accepted(), stop: fal.stop }
+    },
+    /lost sight.*2 credits given back/s,
+  ],
+  [
+    'ComfyUI, where it is found under its number: the picture comes',
+    'comfy-dev',
+    async () => {
+      const comfyui = await startComfyui({ workMs: 300 })
+      return {
+        settings: { COMFYUI_URL: comfyui.url },
+        faults: comfyui.faults,
+        accepted: comfyui.accepted,
+        stop: comfyui.stop,
+      }
+    },
+    /a cute cat\n.*ComfyUI/,
+  ],
+]
+
+it.concurrent.each(cases)(
+  'a kill between acceptance and answer is not paid twice: %s',
+  async (_name, model, open, answer) => {
+    const port = await freePort()
+    const upstream = await open(port)
+    const telegram = await startTelegram()
+    const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-lost-'))
+    const settings = {
+      ...upstream.settings,
+      DATA_DIR: dataDir,
+      PORT: String(port),
+      LOG_LEVEL: 'warn',
+      TELEGRAM_TOKEN: telegram.token,
+      TELEGRAM_API_URL: telegram.apiUrl,
+    }
+    let service = startService(settings)
+    try {
+      await service.ready
+      // processed at once, answered never
+      upstream.faults.add({ kind: 'delayAfter', match: { method: 'POST', path: /^\/(prompt|fal-ai\/)/ }, times: 1 })
+      const sent = telegram.say(`a cute cat --model ${model}`)
+      await expect.poll(upstream.accepted, { timeout: 20_000 }).toBe(1)
+      await service.kill()
+      service = startService(settings)
+      await service.ready
+      const shown = await telegram.waitFor(
+        sent.chatId,
+        (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
+        30_000,
+      )
+      expect(shown.text).toMatch(answer)
+      expect(upstream.accepted()).toBe(1)
+    } finally {
+      await service.stop()
+      await Promise.all([telegram.stop(), upstream.stop()])
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  },
+)
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address ? address.port : 0
+}

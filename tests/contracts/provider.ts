@@ -1,0 +1,189 @@
+/** What every image provider does, whatever it speaks. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import sharp from 'sharp'
+import { afterEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../src/core/errors.ts'
+import type { ImageProvider, Json, Progress, Task } from '../../src/core/ports.ts'
+import type { HarnessOptions, OpenProvider, ProviderHarness } from '../helpers/providers/harness.ts'
+
+const patienceMs = 20_000
+
+export function providerContract(harness: ProviderHarness): void {
+  describe(`the provider ${harness.name}`, () => {
+    const opened: OpenProvider[] = []
+    const open = async (options?: HarnessOptions) => {
+      const one = await harness.open(options)
+      opened.push(one)
+      return one
+    }
+    afterEach(async () => {
+      for (const one of opened.splice(0)) await one.close()
+    })
+
+    it('draws what was asked, once, and says which seed where it knows', async () => {
+      const { provider, task, accepted } = await open()
+      const { images } = await finish(provider, task('a cute cat'))
+      expect(images).toHaveLength(1)
+      const { width = 0, height = 0, format = '' } = await sharp(images[0]).metadata()
+      expect(['png', 'jpeg', 'webp']).toContain(format)
+      expect(Math.min(width, height)).toBeGreaterThanOrEqual(256)
+      expect(accepted()).toBe(1)
+    })
+
+    it('reports a wrong key as the matter of whoever runs this, and nothing was started', async () => {
+      const { provider, task, accepted, key } = await open({ wrongKey: true })
+      if (key === undefined) return
+      const error = await failure(finish(provider, task('a cute cat')))
+      expect(error).toMatchObject({ kind: 'provider_account', neverRan: true })
+      expect(accepted()).toBe(0)
+    })
+
+    it('reports content that is refused', async () => {
+      const { provider, task, phases } = await open()
+      if (!phases.submit || harness.name === 'comfyui') return
+      expect(await failure(finish(provider, task('nsfw')))).toMatchObject({ kind: 'moderated' })
+    })
+
+    it('goes on with the ticket in another process', async () => {
+      const { provider, task, accepted, again } = await open({ workMs: 300 })
+      const work = task('a cute cat')
+      const signal = AbortSignal.timeout(patienceMs)
+      const started = await provider.start(work, signal)
+      if (started.state === 'done') return
+      const ticket = JSON.parse(JSON.stringify(started.ticket)) as Json
+      const other = again()
+      const { images } = await finish(other, work, ticket)
+      await other.close?.()
+      expect(images).toHaveLength(1)
+      expect(accepted()).toBe(1)
+    })
+
+    it('lets go at once when its signal says so', async () => {
+      const { provider, task } = await open({ workMs: 5_000 })
+      const controller = new AbortController()
+      const work = finish(provider, task('a cute cat'), undefined, controller.signal)
+      setTimeout(() => controller.abort(new Error('let go')), 100)
+      const before = Date.now()
+      await expect(work).rejects.toThrow()
+      expect(Date.now() - before).toBeLessThan(2_000)
+    })
+
+    it('never submits a second time, whatever became of the first', async () => {
+      const { provider, task, faults, phases, accepted } = await open()
+      const match = phases.submit
+      faults.add({ kind: 'dropAfter', match, times: 1 })
+      const work = task('a cute cat')
+      const error = await failure(finish(provider, work))
+      expect(error.neverRan).toBe(false)
+      expect(accepted()).toBe(1)
+      const found = await provider
+        .find?.(work, AbortSignal.timeout(patienceMs))
+        .catch((thrown: AppError) => thrown.kind)
+      if (typeof found === 'object') {
+        const done = found.state === 'done' ? found : await finish(provider, work, found.ticket)
+        expect(done.images).toHaveLength(1)
+      } else expect([undefined, 'unknown', 'unresolved']).toContain(found)
+      expect(accepted()).toBe(1)
+    })
+
+    it('knows that nobody was there to be asked', async () => {
+      const { task, close, again } = await open()
+      const provider = again()
+      const work = task('a cute cat')
+      opened.length = 0
+      await close()
+      const error = await failure(finish(provider, work))
+      expect(error).toMatchObject({ kind: 'provider_failed', neverRan: true })
+      await provider.close?.()
+    })
+
+    it('can be tested without paying', async () => {
+      const { provider, accepted } = await open()
+      await provider.test?.(AbortSignal.timeout(patienceMs))
+      expect(accepted()).toBe(0)
+      const wrong = await open({ wrongKey: true })
+      if (wrong.key === undefined || !wrong.provider.test) return
+      const error = await failure(wrong.provider.test(AbortSignal.timeout(patienceMs)))
+      expect(error.kind).toBe('provider_account')
+      expect(wrong.accepted()).toBe(0)
+    })
+
+    it('holds no more than it must of answers without end', { timeout: 60_000 }, async () => {
+      for (const kind of ['gzipBomb', 'endless', 'hugeLength'] as const) {
+        const { provider, task, faults, phases } = await open()
+        const phase = phases.download ?? phases.result ?? phases.submit
+        // the emulator makes its bomb once
+        faults.add({ kind, match: phase })
+        const held = watchMemory()
+        await failure(finish(provider, task('a cute cat'), undefined, AbortSignal.timeout(2_000))).catch(
+          () => undefined,
+        )
+        expect(held(), kind).toBeLessThan(64)
+      }
+    })
+
+    it('takes a cancellation when it is late, or comes twice', async () => {
+      const { provider, task } = await open({ workMs: 400 })
+      const started = await provider.start(task('a cute cat'), AbortSignal.timeout(patienceMs))
+      if (started.state === 'done' || !provider.cancel) return
+      await provider.cancel(started.ticket)
+      await provider.cancel(started.ticket)
+    })
+
+    it.each(['500', '502html', 'dropBefore', 'garbage', '429'] as const)(
+      'keeps its key out of what it says after %s',
+      async (kind) => {
+        const { provider, task, faults, key } = await open()
+        faults.add({ kind, retryAfterSeconds: 0 })
+        const error = await failure(finish(provider, task('a cute cat')))
+        const everything = inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error.data)
+        expect(everything).not.toContain(key ?? 'there is no key')
+      },
+    )
+  })
+}
+
+/** MB that came on top at the worst moment. */
+function watchMemory(): () => number {
+  const now = () => process.memoryUsage().arrayBuffers
+  const before = now()
+  let most = before
+  const timer = setInterval(() => {
+    most = Math.max(most, now())
+  }, 2)
+  return () => {
+    clearInterval(timer)
+    return (Math.max(most, now()) - before) / 1024 / 1024
+  }
+}
+
+/** Until the pictures are there. */
+export async function finish(
+  provider: ImageProvider,
+  task: Task,
+  ticket?: Json,
+  signal: AbortSignal = AbortSignal.timeout(patienceMs),
+): Promise<Extract<Progress, { state: 'done' }>> {
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  try {
+    let progress = ticket === undefined ? await provider.start(task, both) : await provider.check!(ticket, task, both)
+    while (progress.state === 'pending') {
+      await sleep(Math.max(5, progress.waitMs), undefined, { signal: both })
+      progress = await provider.check!(progress.ticket, task, both)
+    }
+    return progress
+  } finally {
+    over.abort()
+  }
+}
+
+async function failure(work: Promise<unknown>): Promise<AppError> {
+  const outcome = await work.then(
+    () => new Error('it did not fail'),
+    (error: unknown) => error,
+  )
+  if (outcome instanceof AppError) return outcome
+  throw outcome
+}

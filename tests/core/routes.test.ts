@@ -1,0 +1,187 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, describe, expect, it } from 'vitest'
+import { AppError, type ErrorKind } from '../../src/core/errors.ts'
+import type { ImageProvider, Model, Progress, Takes, Task } from '../../src/core/ports.ts'
+import { sketch } from '../../src/models/sketch.ts'
+import { backends } from '../helpers/backends.ts'
+import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
+import { violations } from '../helpers/invariants.ts'
+
+const takes: Takes = sketch.routes[0]!.takes
+const narrow: Takes = { images: { min: 0, max: 0 }, count: 1, aspects: { '1:1': [1024, 1024] }, params: {} }
+const twoRoutes: Model = {
+  id: 'two',
+  aliases: [],
+  title: 'Two',
+  price: 1,
+  routes: [
+    { provider: 'first', endpoint: 'a', takes, input: ({ prompt }) => ({ prompt }) },
+    { provider: 'second', endpoint: 'b', takes: narrow, input: ({ prompt }) => ({ prompt }) },
+  ],
+}
+const refused = (kind: ErrorKind, neverRan: boolean, retryAfterMs?: number) =>
+  new AppError(kind, { provider: 'first' }, { neverRan, retryAfterMs })
+
+/** Fails as it is told and counts what it was asked. */
+function failing(name: string, error: () => AppError | undefined, over: Partial<ImageProvider> = {}) {
+  const plain = createPlain({ name, repeatable: false })
+  const provider = {
+    ...plain,
+    asked: 0,
+    start: async (task: Task, signal: AbortSignal): Promise<Progress> => {
+      provider.asked++
+      const wrong = error()
+      if (wrong) throw wrong
+      return plain.start(task, signal)
+    },
+    ...over,
+  }
+  return provider
+}
+
+describe.each(backends())('routes and providers on %s', (kind) => {
+  let test: TestCore
+  const open = async (options: TestCoreOptions) => {
+    test = await openTestCore(kind, { models: [twoRoutes], ...options })
+    await test.work()
+    return test
+  }
+  afterEach(async () => {
+    const wrong = await violations(test.core.database)
+    await test.close()
+    expect(wrong).toEqual([])
+  })
+  const caption = (call: { address: string }) => test.chat.last(call.address)?.text ?? ''
+
+  it('a provider that has not run it is replaced by the next that can do the same, and the caption says who drew', async () => {
+    const first = failing('first', () => refused('provider_account', true))
+    const second = createPlain({ name: 'second' })
+    const { say, ended, core } = await open({ providers: [first, second] })
+    const call = await say('a cat')
+    expect(await ended(call)).toBe('delivered')
+    expect(first.asked).toBe(1)
+    expect(second.starts).toHaveLength(1)
+    expect(caption(call)).toContain('second')
+    const [row] = await core.database.rows<{ tried: unknown; provider: string; endpoint: string }>(
+      sql`select tried, provider, endpoint from generations where key = ${call.key}`,
+    )
+    expect(row).toEqual({
+      tried: [{ provider: 'first', endpoint: 'a', error: 'provider_account' }],
+      provider: 'second',
+      endpoint: 'b',
+    })
+  })
+
+  it.each<[string, string, ErrorKind, boolean]>([
+    ['may have run it', 'a cat', 'provider_failed', false],
+    ['refused its content', 'a cat', 'moderated', true],
+    ['was asked for a seed that the second does not take', 'a cat --seed 7', 'provider_account', true],
+    ['was asked for a shape that the second does not have', 'a cat 16:9', 'provider_account', true],
+  ])('but not when the first %s', async (_why, text, error, neverRan) => {
+    const first = failing('first', () => refused(error, neverRan))
+    const second = createPlain({ name: 'second' })
+    const { say, ended } = await open({ providers: [first, second] })
+    expect(await ended(await say(text))).toBe('failed')
+    expect(second.starts).toHaveLength(0)
+  })
+
+  it('what neither can do now fails with the credits back', async () => {
+    const providers = ['first', 'second'].map((name) => failing(name, () => refused('provider_account', true)))
+    const { say, ended } = await open({ providers })
+    const call = await say('a cat')
+    expect(await ended(call)).toBe('failed')
+    expect(caption(call)).toContain('1 credit given back')
+    expect(providers.map(({ asked }) => asked)).toEqual([1, 1])
+  })
+
+  it('a provider that asks for a long pause is not waited for', async () => {
+    const first = failing('first', () => refused('provider_busy', true, 99_999_999_000))
+    const { say, ended } = await open({ providers: [first] })
+    expect(await ended(await say('a cat --seed 1'))).toBe('failed')
+    expect(first.asked).toBe(1)
+  })
+
+  it('after five failures in a row a provider is left alone, and asked again later', async () => {
+    let broken = true
+    const first = failing('first', () => (broken ? refused('provider_failed', false) : undefined))
+    const { say, ended, core } = await open({ providers: [first] })
+    for (let n = 0; n < 5; n++) await ended(await say('a cat --seed 1', { who: `p${n}` }))
+    expect(first.asked).toBe(5)
+    expect(core.providers.get('first')?.breaker.restMs()).toBeGreaterThan(10_000)
+    broken = false
+    core.providers.get('first')?.breaker.succeeded()
+    expect(await ended(await say('a cat --seed 1', { who: 'p9' }))).toBe('delivered')
+  })
+
+  describe('a start whose answer was lost', () => {
+    it('is found and not repeated', async () => {
+      const done = async (): Promise<Progress> => ({ state: 'done', images: [await pngOf(64, 64)] })
+      const looked: string[] = []
+      const first = failing('first', () => refused('provider_failed', false), {
+        find: async (task) => {
+          looked.push(task.id)
+          return looked.length < 2 ? 'unknown' : done()
+        },
+      })
+      const { say, ended } = await open({ providers: [first] })
+      expect(await ended(await say('a cat'))).toBe('delivered')
+      expect(first.asked).toBe(1)
+      expect(looked).toHaveLength(2)
+    })
+
+    it('is repeated when it is known not to have arrived', async () => {
+      let times = 0
+      const first = failing('first', () => (++times === 1 ? refused('provider_failed', false) : undefined), {
+        find: async () => 'never',
+      })
+      const { say, ended } = await open({ providers: [first] })
+      expect(await ended(await say('a cat'))).toBe('delivered')
+      expect(first.asked).toBe(2)
+    })
+
+    it('is given up with the credits back when nothing shows itself in time', async () => {
+      const first = failing('first', () => refused('provider_timeout', false), { find: async () => 'unknown' })
+      const { say, ended } = await open({ providers: [first], limits: { lostMs: 50 } })
+      const call = await say('a cat')
+      expect(await ended(call)).toBe('failed')
+      expect(caption(call)).toContain('lost sight')
+      expect(first.asked).toBe(1)
+    })
+  })
+
+  describe('prompts', () => {
+    const enhancer = (answer: () => Promise<string>) => ({
+      model: 'helper-1',
+      enhance: answer,
+      close: async () => undefined,
+    })
+
+    it('are enhanced when asked for, and the caption shows both', async () => {
+      const sent: unknown[] = []
+      const first = createPlain({ name: 'first', repeatable: true })
+      const start = first.start
+      first.start = (task, signal) => {
+        sent.push(task.input)
+        return start(task, signal)
+      }
+      const { say, ended } = await open({ providers: [first], enhancer: enhancer(async () => 'A fluffy cat.') })
+      const call = await say('une chatte --enhance')
+      expect(await ended(call)).toBe('delivered')
+      expect(sent).toEqual([{ prompt: 'A fluffy cat.' }])
+      expect(caption(call)).toContain('une chatte\n✨ A fluffy cat. (helper-1)')
+    })
+
+    it('are used as they are when the enhancer fails, and the caption says so', async () => {
+      const failure = async () => Promise.reject(new AppError('provider_timeout'))
+      const { say, ended } = await open({ providers: [createPlain({ name: 'first' })], enhancer: enhancer(failure) })
+      const call = await say('a cat --enhance')
+      expect(await ended(call)).toBe('delivered')
+      expect(caption(call)).toContain('could not be enhanced')
+    })
+
+    it('are refused when nobody is there to enhance them', async () => {
+      const { say, chat } = await open({ providers: [createPlain({ name: 'first' })] })
+      expect(chat.last((await say('a cat --enhance')).address)?.text).toContain('leave --enhance out')
+    })
+  })
+})

@@ -1,0 +1,84 @@
+/** What becomes of a request: pictures, or the model's own refusal. Some words in a prompt decide it. */
+import type { z } from 'zod'
+import { type PictureType, picture } from '../pictures.ts'
+import { broken, contentRefused, type InfrastructureError, infrastructure, invalid, type Outcome } from './errors.ts'
+import { marked } from './exact.ts'
+import { type FalEndpoint, type FalInput, schemas } from './schemas.ts'
+
+export interface Drawing {
+  width: number
+  height: number
+  type: PictureType
+  seed: number
+}
+
+export interface OutcomeOptions {
+  requestId: string
+  random: () => number
+  /** Where pictures can be fetched. */
+  filesUrl: string
+  /** Keeps what is to be drawn when it is fetched; returns the end of its address. */
+  keep(drawing: Drawing): string
+  /** Instead of drawing. */
+  picture?: () => Promise<Buffer>
+}
+
+/** Checked when the request was taken, told when it is over: as the real queue does. */
+export async function outcomeOf(endpoint: FalEndpoint, body: unknown, options: OutcomeOptions): Promise<Outcome> {
+  const parsed = (schemas[endpoint] as z.ZodType<FalInput>).safeParse(body, { reportInput: true })
+  if (!parsed.success) return invalid(parsed.error, body)
+  const input = parsed.data
+  const words = new Set((input.prompt ?? '').toLowerCase().match(/[\w-]+/g))
+  if (words.has('nsfw')) return contentRefused(body)
+  const failure = Object.keys(infrastructure).find((type) => words.has(type)) as InfrastructureError | undefined
+  if (failure) return broken(failure, 'It did not work')
+  if (words.has('nothing')) return { status: 200, body: { images: [], seed: 1 } }
+  return drawn(endpoint, input, { ...options, words })
+}
+
+async function drawn(
+  endpoint: FalEndpoint,
+  input: FalInput,
+  { requestId, random, filesUrl, keep, picture: replace, words }: OutcomeOptions & { words: ReadonlySet<string> },
+): Promise<Outcome> {
+  const { width, height } = sizeOf(input)
+  const type = input.output_format ?? 'jpeg'
+  const seed = input.seed ?? newSeed(random)
+  const images = []
+  const count = input.num_images ?? 1
+  for (let n = 0; n < count; n++) {
+    const drawing = { width, height, type, seed: (Number(String(seed).replace(/\D/g, '').slice(-6)) + n) % 360 }
+    const inline = input.sync_mode || words.has('datauri')
+    const bytes = inline ? await (replace?.() ?? picture(width, height, type, drawing.seed)) : undefined
+    const url = bytes ? `data:image/${type};base64,${bytes.toString('base64')}` : `${filesUrl}/${keep(drawing)}`
+    images.push({ url, width, height, content_type: `image/${type}` })
+  }
+  const headers = { 'x-fal-request-id': requestId, 'x-fal-billable-units': String(count) }
+  if (/^fal-ai\/flux-2-(pro|max)/.test(endpoint)) return { status: 200, headers, body: { images, seed } }
+  const flagged = images.map((_, n) => words.has('nsfwflag') || (words.has('nsfwfirst') && n === 0))
+  const more = { timings: { inference: 1.23 }, has_nsfw_concepts: flagged, prompt: input.prompt ?? '' }
+  return { status: 200, headers, body: { images, seed, ...more } }
+}
+
+/** Of up to 64 bits, as the real ones. */
+function newSeed(random: () => number): number | string {
+  const seed = (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32))
+  return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : marked(seed)
+}
+
+const presets: Readonly<Record<string, readonly [number, number]>> = {
+  square_hd: [1024, 1024],
+  square: [512, 512],
+  portrait_4_3: [768, 1024],
+  portrait_16_9: [576, 1024],
+  landscape_4_3: [1024, 768],
+  landscape_16_9: [1024, 576],
+}
+
+function sizeOf({ image_size: size, aspect_ratio: ratio }: FalInput): { width: number; height: number } {
+  if (typeof size === 'object') return size
+  if (size !== undefined && presets[size]) return { width: presets[size][0], height: presets[size][1] }
+  const [w = 1, h = 1] = ratio?.split(':').map(Number) ?? []
+  const side = (part: number) => Math.round((1024 * Math.sqrt(part)) / 16) * 16
+  return { width: side(w / h), height: side(h / w) }
+}

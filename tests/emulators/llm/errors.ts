@@ -1,0 +1,71 @@
+/** Errors in OpenAI's shape. */
+import type { Answer, Fault } from '../faults.ts'
+import type { Sent } from '../server.ts'
+
+interface Problem {
+  type: string
+  code?: string
+  param?: string
+}
+
+export function problem(status: number, message: string, { type, code, param }: Problem): Sent {
+  return { status, body: { error: { message, type, param: param ?? null, code: code ?? null } } }
+}
+
+export const badRequest = (message: string, param?: string) =>
+  problem(400, message, { type: 'invalid_request_error', param })
+
+export const wrongKey = (key: string) =>
+  problem(401, `Incorrect API key provided: ${key.slice(0, 5)}***. You can find your API key on the account page.`, {
+    type: 'invalid_request_error',
+    code: 'invalid_api_key',
+  })
+
+export const noSuchModel = (model: string) =>
+  problem(404, `The model \`${model}\` does not exist or you do not have access to it.`, {
+    type: 'invalid_request_error',
+    code: 'model_not_found',
+  })
+
+export const unsupported = (param: 'max_tokens' | 'temperature') =>
+  problem(
+    400,
+    param === 'max_tokens'
+      ? "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+      : "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is supported.",
+    { type: 'invalid_request_error', code: 'unsupported_parameter', param },
+  )
+
+/** As some services refuse content, before a model has seen it. */
+export const contentFiltered = () =>
+  problem(400, 'The response was filtered due to the prompt triggering the content management policy.', {
+    type: 'invalid_request_error',
+    code: 'content_filter',
+    param: 'prompt',
+  })
+
+/** Not to be tried again: the money is gone. */
+export const noMoney = (): Sent => ({
+  ...problem(429, 'You exceeded your current quota, please check your plan and billing details.', {
+    type: 'insufficient_quota',
+    code: 'insufficient_quota',
+  }),
+  headers: { 'x-should-retry': 'false' },
+})
+
+const json = { 'content-type': 'application/json' }
+
+function plain(status: number, message: string, type: string, code: string | null = null): Answer {
+  return { status, headers: { ...json }, body: JSON.stringify({ error: { message, type, param: null, code } }) }
+}
+
+/** For `createFaults`. */
+export const faultAnswers = {
+  '429': ({ retryAfterSeconds = 1 }: Fault): Answer => ({
+    ...plain(429, 'Rate limit reached for requests', 'requests', 'rate_limit_exceeded'),
+    headers: { ...json, 'retry-after': String(retryAfterSeconds) },
+  }),
+  '500': (): Answer => plain(500, 'The server had an error while processing your request.', 'server_error'),
+  '503': (): Answer => plain(503, 'The engine is currently overloaded, please try again later.', 'server_error'),
+  gone: (): Answer => plain(404, 'Unknown request URL', 'invalid_request_error', 'unknown_url'),
+}

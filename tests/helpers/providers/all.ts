@@ -1,0 +1,19 @@
+/** Every provider's harness, for the suites that run over all of them. */
+import { arkHarness } from './ark.ts'
+import { cloudflareBytesHarness, cloudflareFormHarness, cloudflareHarness } from './cloudflare.ts'
+import { comfyuiHarness } from './comfyui.ts'
+import { dashscopeAsyncHarness, dashscopeHarness } from './dashscope.ts'
+import { falHarness, falPollingHarness } from './fal.ts'
+import type { ProviderHarness } from './harness.ts'
+
+export const allHarnesses: readonly ProviderHarness[] = [
+  falHarness,
+  falPollingHarness,
+  cloudflareHarness,
+  cloudflareBytesHarness,
+  cloudflareFormHarness,
+  comfyuiHarness,
+  arkHarness,
+  dashscopeHarness,
+  dashscopeAsyncHarness,
+]

@@ -1,0 +1,59 @@
+/** Cloudflare Workers AI for the shared suites: answers in JSON, answers in bytes, and requests as forms. */
+import { randomUUID } from 'node:crypto'
+import type { Task } from '../../../src/core/ports.ts'
+import { createLog } from '../../../src/log.ts'
+import { cloudflareModels } from '../../../src/models/cloudflare.ts'
+import { cloudflare } from '../../../src/providers/cloudflare.ts'
+import { startCloudflare } from '../../emulators/cloudflare/index.ts'
+import type { OpenProvider, ProviderHarness } from './harness.ts'
+
+export const cloudflareHarness = harness('cloudflare', 'cf-schnell')
+export const cloudflareBytesHarness = harness('cloudflare bytes', 'cf-phoenix')
+export const cloudflareFormHarness = harness('cloudflare form', 'cf-flux-2-klein')
+
+/** `model`: for tasks without pictures; those with some go to one that takes them. */
+function harness(name: string, model: string): ProviderHarness {
+  return {
+    name,
+    async open({ wrongKey, workMs, picture } = {}) {
+      const emulator = await startCloudflare({ workMs, picture })
+      const key = wrongKey ? 'cf-another-token-9b2e' : emulator.token
+      const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5, steps: 4 }
+      const again = () => cloudflare.create(settings, { log: createLog('silent') })
+      const provider = again()
+      return {
+        provider,
+        again,
+        baseUrl: emulator.baseUrl,
+        key,
+        task: (prompt, { images = [], id = randomUUID(), input } = {}) => ({
+          ...cloudflareTask(images.length > 0 ? 'cf-flux-2-klein' : model, { prompt }, images),
+          id,
+          ...(input !== undefined && { input }),
+        }),
+        requests: emulator.requests,
+        faults: emulator.faults,
+        phases: { submit: { method: 'POST', path: /\/ai\/run\// } },
+        accepted: emulator.accepted,
+        close: async () => {
+          await provider.close?.()
+          await emulator.stop()
+        },
+      } satisfies OpenProvider
+    },
+  }
+}
+
+/** A task as the model of this id makes it. */
+export function cloudflareTask(
+  id: string,
+  wish: { prompt: string } & Partial<Parameters<(typeof cloudflareModels)[number]['routes'][number]['input']>[0]>,
+  images: Task['images'] = [],
+): Task {
+  const route = cloudflareModels.find((model) => model.id === id)?.routes[0]
+  if (!route) throw new Error(`no model ${id}`)
+  const [width, height] = route.takes.aspects['1:1'] ?? [1024, 1024]
+  const request = { model: id, aspect: '1:1', width, height, count: 1, images: images.length, ...wish }
+  const refs = images.map((_, at) => ({ $image: at }))
+  return { id: randomUUID(), endpoint: route.endpoint, input: route.input(request, refs), images }
+}

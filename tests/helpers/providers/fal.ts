@@ -1,0 +1,71 @@
+/** fal as an operator would set it up: by its stream, and behind a relay that has none. */
+import { randomUUID } from 'node:crypto'
+import type { ImageFile, PictureRequest, ProviderContext, Route, Task } from '../../../src/core/ports.ts'
+import { fluxDev } from '../../../src/models/flux-dev.ts'
+import { fal } from '../../../src/providers/fal.ts'
+import { type FalOptions, startFal } from '../../emulators/fal/index.ts'
+import { keepLog } from '../log.ts'
+import type { ProviderHarness } from './harness.ts'
+
+export const falHarness: ProviderHarness = harness('fal')
+export const falPollingHarness: ProviderHarness = harness('fal polling', { stream: false })
+
+function harness(name: string, emulation: FalOptions = {}): ProviderHarness {
+  return {
+    name,
+    async open({ wrongKey, ...options } = {}) {
+      const emulator = await startFal({ ...emulation, ...options })
+      const key = wrongKey ? 'wrong-id:wrong-secret' : emulator.key
+      const provider = createFal(emulator.url, { key })
+      return {
+        provider,
+        again: () => createFal(emulator.url, { key }),
+        baseUrl: emulator.url,
+        key,
+        task: falTask,
+        requests: emulator.requests,
+        faults: emulator.faults,
+        phases: {
+          submit: { method: 'POST', path: /^\/fal-ai\// },
+          poll: { method: 'GET', path: /\/requests\/[^/]+\/status/ },
+          result: { method: 'GET', path: /\/requests\/[^/]+$/ },
+          download: { method: 'GET', path: /^\/files\// },
+        },
+        accepted: () => emulator.accepted(),
+        async close() {
+          await provider.close?.()
+          await emulator.stop()
+        },
+      }
+    },
+  }
+}
+
+interface FalSettings {
+  key?: string
+  webhookUrl?: ProviderContext['webhookUrl']
+}
+
+export function createFal(baseUrl: string, { key = 'key-id:key-secret', webhookUrl }: FalSettings = {}) {
+  return fal.create({ baseUrl, key, timeoutMs: 60_000, concurrency: 5 }, { log: keepLog(), webhookUrl })
+}
+
+interface TaskOptions {
+  images?: readonly ImageFile[]
+  count?: number
+  id?: string
+  input?: Task['input']
+  route?: Route
+  request?: Partial<PictureRequest>
+}
+
+/** As flux-dev maps it. */
+export function falTask(prompt: string, options: TaskOptions = {}): Task {
+  const { images = [], count = 1, id = randomUUID(), request } = options
+  const route = options.route ?? fluxDev.routes[Math.min(images.length, 1)]
+  if (!route) throw new Error('flux-dev has no such route')
+  const size = images.length > 0 ? { aspect: 'auto', width: 0, height: 0 } : { aspect: '1:1', width: 512, height: 512 }
+  const wanted = { prompt, model: 'flux-dev', ...size, count, images: images.length, ...request }
+  const refs = images.map((_, at) => ({ $image: at }))
+  return { id, endpoint: route.endpoint, input: options.input ?? route.input(wanted, refs), images }
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest'
+import type { Wish } from '../../src/core/ports.ts'
+import { chooseRoute, findModel, makeRequest, offered, routesFor, takenWith } from '../../src/core/request.ts'
+import { models } from '../../src/models/index.ts'
+import { providerKinds } from '../../src/providers/index.ts'
+
+const everywhere = () => true
+const requestOf = (name: string, wish: Partial<Wish> = {}, images = 0, has: (name: string) => boolean = everywhere) => {
+  const model = findModel(models, name)
+  const prompt = wish.prompt ?? (takenWith(model, images, has).prompt === 'none' ? '' : 'a cute cat')
+  return { model, request: makeRequest(model, takenWith(model, images, has), { ...wish, prompt, images }) }
+}
+const endpointOf = (name: string, images: number, wish?: Partial<Wish>) => {
+  const { model, request } = requestOf(name, wish, images)
+  return chooseRoute(model, request, everywhere).endpoint
+}
+
+/** PRODUCT's table: name, input pictures, endpoint. */
+const table: [string, number, string][] = [
+  ['flux-dev', 0, 'fal-ai/flux-1/dev'],
+  ['dev', 1, 'fal-ai/flux-1/dev/image-to-image'],
+  ['flux-dev-redux', 1, 'fal-ai/flux-1/dev/redux'],
+  ['flux-schnell', 0, 'fal-ai/flux-1/schnell'],
+  ['schnell', 0, 'fal-ai/flux-1/schnell'],
+  ['flux-schnell-redux', 1, 'fal-ai/flux-1/schnell/redux'],
+  ['flux-pro', 0, 'fal-ai/flux-pro/kontext/text-to-image'],
+  ['pro', 1, 'fal-ai/flux-pro/kontext'],
+  ['kontext', 3, 'fal-ai/flux-pro/kontext/multi'],
+  ['flux-max', 0, 'fal-ai/flux-pro/kontext/max/text-to-image'],
+  ['max', 1, 'fal-ai/flux-pro/kontext/max'],
+  ['max', 2, 'fal-ai/flux-pro/kontext/max/multi'],
+  ['flux-2', 0, 'fal-ai/flux-2'],
+  ['flux-2', 2, 'fal-ai/flux-2/edit'],
+  ['flux-2-pro', 0, 'fal-ai/flux-2-pro'],
+  ['flux-2-pro', 1, 'fal-ai/flux-2-pro/edit'],
+  ['flux-2-max', 0, 'fal-ai/flux-2-max'],
+  ['flux-2-max', 1, 'fal-ai/flux-2-max/edit'],
+  ['cf-schnell', 0, '@cf/black-forest-labs/flux-1-schnell'],
+  ['cf-flux-2-klein', 0, '@cf/black-forest-labs/flux-2-klein-4b'],
+  ['cf-flux-2-dev', 2, '@cf/black-forest-labs/flux-2-dev'],
+  ['cf-lucid', 0, '@cf/leonardo/lucid-origin'],
+  ['cf-phoenix', 0, '@cf/leonardo/phoenix-1.0'],
+  ['doubao', 0, 'doubao-seedream-5-0-lite-260128'],
+  ['seedream', 3, 'doubao-seedream-5-0-lite-260128'],
+  ['sketch', 14, 'sketch'],
+]
+
+describe('the models', () => {
+  it.each(table)('%s with %i pictures is served by %s', (name, images, endpoint) => {
+    expect(endpointOf(name, images)).toBe(endpoint)
+  })
+
+  it.each(table.filter(([, , endpoint]) => /flux-(1|pro)\//.test(endpoint) && endpoint.startsWith('fal-ai')))(
+    'the endpoint of %s with %i pictures is a name too: %s',
+    (_name, images, endpoint) => {
+      const { model, request } = requestOf(endpoint, {}, images)
+      expect(routesFor(model, request, everywhere).map((route) => route.endpoint)).toEqual([endpoint])
+      expect(model.hidden).toBe(true)
+    },
+  )
+
+  it('are eleven FLUX.1 endpoints under their own names', () => {
+    const names = models.filter((model) => model.hidden).map((model) => model.id)
+    expect(new Set(names).size).toBe(11)
+  })
+
+  it('have names of their own, prices, and providers that exist', () => {
+    const names = models.flatMap((model) => [model.id, ...model.aliases])
+    expect(new Set(names).size).toBe(names.length)
+    for (const model of models) {
+      expect(model.price).toBeGreaterThan(0)
+      for (const route of model.routes) expect(providerKinds.map((kind) => kind.name)).toContain(route.provider)
+      for (const name of model.aliases) expect(findModel(models, name.toUpperCase())).toBe(model)
+    }
+    // Discord shows at most so many choices
+    expect(offered(models).length).toBeLessThanOrEqual(25)
+  })
+
+  it.each<[string, number, Partial<Wish>, string]>([
+    ['flux-dev', 0, { strength: 0.5 }, 'not_taken'],
+    ['flux-dev', 0, { steps: 51 }, 'bad_option'],
+    ['flux-dev', 0, { guidance: 0.5 }, 'bad_option'],
+    ['flux-dev', 0, { negative: 'text' }, 'not_taken'],
+    ['flux-dev', 0, { count: 5 }, 'bad_option'],
+    ['flux-dev', 1, { aspect: '16:9' }, 'not_taken'],
+    ['flux-dev', 2, {}, 'too_many_images'],
+    ['flux-schnell', 0, { steps: 13 }, 'bad_option'],
+    ['flux-schnell', 1, {}, 'too_many_images'],
+    ['flux-dev-redux', 0, {}, 'image_needed'],
+    ['flux-dev-redux', 1, { prompt: 'words' }, 'words_not_taken'],
+    ['flux-schnell-redux', 1, { guidance: 3 }, 'not_taken'],
+    ['flux-pro', 0, { steps: 20 }, 'not_taken'],
+    ['flux-pro', 0, { aspect: '1:2' }, 'unknown_ratio'],
+    ['flux-max', 1, { strength: 0.5 }, 'not_taken'],
+    ['flux-2-pro', 0, { count: 2 }, 'bad_option'],
+    ['flux-2-pro', 0, { guidance: 3 }, 'not_taken'],
+    ['cf-schnell', 0, { seed: '7' }, 'not_taken'],
+    ['cf-schnell', 0, { aspect: '16:9' }, 'unknown_ratio'],
+    ['cf-phoenix', 0, { guidance: 1 }, 'bad_option'],
+    ['comfy-schnell', 0, { guidance: 3 }, 'not_taken'],
+    ['comfy-kontext', 0, {}, 'image_needed'],
+    ['comfy-kontext', 3, {}, 'too_many_images'],
+    ['seedream', 0, { seed: '7' }, 'not_taken'],
+    ['qwen-image', 0, { aspect: '21:9' }, 'unknown_ratio'],
+  ])('%s with %i pictures refuses %j: %s', (name, images, wish, kind) => {
+    expect(() => requestOf(name, wish, images)).toThrowError(expect.objectContaining({ kind }))
+  })
+
+  it('are served by a second route only where it does the very same', () => {
+    const schnell = (wish: Partial<Wish>) => {
+      const { model, request } = requestOf('flux-schnell', wish)
+      return routesFor(model, request, everywhere).map((route) => route.provider)
+    }
+    expect(schnell({})).toEqual(['fal', 'cloudflare'])
+    expect(schnell({ steps: 4 })).toEqual(['fal', 'cloudflare'])
+    for (const wish of [{ aspect: '16:9' }, { seed: '1' }, { count: 2 }, { steps: 12 }, { guidance: 3 }]) {
+      expect(schnell(wish)).toEqual(['fal'])
+    }
+    const alone = (provider: string) => provider === 'cloudflare'
+    // with Cloudflare alone, what it does not take is refused by name
+    expect(() => requestOf('flux-schnell', { seed: '1' }, 0, alone)).toThrowError(
+      expect.objectContaining({ kind: 'not_taken' }),
+    )
+  })
+})

@@ -1,0 +1,280 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Json, Model, PictureRequest } from '../../src/core/ports.ts'
+import { PackError, readPack, readPacks } from '../../src/models/parts/packs.ts'
+import { createComfyui } from '../../src/providers/comfyui.ts'
+import { startComfyui } from '../emulators/comfyui/index.ts'
+import { picture } from '../emulators/pictures.ts'
+import { keepLog } from '../helpers/log.ts'
+import { quickPace } from '../helpers/providers/comfyui.ts'
+
+type Graph = Record<string, { class_type: string; inputs: Record<string, Json> }>
+
+const graph: Graph = {
+  '1': { class_type: 'CheckpointLoaderSimple', inputs: { ckpt_name: 'flux1-dev-fp8.safetensors' } },
+  '3': {
+    class_type: 'KSampler',
+    inputs: {
+      ...{ model: ['1', 0], seed: 11, steps: 25, cfg: 6.5, sampler_name: 'euler', scheduler: 'simple', denoise: 1 },
+      ...{ positive: ['6', 0], negative: ['7', 0], latent_image: ['5', 0] },
+    },
+  },
+  '5': { class_type: 'EmptyLatentImage', inputs: { width: 640, height: 480, batch_size: 1 } },
+  '6': { class_type: 'CLIPTextEncode', inputs: { text: 'the author’s words', clip: ['1', 1] } },
+  '7': { class_type: 'CLIPTextEncode', inputs: { text: 'blurry', clip: ['1', 1] } },
+  '8': { class_type: 'VAEDecode', inputs: { samples: ['3', 0], vae: ['1', 2] } },
+  '9': { class_type: 'SaveImage', inputs: { images: ['8', 0], filename_prefix: 'pack' } },
+}
+
+const nodes = {
+  prompt: '6.text',
+  negative: '7.text',
+  width: '5.width',
+  height: '5.height',
+  seed: '3.seed',
+  steps: '3.steps',
+  guidance: '3.cfg',
+  strength: '3.denoise',
+  count: '5.batch_size',
+}
+
+const pack = (manifest: object = {}, changed: Graph = graph) =>
+  JSON.stringify({ manifest: { id: 'anime', title: 'Anime', nodes, ...manifest }, graph: changed })
+
+const withNode = (id: string, inputs: Record<string, Json>, classType?: string): Graph => ({
+  ...graph,
+  [id]: { class_type: classType ?? graph[id]?.class_type ?? '', inputs: { ...graph[id]?.inputs, ...inputs } },
+})
+
+function inputOf(model: Model, asked: Partial<PictureRequest> = {}): Graph {
+  const [aspect = '', [width, height] = [0, 0]] = Object.entries(model.routes[0]!.takes.aspects)[0] ?? []
+  const images = asked.images ?? 0
+  const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...asked }
+  const refs = Array.from({ length: images }, (_, at) => ({ $image: at }))
+  return model.routes[0]!.input(request, refs) as unknown as Graph
+}
+
+function mistakesOf(text: string): readonly string[] {
+  try {
+    readPack(text)
+  } catch (error) {
+    if (error instanceof PackError) return error.mistakes
+    throw error
+  }
+  throw new Error('nothing is wrong with it')
+}
+
+describe('a workflow pack', () => {
+  it('becomes a model', () => {
+    const model = readPack(pack({ aliases: ['toon'], price: 3 }))
+    expect(model).toMatchObject({ id: 'anime', title: 'Anime', aliases: ['toon'], price: 3 })
+    expect(model.routes).toHaveLength(1)
+    const [route] = model.routes
+    expect(route).toMatchObject({ provider: 'comfyui', endpoint: 'pack/anime' })
+    expect(route?.takes).toMatchObject({ images: { min: 0, max: 0 }, count: 4, negative: true })
+    expect(Object.keys(route?.takes.params ?? {})).toEqual(['seed', 'steps', 'guidance', 'strength'])
+  })
+
+  it('sets what is asked for where the manifest says', () => {
+    const asked = { seed: '42', steps: 9, guidance: 2, strength: 0.5, negative: 'text', count: 3 }
+    const filled = inputOf(readPack(pack()), { ...asked, width: 512, height: 768 })
+    expect(filled['3']?.inputs).toMatchObject({ seed: 42, steps: 9, cfg: 2, denoise: 0.5 })
+    expect(filled['5']?.inputs).toEqual({ width: 512, height: 768, batch_size: 3 })
+    expect([filled['6']?.inputs.text, filled['7']?.inputs.text]).toEqual(['a cat', 'text'])
+  })
+
+  it('leaves the rest as it was exported, but for the seed', () => {
+    const filled = inputOf(readPack(pack()))
+    const words = withNode('6', { text: 'a cat' })
+    expect(filled).toEqual({ ...words, '3': withNode('3', { seed: { $seed: true } })['3'] })
+  })
+
+  it('sets several inputs to one value', () => {
+    const flux = withNode('6', { clip_l: 'x', t5xxl: 'x' }, 'CLIPTextEncodeFlux')
+    const filled = inputOf(readPack(pack({ nodes: { prompt: ['6.clip_l', '6.t5xxl'] } }, flux)))
+    expect(filled['6']?.inputs).toMatchObject({ clip_l: 'a cat', t5xxl: 'a cat' })
+  })
+
+  it('offers the size it was saved with first, then the usual ones', () => {
+    const { aspects } = readPack(pack()).routes[0]!.takes
+    expect(Object.entries(aspects)[0]).toEqual(['4:3', [640, 480]])
+    expect(Object.keys(aspects)).toEqual(expect.arrayContaining(['1:1', '16:9', '9:21']))
+  })
+
+  it('offers only what it can set', () => {
+    const { takes } = readPack(pack({ nodes: { prompt: '6.text' } })).routes[0]!
+    expect(takes).toEqual({
+      images: { min: 0, max: 0 },
+      count: 1,
+      aspects: { auto: [0, 0] },
+      params: {},
+    })
+  })
+
+  it('takes its own ratios, sizes and limits', () => {
+    const own = { aspects: { '5:4': [640, 512] }, sizes: { min: 128, max: 1024 }, count: 2, promptLimit: 100 }
+    const { takes } = readPack(pack({ ...own, params: { steps: { min: 4, max: 8 } } })).routes[0]!
+    expect(takes).toMatchObject({ ...own, params: { steps: { min: 4, max: 8, integer: true } } })
+    expect(Object.keys(takes.aspects)).toEqual(['5:4'])
+  })
+
+  it('puts pictures into its LoadImage nodes', () => {
+    const both = {
+      ...graph,
+      '10': { class_type: 'LoadImage', inputs: { image: 'example.png' } },
+      '11': { class_type: 'LoadImageOutput', inputs: { image: 'example.png' } },
+    }
+    const model = readPack(pack({ nodes: { images: ['10.image', '11.image'] } }, both))
+    expect(model.routes[0]!.takes).toMatchObject({ images: { min: 2, max: 2 }, prompt: 'none' })
+    const filled = inputOf(model, { images: 2, prompt: '' })
+    expect([filled['10']?.inputs.image, filled['11']?.inputs.image]).toEqual([{ $image: 0 }, { $image: 1 }])
+  })
+
+  it('is drawn by a server, with the files that the server has', async () => {
+    const emulator = await startComfyui({ version: 'old' })
+    const provider = createComfyui({ baseUrl: emulator.url }, { log: keepLog() }, quickPace)
+    const start = {
+      ...withNode('5', { pixels: ['10', 0], vae: ['1', 2] }, 'VAEEncode'),
+      '1': {
+        class_type: 'CheckpointLoaderSimple',
+        inputs: { ckpt_name: { $file: ['x', 'flux1-dev-fp8.safetensors'] } },
+      },
+      '10': { class_type: 'LoadImage', inputs: { image: 'example.png' } },
+    }
+    try {
+      const model = readPack(pack({ nodes: { prompt: '6.text', seed: '3.seed', images: ['10.image'] } }, start))
+      const input = inputOf(model, { images: 1 }) as unknown as Json
+      const data = await picture(64, 48)
+      const images = [{ data, type: 'image/jpeg' as const, width: 64, height: 48 }]
+      const task = { id: '0192f0c0-0000-7000-8000-000000000001', endpoint: 'pack/anime', input, images }
+      const signal = AbortSignal.timeout(20_000)
+      let progress = await provider.start(task, signal)
+      while (progress.state === 'pending') progress = await provider.check!(progress.ticket, task, signal)
+      expect(progress.images).toHaveLength(1)
+      const ran = emulator.work.history.get(task.id)?.prompt[2] as Graph | undefined
+      expect(progress.seed).toBe(String(ran?.['3']?.inputs.seed))
+      expect(ran?.['1']?.inputs.ckpt_name).toBe('flux1-dev-fp8.safetensors')
+    } finally {
+      await provider.close?.()
+      await emulator.stop()
+    }
+  })
+
+  it.each<[string, string, readonly string[]]>([
+    ['what is not JSON', '{', ['it is not JSON: ']],
+    ['what is no pack', '[]', ['"manifest" is missing', '"graph" is missing: paste the exported graph there']],
+    [
+      'a graph for the page',
+      JSON.stringify({ manifest: {}, graph: { nodes: [], links: [], version: 0.4 } }),
+      ['export with Save (API Format)'],
+    ],
+    ['a graph for the page alone', JSON.stringify({ nodes: [], links: [] }), ['export with Save (API Format)']],
+    ['an empty graph', pack({}, {}), ['graph: it has no nodes']],
+    [
+      'what is no node',
+      JSON.stringify({ manifest: { id: 'a', title: 'A', nodes }, graph: { '1': { type: 'KSampler' } } }),
+      ['graph.1.class_type: a node needs its "class_type"', 'graph.1.inputs: a node needs its "inputs"'],
+    ],
+    ['unknown names', pack({ prices: 3 }), ['manifest: Unrecognized key: "prices"']],
+    ['a bad id', pack({ id: 'A B' }), ['manifest.id: use a–z']],
+    ['half a credit', pack({ price: 0.5 }), ['manifest.price: a whole number of credits']],
+    ['a bad ratio', pack({ aspects: { wide: [640, 480] } }), ['manifest.aspects.wide: ']],
+    ['no ratio', pack({ aspects: {} }), ['manifest.aspects: name at least one']],
+    ['a bad place', pack({ nodes: { prompt: 'text' } }), ['manifest.nodes.prompt: write "<node>.<input>"']],
+    ['an unknown place', pack({ nodes: { ...nodes, cfg: '3.cfg' } }), ['manifest.nodes: Unrecognized key: "cfg"']],
+    [
+      'a node that is not there',
+      pack({ nodes: { prompt: '66.text' } }),
+      ['nodes.prompt: the graph has no node 66; its nodes are 1, 3, 5, 6, 7, 8, 9'],
+    ],
+    [
+      'an input that is not there',
+      pack({ nodes: { prompt: '6.words' } }),
+      ['nodes.prompt: node 6 (CLIPTextEncode) has no input "words"; its inputs are text, clip'],
+    ],
+    [
+      'numbers for words',
+      pack({ nodes: { prompt: '3.seed', steps: '6.text' } }),
+      [
+        'nodes.prompt: node 3 (KSampler), seed: is not a text',
+        'nodes.steps: node 6 (CLIPTextEncode), text: is not a number',
+      ],
+    ],
+    [
+      'a picture in another node',
+      pack({ nodes: { images: ['6.text'] } }),
+      ['nodes.images.0: node 6 (CLIPTextEncode), text: is no picture'],
+    ],
+    ['half a size', pack({ nodes: { prompt: '6.text', width: '5.width' } }), ['name both "width" and "height"']],
+    ['nothing to change', pack({ nodes: { steps: '3.steps' } }), ['nodes: name "prompt" or "images"']],
+    [
+      'limits for what is not set',
+      pack({
+        nodes: { prompt: '6.text' },
+        params: { steps: { min: 1, max: 2 } },
+        sizes: { min: 64, max: 128 },
+        count: 2,
+      }),
+      ['params.steps: say in nodes.steps', 'aspects, sizes: say in nodes.width', 'count: say in nodes.count'],
+    ],
+    [
+      'limits the wrong way round',
+      pack({ params: { steps: { min: 9, max: 2 } } }),
+      ['manifest.params.steps: min is more than max'],
+    ],
+    [
+      'a link to nowhere',
+      pack({}, withNode('8', { samples: ['33', 0] })),
+      ['graph: node 8 (VAEDecode), samples: it comes from node 33, which is not there'],
+    ],
+  ])('says what is wrong and what to do: %s', (_what, text, expected) => {
+    const mistakes = mistakesOf(text)
+    expect(mistakes).toHaveLength(expected.length)
+    for (const [at, words] of expected.entries()) expect(mistakes[at]).toContain(words)
+  })
+
+  it('is limited in size', () => {
+    expect(mistakesOf(pack({}, withNode('6', { text: 'x'.repeat(3_000_000) })))).toEqual([
+      'a pack may have 2 MiB at most',
+    ])
+  })
+})
+
+describe('a folder of workflow packs', () => {
+  const folders: string[] = []
+  afterEach(async () => {
+    for (const folder of folders.splice(0)) await rm(folder, { recursive: true })
+  })
+  const folder = async (files: Record<string, string>) => {
+    const path = await mkdtemp(join(tmpdir(), 'packs-'))
+    folders.push(path)
+    for (const [name, text] of Object.entries(files)) await writeFile(join(path, name), text)
+    return path
+  }
+
+  it('is read whole, and the good ones work beside the bad', async () => {
+    const path = await folder({
+      'b.json': pack({ id: 'b' }),
+      'a.json': pack({ id: 'a' }),
+      'bad.json': pack({ id: 'B', price: -1 }),
+      'notes.txt': 'hello',
+    })
+    const { models, mistakes } = await readPacks(path)
+    expect(models.map(({ id }) => id)).toEqual(['a', 'b'])
+    expect(mistakes).toHaveLength(2)
+    expect(mistakes[0]).toContain('bad.json: manifest.id: use a–z')
+    expect(mistakes[1]).toContain('bad.json: manifest.price: ')
+  })
+
+  it('may not be there', async () => {
+    expect(await readPacks(join(tmpdir(), 'there-is-no-such-folder'))).toEqual({ models: [], mistakes: [] })
+  })
+
+  it('is described with an example that names what exists', async () => {
+    const page = await readFile(new URL('../../docs/workflow-packs.md', import.meta.url), 'utf8')
+    const example = JSON.parse(/```json\n(\{\n {2}"manifest"[\s\S]*?)```/.exec(page)?.[1] ?? '') as { manifest: object }
+    expect(readPack(JSON.stringify({ ...example, graph })).id).toBe('anime')
+  })
+})

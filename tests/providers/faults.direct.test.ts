@@ -1,0 +1,14 @@
+import { faultMatrix } from '../contracts/faults.ts'
+import { arkHarness } from '../helpers/providers/ark.ts'
+import { cloudflareBytesHarness, cloudflareFormHarness, cloudflareHarness } from '../helpers/providers/cloudflare.ts'
+import { dashscopeHarness } from '../helpers/providers/dashscope.ts'
+
+for (const harness of [
+  cloudflareHarness,
+  cloudflareBytesHarness,
+  cloudflareFormHarness,
+  arkHarness,
+  dashscopeHarness,
+]) {
+  faultMatrix(harness)
+}
