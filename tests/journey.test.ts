@@ -2,7 +2,7 @@
  * The whole service in this process, with every image service, both chats and the object store emulated: what a person
  * asks for in a chat reaches the right endpoint with the right parameters, is kept in the store and posted.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -13,6 +13,7 @@ import { compose } from '../src/compose.ts'
 import { readConfig } from '../src/config.ts'
 import type { Core } from '../src/core/core.ts'
 import { findModel } from '../src/core/request.ts'
+import { comfyuiModels } from '../src/models/comfyui.ts'
 import { startWorker } from '../src/worker.ts'
 import { startArk } from './emulators/ark/index.ts'
 import { startCloudflare } from './emulators/cloudflare/index.ts'
@@ -182,6 +183,35 @@ describe('a picture for a message', () => {
       expect(kept(shown.photo)).toMatch(/^image\//)
     },
   )
+
+  it('of a workflow that an operator has dropped into the folder, without a restart', async () => {
+    const route = comfyuiModels[0]!.routes[0]!
+    const request = { prompt: 'x', model: 'x', aspect: '1:1', width: 512, height: 512, count: 1, images: 0 }
+    const graph = structuredClone(route.input(request, [])) as Record<
+      string,
+      { class_type: string; inputs: Record<string, unknown> }
+    >
+    const encoder = Object.entries(graph).find(([, node]) => node.class_type === 'CLIPTextEncodeFlux')!
+    Object.assign(encoder[1].inputs, { clip_l: '', t5xxl: '' })
+    for (const node of Object.values(graph)) {
+      for (const [name, value] of Object.entries(node.inputs)) {
+        if (typeof value === 'object' && value && '$seed' in value) node.inputs[name] = 1
+      }
+    }
+    const places = [`${encoder[0]}.clip_l`, `${encoder[0]}.t5xxl`]
+    const manifest = { id: 'anime', title: 'Anime (our own)', price: 2, nodes: { prompt: places } }
+    await mkdir(join(dataDir, 'workflows'), { recursive: true })
+    await writeFile(join(dataDir, 'workflows', 'anime.json'), JSON.stringify({ manifest, graph }))
+    await expect.poll(() => core.models.all().some(({ id }) => id === 'anime'), { timeout: 10_000 }).toBe(true)
+    const sent = world.telegram.say('a heron --model anime')
+    const shown = await world.telegram.waitFor(
+      sent.chatId,
+      (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
+      20_000,
+    )
+    expect(shown.text).toContain('Anime (our own)')
+    expect(asked(world.comfyui, /^\/prompt$/).at(-1)).toContain('a heron')
+  })
 
   it('of a prompt that was made better first, with both shown', async () => {
     const shown = await world.discord

@@ -18,7 +18,7 @@ import {
   resealConfigs,
 } from '../core/configs.ts'
 import { instructionFact } from '../core/enhance.ts'
-import { asAppError } from '../core/errors.ts'
+import { AppError } from '../core/errors.ts'
 import { probe } from '../core/probe.ts'
 import { keepProviders } from '../core/providers.ts'
 import { type Database, openDatabase } from '../db/db.ts'
@@ -158,9 +158,6 @@ async function test(tool: Tool): Promise<string> {
     return (await probe(providers, name, settings)) === 'works'
       ? `${name} works.`
       : `${name} cannot be tested without paying for a picture.`
-  } catch (error) {
-    const { kind, data } = asAppError(error)
-    throw new Error(wordsFor('en').errors[kind](data))
   } finally {
     await providers.stop()
   }
@@ -185,7 +182,12 @@ function state(active: boolean, enabled: boolean): string {
   return enabled ? 'active' : 'active, switched off'
 }
 
+function explain(error: unknown): string {
+  if (error instanceof AppError) return wordsFor('en').errors[error.kind](error.data)
+  return error instanceof Error ? error.message : String(error)
+}
+
 process.exitCode = await main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`${explain(error)}\n`)
   return 1
 })

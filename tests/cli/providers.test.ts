@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startFal } from '../emulators/fal/index.ts'
+
+const command = fileURLToPath(new URL('../../dist/cli/providers.js', import.meta.url))
+
+describe('npm run providers', () => {
+  let dataDir: string
+  let fal: Awaited<ReturnType<typeof startFal>>
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-providers-'))
+    fal = await startFal()
+  })
+  afterAll(async () => {
+    await fal.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+
+  async function run(args: readonly string[], input = '') {
+    const { PATH, HOME } = process.env
+    const child = spawn(process.execPath, [command, ...args], { env: { PATH, HOME, DATA_DIR: dataDir } })
+    child.stdin.end(input)
+    const [out, complaint, code] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      new Promise<number | null>((resolve) => child.once('exit', resolve)),
+    ])
+    return { out: out.trim(), complaint, code }
+  }
+
+  it('stores a key from standard input, shows its end only, tests it for free, and forgets it', async () => {
+    expect((await run(['list'])).out).toContain('Nothing is stored')
+    const added = await run(['add', 'fal', '--name', 'main', '--url', fal.url, '--key'], `${fal.key}\n`)
+    const id = added.out.replace('Stored as ', '')
+    const listed = (await run(['list'])).out
+    expect(listed).toContain(`${id}  fal  main  key …${fal.key.slice(-4)}  active`)
+    expect(listed).not.toContain(fal.key)
+    expect((await run(['test', id])).out).toBe('fal works.')
+    expect(fal.accepted()).toBe(0)
+    await run(['change', id, '--key'], 'another-key:of-nobody')
+    expect(await run(['test', id])).toMatchObject({ code: 1, complaint: expect.stringContaining('does not let us in') })
+    expect((await run(['remove', id])).out).toBe('Removed.')
+    expect((await run(['test', 'fal'])).out).toContain('not set up')
+    const files = await readdir(dataDir, { recursive: true, withFileTypes: true })
+    for (const file of files.filter((each) => each.isFile())) {
+      expect((await readFile(join(file.parentPath, file.name))).includes(fal.key), file.name).toBe(false)
+    }
+  })
+
+  it('stores an instruction and a workflow, and says what is wrong with one', async () => {
+    const file = join(dataDir, 'given.txt')
+    await writeFile(file, 'Make it shine.')
+    await run(['instruction-set', file])
+    expect((await run(['instruction'])).out).toBe('Make it shine.')
+    await run(['instruction-reset'])
+    expect((await run(['instruction'])).out).toContain('built-in')
+    await writeFile(file, JSON.stringify({ manifest: { id: 'x', title: 'X', nodes: { prompt: '6.text' } }, graph: {} }))
+    expect(await run(['workflow-add', file])).toMatchObject({
+      code: 1,
+      complaint: expect.stringContaining('graph: it has no nodes'),
+    })
+    const graph = {
+      6: { class_type: 'CLIPTextEncode', inputs: { text: '' } },
+      9: { class_type: 'SaveImage', inputs: { images: ['6', 0] } },
+    }
+    await writeFile(
+      file,
+      JSON.stringify({ manifest: { id: 'mine', title: 'Mine', nodes: { prompt: '6.text' } }, graph }),
+    )
+    expect((await run(['workflow-add', file])).out).toBe('Stored: the model mine.')
+    expect((await run(['workflows'])).out).toBe('mine')
+    expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
+  })
+
+  it('says how it is used, and what it does not know', async () => {
+    expect(await run([])).toMatchObject({ code: 2, complaint: expect.stringContaining('npm run providers') })
+    expect(await run(['add', 'nobody'])).toMatchObject({ code: 1 })
+    expect(await run(['remove', 'nobody'])).toMatchObject({
+      code: 1,
+      complaint: expect.not.stringContaining('unknown_config {'),
+    })
+  })
+})
