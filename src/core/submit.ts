@@ -8,7 +8,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { accountOf } from './accounts.ts'
 import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
-import type { Call, ImageFile, Job, PictureRequest, Route, Takes, Wish } from './ports.ts'
+import type { Address, Attachment, Call, ImageFile, Job, Locale, PictureRequest, Route, Takes, Wish } from './ports.ts'
 import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
 import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf, takenWith } from './request.ts'
 import { cleanText } from './text.ts'
@@ -25,22 +25,40 @@ export interface Accepted {
 /** A row nobody has started within this time is looked at by the sweeper. */
 const wakeAfterMs = 10_000
 
-/** Throws AppError for every reason to refuse. The generation does not start before `wake`. */
-export async function submit(core: Core, call: Call): Promise<Accepted> {
-  const asked = wishOf(call)
+/** A request in whatever way it came: `Call` from a chat, or from a program. */
+export interface Asking {
+  /** The same for each delivery of the same request: nothing happens twice for one key. */
+  key: string
+  address: Address
+  locale: Locale
+  wish: Wish
+  images: readonly Attachment[]
+  /** Who pays: a person as a chat knows them, or an account. */
+  from: Call['from'] | { userId: string }
+}
+
+/** What a person said in a chat. Throws AppError for every reason to refuse. Nothing starts before `wake`. */
+export function submit(core: Core, call: Call): Promise<Accepted> {
+  const { key, address, locale, images, from } = call
+  return submitWish(core, { key, address, locale, images, from, wish: wishOf(call) })
+}
+
+/** The same for a request that needs no reading. */
+export async function submitWish(core: Core, asking: Asking): Promise<Accepted> {
+  const { wish: asked, images, from } = asking
   const models = core.models.all()
   const model = findModel(models, asked.model ?? core.models.preferred())
   const has = (provider: string) => core.providers.get(provider) !== undefined
-  const takes = takenWith(model, call.images.length, has)
-  const wish = { ...asked, images: call.images.length, enhance: enhanceWanted(core, asked, takes) }
+  const takes = takenWith(model, images.length, has)
+  const wish = { ...asked, images: images.length, enhance: enhanceWanted(core, asked, takes) }
   const first = makeRequest(model, takes, wish)
-  const inputs = await loadInputs(core, call)
+  const inputs = await loadInputs(core, images)
   // a picture to change keeps its shape unless another is asked for
   const aspect = wish.aspect ?? (inputs[0] && nearestAspect(takes, inputs[0]))
   const request = aspect === undefined ? first : makeRequest(model, takes, { ...wish, aspect })
   const route = chooseRoute(model, request, has)
-  const userId = await accountOf(core, call.from)
-  const accepted = await accept(core, { call, userId, request, route, inputs, price: priceOf(model, request) })
+  const userId = 'userId' in from ? from.userId : await accountOf(core, from)
+  const accepted = await accept(core, { asking, userId, request, route, inputs, price: priceOf(model, request) })
   // only now, so that nothing is kept for what was refused; a crash in between ends as 'input_lost' with the credits back
   for (const [position, file] of inputs.entries()) {
     await core.store.put(inputKey(core, accepted.id, position, file), file.data, file.type)
@@ -96,16 +114,16 @@ function enhanceWanted(core: Core, { enhance, prompt }: Wish, takes: Takes): boo
 }
 
 /** One after the other: fourteen pictures of 16 megapixels at once would be a gigabyte. */
-async function loadInputs(core: Core, call: Call): Promise<ImageFile[]> {
+async function loadInputs(core: Core, images: readonly Attachment[]): Promise<ImageFile[]> {
   const files: ImageFile[] = []
-  for (const attachment of call.images) {
+  for (const attachment of images) {
     files.push(await core.images.clean(await attachment.load(core.limits.uploadBytes)))
   }
   return files
 }
 
 interface Acceptance {
-  call: Call
+  asking: Asking
   userId: string
   request: PictureRequest
   route: Route
@@ -114,7 +132,7 @@ interface Acceptance {
 }
 
 async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
-  const { call, userId, request, route } = acceptance
+  const { asking, userId, request, route } = acceptance
   const id = uuidv7()
   const lane = route.provider
   const priority = await save(core, id, acceptance).catch((error: unknown) => {
@@ -124,7 +142,7 @@ async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
   })
   if (priority !== undefined) return { id, request, fresh: true, job: { id, lane, priority } }
   const [before] = await core.database.rows<{ id: string; provider: string; priority: number }>(
-    sql`select id, provider, priority from generations where key = ${call.key}`,
+    sql`select id, provider, priority from generations where key = ${asking.key}`,
   )
   if (before) {
     const job = { id: before.id, lane: before.provider, priority: before.priority }
@@ -138,7 +156,7 @@ async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
  * limits hold for any number of simultaneous requests. Returns the priority; undefined: refused, see `refusal`.
  */
 async function save(core: Core, id: string, acceptance: Acceptance): Promise<number | undefined> {
-  const { call, userId, request, route, inputs, price } = acceptance
+  const { asking, userId, request, route, inputs, price } = acceptance
   const { inFlight, perMinute, deadlineMs } = core.limits
   const spacing = `${60_000 / perMinute} milliseconds`
   const pictures = inputs.map((file, position) => ({
@@ -154,12 +172,12 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
       update users set pace_at = greatest(pace_at, now()) + ${spacing}::interval
       where id = ${userId} and not banned and in_flight < ${inFlight}::int and balance >= ${price}::int
         and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing}::interval
-        and not exists (select from generations where key = ${call.key})
+        and not exists (select from generations where key = ${asking.key})
       returning in_flight),
     generation as (
       insert into generations (id, user_id, key, address, locale, model, provider, endpoint, request, price, priority,
         wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${call.key}, ${call.address}, ${call.locale}, ${request.model}, ${route.provider},
+      select ${id}::uuid, ${userId}::uuid, ${asking.key}, ${asking.address}, ${asking.locale}, ${request.model}, ${route.provider},
         ${route.endpoint}, ${JSON.stringify(request)}::jsonb, ${price}::int, in_flight + 1,
         now() + ${`${wakeAfterMs} milliseconds`}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority),
