@@ -38,6 +38,16 @@ describe('the service as a process', () => {
     expect(Date.now() - start).toBeLessThan(20_000)
   })
 
+  it('that cannot start says what to mend, and nothing else', async () => {
+    const service = startService({ DATA_DIR: dataDir, PORT: 'many', COMFYUI_URL: 'ftp://x' })
+    await expect(service.ready).rejects.toThrow('ended with 1')
+    expect(service.log().trim().split('\n')).toEqual([
+      'These settings must be mended before fluxbot can start:',
+      '  PORT must be a whole number from 0 to 65535',
+      '  COMFYUI_URL must be http:// or https:// addresses',
+    ])
+  })
+
   /** A visitor of the page, without the page. */
   async function visit(port: number) {
     const base = `http://127.0.0.1:${port}`
