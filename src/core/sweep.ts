@@ -53,8 +53,8 @@ export async function sweep(core: Core, leases: Leases, signal: AbortSignal): Pr
     returning id, provider as lane, priority, state <> 'queued' as resumed, deadline_at < now() as overdue`)
   for (const { overdue, ...job } of forgotten) {
     if (signal.aborted) return
-    // past its deadline it must end even with the queue away
-    if (overdue) await perform(core, leases, job.id, signal)
+    // past its deadline it must end even with the queue away; for a provider that is gone there is no lane
+    if (overdue || !core.providers.get(job.lane)) await perform(core, leases, job.id, signal)
     else await core.queue.add(job)
   }
   await narrateQueue(core)

@@ -85,6 +85,25 @@ describe.each(backends())('routes and providers on %s', (kind) => {
     expect(second.starts).toHaveLength(0)
   })
 
+  it('what waits for a provider that is gone is not left waiting', async () => {
+    const second = createPlain({ name: 'second' })
+    test = await openTestCore(kind, { models: [twoRoutes], providers: [createPlain({ name: 'first' }), second] })
+    const [moved, ended] = [await test.say('a cat'), await test.say('a cat --seed 1')]
+    const { get, all } = test.core.providers
+    const gone = (name: string) => (name === 'first' ? undefined : get(name))
+    Object.assign(test.core.providers, {
+      get: gone,
+      all: () => all().filter(({ provider }) => provider.name !== 'first'),
+    })
+    await test.lose()
+    await test.core.database.rows(sql`update generations set wake_at = now()`)
+    await test.work()
+    expect(await test.ended(moved)).toBe('delivered')
+    expect(caption(moved)).toContain('second')
+    expect(await test.ended(ended)).toBe('failed')
+    expect(caption(ended)).toContain('Nobody is set up to draw with two')
+  })
+
   it('what neither can do now fails with the credits back', async () => {
     const providers = ['first', 'second'].map((name) => failing(name, () => refused('provider_account', true)))
     const { say, ended } = await open({ providers })
