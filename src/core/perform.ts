@@ -131,7 +131,7 @@ async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unkn
   // a result that came damaged may come whole the next time, and it is paid for
   const again = error.retry || (error.kind === 'bad_result' && g.ticket !== null && g.attempt < mostFetches)
   const worthIt = again && g.attempt < mostStarts && againMs < Math.min(g.leftMs, mostPatienceMs)
-  if (worthIt && (error.neverRan || (g.ticket === null && provider?.repeatable))) {
+  if (worthIt && g.ticket === null && (error.neverRan || provider?.repeatable)) {
     await backToQueue(core, g, againMs)
     return { againMs }
   }

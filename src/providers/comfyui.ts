@@ -108,5 +108,5 @@ async function finish(server: ComfyServer, { entry, graph, signal }: Finished): 
 /** Nothing was paid, and it will not come any more. */
 function forgotten(): AppError {
   const reason = 'the server was restarted and forgot the run'
-  return new AppError('provider_failed', { provider: 'comfyui', reason }, { neverRan: true })
+  return new AppError('provider_failed', { provider: 'comfyui', reason }, { neverRan: true, over: true })
 }

@@ -55,7 +55,10 @@ export function isFinal(fault: Fault): boolean {
 /** `submitted`: the request was taken before this was said, so a time-out is no longer a doubt. */
 export function faultError(fault: Fault, { key, submitted }: { key?: string; submitted: boolean }): AppError {
   const error = meaningOf(fault, { key, submitted })
-  return submitted && fault.status !== 429 ? ended(error) : error
+  if (!submitted) return error
+  if (fault.status !== 429) return ended(error)
+  // only the question was refused: the work goes on
+  return new AppError(error.kind, error.data, { cause: error.cause, retryAfterMs: error.retryAfterMs })
 }
 
 function meaningOf(fault: Fault, { key, submitted }: { key?: string; submitted: boolean }): AppError {
