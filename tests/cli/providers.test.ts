@@ -34,7 +34,6 @@ describe('npm run providers', () => {
   }
 
   it('stores a key from standard input, shows its end only, tests it for free, and forgets it', async () => {
-    expect((await run(['list'])).out).toContain('Nothing is stored')
     const added = await run(['add', 'fal', '--name', 'main', '--url', fal.url, '--key'], `${fal.key}\n`)
     const id = added.out.replace('Stored as ', '')
     const listed = (await run(['list'])).out
@@ -45,7 +44,7 @@ describe('npm run providers', () => {
     await run(['change', id, '--key'], 'another-key:of-nobody')
     expect(await run(['test', id])).toMatchObject({ code: 1, complaint: expect.stringContaining('does not let us in') })
     expect((await run(['remove', id])).out).toBe('Removed.')
-    expect((await run(['test', 'fal'])).out).toContain('not set up')
+    expect((await run(['list'])).out).toContain('Nothing is stored')
     const files = await readdir(dataDir, { recursive: true, withFileTypes: true })
     for (const file of files.filter((each) => each.isFile())) {
       expect((await readFile(join(file.parentPath, file.name))).includes(fal.key), file.name).toBe(false)
@@ -57,8 +56,7 @@ describe('npm run providers', () => {
     await writeFile(file, 'Make it shine.')
     await run(['instruction-set', file])
     expect((await run(['instruction'])).out).toBe('Make it shine.')
-    await run(['instruction-reset'])
-    expect((await run(['instruction'])).out).toContain('built-in')
+    expect((await run(['instruction-reset'])).out).toContain('built-in')
     await writeFile(file, JSON.stringify({ manifest: { id: 'x', title: 'X', nodes: { prompt: '6.text' } }, graph: {} }))
     expect(await run(['workflow-add', file])).toMatchObject({
       code: 1,
@@ -73,7 +71,6 @@ describe('npm run providers', () => {
       JSON.stringify({ manifest: { id: 'mine', title: 'Mine', nodes: { prompt: '6.text' } }, graph }),
     )
     expect((await run(['workflow-add', file])).out).toBe('Stored: the model mine.')
-    expect((await run(['workflows'])).out).toBe('mine')
     expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
   })
 

@@ -39,7 +39,8 @@ function failing(name: string, error: () => AppError | undefined, over: Partial<
   return provider
 }
 
-describe.each(backends())('routes and providers on %s', (kind) => {
+// what carries the ids makes no difference here
+describe.each(backends().filter((kind) => kind !== 'redis'))('routes and providers on %s', (kind) => {
   let test: TestCore
   const open = async (options: TestCoreOptions) => {
     test = await openTestCore(kind, { models: [twoRoutes], ...options })
@@ -168,29 +169,32 @@ describe.each(backends())('routes and providers on %s', (kind) => {
     })
   })
 
-  it('how far a picture is can be seen while it is drawn, and what is no picture cannot', async () => {
-    const preview = await pngOf(800, 600)
-    const shown = [Buffer.from('no picture'), preview]
-    const drawing: ImageProvider = {
-      name: 'first',
-      start: async () => ({ state: 'pending', ticket: 1, waitMs: 100 }),
-      check: async (ticket) =>
-        shown.length > 0
-          ? { state: 'pending', ticket, waitMs: 3_000, percent: 40, preview: shown.shift() }
-          : { state: 'done', images: [preview] },
-    }
-    const { say, ended, chat } = await open({ providers: [drawing] })
-    const call = await say('a cat')
-    expect(await ended(call)).toBe('delivered')
-    const waiting = chat.messages
-      .find(({ address }) => address === call.address)!
-      .history.filter(({ state }) => state === 'waiting')
-    const previews = waiting.flatMap(({ images }) => images ?? [])
-    expect(previews.length).toBeGreaterThan(0)
-    for (const { file, key } of previews)
-      expect({ key, ...file }).toMatchObject({ key: '', type: 'image/webp', width: 512 })
-    expect(waiting.some(({ text }) => text.includes('40 %'))).toBe(true)
-  })
+  it.runIf(kind === 'pglite')(
+    'how far a picture is can be seen while it is drawn, and what is no picture cannot',
+    async () => {
+      const preview = await pngOf(800, 600)
+      const shown = [Buffer.from('no picture'), preview]
+      const drawing: ImageProvider = {
+        name: 'first',
+        start: async () => ({ state: 'pending', ticket: 1, waitMs: 100 }),
+        check: async (ticket) =>
+          shown.length > 0
+            ? { state: 'pending', ticket, waitMs: 3_000, percent: 40, preview: shown.shift() }
+            : { state: 'done', images: [preview] },
+      }
+      const { say, ended, chat } = await open({ providers: [drawing] })
+      const call = await say('a cat')
+      expect(await ended(call)).toBe('delivered')
+      const waiting = chat.messages
+        .find(({ address }) => address === call.address)!
+        .history.filter(({ state }) => state === 'waiting')
+      const previews = waiting.flatMap(({ images }) => images ?? [])
+      expect(previews.length).toBeGreaterThan(0)
+      for (const { file, key } of previews)
+        expect({ key, ...file }).toMatchObject({ key: '', type: 'image/webp', width: 512 })
+      expect(waiting.some(({ text }) => text.includes('40 %'))).toBe(true)
+    },
+  )
 
   describe('prompts', () => {
     const enhancer = (answer: () => Promise<string>) => ({
