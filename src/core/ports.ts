@@ -177,7 +177,8 @@ export interface ImageProvider {
    */
   readonly repeatable?: boolean
   /**
-   * One submission, never repeated inside. Synchronous providers answer 'done' here and implement nothing else. Rejects
+   * One submission, never repeated inside. Synchronous providers answer 'done' here, or, where the answer is links, at once
+   * with those as the ticket, so that what is paid for is saved before it is fetched. Rejects
    * with an AppError; `neverRan` in it says that nothing was started that could be paid for. The signal aborts when the
    * generation is over or no longer ours: every socket and timer held for it goes with it.
    */

@@ -11,7 +11,9 @@ import { sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
 import { type Database, openDatabase } from '../../src/db/db.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
+import { type Comfyui, startComfyui } from '../emulators/comfyui/index.ts'
 import { type DiscordEmulator, startDiscord } from '../emulators/discord/index.ts'
+import { type FalEmulator, startFal } from '../emulators/fal/index.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
 import { type Backend, createDatabase } from '../helpers/backends.ts'
 import { violations } from '../helpers/invariants.ts'
@@ -46,6 +48,8 @@ interface World {
   options: ChaosOptions
   discord: DiscordEmulator
   telegram: TelegramEmulator
+  fal: FalEmulator
+  comfyui: Comfyui
   services: Service[]
   settings: Record<string, string>
   url?: string
@@ -55,19 +59,25 @@ interface World {
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const random = randomOf(options.seed)
-  const [discord, telegram] = await Promise.all([
+  const [discord, telegram, fal, comfyui] = await Promise.all([
     startDiscord({ keepRequests: 0, random }),
     startTelegram({ keepRequests: 0, random }),
+    startFal({ random, workMs: () => 50 + random() * 800 }),
+    startComfyui({ random, workMs: 300 }),
   ])
+  // answers to submissions get lost, now and then
+  for (const { faults } of [fal, comfyui]) {
+    faults.add({ kind: 'dropAfter', match: { method: 'POST', path: submissions }, probability: 0.05 })
+  }
   const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-chaos-'))
   const { url, drop } = options.backend === 'pglite' ? { url: undefined, drop: async () => {} } : await createDatabase()
-  const settings = settingsOf(options.backend, { discord, telegram, dataDir, url })
-  const world: World = { options, discord, telegram, services: [], settings, url, dataDir, random }
+  const settings = settingsOf(options.backend, { discord, telegram, fal, comfyui, dataDir, url })
+  const world: World = { options, discord, telegram, fal, comfyui, services: [], settings, url, dataDir, random }
   try {
     return await play(world)
   } finally {
     await Promise.all(world.services.map((service) => service.kill()))
-    await Promise.all([discord.stop(), telegram.stop()])
+    await Promise.all([discord, telegram, fal, comfyui].map((emulator) => emulator.stop()))
     await drop()
     await rm(dataDir, { recursive: true, force: true })
   }
@@ -75,8 +85,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 
 function settingsOf(
   backend: Backend,
-  { discord, telegram, dataDir, url }: Pick<World, 'discord' | 'telegram' | 'dataDir' | 'url'>,
+  world: Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'url'>,
 ): Record<string, string> {
+  const { discord, telegram, fal, comfyui, dataDir, url } = world
   const redis = `${process.env.TEST_REDIS_URL}/${redisDatabase}`
   return {
     DATA_DIR: dataDir,
@@ -87,6 +98,9 @@ function settingsOf(
     DISCORD_API_URL: discord.apiUrl,
     TELEGRAM_TOKEN: telegram.token,
     TELEGRAM_API_URL: telegram.apiUrl,
+    FAL_KEY: fal.key,
+    FAL_QUEUE_URL: fal.url,
+    COMFYUI_URL: comfyui.url,
     ...(url ? { DATABASE_URL: url, SECRET_KEY: 'a secret for the chaos run, 32 long' } : {}),
     ...(backend === 'redis' ? { REDIS_URL: redis } : {}),
   }
@@ -131,12 +145,28 @@ function startApart({ settings, services }: World): Service[] {
   return [1, 2, 3].map(() => startService({ ...settings, ROLES: 'worker' }))
 }
 
+const submissions = /^\/(prompt$|fal-ai\/)/
+
+/** What was submitted more than once, of all that the image services were asked for. */
+function repeated({ fal, comfyui }: World): string[] {
+  const count = new Map<string, number>()
+  for (const { method, path, body } of [...fal.requests, ...comfyui.requests]) {
+    if (method !== 'POST' || !submissions.test(path)) continue
+    const name = /picture \d+\./.exec(body.toString())?.[0] ?? 'nameless'
+    count.set(name, (count.get(name) ?? 0) + 1)
+  }
+  const twice = [...count].filter(([, times]) => times > 1)
+  return twice.map(([name, times]) => `I3 one submission: ${name} was submitted ${times} times`)
+}
+
 /** Three requests a person, half of them on each chat, spread over the time of the kills. */
 async function ask({ options, discord, telegram, random }: World): Promise<void> {
   const pauseMs = Math.min(200, (options.kills * (options.backend === 'pglite' ? 3_500 : 2_000)) / options.requests)
   for (let n = 0; n < options.requests; n++) {
     const person = Math.floor(n / perPerson)
-    const words = `picture ${n} [slow ${Math.floor(50 + random() * 800)}ms] 64x64`
+    const slow = `[slow ${Math.floor(50 + random() * 800)}ms] --model sketch`
+    const how = [slow, slow, '--model flux-dev', '--model comfy-dev'][n % 4]
+    const words = `picture ${n}. ${how} 64x64`
     if (person % 2 === 0)
       discord.slash('flux', { prompt: words }, { userId: String(100000000000000000n + BigInt(person)) })
     else telegram.say(words, { userId: 1000 + person, firstName: `P${person}` })
@@ -205,7 +235,10 @@ function watchAnswers({ telegram, options }: World): Watch {
   return {
     async killing() {
       killedAt = Date.now()
-      telegram.say('probe [slow 50ms] 64x64', { userId: ++probe, firstName: `probe of ${options.kills}` })
+      telegram.say('probe [slow 50ms] --model sketch 64x64', {
+        userId: ++probe,
+        firstName: `probe of ${options.kills}`,
+      })
     },
     async wentOn() {
       const until = Date.now() + settleMs
@@ -270,7 +303,7 @@ async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
         `I5 one visible answer: ${wrong.length} of ${rows.length}, such as ${JSON.stringify(wrong[0])} shown ${shown.get(wrong[0]?.key ?? '') ?? 0} times`,
       )
     }
-    found.push(...discord.violations, ...telegram.violations)
+    found.push(...repeated(world), ...discord.violations, ...telegram.violations)
     if (options.backend !== 'pglite' && rows.length < options.requests)
       found.push(`${options.requests - rows.length} requests were never accepted`)
     const delivered = rows.filter((row) => row.state === 'delivered').length

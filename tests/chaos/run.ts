@@ -26,6 +26,6 @@ for (const each of chosen) {
     `  work went on after ${percentile(restarts, 0.5)} ms (p50), ${percentile(restarts, 0.95)} ms (p95) of ${restarts.length}\n`,
   )
   for (const violation of violations) process.stdout.write(`  VIOLATED ${violation}\n`)
-  if (violations.length === 0) process.stdout.write('  I1 I2 I4 I5 I7 I8 I10 hold\n')
+  if (violations.length === 0) process.stdout.write('  I1 I2 I3 I4 I5 I7 I8 I10 hold\n')
   else process.exitCode = 1
 }
