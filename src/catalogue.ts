@@ -63,8 +63,8 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
     preferred() {
       const known = all()
       const wanted = providers.all().flatMap(({ defaultModel }) => (defaultModel === undefined ? [] : [defaultModel]))
-      const chosen = wanted.find((id) => known.some((model) => model.id === id))
-      return chosen ?? offered(known)[0]?.id ?? 'sketch'
+      const chosen = wanted.map((name) => known.find(({ id, aliases }) => id === name || aliases.includes(name)))
+      return chosen.find((model) => model !== undefined)?.id ?? offered(known)[0]?.id ?? 'sketch'
     },
     reload,
     stop: () => clearInterval(timer),

@@ -44,7 +44,8 @@ const deadlineMs = 14 * 60_000
 const uploadBytes = 10 * 1024 * 1024
 
 export async function compose(config: Config, { surfaces, ...others }: Replacements): Promise<Composed> {
-  const log = createLog(config.logLevel, config.secrets)
+  const secrets = new Set(config.secrets)
+  const log = createLog(config.logLevel, secrets)
   const undo: (() => unknown)[] = []
   const close = async () => {
     for (const step of undo.reverse()) await step()
@@ -61,6 +62,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       kinds: others.providers ?? providerKinds,
       fallback: config.providers,
       defaults: config.providerDefaults,
+      hide: (key) => secrets.add(key),
       context: ({ name }, { baseUrl }) => contextFor(config, { key, name, baseUrl, log }),
       log,
     })
@@ -91,7 +93,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
         inFlight: 3,
         perMinute: 20,
         deadlineMs,
-        lostMs: 60_000,
+        lostMs: 120_000,
+        goneMs: 45_000,
         welcome: config.welcomeCredits,
         uploadBytes,
       },
@@ -118,7 +121,7 @@ async function openStore(config: Config, key: Buffer, log: Log): Promise<OpenSto
   await store.check().catch((error: Error) => {
     throw new ConfigError([error.message])
   })
-  return store
+  return { ...store, reachable: config.cos.reachable }
 }
 
 interface ForQueue {

@@ -210,6 +210,8 @@ function build(s: Settings) {
             bucket: s.COS_BUCKET,
             region: s.COS_REGION,
             domain: s.COS_DOMAIN,
+            /** Whether links to it can be opened from outside. */
+            reachable: s.COS_DOMAIN === undefined || !isPrivate(hostOf(s.COS_DOMAIN)),
           }
         : undefined,
     imageExpirationSeconds: s.IMAGE_EXPIRATION,
@@ -258,6 +260,10 @@ function providersOf(s: Settings, defaults: Defaults) {
 }
 
 /** By its name or literal only: whether it really answers is for the other side to find out. */
+function hostOf(domain: string): string {
+  return urlOf(domain.includes('://') ? domain : `https://${domain}`)?.hostname ?? 'a template.example'
+}
+
 function isPrivate(host: string): boolean {
   const literal = /^\[|^\d+(\.\d+){3}$/.test(host)
   const inside =

@@ -30,9 +30,13 @@ export function redact(text: string): string {
   return secretShapes.reduce((rest, [shape, instead]) => rest.replace(shape, instead), text)
 }
 
-/** `secrets`: the configured ones, removed wherever they appear whatever their shape. */
-export function createLog(level: string, secrets: readonly string[] = []): Log {
-  const known = secrets.filter((secret) => secret.length >= 8)
+/** `secrets`: removed wherever they appear whatever their shape; it may grow. */
+export function createLog(level: string, secrets: Iterable<string> = []): Log {
+  const withoutSecrets = (line: string) => {
+    let rest = line
+    for (const secret of secrets) if (secret.length >= 8) rest = rest.replaceAll(secret, '[secret]')
+    return redact(rest)
+  }
   return pino(
     {
       level,
@@ -42,7 +46,7 @@ export function createLog(level: string, secrets: readonly string[] = []): Log {
     },
     {
       write(line: string) {
-        process.stderr.write(redact(known.reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), line)))
+        process.stderr.write(withoutSecrets(line))
       },
     },
   )

@@ -172,9 +172,15 @@ async function changeOf({ options }: Tool): Promise<ConfigChange> {
     timeoutSeconds: number(timeout),
     maxConcurrent: number(concurrency),
     defaultModel: model,
-    enabled: enabled === undefined ? undefined : enabled === 'yes',
+    enabled: enabled === undefined ? undefined : yesOrNo(enabled),
     key: options.key ? (await text(process.stdin)).trim() : undefined,
   }
+}
+
+function yesOrNo(value: string): boolean {
+  if (/^(yes|true|on|1)$/i.test(value)) return true
+  if (/^(no|false|off|0)$/i.test(value)) return false
+  throw new AppError('bad_option', { name: 'enabled', value, expected: 'yes, no' })
 }
 
 function state(active: boolean, enabled: boolean): string {

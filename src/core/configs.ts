@@ -67,6 +67,7 @@ export async function listConfigs(vault: Vault): Promise<ProviderConfig[]> {
 
 /** Resolves to its id. The first of a provider becomes the active one. Throws AppError bad_option. */
 export async function addConfig(vault: Vault, provider: string, change: ConfigChange): Promise<string> {
+  check(change)
   const id = uuidv7()
   const { name = provider, baseUrl, key, enabled = true, timeoutSeconds, maxConcurrent, defaultModel } = change
   await checked(
@@ -84,6 +85,7 @@ export async function addConfig(vault: Vault, provider: string, change: ConfigCh
 
 /** Throws AppError bad_option, unknown_config. */
 export async function changeConfig(vault: Vault, id: string, change: ConfigChange): Promise<void> {
+  check(change)
   const { name, baseUrl, key, enabled, timeoutSeconds, maxConcurrent, defaultModel } = change
   const set = [
     ...(name === undefined ? [] : [sql`name = ${name}`]),
@@ -139,6 +141,15 @@ async function activate({ database }: Vault, id: string): Promise<void> {
     )
     await database.rows(sql`update provider_configs set active = true where id::text = ${id}`, tx)
   })
+}
+
+/** Throws AppError bad_option for what no provider could use. */
+function check({ baseUrl, key }: ConfigChange): void {
+  for (const each of baseUrl?.split(',') ?? []) {
+    if (/^https?:$/.test(URL.canParse(each) ? new URL(each).protocol : '')) continue
+    throw new AppError('bad_option', { name: 'url', value: each.split('@').at(-1), expected: 'https://…' })
+  }
+  if (key === '') throw new AppError('bad_option', { name: 'key', value: '', expected: 'a key' })
 }
 
 async function checked<T>(rows: Promise<T>): Promise<T> {

@@ -14,6 +14,8 @@ export interface Limits {
   deadlineMs: number
   /** Milliseconds after a start whose answer was lost, in which the provider may still show that it took the task. */
   lostMs: number
+  /** Milliseconds without a worker in a lane after which nobody is expected there any more. */
+  goneMs: number
   /** Credits of a new account. */
   welcome: number
   /** Pictures of one upload: bytes each. */

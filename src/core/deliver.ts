@@ -21,10 +21,14 @@ const graceMs = 30_000
 
 /** stored → delivered. `files`: the pictures, where this process still has them. */
 export async function deliver(core: Core, g: Generation, files?: ImageFile[]): Promise<Again> {
-  const pictures = await pictureReply(core, g, files)
-  return tell(core, g, pictures, async (posted) => {
-    await endDelivered(core, g, posted)
-  })
+  return tell(
+    core,
+    g,
+    () => pictureReply(core, g, files),
+    async (posted) => {
+      await endDelivered(core, g, posted)
+    },
+  )
 }
 
 /** Says what went wrong, gives the credits back. `g.error` says what. */
@@ -35,20 +39,25 @@ export async function deliverFailure(core: Core, g: Generation): Promise<Again> 
     reason: words.errors[g.error ?? 'internal'](g.errorData ?? {}),
     credits: g.price,
   })
-  return tell(core, g, { text, state: 'failed' }, async () => {
-    await endUnserved(core, g, 'failed')
-  })
+  return tell(
+    core,
+    g,
+    async () => ({ text, state: 'failed' }),
+    async () => {
+      await endUnserved(core, g, 'failed')
+    },
+  )
 }
 
 async function tell(
   core: Core,
   g: Generation,
-  reply: Reply,
+  reply: () => Promise<Reply>,
   settle: (posted: Posted) => Promise<void>,
 ): Promise<Again> {
   let posted: Posted
   try {
-    posted = await show(core, g, reply)
+    posted = await show(core, g, await reply())
   } catch (error) {
     return notTold(core, g, asAppError(error))
   }

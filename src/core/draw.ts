@@ -1,11 +1,12 @@
 /**
- * Asking a provider for one generation, at most once: a start is preceded by the intent in the row (`takeUp`) and followed
- * by the ticket; what happened to a start whose answer was lost is found out before anything else is done.
+ * Asking a provider for one generation, at most once: a start is preceded by the intent in the row and followed by the
+ * ticket; what happened to a start whose answer was lost is found out before anything else is done.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Core } from './core.ts'
-import { AppError, asAppError } from './errors.ts'
-import { type Generation, saveTicket } from './generation.ts'
+import { AppError, asAppError, type ErrorKind } from './errors.ts'
+import { type Generation, saveIntent, saveTicket } from './generation.ts'
 import type { Narrator } from './narrate.ts'
 import { type Following, readTold } from './news.ts'
 import type { ImageFile, ImageRef, ImageType, Progress, Task } from './ports.ts'
@@ -20,6 +21,10 @@ type Done = Extract<Progress, { state: 'done' }>
 type Pending = Extract<Progress, { state: 'pending' }>
 
 const seekEveryMs = 2_000
+/** Tries at saving a ticket: what it stands for has been paid. */
+const mostSaves = 4
+/** With less than this left the picture would come too late, and be paid for. */
+const leastLeftMs = 5_000
 /** A provider whose `check` itself waits for news must not turn this into a spin. */
 const leastWaitMs = 5
 
@@ -27,7 +32,8 @@ const leastWaitMs = 5
 export async function draw(core: Core, g: Generation, provided: Provided, { stop, narrator }: Run): Promise<Done> {
   const { provider, settings, breaker } = provided
   const over = new AbortController()
-  const limit = AbortSignal.timeout(Math.max(1, Math.min(settings.timeoutMs, g.leftMs)))
+  const limitMs = Math.ceil(Math.max(1, Math.min(settings.timeoutMs, g.leftMs)))
+  const limit = AbortSignal.timeout(limitMs)
   const signal = AbortSignal.any([stop, limit, over.signal])
   const news = core.news.follow(g.id)
   try {
@@ -48,7 +54,11 @@ export async function draw(core: Core, g: Generation, provided: Provided, { stop
     const known = limit.aborted
       ? new AppError('provider_timeout', { provider: provider.name }, { cause: error })
       : asAppError(error)
-    if (known.kind === 'provider_failed' || known.kind === 'provider_timeout') breaker.failed()
+    const cutShort = known.kind === 'provider_timeout' && limit.aborted && limitMs < settings.timeoutMs
+    if (failures.has(known.kind)) {
+      // what ran out may have been the request's own time
+      if (!cutShort) breaker.failed()
+    } else if (answers.has(known.kind)) breaker.succeeded()
     throw known
   } finally {
     // sockets and timers that the provider holds for this generation go with it
@@ -56,6 +66,16 @@ export async function draw(core: Core, g: Generation, provided: Provided, { stop
     news.end()
   }
 }
+
+/** Trouble of the provider itself, and answers that show it to be well. */
+const failures: ReadonlySet<ErrorKind> = new Set(['provider_failed', 'provider_timeout'])
+const answers: ReadonlySet<ErrorKind> = new Set([
+  'moderated',
+  'provider_refused',
+  'provider_account',
+  'provider_quota',
+  'bad_result',
+])
 
 interface Asking {
   provided: Provided
@@ -78,8 +98,11 @@ async function begin(core: Core, g: Generation, asking: Asking): Promise<Progres
 async function start(core: Core, g: Generation, asking: Asking): Promise<Progress> {
   const { provided, task, signal } = asking
   const { provider, breaker, title } = provided
+  if (g.leftMs < leastLeftMs) throw new AppError('deadline', {}, { neverRan: true })
   const restMs = breaker.restMs()
   if (restMs > 0) throw new AppError('provider_busy', { provider: title }, { neverRan: true, retryAfterMs: restMs })
+  // refunded or taken by another meanwhile: nothing may be started
+  if (!provider.repeatable && !(await saveIntent(core, g))) throw new AppError('interrupted', {}, { neverRan: true })
   try {
     return await provider.start(task, signal)
   } catch (thrown) {
@@ -112,8 +135,18 @@ async function seek(core: Core, g: Generation, asking: Asking, sinceMs: number):
 
 async function keepTicket(core: Core, g: Generation, { ticket }: Pending, stop: AbortSignal): Promise<void> {
   if (JSON.stringify(ticket) === JSON.stringify(g.ticket)) return
-  if (!(await saveTicket(core, g, ticket))) stop.throwIfAborted()
+  // known here before it is saved: whatever goes wrong, it can be cancelled
   g.ticket = ticket
+  for (let tries = 1; ; tries++) {
+    try {
+      if (await saveTicket(core, g, ticket)) return
+      break
+    } catch (error) {
+      if (tries === mostSaves) throw error
+      await sleep(100 * 4 ** tries, undefined, { signal: stop })
+    }
+  }
+  throw new AppError('interrupted')
 }
 
 async function taskOf(core: Core, g: Generation): Promise<Task> {
@@ -122,7 +155,7 @@ async function taskOf(core: Core, g: Generation): Promise<Task> {
   if (!route) throw new AppError('provider_missing', { model: g.model }, { neverRan: !g.submittedBefore })
   const inputs = g.request.images === 0 ? [] : await inputsOf(core, g)
   const { promptLimit } = route.takes
-  const prompt = (g.enhanced ?? g.request.prompt).slice(0, promptLimit)
+  const prompt = fit(g, promptLimit)
   const refs: ImageRef[] = inputs.map((_, at) => ({ $image: at }))
   return {
     id: g.id,
@@ -132,6 +165,17 @@ async function taskOf(core: Core, g: Generation): Promise<Task> {
     imageUrls: core.store.reachable ? await linksTo(core, g, inputs) : undefined,
     message: g.told ?? undefined,
   }
+}
+
+/** A prompt that was made better may have become longer than the model takes; one that a person wrote has been checked. */
+function fit(g: Generation, limit = Number.POSITIVE_INFINITY): string {
+  const prompt = g.enhanced ?? g.request.prompt
+  if (prompt.length <= limit) return prompt
+  g.notes = [
+    ...(g.notes ?? []).filter(({ kind }) => kind !== 'prompt_cut'),
+    { kind: 'prompt_cut', data: { limit, of: 'characters' } },
+  ]
+  return prompt.slice(0, limit).replace(/[\uD800-\uDBFF]$/, '')
 }
 
 interface Input {

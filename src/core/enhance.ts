@@ -1,7 +1,7 @@
 /** A better prompt before the picture, when asked for. It is worth waiting for a little, and never worth failing for. */
 import { readFact } from '../db/facts.ts'
 import type { Core } from './core.ts'
-import { asAppError } from './errors.ts'
+import { AppError, asAppError } from './errors.ts'
 import { type Generation, saveEnhanced } from './generation.ts'
 import { cleanText, shorten } from './text.ts'
 
@@ -19,13 +19,13 @@ export async function enhancePrompt(core: Core, g: Generation, stop: AbortSignal
   stop.throwIfAborted()
   g.enhanced = enhanced ?? null
   if (enhanced === undefined) g.notes = [...(g.notes ?? []), { kind: 'not_enhanced' }]
-  if (!(await saveEnhanced(core, g))) stop.throwIfAborted()
+  if (!(await saveEnhanced(core, g))) throw new AppError('interrupted', {}, { neverRan: true })
 }
 
 async function tryToEnhance(core: Core, g: Generation, stop: AbortSignal) {
   const { enhancer } = core
   if (!enhancer) return undefined
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(Math.max(1, Math.min(limitMs, g.leftMs / 2)))])
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(Math.ceil(Math.max(1, Math.min(limitMs, g.leftMs / 2))))])
   try {
     const instruction = await readFact(core.database, instructionFact)
     const text = await enhancer.enhance(g.request.prompt, { instruction, signal })

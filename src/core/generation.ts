@@ -55,10 +55,7 @@ const columns = (g: SQL) => sql`${g}.id, ${g}.user_id as "userId", ${g}.state, $
   (extract(epoch from now() - ${g}.created_at) * 1000)::float8 as "ageMs",
   (extract(epoch from coalesce(${g}.stored_at, now()) - ${g}.started_at) * 1000)::float8 as "runMs"`
 
-/**
- * Makes this worker the one that works on it: the attempt it gets is its fence. In the same statement the intent to ask
- * the provider is written, and whether an earlier attempt had written it is read.
- */
+/** Makes this worker the one that works on it: the attempt it gets is its fence. */
 export async function takeUp(core: Core, id: string): Promise<Generation | 'over' | { againMs: number }> {
   const [row] = await core.database.rows<Generation>(sql`
     with before as (
@@ -66,7 +63,7 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
       where id = ${id} and state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
       for update)
     update generations g set attempt = attempt + 1, state = case g.state when 'queued' then 'running' else g.state end,
-      started_at = coalesce(started_at, now()), submit_at = coalesce(g.submit_at, now()),
+      started_at = coalesce(started_at, now()),
       lease_until = now() + ${`${leaseMs} milliseconds`}::interval, wake_at = now() + ${`${wakeMs} milliseconds`}::interval
     from before where g.id = before.id
     returning ${columns(sql`g`)}, before.submit_at is not null as "submittedBefore",
@@ -86,6 +83,9 @@ async function change(core: Core, g: Generation, set: SQL): Promise<boolean> {
   const rows = await core.database.rows(sql`update generations set ${set} where ${mine(g)} returning id`)
   return rows.length > 0
 }
+
+/** The intent, right before a provider is asked: from here on a start may have reached it. */
+export const saveIntent = (core: Core, g: Generation) => change(core, g, sql`submit_at = now()`)
 
 export const saveTicket = (core: Core, g: Generation, ticket: Json) =>
   change(core, g, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
@@ -120,8 +120,7 @@ export const saveEnhanced = (core: Core, g: Generation) =>
   change(core, g, sql`enhanced = ${g.enhanced}, notes = ${g.notes ? JSON.stringify(g.notes) : null}::jsonb`)
 
 /** Another worker may have it at once. */
-export const letGo = (core: Core, g: Generation, started: boolean) =>
-  change(core, g, started ? sql`lease_until = null` : sql`lease_until = null, submit_at = null`)
+export const letGo = (core: Core, g: Generation) => change(core, g, sql`lease_until = null`)
 
 /** The decision that it has failed; said and settled by deliver.ts, in whatever process. */
 export const saveFailure = (core: Core, g: Generation, kind: ErrorKind, data: ErrorData) =>

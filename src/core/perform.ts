@@ -111,12 +111,13 @@ async function putPatiently(core: Core, key: string, file: ImageFile): Promise<v
 /** Ended by another while we were drawing: what we stored belongs to nothing. Still open: the other overwrites it. */
 async function forgetIfEnded(core: Core, g: Generation): Promise<void> {
   const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where id = ${g.id}`)
-  if (row?.state === 'failed' || row?.state === 'cancelled') await forgetObjects(core, g)
+  if (row?.state === 'failed' || row?.state === 'cancelled')
+    await forgetObjects(core, { id: g.id, count: g.request.count })
 }
 
 async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unknown): Promise<Again> {
   if (stop.aborted) {
-    await letGo(core, g, true)
+    await letGo(core, g)
     return { againMs: 1 }
   }
   const error = asAppError(thrown)
@@ -130,13 +131,15 @@ async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unkn
   )
   // a result that came damaged may come whole the next time, and it is paid for
   const again = error.retry || (error.kind === 'bad_result' && g.ticket !== null && g.attempt < mostFetches)
-  const worthIt = again && g.attempt < mostStarts && againMs < Math.min(g.leftMs, mostPatienceMs)
-  if (worthIt && g.ticket === null && (error.neverRan || provider?.repeatable)) {
+  const inTime = againMs < Math.min(g.leftMs, mostPatienceMs)
+  if (again && inTime && g.attempt < mostStarts && g.ticket === null && (error.neverRan || provider?.repeatable)) {
     await backToQueue(core, g, againMs)
     return { againMs }
   }
-  if (worthIt && g.ticket !== null && error.kind !== 'provider_timeout') {
-    await letGo(core, g, true)
+  // what is under way is asked after as long as it may take
+  const mayTakeMs = core.providers.get(g.provider)?.settings.timeoutMs ?? 0
+  if (again && inTime && g.ticket !== null && error.kind !== 'provider_timeout' && g.runMs < mayTakeMs) {
+    await letGo(core, g)
     return { againMs }
   }
   if (g.ticket !== null && !error.over) await provider?.cancel?.(g.ticket).catch(() => undefined)

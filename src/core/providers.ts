@@ -42,6 +42,8 @@ export interface ProvidersOptions {
   /** Where a configuration says nothing. */
   defaults: Pick<ProviderSettings, 'timeoutMs' | 'concurrency'>
   context(kind: ProviderKind, settings: ProviderSettings): ProviderContext
+  /** Told each stored key, to be kept out of logs. */
+  hide?(key: string): void
   log: Log
 }
 
@@ -54,10 +56,12 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
   let current = new Map<string, Entry>()
   const retired = new Map<ImageProvider, NodeJS.Timeout>()
   const listeners: (() => void)[] = []
+  const said = new Set<string>()
   let loading: Promise<void> = Promise.resolve()
 
   async function load(): Promise<void> {
     const configs = (await openConfigs(options)).filter((config) => config.active)
+    for (const { key } of configs) if (key !== undefined) options.hide?.(key)
     const next = new Map<string, Entry>()
     for (const kind of kinds) {
       const entry = entryFor(kind, configs)
@@ -93,19 +97,30 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
   function settingsOf(config: OpenConfig): ProviderSettings | undefined {
     const kind = kinds.find((each) => each.name === config.provider)
     if (!kind) return undefined
-    const baseUrl = config.baseUrl ?? options.fallback.get(kind.name)?.baseUrl ?? kind.defaultUrl
-    if (config.key === 'unreadable' || baseUrl === undefined || (kind.needsKey && config.key === undefined)) {
+    const environment = options.fallback.get(kind.name)
+    const baseUrl = config.baseUrl ?? environment?.baseUrl ?? kind.defaultUrl
+    // the environment's key is for the environment's address
+    const key = config.key ?? (config.baseUrl === null ? environment?.key : undefined)
+    if (config.key === 'unreadable' || baseUrl === undefined || (kind.needsKey && key === undefined)) {
       const missing = config.key === 'unreadable' ? 'its key, sealed under another SECRET_KEY' : 'an address or a key'
-      log.error({ provider: kind.name, configuration: config.name, missing }, 'a provider is not usable as configured')
+      complain({ provider: kind.name, configuration: config.name, missing })
       return undefined
     }
     return {
       baseUrl: baseUrl.replace(/\/+$/, ''),
-      key: config.key,
+      key,
       timeoutMs: config.timeoutSeconds === null ? options.defaults.timeoutMs : config.timeoutSeconds * 1000,
       concurrency: config.maxConcurrent ?? options.defaults.concurrency,
-      steps: options.fallback.get(kind.name)?.steps,
+      steps: environment?.steps,
     }
+  }
+
+  /** Once, not at every look. */
+  function complain(about: { provider: string; configuration: string; missing: string }): void {
+    const text = JSON.stringify(about)
+    if (said.has(text)) return
+    said.add(text)
+    log.error(about, 'a provider is not usable as configured')
   }
 
   /** Closed when whatever may still use it is over. */

@@ -22,8 +22,9 @@ export interface Accepted {
   fresh: boolean
 }
 
-/** A row nobody has started within this time is looked at by the sweeper. */
+/** A row nobody has started within this time is looked at by the sweeper; later while its pictures are being stored. */
 const wakeAfterMs = 10_000
+const wakeAfterStoringMs = 120_000
 
 /** A request in whatever way it came: `Call` from a chat, or from a program. */
 export interface Asking {
@@ -59,11 +60,24 @@ export async function submitWish(core: Core, asking: Asking): Promise<Accepted> 
   const route = chooseRoute(model, request, has)
   const userId = 'userId' in from ? from.userId : await accountOf(core, from)
   const accepted = await accept(core, { asking, userId, request, route, inputs, price: priceOf(model, request) })
-  // only now, so that nothing is kept for what was refused; a crash in between ends as 'input_lost' with the credits back
-  for (const [position, file] of inputs.entries()) {
-    await core.store.put(inputKey(core, accepted.id, position, file), file.data, file.type)
-  }
+  if (accepted.fresh && inputs.length > 0) await keepInputs(core, accepted.id, inputs)
   return accepted
+}
+
+/**
+ * Only after acceptance, so that nothing is kept for what was refused. A crash in between, or a store that is away, ends
+ * as 'input_lost' with the credits back.
+ */
+async function keepInputs(core: Core, id: string, inputs: readonly ImageFile[]): Promise<void> {
+  const keys = inputs.map((file, position) => inputKey(core, id, position, file))
+  try {
+    await Promise.all(inputs.map((file, at) => core.store.put(keys[at] ?? '', file.data, file.type)))
+  } catch (error) {
+    core.log.error({ id, err: error }, 'input pictures were not stored')
+  }
+  const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where id = ${id}`)
+  const over = row?.state === 'failed' || row?.state === 'cancelled'
+  if (over) await Promise.all(keys.map((key) => core.store.delete(key)))
 }
 
 /** Tells the queue. If that fails the sweeper will: the row is what counts. */
@@ -179,7 +193,7 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
         wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${asking.key}, ${asking.address}, ${asking.locale}, ${request.model}, ${route.provider},
         ${route.endpoint}, ${JSON.stringify(request)}::jsonb, ${price}::int, in_flight + 1,
-        now() + ${`${wakeAfterMs} milliseconds`}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
+        now() + ${`${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority),
     pictures as (
       insert into images (key, generation_id, role, position, type, width, height, bytes)

@@ -1,12 +1,15 @@
 /** Wakes what the queue forgot, ends what is overdue, tells people their place. Any number of processes may sweep. */
 import { sql } from 'drizzle-orm'
 import type { Core } from './core.ts'
+import { forgetLeftovers } from './end.ts'
 import type { Leases } from './leases.ts'
 import { narrateQueue } from './narrate.ts'
 import { perform } from './perform.ts'
 import type { Job } from './ports.ts'
+import { createPresence, type Presence } from './presence.ts'
 
 const everyMs = 1_000
+const tidyEvery = 30
 /** Rows looked at in one round, and the pauses before the same row is looked at again: one in the queue, one cut short. */
 const batch = 200
 const queuedAgain = '15 seconds'
@@ -18,6 +21,8 @@ export interface Sweeper {
 
 export function keepSweeping(core: Core, leases: Leases): Sweeper {
   const stopping = new AbortController()
+  const presence = createPresence(core)
+  let rounds = 0
   let round: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     if (!busy) round = run()
@@ -27,7 +32,8 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   async function run() {
     busy = true
     try {
-      await sweep(core, leases, stopping.signal)
+      await presence.say()
+      await sweep(core, leases, { presence, signal: stopping.signal, tidy: rounds++ % tidyEvery === 0 })
     } catch (error) {
       core.log.warn({ err: error }, 'a sweep failed; the next one tries again')
     }
@@ -43,7 +49,14 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   }
 }
 
-export async function sweep(core: Core, leases: Leases, signal: AbortSignal): Promise<void> {
+interface Round {
+  presence: Presence
+  signal: AbortSignal
+  /** Also what is not urgent. */
+  tidy: boolean
+}
+
+async function sweep(core: Core, leases: Leases, { presence, signal, tidy }: Round): Promise<void> {
   const forgotten = await core.database.rows<Job & { overdue: boolean }>(sql`
     update generations
     set wake_at = now() + case state when 'queued' then ${queuedAgain} else ${resumedAgain} end::interval
@@ -51,11 +64,17 @@ export async function sweep(core: Core, leases: Leases, signal: AbortSignal): Pr
       select id from generations where state in ('queued','running','stored') and wake_at < now()
       order by wake_at limit ${batch} for update skip locked)
     returning id, provider as lane, priority, state <> 'queued' as resumed, deadline_at < now() as overdue`)
+  const gone = await presence.gone(forgotten.map(({ lane }) => lane))
   for (const { overdue, ...job } of forgotten) {
     if (signal.aborted) return
-    // past its deadline it must end even with the queue away; for a provider that is gone there is no lane
-    if (overdue || !core.providers.get(job.lane)) await perform(core, leases, job.id, signal)
-    else await core.queue.add(job)
+    try {
+      // past its deadline it must end even with the queue away; in a lane that nobody serves it would wait in vain
+      if (overdue || gone.has(job.lane)) await perform(core, leases, job.id, signal)
+      else await core.queue.add(job)
+    } catch (error) {
+      core.log.warn({ id: job.id, err: error }, 'a generation was not woken; the next sweep tries again')
+    }
   }
+  if (tidy) await forgetLeftovers(core)
   await narrateQueue(core)
 }

@@ -26,8 +26,8 @@ export function createApp({ log, ready, plugins, closeMs = 5_000 }: AppOptions):
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
   })
   app.addHook('onResponse', async (request, reply) => {
-    // without the query: it holds signatures
-    const path = request.url.split('?')[0]
+    // without the query, which holds signatures, and without a webhook's token
+    const path = request.url.split('?')[0]?.replace(/^(\/hooks\/[^/]+\/[^/]+\/).*/, '$1…')
     log.debug(
       { id: request.id, method: request.method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
       'http',

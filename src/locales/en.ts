@@ -38,7 +38,8 @@ export const en = {
       ...c.notes.map((note) => `ℹ️ ${note}`),
     ].join('\n'),
   notes: {
-    prompt_cut: (d: Data) => `The prompt was too long for this model: only its first ${d.limit ?? ''} tokens count.`,
+    prompt_cut: (d: Data) =>
+      `The prompt was too long for this model: only its first ${d.limit ?? ''} ${d.of ?? 'tokens'} count.`,
     not_enhanced: () => 'The prompt could not be enhanced; it was used as you wrote it.',
     some_missing: () => 'Not all pictures came; you paid only for those that did.',
   },

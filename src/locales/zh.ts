@@ -23,7 +23,7 @@ export const zh: Words = {
       ...c.notes.map((note) => `ℹ️ ${note}`),
     ].join('\n'),
   notes: {
-    prompt_cut: (d) => `提示词超过了此模型的长度，只有前 ${d.limit ?? ''} 个 token 生效。`,
+    prompt_cut: (d) => `提示词超过了此模型的长度，只有前 ${d.limit ?? ''} 个${d.of ? '字符' : ' token '}生效。`,
     not_enhanced: () => '提示词未能优化，已按原文绘制。',
     some_missing: () => '部分图片未生成，只收取已生成图片的费用。',
   },

@@ -68,9 +68,9 @@ export async function createQueue({ backend, lanes, prefix, log }: QueueConfig):
   }
 
   function queueOf(lane: string): LaneQueue {
-    const queue = queues.get(lane)
-    if (!queue) throw new Error(`There is no lane '${lane}' in the queue.`)
-    return queue
+    // not served here, but somebody else may
+    if (!queues.has(lane)) openLane(lane)
+    return queues.get(lane) as LaneQueue
   }
 
   async function attempt<T>(action: Promise<T>): Promise<T> {

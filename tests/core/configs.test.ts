@@ -89,6 +89,20 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     expect(get('fal')?.settings.key).toBe('env-key')
   })
 
+  it('without a key use the one of the environment, for its own address only', async () => {
+    const environment = { baseUrl: 'https://relay.example', key: 'env-key', timeoutMs: 1, concurrency: 1 }
+    const { get, reload } = await keep([['fal', environment]])
+    const id = await addConfig(vault(), 'fal', { maxConcurrent: 10 })
+    await reload()
+    expect(get('fal')?.settings).toMatchObject({ key: 'env-key', concurrency: 10 })
+    await changeConfig(vault(), id, { baseUrl: 'https://elsewhere.example' })
+    await reload()
+    expect(get('fal')).toBeUndefined()
+    const before = log.lines.length
+    await reload()
+    expect(log.lines).toHaveLength(before)
+  })
+
   it('reach a running process by themselves, and tell it only when something changed', async () => {
     const { get, onChange } = await keep()
     let changes = 0
@@ -123,6 +137,8 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
       kind: 'bad_option',
       data: { name: 'timeout' },
     })
+    await expect(addConfig(vault(), 'fal', { baseUrl: 'ftp://x' })).rejects.toMatchObject({ kind: 'bad_option' })
+    await expect(addConfig(vault(), 'fal', { key: '' })).rejects.toMatchObject({ kind: 'bad_option' })
     await expect(changeConfig(vault(), 'nobody', {})).rejects.toMatchObject({ kind: 'unknown_config' })
     await expect(removeConfig(vault(), 'nobody')).rejects.toMatchObject({ kind: 'unknown_config' })
   })

@@ -1,10 +1,13 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { forgetLeftovers } from '../../src/core/end.ts'
 import { AppError, type ErrorKind } from '../../src/core/errors.ts'
+import { keepLeases } from '../../src/core/leases.ts'
+import { perform } from '../../src/core/perform.ts'
 import type { ImageProvider, Model, Progress, Takes, Task } from '../../src/core/ports.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { backends } from '../helpers/backends.ts'
-import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
+import { attachment, createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
 const takes: Takes = sketch.routes[0]!.takes
@@ -131,6 +134,85 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('routes and provide
     broken = false
     core.providers.get('first')?.breaker.succeeded()
     expect(await ended(await say('a cat --seed 1', { who: 'p9' }))).toBe('delivered')
+  })
+
+  describe('when things break at a bad moment', () => {
+    it('a worker that stops while a prompt is made better has started nothing, and another does', async () => {
+      let calls = 0
+      const enhance = (_prompt: string, { signal }: { signal: AbortSignal }) =>
+        new Promise<string>((resolve, reject) => {
+          if (++calls > 1) return resolve('A fluffy cat.')
+          signal.addEventListener('abort', () => reject(signal.reason))
+        })
+      const first = failing('first', () => undefined)
+      const enhancer = { model: 'helper-1', enhance, close: async () => undefined }
+      test = await openTestCore(kind, { models: [twoRoutes], providers: [first], enhancer })
+      const call = await test.say('a cat --enhance')
+      const one = await test.work()
+      await expect.poll(() => calls).toBe(1)
+      await one.stop(0)
+      const leases = keepLeases(test.core)
+      const [row] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
+      await perform(test.core, leases, row!.id, AbortSignal.timeout(10_000))
+      leases.stop()
+      expect(await test.ended(call)).toBe('delivered')
+      expect(first.asked).toBe(1)
+    })
+
+    it('a ticket that could not be saved at once is saved later', async () => {
+      const first = failing('first', () => undefined, {
+        start: async () => {
+          first.asked++
+          return { state: 'pending', ticket: { request: 1 }, waitMs: 10 }
+        },
+        check: async () => ({ state: 'done', images: [await pngOf(64, 64)] }),
+      })
+      const { say, ended, core } = await open({ providers: [first] })
+      const rows = core.database.rows
+      let broken = 2
+      const fragile: typeof rows = (query, on) =>
+        JSON.stringify(query).includes('ticket = ') && broken-- > 0
+          ? Promise.reject(new Error('connection lost'))
+          : rows(query, on)
+      Object.assign(core.database, { rows: fragile })
+      expect(await ended(await say('a cat'))).toBe('delivered')
+      expect(first.asked).toBe(1)
+      expect(broken).toBeLessThanOrEqual(0)
+    })
+
+    it('nothing is started that would come too late', async () => {
+      const first = failing('first', () => undefined)
+      const { say, ended } = await open({ providers: [first], limits: { deadlineMs: 4_000 } })
+      const call = await say('a cat')
+      expect(await ended(call)).toBe('failed')
+      expect(caption(call)).toContain('took too long')
+      expect(first.asked).toBe(0)
+    })
+
+    it('a store that is away keeps no credits, and what it had is deleted later', async () => {
+      const first = failing('first', () => refused('moderated', true))
+      const { say, ended, core } = await open({ providers: [first] })
+      const remove = core.store.delete
+      Object.assign(core.store, { delete: () => Promise.reject(new Error('away')) })
+      const call = await say('a cat', { images: [attachment(await pngOf(64, 64))] })
+      expect(await ended(call)).toBe('failed')
+      expect(caption(call)).toContain('1 credit given back')
+      Object.assign(core.store, { delete: remove })
+      await forgetLeftovers(core)
+      expect(await core.database.rows(sql`select from images`)).toEqual([])
+      expect(await core.database.rows(sql`select from facts where name like 'leftover%'`)).toEqual([])
+    })
+
+    it('pictures that could not be kept end the request in words, once', async () => {
+      const first = failing('first', () => undefined)
+      const { say, ended, core, chat } = await open({ providers: [first] })
+      Object.assign(core.store, { put: () => Promise.reject(new Error('away')) })
+      const call = await say('a cat', { images: [attachment(await pngOf(64, 64))] })
+      expect(await ended(call)).toBe('failed')
+      expect(chat.messages.filter(({ address }) => address === call.address)).toHaveLength(1)
+      expect(caption(call)).toContain('lost on our side')
+      expect(first.asked).toBe(0)
+    })
   })
 
   describe('a start whose answer was lost', () => {

@@ -28,6 +28,7 @@ export type FaultKind =
   | 'truncated' // the first half of the body, as if it were all
   | 'cutOff' // the first half of the body, then the socket is destroyed
   | 'garbage' // 200 with bytes that are neither JSON nor a picture, under the right content type
+  | '502json' // a gateway's error in JSON, although it was processed
   | 'wrongType' // 200 with a page of text/html
   | 'empty' // 200 without a body
   | 'gzipBomb' // 200, content-encoding gzip, 64 MiB of zeros in 64 KiB

@@ -38,6 +38,10 @@ function spoiled(res: ServerResponse, fault: Fault, { type, body }: { type: stri
       return res.write(body.subarray(0, body.length >> 1), () => res.destroy())
     case 'garbage':
       return whole(200, type, Buffer.from([0x7b, 0x00, 0xff, 0xfe, 0x22, 0x80]))
+    case '502json': {
+      const words = JSON.stringify({ message: 'An invalid response was received from the upstream server' })
+      return whole(502, 'application/json', Buffer.from(words))
+    }
     case 'wrongType':
       return whole(200, 'text/html', Buffer.from('<html><body>Hello</body></html>'))
     case 'empty':

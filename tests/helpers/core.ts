@@ -175,6 +175,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       perMinute: 20,
       deadlineMs: 60_000,
       lostMs: 2_000,
+      goneMs: 0,
       welcome: 20,
       uploadBytes: 10 * 1024 * 1024,
       ...options.limits,

@@ -211,11 +211,11 @@ describe('refusals', () => {
     [answer(403, 3041, 'blocked'), 'provider_account', true],
     [answer(403, 5016, 'agreement'), 'provider_account', true],
     [answer(402, 99, 'pay'), 'provider_account', true],
-    [answer(500, 3043, 'AiError: Internal server error'), 'provider_failed', true],
-    [answer(503, 99, 'Unavailable'), 'provider_busy', true],
+    [answer(500, 3043, 'AiError: Internal server error'), 'provider_failed', false],
+    [answer(503, 99, 'Unavailable'), 'provider_busy', false],
     [answer(524, 99, 'A timeout occurred'), 'provider_failed', false],
     [answer(200, 3036, 'AiError: used up'), 'provider_quota', true],
-    [answer(200, 99, 'AiError: who knows'), 'provider_failed', true],
+    [answer(200, 99, 'AiError: who knows'), 'provider_failed', false],
   ])('by the table: %j is %s', async ({ status, code, message, headers }, kind, neverRan) => {
     const { emulator, provider } = await open()
     await emulator.stop()

@@ -24,7 +24,7 @@ export interface Circumstances {
   retryAfterMs?: number
 }
 
-/** undefined: a code that nobody told us about. Failures are free, so each says that nothing ran. */
+/** undefined: a code that nobody told us about. Failures are free, so each that is known says that nothing ran. */
 export function faultError(fault: ArkFault, { key, retryAfterMs }: Circumstances): AppError | undefined {
   const kind = kinds.find(([pattern]) => pattern.test(fault.code))?.[1]
   if (!kind) return undefined
@@ -38,7 +38,7 @@ export function answerError(answer: ProviderAnswer, key: string | undefined): Ap
   const fault = faultIn(answer)
   if (!fault) return statusError('ark', answer, { neverRan: false })
   const known = faultError(fault, { key, retryAfterMs: retryAfterMs(answer.headers['retry-after']) })
-  return known ?? statusError('ark', answer, { reason: reasonOf(fault.message, key), neverRan: true })
+  return known ?? statusError('ark', answer, { reason: reasonOf(fault.message, key), neverRan: answer.status < 500 })
 }
 
 export function faultIn(answer: ProviderAnswer): ArkFault | undefined {

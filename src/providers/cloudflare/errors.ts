@@ -99,7 +99,8 @@ export function refusal(answer: ProviderAnswer, { envelope, key }: Refused): App
   const reason = cleanReason(envelope.message, key) || undefined
   const meaning = meaningOf(envelope)
   if (!meaning && answer.status < 300) return failed(reason)
-  if (!meaning) return statusError(provider, answer, { reason, neverRan: !outOfTime.has(answer.status) })
+  if (!meaning)
+    return statusError(provider, answer, { reason, neverRan: answer.status < 500 && !outOfTime.has(answer.status) })
   return new AppError(
     meaning.kind,
     { provider, reason },
@@ -117,7 +118,7 @@ function plainRefusal(answer: ProviderAnswer): AppError {
 
 function failed(reason: string | undefined): AppError {
   const cause = new Error('cloudflare answered 200 with success: false')
-  return new AppError('provider_failed', { provider: 'cloudflare', reason }, { cause, neverRan: true })
+  return new AppError('provider_failed', { provider: 'cloudflare', reason }, { cause })
 }
 
 /** Its own words without what is of no use to anybody, and without anything secret. */

@@ -76,9 +76,20 @@ const uploadShape = z.looseObject({ name: z.string().min(1), subfolder: z.string
 const submitShape = z.looseObject({ prompt_id: z.string().min(1), node_errors: nodeErrors.catch({}).default({}) })
 const statsShape = z.looseObject({ system: z.looseObject({}) })
 
-export function createServer({ url, key, pace, log }: ServerOptions): ComfyServer {
+/** A name and password in the address are for its door; the rest is what tickets may hold. */
+function readAddress(configured: string, key: string | undefined): { url: string; authorization?: string } {
+  const { username, password, origin, pathname } = new URL(configured)
+  const url = (origin + pathname).replace(/\/+$/, '')
+  if (key) return { url, authorization: `Bearer ${key}` }
+  if (username === '' && password === '') return { url }
+  const pair = [username, password].map(decodeURIComponent).join(':')
+  return { url, authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
+export function createServer({ url: configured, key, pace, log }: ServerOptions): ComfyServer {
   const clientId = randomUUID()
-  const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {}
+  const { url, authorization } = readAddress(configured, key)
+  const headers: Record<string, string> = authorization ? { authorization } : {}
   const http = createProviderHttp({ provider, baseUrl: url, headers })
   const news = createNews({
     url: `${url.replace(/^http/, 'ws')}/ws?clientId=${clientId}`,

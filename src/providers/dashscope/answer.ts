@@ -72,7 +72,7 @@ export function outputOf(answer: ProviderAnswer, key: string | undefined): Outpu
   }
   if (answer.status !== 200) {
     const reason = reasonOf(read?.message ?? undefined, key)
-    throw statusError('dashscope', answer, { reason, neverRan: Boolean(read?.code) })
+    throw statusError('dashscope', answer, { reason, neverRan: Boolean(read?.code) && answer.status < 500 })
   }
   if (!read?.output) throw new AppError('bad_result', { provider: 'dashscope' })
   return read.output

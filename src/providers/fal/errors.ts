@@ -73,7 +73,7 @@ function meaningOf(fault: Fault, { key, submitted }: { key?: string; submitted: 
     return new AppError('provider_timeout', data, { cause, neverRan: submitted && !own })
   }
   const told = retryable(fault)
-  if (told === false && status >= 500) return new AppError('provider_refused', data, { cause, neverRan: true })
+  if (told === false && status >= 500) return new AppError('provider_refused', data, { cause, neverRan: submitted })
   if (told === true && (status === 400 || status === 422)) {
     return new AppError('provider_failed', data, { cause, neverRan: true })
   }
@@ -82,7 +82,8 @@ function meaningOf(fault: Fault, { key, submitted }: { key?: string; submitted: 
     { status, headers: fault.headers, body: Buffer.alloc(0) },
     {
       reason: data.reason,
-      neverRan: true,
+      // any server on the way can say 5xx in JSON, also after the request went through
+      neverRan: submitted || status < 500,
     },
   )
 }
