@@ -29,17 +29,23 @@ interface Habit {
   meanMs: number
   /** Mean distance from the mean. */
   spreadMs: number
-  /** From the end of the bar to done: decoding, checking, uploading. */
-  tailMs: number
+  /** From the end of the bar to done: decoding, checking, uploading. undefined: there are no bars. */
+  tailMs?: number
+  /** How many it was learned from. */
+  times: number
 }
 
 const firstMs = 700
 const closeMs = 50
+/** Between questions where no habit can be made out. */
+const apartMs = 350
+/** Of the usual time: a bar seen this early is worth a question, because it says when to ask the next. */
+const glance = 0.35
 const queuedMs = { least: 250, most: 3_000 }
 const growingMs = { least: 250, most: 5_000 }
 const limits = { watches: 10_000, habits: 500 }
-/** Weight of the newest in what is remembered. */
-const fresh = 0.3
+/** Least weight of the newest in what is remembered. */
+const fresh = 0.15
 
 export function createPace(now: () => number = () => performance.now()): Pace {
   const watches = new Map<string, Watch>()
@@ -98,11 +104,12 @@ function waitMs(watch: Watch, { habit, status, now }: { habit?: Habit; status: S
   const early = earliest(habit)
   if (elapsedMs < early) return Math.max(closeMs, early - elapsedMs)
   const overdueMs = elapsedMs - habit.meanMs - 2 * habit.spreadMs
-  return Math.max(closeMs, habit.spreadMs * 0.7, overdueMs / 2)
+  return Math.max(closeMs, Math.min(apartMs, habit.spreadMs * 0.7), Math.min(growingMs.most, overdueMs / 2))
 }
 
-function earliest({ meanMs, spreadMs }: Habit): number {
-  return Math.max(closeMs, meanMs / 4, meanMs - 2 * spreadMs)
+function earliest({ meanMs, spreadMs, tailMs }: Habit): number {
+  const soonMs = Math.max(closeMs, meanMs / 4, meanMs - 2 * spreadMs)
+  return tailMs === undefined || spreadMs < meanMs / 10 ? soonMs : Math.min(soonMs, meanMs * glance)
 }
 
 /** It ended between the last question and this one; the time it ran says where. */
@@ -114,16 +121,15 @@ function estimate(watch: Watch, { metrics }: Status, now: number): number {
 function learn(habit: Habit | undefined, { begunAt, barEndsAt }: Watch, doneAt: number): Habit {
   const tookMs = doneAt - begunAt
   const tailMs = barEndsAt === undefined ? undefined : Math.min(5_000, Math.max(0, doneAt - barEndsAt))
-  if (!habit) return { meanMs: tookMs, spreadMs: tookMs * 0.15, tailMs: tailMs ?? 0 }
+  if (!habit) return { meanMs: tookMs, spreadMs: tookMs * 0.15, tailMs, times: 1 }
+  const weight = Math.max(fresh, 1 / (habit.times + 1))
+  const mix = (before: number, newest: number) => before + (newest - before) * weight
   return {
     meanMs: mix(habit.meanMs, tookMs),
     spreadMs: mix(habit.spreadMs, Math.abs(tookMs - habit.meanMs)),
-    tailMs: tailMs === undefined ? habit.tailMs : mix(habit.tailMs, tailMs),
+    tailMs: tailMs === undefined ? habit.tailMs : mix(habit.tailMs ?? tailMs, tailMs),
+    times: habit.times + 1,
   }
-}
-
-function mix(before: number, newest: number): number {
-  return before + (newest - before) * fresh
 }
 
 function between(ms: number, { least, most }: { least: number; most: number }): number {

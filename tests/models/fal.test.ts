@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import type { Model, PictureRequest, Route } from '../../src/core/ports.ts'
+import { flux2, flux2Max, flux2Pro } from '../../src/models/flux-2.ts'
+import { fluxDev, fluxDevRedux } from '../../src/models/flux-dev.ts'
+import { fluxSchnell, fluxSchnellRedux } from '../../src/models/flux-schnell.ts'
+import { fluxMax, fluxPro } from '../../src/models/kontext.ts'
+import { placeImages, toJson } from '../../src/providers/input.ts'
+import { parseMarked } from '../emulators/fal/exact.ts'
+import { type FalEndpoint, schemas } from '../emulators/fal/schemas.ts'
+
+const models: Model[] = [
+  fluxDev,
+  fluxDevRedux,
+  fluxSchnell,
+  fluxSchnellRedux,
+  fluxPro,
+  fluxMax,
+  flux2,
+  flux2Pro,
+  flux2Max,
+]
+const routes = models.flatMap((model) => model.routes).filter((route) => route.provider === 'fal')
+const named = routes.map((route) => [route.endpoint as FalEndpoint, route] as const)
+const bigSeed = '18446744073709551615'
+
+/** What fal gets on the wire for this, checked as fal checks it. */
+function sent(route: Route, asked: Partial<PictureRequest> = {}) {
+  const { takes, endpoint } = route
+  const aspect = asked.aspect ?? Object.keys(takes.aspects)[0] ?? ''
+  const [width, height] = takes.aspects[aspect] ?? [0, 0]
+  const images = asked.images ?? takes.images.min
+  const prompt = takes.prompt === 'none' ? '' : 'a cute cat'
+  const request = { prompt, model: 'any', aspect, width, height, count: 1, images, ...asked }
+  const input = route.input(
+    request,
+    Array.from({ length: images }, (_, at) => ({ $image: at })),
+  )
+  const text = toJson(placeImages(input, (at) => `https://pictures.example/${at}.png`))
+  const verdict = schemas[endpoint as FalEndpoint].safeParse(parseMarked(text))
+  expect(verdict.error?.issues).toBeUndefined()
+  return JSON.parse(text) as Record<string, unknown>
+}
+
+describe('the models on fal', () => {
+  it('use every endpoint that the emulator knows, each once', () => {
+    expect(routes.map((route) => route.endpoint).sort()).toEqual(Object.keys(schemas).sort())
+  })
+
+  it.each(named)('%s takes each of its ratios', (_, route) => {
+    for (const aspect of Object.keys(route.takes.aspects)) {
+      const { image_size: size, aspect_ratio: ratio } = sent(route, { aspect })
+      if (aspect === 'auto') expect([size, ratio]).toEqual([undefined, undefined])
+      else if (ratio === undefined) expect(size).toEqual(pair(route.takes.aspects[aspect]))
+      else expect(ratio).toBe(aspect)
+    }
+  })
+
+  it.each(named)('%s takes each of its parameters at both ends', (_, { takes, ...route }) => {
+    for (const [name, range] of Object.entries(takes.params)) {
+      if (name === 'seed') continue
+      for (const value of [range.min, range.max]) {
+        const body = sent({ takes, ...route }, { [name]: value })
+        expect(Object.values(body), name).toContain(value)
+      }
+    }
+  })
+
+  it.each(named)('%s takes seeds, however large', (_, route) => {
+    for (const seed of ['0', '7', bigSeed]) {
+      expect(Number(seed)).toBeLessThanOrEqual(route.takes.params.seed?.max ?? 0)
+      expect(sent(route, { seed }).seed).toBe(Number(seed))
+    }
+  })
+
+  it.each(named)('%s takes as many pictures as it says', (_, route) => {
+    const { images, count } = route.takes
+    for (const number of [images.min, images.max]) {
+      const { image_url: one, image_urls: several } = sent(route, { images: number })
+      expect([one ?? several ?? []].flat()).toHaveLength(number)
+    }
+    expect(sent(route, { count }).num_images ?? 1).toBe(count)
+  })
+
+  it.each(named.filter(([, { takes }]) => takes.sizes))('%s takes exact sizes', (_, route) => {
+    const { min = 0, max = 0 } = route.takes.sizes ?? {}
+    for (const [width, height] of [
+      [min, max],
+      [max, min],
+    ] as const) {
+      expect(sent(route, { aspect: `${width}x${height}`, width, height }).image_size).toEqual({ width, height })
+    }
+  })
+
+  it.each(named)('%s is told about safety and format, and never to wait for the picture', (endpoint, route) => {
+    const body = sent(route)
+    expect(body).toMatchObject({ output_format: 'jpeg' })
+    expect(body).not.toHaveProperty('sync_mode')
+    const takesChecker = 'enable_safety_checker' in schemas[endpoint].shape
+    expect(body.enable_safety_checker).toBe(takesChecker ? true : undefined)
+    const takesTolerance = 'safety_tolerance' in schemas[endpoint].shape
+    expect(body.safety_tolerance).toBe(takesTolerance ? '2' : undefined)
+    expect(body.num_images).toBe('num_images' in schemas[endpoint].shape ? 1 : undefined)
+  })
+
+  it('are judged by schemas that refuse what fal refuses', () => {
+    const schema = schemas['fal-ai/flux-pro/kontext']
+    const fine = { prompt: 'a', image_url: 'https://pictures.example/0.png' }
+    expect(schema.safeParse(fine).success).toBe(true)
+    for (const wrong of [
+      { image_size: 'square' },
+      { safety_tolerance: 2 },
+      { num_inference_steps: 4 },
+      { prompt: '' },
+    ]) {
+      expect(schema.safeParse({ ...fine, ...wrong }).success, JSON.stringify(wrong)).toBe(false)
+    }
+    expect(schema.safeParse({ prompt: 'a' }).success).toBe(false)
+  })
+})
+
+function pair(size: readonly [number, number] | undefined) {
+  return { width: size?.[0], height: size?.[1] }
+}
