@@ -5,11 +5,14 @@ import { startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import type { Core } from './core/core.ts'
+import { verifyLink } from './core/links.ts'
 import { receiveNews } from './core/news.ts'
+import { api } from './http/api/index.ts'
+import { startWebhooks } from './http/api/webhooks/index.ts'
 import { createApp } from './http/app.ts'
 import { hooks } from './http/hooks.ts'
 import { pictures } from './http/pictures.ts'
-import { verifyLink } from './storage/links.ts'
+import { createThumbnails } from './http/thumbnails.ts'
 import { welcome } from './welcome.ts'
 import { startWorker } from './worker.ts'
 
@@ -33,15 +36,25 @@ async function main(): Promise<void> {
     const bots = await startBots(core, config.roles)
     undo.push(() => bots.stop())
     if (config.roles.has('http')) {
+      const { apiKey: operatorKey, publicUrl, imageExpirationSeconds } = config
+      const parts = { core, operatorKey, publicUrl, imageExpirationSeconds }
       const app = createApp({
         log: core.log,
         ready: () => readiness(core, bots.notReady),
+        publicUrl,
         plugins: [
           ...surfaces.plugins(),
           hooks((call) => receiveNews(core, call)),
-          pictures({ store: core.store, verify: (link) => verifyLink(core.secretKey, link) }),
+          ...api(parts),
+          pictures({
+            store: core.store,
+            verify: (link) => verifyLink(core.secretKey, link),
+            thumbnails: createThumbnails(core),
+          }),
         ],
       })
+      const webhooks = await startWebhooks(parts)
+      undo.push(() => webhooks.stop())
       undo.push(() => app.close())
       await listen(app, config)
     }

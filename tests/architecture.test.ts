@@ -32,7 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   bots: ['bots', 'core', 'locales', 'db', 'net'],
   // the command line composes, like the root
   cli: ['root', 'bots', 'core', 'locales', 'db', 'models', 'providers'],
-  http: ['http', 'core', 'locales'],
+  http: ['http', 'core', 'locales', 'net'],
   models: ['models', 'core'],
   net: ['net'],
   providers: ['providers', 'core', 'net'],

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import type { ChatSurface } from '../core/ports.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { wordsFor } from '../locales/index.ts'
+import { createApi } from './api.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord.ts'
 import { createTelegram, telegramWebhookPath } from './telegram.ts'
@@ -24,7 +25,7 @@ export function allSurfaces(config: Config): Surfaces {
       const { publicUrl, local, apiKey } = config
       const web = createWeb({ ...parts, publicUrl, local, apiKey })
       plugins.push(web.plugin)
-      return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
+      return [web, createApi(parts), ...discord(config, parts), ...telegram(config, parts, plugins)]
     },
   }
 }

@@ -200,6 +200,8 @@ function callOf(visitor: string, id: string, text: string): Call {
     text: text.slice(all.length).trim(),
     options: {},
     images: [],
+    // the conversation is kept: no place for what is shown once
+    isPrivate: false,
   }
 }
 

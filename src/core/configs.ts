@@ -1,8 +1,9 @@
 /** Stored provider configurations: keys go in and never come out again, except to the provider itself. */
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import type { Database } from '../db/db.ts'
+import type { Database, Db } from '../db/db.ts'
 import { AppError } from './errors.ts'
+import { isId } from './outcome.ts'
 import { seal, unseal } from './seal.ts'
 import { violates } from './violations.ts'
 
@@ -67,25 +68,27 @@ export async function listConfigs(vault: Vault): Promise<ProviderConfig[]> {
 
 /** Resolves to its id. The first of a provider becomes the active one. Throws AppError bad_option. */
 export async function addConfig(vault: Vault, provider: string, change: ConfigChange): Promise<string> {
-  check(change)
+  checkChange(change)
   const id = uuidv7()
   const { name = provider, baseUrl, key, enabled = true, timeoutSeconds, maxConcurrent, defaultModel } = change
-  await checked(
-    vault.database.rows(sql`
-      insert into provider_configs (id, provider, name, base_url, sealed_key, enabled, active, timeout_seconds,
-        max_concurrent, default_model)
-      values (${id}, ${provider}, ${name}, ${baseUrl ?? null}, ${key ? seal(vault.secretKey, id, key) : null}, ${enabled},
-        not exists (select from provider_configs where provider = ${provider}), ${timeoutSeconds ?? null}::int,
-        ${maxConcurrent ?? null}::int, ${defaultModel ?? null})`),
-  )
-  if (change.active) await activate(vault, id)
+  const insert = sql`
+    insert into provider_configs (id, provider, name, base_url, sealed_key, enabled, active, timeout_seconds,
+      max_concurrent, default_model)
+    values (${id}, ${provider}, ${name}, ${baseUrl ?? null}, ${key ? seal(vault.secretKey, id, key) : null}, ${enabled},
+      not exists (select from provider_configs where provider = ${provider}), ${timeoutSeconds ?? null}::int,
+      ${maxConcurrent ?? null}::int, ${defaultModel ?? null})`
+  await oneByOne(vault, async (tx) => {
+    await vault.database.rows(insert, tx)
+    if (change.active) await activate(vault, tx, id)
+  })
   await tellAll(vault)
   return id
 }
 
-/** Throws AppError bad_option, unknown_config. */
+/** A stored key is for the address it was stored with: another needs it again. Throws AppError bad_option, unknown_config. */
 export async function changeConfig(vault: Vault, id: string, change: ConfigChange): Promise<void> {
-  check(change)
+  checkChange(change)
+  if (!isId(id)) throw new AppError('unknown_config', { id })
   const { name, baseUrl, key, enabled, timeoutSeconds, maxConcurrent, defaultModel } = change
   const set = [
     ...(name === undefined ? [] : [sql`name = ${name}`]),
@@ -98,17 +101,26 @@ export async function changeConfig(vault: Vault, id: string, change: ConfigChang
     ...(defaultModel === undefined ? [] : [sql`default_model = ${defaultModel}`]),
     sql`updated_at = now()`,
   ]
-  const rows = await checked(
-    vault.database.rows(sql`
-      update provider_configs set ${sql.join(set, sql`, `)} where id::text = ${id} returning id`),
-  )
-  if (rows.length === 0) throw new AppError('unknown_config', { id })
-  if (change.active) await activate(vault, id)
+  await oneByOne(vault, async (tx) => {
+    const [before] = await vault.database.rows<{ baseUrl: string | null; hasKey: boolean }>(
+      sql`
+        select base_url as "baseUrl", sealed_key is not null as "hasKey" from provider_configs where id::text = ${id}`,
+      tx,
+    )
+    if (!before) throw new AppError('unknown_config', { id })
+    const moved = baseUrl !== undefined && originsOf(baseUrl) !== originsOf(before.baseUrl)
+    if (moved && before.hasKey && key === undefined) {
+      throw new AppError('bad_option', { name: 'key', value: '', expected: 'the key for the new address' })
+    }
+    await vault.database.rows(sql`update provider_configs set ${sql.join(set, sql`, `)} where id::text = ${id}`, tx)
+    if (change.active) await activate(vault, tx, id)
+  })
   await tellAll(vault)
 }
 
 /** Throws AppError unknown_config. */
 export async function removeConfig(vault: Vault, id: string): Promise<void> {
+  if (!isId(id)) throw new AppError('unknown_config', { id })
   const rows = await vault.database.rows(sql`delete from provider_configs where id::text = ${id} returning id`)
   if (rows.length === 0) throw new AppError('unknown_config', { id })
   await tellAll(vault)
@@ -131,20 +143,38 @@ export async function resealConfigs({ database, secretKey }: Vault, oldKey: Buff
   return opened.length
 }
 
+/** Which one is active is decided by all of a provider's together, so changes come one after the other. */
+async function oneByOne({ database }: Vault, change: (tx: Db) => Promise<void>): Promise<void> {
+  await checked(
+    database.db.transaction(async (tx) => {
+      await database.rows(sql`select pg_advisory_xact_lock(hashtext(${configsChanged}))`, tx)
+      await change(tx)
+    }),
+  )
+}
+
 /** The index forbids two active ones at any moment, so the old one goes first. */
-async function activate({ database }: Vault, id: string): Promise<void> {
-  await database.db.transaction(async (tx) => {
-    await database.rows(
-      sql`update provider_configs set active = false where active and id::text <> ${id}
-        and provider = (select provider from provider_configs where id::text = ${id})`,
-      tx,
-    )
-    await database.rows(sql`update provider_configs set active = true where id::text = ${id}`, tx)
-  })
+async function activate({ database }: Vault, tx: Db, id: string): Promise<void> {
+  await database.rows(
+    sql`update provider_configs set active = false where active and id::text <> ${id}
+      and provider = (select provider from provider_configs where id::text = ${id})`,
+    tx,
+  )
+  await database.rows(sql`update provider_configs set active = true where id::text = ${id}`, tx)
+}
+
+/** Who would be told the key. null: the provider's own address. */
+function originsOf(baseUrl: string | null): string {
+  const origins = baseUrl?.split(',').map((each) => (URL.canParse(each) ? new URL(each).origin : each)) ?? []
+  return [...new Set(origins)].sort().join()
 }
 
 /** Throws AppError bad_option for what no provider could use. */
-function check({ baseUrl, key }: ConfigChange): void {
+export function checkChange({ name, baseUrl, key, defaultModel }: ConfigChange): void {
+  for (const [field, text] of Object.entries({ name, url: baseUrl, key, default_model: defaultModel })) {
+    // the database keeps no such text
+    if (text?.includes('\0')) throw new AppError('bad_option', { name: field, value: '', expected: 'text' })
+  }
   for (const each of baseUrl?.split(',') ?? []) {
     if (/^https?:$/.test(URL.canParse(each) ? new URL(each).protocol : '')) continue
     throw new AppError('bad_option', { name: 'url', value: each.split('@').at(-1), expected: 'https://…' })

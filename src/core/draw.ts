@@ -57,7 +57,7 @@ export async function draw(core: Core, g: Generation, provided: Provided, { stop
     const cutShort = known.kind === 'provider_timeout' && limit.aborted && limitMs < settings.timeoutMs
     if (failures.has(known.kind)) {
       // what ran out may have been the request's own time
-      if (!cutShort) breaker.failed()
+      if (!cutShort) breaker.failed(g.id)
     } else if (answers.has(known.kind)) breaker.succeeded()
     throw known
   } finally {

@@ -5,14 +5,21 @@ import type { Generation } from './generation.ts'
 import { resolution } from './ledger.ts'
 import type { Posted } from './ports.ts'
 import { objectKey } from './submit.ts'
+import { endedChannel } from './watch.ts'
+
+/** Somebody wants to be told of an end: a row of api_webhooks is due. */
+export const webhooksChannel = 'fluxbot_webhooks'
 
 /** stored → delivered, charged for the pictures that came. False: another worker was first. */
 export async function endDelivered(core: Core, g: Generation, posted: Posted): Promise<boolean> {
   const rows = await core.database.rows(sql`
     with ended as (
       update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted}
-      where id = ${g.id} and attempt = ${g.attempt} and state = 'stored' returning id, user_id, price, request)
-    ${resolution(sql`ended`, 'capture')} returning id`)
+      where id = ${g.id} and attempt = ${g.attempt} and state = 'stored'
+      returning id, address, user_id, price, request, webhook_url),
+    entry as (${resolution(sql`ended`, 'capture')}),
+    ${aftermath}
+    select id, ${wakeTellers}, ${wakeAskers} from ended`)
   return rows.length > 0
 }
 
@@ -22,31 +29,80 @@ export async function endUnserved(core: Core, g: Generation, state: 'failed' | '
     with ended as (
       update generations set state = ${state}, ended_at = now(), lease_until = null
       where id = ${g.id} and attempt = ${g.attempt} and state in ('queued','running','stored')
-      returning id, user_id, price, request),
-    leftover as (insert into facts (name, value) select ${leftoverPrefix} || id, request->>'count' from ended)
-    ${resolution(sql`ended`, 'release')} returning id`)
+      returning id, address, user_id, price, request, webhook_url),
+    leftover as (insert into facts (name, value) select ${leftoverPrefix} || id, request->>'count' from ended),
+    entry as (${resolution(sql`ended`, 'release')}),
+    ${aftermath}
+    select id, ${wakeTellers}, ${wakeAskers} from ended`)
   if (rows.length === 0) return false
   await forget(core, g.id, g.request.count)
   return true
 }
 
+export type Cancelled = Pick<
+  Generation,
+  'id' | 'address' | 'posted' | 'locale' | 'request' | 'price' | 'provider' | 'ticket'
+>
+
+/**
+ * Whoever has it: queued or running → cancelled, the credits given back. undefined: its pictures are stored, its failure
+ * decided or it is over, or it is not this account's (null: any account).
+ */
+export async function endCancelled(core: Core, userId: string | null, id: string): Promise<Cancelled | undefined> {
+  const [cancelled] = await core.database.rows<Cancelled>(sql`
+    with ended as (
+      update generations set state = 'cancelled', error = 'cancelled', ended_at = now(), lease_until = null
+      where id = ${id}::uuid and (${userId}::uuid is null or user_id = ${userId}::uuid)
+        and state in ('queued','running') and error is null
+      returning id, address, posted, locale, user_id, price, request, provider, ticket, webhook_url),
+    leftover as (insert into facts (name, value) select ${leftoverPrefix} || id, request->>'count' from ended),
+    entry as (${resolution(sql`ended`, 'release')}),
+    ${aftermath}
+    select *, ${wakeTellers}, pg_notify(${endedChannel}, id::text) from ended`)
+  // whoever draws it, or keeps its input, may be storing just now: the note stays, and the sweeper looks again
+  if (cancelled) await forget(core, id, cancelled.request.count, true)
+  return cancelled
+}
+
+/**
+ * In each statement that ends generations: what programs were shown of it goes, and who wants to be told is noted, so that
+ * nobody can be forgotten.
+ */
+const aftermath = sql`
+    shown as (delete from api_progress where generation_id in (select id from ended)),
+    tell as (
+      insert into api_webhooks (generation_id, url) select id, webhook_url from ended where webhook_url is not null
+      on conflict (generation_id) do nothing)`
+
+const wakeTellers = sql`case when webhook_url is not null then pg_notify(${webhooksChannel}, '') end as tellers`
+
+/** Programs that wait for it. */
+const wakeAskers = sql`case when address like 'api:%' then pg_notify(${endedChannel}, id::text) end as askers`
+
 /** Objects of what ended unserved while the store was away. */
 export async function forgetLeftovers(core: Core): Promise<void> {
   const rows = await core.database.rows<{ name: string; value: string }>(
-    sql`select name, value from facts where name like ${`${leftoverPrefix}%`} limit 100`,
+    sql`
+      with noted as materialized (select name, value from facts where name like ${`${leftoverPrefix}%`})
+      select name, value from noted
+      left join generations g on g.id = substr(name, ${leftoverPrefix.length + 1}::int)::uuid and g.state = 'cancelled'
+      where g.id is null or g.ended_at < now() - ${settledAfter}::interval
+      limit 100`,
   )
   for (const { name, value } of rows) await forget(core, name.slice(leftoverPrefix.length), Number(value))
 }
 
 const leftoverPrefix = 'leftover: '
+/** Nobody stores anything any more of what was cancelled so long ago. */
+const settledAfter = '2 minutes'
 
 /** The money is settled before this: a store that is away keeps nobody waiting for it. */
-async function forget(core: Core, id: string, count: number): Promise<void> {
+async function forget(core: Core, id: string, count: number, again = false): Promise<void> {
   try {
     await forgetObjects(core, { id, count })
     await core.database.rows(sql`
       with gone as (delete from images where generation_id = ${id}::uuid)
-      delete from facts where name = ${leftoverPrefix + id}`)
+      delete from facts where name = ${leftoverPrefix + id} and not ${again}::bool`)
   } catch (error) {
     core.log.warn({ id, err: error }, 'pictures of a request that failed could not be deleted; that is tried again')
   }

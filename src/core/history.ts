@@ -22,5 +22,5 @@ export async function history(core: Core, userId: string, page: number): Promise
   const offset = (Math.min(Math.max(1, page), lastPage) - 1) * pageSize
   return core.database.rows<Past>(sql`
     select id, state, request, price, error, created_at as "createdAt" from generations
-    where user_id = ${userId} order by id desc limit ${pageSize} offset ${offset}`)
+    where user_id = ${userId} and erased_at is null order by id desc limit ${pageSize} offset ${offset}`)
 }

@@ -26,9 +26,10 @@ export function narrateRun(core: Core, g: Generation): Narrator {
   let editing: Promise<unknown> = Promise.resolve()
   let stopped = false
   const posted = g.posted
+  const pauseMs = core.surfaces.get(g.address.slice(0, g.address.indexOf(':')))?.paceMs
   if (!posted) return { progress: () => undefined, stop: async () => undefined }
 
-  let timer = setTimeout(tick, firstMs)
+  let timer = setTimeout(tick, pauseMs ?? firstMs)
   timer.unref()
 
   function tick() {
@@ -36,7 +37,7 @@ export function narrateRun(core: Core, g: Generation): Narrator {
       .catch((error: unknown) => core.log.debug({ id: g.id, err: error }, 'progress was not shown'))
       .finally(() => {
         if (stopped) return
-        timer = setTimeout(tick, everyMs)
+        timer = setTimeout(tick, pauseMs ?? everyMs)
         timer.unref()
       })
   }
@@ -101,6 +102,7 @@ export async function narrateQueue(core: Core): Promise<void> {
       select g.id, p.place from generations g join places p on p.id = g.id
       where g.state = 'queued' and g.posted is not null
         and p.place > coalesce((${JSON.stringify(Object.fromEntries(places))}::jsonb->>g.provider)::int, 0)
+        and g.address not like 'api:%' -- programs ask for it
         and g.created_at < now() - interval '2 seconds'
         and (g.narrated_at is null or g.narrated_at < now() - interval '3 seconds')
         and (g.lease_until is null or g.lease_until < now())

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
+import { sayCancelled, stopProvider } from './cancel.ts'
 import type { Core } from './core.ts'
 import { deliver, deliverFailure } from './deliver.ts'
 import { draw, type Run } from './draw.ts'
@@ -23,6 +24,7 @@ import {
 import type { Leases } from './leases.ts'
 import { narrateRun } from './narrate.ts'
 import type { ImageFile } from './ports.ts'
+import { watchEnd } from './watch.ts'
 
 type Again = { againMs: number } | undefined
 
@@ -38,14 +40,15 @@ const thumbnailEdge = 512
 
 /** `signal` aborts when this process must let go: what is not finished is left for another. */
 export async function perform(core: Core, leases: Leases, id: string, signal: AbortSignal): Promise<Again> {
-  const g = await takeUp(core, id)
-  if (g === 'over') return undefined
-  if ('againMs' in g) return g
-  const { lost, done } = leases.hold(g)
+  const watching = await watchEnd(core, id)
   try {
-    return await goOn(core, g, AbortSignal.any([signal, lost]))
+    const g = await takeUp(core, id)
+    if (g === 'over') return undefined
+    if ('againMs' in g) return g
+    const { lost, done } = leases.hold(g)
+    return await goOn(core, g, AbortSignal.any([signal, lost, watching.ended])).finally(done)
   } finally {
-    done()
+    watching.done()
   }
 }
 
@@ -78,7 +81,7 @@ async function drawAndStore(core: Core, g: Generation, run: Run): Promise<ImageF
   g.notes = [...(g.notes ?? []), ...notes]
   const pictures = await putAll(core, g, files)
   if (await saveStored(core, g, pictures)) return files
-  await forgetIfEnded(core, g)
+  await cleanUp(core, g)
   return []
 }
 
@@ -93,6 +96,8 @@ async function putAll(core: Core, g: Generation, files: ImageFile[]): Promise<St
     await put(file, 'output', position),
     await put(await core.images.thumbnail(file, thumbnailEdge), 'thumbnail', position),
   ])
+  // all of them come to rest, so that whoever cleans up after one that failed finds the others
+  await Promise.allSettled(pairs)
   return (await Promise.all(pairs)).flat()
 }
 
@@ -108,16 +113,22 @@ async function putPatiently(core: Core, key: string, file: ImageFile): Promise<v
   }
 }
 
-/** Ended by another while we were drawing: what we stored belongs to nothing. Still open: the other overwrites it. */
-async function forgetIfEnded(core: Core, g: Generation): Promise<void> {
+/**
+ * Ended by another while we were drawing: what we stored belongs to nothing, and what we started is in nobody's row. Still
+ * open: the other goes on with both.
+ */
+async function cleanUp(core: Core, g: Generation): Promise<void> {
   const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where id = ${g.id}`)
-  if (row?.state === 'failed' || row?.state === 'cancelled')
-    await forgetObjects(core, { id: g.id, count: g.request.count })
+  if (row?.state !== 'failed' && row?.state !== 'cancelled') return
+  await stopProvider(core, g.provider, g.ticket)
+  // an edit of ours may have come after the one that said so
+  if (row.state === 'cancelled') await sayCancelled(core, g)
+  await forgetObjects(core, { id: g.id, count: g.request.count })
 }
 
 async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unknown): Promise<Again> {
   if (stop.aborted) {
-    await letGo(core, g)
+    if (!(await letGo(core, g))) await cleanUp(core, g)
     return { againMs: 1 }
   }
   const error = asAppError(thrown)
@@ -130,7 +141,8 @@ async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unkn
     Math.min(30_000, 1000 * 2 ** (g.attempt - 1)) * (0.5 + Math.random() / 2),
   )
   // a result that came damaged may come whole the next time, and it is paid for
-  const again = error.retry || (error.kind === 'bad_result' && g.ticket !== null && g.attempt < mostFetches)
+  const again =
+    error.retry || (error.kind === 'bad_result' && !error.over && g.ticket !== null && g.attempt < mostFetches)
   const inTime = againMs < Math.min(g.leftMs, mostPatienceMs)
   if (again && inTime && g.attempt < mostStarts && g.ticket === null && (error.neverRan || provider?.repeatable)) {
     await backToQueue(core, g, againMs)
@@ -147,6 +159,9 @@ async function failed(core: Core, g: Generation, stop: AbortSignal, thrown: unkn
 }
 
 async function fail(core: Core, g: Generation, error: AppError): Promise<Again> {
-  if (!(await saveFailure(core, g, error.kind, error.data))) return undefined
+  if (!(await saveFailure(core, g, error.kind, error.data))) {
+    await cleanUp(core, g)
+    return undefined
+  }
   return deliverFailure(core, { ...g, error: error.kind, errorData: error.data })
 }

@@ -30,8 +30,10 @@ export interface ImageTools {
   clean(bytes: Buffer): Promise<ImageFile>
   /** A provider's result: decoded in full, its pixels kept as they are, metadata stripped. */
   keep(bytes: Buffer): Promise<ImageFile>
-  /** A small WebP, at most `edge` pixels on its longer side. */
-  thumbnail(file: ImageFile, edge: number): Promise<ImageFile>
+  /** A small WebP, at most `edge` pixels on its longer side; never larger than the picture. */
+  thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>
+  /** The same picture as PNG. */
+  png(file: Pick<ImageFile, 'data'>): Promise<ImageFile>
 }
 
 // ── What is asked for ────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,6 +98,8 @@ export interface Takes {
   /** Parameters it takes and their ranges. */
   params: Readonly<Partial<Record<NumberParam, Range>>>
   negative?: boolean
+  /** Most characters of what is not wanted. Absent: the service's own limit. */
+  negativeLimit?: number
 }
 
 export interface Model {
@@ -169,6 +173,25 @@ export type Progress =
     }
   | { state: 'done'; images: Buffer[]; seed?: string; notes?: readonly Note[] }
 
+/** What runs behind a provider that is the operator's own. */
+export interface Inspection {
+  servers: readonly InspectedServer[]
+  /** Folder of models, as the provider calls it → files that at least one server can load, in alphabetical order. */
+  files: Readonly<Record<string, readonly string[]>>
+}
+
+export interface InspectedServer {
+  /** For operators only; without a name and password. */
+  url: string
+  /** Whether it answers. What follows is absent when it does not, or does not say. */
+  connected: boolean
+  /** Runs waiting and running there, whoever sent them. */
+  busy?: number
+  version?: string
+  /** Memory in bytes. */
+  devices?: readonly { name: string; type: string; memoryTotal?: number; memoryFree?: number }[]
+}
+
 export interface ImageProvider {
   readonly name: string
   /**
@@ -196,6 +219,8 @@ export interface ImageProvider {
   receive?(call: { headers: Readonly<Record<string, string | undefined>>; body: Buffer }): Promise<Json>
   /** Whether address and key work, at no cost. Rejects with an AppError. Absent: it cannot be known for free. */
   test?(signal: AbortSignal): Promise<void>
+  /** What it runs on, at most 10 s old and within 5 s; servers that are away are said to be. Absent: it does not say. */
+  inspect?(): Promise<Inspection>
   /** Lets go of connections; tasks under way end with errors. */
   close?(): Promise<void>
 }
@@ -274,6 +299,8 @@ export interface Call {
   /** Typed options, where the platform has them; they win over flags in the text. */
   options: Readonly<Record<string, string | number | boolean>>
   images: readonly Attachment[]
+  /** Nobody but the asker can read the answer, or what is `private` in it. Absent: nobody knows. */
+  isPrivate?: boolean
 }
 
 export interface Reply {
@@ -293,6 +320,8 @@ export interface ChatSurface {
   readonly name: string
   /** True when posting again to one address shows a second message: then only edits of a remembered one are repeated. */
   readonly postsAnew?: boolean
+  /** Milliseconds between edits of a waiting message. Absent: as often as chats bear it. */
+  readonly paceMs?: number
   /** Connects and calls `handle` for each thing people do; resolves when the platform has accepted us. */
   start(handle: (call: Call) => Promise<void>): Promise<void>
   /** Takes no more calls, waits for those being handled. */

@@ -152,7 +152,10 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     all: () => [...current.values()],
     reload,
     settingsOf,
-    build: (kind, settings) => kind.create(settings, options.context(kind, settings)),
+    build: (kind, settings) => {
+      if (settings.key !== undefined) options.hide?.(settings.key)
+      return kind.create(settings, options.context(kind, settings))
+    },
     onChange: (changed) => void listeners.push(changed),
     stop: async () => {
       clearInterval(timer)

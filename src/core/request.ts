@@ -4,6 +4,9 @@ import { type Model, numberParams, type PictureRequest, type Route, type Takes, 
 
 type Has = (provider: string) => boolean
 
+/** Of what is refused for its length. */
+const shownCharacters = 40
+
 /** Throws AppError unknown_model. */
 export function findModel(models: readonly Model[], name: string): Model {
   const wanted = name.toLowerCase()
@@ -36,7 +39,7 @@ export function makeRequest(model: Model, takes: Takes, wish: Wish & { images: n
   if (!Number.isInteger(count) || count < 1 || count > takes.count) {
     throw new AppError('bad_option', { name: 'n', value: count, expected: `1–${takes.count}` })
   }
-  if (negative !== undefined && !takes.negative) throw new AppError('not_taken', { name: 'no', model: model.id })
+  checkNegative(model, takes, negative)
   checkParams(model, takes, wish)
   const size = sizeOf(model, takes, wish.aspect)
   return { prompt, model: model.id, ...size, count, images, seed, steps, guidance, strength, negative, enhance }
@@ -85,6 +88,7 @@ function accepts(takes: Takes, request: PictureRequest): boolean {
     prompt.length <= (takes.promptLimit ?? Number.POSITIVE_INFINITY) &&
     (preset ? preset[0] === width && preset[1] === height : exact === true) &&
     (negative === undefined || takes.negative === true) &&
+    (negative?.length ?? 0) <= (takes.negativeLimit ?? Number.POSITIVE_INFINITY) &&
     numberParams.every((name) => {
       const range = takes.params[name]
       const value = request[name]
@@ -100,6 +104,14 @@ function checkPrompt(model: Model, takes: Takes, prompt: string): void {
   if (promptLimit !== undefined && prompt.length > promptLimit) {
     throw new AppError('prompt_too_long', { limit: promptLimit })
   }
+}
+
+function checkNegative(model: Model, { negative: taken, negativeLimit }: Takes, negative: string | undefined): void {
+  if (negative === undefined) return
+  if (!taken) throw new AppError('not_taken', { name: 'no', model: model.id })
+  if (negativeLimit === undefined || negative.length <= negativeLimit) return
+  const value = `${negative.slice(0, shownCharacters)}…`
+  throw new AppError('bad_option', { name: 'no', value, limit: negativeLimit, expected: `≤ ${negativeLimit}` })
 }
 
 function checkParams(model: Model, takes: Takes, wish: Wish): void {

@@ -6,12 +6,13 @@ import { createHmac } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { accountOf } from './accounts.ts'
-import type { Core } from './core.ts'
+import type { Core, Limits } from './core.ts'
 import { AppError } from './errors.ts'
 import type { Address, Attachment, Call, ImageFile, Job, Locale, PictureRequest, Route, Takes, Wish } from './ports.ts'
 import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
 import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf, takenWith } from './request.ts'
 import { cleanText } from './text.ts'
+import { createTurns, type Turns } from './turns.ts'
 import { violates } from './violations.ts'
 
 export interface Accepted {
@@ -36,6 +37,10 @@ export interface Asking {
   images: readonly Attachment[]
   /** Who pays: a person as a chat knows them, or an account. */
   from: Call['from'] | { userId: string }
+  /** What only programs say. `id`: the generation's, which their address names. */
+  program?: { id: string; keyId: string | null; webhookUrl?: string }
+  /** In place of everybody's. */
+  limits?: Pick<Limits, 'inFlight' | 'perMinute'>
 }
 
 /** What a person said in a chat. Throws AppError for every reason to refuse. Nothing starts before `wake`. */
@@ -53,12 +58,12 @@ export async function submitWish(core: Core, asking: Asking): Promise<Accepted> 
   const takes = takenWith(model, images.length, has)
   const wish = { ...asked, images: images.length, enhance: enhanceWanted(core, asked, takes) }
   const first = makeRequest(model, takes, wish)
-  const inputs = await loadInputs(core, images)
+  const userId = 'userId' in from ? from.userId : await accountOf(core, from)
+  const inputs = await loadInputs(core, userId, priceOf(model, first), asking)
   // a picture to change keeps its shape unless another is asked for
   const aspect = wish.aspect ?? (inputs[0] && nearestAspect(takes, inputs[0]))
   const request = aspect === undefined ? first : makeRequest(model, takes, { ...wish, aspect })
   const route = chooseRoute(model, request, has)
-  const userId = 'userId' in from ? from.userId : await accountOf(core, from)
   const accepted = await accept(core, { asking, userId, request, route, inputs, price: priceOf(model, request) })
   if (accepted.fresh && inputs.length > 0) await keepInputs(core, accepted.id, inputs)
   return accepted
@@ -127,13 +132,65 @@ function enhanceWanted(core: Core, { enhance, prompt }: Wish, takes: Takes): boo
   return wanted && prompt !== '' && takes.prompt !== 'none' ? true : undefined
 }
 
+/** Requests whose pictures are read at the same time. */
+const readAtOnce = 8
+const reading = new WeakMap<Core, Turns>()
+
+/** In turns, for all that reads people's pictures. */
+export function readingTurns(core: Core): Turns {
+  const turns = reading.get(core) ?? createTurns(readAtOnce)
+  reading.set(core, turns)
+  return turns
+}
+
+/**
+ * Reading pictures is what a request costs us before it is paid for. So it is not done for whom we have to refuse anyway, not
+ * for many requests of one account at a time, and one that comes to nothing counts in the account's pace.
+ */
+async function loadInputs(core: Core, userId: string, price: number, asking: Asking): Promise<ImageFile[]> {
+  if (asking.images.length === 0) return []
+  const { inFlight } = asking.limits ?? core.limits
+  return readingTurns(core).run(userId, inFlight, async () => {
+    const error = await reasonAgainst(core, userId, { asking, price })
+    // the same call again is not refused for what it did itself
+    if (error && !(await acceptedBefore(core, asking.key))) throw error
+    try {
+      return await loadAll(core, asking.images)
+    } catch (error) {
+      await slowDown(core, userId, asking.limits)
+      throw error
+    }
+  })
+}
+
 /** One after the other: fourteen pictures of 16 megapixels at once would be a gigabyte. */
-async function loadInputs(core: Core, images: readonly Attachment[]): Promise<ImageFile[]> {
+async function loadAll(core: Core, images: readonly Attachment[]): Promise<ImageFile[]> {
   const files: ImageFile[] = []
   for (const attachment of images) {
     files.push(await core.images.clean(await attachment.load(core.limits.uploadBytes)))
   }
   return files
+}
+
+/** As if it had been accepted. */
+export async function slowDown(
+  core: Core,
+  userId: string,
+  { perMinute }: Pick<Limits, 'perMinute'> = core.limits,
+): Promise<void> {
+  const spacing = `${60_000 / perMinute} milliseconds`
+  await core.database.rows(sql`
+    update users set pace_at = greatest(pace_at, now()) + ${spacing}::interval where id = ${userId}::uuid`)
+}
+
+/** Throws AppError too_fast. */
+export async function assertPace(core: Core, userId: string): Promise<void> {
+  const { perMinute } = core.limits
+  const [user] = await core.database.rows<{ waitMs: number }>(sql`
+    select (extract(epoch from greatest(pace_at, now()) - now()) * 1000)::int as "waitMs"
+    from users where id = ${userId}::uuid`)
+  const error = user && tooFast(user.waitMs, perMinute)
+  if (error) throw error
 }
 
 interface Acceptance {
@@ -147,22 +204,26 @@ interface Acceptance {
 
 async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
   const { asking, userId, request, route } = acceptance
-  const id = uuidv7()
+  const id = asking.program?.id ?? uuidv7()
   const lane = route.provider
+  let capped = false
   const priority = await save(core, id, acceptance).catch((error: unknown) => {
+    capped = violates(error, 'api_keys_within_cap')
     // the same call at the same time elsewhere: one of the two is there now
-    if (violates(error, 'generations_key_unique')) return undefined
+    if (capped || violates(error, 'generations_key_unique')) return undefined
     throw error
   })
   if (priority !== undefined) return { id, request, fresh: true, job: { id, lane, priority } }
-  const [before] = await core.database.rows<{ id: string; provider: string; priority: number }>(
-    sql`select id, provider, priority from generations where key = ${asking.key}`,
+  const before = await acceptedBefore(core, asking.key)
+  if (before) return { id: before.id, request, fresh: false, job: before }
+  throw capped ? await capRefusal(core, asking) : await refusal(core, userId, acceptance)
+}
+
+export async function acceptedBefore(core: Core, key: string): Promise<Job | undefined> {
+  const [job] = await core.database.rows<Job>(
+    sql`select id, provider as lane, priority from generations where key = ${key}`,
   )
-  if (before) {
-    const job = { id: before.id, lane: before.provider, priority: before.priority }
-    return { id: before.id, request, fresh: false, job }
-  }
-  throw await refusal(core, userId, acceptance.price)
+  return job
 }
 
 /**
@@ -171,8 +232,12 @@ async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
  */
 async function save(core: Core, id: string, acceptance: Acceptance): Promise<number | undefined> {
   const { asking, userId, request, route, inputs, price } = acceptance
-  const { inFlight, perMinute, deadlineMs } = core.limits
+  // a program's address is also what it shows: there is no message
+  const { program } = asking
+  const { inFlight, perMinute } = asking.limits ?? core.limits
+  const { deadlineMs } = core.limits
   const spacing = `${60_000 / perMinute} milliseconds`
+  const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map((file, position) => ({
     key: inputKey(core, id, position, file),
     position,
@@ -190,10 +255,11 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
       returning in_flight),
     generation as (
       insert into generations (id, user_id, key, address, locale, model, provider, endpoint, request, price, priority,
-        wake_at, deadline_at)
+        api_key_id, webhook_url, posted, wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${asking.key}, ${asking.address}, ${asking.locale}, ${request.model}, ${route.provider},
         ${route.endpoint}, ${JSON.stringify(request)}::jsonb, ${price}::int, in_flight + 1,
-        now() + ${`${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
+        ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program ? asking.address : null},
+        now() + ${untilWoken}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority),
     pictures as (
       insert into images (key, generation_id, role, position, type, width, height, bytes)
@@ -207,7 +273,19 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
   return row?.priority
 }
 
-async function refusal(core: Core, userId: string, price: number): Promise<AppError> {
+/** Why `save` did not: if nothing stands against it any more, it was too fast. */
+async function refusal(core: Core, userId: string, acceptance: Acceptance): Promise<AppError> {
+  const { perMinute } = acceptance.asking.limits ?? core.limits
+  return (await reasonAgainst(core, userId, acceptance)) ?? new AppError('too_fast', { limit: perMinute, seconds: 1 })
+}
+
+/** undefined: nothing now. */
+async function reasonAgainst(
+  core: Core,
+  userId: string,
+  { price, asking }: Pick<Acceptance, 'price' | 'asking'>,
+): Promise<AppError | undefined> {
+  const { inFlight, perMinute } = asking.limits ?? core.limits
   const [user] = await core.database.rows<{ balance: number; inFlight: number; banned: boolean; waitMs: number }>(sql`
     select balance, in_flight as "inFlight", banned,
       (extract(epoch from greatest(pace_at, now()) - now()) * 1000)::int as "waitMs"
@@ -215,7 +293,19 @@ async function refusal(core: Core, userId: string, price: number): Promise<AppEr
   if (!user) return new AppError('unknown_user', { user: userId })
   if (user.banned) return new AppError('banned')
   if (user.balance < price) return new AppError('no_credits', { price, balance: user.balance })
-  if (user.inFlight >= core.limits.inFlight) return new AppError('too_many_in_flight', { limit: core.limits.inFlight })
-  const seconds = Math.max(1, Math.ceil((user.waitMs - 60_000 + 60_000 / core.limits.perMinute) / 1000))
-  return new AppError('too_fast', { limit: core.limits.perMinute, seconds })
+  if (user.inFlight >= inFlight) return new AppError('too_many_in_flight', { limit: inFlight })
+  return tooFast(user.waitMs, perMinute)
+}
+
+/** `debtMs`: how far `pace_at` is ahead. */
+function tooFast(debtMs: number, perMinute: number): AppError | undefined {
+  const waitMs = debtMs - 60_000 + 60_000 / perMinute
+  return waitMs > 0 ? new AppError('too_fast', { limit: perMinute, seconds: Math.ceil(waitMs / 1000) }) : undefined
+}
+
+/** What it has spent is counted by the ledger (drizzle/0003_api.sql), in the statement that was refused. */
+async function capRefusal(core: Core, { program }: Asking): Promise<AppError> {
+  const [key] = await core.database.rows<{ limit: number; spent: number }>(sql`
+    select monthly_cap as limit, spent from api_keys where id = ${program?.keyId ?? null}::uuid`)
+  return new AppError('cap_reached', { ...key })
 }

@@ -2,11 +2,13 @@
 import { sql } from 'drizzle-orm'
 import type { Core } from './core.ts'
 import { forgetLeftovers } from './end.ts'
+import { finishErasing } from './erase.ts'
 import type { Leases } from './leases.ts'
 import { narrateQueue } from './narrate.ts'
 import { perform } from './perform.ts'
 import type { Job } from './ports.ts'
 import { createPresence, type Presence } from './presence.ts'
+import { forgetOldUploads } from './uploads.ts'
 
 const everyMs = 1_000
 const tidyEvery = 30
@@ -76,5 +78,7 @@ async function sweep(core: Core, leases: Leases, { presence, signal, tidy }: Rou
     }
   }
   if (tidy) await forgetLeftovers(core)
+  if (tidy) await finishErasing(core)
+  if (tidy) await forgetOldUploads(core)
   await narrateQueue(core)
 }

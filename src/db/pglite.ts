@@ -1,6 +1,7 @@
 /** The embedded database: PostgreSQL inside this process, its files under DATA_DIR/db. Safe against kill -9. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
@@ -39,7 +40,27 @@ async function start({ dataDir, migrationsFolder, image }: PgliteOptions): Promi
   await pglite.exec('set search_path to public')
   await migrate(drizzle(pglite), { migrationsFolder })
   await pglite.exec('set search_path to bullmq, public')
+  takeTurns(pglite)
   return pglite
+}
+
+/**
+ * Statements run in this thread, and many that wait would run one after the other without a pause: between two of them
+ * timers and sockets get their turn.
+ */
+function takeTurns(pglite: PGlite): void {
+  let waiting = 0
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn =
+    <Arguments extends unknown[], Result>(run: (...args: Arguments) => Promise<Result>) =>
+    (...args: Arguments): Promise<Result> => {
+      const before = waiting++ > 0 ? last.then(() => nextTurn()) : Promise.resolve()
+      const result = before.then(() => run(...args)).finally(() => waiting--)
+      last = result.catch(() => undefined)
+      return result
+    }
+  pglite.query = inTurn(pglite.query.bind(pglite)) as typeof pglite.query
+  pglite.exec = inTurn(pglite.exec.bind(pglite))
 }
 
 function database(pglite: PGlite, lock: FolderLock | undefined): Database {

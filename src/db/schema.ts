@@ -20,7 +20,7 @@ import {
 import type { ErrorData, ErrorKind } from '../core/errors.ts'
 import type { Json, Note, PictureRequest } from '../core/ports.ts'
 
-const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+export const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
 /** One account. `balance` can be spent, `held` is put aside for requests under way: only ledger rows change them. */
 export const users = pgTable(
@@ -60,6 +60,40 @@ export const identities = pgTable(
   (t) => [index('identities_user').on(t.userId), index('identities_handle').on(t.handle)],
 )
 
+/** What programs show to act for an account. `spent` follows the ledger by itself (drizzle/0003_api.sql). */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: uuid().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** For people. */
+    name: text().notNull(),
+    /** SHA-256 of the key, in hex: the key itself is kept nowhere. */
+    hash: text().notNull().unique(),
+    /** Its last four characters, to tell keys apart. */
+    tail: text().notNull(),
+    /** Credits in a calendar month, UTC. Absent: as many as the account has. */
+    monthlyCap: integer('monthly_cap'),
+    /** Ids of the models it may use. Absent: all. */
+    models: jsonb().$type<readonly string[]>(),
+    /** Credits held and charged in that month; requests that end unserved are taken out again. */
+    spent: integer().notNull().default(0),
+    /** '2025-06'. */
+    spentMonth: text('spent_month').notNull().default(''),
+    createdAt: time('created_at').notNull().defaultNow(),
+    /** To the minute. */
+    usedAt: time('used_at'),
+    revokedAt: time('revoked_at'),
+  },
+  (t) => [
+    index('api_keys_of_user').on(t.userId),
+    check('api_keys_cap', sql`${t.monthlyCap} >= 1`),
+    check('api_keys_within_cap', sql`${t.spent} between 0 and coalesce(${t.monthlyCap}, ${t.spent})`),
+  ],
+)
+
 export const generationStates = ['queued', 'running', 'stored', 'delivered', 'failed', 'cancelled'] as const
 export type GenerationState = (typeof generationStates)[number]
 
@@ -85,6 +119,10 @@ export const generations = pgTable(
     request: jsonb().$type<PictureRequest>().notNull(),
     /** Credits held for it. */
     price: integer().notNull(),
+    /** The key it was asked with. Absent: in a chat, or with the operator's. */
+    apiKeyId: uuid('api_key_id').references(() => apiKeys.id),
+    /** Told when it has ended. */
+    webhookUrl: text('webhook_url'),
     priority: integer().notNull(),
     /** Times a worker took it up; also the fence: a write from an older attempt changes nothing. */
     attempt: integer().notNull().default(0),
@@ -115,6 +153,8 @@ export const generations = pgTable(
     startedAt: time('started_at'),
     storedAt: time('stored_at'),
     endedAt: time('ended_at'),
+    /** Taken out of the history by its owner: its words and pictures are gone, what it cost is not. */
+    erasedAt: time('erased_at'),
   },
   (t) => [
     check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),

@@ -1,27 +1,40 @@
-/** The HTTP side: what every answer has in common, health, and errors as JSON. Families of routes are plugins. */
+/** The HTTP side: what every answer has in common, and errors as JSON. Families of routes are plugins. */
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { AppError, errorRules } from '../core/errors.ts'
 import { localeOf, wordsFor } from '../locales/index.ts'
+import { toJson } from './json.ts'
+import { status, tellProgramsFromBrowsers } from './status.ts'
 
 export interface AppOptions {
   log: { debug(data: object, message: string): void; error(data: object, message: string): void }
   /** Part → what is missing; undefined: ready. */
   ready(): Promise<Record<string, string | undefined>>
+  /** Where people reach us. Absent: addresses are told as paths. */
+  publicUrl?: string
   plugins: readonly FastifyPluginAsync[]
   /** Requests under way when we close get this long. Default 5,000. */
   closeMs?: number
 }
 
-export function createApp({ log, ready, plugins, closeMs = 5_000 }: AppOptions): FastifyInstance {
+/** A request must have come in full by then. */
+const receiveMs = 300_000
+
+export function createApp({ log, ready, publicUrl, plugins, closeMs = 5_000 }: AppOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
     genReqId: () => randomUUID(),
     trustProxy: false,
     forceCloseConnections: 'idle',
+    requestTimeout: receiveMs,
+    rewriteUrl: ({ url = '/' }) => decodable(url),
+    // as long as a line of HTTP may be: names that are too long are unknown like any other
+    routerOptions: { maxParamLength: 16_384 },
   })
 
+  // bytes are sent as they are, whatever the type says
+  app.setReplySerializer(toJson as (value: unknown) => string)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
   })
@@ -35,14 +48,6 @@ export function createApp({ log, ready, plugins, closeMs = 5_000 }: AppOptions):
   })
   app.addHook('preClose', async () => {
     setTimeout(() => app.server.closeAllConnections(), closeMs).unref()
-  })
-
-  app.get('/healthz', async () => ({ status: 'ok' }))
-  app.get('/readyz', async (_request, reply) => {
-    const missing = Object.entries(await ready())
-    const ok = missing.every(([, what]) => what === undefined)
-    const parts = Object.fromEntries(missing.map(([part, what]) => [part, what ?? 'ready']))
-    return reply.code(ok ? 200 : 503).send({ status: ok ? 'ready' : 'not ready', parts })
   })
 
   app.setNotFoundHandler((_request, reply) =>
@@ -61,6 +66,20 @@ export function createApp({ log, ready, plugins, closeMs = 5_000 }: AppOptions):
     log.error({ id: request.id, err: error }, 'a request failed')
     return reply.code(500).send({ error: { kind: 'internal', message: words.errors.internal() } })
   })
+  tellProgramsFromBrowsers(app)
   for (const plugin of plugins) app.register(plugin)
+  app.register(status({ ready, publicUrl }))
   return app
+}
+
+/** What is no percent-encoding stands for itself, so that whoever answers unknown paths answers these as well. */
+function decodable(url: string): string {
+  if (!url.includes('%')) return url
+  const [path = '', ...query] = url.split(/(?=[?#])/)
+  try {
+    decodeURIComponent(path)
+    return url
+  } catch {
+    return path.replaceAll('%', '%25') + query.join('')
+  }
 }

@@ -1,57 +1,74 @@
 /** `GET /image/{key}`: pictures of the store, for whoever has a link that is signed and not expired. */
-import { createHash } from 'node:crypto'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
+import { z } from 'zod'
 import type { ObjectStore } from '../core/ports.ts'
 import { localeOf, wordsFor } from '../locales/index.ts'
+import { cors } from './api/cors.ts'
+import type { ApiApp } from './api/family.ts'
+import { checkWithZod } from './api/validation.ts'
+import { sendPicture } from './bytes.ts'
+import { type Thumbnails, widthParam } from './thumbnails.ts'
 
 export interface PicturesOptions {
-  store: ObjectStore
+  store: Pick<ObjectStore, 'get'>
   verify(link: { key: string; expires: string; signature: string; now: number }): 'ok' | 'expired' | 'forged'
+  /** Absent: pictures are sent as they are, whatever `w` says. */
+  thumbnails?: Thumbnails
 }
 
-interface Params {
-  Params: { '*': string }
-  Querystring: { expires?: string; signature?: string }
+const segment = z.string().max(200)
+const refusal = z
+  .object({ error: z.object({ kind: z.string(), message: z.string() }) })
+  .meta({ id: 'PictureError', description: 'In the language of `Accept-Language`.' })
+const part = { content: { 'image/png': { schema: z.file() } } }
+
+const schema = {
+  summary: 'A picture by its link.',
+  description:
+    'Links come with answers; they are signed and expire. `Range`, `If-Range` and `If-None-Match` are heeded. ' +
+    'A link stays as good with another `w`, or without.',
+  operationId: 'picture',
+  tags: ['Pictures'],
+  params: z.object({ folder: segment, id: segment, name: segment }),
+  querystring: z.object({
+    expires: z.string().max(20).optional().describe('Seconds since 1970.'),
+    signature: z.string().max(200).optional(),
+    w: widthParam,
+  }),
+  response: {
+    200: { description: 'PNG, JPEG or WebP; with `w`, WebP.', ...part },
+    206: { description: 'The part of it that was asked for.', ...part },
+    304: z.null().describe('The client has it already.'),
+    416: z.null().describe('It is shorter than that.'),
+    '4xx': refusal,
+    503: refusal.describe('Too many thumbnails are being made.'),
+  },
 }
 
-export function pictures({ store, verify }: PicturesOptions): FastifyPluginAsync {
-  return async (app) => {
-    app.get<Params>('/image/*', async (request, reply) => {
-      const key = request.params['*']
-      const { expires = '', signature = '' } = request.query
+export function pictures({ store, verify, thumbnails }: PicturesOptions): FastifyPluginAsync {
+  return async (plain) => {
+    const app = plain.withTypeProvider() as ApiApp
+    app.setValidatorCompiler(checkWithZod)
+    app.setSerializerCompiler(() => JSON.stringify)
+    cors(plain)
+    app.get('/image/:folder/:id/:name', { config: { open: true }, schema }, async (request, reply) => {
+      const { folder, id, name } = request.params
+      const { expires = '', signature = '', w } = request.query
+      const key = `${folder}/${id}/${name}`
       const now = Math.floor(Date.now() / 1000)
       const words = wordsFor(localeOf(request.headers['accept-language'])).link
+      const refuse = (status: number, kind: string, message: string) =>
+        reply.code(status).header('cache-control', 'no-store').send({ error: { kind, message } })
       const verdict = verify({ key, expires, signature, now })
-      if (verdict !== 'ok') {
-        const message = words[verdict]
-        return reply.code(403).send({ error: { kind: verdict, message } })
-      }
-      const object = await store.get(key)
-      if (!object) return reply.code(404).send({ error: { kind: 'not_found', message: words.missing } })
-      reply.headers({
-        'content-type': object.type,
-        'cache-control': `private, max-age=${Number(expires) - now}, immutable`,
-        'content-disposition': `inline; filename="${key.slice(key.lastIndexOf('/') + 1)}"`,
-        'content-security-policy': "default-src 'none'; sandbox",
-        'cross-origin-resource-policy': 'cross-origin',
-        'accept-ranges': 'bytes',
-        etag: `"${createHash('sha256').update(object.data).digest('base64url').slice(0, 27)}"`,
+      if (verdict !== 'ok') return refuse(403, verdict, words[verdict])
+      const small = w === undefined ? undefined : thumbnails?.(key, w)
+      const sent = await sendPicture(request, reply, {
+        identity: small ? `${small.edge} ${key}` : key,
+        fileName: small ? name.replace(/\.\w+$/, `-${small.edge}.webp`) : name,
+        cacheControl: `private, max-age=${Number(expires) - now}, immutable`,
+        load: small?.load ?? (() => store.get(key)),
       })
-      return send(request, reply, object.data)
+      return sent ?? refuse(404, 'not_found', words.missing)
     })
   }
-}
-
-function send(request: FastifyRequest, reply: FastifyReply, data: Buffer): FastifyReply {
-  if (request.headers['if-none-match'] === reply.getHeader('etag')) return reply.code(304).send()
-  const range = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? '')
-  if (!range || (range[1] === '' && range[2] === '')) return reply.send(data)
-  const last = data.length - 1
-  const start = range[1] === '' ? Math.max(0, data.length - Number(range[2])) : Number(range[1])
-  const end = range[1] === '' || range[2] === '' ? last : Math.min(last, Number(range[2]))
-  if (start > end) return reply.code(416).header('content-range', `bytes */${data.length}`).send()
-  return reply
-    .code(206)
-    .header('content-range', `bytes ${start}-${end}/${data.length}`)
-    .send(data.subarray(start, end + 1))
 }

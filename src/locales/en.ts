@@ -66,6 +66,39 @@ export const en = {
     forged: 'This link is not valid.',
     missing: 'There is no such picture.',
   },
+  keys: {
+    title: '🔑 Your API keys',
+    none: 'You have no API keys. /apikey create [name] makes one.',
+    line: (k: {
+      id: string
+      name: string
+      tail: string
+      spent: number
+      cap?: number
+      models?: readonly string[]
+      used?: string
+    }) =>
+      [
+        `…${k.tail}  ${k.name}`,
+        `${k.spent}${k.cap === undefined ? '' : ` of ${k.cap}`} credits this month`,
+        ...(k.models ? [`only ${k.models.join(', ')}`] : []),
+        k.used === undefined ? 'never used' : `last used ${k.used}`,
+        k.id,
+      ].join(' · '),
+    created: (k: { name: string; key: string; cap?: number; models?: readonly string[] }) =>
+      [
+        `🔑 ${k.name}`,
+        k.key,
+        '',
+        'Keep it now: it is shown only this once. Whoever has it spends your credits.',
+        ...(k.cap === undefined ? [] : [`At most ${credits(k.cap)} a month.`]),
+        ...(k.models ? [`Only with ${k.models.join(', ')}.`] : []),
+      ].join('\n'),
+    revoked: (k: { name: string; tail: string }) => `✅ …${k.tail} (${k.name}) does not work any more.`,
+    usage:
+      '/apikey lists your keys, /apikey create [name] [--cap credits a month] [--models a,b] makes one, /apikey revoke <id or last four> ends one.',
+    unnamed: 'key',
+  },
   historyTitle: (page: number) => (page === 1 ? '🖼 Your last requests' : `🖼 Your requests, page ${page}`),
   historyEmpty: 'Nothing here yet. Try: a cute cat 16:9',
   historyLine: (h: { when: string; state: string; prompt: string; model: string; size: string }) =>
@@ -91,6 +124,7 @@ export const en = {
     flux: 'Draw a picture',
     credits: 'Your balance, and what a picture costs',
     history: 'Your last requests',
+    apikey: 'Keys for programs that draw with your credits',
     help: 'What I can do',
     start: 'Say hello',
   } as Readonly<Record<string, string>>,
@@ -106,6 +140,10 @@ export const en = {
     user: 'For admins: whose credits',
     amount: 'For admins: how many credits',
     page: 'Older requests: 2, 3 …',
+    key: 'Make a key, or end one; your keys if you leave it out',
+    name: 'What the new key is for; or its last four characters, to end it',
+    cap: 'Most credits that the new key may spend in a month',
+    models: 'The models that the new key may use, with commas between them',
   } as Readonly<Record<string, string>>,
 
   errors: {
@@ -116,7 +154,9 @@ export const en = {
     bad_option: (d: Data) =>
       d.value === ''
         ? `--${d.name} needs a value, such as ${d.expected}.`
-        : `"${d.value}" does not fit --${d.name}. Use ${d.expected}.`,
+        : d.limit !== undefined
+          ? `--${d.name} is too long: at most ${d.limit} characters.`
+          : `"${d.value}" does not fit --${d.name}. Use ${d.expected}.`,
     unknown_option: (d: Data) => `I do not know ${d.name}. I know: ${list(d.known)}.`,
     not_taken: (d: Data) => `${d.model} does not take --${d.name}. Leave it out, or choose another model.`,
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,
@@ -137,16 +177,43 @@ export const en = {
     too_many_in_flight: (d: Data) => `You have ${d.limit} pictures under way. Wait for one of them, then ask again.`,
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,
     banned: () => 'You cannot use this bot.',
-    admins_only: (d: Data) => `Only admins can do that. (You are ${d.identity}; ADMIN_IDS lists the admins.)`,
+    admins_only: (d: Data) =>
+      d.identity === undefined
+        ? 'Only an admin’s key can do that.'
+        : `Only admins can do that. (You are ${d.identity}; ADMIN_IDS lists the admins.)`,
     unknown_user: (d: Data) => `I do not know ${d.user}. They must have written to me first.`,
     bad_amount: (d: Data) =>
       `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
+    key_missing: () => 'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat.',
+    key_wrong: () => 'This API key is not known, or was revoked.',
+    model_not_allowed: (d: Data) => `This API key may not use ${d.model}. It may use: ${list(d.known)}.`,
+    cap_reached: (d: Data) => `This API key may spend ${credits(d.limit)} a month, and has spent ${d.spent}.`,
+    too_many_keys: (d: Data) => `You have ${d.limit} keys, and more are not possible. Revoke one first.`,
+    unknown_key: (d: Data) =>
+      `You have no key "${d.name}", or several that end like that: /apikey lists them with their ids.`,
+    unknown_request: () => 'There is no such request.',
+    privately_only: () =>
+      'Not here, where it would be kept or read by others: write to me in private, on Discord or Telegram.',
+    unknown_path: (d: Data) => `There is nothing at ${d.name}.`,
+    overloaded: () => 'Too many large requests are being read. Try again in a moment.',
+    bad_idempotency_key: () => 'Invalid Idempotency-Key: 1 to 255 printable characters.',
+    idempotency_erased: () => 'The request with this Idempotency-Key was erased: use another key for a new one.',
+    idempotency_reused: () => 'This Idempotency-Key was used with another request.',
+    idempotency_in_flight: () => 'A request with this Idempotency-Key is being answered.',
+    still_running: () =>
+      'That request has not ended: cancel it first (DELETE /v1/images/jobs/{id}), or wait for its end.',
+    too_many_uploads: (d: Data) => `Only ${d.limit} pictures can be sent ahead in a day.`,
+    unknown_upload: () => 'You have no picture under that key: those sent ahead are kept for a day. Send it again.',
+    request_too_big: (d: Data) => `All pictures of one request together may have ${d.limitMb} MB.`,
     provider_missing: (d: Data) => `Nobody is set up to draw with ${d.model} now.`,
     provider_busy: () => 'The image service is overloaded. Try again in a few minutes.',
-    provider_failed: (d: Data) => `The image service failed${d.reason ? `: ${d.reason}` : '.'} Try again.`,
+    provider_failed: (d: Data) => `The image service failed${d.reason ? `: ${d.reason}` : ''}. Try again.`,
     provider_timeout: () => 'The image service took too long.',
     provider_refused: (d: Data) => `The image service did not accept the request${d.reason ? `: ${d.reason}` : '.'}`,
-    provider_account: () => 'The image service does not let us in at the moment: its operator has to look at it.',
+    provider_account: (d: Data) =>
+      d.title === undefined
+        ? 'The image service does not let us in at the moment: its operator has to look at it.'
+        : `${d.title} does not accept this key, or its account cannot draw at the moment.`,
     provider_quota: () => 'The image service has reached its limit for today. Try another model.',
     enhancer_missing: () => 'Nobody is set up to enhance prompts here: leave --enhance out.',
     forged: () => 'This message is not from who it says.',

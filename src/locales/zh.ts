@@ -44,6 +44,31 @@ export const zh: Words = {
   },
   gave: (g) => `✅ ${g.user}：${g.amount > 0 ? '+' : ''}${g.amount}，现在共有 ${g.balance} 积分。`,
   link: { expired: '链接已过期，请重新获取图片。', forged: '链接无效。', missing: '没有这张图片。' },
+  keys: {
+    title: '🔑 你的 API 密钥',
+    none: '你还没有 API 密钥。发送 /apikey create [名称] 创建一个。',
+    line: (k) =>
+      [
+        `…${k.tail}  ${k.name}`,
+        `本月 ${k.spent}${k.cap === undefined ? '' : ` / ${k.cap}`} 积分`,
+        ...(k.models ? [`仅限 ${k.models.join('、')}`] : []),
+        k.used === undefined ? '从未使用' : `最近使用 ${k.used}`,
+        k.id,
+      ].join(' · '),
+    created: (k) =>
+      [
+        `🔑 ${k.name}`,
+        k.key,
+        '',
+        '请立即保存：密钥只显示这一次。拥有它的人可以使用你的积分。',
+        ...(k.cap === undefined ? [] : [`每月最多 ${k.cap} 积分。`]),
+        ...(k.models ? [`仅限 ${k.models.join('、')}。`] : []),
+      ].join('\n'),
+    revoked: (k) => `✅ …${k.tail}（${k.name}）已失效。`,
+    usage:
+      '/apikey 列出密钥，/apikey create [名称] [--cap 每月积分] [--models a,b] 创建，/apikey revoke <编号或最后四位> 吊销。',
+    unnamed: '密钥',
+  },
   historyTitle: (page) => (page === 1 ? '🖼 最近的请求' : `🖼 请求记录，第 ${page} 页`),
   historyEmpty: '还没有记录。试试：一只可爱的猫 16:9',
   historyLine: (h) => `${h.when}  ${h.state}  ${h.prompt}（${h.model}，${h.size}）`,
@@ -68,6 +93,7 @@ export const zh: Words = {
     flux: '画一张图',
     credits: '查看积分和价格',
     history: '最近的请求',
+    apikey: '供程序使用你的积分的密钥',
     help: '我能做什么',
     start: '打个招呼',
   },
@@ -83,6 +109,10 @@ export const zh: Words = {
     user: '管理员：哪位用户',
     amount: '管理员：积分数量',
     page: '更早的请求：2、3……',
+    key: '创建或吊销；不填则列出你的密钥',
+    name: '新密钥的用途；吊销时填它的最后四位',
+    cap: '新密钥每月最多使用的积分',
+    models: '新密钥可以使用的模型，用逗号分隔',
   },
 
   errors: {
@@ -93,7 +123,9 @@ export const zh: Words = {
     bad_option: (d) =>
       d.value === ''
         ? `--${d.name} 需要一个值，例如 ${d.expected}。`
-        : `--${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
+        : d.limit !== undefined
+          ? `--${d.name} 太长，最多 ${d.limit} 个字符。`
+          : `--${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
     unknown_option: (d) => `不认识 ${d.name}。可用：${list(d.known)}。`,
     not_taken: (d) => `${d.model} 不支持 --${d.name}。请去掉它，或换一个模型。`,
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,
@@ -112,15 +144,39 @@ export const zh: Words = {
     too_many_in_flight: (d) => `你有 ${d.limit} 张图片正在绘制，请等其中一张完成后再试。`,
     too_fast: (d) => `每分钟最多 ${d.limit} 次请求，请 ${d.seconds} 秒后再试。`,
     banned: () => '你不能使用这个机器人。',
-    admins_only: (d) => `只有管理员可以这样做。（你是 ${d.identity}；ADMIN_IDS 列出了管理员。）`,
+    admins_only: (d) =>
+      d.identity === undefined
+        ? '只有管理员的密钥可以这样做。'
+        : `只有管理员可以这样做。（你是 ${d.identity}；ADMIN_IDS 列出了管理员。）`,
     unknown_user: (d) => `不认识 ${d.user}，对方需要先给我发过消息。`,
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
+    key_missing: () => '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建。',
+    key_wrong: () => 'API 密钥无效或已被吊销。',
+    model_not_allowed: (d) => `此 API 密钥不能使用 ${d.model}，可用：${list(d.known)}。`,
+    cap_reached: (d) => `此 API 密钥每月最多使用 ${d.limit} 积分，已使用 ${d.spent}。`,
+    too_many_keys: (d) => `你已有 ${d.limit} 个密钥，不能再创建，请先吊销一个。`,
+    unknown_key: (d) => `没有密钥“${d.name}”，或有多个以此结尾；/apikey 会列出它们的编号。`,
+    unknown_request: () => '没有这个请求。',
+    privately_only: () => '这里其他人也能看到，请私聊我。',
+    unknown_path: (d) => `${d.name} 不存在。`,
+    overloaded: () => '正在读取的大请求太多，请稍后再试。',
+    bad_idempotency_key: () => 'Idempotency-Key 无效：应为 1–255 个可打印字符。',
+    idempotency_erased: () => '使用这个 Idempotency-Key 的请求已被删除；新请求请换一个。',
+    idempotency_reused: () => '这个 Idempotency-Key 已用于另一个请求。',
+    idempotency_in_flight: () => '带有这个 Idempotency-Key 的请求正在处理。',
+    still_running: () => '该请求尚未结束：请先取消（DELETE /v1/images/jobs/{id}），或等待其结束。',
+    too_many_uploads: (d) => `每天最多预先上传 ${d.limit} 张图片。`,
+    unknown_upload: () => '你没有这张图片：预先上传的图片只保留一天，请重新上传。',
+    request_too_big: (d) => `一次请求的所有图片合计不能超过 ${d.limitMb} MB。`,
     provider_missing: (d) => `目前没有可用的服务来使用 ${d.model}。`,
     provider_busy: () => '图像服务繁忙，请过几分钟再试。',
     provider_failed: (d) => `图像服务出错${d.reason ? `：${d.reason}` : ''}，请重试。`,
     provider_timeout: () => '图像服务超时。',
     provider_refused: (d) => `图像服务没有接受这个请求${d.reason ? `：${d.reason}` : '。'}`,
-    provider_account: () => '图像服务暂时拒绝了我们，需要管理员处理。',
+    provider_account: (d) =>
+      d.title === undefined
+        ? '图像服务暂时拒绝了我们，需要管理员处理。'
+        : `${d.title} 不接受此密钥，或其账户目前无法绘图。`,
     provider_quota: () => '图像服务今天的额度已用完，请换一个模型。',
     enhancer_missing: () => '这里没有配置提示词优化，请去掉 --enhance。',
     forged: () => '消息来源无法确认。',

@@ -6,6 +6,9 @@ const seed = { min: 0, max: 2_147_483_647, integer: true } satisfies Range
 const params = { seed } satisfies Partial<Record<NumberParam, Range>>
 const words = { images: { min: 0, max: 0 }, promptLimit: 800, params } satisfies Partial<Takes>
 
+/** What is not wanted, in so many characters. */
+const unwanted = { negative: true, negativeLimit: 500 } satisfies Partial<Takes>
+
 const message = (prompt: string, images: readonly ImageRef[]): Json => ({
   messages: [{ role: 'user', content: [...images.map((image) => ({ image })), { text: prompt }] }],
 })
@@ -66,7 +69,7 @@ export const qwenImage: Model = {
           '3:4': [1104, 1472],
           '9:16': [928, 1664],
         },
-        negative: true,
+        ...unwanted,
       },
       input: qwen,
     },
@@ -80,7 +83,7 @@ export const qwenImage: Model = {
         count: 6,
         aspects: { auto: [0, 0], ...freeAspects },
         sizes: { min: 512, max: 2048 },
-        negative: true,
+        ...unwanted,
       },
       input: qwen,
     },
@@ -96,7 +99,7 @@ export const qwenImage2: Model = {
     {
       provider: 'dashscope',
       endpoint: 'qwen-image-2.0',
-      takes: { ...words, count: 6, aspects: freeAspects, sizes: { min: 512, max: 2048 }, negative: true },
+      takes: { ...words, count: 6, aspects: freeAspects, sizes: { min: 512, max: 2048 }, ...unwanted },
       input: qwen,
     },
   ],

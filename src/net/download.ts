@@ -5,6 +5,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import { NetError } from './errors.ts'
 import { checkUrl, createConnector, type Lookup, originsOf } from './guard.ts'
+import { within } from './within.ts'
 
 export interface DownloaderOptions {
   /** Origins, from settings, that may be http, private, at any port. */
@@ -100,17 +101,7 @@ export function createDownloader({ trusted, lookup }: DownloaderOptions): Downlo
       signal?.throwIfAborted()
       if (/^data:/i.test(address)) return decode(address, maxBytes)
       const url = checkUrl(address, origins)
-      const stop = new AbortController()
-      const cancel = () => stop.abort(signal?.reason)
-      const timer = setTimeout(() => stop.abort(new NetError('timeout', { origin: url.origin })), timeoutMs)
-      signal?.addEventListener('abort', cancel, { once: true })
-      try {
-        // undici hears the signal only once it is connected; listening first, the reason wins over what it leads to
-        return await Promise.race([aborted(stop.signal), follow(url, options, stop.signal)])
-      } finally {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', cancel)
-      }
+      return within({ origin: url.origin, timeoutMs, signal }, (stop) => follow(url, options, stop))
     },
 
     close: () => agent.destroy(),
@@ -164,8 +155,4 @@ function asNetError(error: unknown, origin: string, sent: boolean): NetError {
   if (!(error instanceof NetError)) return new NetError('broken', { origin, cause: error })
   if (!sent || !error.neverSent) return error
   return new NetError(error.kind, { origin: error.origin ?? origin, cause: error })
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
 }

@@ -14,7 +14,7 @@ const ticketShape = z.object({ urls: z.array(z.string()).min(1), asked: z.number
 type Ticket = z.infer<typeof ticketShape>
 
 const result = z.looseObject({
-  data: z.array(z.looseObject({ url: z.string().optional(), error: arkFault.optional() })).nullish(),
+  data: z.array(z.looseObject({ url: z.string().nullish(), error: arkFault.nullish() })).nullish(),
   error: arkFault.nullish(),
 })
 
@@ -29,8 +29,9 @@ export const ark: ProviderKind = {
   create,
 }
 
-function create({ baseUrl, key, timeoutMs }: ProviderSettings): ImageProvider {
-  const http = createProviderHttp({ provider: 'ark', baseUrl, headers: { authorization: `Bearer ${key ?? ''}` } })
+function create({ baseUrl, key, timeoutMs, concurrency }: ProviderSettings): ImageProvider {
+  const headers = { authorization: `Bearer ${key ?? ''}` }
+  const http = createProviderHttp({ provider: 'ark', baseUrl, headers, concurrency })
 
   const generate = (body: Json, signal: AbortSignal, limitMs: number): Promise<ProviderAnswer> =>
     http.send({
@@ -66,7 +67,7 @@ function ticketOf(answer: ProviderAnswer, task: Task, key: string | undefined): 
   if (answer.status !== 200) throw answerError(answer, key)
   const { data, error: cause } = result.safeParse(parseJson('ark', answer))
   if (!data) throw new AppError('bad_result', { provider: 'ark' }, { cause })
-  const urls = (data.data ?? []).flatMap(({ url }) => (url === undefined ? [] : [url]))
+  const urls = (data.data ?? []).flatMap(({ url }) => (typeof url === 'string' ? [url] : []))
   if (urls.length > 0) return { urls, asked: asked(task.input) }
   const fault = data.error ?? data.data?.find((item) => item.error)?.error
   const known = fault && faultError(fault, { key })

@@ -13,7 +13,7 @@ export const cloudflare: ProviderKind = {
   name: 'cloudflare',
   title: 'Cloudflare Workers AI',
   needsKey: true,
-  create({ baseUrl, key = '', timeoutMs, steps }) {
+  create({ baseUrl, key = '', timeoutMs, concurrency, steps }) {
     const addresses = addressesOf(baseUrl, key)
     const bearer = `Bearer ${key}`
     const http = createProviderHttp({
@@ -21,6 +21,7 @@ export const cloudflare: ProviderKind = {
       baseUrl,
       // a gateway may want to be convinced too, apart from the service behind it
       headers: { authorization: bearer, ...(addresses.gateway && { 'cf-aig-authorization': bearer }) },
+      concurrency,
     })
     return {
       name: 'cloudflare',

@@ -15,6 +15,7 @@ import type {
 } from '../core/ports.ts'
 import { placeOf } from './comfyui/find.ts'
 import { type Graph, graphOf, notesOf, samplersIn, seedIn } from './comfyui/graph.ts'
+import { createInspect } from './comfyui/inspect.ts'
 import { nextNews, percentOf, type Run } from './comfyui/news.ts'
 import { type HistoryEntry, picturesIn } from './comfyui/outcome.ts'
 import { type ComfyServer, createServer, type Pace } from './comfyui/server.ts'
@@ -78,7 +79,8 @@ export function createComfyui(
     check,
     find,
     cancel,
-    test: async (signal) => void (await Promise.all(servers.map((server) => server.test(signal)))),
+    test: async (signal) => void (await Promise.all(servers.map((server) => server.stats(signal)))),
+    inspect: createInspect(servers),
     close: async () => void (await Promise.all(servers.map((server) => server.close()))),
   }
 }

@@ -38,12 +38,26 @@ export const dashscope: ProviderKind = {
   title: 'Qwen (DashScope)',
   defaultUrl: 'https://dashscope.aliyuncs.com/api/v1',
   needsKey: true,
-  create,
+  create: (settings) => createDashscope(settings),
 }
 
-function create({ baseUrl, key, timeoutMs }: ProviderSettings): ImageProvider {
+/** Milliseconds. */
+export interface Pace {
+  /** Of a question about a task. */
+  askMs: number
+  /** Between two of them. */
+  pauseMs: { least: number; most: number }
+}
+
+/** Asking about a task every 3 to 10 seconds is what is asked of us. */
+const usualPace: Pace = { askMs: 10_000, pauseMs: { least: 3_000, most: 10_000 } }
+
+export function createDashscope(
+  { baseUrl, key, timeoutMs, concurrency }: ProviderSettings,
+  pace: Pace = usualPace,
+): ImageProvider {
   const headers = { authorization: `Bearer ${key ?? ''}` }
-  const http = createProviderHttp({ provider: 'dashscope', baseUrl, headers })
+  const http = createProviderHttp({ provider: 'dashscope', baseUrl, headers, concurrency })
 
   async function collect(urls: string[], input: Json, signal: AbortSignal): Promise<Progress> {
     const images = await Promise.all(urls.map((url) => again(signal, () => http.picture(url, signal))))
@@ -64,7 +78,7 @@ function create({ baseUrl, key, timeoutMs }: ProviderSettings): ImageProvider {
         ...(!protocol.async && { timeoutMs }),
       })
       const output = outputOf(answer, key)
-      if (protocol.async) return begun(output)
+      if (protocol.async) return begun(output, pace)
       return { state: 'pending', ticket: { urls: linksIn(output, key) }, waitMs: 0 }
     },
 
@@ -72,10 +86,11 @@ function create({ baseUrl, key, timeoutMs }: ProviderSettings): ImageProvider {
       const known = ticketShape.parse(ticket)
       if ('urls' in known) return collect(known.urls, task.input, signal)
       const path = `/tasks/${encodeURIComponent(known.taskId)}`
-      const output = await again(signal, async () => taskIn(await http.send({ method: 'GET', path, signal })))
-      const waitMs = pauseMs(known.since)
+      const question = { method: 'GET', path, signal, timeoutMs: pace.askMs } as const
+      const output = await again(signal, async () => taskIn(await http.send(question)))
+      const waitMs = pauseMs(known.since, pace)
       if (!over.has(output.task_status ?? '')) return { state: 'pending', ticket, waitMs }
-      if (output.task_status === 'FAILED') throw ended(faultError(output, key))
+      if (output.task_status === 'FAILED') throw ended(faultError(output, { key, status: 200 }))
       if (output.task_status === 'CANCELED') throw new AppError('cancelled', {}, { neverRan: true })
       if (output.task_status === 'UNKNOWN') throw new AppError('unresolved', { provider: 'dashscope' })
       return collect(linksIn(output, key), task.input, signal)
@@ -106,15 +121,15 @@ function create({ baseUrl, key, timeoutMs }: ProviderSettings): ImageProvider {
 
 const over = new Set(['SUCCEEDED', 'FAILED', 'CANCELED', 'UNKNOWN'])
 
-function begun({ task_id: taskId }: Output): Progress {
+function begun({ task_id: taskId }: Output, pace: Pace): Progress {
   if (!taskId) throw new AppError('bad_result', { provider: 'dashscope' })
   const since = Date.now()
-  return { state: 'pending', ticket: { taskId, since }, waitMs: pauseMs(since) }
+  return { state: 'pending', ticket: { taskId, since }, waitMs: pauseMs(since, pace) }
 }
 
 /** Often at first, for the fast models; rarely for what takes long. */
-function pauseMs(since: number): number {
-  return Math.min(3000, Math.max(1000, (Date.now() - since) / 5))
+function pauseMs(since: number, { pauseMs: { least, most } }: Pace): number {
+  return Math.min(most, Math.max(least, (Date.now() - since) / 5))
 }
 
 function asked(input: Json): number {

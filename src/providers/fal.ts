@@ -27,8 +27,9 @@ export const fal: ProviderKind = {
   create,
 }
 
-function create({ baseUrl, key }: ProviderSettings, { webhookUrl }: ProviderContext): ImageProvider {
-  const http = createProviderHttp({ provider: 'fal', baseUrl, headers: { authorization: `Key ${key ?? ''}` } })
+function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }: ProviderContext): ImageProvider {
+  const headers = { authorization: `Key ${key ?? ''}` }
+  const http = createProviderHttp({ provider: 'fal', baseUrl, headers, concurrency })
   const queue = createQueue({ http, baseUrl, key, webhookUrl })
   const streams = createStreams(http)
   const pace = createPace()

@@ -15,6 +15,8 @@ export interface ProviderHttpOptions {
   baseUrl: string
   /** Sent with every request, the key among them. */
   headers?: Readonly<Record<string, string>>
+  /** Generations at the same time; room for connections is made accordingly. Default 64. */
+  concurrency?: number
 }
 
 export interface ProviderRequest {
@@ -41,7 +43,7 @@ export interface ProviderAnswer {
 export interface ProviderHttp {
   /** One request, never repeated. Any status resolves; network trouble rejects with an AppError. */
   send(request: ProviderRequest): Promise<ProviderAnswer>
-  /** The `data:` of each server-sent event until the stream ends. Rejects like `send`, and with any status but 200. */
+  /** The `data:` of each server-sent event until the stream ends. Rejects like `send`, and with any status but 2xx. */
   events(request: Omit<ProviderRequest, 'body' | 'maxBytes'>): AsyncIterable<string>
   /** A picture that an answer names: a public https address, one on the base origin, or a data: URL. */
   picture(url: string, signal: AbortSignal): Promise<Buffer>
@@ -53,9 +55,16 @@ const pictureMs = 60_000
 const answerLimit = 24 * 1024 * 1024
 const eventLimit = 1024 * 1024
 
-export function createProviderHttp({ provider, baseUrl, headers = {} }: ProviderHttpOptions): ProviderHttp {
+/** A generation being ended may still have its connection when the next one begins. */
+const connectionsFor = (concurrency: number) => Math.min(1_024, Math.max(32, concurrency * 2))
+
+export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
+  const { provider, baseUrl, headers = {}, concurrency = 64 } = options
   const { origin } = new URL(baseUrl)
-  const pool = new Pool(origin, { connections: 128, connect: { timeout: 10_000 }, pipelining: 1 })
+  const room = { connections: connectionsFor(concurrency), connect: { timeout: 10_000 }, pipelining: 1 }
+  const pool = new Pool(origin, room)
+  // streams are open as long as the work takes: what is asked meanwhile must not wait for them
+  const streams = new Pool(origin, room)
   const downloader = createDownloader({ trusted: [origin] })
 
   function target(path: string): string {
@@ -70,9 +79,9 @@ export function createProviderHttp({ provider, baseUrl, headers = {} }: Provider
     return url.pathname + url.search
   }
 
-  async function open(request: ProviderRequest, signal: AbortSignal) {
+  async function open(through: Pool, request: ProviderRequest, signal: AbortSignal) {
     const { method, path, body } = request
-    return pool.request({
+    return through.request({
       method,
       path: target(path),
       body,
@@ -88,7 +97,7 @@ export function createProviderHttp({ provider, baseUrl, headers = {} }: Provider
       const { signal, timeoutMs = requestMs, maxBytes = answerLimit } = request
       const limit = AbortSignal.timeout(timeoutMs)
       try {
-        const answer = await open(request, AbortSignal.any([signal, limit]))
+        const answer = await open(pool, request, AbortSignal.any([signal, limit]))
         const body = await readAll(answer.body, maxBytes)
         return { status: answer.statusCode, headers: flat(answer.headers), body }
       } catch (error) {
@@ -103,8 +112,8 @@ export function createProviderHttp({ provider, baseUrl, headers = {} }: Provider
       const timer = setTimeout(() => silence.abort(), timeoutMs)
       try {
         const accept = { accept: 'text/event-stream', ...request.headers }
-        const answer = await open({ ...request, headers: accept }, AbortSignal.any([signal, silence.signal]))
-        if (answer.statusCode !== 200) {
+        const answer = await open(streams, { ...request, headers: accept }, AbortSignal.any([signal, silence.signal]))
+        if (answer.statusCode < 200 || answer.statusCode > 299) {
           await answer.body.dump().catch(() => undefined)
           throw new AppError(
             'provider_failed',
@@ -147,7 +156,7 @@ export function createProviderHttp({ provider, baseUrl, headers = {} }: Provider
     },
 
     close: async () => {
-      await Promise.all([pool.destroy(), downloader.close()])
+      await Promise.all([pool.destroy(), streams.destroy(), downloader.close()])
     },
   }
 }

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { signLink } from '../core/links.ts'
 import type { ObjectStore } from '../core/ports.ts'
 import { checkKey } from './keys.ts'
-import { signLink } from './links.ts'
 
 const types: Readonly<Record<string, string>> = { png: 'image/png', jpg: 'image/jpeg', webp: 'image/webp' }
 

@@ -21,7 +21,7 @@ const pixelLimit = 16_777_216
 const secondsLimit = 20
 
 export function createImageTools(): ImageTools {
-  return { clean, keep, thumbnail }
+  return { clean, keep, thumbnail, png }
 }
 
 async function clean(bytes: Buffer): Promise<ImageFile> {
@@ -46,10 +46,14 @@ async function keep(bytes: Buffer): Promise<ImageFile> {
   }
 }
 
-async function thumbnail(file: ImageFile, edge: number): Promise<ImageFile> {
+async function thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile> {
   const small = open(file.data).resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
   const { data, info } = await small.webp({ quality: 80, effort: 2 }).toBuffer({ resolveWithObject: true })
   return { data, type: 'image/webp', width: info.width, height: info.height }
+}
+
+async function png(file: Pick<ImageFile, 'data'>): Promise<ImageFile> {
+  return encode(open(file.data), 'image/png')
 }
 
 function open(bytes: Buffer): Sharp {

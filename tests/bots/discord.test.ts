@@ -305,6 +305,7 @@ describe('an answer', () => {
     })
     const balance = await use('credits', {})
     await bot.post(balance.call.address, { text: '5', state: 'info', private: true })
+    expect(balance.call).toMatchObject({ isPrivate: true })
     expect(balance.person.reply()).toMatchObject({ content: '5', ephemeral: true, visibleTo: discord.person.id })
   })
 

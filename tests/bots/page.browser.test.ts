@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createWeb } from '../../src/bots/web.ts'
 import type { Call, Reply } from '../../src/core/ports.ts'
 import { createApp } from '../../src/http/app.ts'
-import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { pngOf } from '../helpers/core.ts'
 import { keepLog } from '../helpers/log.ts'
 
@@ -43,7 +43,7 @@ describe.skipIf(missing)('the page', () => {
   afterAll(() => browser?.close())
 
   beforeEach(async () => {
-    test = await openTestDatabase('pglite')
+    test = await openTestDatabase(quickest)
     calls = []
     await serve()
     page = await visit()

@@ -7,7 +7,7 @@ import { createTelegram } from '../../src/bots/telegram.ts'
 import type { AppError } from '../../src/core/errors.ts'
 import type { Address, Call, ImageFile, Reply } from '../../src/core/ports.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
-import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 
 const ADA = { userId: 501 }
 const GROUP = { chatId: -1001000000001, chatType: 'supergroup' as const, userId: 501 }
@@ -28,7 +28,7 @@ let calls: Call[]
 
 beforeEach(async () => {
   telegram = await startTelegram()
-  test = await openTestDatabase('pglite')
+  test = await openTestDatabase(quickest)
   stops = [() => telegram.stop(), () => test.drop()]
   lines = []
   calls = []
@@ -54,6 +54,7 @@ describe('what people send', () => {
       text: 'a cat 16:9',
       options: {},
       images: [],
+      isPrivate: true,
     })
   })
 
@@ -102,7 +103,7 @@ describe('what people send', () => {
     expect(ours).toMatchObject({ replyTo: asked.messageId, fromBot: true })
     telegram.say('at night', { ...GROUP, replyTo: ours!.messageId })
     const call = await nextCall(2)
-    expect(call).toMatchObject({ command: '', text: 'at night' })
+    expect(call).toMatchObject({ command: '', text: 'at night', isPrivate: false })
     expect(await loadAll(call)).toEqual([image.file.data])
   })
 

@@ -6,8 +6,9 @@ import { pruneWebMessages, readChanges } from '../../src/bots/web/messages.ts'
 import { createWeb, type WebOptions } from '../../src/bots/web.ts'
 import type { Call, ImageFile } from '../../src/core/ports.ts'
 import { createApp } from '../../src/http/app.ts'
-import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { keepLog } from '../helpers/log.ts'
+import { freePort } from '../helpers/ports.ts'
 
 const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const apiKey = 'the-key-of-the-operator'
@@ -20,7 +21,7 @@ let calls: Call[]
 const log = keepLog()
 
 beforeEach(async () => {
-  test = await openTestDatabase('pglite')
+  test = await openTestDatabase(quickest)
   stops = [() => test.drop()]
   calls = []
 })
@@ -360,7 +361,7 @@ it('the page is served under a strict policy, and its status to programs', async
   expect(policy).toContain("frame-ancestors 'none'")
   expect(policy).not.toContain('unsafe')
   const status = await request(url, { headers: { accept: 'application/json' } })
-  expect(await status.body.json()).toEqual({ service: 'fluxbot', status: 'running' })
+  expect(await status.body.json()).toMatchObject({ service: 'fluxbot', status: 'running' })
   for (const name of ['index.html', '..%2fpackage.json', 'constructor']) {
     expect((await request(`${url}/web/assets/${name}`)).statusCode).toBe(404)
   }
@@ -422,14 +423,6 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   )
   return { web, app, url, port, visit: () => visit(url, port) }
 }
-
-async function freePort(): Promise<number> {
-  const probe = createApp({ log, ready: async () => ({}), plugins: [] })
-  const url = await probe.listen({ port: 0, host: '127.0.0.1' })
-  await probe.close()
-  return Number(new URL(url).port)
-}
-
 /** A browser without a page: keeps its cookie. */
 async function visit(url: string, port: number) {
   let cookie = ''

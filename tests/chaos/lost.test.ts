@@ -1,6 +1,5 @@
 /** The worst moment: the image service has accepted a request, and the worker is killed before it hears so. */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
@@ -8,6 +7,7 @@ import { startComfyui } from '../emulators/comfyui/index.ts'
 import { startFal } from '../emulators/fal/index.ts'
 import type { Faults } from '../emulators/faults.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
+import { freePort } from '../helpers/ports.ts'
 import { startService } from './service.ts'
 
 interface Upstream {
@@ -93,11 +93,3 @@ it.concurrent.each(cases)(
     }
   },
 )
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
-}

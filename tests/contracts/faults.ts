@@ -11,6 +11,7 @@ import type { ImageProvider, Model } from '../../src/core/ports.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import type { Fault, FaultKind } from '../emulators/faults.ts'
 import { wrongPictures } from '../emulators/pictures.ts'
+import { quickest } from '../helpers/backends.ts'
 import { openTestCore } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 import type { OpenProvider, Phase, ProviderHarness } from '../helpers/providers/harness.ts'
@@ -135,7 +136,7 @@ async function suffer(harness: ProviderHarness, cells: readonly Cell[], location
   )
   const providers = opened.map(({ provider }, at): ImageProvider => ({ ...provider, name: `cell-${at}` }))
   const models = opened.map((open, at) => modelOf(open, at, cells[at]?.trouble.words ?? 'a cute cat'))
-  const { core, chat, say, ended, work, close } = await openTestCore('pglite', {
+  const { core, chat, say, ended, work, close } = await openTestCore(quickest, {
     providers,
     models,
     limits: { inFlight: 100, perMinute: 1000, welcome: 1000, lostMs: 1_000 },

@@ -141,6 +141,10 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     await expect(addConfig(vault(), 'fal', { key: '' })).rejects.toMatchObject({ kind: 'bad_option' })
     await expect(changeConfig(vault(), 'nobody', {})).rejects.toMatchObject({ kind: 'unknown_config' })
     await expect(removeConfig(vault(), 'nobody')).rejects.toMatchObject({ kind: 'unknown_config' })
+    await expect(removeConfig(vault(), '\0')).rejects.toMatchObject({ kind: 'unknown_config' })
+    for (const change of [{ name: 'a\0' }, { key: 'a\0' }, { baseUrl: 'https://x/\0' }, { defaultModel: '\0' }]) {
+      await expect(addConfig(vault(), 'fal', change)).rejects.toMatchObject({ kind: 'bad_option' })
+    }
   })
 
   it('are sealed anew when SECRET_KEY was changed, and unusable until then', async () => {

@@ -109,6 +109,35 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await ended(await say('a cat', { who: 'bob' }))).toBe('delivered')
   })
 
+  it('reads no pictures of whom it has to refuse anyway, and knows again what it took', async () => {
+    const { say, chat, ended, work } = await open({ limits: { inFlight: 1 } })
+    let read = 0
+    const picture = await pngOf(40, 30)
+    const load = async () => {
+      read++
+      return picture
+    }
+    const images = [{ name: 'cat.png', load }]
+    const call = await say('make it night', { images })
+    await say('make it night', { images })
+    expect(read).toBe(1)
+    await say('make it night', { images, key: call.key, address: call.address })
+    expect(chat.last(call.address)?.state).toBe('waiting')
+    expect(await count()).toBe(1)
+    await work()
+    expect(await ended(call)).toBe('delivered')
+  })
+
+  it('counts pictures that come to nothing in the pace, and charges nothing', async () => {
+    const { say, chat } = await open({ limits: { perMinute: 3 } })
+    const images = [attachment(Buffer.from('no picture'))]
+    const calls = []
+    for (let n = 0; n < 4; n++) calls.push(await say('night', { images }))
+    const answers = calls.map((call) => chat.last(call.address)?.text ?? '')
+    expect(answers.map((text) => text.includes('3 requests a minute'))).toEqual([false, false, false, true])
+    expect(await balance()).toBe(20)
+  })
+
   it('takes pictures, cleaned, to the provider', async () => {
     const seen: number[] = []
     const provider = createPlain({

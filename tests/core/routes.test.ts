@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { forgetLeftovers } from '../../src/core/end.ts'
-import { AppError, type ErrorKind } from '../../src/core/errors.ts'
+import { AppError, type ErrorKind, ended } from '../../src/core/errors.ts'
 import { keepLeases } from '../../src/core/leases.ts'
 import { perform } from '../../src/core/perform.ts'
 import type { ImageProvider, Model, Progress, Takes, Task } from '../../src/core/ports.ts'
 import { sketch } from '../../src/models/sketch.ts'
-import { backends } from '../helpers/backends.ts'
+import { quickest } from '../helpers/backends.ts'
 import { attachment, createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
@@ -43,7 +43,7 @@ function failing(name: string, error: () => AppError | undefined, over: Partial<
 }
 
 // what carries the ids makes no difference here
-describe.each(backends().filter((kind) => kind !== 'redis'))('routes and providers on %s', (kind) => {
+describe.each([quickest])('routes and providers on %s', (kind) => {
   let test: TestCore
   const open = async (options: TestCoreOptions) => {
     test = await openTestCore(kind, { models: [twoRoutes], ...options })
@@ -87,6 +87,21 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('routes and provide
     const { say, ended } = await open({ providers: [first, second] })
     expect(await ended(await say(text))).toBe('failed')
     expect(second.starts).toHaveLength(0)
+  })
+
+  it('a result that is bad for good is asked for once, and nobody else is paid', async () => {
+    let asked = 0
+    const first = failing('first', () => undefined, {
+      start: async () => ({ state: 'pending', ticket: { id: 1 }, waitMs: 0 }),
+      check: async () => {
+        asked++
+        throw ended(new AppError('bad_result', { provider: 'first' }))
+      },
+    })
+    const second = createPlain({ name: 'second' })
+    const { say, ended: endOf } = await open({ providers: [first, second] })
+    expect(await endOf(await say('a cat'))).toBe('failed')
+    expect([asked, second.starts.length]).toEqual([1, 0])
   })
 
   it('what waits for a provider that is gone is not left waiting', async () => {

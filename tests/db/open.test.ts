@@ -126,7 +126,7 @@ describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
         ),
       )
       const [row] = await opened[0]!.rows<{ n: number }>(sql`select count(*) as n from drizzle.__drizzle_migrations`)
-      expect(row?.n).toBe(3)
+      expect(row?.n).toBe(5)
       await Promise.all(queues.map((queue) => queue.close(0)))
       await Promise.all(opened.map((one) => one.close()))
     } finally {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
+import { createApi } from '../../src/bots/api.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import type { Core } from '../../src/core/core.ts'
@@ -169,7 +170,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     news: await listenForNews(database),
     enhancer: options.enhancer,
     enhanceByDefault: false,
-    surfaces: new Map([[chat.name, chat]]),
+    surfaces: new Map<string, ChatSurface>([chat, createApi({ database })].map((each) => [each.name, each])),
     limits: {
       inFlight: 3,
       perMinute: 20,

@@ -102,8 +102,18 @@ describe('the models', () => {
     ['comfy-kontext', 3, {}, 'too_many_images'],
     ['seedream', 0, { seed: '7' }, 'not_taken'],
     ['qwen-image', 0, { aspect: '21:9' }, 'unknown_ratio'],
+    ['qwen-image', 0, { negative: 'x'.repeat(501) }, 'bad_option'],
+    ['qwen-image', 1, { negative: 'x'.repeat(501) }, 'bad_option'],
+    ['qwen-image-2', 0, { negative: 'x'.repeat(501) }, 'bad_option'],
   ])('%s with %i pictures refuses %j: %s', (name, images, wish, kind) => {
     expect(() => requestOf(name, wish, images)).toThrowError(expect.objectContaining({ kind }))
+  })
+
+  it('say how long what is not wanted may be', () => {
+    expect(requestOf('qwen-image', { negative: 'x'.repeat(500) }).request.negative).toHaveLength(500)
+    expect(() => requestOf('qwen-image', { negative: 'x'.repeat(501) })).toThrowError(
+      expect.objectContaining({ data: { name: 'no', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
+    )
   })
 
   it('are served by a second route only where it does the very same', () => {

@@ -75,6 +75,10 @@ describe.each(cases.map((each) => [each.name, each] as const))('%s', (_, each) =
     const reading = read(bodyOf(each, { negative: 'text' }))
     if (takes.negative) expect(reading).toMatchObject({ plan: { negative: 'text' } })
     else expect((reading as { plan: object }).plan).not.toHaveProperty('negative')
+    if (!takes.negative) return
+    const longest = takes.negativeLimit ?? 0
+    expect(read(bodyOf(each, { negative: '猫'.repeat(longest) }))).toHaveProperty('plan')
+    expect(read(bodyOf(each, { negative: '猫'.repeat(longest + 1) }))).toHaveProperty('message')
   })
 
   it('names number, size, watermark and, where it is known, rewriting', () => {

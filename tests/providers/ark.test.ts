@@ -97,6 +97,15 @@ describe('Ark', () => {
     expect(await failure(finish(there, there.task('onefails')))).toMatchObject({ kind: 'moderated' })
   })
 
+  it('takes null for what is not there', async () => {
+    const there = await open()
+    there.emulator.switches.nulls = true
+    const { images, notes } = await finish(there, there.task('a cat, onefails', { count: 3 }))
+    expect(images).toHaveLength(2)
+    expect(notes).toEqual([{ kind: 'some_missing', data: { count: 2, asked: 3 } }])
+    expect([there.emulator.accepted(), there.emulator.billed()]).toEqual([1, 2])
+  })
+
   it('understands errors that come with status 200', async () => {
     const there = await open()
     const send = (value: object) =>

@@ -310,6 +310,16 @@ describe('the test of a configuration', () => {
     },
   )
 
+  it.each([
+    ['a person, though it looks like an account', { token: 'cfat_of_a_person', accountPrefix: 'acct_' }],
+    ['an account, though it looks like a person', { token: 'acct_of_an_account', accountPrefix: 'acct_' }],
+  ])('passes with a key of %s', async (_, options) => {
+    const { emulator, provider } = await open(options)
+    await provider.test?.(never)
+    expect(emulator.requests.map((each) => each.status)).toEqual([401, 200, 200])
+    expect(new Set(emulator.requests.map((each) => each.path)).size).toBe(3)
+  })
+
   it('fails with a wrong key, a wrong account and a key that is no longer active', async () => {
     const { emulator, provider } = await open()
     const wrong = create({ baseUrl: emulator.baseUrl, key: 'cf-another-key-123' })

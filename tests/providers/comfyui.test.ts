@@ -527,6 +527,26 @@ describe('the ComfyUI provider', () => {
     await vi.waitFor(() => expect(emulator.sockets.count()).toBe(0))
   })
 
+  it.each([
+    ['its history', /^\/history\//],
+    ['its queue', /^\/queue$/],
+  ])(
+    'does not give up a run because a question about %s is not answered in time',
+    { timeout: 20_000 },
+    async (_, path) => {
+      const emulator = await open({ workMs: 500 })
+      const provider = providerFor([emulator], { askMs: 200 })
+      const task = comfyuiTask('comfy-dev')
+      const started = await begin(provider, task)
+      const mend = emulator.faults.add({ kind: 'hang', match: { path } })
+      const error = await failure(finish(provider, task, started))
+      expect(error).toMatchObject({ kind: 'provider_failed', retry: true, neverRan: false })
+      mend()
+      expect((await finish(provider, task, started)).images).toHaveLength(1)
+      expect(emulator.executed()).toBe(1)
+    },
+  )
+
   it('never says that a run did not happen because it cannot be asked about', async () => {
     const emulator = await open({ workMs: 60_000 })
     const provider = providerFor([emulator])

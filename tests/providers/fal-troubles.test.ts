@@ -125,6 +125,31 @@ describe('fal in trouble', () => {
       expect(asked(results.path)).toHaveLength(1)
     })
 
+    it('that has no pictures is over, and is not asked for again', async () => {
+      const provider = await open()
+      const error = await failure(finish(provider, falTask('nothing')))
+      expect(error).toMatchObject({ kind: 'bad_result', over: true, neverRan: false })
+      expect(asked(results.path)).toHaveLength(1)
+    })
+
+    it.each([
+      ['a locked account', () => fal.lock(true, ['result']), 'key-id:key-secret'],
+      ['a key that is refused', () => undefined, 'other-id:other-secret'],
+    ])('kept back by %s does not say that nothing was drawn', async (_, close, key) => {
+      const provider = await open()
+      const task = falTask('a cute cat')
+      const { ticket } = await begin(provider, task)
+      await expect.poll(() => fal.job(ticket.requestId)?.state).toBe('COMPLETED')
+      close()
+      const asking = createFal(fal.url, { key })
+      closing.push(() => asking.close?.())
+      const error = await failure(finish(asking, task, ticket))
+      expect(error).toMatchObject({ kind: 'provider_account', neverRan: false, over: false })
+      fal.lock(false)
+      expect((await finish(provider, task, ticket)).images).toHaveLength(1)
+      expect(submissions()).toBe(1)
+    })
+
     it('that refuses the input says what it did not like', async () => {
       const provider = await open()
       const error = await failure(finish(provider, falTask('', { input: { prompt: 'a cat', bogus: 1 } })))

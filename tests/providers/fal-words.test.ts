@@ -129,3 +129,17 @@ describe('JSON with large numbers', () => {
     expect(() => parseExactly(text)).toThrow(SyntaxError)
   })
 })
+
+describe('a key that is refused', () => {
+  it.each([401, 402, 403])('with %i at the result says nothing of the work, retryable or not', (status) => {
+    for (const headers of [{}, { 'x-fal-retryable': 'false' }, { 'x-fal-needs-retry': '1' }]) {
+      const fault = faultIn({ detail: 'User is locked' }, { status, headers: headers as Record<string, string> })
+      expect(fault && isFinal(fault)).toBe(false)
+    }
+  })
+
+  it('is not meant where the model itself refuses with 403', () => {
+    const fault = faultIn({ detail: [{ type: 'feature_not_supported', msg: 'no' }] }, { status: 403, headers: {} })
+    expect(fault && isFinal(fault)).toBe(true)
+  })
+})

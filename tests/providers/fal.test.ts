@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
+import { createReceiver } from '../../src/providers/fal/webhook.ts'
 import { finish } from '../contracts/provider.ts'
 import { type FalEmulator, type FalOptions, startFal } from '../emulators/fal/index.ts'
 import { createFal, falTask } from '../helpers/providers/fal.ts'
@@ -183,6 +184,29 @@ describe('fal', () => {
         )
       }
       expect(accepted).toBe(0)
+    })
+
+    it.each([
+      ['asks who we are', { status: 401, body: { detail: 'Unauthorized' } }],
+      ['forbids it', { status: 403, body: 'no' }],
+      ['has no such page', { status: 404, body: 'no' }],
+      ['shows a page', { status: 200, headers: { 'content-type': 'text/html' }, body: '<html></html>' }],
+      ['shows a long page', { status: 200, body: 'x'.repeat(100_000) }],
+      ['shows other JSON', { status: 200, body: { hello: 'world' } }],
+    ])('is believed through a relay that %s where its keys would be', async (_, relayKeys) => {
+      const { requestId, body } = await calling({ relayKeys })
+      const receiver = createReceiver(fal.url, fal.keysUrl)
+      closing.push(receiver.close)
+      const told = await receiver.receive({ headers: fal.hooks.sign(body, { requestId }), body })
+      expect(told).toMatchObject({ request_id: requestId })
+    })
+
+    it('is not judged by other keys while those of a relay are away', async () => {
+      const { requestId, body } = await calling({ relayKeys: { status: 503, body: 'later' } })
+      const receiver = createReceiver(fal.url, fal.keysUrl)
+      closing.push(receiver.close)
+      const work = receiver.receive({ headers: fal.hooks.sign(body, { requestId }), body })
+      expect((await failure(work)).kind).toBe('provider_failed')
     })
 
     it('is believed after it has changed its keys', async () => {

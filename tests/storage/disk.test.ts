@@ -2,10 +2,10 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { signLink, verifyLink } from '../../src/core/links.ts'
 import { createApp } from '../../src/http/app.ts'
 import { pictures } from '../../src/http/pictures.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
-import { signLink, verifyLink } from '../../src/storage/links.ts'
 
 const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const publicUrl = 'http://localhost:8080'

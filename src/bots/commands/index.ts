@@ -2,6 +2,7 @@
 import type { Model } from '../../core/ports.ts'
 import { knownAspects, offered } from '../../core/request.ts'
 import type { Command } from '../command.ts'
+import { apikeyCommand } from './apikey.ts'
 import { creditsCommand } from './credits.ts'
 import { fluxCommand } from './flux.ts'
 import { helpCommand } from './help.ts'
@@ -9,5 +10,5 @@ import { historyCommand } from './history.ts'
 
 export function allCommands(models: readonly Model[]): readonly Command[] {
   const ids = offered(models).map((model) => model.id)
-  return [fluxCommand(ids, knownAspects(models)), creditsCommand, historyCommand, helpCommand]
+  return [fluxCommand(ids, knownAspects(models)), creditsCommand, historyCommand, apikeyCommand, helpCommand]
 }

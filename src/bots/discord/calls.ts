@@ -47,6 +47,7 @@ export function callOfInteraction(
     text: text ? String(options[text.name] ?? '') : '',
     options,
     images: load(attachmentsOf(interaction, command)),
+    isPrivate,
   }
 }
 

@@ -51,6 +51,7 @@ export function createReader({ me, commands, files }: ReaderOptions): Reader {
       locale: localeOf(from.language_code),
       options: {},
       images: imagesOf(album),
+      isPrivate: chat.type === 'private',
     }
   }
 

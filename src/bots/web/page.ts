@@ -28,9 +28,8 @@ export const page =
       'cache-control': 'no-cache',
       'x-frame-options': 'DENY',
     }
-    app.get('/', async (request, reply) => {
-      const { accept } = request.headers
-      if (accept?.startsWith('application/json')) return { service: 'fluxbot', status: 'running' }
+    // whoever does not ask for text/html is told of the API, by another route of this path
+    app.get('/', async (_request, reply) => {
       reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
       return readFile(new URL('index.html', folder))
     })

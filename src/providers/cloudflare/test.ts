@@ -17,7 +17,7 @@ const emptyTry = '@cf/black-forest-labs/flux-1-schnell'
 export async function checkAccess(http: ProviderHttp, access: Access): Promise<void> {
   const { addresses, key, signal } = access
   if (addresses.verify) {
-    const answer = await http.send({ method: 'GET', path: addresses.verify, signal })
+    const answer = await askEach(http, addresses.verify, signal)
     const verified = verifiedForm.safeParse(agreed(answer, key)).data
     if (!verified) throw new AppError('bad_result', { provider: 'cloudflare' })
     const { status } = verified.result
@@ -27,6 +27,19 @@ export async function checkAccess(http: ProviderHttp, access: Access): Promise<v
   // a good key says nothing about the account in the address
   if (addresses.models) agreed(await http.send({ method: 'GET', path: addresses.models, signal }), key)
   else await tryNothing(http, access)
+}
+
+/** The first answer that is no refusal of the key; where all are, the first. */
+async function askEach(http: ProviderHttp, addresses: readonly string[], signal: AbortSignal): Promise<ProviderAnswer> {
+  const answers: ProviderAnswer[] = []
+  for (const path of addresses) {
+    const answer = await http.send({ method: 'GET', path, signal })
+    if (answer.status !== 401 && answer.status !== 403) return answer
+    answers.push(answer)
+  }
+  const [first] = answers
+  if (!first) throw new AppError('bad_result', { provider: 'cloudflare' })
+  return first
 }
 
 function agreed(answer: ProviderAnswer, key: string) {

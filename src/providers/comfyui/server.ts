@@ -32,9 +32,12 @@ export interface ComfyServer {
   remove(id: string, signal: AbortSignal): Promise<void>
   /** Servers of before 2025 interrupt whatever runs. */
   interrupt(id: string, signal: AbortSignal): Promise<void>
-  test(signal: AbortSignal): Promise<void>
+  stats(signal: AbortSignal): Promise<Stats>
   close(): Promise<void>
 }
+
+/** What it is, as far as it says. Memory in bytes. */
+export type Stats = z.infer<typeof statsShape>
 
 export interface Queue {
   running: string[]
@@ -66,6 +69,10 @@ export interface ServerOptions {
 }
 
 const pictureLimit = 24 * 1024 * 1024
+/** Of what a node takes: thousands of files. */
+const nodeLimit = 4 * 1024 * 1024
+/** Of a few numbers and names. */
+const factLimit = 256 * 1024
 const transferMs = 60_000
 const provider = 'comfyui'
 
@@ -74,7 +81,13 @@ const queueItem = z.tuple([z.number(), z.string()]).rest(z.unknown())
 const queueShape = z.looseObject({ queue_running: z.array(queueItem), queue_pending: z.array(queueItem) })
 const uploadShape = z.looseObject({ name: z.string().min(1), subfolder: z.string().default('') })
 const submitShape = z.looseObject({ prompt_id: z.string().min(1), node_errors: nodeErrors.catch({}).default({}) })
-const statsShape = z.looseObject({ system: z.looseObject({}) })
+const word = z.string().transform((text) => text.slice(0, 200))
+const memory = z.number().nonnegative().optional().catch(undefined)
+const device = z.object({ name: word, type: word.catch(''), vram_total: memory, vram_free: memory })
+const statsShape = z.looseObject({
+  system: z.looseObject({ comfyui_version: word.optional().catch(undefined) }),
+  devices: z.array(device).catch([]).default([]),
+})
 
 /** A name and password in the address are for its door; the rest is what tickets may hold. */
 function readAddress(configured: string, key: string | undefined): { url: string; authorization?: string } {
@@ -104,8 +117,8 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
     return answer
   }
 
-  async function get<T>(path: string, shape: z.ZodType<T>, signal: AbortSignal, timeoutMs = pace.askMs): Promise<T> {
-    return readAs(shape, parseJson(provider, await send({ method: 'GET', path, timeoutMs }, signal)))
+  async function get<T>(path: string, shape: z.ZodType<T>, signal: AbortSignal, limits: Limits = {}): Promise<T> {
+    return readAs(shape, parseJson(provider, await send({ method: 'GET', path, ...limits }, signal)))
   }
 
   const post = (path: string, body: Json, signal: AbortSignal) =>
@@ -116,9 +129,11 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
     starting: 0,
     news,
     choices: createChoices((classType, signal) =>
-      get(`/object_info/${encodeURIComponent(classType)}`, z.looseObject({}), signal),
+      get(`/object_info/${encodeURIComponent(classType)}`, z.looseObject({}), signal, { maxBytes: nodeLimit }),
     ),
-    busy: async (signal) => (await get('/prompt', busyShape, signal, pace.busyMs)).exec_info.queue_remaining,
+    busy: async (signal) =>
+      (await get('/prompt', busyShape, signal, { timeoutMs: pace.busyMs, maxBytes: factLimit })).exec_info
+        .queue_remaining,
     async upload(file, name, signal) {
       const body = new FormData()
       body.append('image', new Blob([Uint8Array.from(file.data)], { type: file.type }), name)
@@ -154,13 +169,15 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
     },
     remove: async (id, signal) => void (await post('/queue', { delete: [id] }, signal)),
     interrupt: async (id, signal) => void (await post('/interrupt', { prompt_id: id }, signal)),
-    test: async (signal) => void (await get('/system_stats', statsShape, signal)),
+    stats: (signal) => get('/system_stats', statsShape, signal, { maxBytes: factLimit }),
     async close() {
       news.close()
       await http.close()
     },
   }
 }
+
+type Limits = Pick<ProviderRequest, 'timeoutMs' | 'maxBytes'>
 
 const json = { 'content-type': 'application/json' }
 

@@ -53,12 +53,23 @@ export function envelopeOf(answer: ProviderAnswer): Envelope | undefined {
   }
 }
 
-/** Only pictures that came are charged, so the provider's own word for a failure says that nothing ran. */
-export function faultError({ code, message }: Fault, key: string | undefined, retryAfterMs?: number): AppError {
+interface Circumstances {
+  key: string | undefined
+  /** Of the answer. */
+  status: number
+  retryAfterMs?: number
+}
+
+/**
+ * Only pictures that came are charged, so the provider's own word for a failure says that nothing ran. With a status of
+ * 5xx it does not: that can also be said after the work went through.
+ */
+export function faultError({ code, message }: Fault, { key, status, retryAfterMs }: Circumstances): AppError {
   // an unknown code is final: its words are all there is
   const kind = kinds.find(([pattern]) => pattern.test(code ?? ''))?.[1] ?? 'provider_refused'
   const reason = kind === 'provider_refused' ? (reasonOf(message ?? undefined, key) ?? code ?? undefined) : undefined
-  const extra = { cause: new Error(`DashScope: ${code}`), neverRan: kind !== 'provider_timeout', retryAfterMs }
+  const neverRan = kind !== 'provider_timeout' && status < 500
+  const extra = { cause: new Error(`DashScope: ${code}`), neverRan, retryAfterMs }
   return new AppError(kind, { provider: 'dashscope', reason }, extra)
 }
 
@@ -68,7 +79,10 @@ export function outputOf(answer: ProviderAnswer, key: string | undefined): Outpu
   if (!read && answer.status === 200) throw new AppError('bad_result', { provider: 'dashscope' })
   if (read?.code) {
     const known = kinds.some(([pattern]) => pattern.test(read.code ?? ''))
-    if (known || answer.status === 200) throw faultError(read, key, retryAfterMs(answer.headers['retry-after']))
+    if (known || answer.status === 200) {
+      const pauseMs = retryAfterMs(answer.headers['retry-after'])
+      throw faultError(read, { key, status: answer.status, retryAfterMs: pauseMs })
+    }
   }
   if (answer.status !== 200) {
     const reason = reasonOf(read?.message ?? undefined, key)
@@ -85,7 +99,7 @@ export function linksIn(output: Output, key: string | undefined): string[] {
   const urls = [...old, ...fresh].filter((url): url is string => typeof url === 'string')
   if (urls.length > 0) return urls
   const failed = output.results?.find(({ code }) => code)
-  throw failed ? faultError(failed, key) : new AppError('bad_result', { provider: 'dashscope' })
+  throw failed ? faultError(failed, { key, status: 200 }) : new AppError('bad_result', { provider: 'dashscope' })
 }
 
 export function notesOf(count: number, asked: number): Note[] {

@@ -49,7 +49,10 @@ export function faultIn(body: unknown, { status, headers }: { status: number; he
 /** The work is over and this is how: asking again brings the same. */
 export function isFinal(fault: Fault): boolean {
   const { status, types } = fault
-  return types.length > 0 || retryable(fault) !== undefined || (status < 500 && ![404, 408, 429].includes(status))
+  if (types.length > 0) return true
+  // the door refuses the key, whatever became of the work
+  if (status === 401 || status === 402 || status === 403) return false
+  return retryable(fault) !== undefined || (status < 500 && ![404, 408, 429].includes(status))
 }
 
 /** `submitted`: the request was taken before this was said, so a time-out is no longer a doubt. */

@@ -1,15 +1,15 @@
 /** fal's queue, one call each. Only the submission is never repeated: what it leads to is paid for and asked for again. */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { AppError } from '../../core/errors.ts'
+import { AppError, ended } from '../../core/errors.ts'
 import type { Json, Task } from '../../core/ports.ts'
 import { again } from '../again.ts'
-import { type ProviderAnswer, type ProviderHttp, type ProviderRequest, parseJson, statusError } from '../http.ts'
+import { type ProviderAnswer, type ProviderHttp, parseJson, statusError } from '../http.ts'
 import { toJson, withLinks } from '../input.ts'
 import { requestIdShape, type Ticket, ticketOf } from './addresses.ts'
 import { type Fault, faultError, faultIn, isFinal } from './errors.ts'
 import { parseExactly } from './exact.ts'
-import { type Result, resultShape } from './result.ts'
+import { isEmpty, type Result, resultShape } from './result.ts'
 import { type Status, statusShape } from './status.ts'
 
 interface QueueOptions {
@@ -44,20 +44,13 @@ const handed = z.looseObject({
 })
 
 export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): FalQueue {
-  async function ask(request: ProviderRequest): Promise<ProviderAnswer> {
-    try {
-      return await http.send(request)
-    } catch (error) {
-      if (!(error instanceof AppError) || error.kind !== 'provider_timeout') throw error
-      // the question timed out, not the work
-      throw new AppError('provider_failed', error.data, { cause: error })
-    }
-  }
-
   async function resultOnce(ticket: Ticket, signal: AbortSignal, known?: Status) {
-    const answer = await ask({ method: 'GET', path: ticket.resultPath, signal, timeoutMs: resultMs })
+    const answer = await http.send({ method: 'GET', path: ticket.resultPath, signal, timeoutMs: resultMs })
     const body = jsonIn(answer)
-    if (answer.status === 200) return resultShape.safeParse(body).data ?? unreadable(answer)
+    if (answer.status === 200) {
+      if (isEmpty(body)) throw ended(new AppError('bad_result', { provider: 'fal' }))
+      return resultShape.safeParse(body).data ?? unreadable(answer)
+    }
     const fault = faultIn(body, answer)
     if (answer.status === 400 && fault && isRunning(fault)) return 'running'
     if (fault && (isFinal(fault) || known?.error_type)) return fault
@@ -83,7 +76,7 @@ export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): F
     },
     status: ({ statusPath }, signal) =>
       again(signal, async () => {
-        const answer = await ask({ method: 'GET', path: `${statusPath}?logs=1`, signal, timeoutMs: askMs })
+        const answer = await http.send({ method: 'GET', path: `${statusPath}?logs=1`, signal, timeoutMs: askMs })
         // 202 until it is over
         if (answer.status !== 200 && answer.status !== 202) throw waiting(answer)
         return statusShape.safeParse(jsonIn(answer)).data ?? unreadable(answer)
@@ -96,7 +89,7 @@ export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): F
     async cancel({ cancelPath }) {
       const signal = AbortSignal.timeout(cancelMs)
       await again(signal, async () => {
-        const answer = await ask({ method: 'PUT', path: cancelPath, signal, timeoutMs: cancelMs })
+        const answer = await http.send({ method: 'PUT', path: cancelPath, signal, timeoutMs: cancelMs })
         // too late, or unknown: nothing is left to cancel
         if (![200, 202, 400, 404].includes(answer.status)) throw waiting(answer)
       })

@@ -13,6 +13,13 @@ export const resultShape = z.looseObject({
 })
 export type Result = z.infer<typeof resultShape>
 
+const emptyShape = z.looseObject({ images: z.tuple([]) })
+
+/** It is over and nothing was drawn: asking again brings no pictures. */
+export function isEmpty(body: Json | undefined): boolean {
+  return emptyShape.safeParse(body).success
+}
+
 /** Rejects with AppError moderated where nothing is left to show. */
 export async function fetchPictures(
   http: ProviderHttp,

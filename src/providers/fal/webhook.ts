@@ -42,13 +42,14 @@ const keysForMs = 24 * 60 * 60_000
 /** At most this often for signatures that no key fits: forgeries must not make us ask fal all the time. */
 const refreshMs = 60_000
 const keysLimits = { maxBytes: 64 * 1024, timeoutMs: 10_000 }
-const falKeys = 'https://rest.fal.ai/.well-known/jwks.json'
+const falKeysUrl = 'https://rest.fal.ai/.well-known/jwks.json'
 
 const jwks = z.looseObject({
   keys: z.array(z.looseObject({ kty: z.string(), crv: z.string(), x: z.string() })),
 })
 
-export function createReceiver(baseUrl: string): Receiver {
+/** `keysUrl`: where fal publishes its own keys. */
+export function createReceiver(baseUrl: string, keysUrl = falKeysUrl): Receiver {
   const { origin, hostname } = new URL(baseUrl)
   const downloader = createDownloader({ trusted: [origin] })
   const own = /(^|\.)fal(run\.com|\.run|\.ai)$/.test(hostname)
@@ -64,12 +65,12 @@ export function createReceiver(baseUrl: string): Receiver {
   }
 
   async function readAny(): Promise<readonly KeyObject[]> {
-    if (own) return read(falKeys)
+    if (own) return read(keysUrl)
     try {
       return await read(`${origin}/.well-known/jwks.json`)
     } catch (error) {
-      if (error instanceof NetError && error.status === 404) return read(falKeys)
-      throw error
+      if (!isKeyless(error)) throw error
+      return read(keysUrl)
     }
   }
 
@@ -101,6 +102,13 @@ export function createReceiver(baseUrl: string): Receiver {
     },
     close: () => downloader.close(),
   }
+}
+
+/** Whoever refuses its keys (4xx), or shows something else in their place, has none of its own. */
+function isKeyless(error: unknown): boolean {
+  if (!(error instanceof NetError)) return error instanceof SyntaxError || error instanceof z.ZodError
+  const { kind, status = 0 } = error
+  return kind === 'too_big' || (status >= 400 && status <= 499)
 }
 
 function proofOf(headers: WebhookCall['headers'], body: Buffer): { message: Buffer; signature: Buffer } {

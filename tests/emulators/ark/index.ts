@@ -38,6 +38,8 @@ export interface Ark extends EmulatorServer {
     quotaExceeded: boolean
     overloaded: boolean
     overdue: boolean
+    /** What is not there is null, as some gateways write it, rather than left out. */
+    nulls: boolean
     /** Models that this account has not opened. */
     notOpen: Set<string>
   }
@@ -46,17 +48,23 @@ export interface Ark extends EmulatorServer {
 }
 
 interface Item {
-  url?: string
+  url?: string | null
   b64_json?: string
   size?: string
-  error?: { code: string; message: string }
+  error?: { code: string; message: string } | null
 }
 
 export async function startArk(options: ArkOptions = {}): Promise<Ark> {
   const { key = 'ark-emulated-key-0001', planKey = 'ark-plan-key-0001', workMs = 0 } = options
   const links = createLinks('/ark-content', 'jpeg')
   const bodies: ArkBody[] = []
-  const switches: Ark['switches'] = { quotaExceeded: false, overloaded: false, overdue: false, notOpen: new Set() }
+  const switches: Ark['switches'] = {
+    quotaExceeded: false,
+    overloaded: false,
+    overdue: false,
+    nulls: false,
+    notOpen: new Set(),
+  }
   let images = 0
 
   function keyRefusal({ path, headers }: Received): Sent | undefined {
@@ -125,7 +133,8 @@ export async function startArk(options: ArkOptions = {}): Promise<Ark> {
     }
     if (workMs > 0) await sleep(workMs)
     if (drawn === 0) return refuse(errors.output)
-    const answer = answerOf(body, items)
+    const told = switches.nulls ? items.map((item) => ({ url: null, error: null, ...item })) : items
+    const answer = { ...answerOf(body, told), ...(switches.nulls && { error: null }) }
     return body.stream ? stream(res, answer) : { status: 200, body: answer }
   }
 

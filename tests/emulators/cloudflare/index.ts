@@ -21,6 +21,8 @@ export interface CloudflareOptions {
   port?: number
   account?: string
   token?: string
+  /** How keys of accounts begin; all others are people's. Default 'cfat_'. */
+  accountPrefix?: string
   /** Makes the bytes of each picture; default: real ones of the asked size. */
   picture?: () => Promise<Buffer>
   /** Milliseconds that a run takes. */
@@ -109,12 +111,13 @@ function route(world: World, received: Received): Promise<Sent> | Sent {
   const gateway = /^\/v1\/([^/]+)\/[^/]+\/workers-ai\/(?:run\/)?(@.+)$/.exec(received.path)
   if (gateway) return throughGateway(world, received, { account: gateway[1] ?? '', model: gateway[2] ?? '' })
   const path = /^\/client\/v4(\/.*)$/.exec(received.path)?.[1] ?? ''
-  if (path === '/user/tokens/verify') return verify(world, received, !world.token.startsWith('cfat_'))
+  const ofAccount = world.token.startsWith(world.options.accountPrefix ?? 'cfat_')
+  if (path === '/user/tokens/verify') return verify(world, received, !ofAccount)
   const [, account, rest = ''] = /^\/accounts\/([^/]+)(\/.*)$/.exec(path) ?? []
   if (account === undefined) return failure(404, 7000, 'No route for that URI', null)
   if (!knows(world, received)) return refusalOf(10000)
   if (account !== world.account) return refusalOf(7003)
-  if (rest === '/tokens/verify') return verify(world, received, world.token.startsWith('cfat_'))
+  if (rest === '/tokens/verify') return verify(world, received, ofAccount)
   if (rest === '/ai/models/search' && received.method === 'GET') return search(received)
   const model = /^\/ai\/run\/(.+)$/.exec(rest)?.[1]
   if (model === undefined || received.method !== 'POST') return failure(404, 7000, 'No route for that URI', null)

@@ -2,7 +2,7 @@
  * Alibaba's DashScope on a local port: three protocols, strict about parameters, billing only what it drew.
  *
  * Words in a prompt: 'nsfw' is refused, 'nsfwout' is drawn and then refused, 'broken' fails inside, 'onefails' spoils
- * the last of several, 'softly' reports a failure with status 200.
+ * the last of several, 'softly' reports a failure with status 200, 'paidfor' is drawn and billed and answered with 500.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -90,7 +90,8 @@ export async function startDashscope(options: DashscopeOptions = {}): Promise<Da
     const bill = { images: outcome.urls.length }
     plans.push(plan)
     bills.push(bill)
-    return wantsTask ? submit(plan, protocol, outcome, bill) : answer(plan, outcome)
+    const answered = wantsTask ? submit(plan, protocol, outcome, bill) : await answer(plan, outcome)
+    return /\bpaidfor\b/.test(plan.prompt) ? refuse(errors.internal) : answered
   }
 
   function submit(plan: DashscopePlan, protocol: ProtocolName, outcome: Outcome, bill: object): Sent {

@@ -38,6 +38,8 @@ export interface FalOptions {
   random?: () => number
   /** Makes the bytes of each picture; default: real pictures of the asked size. */
   picture?: () => Promise<Buffer>
+  /** What stands where a relay's own keys would be; fal's are then at `keysUrl` alone. */
+  relayKeys?: Sent
   /** For long runs: remember only about this many requests and finished jobs. */
   keepRequests?: number
 }
@@ -55,10 +57,14 @@ export interface FalEmulator {
   job(requestId: string): Job | undefined
   /** Wall clock, ms. */
   doneAt(requestId: string): number | undefined
-  /** While the account is locked nothing is taken, but what is there can be asked after. */
-  lock(on: boolean): void
+  /** Where fal itself publishes the keys of its webhooks. */
+  keysUrl: string
+  /** While the account is locked nothing is taken; what is there can be asked after, unless `calls` says otherwise. */
+  lock(on: boolean, calls?: readonly Call['what'][]): void
   stop(): Promise<void>
 }
+
+const falKeysPath = '/rest/.well-known/jwks.json'
 
 export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
   const { key = 'key-id:key-secret', relayPrefix = '', random = Math.random, keepRequests } = options
@@ -73,11 +79,10 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     done: (job) => void hooks.call(job).catch(() => undefined),
   })
   let accepted = 0
-  let isLocked = false
+  let closed: readonly Call['what'][] = []
   let origin = ''
 
   function submit({ body, query }: Received, endpoint: FalEndpoint): Sent {
-    if (isLocked) return locked
     const input = readBody(body)
     if (input === undefined) return refused(422, 'The body is not JSON')
     accepted++
@@ -118,6 +123,7 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     if (method !== { submit: 'POST', cancel: 'PUT', status: 'GET', stream: 'GET', result: 'GET' }[call.what]) {
       return refused(405, 'Method Not Allowed')
     }
+    if (closed.includes(call.what)) return locked
     if (call.what === 'submit') return submit(received, call.endpoint)
     const job = jobs.get(call.requestId)
     if (!job || job.app !== call.app) return call.what === 'cancel' ? cancelled(404, 'NOT_FOUND') : unknownRequest
@@ -141,7 +147,8 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
 
   async function handle(received: Received, res: ServerResponse): Promise<Sent | 'streamed'> {
     const { path, headers } = received
-    if (path === '/.well-known/jwks.json') return { status: 200, body: hooks.jwks() }
+    if (path === '/.well-known/jwks.json' && options.relayKeys) return options.relayKeys
+    if (path === '/.well-known/jwks.json' || path === falKeysPath) return { status: 200, body: hooks.jwks() }
     if (path.startsWith('/files/')) return files.handle(received, path.slice('/files/'.length))
     if (!headers.authorization) return noKey
     if (headers.authorization !== `Key ${key}`) return wrongKey
@@ -162,8 +169,9 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     accepted: () => accepted,
     job: (requestId) => jobs.get(requestId),
     doneAt: (requestId) => jobs.get(requestId)?.doneAt,
-    lock: (on) => {
-      isLocked = on
+    keysUrl: origin + falKeysPath,
+    lock: (on, calls = ['submit']) => {
+      closed = on ? calls : []
     },
     async stop() {
       hooks.stop()

@@ -1,9 +1,8 @@
 /** DashScope as the contract suite sees it: one long call with Qwen, a task to ask after with Wan. */
 import { randomUUID } from 'node:crypto'
 import type { Json, Model, PictureRequest, Task } from '../../../src/core/ports.ts'
-import { createLog } from '../../../src/log.ts'
 import { qwenImage, qwenImage2, wan } from '../../../src/models/qwen.ts'
-import { dashscope } from '../../../src/providers/dashscope.ts'
+import { createDashscope, type Pace } from '../../../src/providers/dashscope.ts'
 import { type Dashscope, startDashscope } from '../../emulators/dashscope/index.ts'
 import type { HarnessOptions, OpenProvider, ProviderHarness } from './harness.ts'
 
@@ -11,18 +10,27 @@ export interface OpenDashscope extends OpenProvider {
   emulator: Dashscope
 }
 
+/** As ever, but in a hurry. */
+export const quickPace = { askMs: 700, pauseMs: { least: 20, most: 200 } }
+
 type TaskOptions = Parameters<OpenProvider['task']>[1]
 
-async function open(options: HarnessOptions, task: OpenProvider['task'], submit: RegExp): Promise<OpenDashscope> {
-  const { wrongKey, workMs, picture } = options
+interface DashscopeOptions extends HarnessOptions {
+  /** Default: quick. */
+  pace?: Pace | 'usual'
+}
+
+async function open(options: DashscopeOptions, task: OpenProvider['task'], submit: RegExp): Promise<OpenDashscope> {
+  const { wrongKey, workMs, picture, pace = quickPace } = options
   const emulator = await startDashscope({ workMs, picture })
   const key = wrongKey ? emulator.foreignKey : emulator.key
   const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5 }
-  const provider = dashscope.create(settings, { log: createLog('silent') })
+  const again = () => createDashscope(settings, pace === 'usual' ? undefined : pace)
+  const provider = again()
   const poll = { method: 'GET', path: /\/tasks\// }
   return {
     provider,
-    again: () => dashscope.create(settings, { log: createLog('silent') }),
+    again,
     emulator,
     baseUrl: emulator.baseUrl,
     key,
@@ -69,10 +77,10 @@ function oldTask(prompt: string, { count = 1, id = randomUUID(), input }: TaskOp
   return { id, endpoint: 'wan2.2-t2i-flash', images: [], input: input ?? { input: { prompt }, parameters } }
 }
 
-export const openDashscope = (options: HarnessOptions = {}) => open(options, syncTask, /\/multimodal-generation\//)
-export const openDashscopeAsync = (options: HarnessOptions = {}) =>
+export const openDashscope = (options: DashscopeOptions = {}) => open(options, syncTask, /\/multimodal-generation\//)
+export const openDashscopeAsync = (options: DashscopeOptions = {}) =>
   open(options, (prompt, more) => routed(wan, prompt, more), /\/image-generation\//)
-export const openDashscopeOld = (options: HarnessOptions = {}) => open(options, oldTask, /\/text2image\//)
+export const openDashscopeOld = (options: DashscopeOptions = {}) => open(options, oldTask, /\/text2image\//)
 
 export const dashscopeHarness: ProviderHarness = { name: 'dashscope', open: openDashscope }
 export const dashscopeAsyncHarness: ProviderHarness = { name: 'dashscope async', open: openDashscopeAsync }

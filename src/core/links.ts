@@ -1,4 +1,4 @@
-/** Signed links to pictures: anyone who has one may open it until it expires. */
+/** Signed links: anyone who has one may open what it names until it expires. Names: keys of the store, and ids of requests. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 export function signLink(secretKey: Buffer, key: string, expires: number): string {

@@ -1,0 +1,68 @@
+/** What became of a request → what clients of such services read, and the link that opens its picture. */
+import type { Outcome } from '../../../core/asked.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import { signLink } from '../../../core/links.ts'
+import type { StoredObject } from '../../../core/ports.ts'
+import { base64 } from '../../json.ts'
+import { renditionsOf } from '../../renditions.ts'
+import type { ApiParts } from '../parts.ts'
+import { seedOf } from '../wish.ts'
+import type { Status, Task } from './answer-schemas.ts'
+
+export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
+  const { id, request, prompt, model, startedAt, endedAt } = outcome
+  const { width, height, steps = null, guidance = null, negative, strength } = request
+  return {
+    task_id: id,
+    status: statusOf(outcome),
+    image_url: linkTo(parts, id),
+    parameters: {
+      prompt,
+      ...(negative !== undefined && { negative_prompt: negative }),
+      width,
+      height,
+      steps,
+      guidance_scale: guidance,
+      seed: seedOf(outcome),
+      ...(strength !== undefined && { strength }),
+      model,
+    },
+    generation_time: startedAt && endedAt && Math.round((endedAt.getTime() - startedAt.getTime()) / 10) / 100,
+    ...(withPicture && { image_base64: await inBase64(parts.core, outcome) }),
+  }
+}
+
+/** Whether the pictures are only stored or already told of makes no difference to a program. */
+export function statusOf({ state }: Pick<Outcome, 'state'>): Status {
+  if (state === 'stored') return 'running'
+  return state === 'delivered' ? 'completed' : state
+}
+
+type Picture = Outcome['pictures'][number]
+
+/** undefined: it is not in the store. Rejects with AppError overloaded: whoever has a link may ask as often as they like. */
+export function asPng(core: Core, picture: Picture): Promise<StoredObject | undefined> {
+  const make = () => convert(core, picture)
+  return picture.type === 'image/png' ? make() : renditionsOf(core.images)(`png ${picture.key}`, make)
+}
+
+async function convert({ store, images }: Core, { key, type }: Picture): Promise<StoredObject | undefined> {
+  const object = await store.get(key)
+  return object && type !== 'image/png' ? images.png(object) : object
+}
+
+/** A path, as clients put the address of the service before it. Signed as links to keys are; no key looks like an id. */
+function linkTo({ core, imageExpirationSeconds }: ApiParts, id: string): string {
+  const expires = Math.floor(Date.now() / 1000) + imageExpirationSeconds
+  return `/image/${id}?expires=${expires}&signature=${signLink(core.secretKey, id, expires)}`
+}
+
+/** Numbers as long as they are exact. */
+/** It is paid for, so that it is never refused for there being too many others. */
+async function inBase64(core: Core, { pictures: [picture] }: Outcome): Promise<string> {
+  const object = picture && (await convert(core, picture))
+  if (!object) throw new AppError('internal', {}, { cause: new Error('a picture is not in the store') })
+  // a string in the JSON that it becomes
+  return base64(object.data) as unknown as string
+}

@@ -1,0 +1,60 @@
+/** `POST /generate`: asked, and waited for unless the client would rather look later. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { outcomeOf, waitForEnd } from '../../../core/asked.ts'
+import { AppError } from '../../../core/errors.ts'
+import { type ApiApp, type Family, untilAnswered } from '../family.ts'
+import { serve, wantsJob } from '../once.ts'
+import { bodyWithPicturesBytes } from '../parts.ts'
+import { refused, taskAnswer } from './answer-schemas.ts'
+import { taskOf } from './answers.ts'
+import { picturesIn } from './inputs.ts'
+import { type GenerateBody, generateBody, generateQuery, tags } from './schemas.ts'
+import { wishOf } from './wish.ts'
+
+const schema = {
+  summary: 'Draws a picture from words, or from pictures and words.',
+  description:
+    'Answers when it is drawn; with `wait: false` or `Prefer: respond-async` at once. With `Idempotency-Key` the same ' +
+    'request again is the same task, and is paid for once.',
+  operationId: 'comfyGenerate',
+  tags,
+  querystring: generateQuery,
+  body: generateBody,
+  response: {
+    200: taskAnswer,
+    202: taskAnswer.describe('Under way: `image_url` has the picture later.'),
+    ...refused,
+  },
+}
+
+interface Wanted {
+  body: GenerateBody
+  withPicture: boolean
+}
+
+export function generateRoutes(app: ApiApp, family: Family): void {
+  app.post('/generate', { bodyLimit: bodyWithPicturesBytes, schema }, async (request, reply) => {
+    const { body, query } = request
+    const withPicture = body.return_base64 ?? ['1', 'true'].includes(query.base64 ?? '')
+    return generate(family, request, reply, { body, withPicture })
+  })
+}
+
+async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, { body, withPicture }: Wanted) {
+  const { core, parts } = family
+  const holder = await family.holderOf(request)
+  const images = picturesIn(family, holder, body)
+  const wish = wishOf(core, holder, body, images.length)
+  const order = { holder, wish, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const later = body.wait === false || wantsJob(request)
+  return serve(family, request, reply, order, async (id) => {
+    const outcome = later
+      ? await outcomeOf(core, holder.userId, id)
+      : await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+    if (!outcome) throw new AppError('unknown_request')
+    if (later) reply.code(202).headers({ location: `/image/${id}`, 'preference-applied': 'respond-async' })
+    // whoever waited hears of a failure as an error
+    else if (outcome.error) throw outcome.error
+    return taskOf(parts, outcome, withPicture && !later)
+  })
+}

@@ -1,0 +1,118 @@
+/** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or whoever has its signed link. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { type Outcome, outcomeOf } from '../../../core/asked.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import { verifyLink } from '../../../core/links.ts'
+import { localeOf, wordsFor } from '../../../locales/index.ts'
+import { sendPicture } from '../../bytes.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { refused, underWayAnswer } from './answer-schemas.ts'
+import { asPng, statusOf } from './answers.ts'
+import { ComfyError, refusals } from './errors.ts'
+import { imageParams, imageQuery, tags } from './schemas.ts'
+
+/** How often to ask again. */
+const retrySeconds = 2
+
+const part = { content: { 'image/png': { schema: z.file() } } }
+
+const schema = {
+  summary: 'The picture of a task, as PNG.',
+  description:
+    'With the account’s key, or without one by the signed `image_url`. `Range`, `If-Range` and `If-None-Match` are heeded.',
+  operationId: 'comfyImage',
+  tags,
+  params: imageParams,
+  querystring: imageQuery,
+  response: {
+    200: { description: 'The picture.', ...part },
+    202: underWayAnswer.describe('It is not drawn yet: ask again after `retry-after`.'),
+    206: { description: 'The part of it that was asked for.', ...part },
+    304: z.null().describe('The client has it already.'),
+    416: z.null().describe('It is shorter than that.'),
+    ...refused,
+  },
+}
+
+/** Who looks: null is whoever may see all. */
+interface Viewer {
+  userId: string | null
+  cacheControl: string
+}
+
+interface Link {
+  id: string
+  expires: string
+  signature: string
+}
+
+export function imageRoutes(app: ApiApp, family: Family): void {
+  app.get('/image/:task_id', { config: { open: comesByLink }, schema }, async (request, reply) => {
+    const id = request.params.task_id.toLowerCase()
+    const { expires = '', signature = '', n } = request.query
+    const { userId, cacheControl } = await viewerOf(family, request, { id, expires, signature })
+    const outcome = await outcomeOf(family.core, userId, id)
+    if (!outcome) throw new AppError('unknown_request')
+    if (outcome.error) throw gone(request, outcome.error)
+    if (outcome.state !== 'delivered') return underWay(reply, outcome)
+    const sent = await send(family.core, request, reply, { outcome, n, cacheControl })
+    if (!sent) throw new ComfyError(404, wordsOf(request).missing)
+    return sent
+  })
+}
+
+/** Whoever shows a key besides is counted by it. What proxies ask browsers for is no key. */
+function comesByLink({ query, headers }: FastifyRequest): boolean {
+  const withKey = headers['x-api-key'] !== undefined || /^bearer /i.test(headers.authorization ?? '')
+  return !withKey && (query as { signature?: unknown }).signature !== undefined
+}
+
+/** A good link is enough, and without a good one a key is. */
+async function viewerOf({ core, holderOf }: Family, request: FastifyRequest, link: Link): Promise<Viewer> {
+  const now = Math.floor(Date.now() / 1000)
+  const verdict = link.signature === '' ? undefined : verifyLink(core.secretKey, { ...link, key: link.id, now })
+  if (verdict === 'ok') {
+    return { userId: null, cacheControl: `private, max-age=${Number(link.expires) - now}, immutable` }
+  }
+  try {
+    const { admin, userId } = await holderOf(request)
+    // looked at again each time, for it may be erased and the key revoked
+    return { userId: admin ? null : userId, cacheControl: 'private, no-cache' }
+  } catch (error) {
+    const keyless = error instanceof AppError && error.kind === 'key_missing'
+    throw keyless && verdict ? new ComfyError(403, wordsOf(request)[verdict]) : error
+  }
+}
+
+interface Sent {
+  outcome: Outcome
+  n: number
+  cacheControl: string
+}
+
+async function send(core: Core, request: FastifyRequest, reply: FastifyReply, { outcome, n, cacheControl }: Sent) {
+  const picture = outcome.pictures[n]
+  if (!picture) return undefined
+  return sendPicture(request, reply, {
+    identity: `png ${picture.key}`,
+    fileName: `${outcome.id}${n === 0 ? '' : `-${n}`}.png`,
+    cacheControl,
+    load: () => asPng(core, picture),
+  })
+}
+
+function underWay(reply: FastifyReply, outcome: Outcome) {
+  const { id, position, percent } = outcome
+  reply.code(202).header('retry-after', String(retrySeconds))
+  return { task_id: id, status: statusOf(outcome), position, percent }
+}
+
+/** It will not come any more. */
+function gone(request: FastifyRequest, error: AppError): ComfyError {
+  const { body } = refusals.answerTo(error, request) ?? refusals.defect
+  return new ComfyError(410, body.error, body.details)
+}
+
+const wordsOf = ({ headers }: FastifyRequest) => wordsFor(localeOf(headers['accept-language'])).link

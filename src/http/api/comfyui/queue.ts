@@ -1,0 +1,53 @@
+/** `GET /queue`: what the account waits for, and how busy it is where `/generate` draws. */
+import type { Holder } from '../../../core/api-keys.ts'
+import { countIn, drawnOf, waitingOf } from '../../../core/backlog.ts'
+import type { Core } from '../../../core/core.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { queueAnswer, refused } from './answer-schemas.ts'
+import { tags } from './schemas.ts'
+import { defaultModel } from './wish.ts'
+
+const mostItems = 100
+
+const schema = {
+  summary: 'The account’s requests that are not over.',
+  description: 'Admins see everybody’s.',
+  operationId: 'comfyQueue',
+  tags,
+  response: { 200: queueAnswer, ...refused },
+}
+
+export function queueRoutes(app: ApiApp, { core, holderOf }: Family): void {
+  app.get('/queue', { schema }, async (request) => {
+    const holder = await holderOf(request)
+    const whose = holder.admin ? null : holder.userId
+    const [drawn, waiting, counts] = await Promise.all([
+      drawnOf(core, whose, mostItems),
+      waitingOf(core, whose, mostItems),
+      countIn(core, laneOf(core, holder)),
+    ])
+    return {
+      queue_running: drawn.map(({ percent, startedAt, ...about }) => ({
+        ...shown(about),
+        percent,
+        started_at: startedAt?.toISOString() ?? null,
+      })),
+      queue_pending: waiting.map(({ position, ...about }) => ({ ...shown(about), position })),
+      ...counts,
+    }
+  })
+}
+
+/** The provider to which a request goes that names no model. */
+export function laneOf(core: Core, holder: Holder): string {
+  const id = defaultModel(core, holder, 0)
+  const routes = core.models.all().find((model) => model.id === id)?.routes ?? []
+  const route = routes.find(({ provider }) => core.providers.get(provider) !== undefined) ?? routes[0]
+  return route?.provider ?? ''
+}
+
+const shown = ({ id, model, createdAt }: { id: string; model: string; createdAt: Date }) => ({
+  task_id: id,
+  model,
+  created_at: createdAt.toISOString(),
+})

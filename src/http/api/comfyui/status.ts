@@ -1,0 +1,119 @@
+/** `GET /status` and `GET /models`: what ComfyUI is doing and has, and what it draws here. */
+import type { Holder } from '../../../core/api-keys.ts'
+import { countIn } from '../../../core/backlog.ts'
+import type { Core } from '../../../core/core.ts'
+import type { InspectedServer, Inspection, Model, NumberParam, Takes } from '../../../core/ports.ts'
+import { offered } from '../../../core/request.ts'
+import { version } from '../../version.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './answer-schemas.ts'
+import { laneOf } from './queue.ts'
+import { limits, tags } from './schemas.ts'
+import { allows, defaultModel } from './wish.ts'
+
+const provider = 'comfyui'
+
+/** What wrappers of ComfyUI call its folders; the others keep their names. */
+const folderNames: Readonly<Partial<Record<(typeof folders)[number], string>>> = {
+  unet: 'diffusion_models',
+  clip: 'text_encoders',
+}
+
+const status = {
+  summary: 'Whether ComfyUI answers, and how much it has to do.',
+  operationId: 'comfyStatus',
+  tags,
+  response: { 200: statusAnswer, ...refused },
+}
+
+const models = {
+  summary: 'The files that the connected ComfyUI can load, and the models that it serves here.',
+  operationId: 'comfyModels',
+  tags,
+  response: { 200: modelsAnswer, ...refused },
+}
+
+export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
+  app.get('/status', { schema: status }, async (request) => {
+    const holder = await holderOf(request)
+    const [{ servers }, queue] = await Promise.all([inspect(core), countIn(core, laneOf(core, holder))])
+    const connected = servers.some((server) => server.connected)
+    const away = core.providers.get(provider) !== undefined && !connected
+    const missing = core.database.notReady() ?? core.queue.notReady()
+    return {
+      status: away || missing !== undefined ? ('degraded' as const) : ('running' as const),
+      comfyui_status: connected,
+      comfyui: { connected, servers: servers.map((server, at) => shownServer(server, at, holder)) },
+      queue,
+      version,
+      supported_models: offered(core.models.all()).flatMap(({ id }) => (allows(holder, id) ? [id] : [])),
+      default_model: defaultModel(core, holder, 0),
+      max_resolution: { width: limits.side.max, height: limits.side.max },
+      max_steps: limits.steps.max,
+    }
+  })
+  app.get('/models', { schema: models }, async (request) => {
+    const holder = await holderOf(request)
+    const { servers, files } = await inspect(core)
+    const lists = folders.map((folder) => [folder, [...(files[folderNames[folder] ?? folder] ?? [])]] as const)
+    return {
+      models: Object.fromEntries(lists) as Record<(typeof folders)[number], string[]>,
+      available: offered(core.models.all()).flatMap((model) => (allows(holder, model.id) ? shownModel(model) : [])),
+      comfyui: { connected: servers.some((server) => server.connected) },
+    }
+  })
+}
+
+/** Without any, there is nothing to see: clients read empty lists, not an error. */
+async function inspect({ providers }: Core): Promise<Inspection> {
+  return (await providers.get(provider)?.provider.inspect?.()) ?? { servers: [], files: {} }
+}
+
+/** Where they are and what they run on is for the operator. */
+function shownServer(server: InspectedServer, at: number, { admin }: Holder): ShownServer {
+  const { url, connected, busy = null, version = null, devices = [] } = server
+  const seen = { name: `${provider}-${at + 1}`, connected, queue_remaining: busy }
+  if (!admin) return seen
+  return {
+    ...seen,
+    version,
+    url,
+    devices: devices.map(({ name, type, memoryTotal = null, memoryFree = null }) => ({
+      name,
+      type,
+      memory_total: memoryTotal,
+      memory_free: memoryFree,
+    })),
+  }
+}
+
+/** What its routes on ComfyUI take together; nothing when it has none. */
+function shownModel({ id, title, price, routes }: Model): ShownModel[] {
+  const all = routes.flatMap((route) => (route.provider === provider ? [route.takes] : []))
+  const [first] = all
+  if (!first) return []
+  const presets = Object.entries(first.aspects).flatMap(([name, [w, h]]) => (name === 'auto' ? [] : [`${w}x${h}`]))
+  return [
+    {
+      id,
+      title,
+      credits: price,
+      images: {
+        min: Math.min(...all.map(({ images }) => images.min)),
+        max: Math.max(...all.map(({ images }) => images.max)),
+      },
+      sizes: first.sizes ? { min: first.sizes.min, max: first.sizes.max } : null,
+      presets,
+      steps: rangeOf(all, 'steps'),
+      guidance_scale: rangeOf(all, 'guidance'),
+      seed: rangeOf(all, 'seed'),
+      strength: rangeOf(all, 'strength'),
+      negative_prompt: all.some(({ negative }) => negative === true),
+    },
+  ]
+}
+
+function rangeOf(all: readonly Takes[], name: NumberParam): { min: number; max: number } | null {
+  const range = all.map(({ params }) => params[name]).find((each) => each !== undefined)
+  return range ? { min: range.min, max: range.max } : null
+}

@@ -1,0 +1,174 @@
+/** What all families of routes have in common: keys, pace, large bodies, and errors, each said in the family's own shape. */
+import multipart from '@fastify/multipart'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyReply,
+  FastifyRequest,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
+import { type Authenticate, authenticate } from './auth.ts'
+import { type Bodies, createBodies } from './bodies.ts'
+import { cors } from './cors.ts'
+import { acceptJson } from './json-body.ts'
+import { paceHeaders } from './pace.ts'
+import { type ApiParts, createFetcher, type Fetcher } from './parts.ts'
+import { createThrottle, type Throttle } from './throttle.ts'
+import { assertShallow, checkWithZod } from './validation.ts'
+
+/** Schemas of its routes are zod's: they check what comes in, give it its type, and make the OpenAPI document. */
+export type ApiApp = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** What the routes of a family work with. */
+export interface Family {
+  core: Core
+  parts: ApiParts
+  fetcher: Fetcher
+  /** Throws AppError key_missing, key_wrong; with 'admin' also admins_only. */
+  holderOf: Authenticate
+  /** To be called when nobody needs its body any more, where that is before the answer. */
+  read(request: FastifyRequest): void
+  /** Idempotency keys that this process is answering, with whose they are → what was sent. */
+  answering: Map<string, string>
+}
+
+export interface Answer {
+  status: number
+  headers: Readonly<Record<string, string>>
+  body: object
+}
+
+export interface FamilyOptions {
+  /** Absent: its paths begin at the root. */
+  prefix?: string
+  /** The answer to whatever was thrown; undefined: a defect, of which nothing is told. */
+  answerTo(error: unknown, request: FastifyRequest): Answer | undefined
+  /** The answer to a defect. */
+  defect: Answer
+  routes(app: ApiApp, family: Family): void
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answered without a key; a function: those requests for which it says so. */
+    open?: boolean | ((request: FastifyRequest) => boolean)
+  }
+}
+
+export function createFamily(parts: ApiParts, { prefix, ...options }: FamilyOptions): FastifyPluginAsync {
+  return async (app) => {
+    await app.register(within(parts, options, prefix !== undefined), { prefix })
+  }
+}
+
+type Within = Omit<FamilyOptions, 'prefix'>
+
+function within(parts: ApiParts, options: Within, ownsItsPaths: boolean): FastifyPluginAsync {
+  const { core } = parts
+  const { fetcher, holderOf, bodies, throttle, answering } = commonOf(parts)
+  return async (plain) => {
+    const app: ApiApp = plain.withTypeProvider<ZodTypeProvider>()
+    await app.register(multipart)
+    // closed once for each family: harmless
+    app.addHook('onClose', () => fetcher.close())
+    acceptJson(plain)
+    app.setValidatorCompiler(checkWithZod)
+    // answers are made by us: nothing to leave out of them
+    app.setSerializerCompiler(() => JSON.stringify)
+    cors(plain)
+    // before the body is read: strangers cannot make us hold theirs
+    app.addHook('onRequest', async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      if (request.is404) return
+      if (isOpen(request)) return
+      const holder = await holderOf(request)
+      await throttle(holder)
+      if (!bodies.enter(holder, request, reply)) throw new AppError('overloaded')
+    })
+    app.addHook('preValidation', async ({ body }) => assertShallow(body))
+    app.addHook('onSend', async (request, reply) => {
+      if (request.method !== 'POST') return
+      // whatever is wrong with the key or the database has been said by the answer itself
+      const headers = await holderOf(request)
+        .then((holder) => paceHeaders(core, holder))
+        .catch(() => ({}))
+      reply.headers(headers)
+    })
+    if (ownsItsPaths) {
+      app.setNotFoundHandler(async ({ method, url }) => {
+        throw new AppError('unknown_path', { name: `${method} ${url.split('?')[0]?.slice(0, 200)}` })
+      })
+    }
+    app.setErrorHandler(async (error, request, reply) => {
+      if (hasGone(reply)) return reply.code(499).send()
+      const { status, headers, body } = problemOf(core.log, options, request, error)
+      const asks = status === 401 ? { 'www-authenticate': 'Bearer' } : {}
+      return reply
+        .code(status)
+        .headers({ ...asks, ...headers })
+        .send(body)
+    })
+    options.routes(app, { core, parts, fetcher, holderOf, read: bodies.leave, answering })
+  }
+}
+
+function isOpen(request: FastifyRequest): boolean {
+  const { open = false } = request.routeOptions.config
+  return typeof open === 'function' ? open(request) : open
+}
+
+interface Common extends Pick<Family, 'fetcher' | 'holderOf' | 'answering'> {
+  bodies: Bodies
+  throttle: Throttle
+}
+
+const known = new WeakMap<ApiParts, Common>()
+
+/** One for all families that are made of the same parts, so that limits hold for all of them together. */
+function commonOf(parts: ApiParts): Common {
+  const common = known.get(parts) ?? {
+    fetcher: createFetcher(parts),
+    holderOf: authenticate(parts.core, parts.operatorKey),
+    bodies: createBodies(),
+    throttle: createThrottle(parts.requestsPerMinute),
+    answering: new Map<string, string>(),
+  }
+  known.set(parts, common)
+  return common
+}
+
+/** What was thrown → the answer; defects are logged with the id that the client has. */
+export function problemOf(
+  log: { error(data: object, message: string): void },
+  { answerTo, defect }: Pick<FamilyOptions, 'answerTo' | 'defect'>,
+  request: FastifyRequest,
+  error: unknown,
+): Answer {
+  const answer = answerTo(error, request)
+  if (answer) return answer
+  log.error({ id: request.id, err: error }, 'a request failed')
+  return defect
+}
+
+/** Aborts when the answer is out, or the client has gone: whoever waits for a picture then waits no longer. */
+export function untilAnswered(reply: FastifyReply): AbortSignal {
+  const over = new AbortController()
+  if (reply.raw.closed) over.abort()
+  reply.raw.once('close', () => over.abort())
+  return over.signal
+}
+
+/** Whether the client left before its answer was out. */
+export const hasGone = (reply: FastifyReply) => reply.raw.closed && !reply.raw.writableFinished

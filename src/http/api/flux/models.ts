@@ -1,0 +1,112 @@
+/** `GET /api/v1/flux/models`: what a key may draw with, and what each model takes. */
+import type { Holder } from '../../../core/api-keys.ts'
+import { modelFor } from '../../../core/asked.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Model, NumberParam, Takes } from '../../../core/ports.ts'
+import { takenWith } from '../../../core/request.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { type Mode, modelsAnswer, refused, type ShownModel } from './answer-schemas.ts'
+import { nameOfFlag } from './names.ts'
+import { mostPictures, tags } from './schemas.ts'
+
+const schema = {
+  summary: 'The models that this key may use, what they cost and what they take.',
+  operationId: 'fluxModels',
+  tags,
+  response: { 200: modelsAnswer, ...refused },
+}
+
+export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
+  app.get('/flux/models', { schema }, async (request) => {
+    const holder = await holderOf(request)
+    const models = shownModels(core, holder)
+    return {
+      success: true as const,
+      enabled: models.length > 0,
+      models,
+      default_model: modelFor(core, holder, undefined),
+    }
+  })
+}
+
+/** Those that lists show; a key that names models shows just these. */
+export function shownModels(core: Core, { models }: Holder): ShownModel[] {
+  const all = core.models.all().filter(({ id, hidden }) => (models === null ? !hidden : models.includes(id)))
+  return all.map((model) => shown(core, model))
+}
+
+function shown(core: Core, model: Model): ShownModel {
+  const has = (provider: string) => core.providers.get(provider) !== undefined
+  const modes = {
+    text_to_image: modeWith(model, 0, has),
+    image_to_image: modeWith(model, 1, has),
+    multi_image_edit: modeWith(model, 2, has),
+  }
+  const types = typesOf(modes)
+  return {
+    id: model.id,
+    name: model.title,
+    aliases: [...model.aliases],
+    description: describe(modes),
+    provider: drawnBy(core, model),
+    price: model.price,
+    type: types[0] ?? 'text_to_image',
+    types,
+    modes,
+  }
+}
+
+/** null: it takes no such number of pictures. */
+function modeWith(model: Model, images: 0 | 1 | 2, has: (provider: string) => boolean): Mode | null {
+  try {
+    return modeOf(takenWith(model, images, has), images)
+  } catch (error) {
+    if (error instanceof AppError) return null
+    throw error
+  }
+}
+
+function modeOf(takes: Takes, images: number): Mode {
+  const most = images < 2 ? images : Math.min(takes.images.max, mostPictures)
+  const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
+    return [nameOfFlag(name as NumberParam), { min, max, integer }] as const
+  })
+  const sizes = Object.entries(takes.aspects).map(([name, [width, height]]) => [name, { width, height }] as const)
+  return {
+    input_images: { min: images, max: most },
+    prompt: takes.prompt ?? 'required',
+    aspect_ratios: Object.fromEntries(sizes),
+    sizes: takes.sizes ? { min: takes.sizes.min, max: takes.sizes.max } : null,
+    parameters: Object.fromEntries(ranges),
+    negative_prompt: takes.negative ?? false,
+    max_images: takes.count,
+  }
+}
+
+function typesOf(modes: ShownModel['modes']): ShownModel['types'] {
+  return [
+    ...(modes.text_to_image ? (['text_to_image'] as const) : []),
+    ...(modes.image_to_image ? (['image_to_image'] as const) : []),
+    ...(modes.multi_image_edit ? (['multi_image'] as const) : []),
+  ]
+}
+
+function describe({
+  text_to_image: text,
+  image_to_image: image,
+  multi_image_edit: several,
+}: ShownModel['modes']): string {
+  const from = [
+    ...(text ? ['words'] : []),
+    ...(image ? ['one picture'] : []),
+    ...(several ? [`2 to ${several.input_images.max} pictures`] : []),
+  ]
+  return `Draws from ${from.join(', from ')}.`
+}
+
+/** The first that is set up. */
+function drawnBy({ providers }: Core, { routes }: Model): string {
+  const titles = routes.map(({ provider }) => providers.get(provider)?.title)
+  return titles.find((title) => title !== undefined) ?? 'nobody now'
+}

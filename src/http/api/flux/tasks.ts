@@ -1,0 +1,78 @@
+/** One task, and the tasks of an account. */
+import type { FastifyRequest } from 'fastify'
+import type { Holder } from '../../../core/api-keys.ts'
+import { cancel, type Outcome, outcomeOf } from '../../../core/asked.ts'
+import { AppError } from '../../../core/errors.ts'
+import { outcomes } from '../../../core/outcome.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { historyAnswer, refused, taskAnswer, unifiedAnswer } from './answer-schemas.ts'
+import { taskOf } from './answers.ts'
+import { pageQuery, tags, taskParams, unifiedQuery } from './schemas.ts'
+
+const one = {
+  summary: 'How far a task is, and what became of it.',
+  operationId: 'fluxTask',
+  tags,
+  params: taskParams,
+  response: { 200: taskAnswer, ...refused },
+}
+
+const cancelled = {
+  summary: 'Cancels a task and gives the credits back.',
+  description: 'One that is over stays as it is: the answer says how it ended.',
+  operationId: 'fluxCancelTask',
+  tags,
+  params: taskParams,
+  response: { 200: taskAnswer, ...refused },
+}
+
+const listed = {
+  summary: 'What the account asked for by this API, newest first.',
+  operationId: 'fluxHistory',
+  tags,
+  querystring: pageQuery,
+  response: { 200: historyAnswer, ...refused },
+}
+
+const unified = {
+  summary: 'What the account asked for anywhere, in the chats too, newest first.',
+  operationId: 'fluxUnifiedHistory',
+  tags,
+  querystring: unifiedQuery,
+  response: { 200: unifiedAnswer, ...refused },
+}
+
+export function taskRoutes(app: ApiApp, family: Family): void {
+  const { core, parts, holderOf } = family
+  app.get('/flux/task/:id', { schema: one }, async (request) => {
+    const outcome = await outcomeOf(core, ownerOf(await holderOf(request)), request.params.id)
+    return answer(family, request, outcome)
+  })
+  app.delete('/flux/task/:id', { schema: cancelled }, async (request) => {
+    const outcome = await cancel(core, ownerOf(await holderOf(request)), request.params.id)
+    return answer(family, request, outcome)
+  })
+  app.get('/flux/history', { schema: listed }, async (request) => {
+    const { userId } = await holderOf(request)
+    const { page, limit } = request.query
+    const { items, more } = await outcomes(core, { userId, page, limit, source: 'api' })
+    const data = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))
+    const total = items.length === 0 ? 0 : (page - 1) * limit + items.length + (more ? 1 : 0)
+    return { success: true as const, data, page, limit, total, has_more: more }
+  })
+  app.get('/images/unified-history', { schema: unified }, async (request) => {
+    const { userId } = await holderOf(request)
+    const { page, limit, source } = request.query
+    const { items, more } = await outcomes(core, { userId, page, limit, source })
+    const shown = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))
+    return { success: true as const, items: shown, pagination: { page, limit, has_more: more } }
+  })
+}
+
+/** null: of any account. */
+const ownerOf = ({ admin, userId }: Holder) => (admin ? null : userId)
+
+async function answer({ parts }: Family, request: FastifyRequest, outcome: Outcome | undefined) {
+  if (!outcome) throw new AppError('unknown_request')
+  return { success: true as const, ...(await taskOf(parts, request, outcome)) }
+}

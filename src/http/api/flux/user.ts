@@ -1,0 +1,76 @@
+/** `GET /api/v1/flux/config/user`: what this key may use. Nothing in it is a secret. */
+import { sql } from 'drizzle-orm'
+import { type Holder, listApiKeys } from '../../../core/api-keys.ts'
+import { modelFor, operatorLimits } from '../../../core/asked.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import { uploadsPerDay } from '../../../core/uploads.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { megabyte, picturesBytes } from '../parts.ts'
+import { refused, userAnswer } from './answer-schemas.ts'
+import { shownModels } from './models.ts'
+import { mostPictures, tags } from './schemas.ts'
+
+const schema = {
+  summary: 'What this key may use: credits, limits, models.',
+  operationId: 'fluxUserConfig',
+  tags,
+  response: { 200: userAnswer, ...refused },
+}
+
+export function userRoutes(app: ApiApp, { core, holderOf }: Family): void {
+  app.get('/flux/config/user', { schema }, async (request) => {
+    const holder = await holderOf(request)
+    const models = shownModels(core, holder)
+    const limits = limitsOf(core, holder)
+    const providers = core.providers.all().map(({ provider }) => ({ name: provider.name, configured: true as const }))
+    return {
+      success: true as const,
+      enabled: models.length > 0,
+      user: await userOf(core, holder),
+      key: await keyOf(core, holder),
+      limits,
+      max_concurrent_tasks: limits.in_flight,
+      models,
+      default_model: modelFor(core, holder, undefined),
+      model_credits: Object.fromEntries(models.map(({ id, price }) => [id, price])),
+      ...(holder.admin ? { providers } : {}),
+    }
+  })
+}
+
+async function userOf(core: Core, { userId }: Holder) {
+  const [user] = await core.database.rows<{ name: string; balance: number; held: number }>(
+    sql`select name, balance, held from users where id = ${userId}::uuid`,
+  )
+  if (!user) throw new AppError('unknown_user', { user: userId })
+  const { name, ...credits } = user
+  return { name, credits }
+}
+
+async function keyOf(core: Core, { userId, keyId }: Holder) {
+  if (keyId === null) return { operator: true as const }
+  const key = (await listApiKeys(core, userId)).find(({ id }) => id === keyId)
+  // revoked since it was asked for
+  if (!key) throw new AppError('key_wrong')
+  const { name, tail, monthlyCap, spent, models } = key
+  return {
+    name,
+    last_four: tail,
+    monthly_cap: monthlyCap,
+    spent_this_month: spent,
+    models: models && [...models],
+  }
+}
+
+function limitsOf({ limits }: Core, holder: Holder) {
+  const { inFlight, perMinute } = holder.keyId === null ? operatorLimits : limits
+  return {
+    in_flight: inFlight,
+    per_minute: perMinute,
+    upload_mb: limits.uploadBytes / megabyte,
+    request_mb: picturesBytes / megabyte,
+    images: mostPictures,
+    uploads_per_day: uploadsPerDay(holder),
+  }
+}

@@ -1,0 +1,53 @@
+/** Pictures by address or key: what is the account's own comes straight from the store, all else is fetched. */
+import type { Holder } from '../../core/api-keys.ts'
+import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Attachment } from '../../core/ports.ts'
+import { ownPicture } from '../../core/uploads.ts'
+import type { Family } from './family.ts'
+import { attachmentOf } from './parts.ts'
+
+/** A key of the store, alone or at the end of a link. */
+const keyForm = /(?:^|\/)((?:input|image)\/[0-9a-f-]{36}\/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:png|jpg|webp))$/
+const longestKey = 200
+const anySeconds = 60
+
+/**
+ * An https address, a data URL, a link of ours, or the key of a picture that this account sent ahead. Its `load` rejects with
+ * AppError unknown_upload, image_too_big, image_unreachable.
+ */
+export function inputOf(
+  { core, fetcher }: Pick<Family, 'core' | 'fetcher'>,
+  holder: Holder,
+  address: string,
+): Attachment {
+  const fetched = fetcher.attachment(address)
+  const named = nameIn(address)
+  if (named === undefined) return fetched
+  const { key, bare } = named
+  return {
+    ...fetched,
+    load: async (limitBytes) => {
+      const ours = bare || (await isLinkTo(core, key, address))
+      const data = ours ? await ownPicture(core, holder.userId, key) : undefined
+      if (data) return attachmentOf(data, fetched.name).load(limitBytes)
+      if (bare) throw new AppError('unknown_upload')
+      // whoever serves it looks at its signature
+      return fetched.load(limitBytes)
+    },
+  }
+}
+
+function nameIn(address: string): { key: string; bare: boolean } | undefined {
+  if (/^data:/i.test(address)) return undefined
+  const path = URL.canParse(address) ? new URL(address).pathname : address
+  const key = path.length > longestKey * 2 ? undefined : keyForm.exec(path)?.[1]
+  return key === undefined ? undefined : { key, bare: key === address }
+}
+
+/** Whatever its signature: an account's own pictures are its own also when a link has expired. */
+async function isLinkTo({ store }: Core, key: string, address: string): Promise<boolean> {
+  if (!URL.canParse(address)) return false
+  const [given, ours] = [new URL(address), new URL(await store.link(key, anySeconds))]
+  return given.origin === ours.origin && given.pathname === ours.pathname
+}

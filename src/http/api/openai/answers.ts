@@ -1,0 +1,79 @@
+/** A request that is over → OpenAI's images answer, and the numbers that go with it. */
+import type { Outcome } from '../../../core/asked.ts'
+import { AppError } from '../../../core/errors.ts'
+import { base64 } from '../../json.ts'
+import type { ApiParts } from '../parts.ts'
+import type { ImagesAnswer } from './answers-schemas.ts'
+
+export type Format = 'url' | 'b64_json'
+
+type Picture = Outcome['pictures'][number]
+
+/** Throws what it failed with. */
+export function assertDone(outcome: Outcome): void {
+  if (outcome.state === 'cancelled') throw new AppError('cancelled')
+  if (outcome.state === 'failed') throw outcome.error ?? new AppError('provider_failed')
+}
+
+export async function imagesAnswer(parts: ApiParts, outcome: Outcome, format: Format): Promise<ImagesAnswer> {
+  assertDone(outcome)
+  const revised = outcome.enhanced === null ? {} : { revised_prompt: outcome.enhanced }
+  const data = await Promise.all(
+    outcome.pictures.map(async (picture) => ({ ...(await pictureIn(parts, picture, format)), ...revised })),
+  )
+  const seed = outcome.seed === null ? {} : { seed: outcome.seed }
+  return {
+    created: seconds(outcome.createdAt),
+    data,
+    ...looks(outcome),
+    model: outcome.model,
+    ...seed,
+    usage: usageOf(outcome),
+  }
+}
+
+type Shown = Pick<ImagesAnswer['data'][number], 'url' | 'b64_json'>
+
+export async function pictureIn(parts: ApiParts, picture: Picture, format: Format): Promise<Shown> {
+  if (format === 'url') return { url: await linkTo(parts, picture) }
+  const object = await parts.core.store.get(picture.key)
+  if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture.key}`) })
+  // a string in the JSON that it becomes
+  return { b64_json: base64(object.data) as unknown as string }
+}
+
+export const linkTo = ({ core, imageExpirationSeconds }: ApiParts, { key }: Picture) =>
+  core.store.link(key, imageExpirationSeconds)
+
+const formats = { 'image/png': 'png', 'image/jpeg': 'jpeg', 'image/webp': 'webp' } as const
+
+/** What the pictures are, whatever was asked for. */
+export function looks({ pictures, request }: Outcome, picture = pictures[0]) {
+  const { width, height } = picture ?? request
+  return {
+    size: `${width}x${height}`,
+    quality: 'auto' as const,
+    background: 'opaque' as const,
+    output_format: formats[picture?.type ?? 'image/png'],
+  }
+}
+
+/**
+ * Clients add these up, so they are there: four characters a token, and one for each 32×32 pixels drawn. What counts
+ * here is `credits`.
+ */
+export function usageOf({ prompt, pictures, credits }: Outcome) {
+  const input = textTokens(prompt)
+  const output = pictures.reduce((sum, { width, height }) => sum + Math.ceil((width * height) / 1024), 0)
+  return {
+    input_tokens: input,
+    input_tokens_details: { image_tokens: 0, text_tokens: input },
+    output_tokens: output,
+    total_tokens: input + output,
+    credits,
+  }
+}
+
+export const textTokens = (text: string) => Math.ceil(text.length / 4)
+
+export const seconds = (time: Date) => Math.floor(time.getTime() / 1000)

@@ -1,0 +1,135 @@
+/** `POST /v1/chat/completions`: the last message of the user is the prompt, the answer is markdown with the pictures. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Holder } from '../../../core/api-keys.ts'
+import { type Outcome, waitForEnd } from '../../../core/asked.ts'
+import type { Core } from '../../../core/core.ts'
+import type { Attachment, Wish } from '../../../core/ports.ts'
+import { parsePrompt, readSeed } from '../../../core/prompt.ts'
+import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'
+import { serve } from '../once.ts'
+import { bodyWithPicturesBytes, type Fetcher } from '../parts.ts'
+import { openStream } from '../stream.ts'
+import { read } from '../validation.ts'
+import { assertDone, seconds } from './answers.ts'
+import { chatAnswers, tags } from './answers-schemas.ts'
+import { OpenAiError, refusals } from './errors.ts'
+import { markdownOf, tokensOf } from './markdown.ts'
+import { type ChatBody, chatBody, headersOfOrders, userContent } from './schemas.ts'
+import { placed } from './wish.ts'
+
+type Wanted = Pick<ChatBody, 'model' | 'stream_options'>
+
+interface Waiting {
+  id: string
+  holder: Holder
+  wanted: Wanted
+}
+
+/** JSON of so many characters stays below 4 kB a line: some clients cannot read longer ones. */
+const pieceLength = 500
+
+const schema = {
+  summary: 'Draws what the last message of the user says.',
+  description:
+    'Words, a ratio such as 16:9 and flags at the end of them, and `image_url` parts. The answer is markdown with the ' +
+    'pictures in it. No context is kept.',
+  operationId: 'createChatCompletion',
+  tags,
+  body: chatBody,
+  told: { headers: headersOfOrders },
+  response: chatAnswers,
+}
+
+export function chatRoutes(app: ApiApp, family: Family): void {
+  app.post('/chat/completions', { bodyLimit: bodyWithPicturesBytes, schema }, async (request, reply) => {
+    const { body } = request
+    const holder = await family.holderOf(request)
+    const { text, images } = lastWords(family.fetcher, body)
+    const wish = wishOf(family.core, holder, body, { text, images: images.length })
+    const order = { holder, wish, images, content: JSON.stringify(body) }
+    const { model, stream_options } = body
+    const answerWith = body.stream ? stream : answer
+    // not the messages, which may hold pictures
+    const wanted = { model, stream_options }
+    return serve(family, request, reply, order, (id) => answerWith(family, request, reply, { id, holder, wanted }))
+  })
+}
+
+function lastWords(fetcher: Fetcher, { messages }: ChatBody): { text: string; images: Attachment[] } {
+  const at = messages.findLastIndex(({ role }) => role === 'user')
+  if (at < 0) throw new OpenAiError('There is no message of the user.', { param: 'messages', code: 'invalid_value' })
+  const content = read(userContent, messages[at]?.content, ['messages', String(at), 'content'])
+  const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
+  const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join('\n')
+  const images = parts.flatMap((part) => ('text' in part ? [] : [fetcher.attachment(addressOf(part.image_url))]))
+  return { text, images }
+}
+
+const addressOf = (given: string | { url: string }) => (typeof given === 'string' ? given : given.url)
+
+/** Flags in the words win over keys of the body, as they were written for this one picture. */
+function wishOf(core: Core, holder: Holder, body: ChatBody, said: { text: string; images: number }): Wish {
+  const wish = parsePrompt(said.text)
+  const where = { model: wish.model ?? body.model, size: wish.aspect ?? body.size }
+  const seed = body.seed === undefined ? undefined : readSeed(String(body.seed))
+  return {
+    ...wish,
+    ...placed(core, holder, where, said.images),
+    count: wish.count ?? body.n,
+    seed: wish.seed ?? seed,
+  }
+}
+
+async function answer({ core, parts }: Family, _request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
+  const { id, holder, wanted } = waiting
+  const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+  assertDone(outcome)
+  const content = await markdownOf(parts, outcome)
+  const message = { role: 'assistant' as const, content, refusal: null }
+  return {
+    ...envelope('chat.completion', outcome, wanted),
+    choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' as const }],
+    usage: tokensOf(outcome, content),
+  }
+}
+
+async function stream({ core, parts }: Family, request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
+  const { id, holder, wanted } = waiting
+  const signal = untilAnswered(reply)
+  const events = openStream(reply)
+  try {
+    const outcome = await waitForEnd(core, holder.userId, id, { signal })
+    assertDone(outcome)
+    const content = await markdownOf(parts, outcome)
+    const chunk = (delta: object, finish: 'stop' | null = null) => ({
+      ...envelope('chat.completion.chunk', outcome, wanted),
+      choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
+    })
+    events.send(chunk({ role: 'assistant', content: '' }))
+    for (const piece of pieces(content)) events.send(chunk({ content: piece }))
+    events.send(chunk({}, 'stop'))
+    if (wanted.stream_options?.include_usage) {
+      const usage = tokensOf(outcome, content)
+      events.send({ ...envelope('chat.completion.chunk', outcome, wanted), choices: [], usage })
+    }
+    events.send('[DONE]')
+  } catch (error) {
+    if (!signal.aborted) events.send(problemOf(core.log, refusals, request, error).body)
+  } finally {
+    events.end()
+  }
+  return reply
+}
+
+function envelope<T extends 'chat.completion' | 'chat.completion.chunk'>(
+  object: T,
+  { id, createdAt, model }: Outcome,
+  wanted: Wanted,
+) {
+  return { id: `chatcmpl-${id}`, object, created: seconds(createdAt), model: wanted.model ?? model }
+}
+
+/** Never between the two halves of one character. */
+function pieces(text: string): string[] {
+  return text.match(new RegExp(`[\\s\\S]{1,${pieceLength}}`, 'gu')) ?? []
+}

@@ -1,0 +1,93 @@
+/** `POST /v1/images/generations` and `/v1/images/edits`: asked, waited for, answered in the form that was wanted. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { waitForEnd } from '../../../core/asked.ts'
+import type { Attachment } from '../../../core/ports.ts'
+import { type ApiApp, type Family, untilAnswered } from '../family.ts'
+import { serve, wantsJob } from '../once.ts'
+import { bodyWithPicturesBytes } from '../parts.ts'
+import { type Format, imagesAnswer } from './answers.ts'
+import { picturesAnswers as response, tags } from './answers-schemas.ts'
+import { readEdit } from './edits.ts'
+import { OpenAiError } from './errors.ts'
+import { answerJob } from './jobs.ts'
+import { answersBase64 } from './models.ts'
+import { streamPictures, type Wanted } from './pictures.ts'
+import {
+  type EditsBody,
+  editsBody,
+  editsForm,
+  type GenerationsBody,
+  generationsBody,
+  headersOfImages as headers,
+} from './schemas.ts'
+import { wishOf } from './wish.ts'
+
+interface Drawing {
+  body: GenerationsBody | EditsBody
+  images: readonly Attachment[]
+  /** What tells this request from others under the same idempotency key. */
+  content: string
+  events: 'image_generation' | 'image_edit'
+}
+
+const generations = {
+  summary: 'Draws pictures from words.',
+  operationId: 'createImage',
+  tags,
+  body: generationsBody,
+  told: { headers },
+  response,
+}
+
+const edits = {
+  summary: 'Draws pictures from pictures and words.',
+  operationId: 'createImageEdit',
+  tags,
+  told: { headers, bodies: { 'multipart/form-data': editsForm, 'application/json': editsBody } },
+  response,
+}
+
+export function imageRoutes(app: ApiApp, family: Family): void {
+  app.post('/images/generations', { schema: generations }, async (request, reply) => {
+    const { body } = request
+    refusePictures(body)
+    const content = JSON.stringify(body)
+    return draw(family, request, reply, { body, images: [], content, events: 'image_generation' })
+  })
+  app.post('/images/edits', { bodyLimit: bodyWithPicturesBytes, schema: edits }, async (request, reply) => {
+    const edit = await readEdit(family.fetcher, request)
+    return draw(family, request, reply, { ...edit, events: 'image_edit' })
+  })
+}
+
+/** They would be drawn without, and paid for. */
+function refusePictures(body: GenerationsBody): void {
+  const param = ['image', 'images', 'image_url'].find((name) => body[name] !== undefined && body[name] !== null)
+  if (param === undefined) return
+  throw new OpenAiError(`Unsupported parameter: '${param}'. Send pictures to /v1/images/edits.`, {
+    param,
+    code: 'unsupported_parameter',
+  })
+}
+
+async function draw(family: Family, request: FastifyRequest, reply: FastifyReply, drawing: Drawing) {
+  const { core, parts } = family
+  const { body, images, content, events } = drawing
+  const holder = await family.holderOf(request)
+  const wish = wishOf(core, holder, body, images.length)
+  const order = { holder, wish, images, webhookUrl: body.webhook_url, content }
+  const { response_format, model, stream, partial_images } = body
+  // not the body, which may hold pictures
+  const wanted = { response_format, model, partial_images }
+  return serve(family, request, reply, order, async (id) => {
+    // a client that reads events cannot read a job
+    if (stream) return streamPictures(family, request, reply, { id, holder, wanted, events })
+    if (wantsJob(request)) return answerJob(family, reply, id)
+    const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+    return imagesAnswer(parts, outcome, formatOf(wanted))
+  })
+}
+
+function formatOf({ response_format: format, model }: Wanted): Format {
+  return format ?? (answersBase64(model) ? 'b64_json' : 'url')
+}

@@ -1,0 +1,67 @@
+/** `GET /v1/models` and `/v1/models/{id}`: what a key may draw with, and which model a name means. */
+import { z } from 'zod'
+import type { Holder } from '../../../core/api-keys.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Model } from '../../../core/ports.ts'
+import { findModel, offered } from '../../../core/request.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
+
+/** What OpenAI's clients ask for when nobody chose: the default model answers to these. */
+export const commonNames = ['gpt-image-1', 'dall-e-3', 'dall-e-2'] as const
+
+/** Clients sort by it; nothing else hangs on it. 2025-01-01. */
+const created = 1_735_689_600
+
+const listing = {
+  summary: 'What this key may draw with.',
+  operationId: 'listModels',
+  tags,
+  response: { 200: modelsAnswer, ...refused },
+}
+
+const finding = {
+  summary: 'Which model a name means.',
+  operationId: 'retrieveModel',
+  tags,
+  told: { params: z.object({ model: z.string().describe('An id or another name of a model; it may hold slashes.') }) },
+  response: { 200: modelAnswer, ...refused },
+}
+
+export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
+  app.get('/models', { schema: listing }, async (request) => {
+    const holder = await holderOf(request)
+    const ids = allowed(core, holder).map(({ id }) => id)
+    const names = ids.length === 0 ? [] : commonNames
+    return { object: 'list' as const, data: [...ids, ...names].map(described) }
+  })
+  // ids may hold slashes
+  app.get<{ Params: { '*': string } }>('/models/*', { schema: finding }, async (request) => {
+    const name = request.params['*']
+    const model = modelFor(core, await holderOf(request), name)
+    return described(isCommon(name) ? name.toLowerCase() : model.id)
+  })
+}
+
+/** Throws AppError unknown_model, also for models that this key may not use: they do not exist for it. */
+export function modelFor(core: Core, holder: Holder, name: string | undefined): Model {
+  const mine = allowed(core, holder, true)
+  if (name !== undefined && !isCommon(name)) return findModel(mine, name)
+  const preferred = core.models.preferred()
+  const model = mine.find(({ id }) => id === preferred) ?? offered(mine)[0] ?? mine[0]
+  if (!model) throw new AppError('unknown_model', { name: name ?? preferred, known: [] })
+  return model
+}
+
+/** OpenAI's newer names all stand for models that answer with base64. */
+export const answersBase64 = (name: string | undefined) => name?.toLowerCase().startsWith('gpt-image') ?? false
+
+function allowed(core: Core, { models }: Holder, hidden = false): Model[] {
+  const all = core.models.all().filter(({ id }) => models === null || models.includes(id))
+  return hidden ? all : offered(all)
+}
+
+const isCommon = (name: string) => commonNames.some((each) => each === name.toLowerCase())
+
+const described = (id: string) => ({ id, object: 'model' as const, created, owned_by: 'fluxbot' as const })

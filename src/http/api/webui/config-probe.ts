@@ -1,0 +1,81 @@
+/** `POST /api/config/test`: the error that a generation would meet, before anybody pays for one. */
+import { checkChange, type OpenConfig, openConfigs } from '../../../core/configs.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError, type ErrorData } from '../../../core/errors.ts'
+import type { ProviderSettings } from '../../../core/ports.ts'
+import { probe } from '../../../core/probe.ts'
+import { InvalidRequest } from '../validation.ts'
+import type { TestBody } from './config-schemas.ts'
+import { readKey } from './config-shown.ts'
+
+/** Throws AppError and InvalidRequest, neither with the key in it. */
+export async function testConfig(core: Core, body: TestBody) {
+  const { provider, settings } = await settingsIn(core, body)
+  try {
+    return { success: true as const, provider, result: await probe(core.providers, provider, settings) }
+  } catch (error) {
+    throw error instanceof AppError ? told(core, provider, { error, key: settings.key }) : error
+  }
+}
+
+interface Tested {
+  provider: string
+  settings: ProviderSettings
+}
+
+async function settingsIn(core: Core, { id, ...given }: TestBody): Promise<Tested> {
+  const others = [given.provider, given.base_url, given.key].some((value) => value !== undefined)
+  if (id !== undefined && others) throw invalid('id', 'nothing else is given with it')
+  if (id !== undefined) {
+    const config = (await openConfigs(core)).find((each) => each.id === id)
+    if (!config) throw new AppError('unknown_config', { id })
+    return settingsOf(core, config)
+  }
+  const { provider, base_url: baseUrl, key } = given
+  if (provider === undefined) throw invalid('provider', 'either this or id must be given')
+  const used = core.providers.get(provider)
+  if (used && !baseUrl && !key) return { provider, settings: used.settings }
+  checkChange({ baseUrl })
+  return settingsOf(core, { ...unsaved, provider, baseUrl: baseUrl ?? null, key: key ? readKey(key) : undefined })
+}
+
+const unsaved = {
+  id: '',
+  name: 'not stored yet',
+  enabled: true,
+  active: false,
+  timeoutSeconds: null,
+  maxConcurrent: null,
+  defaultModel: null,
+}
+
+function settingsOf({ providers }: Core, config: OpenConfig): Tested {
+  const { provider } = config
+  const known = providers.kinds.map(({ name }) => name)
+  if (!known.includes(provider)) throw new AppError('unknown_provider', { name: provider, known })
+  const settings = providers.settingsOf(config)
+  if (settings) return { provider, settings }
+  if (config.key === 'unreadable') throw invalid('key', 'it was stored under another SECRET_KEY: store it again')
+  const needsKey = providers.kinds.some(({ name, needsKey }) => name === provider && needsKey)
+  throw needsKey && config.key === undefined
+    ? invalid('key', 'this provider needs one')
+    : invalid('base_url', 'this provider needs one')
+}
+
+const invalid = (name: string, message: string) => new InvalidRequest([{ name, message, problem: 'missing' }])
+
+/** Whoever tests a key is told that it is the key; a provider that repeats it in its words is not believed to be discreet. */
+function told(core: Core, provider: string, { error, key }: { error: AppError; key: string | undefined }): AppError {
+  const { title } = core.providers.kinds.find(({ name }) => name === provider) ?? { title: provider }
+  const data: ErrorData = Object.fromEntries(
+    Object.entries(error.data).map(([name, value]) => [
+      name,
+      key !== undefined && typeof value === 'string' ? value.replaceAll(key, '…') : value,
+    ]),
+  )
+  const { retryAfterMs } = error
+  return new AppError(error.kind, error.kind === 'provider_account' ? { ...data, title } : data, {
+    cause: error.cause,
+    retryAfterMs,
+  })
+}

@@ -1,0 +1,89 @@
+/** Provider configurations as administrators send and see them. Keys that nobody knows are refused: a typo must not be lost. */
+import { z } from 'zod'
+import { optional } from '../validation.ts'
+import { inEitherCase } from './schemas.ts'
+
+const name = z.string().max(60)
+const baseUrl = z.string().max(2_000)
+const key = z.string().max(2_000)
+
+const changes = {
+  name: optional(name).describe('For people.'),
+  base_url: baseUrl.nullish().describe('null: the provider’s own. Trusted like a setting, private addresses too.'),
+  key: key.nullish().describe('Never shown again but for its end. null takes it away.'),
+  enabled: optional(z.boolean()).describe('An active one that is not enabled switches its provider off.'),
+  active: optional(z.boolean()).describe('The one that is used: the provider’s others are not, then.'),
+  timeout_seconds: z.int().min(1).max(3_600).nullish().describe('For one picture.'),
+  max_concurrent: z.int().min(1).max(1_000).nullish().describe('Pictures at the same time, in all processes together.'),
+  default_model: z.string().max(200).nullish().describe('The model for requests that name none.'),
+}
+
+const provider = z.string().max(100).describe("One of `providers`, such as 'fal'.")
+
+export const createBody = inEitherCase(z.strictObject({ provider, ...changes })).meta({
+  id: 'WebUiNewConfig',
+  examples: [{ provider: 'fal', name: 'main', key: 'the key that fal gave you' }],
+})
+
+export const changeBody = inEitherCase(z.strictObject(changes)).meta({
+  id: 'WebUiConfigChange',
+  examples: [{ max_concurrent: 10 }],
+  description: 'What is absent stays. A stored key is for its address: with another `base_url` it must be given again.',
+})
+
+export const testBody = inEitherCase(
+  z.strictObject({
+    id: optional(z.string().max(100)).describe('A stored configuration; nothing else is given with it.'),
+    provider: optional(provider),
+    base_url: changes.base_url,
+    key: changes.key,
+  }),
+).meta({ id: 'WebUiConfigTest', examples: [{ provider: 'sketch' }] })
+
+export type ChangeBody = z.output<typeof changeBody>
+export type TestBody = z.output<typeof testBody>
+
+const success = z.literal(true)
+
+const config = z
+  .object({
+    id: z.string(),
+    provider: z.string(),
+    name: z.string(),
+    base_url: z.string().nullable().describe('Without what might be secret in it.'),
+    key: z.string().nullable().describe("'…abcd': its end. '????': sealed under another SECRET_KEY."),
+    enabled: z.boolean(),
+    active: z.boolean(),
+    timeout_seconds: z.int().nullable(),
+    max_concurrent: z.int().nullable(),
+    default_model: z.string().nullable(),
+  })
+  .meta({ id: 'WebUiConfig' })
+
+export type ShownConfig = z.output<typeof config>
+
+const kind = z
+  .object({
+    provider: z.string(),
+    title: z.string(),
+    needs_key: z.boolean(),
+    default_url: z.string().nullable(),
+    using: z.enum(['stored', 'environment', 'none']).describe('What it is set up by now.'),
+  })
+  .meta({ id: 'WebUiProvider' })
+
+export const configsAnswer = z
+  .object({ success, configs: z.array(config), providers: z.array(kind) })
+  .meta({ id: 'WebUiConfigs' })
+
+export const configAnswer = z.object({ success, config }).meta({ id: 'WebUiConfigStored' })
+
+export const removedAnswer = z.object({ success, id: z.string() }).meta({ id: 'WebUiConfigRemoved' })
+
+export const testAnswer = z
+  .object({
+    success,
+    provider: z.string(),
+    result: z.enum(['works', 'unknown']).describe('unknown: it cannot be found out without paying.'),
+  })
+  .meta({ id: 'WebUiConfigTested' })

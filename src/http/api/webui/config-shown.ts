@@ -1,0 +1,64 @@
+/** A configuration as administrators see it, and what they send → what changes. */
+import type { ConfigChange, ProviderConfig } from '../../../core/configs.ts'
+import { cleanText } from '../../../core/text.ts'
+import { InvalidRequest } from '../validation.ts'
+import type { ChangeBody, ShownConfig } from './config-schemas.ts'
+
+export function shownConfig(config: ProviderConfig): ShownConfig {
+  return {
+    id: config.id,
+    provider: config.provider,
+    name: config.name,
+    base_url: shownUrl(config.baseUrl),
+    key: shownKey(config.keyEnd),
+    enabled: config.enabled,
+    active: config.active,
+    timeout_seconds: config.timeoutSeconds,
+    max_concurrent: config.maxConcurrent,
+    default_model: config.defaultModel,
+  }
+}
+
+/** `before`: what is shown of it may be sent back, and changes nothing. Throws InvalidRequest. */
+export function changeOf(body: ChangeBody, before?: ProviderConfig): ConfigChange {
+  const shown = before && shownConfig(before)
+  const baseUrl = body.base_url === shown?.base_url ? undefined : body.base_url
+  const key = body.key === shown?.key ? undefined : body.key
+  return {
+    name: body.name === undefined ? undefined : cleanText(body.name),
+    baseUrl: typeof baseUrl === 'string' ? readUrl(baseUrl) : baseUrl,
+    key: typeof key === 'string' ? readKey(key) : key,
+    enabled: body.enabled,
+    active: body.active,
+    timeoutSeconds: body.timeout_seconds,
+    maxConcurrent: body.max_concurrent,
+    defaultModel: body.default_model,
+  }
+}
+
+/** Keys travel in headers. Throws InvalidRequest, which does not repeat it. */
+export function readKey(key: string): string {
+  const trimmed = key.trim()
+  if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed
+  const message = 'a key has letters, digits and signs only, without spaces'
+  throw new InvalidRequest([{ name: 'key', message, problem: 'value' }])
+}
+
+/** What is left out where it is shown would be lost. */
+function readUrl(url: string): string {
+  if (!url.includes('…')) return url.trim().replace(/\/+$/, '')
+  throw new InvalidRequest([{ name: 'base_url', message: 'give the whole address again', problem: 'value' }])
+}
+
+function shownKey(end: string | null): string | null {
+  return end === null || end === '…' || end === '????' ? end : `…${end}`
+}
+
+/** Names, passwords and queries may be secrets; there may be several addresses. */
+function shownUrl(url: string | null): string | null {
+  if (url === null) return null
+  return url
+    .split(',')
+    .map((each) => each.replace(/\/\/[^/?#]*@/, '//…@').replace(/[?#].*/, '?…'))
+    .join(',')
+}

@@ -1,0 +1,44 @@
+/** `POST /api/generate`: asked, and waited for unless the page would rather look later. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { outcomeOf, waitForEnd } from '../../../core/asked.ts'
+import { AppError } from '../../../core/errors.ts'
+import { type ApiApp, type Family, untilAnswered } from '../family.ts'
+import { serve, wantsJob } from '../once.ts'
+import { bodyWithPicturesBytes } from '../parts.ts'
+import { itemOf } from './answers.ts'
+import { type GenerateBody, generateBody, itemAnswer, refused, tags } from './schemas.ts'
+import { addressesIn, wishOf } from './wish.ts'
+
+const schema = {
+  summary: 'Draws pictures from words, or from words and pictures.',
+  description: 'With `Idempotency-Key` the same request again has the same pictures, and is paid for once.',
+  operationId: 'webuiGenerate',
+  tags,
+  body: generateBody,
+  response: { 200: itemAnswer, 202: itemAnswer.describe('Under way.'), ...refused },
+}
+
+export function generateRoutes(app: ApiApp, family: Family): void {
+  app.post('/api/generate', { bodyLimit: bodyWithPicturesBytes, schema }, (request, reply) =>
+    generate(family, request, reply, request.body),
+  )
+}
+
+async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, body: GenerateBody) {
+  const { core, parts, fetcher } = family
+  const holder = await family.holderOf(request)
+  const images = addressesIn(body).map((address) => fetcher.attachment(address))
+  const wish = wishOf(core, holder, body, images.length)
+  const order = { holder, wish, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const later = body.wait === false || wantsJob(request)
+  return serve(family, request, reply, order, async (id) => {
+    const outcome = later
+      ? await outcomeOf(core, holder.userId, id)
+      : await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+    if (!outcome) throw new AppError('unknown_request')
+    if (later) reply.code(202).headers({ location: `/api/history/${id}`, 'preference-applied': 'respond-async' })
+    // whoever waited hears of a failure as an error
+    else if (outcome.error) throw outcome.error
+    return { success: true as const, ...(await itemOf(parts, request, outcome)) }
+  })
+}

@@ -1,0 +1,110 @@
+/** `/api/status` for whoever has a key, and `/health` for whoever watches whether we live. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { readAccount } from '../../../core/accounts.ts'
+import { modelFor } from '../../../core/asked.ts'
+import { countIn } from '../../../core/backlog.ts'
+import type { Core } from '../../../core/core.ts'
+import { offered } from '../../../core/request.ts'
+import { version } from '../../version.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { refused, tags } from './schemas.ts'
+
+const patienceMs = 2_000
+/** A question that old is not answered any more: another is asked. */
+const givenUpMs = 10_000
+
+const statusAnswer = z
+  .object({
+    success: z.literal(true),
+    status: z.enum(['ok', 'degraded']),
+    version: z.string(),
+    uptime: z.int().describe('Seconds.'),
+    queue: z.record(z.string(), z.int().nullable()).describe('Provider → requests waiting; null: not known now.'),
+    queue_state: z.string().describe("'ready', or what is missing."),
+    database: z.string().describe("'ready', or what is missing."),
+    models: z.int().describe('How many this key may draw with.'),
+    default_model: z.string(),
+    credits: z.int(),
+  })
+  .meta({ id: 'WebUiStatus' })
+
+const healthy = z.object({ status: z.literal('ok') })
+const unhealthy = z.object({ status: z.literal('error') })
+
+const status = {
+  summary: 'How the service is, and what the account has.',
+  operationId: 'webuiStatus',
+  tags,
+  response: { 200: statusAnswer, ...refused },
+}
+
+const health = {
+  summary: 'Whether the service can work. Needs no key.',
+  operationId: 'health',
+  tags,
+  response: { 200: healthy, 503: unhealthy },
+}
+
+export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
+  const databaseAnswers = createPing(core)
+  app.get('/api/status', { schema: status }, async (request) => {
+    const holder = await holderOf(request)
+    const { all } = core.models
+    const models = offered(all()).filter(({ id }) => holder.models?.includes(id) ?? true)
+    const { balance } = await readAccount(core, holder.userId)
+    const missing = { database: core.database.notReady(), queue: core.queue.notReady() }
+    return {
+      success: true as const,
+      status: missing.database === undefined && missing.queue === undefined ? ('ok' as const) : ('degraded' as const),
+      version,
+      uptime: Math.floor(process.uptime()),
+      queue: await waitingIn(core),
+      queue_state: missing.queue ?? 'ready',
+      database: missing.database ?? 'ready',
+      models: models.length,
+      default_model: modelFor(core, holder, undefined),
+      credits: balance,
+    }
+  })
+  app.get('/health', { config: { open: true }, schema: health }, async (_request, reply) =>
+    (await databaseAnswers()) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
+  )
+}
+
+/** One question at a time, however many ask: a database that hangs is not asked again and again. */
+function createPing({ database }: Core): () => Promise<boolean> {
+  let asked: { answer: Promise<boolean>; at: number } | undefined
+  const ask = () => {
+    const answer = database
+      .ping()
+      .then(() => true)
+      .catch(() => false)
+      .finally(() => {
+        if (asked?.answer === answer) asked = undefined
+      })
+    return { answer, at: Date.now() }
+  }
+  return async () => {
+    if (!asked || Date.now() - asked.at > givenUpMs) asked = ask()
+    return (await inTime(asked.answer)) ?? false
+  }
+}
+
+/** Requests, not jobs: one that waits for another try is still one that waits. */
+async function waitingIn(core: Core): Promise<Record<string, number | null>> {
+  const lanes = core.providers.all().map(({ provider }) => provider.name)
+  const counts = lanes.map(async (lane) => [lane, (await inTime(countIn(core, lane)))?.pending ?? null] as const)
+  return Object.fromEntries(await Promise.all(counts))
+}
+
+/** undefined: it failed, or takes too long. */
+async function inTime<T>(work: Promise<T>): Promise<T | undefined> {
+  const over = new AbortController()
+  const late = sleep(patienceMs, undefined, { signal: over.signal }).catch(() => undefined)
+  try {
+    return await Promise.race([work.catch(() => undefined), late])
+  } finally {
+    over.abort()
+  }
+}

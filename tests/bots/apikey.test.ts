@@ -1,0 +1,99 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { holderOf } from '../../src/core/api-keys.ts'
+import type { Call } from '../../src/core/ports.ts'
+import { quickest } from '../helpers/backends.ts'
+import { openTestCore, type TestCore } from '../helpers/core.ts'
+
+describe('/apikey', () => {
+  let test: TestCore
+  beforeEach(async () => {
+    test = await openTestCore(quickest)
+  })
+  afterEach(() => test.close())
+
+  const answer = async (text: string, over: Partial<Call> & { who?: string } = {}) => {
+    const call = await test.say(text, { isPrivate: true, ...over })
+    return test.chat.last(call.address)
+  }
+  const made = async (text: string, over = {}) =>
+    /fb_[\w-]{43}/.exec((await answer(text, over))?.text ?? '')?.[0] ?? 'none'
+
+  it('makes a key, shows it once, lists and revokes it', async () => {
+    expect((await answer('/apikey'))?.text).toContain('You have no API keys')
+    const shown = await answer('/apikey create my script')
+    expect(shown).toMatchObject({ state: 'info', private: true })
+    expect(shown?.text).toContain('my script')
+    const key = /fb_[\w-]{43}/.exec(shown?.text ?? '')?.[0] ?? ''
+    expect(await holderOf(test.core, key, undefined)).toMatchObject({ admin: false })
+
+    const list = await answer('/apikey')
+    expect(list?.text).toContain(`…${key.slice(-4)}  my script · 0 credits this month`)
+    expect(list?.text).not.toContain(key)
+
+    expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('does not work any more')
+    expect(await holderOf(test.core, key, undefined)).toBeUndefined()
+    expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('You have no key')
+  })
+
+  it('revokes by id, and only one’s own', async () => {
+    const key = await made('/apikey create')
+    const [, id = ''] = /([0-9a-f-]{36})/.exec((await answer('/apikey list'))?.text ?? '') ?? []
+    expect((await answer(`/apikey revoke ${id}`, { who: 'bob' }))?.text).toContain('You have no key')
+    expect(await holderOf(test.core, key, undefined)).toBeDefined()
+    await answer(`/apikey revoke ${id}`)
+    expect(await holderOf(test.core, key, undefined)).toBeUndefined()
+  })
+
+  it('takes typed options, and explains itself', async () => {
+    const key = await made('/apikey', { options: { key: 'create', name: 'typed' } })
+    expect(await holderOf(test.core, key, undefined)).toBeDefined()
+    expect((await answer('/apikey', { options: { key: 'revoke', name: key.slice(-4) } }))?.text).toContain('typed')
+    expect((await answer('/apikey destroy'))?.text).toContain('/apikey create [name]')
+    expect((await answer('/apikey', { locale: 'zh' }))?.text).toContain('API 密钥')
+  })
+
+  it('sets limits, with flags or typed options, and shows what is left of them', async () => {
+    const { core } = test
+    const shown = await answer('/apikey create my script --cap 50 --models sketch, Sketch')
+    expect(shown?.text).toMatch(/^🔑 my script\nfb_[\s\S]+At most 50 credits a month\.\nOnly with sketch\.$/)
+    const key = /fb_[\w-]{43}/.exec(shown?.text ?? '')?.[0] ?? ''
+    expect(await holderOf(core, key, undefined)).toMatchObject({ models: ['sketch'] })
+    const rows = await core.database.rows(sql`select name, monthly_cap, models from api_keys`)
+    expect(rows).toEqual([{ name: 'my script', monthly_cap: 50, models: ['sketch'] }])
+    expect((await answer('/apikey'))?.text).toContain(
+      'my script · 0 of 50 credits this month · only sketch · last used',
+    )
+
+    const typed = { key: 'create', name: 'typed', cap: 7, models: 'sketch' }
+    expect((await answer('/apikey', { options: typed, locale: 'zh' }))?.text).toContain(
+      '每月最多 7 积分。\n仅限 sketch。',
+    )
+    expect((await answer('/apikey create —cap 3 from a phone'))?.text).toContain('At most 3 credits a month.')
+    expect((await answer('/apikey'))?.text).toContain('from a phone · 0 of 3 credits')
+  })
+
+  it('makes no key with limits that are none, and says why', async () => {
+    for (const [flags, why] of [
+      ['--cap 0', 'does not fit --cap'],
+      ['--cap many', '"many" does not fit --cap'],
+      ['--cap 9999999999', 'does not fit --cap'],
+      ['--cap', '--cap needs a value'],
+      ['--models nothing', 'There is no model "nothing"'],
+      ['--models', '--models needs a value'],
+      ['--limit 5', 'I do not know --limit'],
+    ]) {
+      expect((await answer(`/apikey create mine ${flags}`))?.text).toContain(why)
+    }
+    expect((await answer('/apikey'))?.text).toContain('You have no API keys')
+  })
+
+  it('shows nothing where others read along, or may', async () => {
+    for (const isPrivate of [false, undefined]) {
+      const refused = await answer('/apikey create', { isPrivate })
+      expect(refused).toMatchObject({ state: 'failed', private: true })
+      expect(refused?.text).toContain('write to me in private')
+    }
+    expect((await answer('/apikey'))?.text).toContain('You have no API keys')
+  })
+})

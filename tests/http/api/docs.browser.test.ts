@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../helpers/ports.ts'
+import { openEverything, type Service } from './service.ts'
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const cure = `No browser at ${executablePath}: apt-get install -y chromium, or set CHROMIUM to the path of one.`
+const missing = !existsSync(executablePath)
+if (missing && process.env.CI) throw new Error(cure)
+if (missing) process.stderr.write(`The page of the API is not tested. ${cure}\n`)
+
+const args = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+let browser: Browser
+let service: Service
+let page: Page
+/** What the browser complained about, and what it asked of others. */
+const complaints: string[] = []
+
+describe.skipIf(missing)('the page of the API', () => {
+  beforeAll(async () => {
+    const port = await freePort()
+    service = await openEverything({ publicUrl: `http://127.0.0.1:${port}` })
+    await service.app.listen({ port, host: '127.0.0.1' })
+    // chromium refuses its sandbox to root
+    browser = await chromium.launch({ executablePath, args, chromiumSandbox: process.getuid?.() !== 0 })
+    page = await visit(`${service.publicUrl}/docs`)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    expect(await service.close()).toEqual([])
+    expect(complaints).toEqual([])
+  })
+
+  it('shows every operation under the tag of its family', async () => {
+    for (const { name } of service.document.tags) {
+      const own = service.contract.operations.filter(({ tags }) => tags?.includes(name))
+      const section = page.locator('.opblock-tag-section', { has: page.locator(`[data-tag="${name}"]`) })
+      const shown = await section
+        .locator('.opblock-summary')
+        .evaluateAll((rows: Row[]) =>
+          rows.map(
+            (row) =>
+              `${row.querySelector('.opblock-summary-method')?.textContent} ${row.querySelector('[data-path]')?.getAttribute('data-path')}`,
+          ),
+        )
+      expect(shown.sort(), name).toEqual(own.map(({ method, path }) => `${method} ${path}`).sort())
+    }
+    expect(await page.title()).toBe('fluxbot API')
+  })
+
+  it('takes a key, and tries a request with it', async () => {
+    const key = await service.keyWith(0)
+    await page.getByRole('button', { name: 'Authorize' }).first().click()
+    const dialog = page.locator('.dialog-ux')
+    await dialog.getByLabel('auth-bearer-value').fill(key)
+    await dialog.getByRole('button', { name: 'Apply credentials' }).first().click()
+    await dialog.getByRole('button', { name: 'Close' }).first().click()
+    const operation = page.locator('#operations-OpenAI-listModels')
+    await operation.locator('.opblock-summary-control').click()
+    await operation.getByRole('button', { name: 'Try it out' }).click()
+    await operation.getByRole('button', { name: 'Execute' }).click()
+    const answer = operation.locator('.live-responses-table .response .highlight-code')
+    await expect.poll(() => answer.first().textContent(), { timeout: 10_000 }).toContain('"sketch"')
+    await operation.locator('.opblock-summary-control').click()
+  })
+
+  it('shows what a form holds, with a place for files', async () => {
+    const operation = page.locator('#operations-OpenAI-createImageEdit')
+    await operation.locator('.opblock-summary-control').click()
+    await operation.getByRole('button', { name: 'Try it out' }).click()
+    await operation
+      .locator('input[type=file], button:has-text("Add string item"), button:has-text("Add item")')
+      .first()
+      .waitFor()
+    await operation.locator('.opblock-summary-control').click()
+  })
+})
+
+type Row = {
+  querySelector(selector: string): { textContent: string | null; getAttribute(name: string): string | null } | null
+}
+
+async function visit(address: string): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 2_000 } })
+  const opened = await context.newPage()
+  opened.on('console', (message) => {
+    // swagger-ui looks for a component of that name, and goes on without
+    if (message.text() === 'Could not find component: JsonSchema_string_binary') return
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
+  opened.on('pageerror', (error) => complaints.push(String(error)))
+  opened.on('request', (request) => {
+    const url = request.url()
+    if (!url.startsWith(`${service.publicUrl}/`) && !/^(blob|data|about):/.test(url)) complaints.push(url)
+  })
+  await opened.goto(address)
+  await opened.locator('.opblock').first().waitFor()
+  const shot = process.env.SCREENSHOTS
+  if (shot !== undefined) await opened.screenshot({ path: `${shot}/docs.png`, fullPage: true })
+  return opened
+}

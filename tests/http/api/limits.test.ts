@@ -1,0 +1,109 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { accountOf } from '../../../src/core/accounts.ts'
+import { createApiKey } from '../../../src/core/api-keys.ts'
+import { closeService, openService, type Service } from './openai-service.ts'
+
+let service: Service
+beforeAll(async () => {
+  service = await openService({ limits: { welcome: 0 } })
+})
+afterAll(async () => {
+  expect(await closeService(service)).toEqual([])
+})
+
+const head = (line: string, ...headers: string[]) =>
+  [`${line} HTTP/1.1`, 'host: localhost', `authorization: Bearer ${service.key}`, ...headers, '', ''].join('\r\n')
+
+/** Sends it, and closes the connection once there is an answer. */
+function send(text: string): Promise<{ status: number; body: string }> {
+  const { port } = new URL(service.url)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
+    socket.on('error', reject)
+    socket.once('data', (data) => {
+      socket.destroy()
+      const [start = '', body = ''] = String(data).split('\r\n\r\n')
+      resolve({ status: Number(start.split(' ')[1]), body })
+    })
+  })
+}
+
+const json = 'content-type: application/json'
+const generations = 'POST /v1/images/generations'
+
+describe('bodies', () => {
+  it.each([
+    ['too large', generations, 413, [json, 'content-length: 2000000']],
+    ['of another type', 'POST /v1/chat/completions', 415, ['content-type: application/xml', 'content-length: 2000000']],
+    ['that nobody reads', 'GET /v1/models', 200, ['transfer-encoding: chunked']],
+  ])('%s, of which nothing comes, do not keep others waiting', async (_name, line, status, headers) => {
+    for (let at = 0; at < 20; at++) expect((await send(head(line, ...headers))).status).toBe(status)
+    const body = JSON.stringify({ prompt: 'a cat' })
+    const chunk = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
+    expect((await send(head(generations, json, 'transfer-encoding: chunked') + chunk)).body).toContain(
+      'insufficient_quota',
+    )
+  })
+
+  it.each(['/images/generations', '/chat/completions', '/images/edits'])(
+    'nested deeper than anybody needs are refused by %s, whatever the field',
+    async (path) => {
+      const deep = '['.repeat(200_000) + ']'.repeat(200_000)
+      const payload = `{"prompt":"a cat","messages":[{"role":"user","content":"a cat"}],"unheard_of":${deep}}`
+      const headers = { authorization: `Bearer ${service.key}`, 'content-type': 'application/json' }
+      const answer = await service.app.inject({ method: 'POST', url: `/v1${path}`, headers, payload })
+      expect(answer.statusCode).toBe(400)
+      expect(answer.json().error).toMatchObject({ param: 'unheard_of', message: expect.stringContaining('100 deep') })
+    },
+  )
+})
+
+it('a body of more parts than anybody needs is refused before it takes memory', async () => {
+  const headers = { authorization: `Bearer ${service.key}`, 'content-type': 'application/json' }
+  for (const part of ['[],', '{"a":[],"b":{}},', '0,']) {
+    const payload = `{"messages":[${part.repeat(4_000_000 / part.length)}0]}`
+    const before = process.memoryUsage().heapUsed
+    const answer = await service.app.inject({ method: 'POST', url: '/v1/chat/completions', headers, payload })
+    expect(answer.statusCode).toBe(400)
+    expect(answer.json().error.message).toContain('250000 parts')
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(40_000_000)
+  }
+})
+
+describe('paths', () => {
+  it.each(['%', '%zz', '%ff%fe', '%c0%ae', 'x'.repeat(101), 'x'.repeat(8_000), '%41'.repeat(200)])(
+    'that name nothing are unknown like any other: %s',
+    async (name) => {
+      for (const path of [`/v1/models/${name}`, `/v1/images/jobs/${name}`, `/v1/${name}`]) {
+        const { status, body } = await send(head(`GET ${path}?a=%zz`))
+        expect([status, JSON.parse(body).error.type], path).toEqual([404, 'invalid_request_error'])
+      }
+    },
+  )
+})
+
+it('one account keeps no more than three large bodies waiting, and others come in', async () => {
+  const { port } = new URL(service.url)
+  const answers: string[] = []
+  const stalled = Array.from({ length: 5 }, () => {
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.once('data', (data) => answers.push(String(data)))
+    socket.write(`${head(generations.replace('generations', 'edits'), json, 'content-length: 2000000')}{`)
+    return socket
+  })
+  // which two come too late is the scheduler's choice
+  await vi.waitFor(() => expect(answers).toHaveLength(2), 20_000)
+  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 503/)
+  const bob = await accountOf(service.test.core, { id: 'test:bob', name: 'bob' })
+  const { key } = await createApiKey(service.test.core, { userId: bob, name: 'his' })
+  const text = JSON.stringify({ prompt: 'night', image: `data:image/png;base64,${'A'.repeat(1_500_000)}` })
+  const answer = await fetch(`${service.url}/v1/images/edits`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: text,
+  })
+  expect(answer.status).not.toBe(503)
+  expect(answers).toHaveLength(2)
+  for (const socket of stalled) socket.destroy()
+})

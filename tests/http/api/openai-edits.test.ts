@@ -1,0 +1,115 @@
+import type OpenAI from 'openai'
+import { toFile } from 'openai'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { ImageFile } from '../../../src/core/ports.ts'
+import { createFetcher } from '../../../src/http/api/parts.ts'
+import { createPlain, pngOf, type TestCoreOptions } from '../../helpers/core.ts'
+import { closeService, createSeveral, openService, type Service } from './openai-service.ts'
+
+let service: Service
+afterEach(async () => {
+  expect(await closeService(service)).toEqual([])
+})
+
+async function open(options: TestCoreOptions = {}): Promise<OpenAI> {
+  service = await openService(options)
+  await service.test.work()
+  return service.client()
+}
+
+describe('images.edit', () => {
+  const seen = () => {
+    const images: (readonly ImageFile[])[] = []
+    const provider = createPlain({
+      start: async (task) => {
+        images.push(task.images)
+        return { state: 'done', images: [await pngOf(64, 64)] }
+      },
+    })
+    return { provider, images }
+  }
+
+  it('takes one file or several', async () => {
+    const { provider, images } = seen()
+    const client = await open({ providers: [provider] })
+    const file = async (edge: number) => toFile(await pngOf(edge, edge), `${edge}.png`, { type: 'image/png' })
+    const one = await client.images.edit({ prompt: 'make it night', image: await file(30), n: 1 })
+    await client.images.edit({ prompt: 'both', image: [await file(30), await file(40)], size: '1024x1024' })
+    expect(one.data?.[0]?.url).toMatch(/^http/)
+    expect(images.map((each) => each.map(({ width }) => width))).toEqual([[30], [30, 40]])
+  })
+
+  it('takes numbered fields, and addresses in JSON in each of their forms', async () => {
+    const { provider, images } = seen()
+    await open({ providers: [provider] })
+    const png = await pngOf(30, 30)
+    const data = `data:image/png;base64,${png.toString('base64')}`
+    const headers = { authorization: `Bearer ${service.key}` }
+    const post = (body: FormData | object) => {
+      const form = body instanceof FormData
+      const all: Record<string, string> = form ? headers : { ...headers, 'content-type': 'application/json' }
+      const init = { method: 'POST', headers: all, body: form ? body : JSON.stringify(body) }
+      return fetch(`${service.url}/v1/images/edits`, init).then((answer) => answer.status)
+    }
+    const numbered = new FormData()
+    numbered.set('prompt', 'night')
+    numbered.set('image[0]', new Blob([new Uint8Array(png)]), 'a.png')
+    numbered.set('image[1]', new Blob([new Uint8Array(png)]), 'b.png')
+    const bodies = [
+      numbered,
+      { prompt: 'night', images: [{ image_url: data }, { image_url: { url: data } }] },
+      { prompt: 'night', image: data },
+      { prompt: 'night', image: [{ url: data }] },
+    ]
+    const statuses: number[] = []
+    for (const body of bodies) statuses.push(await post(body))
+    expect(statuses).toEqual([200, 200, 200, 200])
+    expect(images.map((each) => each.length)).toEqual([2, 2, 1, 1])
+  })
+
+  it('refuses masks, missing pictures, what is no picture, and addresses inside', async () => {
+    const client = await open()
+    const image = await toFile(await pngOf(30, 30), 'a.png', { type: 'image/png' })
+    const text = await toFile(Buffer.from('hello'), 'a.png', { type: 'image/png' })
+    const inside = { images: [{ image_url: 'https://127.0.0.1/a.png' }] } as unknown as { image: typeof image }
+    const plain = { images: [{ image_url: `${service.url}/healthz` }] } as unknown as { image: typeof image }
+    const asking = [
+      client.images.edit({ prompt: 'night', image, mask: image }),
+      client.images.edit({ prompt: 'night', image: [] }),
+      client.images.edit({ prompt: 'night', image: text }),
+      client.post('/images/edits', { body: { prompt: 'night', ...inside } }),
+      client.post('/images/edits', { body: { prompt: 'night', ...plain } }),
+    ]
+    const errors = await Promise.all(asking.map((each) => Promise.resolve(each).catch((error: unknown) => error)))
+    expect(errors.map((error) => (error as { param?: string }).param)).toEqual([
+      'mask',
+      'image',
+      'image',
+      'image',
+      'image',
+    ])
+    expect(errors.map((error) => (error as { status?: number }).status)).toEqual([400, 400, 415, 400, 400])
+    expect(await service.generations()).toEqual([])
+  })
+
+  it('streams each picture', async () => {
+    const { provider } = createSeveral()
+    const client = await open({ providers: [provider] })
+    const image = await toFile(await pngOf(20, 20), 'a.png', { type: 'image/png' })
+    const events: OpenAI.ImageEditStreamEvent[] = []
+    for await (const event of await client.images.edit({ prompt: 'night', image, stream: true, n: 2 }))
+      events.push(event)
+    expect(events.map(({ type }) => type)).toEqual(['image_edit.completed', 'image_edit.completed'])
+  })
+
+  it('fetches what our own links lead to, wherever we are', async () => {
+    await open()
+    const fetcher = createFetcher({ publicUrl: service.url })
+    expect((await fetcher.attachment(`${service.url}/healthz`).load(100)).toString()).toContain('ok')
+    await expect(fetcher.attachment(`${service.url}/healthz`).load(5)).rejects.toMatchObject({ kind: 'image_too_big' })
+    await expect(fetcher.attachment('http://localhost/healthz').load(100)).rejects.toMatchObject({
+      kind: 'image_unreachable',
+    })
+    await fetcher.close()
+  })
+})

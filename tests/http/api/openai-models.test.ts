@@ -1,0 +1,77 @@
+import OpenAI from 'openai'
+import { afterEach, describe, expect, it } from 'vitest'
+import { accountOf } from '../../../src/core/accounts.ts'
+import { createApiKey } from '../../../src/core/api-keys.ts'
+import type { Model } from '../../../src/core/ports.ts'
+import { sketch } from '../../../src/models/sketch.ts'
+import type { TestCoreOptions } from '../../helpers/core.ts'
+import { closeService, createSeveral, openService, type Service } from './openai-service.ts'
+
+let service: Service
+afterEach(async () => {
+  expect(await closeService(service)).toEqual([])
+})
+
+async function open(options: TestCoreOptions = {}): Promise<OpenAI> {
+  service = await openService(options)
+  await service.test.work()
+  return service.client()
+}
+
+const other: Model = { ...sketch, id: 'other', aliases: ['second'], title: 'Other' }
+
+describe('models', () => {
+  it('are listed under their ids and the names that clients ask for', async () => {
+    const client = await open({ models: [sketch, { ...other, hidden: true }] })
+    const ids: string[] = []
+    for await (const model of client.models.list()) {
+      expect(model).toEqual({ id: model.id, object: 'model', created: expect.any(Number), owned_by: 'fluxbot' })
+      ids.push(model.id)
+    }
+    expect(ids).toEqual(['sketch', 'gpt-image-1', 'dall-e-3', 'dall-e-2'])
+    expect(await client.models.retrieve('dall-e-3')).toMatchObject({ id: 'dall-e-3' })
+    expect(await client.models.retrieve('second')).toMatchObject({ id: 'other' })
+  })
+
+  it('that nobody knows are not found', async () => {
+    const client = await open()
+    const error = await client.models.retrieve('nothing/at-all').catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(OpenAI.NotFoundError)
+    expect(error).toMatchObject({ status: 404, code: 'model_not_found', type: 'invalid_request_error', param: 'model' })
+  })
+
+  it('are those that the key may use, and a common name stands for one of them', async () => {
+    const { provider, tasks } = createSeveral()
+    await open({ models: [sketch, other], providers: [provider] })
+    const { core } = service.test
+    const userId = await accountOf(core, { id: 'test:bob', name: 'bob' })
+    const { key } = await createApiKey(core, { userId, name: 'mine', models: ['other'] })
+    const client = service.client({ apiKey: key })
+    expect((await client.models.list()).data.map(({ id }) => id)).toContain('other')
+    expect((await client.models.list()).data.map(({ id }) => id)).not.toContain('sketch')
+    await expect(client.models.retrieve('sketch')).rejects.toBeInstanceOf(OpenAI.NotFoundError)
+    await expect(client.images.generate({ prompt: 'a cat', model: 'sketch' })).rejects.toMatchObject({ status: 404 })
+    await client.images.generate({ prompt: 'a cat', model: 'dall-e-2' })
+    expect(tasks).toHaveLength(1)
+  })
+})
+
+describe('pages of other origins', () => {
+  it('may ask, with a key', async () => {
+    await open()
+    const headers = { 'access-control-request-headers': 'authorization,x-stainless-lang', origin: 'https://a.example' }
+    const before = await fetch(`${service.url}/v1/images/generations`, { method: 'OPTIONS', headers })
+    expect(before.status).toBe(204)
+    expect(before.headers.get('access-control-allow-headers')).toContain('x-stainless-lang')
+    const after = await fetch(`${service.url}/v1/models`)
+    expect(after.status).toBe(401)
+    expect(after.headers.get('access-control-allow-origin')).toBe('*')
+    expect(after.headers.get('access-control-expose-headers')).toContain('x-request-id')
+  })
+
+  it('find nothing where nothing is, in the shape they know', async () => {
+    const client = await open()
+    const error = await client.post('/images/variations', { body: {} }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ status: 404, code: 'unknown_url' })
+  })
+})

@@ -1,0 +1,53 @@
+/** A program's own server on this machine: it keeps what it is told, and answers as a test wants. */
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface Heard {
+  path: string
+  method: string
+  headers: Record<string, string>
+  body: string
+}
+
+export interface Receiver {
+  origin: string
+  /** All that came in full, in order. */
+  heard: Heard[]
+  /** To path and query. */
+  heardAt(path: string): Heard[]
+  /** Path without its query → how it answers. Absent: 204. */
+  answers: Map<string, (response: ServerResponse) => void>
+  stop(): Promise<void>
+}
+
+export async function startReceiver(): Promise<Receiver> {
+  const heard: Heard[] = []
+  const answers: Receiver['answers'] = new Map()
+  const server = createServer(async (request, response) => {
+    const { url: path = '', method = '' } = request
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    heard.push({
+      path,
+      method,
+      headers: request.headers as Record<string, string>,
+      body: Buffer.concat(chunks).toString(),
+    })
+    const answer = answers.get(path.split('?')[0] ?? '')
+    if (answer) answer(response)
+    else response.writeHead(204).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    heard,
+    heardAt: (path) => heard.filter((each) => each.path === path),
+    answers,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+    },
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Everything that is served, as main.ts puts it together, on a core with a real database. What is answered can be held
+ * against the OpenAPI document, and what nobody may ever see is known.
+ */
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { createWeb } from '../../../src/bots/web.ts'
+import { accountOf } from '../../../src/core/accounts.ts'
+import { createApiKey } from '../../../src/core/api-keys.ts'
+import { grant } from '../../../src/core/ledger.ts'
+import { verifyLink } from '../../../src/core/links.ts'
+import { receiveNews } from '../../../src/core/news.ts'
+import { api } from '../../../src/http/api/index.ts'
+import { createApp } from '../../../src/http/app.ts'
+import { hooks } from '../../../src/http/hooks.ts'
+import { pictures } from '../../../src/http/pictures.ts'
+import { createThumbnails } from '../../../src/http/thumbnails.ts'
+import { quickest } from '../../helpers/backends.ts'
+import { openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
+import { violations } from '../../helpers/invariants.ts'
+import { keepLog } from '../../helpers/log.ts'
+import { type Contract, contractOf, type Document } from './contract.ts'
+
+export interface Service {
+  test: TestCore
+  app: FastifyInstance
+  publicUrl: string
+  operatorKey: string
+  log: ReturnType<typeof keepLog>
+  document: Document
+  contract: Contract
+  /** What the application was told to serve: 'GET /v1/models'. */
+  routes: readonly string[]
+  /** A new account with a key, and that many credits. */
+  keyWith(credits: number): Promise<string>
+  /** Closes it, and says what does not add up. */
+  close(): Promise<string[]>
+}
+
+export async function openEverything(options: TestCoreOptions & { publicUrl?: string } = {}): Promise<Service> {
+  const { publicUrl = 'http://localhost:8080' } = options
+  const test = await openTestCore(quickest, { ...options, limits: { welcome: 0, ...options.limits } })
+  const log = keepLog()
+  const core = { ...test.core, log: { ...test.core.log, error: log.error, warn: log.warn } }
+  const operatorKey = `operator-${randomUUID()}`
+  const { database, secretKey, store } = core
+  const link = (key: string) => store.link(key, 600)
+  const web = createWeb({ database, secretKey, publicUrl, local: true, link, log })
+  const app = createApp({
+    log,
+    ready: async () => ({}),
+    publicUrl,
+    closeMs: 100,
+    plugins: [
+      web.plugin,
+      hooks((call) => receiveNews(core, call)),
+      ...api({ core, operatorKey, publicUrl, imageExpirationSeconds: 600, requestsPerMinute: 100_000 }),
+      pictures({ store, verify: (given) => verifyLink(secretKey, given), thumbnails: createThumbnails(core) }),
+    ],
+  })
+  const routes: string[] = []
+  app.addHook('onRoute', ({ method, url, schema }) => {
+    const shown = (schema as { hide?: boolean } | undefined)?.hide !== true
+    if (shown) routes.push(...[method].flat().map((each) => `${each} ${url}`))
+  })
+  const document = (await app.inject('/openapi.json')).json<Document>()
+  return {
+    test,
+    app,
+    publicUrl,
+    operatorKey,
+    log,
+    document,
+    contract: contractOf(document),
+    routes,
+    keyWith: async (credits) => {
+      const name = randomUUID()
+      const userId = await accountOf(core, { id: `test:${name}`, name })
+      if (credits > 0) {
+        await grant(core, { userId, amount: credits, reason: 'test', actor: 'test', key: `test:${name}` })
+      }
+      return (await createApiKey(core, { userId, name: 'mine' })).key
+    },
+    close: async () => {
+      const wrong = await violations(database)
+      await app.close()
+      await test.close()
+      return [...wrong, ...log.lines.filter((line) => line.startsWith('error'))]
+    },
+  }
+}

@@ -1,0 +1,479 @@
+import type { ServerResponse } from 'node:http'
+import { sql } from 'drizzle-orm'
+import type { FastifyInstance } from 'fastify'
+import { Webhook } from 'standardwebhooks'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { accountOf, readAccount } from '../../../src/core/accounts.ts'
+import { createApiKey } from '../../../src/core/api-keys.ts'
+import { erase } from '../../../src/core/erase.ts'
+import { AppError } from '../../../src/core/errors.ts'
+import { openai } from '../../../src/http/api/openai/index.ts'
+import type { ApiParts } from '../../../src/http/api/parts.ts'
+import { prune } from '../../../src/http/api/webhooks/due.ts'
+import { startWebhooks, type WebhookOptions, type Webhooks } from '../../../src/http/api/webhooks/index.ts'
+import { pauseAfter } from '../../../src/http/api/webhooks/tell.ts'
+import { createApp } from '../../../src/http/app.ts'
+import { quickest } from '../../helpers/backends.ts'
+import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { violations } from '../../helpers/invariants.ts'
+import { keepLog } from '../../helpers/log.ts'
+import { type Canaries, startCanaries } from '../../net/canaries.ts'
+import { createGate } from './openai-service.ts'
+import { type Receiver, startReceiver } from './receiver.ts'
+
+const operatorKey = 'the-operator-s-own-key'
+
+/** Draws at once, when the gate opens, or not at all. */
+let gate = createGate()
+const provider = createPlain({
+  start: async ({ input }) => {
+    const { prompt } = input as { prompt: string }
+    if (prompt === 'no') throw new AppError('moderated')
+    if (prompt === 'later') await gate.opened
+    return { state: 'done', images: [await pngOf(64, 64)] }
+  },
+})
+
+let test: TestCore
+let app: FastifyInstance
+let parts: ApiParts
+let userId: string
+let key: string
+let receiver: Receiver
+let other: Receiver
+let canaries: Canaries
+const log = keepLog()
+const running: Webhooks[] = []
+
+beforeAll(async () => {
+  ;[receiver, other, canaries] = await Promise.all([startReceiver(), startReceiver(), startCanaries()])
+  test = await openTestCore(quickest, {
+    providers: [provider],
+    limits: { perMinute: 10_000, inFlight: 100, welcome: 1_000 },
+  })
+  userId = await accountOf(test.core, { id: 'test:ann', name: 'ann' })
+  key = (await createApiKey(test.core, { userId, name: 'mine' })).key
+  parts = {
+    core: { ...test.core, log },
+    operatorKey,
+    publicUrl: 'http://localhost:8080',
+    imageExpirationSeconds: 600,
+    requestsPerMinute: 100_000,
+    receivers: [receiver.origin, other.origin],
+  }
+  app = createApp({ log, ready: async () => ({}), plugins: [openai(parts)] })
+  await test.work()
+})
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((each) => each.stop()))
+  await test.core.database.rows(sql`delete from api_webhooks`)
+  for (const each of [receiver, other]) each.answers.clear()
+})
+
+afterAll(async () => {
+  const wrong = await violations(test.core.database)
+  expect(canaries.hits()).toBe(0)
+  await app.close()
+  await test.close()
+  await Promise.all([receiver.stop(), other.stop(), canaries.stop()])
+  expect([...wrong, ...log.lines.filter((line) => line.startsWith('error'))]).toEqual([])
+  // addresses may hold secrets
+  expect(log.lines.filter((line) => line.includes('hush'))).toEqual([])
+})
+
+async function start(options: WebhookOptions = {}): Promise<Webhooks> {
+  const webhooks = await startWebhooks(parts, { graceMs: 0, ...options })
+  running.push(webhooks)
+  return webhooks
+}
+
+interface Job {
+  id: string
+  state: string
+  result: { data: { url: string }[] } | null
+}
+
+const send = (method: 'GET' | 'POST' | 'DELETE', url: string, { body, as = key, headers = {} }: Sent = {}) =>
+  app.inject({ method, url: `/v1${url}`, headers: { authorization: `Bearer ${as}`, ...headers }, payload: body })
+interface Sent {
+  body?: object
+  as?: string
+  headers?: Record<string, string>
+}
+
+let asked = 0
+/** A path of its own for each, so that what is told can be told apart. The query stands for a secret. */
+async function ask(prompt: string, { path = '/fine', at = receiver, as = key, headers = {} } = {}) {
+  const wanted = `${path}?case=${++asked}&token=hush`
+  const answer = await send('POST', '/images/generations', {
+    body: { prompt, webhook_url: at.origin + wanted },
+    as,
+    headers: { prefer: 'respond-async', ...headers },
+  })
+  expect(answer.statusCode, answer.payload).toBe(202)
+  return { id: answer.json<Job>().id, heard: () => at.heardAt(wanted) }
+}
+
+interface Row {
+  tries: number
+  told: boolean
+  over: boolean
+  problem: string | null
+  /** Seconds until it is tried again. */
+  wait: number | null
+}
+
+async function rowOf(id: string): Promise<Row | undefined> {
+  const [row] = await test.core.database.rows<Row>(sql`
+    select tries, problem, delivered_at is not null as told, due_at is null as over,
+      extract(epoch from due_at - now())::float8 as wait
+    from api_webhooks where generation_id = ${id}::uuid`)
+  return row
+}
+
+const settled = (id: string) => expect.poll(() => rowOf(id), { timeout: 10_000 })
+const told = (tries = 1) => ({ tries, told: true, over: true, problem: null, wait: null })
+const dueNow = (id: string) =>
+  test.core.database.rows(sql`
+    with due as (update api_webhooks set due_at = now() where generation_id = ${id}::uuid)
+    select pg_notify('fluxbot_webhooks', '')`)
+const stateOf = async (id: string, as = key) => (await send('GET', `/images/jobs/${id}`, { as })).json<Job>().state
+const ended = (id: string, state: string) => expect.poll(() => stateOf(id), { timeout: 10_000 }).toBe(state)
+
+const secretOf = async (as: string) => {
+  const answer = await send('GET', '/webhooks/secret', { as })
+  expect(answer.headers['cache-control']).toBe('no-store')
+  expect(answer.json()).toMatchObject({
+    object: 'webhook.secret',
+    secret: expect.stringMatching(/^whsec_[\w+/]{43}=$/),
+  })
+  return answer.json<{ secret: string }>().secret
+}
+
+interface Event {
+  type: string
+  timestamp: string
+  data: Job
+}
+
+/** Throws unless it was signed with the key's own secret, just now. */
+async function verified({ body, headers }: { body: string; headers: Record<string, string> }, as = key) {
+  return new Webhook(await secretOf(as)).verify(body, headers) as Event
+}
+
+describe('whoever asked to be told', () => {
+  it('is told of the pictures, signed, with the job as it can be looked at', async () => {
+    await start()
+    const { id, heard } = await ask('a cat')
+    await settled(id).toEqual(told())
+    const [message] = heard()
+    expect(heard()).toHaveLength(1)
+    expect(message).toMatchObject({
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'webhook-id': `msg_${id}` },
+    })
+    expect(Object.keys(message?.headers ?? {}).filter((name) => /auth|cookie|key/.test(name))).toEqual([])
+    const { type, timestamp, data } = await verified(message ?? expect.fail())
+    expect(type).toBe('image.job.succeeded')
+    expect(Math.abs(Date.now() - Date.parse(timestamp))).toBeLessThan(60_000)
+    const job = (await send('GET', `/images/jobs/${id}`)).json<Job>()
+    const path = ({ result }: Job) => new URL(result?.data[0]?.url ?? '').pathname
+    expect(path(data)).toBe(path(job))
+    expect({ ...data, result: null }).toEqual({ ...job, result: null })
+  })
+
+  it('is told that it failed, or was cancelled, with the credits back', async () => {
+    await start()
+    gate = createGate()
+    const before = (await readAccount(test.core, userId)).balance
+    const failed = await ask('no')
+    const cancelled = await ask('later')
+    expect((await send('DELETE', `/images/jobs/${cancelled.id}`)).json<Job>().state).toBe('cancelled')
+    gate.open()
+    await settled(failed.id).toEqual(told())
+    await settled(cancelled.id).toEqual(told())
+    const events = await Promise.all([failed, cancelled].map(({ heard }) => verified(heard()[0] ?? expect.fail())))
+    expect(events).toMatchObject([
+      { type: 'image.job.failed', data: { id: failed.id, error: { code: 'content_policy_violation' }, result: null } },
+      { type: 'image.job.cancelled', data: { id: cancelled.id, state: 'cancelled', result: null } },
+    ])
+    expect((await readAccount(test.core, userId)).balance).toBe(before)
+  })
+
+  it('knows each key by its own secret, and nobody by another’s', async () => {
+    await start()
+    const second = (await createApiKey(test.core, { userId, name: 'second' })).key
+    const secrets = await Promise.all([key, second, operatorKey].map(secretOf))
+    expect(new Set(secrets).size).toBe(3)
+    expect(await secretOf(key)).toBe(secrets[0])
+    const mine = await ask('a cat', { as: second })
+    const operators = await ask('a cat', { as: operatorKey })
+    await settled(mine.id).toEqual(told())
+    await settled(operators.id).toEqual(told())
+    const messages = [mine, operators].map(({ heard }) => heard()[0] ?? expect.fail())
+    await verified(messages[0] ?? expect.fail(), second)
+    await verified(messages[1] ?? expect.fail(), operatorKey)
+    await expect(verified(messages[0] ?? expect.fail())).rejects.toThrow('No matching signature')
+    await expect(verified(messages[1] ?? expect.fail())).rejects.toThrow('No matching signature')
+    expect((await send('GET', '/webhooks/secret', { as: 'wrong' })).statusCode).toBe(401)
+  })
+
+  it('is told once of a request that was sent twice', async () => {
+    await start()
+    const headers = { 'idempotency-key': 'once', prefer: 'respond-async' }
+    const body = { prompt: 'a cat', webhook_url: `${receiver.origin}/once?token=hush` }
+    const one = (await send('POST', '/images/generations', { body, headers })).json<Job>()
+    await settled(one.id).toEqual(told())
+    expect((await send('POST', '/images/generations', { body, headers })).json<Job>().id).toBe(one.id)
+    expect(receiver.heardAt('/once?token=hush')).toHaveLength(1)
+  })
+
+  it('is nobody, when nobody asked', async () => {
+    const { id } = (
+      await send('POST', '/images/generations', { body: { prompt: 'a cat' }, headers: { prefer: 'respond-async' } })
+    ).json<Job>()
+    const call = await test.say('a dog')
+    await ended(id, 'succeeded')
+    expect(await test.ended(call)).toBe('delivered')
+    expect(await test.core.database.rows(sql`select * from api_webhooks`)).toEqual([])
+  })
+
+  it('is not told of what its owner has erased', async () => {
+    const { id, heard } = await ask('a cat')
+    await ended(id, 'succeeded')
+    expect(await erase(test.core, userId, id)).toBe(true)
+    await start()
+    await settled(id).toMatchObject({ told: false, over: true, problem: 'the request was erased' })
+    expect(heard()).toEqual([])
+  })
+})
+
+describe('a receiver that', () => {
+  const endless = (response: ServerResponse) => {
+    const more = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(16_384, 'x')));
+    }
+    response.on('error', () => undefined).on('drain', more)
+    more()
+  }
+
+  it.each<[string, (response: ServerResponse) => void, string | RegExp, number]>([
+    ['fails', (response) => response.writeHead(500).end('no'), 'status 500', 5],
+    ['does not know us', (response) => response.writeHead(404).end(), 'status 404', 5],
+    [
+      'asks for a little patience',
+      (response) => response.writeHead(429, { 'retry-after': '90' }).end(),
+      'status 429',
+      90,
+    ],
+    ['asks for too much', (response) => response.writeHead(503, { 'retry-after': '999999' }).end(), 'status 503', 5],
+    [
+      'sends us elsewhere',
+      (response) => response.writeHead(307, { location: `http://127.0.0.1:${canaries.port}/` }).end(),
+      'status 307: redirects are not followed',
+      5,
+    ],
+    ['hangs up', (response) => response.destroy(), /^broken http:\/\/127\.0\.0\.1:\d+ UND_ERR_SOCKET$/, 5],
+    ['never answers', () => undefined, /^timeout http:\/\/127\.0\.0\.1:\d+$/, 5],
+    ['begins, and never ends', (response) => response.writeHead(500).write('n'), 'status 500', 5],
+  ])('%s is told again later, under the same id', async (name, answer, problem, pause) => {
+    const path = `/trouble-${++asked}`
+    receiver.answers.set(path, answer)
+    const first = await start(/never/.test(name) ? { timeoutMs: 500 } : {})
+    const { id, heard } = await ask('a cat', { path })
+    await settled(id).toMatchObject({ tries: 1, told: false, over: false, problem: expect.stringMatching(problem) })
+    const wait = (await rowOf(id))?.wait ?? 0
+    expect(wait).toBeGreaterThan(pause - 5)
+    expect(wait).toBeLessThan(pause * 1.1)
+    await first.stop()
+    receiver.answers.delete(path)
+    await start()
+    await dueNow(id)
+    await settled(id).toEqual(told(2))
+    expect(heard().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
+    for (const message of heard()) await verified(message)
+  })
+
+  it('is gone is not told again', async () => {
+    receiver.answers.set('/gone', (response) => response.writeHead(410).end())
+    await start()
+    const { id } = await ask('a cat', { path: '/gone' })
+    await settled(id).toMatchObject({ tries: 1, told: false, over: true, problem: expect.stringContaining('410') })
+  })
+
+  it('takes it and then talks without end has taken it, and is not listened to', async () => {
+    let sent = 0
+    receiver.answers.set('/huge', (response) => {
+      const { socket } = response
+      socket?.once('close', () => {
+        sent = socket.bytesWritten
+      })
+      endless(response)
+    })
+    await start()
+    const { id } = await ask('a cat', { path: '/huge' })
+    await settled(id).toEqual(told())
+    await expect.poll(() => sent).toBeGreaterThan(0)
+    expect(sent).toBeLessThan(16 * 1024 * 1024)
+  })
+
+  it('fails for a day is given up', async () => {
+    receiver.answers.set('/never', (response) => response.writeHead(500).end())
+    const { id, heard } = await ask('a cat', { path: '/never' })
+    await ended(id, 'succeeded')
+    await test.core.database.rows(sql`update api_webhooks set tries = 8 where generation_id = ${id}::uuid`)
+    await start()
+    await settled(id).toEqual({ tries: 9, told: false, over: true, problem: 'status 500', wait: null })
+    expect(heard()).toHaveLength(1)
+    expect(log.lines.findLast((line) => line.includes(id))).toMatch(/^warn .*"over":true,"problem":"status 500"/)
+  })
+
+  it('has a name that leads inside is never reached', async () => {
+    const { id } = await ask('a cat')
+    await ended(id, 'succeeded')
+    const url = `https://inside.example/?token=hush`
+    await test.core.database.rows(sql`update api_webhooks set url = ${url} where generation_id = ${id}::uuid`)
+    await start({ lookup: async () => [{ address: '127.0.0.1', family: 4 }] })
+    await settled(id).toMatchObject({
+      tries: 1,
+      told: false,
+      problem: expect.stringMatching(/^forbidden https:\/\/inside\.example$/),
+    })
+  })
+
+  it('is slow does not hold up the others, nor gets more than it can take', async () => {
+    const held: ServerResponse[] = []
+    other.answers.set('/slow', (response) => held.push(response))
+    await start()
+    const slow = await Promise.all(Array.from({ length: 12 }, () => ask('a cat', { path: '/slow', at: other })))
+    await expect.poll(() => held.length, { timeout: 10_000 }).toBe(8)
+    const quick = await ask('a cat')
+    await settled(quick.id).toEqual(told())
+    expect(held).toHaveLength(8)
+    other.answers.delete('/slow')
+    for (const response of held) response.writeHead(200).end()
+    for (const { id, heard } of slow) {
+      await settled(id).toEqual(told())
+      expect(heard()).toHaveLength(1)
+    }
+  })
+})
+
+describe('of several processes', () => {
+  it('one tells, however many look', async () => {
+    await Promise.all([start(), start(), start()])
+    const all = await Promise.all(Array.from({ length: 20 }, () => ask('a cat')))
+    for (const { id, heard } of all) {
+      await settled(id).toEqual(told())
+      expect(heard()).toHaveLength(1)
+    }
+  })
+
+  it('another goes on at once when one stops in between', async () => {
+    const held: ServerResponse[] = []
+    receiver.answers.set('/held', (response) => held.push(response))
+    const first = await start()
+    const { id, heard } = await ask('a cat', { path: '/held' })
+    await expect.poll(() => held.length).toBe(1)
+    receiver.answers.clear()
+    await start()
+    await first.stop()
+    await settled(id).toEqual(told())
+    expect(heard().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
+  })
+
+  it('another goes on when one was killed, and whoever was told first was told', async () => {
+    const held: ServerResponse[] = []
+    receiver.answers.set('/held', (response) => held.push(response))
+    await start()
+    const { id, heard } = await ask('a cat', { path: '/held' })
+    await expect.poll(() => held.length).toBe(1)
+    const wait = (await rowOf(id))?.wait ?? 0
+    expect([wait > 50, wait <= 60]).toEqual([true, true])
+    // its lease has run out
+    const second = await start({ graceMs: 5_000 })
+    await dueNow(id)
+    await expect.poll(() => held.length).toBe(2)
+    held[0]?.writeHead(200).end()
+    await settled(id).toEqual(told(2))
+    // too late to undo it
+    held[1]?.writeHead(500).end()
+    await second.stop()
+    expect(await rowOf(id)).toEqual(told(2))
+    expect(heard()).toHaveLength(2)
+  })
+
+  it('one waits a little for those under way when it stops', async () => {
+    const held: ServerResponse[] = []
+    receiver.answers.set('/held', (response) => held.push(response))
+    const webhooks = await start({ graceMs: 5_000 })
+    const { id } = await ask('a cat', { path: '/held' })
+    await expect.poll(() => held.length).toBe(1)
+    const stopping = webhooks.stop()
+    held[0]?.writeHead(204).end()
+    await stopping
+    expect(await rowOf(id)).toEqual(told())
+  })
+})
+
+it.each([
+  ['http://example.com/a', 'example.com'],
+  ['https://127.0.0.1/a', '127.0.0.1'],
+  ['https://2130706433/', '127.0.0.1'],
+  ['https://[::1]/', '[::1]'],
+  ['https://[::ffff:10.0.0.1]/', '[::ffff:a00:1]'],
+  ['https://169.254.169.254/latest/meta-data', '169.254.169.254'],
+  ['https://10.0.0.8/', '10.0.0.8'],
+  ['https://redis/', 'redis'],
+  ['https://example.com:8443/', 'example.com:8443'],
+  ['https://ann:hush@example.com/', 'example.com'],
+])('%s is refused by name, and nothing is charged', async (address, shown) => {
+  const before = await readAccount(test.core, userId)
+  const answer = await send('POST', '/images/generations', { body: { prompt: 'a cat', webhook_url: address } })
+  expect(answer.statusCode).toBe(400)
+  expect(answer.json()).toMatchObject({ error: { param: 'webhook_url', code: 'invalid_value' } })
+  expect(answer.json().error.message).toContain(`"${shown}". Expected a public https address`)
+  expect(answer.payload).not.toContain('hush')
+  expect(await readAccount(test.core, userId)).toEqual(before)
+})
+
+it('the servers of this machine are refused unless they are named, and named ones with a password too', async () => {
+  const refused = [`http://127.0.0.1:${canaries.port}/`, receiver.origin.replace('//', '//ann:hush@')]
+  for (const address of refused) {
+    const answer = await send('POST', '/images/generations', { body: { prompt: 'a cat', webhook_url: address } })
+    expect(answer.statusCode).toBe(400)
+  }
+})
+
+it('pauses grow, and whoever asks for patience gets it within reason', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z')
+  const pauses = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((tries) => pauseAfter(tries, undefined, now))
+  expect(pauses).toEqual([5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, undefined])
+  expect(pauseAfter(1, '60', now)).toBe(60)
+  expect(pauseAfter(3, '60', now)).toBe(120)
+  expect(pauseAfter(1, 'Thu, 01 Jan 2026 00:10:00 GMT', now)).toBe(600)
+  for (const absurd of ['43201', '-5', 'soon', 'Thu, 01 Jan 2099 00:00:00 GMT', '1e3', '']) {
+    expect(pauseAfter(1, absurd, now), absurd).toBe(5)
+  }
+  expect(pauseAfter(9, '60', now)).toBeUndefined()
+})
+
+it('what is over is forgotten after a week, and what is not stays', async () => {
+  await start()
+  const over = await ask('a cat')
+  await settled(over.id).toEqual(told())
+  await Promise.all(running.splice(0).map((each) => each.stop()))
+  const waiting = await ask('a cat')
+  const recent = await ask('a cat')
+  await ended(waiting.id, 'succeeded')
+  await ended(recent.id, 'succeeded')
+  const { rows } = test.core.database
+  await rows(
+    sql`update api_webhooks set created_at = now() - interval '8 days' where generation_id <> ${recent.id}::uuid`,
+  )
+  await rows(sql`update api_webhooks set due_at = null where generation_id = ${recent.id}::uuid`)
+  await prune(test.core)
+  const left = await rows<{ id: string }>(sql`select generation_id as id from api_webhooks`)
+  expect(left.map(({ id }) => id).sort()).toEqual([waiting.id, recent.id].sort())
+})
