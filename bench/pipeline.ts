@@ -23,7 +23,8 @@ const concurrency = 20
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 const pixel: ImageFile = { data: Buffer.alloc(100), type: 'image/png', width: 8, height: 8 }
 
-const images: ImageTools = { clean: async () => pixel, keep: async () => pixel, thumbnail: async () => pixel }
+const always = async () => pixel
+const images: ImageTools = { clean: always, keep: always, thumbnail: always, png: always }
 const store: ObjectStore = {
   reachable: false,
   put: async () => undefined,

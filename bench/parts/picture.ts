@@ -1,0 +1,24 @@
+/** A picture as heavy as what image services send: 1024×1024, about 1.05 MB, so 1.4 MB in base64. */
+import sharp from 'sharp'
+import { stripMetadata } from '../../src/storage/strip.ts'
+
+const edge = 1024
+/** Of each channel of each pixel: as much as makes the weight. */
+const noise = 5
+
+/** The same bytes every time; without metadata, so that they are kept as they are. */
+export async function heavyPicture(): Promise<Buffer> {
+  const pixels = new Uint8Array(edge * edge * 3)
+  let state = 1
+  for (let at = 0; at < pixels.length; at++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    pixels[at] = 120 + ((state >>> 16) % noise)
+  }
+  const raw = { width: edge, height: edge, channels: 3 as const }
+  return stripMetadata(await sharp(pixels, { raw }).png().toBuffer(), 'image/png')
+}
+
+export function smallPicture(width: number): Promise<Buffer> {
+  const create = { width, height: width, channels: 3 as const, background: '#3366cc' }
+  return sharp({ create }).png().toBuffer()
+}

@@ -1,0 +1,78 @@
+/** Our side in a process of its own, on a fresh database: `dist/main.js` as it is, or composed by `child.ts`. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Redis } from 'ioredis'
+import { type Backend, openTestDatabase } from '../../tests/helpers/backends.ts'
+import type { Answers, ChildOptions } from './child.ts'
+import { type Server, startServer } from './process.ts'
+
+export interface Service extends Server {
+  /** Only of a composed one. */
+  ask<K extends keyof Answers>(what: K): Promise<Answers[K]>
+}
+
+interface ServiceOptions {
+  kind: Backend
+  env?: Record<string, string>
+  /** Absent: dist/main.js as it is. */
+  composed?: ChildOptions
+  /** Its own in Redis: emptied before and after. */
+  redisDatabase: number
+  nodeArgs?: readonly string[]
+}
+
+export const operatorKey = 'the operator key of the benchmark'.replaceAll(' ', '-')
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { kind, env, composed, redisDatabase, nodeArgs = [] } = options
+  const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-bench-'))
+  // the embedded one is in the service's own process
+  const { url, drop } = kind === 'pglite' ? {} : await openTestDatabase('postgres')
+  const redis = kind === 'redis' ? `${process.env.TEST_REDIS_URL}/${redisDatabase}` : undefined
+  if (redis) await empty(redis)
+  const program = composed
+    ? ['--import', import.meta.resolve('tsx'), `${root}bench/parts/child.ts`]
+    : [`${root}dist/main.js`]
+  const server = await startServer({
+    args: () => [...nodeArgs, ...program],
+    env: (port) => ({
+      PORT: String(port),
+      PUBLIC_URL: `http://127.0.0.1:${port}`,
+      DATA_DIR: dataDir,
+      LOG_LEVEL: 'warn',
+      API_KEY: operatorKey,
+      PROVIDER_CONCURRENCY: '50',
+      DATABASE_URL: url ?? '',
+      REDIS_URL: redis ?? '',
+      SECRET_KEY: 'a secret for benchmarks, 32 characters',
+      BENCH: JSON.stringify(composed ?? {}),
+      ...env,
+    }),
+    health: '/readyz',
+    cwd: dataDir,
+  })
+  return {
+    ...server,
+    ask: (what) =>
+      new Promise((resolve) => {
+        server.child.once('message', (answer) => resolve(answer as never))
+        server.child.send(what)
+      }),
+    stop: async () => {
+      await server.stop()
+      await drop?.()
+      if (redis) await empty(redis)
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function empty(url: string): Promise<void> {
+  const redis = new Redis(url)
+  await redis.flushdb()
+  redis.disconnect()
+}
