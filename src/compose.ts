@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { keepCatalogue } from './catalogue.ts'
 import { type Config, ConfigError, isLoopback } from './config.ts'
 import type { Core } from './core/core.ts'
+import type { Meter } from './core/meter.ts'
 import { hookToken, listenForNews } from './core/news.ts'
 import type { ChatSurface, JobQueue, Model, ObjectStore, ProviderContext, ProviderKind } from './core/ports.ts'
 import { keepProviders, type Provided, type Providers } from './core/providers.ts'
@@ -29,6 +30,7 @@ export interface Replacements {
   models?: readonly Model[]
   providers?: readonly ProviderKind[]
   queue?: JobQueue
+  meter?: Meter
   /** The surfaces that this process can post to. */
   surfaces(parts: Parts): readonly ChatSurface[]
 }
@@ -101,6 +103,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       secretKey: key,
       isAdmin: (identity) =>
         config.adminIds.has(identity) || config.adminIds.has(`${identity.slice(0, identity.indexOf(':'))}:*`),
+      meter: others.meter,
       log,
     }
     return { core, close }

@@ -104,7 +104,7 @@ const settings = z.object({
 
 export const settingNames: readonly string[] = Object.keys(settings.shape)
 
-export type Config = Readonly<ReturnType<typeof build>>
+export type Config = ReturnType<typeof readConfig>
 
 /** Says all that is wrong, a line each. */
 export class ConfigError extends Error {
@@ -121,12 +121,16 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
 }
 
 /** Throws ConfigError. */
-export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+export function readConfig(environment: Readonly<Record<string, string | undefined>>) {
   const parsed = settings.safeParse(environment)
   const each = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
   const mistakes = [...new Set([...each, ...together((name) => blank(environment[name]) as string | undefined)])]
   if (!parsed.success || mistakes.length > 0) throw new ConfigError(mistakes)
-  return Object.freeze(build(parsed.data))
+  return Object.freeze({
+    ...build(parsed.data),
+    /** Without the role http a process answers only those who look after it, and only where a PORT is set for that. */
+    listens: parsed.data.ROLES.includes('http') || blank(environment.PORT) !== undefined,
+  })
 }
 
 /** What only shows when several settings are seen together. */

@@ -1,6 +1,6 @@
 /** Starts what ROLES asks for, in order, and stops it in reverse. Reads from top to bottom like the life of a process. */
-import type { FastifyInstance } from 'fastify'
-import { allSurfaces } from './bots/index.ts'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { allSurfaces, type Surfaces } from './bots/index.ts'
 import { startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
 import { ConfigError, loadConfig } from './config.ts'
@@ -8,9 +8,11 @@ import type { Core } from './core/core.ts'
 import { verifyLink } from './core/links.ts'
 import { receiveNews } from './core/news.ts'
 import { api } from './http/api/index.ts'
+import type { ApiParts } from './http/api/parts.ts'
 import { startWebhooks } from './http/api/webhooks/index.ts'
 import { createApp } from './http/app.ts'
 import { hooks } from './http/hooks.ts'
+import { createMetrics, metricsPage } from './http/metrics.ts'
 import { pictures } from './http/pictures.ts'
 import { createThumbnails } from './http/thumbnails.ts'
 import { welcome } from './welcome.ts'
@@ -27,7 +29,8 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
   try {
     const surfaces = allSurfaces(config)
-    const { core, close } = await compose(config, { surfaces: surfaces.create })
+    const metrics = createMetrics()
+    const { core, close } = await compose(config, { surfaces: surfaces.create, meter: metrics.meter })
     undo.push(close)
     if (config.roles.has('worker')) {
       const worker = await startWorker(core)
@@ -35,26 +38,23 @@ async function main(): Promise<void> {
     }
     const bots = await startBots(core, config.roles)
     undo.push(() => bots.stop())
+    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, local } = config
+    const parts = { core, operatorKey, publicUrl, imageExpirationSeconds }
     if (config.roles.has('http')) {
-      const { apiKey: operatorKey, publicUrl, imageExpirationSeconds } = config
-      const parts = { core, operatorKey, publicUrl, imageExpirationSeconds }
+      const webhooks = await startWebhooks(parts)
+      undo.push(() => webhooks.stop())
+    }
+    if (config.listens) {
       const app = createApp({
         log: core.log,
         ready: () => readiness(core, bots.notReady),
         publicUrl,
         plugins: [
-          ...surfaces.plugins(),
-          hooks((call) => receiveNews(core, call)),
-          ...api(parts),
-          pictures({
-            store: core.store,
-            verify: (link) => verifyLink(core.secretKey, link),
-            thumbnails: createThumbnails(core),
-          }),
+          ...(config.roles.has('http') ? routes(parts, surfaces) : []),
+          metricsPage({ core, metrics, operatorKey, local }),
         ],
+        countAnswers: metrics.countAnswers,
       })
-      const webhooks = await startWebhooks(parts)
-      undo.push(() => webhooks.stop())
       undo.push(() => app.close())
       await listen(app, config)
     }
@@ -64,6 +64,17 @@ async function main(): Promise<void> {
     await stop(1)
   }
 }
+
+const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
+  ...surfaces.plugins(),
+  hooks((call) => receiveNews(parts.core, call)),
+  ...api(parts),
+  pictures({
+    store: parts.core.store,
+    verify: (link) => verifyLink(parts.core.secretKey, link),
+    thumbnails: createThumbnails(parts.core),
+  }),
+]
 
 async function readiness(core: Core, bots: () => Record<string, string | undefined>) {
   const database =

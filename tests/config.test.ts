@@ -11,6 +11,8 @@ function mistakes(environment: Record<string, string>): string {
   }
 }
 
+const theirs = { DATABASE_URL: 'postgres://x/y', SECRET_KEY: 's'.repeat(32) }
+
 describe('settings', () => {
   it('with none at all everything has a default, reachable from this machine only', () => {
     expect(readConfig({})).toMatchObject({
@@ -115,6 +117,16 @@ describe('settings', () => {
     [{ TELEGRAM_WEBHOOK_SECRET: 'x' }, 'PUBLIC_URL must be set'],
   ])('%j lacks something: %s', (environment, message) => {
     expect(mistakes(environment)).toContain(message)
+  })
+
+  it.each([
+    [{}, true],
+    [{ ROLES: 'http', ...theirs }, true],
+    [{ ROLES: 'bots,worker', ...theirs }, false],
+    [{ ROLES: 'worker', PORT: ' ', ...theirs }, false],
+    [{ ROLES: 'worker', PORT: '8080', ...theirs }, true],
+  ])('%j listen: %s', (environment, listens) => {
+    expect(readConfig(environment).listens).toBe(listens)
   })
 
   it('let anybody be admin on the page only while nobody else can reach it', () => {

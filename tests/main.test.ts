@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startService } from './chaos/service.ts'
+import { backends, openTestDatabase } from './helpers/backends.ts'
 import { freePort } from './helpers/ports.ts'
 
 const tryCommand = fileURLToPath(new URL('../dist/cli/try.js', import.meta.url))
@@ -124,6 +125,33 @@ describe('the service as a process', () => {
     await service.stop()
     await rm(other, { recursive: true, force: true })
   })
+
+  it.runIf(backends().includes('postgres'))(
+    'without the role http answers only those who look after it, where a port is set',
+    async () => {
+      const { url = '', drop } = await openTestDatabase('postgres')
+      const port = await freePort()
+      const split = {
+        DATA_DIR: dataDir,
+        DATABASE_URL: url,
+        SECRET_KEY: 'a secret for tests, 32 characters',
+        ROLES: 'worker',
+      }
+      const service = startService({ ...split, PORT: String(port) })
+      // the same port is no trouble for one that does not listen
+      const silent = startService(split)
+      await Promise.all([service.ready, silent.ready])
+      const status = async (path: string, init?: RequestInit) =>
+        (await fetch(`http://127.0.0.1:${port}${path}`, init)).status
+      expect(await status('/healthz')).toBe(200)
+      expect(await status('/readyz')).toBe(200)
+      expect(await status('/metrics')).toBe(200)
+      expect(await status('/v1/models')).toBe(404)
+      expect(await status('/web/session')).toBe(404)
+      await Promise.all([service.stop(), silent.stop()])
+      await drop()
+    },
+  )
 
   it('says all that is wrong with its settings and ends', async () => {
     await expect(startService({ DATA_DIR: dataDir, PORT: 'x', LOG_LEVEL: 'y' }).ready).rejects.toThrow(

@@ -1,6 +1,7 @@
 /** What the core works with: built once in main.ts, handed to every function here as its first parameter. */
 import type { Database } from '../db/db.ts'
 import type { Log } from '../log.ts'
+import type { Meter } from './meter.ts'
 import type { News } from './news.ts'
 import type { ChatSurface, Enhancer, ImageTools, JobQueue, Model, ObjectStore } from './ports.ts'
 import type { Providers } from './providers.ts'
@@ -45,5 +46,7 @@ export interface Core {
   readonly limits: Limits
   readonly secretKey: Buffer
   isAdmin(identity: string): boolean
+  /** Absent: nobody watches. */
+  readonly meter?: Meter
   readonly log: Log
 }

@@ -5,7 +5,7 @@
 import { sql } from 'drizzle-orm'
 import { wordsFor } from '../locales/index.ts'
 import type { Core } from './core.ts'
-import { endDelivered, endUnserved, outputKey } from './end.ts'
+import { endDelivered, endFailed, outputKey } from './end.ts'
 import { AppError, asAppError } from './errors.ts'
 import { type Generation, saveDeliveryTry, savePosted } from './generation.ts'
 import type { ChatSurface, ImageFile, ImageType, Posted, Reply } from './ports.ts'
@@ -34,9 +34,10 @@ export async function deliver(core: Core, g: Generation, files?: ImageFile[]): P
 /** Says what went wrong, gives the credits back. `g.error` says what. */
 export async function deliverFailure(core: Core, g: Generation): Promise<Again> {
   const words = wordsFor(g.locale)
+  const error = g.error ?? 'internal'
   const text = words.failed({
     prompt: shorten(g.request.prompt, 200),
-    reason: words.errors[g.error ?? 'internal'](g.errorData ?? {}),
+    reason: words.errors[error](g.errorData ?? {}),
     credits: g.price,
   })
   return tell(
@@ -44,7 +45,7 @@ export async function deliverFailure(core: Core, g: Generation): Promise<Again> 
     g,
     async () => ({ text, state: 'failed' }),
     async () => {
-      await endUnserved(core, g, 'failed')
+      await endFailed(core, g, error)
     },
   )
 }
@@ -81,7 +82,7 @@ async function notTold(core: Core, g: Generation, error: AppError): Promise<Agai
   const hopeless = !error.retry || g.deliveryTries + 1 >= mostTries || g.leftMs < -graceMs
   core.log.warn({ id: g.id, kind: error.kind, err: error.cause, tries: g.deliveryTries + 1, hopeless }, 'not delivered')
   if (hopeless) {
-    await endUnserved(core, g, 'failed')
+    await endFailed(core, g, g.error ?? error.kind)
     return undefined
   }
   const againMs = error.retryAfterMs ?? Math.min(30_000, 500 * 2 ** g.deliveryTries)

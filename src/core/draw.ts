@@ -36,6 +36,8 @@ export async function draw(core: Core, g: Generation, provided: Provided, { stop
   const limit = AbortSignal.timeout(limitMs)
   const signal = AbortSignal.any([stop, limit, over.signal])
   const news = core.news.follow(g.id)
+  const since = performance.now()
+  const drew = (how: 'done' | ErrorKind) => core.meter?.drew(provider.name, how, (performance.now() - since) / 1000)
   try {
     let task = await taskOf(core, g)
     let progress = await begin(core, g, { provided, task, signal, news })
@@ -48,12 +50,14 @@ export async function draw(core: Core, g: Generation, provided: Provided, { stop
       progress = await provider.check(progress.ticket, task, signal)
     }
     breaker.succeeded()
+    drew('done')
     return progress
   } catch (error) {
     if (stop.aborted) throw error
     const known = limit.aborted
       ? new AppError('provider_timeout', { provider: provider.name }, { cause: error })
       : asAppError(error)
+    drew(known.kind)
     const cutShort = known.kind === 'provider_timeout' && limit.aborted && limitMs < settings.timeoutMs
     if (failures.has(known.kind)) {
       // what ran out may have been the request's own time

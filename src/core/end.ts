@@ -1,8 +1,10 @@
 /** The last step of a generation: state and money in one statement, so that they never disagree. */
 import { sql } from 'drizzle-orm'
 import type { Core } from './core.ts'
+import type { ErrorKind } from './errors.ts'
 import type { Generation } from './generation.ts'
 import { resolution } from './ledger.ts'
+import { ageOf } from './meter.ts'
 import type { Posted } from './ports.ts'
 import { objectKey } from './submit.ts'
 import { endedChannel } from './watch.ts'
@@ -20,14 +22,16 @@ export async function endDelivered(core: Core, g: Generation, posted: Posted): P
     entry as (${resolution(sql`ended`, 'capture')}),
     ${aftermath}
     select id, ${wakeTellers}, ${wakeAskers} from ended`)
-  return rows.length > 0
+  if (rows.length === 0) return false
+  core.meter?.ended(g, { state: 'delivered' }, ageOf(g))
+  return true
 }
 
-/** Anything unfinished → failed or cancelled, the credits given back, nothing of it kept in the store. */
-export async function endUnserved(core: Core, g: Generation, state: 'failed' | 'cancelled'): Promise<boolean> {
+/** Anything unfinished → failed, the credits given back, nothing of it kept in the store. False: another was first. */
+export async function endFailed(core: Core, g: Generation, error: ErrorKind): Promise<boolean> {
   const rows = await core.database.rows(sql`
     with ended as (
-      update generations set state = ${state}, ended_at = now(), lease_until = null
+      update generations set state = 'failed', ended_at = now(), lease_until = null
       where id = ${g.id} and attempt = ${g.attempt} and state in ('queued','running','stored')
       returning id, address, user_id, price, request, webhook_url),
     leftover as (insert into facts (name, value) select ${leftoverPrefix} || id, request->>'count' from ended),
@@ -35,13 +39,14 @@ export async function endUnserved(core: Core, g: Generation, state: 'failed' | '
     ${aftermath}
     select id, ${wakeTellers}, ${wakeAskers} from ended`)
   if (rows.length === 0) return false
+  core.meter?.ended(g, { state: 'failed', error }, ageOf(g))
   await forget(core, g.id, g.request.count)
   return true
 }
 
 export type Cancelled = Pick<
   Generation,
-  'id' | 'address' | 'posted' | 'locale' | 'request' | 'price' | 'provider' | 'ticket'
+  'id' | 'address' | 'posted' | 'locale' | 'request' | 'price' | 'model' | 'provider' | 'ticket'
 >
 
 /**
@@ -54,13 +59,16 @@ export async function endCancelled(core: Core, userId: string | null, id: string
       update generations set state = 'cancelled', error = 'cancelled', ended_at = now(), lease_until = null
       where id = ${id}::uuid and (${userId}::uuid is null or user_id = ${userId}::uuid)
         and state in ('queued','running') and error is null
-      returning id, address, posted, locale, user_id, price, request, provider, ticket, webhook_url),
+      returning id, address, posted, locale, user_id, price, request, model, provider, ticket, webhook_url),
     leftover as (insert into facts (name, value) select ${leftoverPrefix} || id, request->>'count' from ended),
     entry as (${resolution(sql`ended`, 'release')}),
     ${aftermath}
     select *, ${wakeTellers}, pg_notify(${endedChannel}, id::text) from ended`)
   // whoever draws it, or keeps its input, may be storing just now: the note stays, and the sweeper looks again
-  if (cancelled) await forget(core, id, cancelled.request.count, true)
+  if (cancelled) {
+    core.meter?.ended(cancelled, { state: 'cancelled' })
+    await forget(core, id, cancelled.request.count, true)
+  }
   return cancelled
 }
 

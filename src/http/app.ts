@@ -13,6 +13,8 @@ export interface AppOptions {
   /** Where people reach us. Absent: addresses are told as paths. */
   publicUrl?: string
   plugins: readonly FastifyPluginAsync[]
+  /** Given the app before its routes. */
+  countAnswers?(app: FastifyInstance): void
   /** Requests under way when we close get this long. Default 5,000. */
   closeMs?: number
 }
@@ -20,7 +22,8 @@ export interface AppOptions {
 /** A request must have come in full by then. */
 const receiveMs = 300_000
 
-export function createApp({ log, ready, publicUrl, plugins, closeMs = 5_000 }: AppOptions): FastifyInstance {
+export function createApp(options: AppOptions): FastifyInstance {
+  const { log, ready, publicUrl, plugins, closeMs = 5_000 } = options
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
@@ -66,6 +69,7 @@ export function createApp({ log, ready, publicUrl, plugins, closeMs = 5_000 }: A
     log.error({ id: request.id, err: error }, 'a request failed')
     return reply.code(500).send({ error: { kind: 'internal', message: words.errors.internal() } })
   })
+  options.countAnswers?.(app)
   tellProgramsFromBrowsers(app)
   for (const plugin of plugins) app.register(plugin)
   app.register(status({ ready, publicUrl }))

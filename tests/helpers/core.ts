@@ -119,6 +119,7 @@ export interface TestCoreOptions {
   enhancer?: Enhancer
   /** Milliseconds that a provider may take. */
   providerMs?: number
+  meter?: Core['meter']
 }
 
 interface ToProvide {
@@ -183,6 +184,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     },
     secretKey,
     isAdmin: (identity) => options.admins?.includes(identity) ?? false,
+    meter: options.meter,
     log,
   }
   const dispatch = createDispatch(core, allCommands(core.models.all()))

@@ -26,7 +26,7 @@ const tags = [
   { name: 'ComfyUI', description: 'A ComfyUI-style service: generate by size and steps, look at the queue.' },
   { name: 'Web UI', description: 'For web pages that draw: generate, history, configurations of providers, status.' },
   { name: 'Pictures', description: 'What was drawn, by the links in answers. Needs no key.' },
-  { name: 'Operations', description: 'Whether the service runs. Needs no key.' },
+  { name: 'Operations', description: 'Whether the service runs, and how. Needs no key but for figures.' },
 ]
 
 const cacheSeconds = 300
