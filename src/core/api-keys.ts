@@ -65,11 +65,14 @@ export async function createApiKey(core: Core, wanted: NewKey): Promise<{ id: st
   return { id, key }
 }
 
+/** Of `api_keys`: what the ledger counted, which is of the last month in which there was something to count. */
+export const spentThisMonth = sql`case when spent_month = to_char(now() at time zone 'UTC', 'YYYY-MM') then spent else 0 end`
+
 /** Those that work, the oldest first. */
 export function listApiKeys(core: Core, userId: string): Promise<ApiKey[]> {
   return core.database.rows<ApiKey>(sql`
     select id, name, tail, monthly_cap as "monthlyCap", models, used_at as "usedAt",
-      case when spent_month = to_char(now() at time zone 'UTC', 'YYYY-MM') then spent else 0 end as spent
+      ${spentThisMonth} as spent
     from api_keys where user_id = ${userId} and revoked_at is null order by id`)
 }
 
@@ -92,17 +95,18 @@ export async function holderOf(
     const userId = await accountOf(core, { id: 'api:operator', name: 'operator' })
     return { userId, keyId: null, admin: true, models: null }
   }
-  const [row] = await core.database.rows<Omit<Holder, 'admin'> & { identities: string[] }>(sql`
+  const [row] = await core.database.rows<Omit<Holder, 'admin'> & { identities: string[]; narrow: boolean }>(sql`
     with used as (
       update api_keys set used_at = now()
       where hash = ${hash.toString('hex')} and revoked_at is null
         and (used_at is null or used_at < now() - interval '1 minute'))
-    select k.user_id as "userId", k.id as "keyId", k.models,
+    select k.user_id as "userId", k.id as "keyId", k.models, (k.models is not null or k.monthly_cap is not null) as narrow,
       (select coalesce(jsonb_agg(i.id), '[]') from identities i where i.user_id = k.user_id) as identities
     from api_keys k where k.hash = ${hash.toString('hex')} and k.revoked_at is null`)
   if (!row) return undefined
-  const { identities, ...holder } = row
-  return { ...holder, admin: identities.some((identity) => core.isAdmin(identity)) }
+  const { identities, narrow, ...holder } = row
+  // whoever narrows what a key may do does not mean it to do everything
+  return { ...holder, admin: !narrow && identities.some((identity) => core.isAdmin(identity)) }
 }
 
 /** A key holds 256 random bits, so that its plain hash cannot be guessed back, nor a hash approached byte by byte. */

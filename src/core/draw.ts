@@ -13,7 +13,10 @@ import type { ImageFile, ImageRef, ImageType, Progress, Task } from './ports.ts'
 import type { Provided } from './providers.ts'
 
 export interface Run {
+  /** Aborts when the generation is over or no longer ours, or when this process must let go. */
   stop: AbortSignal
+  /** Only the last of these. */
+  leave: AbortSignal
   narrator: Narrator
 }
 
@@ -29,18 +32,25 @@ const leastLeftMs = 5_000
 const leastWaitMs = 5
 
 /** Resolves when the pictures are there. */
-export async function draw(core: Core, g: Generation, provided: Provided, { stop, narrator }: Run): Promise<Done> {
+export async function draw(
+  core: Core,
+  g: Generation,
+  provided: Provided,
+  { stop, leave, narrator }: Run,
+): Promise<Done> {
   const { provider, settings, breaker } = provided
   const over = new AbortController()
   const limitMs = Math.ceil(Math.max(1, Math.min(settings.timeoutMs, g.leftMs)))
   const limit = AbortSignal.timeout(limitMs)
   const signal = AbortSignal.any([stop, limit, over.signal])
+  // what can be cancelled is not broken off before we know by which ticket
+  const starting = provider.cancel ? AbortSignal.any([leave, limit, over.signal]) : signal
   const news = core.news.follow(g.id)
   const since = performance.now()
   const drew = (how: 'done' | ErrorKind) => core.meter?.drew(provider.name, how, (performance.now() - since) / 1000)
   try {
     let task = await taskOf(core, g)
-    let progress = await begin(core, g, { provided, task, signal, news })
+    let progress = await begin(core, g, { provided, task, starting, signal, news })
     while (progress.state === 'pending') {
       await keepTicket(core, g, progress, stop)
       narrator.progress(progress)
@@ -84,6 +94,9 @@ const answers: ReadonlySet<ErrorKind> = new Set([
 interface Asking {
   provided: Provided
   task: Task
+  /** For `start`. */
+  starting: AbortSignal
+  /** For everything after it. */
   signal: AbortSignal
   news: Following
 }
@@ -100,7 +113,7 @@ async function begin(core: Core, g: Generation, asking: Asking): Promise<Progres
 }
 
 async function start(core: Core, g: Generation, asking: Asking): Promise<Progress> {
-  const { provided, task, signal } = asking
+  const { provided, task, starting } = asking
   const { provider, breaker, title } = provided
   if (g.leftMs < leastLeftMs) throw new AppError('deadline', {}, { neverRan: true })
   const restMs = breaker.restMs()
@@ -108,10 +121,10 @@ async function start(core: Core, g: Generation, asking: Asking): Promise<Progres
   // refunded or taken by another meanwhile: nothing may be started
   if (!provider.repeatable && !(await saveIntent(core, g))) throw new AppError('interrupted', {}, { neverRan: true })
   try {
-    return await provider.start(task, signal)
+    return await provider.start(task, starting)
   } catch (thrown) {
     const error = asAppError(thrown)
-    if (signal.aborted || error.neverRan || provider.repeatable || !provider.find) throw thrown
+    if (starting.aborted || error.neverRan || provider.repeatable || !provider.find) throw thrown
     // it may have arrived although its answer did not
     core.log.warn({ id: g.id, provider: provider.name, kind: error.kind, err: error.cause }, 'a start was not answered')
     const found = await seek(core, g, asking, 0)

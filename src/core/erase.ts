@@ -80,6 +80,7 @@ function takeOut(core: Core, userId: string, which: SQL): Promise<Erased[]> {
       where ${which} and user_id = ${userId}::uuid and erased_at is null
         and state in ('delivered','failed','cancelled')
       returning id, (request->>'count')::int as count),
+    told as (delete from api_webhooks where generation_id in (select id from erased) and due_at is null),
     note as (insert into facts (name, value) select ${notePrefix} || id, count::text from erased)
     select id, count from erased`)
 }

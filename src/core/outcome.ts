@@ -61,18 +61,21 @@ export interface PageOfOutcomes {
   limit: number
   /** Only those asked for there: 'discord', 'telegram', 'web', 'api'. */
   source?: string
+  /** Only those older than this one. However far back, that costs the same; `page` costs what it skips. */
+  before?: string
 }
 
-/** Newest first. `more`: there is another page. Ids are in the order of time, so the index alone serves a page. */
+/** Newest first. `more`: there is another page. Ids are in the order of time, so an index has them in this order. */
 export async function outcomes(
   core: Core,
-  { userId, page, limit, source }: PageOfOutcomes,
+  { userId, page, limit, source, before }: PageOfOutcomes,
 ): Promise<{ items: Outcome[]; more: boolean }> {
   const rows = await core.database.rows<Row>(sql`
     select ${columns} from (
       select * from generations
       where user_id = ${userId}::uuid and erased_at is null
-        and (${source ?? null}::text is null or split_part(address, ':', 1) = ${source ?? null}::text)
+        ${source === undefined ? sql`` : sql`and split_part(address, ':', 1) = ${source}`}
+        ${before === undefined ? sql`` : sql`and id < ${before}::uuid`}
       order by id desc limit ${limit + 1} offset ${(page - 1) * limit}) g
     left join api_progress p on p.generation_id = g.id
     order by g.id desc`)
@@ -89,10 +92,10 @@ const columns = sql`
         where o.provider = g.provider and o.state = 'queued' and (o.priority, o.id) <= (g.priority, g.id)) end as position,
       case when g.ended_at is null then 0 else coalesce(
         (select -sum(l.amount)::int from ledger l where l.generation_id = g.id), 0) end as credits,
-      coalesce((
+      case when g.state <> 'delivered' then '[]' else coalesce((
         select jsonb_agg(jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height,
           'bytes', i.bytes) order by i.position)
-        from images i where i.generation_id = g.id and i.role = 'output'), '[]') as pictures`
+        from images i where i.generation_id = g.id and i.role = 'output'), '[]') end as pictures`
 
 function asOutcome(row: Row): Outcome {
   const { error, errorData, notes, ...rest } = row

@@ -46,13 +46,14 @@ export async function perform(core: Core, leases: Leases, id: string, signal: Ab
     if (g === 'over') return undefined
     if ('againMs' in g) return g
     const { lost, done } = leases.hold(g)
-    return await goOn(core, g, AbortSignal.any([signal, lost, watching.ended])).finally(done)
+    const stop = AbortSignal.any([signal, lost, watching.ended])
+    return await goOn(core, g, { stop, leave: signal }).finally(done)
   } finally {
     watching.done()
   }
 }
 
-async function goOn(core: Core, g: Generation, stop: AbortSignal): Promise<Again> {
+async function goOn(core: Core, g: Generation, { stop, leave }: Omit<Run, 'narrator'>): Promise<Again> {
   if (g.state === 'stored') return deliver(core, g)
   if (g.error) return deliverFailure(core, g)
   if (g.leftMs <= 0) return fail(core, g, new AppError('deadline'))
@@ -60,7 +61,7 @@ async function goOn(core: Core, g: Generation, stop: AbortSignal): Promise<Again
   const narrator = narrateRun(core, g)
   let files: ImageFile[]
   try {
-    files = await drawAndStore(core, g, { stop, narrator })
+    files = await drawAndStore(core, g, { stop, leave, narrator })
   } catch (error) {
     await narrator.stop()
     return failed(core, g, stop, error)

@@ -203,7 +203,8 @@ export interface ImageProvider {
    * One submission, never repeated inside. Synchronous providers answer 'done' here, or, where the answer is links, at once
    * with those as the ticket, so that what is paid for is saved before it is fetched. Rejects
    * with an AppError; `neverRan` in it says that nothing was started that could be paid for. The signal aborts when the
-   * generation is over or no longer ours: every socket and timer held for it goes with it.
+   * generation is over or no longer ours: every socket and timer held for it goes with it. Where there is `cancel`, it
+   * does not abort before the answer is there, so that what was started can be cancelled.
    */
   start(task: Task, signal: AbortSignal): Promise<Progress>
   /** Asked again every `waitMs`; the ticket was saved before, so a restart resumes and never pays twice. */

@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { accountOf } from './accounts.ts'
+import { spentThisMonth } from './api-keys.ts'
 import type { Core, Limits } from './core.ts'
 import { AppError } from './errors.ts'
 import type { Address, Attachment, Call, ImageFile, Job, Locale, PictureRequest, Route, Takes, Wish } from './ports.ts'
@@ -306,6 +307,6 @@ function tooFast(debtMs: number, perMinute: number): AppError | undefined {
 /** What it has spent is counted by the ledger (drizzle/0003_api.sql), in the statement that was refused. */
 async function capRefusal(core: Core, { program }: Asking): Promise<AppError> {
   const [key] = await core.database.rows<{ limit: number; spent: number }>(sql`
-    select monthly_cap as limit, spent from api_keys where id = ${program?.keyId ?? null}::uuid`)
+    select monthly_cap as limit, ${spentThisMonth} as spent from api_keys where id = ${program?.keyId ?? null}::uuid`)
   return new AppError('cap_reached', { ...key })
 }

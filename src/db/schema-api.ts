@@ -47,7 +47,10 @@ export const apiWebhooks = pgTable(
     createdAt: time('created_at').notNull().defaultNow(),
     deliveredAt: time('delivered_at'),
   },
-  (t) => [index('api_webhooks_due').on(t.dueAt).where(sql`due_at is not null`)],
+  (t) => [
+    index('api_webhooks_due').on(t.dueAt).where(sql`due_at is not null`),
+    index('api_webhooks_over').on(t.createdAt).where(sql`due_at is null`),
+  ],
 )
 
 /** Pictures that were sent ahead, to be named in requests; gone after a day. */

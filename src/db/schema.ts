@@ -159,6 +159,7 @@ export const generations = pgTable(
   (t) => [
     check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),
     index('generations_of_user').on(t.userId, t.id),
+    index('generations_of_user_by_surface').on(t.userId, sql`split_part(${t.address}, ':', 1)`, t.id),
     index('generations_to_wake').on(t.wakeAt).where(sql`state in ('queued','running','stored')`),
     index('generations_queued').on(t.provider, t.priority, t.id).where(sql`state = 'queued'`),
   ],

@@ -60,6 +60,9 @@ describe.each(backends())('keys for programs on %s', (kind) => {
   it('are an admin’s when an admin made them, and the operator’s is in no table', async () => {
     const { core } = await open()
     expect((await keyOf({ who: 'admin' })).holder.admin).toBe(true)
+    // one that may not even draw all it could may not set up the service
+    expect((await keyOf({ who: 'admin', monthlyCap: 5 })).holder.admin).toBe(false)
+    expect((await keyOf({ who: 'admin', models: ['sketch'] })).holder.admin).toBe(false)
     const [first, second] = await Promise.all([1, 2].map(() => holderOf(core, 'the operator', 'the operator')))
     expect(first).toEqual({ userId: expect.any(String), keyId: null, admin: true, models: null })
     expect(second).toEqual(first)
@@ -136,6 +139,7 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     await core.database.rows(sql`update generations set created_at = created_at - interval '40 days'`)
     await core.database.rows(sql`update api_keys set spent_month = to_char(now() - interval '40 days', 'YYYY-MM')`)
     expect(await listApiKeys(core, userId)).toMatchObject([{ spent: 0 }])
+    await expect(order(holder, 3)).rejects.toMatchObject({ kind: 'cap_reached', data: { limit: 2, spent: 0 } })
     const now = await order(holder, 1)
     expect(await spent(id)).toEqual({ spent: 1, month })
     await cancel(core, userId, old.id)

@@ -9,7 +9,15 @@ import type { ImageProvider, Json, Progress } from '../../src/core/ports.ts'
 import { watch } from '../../src/core/watch.ts'
 import { openDatabase } from '../../src/db/db.ts'
 import { backends } from '../helpers/backends.ts'
-import { attachment, createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
+import {
+  attachment,
+  createChat,
+  createPlain,
+  openTestCore,
+  pngOf,
+  type TestCore,
+  type TestCoreOptions,
+} from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
 describe.each(backends())('what a program asks for on %s', (kind) => {
@@ -116,6 +124,23 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
     await waitForEnd(core, null, all[0]?.id ?? '', { signal: soon() })
     expect(await order({ key: 'same' })).toEqual({ id: all[0]?.id, fresh: false })
     expect(await balance()).toBe(19)
+  })
+
+  it('has no pictures before they are paid for, and none that were not', async () => {
+    const chat = createChat()
+    const { core, say, work } = await open({ chat })
+    const call = await say('a cat')
+    const [row] = await core.database.rows<{ id: string }>(sql`select id from generations where key = ${call.key}`)
+    const seen: (readonly [string | undefined, number | undefined])[] = []
+    chat.edit = async () => {
+      const outcome = await outcomeOf(core, null, row?.id ?? '')
+      seen.push([outcome?.state, outcome?.pictures.length])
+      throw new AppError('chat_refused')
+    }
+    await work()
+    expect(await test.ended(call)).toBe('failed')
+    expect(seen).toContainEqual(['stored', 0])
+    expect(await outcomeOf(core, null, row?.id ?? '')).toMatchObject({ state: 'failed', credits: 0, pictures: [] })
   })
 
   it('is nobody else’s, and what is no id is nothing', async () => {
@@ -246,8 +271,10 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
   it('cancelled before the provider’s answer came is cancelled there by whoever gets the answer', async () => {
     const answers: (() => void)[] = []
     const { provider, cancelled } = slow({
-      start: () =>
-        new Promise((resolve) => {
+      // like a submission over HTTP: broken off, its answer is lost
+      start: (_task, signal) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason))
           answers.push(() => resolve({ state: 'pending', ticket: { job: 1 }, waitMs: 10 }))
         }),
     })
@@ -260,6 +287,23 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
     await expect.poll(() => cancelled).toEqual([{ job: 1 }])
   })
 
+  it('is broken off at once where the provider has nothing to cancel', async () => {
+    const starts: AbortSignal[] = []
+    const { cancel: _none, ...provider } = slow({
+      start: (_task, signal) =>
+        new Promise((_, reject) => {
+          starts.push(signal)
+          signal.addEventListener('abort', () => reject(signal.reason))
+        }),
+    }).provider
+    const { core, work } = await open({ providers: [provider] })
+    const { id } = await order()
+    await work()
+    await expect.poll(() => starts).toHaveLength(1)
+    await cancel(core, null, id)
+    await expect.poll(() => starts[0]?.aborted).toBe(true)
+  })
+
   it('is either delivered and charged, or cancelled and free', { timeout: 60_000 }, async () => {
     const { core, work } = await open({ limits: { welcome: 100, inFlight: 100, perMinute: 6_000 } })
     const asks = await Promise.all(Array.from({ length: 40 }, () => order()))
@@ -267,10 +311,12 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
     const others = await elsewhere()
     const ends = await Promise.all(
       asks.map(async ({ id }, at) => {
-        // each a little later on its way than the one before
+        // each a little later on its way than the one before, the last when its pictures are stored
         const watching = await watch(core, id)
-        if (at >= 10) await watching.wait(at * 5, soon())
+        if (at >= 10 && at < 30) await watching.wait(at * 5, soon())
         watching.end()
+        const state = async () => (await outcomeOf(core, null, id))?.state ?? ''
+        if (at >= 30) await expect.poll(state, { timeout: 20_000 }).toMatch(/stored|delivered/)
         await cancel(at % 2 ? core : others, null, id)
         return waitForEnd(core, null, id, { signal: soon() })
       }),
@@ -282,6 +328,7 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
       )
     }
     expect(ends.some(({ state }) => state === 'cancelled')).toBe(true)
+    expect(ends.slice(30).map(({ state }) => state)).toEqual(Array(10).fill('delivered'))
     expect(await balance()).toBe(100 - ends.filter(({ state }) => state === 'delivered').length)
   })
 

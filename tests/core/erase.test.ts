@@ -117,6 +117,16 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect((await outcomeOf(core, userId, id))?.pictures).toHaveLength(1)
   })
 
+  it('takes the address that was told of it, once it was', async () => {
+    const [told, due] = [await drawn(), await drawn()]
+    await core.database.rows(sql`
+      insert into api_webhooks (generation_id, url, due_at)
+      values (${told}, 'https://example.org/?token=private', null), (${due}, 'https://example.org/', now())`)
+    await eraseAll(core, userId)
+    expect(await core.database.rows(sql`select generation_id as id from api_webhooks`)).toEqual([{ id: due }])
+    await core.database.rows(sql`delete from api_webhooks`)
+  })
+
   it('takes the whole history, two at once each thing once', async () => {
     const ids: string[] = []
     for (let each = 0; each < 4; each++) ids.push(await drawn())

@@ -298,6 +298,7 @@ describe('what is refused', () => {
     ['GET history?page=0', undefined, 400, 'bad_request', 'page'],
     ['GET history?limit=101', undefined, 400, 'bad_request', 'limit'],
     ['GET history?page=1001', undefined, 400, 'bad_request', 'page'],
+    ['GET history?before=yesterday', undefined, 400, 'bad_request', 'before'],
     ['GET /api/v1/images/unified-history?source=fax', undefined, 400, 'bad_request', 'source'],
     ['GET nothing', undefined, 404, 'unknown_path', undefined],
     ['POST upload-image', { file: 'x' }, 400, 'bad_request', 'file'],
@@ -403,6 +404,9 @@ describe('history', () => {
     const second = (await service.call('GET history?page=2&limit=2', { key })).body
     expect(prompts(second.data)).toEqual(['one'])
     expect(second).toMatchObject({ page: 2, total: 3, has_more: false })
+    const older = (await service.call(`GET history?limit=1&before=${first.data[0].task_id}`, { key })).body
+    expect(prompts(older.data)).toEqual(['two'])
+    expect(older.has_more).toBe(true)
 
     const all = (await service.call('GET /api/v1/images/unified-history', { key })).body
     expect(prompts(all.items)).toEqual(['a chat’s cat', 'three', 'two', 'one'])
@@ -412,6 +416,11 @@ describe('history', () => {
     const api = (await service.call('GET /api/v1/images/unified-history?source=api&limit=1', { key })).body
     expect(prompts(api.items)).toEqual(['three'])
     expect(api.pagination).toEqual({ page: 1, limit: 1, has_more: true })
+    const after = `source=api&before=${api.items[0].task_id}`
+    expect(prompts((await service.call(`GET /api/v1/images/unified-history?${after}`, { key })).body.items)).toEqual([
+      'two',
+      'one',
+    ])
     expect((await service.call('GET /api/v1/images/unified-history?source=discord', { key })).body.items).toEqual([])
   })
 })

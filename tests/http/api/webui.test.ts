@@ -197,6 +197,8 @@ describe('/api/history', () => {
     expect(first.body.items.map(({ prompt }: { prompt: string }) => prompt)).toEqual(['four', 'three', 'two'])
     const second = await service.call('GET /api/history?page=2&limit=3', { key })
     expect(second.body).toMatchObject({ has_more: false, items: [{ prompt: 'one', source: 'api' }] })
+    const older = await service.call(`GET /api/history?limit=1&before=${first.body.items[1].id}`, { key })
+    expect(older.body).toMatchObject({ has_more: true, items: [{ prompt: 'two' }] })
     const chats = await service.call('GET /api/history?source=test', { key })
     expect(chats.body.items).toMatchObject([{ prompt: 'four', source: 'test' }])
     for (const query of ['page=0', 'limit=1000', 'page=x', 'source=a%27b']) {

@@ -129,6 +129,7 @@ export const taskParams = z.object({ id: z.string().max(100).describe('As answer
 
 export const pageQuery = z.object({
   page: z.coerce.number().int().min(1).max(1_000).default(1),
+  before: z.uuid().optional().describe('Only what is older than this one: to go far back, better than `page`.'),
   limit: z.coerce.number().int().min(1).max(100).default(20).describe('Tasks on a page.'),
 })
 

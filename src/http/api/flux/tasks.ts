@@ -54,16 +54,16 @@ export function taskRoutes(app: ApiApp, family: Family): void {
   })
   app.get('/flux/history', { schema: listed }, async (request) => {
     const { userId } = await holderOf(request)
-    const { page, limit } = request.query
-    const { items, more } = await outcomes(core, { userId, page, limit, source: 'api' })
+    const { page, limit, before } = request.query
+    const { items, more } = await outcomes(core, { userId, page, limit, source: 'api', before })
     const data = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))
     const total = items.length === 0 ? 0 : (page - 1) * limit + items.length + (more ? 1 : 0)
     return { success: true as const, data, page, limit, total, has_more: more }
   })
   app.get('/images/unified-history', { schema: unified }, async (request) => {
     const { userId } = await holderOf(request)
-    const { page, limit, source } = request.query
-    const { items, more } = await outcomes(core, { userId, page, limit, source })
+    const { page, limit, source, before } = request.query
+    const { items, more } = await outcomes(core, { userId, page, limit, source, before })
     const shown = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))
     return { success: true as const, items: shown, pagination: { page, limit, has_more: more } }
   })

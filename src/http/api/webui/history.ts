@@ -51,8 +51,8 @@ const cleared = {
 export function historyRoutes(app: ApiApp, { core, parts, holderOf }: Family): void {
   app.get('/api/history', { schema: listed }, async (request) => {
     const { userId } = await holderOf(request)
-    const { page, limit, source } = request.query
-    const { items, more } = await outcomes(core, { userId, page, limit, source })
+    const { page, limit, source, before } = request.query
+    const { items, more } = await outcomes(core, { userId, page, limit, source, before })
     const shown = await Promise.all(items.map((outcome) => itemOf(parts, request, outcome)))
     return { success: true as const, items: shown, page, limit, has_more: more }
   })

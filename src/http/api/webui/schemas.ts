@@ -107,6 +107,7 @@ export const itemAnswer = z.object({ success, ...itemFields }).meta({ id: 'WebUi
 
 export const historyQuery = z.object({
   page: z.coerce.number().int().min(1).max(1_000).default(1),
+  before: z.uuid().optional().describe('Only what is older than this one: to go far back, better than `page`.'),
   limit: z.coerce.number().int().min(1).max(100).default(20).describe('Items on a page.'),
   source: z
     .string()

@@ -1,0 +1,2 @@
+CREATE INDEX "api_webhooks_over" ON "api_webhooks" USING btree ("created_at") WHERE due_at is null;--> statement-breakpoint
+CREATE INDEX "generations_of_user_by_surface" ON "generations" USING btree ("user_id",split_part("address", ':', 1),"id");
