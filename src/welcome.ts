@@ -32,6 +32,7 @@ export function welcome(config: Config, core: Core): string {
     ],
     ['Discord', config.discord ? 'connected' : 'off', config.discord ? '' : 'DISCORD_TOKEN'],
     ['Telegram', config.telegram ? 'connected' : 'off', config.telegram ? '' : 'TELEGRAM_TOKEN'],
+    ['API', config.apiKey ? 'with API_KEY, and /apikey in chats' : '/apikey in chats', config.apiKey ? '' : 'API_KEY'],
   ]
   const shown = lines.map(([part, state, set]) =>
     `  ${part.padEnd(9)} ${state.padEnd(28)} ${set && `set ${set} for more`}`.trimEnd(),

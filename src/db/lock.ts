@@ -14,6 +14,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const touchEveryMs = 5_000
 const staleAfterMs = 20_000
+/** A process that was killed takes a moment to go. */
+const dyingMs = 1_500
 
 export interface FolderLock {
   /** True when another process took the lock although we still run (we were suspended, on another machine). */
@@ -31,7 +33,7 @@ interface Holder {
 }
 
 /** Rejects with one sentence saying who holds the folder and what to do. */
-export async function lockFolder(dataDir: string): Promise<FolderLock> {
+export async function lockFolder(dataDir: string, patienceMs = dyingMs): Promise<FolderLock> {
   await mkdir(dataDir, { recursive: true })
   const lock = join(resolve(dataDir), 'lock')
   const name = `${process.pid}-${randomUUID()}.json`
@@ -39,7 +41,8 @@ export async function lockFolder(dataDir: string): Promise<FolderLock> {
   await mkdir(aside)
   await writeFile(join(aside, name), JSON.stringify(self()))
   try {
-    while (!(await putInPlace(aside, lock))) await removeDeadHolder(lock, dataDir)
+    const until = Date.now() + patienceMs
+    while (!(await putInPlace(aside, lock))) await removeDeadHolder(lock, dataDir, until)
   } finally {
     await rm(aside, { recursive: true, force: true })
   }
@@ -82,12 +85,14 @@ async function putInPlace(aside: string, lock: string): Promise<boolean> {
   }
 }
 
-async function removeDeadHolder(lock: string, dataDir: string): Promise<void> {
+async function removeDeadHolder(lock: string, dataDir: string, until: number): Promise<void> {
   const file = await holderFile(lock)
   if (!file) return
   const holder = await readHolder(file)
-  const alive = holder?.scope === self().scope ? processAlive(holder) : await heartbeats(file)
+  const near = holder?.scope === self().scope
+  const alive = near ? processAlive(holder) : await heartbeats(file)
   if (alive === undefined) return
+  if (alive && near && Date.now() < until) return sleep(50)
   if (alive) throw new Error(refusal(dataDir, holder))
   await unlink(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error

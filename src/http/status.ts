@@ -68,8 +68,17 @@ export function tellProgramsFromBrowsers(app: FastifyInstance): void {
       const stored = new Map<unknown, Stored>()
       return { get: (asks) => stored.get(asks) ?? null, set: (asks, route) => void stored.set(asks, route) }
     },
-    deriveConstraint: ({ headers }) => (headers.accept?.includes('text/html') ? 'page' : 'data'),
+    deriveConstraint: ({ headers }) => (prefersPage(headers.accept) ? 'page' : 'data'),
   })
+}
+
+/** Browsers name `text/html` without a weight, programs that take anything do not name it or weigh it less. */
+function prefersPage(accept = ''): boolean {
+  const weight = (type: string) => {
+    const range = accept.split(',').find((each) => each.split(';')[0]?.trim().toLowerCase() === type)
+    return range === undefined ? 0 : Number(/;\s*q=([\d.]+)/i.exec(range)?.[1] ?? 1)
+  }
+  return weight('text/html') > weight('application/json')
 }
 
 /** To be registered after the plugin that has the page, if there is one. */

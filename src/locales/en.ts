@@ -184,7 +184,8 @@ export const en = {
     unknown_user: (d: Data) => `I do not know ${d.user}. They must have written to me first.`,
     bad_amount: (d: Data) =>
       `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
-    key_missing: () => 'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat.',
+    key_missing: () =>
+      'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat, API_KEY is the operator’s.',
     key_wrong: () => 'This API key is not known, or was revoked.',
     model_not_allowed: (d: Data) => `This API key may not use ${d.model}. It may use: ${list(d.known)}.`,
     cap_reached: (d: Data) => `This API key may spend ${credits(d.limit)} a month, and has spent ${d.spent}.`,
@@ -193,7 +194,8 @@ export const en = {
       `You have no key "${d.name}", or several that end like that: /apikey lists them with their ids.`,
     unknown_request: () => 'There is no such request.',
     privately_only: () =>
-      'Not here, where it would be kept or read by others: write to me in private, on Discord or Telegram.',
+      'Not here, where it would be kept or read by others: write to me in private, on Discord or Telegram. ' +
+      'Operators can set API_KEY, which needs no chat.',
     unknown_path: (d: Data) => `There is nothing at ${d.name}.`,
     overloaded: () => 'Too many large requests are being read. Try again in a moment.',
     bad_idempotency_key: () => 'Invalid Idempotency-Key: 1 to 255 printable characters.',

@@ -150,14 +150,16 @@ export const zh: Words = {
         : `只有管理员可以这样做。（你是 ${d.identity}；ADMIN_IDS 列出了管理员。）`,
     unknown_user: (d) => `不认识 ${d.user}，对方需要先给我发过消息。`,
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
-    key_missing: () => '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建。',
+    key_missing: () =>
+      '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是管理员的密钥。',
     key_wrong: () => 'API 密钥无效或已被吊销。',
     model_not_allowed: (d) => `此 API 密钥不能使用 ${d.model}，可用：${list(d.known)}。`,
     cap_reached: (d) => `此 API 密钥每月最多使用 ${d.limit} 积分，已使用 ${d.spent}。`,
     too_many_keys: (d) => `你已有 ${d.limit} 个密钥，不能再创建，请先吊销一个。`,
     unknown_key: (d) => `没有密钥“${d.name}”，或有多个以此结尾；/apikey 会列出它们的编号。`,
     unknown_request: () => '没有这个请求。',
-    privately_only: () => '这里其他人也能看到，请私聊我。',
+    privately_only: () =>
+      '这里会被保存或被他人看到，请在 Discord 或 Telegram 私聊我。管理员可以设置 API_KEY，无需聊天。',
     unknown_path: (d) => `${d.name} 不存在。`,
     overloaded: () => '正在读取的大请求太多，请稍后再试。',
     bad_idempotency_key: () => 'Idempotency-Key 无效：应为 1–255 个可打印字符。',

@@ -168,7 +168,7 @@ describe('GET /', () => {
   const get = (accept?: string, method: 'GET' | 'HEAD' = 'GET') =>
     service.app.inject({ method, url: '/', headers: { ...(accept !== undefined && { accept }) } })
 
-  it.each([undefined, '*/*', 'application/json', 'text/plain'])(
+  it.each([undefined, '*/*', 'application/json', 'text/plain', 'application/json, text/html;q=0.5'])(
     'with accept: %s says that the service runs',
     async (accept) => {
       const { headers, statusCode, ...answer } = await get(accept)
