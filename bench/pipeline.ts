@@ -123,7 +123,7 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
     queue,
     store,
     images,
-    models: { all: () => [sketch], preferred: () => 'sketch' },
+    models: { all: () => [sketch], preferred: () => 'sketch', of: () => [] },
     providers,
     news,
     enhanceByDefault: false,

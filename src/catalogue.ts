@@ -50,7 +50,9 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
     said = text
   }
 
-  const all = () => [...models, ...packs].filter(({ routes }) => routes.some(({ provider }) => providers.get(provider)))
+  const drawnBy = (has: (provider: string) => boolean) =>
+    [...models, ...packs].filter(({ routes }) => routes.some(({ provider }) => has(provider)))
+  const all = () => drawnBy((provider) => providers.get(provider) !== undefined)
   await reload()
   const timer = setInterval(
     () => void reload().catch((error: unknown) => log.warn({ err: error }, 'workflow packs were not read')),
@@ -60,6 +62,7 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
 
   return {
     all,
+    of: (name) => drawnBy((provider) => provider === name),
     preferred() {
       const known = all()
       const wanted = providers.all().flatMap(({ defaultModel }) => (defaultModel === undefined ? [] : [defaultModel]))

@@ -28,6 +28,8 @@ export interface Catalogue {
   all(): readonly Model[]
   /** The id of the one for requests that name none. */
   preferred(): string
+  /** Those that such a provider can draw, set up or not. */
+  of(provider: string): readonly Model[]
 }
 
 export interface Core {

@@ -5,7 +5,10 @@ import type { Providers } from './providers.ts'
 
 const limitMs = 20_000
 
-/** 'unknown': that cannot be found out for free. Rejects with the AppError that a generation would meet. */
+/**
+ * 'unknown': that cannot be found out for free. Rejects with the AppError that a generation would meet, with more in it for
+ * whoever sets up.
+ */
 export async function probe(
   providers: Pick<Providers, 'kinds' | 'build'>,
   name: string,
@@ -18,9 +21,31 @@ export async function probe(
     if (!provider.test) return 'unknown'
     await provider.test(AbortSignal.timeout(limitMs))
     return 'works'
+  } catch (error) {
+    throw error instanceof AppError ? explained(error, kind) : error
   } finally {
     await provider.close?.()
   }
+}
+
+function explained(error: AppError, { title }: ProviderKind): AppError {
+  const { kind, data, cause, retryAfterMs } = error
+  const reason = kind === 'provider_failed' ? (data.reason ?? reasonOf(cause)) : data.reason
+  return new AppError(kind, kind === 'provider_account' ? { ...data, title } : { ...data, reason }, {
+    cause,
+    retryAfterMs,
+  })
+}
+
+/** Of the usual ways to miss a service; undefined: another. */
+function reasonOf(cause: unknown): string | undefined {
+  const { code, message = '' } = (cause ?? {}) as { code?: string; message?: string }
+  if (code === 'ECONNREFUSED') return 'nothing listens at that address'
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'no machine has that name'
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'EHOSTUNREACH') return 'that machine does not answer'
+  if (/^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code ?? ''))
+    return 'its certificate is not trusted'
+  return /answered \d{3}$/.exec(message)?.[0]
 }
 
 function built(providers: Pick<Providers, 'build'>, kind: ProviderKind, settings: ProviderSettings): ImageProvider {

@@ -166,6 +166,8 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     models: {
       all: () => options.models ?? [sketch],
       preferred: () => (options.models?.[0] ?? sketch).id,
+      of: (name) =>
+        (options.models ?? [sketch]).filter(({ routes }) => routes.some(({ provider }) => provider === name)),
     },
     providers: set,
     news: await listenForNews(database),

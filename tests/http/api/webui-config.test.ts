@@ -5,6 +5,8 @@ import { createApiKey } from '../../../src/core/api-keys.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import type { ImageProvider, ProviderKind, ProviderSettings } from '../../../src/core/ports.ts'
 import { keepProviders } from '../../../src/core/providers.ts'
+import { fluxDev } from '../../../src/models/flux-dev.ts'
+import { sketch } from '../../../src/models/sketch.ts'
 import { createPlain } from '../../helpers/core.ts'
 import { openService, operatorKey, type Service } from './webui-service.ts'
 
@@ -23,6 +25,10 @@ function kindOf(name: string, over: Partial<ProviderKind> = {}): ProviderKind {
   const test = async (settings: ProviderSettings) => {
     tested.push(settings)
     if (settings.key?.endsWith('wxyz')) throw new AppError('provider_account', { provider: name })
+    if (settings.baseUrl.includes('nobody')) {
+      const cause = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+      throw new AppError('provider_failed', { provider: name }, { cause })
+    }
     if (settings.baseUrl.includes('broken')) {
       throw new AppError('provider_refused', { provider: name, reason: `no such key: ${settings.key}` })
     }
@@ -43,7 +49,7 @@ function kindOf(name: string, over: Partial<ProviderKind> = {}): ProviderKind {
 const hidden: string[] = []
 
 beforeAll(async () => {
-  service = await openService({ admins: ['test:root'] }, async (core, log) => {
+  service = await openService({ admins: ['test:root'], models: [sketch, fluxDev] }, async (core, log) => {
     const providers = await keepProviders({
       database: core.database,
       secretKey: core.secretKey,
@@ -104,8 +110,13 @@ describe('/api/config', () => {
     expect(service.core.providers.get('fal')?.settings).toMatchObject({ key: secrets.stored, timeoutMs: 60_000 })
     expect(await using('fal')).toBe('stored')
 
-    const changed = await call(`PUT /api/config/${id}`, { max_concurrent: 9, default_model: 'flux', name: 'other' })
-    expect(changed.body.config).toMatchObject({ max_concurrent: 9, default_model: 'flux', name: 'other', key: '…abcd' })
+    const changed = await call(`PUT /api/config/${id}`, { max_concurrent: 9, default_model: 'flux-dev', name: 'other' })
+    expect(changed.body.config).toMatchObject({
+      max_concurrent: 9,
+      default_model: 'flux-dev',
+      name: 'other',
+      key: '…abcd',
+    })
     expect(service.core.providers.get('fal')?.settings).toMatchObject({ key: secrets.stored, concurrency: 9 })
     await call(`PUT /api/config/${id}`, { enabled: false })
     expect(await using('fal')).toBe('none')
@@ -147,6 +158,8 @@ describe('/api/config', () => {
     [{ provider: 'fal', timeout_seconds: 0 }, 'bad_request', 'timeout_seconds'],
     [{ provider: 'fal', max_concurrent: 1.5 }, 'bad_request', 'max_concurrent'],
     [{ provider: 'fal', enabled: 'yes' }, 'bad_request', 'enabled'],
+    [{ provider: 'fal', default_model: 'flux-dve' }, 'bad_request', 'default_model'],
+    [{ provider: 'fal', default_model: 'sketch' }, 'bad_request', 'default_model'],
   ])('refuses %j by name', async (body, code, field) => {
     const refused = await call('POST /api/config', body)
     expect(refused).toMatchObject({ status: 400, body: { success: false, code, details: [{ field }] } })
@@ -241,6 +254,9 @@ describe('/api/config/test', () => {
     const broken = await test({ provider: 'fal', base_url: 'https://broken.example', key: secrets.stored })
     expect(broken).toMatchObject({ status: 502, body: { code: 'provider_refused' } })
     expect(broken.body.error).toContain('no such key: …')
+    const nobody = await test({ provider: 'fal', base_url: 'https://nobody.example', key: secrets.stored })
+    expect(nobody).toMatchObject({ status: 502, body: { code: 'provider_failed' } })
+    expect(nobody.body.error).toContain('nothing listens at that address')
   })
 
   it.each([

@@ -14,7 +14,7 @@ export async function testConfig(core: Core, body: TestBody) {
   try {
     return { success: true as const, provider, result: await probe(core.providers, provider, settings) }
   } catch (error) {
-    throw error instanceof AppError ? told(core, provider, { error, key: settings.key }) : error
+    throw error instanceof AppError ? discreet(error, settings.key) : error
   }
 }
 
@@ -64,18 +64,14 @@ function settingsOf({ providers }: Core, config: OpenConfig): Tested {
 
 const invalid = (name: string, message: string) => new InvalidRequest([{ name, message, problem: 'missing' }])
 
-/** Whoever tests a key is told that it is the key; a provider that repeats it in its words is not believed to be discreet. */
-function told(core: Core, provider: string, { error, key }: { error: AppError; key: string | undefined }): AppError {
-  const { title } = core.providers.kinds.find(({ name }) => name === provider) ?? { title: provider }
+/** A provider that repeats the key in its words is not believed to be discreet. */
+function discreet(error: AppError, key: string | undefined): AppError {
   const data: ErrorData = Object.fromEntries(
     Object.entries(error.data).map(([name, value]) => [
       name,
       key !== undefined && typeof value === 'string' ? value.replaceAll(key, '…') : value,
     ]),
   )
-  const { retryAfterMs } = error
-  return new AppError(error.kind, error.kind === 'provider_account' ? { ...data, title } : data, {
-    cause: error.cause,
-    retryAfterMs,
-  })
+  const { cause, retryAfterMs } = error
+  return new AppError(error.kind, data, { cause, retryAfterMs })
 }

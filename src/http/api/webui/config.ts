@@ -80,12 +80,16 @@ export function configRoutes(app: ApiApp, { core, holderOf }: Family): void {
     const kind = kindOf(core, provider)
     const change = changeOf(body)
     checkChange(change)
+    assertDrawnBy(core, kind.name, change)
     assertUsable(core, kind, change)
     const id = await addConfig(core, kind.name, change)
     return reply.code(201).send(await stored(core, id))
   })
   app.put('/api/config/:id', { onRequest, schema: changed }, async ({ body, params: { id } }) => {
-    await changeConfig(core, id, changeOf(body, await configOf(core, id)))
+    const before = await configOf(core, id)
+    const change = changeOf(body, before)
+    assertDrawnBy(core, before.provider, change)
+    await changeConfig(core, id, change)
     return stored(core, id)
   })
   app.delete('/api/config/:id', { onRequest, schema: removed }, async ({ params: { id } }) => {
@@ -125,6 +129,15 @@ async function configOf(core: Core, id: string): Promise<ProviderConfig> {
   const config = (await listConfigs(core)).find((each) => each.id === id)
   if (!config) throw new AppError('unknown_config', { id })
   return config
+}
+
+/** Throws InvalidRequest for a default model that this provider cannot draw with. */
+function assertDrawnBy({ models }: Core, provider: string, { defaultModel }: ConfigChange): void {
+  if (typeof defaultModel !== 'string') return
+  const known = models.of(provider)
+  if (known.some(({ id, aliases }) => id === defaultModel || aliases.includes(defaultModel))) return
+  const message = `this provider draws with: ${known.map(({ id }) => id).join(', ') || 'no model that is known here'}`
+  throw new InvalidRequest([{ name: 'default_model', message, problem: 'value' }])
 }
 
 /** The environment's key is for the environment's address. Throws InvalidRequest. */
