@@ -28,14 +28,21 @@ const repeatedWithin = '15 minutes'
 /** Old ones that each new one takes away with it. */
 const pruneRows = 10
 
-/** 'fresh': it is the caller's now, to `finish` or to `forget`. 'in_flight': somebody else's, a moment ago. */
+/** In place of a response: begun again while whoever began it before may yet be at work. */
+const shared = sql`'"shared"'::jsonb`
+
+/**
+ * 'fresh': it is the caller's now, to `finish` or to `forget`. 'in_flight': somebody else's, a moment ago. Who seemed dead
+ * may have been slow: then several have the same `since`, and make the same generation of it.
+ */
 export async function begin(core: Core, request: KeyedRequest): Promise<Begun> {
   const key = keyOf(request)
   await prune(core)
   const [fresh] = await core.database.rows<{ since: string }>(sql`
     insert into api_requests (key, body_hash, status) values (${key}, ${request.bodyHash}, 'in_flight')
     on conflict (key) do update
-      set body_hash = excluded.body_hash, status = 'in_flight', response = null, generation_ids = '[]',
+      set body_hash = excluded.body_hash, status = 'in_flight', generation_ids = '[]',
+        response = case when api_requests.created_at < now() - ${keptFor}::interval then null else ${shared} end,
         created_at = case when api_requests.created_at < now() - ${keptFor}::interval then now()
           else api_requests.created_at end
       where api_requests.created_at < now() - ${keptFor}::interval
@@ -68,11 +75,14 @@ export async function finish(
     where key = ${keyOf(request)} and body_hash = ${request.bodyHash}`)
 }
 
-/** It was refused, so that nothing came of it: the same key may be used again. */
+/**
+ * It was refused, so that nothing came of it: the same key may be used again. Not where somebody else has it too, to whom it
+ * may yet be given: without the row they would no longer meet, and the key would be paid for twice.
+ */
 export async function forget(core: Core, request: KeyedRequest): Promise<void> {
-  await core.database.rows(
-    sql`delete from api_requests where key = ${keyOf(request)} and body_hash = ${request.bodyHash}`,
-  )
+  await core.database.rows(sql`
+    delete from api_requests where key = ${keyOf(request)} and body_hash = ${request.bodyHash}
+      and status = 'in_flight' and response is distinct from ${shared}`)
 }
 
 /**

@@ -64,6 +64,26 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     expect(row?.same).toBe(true)
   })
 
+  it.each([
+    ['accepted, then', true],
+    ['refused, then', false],
+  ])(
+    'that two have, because the first was slow, stay one use of the key: one is %s the other',
+    async (_name, early) => {
+      const { core } = test
+      expect((await begin(core, request)).state).toBe('fresh')
+      await age('2 minutes')
+      const second = await begin(core, request)
+      expect(second.state).toBe('fresh')
+      if (early) await finish(core, request, { id: 'one' })
+      await forget(core, request)
+      // a third meets them, or has the answer
+      expect(await begin(core, request)).toEqual(early ? { state: 'done', response: { id: 'one' } } : second)
+      await finish(core, request, { id: 'one' })
+      expect(await begin(core, request)).toEqual({ state: 'done', response: { id: 'one' } })
+    },
+  )
+
   it('without a key of their own are found while they are not answered in full', async () => {
     const { core } = test
     expect(await unanswered(core, request)).toBeUndefined()
