@@ -86,33 +86,36 @@ export async function forget(core: Core, request: KeyedRequest): Promise<void> {
 }
 
 /**
- * For senders without a key of their own who repeat what they sent: `key` is made of that. Noted as soon as it is accepted,
- * so that it is there however the connection ends.
+ * For senders without a key of their own who repeat what they sent: `key` is made of that. Noted before it is asked, with the
+ * key it is asked with, so that it is there wherever the connection ends.
  */
-export async function noteUnanswered(core: Core, request: KeyedRequest, id: string): Promise<void> {
+export async function noteUnanswered(core: Core, request: KeyedRequest, askKey: string): Promise<void> {
   await core.database.rows(sql`
     insert into api_requests (key, body_hash, status, generation_ids)
-    values (${keyOf(request)}, ${request.bodyHash}, 'done', ${JSON.stringify([id])}::jsonb)
+    values (${keyOf(request)}, ${request.bodyHash}, 'done', ${JSON.stringify([askKey])}::jsonb)
     on conflict (key) do update set created_at = now(),
       generation_ids = excluded.generation_ids || case
         when api_requests.created_at < now() - ${repeatedWithin}::interval or jsonb_array_length(api_requests.generation_ids) > 100
         then '[]' else api_requests.generation_ids end`)
 }
 
-export async function noteAnswered(core: Core, request: KeyedRequest, id: string): Promise<void> {
+export async function noteAnswered(core: Core, request: KeyedRequest, askKey: string): Promise<void> {
   await core.database.rows(sql`
-    with last as (delete from api_requests where key = ${keyOf(request)} and generation_ids - ${id}::text = '[]')
-    update api_requests set generation_ids = generation_ids - ${id}::text
-    where key = ${keyOf(request)} and generation_ids - ${id}::text <> '[]'`)
+    with last as (delete from api_requests where key = ${keyOf(request)} and generation_ids - ${askKey}::text = '[]')
+    update api_requests set generation_ids = generation_ids - ${askKey}::text
+    where key = ${keyOf(request)} and generation_ids - ${askKey}::text <> '[]'`)
 }
 
-/** A generation that was not answered in full, another each time as long as there are several. */
+/**
+ * With which key it was asked and not answered in full: the latest, and another each time as long as there are several. Older
+ * ones may have been refused when nobody listened any more.
+ */
 export async function unanswered(core: Core, request: KeyedRequest): Promise<string | undefined> {
-  const [row] = await core.database.rows<{ id: string }>(sql`
+  const [row] = await core.database.rows<{ askKey: string }>(sql`
     update api_requests set generation_ids = (generation_ids - 0) || jsonb_build_array(generation_ids->0)
     where key = ${keyOf(request)} and generation_ids <> '[]' and created_at > now() - ${repeatedWithin}::interval
-    returning generation_ids->>-1 as id`)
-  return row?.id
+    returning generation_ids->>-1 as "askKey"`)
+  return row?.askKey
 }
 
 async function prune(core: Core): Promise<void> {

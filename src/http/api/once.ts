@@ -2,7 +2,7 @@
  * One request, one generation: however often a client sends it, and wherever its connection breaks. Idempotency keys
  * lead to the generation, not to an answer: whoever asks again gets fresh links, or waits on for the same pictures.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ask, askedBefore, type ProgramRequest } from '../../core/asked.ts'
 import { AppError } from '../../core/errors.ts'
@@ -38,6 +38,8 @@ interface Claim {
 interface Asked {
   claim: Claim
   id: string
+  /** Not accepted before. */
+  fresh: boolean
 }
 
 /**
@@ -51,13 +53,13 @@ export function serve<T>(
   order: Order,
   answer: (id: string) => Promise<T>,
 ): Promise<T> {
-  return askOnce(family, request, reply, order).then(async ({ claim, id }) => {
+  return askOnce(family, request, reply, order).then(async ({ claim, id, fresh }) => {
     request.body = undefined
     family.read(request)
     try {
       return await answer(id)
     } catch (error) {
-      const erased = error instanceof AppError && error.kind === 'unknown_request' && claim.id !== undefined
+      const erased = error instanceof AppError && error.kind === 'unknown_request' && !fresh
       throw erased ? new AppError('idempotency_erased') : error
     } finally {
       claim.end()
@@ -68,26 +70,26 @@ export function serve<T>(
 async function askOnce(family: Family, request: FastifyRequest, reply: FastifyReply, order: Order): Promise<Asked> {
   const claim = await claimOf(family, request, reply, order)
   try {
-    const id = claim.id ?? (await accepted(family, claim, order))
-    return { claim, id }
+    if (claim.id !== undefined) return { claim, id: claim.id, fresh: false }
+    return { claim, ...(await accepted(family, claim, order)) }
   } catch (error) {
     claim.end()
     throw error
   }
 }
 
-async function accepted(family: Family, claim: Claim, { content: _, ...order }: Order): Promise<string> {
-  let id: string
+async function accepted(family: Family, claim: Claim, { content: _, ...order }: Order): Promise<Omit<Asked, 'claim'>> {
+  let asked: Omit<Asked, 'claim'>
   try {
     const webhookUrl = order.webhookUrl === undefined ? undefined : receiverOf(family.parts, order.webhookUrl)
-    id = (await ask(family.core, { ...order, webhookUrl, key: claim.key })).id
+    asked = await ask(family.core, { ...order, webhookUrl, key: claim.key })
   } catch (error) {
     // of whatever else broke nobody knows whether it was accepted first
     if (error instanceof AppError) await claim.refused()
     throw error
   }
-  await claim.accepted(id)
-  return id
+  await claim.accepted(asked.id)
+  return asked
 }
 
 function claimOf(family: Family, request: FastifyRequest, reply: FastifyReply, order: Order): Promise<Claim> {
@@ -145,8 +147,8 @@ async function beginOrFind(
 }
 
 /**
- * Without a key: OpenAI's clients say which of their requests are retries. What they were not answered in full is kept by what
- * they sent, and the retry has it; a first request is always a new one.
+ * Without a key: OpenAI's clients say which of their requests are retries. What was not answered in full is kept by what they
+ * sent, with a key of ours, and the retry asks with the same; a first request is always a new one.
  */
 async function claimByContent(
   { core }: Family,
@@ -155,28 +157,24 @@ async function claimByContent(
   { holder, content }: Sent,
 ): Promise<Claim> {
   const tries = Number(headers['x-stainless-retry-count'] ?? Number.NaN)
+  if (Number.isNaN(tries)) return { accepted: noMatter, refused: noMatter, end: () => undefined }
   // no sender's key has a space in it
   const about = { userId: holder.userId, key: `retry ${content}`, bodyHash: content }
-  const id = tries > 0 ? await unanswered(core, about) : undefined
-  const forgetWhenAnswered = (id: string) =>
+  const before = tries > 0 ? await unanswered(core, about) : undefined
+  const key = before ?? `retry ${randomUUID()}`
+  if (before === undefined) await noteUnanswered(core, about, key)
+  const forgetWhenAnswered = async () => {
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) return
-      noteAnswered(core, about, id).catch((error: unknown) =>
-        core.log.warn({ id, err: error }, 'that a request was answered was not noted; its repetition would have it'),
+      noteAnswered(core, about, key).catch((error: unknown) =>
+        core.log.warn({ err: error }, 'that a request was answered was not noted; its repetition would have it'),
       )
     })
-  if (id !== undefined) forgetWhenAnswered(id)
-  return {
-    id,
-    accepted: async (id) => {
-      if (Number.isNaN(tries)) return
-      await noteUnanswered(core, about, id)
-      forgetWhenAnswered(id)
-    },
-    refused: async () => undefined,
-    end: () => undefined,
   }
+  return { key, accepted: forgetWhenAnswered, refused: forgetWhenAnswered, end: () => undefined }
 }
+
+const noMatter = async () => undefined
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('base64url')
 

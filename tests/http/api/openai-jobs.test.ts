@@ -1,10 +1,12 @@
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../src/core/accounts.ts'
 import { createApiKey } from '../../../src/core/api-keys.ts'
 import { AppError } from '../../../src/core/errors.ts'
-import { createPlain, pngOf, type TestCoreOptions } from '../../helpers/core.ts'
+import { createPlain, pngOf } from '../../helpers/core.ts'
 import { closeService, createGate, openService, operatorKey, type Service } from './openai-service.ts'
 
 let service: Service
@@ -21,7 +23,7 @@ interface Job {
 }
 
 /** Every picture waits until the gate opens. */
-async function open(options: TestCoreOptions = {}) {
+async function open(options: Parameters<typeof openService>[0] = {}) {
   const gate = createGate()
   const provider = createPlain({
     start: async () => {
@@ -154,8 +156,9 @@ describe('an idempotency key', () => {
 })
 
 describe('a connection that breaks', () => {
+  const oneAccepted = () => expect.poll(async () => (await service.generations()).length).toBe(1)
   /** The first answer never comes: the client gives up after it was accepted, and its own retry asks again. */
-  const breaking = (over: ConstructorParameters<typeof OpenAI>[0] = {}) => {
+  const breaking = (over: ConstructorParameters<typeof OpenAI>[0] = {}, then: () => Promise<void> = oneAccepted) => {
     let tries = 0
     return service.client({
       maxRetries: 3,
@@ -164,7 +167,7 @@ describe('a connection that breaks', () => {
         if (++tries > 1) return fetch(input, init)
         const cut = new AbortController()
         const asking = fetch(input, { ...init, signal: cut.signal })
-        await expect.poll(async () => (await service.generations()).length).toBe(1)
+        await then()
         cut.abort()
         return asking.catch(() => {
           throw new TypeError('fetch failed')
@@ -211,6 +214,31 @@ describe('a connection that breaks', () => {
       .toBe(0)
     await say(1)
     expect(await service.generations()).toHaveLength(2)
+  })
+
+  it('costs one picture also where it breaks before anything is accepted', async () => {
+    const png = await pngOf(30, 30)
+    const asked: ServerResponse[] = []
+    const pictures = createServer((_request, response) => asked.push(response))
+    await new Promise<void>((resolve) => pictures.listen(0, '127.0.0.1', resolve))
+    const publicUrl = `http://127.0.0.1:${(pictures.address() as AddressInfo).port}`
+    const { gate } = await open({ publicUrl })
+    gate.open()
+    const client = breaking({}, () => expect.poll(() => asked).toHaveLength(1))
+    const edit = { body: { prompt: 'night', image: `${publicUrl}/a.png` } }
+    const answer = client.post<OpenAI.ImagesResponse>('/images/edits', edit)
+    // the picture of the first comes when it is loaded for the second too
+    await expect.poll(() => asked, { timeout: 10_000 }).toHaveLength(2)
+    for (const response of asked) response.end(png)
+    expect((await answer).data).toHaveLength(1)
+    expect(await service.generations()).toMatchObject([{ state: 'delivered', images: 1 }])
+    expect(await service.balance()).toBe(19)
+    // the same asked for twice on purpose is two
+    pictures.removeAllListeners('request').on('request', (_request, response) => response.end(png))
+    const twice = [1, 2].map(() => service.client().post<OpenAI.ImagesResponse>('/images/edits', edit))
+    expect(await Promise.all(twice)).toHaveLength(2)
+    expect(await service.generations()).toHaveLength(3)
+    await new Promise((resolve) => pictures.close(resolve))
   })
 
   it('loses nothing: the job goes on', async () => {

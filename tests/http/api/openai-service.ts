@@ -34,7 +34,10 @@ export interface Service {
 }
 
 /** `requestsPerMinute`: what one key may ask; tests ask more than programs do. */
-export async function openService(options: TestCoreOptions = {}, requestsPerMinute = 100_000): Promise<Service> {
+export async function openService(
+  { publicUrl = 'http://localhost:8080', ...options }: TestCoreOptions & { publicUrl?: string } = {},
+  requestsPerMinute = 100_000,
+): Promise<Service> {
   const test = await openTestCore(quickest, options)
   const userId = await accountOf(test.core, { id: 'test:ann', name: 'ann' })
   const { key } = await createApiKey(test.core, { userId, name: 'mine' })
@@ -47,7 +50,7 @@ export async function openService(options: TestCoreOptions = {}, requestsPerMinu
       openai({
         core: { ...test.core, log: { ...test.core.log, error: log.error } },
         operatorKey,
-        publicUrl: 'http://localhost:8080',
+        publicUrl,
         imageExpirationSeconds: 600,
         requestsPerMinute,
       }),
