@@ -25,8 +25,9 @@ const keptFor = '7 days'
 const abandonedAfter = '1 minute'
 /** A client's own repetitions come within this; what is older was another wish for the same. */
 const repeatedWithin = '15 minutes'
-/** Old ones that each new one takes away with it. */
-const pruneRows = 10
+/** Old ones that one statement takes away, and statements in one round of the sweeper. */
+const pruneRows = 1_000
+const pruneTimes = 10
 
 /** In place of a response: begun again while whoever began it before may yet be at work. */
 const shared = sql`'"shared"'::jsonb`
@@ -37,7 +38,6 @@ const shared = sql`'"shared"'::jsonb`
  */
 export async function begin(core: Core, request: KeyedRequest): Promise<Begun> {
   const key = keyOf(request)
-  await prune(core)
   const [fresh] = await core.database.rows<{ since: string }>(sql`
     insert into api_requests (key, body_hash, status) values (${key}, ${request.bodyHash}, 'in_flight')
     on conflict (key) do update
@@ -118,11 +118,16 @@ export async function unanswered(core: Core, request: KeyedRequest): Promise<str
   return row?.askKey
 }
 
-async function prune(core: Core): Promise<void> {
-  await core.database.rows(sql`
-    delete from api_requests where key in (
-      select key from api_requests where created_at < now() - ${keptFor}::interval
-      order by created_at limit ${pruneRows} for update skip locked)`)
+/** For the sweeper. What is left over comes in its next round. */
+export async function forgetOldRequests(core: Core): Promise<void> {
+  for (let times = 0; times < pruneTimes; times++) {
+    const gone = await core.database.rows(sql`
+      delete from api_requests where key in (
+        select key from api_requests where created_at < now() - ${keptFor}::interval
+        order by created_at limit ${pruneRows} for update skip locked)
+      returning key`)
+    if (gone.length < pruneRows) return
+  }
 }
 
 const keyOf = ({ userId, key }: KeyedRequest) => `${userId}:${key}`

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Core } from './core.ts'
 import { forgetLeftovers } from './end.ts'
 import { finishErasing } from './erase.ts'
+import { forgetOldRequests } from './idempotency.ts'
 import type { Leases } from './leases.ts'
 import { narrateQueue } from './narrate.ts'
 import { perform } from './perform.ts'
@@ -80,5 +81,6 @@ async function sweep(core: Core, leases: Leases, { presence, signal, tidy }: Rou
   if (tidy) await forgetLeftovers(core)
   if (tidy) await finishErasing(core)
   if (tidy) await forgetOldUploads(core)
+  if (tidy) await forgetOldRequests(core)
   await narrateQueue(core)
 }

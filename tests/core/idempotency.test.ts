@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { begin, finish, forget, noteAnswered, noteUnanswered, unanswered } from '../../src/core/idempotency.ts'
+import { keepLeases } from '../../src/core/leases.ts'
+import { keepSweeping } from '../../src/core/sweep.ts'
 import { backends } from '../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../helpers/core.ts'
 
@@ -44,9 +46,21 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     expect(await begin(core, request)).toEqual({ state: 'done', response: null })
     await age('2 hours')
     expect(await begin(core, { ...request, bodyHash: 'other' })).toMatchObject({ state: 'fresh' })
+  })
+
+  it('are taken away by the sweeper, whether they have a key or not', async () => {
+    const { core } = test
+    await begin(core, request)
+    await noteUnanswered(core, { ...request, key: 'retry' }, 'one')
+    await core.database.rows(sql`
+      insert into api_requests (key, body_hash, status) select n, '', 'done' from generate_series(1, 1500) n`)
     await age('8 days')
     await begin(core, { ...request, key: 'order 2' })
-    expect(await kept()).toBe(1)
+    const leases = keepLeases(core)
+    const sweeper = keepSweeping(core, leases)
+    await expect.poll(kept, { timeout: 10_000, interval: 50 }).toBe(1)
+    await sweeper.stop()
+    leases.stop()
   })
 
   it('go on when whoever had begun them has died', async () => {
