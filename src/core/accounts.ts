@@ -8,6 +8,7 @@ import type { Call } from './ports.ts'
 
 export interface Account {
   id: string
+  name: string
   balance: number
   held: number
   inFlight: number
@@ -32,7 +33,7 @@ export async function accountOf(core: Core, from: Call['from']): Promise<string>
 
 export async function readAccount(core: Core, userId: string): Promise<Account> {
   const [account] = await core.database.rows<Account>(
-    sql`select id, balance, held, in_flight as "inFlight" from users where id = ${userId}`,
+    sql`select id, name, balance, held, in_flight as "inFlight" from users where id = ${userId}`,
   )
   if (!account) throw new AppError('unknown_user', { user: userId })
   return account

@@ -5,6 +5,7 @@ import type { Holder } from './api-keys.ts'
 import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
 import { grant } from './ledger.ts'
+import { limitsFor } from './limits.ts'
 import { isOver, type Outcome, outcomeOf } from './outcome.ts'
 import type { Attachment, Wish } from './ports.ts'
 import { findModel } from './request.ts'
@@ -24,8 +25,7 @@ export interface ProgramRequest {
   webhookUrl?: string
 }
 
-/** The operator's programs serve many people at once, and pay as everybody does; the operator gives what they need. */
-export const operatorLimits = { inFlight: 100, perMinute: 6_000 }
+/** The operator's programs pay as everybody does; the operator gives what they need. */
 const operatorLeast = 1_000
 const operatorGrant = 10_000
 
@@ -45,8 +45,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     await wake(core, before)
     return { id: before.id, fresh: false }
   }
-  const isOperator = keyId === null
-  if (isOperator) await topUp(core, userId)
+  if (keyId === null) await topUp(core, userId)
   const accepted = await submitWish(core, {
     key,
     address: `api:${id}`,
@@ -55,7 +54,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     images,
     from: { userId },
     program: { id, keyId, webhookUrl },
-    limits: isOperator ? operatorLimits : undefined,
+    limits: limitsFor(core, holder),
   })
   await wake(core, accepted.job)
   return { id: accepted.id, fresh: accepted.fresh }

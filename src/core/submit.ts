@@ -7,8 +7,9 @@ import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { accountOf } from './accounts.ts'
 import { spentThisMonth } from './api-keys.ts'
-import type { Core, Limits } from './core.ts'
+import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
+import { type AccountLimits, reasonAgainst, slowDown, spacing } from './limits.ts'
 import type { Address, Attachment, Call, ImageFile, Job, Locale, PictureRequest, Route, Takes, Wish } from './ports.ts'
 import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
 import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf, takenWith } from './request.ts'
@@ -41,7 +42,7 @@ export interface Asking {
   /** What only programs say. `id`: the generation's, which their address names. */
   program?: { id: string; keyId: string | null; webhookUrl?: string }
   /** In place of everybody's. */
-  limits?: Pick<Limits, 'inFlight' | 'perMinute'>
+  limits?: AccountLimits
 }
 
 /** What a person said in a chat. Throws AppError for every reason to refuse. Nothing starts before `wake`. */
@@ -150,15 +151,15 @@ export function readingTurns(core: Core): Turns {
  */
 async function loadInputs(core: Core, userId: string, price: number, asking: Asking): Promise<ImageFile[]> {
   if (asking.images.length === 0) return []
-  const { inFlight } = asking.limits ?? core.limits
-  return readingTurns(core).run(userId, inFlight, async () => {
-    const error = await reasonAgainst(core, userId, { asking, price })
+  const limits = asking.limits ?? core.limits
+  return readingTurns(core).run(userId, limits.inFlight, async () => {
+    const error = await reasonAgainst(core, userId, { ...limits, price })
     // the same call again is not refused for what it did itself
     if (error && !(await acceptedBefore(core, asking.key))) throw error
     try {
       return await loadAll(core, asking.images)
     } catch (error) {
-      await slowDown(core, userId, asking.limits)
+      await slowDown(core, userId, limits)
       throw error
     }
   })
@@ -171,27 +172,6 @@ async function loadAll(core: Core, images: readonly Attachment[]): Promise<Image
     files.push(await core.images.clean(await attachment.load(core.limits.uploadBytes)))
   }
   return files
-}
-
-/** As if it had been accepted. */
-export async function slowDown(
-  core: Core,
-  userId: string,
-  { perMinute }: Pick<Limits, 'perMinute'> = core.limits,
-): Promise<void> {
-  const spacing = `${60_000 / perMinute} milliseconds`
-  await core.database.rows(sql`
-    update users set pace_at = greatest(pace_at, now()) + ${spacing}::interval where id = ${userId}::uuid`)
-}
-
-/** Throws AppError too_fast. */
-export async function assertPace(core: Core, userId: string): Promise<void> {
-  const { perMinute } = core.limits
-  const [user] = await core.database.rows<{ waitMs: number }>(sql`
-    select (extract(epoch from greatest(pace_at, now()) - now()) * 1000)::int as "waitMs"
-    from users where id = ${userId}::uuid`)
-  const error = user && tooFast(user.waitMs, perMinute)
-  if (error) throw error
 }
 
 interface Acceptance {
@@ -237,7 +217,6 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
   const { program } = asking
   const { inFlight, perMinute } = asking.limits ?? core.limits
   const { deadlineMs } = core.limits
-  const spacing = `${60_000 / perMinute} milliseconds`
   const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map((file, position) => ({
     key: inputKey(core, id, position, file),
@@ -249,9 +228,9 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
   }))
   const [row] = await core.database.rows<{ priority: number }>(sql`
     with admitted as (
-      update users set pace_at = greatest(pace_at, now()) + ${spacing}::interval
+      update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
       where id = ${userId} and not banned and in_flight < ${inFlight}::int and balance >= ${price}::int
-        and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing}::interval
+        and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
         and not exists (select from generations where key = ${asking.key})
       returning in_flight),
     generation as (
@@ -276,32 +255,10 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
 
 /** Why `save` did not: if nothing stands against it any more, it was too fast. */
 async function refusal(core: Core, userId: string, acceptance: Acceptance): Promise<AppError> {
-  const { perMinute } = acceptance.asking.limits ?? core.limits
-  return (await reasonAgainst(core, userId, acceptance)) ?? new AppError('too_fast', { limit: perMinute, seconds: 1 })
-}
-
-/** undefined: nothing now. */
-async function reasonAgainst(
-  core: Core,
-  userId: string,
-  { price, asking }: Pick<Acceptance, 'price' | 'asking'>,
-): Promise<AppError | undefined> {
-  const { inFlight, perMinute } = asking.limits ?? core.limits
-  const [user] = await core.database.rows<{ balance: number; inFlight: number; banned: boolean; waitMs: number }>(sql`
-    select balance, in_flight as "inFlight", banned,
-      (extract(epoch from greatest(pace_at, now()) - now()) * 1000)::int as "waitMs"
-    from users where id = ${userId}`)
-  if (!user) return new AppError('unknown_user', { user: userId })
-  if (user.banned) return new AppError('banned')
-  if (user.balance < price) return new AppError('no_credits', { price, balance: user.balance })
-  if (user.inFlight >= inFlight) return new AppError('too_many_in_flight', { limit: inFlight })
-  return tooFast(user.waitMs, perMinute)
-}
-
-/** `debtMs`: how far `pace_at` is ahead. */
-function tooFast(debtMs: number, perMinute: number): AppError | undefined {
-  const waitMs = debtMs - 60_000 + 60_000 / perMinute
-  return waitMs > 0 ? new AppError('too_fast', { limit: perMinute, seconds: Math.ceil(waitMs / 1000) }) : undefined
+  const { price, asking } = acceptance
+  const limits = asking.limits ?? core.limits
+  const reason = await reasonAgainst(core, userId, { ...limits, price })
+  return reason ?? new AppError('too_fast', { limit: limits.perMinute, seconds: 1 })
 }
 
 /** What it has spent is counted by the ledger (drizzle/0003_api.sql), in the statement that was refused. */

@@ -8,8 +8,9 @@ import type { Db } from '../db/db.ts'
 import type { Holder } from './api-keys.ts'
 import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
+import { assertPace, limitsFor, slowDown } from './limits.ts'
 import type { ImageFile, ImageType } from './ports.ts'
-import { assertPace, objectKey, readingTurns, slowDown } from './submit.ts'
+import { objectKey, readingTurns } from './submit.ts'
 
 export interface Upload {
   /** In the object store; only the account that sent it may name it in a request. */
@@ -45,9 +46,10 @@ export const uploadsPerDay = ({ keyId }: Pick<Sender, 'keyId'>) => (keyId === nu
 export async function keepUploads(core: Core, sender: Sender, files: readonly Buffer[]): Promise<Upload[]> {
   // asked first, so that nobody makes us decode what we will not keep
   await assertRoom(core, sender, files.length)
-  await assertPace(core, sender.userId)
+  const limits = limitsFor(core, sender)
+  await assertPace(core, sender.userId, limits)
   const id = uuidv7()
-  const cleaned = await readingTurns(core).run(sender.userId, core.limits.inFlight, () => cleanAll(core, sender, files))
+  const cleaned = await readingTurns(core).run(sender.userId, limits.inFlight, () => cleanAll(core, sender, files))
   const uploads = cleaned.map((file, position) => ({
     file,
     key: objectKey(core, 'input', id, String(position), file.type),
@@ -98,7 +100,7 @@ async function cleanAll(core: Core, sender: Sender, files: readonly Buffer[]): P
     return cleaned
   } catch (error) {
     // what comes to nothing is not among those that are counted for a day
-    await slowDown(core, sender.userId)
+    await slowDown(core, sender.userId, limitsFor(core, sender))
     throw error
   }
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { accountOf } from '../../src/core/accounts.ts'
 import type { Core } from '../../src/core/core.ts'
 import { keepLeases } from '../../src/core/leases.ts'
+import { assertPace } from '../../src/core/limits.ts'
 import type { ObjectStore } from '../../src/core/ports.ts'
 import { keepSweeping } from '../../src/core/sweep.ts'
 import { forgetOldUploads, keepUploads, ownPicture } from '../../src/core/uploads.ts'
@@ -128,12 +129,25 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     for (const each of tries) {
       if (each.status === 'rejected') expect(['too_many_uploads', 'too_many_in_flight']).toContain(each.reason.kind)
     }
-    // the operator's programs serve many
-    const operator = { ...sender, keyId: null }
-    expect(await keepUploads(core, operator, [await pngOf(8, 8)])).toHaveLength(1)
     await grow(25)
     await forgetOldUploads(core)
     await forgetOldUploads(core)
     expect(await left()).toEqual({ rows: [], objects: 0 })
+  })
+
+  it('of the operator’s programs, which serve many, are bound by its limits and not by a person’s', async () => {
+    const operator = { ...sender, keyId: null }
+    await core.database.rows(sql`
+      insert into uploads (key, user_id, type, width, height, bytes)
+      select 'input/y/' || n || '.png', ${sender.userId}::uuid, 'image/png', 1, 1, 1 from generate_series(1, 200) n`)
+    const png = await pngOf(8, 8)
+    const send = (bytes: Buffer) => keepUploads(core, operator, [bytes])
+    expect(await Promise.all(Array.from({ length: 12 }, () => send(png)))).toHaveLength(12)
+    // more bad ones than a person may ask for in a minute
+    const bad = await Promise.allSettled(Array.from({ length: 25 }, () => send(Buffer.from('no picture'))))
+    for (const each of bad) expect(each).toMatchObject({ reason: { kind: 'image_type' } })
+    expect(await send(png)).toHaveLength(1)
+    // nor is it slowed down as a person would be
+    await expect(assertPace(core, sender.userId, core.limits)).resolves.toBeUndefined()
   })
 })

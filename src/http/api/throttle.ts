@@ -4,8 +4,8 @@
  */
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import type { Holder } from '../../core/api-keys.ts'
-import { operatorLimits } from '../../core/asked.ts'
 import { AppError } from '../../core/errors.ts'
+import { operatorLimits } from '../../core/limits.ts'
 
 /** Requests of one key a minute: three under way, each asked for three times a second, and some more. */
 const usual = 600

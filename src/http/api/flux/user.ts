@@ -1,9 +1,10 @@
 /** `GET /api/v1/flux/config/user`: what this key may use. Nothing in it is a secret. */
-import { sql } from 'drizzle-orm'
+import { readAccount } from '../../../core/accounts.ts'
 import { type Holder, listApiKeys } from '../../../core/api-keys.ts'
-import { modelFor, operatorLimits } from '../../../core/asked.ts'
+import { modelFor } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { limitsFor } from '../../../core/limits.ts'
 import { uploadsPerDay } from '../../../core/uploads.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { megabyte, picturesBytes } from '../parts.ts'
@@ -40,12 +41,8 @@ export function userRoutes(app: ApiApp, { core, holderOf }: Family): void {
 }
 
 async function userOf(core: Core, { userId }: Holder) {
-  const [user] = await core.database.rows<{ name: string; balance: number; held: number }>(
-    sql`select name, balance, held from users where id = ${userId}::uuid`,
-  )
-  if (!user) throw new AppError('unknown_user', { user: userId })
-  const { name, ...credits } = user
-  return { name, credits }
+  const { name, balance, held } = await readAccount(core, userId)
+  return { name, credits: { balance, held } }
 }
 
 async function keyOf(core: Core, { userId, keyId }: Holder) {
@@ -63,12 +60,12 @@ async function keyOf(core: Core, { userId, keyId }: Holder) {
   }
 }
 
-function limitsOf({ limits }: Core, holder: Holder) {
-  const { inFlight, perMinute } = holder.keyId === null ? operatorLimits : limits
+function limitsOf(core: Core, holder: Holder) {
+  const { inFlight, perMinute } = limitsFor(core, holder)
   return {
     in_flight: inFlight,
     per_minute: perMinute,
-    upload_mb: limits.uploadBytes / megabyte,
+    upload_mb: core.limits.uploadBytes / megabyte,
     request_mb: picturesBytes / megabyte,
     images: mostPictures,
     uploads_per_day: uploadsPerDay(holder),
