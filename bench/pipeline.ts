@@ -136,6 +136,7 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
       goneMs: 45_000,
       welcome: 0,
       uploadBytes: 1e7,
+      fetchMs: 30_000,
     },
     secretKey: Buffer.alloc(32),
     isAdmin: () => false,

@@ -99,6 +99,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
         goneMs: 45_000,
         welcome: config.welcomeCredits,
         uploadBytes,
+        fetchMs: 30_000,
       },
       secretKey: key,
       isAdmin: (identity) =>

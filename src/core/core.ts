@@ -21,6 +21,8 @@ export interface Limits {
   welcome: number
   /** Pictures of one upload: bytes each. */
   uploadBytes: number
+  /** Milliseconds in which all pictures of one request have to come. */
+  fetchMs: number
 }
 
 /** The models that can be drawn with now. */

@@ -280,8 +280,8 @@ export interface Attachment {
   name: string
   /** What the platform says; it may lie. Absent: it did not say. */
   bytes?: number
-  /** Rejects with AppError 'image_too_big' past `limitBytes`, or 'image_unreachable'. */
-  load(limitBytes: number): Promise<Buffer>
+  /** Rejects with AppError 'image_too_big' past `limitBytes`, or 'image_unreachable'. `signal`: nobody waits any more. */
+  load(limitBytes: number, signal?: AbortSignal): Promise<Buffer>
 }
 
 /** Something a person did on a surface. */

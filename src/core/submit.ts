@@ -12,9 +12,9 @@ import { AppError } from './errors.ts'
 import { type AccountLimits, reasonAgainst, slowDown, spacing } from './limits.ts'
 import type { Address, Attachment, Call, ImageFile, Job, Locale, PictureRequest, Route, Takes, Wish } from './ports.ts'
 import { parsePrompt, promptLimit, readAspect, readSeed } from './prompt.ts'
+import { readPictures, whileReading } from './reading.ts'
 import { chooseRoute, findModel, makeRequest, nearestAspect, priceOf, takenWith } from './request.ts'
 import { cleanText } from './text.ts'
-import { createTurns, type Turns } from './turns.ts'
 import { violates } from './violations.ts'
 
 export interface Accepted {
@@ -134,17 +134,6 @@ function enhanceWanted(core: Core, { enhance, prompt }: Wish, takes: Takes): boo
   return wanted && prompt !== '' && takes.prompt !== 'none' ? true : undefined
 }
 
-/** Requests whose pictures are read at the same time. */
-const readAtOnce = 8
-const reading = new WeakMap<Core, Turns>()
-
-/** In turns, for all that reads people's pictures. */
-export function readingTurns(core: Core): Turns {
-  const turns = reading.get(core) ?? createTurns(readAtOnce)
-  reading.set(core, turns)
-  return turns
-}
-
 /**
  * Reading pictures is what a request costs us before it is paid for. So it is not done for whom we have to refuse anyway, not
  * for many requests of one account at a time, and one that comes to nothing counts in the account's pace.
@@ -152,26 +141,17 @@ export function readingTurns(core: Core): Turns {
 async function loadInputs(core: Core, userId: string, price: number, asking: Asking): Promise<ImageFile[]> {
   if (asking.images.length === 0) return []
   const limits = asking.limits ?? core.limits
-  return readingTurns(core).run(userId, limits.inFlight, async () => {
+  return whileReading(core, { ...limits, userId }, async (place) => {
     const error = await reasonAgainst(core, userId, { ...limits, price })
     // the same call again is not refused for what it did itself
     if (error && !(await acceptedBefore(core, asking.key))) throw error
     try {
-      return await loadAll(core, asking.images)
+      return await readPictures(core, place, asking.images)
     } catch (error) {
       await slowDown(core, userId, limits)
       throw error
     }
   })
-}
-
-/** One after the other: fourteen pictures of 16 megapixels at once would be a gigabyte. */
-async function loadAll(core: Core, images: readonly Attachment[]): Promise<ImageFile[]> {
-  const files: ImageFile[] = []
-  for (const attachment of images) {
-    files.push(await core.images.clean(await attachment.load(core.limits.uploadBytes)))
-  }
-  return files
 }
 
 interface Acceptance {

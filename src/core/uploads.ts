@@ -10,7 +10,8 @@ import type { Core } from './core.ts'
 import { AppError } from './errors.ts'
 import { assertPace, limitsFor, slowDown } from './limits.ts'
 import type { ImageFile, ImageType } from './ports.ts'
-import { objectKey, readingTurns } from './submit.ts'
+import { inTurn, whileReading } from './reading.ts'
+import { objectKey } from './submit.ts'
 
 export interface Upload {
   /** In the object store; only the account that sent it may name it in a request. */
@@ -41,7 +42,7 @@ export const uploadsPerDay = ({ keyId }: Pick<Sender, 'keyId'>) => (keyId === nu
 
 /**
  * All of them, or none. Throws AppError image_type, image_unreadable, image_too_big, each with the file's number as
- * `position`, banned, too_many_uploads, too_fast, too_many_in_flight.
+ * `position`, banned, too_many_uploads, too_fast, too_many_in_flight, overloaded.
  */
 export async function keepUploads(core: Core, sender: Sender, files: readonly Buffer[]): Promise<Upload[]> {
   // asked first, so that nobody makes us decode what we will not keep
@@ -49,7 +50,8 @@ export async function keepUploads(core: Core, sender: Sender, files: readonly Bu
   const limits = limitsFor(core, sender)
   await assertPace(core, sender.userId, limits)
   const id = uuidv7()
-  const cleaned = await readingTurns(core).run(sender.userId, limits.inFlight, () => cleanAll(core, sender, files))
+  const reader = { ...limits, userId: sender.userId }
+  const cleaned = await whileReading(core, reader, () => inTurn(core, () => cleanAll(core, sender, files)))
   const uploads = cleaned.map((file, position) => ({
     file,
     key: objectKey(core, 'input', id, String(position), file.type),

@@ -2,8 +2,8 @@
  * Pictures in another form, made when somebody asks for it. Whoever has a link may ask as often as they like: few are made
  * at a time, what was made lately is kept, and the same asked for twice is made once.
  */
-import { AppError } from '../core/errors.ts'
 import type { ImageTools, StoredObject } from '../core/ports.ts'
+import { createTurns, type TurnLimits } from '../core/turns.ts'
 
 /** `name` stands for the picture and its form. undefined: there is no such picture. Rejects with AppError overloaded. */
 export type Renditions = (
@@ -11,13 +11,11 @@ export type Renditions = (
   make: () => Promise<StoredObject | undefined>,
 ) => Promise<StoredObject | undefined>
 
-interface Limits {
+interface Limits extends TurnLimits {
   /** Of what is kept. */
   bytes: number
   /** Not longer, so that pictures that were erased are soon gone from here too. */
   keepMs: number
-  atATime: number
-  waiting: number
 }
 
 const usual: Limits = { bytes: 64 * 1024 * 1024, keepMs: 5 * 60_000, atATime: 2, waiting: 100 }
@@ -90,23 +88,5 @@ function createKept({ bytes: mostBytes, keepMs }: Limits) {
         remove(oldest)
       }
     },
-  }
-}
-
-function createTurns({ atATime, waiting: mostWaiting }: Limits) {
-  const waiting: (() => void)[] = []
-  let working = 0
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (working < atATime) working++
-    else if (waiting.length < mostWaiting) await new Promise<void>((resolve) => waiting.push(resolve))
-    else throw new AppError('overloaded')
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      // the place goes from hand to hand
-      if (next) next()
-      else working--
-    }
   }
 }

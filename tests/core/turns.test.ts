@@ -1,18 +1,19 @@
 import { expect, it } from 'vitest'
 import { createTurns } from '../../src/core/turns.ts'
 
-it('so many work at a time, the others wait, and one account has only so many places', async () => {
-  const turns = createTurns(2)
+it('so many work at a time, the others wait, and where too many wait the next are refused', async () => {
+  const turns = createTurns({ atATime: 2, waiting: 1 })
   const ends: (() => void)[] = []
   const work = () => new Promise<void>((resolve) => ends.push(resolve))
-  const running = [turns.run('ann', 2, work), turns.run('ann', 2, work), turns.run('bob', 2, work)]
-  await expect(turns.run('ann', 2, work)).rejects.toMatchObject({ kind: 'too_many_in_flight', data: { limit: 2 } })
+  const running = [turns(work), turns(work), turns(work)]
+  await expect(turns(work)).rejects.toMatchObject({ kind: 'overloaded' })
   expect(ends).toHaveLength(2)
   ends[0]?.()
   await running[0]
   await expect.poll(() => ends).toHaveLength(3)
   for (const end of ends) end()
   await Promise.all(running)
-  await expect(turns.run('ann', 1, async () => Promise.reject(new Error('broken')))).rejects.toThrow('broken')
-  expect(await turns.run('ann', 1, async () => 7)).toBe(7)
+  await expect(turns(async () => Promise.reject(new Error('broken')))).rejects.toThrow('broken')
+  await expect(turns(async () => Promise.reject(new Error('broken')))).rejects.toThrow('broken')
+  expect(await turns(async () => 7)).toBe(7)
 })

@@ -182,6 +182,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       goneMs: 0,
       welcome: 20,
       uploadBytes: 10 * 1024 * 1024,
+      fetchMs: 30_000,
       ...options.limits,
     },
     secretKey,

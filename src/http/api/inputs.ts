@@ -27,13 +27,13 @@ export function inputOf(
   const { key, bare } = named
   return {
     ...fetched,
-    load: async (limitBytes) => {
+    load: async (limitBytes, signal) => {
       const ours = bare || (await isLinkTo(core, key, address))
       const data = ours ? await ownPicture(core, holder.userId, key) : undefined
       if (data) return attachmentOf(data, fetched.name).load(limitBytes)
       if (bare) throw new AppError('unknown_upload')
       // whoever serves it looks at its signature
-      return fetched.load(limitBytes)
+      return fetched.load(limitBytes, signal)
     },
   }
 }

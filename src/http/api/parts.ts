@@ -38,9 +38,9 @@ export function createFetcher({ publicUrl }: Pick<ApiParts, 'publicUrl'>): Fetch
   return {
     attachment: (address, name = 'image') => ({
       name,
-      load: async (limitBytes) => {
+      load: async (limitBytes, signal) => {
         try {
-          return (await downloader.get(address, { maxBytes: limitBytes, timeoutMs: fetchMs })).body
+          return (await downloader.get(address, { maxBytes: limitBytes, timeoutMs: fetchMs, signal })).body
         } catch (error) {
           throw asRefusal(error, limitBytes)
         }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -113,6 +113,18 @@ describe('pictures sent ahead', () => {
     expect(bytes).toEqual((await service.core.store.get(key))?.data)
     await fetcher.close()
     await cos.close()
+  })
+
+  it('that only look like ours are let go of with their request', async () => {
+    const { core, userId } = service
+    const signals: unknown[] = []
+    const load = async (_limitBytes: number, signal?: AbortSignal) => Buffer.alloc(signals.push(signal))
+    const fetcher = { attachment: () => ({ name: 'image', load }), close: async () => undefined }
+    const holder = { userId, keyId: null, admin: false, models: null }
+    const address = `https://slow.example/image/${randomUUID()}/0-abc.png`
+    const { signal } = new AbortController()
+    await inputOf({ core, fetcher }, holder, address).load(10, signal)
+    expect(signals).toEqual([signal])
   })
 
   it('what was drawn for the account is its own as well', async () => {

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type OpenAI from 'openai'
 import { toFile } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -100,6 +103,22 @@ describe('images.edit', () => {
     for await (const event of await client.images.edit({ prompt: 'night', image, stream: true, n: 2 }))
       events.push(event)
     expect(events.map(({ type }) => type)).toEqual(['image_edit.completed', 'image_edit.completed'])
+  })
+
+  it('lets go of a picture that does not come in time', async () => {
+    const gone: Promise<unknown>[] = []
+    const pictures = createServer((_request, response) => gone.push(once(response, 'close')))
+    await once(pictures.listen(0, '127.0.0.1'), 'listening')
+    const publicUrl = `http://127.0.0.1:${(pictures.address() as AddressInfo).port}`
+    service = await openService({ publicUrl, limits: { fetchMs: 300 } })
+    const image = [1, 2, 3].map((at) => `${publicUrl}/${at}.png`)
+    await expect(service.client().post('/images/edits', { body: { prompt: 'night', image } })).rejects.toMatchObject({
+      status: 400,
+      param: 'image',
+    })
+    expect(gone).toHaveLength(1)
+    await Promise.all(gone)
+    await new Promise((resolve) => pictures.close(resolve))
   })
 
   it('fetches what our own links lead to, wherever we are', async () => {
