@@ -28,6 +28,8 @@ export interface Accepted {
 /** A row nobody has started within this time is looked at by the sweeper; later while its pictures are being stored. */
 const wakeAfterMs = 10_000
 const wakeAfterStoringMs = 120_000
+/** Of a request against which nothing stands any more when that is asked. */
+const mostSaves = 3
 
 /** A request in whatever way it came: `Call` from a chat, or from a program. */
 export interface Asking {
@@ -164,20 +166,27 @@ interface Acceptance {
 }
 
 async function accept(core: Core, acceptance: Acceptance): Promise<Accepted> {
-  const { asking, userId, request, route } = acceptance
+  const { asking, userId, request, route, price } = acceptance
   const id = asking.program?.id ?? uuidv7()
   const lane = route.provider
-  let capped = false
-  const priority = await save(core, id, acceptance).catch((error: unknown) => {
-    capped = violates(error, 'api_keys_within_cap')
-    // the same call at the same time elsewhere: one of the two is there now
-    if (capped || violates(error, 'generations_key_unique')) return undefined
-    throw error
-  })
-  if (priority !== undefined) return { id, request, fresh: true, job: { id, lane, priority } }
-  const before = await acceptedBefore(core, asking.key)
-  if (before) return { id: before.id, request, fresh: false, job: before }
-  throw capped ? await capRefusal(core, asking) : await refusal(core, userId, acceptance)
+  const limits = asking.limits ?? core.limits
+  for (let tries = 1; ; tries++) {
+    let capped = false
+    const priority = await save(core, id, acceptance).catch((error: unknown) => {
+      capped = violates(error, 'api_keys_within_cap')
+      // the same call at the same time elsewhere: one of the two is there now
+      if (capped || violates(error, 'generations_key_unique')) return undefined
+      throw error
+    })
+    if (priority !== undefined) return { id, request, fresh: true, job: { id, lane, priority } }
+    const before = await acceptedBefore(core, asking.key)
+    if (before) return { id: before.id, request, fresh: false, job: before }
+    if (capped) throw await capRefusal(core, asking)
+    const reason = await reasonAgainst(core, userId, { price, ...limits })
+    if (reason) throw reason
+    // what stood against it has ended since
+    if (tries === mostSaves) throw new AppError('too_many_in_flight', { limit: limits.inFlight })
+  }
 }
 
 export async function acceptedBefore(core: Core, key: string): Promise<Job | undefined> {
@@ -189,7 +198,7 @@ export async function acceptedBefore(core: Core, key: string): Promise<Job | und
 
 /**
  * One statement, one transaction. The update on `users` locks the row and checks again after waiting for the lock, so
- * limits hold for any number of simultaneous requests. Returns the priority; undefined: refused, see `refusal`.
+ * limits hold for any number of simultaneous requests. Returns the priority; undefined: refused.
  */
 async function save(core: Core, id: string, acceptance: Acceptance): Promise<number | undefined> {
   const { asking, userId, request, route, inputs, price } = acceptance
@@ -231,14 +240,6 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
       select user_id, id, 'hold', -(${price}::int), ${price}::int from generation)
     select priority from generation`)
   return row?.priority
-}
-
-/** Why `save` did not: if nothing stands against it any more, it was too fast. */
-async function refusal(core: Core, userId: string, acceptance: Acceptance): Promise<AppError> {
-  const { price, asking } = acceptance
-  const limits = asking.limits ?? core.limits
-  const reason = await reasonAgainst(core, userId, { ...limits, price })
-  return reason ?? new AppError('too_fast', { limit: limits.perMinute, seconds: 1 })
 }
 
 /** What it has spent is counted by the ledger (drizzle/0003_api.sql), in the statement that was refused. */

@@ -42,7 +42,10 @@ describe('npm run providers', () => {
     expect((await run(['test', id])).out).toBe('fal works.')
     expect(fal.accepted()).toBe(0)
     await run(['change', id, '--key'], 'another-key:of-nobody')
-    expect(await run(['test', id])).toMatchObject({ code: 1, complaint: expect.stringContaining('does not accept this key') })
+    expect(await run(['test', id])).toMatchObject({
+      code: 1,
+      complaint: expect.stringContaining('does not accept this key'),
+    })
     expect((await run(['remove', id])).out).toBe('Removed.')
     expect((await run(['list'])).out).toContain('Nothing is stored')
     const files = await readdir(dataDir, { recursive: true, withFileTypes: true })

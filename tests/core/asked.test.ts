@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { PgDialect } from 'drizzle-orm/pg-core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { accountOf, readAccount } from '../../src/core/accounts.ts'
 import { type Holder, holderOf } from '../../src/core/api-keys.ts'
@@ -141,6 +142,28 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
     expect(await test.ended(call)).toBe('failed')
     expect(seen).toContainEqual(['stored', 0])
     expect(await outcomeOf(core, null, row?.id ?? '')).toMatchObject({ state: 'failed', credits: 0, pictures: [] })
+  })
+
+  it('comes in when what stood against it has ended by the time that is asked', async () => {
+    const { core } = await open({ limits: { inFlight: 1 } })
+    const { userId } = await holder()
+    const { rows } = core.database
+    const others = (count: number) => rows(sql`update users set in_flight = ${count}::int where id = ${userId}`)
+    let refused = 0
+    const answers: TestCore['core']['database']['rows'] = async (query, on) => {
+      const accepting = new PgDialect().sqlToQuery(query).sql.includes('admitted as')
+      if (accepting && refused === 0) await others(1)
+      const found = await rows(query, on)
+      if (accepting && refused === 0) {
+        refused = found.length === 0 ? 1 : 0
+        await others(0)
+      }
+      return found as never
+    }
+    Object.assign(core, { database: { ...core.database, rows: answers } })
+    const { id, fresh } = await order()
+    expect([fresh, refused]).toEqual([true, 1])
+    await cancel(core, userId, id)
   })
 
   it('is nobody else’s, and what is no id is nothing', async () => {
