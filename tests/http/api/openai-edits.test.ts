@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type OpenAI from 'openai'
 import { toFile } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
+import { accountOf } from '../../../src/core/accounts.ts'
+import { createApiKey } from '../../../src/core/api-keys.ts'
 import type { ImageFile } from '../../../src/core/ports.ts'
+import { keepUploads } from '../../../src/core/uploads.ts'
 import { createFetcher } from '../../../src/http/api/parts.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../helpers/core.ts'
 import { closeService, createSeveral, openService, type Service } from './openai-service.ts'
@@ -93,6 +96,44 @@ describe('images.edit', () => {
     ])
     expect(errors.map((error) => (error as { status?: number }).status)).toEqual([400, 400, 415, 400, 400])
     expect(await service.generations()).toEqual([])
+  })
+
+  it('takes what the account sent ahead or had drawn, by key and by link, and nothing of others', async () => {
+    const { provider, images } = seen()
+    const client = await open({ providers: [provider] })
+    const { core } = service.test
+    const ann = { userId: await accountOf(core, { id: 'test:ann', name: 'ann' }), keyId: null }
+    const bob = await accountOf(core, { id: 'test:bob', name: 'bob' })
+    const stranger = service.client({ apiKey: (await createApiKey(core, { userId: bob, name: 'mine' })).key })
+    const [upload] = await keepUploads(core, ann, [await pngOf(40, 40)])
+    const drawn = await client.images.generate({ prompt: 'a cat', model: 'sketch' })
+    const key = upload?.key ?? ''
+    // nobody listens at the address of links here
+    const links = [await core.store.link(key, 600), drawn.data?.[0]?.url ?? '']
+    const addresses = [key, ...links, ...links.map((link) => `${link.split('?')[0]}?expires=1&signature=x`)]
+    images.length = 0
+    const ways = (who: OpenAI, url: string) => [
+      () => who.post('/images/edits', { body: { prompt: 'night', image: url } }),
+      () =>
+        who.chat.completions.create({
+          model: 'sketch',
+          messages: [
+            {
+              role: 'user',
+              content: [
+                { type: 'image_url', image_url: { url } },
+                { type: 'text', text: 'night' },
+              ],
+            },
+          ],
+        }),
+    ]
+    for (const ask of addresses.flatMap((address) => ways(client, address))) await ask()
+    expect(images.flat().map(({ width }) => width)).toEqual([40, 40, 40, 40, 64, 64, 40, 40, 64, 64])
+    for (const address of addresses) {
+      const status = address === key ? 404 : 400
+      for (const ask of ways(stranger, address)) await expect(ask()).rejects.toMatchObject({ status, param: 'image' })
+    }
   })
 
   it('streams each picture', async () => {

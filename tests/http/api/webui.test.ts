@@ -3,6 +3,7 @@ import { request as http } from 'undici'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
 import type { Task } from '../../../src/core/ports.ts'
+import { keepUploads } from '../../../src/core/uploads.ts'
 import { createPlain, pngOf } from '../../helpers/core.ts'
 import { openService, operatorKey, type Service } from './webui-service.ts'
 
@@ -106,13 +107,33 @@ describe('/api/generate', () => {
     expect(tasks[0]?.input).toMatchObject(drawn)
   })
 
-  it('takes pictures as data URLs, also large ones, and links of its own', async () => {
+  it('takes pictures as data URLs, also large ones', async () => {
     const noise = await pngOf(1500, 1500)
     const large = Buffer.concat([noise, Buffer.alloc(1_500_000)])
     const dataUrl = `data:image/png;base64,${large.toString('base64')}`
     const { status, body } = await generate({ prompt: 'make it night', image: dataUrl, images: [dataUrl], strength: 1 })
     expect({ status, strength: body.strength }).toEqual({ status: 200, strength: 1 })
     expect(tasks[0]?.images).toHaveLength(2)
+  })
+
+  it('takes its own links, also expired ones, and keys of pictures that were sent ahead; nothing of others', async () => {
+    const sender = { userId: service.userId, keyId: null }
+    const [upload] = await keepUploads(service.core, sender, [await pngOf(40, 40)])
+    const drawn = await generate({ prompt: 'a cat' })
+    // nobody listens at the address of links here
+    const link: string = drawn.body.image_url
+    const addresses = [link, `${link.split('?')[0]}?expires=1&signature=x`, upload?.key]
+    tasks.length = 0
+    for (const image of addresses) expect(await generate({ prompt: 'night', image })).toMatchObject({ status: 200 })
+    expect(tasks.map(({ images }) => images.map(({ width }) => width))).toEqual([[64], [64], [40]])
+    const key = await service.keyFor('bob')
+    const refused = []
+    for (const image of addresses) refused.push(await generate({ prompt: 'night', image }, { key }))
+    expect(refused.map(({ status, body }) => [status, body.code])).toEqual([
+      [400, 'image_unreachable'],
+      [400, 'image_unreachable'],
+      [404, 'unknown_upload'],
+    ])
   })
 
   it('answers at once when nobody waits, and says how far it is', async () => {

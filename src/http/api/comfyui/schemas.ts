@@ -54,7 +54,9 @@ export const generateBody = z
       guidance_scale: number(limits.guidance).describe('Absent: the model’s own.'),
       seed: optional(seed).describe('The same seed, the same picture. −1: any, which the answer tells.'),
       model: optional(text(200)).describe('A model’s id. Absent: ComfyUI’s first, else the default.'),
-      image: pictures.describe('Pictures to start from: https addresses, data URLs or base64.'),
+      image: pictures.describe(
+        'Pictures to start from: https addresses, data URLs, base64, or keys of pictures that were sent ahead.',
+      ),
       images: pictures.describe('The same as `image`.'),
       strength: strength.describe('How far to go from the picture that was sent.'),
       denoise: strength.describe('The same as `strength`.'),

@@ -6,8 +6,9 @@ import type { Core } from '../../../core/core.ts'
 import type { Attachment, Wish } from '../../../core/ports.ts'
 import { parsePrompt, readSeed } from '../../../core/prompt.ts'
 import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'
+import { inputOf } from '../inputs.ts'
 import { serve } from '../once.ts'
-import { bodyWithPicturesBytes, type Fetcher } from '../parts.ts'
+import { bodyWithPicturesBytes } from '../parts.ts'
 import { openStream } from '../stream.ts'
 import { read } from '../validation.ts'
 import { assertDone, seconds } from './answers.ts'
@@ -44,7 +45,7 @@ export function chatRoutes(app: ApiApp, family: Family): void {
   app.post('/chat/completions', { bodyLimit: bodyWithPicturesBytes, schema }, async (request, reply) => {
     const { body } = request
     const holder = await family.holderOf(request)
-    const { text, images } = lastWords(family.fetcher, body)
+    const { text, images } = lastWords(family, holder, body)
     const wish = wishOf(family.core, holder, body, { text, images: images.length })
     const order = { holder, wish, images, content: JSON.stringify(body) }
     const { model, stream_options } = body
@@ -55,14 +56,14 @@ export function chatRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-function lastWords(fetcher: Fetcher, { messages }: ChatBody): { text: string; images: Attachment[] } {
+function lastWords(family: Family, holder: Holder, { messages }: ChatBody): { text: string; images: Attachment[] } {
   const at = messages.findLastIndex(({ role }) => role === 'user')
   if (at < 0) throw new OpenAiError('There is no message of the user.', { param: 'messages', code: 'invalid_value' })
   const content = read(userContent, messages[at]?.content, ['messages', String(at), 'content'])
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join('\n')
-  const images = parts.flatMap((part) => ('text' in part ? [] : [fetcher.attachment(addressOf(part.image_url))]))
-  return { text, images }
+  const addresses = parts.flatMap((part) => ('text' in part ? [] : [addressOf(part.image_url)]))
+  return { text, images: addresses.map((address) => inputOf(family, holder, address)) }
 }
 
 const addressOf = (given: string | { url: string }) => (typeof given === 'string' ? given : given.url)

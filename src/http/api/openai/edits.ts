@@ -1,7 +1,8 @@
 /** The two forms of an edit: a form with files, as OpenAI's clients send it, or JSON with addresses. */
 import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports.ts'
-import type { Fetcher } from '../parts.ts'
+import type { Family } from '../family.ts'
+import { inputOf } from '../inputs.ts'
 import { read } from '../validation.ts'
 import { OpenAiError } from './errors.ts'
 import { maskRefused, readForm } from './form.ts'
@@ -14,13 +15,14 @@ export interface Edit {
 }
 
 /** Throws OpenAiError, AppError and InvalidRequest. */
-export async function readEdit(fetcher: Fetcher, request: FastifyRequest): Promise<Edit> {
+export async function readEdit(family: Family, request: FastifyRequest): Promise<Edit> {
   const form = request.isMultipart() ? await readForm(request) : undefined
   const sent = form?.fields ?? request.body
   const body = read(editsBody, sent)
   if (body.mask !== undefined && body.mask !== null) throw maskRefused()
+  const holder = await family.holderOf(request)
   const addresses = [body.image ?? [], body.images ?? []].flat().map(addressOf)
-  const images = [...(form?.files ?? []), ...addresses.map((address) => fetcher.attachment(address))]
+  const images = [...(form?.files ?? []), ...addresses.map((address) => inputOf(family, holder, address))]
   if (images.length === 0) {
     throw new OpenAiError("Missing required parameter: 'image'.", {
       param: 'image',

@@ -96,6 +96,7 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   idempotency_reused: { code: 'idempotency_key_reused' },
   idempotency_in_flight: { code: 'idempotency_key_in_use', retryAfter: () => 2 },
   input_lost: { param: 'image' },
+  unknown_upload: { param: 'image' },
   no_credits: quota,
   cap_reached: quota,
   too_fast: { ...pace, retryAfter: ({ seconds }) => Number(seconds) || 3 },

@@ -55,7 +55,7 @@ export function imageRoutes(app: ApiApp, family: Family): void {
     return draw(family, request, reply, { body, images: [], content, events: 'image_generation' })
   })
   app.post('/images/edits', { bodyLimit: bodyWithPicturesBytes, schema: edits }, async (request, reply) => {
-    const edit = await readEdit(family.fetcher, request)
+    const edit = await readEdit(family, request)
     return draw(family, request, reply, { ...edit, events: 'image_edit' })
   })
 }

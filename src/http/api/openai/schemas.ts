@@ -57,7 +57,7 @@ export const editsBody = z
   .looseObject({
     prompt: optional(z.string().max(longestPrompt)).describe('What to change.'),
     image: optional(z.union([addressed, z.array(addressed).max(mostPictures)])).describe(
-      'In JSON: https addresses or data URLs. In a form: files, named `image`, `image[]` or `image[0]`.',
+      'In JSON: https addresses, data URLs, or keys of pictures that were sent ahead. In a form: files, named `image`, `image[]` or `image[0]`.',
     ),
     images: optional(z.array(addressed).max(mostPictures)).describe('The same: `[{ "image_url": "…" }]`.'),
     ...shared,

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { outcomeOf, waitForEnd } from '../../../core/asked.ts'
 import { AppError } from '../../../core/errors.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
+import { inputOf } from '../inputs.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
 import { itemOf } from './answers.ts'
@@ -25,9 +26,9 @@ export function generateRoutes(app: ApiApp, family: Family): void {
 }
 
 async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, body: GenerateBody) {
-  const { core, parts, fetcher } = family
+  const { core, parts } = family
   const holder = await family.holderOf(request)
-  const images = addressesIn(body).map((address) => fetcher.attachment(address))
+  const images = addressesIn(body).map((address) => inputOf(family, holder, address))
   const wish = wishOf(core, holder, body, images.length)
   const order = { holder, wish, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const later = body.wait === false || wantsJob(request)

@@ -51,7 +51,9 @@ export const generateBody = inEitherCase(
     strength: optional(z.number().min(0).max(1)).describe('How far to go from the picture that was sent.'),
     negative_prompt: optional(z.string().max(longestPrompt)).describe('What must not be in the picture.'),
     enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
-    image: addresses.describe('Pictures to start from: https addresses or data URLs.'),
+    image: addresses.describe(
+      'Pictures to start from: https addresses, data URLs, or keys of pictures that were sent ahead.',
+    ),
     image_url: addresses.describe('The same as `image`.'),
     images: addresses.describe('The same as `image`.'),
     webhook_url: optional(z.url({ protocol: /^https?$/ }).max(2_000)).describe('Told when it is over.'),
