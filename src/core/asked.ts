@@ -12,9 +12,6 @@ import { findModel } from './request.ts'
 import { acceptedBefore, submitWish, wake } from './submit.ts'
 import { watch } from './watch.ts'
 
-export { cancel } from './cancel.ts'
-export { type Outcome, outcomeOf }
-
 export interface ProgramRequest {
   holder: Holder
   /** Of this request, among the account's: the same again is the same generation. Absent: it is not asked again. */

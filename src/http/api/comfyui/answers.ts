@@ -1,8 +1,9 @@
 /** What became of a request → what clients of such services read, and the link that opens its picture. */
-import type { Outcome } from '../../../core/asked.ts'
+
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { signLink } from '../../../core/links.ts'
+import type { Outcome } from '../../../core/outcome.ts'
 import type { StoredObject } from '../../../core/ports.ts'
 import { base64 } from '../../json.ts'
 import { renditionsOf } from '../../renditions.ts'
@@ -58,7 +59,6 @@ function linkTo({ core, imageExpirationSeconds }: ApiParts, id: string): string 
   return `/image/${id}?expires=${expires}&signature=${signLink(core.secretKey, id, expires)}`
 }
 
-/** Numbers as long as they are exact. */
 /** It is paid for, so that it is never refused for there being too many others. */
 async function inBase64(core: Core, { pictures: [picture] }: Outcome): Promise<string> {
   const object = picture && (await convert(core, picture))

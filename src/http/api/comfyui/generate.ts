@@ -1,7 +1,8 @@
 /** `POST /generate`: asked, and waited for unless the client would rather look later. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { outcomeOf, waitForEnd } from '../../../core/asked.ts'
+import { waitForEnd } from '../../../core/asked.ts'
 import { AppError } from '../../../core/errors.ts'
+import { outcomeOf } from '../../../core/outcome.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'

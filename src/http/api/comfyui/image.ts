@@ -1,10 +1,10 @@
 /** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or whoever has its signed link. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { type Outcome, outcomeOf } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { verifyLink } from '../../../core/links.ts'
+import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
 import { localeOf, wordsFor } from '../../../locales/index.ts'
 import { sendPicture } from '../../bytes.ts'
 import type { ApiApp, Family } from '../family.ts'

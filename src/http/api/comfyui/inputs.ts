@@ -1,7 +1,7 @@
 /** The pictures that come with a request, whatever they were sent as. */
 import type { Holder } from '../../../core/api-keys.ts'
-import { outcomeOf } from '../../../core/asked.ts'
 import { AppError } from '../../../core/errors.ts'
+import { outcomeOf } from '../../../core/outcome.ts'
 import type { Attachment } from '../../../core/ports.ts'
 import type { Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'

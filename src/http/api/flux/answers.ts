@@ -1,6 +1,6 @@
 /** What became of a request → a task, as clients of such services follow it. */
 import type { FastifyRequest } from 'fastify'
-import type { Outcome } from '../../../core/asked.ts'
+import type { Outcome } from '../../../core/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../wish.ts'
 import type { states, Task } from './answer-schemas.ts'

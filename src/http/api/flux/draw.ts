@@ -1,8 +1,9 @@
 /** The three ways to ask for pictures. A task answers at once, unless the client would rather wait. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Outcome, outcomeOf, waitForEnd } from '../../../core/asked.ts'
+import { waitForEnd } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
 import type { Attachment } from '../../../core/ports.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve } from '../once.ts'

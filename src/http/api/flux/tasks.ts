@@ -1,9 +1,9 @@
 /** One task, and the tasks of an account. */
 import type { FastifyRequest } from 'fastify'
 import type { Holder } from '../../../core/api-keys.ts'
-import { cancel, type Outcome, outcomeOf } from '../../../core/asked.ts'
+import { cancel } from '../../../core/cancel.ts'
 import { AppError } from '../../../core/errors.ts'
-import { outcomes } from '../../../core/outcome.ts'
+import { type Outcome, outcomeOf, outcomes } from '../../../core/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { historyAnswer, refused, taskAnswer, unifiedAnswer } from './answer-schemas.ts'
 import { taskOf } from './answers.ts'

@@ -1,6 +1,7 @@
 /** A request that is over → OpenAI's images answer, and the numbers that go with it. */
-import type { Outcome } from '../../../core/asked.ts'
+
 import { AppError } from '../../../core/errors.ts'
+import type { Outcome } from '../../../core/outcome.ts'
 import { base64 } from '../../json.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ImagesAnswer } from './answers-schemas.ts'

@@ -1,8 +1,9 @@
 /** `POST /v1/chat/completions`: the last message of the user is the prompt, the answer is markdown with the pictures. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Holder } from '../../../core/api-keys.ts'
-import { type Outcome, waitForEnd } from '../../../core/asked.ts'
+import { waitForEnd } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
+import type { Outcome } from '../../../core/outcome.ts'
 import type { Attachment, Wish } from '../../../core/ports.ts'
 import { parsePrompt, readSeed } from '../../../core/prompt.ts'
 import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'

@@ -1,7 +1,8 @@
 /** Pictures as events: previews while they are drawn, then each picture. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Holder } from '../../../core/api-keys.ts'
-import { type Outcome, waitForEnd } from '../../../core/asked.ts'
+import { waitForEnd } from '../../../core/asked.ts'
+import type { Outcome } from '../../../core/outcome.ts'
 import type { ImageFile } from '../../../core/ports.ts'
 import { type Family, problemOf, untilAnswered } from '../family.ts'
 import { type EventStream, openStream } from '../stream.ts'

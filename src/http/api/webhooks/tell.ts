@@ -1,5 +1,5 @@
 /** One try to tell somebody how a request ended: put together, signed, posted, and what comes of it. */
-import { outcomeOf } from '../../../core/asked.ts'
+import { outcomeOf } from '../../../core/outcome.ts'
 import { NetError } from '../../../net/errors.ts'
 import type { Poster, Posting } from '../../../net/post.ts'
 import { jobOf } from '../openai/jobs.ts'

@@ -1,6 +1,6 @@
 /** What became of a request → what pages show. */
 import type { FastifyRequest } from 'fastify'
-import type { Outcome } from '../../../core/asked.ts'
+import type { Outcome } from '../../../core/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../wish.ts'
 import { refusals } from './errors.ts'

@@ -1,8 +1,8 @@
 /** `/api/history`: what an account asked for anywhere, newest first, and how to take it out again. */
-import { outcomeOf } from '../../../core/asked.ts'
+
 import { erase, eraseAll } from '../../../core/erase.ts'
 import { AppError } from '../../../core/errors.ts'
-import { outcomes } from '../../../core/outcome.ts'
+import { outcomeOf, outcomes } from '../../../core/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { itemOf } from './answers.ts'
 import {
