@@ -17,6 +17,9 @@ export interface Holder {
   models: readonly string[] | null
 }
 
+/** Whose requests it may see and cancel; null: everybody's. */
+export const ownerOf = ({ admin, userId }: Holder) => (admin ? null : userId)
+
 export interface NewKey {
   userId: string
   name: string

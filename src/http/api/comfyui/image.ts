@@ -1,6 +1,7 @@
 /** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or whoever has its signed link. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { ownerOf } from '../../../core/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { verifyLink } from '../../../core/links.ts'
@@ -77,9 +78,9 @@ async function viewerOf({ core, holderOf }: Family, request: FastifyRequest, lin
     return { userId: null, cacheControl: `private, max-age=${Number(link.expires) - now}, immutable` }
   }
   try {
-    const { admin, userId } = await holderOf(request)
+    const userId = ownerOf(await holderOf(request))
     // looked at again each time, for it may be erased and the key revoked
-    return { userId: admin ? null : userId, cacheControl: 'private, no-cache' }
+    return { userId, cacheControl: 'private, no-cache' }
   } catch (error) {
     const keyless = error instanceof AppError && error.kind === 'key_missing'
     throw keyless && verdict ? new ComfyError(403, wordsOf(request)[verdict]) : error

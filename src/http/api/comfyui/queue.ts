@@ -1,5 +1,5 @@
 /** `GET /queue`: what the account waits for, and how busy it is where `/generate` draws. */
-import type { Holder } from '../../../core/api-keys.ts'
+import { type Holder, ownerOf } from '../../../core/api-keys.ts'
 import { countIn, drawnOf, waitingOf } from '../../../core/backlog.ts'
 import type { Core } from '../../../core/core.ts'
 import type { ApiApp, Family } from '../family.ts'
@@ -20,7 +20,7 @@ const schema = {
 export function queueRoutes(app: ApiApp, { core, holderOf }: Family): void {
   app.get('/queue', { schema }, async (request) => {
     const holder = await holderOf(request)
-    const whose = holder.admin ? null : holder.userId
+    const whose = ownerOf(holder)
     const [drawn, waiting, counts] = await Promise.all([
       drawnOf(core, whose, mostItems),
       waitingOf(core, whose, mostItems),

@@ -1,6 +1,6 @@
 /** One task, and the tasks of an account. */
 import type { FastifyRequest } from 'fastify'
-import type { Holder } from '../../../core/api-keys.ts'
+import { ownerOf } from '../../../core/api-keys.ts'
 import { cancel } from '../../../core/cancel.ts'
 import { AppError } from '../../../core/errors.ts'
 import { type Outcome, outcomeOf, outcomes } from '../../../core/outcome.ts'
@@ -68,9 +68,6 @@ export function taskRoutes(app: ApiApp, family: Family): void {
     return { success: true as const, items: shown, pagination: { page, limit, has_more: more } }
   })
 }
-
-/** null: of any account. */
-const ownerOf = ({ admin, userId }: Holder) => (admin ? null : userId)
 
 async function answer({ parts }: Family, request: FastifyRequest, outcome: Outcome | undefined) {
   if (!outcome) throw new AppError('unknown_request')

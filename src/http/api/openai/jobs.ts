@@ -1,7 +1,7 @@
 /** Requests that nobody waits for: `Prefer: respond-async`, and the jobs they become. */
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import type { Holder } from '../../../core/api-keys.ts'
+import { ownerOf } from '../../../core/api-keys.ts'
 import { cancel } from '../../../core/cancel.ts'
 import { estimateOf } from '../../../core/estimate.ts'
 import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
@@ -30,19 +30,17 @@ const cancelling = {
   operationId: 'cancelImageJob',
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 export function jobRoutes(app: ApiApp, { parts, holderOf }: Family): void {
   app.get('/images/jobs/:id', { schema: looking }, async (request, reply) => {
     const whose = ownerOf(await holderOf(request))
     const { id } = request.params
-    const outcome = uuid.test(id) ? await outcomeOf(parts.core, whose, id) : undefined
+    const outcome = await outcomeOf(parts.core, whose, id)
     return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format ?? 'url' })
   })
   app.delete('/images/jobs/:id', { schema: cancelling }, async (request, reply) => {
     const whose = ownerOf(await holderOf(request))
     const { id } = request.params
-    const outcome = uuid.test(id) ? await cancel(parts.core, whose, id) : undefined
+    const outcome = await cancel(parts.core, whose, id)
     return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format ?? 'url' })
   })
 }
@@ -54,8 +52,6 @@ export async function answerJob({ core, parts }: Family, reply: FastifyReply, id
   reply.code(202).headers({ location: `/v1/images/jobs/${id}`, 'preference-applied': 'respond-async' })
   return jobOf(parts, outcome, 'url')
 }
-
-const ownerOf = ({ admin, userId }: Holder) => (admin ? null : userId)
 
 function known(outcome: Outcome | undefined, id: string): Outcome {
   if (outcome) return outcome
