@@ -66,11 +66,18 @@ const keyOf = (userId: string, key: string) => `api:${userId}:${key}`
 
 /** The id of the model that a name, or none, means for this key. Throws AppError unknown_model, model_not_allowed. */
 export function modelFor(core: Core, { models }: Holder, named: string | undefined): string {
-  const preferred = core.models.preferred()
-  if (named === undefined) return models?.includes(preferred) === false ? (models[0] ?? preferred) : preferred
+  if (named === undefined) return defaultFor(core, models)
   const { id } = findModel(core.models.all(), named)
   if (models && !models.includes(id)) throw new AppError('model_not_allowed', { model: id, known: models })
   return id
+}
+
+/** The first of the key's own that there is now, where everybody's is not among them. */
+function defaultFor(core: Core, models: Holder['models']): string {
+  const preferred = core.models.preferred()
+  if (models === null || models.includes(preferred)) return preferred
+  const known = new Set(core.models.all().map(({ id }) => id))
+  return models.find((id) => known.has(id)) ?? models[0] ?? preferred
 }
 
 /** Keyed by the entry it comes after: two at once give once. */

@@ -1,12 +1,12 @@
-/** What most families read alike: words, the model that a name means, and sizes. */
+/** What all families read alike: words, the model that a name means, and sizes. */
 import type { Holder } from '../../core/api-keys.ts'
 import { modelFor } from '../../core/asked.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Model, Takes, Wish } from '../../core/ports.ts'
-import { promptLimit, readAspect, readSeed } from '../../core/prompt.ts'
+import { promptLimit, readSeed } from '../../core/prompt.ts'
 import { findModel, takenWith } from '../../core/request.ts'
-import { cleanText } from '../../core/text.ts'
+import { cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from './validation.ts'
 
 interface Said {
@@ -23,12 +23,17 @@ interface Read {
   takes: Takes
 }
 
+/** Of what is refused. */
+const shownCharacters = 40
+
 /** The prompt is taken as it is: flags belong to chats. Throws AppError prompt_too_long, unknown_model, … */
 export function readWish(core: Core, holder: Holder, said: Said, images: number): Read {
   const prompt = cleanText(said.prompt ?? '')
   const negative = cleanText(said.negative_prompt ?? '')
-  if (Math.max(prompt.length, negative.length) > promptLimit) {
-    throw new AppError('prompt_too_long', { limit: promptLimit })
+  if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
+  if (negative.length > promptLimit) {
+    const value = shorten(negative, shownCharacters)
+    throw new AppError('bad_option', { name: 'no', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
   const model = findModel(core.models.all(), modelFor(core, holder, said.model))
   const takes = takenWith(model, images, (provider) => core.providers.get(provider) !== undefined)
@@ -36,12 +41,41 @@ export function readWish(core: Core, holder: Holder, said: Said, images: number)
   return { wish: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }
 }
 
-/** undefined: the model's own choice. A size that is one of the model's is that ratio. Throws AppError for no ratio. */
-export function aspectIn(takes: Takes, named: string | undefined, size: string | undefined): string | undefined {
-  const wanted = named === undefined || /^(auto|custom)$/i.test(named) ? size : readAspect(named)
-  const preset = Object.entries(takes.aspects).find(([, [width, height]]) => wanted === `${width}x${height}`)
-  return preset?.[0] ?? wanted
+/**
+ * undefined: the model's own choice, as for 'auto' without a size. A size that is one of the model's is that ratio. Throws
+ * AppError unknown_ratio with all that the model knows.
+ */
+export function aspectIn(
+  { model, takes }: Pick<Read, 'model' | 'takes'>,
+  named: string | undefined,
+  size?: string,
+): string | undefined {
+  const written = named === undefined || /^(auto|custom)$/i.test(named.trim()) ? size : named
+  if (written === undefined) return undefined
+  const wanted = written.trim().toLowerCase().replace('：', ':').replace('×', 'x')
+  const presets = Object.entries(takes.aspects).filter(([name]) => name !== 'auto')
+  const preset = presets.find(([name, [width, height]]) => wanted === name || wanted === `${width}x${height}`)
+  if (preset) return preset[0]
+  // of one that keeps the shape of its picture the core says that it takes none
+  if (presets.length === 0 || isWithin(takes.sizes, wanted)) return wanted
+  const ratio = shorten(written, shownCharacters)
+  throw new AppError('unknown_ratio', { ratio, model: model.id, known: [...presets.map(shownPreset), ...range(takes)] })
 }
+
+function isWithin(sizes: Takes['sizes'], wanted: string): boolean {
+  const [, width, height] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(wanted) ?? []
+  if (!sizes || width === undefined || height === undefined) return false
+  const sides = [Number(width), Number(height)]
+  return Math.min(...sides) >= sizes.min && Math.max(...sides) <= sizes.max
+}
+
+/** '1024x576 (16:9)' */
+function shownPreset([name, [width, height]]: [string, readonly [number, number]]): string {
+  const pixels = `${width}x${height}`
+  return name === pixels ? name : `${pixels} (${name})`
+}
+
+const range = ({ sizes }: Takes) => (sizes ? [`${sizes.min}x${sizes.min} – ${sizes.max}x${sizes.max}`] : [])
 
 /** '640x480'. Throws InvalidRequest for one without the other. */
 export function sizeIn({ width, height }: { width?: number; height?: number }): string | undefined {

@@ -85,6 +85,7 @@ describe('chat.completions', () => {
     ['the words are empty', { messages: said(' ') }, 'prompt'],
     ['a part is unknown', { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] }, 'messages.0.content'],
     ['the ratio is unknown', { messages: said('a cat 7:3') }, 'size'],
+    ['a negative prompt is too long', { messages: said(`a cat --no "${'x'.repeat(5_000)}"`) }, 'negative_prompt'],
     ['a flag is unknown', { messages: said('a cat --wild 3') }, null],
   ])('is refused when %s', async (_name, body, param) => {
     const { client } = await open()

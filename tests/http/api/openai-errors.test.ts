@@ -41,6 +41,7 @@ describe('errors', () => {
       [{ prompt: 'a cat', response_format: 'png' }, 'response_format'],
       [{ prompt: 'a cat', enhance: true }, 'enhance'],
       [{ prompt: 'x'.repeat(5_000) }, 'prompt'],
+      [{ prompt: 'a cat', negative_prompt: 'x'.repeat(5_000) }, 'negative_prompt'],
     ]
     for (const [body, param] of bodies) {
       const error = await client.post('/images/generations', { body }).catch((thrown: unknown) => thrown)

@@ -70,7 +70,7 @@ describe('images.generate', () => {
       const error = await asking.catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(OpenAI.BadRequestError)
       expect(error).toMatchObject({ param: 'size', code: 'invalid_value' })
-      expect((error as Error).message).toMatch(/auto, 1024x1024, .*16:9/)
+      expect((error as Error).message).toMatch(/auto, 1024x1024 \(1:1\), .*\(16:9\)/)
     }
   })
 

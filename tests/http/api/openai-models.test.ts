@@ -1,7 +1,9 @@
+import { sql } from 'drizzle-orm'
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../src/core/accounts.ts'
 import { createApiKey } from '../../../src/core/api-keys.ts'
+import { modelFor } from '../../../src/core/asked.ts'
 import type { Model } from '../../../src/core/ports.ts'
 import { sketch } from '../../../src/models/sketch.ts'
 import type { TestCoreOptions } from '../../helpers/core.ts'
@@ -53,6 +55,30 @@ describe('models', () => {
     await expect(client.images.generate({ prompt: 'a cat', model: 'sketch' })).rejects.toMatchObject({ status: 404 })
     await client.images.generate({ prompt: 'a cat', model: 'dall-e-2' })
     expect(tasks).toHaveLength(1)
+  })
+})
+
+describe('a key with models of its own', () => {
+  const hidden: Model = { ...sketch, id: 'hidden', aliases: [], title: 'Hidden', hidden: true }
+
+  it.each([
+    [['hidden', 'other'], 'hidden'],
+    [['gone', 'other'], 'other'],
+    [['other', 'sketch'], 'sketch'],
+  ])('%j has one default model, whichever way it asks', async (models, expected) => {
+    await open({ models: [sketch, other, hidden] })
+    const { core } = service.test
+    const userId = await accountOf(core, { id: 'test:bob', name: 'bob' })
+    const holder = { userId, keyId: 'x', admin: false, models }
+    expect(modelFor(core, holder, undefined)).toBe(expected)
+    const { key } = await createApiKey(core, { userId, name: 'mine' })
+    await core.database.rows(sql`update api_keys set models = ${JSON.stringify(models)}::jsonb`)
+    const client = service.client({ apiKey: key })
+    await client.images.generate({ prompt: 'a cat' })
+    await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1' })
+    await client.chat.completions.create({ model: 'dall-e-3', messages: [{ role: 'user', content: 'a cat' }] })
+    const drawn = await core.database.rows(sql`select model from generations`)
+    expect(drawn).toEqual([{ model: expected }, { model: expected }, { model: expected }])
   })
 })
 

@@ -20,9 +20,6 @@ export class ComfyError extends Error {
   }
 }
 
-/** `details`: what is wrong, each by its name. */
-export const invalidParameters = (details: readonly string[]) => new ComfyError(400, invalid, details)
-
 interface ComfyAnswer extends Answer {
   body: Refusal
 }
@@ -59,7 +56,8 @@ export function answerTo(error: unknown, request: FastifyRequest): ComfyAnswer |
   const { status, headers } = problem
   const message = problem.message.replace(/--([a-z]+)/g, (_flag, name: string) => names[name] ?? name)
   const named = error instanceof AppError && aboutParameters.has(error.kind)
-  return { ...(named ? answer(status, invalid, [message]) : answer(status, message)), headers }
+  const detail = problem.kind === 'unknown_ratio' ? `${names.size}: ${message}` : message
+  return { ...(named ? answer(status, invalid, [detail]) : answer(status, message)), headers }
 }
 
 function sentence({ name, message, problem }: InvalidRequest['issues'][number]): string {

@@ -7,10 +7,10 @@ import { type ImagesBody, presetSizes, type TextBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
 export function wishOf(core: Core, holder: Holder, body: TextBody | ImagesBody, images: number): Wish {
-  const { wish, takes } = readWish(core, holder, body, images)
+  const read = readWish(core, holder, body, images)
   return {
-    ...wish,
-    aspect: aspectIn(takes, body.aspect_ratio, sizeOf(body)),
+    ...read.wish,
+    aspect: aspectIn(read, body.aspect_ratio, sizeOf(body)),
     count: body.num_images,
     steps: body.num_inference_steps,
     guidance: body.guidance_scale,

@@ -2,10 +2,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Holder } from '../../../core/api-keys.ts'
 import { waitForEnd } from '../../../core/asked.ts'
-import type { Core } from '../../../core/core.ts'
 import type { Outcome } from '../../../core/outcome.ts'
-import type { Attachment, Wish } from '../../../core/ports.ts'
-import { parsePrompt, readSeed } from '../../../core/prompt.ts'
+import type { Attachment } from '../../../core/ports.ts'
 import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { serve } from '../once.ts'
@@ -17,7 +15,7 @@ import { chatAnswers, tags } from './answers-schemas.ts'
 import { OpenAiError, refusals } from './errors.ts'
 import { markdownOf, tokensOf } from './markdown.ts'
 import { type ChatBody, chatBody, headersOfOrders, userContent } from './schemas.ts'
-import { placed } from './wish.ts'
+import { chatWishOf } from './wish.ts'
 
 type Wanted = Pick<ChatBody, 'model' | 'stream_options'>
 
@@ -47,7 +45,7 @@ export function chatRoutes(app: ApiApp, family: Family): void {
     const { body } = request
     const holder = await family.holderOf(request)
     const { text, images } = lastWords(family, holder, body)
-    const wish = wishOf(family.core, holder, body, { text, images: images.length })
+    const wish = chatWishOf(family.core, holder, body, { text, images: images.length })
     const order = { holder, wish, images, content: JSON.stringify(body) }
     const { model, stream_options } = body
     const answerWith = body.stream ? stream : answer
@@ -68,19 +66,6 @@ function lastWords(family: Family, holder: Holder, { messages }: ChatBody): { te
 }
 
 const addressOf = (given: string | { url: string }) => (typeof given === 'string' ? given : given.url)
-
-/** Flags in the words win over keys of the body, as they were written for this one picture. */
-function wishOf(core: Core, holder: Holder, body: ChatBody, said: { text: string; images: number }): Wish {
-  const wish = parsePrompt(said.text)
-  const where = { model: wish.model ?? body.model, size: wish.aspect ?? body.size }
-  const seed = body.seed === undefined ? undefined : readSeed(String(body.seed))
-  return {
-    ...wish,
-    ...placed(core, holder, where, said.images),
-    count: wish.count ?? body.n,
-    seed: wish.seed ?? seed,
-  }
-}
 
 async function answer({ core, parts }: Family, _request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
   const { id, holder, wanted } = waiting

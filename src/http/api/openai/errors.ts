@@ -46,6 +46,8 @@ const named = ({ name }: ErrorData) => params[String(name)] ?? String(name)
 const quota: Rule = { status: 429, type: 'insufficient_quota', code: 'insufficient_quota' }
 const pace: Rule = { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' }
 const wrongKey: Rule = { status: 401, type: 'authentication_error', code: 'invalid_api_key' }
+const noModel: Rule = { status: 404, code: 'model_not_found', param: 'model' }
+const withoutModel = (name: ErrorData[string]) => `The model '${name}' does not exist or you do not have access to it.`
 const picture: Rule = { param: 'image', code: 'invalid_image' }
 
 /** What differs from what the status says by itself. */
@@ -54,13 +56,8 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   key_wrong: wrongKey,
   admins_only: { type: 'permission_error', code: 'admins_only', message: () => 'This needs an administrator’s key.' },
   banned: { type: 'permission_error', code: 'account_deactivated' },
-  model_not_allowed: { status: 403, type: 'permission_error', code: 'model_not_allowed', param: 'model' },
-  unknown_model: {
-    status: 404,
-    code: 'model_not_found',
-    param: 'model',
-    message: ({ name }) => `The model '${name}' does not exist or you do not have access to it.`,
-  },
+  model_not_allowed: { ...noModel, message: ({ model }) => withoutModel(model) },
+  unknown_model: { ...noModel, message: ({ name }) => withoutModel(name) },
   empty_prompt: {
     param: 'prompt',
     code: 'missing_required_parameter',
@@ -68,7 +65,12 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   },
   prompt_too_long: { param: 'prompt', code: 'string_above_max_length' },
   words_not_taken: { param: 'prompt', code: 'unsupported_parameter' },
-  unknown_ratio: { param: 'size', code: 'invalid_value' },
+  unknown_ratio: {
+    param: 'size',
+    code: 'invalid_value',
+    message: ({ ratio, model, known }) =>
+      `Invalid value for 'size': '${ratio}'. ${model} knows: auto, ${[known].flat().join(', ')}.`,
+  },
   bad_option: {
     code: 'invalid_value',
     message: (data) => `Invalid value for '${named(data)}': ${shown(data.value)}. Expected ${data.expected}.`,

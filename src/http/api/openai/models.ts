@@ -1,10 +1,10 @@
 /** `GET /v1/models` and `/v1/models/{id}`: what a key may draw with, and which model a name means. */
 import { z } from 'zod'
 import type { Holder } from '../../../core/api-keys.ts'
+import { modelFor } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
-import { AppError } from '../../../core/errors.ts'
 import type { Model } from '../../../core/ports.ts'
-import { findModel, offered } from '../../../core/request.ts'
+import { offered } from '../../../core/request.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
 
@@ -39,27 +39,19 @@ export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
   // ids may hold slashes
   app.get<{ Params: { '*': string } }>('/models/*', { schema: finding }, async (request) => {
     const name = request.params['*']
-    const model = modelFor(core, await holderOf(request), name)
-    return described(isCommon(name) ? name.toLowerCase() : model.id)
+    const id = modelFor(core, await holderOf(request), meantBy(name))
+    return described(isCommon(name) ? name.toLowerCase() : id)
   })
 }
 
-/** Throws AppError unknown_model, also for models that this key may not use: they do not exist for it. */
-export function modelFor(core: Core, holder: Holder, name: string | undefined): Model {
-  const mine = allowed(core, holder, true)
-  if (name !== undefined && !isCommon(name)) return findModel(mine, name)
-  const preferred = core.models.preferred()
-  const model = mine.find(({ id }) => id === preferred) ?? offered(mine)[0] ?? mine[0]
-  if (!model) throw new AppError('unknown_model', { name: name ?? preferred, known: [] })
-  return model
-}
+/** What the core calls it: undefined is the key's default model. */
+export const meantBy = (name: string | undefined) => (name !== undefined && isCommon(name) ? undefined : name)
 
 /** OpenAI's newer names all stand for models that answer with base64. */
 export const answersBase64 = (name: string | undefined) => name?.toLowerCase().startsWith('gpt-image') ?? false
 
-function allowed(core: Core, { models }: Holder, hidden = false): Model[] {
-  const all = core.models.all().filter(({ id }) => models === null || models.includes(id))
-  return hidden ? all : offered(all)
+function allowed(core: Core, { models }: Holder): Model[] {
+  return offered(core.models.all()).filter(({ id }) => models === null || models.includes(id))
 }
 
 const isCommon = (name: string) => commonNames.some((each) => each === name.toLowerCase())

@@ -7,10 +7,10 @@ import type { GenerateBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
 export function wishOf(core: Core, holder: Holder, body: GenerateBody, images: number): Wish {
-  const { wish, takes } = readWish(core, holder, body, images)
+  const read = readWish(core, holder, body, images)
   return {
-    ...wish,
-    aspect: aspectIn(takes, body.aspect_ratio ?? body.ratio ?? body.size, sizeIn(body)),
+    ...read.wish,
+    aspect: aspectIn(read, body.aspect_ratio ?? body.ratio ?? body.size, sizeIn(body)),
     count: body.n ?? body.count ?? body.num_images,
     steps: body.steps ?? body.num_inference_steps,
     guidance: body.guidance ?? body.guidance_scale,
