@@ -1,6 +1,6 @@
-/** What went wrong, for families that have no words of their own for it. */
+/** What went wrong, in the words of the service; each family says it in its own shape. */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { AppError, errorRules } from '../../core/errors.ts'
+import { AppError, type ErrorKind, errorRules } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
 import { InvalidRequest } from './validation.ts'
 
@@ -14,8 +14,10 @@ export interface Problem {
   headers: Readonly<Record<string, string>>
 }
 
-/** Kinds whose `name` is a part of the request. */
-const naming: ReadonlySet<string> = new Set(['bad_option', 'not_taken', 'unknown_option'])
+/** Flags of the chats, by which errors call things → what a family calls them. */
+export type Names = Readonly<Record<string, string>>
+
+export const nameOfFlag = (names: Names, flag: string) => (Object.hasOwn(names, flag) ? (names[flag] ?? flag) : flag)
 
 /** What the framework says in fewer words. */
 export const sayings: Readonly<Record<string, string>> = {
@@ -24,8 +26,26 @@ export const sayings: Readonly<Record<string, string>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'The body of the request is not valid JSON.',
 }
 
+/** Kinds that are about one part of the request, or about the flag it is here. */
+const parts: Readonly<Partial<Record<ErrorKind, string>>> = {
+  empty_prompt: 'prompt',
+  model_not_allowed: 'model',
+  prompt_too_long: 'prompt',
+  unknown_model: 'model',
+  unknown_provider: 'provider',
+  unknown_ratio: 'ar',
+  words_not_taken: 'prompt',
+}
+
+/** Which part of the request it is about, where that is known. */
+export function fieldOf({ kind, data }: AppError, names: Names): string | undefined {
+  const flag = kind === 'bad_option' || kind === 'not_taken' ? String(data.name) : parts[kind]
+  if (flag !== undefined) return nameOfFlag(names, flag)
+  return typeof data.position === 'number' ? `files.${data.position}` : undefined
+}
+
 /** Seconds after which another try may do better. */
-const retryAfter: Readonly<Record<string, number>> = {
+const retryAfter: Readonly<Partial<Record<ErrorKind, number>>> = {
   too_fast: 3,
   too_many_in_flight: 5,
   idempotency_in_flight: 2,
@@ -33,8 +53,14 @@ const retryAfter: Readonly<Record<string, number>> = {
   provider_busy: 5,
 }
 
+/** In whole seconds; undefined: nobody knows. */
+export function retryAfterOf({ kind, data, retryAfterMs }: AppError): number | undefined {
+  if (retryAfterMs !== undefined) return Math.ceil(retryAfterMs / 1000)
+  return (kind === 'too_fast' && Number(data.seconds)) || retryAfter[kind]
+}
+
 /** undefined: a defect of ours, of which nothing is told. In the language that the request asks for. */
-export function problemIn(error: unknown, request: FastifyRequest): Problem | undefined {
+export function problemIn(error: unknown, request: FastifyRequest, names: Names): Problem | undefined {
   const words = wordsFor(localeOf(request.headers['accept-language'])).errors
   if (error instanceof InvalidRequest) {
     const fields = error.issues.map(({ name = 'body', message }) => ({ name, message }))
@@ -42,11 +68,11 @@ export function problemIn(error: unknown, request: FastifyRequest): Problem | un
   }
   if (error instanceof AppError) {
     if (error.kind === 'internal') return undefined
-    const { kind, data, retryAfterMs } = error
-    const message = words[kind](data)
-    const fields = naming.has(kind) ? [{ name: String(data.name), message }] : []
-    const own = kind === 'too_fast' ? Number(data.seconds) || retryAfter[kind] : retryAfter[kind]
-    const seconds = retryAfterMs === undefined ? own : Math.ceil(retryAfterMs / 1000)
+    const { kind, data } = error
+    const message = words[kind](data).replace(/--([a-z]+)/g, (_flag, flag: string) => nameOfFlag(names, flag))
+    const field = fieldOf(error, names)
+    const fields = field === undefined ? [] : [{ name: field, message }]
+    const seconds = retryAfterOf(error)
     const headers = seconds === undefined ? undefined : { 'retry-after': String(seconds) }
     return { status: errorRules[kind].status, kind, message, fields, headers: headers ?? {} }
   }

@@ -169,7 +169,7 @@ describe('POST /generate', () => {
     [{ ...small, prompt: ' ' }, 'prompt is required'],
     [{ ...small, prompt: undefined }, 'prompt is required'],
     [{ ...small, prompt: ['a cat'] }, 'prompt must be text'],
-    [{ ...small, images: Array(17).fill('x') }, /^images must be .+ a list of at most 16/],
+    [{ ...small, images: Array(15).fill('x') }, /^images must be .+ a list of at most 14/],
     [{ ...small, images: ['x', ''] }, /^images\.1 must be an https address/],
     [[small], 'the request must be a JSON object'],
     [{ ...small, model: 'nothing' }, /^There is no model "nothing"/],

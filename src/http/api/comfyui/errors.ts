@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { AppError, type ErrorKind } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { Answer } from '../family.ts'
-import { problemIn } from '../problem.ts'
+import { type Names, problemIn } from '../problem.ts'
 import { InvalidRequest } from '../validation.ts'
 import type { Refusal } from './answer-schemas.ts'
 
@@ -26,8 +26,8 @@ interface ComfyAnswer extends Answer {
 
 const invalid = 'Invalid parameters'
 
-/** Flags of the chats → the names that requests have here. */
-const names: Readonly<Record<string, string>> = {
+/** What the flags of the chats are called here. */
+const names: Names = {
   ar: 'width and height',
   size: 'width and height',
   no: 'negative_prompt',
@@ -51,12 +51,11 @@ const aboutParameters: ReadonlySet<ErrorKind> = new Set([
 export function answerTo(error: unknown, request: FastifyRequest): ComfyAnswer | undefined {
   if (error instanceof ComfyError) return answer(error.status, error.message, error.details)
   if (error instanceof InvalidRequest) return answer(400, invalid, error.issues.map(sentence))
-  const problem = problemIn(error, request)
+  const problem = problemIn(error, request, names)
   if (!problem) return undefined
-  const { status, headers } = problem
-  const message = problem.message.replace(/--([a-z]+)/g, (_flag, name: string) => names[name] ?? name)
+  const { status, message, headers } = problem
   const named = error instanceof AppError && aboutParameters.has(error.kind)
-  const detail = problem.kind === 'unknown_ratio' ? `${names.size}: ${message}` : message
+  const detail = problem.kind === 'unknown_ratio' ? `${names.ar}: ${message}` : message
   return { ...(named ? answer(status, invalid, [detail]) : answer(status, message)), headers }
 }
 

@@ -1,6 +1,6 @@
 /** What may be sent: for checks, whose words clients show to people, and for the OpenAPI document. Unknown keys are let pass. */
 import { z } from 'zod'
-import { megabyte } from '../parts.ts'
+import { longestAddress, longestPrompt, mostPictures } from '../fields.ts'
 import { optional } from '../validation.ts'
 
 export const tags = ['ComfyUI']
@@ -11,10 +11,6 @@ export const limits = {
   steps: { min: 1, max: 50 },
   guidance: { min: 0, max: 20 },
 } as const
-
-const longestPrompt = 32_000
-const mostPictures = 16
-const longestAddress = 16 * megabyte
 
 interface Range {
   min: number

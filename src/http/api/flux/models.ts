@@ -3,12 +3,14 @@ import type { Holder } from '../../../core/api-keys.ts'
 import { modelFor } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import type { Model, NumberParam, Takes } from '../../../core/ports.ts'
+import type { Model, Takes } from '../../../core/ports.ts'
 import { takenWith } from '../../../core/request.ts'
 import type { ApiApp, Family } from '../family.ts'
+import { mostPictures } from '../fields.ts'
+import { nameOfFlag } from '../problem.ts'
 import { type Mode, modelsAnswer, refused, type ShownModel } from './answer-schemas.ts'
-import { nameOfFlag } from './names.ts'
-import { mostPictures, tags } from './schemas.ts'
+import { names } from './names.ts'
+import { tags } from './schemas.ts'
 
 const schema = {
   summary: 'The models that this key may use, what they cost and what they take.',
@@ -70,7 +72,7 @@ function modeWith(model: Model, images: 0 | 1 | 2, has: (provider: string) => bo
 function modeOf(takes: Takes, images: number): Mode {
   const most = images < 2 ? images : Math.min(takes.images.max, mostPictures)
   const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
-    return [nameOfFlag(name as NumberParam), { min, max, integer }] as const
+    return [nameOfFlag(names, name), { min, max, integer }] as const
   })
   const sizes = Object.entries(takes.aspects).map(([name, [width, height]]) => [name, { width, height }] as const)
   return {

@@ -1,5 +1,6 @@
 /** The names that clients of such services write, and the ones that count here. */
 import { z } from 'zod'
+import type { Names } from '../problem.ts'
 
 /** Other name → name. Names are compared without regard to 'aspectRatio' or 'aspect_ratio'. */
 const others: Readonly<Record<string, string>> = {
@@ -17,8 +18,8 @@ const others: Readonly<Record<string, string>> = {
   wait: 'sync_mode',
 }
 
-/** Flags of the chats, by which errors call things. */
-const flags: Readonly<Record<string, string>> = {
+/** What the flags of the chats are called here. */
+export const names: Names = {
   ar: 'aspect_ratio',
   no: 'negative_prompt',
   n: 'num_images',
@@ -31,8 +32,6 @@ export function nameOf(written: string): string {
   const name = written.replace(/([a-z0-9])([A-Z]+)/g, '$1_$2').toLowerCase()
   return Object.hasOwn(others, name) ? (others[name] ?? name) : name
 }
-
-export const nameOfFlag = (flag: string) => (Object.hasOwn(flags, flag) ? (flags[flag] ?? flag) : flag)
 
 /** A body whose names may be any of those. Empty fields of a form are not said; what is said by its own name wins. */
 export const named = <T extends z.ZodType>(schema: T) => z.preprocess(renamed, schema)

@@ -2,12 +2,13 @@
 import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports.ts'
 import type { Family } from '../family.ts'
+import { mostPictures } from '../fields.ts'
 import { bodyOf, type FieldTypes, type Form, readForm } from '../form.ts'
 import { inputOf } from '../inputs.ts'
 import { attachmentOf } from '../parts.ts'
 import { InvalidRequest, read } from '../validation.ts'
 import { nameOf } from './names.ts'
-import { type ImagesBody, imageBody, imagesBody, mostPictures, type TextBody } from './schemas.ts'
+import { type ImagesBody, imageBody, imagesBody, type TextBody } from './schemas.ts'
 
 export interface WithImages {
   body: ImagesBody

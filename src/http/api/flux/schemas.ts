@@ -1,18 +1,12 @@
 /** What may be sent to draw: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
-import { megabyte } from '../parts.ts'
+import { address, mostPictures, promptText, seed, webhookAddress, word } from '../fields.ts'
 import { examplePicture, optional } from '../validation.ts'
 import { named } from './names.ts'
 
 export const tags = ['Flux']
 
-const longestPrompt = 32_000
-export const mostPictures = 14
-const longestAddress = 16 * megabyte
-
-const word = z.string().max(200)
 const edge = z.int().min(16).max(14_142)
-const prompt = z.string().max(longestPrompt)
 
 /** fal's names for shapes → ratios. */
 export const presetSizes = {
@@ -42,24 +36,19 @@ const shared = {
   ).describe('In place of `aspect_ratio`: the name of a shape, or pixels.'),
   width: optional(edge).describe('Pixels, together with `height`; counts when no ratio is given.'),
   height: optional(edge).describe('Pixels, together with `width`.'),
-  seed: optional(
-    z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' }),
-  ).describe('The same seed, the same picture. −1: any.'),
+  seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
   guidance_scale: optional(z.number().min(0).max(1_000)).describe('How closely to follow the words. Also `guidance`.'),
   strength: optional(z.number().min(0).max(1)).describe('How far to go from the picture that was sent.'),
   num_inference_steps: optional(z.int().min(1).max(1_000)).describe('Also `steps`.'),
-  negative_prompt: optional(prompt).describe('What must not be in the picture.'),
+  negative_prompt: optional(promptText).describe('What must not be in the picture.'),
   enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
-  webhook_url: optional(z.url({ protocol: /^https?$/ }).max(2_000)).describe(
-    'Told when it is over. Also `callback_url`.',
-  ),
+  webhook_url: optional(webhookAddress).describe('Told when it is over. Also `callback_url`.'),
   sync_mode: optional(z.boolean()).describe('Answered when it is over. Also `sync`, `wait`.'),
   safety_tolerance: optional(z.union([z.number(), word])).describe('Accepted, without effect.'),
   enable_safety_checker: optional(z.boolean()).describe('Accepted, without effect.'),
   output_format: optional(word).describe('Accepted, without effect: answers say what came.'),
 }
 
-const address = z.string().min(1).max(longestAddress)
 const picture = z.union([address, z.looseObject({ url: address }).transform(({ url }) => url)])
 const pictures = z.union([picture.transform((one) => [one]), z.array(picture).max(mostPictures)], {
   error: `it must be an address, or at most ${mostPictures} of them`,
@@ -67,7 +56,7 @@ const pictures = z.union([picture.transform((one) => [one]), z.array(picture).ma
 
 const sent = 'https addresses, data URLs, links that were answered here, or keys of pictures that were sent ahead.'
 
-export const textBody = named(z.looseObject({ prompt: prompt.describe('What to draw.'), ...shared })).meta({
+export const textBody = named(z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared })).meta({
   id: 'FluxTextToImage',
   examples: [{ prompt: 'a cute cat', aspect_ratio: '16:9' }],
   description: 'Keys that nobody knows are let pass. Names may also be written like `aspectRatio`.',
@@ -75,7 +64,7 @@ export const textBody = named(z.looseObject({ prompt: prompt.describe('What to d
 
 const drawnFrom = {
   ...shared,
-  prompt: optional(prompt).describe('What to change. Some models work from the picture alone.'),
+  prompt: optional(promptText).describe('What to change. Some models work from the picture alone.'),
   image_url: optional(pictures).describe(`One of: ${sent} Also \`image\`.`),
   image_urls: optional(pictures).describe(`Several: ${sent} Also \`images\`.`),
 }

@@ -2,12 +2,13 @@
 import type { FastifyRequest } from 'fastify'
 import { keepUploads, keptHours, type Upload } from '../../../core/uploads.ts'
 import type { ApiApp, Family } from '../family.ts'
+import { mostPictures } from '../fields.ts'
 import { type FormFile, readForm } from '../form.ts'
 import type { ApiParts } from '../parts.ts'
 import { InvalidRequest } from '../validation.ts'
 import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './answer-schemas.ts'
 import { filesOf } from './pictures.ts'
-import { mostPictures, tags, uploadForm, uploadsForm } from './schemas.ts'
+import { tags, uploadForm, uploadsForm } from './schemas.ts'
 
 const one = {
   summary: 'Sends a picture ahead, to be named in requests.',

@@ -7,10 +7,11 @@ import { AppError } from '../../../core/errors.ts'
 import { limitsFor } from '../../../core/limits.ts'
 import { uploadsPerDay } from '../../../core/uploads.ts'
 import type { ApiApp, Family } from '../family.ts'
+import { mostPictures } from '../fields.ts'
 import { megabyte, picturesBytes } from '../parts.ts'
 import { refused, userAnswer } from './answer-schemas.ts'
 import { shownModels } from './models.ts'
-import { mostPictures, tags } from './schemas.ts'
+import { tags } from './schemas.ts'
 
 const schema = {
   summary: 'What this key may use: credits, limits, models.',

@@ -3,7 +3,7 @@ import type { FastifyError } from 'fastify'
 import { AppError, type ErrorData, type ErrorKind, errorRules } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { Answer } from '../family.ts'
-import { sayings } from '../problem.ts'
+import { fieldOf, type Names, nameOfFlag, retryAfterOf, sayings } from '../problem.ts'
 import { InvalidRequest } from '../validation.ts'
 
 export interface ErrorBody {
@@ -34,19 +34,17 @@ interface OpenAiAnswer extends Answer {
 }
 
 interface Rule extends Problem {
-  /** Seconds that a client should wait; it may try again then. */
-  retryAfter?: (data: ErrorData) => number
   message?: (data: ErrorData) => string
 }
 
-/** Our names → the names that requests have here. */
-const params: Readonly<Record<string, string>> = { ar: 'size', no: 'negative_prompt' }
-const named = ({ name }: ErrorData) => params[String(name)] ?? String(name)
+/** What the flags of the chats are called here. */
+const names: Names = { ar: 'size', no: 'negative_prompt' }
+const named = ({ name }: ErrorData) => nameOfFlag(names, String(name))
 
 const quota: Rule = { status: 429, type: 'insufficient_quota', code: 'insufficient_quota' }
 const pace: Rule = { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' }
 const wrongKey: Rule = { status: 401, type: 'authentication_error', code: 'invalid_api_key' }
-const noModel: Rule = { status: 404, code: 'model_not_found', param: 'model' }
+const noModel: Rule = { status: 404, code: 'model_not_found' }
 const withoutModel = (name: ErrorData[string]) => `The model '${name}' does not exist or you do not have access to it.`
 const picture: Rule = { param: 'image', code: 'invalid_image' }
 
@@ -59,14 +57,12 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   model_not_allowed: { ...noModel, message: ({ model }) => withoutModel(model) },
   unknown_model: { ...noModel, message: ({ name }) => withoutModel(name) },
   empty_prompt: {
-    param: 'prompt',
     code: 'missing_required_parameter',
     message: () => "Missing required parameter: 'prompt'. Say what to draw.",
   },
-  prompt_too_long: { param: 'prompt', code: 'string_above_max_length' },
-  words_not_taken: { param: 'prompt', code: 'unsupported_parameter' },
+  prompt_too_long: { code: 'string_above_max_length' },
+  words_not_taken: { code: 'unsupported_parameter' },
   unknown_ratio: {
-    param: 'size',
     code: 'invalid_value',
     message: ({ ratio, model, known }) =>
       `Invalid value for 'size': '${ratio}'. ${model} knows: auto, ${[known].flat().join(', ')}.`,
@@ -92,21 +88,18 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   },
   unknown_request: { code: 'job_not_found' },
   unknown_path: { code: 'unknown_url', message: ({ name }) => `Unknown request URL: ${name}.` },
-  overloaded: { code: 'overloaded', retryAfter: () => 2 },
   bad_idempotency_key: { code: 'invalid_value' },
   idempotency_erased: { code: 'idempotency_key_erased' },
   idempotency_reused: { code: 'idempotency_key_reused' },
-  idempotency_in_flight: { code: 'idempotency_key_in_use', retryAfter: () => 2 },
+  idempotency_in_flight: { code: 'idempotency_key_in_use' },
   input_lost: { param: 'image' },
   unknown_upload: { param: 'image' },
   no_credits: quota,
   cap_reached: quota,
-  too_fast: { ...pace, retryAfter: ({ seconds }) => Number(seconds) || 3 },
-  too_many_in_flight: { ...pace, retryAfter: () => 5 },
+  too_fast: pace,
+  too_many_in_flight: pace,
   moderated: { type: 'image_generation_user_error', code: 'content_policy_violation' },
   cancelled: { type: 'invalid_request_error', code: 'cancelled' },
-  // over and paid back, so that another try is another request
-  provider_busy: { code: 'provider_busy', retryAfter: () => 5 },
 }
 
 const typeOf = (status: number) => {
@@ -132,15 +125,14 @@ const internalAnswer = (): OpenAiAnswer => answer(wordsFor('en').errors.internal
 /** What streams say when they break off, as everything else here does. */
 export const refusals = { answerTo, defect: internalAnswer() }
 
-function answerToKind({ kind, data, retryAfterMs }: AppError): OpenAiAnswer {
-  const { status, retry } = { status: errorRules[kind].status, retry: rules[kind]?.retryAfter }
-  const { message, retryAfter: _, ...rule }: Rule = rules[kind] ?? {}
+function answerToKind(error: AppError): OpenAiAnswer {
+  const { kind, data } = error
+  const { message, ...rule }: Rule = rules[kind] ?? {}
   const text = (message ?? wordsFor('en').errors[kind])(data)
-  const unnamed = data.name === undefined || kind === 'unknown_option' || kind === 'unknown_path'
-  const param = rule.param ?? (unnamed ? undefined : named(data))
-  const seconds = retry && Math.ceil(retryAfterMs === undefined ? retry(data) : retryAfterMs / 1000)
+  const seconds = retryAfterOf(error)
+  // nothing was accepted, or it is over and paid back: another try is another request
   const headers = seconds === undefined ? undefined : { 'retry-after': String(seconds), 'x-should-retry': 'true' }
-  return answer(text, { status, code: kind, ...rule, param, headers })
+  return answer(text, { status: errorRules[kind].status, code: kind, param: fieldOf(error, names), ...rule, headers })
 }
 
 /** OpenAI says one thing at a time. */

@@ -1,13 +1,7 @@
 /** What may be sent, and what is answered: for checks, and for the OpenAPI document. Keys nobody knows are let pass. */
 import { z } from 'zod'
-import { megabyte } from '../parts.ts'
+import { address, mostPictures, promptText, seed, webhookAddress, word } from '../fields.ts'
 import { examplePicture, optional } from '../validation.ts'
-
-const longestPrompt = 32_000
-const mostPictures = 16
-const longestAddress = 16 * megabyte
-
-const word = z.string().max(200)
 
 const shared = {
   model: optional(word).describe(
@@ -18,17 +12,15 @@ const shared = {
   response_format: optional(z.enum(['url', 'b64_json'])).describe(
     "Default 'url'; 'b64_json' for the gpt-image names. Links expire.",
   ),
-  seed: optional(z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)])).describe(
-    'The same seed, the same picture. −1: any.',
-  ),
+  seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
   steps: optional(z.int().min(1).max(1_000)),
   guidance: optional(z.number().min(0).max(1_000)),
   strength: optional(z.number().min(0).max(1)).describe('How far to go from the picture that was sent.'),
-  negative_prompt: optional(z.string().max(longestPrompt)).describe('What must not be in the picture.'),
+  negative_prompt: optional(promptText).describe('What must not be in the picture.'),
   enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
   stream: optional(z.boolean()).describe('Server-sent events instead of one answer.'),
   partial_images: optional(z.int().min(0).max(3)).describe('With `stream`: at most so many previews.'),
-  webhook_url: optional(z.url({ protocol: /^https?$/ }).max(2_000)).describe('Told when it is over.'),
+  webhook_url: optional(webhookAddress).describe('Told when it is over.'),
   quality: optional(word).describe('Accepted, without effect.'),
   style: optional(word).describe('Accepted, without effect.'),
   background: optional(word).describe('Accepted, without effect.'),
@@ -37,15 +29,12 @@ const shared = {
   user: optional(z.string().max(1_000)).describe('Accepted, without effect.'),
 }
 
-export const generationsBody = z
-  .looseObject({ prompt: z.string().max(longestPrompt).describe('What to draw.'), ...shared })
-  .meta({
-    id: 'CreateImageRequest',
-    description: 'Draws pictures from words.',
-    examples: [{ prompt: 'a cute cat', size: '16:9' }],
-  })
+export const generationsBody = z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared }).meta({
+  id: 'CreateImageRequest',
+  description: 'Draws pictures from words.',
+  examples: [{ prompt: 'a cute cat', size: '16:9' }],
+})
 
-const address = z.string().min(1).max(longestAddress)
 const addressed = z.union([
   address,
   z.looseObject({ image_url: z.union([address, z.looseObject({ url: address })]) }),
@@ -55,7 +44,7 @@ const addressed = z.union([
 /** In a form, files named `image`, `image[]` or `image[0]` take the place of `image`. */
 export const editsBody = z
   .looseObject({
-    prompt: optional(z.string().max(longestPrompt)).describe('What to change.'),
+    prompt: optional(promptText).describe('What to change.'),
     image: optional(z.union([addressed, z.array(addressed).max(mostPictures)])).describe(
       'In JSON: https addresses, data URLs, or keys of pictures that were sent ahead. In a form: files, named `image`, `image[]` or `image[0]`.',
     ),
@@ -71,7 +60,7 @@ export const editsBody = z
 /** The same as a form: everything is text but the files. */
 export const editsForm = z
   .looseObject({
-    prompt: z.string().max(longestPrompt).describe('What to change.'),
+    prompt: promptText.describe('What to change.'),
     image: z.array(z.file()).max(mostPictures).describe('Files, named `image`, `image[]` or `image[0]`.'),
     ...shared,
   })
@@ -87,7 +76,7 @@ export const headersOfImages = headersOfOrders.extend({
 })
 
 const part = z.union([
-  z.looseObject({ type: z.enum(['text', 'input_text']), text: z.string().max(longestPrompt) }),
+  z.looseObject({ type: z.enum(['text', 'input_text']), text: promptText }),
   z.looseObject({
     type: z.enum(['image_url', 'input_image']),
     image_url: z.union([address, z.looseObject({ url: address })]),
@@ -98,7 +87,7 @@ const part = z.union([
 const message = z.looseObject({ role: word, content: z.unknown() })
 
 export const userContent = z
-  .union([z.string().max(longestPrompt), z.array(part).max(100)])
+  .union([promptText, z.array(part).max(100)])
   .meta({ id: 'ChatContent', description: 'Words, with an optional ratio and flags at the end, and pictures.' })
 
 export const chatBody = z

@@ -1,13 +1,9 @@
 /** What pages may send to draw and to look back, and what they are answered: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
-import { megabyte } from '../parts.ts'
+import { address, mostPictures, promptText, seed, webhookAddress, word } from '../fields.ts'
 import { optional } from '../validation.ts'
 
 export const tags = ['Web UI']
-
-const longestPrompt = 32_000
-const mostPictures = 16
-const longestAddress = 16 * megabyte
 
 /** 'aspectRatio' → 'aspect_ratio', 'baseURL' → 'base_url'. Empty fields of a form are not said. */
 function asWritten(body: unknown): unknown {
@@ -21,17 +17,15 @@ const withUnderscores = (name: string) => name.replace(/([a-z0-9])([A-Z]+)/g, '$
 /** A body whose names may be written in either way. */
 export const inEitherCase = <T extends z.ZodType>(schema: T) => z.preprocess(asWritten, schema)
 
-const word = z.string().max(200)
 const count = optional(z.int().min(1).max(10))
 const steps = optional(z.int().min(1).max(1_000))
 const guidance = optional(z.number().min(0).max(1_000))
 const edge = optional(z.int().min(16).max(9_999))
-const address = z.string().min(1).max(longestAddress)
 const addresses = optional(z.union([address, z.array(address).max(mostPictures)]))
 
 export const generateBody = inEitherCase(
   z.looseObject({
-    prompt: optional(z.string().max(longestPrompt)).describe('What to draw, or what to change.'),
+    prompt: optional(promptText).describe('What to draw, or what to change.'),
     model: optional(word).describe('A model’s id. Absent: the default.'),
     aspect_ratio: optional(word).describe("A ratio such as '16:9', or an exact '1024x576'. 'auto': the model’s own."),
     ratio: optional(word).describe('The same as `aspect_ratio`.'),
@@ -41,22 +35,20 @@ export const generateBody = inEitherCase(
     n: count.describe('How many pictures, within what the model takes.'),
     count: count.describe('The same as `n`.'),
     num_images: count.describe('The same as `n`.'),
-    seed: optional(z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)])).describe(
-      'The same seed, the same picture. −1: any.',
-    ),
+    seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
     steps,
     num_inference_steps: steps.describe('The same as `steps`.'),
     guidance,
     guidance_scale: guidance.describe('The same as `guidance`.'),
     strength: optional(z.number().min(0).max(1)).describe('How far to go from the picture that was sent.'),
-    negative_prompt: optional(z.string().max(longestPrompt)).describe('What must not be in the picture.'),
+    negative_prompt: optional(promptText).describe('What must not be in the picture.'),
     enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
     image: addresses.describe(
       'Pictures to start from: https addresses, data URLs, or keys of pictures that were sent ahead.',
     ),
     image_url: addresses.describe('The same as `image`.'),
     images: addresses.describe('The same as `image`.'),
-    webhook_url: optional(z.url({ protocol: /^https?$/ }).max(2_000)).describe('Told when it is over.'),
+    webhook_url: optional(webhookAddress).describe('Told when it is over.'),
     wait: optional(z.boolean()).describe('false: answered at once with 202; ask `/api/history/{id}` how far it is.'),
   }),
 ).meta({

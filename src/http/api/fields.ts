@@ -1,0 +1,16 @@
+/** What the bodies of all families are made of, and its limits. */
+import { z } from 'zod'
+import { megabyte } from './parts.ts'
+
+/** More than is ever drawn from, so that it is refused in better words. */
+export const longestPrompt = 32_000
+/** Of one request: no model takes more. */
+export const mostPictures = 14
+/** Also of data URLs. */
+export const longestAddress = 16 * megabyte
+
+export const word = z.string().max(200)
+export const promptText = z.string().max(longestPrompt)
+export const address = z.string().min(1).max(longestAddress)
+export const seed = z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' })
+export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)
