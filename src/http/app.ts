@@ -33,7 +33,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     requestTimeout: receiveMs,
     rewriteUrl: ({ url = '/' }) => decodable(url),
     // as long as a line of HTTP may be: names that are too long are unknown like any other
-    routerOptions: { maxParamLength: 16_384 },
+    routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
 
   // bytes are sent as they are, whatever the type says

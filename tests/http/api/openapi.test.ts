@@ -16,6 +16,34 @@ const named = ({ method, path }: Operation) => `${method} ${path}`
 /** Not for programs, or told of in another way. */
 const untold = /^\/(web|hooks|docs)\/|^\/docs$|^\/openapi\.json$/
 
+describe('a slash at the end of a path', () => {
+  it.each([
+    ['/v1/models', 'application/json'],
+    ['/v1/models/sketch', 'application/json'],
+    ['/api/v1/flux/models', 'application/json'],
+    ['/api/history', 'application/json'],
+    ['/queue', 'application/json'],
+    ['/healthz', 'application/json'],
+    ['/docs', 'text/html'],
+    ['/web/assets/app.css', 'text/css'],
+  ])('makes no difference to %s', async (path, type) => {
+    const headers = { authorization: `Bearer ${service.operatorKey}` }
+    const asked = [path, `${path}/`].map((url) => service.app.inject({ url, headers }))
+    const [without, slashed] = await Promise.all(asked)
+    expect([without?.statusCode, slashed?.statusCode]).toEqual([200, 200])
+    expect(slashed?.headers['content-type']).toContain(type)
+  })
+
+  it('leaves the root, and the files of pages, as they are', async () => {
+    for (const url of ['/docs/static/index.css', '/web/assets/app.css']) {
+      expect((await service.app.inject(url)).statusCode).toBe(200)
+    }
+    const page = await service.app.inject({ url: '/', headers: { accept: 'text/html' } })
+    expect([page.statusCode, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8'])
+    expect((await service.app.inject('/')).json()).toMatchObject({ service: 'fluxbot' })
+  })
+})
+
 describe('the document', () => {
   it('tells of every route for programs, and of no other', () => {
     const served = service.routes.filter((route) => /^(GET|POST|PUT|PATCH|DELETE) /.test(route))
