@@ -160,6 +160,8 @@ describe('POST /generate', () => {
     [{ ...small, guidance_scale: -0.1 }, guidance],
     [{ ...small, guidance_scale: 20.1 }, guidance],
     [{ ...small, guidance_scale: true }, guidance],
+    [{ ...small, num_images: 0 }, 'num_images must be a whole number between 1 and 10'],
+    [{ ...small, model: 'sketch', n: 9 }, /num_images/],
     [{ ...small, seed: -2 }, seed],
     [{ ...small, seed: 1.5 }, seed],
     [{ ...small, strength: 1.1, image: 'x' }, 'strength must be a number between 0 and 1'],
@@ -274,6 +276,20 @@ describe('POST /generate', () => {
       body: { ...small, return_base64: false },
     })
     expect(without.body).not.toHaveProperty('image_base64')
+  })
+
+  it.each(['num_images', 'n'])('draws as many as %s says, each with its link', async (name) => {
+    const before = await service.balance()
+    const { status, body } = await service.generate({ prompt: 'a cat', model: 'sketch', [name]: 2 })
+    expect({ status, parameters: body.parameters }).toMatchObject({ status: 200, parameters: { num_images: 2 } })
+    expect(body.image_urls).toEqual([body.image_url, `${body.image_url}&n=1`])
+    const widths = []
+    for (const url of body.image_urls) {
+      const { bytes } = await service.call(url, { key: null })
+      widths.push((await sharp(bytes).metadata()).width)
+    }
+    expect(widths).toEqual([96, 97])
+    expect(await service.balance()).toBe(before - 2)
   })
 
   it('answers at once when nobody waits, and the picture comes to its address', async () => {

@@ -24,6 +24,7 @@ const parameters = z.object({
   guidance_scale: z.number().nullable().describe('null: the model’s own.'),
   seed: z.union([z.int(), z.string()]).nullable().describe('The one that was used; as text beyond 2^53.'),
   strength: z.number().optional(),
+  num_images: z.int().optional().describe('Where it is not one.'),
   model: z.string(),
 })
 
@@ -35,9 +36,10 @@ export const taskAnswer = z
     image_url: z
       .string()
       .describe('A path on this service: signed, it opens without a key until it expires. PNG, once it is drawn.'),
+    image_urls: z.array(z.string()).optional().describe('All of several, the first of which is `image_url`.'),
     parameters,
     generation_time: z.number().nullable().describe('Seconds; null until it is drawn.'),
-    image_base64: z.string().optional().describe('PNG, with `return_base64`.'),
+    image_base64: z.string().optional().describe('PNG, with `return_base64`; the first of several.'),
   })
   .meta({ id: 'ComfyTask' })
 

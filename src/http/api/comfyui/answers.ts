@@ -13,11 +13,13 @@ import type { Status, Task } from './answer-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
   const { id, request, prompt, model, startedAt, endedAt } = outcome
-  const { width, height, steps = null, guidance = null, negative, strength } = request
+  const { width, height, count, steps = null, guidance = null, negative, strength } = request
+  const links = linksTo(parts, outcome)
   return {
     task_id: id,
     status: statusOf(outcome),
-    image_url: linkTo(parts, id),
+    image_url: links[0] ?? '',
+    ...(count > 1 && { image_urls: links }),
     parameters: {
       prompt,
       ...(negative !== undefined && { negative_prompt: negative }),
@@ -27,6 +29,7 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
       guidance_scale: guidance,
       seed: seedOf(outcome),
       ...(strength !== undefined && { strength }),
+      ...(count > 1 && { num_images: count }),
       model,
     },
     generation_time: startedAt && endedAt && Math.round((endedAt.getTime() - startedAt.getTime()) / 10) / 100,
@@ -53,10 +56,13 @@ async function convert({ store, images }: Core, { key, type }: Picture): Promise
   return object && type !== 'image/png' ? images.png(object) : object
 }
 
-/** A path, as clients put the address of the service before it. Signed as links to keys are; no key looks like an id. */
-function linkTo({ core, imageExpirationSeconds }: ApiParts, id: string): string {
+/** Paths, as clients put the address of the service before them. Signed as links to keys are; no key looks like an id. */
+function linksTo({ core, imageExpirationSeconds }: ApiParts, { id, request, pictures }: Outcome): string[] {
   const expires = Math.floor(Date.now() / 1000) + imageExpirationSeconds
-  return `/image/${id}?expires=${expires}&signature=${signLink(core.secretKey, id, expires)}`
+  const first = `/image/${id}?expires=${expires}&signature=${signLink(core.secretKey, id, expires)}`
+  // until they are there, as many as were asked for
+  const length = pictures.length || request.count
+  return Array.from({ length }, (_, n) => (n === 0 ? first : `${first}&n=${n}`))
 }
 
 /** It is paid for, so that it is never refused for there being too many others. */

@@ -30,6 +30,7 @@ const invalid = 'Invalid parameters'
 const names: Names = {
   ar: 'width and height',
   size: 'width and height',
+  n: 'num_images',
   no: 'negative_prompt',
   guidance: 'guidance_scale',
 }

@@ -10,6 +10,7 @@ export const limits = {
   side: { min: 64, max: 2048 },
   steps: { min: 1, max: 50 },
   guidance: { min: 0, max: 20 },
+  count: { min: 1, max: 10 },
 } as const
 
 interface Range {
@@ -48,6 +49,8 @@ export const generateBody = z
       height: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
       steps: wholeNumber(limits.steps).describe('Absent: the model’s own.'),
       guidance_scale: number(limits.guidance).describe('Absent: the model’s own.'),
+      num_images: wholeNumber(limits.count).describe('How many pictures, within what the model takes. Default 1.'),
+      n: wholeNumber(limits.count).describe('The same as `num_images`.'),
       seed: optional(seed).describe('The same seed, the same picture. −1: any, which the answer tells.'),
       model: optional(text(200)).describe('A model’s id. Absent: ComfyUI’s first, else the default.'),
       image: pictures.describe(
@@ -56,7 +59,9 @@ export const generateBody = z
       images: pictures.describe('The same as `image`.'),
       strength: strength.describe('How far to go from the picture that was sent.'),
       denoise: strength.describe('The same as `strength`.'),
-      return_base64: flag.describe('Whether the picture itself is in the answer, as PNG in base64.'),
+      return_base64: flag.describe(
+        'Whether the picture itself is in the answer, as PNG in base64: the first of several.',
+      ),
       wait: flag.describe('false: answered at once with 202; `/image/{task_id}` has the picture later.'),
       webhook_url: optional(
         z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).max(2_000, 'is too long'),
@@ -68,7 +73,7 @@ export const generateBody = z
   .refine(saysWhat, { path: ['prompt'], message: 'is required', when: () => true })
   .meta({
     id: 'ComfyGenerate',
-    description: 'Draws one picture.',
+    description: 'Draws one picture, or several of the same words.',
     examples: [{ prompt: 'a cute cat', width: 1024, height: 1024, seed: -1 }],
   })
 

@@ -17,6 +17,7 @@ export function wishOf(core: Core, holder: Holder, body: GenerateBody, images: n
   return {
     ...read.wish,
     aspect: aspectIn(read, undefined, sizeOf(body)),
+    count: body.num_images ?? body.n,
     steps: body.steps,
     guidance: body.guidance_scale,
     strength: body.strength ?? body.denoise,
