@@ -82,7 +82,7 @@ export function contractOf(document: Document): Contract {
   return {
     operations,
     find: (method, url) => {
-      const path = url.split('?')[0] ?? ''
+      const path = (url.split('?')[0] ?? '').replace(/(?<=.)\/$/, '')
       const among = sorted.filter((each) => each.method === method)
       const fits = (last: string) => among.find((each) => patternOf(each.path, last).test(path))
       // the last name may hold slashes, where no other path is meant

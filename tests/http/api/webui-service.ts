@@ -63,7 +63,7 @@ export async function openService(options: TestCoreOptions = {}, change?: Change
   const documented: { method: string; path: RegExp; response: Record<string, z.ZodType> }[] = []
   app.addHook('onRoute', ({ method, url, schema }) => {
     const response = schema?.response as Record<string, z.ZodType> | undefined
-    const path = new RegExp(`^${url.replace(/:\w+/g, '[^/]+')}$`)
+    const path = new RegExp(`^${url.replace(/:\w+/g, '[^/]+')}/?$`)
     if (response) documented.push({ method: String(method), path, response })
   })
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -262,6 +262,8 @@ describe('/api/history', () => {
       status: 409,
       body: { code: 'still_running' },
     })
+    // as of a page whose id got lost
+    expect(await service.call('DELETE /api/history/', { key })).toMatchObject({ status: 404 })
     const cleared = await service.call('DELETE /api/history', { key })
     expect(cleared.body).toEqual({ success: true, deleted: 2, remaining: 1 })
     release()

@@ -70,6 +70,8 @@ export function historyRoutes(app: ApiApp, { core, parts, holderOf }: Family): v
   })
   app.delete('/api/history', { schema: cleared }, async (request) => {
     const { userId } = await holderOf(request)
+    // an id that is empty is no wish to erase everything
+    if (request.url.split('?')[0]?.endsWith('/')) throw new AppError('unknown_request')
     const { erased, running } = await eraseAll(core, userId)
     return { success: true as const, deleted: erased, remaining: running }
   })
