@@ -2,13 +2,16 @@
 import type { Holder } from '../../core/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
+import { outcomeOf } from '../../core/outcome.ts'
 import type { Attachment } from '../../core/ports.ts'
 import { ownPicture } from '../../core/uploads.ts'
 import type { Family } from './family.ts'
-import { attachmentOf } from './parts.ts'
+import { type ApiParts, attachmentOf } from './parts.ts'
 
 /** A key of the store, alone or at the end of a link. */
 const keyForm = /(?:^|\/)((?:input|image)\/[0-9a-f-]{36}\/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:png|jpg|webp))$/
+/** A request's own link, as `/generate` answers. */
+const taskForm = /^\/image\/([0-9a-f-]{36})$/i
 const longestKey = 200
 const anySeconds = 60
 
@@ -17,11 +20,19 @@ const anySeconds = 60
  * AppError unknown_upload, image_too_big, image_unreachable.
  */
 export function inputOf(
-  { core, fetcher }: Pick<Family, 'core' | 'fetcher'>,
+  { core, fetcher, parts }: Pick<Family, 'core' | 'fetcher'> & { parts: Pick<ApiParts, 'publicUrl'> },
   holder: Holder,
   address: string,
 ): Attachment {
   const fetched = fetcher.attachment(address)
+  const task = taskIn(parts, address)
+  if (task) {
+    const load = async (limitBytes: number) => {
+      const data = await ownDrawn(core, holder, task)
+      return data ? attachmentOf(data, fetched.name).load(limitBytes) : fetched.load(limitBytes)
+    }
+    return { ...fetched, load }
+  }
   const named = nameIn(address)
   if (named === undefined) return fetched
   const { key, bare } = named
@@ -50,4 +61,27 @@ async function isLinkTo({ store }: Core, key: string, address: string): Promise<
   if (!URL.canParse(address)) return false
   const [given, ours] = [new URL(address), new URL(await store.link(key, anySeconds))]
   return given.origin === ours.origin && given.pathname === ours.pathname
+}
+
+interface Drawn {
+  id: string
+  /** Which of several. */
+  n: number
+}
+
+function taskIn({ publicUrl }: Pick<ApiParts, 'publicUrl'>, address: string): Drawn | undefined {
+  if (!address.startsWith(`${publicUrl}/image/`) || !URL.canParse(address)) return undefined
+  const { pathname, searchParams } = new URL(address)
+  const id = taskForm.exec(pathname.slice(new URL(publicUrl).pathname.replace(/\/$/, '').length))?.[1]
+  return id === undefined ? undefined : { id, n: Number(searchParams.get('n') ?? 0) }
+}
+
+/** undefined: it is not the account's. Throws AppError image_unreachable for one that was not drawn. */
+async function ownDrawn(core: Core, { userId }: Holder, { id, n }: Drawn): Promise<Buffer | undefined> {
+  const outcome = await outcomeOf(core, userId, id)
+  if (!outcome) return undefined
+  const picture = outcome.state === 'delivered' ? outcome.pictures[n] : undefined
+  const object = picture && (await core.store.get(picture.key))
+  if (!object) throw new AppError('image_unreachable')
+  return object.data
 }

@@ -105,11 +105,12 @@ describe('pictures sent ahead', () => {
     const account = { secretId: 'id', secretKey: 'secret', bucket: 'pictures-1250000000', region: 'ap-guangzhou' }
     const cos = createCosStore({ ...account, log })
     const core = { ...service.core, store: { ...service.core.store, link: cos.link } }
-    const fetcher = createFetcher({ publicUrl: 'http://localhost:8080' })
+    const parts = { publicUrl: 'http://localhost:8080' }
+    const fetcher = createFetcher(parts)
     const holder = { userId, keyId: null, admin: false, models: null }
     const link = await cos.link(key, 600)
     expect(link).toMatch(/^https:\/\/pictures-1250000000\.cos\.ap-guangzhou\./)
-    const bytes = await inputOf({ core, fetcher }, holder, link).load(10_000_000)
+    const bytes = await inputOf({ core, fetcher, parts }, holder, link).load(10_000_000)
     expect(bytes).toEqual((await service.core.store.get(key))?.data)
     await fetcher.close()
     await cos.close()

@@ -122,14 +122,16 @@ describe('/api/generate', () => {
     const drawn = await generate({ prompt: 'a cat' })
     // nobody listens at the address of links here
     const link: string = drawn.body.image_url
-    const addresses = [link, `${link.split('?')[0]}?expires=1&signature=x`, upload?.key]
+    const task = `http://localhost:8080/image/${drawn.body.id}?expires=1&signature=x`
+    const addresses = [link, `${link.split('?')[0]}?expires=1&signature=x`, task, upload?.key]
     tasks.length = 0
     for (const image of addresses) expect(await generate({ prompt: 'night', image })).toMatchObject({ status: 200 })
-    expect(tasks.map(({ images }) => images.map(({ width }) => width))).toEqual([[64], [64], [40]])
+    expect(tasks.map(({ images }) => images.map(({ width }) => width))).toEqual([[64], [64], [64], [40]])
     const key = await service.keyFor('bob')
     const refused = []
     for (const image of addresses) refused.push(await generate({ prompt: 'night', image }, { key }))
     expect(refused.map(({ status, body }) => [status, body.code])).toEqual([
+      [400, 'image_unreachable'],
       [400, 'image_unreachable'],
       [400, 'image_unreachable'],
       [404, 'unknown_upload'],

@@ -34,20 +34,16 @@ const types: FieldTypes = {
 }
 
 /** Throws AppError and InvalidRequest. */
-export async function readImages(
-  { core, fetcher, holderOf }: Family,
-  request: FastifyRequest,
-  how: 'one' | 'several',
-): Promise<WithImages> {
+export async function readImages(family: Family, request: FastifyRequest, how: 'one' | 'several'): Promise<WithImages> {
   const form = request.isMultipart() ? await readForm(request) : undefined
   const sent = form ? bodyOf(withNames(form), types) : request.body
   const body = read(how === 'one' ? imageBody : imagesBody, sent)
-  const holder = await holderOf(request)
+  const holder = await family.holderOf(request)
   const addresses = [...(body.image_url ?? []), ...(body.image_urls ?? [])]
   const files = form ? filesOf(form) : []
   const images = [
     ...files.map(({ data, name }) => attachmentOf(data, name)),
-    ...addresses.map((address) => inputOf({ core, fetcher }, holder, address)),
+    ...addresses.map((address) => inputOf(family, holder, address)),
   ]
   checkNumber(images.length, how)
   return { body, images, content: JSON.stringify([sent, files.map(({ hash }) => hash)]) }
