@@ -11,7 +11,7 @@ import { type ApiParts, attachmentOf } from './parts.ts'
 /** A key of the store, alone or at the end of a link. */
 const keyForm = /(?:^|\/)((?:input|image)\/[0-9a-f-]{36}\/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:png|jpg|webp))$/
 /** A request's own link, as `/generate` answers. */
-const taskForm = /^\/image\/([0-9a-f-]{36})$/i
+const taskForm = /^\/image\/([0-9a-f-]{36})(?=\?|$)/i
 const longestKey = 200
 const anySeconds = 60
 
@@ -71,9 +71,8 @@ interface Drawn {
 
 function taskIn({ publicUrl }: Pick<ApiParts, 'publicUrl'>, address: string): Drawn | undefined {
   if (!address.startsWith(`${publicUrl}/image/`) || !URL.canParse(address)) return undefined
-  const { pathname, searchParams } = new URL(address)
-  const id = taskForm.exec(pathname.slice(new URL(publicUrl).pathname.replace(/\/$/, '').length))?.[1]
-  return id === undefined ? undefined : { id, n: Number(searchParams.get('n') ?? 0) }
+  const id = taskForm.exec(address.slice(publicUrl.length))?.[1]
+  return id === undefined ? undefined : { id, n: Number(new URL(address).searchParams.get('n') ?? 0) }
 }
 
 /** undefined: it is not the account's. Throws AppError image_unreachable for one that was not drawn. */
