@@ -27,9 +27,9 @@ export function inputOf(
   const fetched = fetcher.attachment(address)
   const task = taskIn(parts, address)
   if (task) {
-    const load = async (limitBytes: number) => {
+    const load = async (limitBytes: number, signal?: AbortSignal) => {
       const data = await ownDrawn(core, holder, task)
-      return data ? attachmentOf(data, fetched.name).load(limitBytes) : fetched.load(limitBytes)
+      return data ? attachmentOf(data, fetched.name).load(limitBytes) : fetched.load(limitBytes, signal)
     }
     return { ...fetched, load }
   }

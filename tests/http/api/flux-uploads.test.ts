@@ -122,10 +122,12 @@ describe('pictures sent ahead', () => {
     const load = async (_limitBytes: number, signal?: AbortSignal) => Buffer.alloc(signals.push(signal))
     const fetcher = { attachment: () => ({ name: 'image', load }), close: async () => undefined }
     const holder = { userId, keyId: null, admin: false, models: null }
-    const address = `https://slow.example/image/${randomUUID()}/0-abc.png`
+    const parts = { publicUrl: 'https://slow.example' }
     const { signal } = new AbortController()
-    await inputOf({ core, fetcher }, holder, address).load(10, signal)
-    expect(signals).toEqual([signal])
+    for (const path of [`${randomUUID()}/0-abc.png`, `${randomUUID()}?n=0`]) {
+      await inputOf({ core, fetcher, parts }, holder, `https://slow.example/image/${path}`).load(10, signal)
+    }
+    expect(signals).toEqual([signal, signal])
   })
 
   it('what was drawn for the account is its own as well', async () => {
