@@ -4,6 +4,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsy
 import { AppError, errorRules } from '../core/errors.ts'
 import { localeOf, wordsFor } from '../locales/index.ts'
 import { toJson } from './json.ts'
+import { createSending, type SendingLimits } from './sending.ts'
 import { status, tellProgramsFromBrowsers } from './status.ts'
 
 export interface AppOptions {
@@ -17,13 +18,16 @@ export interface AppOptions {
   countAnswers?(app: FastifyInstance): void
   /** Requests under way when we close get this long. Default 5,000. */
   closeMs?: number
+  /** A client that takes nothing of its answer for that long, or twice as long at most, is let go. Default 30,000. */
+  unreadMs?: number
+  sending?: SendingLimits
 }
 
 /** A request must have come in full by then. */
 const receiveMs = 300_000
 
 export function createApp(options: AppOptions): FastifyInstance {
-  const { log, ready, publicUrl, plugins, closeMs = 5_000 } = options
+  const { log, ready, publicUrl, plugins, closeMs = 5_000, unreadMs = 30_000 } = options
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
@@ -31,6 +35,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     trustProxy: false,
     forceCloseConnections: 'idle',
     requestTimeout: receiveMs,
+    connectionTimeout: unreadMs,
     rewriteUrl: ({ url = '/' }) => decodable(url),
     // as long as a line of HTTP may be: names that are too long are unknown like any other
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
@@ -38,8 +43,16 @@ export function createApp(options: AppOptions): FastifyInstance {
 
   // bytes are sent as they are, whatever the type says
   app.setReplySerializer(toJson as (value: unknown) => string)
+  app.decorate('sending', createSending(options.sending))
   app.addHook('onRequest', async (request, reply) => {
+    // nothing moved for that long; while the answer is still being made, nothing has to
+    reply.raw.on('timeout', () => reply.raw.writableLength > 0 && request.raw.socket.destroy())
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
+  })
+  app.addHook('onSend', async (_request, reply, payload) => {
+    // of a part, the whole is in memory
+    if (Buffer.isBuffer(payload)) reply.server.sending.add(reply, payload.buffer.byteLength)
+    if (typeof payload === 'string') reply.server.sending.add(reply, payload.length)
   })
   app.addHook('onResponse', async (request, reply) => {
     // without the query, which holds signatures, and without a webhook's token
@@ -60,6 +73,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     const words = wordsFor(localeOf(request.headers['accept-language']))
     if (error instanceof AppError && error.kind !== 'internal') {
       const message = words.errors[error.kind](error.data)
+      if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000))
       return reply.code(errorRules[error.kind].status).send({ error: { kind: error.kind, message } })
     }
     const status = ('statusCode' in error && error.statusCode) || 500

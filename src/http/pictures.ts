@@ -7,6 +7,7 @@ import { cors } from './api/cors.ts'
 import type { ApiApp } from './api/family.ts'
 import { checkWithZod } from './api/validation.ts'
 import { sendPicture } from './bytes.ts'
+import { loadPicture } from './load.ts'
 import { type Thumbnails, widthParam } from './thumbnails.ts'
 
 export interface PicturesOptions {
@@ -41,7 +42,7 @@ const schema = {
     304: z.null().describe('The client has it already.'),
     416: z.null().describe('It is shorter than that.'),
     '4xx': refusal,
-    503: refusal.describe('Too many thumbnails are being made.'),
+    503: refusal.describe('Too many thumbnails are being made, or too much is being sent.'),
   },
 }
 
@@ -66,7 +67,7 @@ export function pictures({ store, verify, thumbnails }: PicturesOptions): Fastif
         identity: small ? `${small.edge} ${key}` : key,
         fileName: small ? name.replace(/\.\w+$/, `-${small.edge}.webp`) : name,
         cacheControl: `private, max-age=${Number(expires) - now}, immutable`,
-        load: small?.load ?? (() => store.get(key)),
+        load: small?.load ?? (() => loadPicture(store, key)),
       })
       return sent ?? refuse(404, 'not_found', words.missing)
     })

@@ -1,6 +1,7 @@
 /** Large bodies are kept in memory: only so many at a time, from when they begin to come until what they ask for is accepted. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Holder } from '../../core/api-keys.ts'
+import { whenOver } from '../over.ts'
 import { megabyte } from './parts.ts'
 
 /** Bodies above a megabyte that this process has at a time; the operator's programs may have all places. */
@@ -47,7 +48,7 @@ export function createBodies(): Bodies {
       leaving.set(request, leave)
       raw.once('close', () => clearTimeout(patience))
       // answered, also with a refusal, or broken off; of one that is refused the rest may never come
-      reply.raw.once('close', leave)
+      whenOver(reply, leave)
       return true
     },
     leave: (request) => leaving.get(request)?.(),

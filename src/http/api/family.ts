@@ -13,6 +13,7 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
+import { whenOver } from '../over.ts'
 import { type Authenticate, authenticate } from './auth.ts'
 import { type Bodies, createBodies } from './bodies.ts'
 import { cors } from './cors.ts'
@@ -165,8 +166,7 @@ export function problemOf(
 /** Aborts when the answer is out, or the client has gone: whoever waits for a picture then waits no longer. */
 export function untilAnswered(reply: FastifyReply): AbortSignal {
   const over = new AbortController()
-  if (reply.raw.closed) over.abort()
-  reply.raw.once('close', () => over.abort())
+  whenOver(reply, () => over.abort())
   return over.signal
 }
 

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify'
 import { toJson } from '../json.ts'
 
 export interface EventStream {
-  /** `name`: the event's; absent: none. */
+  /** `name`: the event's; absent: none. Throws AppError overloaded. */
   send(data: object | '[DONE]', name?: string): void
   end(): void
   /** Bytes that the client has not taken yet. */
@@ -37,6 +37,7 @@ export function openStream(reply: FastifyReply): EventStream {
     send: (data, name) => {
       const start = `${name === undefined ? '' : `event: ${name}\n`}data: `
       const json = typeof data === 'string' ? data : toJson(data)
+      reply.server.sending.add(reply, json.length)
       if (typeof json === 'string') write(`${start}${json}\n\n`)
       else for (const piece of [start, json, '\n\n']) write(piece)
     },

@@ -2,6 +2,8 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { accountOf } from '../../../src/core/accounts.ts'
 import { createApiKey } from '../../../src/core/api-keys.ts'
+import { createBodies } from '../../../src/http/api/bodies.ts'
+import { createApp } from '../../../src/http/app.ts'
 import { closeService, openService, type Service } from './openai-service.ts'
 
 let service: Service
@@ -81,6 +83,38 @@ describe('paths', () => {
       }
     },
   )
+})
+
+it('a large body behind an answer that does not come gives its place back when the connection breaks', async () => {
+  const bodies = createBodies()
+  const entered: boolean[] = []
+  const app = createApp({
+    log: service.log,
+    ready: async () => ({}),
+    closeMs: 50,
+    plugins: [
+      async (each) => {
+        each.get('/waits', () => new Promise(() => undefined))
+        each.post('/large', async (request, reply) => {
+          const ann = { userId: 'ann', keyId: 'one', admin: false, models: null }
+          entered.push(bodies.enter(ann, request, reply))
+          return {}
+        })
+      },
+    ],
+  })
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const gone = () => new Promise<number>((resolve) => app.server.getConnections((_error, open) => resolve(open)))
+  const both = 'GET /waits HTTP/1.1\r\nhost: localhost\r\n\r\nPOST /large HTTP/1.1\r\nhost: localhost\r\n'
+  for (let at = 1; at <= 4; at++) {
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write(`${both}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`)
+    await expect.poll(() => entered.length).toBe(at)
+    socket.destroy()
+    await expect.poll(gone).toBe(0)
+  }
+  expect(entered).toEqual([true, true, true, true])
+  await app.close()
 })
 
 it('one account keeps no more than three large bodies waiting, and others come in', async () => {

@@ -6,6 +6,7 @@ import { signLink } from '../../../core/links.ts'
 import type { Outcome } from '../../../core/outcome.ts'
 import type { StoredObject } from '../../../core/ports.ts'
 import { base64 } from '../../json.ts'
+import { loadPicture } from '../../load.ts'
 import { renditionsOf } from '../../renditions.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../wish.ts'
@@ -52,7 +53,7 @@ export function asPng(core: Core, picture: Picture): Promise<StoredObject | unde
 }
 
 async function convert({ store, images }: Core, { key, type }: Picture): Promise<StoredObject | undefined> {
-  const object = await store.get(key)
+  const object = await loadPicture(store, key)
   return object && type !== 'image/png' ? images.png(object) : object
 }
 

@@ -3,6 +3,7 @@
 import { AppError } from '../../../core/errors.ts'
 import type { Outcome } from '../../../core/outcome.ts'
 import { base64 } from '../../json.ts'
+import { loadPicture } from '../../load.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ImagesAnswer } from './answers-schemas.ts'
 
@@ -37,7 +38,7 @@ type Shown = Pick<ImagesAnswer['data'][number], 'url' | 'b64_json'>
 
 export async function pictureIn(parts: ApiParts, picture: Picture, format: Format): Promise<Shown> {
   if (format === 'url') return { url: await linkTo(parts, picture) }
-  const object = await parts.core.store.get(picture.key)
+  const object = await loadPicture(parts.core.store, picture.key)
   if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture.key}`) })
   // a string in the JSON that it becomes
   return { b64_json: base64(object.data) as unknown as string }

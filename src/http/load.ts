@@ -1,0 +1,16 @@
+/** Pictures out of the store, for answers: a few at a time, so that what is loaded is on its way before more is. */
+import type { ObjectStore, StoredObject } from '../core/ports.ts'
+import { createTurns, type Turns } from '../core/turns.ts'
+
+type Store = Pick<ObjectStore, 'get'>
+
+const atOnce = 8
+const loading = new WeakMap<Store, Turns>()
+
+/** undefined: there is no such picture. */
+export function loadPicture(store: Store, key: string): Promise<StoredObject | undefined> {
+  const turns = loading.get(store) ?? createTurns(atOnce)
+  loading.set(store, turns)
+  // whoever loads too many finds no room to send them
+  return turns.run('', Number.POSITIVE_INFINITY, () => store.get(key))
+}
