@@ -41,6 +41,7 @@ export const errorRules = {
   // programs
   key_missing: no(401),
   key_wrong: no(401),
+  too_many_wrong_keys: no(429),
   model_not_allowed: no(403),
   cap_reached: no(402),
   too_many_keys: no(409),

@@ -111,6 +111,7 @@ const page = {
     200: { description: 'Text format 0.0.4.', content: { 'text/plain': { schema: z.string() } } },
     401: refused,
     403: refused,
+    429: refused.describe('Too many wrong keys came from this address.'),
   },
 }
 

@@ -187,6 +187,7 @@ export const en = {
     key_missing: () =>
       'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat, API_KEY is the operator’s.',
     key_wrong: () => 'This API key is not known, or was revoked.',
+    too_many_wrong_keys: (d: Data) => `Too many wrong API keys came from your address. Try again in ${d.seconds} s.`,
     model_not_allowed: (d: Data) => `This API key may not use ${d.model}. It may use: ${list(d.known)}.`,
     cap_reached: (d: Data) => `This API key may spend ${credits(d.limit)} a month, and has spent ${d.spent}.`,
     too_many_keys: (d: Data) => `You have ${d.limit} keys, and more are not possible. Revoke one first.`,

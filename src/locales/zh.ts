@@ -153,6 +153,7 @@ export const zh: Words = {
     key_missing: () =>
       '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是管理员的密钥。',
     key_wrong: () => 'API 密钥无效或已被吊销。',
+    too_many_wrong_keys: (d) => `来自你的地址的错误 API 密钥太多，请 ${d.seconds} 秒后再试。`,
     model_not_allowed: (d) => `此 API 密钥不能使用 ${d.model}，可用：${list(d.known)}。`,
     cap_reached: (d) => `此 API 密钥每月最多使用 ${d.limit} 积分，已使用 ${d.spent}。`,
     too_many_keys: (d) => `你已有 ${d.limit} 个密钥，不能再创建，请先吊销一个。`,

@@ -1,6 +1,7 @@
 /** Who may use the playground: everybody while only this machine can reach it, else whoever has the operator's key. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { createTries } from '../../net/tries.ts'
 
 export interface Access {
   /** The visitor's id; undefined: has to sign in, or nobody can. */
@@ -23,7 +24,6 @@ export interface AccessOptions {
 const cookieName = 'fluxbot_visitor'
 const yearSeconds = 365 * 86_400
 const triesAMinute = 5
-const rememberedAddresses = 10_000
 const loopback = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
 
 export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOptions): Access {
@@ -33,7 +33,7 @@ export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOpti
   const scope = local ? 'local' : `key ${apiKey}`
   const sign = (visitor: string) =>
     createHmac('sha256', secretKey).update(`visitor\n${scope}\n${visitor}`).digest('base64url')
-  const mayTry = createThrottle()
+  const tries = createTries(triesAMinute)
 
   function known(request: FastifyRequest): string | undefined {
     const [visitor = '', signature = ''] = request.cookies[cookieName]?.split('.') ?? []
@@ -54,7 +54,8 @@ export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOpti
       return apiKey === undefined ? undefined : known(request)
     },
     signIn: (key, request, reply) => {
-      if (!mayTry(request.ip)) return 'too_many_tries'
+      if (tries.waitSeconds(request.ip) > 0) return 'too_many_tries'
+      tries.count(request.ip)
       if (apiKey === undefined || !same(key, apiKey)) return 'wrong_key'
       welcome(reply)
       return 'ok'
@@ -73,23 +74,6 @@ function fromOurPage(headers: FastifyRequest['headers'], host: string): boolean 
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
   // 'null' and the like are no addresses, so not ours
   return headers.origin === undefined || (URL.canParse(headers.origin) && new URL(headers.origin).host === host)
-}
-
-/** A number of tries a minute for each address; with more addresses than we can remember, new ones have to wait. */
-function createThrottle(): (address: string) => boolean {
-  const tries = new Map<string, { count: number; until: number }>()
-
-  return (address) => {
-    const now = Date.now()
-    const before = tries.get(address)
-    if (before && before.until > now) return ++before.count <= triesAMinute
-    if (tries.size >= rememberedAddresses) {
-      for (const [each, { until }] of tries) if (until <= now) tries.delete(each)
-      if (tries.size >= rememberedAddresses) return false
-    }
-    tries.set(address, { count: 1, until: now + 60_000 })
-    return true
-  }
 }
 
 /** In constant time, whatever the lengths. */

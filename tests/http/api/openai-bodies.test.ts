@@ -95,7 +95,14 @@ describe('errors', () => {
     expect(types).toContain(body?.error.type)
     expect(body?.error.code).toMatch(/^[a-z_]+$/)
     expect(status >= 500).toBe(body?.error.type === 'server_error')
-    const soon = ['too_fast', 'too_many_in_flight', 'provider_busy', 'overloaded', 'idempotency_in_flight']
+    const soon = [
+      'too_fast',
+      'too_many_wrong_keys',
+      'too_many_in_flight',
+      'provider_busy',
+      'overloaded',
+      'idempotency_in_flight',
+    ]
     const again = soon.includes(kind)
     if (status >= 500 || status === 429 || status === 409) expect(headers?.['x-should-retry']).toBe(String(again))
     expect(headers?.['retry-after'] !== undefined).toBe(again)
