@@ -473,7 +473,18 @@ it('what is over is forgotten after a week, and what is not stays', async () => 
     sql`update api_webhooks set created_at = now() - interval '8 days' where generation_id <> ${recent.id}::uuid`,
   )
   await rows(sql`update api_webhooks set due_at = null where generation_id = ${recent.id}::uuid`)
-  await prune(test.core)
+  // more than go at a time, of requests that need not be there
+  await test.core.database.db.transaction(async (tx) => {
+    await rows(sql`set local session_replication_role = replica`, tx)
+    await rows(
+      sql`insert into api_webhooks (generation_id, url, due_at, created_at)
+        select gen_random_uuid(), 'https://example.com/', null, now() - interval '8 days' from generate_series(1, 1200)`,
+      tx,
+    )
+  })
+  await prune(test.core, () => true)
+  expect(await rows(sql`select from api_webhooks`)).toHaveLength(1_203)
+  await prune(test.core, () => false)
   const left = await rows<{ id: string }>(sql`select generation_id as id from api_webhooks`)
   expect(left.map(({ id }) => id).sort()).toEqual([waiting.id, recent.id].sort())
 })

@@ -93,10 +93,14 @@ export async function handBack(core: Core, due: Leased): Promise<void> {
 const mine = ({ generationId, tries }: Leased) =>
   sql`generation_id = ${generationId}::uuid and tries = ${tries}::int and delivered_at is null`
 
-/** What is over and old. */
-export async function prune(core: Core): Promise<void> {
-  await core.database.rows(sql`
-    delete from api_webhooks where generation_id in (
-      select generation_id from api_webhooks where due_at is null and created_at < now() - ${keptFor}::interval
-      limit ${pruneRows} for update skip locked)`)
+/** What is over and old, in small bites, until nothing is left of it. */
+export async function prune(core: Core, stopped: () => boolean): Promise<void> {
+  while (!stopped()) {
+    const gone = await core.database.rows(sql`
+      delete from api_webhooks where generation_id in (
+        select generation_id from api_webhooks where due_at is null and created_at < now() - ${keptFor}::interval
+        limit ${pruneRows} for update skip locked)
+      returning generation_id`)
+    if (gone.length < pruneRows) return
+  }
 }

@@ -37,6 +37,7 @@ export async function startWebhooks(parts: ApiParts, options: WebhookOptions = {
   const stopping = new AbortController()
   let stopped = false
   let looking: Promise<void> | undefined
+  let tidying: Promise<void> | undefined
   let lookAgain = false
   // somebody is due for whom there was no place
   let waiting = false
@@ -87,8 +88,13 @@ export async function startWebhooks(parts: ApiParts, options: WebhookOptions = {
     return leased.length
   }
 
-  const tidy = () =>
-    prune(core).catch((error: unknown) => core.log.warn({ err: error }, 'old webhooks were not deleted'))
+  function tidy(): void {
+    tidying ??= prune(core, () => stopped)
+      .catch((error: unknown) => core.log.warn({ err: error }, 'old webhooks were not deleted'))
+      .finally(() => {
+        tidying = undefined
+      })
+  }
 
   const unlisten = await core.database.listen(webhooksChannel, look)
   const timers = [setInterval(look, lookEveryMs), setInterval(tidy, pruneEveryMs)]
@@ -99,7 +105,7 @@ export async function startWebhooks(parts: ApiParts, options: WebhookOptions = {
       stopped = true
       for (const timer of timers) clearInterval(timer)
       await unlisten()
-      await looking
+      await Promise.all([looking, tidying])
       const patience = setTimeout(() => stopping.abort(new Error('this process stops')), graceMs)
       await Promise.all(underWay)
       clearTimeout(patience)
