@@ -81,7 +81,7 @@ async function askOnce(family: Family, request: FastifyRequest, reply: FastifyRe
 async function accepted(family: Family, claim: Claim, { content: _, ...order }: Order): Promise<Omit<Asked, 'claim'>> {
   let asked: Omit<Asked, 'claim'>
   try {
-    const webhookUrl = order.webhookUrl === undefined ? undefined : receiverOf(family.parts, order.webhookUrl)
+    const webhookUrl = order.webhookUrl === undefined ? undefined : receiverOf(order.webhookUrl)
     asked = await ask(family.core, { ...order, webhookUrl, key: claim.key })
   } catch (error) {
     // of whatever else broke nobody knows whether it was accepted first

@@ -14,8 +14,6 @@ export interface ApiParts {
   imageExpirationSeconds: number
   /** Requests of any kind that one key may make of one process. Absent: see throttle.ts. */
   requestsPerMinute?: number
-  /** Origins whose webhooks are told although they are private, http, or at a port. Absent: none. */
-  receivers?: readonly string[]
 }
 
 export const megabyte = 1024 * 1024

@@ -16,6 +16,8 @@ export interface Webhooks {
 }
 
 export interface WebhookOptions {
+  /** Origins that are told although they are private, http, or at a port. No setting names any. Default none. */
+  trusted?: readonly string[]
   lookup?: Lookup
   /** Of one try. Default 10 s. */
   timeoutMs?: number
@@ -27,11 +29,11 @@ export interface WebhookOptions {
 const lookEveryMs = 3_000
 const pruneEveryMs = 600_000
 
-/** Any number of processes may run it. `parts.receivers`: who may be told though nobody outside could be there. */
+/** Any number of processes may run it. */
 export async function startWebhooks(parts: ApiParts, options: WebhookOptions = {}): Promise<Webhooks> {
-  const { lookup, timeoutMs, graceMs = 3_000 } = options
+  const { trusted = [], lookup, timeoutMs, graceMs = 3_000 } = options
   const { core } = parts
-  const poster = createPoster({ trusted: parts.receivers ?? [], lookup })
+  const poster = createPoster({ trusted, lookup })
   const places = createPlaces()
   const underWay = new Set<Promise<void>>()
   const stopping = new AbortController()
