@@ -12,6 +12,7 @@ import type { ApiParts } from './http/api/parts.ts'
 import { startWebhooks } from './http/api/webhooks/index.ts'
 import { createApp } from './http/app.ts'
 import { hooks } from './http/hooks.ts'
+import { databaseAnswers } from './http/in-time.ts'
 import { createMetrics, metricsPage } from './http/metrics.ts'
 import { pictures } from './http/pictures.ts'
 import { createThumbnails } from './http/thumbnails.ts'
@@ -77,12 +78,8 @@ const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
 ]
 
 async function readiness(core: Core, bots: () => Record<string, string | undefined>) {
-  const database =
-    core.database.notReady() ??
-    (await core.database.ping().then(
-      () => undefined,
-      () => 'does not answer',
-    ))
+  const { database: asked } = core
+  const database = asked.notReady() ?? ((await databaseAnswers(asked)) ? undefined : 'does not answer')
   return { database, queue: core.queue.notReady(), ...bots() }
 }
 

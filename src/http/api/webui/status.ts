@@ -1,18 +1,14 @@
 /** `/api/status` for whoever has a key, and `/health` for whoever watches whether we live. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { readAccount } from '../../../core/accounts.ts'
 import { modelFor } from '../../../core/asked.ts'
 import { countIn } from '../../../core/backlog.ts'
 import type { Core } from '../../../core/core.ts'
 import { offered } from '../../../core/request.ts'
+import { databaseAnswers, inTime } from '../../in-time.ts'
 import { version } from '../../version.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { refused, tags } from './schemas.ts'
-
-const patienceMs = 2_000
-/** A question that old is not answered any more: another is asked. */
-const givenUpMs = 10_000
 
 const statusAnswer = z
   .object({
@@ -47,7 +43,6 @@ const health = {
 }
 
 export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
-  const databaseAnswers = createPing(core)
   app.get('/api/status', { schema: status }, async (request) => {
     const holder = await holderOf(request)
     const { all } = core.models
@@ -68,27 +63,8 @@ export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
     }
   })
   app.get('/health', { config: { open: true }, schema: health }, async (_request, reply) =>
-    (await databaseAnswers()) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
+    (await databaseAnswers(core.database)) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
   )
-}
-
-/** One question at a time, however many ask: a database that hangs is not asked again and again. */
-function createPing({ database }: Core): () => Promise<boolean> {
-  let asked: { answer: Promise<boolean>; at: number } | undefined
-  const ask = () => {
-    const answer = database
-      .ping()
-      .then(() => true)
-      .catch(() => false)
-      .finally(() => {
-        if (asked?.answer === answer) asked = undefined
-      })
-    return { answer, at: Date.now() }
-  }
-  return async () => {
-    if (!asked || Date.now() - asked.at > givenUpMs) asked = ask()
-    return (await inTime(asked.answer)) ?? false
-  }
 }
 
 /** Requests, not jobs: one that waits for another try is still one that waits. */
@@ -96,15 +72,4 @@ async function waitingIn(core: Core): Promise<Record<string, number | null>> {
   const lanes = core.providers.all().map(({ provider }) => provider.name)
   const counts = lanes.map(async (lane) => [lane, (await inTime(countIn(core, lane)))?.pending ?? null] as const)
   return Object.fromEntries(await Promise.all(counts))
-}
-
-/** undefined: it failed, or takes too long. */
-async function inTime<T>(work: Promise<T>): Promise<T | undefined> {
-  const over = new AbortController()
-  const late = sleep(patienceMs, undefined, { signal: over.signal }).catch(() => undefined)
-  try {
-    return await Promise.race([work.catch(() => undefined), late])
-  } finally {
-    over.abort()
-  }
 }
