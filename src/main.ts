@@ -16,17 +16,20 @@ import { databaseAnswers } from './http/in-time.ts'
 import { createMetrics, metricsPage } from './http/metrics.ts'
 import { pictures } from './http/pictures.ts'
 import { createThumbnails } from './http/thumbnails.ts'
+import { type Step, stopOnce } from './stop.ts'
 import { welcome } from './welcome.ts'
 import { startWorker } from './worker.ts'
 
-/** Docker and systemd kill what has not ended some time after SIGTERM; within this we have handed back all work. */
 const stopWithinMs = 20_000
+/** For what is being drawn. */
 const graceMs = 12_000
+/** After that it is handed back and everything else closed. */
+const closeMs = 5_000
 
 async function main(): Promise<void> {
   const config = loadConfig()
-  const undo: (() => Promise<unknown>)[] = []
-  const stop = stopOnce(undo)
+  const undo: Step[] = []
+  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
   try {
     const surfaces = allSurfaces(config)
@@ -35,15 +38,19 @@ async function main(): Promise<void> {
     undo.push(close)
     if (config.roles.has('worker')) {
       const worker = await startWorker(core)
-      undo.push(() => worker.stop(graceMs))
+      // clients that wait for a picture may have taken some of the time
+      undo.push((leftMs) => worker.stop(Math.max(0, Math.min(graceMs, leftMs - closeMs))))
     }
     const bots = await startBots(core, config.roles)
     undo.push(() => bots.stop())
+    // neither waits for the other
+    const outward: Step[] = []
+    undo.push((leftMs) => Promise.allSettled(outward.map((step) => step(leftMs))))
     const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, local } = config
     const parts = { core, operatorKey, publicUrl, imageExpirationSeconds }
     if (config.roles.has('http')) {
       const webhooks = await startWebhooks(parts)
-      undo.push(() => webhooks.stop())
+      outward.push(() => webhooks.stop())
     }
     if (config.listens) {
       const app = createApp({
@@ -56,7 +63,7 @@ async function main(): Promise<void> {
         ],
         countAnswers: metrics.countAnswers,
       })
-      undo.push(() => app.close())
+      outward.push(() => app.close())
       await listen(app, config)
     }
     process.stdout.write(welcome(config, core))
@@ -89,19 +96,6 @@ async function listen(app: FastifyInstance, { port, host }: { port: number; host
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
     throw new ConfigError([`PORT ${port} is taken by another program: stop it, or choose another PORT`])
-  }
-}
-
-/** The last started is stopped first; a part that fails to stop does not keep the others. */
-function stopOnce(undo: (() => Promise<unknown>)[]): (code: number) => Promise<void> {
-  let stopping: Promise<void> | undefined
-  return (code) => {
-    stopping ??= (async () => {
-      setTimeout(() => process.exit(1), stopWithinMs).unref()
-      for (const step of undo.reverse()) await step().catch(() => undefined)
-      process.exit(code)
-    })()
-    return stopping
   }
 }
 

@@ -7,8 +7,9 @@ const readyMs = 60_000
 
 export interface Service {
   ready: Promise<void>
-  kill(): Promise<void>
-  stop(): Promise<void>
+  kill(): Promise<unknown>
+  /** With which code it ended; null: something killed it. */
+  stop(): Promise<number | null>
   /** What it wrote to standard error. */
   log(): string
 }
@@ -20,10 +21,10 @@ export function startService(settings: Readonly<Record<string, string>>): Servic
   child.stderr.on('data', (text: Buffer) => {
     log = (log + text).slice(-100_000)
   })
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   const end = async (signal: NodeJS.Signals) => {
     child.kill(signal)
-    await ended
+    return ended
   }
   return { ready: untilReady(child, () => log), kill: () => end('SIGKILL'), stop: () => end('SIGTERM'), log: () => log }
 }

@@ -1,0 +1,34 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { type Step, stopOnce } from '../src/stop.ts'
+
+it('what is stopped later is told how much time the others left, and none keeps the others', async () => {
+  const order: string[] = []
+  const left: number[] = []
+  const codes: number[] = []
+  const undo: Step[] = [
+    async () => order.push('first'),
+    async (leftMs) => left.push(leftMs),
+    async () => {
+      order.push('last')
+      await pause(100)
+      throw new Error('it does not stop')
+    },
+  ]
+  const stop = stopOnce(undo, { withinMs: 10_000, exit: (code) => codes.push(code) })
+  await Promise.all([stop(0), stop(1)])
+  expect(order).toEqual(['last', 'first'])
+  // timers may be a millisecond early
+  expect(left[0]).toBeLessThanOrEqual(9_901)
+  expect(left[0]).toBeGreaterThan(0)
+  expect(codes).toEqual([0])
+})
+
+it('what never stops is ended', async () => {
+  const code = await new Promise<number>((resolve) => {
+    const stop = stopOnce([() => new Promise(() => undefined)], { withinMs: 20, exit: resolve })
+    void stop(0)
+    setTimeout(() => undefined, 1_000)
+  })
+  expect(code).toBe(1)
+})
