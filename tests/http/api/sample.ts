@@ -13,11 +13,18 @@ export interface Sample {
   form: Readonly<Record<string, string>> | undefined
 }
 
-export function sampleOf(contract: Contract, { method, path, requestBody }: Operation): Sample {
+/** What must be there though no schema says so: pictures may come in several ways. */
+const pictures: Readonly<Record<string, object>> = {
+  fluxImageToImage: { image_url: picture },
+  fluxMultiImageEdit: { image_urls: [picture, picture] },
+}
+
+export function sampleOf(contract: Contract, { method, path, operationId, requestBody }: Operation): Sample {
   const content = requestBody?.content ?? {}
   const json = content['application/json']?.schema
   const form = content['multipart/form-data']?.schema
-  const fields = (schema: Schema) => Object.entries(smallest(contract, schema) as Record<string, unknown>)
+  const fields = (schema: Schema) =>
+    Object.entries<unknown>({ ...(smallest(contract, schema) as object), ...pictures[operationId] })
   return {
     method,
     path,
