@@ -25,6 +25,8 @@ const stopWithinMs = 20_000
 const graceMs = 12_000
 /** After that it is handed back and everything else closed. */
 const closeMs = 5_000
+/** Clients that wait for a picture still get what is drawn in that time. */
+const clientsMs = graceMs + 1_000
 
 async function main(): Promise<void> {
   const config = loadConfig()
@@ -36,21 +38,20 @@ async function main(): Promise<void> {
     const metrics = createMetrics()
     const { core, close } = await compose(config, { surfaces: surfaces.create, meter: metrics.meter })
     undo.push(close)
+    // all at once: none waits for another, and whoever asked hears how it ended
+    const serving: Step[] = []
+    undo.push((leftMs) => Promise.allSettled(serving.map((step) => step(leftMs))))
     if (config.roles.has('worker')) {
       const worker = await startWorker(core)
-      // clients that wait for a picture may have taken some of the time
-      undo.push((leftMs) => worker.stop(Math.max(0, Math.min(graceMs, leftMs - closeMs))))
+      serving.push((leftMs) => worker.stop(Math.max(0, Math.min(graceMs, leftMs - closeMs))))
     }
     const bots = await startBots(core, config.roles)
-    undo.push(() => bots.stop())
-    // neither waits for the other
-    const outward: Step[] = []
-    undo.push((leftMs) => Promise.allSettled(outward.map((step) => step(leftMs))))
+    serving.push(() => bots.stop())
     const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, local } = config
     const parts = { core, operatorKey, publicUrl, imageExpirationSeconds }
     if (config.roles.has('http')) {
       const webhooks = await startWebhooks(parts)
-      outward.push(() => webhooks.stop())
+      serving.push(() => webhooks.stop())
     }
     if (config.listens) {
       const app = createApp({
@@ -62,8 +63,9 @@ async function main(): Promise<void> {
           metricsPage({ core, metrics, operatorKey, local }),
         ],
         countAnswers: metrics.countAnswers,
+        closeMs: clientsMs,
       })
-      outward.push(() => app.close())
+      serving.push(() => app.close())
       await listen(app, config)
     }
     process.stdout.write(welcome(config, core))

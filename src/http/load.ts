@@ -4,13 +4,12 @@ import { createTurns, type Turns } from '../core/turns.ts'
 
 type Store = Pick<ObjectStore, 'get'>
 
-const atOnce = 8
 const loading = new WeakMap<Store, Turns>()
 
 /** undefined: there is no such picture. */
 export function loadPicture(store: Store, key: string): Promise<StoredObject | undefined> {
-  const turns = loading.get(store) ?? createTurns(atOnce)
+  const turns = loading.get(store) ?? createTurns({ atATime: 8, waiting: Number.POSITIVE_INFINITY })
   loading.set(store, turns)
   // whoever loads too many finds no room to send them
-  return turns.run('', Number.POSITIVE_INFINITY, () => store.get(key))
+  return turns(() => store.get(key))
 }

@@ -56,7 +56,7 @@ const retryAfter: Readonly<Partial<Record<ErrorKind, number>>> = {
 /** In whole seconds; undefined: nobody knows. */
 export function retryAfterOf({ kind, data, retryAfterMs }: AppError): number | undefined {
   if (retryAfterMs !== undefined) return Math.ceil(retryAfterMs / 1000)
-  return (kind === 'too_fast' && Number(data.seconds)) || retryAfter[kind]
+  return Number(data.seconds) || retryAfter[kind]
 }
 
 /** undefined: a defect of ours, of which nothing is told. In the language that the request asks for. */

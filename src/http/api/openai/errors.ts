@@ -52,7 +52,7 @@ const picture: Rule = { param: 'image', code: 'invalid_image' }
 const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   key_missing: wrongKey,
   key_wrong: wrongKey,
-  too_many_wrong_keys: { ...pace, retryAfter: ({ seconds }) => Number(seconds) || 60 },
+  too_many_wrong_keys: pace,
   admins_only: { type: 'permission_error', code: 'admins_only', message: () => 'This needs an administrator’s key.' },
   banned: { type: 'permission_error', code: 'account_deactivated' },
   model_not_allowed: { ...noModel, message: ({ model }) => withoutModel(model) },
