@@ -48,6 +48,7 @@ export function fieldOf({ kind, data }: AppError, names: Names): string | undefi
 const retryAfter: Readonly<Partial<Record<ErrorKind, number>>> = {
   too_fast: 3,
   too_many_in_flight: 5,
+  too_many_wrong_keys: 60,
   idempotency_in_flight: 2,
   overloaded: 2,
   provider_busy: 5,
