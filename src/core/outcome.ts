@@ -82,6 +82,12 @@ export async function outcomes(
   return { items: rows.slice(0, limit).map(asOutcome), more: rows.length > limit }
 }
 
+/** Of the first picture, else as asked for. null: those of a picture that was sent, and nothing is drawn yet. */
+export function pixelsOf({ pictures: [picture], request }: Outcome): { width: number | null; height: number | null } {
+  const { width, height } = picture ?? request
+  return { width: width || null, height: height || null }
+}
+
 /** Of `generations g` and `api_progress p`. */
 const columns = sql`
       g.id, g.state, g.model, g.provider, g.enhanced, g.notes, g.request, g.seed, g.error,

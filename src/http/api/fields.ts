@@ -1,4 +1,4 @@
-/** What the bodies of all families are made of, and its limits. */
+/** What the bodies of all families are made of, and its limits; and what answers have in common. */
 import { z } from 'zod'
 import { megabyte } from './parts.ts'
 
@@ -14,3 +14,8 @@ export const promptText = z.string().max(longestPrompt)
 export const address = z.string().min(1).max(longestAddress)
 export const seed = z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' })
 export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)
+/** Of an answer. */
+export const pixels = z
+  .int()
+  .nullable()
+  .describe('Of the first picture once it is drawn, before that as asked for. null: its shape is not known yet.')

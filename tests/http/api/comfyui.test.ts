@@ -215,11 +215,13 @@ describe('POST /generate', () => {
   })
 
   it('draws a preset of a model that knows no other sizes', async () => {
-    const { status, body } = await service.generate({ prompt: 'a cat', model: 'pro', width: 1392, height: 752 })
+    const wanted = { prompt: 'a cat', model: 'pro', width: 1392, height: 752, wait: false }
+    const { status, body } = await service.generate(wanted)
     expect({ status, parameters: body.parameters }).toMatchObject({
-      status: 200,
+      status: 202,
       parameters: { model: 'flux-pro', width: 1392, height: 752 },
     })
+    await until(body.task_id, 200)
   })
 
   it('starts from a picture, whatever it is sent as', async () => {
@@ -254,6 +256,12 @@ describe('POST /generate', () => {
     ).toString('base64')}`
     const { status, body } = await service.generate({ prompt: 'both', images: [image, image] })
     expect([status, body.parameters.model]).toEqual([200, 'comfy-kontext'])
+    const { bytes } = await service.call(body.image_url)
+    const { width, height } = await sharp(bytes).metadata()
+    expect(body.parameters).toMatchObject({ width, height })
+    const later = await service.generate({ prompt: 'both', images: [image, image], wait: false })
+    expect(later.body.parameters).toMatchObject({ width: null, height: null })
+    await until(later.body.task_id, 200)
   })
 
   it('starts from no picture of somebody else', async () => {

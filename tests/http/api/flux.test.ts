@@ -76,8 +76,8 @@ describe('a task', () => {
       model: 'sketch',
       prompt: 'a cat',
       aspect_ratio: '16:9',
-      width: 1024,
-      height: 576,
+      width: 64,
+      height: 32,
       num_images: 2,
       num_inference_steps: 9,
       guidance_scale: 2.5,
@@ -205,7 +205,8 @@ describe('what may be asked', () => {
   ])('%j', async (asked, told) => {
     const { status, body } = await draw({ prompt: 'a cat', sync_mode: true, ...asked })
     expect(status).toBe(200)
-    expect(body).toMatchObject(told)
+    // the size that is told of is that of the picture
+    expect({ ...body, ...(tasks[0]?.input as object) }).toMatchObject(told)
   })
 
   it('pictures: an address, a file, several of each', async () => {
@@ -237,9 +238,18 @@ describe('what may be asked', () => {
     for (const [how, body, type, edges] of asked) {
       const answer = await service.call(`POST ${how}?wait=true`, { body })
       expect([answer.status, answer.body.status, answer.body.task_type]).toEqual([200, 'SUCCESS', type])
+      expect(answer.body).toMatchObject({ width: 64, height: 32 })
       expect(tasks.at(-1)?.images.map(({ width }) => width)).toEqual(edges)
     }
   })
+})
+
+it('the shape of a picture is not known before one is drawn', async () => {
+  stop()
+  const { body } = await draw({ prompt: 'night', model: 'flux-pro', image_url: await dataUrl() }, {}, 'image-to-image')
+  expect(body).toMatchObject({ aspect_ratio: 'auto', width: null, height: null })
+  release()
+  expect(await until(body.id, 'SUCCESS')).toMatchObject({ aspect_ratio: 'auto', width: 64, height: 32 })
 })
 
 describe('what is refused', () => {

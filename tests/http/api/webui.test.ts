@@ -60,8 +60,8 @@ describe('/api/generate', () => {
       model: 'sketch',
       source: 'api',
       aspect_ratio: '16:9',
-      width: 1024,
-      height: 576,
+      width: 64,
+      height: 32,
       n: 2,
       seed: 7,
       steps: 9,
@@ -144,6 +144,7 @@ describe('/api/generate', () => {
     expect(asked.status).toBe(202)
     expect(asked.headers.get('location')).toBe(`/api/history/${asked.body.id}`)
     expect(asked.body).toMatchObject({ images: [], image_url: null, credits: 0, ended_at: null })
+    expect(asked.body).toMatchObject({ width: 1024, height: 1024 })
     const preferred = await generate({ prompt: 'a cat' }, { headers: { prefer: 'respond-async' } })
     expect(preferred.status).toBe(202)
     release()

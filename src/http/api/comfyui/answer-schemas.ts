@@ -1,5 +1,6 @@
 /** What is answered, for the OpenAPI document: as ComfyUI wrappers answer, and what fluxbot adds. */
 import { z } from 'zod'
+import { pixels } from '../fields.ts'
 
 export type Refusal = z.output<typeof refusal>
 const refusal = z
@@ -18,8 +19,8 @@ export type Status = (typeof statuses)[number]
 const parameters = z.object({
   prompt: z.string(),
   negative_prompt: z.string().optional(),
-  width: z.int(),
-  height: z.int(),
+  width: pixels,
+  height: pixels,
   steps: z.number().nullable().describe('null: the model’s own.'),
   guidance_scale: z.number().nullable().describe('null: the model’s own.'),
   seed: z.union([z.int(), z.string()]).nullable().describe('The one that was used; as text beyond 2^53.'),

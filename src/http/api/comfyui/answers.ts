@@ -3,7 +3,7 @@
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { signLink } from '../../../core/links.ts'
-import type { Outcome } from '../../../core/outcome.ts'
+import { type Outcome, pixelsOf } from '../../../core/outcome.ts'
 import type { StoredObject } from '../../../core/ports.ts'
 import { base64 } from '../../json.ts'
 import { loadPicture } from '../../load.ts'
@@ -14,7 +14,7 @@ import type { Status, Task } from './answer-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
   const { id, request, prompt, model, startedAt, endedAt } = outcome
-  const { width, height, count, steps = null, guidance = null, negative, strength } = request
+  const { count, steps = null, guidance = null, negative, strength } = request
   const links = linksTo(parts, outcome)
   return {
     task_id: id,
@@ -24,8 +24,7 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
     parameters: {
       prompt,
       ...(negative !== undefined && { negative_prompt: negative }),
-      width,
-      height,
+      ...pixelsOf(outcome),
       steps,
       guidance_scale: guidance,
       seed: seedOf(outcome),

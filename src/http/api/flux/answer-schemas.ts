@@ -1,5 +1,6 @@
 /** What is answered: for the OpenAPI document, and for tests that compare it with real answers. */
 import { z } from 'zod'
+import { pixels } from '../fields.ts'
 
 export const states = ['PENDING', 'IN_QUEUE', 'IN_PROGRESS', 'SUCCESS', 'FAILED'] as const
 const taskTypes = ['text_to_image', 'image_to_image', 'multi_image_edit'] as const
@@ -32,8 +33,8 @@ const taskFields = {
   enhanced_prompt: z.string().nullable().describe('What was drawn, where it is not the sender’s own prompt.'),
   negative_prompt: z.string().nullable(),
   aspect_ratio: z.string(),
-  width: z.int(),
-  height: z.int(),
+  width: pixels,
+  height: pixels,
   num_images: z.int(),
   guidance_scale: z.number().nullable(),
   num_inference_steps: z.number().nullable(),

@@ -1,6 +1,6 @@
 /** What became of a request → a task, as clients of such services follow it. */
 import type { FastifyRequest } from 'fastify'
-import type { Outcome } from '../../../core/outcome.ts'
+import { type Outcome, pixelsOf } from '../../../core/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../wish.ts'
 import type { states, Task } from './answer-schemas.ts'
@@ -16,7 +16,7 @@ export async function taskOf(
   accepted = false,
 ): Promise<Task> {
   const { id, prompt, enhanced, model, source, credits } = outcome
-  const { aspect, width, height, count, steps, guidance, strength, negative } = outcome.request
+  const { aspect, count, steps, guidance, strength, negative } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => shown(parts, picture)))
   const url = images[0]?.url ?? null
   return {
@@ -30,8 +30,7 @@ export async function taskOf(
     enhanced_prompt: enhanced,
     negative_prompt: negative ?? null,
     aspect_ratio: aspect,
-    width,
-    height,
+    ...pixelsOf(outcome),
     num_images: count,
     guidance_scale: guidance ?? null,
     num_inference_steps: steps ?? null,

@@ -1,6 +1,6 @@
 /** What became of a request → what pages show. */
 import type { FastifyRequest } from 'fastify'
-import type { Outcome } from '../../../core/outcome.ts'
+import { type Outcome, pixelsOf } from '../../../core/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../wish.ts'
 import { refusals } from './errors.ts'
@@ -9,7 +9,7 @@ import type { Item, statuses } from './schemas.ts'
 /** `request`: errors are told in its language. */
 export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: Outcome): Promise<Item> {
   const { id, prompt, enhanced, model, provider, source, credits, position, percent, createdAt, endedAt } = outcome
-  const { aspect, width, height, count, steps, guidance, strength, negative } = outcome.request
+  const { aspect, count, steps, guidance, strength, negative } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => shown(parts, picture)))
   return {
     id,
@@ -23,8 +23,7 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
     provider,
     source,
     aspect_ratio: aspect,
-    width,
-    height,
+    ...pixelsOf(outcome),
     n: count,
     seed: seedOf(outcome),
     steps: steps ?? null,

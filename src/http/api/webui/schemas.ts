@@ -1,6 +1,6 @@
 /** What pages may send to draw and to look back, and what they are answered: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
-import { address, mostPictures, promptText, seed, webhookAddress, word } from '../fields.ts'
+import { address, mostPictures, pixels, promptText, seed, webhookAddress, word } from '../fields.ts'
 import { optional } from '../validation.ts'
 
 export const tags = ['Web UI']
@@ -75,8 +75,8 @@ const itemFields = {
   provider: z.string(),
   source: z.string().describe("Where it was asked for: 'api', 'discord', 'telegram', 'web'."),
   aspect_ratio: z.string(),
-  width: z.int(),
-  height: z.int(),
+  width: pixels,
+  height: pixels,
   n: z.int(),
   seed: z.union([z.int(), z.string()]).nullable().describe('As text beyond 2^53.'),
   steps: z.number().nullable(),
