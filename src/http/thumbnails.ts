@@ -20,11 +20,13 @@ const [least, most] = [16, 2048]
 /** Of the small picture that is stored beside each one drawn. */
 const storedEdge = 512
 
+const widthWords = `must be a whole number from ${least} to ${most}`
+
 export const widthParam = z.coerce
-  .number()
-  .int()
-  .min(least)
-  .max(most)
+  .number(widthWords)
+  .int(widthWords)
+  .min(least, widthWords)
+  .max(most, widthWords)
   .optional()
   .describe(`A WebP of at most about so many pixels on its longer side, rounded up to one of ${edges.join(', ')}.`)
 

@@ -395,6 +395,30 @@ describe('GET /image/{task_id}', () => {
     }
   })
 
+  it('is a small WebP where a width is asked for, by its link and with a key', async () => {
+    const whole = await service.call(link, { key: null })
+    for (const [path, edge, name] of [
+      [`${link}&w=60`, 64, `${id}-64.webp`],
+      [`/image/${id}?w=64`, 64, `${id}-64.webp`],
+      [`/image/${id}?n=1&w=200`, 97, `${id}-1-256.webp`],
+    ] as const) {
+      const small = await service.call(path, path.startsWith(link) ? { key: null } : {})
+      expect([small.status, small.headers.get('content-type')], path).toEqual([200, 'image/webp'])
+      expect(await sharp(small.bytes).metadata()).toMatchObject({ format: 'webp', width: edge })
+      expect(small.headers.get('content-disposition')).toBe(`inline; filename="${name}"`)
+      expect(small.headers.get('etag')).not.toBe(whole.headers.get('etag'))
+    }
+    const headers = { 'if-none-match': String(whole.headers.get('etag')) }
+    expect((await service.call(`${link}&w=60`, { key: null, headers })).status).toBe(200)
+    for (const w of ['15', '2049', '1.5', 'x']) {
+      expect(await service.call(`${link}&w=${w}`, { key: null }), w).toMatchObject({
+        status: 400,
+        body: { details: ['w must be a whole number from 16 to 2048'] },
+      })
+    }
+    expect(await service.call(`${link}&w=64&n=2`, { key: null })).toMatchObject({ status: 404 })
+  })
+
   it('is sent in parts, and not twice', async () => {
     const whole = await service.call(link, { key: null })
     const etag = String(whole.headers.get('etag'))

@@ -7,7 +7,8 @@ import { AppError } from '../../../core/errors.ts'
 import { verifyLink } from '../../../core/links.ts'
 import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
 import { localeOf, wordsFor } from '../../../locales/index.ts'
-import { sendPicture } from '../../bytes.ts'
+import { type Sending, sendPicture } from '../../bytes.ts'
+import { createThumbnails, type Thumbnail } from '../../thumbnails.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { refused, underWayAnswer } from './answer-schemas.ts'
 import { asPng, statusOf } from './answers.ts'
@@ -17,10 +18,10 @@ import { imageParams, imageQuery, tags } from './schemas.ts'
 /** How often to ask again. */
 const retrySeconds = 2
 
-const part = { content: { 'image/png': { schema: z.file() } } }
+const part = { content: { 'image/png': { schema: z.file() }, 'image/webp': { schema: z.file() } } }
 
 const schema = {
-  summary: 'The picture of a task, as PNG.',
+  summary: 'The picture of a task, as PNG; with `w`, a small WebP of it.',
   description:
     'With the account’s key, or without one by the signed `image_url`. `Range`, `If-Range` and `If-None-Match` are heeded.',
   operationId: 'comfyImage',
@@ -28,7 +29,7 @@ const schema = {
   params: imageParams,
   querystring: imageQuery,
   response: {
-    200: { description: 'The picture.', ...part },
+    200: { description: 'PNG; with `w`, WebP.', ...part },
     202: underWayAnswer.describe('It is not drawn yet: ask again after `retry-after`.'),
     206: { description: 'The part of it that was asked for.', ...part },
     304: z.null().describe('The client has it already.'),
@@ -50,15 +51,21 @@ interface Link {
 }
 
 export function imageRoutes(app: ApiApp, family: Family): void {
+  const thumbnails = createThumbnails(family.core)
   app.get('/image/:task_id', { config: { open: comesByLink }, schema }, async (request, reply) => {
     const id = request.params.task_id.toLowerCase()
-    const { expires = '', signature = '', n } = request.query
+    const { expires = '', signature = '', n, w } = request.query
     const { userId, cacheControl } = await viewerOf(family, request, { id, expires, signature })
     const outcome = await outcomeOf(family.core, userId, id)
     if (!outcome) throw new AppError('unknown_request')
     if (outcome.error) throw gone(request, outcome.error)
     if (outcome.state !== 'delivered') return underWay(reply, outcome)
-    const sent = await send(family.core, request, reply, { outcome, n, cacheControl })
+    const picture = outcome.pictures[n]
+    if (!picture) throw new ComfyError(404, wordsOf(request).missing)
+    const name = n === 0 ? id : `${id}-${n}`
+    const small = w === undefined ? undefined : thumbnails(picture.key, w)
+    const form = small ? smallOf(small, picture, name) : wholeOf(family.core, picture, name)
+    const sent = await sendPicture(request, reply, { ...form, cacheControl })
     if (!sent) throw new ComfyError(404, wordsOf(request).missing)
     return sent
   })
@@ -87,21 +94,15 @@ async function viewerOf({ core, holderOf }: Family, request: FastifyRequest, lin
   }
 }
 
-interface Sent {
-  outcome: Outcome
-  n: number
-  cacheControl: string
+type Picture = Outcome['pictures'][number]
+type Form = Pick<Sending, 'identity' | 'fileName' | 'load'>
+
+function wholeOf(core: Core, picture: Picture, name: string): Form {
+  return { identity: `png ${picture.key}`, fileName: `${name}.png`, load: () => asPng(core, picture) }
 }
 
-async function send(core: Core, request: FastifyRequest, reply: FastifyReply, { outcome, n, cacheControl }: Sent) {
-  const picture = outcome.pictures[n]
-  if (!picture) return undefined
-  return sendPicture(request, reply, {
-    identity: `png ${picture.key}`,
-    fileName: `${outcome.id}${n === 0 ? '' : `-${n}`}.png`,
-    cacheControl,
-    load: () => asPng(core, picture),
-  })
+function smallOf({ edge, load }: Thumbnail, { key }: Picture, name: string): Form {
+  return { identity: `${edge} ${key}`, fileName: `${name}-${edge}.webp`, load }
 }
 
 function underWay(reply: FastifyReply, outcome: Outcome) {

@@ -1,5 +1,6 @@
 /** What may be sent: for checks, whose words clients show to people, and for the OpenAPI document. Unknown keys are let pass. */
 import { z } from 'zod'
+import { widthParam } from '../../thumbnails.ts'
 import { longestAddress, longestPrompt, mostPictures } from '../fields.ts'
 import { optional } from '../validation.ts'
 
@@ -103,4 +104,5 @@ export const imageQuery = z.object({
     .max(99, 'must be at most 99')
     .default(0)
     .describe('Which of several pictures, from 0.'),
+  w: widthParam,
 })
