@@ -49,6 +49,7 @@ export const errorRules = {
   unknown_request: no(404),
   privately_only: no(403),
   unknown_path: no(404),
+  wrong_method: no(405),
   overloaded: no(503),
   bad_idempotency_key: no(400),
   idempotency_erased: no(410),

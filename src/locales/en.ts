@@ -198,6 +198,7 @@ export const en = {
       'Not here, where it would be kept or read by others: write to me in private, on Discord or Telegram. ' +
       'Operators can set API_KEY, which needs no chat.',
     unknown_path: (d: Data) => `There is nothing at ${d.name}.`,
+    wrong_method: (d: Data) => `This path does not take ${d.method}: use ${list(d.allowed)}.`,
     overloaded: () => 'Too many large requests and answers are under way. Try again in a moment.',
     bad_idempotency_key: () => 'Invalid Idempotency-Key: 1 to 255 printable characters.',
     idempotency_erased: () => 'The request with this Idempotency-Key was erased: use another key for a new one.',

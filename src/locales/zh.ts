@@ -162,6 +162,7 @@ export const zh: Words = {
     privately_only: () =>
       '这里会被保存或被他人看到，请在 Discord 或 Telegram 私聊我。管理员可以设置 API_KEY，无需聊天。',
     unknown_path: (d) => `${d.name} 不存在。`,
+    wrong_method: (d) => `此路径不支持 ${d.method}，请使用 ${list(d.allowed)}。`,
     overloaded: () => '正在传输的大请求和图片太多，请稍后再试。',
     bad_idempotency_key: () => 'Idempotency-Key 无效：应为 1–255 个可打印字符。',
     idempotency_erased: () => '使用这个 Idempotency-Key 的请求已被删除；新请求请换一个。',

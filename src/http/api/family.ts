@@ -18,6 +18,7 @@ import { type Authenticate, authenticate } from './auth.ts'
 import { type Bodies, createBodies } from './bodies.ts'
 import { cors } from './cors.ts'
 import { acceptJson } from './json-body.ts'
+import { refuseOtherMethods } from './methods.ts'
 import { paceHeaders } from './pace.ts'
 import { type ApiParts, createFetcher, type Fetcher } from './parts.ts'
 import { createThrottle, type Throttle } from './throttle.ts'
@@ -54,6 +55,8 @@ export interface Answer {
 export interface FamilyOptions {
   /** Absent: its paths begin at the root. */
   prefix?: string
+  /** Unknown paths below it are answered by this family. Absent: those below its prefix, if it has one. */
+  owns?: string
   /** The answer to whatever was thrown; undefined: a defect, of which nothing is told. */
   answerTo(error: unknown, request: FastifyRequest): Answer | undefined
   /** The answer to a defect. */
@@ -70,13 +73,13 @@ declare module 'fastify' {
 
 export function createFamily(parts: ApiParts, { prefix, ...options }: FamilyOptions): FastifyPluginAsync {
   return async (app) => {
-    await app.register(within(parts, options, prefix !== undefined), { prefix })
+    await app.register(within(parts, { owns: prefix && '', ...options }), { prefix })
   }
 }
 
 type Within = Omit<FamilyOptions, 'prefix'>
 
-function within(parts: ApiParts, options: Within, ownsItsPaths: boolean): FastifyPluginAsync {
+function within(parts: ApiParts, options: Within): FastifyPluginAsync {
   const { core } = parts
   const { fetcher, holderOf, bodies, throttle, answering } = commonOf(parts)
   return async (plain) => {
@@ -107,11 +110,6 @@ function within(parts: ApiParts, options: Within, ownsItsPaths: boolean): Fastif
         .catch(() => ({}))
       reply.headers(headers)
     })
-    if (ownsItsPaths) {
-      app.setNotFoundHandler(async ({ method, url }) => {
-        throw new AppError('unknown_path', { name: `${method} ${url.split('?')[0]?.slice(0, 200)}` })
-      })
-    }
     app.setErrorHandler(async (error, request, reply) => {
       if (hasGone(reply)) return reply.code(499).send()
       const { status, headers, body } = problemOf(core.log, options, request, error)
@@ -121,8 +119,19 @@ function within(parts: ApiParts, options: Within, ownsItsPaths: boolean): Fastif
         .headers({ ...asks, ...headers })
         .send(body)
     })
-    options.routes(app, { core, parts, fetcher, holderOf, read: bodies.leave, answering })
+    if (options.owns !== undefined) await app.register(unknownPaths, { prefix: options.owns })
+    refuseOtherMethods(plain, () =>
+      options.routes(app, { core, parts, fetcher, holderOf, read: bodies.leave, answering }),
+    )
   }
+}
+
+const unknownPaths: FastifyPluginAsync = async (app) => {
+  // before the body is read
+  app.addHook('onRequest', async ({ method, url }) => {
+    throw new AppError('unknown_path', { name: `${method} ${url.split('?')[0]?.slice(0, 200)}` })
+  })
+  app.setNotFoundHandler(async () => undefined)
 }
 
 function isOpen(request: FastifyRequest): boolean {

@@ -89,6 +89,7 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   },
   unknown_request: { code: 'job_not_found' },
   unknown_path: { code: 'unknown_url', message: ({ name }) => `Unknown request URL: ${name}.` },
+  wrong_method: { code: 'method_not_supported' },
   bad_idempotency_key: { code: 'invalid_value' },
   idempotency_erased: { code: 'idempotency_key_erased' },
   idempotency_reused: { code: 'idempotency_key_reused' },
