@@ -5,10 +5,13 @@ import type { Core } from './core.ts'
 import { AppError, type ErrorData, type ErrorKind } from './errors.ts'
 import type { ImageType, Note, PictureRequest } from './ports.ts'
 
+/** Where requests are asked for: the names of the surfaces there are, set up here or not. */
+export const sources = ['api', 'discord', 'telegram', 'web'] as const
+
 export interface Outcome {
   id: string
   state: GenerationState
-  /** Where it was asked for: 'discord', 'telegram', 'web', 'api'. */
+  /** One of `sources`. */
   source: string
   model: string
   provider: string
@@ -59,7 +62,7 @@ export interface PageOfOutcomes {
   page: number
   /** Most on a page. */
   limit: number
-  /** Only those asked for there: 'discord', 'telegram', 'web', 'api'. */
+  /** Only those asked for there: one of `sources`. */
   source?: string
   /** Only those older than this one. However far back, that costs the same; `page` costs what it skips. */
   before?: string

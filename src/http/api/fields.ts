@@ -1,5 +1,6 @@
 /** What the bodies of all families are made of, and its limits; and what answers have in common. */
 import { z } from 'zod'
+import { sources } from '../../core/outcome.ts'
 import { megabyte } from './parts.ts'
 
 /** More than is ever drawn from, so that it is refused in better words. */
@@ -14,6 +15,15 @@ export const promptText = z.string().max(longestPrompt)
 export const address = z.string().min(1).max(longestAddress)
 export const seed = z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' })
 export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)
+/** Of a list. What pages send for everything is as good as absent. */
+export const source = z
+  .preprocess(
+    (value) => (value === '' || value === 'all' ? undefined : value),
+    z.enum(sources, `it must be one of ${sources.join(', ')}, or all`).optional(),
+  )
+  .optional()
+  .describe('Only those asked for there. `all`, or nothing: wherever it was.')
+
 /** Of an answer. */
 export const pixels = z
   .int()

@@ -433,6 +433,10 @@ describe('history', () => {
       'one',
     ])
     expect((await service.call('GET /api/v1/images/unified-history?source=discord', { key })).body.items).toEqual([])
+    for (const query of ['source=all', 'source=']) {
+      const { items } = (await service.call(`GET /api/v1/images/unified-history?${query}`, { key })).body
+      expect(items).toHaveLength(4)
+    }
   })
 })
 

@@ -224,9 +224,16 @@ describe('/api/history', () => {
     expect(second.body).toMatchObject({ has_more: false, items: [{ prompt: 'one', source: 'api' }] })
     const older = await service.call(`GET /api/history?limit=1&before=${first.body.items[1].id}`, { key })
     expect(older.body).toMatchObject({ has_more: true, items: [{ prompt: 'two' }] })
-    const chats = await service.call('GET /api/history?source=test', { key })
-    expect(chats.body.items).toMatchObject([{ prompt: 'four', source: 'test' }])
-    for (const query of ['page=0', 'limit=1000', 'page=x', 'source=a%27b']) {
+    const from = async (query: string) => {
+      const { items } = (await service.call(`GET /api/history?${query}`, { key })).body
+      return items.map(({ source }: { source: string }) => source)
+    }
+    expect(await from('source=api')).toEqual(['api', 'api', 'api'])
+    for (const query of ['source=all', 'source=']) expect(await from(query)).toEqual(['test', 'api', 'api', 'api'])
+    expect(await from('source=discord')).toEqual([])
+    const unknown = await service.call('GET /api/history?source=Foo', { key })
+    expect(unknown.body.error).toBe('source: it must be one of api, discord, telegram, web, or all')
+    for (const query of ['page=0', 'limit=1000', 'page=x', 'source=foo', 'source=api&source=web']) {
       expect(await service.call(`GET /api/history?${query}`, { key })).toMatchObject({
         status: 400,
         body: { details: [{ field: query.split('=')[0] }] },

@@ -1,5 +1,6 @@
 /** What is answered: for the OpenAPI document, and for tests that compare it with real answers. */
 import { z } from 'zod'
+import { sources } from '../../../core/outcome.ts'
 import { pixels } from '../fields.ts'
 
 export const states = ['PENDING', 'IN_QUEUE', 'IN_PROGRESS', 'SUCCESS', 'FAILED'] as const
@@ -27,7 +28,7 @@ const taskFields = {
         'drawn, or stored. SUCCESS: the pictures are there. FAILED: it failed or was cancelled, and cost nothing.',
     ),
   task_type: z.enum(taskTypes),
-  source: z.string().describe("Where it was asked for: 'api', 'discord', 'telegram', 'web'."),
+  source: z.string().describe(`Where it was asked for: ${sources.join(', ')}.`),
   model: z.string(),
   prompt: z.string(),
   enhanced_prompt: z.string().nullable().describe('What was drawn, where it is not the sender’s own prompt.'),

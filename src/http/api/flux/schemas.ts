@@ -1,6 +1,6 @@
 /** What may be sent to draw: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
-import { address, mostPictures, promptText, seed, webhookAddress, word } from '../fields.ts'
+import { address, mostPictures, promptText, seed, source, webhookAddress, word } from '../fields.ts'
 import { examplePicture, optional } from '../validation.ts'
 import { named } from './names.ts'
 
@@ -123,7 +123,7 @@ export const pageQuery = z.object({
 })
 
 export const unifiedQuery = pageQuery.extend({
-  source: z.enum(['discord', 'telegram', 'web', 'api']).optional().describe('Only those asked for there.'),
+  source,
 })
 
 export type TextBody = z.output<typeof textBody>

@@ -1,6 +1,7 @@
 /** What pages may send to draw and to look back, and what they are answered: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
-import { address, mostPictures, pixels, promptText, seed, webhookAddress, word } from '../fields.ts'
+import { sources } from '../../../core/outcome.ts'
+import { address, mostPictures, pixels, promptText, seed, source, webhookAddress, word } from '../fields.ts'
 import { optional } from '../validation.ts'
 
 export const tags = ['Web UI']
@@ -73,7 +74,7 @@ const itemFields = {
   negative_prompt: z.string().nullable(),
   model: z.string(),
   provider: z.string(),
-  source: z.string().describe("Where it was asked for: 'api', 'discord', 'telegram', 'web'."),
+  source: z.string().describe(`Where it was asked for: ${sources.join(', ')}.`),
   aspect_ratio: z.string(),
   width: pixels,
   height: pixels,
@@ -103,11 +104,7 @@ export const historyQuery = z.object({
   page: z.coerce.number().int().min(1).max(1_000).default(1),
   before: z.uuid().optional().describe('Only what is older than this one: to go far back, better than `page`.'),
   limit: z.coerce.number().int().min(1).max(100).default(20).describe('Items on a page.'),
-  source: z
-    .string()
-    .regex(/^[a-z]{1,20}$/)
-    .optional()
-    .describe("Only those asked for there: 'api', 'discord', 'telegram', 'web'."),
+  source,
 })
 
 export const historyAnswer = z
