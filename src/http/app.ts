@@ -4,6 +4,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsy
 import { AppError, errorRules } from '../core/errors.ts'
 import { localeOf, wordsFor } from '../locales/index.ts'
 import { toJson } from './json.ts'
+import { refuseWhatIsNoRequest } from './no-request.ts'
 import { createSending, type SendingLimits } from './sending.ts'
 import { status, tellProgramsFromBrowsers } from './status.ts'
 
@@ -36,6 +37,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     requestTimeout: receiveMs,
     connectionTimeout: unreadMs,
+    clientErrorHandler: refuseWhatIsNoRequest(log),
     rewriteUrl: ({ url = '/' }) => decodable(url),
     // as long as a line of HTTP may be: names that are too long are unknown like any other
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },

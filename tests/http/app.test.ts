@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { describe, expect, it } from 'vitest'
@@ -98,6 +99,64 @@ describe('errors', () => {
     expect(broken.json().error.kind).toBe('bad_request')
     const enormous = await app.inject({ method: 'POST', url: '/takes', headers, payload: `"${'x'.repeat(2 ** 20)}"` })
     expect(enormous.statusCode).toBe(413)
+  })
+})
+
+describe('what is no request', () => {
+  /** All that is answered until the connection ends. */
+  const send = (url: string, text: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(text))
+      let answered = ''
+      socket.setEncoding('utf8').on('data', (part) => {
+        answered += part
+      })
+      socket.on('end', () => resolve(answered)).on('error', reject)
+    })
+
+  it.each([
+    ['a line that is none', 'hello?\r\n\r\n', '400 Bad Request'],
+    ['headers that are too long', `GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, '431 Request Header Fields'],
+    ['a length that is none', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: y\r\n\r\n', '400 Bad Request'],
+  ])('%s is refused like any other, and the connection ends', async (_name, text, status) => {
+    const { app, log } = open()
+    const answered = await send(await app.listen({ port: 0, host: '127.0.0.1' }), text)
+    const [head = '', body = ''] = answered.split('\r\n\r\n')
+    expect(head).toContain(`HTTP/1.1 ${status}`)
+    expect(head).toContain('connection: close')
+    const id = /x-request-id: ([0-9a-f-]{36})/.exec(head)?.[1]
+    expect(log.lines.some((line) => id !== undefined && line.includes(id))).toBe(true)
+    expect(JSON.parse(body)).toEqual({ error: { kind: 'bad_request', message: expect.stringMatching(/\w/) } })
+    await app.close()
+  })
+
+  it('is not said in the middle of an answer', async () => {
+    const { app } = open({
+      plugins: [
+        async (each) => {
+          each.get('/streams', (_request, reply) => {
+            reply.hijack()
+            reply.raw.write('begun')
+          })
+        },
+      ],
+    })
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = new URL(url)
+    const answered = await new Promise<string>((resolve) => {
+      let text = ''
+      const socket = connect(Number(port), '127.0.0.1', () => {
+        socket.write('GET /streams HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n')
+      })
+      socket.setEncoding('utf8').on('data', (part) => {
+        text += part
+        socket.write('no chunk\r\n')
+      })
+      socket.on('error', () => undefined).on('close', () => resolve(text))
+    })
+    expect(answered).toContain('begun')
+    expect(answered).not.toContain('bad_request')
+    await app.close()
   })
 })
 
