@@ -53,7 +53,6 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   key_missing: wrongKey,
   key_wrong: wrongKey,
   too_many_wrong_keys: pace,
-  admins_only: { type: 'permission_error', code: 'admins_only', message: () => 'This needs an administrator’s key.' },
   banned: { type: 'permission_error', code: 'account_deactivated' },
   model_not_allowed: { ...noModel, message: ({ model }) => withoutModel(model) },
   unknown_model: { ...noModel, message: ({ name }) => withoutModel(name) },
@@ -101,7 +100,6 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   too_fast: pace,
   too_many_in_flight: pace,
   moderated: { type: 'image_generation_user_error', code: 'content_policy_violation' },
-  cancelled: { type: 'invalid_request_error', code: 'cancelled' },
 }
 
 const typeOf = (status: number) => {
