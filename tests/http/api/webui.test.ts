@@ -66,6 +66,7 @@ describe('/api/generate', () => {
       seed: 7,
       steps: 9,
       credits: 2,
+      percent: 100,
       error: null,
     })
     expect(body.images).toHaveLength(2)

@@ -31,7 +31,7 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
     strength: strength ?? null,
     credits,
     position,
-    percent,
+    percent: outcome.state === 'delivered' ? 100 : percent,
     created_at: createdAt.toISOString(),
     ended_at: endedAt?.toISOString() ?? null,
     duration_ms: endedAt && endedAt.getTime() - createdAt.getTime(),

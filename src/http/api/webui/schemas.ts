@@ -85,7 +85,7 @@ const itemFields = {
   strength: z.number().nullable(),
   credits: z.int().describe('What it cost; 0 while it is under way.'),
   position: z.int().nullable().describe('Place in the queue, from 1.'),
-  percent: z.number().nullable(),
+  percent: z.number().nullable().describe('null: not known.'),
   created_at: z.iso.datetime(),
   ended_at: z.iso.datetime().nullable(),
   duration_ms: z.int().nullable().describe('From asked to ended.'),
