@@ -31,8 +31,8 @@ export interface Service {
   contract: Contract
   /** What the application was told to serve: 'GET /v1/models'. */
   routes: readonly string[]
-  /** A new account with a key, and that many credits. */
-  keyWith(credits: number): Promise<string>
+  /** A new account with a key, and that many credits. `models`: the only ones. */
+  keyWith(credits: number, models?: readonly string[]): Promise<string>
   /** Closes it, and says what does not add up. */
   close(): Promise<string[]>
 }
@@ -73,13 +73,13 @@ export async function openEverything(options: TestCoreOptions & { publicUrl?: st
     document,
     contract: contractOf(document),
     routes,
-    keyWith: async (credits) => {
+    keyWith: async (credits, models) => {
       const name = randomUUID()
       const userId = await accountOf(core, { id: `test:${name}`, name })
       if (credits > 0) {
         await grant(core, { userId, amount: credits, reason: 'test', actor: 'test', key: `test:${name}` })
       }
-      return (await createApiKey(core, { userId, name: 'mine' })).key
+      return (await createApiKey(core, { userId, name: 'mine', models })).key
     },
     close: async () => {
       const wrong = await violations(database)
