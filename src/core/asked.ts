@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Holder } from './api-keys.ts'
 import type { Core } from './core.ts'
+import { defaultModel, type Needs } from './default-model.ts'
 import { AppError } from './errors.ts'
 import { grant } from './ledger.ts'
 import { limitsFor } from './limits.ts'
@@ -32,7 +33,7 @@ const mostLookMs = 5_000
 
 /** Throws AppError for every reason to refuse; what was refused leaves nothing behind. */
 export async function ask(core: Core, request: ProgramRequest): Promise<{ id: string; fresh: boolean }> {
-  const { holder, images, webhookUrl } = request
+  const { holder, wish, images, webhookUrl } = request
   const { userId, keyId } = holder
   const id = uuidv7()
   const key = keyOf(userId, request.key ?? id)
@@ -47,7 +48,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     key,
     address: `api:${id}`,
     locale: 'en',
-    wish: { ...request.wish, model: modelFor(core, holder, request.wish.model) },
+    wish: { ...wish, model: modelFor(core, holder, wish.model, { images: images.length, words: wish.prompt !== '' }) },
     images,
     from: { userId },
     program: { id, keyId, webhookUrl },
@@ -64,20 +65,20 @@ export async function askedBefore(core: Core, { userId }: Holder, key: string): 
 
 const keyOf = (userId: string, key: string) => `api:${userId}:${key}`
 
-/** The id of the model that a name, or none, means for this key. Throws AppError unknown_model, model_not_allowed. */
-export function modelFor(core: Core, { models }: Holder, named: string | undefined): string {
-  if (named === undefined) return defaultFor(core, models)
+/**
+ * The id of the model that a name, or none, means for this key. `needs`: of the request; absent: words alone. Throws AppError
+ * unknown_model, model_not_allowed.
+ */
+export function modelFor(
+  core: Core,
+  { models }: Holder,
+  named: string | undefined,
+  needs: Needs = { images: 0, words: true },
+): string {
+  if (named === undefined) return defaultModel(core, models, needs)
   const { id } = findModel(core.models.all(), named)
   if (models && !models.includes(id)) throw new AppError('model_not_allowed', { model: id, known: models })
   return id
-}
-
-/** The first of the key's own that there is now, where everybody's is not among them. */
-function defaultFor(core: Core, models: Holder['models']): string {
-  const preferred = core.models.preferred()
-  if (models === null || models.includes(preferred)) return preferred
-  const known = new Set(core.models.all().map(({ id }) => id))
-  return models.find((id) => known.has(id)) ?? models[0] ?? preferred
 }
 
 /** Keyed by the entry it comes after: two at once give once. */

@@ -28,7 +28,7 @@ export interface Limits {
 /** The models that can be drawn with now. */
 export interface Catalogue {
   all(): readonly Model[]
-  /** The id of the one for requests that name none. */
+  /** The id of the one for requests that name none, where it can do them: default-model.ts. */
   preferred(): string
   /** Those that such a provider can draw, set up or not. */
   of(provider: string): readonly Model[]

@@ -8,6 +8,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { accountOf } from './accounts.ts'
 import { spentThisMonth } from './api-keys.ts'
 import type { Core } from './core.ts'
+import { defaultModel } from './default-model.ts'
 import { AppError } from './errors.ts'
 import { type AccountLimits, reasonAgainst, slowDown, spacing } from './limits.ts'
 import type { Address, Attachment, Call, ImageFile, Job, Locale, PictureRequest, Route, Takes, Wish } from './ports.ts'
@@ -56,8 +57,8 @@ export function submit(core: Core, call: Call): Promise<Accepted> {
 /** The same for a request that needs no reading. */
 export async function submitWish(core: Core, asking: Asking): Promise<Accepted> {
   const { wish: asked, images, from } = asking
-  const models = core.models.all()
-  const model = findModel(models, asked.model ?? core.models.preferred())
+  const needs = { images: images.length, words: asked.prompt !== '' }
+  const model = findModel(core.models.all(), asked.model ?? defaultModel(core, null, needs))
   const has = (provider: string) => core.providers.get(provider) !== undefined
   const takes = takenWith(model, images.length, has)
   const wish = { ...asked, images: images.length, enhance: enhanceWanted(core, asked, takes) }

@@ -35,7 +35,7 @@ export function readWish(core: Core, holder: Holder, said: Said, images: number)
     const value = shorten(negative, shownCharacters)
     throw new AppError('bad_option', { name: 'no', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
-  const model = findModel(core.models.all(), modelFor(core, holder, said.model))
+  const model = findModel(core.models.all(), modelFor(core, holder, said.model, { images, words: prompt !== '' }))
   const takes = takenWith(model, images, (provider) => core.providers.get(provider) !== undefined)
   const seed = said.seed === undefined ? undefined : readSeed(String(said.seed))
   return { wish: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }

@@ -40,7 +40,7 @@ export function queueRoutes(app: ApiApp, { core, holderOf }: Family): void {
 
 /** The provider to which a request goes that names no model. */
 export function laneOf(core: Core, holder: Holder): string {
-  const id = defaultModel(core, holder, 0)
+  const id = defaultModel(core, holder)
   const routes = core.models.all().find((model) => model.id === id)?.routes ?? []
   const route = routes.find(({ provider }) => core.providers.get(provider) !== undefined) ?? routes[0]
   return route?.provider ?? ''

@@ -47,7 +47,7 @@ export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
       queue,
       version,
       supported_models: offered(core.models.all()).flatMap(({ id }) => (allows(holder, id) ? [id] : [])),
-      default_model: defaultModel(core, holder, 0),
+      default_model: defaultModel(core, holder),
       max_resolution: { width: limits.side.max, height: limits.side.max },
       max_steps: limits.steps.max,
     }

@@ -2,6 +2,7 @@
 import type { Holder } from '../../../core/api-keys.ts'
 import { modelFor } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
+import { canDraw, type Needs } from '../../../core/default-model.ts'
 import type { Wish } from '../../../core/ports.ts'
 import { aspectIn, readWish } from '../wish.ts'
 import type { GenerateBody } from './schemas.ts'
@@ -12,7 +13,7 @@ const usualSide = 1024
 
 /** Throws AppError. */
 export function wishOf(core: Core, holder: Holder, body: GenerateBody, images: number): Wish {
-  const named = body.model ?? defaultModel(core, holder, images)
+  const named = body.model ?? defaultModel(core, holder, { images, words: Boolean(body.prompt) })
   const read = readWish(core, holder, { ...body, model: named }, images)
   return {
     ...read.wish,
@@ -24,20 +25,17 @@ export function wishOf(core: Core, holder: Holder, body: GenerateBody, images: n
   }
 }
 
-/** ComfyUI's first that takes so many pictures, else the one that everybody's requests go to. */
-export function defaultModel(core: Core, holder: Holder, images: number): string {
-  const own = ownModels.find((id) => allows(holder, id) && isServed(core, id, images))
-  return own ?? modelFor(core, holder, undefined)
+/** ComfyUI's first that can do it, else the one that everybody's requests go to. */
+export function defaultModel(core: Core, holder: Holder, needs?: Needs): string {
+  const own = ownModels.find((id) => allows(holder, id) && isServed(core, id, needs))
+  return own ?? modelFor(core, holder, undefined, needs)
 }
 
 export const allows = ({ models }: Holder, id: string) => models === null || models.includes(id)
 
-function isServed({ models, providers }: Core, id: string, images: number): boolean {
-  const routes = models.all().find((model) => model.id === id)?.routes ?? []
-  return routes.some(
-    ({ provider, takes }) =>
-      providers.get(provider) !== undefined && images >= takes.images.min && images <= takes.images.max,
-  )
+function isServed(core: Core, id: string, needs: Needs = { images: 0, words: true }): boolean {
+  const model = core.models.all().find((each) => each.id === id)
+  return model !== undefined && canDraw(core, model, needs)
 }
 
 /** Half a size is filled up. */

@@ -5,7 +5,7 @@ import { examplePicture, optional } from '../validation.ts'
 
 const shared = {
   model: optional(word).describe(
-    'A model’s id. OpenAI’s common names stand for the default model. Absent: the default.',
+    'A model’s id. OpenAI’s common names stand for the default model. Absent: the default, or the first that takes the pictures.',
   ),
   n: optional(z.int().min(1).max(10)).describe('How many pictures, within what the model takes.'),
   size: optional(word).describe("'1024x1024', a ratio such as '16:9', or 'auto'."),

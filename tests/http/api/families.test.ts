@@ -1,0 +1,74 @@
+/** What all families have in common, asked of each of them. */
+import { sql } from 'drizzle-orm'
+import { afterEach, describe, expect, it } from 'vitest'
+import { models } from '../../../src/models/index.ts'
+import { createPlain, pngOf, type TestCoreOptions } from '../../helpers/core.ts'
+import { openEverything, type Service } from './service.ts'
+
+let service: Service
+afterEach(async () => {
+  expect(await service.close()).toEqual([])
+})
+
+interface Sent {
+  headers?: Record<string, string>
+  /** JSON, or text as it is. */
+  body: object | string
+}
+
+/** Says who asks, with a new account's key. */
+async function open(options: TestCoreOptions = {}) {
+  service = await openEverything(options)
+  await service.test.work()
+  const key = await service.keyWith(100)
+  return (url: string, { headers, body }: Sent) =>
+    service.app.inject({
+      method: 'POST',
+      url,
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+      payload: body,
+    })
+}
+
+const drawn = async () => {
+  const rows = await service.test.core.database.rows<{ model: string }>(sql`select model from generations order by id`)
+  return rows.map(({ model }) => model)
+}
+
+const pictures = async (count: number) =>
+  Promise.all(
+    Array.from({ length: count }, async () => `data:image/png;base64,${(await pngOf(64, 64)).toString('base64')}`),
+  )
+
+describe('pictures without a model', () => {
+  const fal = { models: models.filter(({ id }) => /^flux-/.test(id)), providers: [createPlain({ name: 'fal' })] }
+  const ways: [string, (images: string[]) => object][] = [
+    ['/api/v1/flux/multi-image-edit', (image_urls) => ({ prompt: 'both', image_urls, sync_mode: true })],
+    ['/v1/images/edits', (images) => ({ prompt: 'both', images })],
+    ['/v1/images/edits', (images) => ({ prompt: 'both', images, model: 'gpt-image-1' })],
+    ['/v1/chat/completions', chat],
+    ['/api/generate', (images) => ({ prompt: 'both', images })],
+    ['/generate', (images) => ({ prompt: 'both', images })],
+  ]
+  function chat(images: string[]): object {
+    const parts = images.map((url) => ({ type: 'image_url', image_url: { url } }))
+    return { messages: [{ role: 'user', content: [{ type: 'text', text: 'both' }, ...parts] }] }
+  }
+
+  it('are drawn by one that takes so many', async () => {
+    const post = await open({ ...fal, limits: { perMinute: 100 } })
+    const images = await pictures(2)
+    for (const [url, body] of ways) expect((await post(url, { body: body(images) })).statusCode).toBe(200)
+    expect(await drawn()).toEqual(ways.map(() => 'flux-pro'))
+  })
+
+  it('are refused where a model is named that takes fewer', async () => {
+    const post = await open({ ...fal, limits: { perMinute: 100 } })
+    const images = await pictures(2)
+    for (const [url, body] of ways) {
+      const answer = await post(url, { body: { ...body(images), model: 'flux-dev' } })
+      expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining('flux-dev takes at most 1')])
+    }
+    expect(await drawn()).toEqual([])
+  })
+})
