@@ -30,13 +30,30 @@ describe('models', () => {
       expect(model).toEqual({ id: model.id, object: 'model', created: expect.any(Number), owned_by: 'fluxbot' })
       ids.push(model.id)
     }
-    expect(ids).toEqual(['sketch', 'gpt-image-1', 'dall-e-3', 'dall-e-2'])
+    const common = ['gpt-image-2', 'gpt-image-1.5', 'gpt-image-1', 'chatgpt-image-latest', 'dall-e-3', 'dall-e-2']
+    expect(ids).toEqual(['sketch', ...common])
     expect(await client.models.retrieve('dall-e-3')).toMatchObject({ id: 'dall-e-3' })
     expect(await client.models.retrieve('second')).toMatchObject({ id: 'other' })
   })
 
+  it.each([
+    ['gpt-image-1-mini', 'b64_json'],
+    ['GPT-Image-1.5', 'b64_json'],
+    ['gpt-image-2-2026-04-21', 'b64_json'],
+    ['chatgpt-image-latest', 'b64_json'],
+    ['dall-e-2', 'url'],
+  ])('are meant by %s too, which answers with %s', async (model, format) => {
+    const client = await open()
+    expect(await client.models.retrieve(model)).toMatchObject({ id: model.toLowerCase() })
+    const { data } = await client.images.generate({ prompt: 'a cat', model })
+    expect(Object.keys(data?.[0] ?? {})).toEqual([format])
+  })
+
   it('that nobody knows are not found', async () => {
     const client = await open()
+    for (const name of ['gpt-5', 'dall-e-4', 'chatgpt-4o-latest']) {
+      await expect(client.models.retrieve(name)).rejects.toMatchObject({ status: 404 })
+    }
     const error = await client.models.retrieve('nothing/at-all').catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(OpenAI.NotFoundError)
     expect(error).toMatchObject({ status: 404, code: 'model_not_found', type: 'invalid_request_error', param: 'model' })

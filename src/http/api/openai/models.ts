@@ -8,8 +8,11 @@ import { offered } from '../../../core/request.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
 
-/** What OpenAI's clients ask for when nobody chose: the default model answers to these. */
-export const commonNames = ['gpt-image-1', 'dall-e-3', 'dall-e-2'] as const
+/** What OpenAI's clients ask for when nobody chose: the default model answers to these, in whatever version. */
+const gptImage = /^(gpt-image-[\w.-]+|chatgpt-image-latest)$/i
+const dallE = /^dall-e-[23]$/i
+/** Those that lists show. */
+const commonNames = ['gpt-image-2', 'gpt-image-1.5', 'gpt-image-1', 'chatgpt-image-latest', 'dall-e-3', 'dall-e-2']
 
 /** Clients sort by it; nothing else hangs on it. 2025-01-01. */
 const created = 1_735_689_600
@@ -48,12 +51,12 @@ export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
 export const meantBy = (name: string | undefined) => (name !== undefined && isCommon(name) ? undefined : name)
 
 /** OpenAI's newer names all stand for models that answer with base64. */
-export const answersBase64 = (name: string | undefined) => name?.toLowerCase().startsWith('gpt-image') ?? false
+export const answersBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)
 
 function allowed(core: Core, { models }: Holder): Model[] {
   return offered(core.models.all()).filter(({ id }) => models === null || models.includes(id))
 }
 
-const isCommon = (name: string) => commonNames.some((each) => each === name.toLowerCase())
+const isCommon = (name: string) => gptImage.test(name) || dallE.test(name)
 
 const described = (id: string) => ({ id, object: 'model' as const, created, owned_by: 'fluxbot' as const })
