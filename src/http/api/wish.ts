@@ -16,7 +16,7 @@ interface Said {
   seed?: number | string
 }
 
-interface Read {
+export interface Read {
   wish: Pick<Wish, 'prompt' | 'negative' | 'model' | 'seed'> & { model: string }
   model: Model
   /** With so many pictures. */
@@ -62,7 +62,7 @@ export function aspectIn(
   throw new AppError('unknown_ratio', { ratio, model: model.id, known: [...presets.map(shownPreset), ...range(takes)] })
 }
 
-function isWithin(sizes: Takes['sizes'], wanted: string): boolean {
+export function isWithin(sizes: Takes['sizes'], wanted: string): boolean {
   const [, width, height] = /^([1-9]\d{0,4})x([1-9]\d{0,4})$/.exec(wanted) ?? []
   if (!sizes || width === undefined || height === undefined) return false
   const sides = [Number(width), Number(height)]

@@ -8,9 +8,12 @@ const shared = {
     'A model’s id. OpenAI’s common names stand for the default model. Absent: the default, or the first that takes the pictures.',
   ),
   n: optional(z.int().min(1).max(10)).describe('How many pictures, within what the model takes.'),
-  size: optional(word).describe("'1024x1024', a ratio such as '16:9', or 'auto'."),
+  size: optional(word).describe(
+    "A ratio such as '16:9', 'auto', or an exact '1024x1024' where the model takes sizes or knows that ratio. OpenAI’s " +
+      'own sizes are drawn in the nearest shape that the model knows; `size` in the answer tells.',
+  ),
   response_format: optional(z.enum(['url', 'b64_json'])).describe(
-    "Default 'url'; 'b64_json' for the gpt-image names. Links expire.",
+    "Default 'url'; 'b64_json' for the gpt-image and chatgpt-image names. Links expire.",
   ),
   seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
   steps: optional(z.int().min(1).max(1_000)),
