@@ -21,6 +21,8 @@ export interface ProgramRequest {
   images: readonly Attachment[]
   /** Told when it has ended. Whoever asks has looked whether it may be. */
   webhookUrl?: string
+  /** See PictureRequest. */
+  format?: string
 }
 
 /** The operator's programs pay as everybody does; the operator gives what they need. */
@@ -33,7 +35,7 @@ const mostLookMs = 5_000
 
 /** Throws AppError for every reason to refuse; what was refused leaves nothing behind. */
 export async function ask(core: Core, request: ProgramRequest): Promise<{ id: string; fresh: boolean }> {
-  const { holder, wish, images, webhookUrl } = request
+  const { holder, wish, images, webhookUrl, format } = request
   const { userId, keyId } = holder
   const id = uuidv7()
   const key = keyOf(userId, request.key ?? id)
@@ -51,7 +53,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     wish: { ...wish, model: modelFor(core, holder, wish.model, { images: images.length, words: wish.prompt !== '' }) },
     images,
     from: { userId },
-    program: { id, keyId, webhookUrl },
+    program: { id, keyId, webhookUrl, format },
     limits: limitsFor(core, holder),
   })
   await wake(core, accepted.job)

@@ -73,6 +73,8 @@ export interface PictureRequest {
   strength?: number
   negative?: string
   enhance?: boolean
+  /** How the program that asked wants to be shown its pictures. Absent: as is usual where it looks. */
+  format?: string
 }
 
 export interface Range {

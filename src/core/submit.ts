@@ -43,7 +43,7 @@ export interface Asking {
   /** Who pays: a person as a chat knows them, or an account. */
   from: Call['from'] | { userId: string }
   /** What only programs say. `id`: the generation's, which their address names. */
-  program?: { id: string; keyId: string | null; webhookUrl?: string }
+  program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string }
   /** In place of everybody's. */
   limits?: AccountLimits
 }
@@ -227,7 +227,7 @@ async function save(core: Core, id: string, acceptance: Acceptance): Promise<num
       insert into generations (id, user_id, key, address, locale, model, provider, endpoint, request, price, priority,
         api_key_id, webhook_url, posted, wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${asking.key}, ${asking.address}, ${asking.locale}, ${request.model}, ${route.provider},
-        ${route.endpoint}, ${JSON.stringify(request)}::jsonb, ${price}::int, in_flight + 1,
+        ${route.endpoint}, ${JSON.stringify({ ...request, format: program?.format })}::jsonb, ${price}::int, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program ? asking.address : null},
         now() + ${untilWoken}::interval, now() + ${`${deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority),

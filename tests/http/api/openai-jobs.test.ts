@@ -61,6 +61,20 @@ describe('requests that nobody waits for', () => {
     expect(encoded.result?.data?.[0]?.b64_json).toMatch(/^iVBORw0KGgo/)
   })
 
+  it.each([
+    [{ response_format: 'b64_json' }, '', 'b64_json'],
+    [{ response_format: 'b64_json' }, '?response_format=url', 'url'],
+    [{ response_format: 'url', model: 'gpt-image-1' }, '', 'url'],
+    [{ model: 'gpt-image-1' }, '', 'b64_json'],
+  ])('show pictures as %j asked for, or as %j', async (asked, query, expected) => {
+    const { gate, client } = await open()
+    gate.open()
+    const job = await client.post<Job>('/images/generations', { ...later, body: { ...body, ...asked } })
+    await ended(client, job.id).toBe('succeeded')
+    const { result } = await client.get<Job>(`/images/jobs/${job.id}${query}`)
+    expect(Object.keys(result?.data?.[0] ?? {})).toEqual([expected])
+  })
+
   it('are cancelled with the credits back, and a second time changes nothing', async () => {
     const { gate, client } = await open()
     const job = await client.post<Job>('/images/generations', later)

@@ -75,16 +75,17 @@ async function draw(family: Family, request: FastifyRequest, reply: FastifyReply
   const { body, images, content, events } = drawing
   const holder = await family.holderOf(request)
   const wish = wishOf(core, holder, body, images.length)
-  const order = { holder, wish, images, webhookUrl: body.webhook_url, content }
   const { response_format, model, stream, partial_images } = body
   // not the body, which may hold pictures
   const wanted = { response_format, model, partial_images }
+  const format = formatOf(wanted)
+  const order = { holder, wish, images, webhookUrl: body.webhook_url, format, content }
   return serve(family, request, reply, order, async (id) => {
     // a client that reads events cannot read a job
     if (stream) return streamPictures(family, request, reply, { id, holder, wanted, events })
     if (wantsJob(request)) return answerJob(family, reply, id)
     const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
-    return imagesAnswer(parts, outcome, formatOf(wanted))
+    return imagesAnswer(parts, outcome, format)
   })
 }
 

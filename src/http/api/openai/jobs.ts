@@ -16,7 +16,9 @@ const about = {
   tags,
   params: z.object({ id: z.string().describe('The id that the job was answered with.') }),
   querystring: z.object({
-    response_format: optional(z.enum(['url', 'b64_json'])).describe("Of the pictures. Default 'url'."),
+    response_format: optional(z.enum(['url', 'b64_json'])).describe(
+      'Of the pictures. Default: as they were asked for.',
+    ),
   }),
   response: { 200: jobAnswer, ...refused },
 }
@@ -35,13 +37,13 @@ export function jobRoutes(app: ApiApp, { parts, holderOf }: Family): void {
     const whose = ownerOf(await holderOf(request))
     const { id } = request.params
     const outcome = await outcomeOf(parts.core, whose, id)
-    return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format ?? 'url' })
+    return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format })
   })
   app.delete('/images/jobs/:id', { schema: cancelling }, async (request, reply) => {
     const whose = ownerOf(await holderOf(request))
     const { id } = request.params
     const outcome = await cancel(parts.core, whose, id)
-    return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format ?? 'url' })
+    return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format })
   })
 }
 
@@ -50,7 +52,7 @@ export async function answerJob({ core, parts }: Family, reply: FastifyReply, id
   // accepted a moment ago, by this very key
   const outcome = known(await outcomeOf(core, null, id), id)
   reply.code(202).headers({ location: `/v1/images/jobs/${id}`, 'preference-applied': 'respond-async' })
-  return jobOf(parts, outcome, 'url')
+  return jobOf(parts, outcome, askedFor(outcome))
 }
 
 function known(outcome: Outcome | undefined, id: string): Outcome {
@@ -61,13 +63,15 @@ function known(outcome: Outcome | undefined, id: string): Outcome {
 async function show(
   parts: ApiParts,
   reply: FastifyReply,
-  { outcome, format }: { outcome: Outcome; format: Format },
+  { outcome, format = askedFor(outcome) }: { outcome: Outcome; format?: Format },
 ): Promise<JobAnswer> {
   const under = ['queued', 'running', 'stored'].includes(outcome.state)
   // how often to ask again
   if (under) reply.header('retry-after', '2')
   return jobOf(parts, outcome, format)
 }
+
+const askedFor = ({ request }: Outcome): Format => (request.format === 'b64_json' ? 'b64_json' : 'url')
 
 /** `format`: of its pictures. */
 export async function jobOf(parts: ApiParts, outcome: Outcome, format: Format): Promise<JobAnswer> {
