@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import type { GenerationState } from '../db/schema.ts'
 import type { Core } from './core.ts'
-import { AppError, type ErrorData, type ErrorKind } from './errors.ts'
+import { AppError, type ErrorData, type ErrorKind, ended } from './errors.ts'
 import type { ImageType, Note, PictureRequest } from './ports.ts'
 
 /** Where requests are asked for: the names of the surfaces there are, set up here or not. */
@@ -21,7 +21,7 @@ export interface Outcome {
   notes: readonly Note[]
   request: PictureRequest
   seed: string | null
-  /** Why it failed or was cancelled. */
+  /** Why it failed or was cancelled: for good. */
   error: AppError | undefined
   pictures: { key: string; type: ImageType; width: number; height: number; bytes: number }[]
   /** Place in its provider's queue, from 1; null once it is being drawn. */
@@ -113,6 +113,6 @@ function asOutcome(row: Row): Outcome {
 
 /** A failure that is decided but not yet settled is not said: the credits are still put aside. */
 function errorOf({ state, error, errorData }: Row): AppError | undefined {
-  if (state === 'cancelled') return new AppError('cancelled')
-  return state === 'failed' ? new AppError(error ?? 'internal', errorData ?? {}) : undefined
+  if (state === 'cancelled') return ended(new AppError('cancelled'))
+  return state === 'failed' ? ended(new AppError(error ?? 'internal', errorData ?? {})) : undefined
 }

@@ -146,6 +146,7 @@ export const en = {
     models: 'The models that the new key may use, with commas between them',
   } as Readonly<Record<string, string>>,
 
+  keptEnd: (said: string) => `${said} For a new try, send a new Idempotency-Key.`,
   errors: {
     empty_prompt: () => 'Tell me what to draw, for example: /flux a cute cat 16:9',
     prompt_too_long: (d: Data) => `That is too long: at most ${d.limit} characters.`,

@@ -115,6 +115,7 @@ export const zh: Words = {
     models: '新密钥可以使用的模型，用逗号分隔',
   },
 
+  keptEnd: (said: string) => `${said}要重新尝试，请换一个新的 Idempotency-Key。`,
   errors: {
     empty_prompt: () => '请告诉我要画什么，例如：/flux 一只可爱的猫 16:9',
     prompt_too_long: (d) => `文字太长，最多 ${d.limit} 个字符。`,

@@ -60,9 +60,18 @@ export function retryAfterOf({ kind, data, retryAfterMs }: AppError): number | u
   return Number(data.seconds) || retryAfter[kind]
 }
 
+const retryHeaders = (error: AppError): Problem['headers'] => {
+  const seconds = retryAfterOf(error)
+  return seconds === undefined ? {} : { 'retry-after': String(seconds) }
+}
+
+/** It was asked with a key that leads to this end again, for as long as it is kept. */
+export const isKept = (error: AppError, { headers }: Pick<FastifyRequest, 'headers'>) =>
+  error.over && headers['idempotency-key'] !== undefined
+
 /** undefined: a defect of ours, of which nothing is told. In the language that the request asks for. */
 export function problemIn(error: unknown, request: FastifyRequest, names: Names): Problem | undefined {
-  const words = wordsFor(localeOf(request.headers['accept-language'])).errors
+  const words = wordsFor(localeOf(request.headers['accept-language']))
   if (error instanceof InvalidRequest) {
     const fields = error.issues.map(({ name = 'body', message }) => ({ name, message }))
     return { status: 400, kind: 'bad_request', message: error.message, fields, headers: {} }
@@ -70,12 +79,13 @@ export function problemIn(error: unknown, request: FastifyRequest, names: Names)
   if (error instanceof AppError) {
     if (error.kind === 'internal') return undefined
     const { kind, data } = error
-    const message = words[kind](data).replace(/--([a-z]+)/g, (_flag, flag: string) => nameOfFlag(names, flag))
+    const kept = isKept(error, request)
+    const said = words.errors[kind](data).replace(/--([a-z]+)/g, (_flag, flag: string) => nameOfFlag(names, flag))
+    const message = kept ? words.keptEnd(said) : said
     const field = fieldOf(error, names)
     const fields = field === undefined ? [] : [{ name: field, message }]
-    const seconds = retryAfterOf(error)
-    const headers = seconds === undefined ? undefined : { 'retry-after': String(seconds) }
-    return { status: errorRules[kind].status, kind, message, fields, headers: headers ?? {} }
+    const headers = kept ? { 'x-should-retry': 'false' } : retryHeaders(error)
+    return { status: errorRules[kind].status, kind, message, fields, headers }
   }
   const { statusCode = 500, code, message = 'The request is not valid.' } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined

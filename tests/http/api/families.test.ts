@@ -1,6 +1,7 @@
 /** What all families have in common, asked of each of them. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../../src/core/errors.ts'
 import { models } from '../../../src/models/index.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../helpers/core.ts'
 import { openEverything, type Service } from './service.ts'
@@ -70,5 +71,48 @@ describe('pictures without a model', () => {
       expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining('flux-dev takes at most 1')])
     }
     expect(await drawn()).toEqual([])
+  })
+})
+
+describe('a failure under an idempotency key', () => {
+  const busy = () =>
+    createPlain({
+      start: async () =>
+        Promise.reject(new AppError('provider_busy', {}, { neverRan: true, retryAfterMs: 86_400_000 })),
+    })
+  const prompt = 'a cat'
+
+  it.each([
+    ['/v1/images/generations', { prompt }],
+    ['/v1/chat/completions', { messages: [{ role: 'user', content: prompt }] }],
+    ['/api/generate', { prompt }],
+    ['/generate', { prompt }],
+  ])('of %s says that another key is needed, and not when to come back', async (url, body) => {
+    const post = await open({ providers: [busy()] })
+    const headers = { 'idempotency-key': 'k5' }
+    for (const answer of [await post(url, { headers, body }), await post(url, { headers, body })]) {
+      expect(answer.statusCode).toBe(503)
+      expect(answer.headers).toMatchObject({ 'x-should-retry': 'false' })
+      expect(answer.headers).not.toHaveProperty('retry-after')
+      expect(answer.body).toContain('send a new Idempotency-Key')
+    }
+    const without = await post(url, { body })
+    expect([without.statusCode, without.headers['retry-after']]).toEqual([503, '5'])
+    expect(without.body).not.toContain('Idempotency-Key')
+    expect(await drawn()).toHaveLength(2)
+  })
+
+  it('is said in events too', async () => {
+    const post = await open({ providers: [busy()] })
+    const asked = { headers: { 'idempotency-key': 'k5' }, body: { prompt, stream: true } }
+    await post('/v1/images/generations', asked)
+    expect((await post('/v1/images/generations', asked)).body).toContain('send a new Idempotency-Key')
+  })
+
+  it('does not keep what was refused before anything was accepted', async () => {
+    const post = await open({ providers: [busy()], limits: { perMinute: 0.001 } })
+    const answer = await post('/v1/images/generations', { headers: { 'idempotency-key': 'k5' }, body: { prompt } })
+    expect([answer.statusCode, answer.headers['x-should-retry']]).toEqual([429, 'true'])
+    expect(answer.body).not.toContain('Idempotency-Key')
   })
 })

@@ -13,8 +13,7 @@ type Picture = Outcome['pictures'][number]
 
 /** Throws what it failed with. */
 export function assertDone(outcome: Outcome): void {
-  if (outcome.state === 'cancelled') throw new AppError('cancelled')
-  if (outcome.state === 'failed') throw outcome.error ?? new AppError('provider_failed')
+  if (outcome.error) throw outcome.error
 }
 
 export async function imagesAnswer(parts: ApiParts, outcome: Outcome, format: Format): Promise<ImagesAnswer> {

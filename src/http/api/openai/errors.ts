@@ -1,9 +1,9 @@
 /** Errors as OpenAI says them: type, code and param, and whether its clients should try again by themselves. */
-import type { FastifyError } from 'fastify'
+import type { FastifyError, FastifyRequest } from 'fastify'
 import { AppError, type ErrorData, type ErrorKind, errorRules } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { Answer } from '../family.ts'
-import { fieldOf, type Names, nameOfFlag, retryAfterOf, sayings } from '../problem.ts'
+import { fieldOf, isKept, type Names, nameOfFlag, retryAfterOf, sayings } from '../problem.ts'
 import { InvalidRequest } from '../validation.ts'
 
 export interface ErrorBody {
@@ -109,11 +109,14 @@ const typeOf = (status: number) => {
   return status >= 500 ? 'server_error' : 'invalid_request_error'
 }
 
-/** The answer to whatever was thrown; undefined: a defect, to be logged, of which nothing is told. */
-export function answerTo(error: unknown): OpenAiAnswer | undefined {
+/**
+ * The answer to whatever was thrown; undefined: a defect, to be logged, of which nothing is told. `request`: the one that
+ * failed, where it is that which is answered.
+ */
+export function answerTo(error: unknown, request?: FastifyRequest): OpenAiAnswer | undefined {
   if (error instanceof OpenAiError) return answer(error.message, { status: 400, ...error.problem })
   if (error instanceof InvalidRequest) return answerToInvalid(error)
-  if (error instanceof AppError) return error.kind === 'internal' ? undefined : answerToKind(error)
+  if (error instanceof AppError) return error.kind === 'internal' ? undefined : answerToKind(error, request)
   const { statusCode = 500, code, message } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined
   const text = sayings[code ?? ''] ?? message ?? 'The request is not valid.'
@@ -125,14 +128,19 @@ const internalAnswer = (): OpenAiAnswer => answer(wordsFor('en').errors.internal
 /** What streams say when they break off, as everything else here does. */
 export const refusals = { answerTo, defect: internalAnswer() }
 
-function answerToKind(error: AppError): OpenAiAnswer {
+function answerToKind(error: AppError, request?: FastifyRequest): OpenAiAnswer {
   const { kind, data } = error
   const { message, ...rule }: Rule = rules[kind] ?? {}
-  const text = (message ?? wordsFor('en').errors[kind])(data)
+  const words = wordsFor('en')
+  const text = (message ?? words.errors[kind])(data)
+  const about = { status: errorRules[kind].status, code: kind, param: fieldOf(error, names), ...rule }
+  if (request && isKept(error, request)) {
+    return answer(words.keptEnd(text), { ...about, headers: { 'x-should-retry': 'false' } })
+  }
   const seconds = retryAfterOf(error)
   // nothing was accepted, or it is over and paid back: another try is another request
   const headers = seconds === undefined ? undefined : { 'retry-after': String(seconds), 'x-should-retry': 'true' }
-  return answer(text, { status: errorRules[kind].status, code: kind, param: fieldOf(error, names), ...rule, headers })
+  return answer(text, { ...about, headers })
 }
 
 /** OpenAI says one thing at a time. */
