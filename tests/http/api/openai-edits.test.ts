@@ -94,7 +94,7 @@ describe('images.edit', () => {
       'image',
       'image',
     ])
-    expect(errors.map((error) => (error as { status?: number }).status)).toEqual([400, 400, 415, 400, 400])
+    expect(errors.map((error) => (error as { status?: number }).status)).toEqual([400, 400, 400, 400, 400])
     expect(await service.generations()).toEqual([])
   })
 

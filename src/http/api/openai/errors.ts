@@ -46,7 +46,8 @@ const pace: Rule = { status: 429, type: 'rate_limit_error', code: 'rate_limit_ex
 const wrongKey: Rule = { status: 401, type: 'authentication_error', code: 'invalid_api_key' }
 const noModel: Rule = { status: 404, code: 'model_not_found' }
 const withoutModel = (name: ErrorData[string]) => `The model '${name}' does not exist or you do not have access to it.`
-const picture: Rule = { param: 'image', code: 'invalid_image' }
+/** 400, as OpenAI's clients know it; 413 is for the whole body. */
+const picture: Rule = { status: 400, param: 'image', code: 'invalid_image' }
 
 /** What differs from what the status says by itself. */
 const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
