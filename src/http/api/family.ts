@@ -1,14 +1,15 @@
 /** What all families of routes have in common: keys, pace, large bodies, and errors, each said in the family's own shape. */
 import multipart from '@fastify/multipart'
-import type {
-  FastifyBaseLogger,
-  FastifyInstance,
-  FastifyPluginAsync,
-  FastifyReply,
-  FastifyRequest,
-  RawReplyDefaultExpression,
-  RawRequestDefaultExpression,
-  RawServerDefault,
+import {
+  errorCodes,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault,
 } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Core } from '../../core/core.ts'
@@ -22,7 +23,7 @@ import { refuseOtherMethods } from './methods.ts'
 import { paceHeaders } from './pace.ts'
 import { type ApiParts, createFetcher, type Fetcher } from './parts.ts'
 import { createThrottle, type Throttle } from './throttle.ts'
-import { assertShallow, checkWithZod } from './validation.ts'
+import { assertShallow, checkWithZod, withoutBlanks } from './validation.ts'
 
 /** Schemas of its routes are zod's: they check what comes in, give it its type, and make the OpenAPI document. */
 export type ApiApp = FastifyInstance<
@@ -101,7 +102,14 @@ function within(parts: ApiParts, options: Within): FastifyPluginAsync {
       await throttle(holder)
       if (!bodies.enter(holder, request, reply)) throw new AppError('overloaded')
     })
-    app.addHook('preValidation', async ({ body }) => assertShallow(body))
+    app.addHook('preValidation', async (request) => {
+      const { schema } = request.routeOptions
+      if (request.isMultipart() && schema?.body) {
+        throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE('multipart/form-data')
+      }
+      assertShallow(request.body)
+      request.body = withoutBlanks(request.body)
+    })
     app.addHook('onSend', async (request, reply) => {
       if (request.method !== 'POST') return
       // whatever is wrong with the key or the database has been said by the answer itself

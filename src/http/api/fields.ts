@@ -1,7 +1,9 @@
 /** What the bodies of all families are made of, and its limits; and what answers have in common. */
 import { z } from 'zod'
 import { sources } from '../../core/outcome.ts'
+import { promptLimit } from '../../core/prompt.ts'
 import { megabyte } from './parts.ts'
+import { optional } from './validation.ts'
 
 /** More than is ever drawn from, so that it is refused in better words. */
 export const longestPrompt = 32_000
@@ -11,9 +13,12 @@ export const mostPictures = 14
 export const longestAddress = 16 * megabyte
 
 export const word = z.string().max(200)
-export const promptText = z.string().max(longestPrompt)
+/** The document tells what is drawn from. */
+export const promptText = z.string().max(longestPrompt).meta({ maxLength: promptLimit })
 export const address = z.string().min(1).max(longestAddress)
 export const seed = z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' })
+/** For what other services heed and we do not: whatever it is, it is let pass. */
+export const withoutEffect = optional(z.unknown()).describe('Accepted, without effect.')
 export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)
 /** Of a list. What pages send for everything is as good as absent. */
 export const source = z

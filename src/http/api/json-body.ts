@@ -8,6 +8,8 @@ const marks = [',', '[', '{'].map((mark) => mark.charCodeAt(0))
 
 /** Clients say 'application/json' with every request: one without a body has none, and is not broken. */
 export function acceptJson(app: FastifyInstance): void {
+  // else it would be text where an object is needed, and refused in stranger words
+  app.removeContentTypeParser('text/plain')
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(null, undefined)

@@ -9,6 +9,14 @@ export const examplePicture =
 /** null, which many clients send, is as good as absent. */
 export const optional = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? undefined)
 
+/** What is blank is not said, as in forms; of an empty prompt more is said than that it is missing. */
+export function withoutBlanks(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  const isSaid = ([name, value]: [string, unknown]) =>
+    name === 'prompt' || typeof value !== 'string' || /\S/.test(value)
+  return Object.fromEntries(Object.entries(body).filter(isSaid))
+}
+
 /** Something that does not fit a schema. `given`: what was looked at. */
 export class InvalidRequest extends Error {
   readonly statusCode = 400

@@ -74,13 +74,92 @@ describe('pictures without a model', () => {
   })
 })
 
+const prompt = 'a cat'
+
+describe('a body', () => {
+  const say = { messages: [{ role: 'user', content: prompt }] }
+  const blank = { model: '', webhook_url: '', negative_prompt: ' ', seed: '', n: '' }
+
+  it.each([
+    ['/v1/images/generations', { prompt, ...blank, size: '', response_format: '', user: '' }],
+    ['/v1/chat/completions', { ...say, model: '', size: '' }],
+    ['/api/v1/flux/text-to-image', { prompt, ...blank, aspect_ratio: '', sync_mode: true }],
+    ['/api/generate', { prompt, ...blank, ratio: '', image: '' }],
+    ['/generate', { prompt, ...blank, image: '' }],
+  ])('of %s may be blank where nothing need be said', async (url, body) => {
+    const post = await open()
+    expect((await post(url, { body })).statusCode).toBe(200)
+    expect(await drawn()).toEqual(['sketch'])
+  })
+
+  it('of /v1/images/edits may be blank where nothing need be said', async () => {
+    const post = await open()
+    const [image] = await pictures(1)
+    const answer = await post('/v1/images/edits', { body: { prompt, ...blank, image, mask: '' } })
+    expect(answer.statusCode).toBe(200)
+  })
+
+  const odd = [5, { a: 1 }, ['x'], true]
+  const ignored = ['quality', 'style', 'background', 'moderation', 'output_format', 'user']
+
+  it.each([
+    ['/v1/images/generations', ignored],
+    ['/api/v1/flux/text-to-image', ['safety_tolerance', 'enable_safety_checker', 'output_format']],
+  ])('of %s may hold anything in what has no effect', async (url, names) => {
+    const post = await open({ limits: { perMinute: 100 } })
+    for (const value of odd) {
+      const body = { prompt, sync_mode: true, ...Object.fromEntries(names.map((name) => [name, value])) }
+      expect((await post(url, { body })).statusCode).toBe(200)
+    }
+  })
+
+  it.each([
+    '/v1/images/generations',
+    '/v1/chat/completions',
+    '/api/v1/flux/text-to-image',
+    '/api/generate',
+    '/generate',
+  ])('of %s is JSON, and whoever sends another is told so', async (url) => {
+    const post = await open()
+    const form = '--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\na cat\r\n--x--\r\n'
+    const sent = [
+      ['text/plain', '{"prompt":"a cat"}'],
+      ['multipart/form-data; boundary=x', form],
+      ['application/x-www-form-urlencoded', 'prompt=a'],
+    ]
+    for (const [type = '', body = ''] of sent) {
+      const answer = await post(url, { headers: { 'content-type': type }, body })
+      expect([answer.statusCode, answer.body]).toEqual([415, expect.stringContaining('Send JSON, with the header')])
+    }
+  })
+
+  it.each([
+    ['/v1/images/edits', "'image'"],
+    ['/api/v1/flux/image-to-image', 'image_url'],
+    ['/api/v1/flux/multi-image-edit', 'image_urls'],
+  ])('of %s that is not there lacks %s', async (url, name) => {
+    const post = await open()
+    const answer = await post(url, { body: '' })
+    expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining(name)])
+    expect(answer.body).not.toContain('the body')
+  })
+
+  it('has prompts of 4000 characters, as the document says, and longer ones are refused in words', async () => {
+    const post = await open()
+    const { schemas = {} } = service.document.components
+    const stated = JSON.stringify(schemas).match(/"maxLength":(4000|32000)/g)
+    expect(new Set(stated)).toEqual(new Set(['"maxLength":4000']))
+    const answer = await post('/v1/images/generations', { body: { prompt: 'x'.repeat(4_001) } })
+    expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining('at most 4000')])
+  })
+})
+
 describe('a failure under an idempotency key', () => {
   const busy = () =>
     createPlain({
       start: async () =>
         Promise.reject(new AppError('provider_busy', {}, { neverRan: true, retryAfterMs: 86_400_000 })),
     })
-  const prompt = 'a cat'
 
   it.each([
     ['/v1/images/generations', { prompt }],

@@ -59,7 +59,8 @@ describe('whatever is sent', () => {
     ['another type', 'prompt=a', 'application/x-www-form-urlencoded', 415],
     ['too much', `{"prompt":"${'x'.repeat(2 ** 21)}"}`, 'application/json', 413],
     ['a deep nest', `{"prompt":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, 'application/json', 400],
-    ['a form', '--x--\r\n', 'multipart/form-data; boundary=x', 400],
+    ['a form', '--x--\r\n', 'multipart/form-data; boundary=x', 415],
+    ['text', '{"prompt":"a cat"}', 'text/plain', 415],
   ])('%s is refused in the right shape', async (_name, payload, type, status) => {
     const answer = await post('/images/generations', payload, type)
     expect(answer.statusCode).toBe(status)

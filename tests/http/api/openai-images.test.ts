@@ -65,7 +65,7 @@ describe('images.generate', () => {
 
   it('refuses other sizes, and names those it knows', async () => {
     const client = await open()
-    for (const size of ['4096x4096', '7:3', '1024', 'huge', '', 'constructor']) {
+    for (const size of ['4096x4096', '7:3', '1024', 'huge', 'constructor']) {
       const asking = client.images.generate({ prompt: 'a cat', size: size as 'auto' })
       const error = await asking.catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(OpenAI.BadRequestError)

@@ -1,5 +1,6 @@
 /** What may be sent: for checks, whose words clients show to people, and for the OpenAPI document. Unknown keys are let pass. */
 import { z } from 'zod'
+import { promptLimit } from '../../../core/prompt.ts'
 import { widthParam } from '../../thumbnails.ts'
 import { longestAddress, longestPrompt, mostPictures } from '../fields.ts'
 import { optional } from '../validation.ts'
@@ -31,6 +32,9 @@ const number = ({ min, max }: Range) => {
 
 const text = (most: number) => z.string('must be text').max(most, `must be at most ${most} characters`)
 
+/** The document tells what is drawn from. */
+const words = text(longestPrompt).meta({ maxLength: promptLimit })
+
 const seedWords = 'must be a whole number from 0, or -1 for any'
 const seed = z.union([z.int().min(-1, seedWords), z.string().regex(/^(-1|\d{1,20})$/, seedWords)], seedWords)
 
@@ -44,8 +48,8 @@ const strength = number({ min: 0, max: 1 })
 export const generateBody = z
   .looseObject(
     {
-      prompt: optional(text(longestPrompt)).describe('What to draw. Needed unless a picture comes with it.'),
-      negative_prompt: optional(text(longestPrompt)).describe('What must not be in the picture.'),
+      prompt: optional(words).describe('What to draw. Needed unless a picture comes with it.'),
+      negative_prompt: optional(words).describe('What must not be in the picture.'),
       width: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
       height: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
       steps: wholeNumber(limits.steps).describe('Absent: the model’s own.'),

@@ -33,12 +33,12 @@ export function nameOf(written: string): string {
   return Object.hasOwn(others, name) ? (others[name] ?? name) : name
 }
 
-/** A body whose names may be any of those. Empty fields of a form are not said; what is said by its own name wins. */
+/** A body whose names may be any of those; what is said by its own name wins. */
 export const named = <T extends z.ZodType>(schema: T) => z.preprocess(renamed, schema)
 
 function renamed(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
-  const said = Object.entries(body).filter(([name, value]) => value !== '' || name === 'prompt')
+  const said = Object.entries(body)
   const isOwn = ([name]: [string, unknown]) => nameOf(name) === name
   const entries = [...said.filter((each) => !isOwn(each)), ...said.filter(isOwn)]
   return Object.fromEntries(entries.map(([name, value]) => [nameOf(name), value]))

@@ -19,24 +19,15 @@ export interface WithImages {
 const fileName = /^(image|file)s?(_urls?)?(\[\d*\])?$/i
 
 const types: FieldTypes = {
-  numbers: new Set([
-    'num_images',
-    'width',
-    'height',
-    'seed',
-    'guidance_scale',
-    'num_inference_steps',
-    'strength',
-    'safety_tolerance',
-  ]),
-  booleans: new Set(['enhance', 'sync_mode', 'enable_safety_checker']),
+  numbers: new Set(['num_images', 'width', 'height', 'seed', 'guidance_scale', 'num_inference_steps', 'strength']),
+  booleans: new Set(['enhance', 'sync_mode']),
   lists: { names: /^images?(_urls?)?(\[\d*\])?$/, as: 'image_urls' },
 }
 
 /** Throws AppError and InvalidRequest. */
 export async function readImages(family: Family, request: FastifyRequest, how: 'one' | 'several'): Promise<WithImages> {
   const form = request.isMultipart() ? await readForm(request) : undefined
-  const sent = form ? bodyOf(withNames(form), types) : request.body
+  const sent = form ? bodyOf(withNames(form), types) : (request.body ?? {})
   const body = read(how === 'one' ? imageBody : imagesBody, sent)
   const holder = await family.holderOf(request)
   const addresses = [...(body.image_url ?? []), ...(body.image_urls ?? [])]

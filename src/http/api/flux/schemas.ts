@@ -1,6 +1,6 @@
 /** What may be sent to draw: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
-import { address, mostPictures, promptText, seed, source, webhookAddress, word } from '../fields.ts'
+import { address, mostPictures, promptText, seed, source, webhookAddress, withoutEffect, word } from '../fields.ts'
 import { examplePicture, optional } from '../validation.ts'
 import { named } from './names.ts'
 
@@ -44,9 +44,9 @@ const shared = {
   enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
   webhook_url: optional(webhookAddress).describe('Told when it is over. Also `callback_url`.'),
   sync_mode: optional(z.boolean()).describe('Answered when it is over. Also `sync`, `wait`.'),
-  safety_tolerance: optional(z.union([z.number(), word])).describe('Accepted, without effect.'),
-  enable_safety_checker: optional(z.boolean()).describe('Accepted, without effect.'),
-  output_format: optional(word).describe('Accepted, without effect: answers say what came.'),
+  safety_tolerance: withoutEffect,
+  enable_safety_checker: withoutEffect,
+  output_format: withoutEffect.describe('Accepted, without effect: answers say what came.'),
 }
 
 const picture = z.union([address, z.looseObject({ url: address }).transform(({ url }) => url)])

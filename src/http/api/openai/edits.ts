@@ -17,7 +17,7 @@ export interface Edit {
 /** Throws OpenAiError, AppError and InvalidRequest. */
 export async function readEdit(family: Family, request: FastifyRequest): Promise<Edit> {
   const form = request.isMultipart() ? await readForm(request) : undefined
-  const sent = form?.fields ?? request.body
+  const sent = form?.fields ?? request.body ?? {}
   const body = read(editsBody, sent)
   if (body.mask !== undefined && body.mask !== null) throw maskRefused()
   const holder = await family.holderOf(request)

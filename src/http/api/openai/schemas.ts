@@ -1,6 +1,6 @@
 /** What may be sent, and what is answered: for checks, and for the OpenAPI document. Keys nobody knows are let pass. */
 import { z } from 'zod'
-import { address, mostPictures, promptText, seed, webhookAddress, word } from '../fields.ts'
+import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
 import { examplePicture, optional } from '../validation.ts'
 
 const shared = {
@@ -24,12 +24,12 @@ const shared = {
   stream: optional(z.boolean()).describe('Server-sent events instead of one answer.'),
   partial_images: optional(z.int().min(0).max(3)).describe('With `stream`: at most so many previews.'),
   webhook_url: optional(webhookAddress).describe('Told when it is over.'),
-  quality: optional(word).describe('Accepted, without effect.'),
-  style: optional(word).describe('Accepted, without effect.'),
-  background: optional(word).describe('Accepted, without effect.'),
-  moderation: optional(word).describe('Accepted, without effect.'),
-  output_format: optional(word).describe('Accepted, without effect: answers say what came.'),
-  user: optional(z.string().max(1_000)).describe('Accepted, without effect.'),
+  quality: withoutEffect,
+  style: withoutEffect,
+  background: withoutEffect,
+  moderation: withoutEffect,
+  output_format: withoutEffect.describe('Accepted, without effect: answers say what came.'),
+  user: withoutEffect,
 }
 
 export const generationsBody = z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared }).meta({

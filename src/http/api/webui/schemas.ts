@@ -6,11 +6,10 @@ import { optional } from '../validation.ts'
 
 export const tags = ['Web UI']
 
-/** 'aspectRatio' → 'aspect_ratio', 'baseURL' → 'base_url'. Empty fields of a form are not said. */
+/** 'aspectRatio' → 'aspect_ratio', 'baseURL' → 'base_url'. */
 function asWritten(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
-  const said = Object.entries(body).filter(([, value]) => value !== '')
-  return Object.fromEntries(said.map(([name, value]) => [withUnderscores(name), value]))
+  return Object.fromEntries(Object.entries(body).map(([name, value]) => [withUnderscores(name), value]))
 }
 
 const withUnderscores = (name: string) => name.replace(/([a-z0-9])([A-Z]+)/g, '$1_$2').toLowerCase()
