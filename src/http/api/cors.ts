@@ -6,6 +6,7 @@ const exposed = [
   'x-should-retry',
   'retry-after',
   'location',
+  'content-location',
   'x-ratelimit-limit-requests',
   'x-ratelimit-remaining-requests',
 ].join(', ')

@@ -35,7 +35,7 @@ interface Operation {
   security?: unknown[]
   requestBody?: { content: Record<string, { example?: unknown }> }
   'x-examples'?: Readonly<Record<string, unknown>>
-  responses: Record<string, { description: string; headers?: Record<string, unknown> }>
+  responses: Record<string, { description: string; headers?: Record<string, unknown>; content?: object }>
 }
 
 /** Routes without an `operationId` are not told of. */
@@ -87,6 +87,10 @@ const headers = {
   RequestId: { description: 'Names this request in the log.', schema: { type: 'string', format: 'uuid' } },
   RetryAfter: { description: 'Seconds after which another try may do better.', schema: { type: 'integer' } },
   Location: { description: 'Where to look from now on.', schema: { type: 'string' } },
+  Job: {
+    description: 'Its job, to be looked up should the connection break; events begin with it.',
+    schema: { type: 'string' },
+  },
   RateLimit: {
     description: 'Requests for pictures that the account may make in a minute.',
     schema: { type: 'integer' },
@@ -111,6 +115,7 @@ function tellOfAnswers(method: string, { security, responses }: Operation): void
       ...response.headers,
       'x-request-id': named('RequestId'),
       ...(status === '202' && { location: named('Location') }),
+      ...('text/event-stream' in (response.content ?? {}) && { 'content-location': named('Job') }),
       ...(/^[45]/.test(status) && { 'retry-after': named('RetryAfter') }),
       ...(paced && { 'x-ratelimit-limit-requests': named('RateLimit') }),
       ...(paced && { 'x-ratelimit-remaining-requests': named('RateRemaining') }),

@@ -75,6 +75,22 @@ describe('requests that nobody waits for', () => {
     expect(Object.keys(result?.data?.[0] ?? {})).toEqual([expected])
   })
 
+  it('are named to those who wait, as soon as a stream begins', async () => {
+    const { gate, client } = await open()
+    const post = (path: string, sent: object) => client.post(path, { body: sent, stream: true }).asResponse()
+    const streams = [
+      await post('/images/generations', { ...body, stream: true }),
+      await post('/chat/completions', { messages: [{ role: 'user', content: 'a cat' }], stream: true }),
+    ]
+    const names = streams.map(({ headers }) => headers.get('content-location'))
+    expect(names).toEqual((await service.generations()).map(({ id }) => `/v1/images/jobs/${id}`))
+    expect(streams[0]?.headers.get('access-control-expose-headers')).toContain('content-location')
+    gate.open()
+    for (const stream of streams) await stream.text()
+    const { response } = await client.images.generate(body).withResponse()
+    expect(response.headers.get('content-location')).toMatch(/^\/v1\/images\/jobs\//)
+  })
+
   it('are cancelled with the credits back, and a second time changes nothing', async () => {
     const { gate, client } = await open()
     const job = await client.post<Job>('/images/generations', later)

@@ -101,6 +101,7 @@ describe('the document', () => {
       for (const { description, headers, content } of Object.values(responses)) {
         expect(description, named(each)).toBeTruthy()
         expect(headers).toHaveProperty('x-request-id')
+        if (content?.['text/event-stream']) expect(headers).toHaveProperty('content-location')
         for (const media of Object.values(content ?? {})) expect(media.schema, named(each)).toBeTruthy()
       }
     }

@@ -13,6 +13,7 @@ import { read } from '../validation.ts'
 import { assertDone, seconds } from './answers.ts'
 import { chatAnswers, tags } from './answers-schemas.ts'
 import { OpenAiError, refusals } from './errors.ts'
+import { nameJob } from './jobs.ts'
 import { markdownOf, tokensOf } from './markdown.ts'
 import { type ChatBody, chatBody, headersOfOrders, userContent } from './schemas.ts'
 import { chatWishOf } from './wish.ts'
@@ -51,7 +52,10 @@ export function chatRoutes(app: ApiApp, family: Family): void {
     const answerWith = body.stream ? stream : answer
     // not the messages, which may hold pictures
     const wanted = { model, stream_options }
-    return serve(family, request, reply, order, (id) => answerWith(family, request, reply, { id, holder, wanted }))
+    return serve(family, request, reply, order, (id) => {
+      nameJob(reply, id)
+      return answerWith(family, request, reply, { id, holder, wanted })
+    })
   })
 }
 

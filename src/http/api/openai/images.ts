@@ -9,7 +9,7 @@ import { type Format, imagesAnswer } from './answers.ts'
 import { picturesAnswers as response, tags } from './answers-schemas.ts'
 import { readEdit } from './edits.ts'
 import { OpenAiError } from './errors.ts'
-import { answerJob } from './jobs.ts'
+import { answerJob, nameJob } from './jobs.ts'
 import { answersBase64 } from './models.ts'
 import { streamPictures, type Wanted } from './pictures.ts'
 import {
@@ -81,6 +81,7 @@ async function draw(family: Family, request: FastifyRequest, reply: FastifyReply
   const format = formatOf(wanted)
   const order = { holder, wish, images, webhookUrl: body.webhook_url, format, content }
   return serve(family, request, reply, order, async (id) => {
+    nameJob(reply, id)
     // a client that reads events cannot read a job
     if (stream) return streamPictures(family, request, reply, { id, holder, wanted, events })
     if (wantsJob(request)) return answerJob(family, reply, id)

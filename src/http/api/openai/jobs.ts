@@ -47,11 +47,16 @@ export function jobRoutes(app: ApiApp, { parts, holderOf }: Family): void {
   })
 }
 
+const addressOf = (id: string) => `/v1/images/jobs/${id}`
+
+/** For whoever waits and loses the connection: streams say it before anything is drawn. */
+export const nameJob = (reply: FastifyReply, id: string) => reply.header('content-location', addressOf(id))
+
 /** 202, and where to look from now on. */
 export async function answerJob({ core, parts }: Family, reply: FastifyReply, id: string): Promise<JobAnswer> {
   // accepted a moment ago, by this very key
   const outcome = known(await outcomeOf(core, null, id), id)
-  reply.code(202).headers({ location: `/v1/images/jobs/${id}`, 'preference-applied': 'respond-async' })
+  reply.code(202).headers({ location: addressOf(id), 'preference-applied': 'respond-async' })
   return jobOf(parts, outcome, askedFor(outcome))
 }
 
