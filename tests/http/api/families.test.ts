@@ -63,6 +63,21 @@ describe('pictures without a model', () => {
     expect(await drawn()).toEqual(ways.map(() => 'flux-pro'))
   })
 
+  it('have the size that OpenAI’s clients ask for, as near as the model comes', async () => {
+    const post = await open(fal)
+    const [image] = await pictures(1)
+    const model = 'flux-pro'
+    await post('/v1/images/edits', { body: { prompt: 'night', image, model, size: '1536x1024' } })
+    await post('/v1/images/generations', { body: { prompt: 'a cat', model, size: '1792x1024' } })
+    await post('/v1/chat/completions', {
+      body: { model, messages: [{ role: 'user', content: 'a cat' }], size: '1024x1024' },
+    })
+    const rows = await service.test.core.database.rows(
+      sql`select request->>'aspect' as aspect from generations order by id`,
+    )
+    expect(rows).toEqual([{ aspect: '3:2' }, { aspect: '16:9' }, { aspect: '1:1' }])
+  })
+
   it('are refused where a model is named that takes fewer', async () => {
     const post = await open({ ...fal, limits: { perMinute: 100 } })
     const images = await pictures(2)

@@ -95,6 +95,11 @@ describe('images.edit', () => {
       'image',
     ])
     expect(errors.map((error) => (error as { status?: number }).status)).toEqual([400, 400, 400, 400, 400])
+    const large = await toFile(Buffer.alloc(11 * 1024 * 1024), 'a.png', { type: 'image/png' })
+    for (const each of [text, large]) {
+      const refused = { status: 400, code: 'invalid_image', param: 'image' }
+      await expect(client.images.edit({ prompt: 'night', image: each })).rejects.toMatchObject(refused)
+    }
     expect(await service.generations()).toEqual([])
   })
 
