@@ -3,7 +3,7 @@ import type { Core } from '../core/core.ts'
 import { asAppError } from '../core/errors.ts'
 import { savePosted } from '../core/generation.ts'
 import type { Call, Reply } from '../core/ports.ts'
-import { wake } from '../core/submit.ts'
+import { wake, wakeAgain } from '../core/submit.ts'
 import { wordsFor } from '../locales/index.ts'
 import type { Answer, Command } from './command.ts'
 import { noSuchCommand } from './commands/flux.ts'
@@ -20,7 +20,7 @@ export function createDispatch(core: Core, commands: readonly Command[]): (call:
     seen.add(call.key)
     const answer = await run(core, commands, call)
     // asked for before, in another process or before a restart: it is under way and says so itself
-    if (answer.accepted?.fresh === false) return wake(core, answer.accepted.job)
+    if (answer.accepted?.fresh === false) return wakeAgain(core, answer.accepted.job)
     await show(core, call, answer)
     if (answer.accepted) await wake(core, answer.accepted.job)
   }

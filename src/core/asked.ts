@@ -10,7 +10,7 @@ import { limitsFor } from './limits.ts'
 import { isOver, type Outcome, outcomeOf } from './outcome.ts'
 import type { Attachment, Wish } from './ports.ts'
 import { findModel } from './request.ts'
-import { acceptedBefore, submitWish, wake } from './submit.ts'
+import { acceptedBefore, submitWish, wake, wakeAgain } from './submit.ts'
 import { watch } from './watch.ts'
 
 export interface ProgramRequest {
@@ -42,7 +42,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
   // looked for first, so that a repeated request does not load its pictures again
   const before = request.key === undefined ? undefined : await acceptedBefore(core, key)
   if (before) {
-    await wake(core, before)
+    await wakeAgain(core, before)
     return { id: before.id, fresh: false }
   }
   if (keyId === null) await topUp(core, userId)
@@ -56,7 +56,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     program: { id, keyId, webhookUrl, format },
     limits: limitsFor(core, holder),
   })
-  await wake(core, accepted.job)
+  await (accepted.fresh ? wake : wakeAgain)(core, accepted.job)
   return { id: accepted.id, fresh: accepted.fresh }
 }
 

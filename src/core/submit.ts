@@ -85,7 +85,11 @@ async function keepInputs(core: Core, id: string, inputs: readonly ImageFile[]):
   } catch (error) {
     core.log.error({ id, err: error }, 'input pictures were not stored')
   }
-  const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where id = ${id}`)
+  // from now on it can be started by anybody
+  const [row] = await core.database.rows<{ state: string }>(sql`
+    update generations set
+      wake_at = case when attempt = 0 then now() + ${`${wakeAfterMs} milliseconds`}::interval else wake_at end
+    where id = ${id}::uuid returning state`)
   const over = row?.state === 'failed' || row?.state === 'cancelled'
   if (over) await Promise.all(keys.map((key) => core.store.delete(key)))
 }
@@ -97,6 +101,17 @@ export async function wake(core: Core, job: Job): Promise<void> {
   } catch (error) {
     core.log.warn({ id: job.id, err: error }, 'the queue did not take a generation; the sweeper will')
   }
+}
+
+/**
+ * For one that was accepted before, in case whoever did so has died. Not while its pictures may still be on their way into the
+ * store: a worker would miss them, and whoever stores them wakes it then.
+ */
+export async function wakeAgain(core: Core, job: Job): Promise<void> {
+  const [stored] = await core.database.rows(sql`
+    select id from generations
+    where id = ${job.id}::uuid and (attempt > 0 or wake_at <= now() + ${`${wakeAfterMs} milliseconds`}::interval)`)
+  if (stored) await wake(core, job)
 }
 
 /** Unguessable, and the same at every try, so that a repeated step overwrites instead of leaving a second object. */

@@ -146,6 +146,28 @@ describe.each(backends())('what a program asks for on %s', (kind) => {
     expect(await outcomeOf(core, null, row?.id ?? '')).toMatchObject({ state: 'failed', credits: 0, pictures: [] })
   })
 
+  it('asked for again while its pictures are being stored waits for them', async () => {
+    const { core, work } = await open()
+    const { put } = core.store
+    const stored: (() => void)[] = []
+    core.store.put = async (key, ...rest) => {
+      if (key.startsWith('input/') && stored.length === 0) await new Promise<void>((resolve) => stored.push(resolve))
+      return put(key, ...rest)
+    }
+    await work()
+    const first = order({ key: 'same' })
+    await expect.poll(() => stored).toHaveLength(1)
+    const again = await order({ key: 'same' })
+    expect(again.fresh).toBe(false)
+    // a worker that had it now would miss its picture
+    const watching = await watch(core, again.id)
+    await watching.wait(300, soon())
+    watching.end()
+    stored[0]?.()
+    expect((await first).id).toBe(again.id)
+    expect(await waitForEnd(core, null, again.id, { signal: soon() })).toMatchObject({ state: 'delivered' })
+  })
+
   it('comes in when what stood against it has ended by the time that is asked', async () => {
     const { core } = await open({ limits: { inFlight: 1 } })
     const { userId } = await holder()
