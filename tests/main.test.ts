@@ -103,7 +103,7 @@ describe('the service as a process', () => {
     const first = startService({ DATA_DIR: dataDir, PORT: String(port), API_KEY: 'a-key-for-this-test' })
     await first.ready
     const ann = await visit(port)
-    await ann.say('a cat [slow 18s] 64x64')
+    await ann.say('a cat [slow 15s] 64x64')
     await ann.answer('waiting')
     const headers = { authorization: 'Bearer a-key-for-this-test', 'content-type': 'application/json' }
     const ask = (prompt: string) => {
@@ -111,7 +111,7 @@ describe('the service as a process', () => {
       const answer = fetch(`http://127.0.0.1:${port}/v1/images/generations`, { method: 'POST', headers, body })
       return answer.then(({ status }) => status).catch(() => 'cut off')
     }
-    const asked = [ask('a dog [slow 18s]'), ask('a bird [slow 8s]')]
+    const asked = [ask('a dog [slow 15s]'), ask('a bird [slow 8s]')]
     const history = async () => (await fetch(`http://127.0.0.1:${port}/api/history`, { headers })).json()
     await expect.poll(history).toMatchObject({ items: [{}, {}] })
     // not cut short: that would be 1

@@ -6,7 +6,7 @@ describe.each(backends())('hundreds of requests while processes are killed, on %
   it('end once each, with the money right and one visible answer', async () => {
     const seed = newSeed()
     // one process has everything there, and takes its time to start again
-    const { requests, kills } = backend === 'pglite' ? { requests: 100, kills: 4 } : { requests: 200, kills: 8 }
+    const { requests, kills } = backend === 'pglite' ? { requests: 100, kills: 4 } : { requests: 150, kills: 6 }
     const result = await runChaos({ backend, requests, kills, seed, flush: backend === 'redis' })
     expect(result.violations, `npm run chaos -- ${backend} ${requests} ${kills} ${seed}`).toEqual([])
     expect(result.delivered).toBeGreaterThan(requests / 2)

@@ -6,11 +6,14 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startFal } from '../emulators/fal/index.ts'
+import { backends, openTestDatabase } from '../helpers/backends.ts'
 
 const command = fileURLToPath(new URL('../../dist/cli/providers.js', import.meta.url))
 
 describe('npm run providers', () => {
   let dataDir: string
+  /** Of a database that opens quicker than the embedded one, where there is any. */
+  let settings: Record<string, string> = {}
   let fal: Awaited<ReturnType<typeof startFal>>
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-providers-'))
@@ -23,7 +26,7 @@ describe('npm run providers', () => {
 
   async function run(args: readonly string[], input = '') {
     const { PATH, HOME } = process.env
-    const child = spawn(process.execPath, [command, ...args], { env: { PATH, HOME, DATA_DIR: dataDir } })
+    const child = spawn(process.execPath, [command, ...args], { env: { PATH, HOME, DATA_DIR: dataDir, ...settings } })
     child.stdin.end(input)
     const [out, complaint, code] = await Promise.all([
       text(child.stdout),
@@ -54,35 +57,49 @@ describe('npm run providers', () => {
     }
   })
 
-  it('stores an instruction and a workflow, and says what is wrong with one', async () => {
-    const file = join(dataDir, 'given.txt')
-    await writeFile(file, 'Make it shine.')
-    await run(['instruction-set', file])
-    expect((await run(['instruction'])).out).toBe('Make it shine.')
-    expect((await run(['instruction-reset'])).out).toContain('built-in')
-    await writeFile(file, JSON.stringify({ manifest: { id: 'x', title: 'X', nodes: { prompt: '6.text' } }, graph: {} }))
-    expect(await run(['workflow-add', file])).toMatchObject({
-      code: 1,
-      complaint: expect.stringContaining('graph: it has no nodes'),
+  describe('as in the embedded database', () => {
+    let drop = async () => {}
+    beforeAll(async () => {
+      if (!backends().includes('postgres')) return
+      const opened = await openTestDatabase('postgres')
+      drop = opened.drop
+      settings = { DATABASE_URL: opened.url ?? '', SECRET_KEY: 'a secret for tests, 32 characters' }
     })
-    const graph = {
-      6: { class_type: 'CLIPTextEncode', inputs: { text: '' } },
-      9: { class_type: 'SaveImage', inputs: { images: ['6', 0] } },
-    }
-    await writeFile(
-      file,
-      JSON.stringify({ manifest: { id: 'mine', title: 'Mine', nodes: { prompt: '6.text' } }, graph }),
-    )
-    expect((await run(['workflow-add', file])).out).toBe('Stored: the model mine.')
-    expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
-  })
+    afterAll(() => drop())
 
-  it('says how it is used, and what it does not know', async () => {
-    expect(await run([])).toMatchObject({ code: 2, complaint: expect.stringContaining('npm run providers') })
-    expect(await run(['add', 'nobody'])).toMatchObject({ code: 1 })
-    expect(await run(['remove', 'nobody'])).toMatchObject({
-      code: 1,
-      complaint: expect.not.stringContaining('unknown_config {'),
+    it('stores an instruction and a workflow, and says what is wrong with one', async () => {
+      const file = join(dataDir, 'given.txt')
+      await writeFile(file, 'Make it shine.')
+      await run(['instruction-set', file])
+      expect((await run(['instruction'])).out).toBe('Make it shine.')
+      expect((await run(['instruction-reset'])).out).toContain('built-in')
+      await writeFile(
+        file,
+        JSON.stringify({ manifest: { id: 'x', title: 'X', nodes: { prompt: '6.text' } }, graph: {} }),
+      )
+      expect(await run(['workflow-add', file])).toMatchObject({
+        code: 1,
+        complaint: expect.stringContaining('graph: it has no nodes'),
+      })
+      const graph = {
+        6: { class_type: 'CLIPTextEncode', inputs: { text: '' } },
+        9: { class_type: 'SaveImage', inputs: { images: ['6', 0] } },
+      }
+      await writeFile(
+        file,
+        JSON.stringify({ manifest: { id: 'mine', title: 'Mine', nodes: { prompt: '6.text' } }, graph }),
+      )
+      expect((await run(['workflow-add', file])).out).toBe('Stored: the model mine.')
+      expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
+    })
+
+    it('says how it is used, and what it does not know', async () => {
+      expect(await run([])).toMatchObject({ code: 2, complaint: expect.stringContaining('npm run providers') })
+      expect(await run(['add', 'nobody'])).toMatchObject({ code: 1 })
+      expect(await run(['remove', 'nobody'])).toMatchObject({
+        code: 1,
+        complaint: expect.not.stringContaining('unknown_config {'),
+      })
     })
   })
 })
