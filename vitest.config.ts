@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['tests/**/*.test.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // what is waited for comes at once on a quiet machine, and later on a busy one
+    expect: { poll: { timeout: 15_000 } },
     // for two cores: of three that work, one waits for something
     maxWorkers: 3,
   },
