@@ -1,24 +1,25 @@
 /** Starts what ROLES asks for, in order, and stops it in reverse. Reads from top to bottom like the life of a process. */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { welcome } from './banner.ts'
 import { allSurfaces, type Surfaces } from './bots/index.ts'
 import { startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import type { Core } from './core/core.ts'
-import { verifyLink } from './core/links.ts'
-import { receiveNews } from './core/news.ts'
+import { receiveNews } from './core/events/news.ts'
+import { startWorker } from './core/generation/worker.ts'
+import { verifyLink } from './core/media/links.ts'
 import { api } from './http/api/index.ts'
 import type { ApiParts } from './http/api/parts.ts'
+import { createApiSurface } from './http/api/surface.ts'
 import { startWebhooks } from './http/api/webhooks/index.ts'
-import { createApp } from './http/app.ts'
-import { hooks } from './http/hooks.ts'
-import { databaseAnswers } from './http/in-time.ts'
-import { createMetrics, metricsPage } from './http/metrics.ts'
-import { pictures } from './http/pictures.ts'
-import { createThumbnails } from './http/thumbnails.ts'
+import { createMetrics, metricsPage } from './http/operations/metrics.ts'
+import { hooks } from './http/operations/provider-webhooks.ts'
+import { pictures } from './http/pictures/pictures.ts'
+import { createThumbnails } from './http/pictures/thumbnails.ts'
+import { createApp } from './http/server/app.ts'
+import { databaseAnswers } from './http/server/in-time.ts'
 import { type Step, stopOnce } from './stop.ts'
-import { welcome } from './welcome.ts'
-import { startWorker } from './worker.ts'
 
 const stopWithinMs = 20_000
 /** For what is being drawn. */
@@ -36,7 +37,10 @@ async function main(): Promise<void> {
   try {
     const surfaces = allSurfaces(config)
     const metrics = createMetrics()
-    const { core, close } = await compose(config, { surfaces: surfaces.create, meter: metrics.meter })
+    const { core, close } = await compose(config, {
+      surfaces: (parts) => [...surfaces.create(parts), createApiSurface(parts)],
+      meter: metrics.meter,
+    })
     undo.push(close)
     // all at once: none waits for another, and whoever asked hears how it ended
     const serving: Step[] = []

@@ -31,11 +31,11 @@ const ours = (path: string) => path.endsWith('.ts')
 const allowed: Readonly<Record<string, readonly string[]>> = {
   bots: ['bots', 'core', 'locales', 'db', 'net'],
   // the command line composes, like the root
-  cli: ['root', 'bots', 'core', 'locales', 'db', 'models', 'providers'],
+  cli: ['root', 'bots', 'core', 'locales', 'db', 'models', 'providers', 'storage'],
   http: ['http', 'core', 'locales', 'net'],
-  models: ['models', 'core'],
+  models: ['models', 'core', 'db'],
   net: ['net'],
-  providers: ['providers', 'core', 'net'],
+  providers: ['providers', 'core', 'net', 'db'],
   queue: ['queue', 'core'],
   storage: ['storage', 'core'],
   core: ['core', 'db', 'locales'],

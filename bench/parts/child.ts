@@ -4,8 +4,10 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Core } from '../../src/core/core.ts'
-import type { ImageFile, ImageTools, Json, Progress, ProviderKind } from '../../src/core/ports.ts'
+import type { ImageFile, ImageTools } from '../../src/core/ports/images.ts'
+import type { Progress, ProviderKind } from '../../src/core/ports/providers.ts'
 import type { Database } from '../../src/db/db.ts'
+import type { Json } from '../../src/db/json.ts'
 import { heavyPicture, smallPicture } from './picture.ts'
 
 export interface ChildOptions {
@@ -36,13 +38,13 @@ const built = <T>(path: string): Promise<T> => import(new URL(`../../dist/${path
 async function main(options: ChildOptions): Promise<void> {
   const { loadConfig } = await built<typeof import('../../src/config.ts')>('config')
   const { compose } = await built<typeof import('../../src/compose.ts')>('compose')
-  const { createApi } = await built<typeof import('../../src/bots/api.ts')>('bots/api')
+  const { createApiSurface } = await built<typeof import('../../src/http/api/surface.ts')>('http/api/surface')
   const { openai } = await built<typeof import('../../src/http/api/openai/index.ts')>('http/api/openai/index')
-  const { createApp } = await built<typeof import('../../src/http/app.ts')>('http/app')
-  const { startWorker } = await built<typeof import('../../src/worker.ts')>('worker')
+  const { createApp } = await built<typeof import('../../src/http/server/app.ts')>('http/server/app')
+  const { startWorker } = await built<typeof import('../../src/core/generation/worker.ts')>('core/generation/worker')
   const config = loadConfig()
   const providers = options.slowMs === undefined ? undefined : [await slowProvider(options.slowMs)]
-  const composed = await compose(config, { providers, surfaces: (parts) => [createApi(parts)] })
+  const composed = await compose(config, { providers, surfaces: (parts) => [createApiSurface(parts)] })
   const core: Core = {
     ...composed.core,
     database: counted(composed.core.database),
@@ -95,9 +97,9 @@ function answerQuestions(keys: string[]): void {
 }
 
 async function keysFor(core: Core, people: number): Promise<string[]> {
-  const { accountOf } = await built<typeof import('../../src/core/accounts.ts')>('core/accounts')
-  const { createApiKey } = await built<typeof import('../../src/core/api-keys.ts')>('core/api-keys')
-  const { grant } = await built<typeof import('../../src/core/ledger.ts')>('core/ledger')
+  const { accountOf } = await built<typeof import('../../src/core/accounts/accounts.ts')>('core/accounts/accounts')
+  const { createApiKey } = await built<typeof import('../../src/core/accounts/api-keys.ts')>('core/accounts/api-keys')
+  const { grant } = await built<typeof import('../../src/core/billing/ledger.ts')>('core/billing/ledger')
   const keys: string[] = []
   for (let n = 0; n < people; n++) {
     const userId = await accountOf(core, { id: `test:${n}`, name: `p${n}` })

@@ -1,7 +1,7 @@
 /** What a command is. One file in commands/ each; commands/index.ts lists them. */
 import type { Core } from '../core/core.ts'
-import type { Call, Reply } from '../core/ports.ts'
-import type { Accepted } from '../core/submit.ts'
+import type { Accepted } from '../core/generation/submit.ts'
+import type { Call, Reply } from '../core/ports/chat.ts'
 
 export interface CommandOption {
   /** Lower-case English; its description in each language is `words.options[name]`. */

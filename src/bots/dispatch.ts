@@ -1,9 +1,9 @@
 /** Call → command → reply, on whatever surface it came from. The one place where errors become words in a chat. */
 import type { Core } from '../core/core.ts'
 import { asAppError } from '../core/errors.ts'
-import { savePosted } from '../core/generation.ts'
-import type { Call, Reply } from '../core/ports.ts'
-import { wake, wakeAgain } from '../core/submit.ts'
+import { savePosted } from '../core/generation/row.ts'
+import { wake, wakeAgain } from '../core/generation/submit.ts'
+import type { Call, Reply } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
 import type { Answer, Command } from './command.ts'
 import { noSuchCommand } from './commands/flux.ts'

@@ -2,14 +2,13 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Parts } from '../compose.ts'
 import type { Config } from '../config.ts'
-import type { ChatSurface } from '../core/ports.ts'
+import type { ChatSurface } from '../core/ports/chat.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { wordsFor } from '../locales/index.ts'
-import { createApi } from './api.ts'
 import { allCommands } from './commands/index.ts'
-import { createDiscord } from './discord.ts'
-import { createTelegram, telegramWebhookPath } from './telegram.ts'
-import { createWeb } from './web.ts'
+import { createDiscord } from './discord/discord.ts'
+import { createTelegram, telegramWebhookPath } from './telegram/telegram.ts'
+import { createWeb } from './web/web.ts'
 
 export interface Surfaces {
   create(parts: Parts): readonly ChatSurface[]
@@ -25,7 +24,7 @@ export function allSurfaces(config: Config): Surfaces {
       const { publicUrl, local, apiKey } = config
       const web = createWeb({ ...parts, publicUrl, local, apiKey })
       plugins.push(web.plugin)
-      return [web, createApi(parts), ...discord(config, parts), ...telegram(config, parts, plugins)]
+      return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
     },
   }
 }

@@ -8,6 +8,8 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
+import { AppError } from '../core/errors.ts'
+import { instructionFact } from '../core/generation/enhance.ts'
 import {
   addConfig,
   type ConfigChange,
@@ -16,18 +18,16 @@ import {
   openConfigs,
   removeConfig,
   resealConfigs,
-} from '../core/configs.ts'
-import { instructionFact } from '../core/enhance.ts'
-import { AppError } from '../core/errors.ts'
-import { probe } from '../core/probe.ts'
-import { keepProviders } from '../core/providers.ts'
+} from '../core/providers/configs.ts'
+import { probe } from '../core/providers/probe.ts'
+import { keepProviders } from '../core/providers/registry.ts'
 import { type Database, openDatabase } from '../db/db.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
 import { readPack } from '../models/parts/packs.ts'
 import { providerKinds } from '../providers/index.ts'
-import { secretKey } from '../secret.ts'
+import { secretKey } from '../storage/secret-key.ts'
 
 const usage = `npm run providers -- <what>
 

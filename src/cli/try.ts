@@ -9,12 +9,12 @@ import { allCommands } from '../bots/commands/index.ts'
 import { createDispatch } from '../bots/dispatch.ts'
 import { compose } from '../compose.ts'
 import { loadConfig } from '../config.ts'
-import { accountOf, readAccount } from '../core/accounts.ts'
+import { accountOf, readAccount } from '../core/accounts/accounts.ts'
+import { grant } from '../core/billing/ledger.ts'
 import type { Core } from '../core/core.ts'
-import { grant } from '../core/ledger.ts'
-import type { Call, ChatSurface, Reply } from '../core/ports.ts'
+import { startWorker } from '../core/generation/worker.ts'
+import type { Call, ChatSurface, Reply } from '../core/ports/chat.ts'
 import { localeOf } from '../locales/index.ts'
-import { startWorker } from '../worker.ts'
 
 const from = { id: 'cli:local', name: 'command line' }
 /** More than any one request can cost. */

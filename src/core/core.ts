@@ -1,10 +1,15 @@
 /** What the core works with: built once in main.ts, handed to every function here as its first parameter. */
 import type { Database } from '../db/db.ts'
 import type { Log } from '../log.ts'
-import type { Meter } from './meter.ts'
-import type { News } from './news.ts'
-import type { ChatSurface, Enhancer, ImageTools, JobQueue, Model, ObjectStore } from './ports.ts'
-import type { Providers } from './providers.ts'
+import type { News } from './events/news.ts'
+import type { ChatSurface } from './ports/chat.ts'
+import type { ImageTools } from './ports/images.ts'
+import type { Meter } from './ports/meter.ts'
+import type { Model } from './ports/models.ts'
+import type { Enhancer } from './ports/providers.ts'
+import type { JobQueue } from './ports/queue.ts'
+import type { ObjectStore } from './ports/storage.ts'
+import type { Providers } from './providers/registry.ts'
 
 export interface Limits {
   /** Requests of one person accepted and not ended. */

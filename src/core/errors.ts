@@ -94,7 +94,7 @@ export interface ErrorExtra {
   cause?: unknown
   retryAfterMs?: number
   neverRan?: boolean
-  over?: boolean
+  final?: boolean
 }
 
 export class AppError extends Error {
@@ -102,7 +102,7 @@ export class AppError extends Error {
   readonly data: ErrorData
   readonly retryAfterMs: number | undefined
   readonly neverRan: boolean
-  readonly over: boolean
+  readonly final: boolean
 
   constructor(kind: ErrorKind, data: ErrorData = {}, extra: ErrorExtra = {}) {
     super(`${kind} ${JSON.stringify(data)}`, { cause: extra.cause })
@@ -111,18 +111,18 @@ export class AppError extends Error {
     this.data = data
     this.retryAfterMs = extra.retryAfterMs
     this.neverRan = extra.neverRan ?? false
-    this.over = extra.over ?? false
+    this.final = extra.final ?? false
   }
 
   get retry(): boolean {
-    return errorRules[this.kind].retry && !this.over
+    return errorRules[this.kind].retry && !this.final
   }
 }
 
 /** The same, of something that has ended with it: asking again would say nothing else. */
-export function ended(error: AppError): AppError {
+export function asFinal(error: AppError): AppError {
   const { kind, data, cause, neverRan } = error
-  return new AppError(kind, data, { cause, neverRan, over: true })
+  return new AppError(kind, data, { cause, neverRan, final: true })
 }
 
 /** What is not an AppError is a defect of ours or of the network: 'internal', with the original as its cause. */

@@ -1,7 +1,7 @@
 /** What the HTTP API keeps besides keys and requests: for a while only. */
 import { sql } from 'drizzle-orm'
 import { customType, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
-import type { Json } from '../core/ports.ts'
+import type { Json } from './json.ts'
 import { generations, time, users } from './schema.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })

@@ -18,7 +18,8 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { ErrorData, ErrorKind } from '../core/errors.ts'
-import type { Json, Note, PictureRequest } from '../core/ports.ts'
+import type { Note, PictureRequest } from '../core/ports/models.ts'
+import type { Json } from './json.ts'
 
 export const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 

@@ -150,15 +150,15 @@ export const en = {
   errors: {
     empty_prompt: () => 'Tell me what to draw, for example: /flux a cute cat 16:9',
     prompt_too_long: (d: Data) => `That is too long: at most ${d.limit} characters.`,
-    unknown_model: (d: Data) => `There is no model "${d.name}". Models: ${list(d.known)}.`,
-    unknown_ratio: (d: Data) => `${d.model} does not know the ratio ${d.ratio}. It knows: ${list(d.known)}.`,
+    unknown_model: (d: Data) => `There is no model "${d.name}". Models: ${list(d.available)}.`,
+    unknown_ratio: (d: Data) => `${d.model} does not know the ratio ${d.ratio}. It knows: ${list(d.available)}.`,
     bad_option: (d: Data) =>
       d.value === ''
         ? `--${d.name} needs a value, such as ${d.expected}.`
         : d.limit !== undefined
           ? `--${d.name} is too long: at most ${d.limit} characters.`
           : `"${d.value}" does not fit --${d.name}. Use ${d.expected}.`,
-    unknown_option: (d: Data) => `I do not know ${d.name}. I know: ${list(d.known)}.`,
+    unknown_option: (d: Data) => `I do not know ${d.name}. I know: ${list(d.available)}.`,
     not_taken: (d: Data) => `${d.model} does not take --${d.name}. Leave it out, or choose another model.`,
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,
     image_needed: (d: Data) => `${d.model} needs a picture to start from: attach one.`,
@@ -189,7 +189,7 @@ export const en = {
       'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat, API_KEY is the operator’s.',
     key_wrong: () => 'This API key is not known, or was revoked.',
     too_many_wrong_keys: (d: Data) => `Too many wrong API keys came from your address. Try again in ${d.seconds} s.`,
-    model_not_allowed: (d: Data) => `This API key may not use ${d.model}. It may use: ${list(d.known)}.`,
+    model_not_allowed: (d: Data) => `This API key may not use ${d.model}. It may use: ${list(d.available)}.`,
     cap_reached: (d: Data) => `This API key may spend ${credits(d.limit)} a month, and has spent ${d.spent}.`,
     too_many_keys: (d: Data) => `You have ${d.limit} keys, and more are not possible. Revoke one first.`,
     unknown_key: (d: Data) =>
@@ -223,7 +223,7 @@ export const en = {
     enhancer_missing: () => 'Nobody is set up to enhance prompts here: leave --enhance out.',
     forged: () => 'This message is not from who it says.',
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
-    unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.known)}.`,
+    unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.available)}.`,
     moderated: () => 'The image service refused this for its content. Try other words.',
     bad_result: () => 'The image service sent no usable picture. Try again.',
     unresolved: () => 'We lost sight of this request while it was being drawn. Try again.',

@@ -119,15 +119,15 @@ export const zh: Words = {
   errors: {
     empty_prompt: () => '请告诉我要画什么，例如：/flux 一只可爱的猫 16:9',
     prompt_too_long: (d) => `文字太长，最多 ${d.limit} 个字符。`,
-    unknown_model: (d) => `没有名为“${d.name}”的模型。可用模型：${list(d.known)}。`,
-    unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.known)}。`,
+    unknown_model: (d) => `没有名为“${d.name}”的模型。可用模型：${list(d.available)}。`,
+    unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.available)}。`,
     bad_option: (d) =>
       d.value === ''
         ? `--${d.name} 需要一个值，例如 ${d.expected}。`
         : d.limit !== undefined
           ? `--${d.name} 太长，最多 ${d.limit} 个字符。`
           : `--${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
-    unknown_option: (d) => `不认识 ${d.name}。可用：${list(d.known)}。`,
+    unknown_option: (d) => `不认识 ${d.name}。可用：${list(d.available)}。`,
     not_taken: (d) => `${d.model} 不支持 --${d.name}。请去掉它，或换一个模型。`,
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
@@ -155,7 +155,7 @@ export const zh: Words = {
       '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是管理员的密钥。',
     key_wrong: () => 'API 密钥无效或已被吊销。',
     too_many_wrong_keys: (d) => `来自你的地址的错误 API 密钥太多，请 ${d.seconds} 秒后再试。`,
-    model_not_allowed: (d) => `此 API 密钥不能使用 ${d.model}，可用：${list(d.known)}。`,
+    model_not_allowed: (d) => `此 API 密钥不能使用 ${d.model}，可用：${list(d.available)}。`,
     cap_reached: (d) => `此 API 密钥每月最多使用 ${d.limit} 积分，已使用 ${d.spent}。`,
     too_many_keys: (d) => `你已有 ${d.limit} 个密钥，不能再创建，请先吊销一个。`,
     unknown_key: (d) => `没有密钥“${d.name}”，或有多个以此结尾；/apikey 会列出它们的编号。`,
@@ -186,7 +186,7 @@ export const zh: Words = {
     enhancer_missing: () => '这里没有配置提示词优化，请去掉 --enhance。',
     forged: () => '消息来源无法确认。',
     unknown_config: (d) => `没有配置“${d.id}”。`,
-    unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.known)}。`,
+    unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.available)}。`,
     moderated: () => '图像服务因内容原因拒绝了请求，请换一种说法。',
     bad_result: () => '图像服务没有返回可用的图片，请重试。',
     unresolved: () => '绘制过程中失去了联系，请重试。',

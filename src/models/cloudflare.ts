@@ -1,5 +1,5 @@
-/** The models of Cloudflare Workers AI. Each draws one picture at a time. */
-import type { Json, Model, PictureRequest, Range, Route, Takes } from '../core/ports.ts'
+import type { Model, PictureRequest, Range, Route, Takes } from '../core/ports/models.ts'
+import type { Json } from '../db/json.ts'
 import { given, seedNumber } from './parts/input.ts'
 
 /** Every side is a multiple of 16: the models floor what is not. */

@@ -1,5 +1,4 @@
-/** FLUX.1 on one's own ComfyUI servers. */
-import type { Model, Range, Route, Takes } from '../core/ports.ts'
+import type { Model, Range, Route, Takes } from '../core/ports/models.ts'
 import { devGraph, kontextGraph, schnellGraph } from './parts/graphs.ts'
 
 const aspects = {

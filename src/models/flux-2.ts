@@ -1,5 +1,4 @@
-/** FLUX.2: one model that draws and edits, in three sizes. [pro] and [max] choose steps and guidance themselves. */
-import type { Model, Route } from '../core/ports.ts'
+import type { Model, Route } from '../core/ports/models.ts'
 import {
   checked,
   guidance,

@@ -1,5 +1,4 @@
-/** FLUX.1 [dev]: words, a picture and words, or a picture alone. */
-import type { Model } from '../core/ports.ts'
+import type { Model } from '../core/ports/models.ts'
 import {
   checked,
   endpointModels,

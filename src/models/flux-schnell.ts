@@ -1,5 +1,4 @@
-/** FLUX.1 [schnell]: fast, from words or from a picture alone. */
-import type { Model } from '../core/ports.ts'
+import type { Model } from '../core/ports/models.ts'
 import { schnellOnCloudflare } from './cloudflare.ts'
 import {
   checked,

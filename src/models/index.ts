@@ -1,5 +1,4 @@
-/** Every model, the one for requests that name none first. Adding one: a file here and a line below. */
-import type { Model } from '../core/ports.ts'
+import type { Model } from '../core/ports/models.ts'
 import { cloudflareModels } from './cloudflare.ts'
 import { comfyuiModels } from './comfyui.ts'
 import { flux2, flux2Max, flux2Pro } from './flux-2.ts'

@@ -1,5 +1,4 @@
-/** FLUX.1 Kontext, which edits what it is shown: [pro] and [max] differ in price and care, not in what they take. */
-import type { Model, PictureRequest, Route, Takes } from '../core/ports.ts'
+import type { Model, PictureRequest, Route, Takes } from '../core/ports/models.ts'
 import {
   endpointModels,
   guidance,

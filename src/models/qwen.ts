@@ -1,5 +1,5 @@
-/** Alibaba's Qwen and Wan. Number, size, watermark and rewriting are always named: their defaults differ and cost. */
-import type { ImageRef, Json, Model, NumberParam, PictureRequest, Range, Takes } from '../core/ports.ts'
+import type { ImageRef, Model, NumberParam, PictureRequest, Range, Takes } from '../core/ports/models.ts'
+import type { Json } from '../db/json.ts'
 import { given, seedNumber } from './parts/input.ts'
 
 const seed = { min: 0, max: 2_147_483_647, integer: true } satisfies Range

@@ -1,5 +1,5 @@
-/** Doubao's Seedream: words and up to 14 pictures. Sizes are always named, or the model would choose the ratio itself. */
-import type { ImageRef, Json, Model, PictureRequest, Route } from '../core/ports.ts'
+import type { ImageRef, Model, PictureRequest, Route } from '../core/ports/models.ts'
+import type { Json } from '../db/json.ts'
 import { given } from './parts/input.ts'
 
 /** About 2K each, as the provider recommends; all within the pixel limits of all three models. */

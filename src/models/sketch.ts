@@ -1,5 +1,4 @@
-/** The model that is always there: drawn in this process, free of keys and networks. It takes every parameter. */
-import type { Model, Takes } from '../core/ports.ts'
+import type { Model, Takes } from '../core/ports/models.ts'
 import { given } from './parts/input.ts'
 
 const takes: Takes = {

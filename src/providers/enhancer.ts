@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { AppError } from '../core/errors.ts'
-import type { Enhancer, Json } from '../core/ports.ts'
+import type { Enhancer } from '../core/ports/providers.ts'
 import { shorten } from '../core/text.ts'
+import type { Json } from '../db/json.ts'
 import { createProviderHttp, type ProviderAnswer, type ProviderHttp, parseJson, statusError } from './http.ts'
 
 export const enhancerInstruction = `You rewrite prompts for an image generator.

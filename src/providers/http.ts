@@ -4,7 +4,7 @@
  */
 import { Pool } from 'undici'
 import { AppError } from '../core/errors.ts'
-import type { Json } from '../core/ports.ts'
+import type { Json } from '../db/json.ts'
 import { createDownloader } from '../net/download.ts'
 import { NetError } from '../net/errors.ts'
 

@@ -1,5 +1,5 @@
-/** A route's input made ready for the wire: pictures in their places, whole numbers beyond 2^53 unharmed. */
-import type { Json, Task } from '../core/ports.ts'
+import type { Task } from '../core/ports/providers.ts'
+import type { Json } from '../db/json.ts'
 
 /** Replaces each stand-in for an input picture by what `place` gives for it. */
 export function placeImages(input: Json, place: (image: number) => Json): Json {

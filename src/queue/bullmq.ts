@@ -18,7 +18,7 @@ import {
   Worker,
 } from 'bullmq'
 import type pg from 'pg'
-import type { Job, JobQueue } from '../core/ports.ts'
+import type { Job, JobQueue } from '../core/ports/queue.ts'
 import { connectRedis } from './redis.ts'
 
 export interface QueueConfig {
@@ -199,10 +199,10 @@ function processor(run: Run, running: Set<AbortController>, log: QueueConfig['lo
     try {
       const outcome = await run(job.id as string, controller.signal).catch((error: unknown) => {
         log.error({ id: job.id, reason: String(error) }, 'a job broke; it runs again')
-        return { againMs: retryAfterErrorMs }
+        return { retryInMs: retryAfterErrorMs }
       })
       if (outcome === undefined) return
-      const waitMs = controller.signal.aborted ? 0 : outcome.againMs
+      const waitMs = controller.signal.aborted ? 0 : outcome.retryInMs
       // If this fails, the lock is not renewed any more and the job comes back as one whose worker died.
       await job.moveToDelayed(Math.round(Date.now() + waitMs), token).catch(onError)
       throw new DelayedError()

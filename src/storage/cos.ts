@@ -6,7 +6,7 @@ import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import COS from 'cos-nodejs-sdk-v5'
 import { AppError } from '../core/errors.ts'
-import type { ObjectStore } from '../core/ports.ts'
+import type { ObjectStore } from '../core/ports/storage.ts'
 import { checkKey } from './keys.ts'
 
 export interface CosOptions {

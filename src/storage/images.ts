@@ -4,7 +4,7 @@
  */
 import sharp, { type Sharp } from 'sharp'
 import { AppError } from '../core/errors.ts'
-import type { ImageFile, ImageTools, ImageType } from '../core/ports.ts'
+import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
 import { stripMetadata } from './strip.ts'
 
 sharp.block({ operation: ['VipsForeignLoad'] })

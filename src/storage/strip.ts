@@ -1,8 +1,4 @@
-/**
- * Takes everything out of a picture's file that is not the picture, without encoding it anew: what a provider wrote about
- * itself, positions, comments, and whatever follows the end. The file has been decoded before, so its frame is sound.
- */
-import type { ImageType } from '../core/ports.ts'
+import type { ImageType } from '../core/ports/images.ts'
 
 export function stripMetadata(bytes: Buffer, type: ImageType): Buffer {
   return { 'image/png': stripPng, 'image/jpeg': stripJpeg, 'image/webp': stripWebp }[type](bytes)

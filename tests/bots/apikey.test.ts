@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { holderOf } from '../../src/core/api-keys.ts'
-import type { Call } from '../../src/core/ports.ts'
+import { findKeyHolder } from '../../src/core/accounts/api-keys.ts'
+import type { Call } from '../../src/core/ports/chat.ts'
 import { quickest } from '../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../helpers/core.ts'
 
@@ -25,14 +25,14 @@ describe('/apikey', () => {
     expect(shown).toMatchObject({ state: 'info', private: true })
     expect(shown?.text).toContain('my script')
     const key = /fb_[\w-]{43}/.exec(shown?.text ?? '')?.[0] ?? ''
-    expect(await holderOf(test.core, key, undefined)).toMatchObject({ admin: false })
+    expect(await findKeyHolder(test.core, key, undefined)).toMatchObject({ admin: false })
 
     const list = await answer('/apikey')
     expect(list?.text).toContain(`…${key.slice(-4)}  my script · 0 credits this month`)
     expect(list?.text).not.toContain(key)
 
     expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('does not work any more')
-    expect(await holderOf(test.core, key, undefined)).toBeUndefined()
+    expect(await findKeyHolder(test.core, key, undefined)).toBeUndefined()
     expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('You have no key')
   })
 
@@ -40,14 +40,14 @@ describe('/apikey', () => {
     const key = await made('/apikey create')
     const [, id = ''] = /([0-9a-f-]{36})/.exec((await answer('/apikey list'))?.text ?? '') ?? []
     expect((await answer(`/apikey revoke ${id}`, { who: 'bob' }))?.text).toContain('You have no key')
-    expect(await holderOf(test.core, key, undefined)).toBeDefined()
+    expect(await findKeyHolder(test.core, key, undefined)).toBeDefined()
     await answer(`/apikey revoke ${id}`)
-    expect(await holderOf(test.core, key, undefined)).toBeUndefined()
+    expect(await findKeyHolder(test.core, key, undefined)).toBeUndefined()
   })
 
   it('takes typed options, and explains itself', async () => {
     const key = await made('/apikey', { options: { key: 'create', name: 'typed' } })
-    expect(await holderOf(test.core, key, undefined)).toBeDefined()
+    expect(await findKeyHolder(test.core, key, undefined)).toBeDefined()
     expect((await answer('/apikey', { options: { key: 'revoke', name: key.slice(-4) } }))?.text).toContain('typed')
     expect((await answer('/apikey destroy'))?.text).toContain('/apikey create [name]')
     expect((await answer('/apikey', { locale: 'zh' }))?.text).toContain('API 密钥')
@@ -58,7 +58,7 @@ describe('/apikey', () => {
     const shown = await answer('/apikey create my script --cap 50 --models sketch, Sketch')
     expect(shown?.text).toMatch(/^🔑 my script\nfb_[\s\S]+At most 50 credits a month\.\nOnly with sketch\.$/)
     const key = /fb_[\w-]{43}/.exec(shown?.text ?? '')?.[0] ?? ''
-    expect(await holderOf(core, key, undefined)).toMatchObject({ models: ['sketch'] })
+    expect(await findKeyHolder(core, key, undefined)).toMatchObject({ models: ['sketch'] })
     const rows = await core.database.rows(sql`select name, monthly_cap, models from api_keys`)
     expect(rows).toEqual([{ name: 'my script', monthly_cap: 50, models: ['sketch'] }])
     expect((await answer('/apikey'))?.text).toContain(

@@ -4,7 +4,8 @@ import { inspect } from 'node:util'
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import type { ImageProvider, Json, Progress, Task } from '../../src/core/ports.ts'
+import type { ImageProvider, Progress, Task } from '../../src/core/ports/providers.ts'
+import type { Json } from '../../src/db/json.ts'
 import type { HarnessOptions, OpenProvider, ProviderHarness } from '../helpers/providers/harness.ts'
 
 const patienceMs = 20_000

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import type { JobQueue } from '../../src/core/ports.ts'
+import type { JobQueue } from '../../src/core/ports/queue.ts'
 
 interface QueueSubject {
   /** Another process at the same queue. `warnings` collects what it logs. */
@@ -99,13 +99,13 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     expect(runs).toBe(1)
   })
 
-  test('calls again after againMs, and meanwhile others have the place', async () => {
+  test('calls again after retryInMs, and meanwhile others have the place', async () => {
     const queue = await open()
     const [polled, other] = [job(1), job(5)]
     const calls: { id: string; at: number }[] = []
     await queue.work(async (id) => {
       calls.push({ id, at: Date.now() })
-      return id === polled.id && calls.filter((call) => call.id === id).length < 3 ? { againMs: 300.7 } : undefined
+      return id === polled.id && calls.filter((call) => call.id === id).length < 3 ? { retryInMs: 300.7 } : undefined
     })
     await queue.add(polled)
     await expect.poll(() => calls.length, { timeout: 5_000 }).toBe(1)
@@ -214,7 +214,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await one.work(async (_, signal) => {
       started.resolve()
       await new Promise((resolve) => signal.addEventListener('abort', resolve))
-      return { againMs: 60_000 }
+      return { retryInMs: 60_000 }
     })
     await one.add(held)
     await started.promise

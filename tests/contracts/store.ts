@@ -1,7 +1,7 @@
 /** What every object store does, wherever it keeps things. */
 import { createHash, randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { ObjectStore } from '../../src/core/ports.ts'
+import type { ObjectStore } from '../../src/core/ports/storage.ts'
 
 export interface StoreSubject {
   store: ObjectStore

@@ -7,28 +7,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
-import { createApi } from '../../src/bots/api.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import type { Core } from '../../src/core/core.ts'
-import { listenForNews } from '../../src/core/news.ts'
-import type {
-  Attachment,
-  Call,
-  ChatSurface,
-  Enhancer,
-  ImageProvider,
-  Model,
-  Posted,
-  Reply,
-} from '../../src/core/ports.ts'
-import { keepProviders, type Providers } from '../../src/core/providers.ts'
+import { listenForNews } from '../../src/core/events/news.ts'
+import { startWorker, type Worker } from '../../src/core/generation/worker.ts'
+import type { Attachment, Call, ChatSurface, Posted, Reply } from '../../src/core/ports/chat.ts'
+import type { Model } from '../../src/core/ports/models.ts'
+import type { Enhancer, ImageProvider } from '../../src/core/ports/providers.ts'
+import { keepProviders, type Providers } from '../../src/core/providers/registry.ts'
+import { createApiSurface } from '../../src/http/api/surface.ts'
 import type { Log } from '../../src/log.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
 import { createImageTools } from '../../src/storage/images.ts'
-import { startWorker, type Worker } from '../../src/worker.ts'
 import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
 
 export interface ShownMessage {
@@ -173,7 +166,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     news: await listenForNews(database),
     enhancer: options.enhancer,
     enhanceByDefault: false,
-    surfaces: new Map<string, ChatSurface>([chat, createApi({ database })].map((each) => [each.name, each])),
+    surfaces: new Map<string, ChatSurface>([chat, createApiSurface({ database })].map((each) => [each.name, each])),
     limits: {
       inFlight: 3,
       perMinute: 20,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ImageRef, PictureRequest } from '../../src/core/ports.ts'
+import type { ImageRef, PictureRequest } from '../../src/core/ports/models.ts'
 import { cloudflareModels } from '../../src/models/cloudflare.ts'
 
 const request: PictureRequest = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Json, PictureRequest } from '../../src/core/ports.ts'
+import type { PictureRequest } from '../../src/core/ports/models.ts'
+import type { Json } from '../../src/db/json.ts'
 import { comfyuiModels } from '../../src/models/comfyui.ts'
 import { objectInfo } from '../emulators/comfyui/nodes.ts'
 import { type Graph, validate } from '../emulators/comfyui/validate.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Model, PictureRequest, Route } from '../../src/core/ports.ts'
+import type { Model, PictureRequest, Route } from '../../src/core/ports/models.ts'
 import { flux2, flux2Max, flux2Pro } from '../../src/models/flux-2.ts'
 import { fluxDev, fluxDevRedux } from '../../src/models/flux-dev.ts'
 import { fluxSchnell, fluxSchnellRedux } from '../../src/models/flux-schnell.ts'

@@ -1,17 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import type { Wish } from '../../src/core/ports.ts'
-import { chooseRoute, findModel, makeRequest, offered, routesFor, takenWith } from '../../src/core/request.ts'
+import type { RequestParams } from '../../src/core/ports/models.ts'
+import { chooseRoute, findModel, makeRequest, offered, routesFor, takenWith } from '../../src/core/request/resolve.ts'
 import { models } from '../../src/models/index.ts'
 import { providerKinds } from '../../src/providers/index.ts'
 
 const everywhere = () => true
-const requestOf = (name: string, wish: Partial<Wish> = {}, images = 0, has: (name: string) => boolean = everywhere) => {
+const requestOf = (
+  name: string,
+  params: Partial<RequestParams> = {},
+  images = 0,
+  has: (name: string) => boolean = everywhere,
+) => {
   const model = findModel(models, name)
-  const prompt = wish.prompt ?? (takenWith(model, images, has).prompt === 'none' ? '' : 'a cute cat')
-  return { model, request: makeRequest(model, takenWith(model, images, has), { ...wish, prompt, images }) }
+  const prompt = params.prompt ?? (takenWith(model, images, has).prompt === 'none' ? '' : 'a cute cat')
+  return { model, request: makeRequest(model, takenWith(model, images, has), { ...params, prompt, images }) }
 }
-const endpointOf = (name: string, images: number, wish?: Partial<Wish>) => {
-  const { model, request } = requestOf(name, wish, images)
+const endpointOf = (name: string, images: number, params?: Partial<RequestParams>) => {
+  const { model, request } = requestOf(name, params, images)
   return chooseRoute(model, request, everywhere).endpoint
 }
 
@@ -76,7 +81,7 @@ describe('the models', () => {
     expect(offered(models).length).toBeLessThanOrEqual(25)
   })
 
-  it.each<[string, number, Partial<Wish>, string]>([
+  it.each<[string, number, Partial<RequestParams>, string]>([
     ['flux-dev', 0, { strength: 0.5 }, 'not_taken'],
     ['flux-dev', 0, { steps: 51 }, 'bad_option'],
     ['flux-dev', 0, { guidance: 0.5 }, 'bad_option'],
@@ -105,8 +110,8 @@ describe('the models', () => {
     ['qwen-image', 0, { negative: 'x'.repeat(501) }, 'bad_option'],
     ['qwen-image', 1, { negative: 'x'.repeat(501) }, 'bad_option'],
     ['qwen-image-2', 0, { negative: 'x'.repeat(501) }, 'bad_option'],
-  ])('%s with %i pictures refuses %j: %s', (name, images, wish, kind) => {
-    expect(() => requestOf(name, wish, images)).toThrowError(expect.objectContaining({ kind }))
+  ])('%s with %i pictures refuses %j: %s', (name, images, params, kind) => {
+    expect(() => requestOf(name, params, images)).toThrowError(expect.objectContaining({ kind }))
   })
 
   it('say how long what is not wanted may be', () => {
@@ -117,14 +122,14 @@ describe('the models', () => {
   })
 
   it('are served by a second route only where it does the very same', () => {
-    const schnell = (wish: Partial<Wish>) => {
-      const { model, request } = requestOf('flux-schnell', wish)
+    const schnell = (params: Partial<RequestParams>) => {
+      const { model, request } = requestOf('flux-schnell', params)
       return routesFor(model, request, everywhere).map((route) => route.provider)
     }
     expect(schnell({})).toEqual(['fal', 'cloudflare'])
     expect(schnell({ steps: 4 })).toEqual(['fal', 'cloudflare'])
-    for (const wish of [{ aspect: '16:9' }, { seed: '1' }, { count: 2 }, { steps: 12 }, { guidance: 3 }]) {
-      expect(schnell(wish)).toEqual(['fal'])
+    for (const params of [{ aspect: '16:9' }, { seed: '1' }, { count: 2 }, { steps: 12 }, { guidance: 3 }]) {
+      expect(schnell(params)).toEqual(['fal'])
     }
     const alone = (provider: string) => provider === 'cloudflare'
     // with Cloudflare alone, what it does not take is refused by name

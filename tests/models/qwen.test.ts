@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Json, Model, PictureRequest, Route } from '../../src/core/ports.ts'
+import type { Model, PictureRequest, Route } from '../../src/core/ports/models.ts'
+import type { Json } from '../../src/db/json.ts'
 import { qwenImage, qwenImage2, wan } from '../../src/models/qwen.ts'
 import { type DashscopeReading, dashscopeModels, readDashscope } from '../emulators/dashscope/models.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Json, Model, PictureRequest } from '../../src/core/ports.ts'
+import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
+import type { Json } from '../../src/db/json.ts'
 import { seedream, seedream40, seedream45 } from '../../src/models/seedream.ts'
 import { type ArkReading, arkModels, groupOf, readArk } from '../emulators/ark/models.ts'
 

@@ -2,9 +2,10 @@ import { inspect } from 'node:util'
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import type { ImageFile, ImageProvider, Task } from '../../src/core/ports.ts'
+import type { ImageFile } from '../../src/core/ports/images.ts'
+import type { ImageProvider, Task } from '../../src/core/ports/providers.ts'
 import { createLog } from '../../src/log.ts'
-import { cloudflare } from '../../src/providers/cloudflare.ts'
+import { cloudflare } from '../../src/providers/cloudflare/cloudflare.ts'
 import { type CloudflareOptions, startCloudflare } from '../emulators/cloudflare/index.ts'
 import { picture, wrongPictures } from '../emulators/pictures.ts'
 import { startServer } from '../emulators/server.ts'
@@ -99,7 +100,7 @@ describe('what is sent', () => {
 
   it('is a form for FLUX.2 even without pictures', async () => {
     const { emulator, start } = await open()
-    const wish = {
+    const params = {
       prompt: 'a "fox"\r\nin snow 狐',
       width: 1344,
       height: 576,
@@ -107,9 +108,9 @@ describe('what is sent', () => {
       guidance: 3.5,
       seed: '4294967295',
     }
-    expect(await start(cloudflareTask('cf-flux-2-dev', wish))).toBe('1344x576 png')
+    expect(await start(cloudflareTask('cf-flux-2-dev', params))).toBe('1344x576 png')
     expect(emulator.requests[0]?.headers['content-type']).toMatch(/^multipart\/form-data; boundary=/)
-    expect(emulator.inputs[0]?.input).toEqual({ ...wish, seed: 4294967295 })
+    expect(emulator.inputs[0]?.input).toEqual({ ...params, seed: 4294967295 })
   })
 
   it('has input pictures in their order, shrunk to 512 pixels a side and never enlarged', async () => {

@@ -1,8 +1,10 @@
 import sharp from 'sharp'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import type { ImageFile, ImageProvider, Json, Progress, Task } from '../../src/core/ports.ts'
-import { createComfyui } from '../../src/providers/comfyui.ts'
+import type { ImageFile } from '../../src/core/ports/images.ts'
+import type { ImageProvider, Progress, Task } from '../../src/core/ports/providers.ts'
+import type { Json } from '../../src/db/json.ts'
+import { createComfyui } from '../../src/providers/comfyui/comfyui.ts'
 import { type Comfyui, type ComfyuiOptions, startComfyui } from '../emulators/comfyui/index.ts'
 import { picture } from '../emulators/pictures.ts'
 import { keepLog } from '../helpers/log.ts'
@@ -391,8 +393,8 @@ describe('the ComfyUI provider', () => {
 
   it('changes one picture, in the size that is asked for', async () => {
     const emulator = await open()
-    const wish = { strength: 0.4, count: 2, width: 320, height: 192 }
-    const { images } = await finish(providerFor([emulator]), comfyuiTask('comfy-dev', wish, [await image(500, 100)]))
+    const params = { strength: 0.4, count: 2, width: 320, height: 192 }
+    const { images } = await finish(providerFor([emulator]), comfyuiTask('comfy-dev', params, [await image(500, 100)]))
     expect(images).toHaveLength(2)
     expect(await sharp(images[1]).metadata()).toMatchObject({ width: 320, height: 192 })
     expect(graphSent(emulator)['7']?.inputs.denoise).toBe(0.4)

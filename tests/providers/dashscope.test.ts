@@ -1,7 +1,9 @@
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import type { ImageFile, Json, Progress, Task } from '../../src/core/ports.ts'
+import type { ImageFile } from '../../src/core/ports/images.ts'
+import type { Progress, Task } from '../../src/core/ports/providers.ts'
+import type { Json } from '../../src/db/json.ts'
 import { picture } from '../emulators/pictures.ts'
 import {
   type OpenDashscope,

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import type { Enhancer } from '../../src/core/ports.ts'
+import type { Enhancer } from '../../src/core/ports/providers.ts'
 import { cleanAnswer, createEnhancer, enhancerInstruction } from '../../src/providers/enhancer.ts'
 import type { FaultKind } from '../emulators/faults.ts'
 import { type LlmOptions, type LlmReply, startLlm } from '../emulators/llm/index.ts'

@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError, asAppError } from '../../src/core/errors.ts'
-import type { ImageProvider, Json, Task } from '../../src/core/ports.ts'
+import type { ImageProvider, Task } from '../../src/core/ports/providers.ts'
+import type { Json } from '../../src/db/json.ts'
 import { finish } from '../contracts/provider.ts'
 import { type FalEmulator, type FalOptions, startFal } from '../emulators/fal/index.ts'
 import { createFal, falTask } from '../helpers/providers/fal.ts'
@@ -245,8 +246,8 @@ describe('fal in trouble', () => {
       const { ticket } = await begin(provider, task)
       await expect.poll(() => told.length).toBe(3)
       expect(refused).toEqual(['forged'])
-      for (const message of told) {
-        const done = await provider.check!(ticket, { ...task, message }, signal())
+      for (const webhookMessage of told) {
+        const done = await provider.check!(ticket, { ...task, webhookMessage }, signal())
         expect(done).toMatchObject({ state: 'done' })
       }
       expect([fal.accepted(), asked(/\/status/).length, asked(results.path).length]).toEqual([1, 0, 0])
@@ -257,7 +258,7 @@ describe('fal in trouble', () => {
       const task = falTask('nsfw')
       const { ticket } = await begin(provider, task)
       await expect.poll(() => told.length).toBe(1)
-      const error = await failure(provider.check!(ticket, { ...task, message: told[0] }, signal()))
+      const error = await failure(provider.check!(ticket, { ...task, webhookMessage: told[0] }, signal()))
       expect(error.kind).toBe('moderated')
       expect(asked(results.path)).toHaveLength(0)
     })
@@ -269,7 +270,7 @@ describe('fal in trouble', () => {
       const task = falTask('a cute cat')
       await failure(provider.start(task, signal()))
       await expect.poll(() => told.length).toBe(1)
-      const found = await provider.find!({ ...task, message: told[0] }, signal())
+      const found = await provider.find!({ ...task, webhookMessage: told[0] }, signal())
       expect(found).toMatchObject({ state: 'done' })
       expect(asked(results.path)).toHaveLength(1)
       expect([fal.accepted(), submissions()]).toEqual([1, 1])
@@ -306,7 +307,7 @@ describe('fal in trouble', () => {
       fal.hooks.switches.on = false
       const task = falTask('a cute cat')
       const { ticket } = await begin(provider, task)
-      const done = await finish(provider, { ...task, message: told[0] }, ticket)
+      const done = await finish(provider, { ...task, webhookMessage: told[0] }, ticket)
       expect(done.images).toHaveLength(1)
       expect(asked(/\/status$/).length).toBeGreaterThan(0)
     })

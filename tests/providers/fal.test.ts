@@ -133,9 +133,9 @@ describe('fal', () => {
     it('is told where, and believed when its signature is right', async () => {
       const { provider, task, ticket, requestId, body } = await calling()
       expect(asked(/^\/fal-ai\/flux-1\/dev$/)[0]?.query.get('fal_webhook')).toBe(webhookUrl(task.id))
-      const message = await provider.receive!({ headers: fal.hooks.sign(body, { requestId }), body })
+      const webhookMessage = await provider.receive!({ headers: fal.hooks.sign(body, { requestId }), body })
       const before = fal.requests.length
-      const done = await provider.check!(ticket, { ...task, message }, signal())
+      const done = await provider.check!(ticket, { ...task, webhookMessage }, signal())
       expect(done).toMatchObject({ state: 'done' })
       // nothing but the picture was fetched for it
       expect(fal.requests.slice(before).map(({ path }) => path.startsWith('/files/'))).toEqual([true])
@@ -143,17 +143,17 @@ describe('fal', () => {
 
     it('shows a request whose answer was lost', async () => {
       const { provider, task, requestId, body } = await calling()
-      const message = await provider.receive!({ headers: fal.hooks.sign(body, { requestId }), body })
+      const webhookMessage = await provider.receive!({ headers: fal.hooks.sign(body, { requestId }), body })
       expect(await provider.find!(task, signal())).toBe('unknown')
-      expect(await provider.find!({ ...task, message }, signal())).toMatchObject({ state: 'done' })
+      expect(await provider.find!({ ...task, webhookMessage }, signal())).toMatchObject({ state: 'done' })
     })
 
     it('about another request changes nothing', async () => {
       const { provider, task, ticket, requestId, body } = await calling()
       const other = Buffer.from(body.toString().replaceAll(requestId, randomUUID()))
-      const message = await provider.receive!({ headers: fal.hooks.sign(other, { requestId }), body: other })
+      const webhookMessage = await provider.receive!({ headers: fal.hooks.sign(other, { requestId }), body: other })
       const before = asked(/\/status$/).length
-      await provider.check!(ticket, { ...task, message }, signal())
+      await provider.check!(ticket, { ...task, webhookMessage }, signal())
       expect(asked(/\/status$/).length).toBe(before + 1)
     })
 

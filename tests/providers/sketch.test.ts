@@ -1,9 +1,11 @@
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
-import type { ImageFile, Json, Progress } from '../../src/core/ports.ts'
+import type { ImageFile } from '../../src/core/ports/images.ts'
+import type { Progress } from '../../src/core/ports/providers.ts'
+import type { Json } from '../../src/db/json.ts'
 import { sketch } from '../../src/models/sketch.ts'
-import { sketch as kind } from '../../src/providers/sketch.ts'
+import { sketch as kind } from '../../src/providers/sketch/sketch.ts'
 
 const never = new AbortController().signal
 const log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -2,9 +2,9 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { signLink, verifyLink } from '../../src/core/links.ts'
-import { createApp } from '../../src/http/app.ts'
-import { pictures } from '../../src/http/pictures.ts'
+import { signLink, verifyLink } from '../../src/core/media/links.ts'
+import { pictures } from '../../src/http/pictures/pictures.ts'
+import { createApp } from '../../src/http/server/app.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
 
 const secretKey = Buffer.from('a secret key for tests, 32 chars')

@@ -1,10 +1,10 @@
 /** `/apikey`, `/apikey create [name] [--cap n] [--models a,b]`, `/apikey revoke <id or last four>`: keys for programs. */
-import { accountOf } from '../../core/accounts.ts'
-import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from '../../core/api-keys.ts'
+import { accountOf } from '../../core/accounts/accounts.ts'
+import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import type { Call } from '../../core/ports.ts'
-import { findModel } from '../../core/request.ts'
+import type { Call } from '../../core/ports/chat.ts'
+import { findModel } from '../../core/request/resolve.ts'
 import { cleanText } from '../../core/text.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 import type { Command } from '../command.ts'
@@ -20,11 +20,11 @@ export const apikeyCommand: Command = {
   ],
   async run(call, core) {
     if (!call.isPrivate) throw new AppError('privately_only')
-    return { text: await answer(core, call, wishOf(call)), state: 'info', private: true }
+    return { text: await answer(core, call, paramsFromCall(call)), state: 'info', private: true }
   },
 }
 
-interface KeyWish {
+interface KeyParams {
   action: string
   name: string
   /** As it was written. */
@@ -35,7 +35,7 @@ interface KeyWish {
 const flags = ['cap', 'models'] as const
 
 /** Typed options where the platform has them, else the words after the command. */
-function wishOf(call: Call): KeyWish {
+function paramsFromCall(call: Call): KeyParams {
   const { key: action, name, cap, models } = call.options
   if (action === undefined) return read(cleanText(call.text).split(' '))
   const written = (value: string | number | boolean | undefined) =>
@@ -44,7 +44,7 @@ function wishOf(call: Call): KeyWish {
 }
 
 /** What follows `--models` may be several words, as in 'a, b'. Throws AppError unknown_option, bad_option. */
-function read([action = '', ...rest]: string[]): KeyWish {
+function read([action = '', ...rest]: string[]): KeyParams {
   const name: string[] = []
   const values: Partial<Record<(typeof flags)[number], string>> = {}
   for (let at = 0; at < rest.length; at++) {
@@ -66,17 +66,17 @@ function flagIn(word: string): (typeof flags)[number] | undefined {
   const [, dash, name] = /^(--|—|–)([a-z]+)$/i.exec(word) ?? []
   const known = flags.find((flag) => flag === name?.toLowerCase())
   if (known === undefined && dash === '--') {
-    throw new AppError('unknown_option', { name: word, known: flags.map((flag) => `--${flag}`) })
+    throw new AppError('unknown_option', { name: word, available: flags.map((flag) => `--${flag}`) })
   }
   return known
 }
 
-async function answer(core: Core, call: Call, wish: KeyWish): Promise<string> {
+async function answer(core: Core, call: Call, params: KeyParams): Promise<string> {
   const words = wordsFor(call.locale)
   const userId = await accountOf(core, call.from)
-  if (wish.action === '' || wish.action === 'list') return listed(words, await listApiKeys(core, userId))
-  if (wish.action === 'create') return created(core, words, userId, wish)
-  return wish.action === 'revoke' ? revoked(core, words, { userId, name: wish.name }) : words.keys.usage
+  if (params.action === '' || params.action === 'list') return listed(words, await listApiKeys(core, userId))
+  if (params.action === 'create') return created(core, words, userId, params)
+  return params.action === 'revoke' ? revoked(core, words, { userId, name: params.name }) : words.keys.usage
 }
 
 function listed(words: Words, keys: readonly ApiKey[]): string {
@@ -93,10 +93,10 @@ function listed(words: Words, keys: readonly ApiKey[]): string {
 }
 
 /** Throws AppError too_many_keys, bad_option, unknown_model. */
-async function created(core: Core, words: Words, userId: string, wish: KeyWish): Promise<string> {
-  const name = wish.name === '' ? words.keys.unnamed : wish.name
-  const cap = wish.cap === undefined ? undefined : capOf(wish.cap)
-  const models = wish.models === undefined ? undefined : modelsOf(core, wish.models)
+async function created(core: Core, words: Words, userId: string, params: KeyParams): Promise<string> {
+  const name = params.name === '' ? words.keys.unnamed : params.name
+  const cap = params.cap === undefined ? undefined : capOf(params.cap)
+  const models = params.models === undefined ? undefined : modelsOf(core, params.models)
   const { key } = await createApiKey(core, { userId, name, monthlyCap: cap, models })
   return words.keys.created({ name, key, cap, models })
 }

@@ -1,6 +1,6 @@
 /** `/flux a cute cat 16:9`, and every plain message: a request. */
 import { AppError } from '../../core/errors.ts'
-import { submit } from '../../core/submit.ts'
+import { submit } from '../../core/generation/submit.ts'
 import { shorten } from '../../core/text.ts'
 import { wordsFor } from '../../locales/index.ts'
 import type { Command } from '../command.ts'

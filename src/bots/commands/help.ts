@@ -1,5 +1,5 @@
 /** `/help`, and `/start` as Telegram asks for it. */
-import { findModel, knownAspects, offered } from '../../core/request.ts'
+import { findModel, knownAspects, offered } from '../../core/request/resolve.ts'
 import { wordsFor } from '../../locales/index.ts'
 import type { Command } from '../command.ts'
 

@@ -1,6 +1,6 @@
 /** `/history [page]`. */
-import { accountOf } from '../../core/accounts.ts'
-import { history, pageSize } from '../../core/history.ts'
+import { accountOf } from '../../core/accounts/accounts.ts'
+import { history, pageSize } from '../../core/history/history.ts'
 import { shorten } from '../../core/text.ts'
 import { wordsFor } from '../../locales/index.ts'
 import type { Command } from '../command.ts'

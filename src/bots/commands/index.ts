@@ -1,6 +1,5 @@
-/** Every command, in the order in which people see them. Adding one: a file here and a line below. */
-import type { Model } from '../../core/ports.ts'
-import { knownAspects, offered } from '../../core/request.ts'
+import type { Model } from '../../core/ports/models.ts'
+import { knownAspects, offered } from '../../core/request/resolve.ts'
 import type { Command } from '../command.ts'
 import { apikeyCommand } from './apikey.ts'
 import { creditsCommand } from './credits.ts'

@@ -3,10 +3,10 @@
  * takes tokens out of those in log lines takes them out of addresses too.
  */
 import { AppError } from '../../core/errors.ts'
-import type { Address } from '../../core/ports.ts'
+import type { Address } from '../../core/ports/chat.ts'
 
 /** A slash command: answered through its token by any process, for 15 minutes. */
-export interface InteractionPlace {
+export interface InteractionTarget {
   kind: 'interaction'
   applicationId: string
   token: string
@@ -20,7 +20,7 @@ export interface InteractionPlace {
 }
 
 /** A channel or a direct message: answered with the bot's own token. */
-export interface ChannelPlace {
+export interface ChannelTarget {
   kind: 'channel'
   channelId: string
   userId: string
@@ -30,11 +30,11 @@ export interface ChannelPlace {
   messageId?: string
 }
 
-export type Place = InteractionPlace | ChannelPlace
+export type Target = InteractionTarget | ChannelTarget
 
 const none = '-'
 
-export function addressOf(place: Place): Address {
+export function addressOf(place: Target): Address {
   const parts =
     place.kind === 'interaction'
       ? [
@@ -51,7 +51,7 @@ export function addressOf(place: Place): Address {
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
 }
 
-export function placeOf(address: string): Place {
+export function targetOf(address: string): Target {
   const [head, kind, ...rest] = address.split('/')
   const parts = rest.map(decodeURIComponent)
   const given = (at: number) => parts[at] ?? lost()

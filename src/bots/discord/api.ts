@@ -42,7 +42,7 @@ const patienceMs = 5_000
 const acknowledgeTries = 3
 const acknowledgeTimeoutMs = 900
 
-export function createApi({ token, apiUrl, log }: { token: string; apiUrl: string; log: DiscordLog }): Api {
+export function createRest({ token, apiUrl, log }: { token: string; apiUrl: string; log: DiscordLog }): Api {
   const api = apiUrl.replace(/\/+$/, '')
   const rest = new REST({
     api,

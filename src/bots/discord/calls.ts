@@ -8,7 +8,7 @@ import {
   MessageType,
   ApplicationCommandOptionType as Type,
 } from 'discord.js'
-import type { Attachment, Call, Locale } from '../../core/ports.ts'
+import type { Attachment, Call, Locale } from '../../core/ports/chat.ts'
 import { localeOf } from '../../locales/index.ts'
 import type { Command } from '../command.ts'
 import { addressOf } from './address.ts'

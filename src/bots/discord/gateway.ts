@@ -32,7 +32,7 @@ export interface Gateway {
 }
 
 const restTimeoutMs = 15_000
-const againMs = { first: 1_000, most: 30_000 }
+const retryInMs = { first: 1_000, most: 30_000 }
 
 export function createGateway(options: GatewayOptions): Gateway {
   const closing = new AbortController()
@@ -41,7 +41,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let over: string | undefined
 
   async function open() {
-    for (let waitMs = againMs.first; ; waitMs = Math.min(2 * waitMs, againMs.most)) {
+    for (let waitMs = retryInMs.first; ; waitMs = Math.min(2 * waitMs, retryInMs.most)) {
       const current = connection(options, (reason) => {
         over = reason
       })
@@ -52,7 +52,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       } catch (error) {
         const reason = over ?? fatalReason(error)
         if (reason || closing.signal.aborted) throw new Error(reason ?? 'stopped')
-        options.log.warn({ reason: reasonOf(error), againMs: waitMs }, 'Discord cannot be reached')
+        options.log.warn({ reason: reasonOf(error), retryInMs: waitMs }, 'Discord cannot be reached')
       }
       await pause(waitMs, undefined, { signal: closing.signal })
     }

@@ -1,7 +1,7 @@
 /** Pictures that people attach: fetched when somebody asks for them, from Discord's own servers only. */
 import type { APIAttachment } from 'discord.js'
 import { AppError } from '../../core/errors.ts'
-import type { Attachment } from '../../core/ports.ts'
+import type { Attachment } from '../../core/ports/chat.ts'
 import { type Downloads, tooBig } from '../downloads.ts'
 
 export const attachmentHosts = ['https://cdn.discordapp.com', 'https://media.discordapp.net']

@@ -13,8 +13,8 @@ import {
   SnowflakeUtil,
 } from 'discord.js'
 import { AppError } from '../../core/errors.ts'
-import type { Reply } from '../../core/ports.ts'
-import type { ChannelPlace, InteractionPlace, Place } from './address.ts'
+import type { Reply } from '../../core/ports/chat.ts'
+import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
 import { type Api, codeOf } from './api.ts'
 import { altOf, contentOf } from './text.ts'
 
@@ -22,12 +22,12 @@ import { altOf, contentOf } from './text.ts'
 const tokenLifeMs = 14.5 * 60_000
 const maxNonce = 25
 
-export async function post(api: Api, place: Place, reply: Reply): Promise<Place> {
+export async function post(api: Api, place: Target, reply: Reply): Promise<Target> {
   if (place.kind === 'channel') return write(api, place, reply)
   return (await answerInTime(api, place, reply)) ?? answerLate(api, place, reply)
 }
 
-export async function edit(api: Api, place: Place, reply: Reply): Promise<Place> {
+export async function edit(api: Api, place: Target, reply: Reply): Promise<Target> {
   if (place.kind === 'channel') return rewrite(api, place, messageOf(reply))
   const answered = await answerInTime(api, place, reply)
   if (answered) return answered
@@ -39,7 +39,7 @@ export async function edit(api: Api, place: Place, reply: Reply): Promise<Place>
 // ── Through the interaction's token ──────────────────────────────────────────────────────────────────────────────
 
 /** undefined when the token is over. */
-async function answerInTime(api: Api, place: InteractionPlace, reply: Reply): Promise<Place | undefined> {
+async function answerInTime(api: Api, place: InteractionTarget, reply: Reply): Promise<Target | undefined> {
   if (Date.now() - SnowflakeUtil.timestampFrom(place.interactionId) > tokenLifeMs) return undefined
   try {
     return reply.private && !place.isPrivate
@@ -51,14 +51,14 @@ async function answerInTime(api: Api, place: InteractionPlace, reply: Reply): Pr
   }
 }
 
-async function answer(api: Api, place: InteractionPlace, message: Message): Promise<Place> {
+async function answer(api: Api, place: InteractionTarget, message: Message): Promise<Target> {
   const { applicationId, token, messageId = '@original' } = place
   await api.send('patch', Routes.webhookMessage(applicationId, token, messageId), { ...message, auth: 'none' })
   return place
 }
 
 /** An answer that was announced to all cannot become private: it goes, and a private follow-up comes. */
-async function whisper(api: Api, place: InteractionPlace, reply: Reply): Promise<Place> {
+async function whisper(api: Api, place: InteractionTarget, reply: Reply): Promise<Target> {
   const { applicationId, token, messageId = '@original' } = place
   try {
     await api.send('delete', Routes.webhookMessage(applicationId, token, messageId), { auth: 'none' })
@@ -76,7 +76,7 @@ async function whisper(api: Api, place: InteractionPlace, reply: Reply): Promise
 }
 
 /** What was for the asker's eyes only does not appear in the channel. */
-function answerLate(api: Api, place: InteractionPlace, reply: Reply): Promise<Place> {
+function answerLate(api: Api, place: InteractionTarget, reply: Reply): Promise<Target> {
   const { channelId, userId, interactionId } = place
   const isPrivate = place.isPrivate || reply.private === true
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
@@ -92,14 +92,14 @@ interface Letter {
   message: Message
 }
 
-function write(api: Api, { channelId, userId, replyTo = '' }: ChannelPlace, reply: Reply): Promise<Place> {
+function write(api: Api, { channelId, userId, replyTo = '' }: ChannelTarget, reply: Reply): Promise<Target> {
   const { body, files } = messageOf(reply)
   const reference = { message_id: replyTo, fail_if_not_exists: false }
   const message = { body: replyTo ? { ...body, message_reference: reference } : body, files }
   return writeOrTellPerson(api, channelId, { key: replyTo, userId, message })
 }
 
-async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): Promise<Place> {
+async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): Promise<Target> {
   try {
     return await writeTo(api, channelId, letter)
   } catch (error) {
@@ -108,23 +108,23 @@ async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): P
   }
 }
 
-async function writeToPerson(api: Api, letter: Letter): Promise<Place> {
+async function writeToPerson(api: Api, letter: Letter): Promise<Target> {
   const { message_reference: _elsewhere, ...body } = letter.message.body
   const channel = await api.send<APIChannel>('post', Routes.userChannels(), { body: { recipient_id: letter.userId } })
   return writeTo(api, channel.id, { ...letter, message: { ...letter.message, body } })
 }
 
-async function writeTo(api: Api, channelId: string, { key, userId, message }: Letter): Promise<Place> {
+async function writeTo(api: Api, channelId: string, { key, userId, message }: Letter): Promise<Target> {
   const nonce = createHash('sha256').update(`${key} in ${channelId}`).digest('base64url').slice(0, maxNonce)
   const body = { ...message.body, nonce, enforce_nonce: true }
   const shown = await api.send<APIMessage>('post', Routes.channelMessages(channelId), { ...message, body })
-  const place: ChannelPlace = { kind: 'channel', channelId, userId, messageId: shown.id }
+  const place: ChannelTarget = { kind: 'channel', channelId, userId, messageId: shown.id }
   // a known nonce is answered with the message of then, which may say something older
   const isCurrent = shown.content === body.content.trim() && shown.attachments.length === body.attachments.length
   return isCurrent ? place : rewrite(api, place, message)
 }
 
-async function rewrite(api: Api, place: ChannelPlace, { body, files }: Message): Promise<Place> {
+async function rewrite(api: Api, place: ChannelTarget, { body, files }: Message): Promise<Target> {
   const { message_reference: _onlyOnce, ...changed } = body
   await api.send('patch', Routes.channelMessage(place.channelId, place.messageId ?? ''), { body: changed, files })
   return place

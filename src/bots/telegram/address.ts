@@ -1,8 +1,7 @@
-/** Where a reply goes, and which message it became, as strings that survive queues and restarts. */
-import type { Address, Posted } from '../../core/ports.ts'
+import type { Address, Posted } from '../../core/ports/chat.ts'
 
 /** `threadId` is a forum topic; absent elsewhere. `replyTo` absent: an answer to nothing. */
-export interface Place {
+export interface Target {
   chatId: number
   threadId?: number
   replyTo?: number
@@ -12,13 +11,13 @@ export interface Place {
 export interface Shown {
   messageId: number
   kind: 'text' | 'photo' | 'document'
-  place: Place
+  place: Target
 }
 
-export const toAddress = ({ chatId, threadId, replyTo }: Place): Address =>
+export const toAddress = ({ chatId, threadId, replyTo }: Target): Address =>
   `telegram:${chatId}:${threadId ?? ''}:${replyTo ?? ''}`
 
-export function fromAddress(address: Address): Place {
+export function fromAddress(address: Address): Target {
   const [, chatId, threadId, replyTo] = address.split(':')
   return { chatId: Number(chatId), threadId: numberOf(threadId), replyTo: numberOf(replyTo) }
 }

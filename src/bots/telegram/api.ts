@@ -5,7 +5,7 @@ import { AppError } from '../../core/errors.ts'
 
 type Signal = Parameters<Api['getMe']>[0]
 
-export function createApi(token: string, apiUrl: string): Api {
+export function createBotApi(token: string, apiUrl: string): Api {
   const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
   // Short pauses only: longer ones are the caller's to plan. What may have arrived is never sent again from here.
   api.config.use(

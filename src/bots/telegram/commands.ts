@@ -1,6 +1,6 @@
 /** The list that Telegram shows when somebody types '/', in each language. */
 import type { Api } from 'grammy'
-import type { Locale } from '../../core/ports.ts'
+import type { Locale } from '../../core/ports/chat.ts'
 import type { Command } from '../command.ts'
 
 /** What Telegram takes as a description, in characters. */

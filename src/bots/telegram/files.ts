@@ -2,7 +2,7 @@
 import type { Api } from 'grammy'
 import type { Message } from 'grammy/types'
 import { AppError } from '../../core/errors.ts'
-import type { Attachment } from '../../core/ports.ts'
+import type { Attachment } from '../../core/ports/chat.ts'
 import { createDownloads, tooBig } from '../downloads.ts'
 import { asSignal, reasonOf, refusalOf } from './api.ts'
 

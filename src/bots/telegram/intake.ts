@@ -1,7 +1,7 @@
 /** Updates → the inbox → calls being handled. What is taken in here is handled once, or again after a crash. */
 import type { Update } from 'grammy/types'
 import { AppError } from '../../core/errors.ts'
-import type { Call } from '../../core/ports.ts'
+import type { Call } from '../../core/ports/chat.ts'
 import type { Log } from '../../log.ts'
 import { reasonOf } from './api.ts'
 import type { Inbox } from './inbox.ts'

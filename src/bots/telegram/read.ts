@@ -1,6 +1,6 @@
 /** What people write → calls. Answers the question whether a message is for us at all. */
 import type { Message, MessageEntity } from 'grammy/types'
-import type { Attachment, Call, Locale } from '../../core/ports.ts'
+import type { Attachment, Call, Locale } from '../../core/ports/chat.ts'
 import type { Command } from '../command.ts'
 import { toAddress } from './address.ts'
 import { isImage, type TelegramFiles } from './files.ts'

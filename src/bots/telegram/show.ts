@@ -5,8 +5,8 @@
  */
 import { type Api, InputFile } from 'grammy'
 import { AppError } from '../../core/errors.ts'
-import type { ChatSurface, Reply } from '../../core/ports.ts'
-import { fromAddress, fromPosted, type Place, type Shown, toPosted } from './address.ts'
+import type { ChatSurface, Reply } from '../../core/ports/chat.ts'
+import { fromAddress, fromPosted, type Shown, type Target, toPosted } from './address.ts'
 import { asChatError, asSignal, refusalOf } from './api.ts'
 
 const longestText = 4096
@@ -20,7 +20,7 @@ export function createShow(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
   /** Messages beside which the other pictures stand already. */
   const accompanied = new Set<string>()
 
-  async function send(place: Place, reply: Reply): Promise<Shown> {
+  async function send(place: Target, reply: Reply): Promise<Shown> {
     if (reply.images?.length) return sendPictures(place, reply.images, cut(reply.text, longestCaption))
     const [message] = await Promise.all([
       api.sendMessage(place.chatId, cut(reply.text, longestText), {
@@ -33,12 +33,12 @@ export function createShow(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
   }
 
   /** Best effort: the text beside it says the same. */
-  async function showAction({ chatId, threadId }: Place) {
+  async function showAction({ chatId, threadId }: Target) {
     const signal = asSignal(AbortSignal.timeout(actionMs))
     await api.sendChatAction(chatId, 'upload_photo', { message_thread_id: threadId }, signal).catch(() => undefined)
   }
 
-  async function sendPictures(place: Place, pictures: readonly Picture[], caption?: string): Promise<Shown> {
+  async function sendPictures(place: Target, pictures: readonly Picture[], caption?: string): Promise<Shown> {
     const kind = pictures.every(fitsPhoto) ? 'photo' : 'document'
     let first: number | undefined
     for (let at = 0; at < pictures.length; at += mostInAlbum) {
@@ -49,7 +49,7 @@ export function createShow(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
   }
 
   /** Resolves to the number of the first message. */
-  async function sendTogether(place: Place, pictures: readonly Picture[], look: Look): Promise<number> {
+  async function sendTogether(place: Target, pictures: readonly Picture[], look: Look): Promise<number> {
     const { kind, caption } = look
     const files = pictures.map(toFile)
     const [file] = files
@@ -112,7 +112,7 @@ export function createShow(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
   }
 
   /** A group that has become a supergroup has another number, and its messages have, too: nothing to reply to there. */
-  async function following(first: () => Promise<Shown>, elsewhere: (place: Place) => Promise<Shown>) {
+  async function following(first: () => Promise<Shown>, elsewhere: (place: Target) => Promise<Shown>) {
     try {
       return toPosted(
         await first().catch((error: unknown) => {
@@ -149,7 +149,7 @@ interface Look {
   caption?: string
 }
 
-function target({ threadId, replyTo }: Place) {
+function target({ threadId, replyTo }: Target) {
   return {
     message_thread_id: threadId,
     ...(replyTo !== undefined && { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }),

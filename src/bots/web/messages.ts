@@ -1,6 +1,6 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
 import { type SQL, sql } from 'drizzle-orm'
-import type { Reply } from '../../core/ports.ts'
+import type { Reply } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/db.ts'
 
 export interface WebMessage {
@@ -23,7 +23,7 @@ export interface Body {
 }
 
 /** The place of a message in the order of changes. */
-export type Place = Pick<WebMessage, 'id' | 'version'>
+export type Cursor = Pick<WebMessage, 'id' | 'version'>
 
 /** Of one visitor, in one answer. */
 export const pageSize = 100
@@ -68,7 +68,7 @@ export async function readLatest(database: Database, visitor: string): Promise<W
 }
 
 /** What changed after `place`, oldest first; fewer than `pageSize` means that this was all. */
-export function readChanges(database: Database, visitor: string, { version, id }: Place): Promise<WebMessage[]> {
+export function readChanges(database: Database, visitor: string, { version, id }: Cursor): Promise<WebMessage[]> {
   return select(database, visitor, sql`(version, id) > (${version}::bigint, ${id}::text) order by version, id`)
 }
 

@@ -1,6 +1,6 @@
 /** One multipart message: the words, an id that the page made, and pictures. */
 import type { FastifyRequest } from 'fastify'
-import type { Attachment } from '../../core/ports.ts'
+import type { Attachment } from '../../core/ports/chat.ts'
 
 export interface Upload {
   /** Made by the page, the same for every try to send this message. */
@@ -10,7 +10,7 @@ export interface Upload {
 }
 
 /** Why a message was not taken. Each has its words in locales/page.*.ts. */
-export type Refusal =
+export type UploadError =
   | 'bad_message'
   | 'busy'
   | 'empty_message'
@@ -19,7 +19,7 @@ export type Refusal =
   | 'too_many_files'
   | 'upload_too_big'
 
-export const refusalStatus: Readonly<Record<Refusal, number>> = {
+export const refusalStatus: Readonly<Record<UploadError, number>> = {
   bad_message: 400,
   busy: 503,
   empty_message: 400,
@@ -36,7 +36,7 @@ const totalBytes = 50 * megabyte
 /** Uploads that this process reads at a time: they are kept in memory. */
 const mostAtOnce = 16
 
-export function createUploads(): (request: FastifyRequest) => Promise<Upload | Refusal> {
+export function createUploads(): (request: FastifyRequest) => Promise<Upload | UploadError> {
   let reading = 0
   return async (request) => {
     if (!request.isMultipart()) return 'bad_message'
@@ -53,7 +53,7 @@ export function createUploads(): (request: FastifyRequest) => Promise<Upload | R
   }
 }
 
-async function readParts(request: FastifyRequest): Promise<Upload | Refusal> {
+async function readParts(request: FastifyRequest): Promise<Upload | UploadError> {
   const fields: Record<string, string> = {}
   const images: Attachment[] = []
   let bytes = 0
@@ -77,7 +77,7 @@ async function readParts(request: FastifyRequest): Promise<Upload | Refusal> {
   return { id, text, images }
 }
 
-function refusalOf(code: unknown): Refusal {
+function refusalOf(code: unknown): UploadError {
   if (code === 'FST_REQ_FILE_TOO_LARGE') return 'image_too_big'
   if (code === 'FST_FILES_LIMIT' || code === 'FST_PARTS_LIMIT') return 'too_many_files'
   return 'bad_message'

@@ -6,12 +6,12 @@ import { z } from 'zod'
 
 declare module 'fastify' {
   interface FastifySchema {
-    told?: Told
+    told?: Documented
   }
 }
 
 /** What a route checks by itself, or nobody has to: it is in the document only. */
-export interface Told {
+export interface Documented {
   /** Content type → what such a body holds. */
   bodies?: Readonly<Record<string, z.ZodType>>
   headers?: z.ZodObject

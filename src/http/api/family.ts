@@ -14,16 +14,16 @@ import {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { whenOver } from '../over.ts'
-import { type Authenticate, authenticate } from './auth.ts'
-import { type Bodies, createBodies } from './bodies.ts'
-import { cors } from './cors.ts'
-import { acceptJson } from './json-body.ts'
-import { refuseOtherMethods } from './methods.ts'
+import { type Authenticate, authenticate } from '../server/auth.ts'
+import { type Bodies, createBodies } from '../server/bodies.ts'
+import { cors } from '../server/cors.ts'
+import { acceptJson } from '../server/json-body.ts'
+import { refuseOtherMethods } from '../server/methods.ts'
+import { whenOver } from '../server/over.ts'
+import { createThrottle, type Throttle } from '../server/throttle.ts'
+import { assertShallow, checkWithZod, withoutBlanks } from '../server/validation.ts'
 import { paceHeaders } from './pace.ts'
 import { type ApiParts, createFetcher, type Fetcher } from './parts.ts'
-import { createThrottle, type Throttle } from './throttle.ts'
-import { assertShallow, checkWithZod, withoutBlanks } from './validation.ts'
 
 /** Schemas of its routes are zod's: they check what comes in, give it its type, and make the OpenAPI document. */
 export type ApiApp = FastifyInstance<
@@ -40,9 +40,9 @@ export interface Family {
   parts: ApiParts
   fetcher: Fetcher
   /** Throws AppError key_missing, key_wrong; with 'admin' also admins_only. */
-  holderOf: Authenticate
+  authenticate: Authenticate
   /** To be called when nobody needs its body any more, where that is before the answer. */
-  read(request: FastifyRequest): void
+  releaseBody(request: FastifyRequest): void
   /** Idempotency keys that this process is answering, with whose they are → what was sent. */
   answering: Map<string, string>
 }
@@ -82,7 +82,7 @@ type Within = Omit<FamilyOptions, 'prefix'>
 
 function within(parts: ApiParts, options: Within): FastifyPluginAsync {
   const { core } = parts
-  const { fetcher, holderOf, bodies, throttle, answering } = commonOf(parts)
+  const { fetcher, authenticate, bodies, throttle, answering } = commonOf(parts)
   return async (plain) => {
     const app: ApiApp = plain.withTypeProvider<ZodTypeProvider>()
     await app.register(multipart)
@@ -98,7 +98,7 @@ function within(parts: ApiParts, options: Within): FastifyPluginAsync {
       reply.header('cache-control', 'no-store')
       if (request.is404) return
       if (isOpen(request)) return
-      const holder = await holderOf(request)
+      const holder = await authenticate(request)
       await throttle(holder)
       if (!bodies.enter(holder, request, reply)) throw new AppError('overloaded')
     })
@@ -113,7 +113,7 @@ function within(parts: ApiParts, options: Within): FastifyPluginAsync {
     app.addHook('onSend', async (request, reply) => {
       if (request.method !== 'POST') return
       // whatever is wrong with the key or the database has been said by the answer itself
-      const headers = await holderOf(request)
+      const headers = await authenticate(request)
         .then((holder) => paceHeaders(core, holder))
         .catch(() => ({}))
       reply.headers(headers)
@@ -129,7 +129,7 @@ function within(parts: ApiParts, options: Within): FastifyPluginAsync {
     })
     if (options.owns !== undefined) await app.register(unknownPaths, { prefix: options.owns })
     refuseOtherMethods(plain, () =>
-      options.routes(app, { core, parts, fetcher, holderOf, read: bodies.leave, answering }),
+      options.routes(app, { core, parts, fetcher, authenticate, releaseBody: bodies.leave, answering }),
     )
   }
 }
@@ -147,7 +147,7 @@ function isOpen(request: FastifyRequest): boolean {
   return typeof open === 'function' ? open(request) : open
 }
 
-interface Common extends Pick<Family, 'fetcher' | 'holderOf' | 'answering'> {
+interface Common extends Pick<Family, 'fetcher' | 'authenticate' | 'answering'> {
   bodies: Bodies
   throttle: Throttle
 }
@@ -158,7 +158,7 @@ const known = new WeakMap<ApiParts, Common>()
 function commonOf(parts: ApiParts): Common {
   const common = known.get(parts) ?? {
     fetcher: createFetcher(parts),
-    holderOf: authenticate(parts.core, parts.operatorKey),
+    authenticate: authenticate(parts.core, parts.operatorKey),
     bodies: createBodies(),
     throttle: createThrottle(parts.requestsPerMinute),
     answering: new Map<string, string>(),

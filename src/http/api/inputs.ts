@@ -1,10 +1,10 @@
 /** Pictures by address or key: what is the account's own comes straight from the store, all else is fetched. */
-import type { Holder } from '../../core/api-keys.ts'
+import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { outcomeOf } from '../../core/outcome.ts'
-import type { Attachment } from '../../core/ports.ts'
-import { ownPicture } from '../../core/uploads.ts'
+import { outcomeOf } from '../../core/history/outcome.ts'
+import { ownPicture } from '../../core/media/uploads.ts'
+import type { Attachment } from '../../core/ports/chat.ts'
 import type { Family } from './family.ts'
 import { type ApiParts, attachmentOf } from './parts.ts'
 
@@ -21,7 +21,7 @@ const anySeconds = 60
  */
 export function inputOf(
   { core, fetcher, parts }: Pick<Family, 'core' | 'fetcher'> & { parts: Pick<ApiParts, 'publicUrl'> },
-  holder: Holder,
+  holder: KeyHolder,
   address: string,
 ): Attachment {
   const fetched = fetcher.attachment(address)
@@ -76,7 +76,7 @@ function taskIn({ publicUrl }: Pick<ApiParts, 'publicUrl'>, address: string): Dr
 }
 
 /** undefined: it is not the account's. Throws AppError image_unreachable for one that was not drawn. */
-async function ownDrawn(core: Core, { userId }: Holder, { id, n }: Drawn): Promise<Buffer | undefined> {
+async function ownDrawn(core: Core, { userId }: KeyHolder, { id, n }: Drawn): Promise<Buffer | undefined> {
   const outcome = await outcomeOf(core, userId, id)
   if (!outcome) return undefined
   const picture = outcome.state === 'delivered' ? outcome.pictures[n] : undefined

@@ -4,8 +4,8 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { ask, askedBefore, type ProgramRequest } from '../../core/asked.ts'
 import { AppError } from '../../core/errors.ts'
+import { ask, askedBefore, type ProgramRequest } from '../../core/programs/ask.ts'
 import {
   begin,
   finish,
@@ -14,8 +14,8 @@ import {
   noteAnswered,
   noteUnanswered,
   unanswered,
-} from '../../core/idempotency.ts'
-import type { Json } from '../../core/ports.ts'
+} from '../../core/programs/idempotency.ts'
+import type { Json } from '../../db/json.ts'
 import type { Family } from './family.ts'
 import { receiverOf } from './webhooks/receiver.ts'
 
@@ -55,7 +55,7 @@ export function serve<T>(
 ): Promise<T> {
   return askOnce(family, request, reply, order).then(async ({ claim, id, fresh }) => {
     request.body = undefined
-    family.read(request)
+    family.releaseBody(request)
     try {
       return await answer(id)
     } catch (error) {

@@ -1,7 +1,7 @@
 /** What every family of the API works with, and how pictures that come with a request are taken in. */
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import type { Attachment } from '../../core/ports.ts'
+import type { Attachment } from '../../core/ports/chat.ts'
 import { createDownloader } from '../../net/download.ts'
 import { NetError } from '../../net/errors.ts'
 

@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import { AppError, type ErrorKind, errorRules } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
-import { InvalidRequest } from './validation.ts'
+import { InvalidRequest } from '../server/validation.ts'
 
 export interface Problem {
   status: number
@@ -67,7 +67,7 @@ const retryHeaders = (error: AppError): Problem['headers'] => {
 
 /** It was asked with a key that leads to this end again, for as long as it is kept. */
 export const isKept = (error: AppError, { headers }: Pick<FastifyRequest, 'headers'>) =>
-  error.over && headers['idempotency-key'] !== undefined
+  error.final && headers['idempotency-key'] !== undefined
 
 /** undefined: a defect of ours, of which nothing is told. In the language that the request asks for. */
 export function problemIn(error: unknown, request: FastifyRequest, names: Names): Problem | undefined {

@@ -1,5 +1,5 @@
-/** What fal's FLUX endpoints have in common: sizes, ranges, and the switches that are always set. */
-import type { ImageRef, Json, Model, PictureRequest, Range, Route, Takes } from '../../core/ports.ts'
+import type { ImageRef, Model, PictureRequest, Range, Route, Takes } from '../../core/ports/models.ts'
+import type { Json } from '../../db/json.ts'
 import { given, seedNumber } from './input.ts'
 
 export const textOnly = { min: 0, max: 0 }

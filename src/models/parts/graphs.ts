@@ -1,8 +1,5 @@
-/**
- * FLUX.1 as graphs in ComfyUI's API format. `{ $file }`: the first of these that is installed; `{ $seed: true }`: a random
- * one; `{ $text, tokens }`: as much as the encoder takes.
- */
-import type { ImageRef, Json, PictureRequest } from '../../core/ports.ts'
+import type { ImageRef, PictureRequest } from '../../core/ports/models.ts'
+import type { Json } from '../../db/json.ts'
 import { seedNumber } from './input.ts'
 
 type Graph = { [node: string]: { class_type: string; inputs: { [name: string]: Json } } }

@@ -1,5 +1,5 @@
-/** Small words for the mappings: pure, and without values that were not asked for. */
-import type { BigInteger, Json } from '../../core/ports.ts'
+import type { BigInteger } from '../../core/ports/models.ts'
+import type { Json } from '../../db/json.ts'
 
 /** The entries that have a value. */
 export function given(input: Readonly<Record<string, Json | undefined>>): { [key: string]: Json } {

@@ -1,6 +1,6 @@
 /** The graph of a workflow pack, checked as far as that is possible without a server. */
 import { z } from 'zod'
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 import { type Manifest, type Place, placesOf } from './pack-manifest.ts'
 
 export type Graph = Record<string, { class_type: string; inputs: Record<string, Json> }>

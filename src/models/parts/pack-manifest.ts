@@ -1,6 +1,6 @@
 /** What a workflow pack says of itself: its names, which inputs of its graph a request sets, and within which limits. */
 import { z } from 'zod'
-import type { Range, Takes } from '../../core/ports.ts'
+import type { Range, Takes } from '../../core/ports/models.ts'
 import type { Graph } from './pack-graph.ts'
 
 /** One input of one node. */

@@ -1,6 +1,6 @@
 /** The picture in an answer: bytes as they are, or base64 in JSON, whatever the answer says that it is. */
 import { AppError } from '../../core/errors.ts'
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 import type { ProviderAnswer } from '../http.ts'
 import { readEnvelope, refusal } from './errors.ts'
 

@@ -2,7 +2,9 @@
 import sharp from 'sharp'
 import { FormData } from 'undici'
 import { AppError } from '../../core/errors.ts'
-import type { ImageFile, Json, Task } from '../../core/ports.ts'
+import type { ImageFile } from '../../core/ports/images.ts'
+import type { Task } from '../../core/ports/providers.ts'
+import type { Json } from '../../db/json.ts'
 import { toJson } from '../input.ts'
 
 interface Endpoint {

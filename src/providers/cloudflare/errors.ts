@@ -1,7 +1,7 @@
 /** What a refusal means. The codes say more than the status, and where codes mean too much, the words do. */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 import { type ProviderAnswer, retryAfterMs, statusError } from '../http.ts'
 
 export interface Envelope {

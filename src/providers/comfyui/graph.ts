@@ -5,7 +5,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import { AppError } from '../../core/errors.ts'
-import type { Json, Note, Task } from '../../core/ports.ts'
+import type { Note } from '../../core/ports/models.ts'
+import type { Task } from '../../core/ports/providers.ts'
+import type { Json } from '../../db/json.ts'
 import { placeImages } from '../input.ts'
 import { cutText } from './cut.ts'
 

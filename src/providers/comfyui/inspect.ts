@@ -1,8 +1,4 @@
-/**
- * What the servers are, do and have. Looked at once for all who ask within ten seconds, so that no program that asks in
- * a loop is felt by servers at work.
- */
-import type { InspectedServer, Inspection } from '../../core/ports.ts'
+import type { InspectedServer, Inspection } from '../../core/ports/providers.ts'
 import type { ComfyServer } from './server.ts'
 
 const keepMs = 10_000

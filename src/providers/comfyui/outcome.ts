@@ -53,7 +53,7 @@ function failureIn({ status }: HistoryEntry): AppError {
   const interrupted = messages.has('execution_interrupted')
   const error = failure.safeParse(messages.get('execution_error')).data
   const reason = interrupted ? 'interrupted' : error ? reasonOf(words(error)) : undefined
-  return new AppError('provider_failed', { provider: 'comfyui', reason }, { over: true })
+  return new AppError('provider_failed', { provider: 'comfyui', reason }, { final: true })
 }
 
 function words(error: z.infer<typeof failure>): string {

@@ -1,6 +1,6 @@
 /** Choosing a server, making the graph ready for it, and the one submission. */
 import { AppError } from '../../core/errors.ts'
-import type { Progress, Task } from '../../core/ports.ts'
+import type { Progress, Task } from '../../core/ports/providers.ts'
 import { again } from '../again.ts'
 import { fillFiles, fillRest, type Graph, graphOf, samplersIn } from './graph.ts'
 import { mistakesIn, type NodeErrors } from './refusal.ts'

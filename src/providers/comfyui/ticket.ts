@@ -1,7 +1,7 @@
 /** Where a run is, for any process. */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 import type { ComfyServer } from './server.ts'
 
 const shape = z.object({ server: z.string(), promptId: z.string() })

@@ -1,7 +1,7 @@
 /** What DashScope answers: an error in any status, a task, or links in one of two shapes. */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
-import type { Note } from '../../core/ports.ts'
+import type { Note } from '../../core/ports/models.ts'
 import { type ProviderAnswer, parseJson, retryAfterMs, statusError } from '../http.ts'
 import { reasonOf } from '../words.ts'
 

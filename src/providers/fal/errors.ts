@@ -3,7 +3,7 @@
  * the door. Failures of its own (5xx) and refused inputs are not billed.
  */
 import { z } from 'zod'
-import { AppError, ended } from '../../core/errors.ts'
+import { AppError, asFinal } from '../../core/errors.ts'
 import { statusError } from '../http.ts'
 import { reasonOf } from '../words.ts'
 
@@ -59,7 +59,7 @@ export function isFinal(fault: Fault): boolean {
 export function faultError(fault: Fault, { key, submitted }: { key?: string; submitted: boolean }): AppError {
   const error = meaningOf(fault, { key, submitted })
   if (!submitted) return error
-  if (fault.status !== 429) return ended(error)
+  if (fault.status !== 429) return asFinal(error)
   // only the question was refused: the work goes on
   return new AppError(error.kind, error.data, { cause: error.cause, retryAfterMs: error.retryAfterMs })
 }

@@ -1,5 +1,4 @@
-/** JSON whose whole numbers may exceed 2^53, as fal's seeds do. */
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 
 /** Strings come first, so that digits inside them are left alone. */
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g

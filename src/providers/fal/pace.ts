@@ -1,8 +1,4 @@
-/**
- * When to ask whether a request is done, where nobody tells us: rarely while it cannot be, often around the moment it
- * should be. That moment comes from the model's own progress bar, else from how long such requests took before.
- */
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 import { askedOf } from './result.ts'
 import { barOf, type Status } from './status.ts'
 

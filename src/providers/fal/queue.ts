@@ -1,8 +1,9 @@
 /** fal's queue, one call each. Only the submission is never repeated: what it leads to is paid for and asked for again. */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { AppError, ended } from '../../core/errors.ts'
-import type { Json, Task } from '../../core/ports.ts'
+import { AppError, asFinal } from '../../core/errors.ts'
+import type { Task } from '../../core/ports/providers.ts'
+import type { Json } from '../../db/json.ts'
 import { again } from '../again.ts'
 import { type ProviderAnswer, type ProviderHttp, parseJson, statusError } from '../http.ts'
 import { toJson, withLinks } from '../input.ts'
@@ -48,7 +49,7 @@ export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): F
     const answer = await http.send({ method: 'GET', path: ticket.resultPath, signal, timeoutMs: resultMs })
     const body = jsonIn(answer)
     if (answer.status === 200) {
-      if (isEmpty(body)) throw ended(new AppError('bad_result', { provider: 'fal' }))
+      if (isEmpty(body)) throw asFinal(new AppError('bad_result', { provider: 'fal' }))
       return resultShape.safeParse(body).data ?? unreadable(answer)
     }
     const fault = faultIn(body, answer)

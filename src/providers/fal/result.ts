@@ -1,7 +1,9 @@
 /** What a model has drawn, from the answer to the result's address or from a webhook. */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import type { Json, Note, Progress, Task } from '../../core/ports.ts'
+import type { Note } from '../../core/ports/models.ts'
+import type { Progress, Task } from '../../core/ports/providers.ts'
+import type { Json } from '../../db/json.ts'
 import { again } from '../again.ts'
 import type { ProviderHttp } from '../http.ts'
 

@@ -2,7 +2,7 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto'
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import type { Json } from '../../core/ports.ts'
+import type { Json } from '../../db/json.ts'
 import { createDownloader } from '../../net/download.ts'
 import { NetError } from '../../net/errors.ts'
 import { requestIdShape } from './addresses.ts'

@@ -1,6 +1,6 @@
 /** Image to image: the first picture is what the scene is drawn over, the others hang in it as framed pictures. */
 import sharp from 'sharp'
-import type { ImageFile } from '../../core/ports.ts'
+import type { ImageFile } from '../../core/ports/images.ts'
 import { type Canvas, type Colour, mix, rectangle } from './canvas.ts'
 import type { Palette } from './palette.ts'
 

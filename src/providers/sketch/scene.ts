@@ -8,7 +8,7 @@ import { balloon, birds, clouds, planet, rain, rainbow, snowfall, stars, sun } f
 import { boat, city, flowers, house, trees } from './things.ts'
 import { says } from './words.ts'
 
-export interface SceneWish {
+export interface SceneParams {
   prompt: string
   width: number
   height: number
@@ -56,15 +56,15 @@ const skyThings = {
  * Each part has a stream of numbers of its own, so that leaving one out moves none of the others. `paintOver` may put
  * another picture where the land and sky are, before things are placed in it.
  */
-export function drawScene(wish: SceneWish, paintOver?: (canvas: Canvas, palette: Palette) => void): Canvas {
-  const canvas = createCanvas(wish.width, wish.height)
-  const stream = (part: string) => randomOf(`${wish.prompt}\n${wish.seed}\n${part}`)
-  const palette = paletteOf(wish, stream('palette'))
-  drawLandscape(canvas, { wish, palette, stream })
+export function drawScene(params: SceneParams, paintOver?: (canvas: Canvas, palette: Palette) => void): Canvas {
+  const canvas = createCanvas(params.width, params.height)
+  const stream = (part: string) => randomOf(`${params.prompt}\n${params.seed}\n${part}`)
+  const palette = paletteOf(params, stream('palette'))
+  drawLandscape(canvas, { params, palette, stream })
   paintOver?.(canvas, palette)
   for (const { words, draw } of things) {
-    if (words.test(wish.prompt) && !words.test(wish.negative)) {
-      draw(canvas, stream(words.source), palette, wish.prompt)
+    if (words.test(params.prompt) && !words.test(params.negative)) {
+      draw(canvas, stream(words.source), palette, params.prompt)
     }
   }
   return canvas
@@ -72,16 +72,16 @@ export function drawScene(wish: SceneWish, paintOver?: (canvas: Canvas, palette:
 
 function drawLandscape(
   canvas: Canvas,
-  { wish, palette, stream }: { wish: SceneWish; palette: Palette; stream: (part: string) => Random },
+  { params, palette, stream }: { params: SceneParams; palette: Palette; stream: (part: string) => Random },
 ): void {
-  const shown = (part: keyof typeof skyThings) => !skyThings[part].test(wish.negative)
+  const shown = (part: keyof typeof skyThings) => !skyThings[part].test(params.negative)
   gradient(canvas, palette.top, palette.low)
-  if (palette.dark && shown('stars')) stars(canvas, stream('stars'), 40 + wish.steps * 5)
+  if (palette.dark && shown('stars')) stars(canvas, stream('stars'), 40 + params.steps * 5)
   if (shown('sun')) sun(canvas, stream('sun'), palette)
   if (!palette.dark && shown('clouds')) {
-    clouds(canvas, stream('clouds'), { palette, count: 2 + Math.floor(wish.steps / 8) })
+    clouds(canvas, stream('clouds'), { palette, count: 2 + Math.floor(params.steps / 8) })
   }
-  if (shown('hills')) hills(canvas, stream('hills'), { palette, layers: 2 + Math.min(4, Math.floor(wish.steps / 8)) })
+  if (shown('hills')) hills(canvas, stream('hills'), { palette, layers: 2 + Math.min(4, Math.floor(params.steps / 8)) })
 }
 
 /** What it is, and of what: nobody shall take a sketch for more. Letters that the font lacks are left out. */

@@ -1,9 +1,9 @@
 /** Ark as the contract suite sees it: one long call, then links. */
 import { randomUUID } from 'node:crypto'
-import type { Task } from '../../../src/core/ports.ts'
+import type { Task } from '../../../src/core/ports/providers.ts'
 import { createLog } from '../../../src/log.ts'
 import { seedream } from '../../../src/models/seedream.ts'
-import { ark } from '../../../src/providers/ark.ts'
+import { ark } from '../../../src/providers/ark/ark.ts'
 import { type Ark, startArk } from '../../emulators/ark/index.ts'
 import type { HarnessOptions, OpenProvider, ProviderHarness } from './harness.ts'
 

@@ -1,9 +1,9 @@
 /** Cloudflare Workers AI for the shared suites: answers in JSON, answers in bytes, and requests as forms. */
 import { randomUUID } from 'node:crypto'
-import type { Task } from '../../../src/core/ports.ts'
+import type { Task } from '../../../src/core/ports/providers.ts'
 import { createLog } from '../../../src/log.ts'
 import { cloudflareModels } from '../../../src/models/cloudflare.ts'
-import { cloudflare } from '../../../src/providers/cloudflare.ts'
+import { cloudflare } from '../../../src/providers/cloudflare/cloudflare.ts'
 import { startCloudflare } from '../../emulators/cloudflare/index.ts'
 import type { OpenProvider, ProviderHarness } from './harness.ts'
 
@@ -47,13 +47,13 @@ function harness(name: string, model: string): ProviderHarness {
 /** A task as the model of this id makes it. */
 export function cloudflareTask(
   id: string,
-  wish: { prompt: string } & Partial<Parameters<(typeof cloudflareModels)[number]['routes'][number]['input']>[0]>,
+  params: { prompt: string } & Partial<Parameters<(typeof cloudflareModels)[number]['routes'][number]['input']>[0]>,
   images: Task['images'] = [],
 ): Task {
   const route = cloudflareModels.find((model) => model.id === id)?.routes[0]
   if (!route) throw new Error(`no model ${id}`)
   const [width, height] = route.takes.aspects['1:1'] ?? [1024, 1024]
-  const request = { model: id, aspect: '1:1', width, height, count: 1, images: images.length, ...wish }
+  const request = { model: id, aspect: '1:1', width, height, count: 1, images: images.length, ...params }
   const refs = images.map((_, at) => ({ $image: at }))
   return { id: randomUUID(), endpoint: route.endpoint, input: route.input(request, refs), images }
 }

@@ -1,9 +1,11 @@
 /** ComfyUI for the shared suites, behind a proxy that wants a key. */
 import { randomUUID } from 'node:crypto'
-import type { ImageFile, PictureRequest, Task } from '../../../src/core/ports.ts'
+import type { ImageFile } from '../../../src/core/ports/images.ts'
+import type { PictureRequest } from '../../../src/core/ports/models.ts'
+import type { Task } from '../../../src/core/ports/providers.ts'
 import { createLog } from '../../../src/log.ts'
 import { comfyuiModels } from '../../../src/models/comfyui.ts'
-import { createComfyui } from '../../../src/providers/comfyui.ts'
+import { createComfyui } from '../../../src/providers/comfyui/comfyui.ts'
 import { startComfyui } from '../../emulators/comfyui/index.ts'
 import type { ProviderHarness } from './harness.ts'
 
@@ -47,14 +49,14 @@ export const comfyuiHarness: ProviderHarness = {
 /** A task as the model of this id makes it; 256 × 256 unless it says otherwise. */
 export function comfyuiTask(
   model: string,
-  wish: Partial<PictureRequest> = {},
+  params: Partial<PictureRequest> = {},
   images: readonly ImageFile[] = [],
 ): Task {
   const routes = comfyuiModels.find(({ id }) => id === model)?.routes ?? []
   const route = routes.find(({ takes }) => images.length >= takes.images.min && images.length <= takes.images.max)
   if (!route) throw new Error(`no route of ${model} for ${images.length} pictures`)
   const size = { aspect: '256x256', width: 256, height: 256, count: 1, images: images.length }
-  const request = { prompt: 'a cute cat', model, ...size, ...wish }
+  const request = { prompt: 'a cute cat', model, ...size, ...params }
   const refs = images.map((_, at) => ({ $image: at }))
   return { id: randomUUID(), endpoint: route.endpoint, input: route.input(request, refs), images }
 }

@@ -1,8 +1,10 @@
 /** DashScope as the contract suite sees it: one long call with Qwen, a task to ask after with Wan. */
 import { randomUUID } from 'node:crypto'
-import type { Json, Model, PictureRequest, Task } from '../../../src/core/ports.ts'
+import type { Model, PictureRequest } from '../../../src/core/ports/models.ts'
+import type { Task } from '../../../src/core/ports/providers.ts'
+import type { Json } from '../../../src/db/json.ts'
 import { qwenImage, qwenImage2, wan } from '../../../src/models/qwen.ts'
-import { createDashscope, type Pace } from '../../../src/providers/dashscope.ts'
+import { createDashscope, type Pace } from '../../../src/providers/dashscope/dashscope.ts'
 import { type Dashscope, startDashscope } from '../../emulators/dashscope/index.ts'
 import type { HarnessOptions, OpenProvider, ProviderHarness } from './harness.ts'
 

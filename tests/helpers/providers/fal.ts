@@ -1,8 +1,10 @@
 /** fal as an operator would set it up: by its stream, and behind a relay that has none. */
 import { randomUUID } from 'node:crypto'
-import type { ImageFile, PictureRequest, ProviderContext, Route, Task } from '../../../src/core/ports.ts'
+import type { ImageFile } from '../../../src/core/ports/images.ts'
+import type { PictureRequest, Route } from '../../../src/core/ports/models.ts'
+import type { ProviderContext, Task } from '../../../src/core/ports/providers.ts'
 import { fluxDev } from '../../../src/models/flux-dev.ts'
-import { fal } from '../../../src/providers/fal.ts'
+import { fal } from '../../../src/providers/fal/fal.ts'
 import { type FalOptions, startFal } from '../../emulators/fal/index.ts'
 import { keepLog } from '../log.ts'
 import type { ProviderHarness } from './harness.ts'

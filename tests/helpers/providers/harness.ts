@@ -1,5 +1,6 @@
-/** What the contract suite and the fault matrix need of a provider and the emulator it talks to. */
-import type { ImageFile, ImageProvider, Json, Task } from '../../../src/core/ports.ts'
+import type { ImageFile } from '../../../src/core/ports/images.ts'
+import type { ImageProvider, Task } from '../../../src/core/ports/providers.ts'
+import type { Json } from '../../../src/db/json.ts'
 import type { Fault, Faults } from '../../emulators/faults.ts'
 import type { Received } from '../../emulators/server.ts'
 

@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { accountOf } from '../../../src/core/accounts.ts'
-import { createApiKey } from '../../../src/core/api-keys.ts'
-import { createBodies } from '../../../src/http/api/bodies.ts'
-import { createApp } from '../../../src/http/app.ts'
-import { closeService, openService, type Service } from './openai-service.ts'
+import { accountOf } from '../../../src/core/accounts/accounts.ts'
+import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
+import { createApp } from '../../../src/http/server/app.ts'
+import { createBodies } from '../../../src/http/server/bodies.ts'
+import { closeService, openService, type Service } from './openai/service.ts'
 
 let service: Service
 beforeAll(async () => {

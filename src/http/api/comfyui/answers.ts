@@ -2,14 +2,14 @@
 
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import { signLink } from '../../../core/links.ts'
-import { type Outcome, pixelsOf } from '../../../core/outcome.ts'
-import type { StoredObject } from '../../../core/ports.ts'
-import { base64 } from '../../json.ts'
-import { loadPicture } from '../../load.ts'
-import { renditionsOf } from '../../renditions.ts'
+import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
+import { signLink } from '../../../core/media/links.ts'
+import type { StoredObject } from '../../../core/ports/storage.ts'
+import { loadPicture } from '../../pictures/load.ts'
+import { renditionsOf } from '../../pictures/renditions.ts'
+import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
-import { seedOf } from '../wish.ts'
+import { seedOf } from '../resolve-model.ts'
 import type { Status, Task } from './answer-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {

@@ -2,9 +2,9 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError, type ErrorKind } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
+import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
 import { type Names, problemIn } from '../problem.ts'
-import { InvalidRequest } from '../validation.ts'
 import type { Refusal } from './answer-schemas.ts'
 
 /** A refusal that only this family knows. */

@@ -1,16 +1,16 @@
 /** `POST /generate`: asked, and waited for unless the client would rather look later. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { waitForEnd } from '../../../core/asked.ts'
 import { AppError } from '../../../core/errors.ts'
-import { outcomeOf } from '../../../core/outcome.ts'
+import { outcomeOf } from '../../../core/history/outcome.ts'
+import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
 import { refused, taskAnswer } from './answer-schemas.ts'
 import { taskOf } from './answers.ts'
 import { picturesIn } from './inputs.ts'
+import { comfyuiParams } from './params.ts'
 import { type GenerateBody, generateBody, generateQuery, tags } from './schemas.ts'
-import { wishOf } from './wish.ts'
 
 const schema = {
   summary: 'Draws a picture from words, or from pictures and words.',
@@ -43,10 +43,10 @@ export function generateRoutes(app: ApiApp, family: Family): void {
 
 async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, { body, withPicture }: Wanted) {
   const { core, parts } = family
-  const holder = await family.holderOf(request)
+  const holder = await family.authenticate(request)
   const images = picturesIn(family, holder, body)
-  const wish = wishOf(core, holder, body, images.length)
-  const order = { holder, wish, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const params = comfyuiParams(core, holder, body, images.length)
+  const order = { holder, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const later = body.wait === false || wantsJob(request)
   return serve(family, request, reply, order, async (id) => {
     const outcome = later

@@ -1,14 +1,14 @@
 /** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or whoever has its signed link. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { ownerOf } from '../../../core/api-keys.ts'
+import { ownerOf } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import { verifyLink } from '../../../core/links.ts'
-import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
+import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
+import { verifyLink } from '../../../core/media/links.ts'
 import { localeOf, wordsFor } from '../../../locales/index.ts'
-import { type Sending, sendPicture } from '../../bytes.ts'
-import { createThumbnails, type Thumbnail } from '../../thumbnails.ts'
+import { type Sending, sendPicture } from '../../pictures/bytes.ts'
+import { createThumbnails, type Thumbnail } from '../../pictures/thumbnails.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { refused, underWayAnswer } from './answer-schemas.ts'
 import { asPng, statusOf } from './answers.ts'
@@ -78,14 +78,14 @@ function comesByLink({ query, headers }: FastifyRequest): boolean {
 }
 
 /** A good link is enough, and without a good one a key is. */
-async function viewerOf({ core, holderOf }: Family, request: FastifyRequest, link: Link): Promise<Viewer> {
+async function viewerOf({ core, authenticate }: Family, request: FastifyRequest, link: Link): Promise<Viewer> {
   const now = Math.floor(Date.now() / 1000)
   const verdict = link.signature === '' ? undefined : verifyLink(core.secretKey, { ...link, key: link.id, now })
   if (verdict === 'ok') {
     return { userId: null, cacheControl: `private, max-age=${Number(link.expires) - now}, immutable` }
   }
   try {
-    const userId = ownerOf(await holderOf(request))
+    const userId = ownerOf(await authenticate(request))
     // looked at again each time, for it may be erased and the key revoked
     return { userId, cacheControl: 'private, no-cache' }
   } catch (error) {

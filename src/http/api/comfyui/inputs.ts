@@ -1,11 +1,11 @@
 /** The pictures that come with a request, whatever they were sent as. */
-import type { Holder } from '../../../core/api-keys.ts'
-import type { Attachment } from '../../../core/ports.ts'
+import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
 import type { Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import type { GenerateBody } from './schemas.ts'
 
-export function picturesIn(family: Family, holder: Holder, { image, images }: GenerateBody): Attachment[] {
+export function picturesIn(family: Family, holder: KeyHolder, { image, images }: GenerateBody): Attachment[] {
   return [image ?? [], images ?? []].flat().map((sent) => inputOf(family, holder, addressOf(family, sent)))
 }
 

@@ -1,11 +1,11 @@
 /** `GET /queue`: what the account waits for, and how busy it is where `/generate` draws. */
-import { type Holder, ownerOf } from '../../../core/api-keys.ts'
-import { countIn, drawnOf, waitingOf } from '../../../core/backlog.ts'
+import { type KeyHolder, ownerOf } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import { countIn, drawnOf, waitingOf } from '../../../core/history/backlog.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { queueAnswer, refused } from './answer-schemas.ts'
+import { defaultModel } from './params.ts'
 import { tags } from './schemas.ts'
-import { defaultModel } from './wish.ts'
 
 const mostItems = 100
 
@@ -17,9 +17,9 @@ const schema = {
   response: { 200: queueAnswer, ...refused },
 }
 
-export function queueRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function queueRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/queue', { schema }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const whose = ownerOf(holder)
     const [drawn, waiting, counts] = await Promise.all([
       drawnOf(core, whose, mostItems),
@@ -39,7 +39,7 @@ export function queueRoutes(app: ApiApp, { core, holderOf }: Family): void {
 }
 
 /** The provider to which a request goes that names no model. */
-export function laneOf(core: Core, holder: Holder): string {
+export function laneOf(core: Core, holder: KeyHolder): string {
   const id = defaultModel(core, holder)
   const routes = core.models.all().find((model) => model.id === id)?.routes ?? []
   const route = routes.find(({ provider }) => core.providers.get(provider) !== undefined) ?? routes[0]

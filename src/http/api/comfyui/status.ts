@@ -1,15 +1,16 @@
 /** `GET /status` and `GET /models`: what ComfyUI is doing and has, and what it draws here. */
-import type { Holder } from '../../../core/api-keys.ts'
-import { countIn } from '../../../core/backlog.ts'
+import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import type { InspectedServer, Inspection, Model, NumberParam, Takes } from '../../../core/ports.ts'
-import { offered } from '../../../core/request.ts'
-import { version } from '../../version.ts'
+import { countIn } from '../../../core/history/backlog.ts'
+import type { Model, NumberParam, Takes } from '../../../core/ports/models.ts'
+import type { InspectedServer, Inspection } from '../../../core/ports/providers.ts'
+import { offered } from '../../../core/request/resolve.ts'
+import { version } from '../../operations/version.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './answer-schemas.ts'
+import { allows, defaultModel } from './params.ts'
 import { laneOf } from './queue.ts'
 import { limits, tags } from './schemas.ts'
-import { allows, defaultModel } from './wish.ts'
 
 const provider = 'comfyui'
 
@@ -33,9 +34,9 @@ const models = {
   response: { 200: modelsAnswer, ...refused },
 }
 
-export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/status', { schema: status }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const [{ servers }, queue] = await Promise.all([inspect(core), countIn(core, laneOf(core, holder))])
     const connected = servers.some((server) => server.connected)
     const away = core.providers.get(provider) !== undefined && !connected
@@ -53,7 +54,7 @@ export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
     }
   })
   app.get('/models', { schema: models }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const { servers, files } = await inspect(core)
     const lists = folders.map((folder) => [folder, [...(files[folderNames[folder] ?? folder] ?? [])]] as const)
     return {
@@ -70,7 +71,7 @@ async function inspect({ providers }: Core): Promise<Inspection> {
 }
 
 /** Where they are and what they run on is for the operator. */
-function shownServer(server: InspectedServer, at: number, { admin }: Holder): ShownServer {
+function shownServer(server: InspectedServer, at: number, { admin }: KeyHolder): ShownServer {
   const { url, connected, busy = null, version = null, devices = [] } = server
   const seen = { name: `${provider}-${at + 1}`, connected, queue_remaining: busy }
   if (!admin) return seen

@@ -1,6 +1,6 @@
 /** What is answered: for the OpenAPI document, and for tests that compare it with real answers. */
 import { z } from 'zod'
-import { sources } from '../../../core/outcome.ts'
+import { sources } from '../../../core/history/outcome.ts'
 import { pixels } from '../fields.ts'
 
 export const states = ['PENDING', 'IN_QUEUE', 'IN_PROGRESS', 'SUCCESS', 'FAILED'] as const

@@ -1,8 +1,8 @@
 /** What became of a request → a task, as clients of such services follow it. */
 import type { FastifyRequest } from 'fastify'
-import { type Outcome, pixelsOf } from '../../../core/outcome.ts'
+import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import type { ApiParts } from '../parts.ts'
-import { seedOf } from '../wish.ts'
+import { seedOf } from '../resolve-model.ts'
 import type { states, Task } from './answer-schemas.ts'
 import { refusals } from './errors.ts'
 

@@ -1,15 +1,16 @@
 /** The three ways to ask for pictures. A task answers at once, unless the client would rather wait. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { waitForEnd } from '../../../core/asked.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
-import type { Attachment } from '../../../core/ports.ts'
+import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
+import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
 import { refused, taskAnswer } from './answer-schemas.ts'
 import { taskOf } from './answers.ts'
+import { fluxParams } from './params.ts'
 import { readImages, refusePictures } from './pictures.ts'
 import {
   type DrawQuery,
@@ -24,7 +25,6 @@ import {
   tags,
   textBody,
 } from './schemas.ts'
-import { wishOf } from './wish.ts'
 
 const description =
   'Answers at once with a task; `GET /api/v1/flux/task/{id}` tells how far it is. With `sync_mode`, `?wait=true` or ' +
@@ -85,9 +85,9 @@ export function drawRoutes(app: ApiApp, family: Family): void {
 async function draw(family: Family, request: Asked, reply: FastifyReply, drawing: Drawing) {
   const { core, parts } = family
   const { body, images, content } = drawing
-  const holder = await family.holderOf(request)
-  const wish = wishOf(core, holder, body, images.length)
-  const order = { holder, wish, images, webhookUrl: body.webhook_url, content }
+  const holder = await family.authenticate(request)
+  const params = fluxParams(core, holder, body, images.length)
+  const order = { holder, params, images, webhookUrl: body.webhook_url, content }
   const waitMs = patienceOf(request, body)
   return serve(family, request, reply, order, async (id) => {
     const outcome =

@@ -1,6 +1,7 @@
 /** `GET /api/v1/flux/health`: whether the service can work, without a key and without anything else. */
-import { databaseAnswers } from '../../in-time.ts'
-import { version } from '../../version.ts'
+
+import { version } from '../../operations/version.ts'
+import { databaseAnswers } from '../../server/in-time.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { healthy, unhealthy } from './answer-schemas.ts'
 import { tags } from './schemas.ts'

@@ -1,10 +1,10 @@
 /** `GET /api/v1/flux/models`: what a key may draw with, and what each model takes. */
-import type { Holder } from '../../../core/api-keys.ts'
-import { modelFor } from '../../../core/asked.ts'
+import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import type { Model, Takes } from '../../../core/ports.ts'
-import { takenWith } from '../../../core/request.ts'
+import type { Model, Takes } from '../../../core/ports/models.ts'
+import { modelFor } from '../../../core/programs/ask.ts'
+import { takenWith } from '../../../core/request/resolve.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import { nameOfFlag } from '../problem.ts'
@@ -19,9 +19,9 @@ const schema = {
   response: { 200: modelsAnswer, ...refused },
 }
 
-export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/flux/models', { schema }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const models = shownModels(core, holder)
     return {
       success: true as const,
@@ -33,7 +33,7 @@ export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
 }
 
 /** Those that lists show; a key that names models shows just these. */
-export function shownModels(core: Core, { models }: Holder): ShownModel[] {
+export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
   const all = core.models.all().filter(({ id, hidden }) => (models === null ? !hidden : models.includes(id)))
   return all.map((model) => shown(core, model))
 }

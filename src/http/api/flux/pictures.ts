@@ -1,12 +1,12 @@
 /** The pictures that come with a request: as JSON with addresses, or as a form with files. */
 import type { FastifyRequest } from 'fastify'
-import type { Attachment } from '../../../core/ports.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
+import { bodyOf, type FieldTypes, type Form, readForm } from '../../server/form.ts'
+import { InvalidRequest, parseWith } from '../../server/validation.ts'
 import type { Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
-import { bodyOf, type FieldTypes, type Form, readForm } from '../form.ts'
 import { inputOf } from '../inputs.ts'
 import { attachmentOf } from '../parts.ts'
-import { InvalidRequest, read } from '../validation.ts'
 import { nameOf } from './names.ts'
 import { type ImagesBody, imageBody, imagesBody, type TextBody } from './schemas.ts'
 
@@ -28,8 +28,8 @@ const types: FieldTypes = {
 export async function readImages(family: Family, request: FastifyRequest, how: 'one' | 'several'): Promise<WithImages> {
   const form = request.isMultipart() ? await readForm(request) : undefined
   const sent = form ? bodyOf(withNames(form), types) : (request.body ?? {})
-  const body = read(how === 'one' ? imageBody : imagesBody, sent)
-  const holder = await family.holderOf(request)
+  const body = parseWith(how === 'one' ? imageBody : imagesBody, sent)
+  const holder = await family.authenticate(request)
   const addresses = [...(body.image_url ?? []), ...(body.image_urls ?? [])]
   const files = form ? filesOf(form) : []
   const images = [

@@ -1,7 +1,7 @@
 /** What may be sent to draw: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
+import { examplePicture, optional } from '../../server/validation.ts'
 import { address, mostPictures, promptText, seed, source, webhookAddress, withoutEffect, word } from '../fields.ts'
-import { examplePicture, optional } from '../validation.ts'
 import { named } from './names.ts'
 
 export const tags = ['Flux']

@@ -1,9 +1,9 @@
 /** One task, and the tasks of an account. */
 import type { FastifyRequest } from 'fastify'
-import { ownerOf } from '../../../core/api-keys.ts'
-import { cancel } from '../../../core/cancel.ts'
+import { ownerOf } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
-import { type Outcome, outcomeOf, outcomes } from '../../../core/outcome.ts'
+import { cancel } from '../../../core/generation/cancel.ts'
+import { type Outcome, outcomeOf, outcomes } from '../../../core/history/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { historyAnswer, refused, taskAnswer, unifiedAnswer } from './answer-schemas.ts'
 import { taskOf } from './answers.ts'
@@ -43,17 +43,17 @@ const unified = {
 }
 
 export function taskRoutes(app: ApiApp, family: Family): void {
-  const { core, parts, holderOf } = family
+  const { core, parts, authenticate } = family
   app.get('/flux/task/:id', { schema: one }, async (request) => {
-    const outcome = await outcomeOf(core, ownerOf(await holderOf(request)), request.params.id)
+    const outcome = await outcomeOf(core, ownerOf(await authenticate(request)), request.params.id)
     return answer(family, request, outcome)
   })
   app.delete('/flux/task/:id', { schema: cancelled }, async (request) => {
-    const outcome = await cancel(core, ownerOf(await holderOf(request)), request.params.id)
+    const outcome = await cancel(core, ownerOf(await authenticate(request)), request.params.id)
     return answer(family, request, outcome)
   })
   app.get('/flux/history', { schema: listed }, async (request) => {
-    const { userId } = await holderOf(request)
+    const { userId } = await authenticate(request)
     const { page, limit, before } = request.query
     const { items, more } = await outcomes(core, { userId, page, limit, source: 'api', before })
     const data = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))
@@ -61,7 +61,7 @@ export function taskRoutes(app: ApiApp, family: Family): void {
     return { success: true as const, data, page, limit, total, has_more: more }
   })
   app.get('/images/unified-history', { schema: unified }, async (request) => {
-    const { userId } = await holderOf(request)
+    const { userId } = await authenticate(request)
     const { page, limit, source, before } = request.query
     const { items, more } = await outcomes(core, { userId, page, limit, source, before })
     const shown = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))

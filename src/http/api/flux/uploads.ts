@@ -1,11 +1,11 @@
 /** Pictures that are sent ahead: looked at as closely as those that come with a request, and kept for a day. */
 import type { FastifyRequest } from 'fastify'
-import { keepUploads, keptHours, type Upload } from '../../../core/uploads.ts'
+import { keepUploads, keptHours, type Upload } from '../../../core/media/uploads.ts'
+import { type FormFile, readForm } from '../../server/form.ts'
+import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
-import { type FormFile, readForm } from '../form.ts'
 import type { ApiParts } from '../parts.ts'
-import { InvalidRequest } from '../validation.ts'
 import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './answer-schemas.ts'
 import { filesOf } from './pictures.ts'
 import { tags, uploadForm, uploadsForm } from './schemas.ts'
@@ -51,9 +51,9 @@ async function readFiles(request: FastifyRequest, { name, most }: { name: string
 
 const invalid = (name: string, message: string) => new InvalidRequest([{ name, message, problem: 'missing' }])
 
-async function keep({ core, parts, holderOf }: Family, request: FastifyRequest, files: readonly FormFile[]) {
+async function keep({ core, parts, authenticate }: Family, request: FastifyRequest, files: readonly FormFile[]) {
   const bytes = files.map(({ data }) => data)
-  const uploads = await keepUploads(core, await holderOf(request), bytes)
+  const uploads = await keepUploads(core, await authenticate(request), bytes)
   return Promise.all(uploads.map((upload) => answerFor(parts, upload)))
 }
 

@@ -1,11 +1,11 @@
 /** `GET /api/v1/flux/config/user`: what this key may use. Nothing in it is a secret. */
-import { readAccount } from '../../../core/accounts.ts'
-import { type Holder, listApiKeys } from '../../../core/api-keys.ts'
-import { modelFor } from '../../../core/asked.ts'
+import { readAccount } from '../../../core/accounts/accounts.ts'
+import { type KeyHolder, listApiKeys } from '../../../core/accounts/api-keys.ts'
+import { limitsFor } from '../../../core/accounts/limits.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import { limitsFor } from '../../../core/limits.ts'
-import { uploadsPerDay } from '../../../core/uploads.ts'
+import { uploadsPerDay } from '../../../core/media/uploads.ts'
+import { modelFor } from '../../../core/programs/ask.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import { megabyte, picturesBytes } from '../parts.ts'
@@ -20,9 +20,9 @@ const schema = {
   response: { 200: userAnswer, ...refused },
 }
 
-export function userRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function userRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/flux/config/user', { schema }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const models = shownModels(core, holder)
     const limits = limitsOf(core, holder)
     const providers = core.providers.all().map(({ provider }) => ({ name: provider.name, configured: true as const }))
@@ -41,12 +41,12 @@ export function userRoutes(app: ApiApp, { core, holderOf }: Family): void {
   })
 }
 
-async function userOf(core: Core, { userId }: Holder) {
+async function userOf(core: Core, { userId }: KeyHolder) {
   const { name, balance, held } = await readAccount(core, userId)
   return { name, credits: { balance, held } }
 }
 
-async function keyOf(core: Core, { userId, keyId }: Holder) {
+async function keyOf(core: Core, { userId, keyId }: KeyHolder) {
   if (keyId === null) return { operator: true as const }
   const key = (await listApiKeys(core, userId)).find(({ id }) => id === keyId)
   // revoked since it was asked for
@@ -61,7 +61,7 @@ async function keyOf(core: Core, { userId, keyId }: Holder) {
   }
 }
 
-function limitsOf(core: Core, holder: Holder) {
+function limitsOf(core: Core, holder: KeyHolder) {
   const { inFlight, perMinute } = limitsFor(core, holder)
   return {
     in_flight: inFlight,

@@ -1,9 +1,9 @@
 /** A request that is over → OpenAI's images answer, and the numbers that go with it. */
 
 import { AppError } from '../../../core/errors.ts'
-import type { Outcome } from '../../../core/outcome.ts'
-import { base64 } from '../../json.ts'
-import { loadPicture } from '../../load.ts'
+import type { Outcome } from '../../../core/history/outcome.ts'
+import { loadPicture } from '../../pictures/load.ts'
+import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ImagesAnswer } from './answers-schemas.ts'
 

@@ -1,28 +1,28 @@
 /** `POST /v1/chat/completions`: the last message of the user is the prompt, the answer is markdown with the pictures. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Holder } from '../../../core/api-keys.ts'
-import { waitForEnd } from '../../../core/asked.ts'
-import type { Outcome } from '../../../core/outcome.ts'
-import type { Attachment } from '../../../core/ports.ts'
+import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
+import type { Outcome } from '../../../core/history/outcome.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
+import { waitForEnd } from '../../../core/programs/ask.ts'
+import { openStream } from '../../server/stream.ts'
+import { parseWith } from '../../server/validation.ts'
 import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { serve } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
-import { openStream } from '../stream.ts'
-import { read } from '../validation.ts'
 import { assertDone, seconds } from './answers.ts'
 import { chatAnswers, tags } from './answers-schemas.ts'
 import { OpenAiError, refusals } from './errors.ts'
 import { nameJob } from './jobs.ts'
 import { markdownOf, tokensOf } from './markdown.ts'
+import { chatParams } from './params.ts'
 import { type ChatBody, chatBody, headersOfOrders, userContent } from './schemas.ts'
-import { chatWishOf } from './wish.ts'
 
 type Wanted = Pick<ChatBody, 'model' | 'stream_options'>
 
 interface Waiting {
   id: string
-  holder: Holder
+  holder: KeyHolder
   wanted: Wanted
 }
 
@@ -44,10 +44,10 @@ const schema = {
 export function chatRoutes(app: ApiApp, family: Family): void {
   app.post('/chat/completions', { bodyLimit: bodyWithPicturesBytes, schema }, async (request, reply) => {
     const { body } = request
-    const holder = await family.holderOf(request)
+    const holder = await family.authenticate(request)
     const { text, images } = lastWords(family, holder, body)
-    const wish = chatWishOf(family.core, holder, body, { text, images: images.length })
-    const order = { holder, wish, images, content: JSON.stringify(body) }
+    const params = chatParams(family.core, holder, body, { text, images: images.length })
+    const order = { holder, params, images, content: JSON.stringify(body) }
     const { model, stream_options } = body
     const answerWith = body.stream ? stream : answer
     // not the messages, which may hold pictures
@@ -59,10 +59,10 @@ export function chatRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-function lastWords(family: Family, holder: Holder, { messages }: ChatBody): { text: string; images: Attachment[] } {
+function lastWords(family: Family, holder: KeyHolder, { messages }: ChatBody): { text: string; images: Attachment[] } {
   const at = messages.findLastIndex(({ role }) => role === 'user')
   if (at < 0) throw new OpenAiError('There is no message of the user.', { param: 'messages', code: 'invalid_value' })
-  const content = read(userContent, messages[at]?.content, ['messages', String(at), 'content'])
+  const content = parseWith(userContent, messages[at]?.content, ['messages', String(at), 'content'])
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join('\n')
   const addresses = parts.flatMap((part) => ('text' in part ? [] : [addressOf(part.image_url)]))

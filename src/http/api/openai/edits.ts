@@ -1,9 +1,9 @@
 /** The two forms of an edit: a form with files, as OpenAI's clients send it, or JSON with addresses. */
 import type { FastifyRequest } from 'fastify'
-import type { Attachment } from '../../../core/ports.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
+import { parseWith } from '../../server/validation.ts'
 import type { Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
-import { read } from '../validation.ts'
 import { OpenAiError } from './errors.ts'
 import { maskRefused, readForm } from './form.ts'
 import { type EditsBody, editsBody } from './schemas.ts'
@@ -18,9 +18,9 @@ export interface Edit {
 export async function readEdit(family: Family, request: FastifyRequest): Promise<Edit> {
   const form = request.isMultipart() ? await readForm(request) : undefined
   const sent = form?.fields ?? request.body ?? {}
-  const body = read(editsBody, sent)
+  const body = parseWith(editsBody, sent)
   if (body.mask !== undefined && body.mask !== null) throw maskRefused()
-  const holder = await family.holderOf(request)
+  const holder = await family.authenticate(request)
   const addresses = [body.image ?? [], body.images ?? []].flat().map(addressOf)
   const images = [...(form?.files ?? []), ...addresses.map((address) => inputOf(family, holder, address))]
   if (images.length === 0) {

@@ -2,9 +2,9 @@
 import type { FastifyError, FastifyRequest } from 'fastify'
 import { AppError, type ErrorData, type ErrorKind, errorRules } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
+import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
 import { fieldOf, isKept, type Names, nameOfFlag, retryAfterOf, sayings } from '../problem.ts'
-import { InvalidRequest } from '../validation.ts'
 
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null }

@@ -1,7 +1,7 @@
 /** `POST /v1/images/generations` and `/v1/images/edits`: asked, waited for, answered in the form that was wanted. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { waitForEnd } from '../../../core/asked.ts'
-import type { Attachment } from '../../../core/ports.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
+import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
@@ -11,6 +11,7 @@ import { readEdit } from './edits.ts'
 import { OpenAiError } from './errors.ts'
 import { answerJob, nameJob } from './jobs.ts'
 import { answersBase64 } from './models.ts'
+import { openAiParams } from './params.ts'
 import { streamPictures, type Wanted } from './pictures.ts'
 import {
   type EditsBody,
@@ -20,7 +21,6 @@ import {
   generationsBody,
   headersOfImages as headers,
 } from './schemas.ts'
-import { wishOf } from './wish.ts'
 
 interface Drawing {
   body: GenerationsBody | EditsBody
@@ -73,13 +73,13 @@ function refusePictures(body: GenerationsBody): void {
 async function draw(family: Family, request: FastifyRequest, reply: FastifyReply, drawing: Drawing) {
   const { core, parts } = family
   const { body, images, content, events } = drawing
-  const holder = await family.holderOf(request)
-  const wish = wishOf(core, holder, body, images.length)
+  const holder = await family.authenticate(request)
+  const params = openAiParams(core, holder, body, images.length)
   const { response_format, model, stream, partial_images } = body
   // not the body, which may hold pictures
   const wanted = { response_format, model, partial_images }
   const format = formatOf(wanted)
-  const order = { holder, wish, images, webhookUrl: body.webhook_url, format, content }
+  const order = { holder, params, images, webhookUrl: body.webhook_url, format, content }
   return serve(family, request, reply, order, async (id) => {
     nameJob(reply, id)
     // a client that reads events cannot read a job

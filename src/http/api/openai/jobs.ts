@@ -1,13 +1,13 @@
 /** Requests that nobody waits for: `Prefer: respond-async`, and the jobs they become. */
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import { ownerOf } from '../../../core/api-keys.ts'
-import { cancel } from '../../../core/cancel.ts'
-import { estimateOf } from '../../../core/estimate.ts'
-import { type Outcome, outcomeOf } from '../../../core/outcome.ts'
+import { ownerOf } from '../../../core/accounts/api-keys.ts'
+import { cancel } from '../../../core/generation/cancel.ts'
+import { estimateOf } from '../../../core/history/estimate.ts'
+import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
+import { optional } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
-import { optional } from '../validation.ts'
 import { type Format, imagesAnswer, seconds } from './answers.ts'
 import { type JobAnswer, jobAnswer, refused, tags } from './answers-schemas.ts'
 import { OpenAiError, refusals } from './errors.ts'
@@ -32,15 +32,15 @@ const cancelling = {
   operationId: 'cancelImageJob',
 }
 
-export function jobRoutes(app: ApiApp, { parts, holderOf }: Family): void {
+export function jobRoutes(app: ApiApp, { parts, authenticate }: Family): void {
   app.get('/images/jobs/:id', { schema: looking }, async (request, reply) => {
-    const whose = ownerOf(await holderOf(request))
+    const whose = ownerOf(await authenticate(request))
     const { id } = request.params
     const outcome = await outcomeOf(parts.core, whose, id)
     return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format })
   })
   app.delete('/images/jobs/:id', { schema: cancelling }, async (request, reply) => {
-    const whose = ownerOf(await holderOf(request))
+    const whose = ownerOf(await authenticate(request))
     const { id } = request.params
     const outcome = await cancel(parts.core, whose, id)
     return show(parts, reply, { outcome: known(outcome, id), format: request.query.response_format })

@@ -1,5 +1,5 @@
 /** The answer of a chat: what was asked, what it became, and the pictures. */
-import type { Outcome } from '../../../core/outcome.ts'
+import type { Outcome } from '../../../core/history/outcome.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { ApiParts } from '../parts.ts'
 import { linkTo, textTokens } from './answers.ts'

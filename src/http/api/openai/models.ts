@@ -1,10 +1,10 @@
 /** `GET /v1/models` and `/v1/models/{id}`: what a key may draw with, and which model a name means. */
 import { z } from 'zod'
-import type { Holder } from '../../../core/api-keys.ts'
-import { modelFor } from '../../../core/asked.ts'
+import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import type { Model } from '../../../core/ports.ts'
-import { offered } from '../../../core/request.ts'
+import type { Model } from '../../../core/ports/models.ts'
+import { modelFor } from '../../../core/programs/ask.ts'
+import { offered } from '../../../core/request/resolve.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
 
@@ -32,9 +32,9 @@ const finding = {
   response: { 200: modelAnswer, ...refused },
 }
 
-export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/models', { schema: listing }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const ids = allowed(core, holder).map(({ id }) => id)
     const names = ids.length === 0 ? [] : commonNames
     return { object: 'list' as const, data: [...ids, ...names].map(described) }
@@ -42,7 +42,7 @@ export function modelRoutes(app: ApiApp, { core, holderOf }: Family): void {
   // ids may hold slashes
   app.get<{ Params: { '*': string } }>('/models/*', { schema: finding }, async (request) => {
     const name = request.params['*']
-    const id = modelFor(core, await holderOf(request), meantBy(name))
+    const id = modelFor(core, await authenticate(request), meantBy(name))
     return described(isCommon(name) ? name.toLowerCase() : id)
   })
 }
@@ -53,7 +53,7 @@ export const meantBy = (name: string | undefined) => (name !== undefined && isCo
 /** OpenAI's newer names all stand for models that answer with base64. */
 export const answersBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)
 
-function allowed(core: Core, { models }: Holder): Model[] {
+function allowed(core: Core, { models }: KeyHolder): Model[] {
   return offered(core.models.all()).filter(({ id }) => models === null || models.includes(id))
 }
 

@@ -1,11 +1,11 @@
 /** Pictures as events: previews while they are drawn, then each picture. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Holder } from '../../../core/api-keys.ts'
-import { waitForEnd } from '../../../core/asked.ts'
-import type { Outcome } from '../../../core/outcome.ts'
-import type { ImageFile } from '../../../core/ports.ts'
+import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
+import type { Outcome } from '../../../core/history/outcome.ts'
+import type { ImageFile } from '../../../core/ports/images.ts'
+import { waitForEnd } from '../../../core/programs/ask.ts'
+import { type EventStream, openStream } from '../../server/stream.ts'
 import { type Family, problemOf, untilAnswered } from '../family.ts'
-import { type EventStream, openStream } from '../stream.ts'
 import { assertDone, looks, pictureIn, seconds, usageOf } from './answers.ts'
 import { refusals } from './errors.ts'
 import type { GenerationsBody } from './schemas.ts'
@@ -15,7 +15,7 @@ export type Wanted = Pick<GenerationsBody, 'response_format' | 'model' | 'partia
 
 interface Streamed {
   id: string
-  holder: Holder
+  holder: KeyHolder
   wanted: Wanted
   events: 'image_generation' | 'image_edit'
 }

@@ -1,7 +1,7 @@
 /** What may be sent, and what is answered: for checks, and for the OpenAPI document. Keys nobody knows are let pass. */
 import { z } from 'zod'
+import { examplePicture, optional } from '../../server/validation.ts'
 import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
-import { examplePicture, optional } from '../validation.ts'
 
 const shared = {
   model: optional(word).describe(

@@ -1,6 +1,6 @@
 /** OpenAI's clients offer sizes in pixels: what they stand for with a model that knows ratios. */
-import { nearestAspect } from '../../../core/request.ts'
-import { aspectIn, isWithin, type Read } from '../wish.ts'
+import { nearestAspect } from '../../../core/request/resolve.ts'
+import { aspectIn, isWithin, type ResolvedModel } from '../resolve-model.ts'
 
 /** Many clients offer these and no others. */
 const usual = new Set(['1024x1024', '1536x1024', '1024x1536', '1792x1024', '1024x1792', '512x512', '256x256'])
@@ -11,7 +11,7 @@ type Pixels = readonly [width: number, height: number]
  * Where the model takes no pixels they stand for their ratio, and the usual ones for the nearest that there is. undefined: the
  * model's own choice. Throws AppError unknown_ratio.
  */
-export function aspectFor(read: Pick<Read, 'model' | 'takes'>, said: string | undefined): string | undefined {
+export function aspectFor(read: Pick<ResolvedModel, 'model' | 'takes'>, said: string | undefined): string | undefined {
   const { takes } = read
   const { auto: _, ...presets } = takes.aspects
   const wanted = said?.trim().toLowerCase().replace('×', 'x') ?? ''

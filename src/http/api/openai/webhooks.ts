@@ -27,9 +27,9 @@ const telling = {
   response: { 200: secretAnswer, ...refused },
 }
 
-export function webhookRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function webhookRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/webhooks/secret', { schema: telling }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     return { object: 'webhook.secret' as const, secret: webhookSecret(core.secretKey, holder) }
   })
 }

@@ -1,7 +1,7 @@
 /** The rows of those who want to be told. Each step is one statement; any number of processes may take from them. */
 import { sql } from 'drizzle-orm'
 import type { Core } from '../../../core/core.ts'
-import { webhooksChannel } from '../../../core/end.ts'
+import { webhooksChannel } from '../../../core/generation/end.ts'
 
 /** Somebody who is to be told now. */
 export interface Due {

@@ -2,7 +2,7 @@
  * Programs that want to be told when their requests have ended, are told: by whatever process looks first, again and again
  * until they have taken it, or for a day. At least once; the id of a message stays the same.
  */
-import { webhooksChannel } from '../../../core/end.ts'
+import { webhooksChannel } from '../../../core/generation/end.ts'
 import type { Lookup } from '../../../net/guard.ts'
 import { createPoster } from '../../../net/post.ts'
 import type { ApiParts } from '../parts.ts'

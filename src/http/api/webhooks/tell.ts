@@ -1,5 +1,5 @@
 /** One try to tell somebody how a request ended: put together, signed, posted, and what comes of it. */
-import { outcomeOf } from '../../../core/outcome.ts'
+import { outcomeOf } from '../../../core/history/outcome.ts'
 import { NetError } from '../../../net/errors.ts'
 import type { Poster, Posting } from '../../../net/post.ts'
 import { jobOf } from '../openai/jobs.ts'
@@ -17,7 +17,7 @@ export interface Telling {
 }
 
 /** `againSeconds`: after that, or never. `problem`: for the operator, without path and query of the address. */
-export type Told = 'told' | 'broken off' | { problem: string; againSeconds: number | undefined }
+export type DeliveryResult = 'told' | 'broken off' | { problem: string; againSeconds: number | undefined }
 
 /** Pauses after a first try, a second …: nine tries within a day. */
 const pausesSeconds: readonly number[] = [5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200]
@@ -25,8 +25,8 @@ const pausesSeconds: readonly number[] = [5, 30, 120, 600, 3_600, 10_800, 21_600
 const longestPause = 43_200
 const longestProblem = 300
 
-export async function tell({ parts, poster, timeoutMs, signal }: Telling, due: Leased): Promise<Told> {
-  const again = (problem: string, retryAfter?: string): Told => ({
+export async function tell({ parts, poster, timeoutMs, signal }: Telling, due: Leased): Promise<DeliveryResult> {
+  const again = (problem: string, retryAfter?: string): DeliveryResult => ({
     problem: problem.slice(0, longestProblem),
     againSeconds: pauseAfter(due.tries, retryAfter),
   })

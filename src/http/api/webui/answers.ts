@@ -1,8 +1,8 @@
 /** What became of a request → what pages show. */
 import type { FastifyRequest } from 'fastify'
-import { type Outcome, pixelsOf } from '../../../core/outcome.ts'
+import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import type { ApiParts } from '../parts.ts'
-import { seedOf } from '../wish.ts'
+import { seedOf } from '../resolve-model.ts'
 import { refusals } from './errors.ts'
 import type { Item, statuses } from './schemas.ts'
 

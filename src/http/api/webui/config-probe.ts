@@ -1,10 +1,11 @@
 /** `POST /api/config/test`: the error that a generation would meet, before anybody pays for one. */
-import { checkChange, type OpenConfig, openConfigs } from '../../../core/configs.ts'
+
 import type { Core } from '../../../core/core.ts'
 import { AppError, type ErrorData } from '../../../core/errors.ts'
-import type { ProviderSettings } from '../../../core/ports.ts'
-import { probe } from '../../../core/probe.ts'
-import { InvalidRequest } from '../validation.ts'
+import type { ProviderSettings } from '../../../core/ports/providers.ts'
+import { checkChange, type OpenConfig, openConfigs } from '../../../core/providers/configs.ts'
+import { probe } from '../../../core/providers/probe.ts'
+import { InvalidRequest } from '../../server/validation.ts'
 import type { TestBody } from './config-schemas.ts'
 import { readKey } from './config-shown.ts'
 
@@ -52,7 +53,7 @@ const unsaved = {
 function settingsOf({ providers }: Core, config: OpenConfig): Tested {
   const { provider } = config
   const known = providers.kinds.map(({ name }) => name)
-  if (!known.includes(provider)) throw new AppError('unknown_provider', { name: provider, known })
+  if (!known.includes(provider)) throw new AppError('unknown_provider', { name: provider, available: known })
   const settings = providers.settingsOf(config)
   if (settings) return { provider, settings }
   if (config.key === 'unreadable') throw invalid('key', 'it was stored under another SECRET_KEY: store it again')

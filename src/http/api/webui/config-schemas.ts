@@ -1,6 +1,6 @@
 /** Provider configurations as administrators send and see them. Keys that nobody knows are refused: a typo must not be lost. */
 import { z } from 'zod'
-import { optional } from '../validation.ts'
+import { optional } from '../../server/validation.ts'
 import { inEitherCase } from './schemas.ts'
 
 const name = z.string().max(60)

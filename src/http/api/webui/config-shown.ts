@@ -1,7 +1,7 @@
 /** A configuration as administrators see it, and what they send → what changes. */
-import type { ConfigChange, ProviderConfig } from '../../../core/configs.ts'
+import type { ConfigChange, ProviderConfig } from '../../../core/providers/configs.ts'
 import { cleanText } from '../../../core/text.ts'
-import { InvalidRequest } from '../validation.ts'
+import { InvalidRequest } from '../../server/validation.ts'
 import type { ChangeBody, ShownConfig } from './config-schemas.ts'
 
 export function shownConfig(config: ProviderConfig): ShownConfig {

@@ -3,6 +3,9 @@
  * themselves. An address is trusted like a setting, private or not: whoever may set it is the operator.
  */
 import type { FastifyRequest } from 'fastify'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { ProviderKind } from '../../../core/ports/providers.ts'
 import {
   addConfig,
   type ConfigChange,
@@ -11,12 +14,9 @@ import {
   listConfigs,
   type ProviderConfig,
   removeConfig,
-} from '../../../core/configs.ts'
-import type { Core } from '../../../core/core.ts'
-import { AppError } from '../../../core/errors.ts'
-import type { ProviderKind } from '../../../core/ports.ts'
+} from '../../../core/providers/configs.ts'
+import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { InvalidRequest } from '../validation.ts'
 import { testConfig } from './config-probe.ts'
 import {
   changeBody,
@@ -72,9 +72,9 @@ const tested = {
   response: { 200: testAnswer, ...refused },
 }
 
-export function configRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function configRoutes(app: ApiApp, { core, authenticate }: Family): void {
   // before the body is read
-  const onRequest = async (request: FastifyRequest) => void (await holderOf(request, 'admin'))
+  const onRequest = async (request: FastifyRequest) => void (await authenticate(request, 'admin'))
   app.get('/api/config', { onRequest, schema: listed }, () => overview(core))
   app.post('/api/config', { onRequest, schema: created }, async ({ body: { provider, ...body } }, reply) => {
     const kind = kindOf(core, provider)
@@ -149,6 +149,6 @@ function assertUsable({ providers }: Core, { name, needsKey }: ProviderKind, { k
 
 function kindOf({ providers }: Core, name: string): ProviderKind {
   const kind = providers.kinds.find((each) => each.name === name)
-  if (!kind) throw new AppError('unknown_provider', { name, known: providers.kinds.map((each) => each.name) })
+  if (!kind) throw new AppError('unknown_provider', { name, available: providers.kinds.map((each) => each.name) })
   return kind
 }

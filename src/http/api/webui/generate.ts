@@ -1,15 +1,15 @@
 /** `POST /api/generate`: asked, and waited for unless the page would rather look later. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { waitForEnd } from '../../../core/asked.ts'
 import { AppError } from '../../../core/errors.ts'
-import { outcomeOf } from '../../../core/outcome.ts'
+import { outcomeOf } from '../../../core/history/outcome.ts'
+import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
 import { itemOf } from './answers.ts'
+import { addressesIn, webuiParams } from './params.ts'
 import { type GenerateBody, generateBody, itemAnswer, refused, tags } from './schemas.ts'
-import { addressesIn, wishOf } from './wish.ts'
 
 const schema = {
   summary: 'Draws pictures from words, or from words and pictures.',
@@ -28,10 +28,10 @@ export function generateRoutes(app: ApiApp, family: Family): void {
 
 async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, body: GenerateBody) {
   const { core, parts } = family
-  const holder = await family.holderOf(request)
+  const holder = await family.authenticate(request)
   const images = addressesIn(body).map((address) => inputOf(family, holder, address))
-  const wish = wishOf(core, holder, body, images.length)
-  const order = { holder, wish, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const params = webuiParams(core, holder, body, images.length)
+  const order = { holder, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const later = body.wait === false || wantsJob(request)
   return serve(family, request, reply, order, async (id) => {
     const outcome = later

@@ -1,8 +1,8 @@
 /** `/api/history`: what an account asked for anywhere, newest first, and how to take it out again. */
 
-import { erase, eraseAll } from '../../../core/erase.ts'
 import { AppError } from '../../../core/errors.ts'
-import { outcomeOf, outcomes } from '../../../core/outcome.ts'
+import { outcomeOf, outcomes } from '../../../core/history/outcome.ts'
+import { erase, eraseAll } from '../../../core/media/erase.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { itemOf } from './answers.ts'
 import {
@@ -48,29 +48,29 @@ const cleared = {
   response: { 200: clearedAnswer, ...refused },
 }
 
-export function historyRoutes(app: ApiApp, { core, parts, holderOf }: Family): void {
+export function historyRoutes(app: ApiApp, { core, parts, authenticate }: Family): void {
   app.get('/api/history', { schema: listed }, async (request) => {
-    const { userId } = await holderOf(request)
+    const { userId } = await authenticate(request)
     const { page, limit, source, before } = request.query
     const { items, more } = await outcomes(core, { userId, page, limit, source, before })
     const shown = await Promise.all(items.map((outcome) => itemOf(parts, request, outcome)))
     return { success: true as const, items: shown, page, limit, has_more: more }
   })
   app.get('/api/history/:id', { schema: one }, async (request) => {
-    const { userId } = await holderOf(request)
+    const { userId } = await authenticate(request)
     const outcome = await outcomeOf(core, userId, request.params.id)
     if (!outcome) throw new AppError('unknown_request')
     return { success: true as const, ...(await itemOf(parts, request, outcome)) }
   })
   app.delete('/api/history/:id', { schema: erased }, async (request) => {
-    const { userId } = await holderOf(request)
+    const { userId } = await authenticate(request)
     const { id } = request.params
     if (!(await erase(core, userId, id))) throw new AppError('unknown_request')
     return { success: true as const, id }
   })
   app.delete('/api/history', { schema: cleared }, async (request) => {
-    const { userId } = await holderOf(request)
-    // an id that is empty is no wish to erase everything
+    const { userId } = await authenticate(request)
+    // an id that is empty is no params to erase everything
     if (request.url.split('?')[0]?.endsWith('/')) throw new AppError('unknown_request')
     const { erased, running } = await eraseAll(core, userId)
     return { success: true as const, deleted: erased, remaining: running }

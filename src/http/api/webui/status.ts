@@ -1,12 +1,12 @@
 /** `/api/status` for whoever has a key, and `/health` for whoever watches whether we live. */
 import { z } from 'zod'
-import { readAccount } from '../../../core/accounts.ts'
-import { modelFor } from '../../../core/asked.ts'
-import { countIn } from '../../../core/backlog.ts'
+import { readAccount } from '../../../core/accounts/accounts.ts'
 import type { Core } from '../../../core/core.ts'
-import { offered } from '../../../core/request.ts'
-import { databaseAnswers, inTime } from '../../in-time.ts'
-import { version } from '../../version.ts'
+import { countIn } from '../../../core/history/backlog.ts'
+import { modelFor } from '../../../core/programs/ask.ts'
+import { offered } from '../../../core/request/resolve.ts'
+import { version } from '../../operations/version.ts'
+import { databaseAnswers, inTime } from '../../server/in-time.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { refused, tags } from './schemas.ts'
 
@@ -42,9 +42,9 @@ const health = {
   response: { 200: healthy, 503: unhealthy },
 }
 
-export function statusRoutes(app: ApiApp, { core, holderOf }: Family): void {
+export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/api/status', { schema: status }, async (request) => {
-    const holder = await holderOf(request)
+    const holder = await authenticate(request)
     const { all } = core.models
     const models = offered(all()).filter(({ id }) => holder.models?.includes(id) ?? true)
     const { balance } = await readAccount(core, holder.userId)

@@ -1,0 +1,28 @@
+/** How much costly work one process does at the same time. */
+import { AppError } from '../errors.ts'
+
+/** Waits for a place. Rejects with AppError overloaded when too many wait already. */
+export type Turns = <T>(work: () => Promise<T>) => Promise<T>
+
+export interface TurnLimits {
+  atATime: number
+  waiting: number
+}
+
+export function createTurns({ atATime, waiting: mostWaiting }: TurnLimits): Turns {
+  const waiting: (() => void)[] = []
+  let working = 0
+  return async (work) => {
+    if (working < atATime) working++
+    else if (waiting.length < mostWaiting) await new Promise<void>((resolve) => waiting.push(resolve))
+    else throw new AppError('overloaded')
+    try {
+      return await work()
+    } finally {
+      // handed on rather than freed, so that nobody slips in between
+      const next = waiting.shift()
+      if (next) next()
+      else working--
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Requests that carry a key of their sender's: the same again, for a week, gets the same answer. Kept in the database, so
+ * that it holds for any number of processes.
+ */
+import { sql } from 'drizzle-orm'
+import type { Json } from '../../db/json.ts'
+import type { Core } from '../core.ts'
+
+export interface KeyedRequest {
+  userId: string
+  /** The sender's. */
+  key: string
+  /** Tells requests apart that carry the same key. */
+  bodyHash: string
+}
+
+/** `since` tells this use of the key from others, after it was forgotten or has expired. */
+type Begun =
+  | { state: 'fresh' | 'in_flight'; since: string }
+  | { state: 'other_body' }
+  | { state: 'done'; response: Json }
+
+const keptFor = '7 days'
+/** Whoever began it may have died. If not, no harm is done: generations have keys of their own. */
+const abandonedAfter = '1 minute'
+/** A client's own repetitions come within this; what is older was another params for the same. */
+const repeatedWithin = '15 minutes'
+/** Old ones that one statement takes away, and statements in one round of the sweeper. */
+const pruneRows = 1_000
+const pruneTimes = 10
+
+/** In place of a response: begun again while whoever began it before may yet be at work. */
+const shared = sql`'"shared"'::jsonb`
+
+/**
+ * 'fresh': it is the caller's now, to `finish` or to `forget`. 'in_flight': somebody else's, a moment ago. Who seemed dead
+ * may have been slow: then several have the same `since`, and make the same generation of it.
+ */
+export async function begin(core: Core, request: KeyedRequest): Promise<Begun> {
+  const key = keyOf(request)
+  const [fresh] = await core.database.rows<{ since: string }>(sql`
+    insert into api_requests (key, body_hash, status) values (${key}, ${request.bodyHash}, 'in_flight')
+    on conflict (key) do update
+      set body_hash = excluded.body_hash, status = 'in_flight', generation_ids = '[]',
+        response = case when api_requests.created_at < now() - ${keptFor}::interval then null else ${shared} end,
+        created_at = case when api_requests.created_at < now() - ${keptFor}::interval then now()
+          else api_requests.created_at end
+      where api_requests.created_at < now() - ${keptFor}::interval
+        or (api_requests.status = 'in_flight' and api_requests.body_hash = excluded.body_hash
+          and api_requests.created_at < now() - ${abandonedAfter}::interval)
+    returning ${since}`)
+  if (fresh) return { state: 'fresh', ...fresh }
+  const [before] = await core.database.rows<{ bodyHash: string; status: string; response: Json; since: string }>(
+    sql`select body_hash as "bodyHash", status, response, ${since} from api_requests where key = ${key}`,
+  )
+  // forgotten in between: whoever asks once more has it
+  if (!before) return { state: 'in_flight', since: '' }
+  if (before.bodyHash !== request.bodyHash) return { state: 'other_body' }
+  if (before.status === 'done') return { state: 'done', response: before.response }
+  return { state: 'in_flight', since: before.since }
+}
+
+const since = sql`extract(epoch from api_requests.created_at)::text as since`
+
+/** What the same request gets from now on. */
+export async function finish(
+  core: Core,
+  request: KeyedRequest,
+  response: Json,
+  generationIds: readonly string[] = [],
+): Promise<void> {
+  await core.database.rows(sql`
+    update api_requests set status = 'done', response = ${JSON.stringify(response)}::jsonb,
+      generation_ids = ${JSON.stringify(generationIds)}::jsonb
+    where key = ${keyOf(request)} and body_hash = ${request.bodyHash}`)
+}
+
+/**
+ * It was refused, so that nothing came of it: the same key may be used again. Not where somebody else has it too, to whom it
+ * may yet be given: without the row they would no longer meet, and the key would be paid for twice.
+ */
+export async function forget(core: Core, request: KeyedRequest): Promise<void> {
+  await core.database.rows(sql`
+    delete from api_requests where key = ${keyOf(request)} and body_hash = ${request.bodyHash}
+      and status = 'in_flight' and response is distinct from ${shared}`)
+}
+
+/**
+ * For senders without a key of their own who repeat what they sent: `key` is made of that. Noted before it is asked, with the
+ * key it is asked with, so that it is there wherever the connection ends.
+ */
+export async function noteUnanswered(core: Core, request: KeyedRequest, askKey: string): Promise<void> {
+  await core.database.rows(sql`
+    insert into api_requests (key, body_hash, status, generation_ids)
+    values (${keyOf(request)}, ${request.bodyHash}, 'done', ${JSON.stringify([askKey])}::jsonb)
+    on conflict (key) do update set created_at = now(),
+      generation_ids = excluded.generation_ids || case
+        when api_requests.created_at < now() - ${repeatedWithin}::interval or jsonb_array_length(api_requests.generation_ids) > 100
+        then '[]' else api_requests.generation_ids end`)
+}
+
+export async function noteAnswered(core: Core, request: KeyedRequest, askKey: string): Promise<void> {
+  await core.database.rows(sql`
+    with last as (delete from api_requests where key = ${keyOf(request)} and generation_ids - ${askKey}::text = '[]')
+    update api_requests set generation_ids = generation_ids - ${askKey}::text
+    where key = ${keyOf(request)} and generation_ids - ${askKey}::text <> '[]'`)
+}
+
+/**
+ * With which key it was asked and not answered in full: the latest, and another each time as long as there are several. Older
+ * ones may have been refused when nobody listened any more.
+ */
+export async function unanswered(core: Core, request: KeyedRequest): Promise<string | undefined> {
+  const [row] = await core.database.rows<{ askKey: string }>(sql`
+    update api_requests set generation_ids = (generation_ids - 0) || jsonb_build_array(generation_ids->0)
+    where key = ${keyOf(request)} and generation_ids <> '[]' and created_at > now() - ${repeatedWithin}::interval
+    returning generation_ids->>-1 as "askKey"`)
+  return row?.askKey
+}
+
+/** For the sweeper. What is left over comes in its next round. */
+export async function forgetOldRequests(core: Core): Promise<void> {
+  for (let times = 0; times < pruneTimes; times++) {
+    const gone = await core.database.rows(sql`
+      delete from api_requests where key in (
+        select key from api_requests where created_at < now() - ${keptFor}::interval
+        order by created_at limit ${pruneRows} for update skip locked)
+      returning key`)
+    if (gone.length < pruneRows) return
+  }
+}
+
+const keyOf = ({ userId, key }: KeyedRequest) => `${userId}:${key}`

@@ -1,0 +1,50 @@
+/** Server-sent events, kept alive by comments while nothing happens. */
+import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { toJson } from './json.ts'
+
+export interface EventStream {
+  /** `name`: the event's; absent: none. Throws AppError overloaded. */
+  send(data: object | '[DONE]', name?: string): void
+  end(): void
+  /** Bytes that the client has not taken yet. */
+  waiting(): number
+}
+
+/** Proxies and clients give up after 15 s of silence or more. */
+const pingEveryMs = 10_000
+
+/** Answers with the stream. What is sent after the client has gone is dropped. */
+export function openStream(reply: FastifyReply): EventStream {
+  const stream = new Readable({ read: () => undefined })
+  const write = (text: string | Buffer) => {
+    if (!stream.destroyed) stream.push(text)
+  }
+  const timer = setInterval(() => write(': ping\n\n'), pingEveryMs)
+  timer.unref()
+  stream.once('close', () => clearInterval(timer))
+  // a client that breaks off is no error of ours
+  stream.on('error', () => undefined)
+  reply.headers({
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+    'x-accel-buffering': 'no',
+  })
+  // headers go out with the first bytes
+  write(': ping\n\n')
+  void reply.send(stream)
+  return {
+    send: (data, name) => {
+      const start = `${name === undefined ? '' : `event: ${name}\n`}data: `
+      const json = typeof data === 'string' ? data : toJson(data)
+      reply.server.sending.add(reply, json.length)
+      if (typeof json === 'string') write(`${start}${json}\n\n`)
+      else for (const piece of [start, json, '\n\n']) write(piece)
+    },
+    end: () => {
+      clearInterval(timer)
+      if (!stream.destroyed) stream.push(null)
+    },
+    waiting: () => stream.readableLength,
+  }
+}

@@ -1,0 +1,101 @@
+/** Draws a picture from words and a seed in this process: no key, no network, the same seed the same picture. */
+import { randomInt } from 'node:crypto'
+import sharp from 'sharp'
+import { z } from 'zod'
+import { AppError } from '../../core/errors.ts'
+import type { ImageFile } from '../../core/ports/images.ts'
+import type { ImageProvider, Progress, ProviderKind, Task } from '../../core/ports/providers.ts'
+import { hangUp, relight, rgb } from './blend.ts'
+import { type Directives, readDirectives } from './directives.ts'
+import { drawScene, label } from './scene.ts'
+
+const Input = z.strictObject({
+  prompt: z.string(),
+  width: z.int().min(64).max(2048),
+  height: z.int().min(64).max(2048),
+  count: z.int().min(1).max(4),
+  seed: z.string().optional(),
+  steps: z.number().default(20),
+  guidance: z.number().default(3.5),
+  strength: z.number().default(0.6),
+  negative: z.string().default(''),
+})
+type Input = z.infer<typeof Input>
+
+const Ticket = z.object({ seed: z.string(), from: z.number(), until: z.number() })
+type Ticket = z.infer<typeof Ticket>
+
+const pollMs = 250
+/** Requests whose tries are counted for `[fail busy 2]`. */
+const rememberedTasks = 1000
+
+export const sketch: ProviderKind = {
+  name: 'sketch',
+  title: 'built in',
+  defaultUrl: 'sketch:',
+  needsKey: false,
+  create: createSketch,
+}
+
+function createSketch(): ImageProvider {
+  const tries = new Map<string, number>()
+
+  return {
+    name: 'sketch',
+    repeatable: true,
+    async start(task, signal) {
+      const input = Input.parse(task.input)
+      const directives = readDirectives(input.prompt)
+      obey(directives, task.id)
+      const seed = input.seed ?? String(randomInt(2 ** 32))
+      if (directives.slowMs === 0) return draw(input, { task, seed, signal })
+      const ticket: Ticket = { seed, from: Date.now(), until: Date.now() + directives.slowMs }
+      return pending(ticket)
+    },
+    async check(saved, task, signal) {
+      const ticket = Ticket.parse(saved)
+      if (Date.now() < ticket.until) return pending(ticket)
+      return draw(Input.parse(task.input), { task, seed: ticket.seed, signal })
+    },
+  }
+
+  function obey({ fail }: Directives, id: string): void {
+    if (!fail) return
+    const before = tries.get(id) ?? 0
+    if (tries.size >= rememberedTasks) tries.clear()
+    tries.set(id, before + 1)
+    if (before < fail.times) throw new AppError(fail.kind, { provider: 'sketch' }, { neverRan: true })
+  }
+}
+
+function pending(ticket: Ticket): Progress {
+  const { from, until } = ticket
+  const percent = Math.min(99, Math.max(0, ((Date.now() - from) / (until - from)) * 100))
+  return { state: 'pending', ticket, waitMs: Math.max(1, Math.min(pollMs, until - Date.now())), percent }
+}
+
+async function draw(
+  input: Input,
+  { task, seed, signal }: { task: Task; seed: string; signal: AbortSignal },
+): Promise<Progress> {
+  const images: Buffer[] = []
+  for (let n = 0; n < input.count; n++) {
+    signal.throwIfAborted()
+    images.push(await drawOne(input, task.images, String(BigInt(seed) + BigInt(n))))
+  }
+  return { state: 'done', images, seed }
+}
+
+async function drawOne(input: Input, [first, ...others]: readonly ImageFile[], seed: string): Promise<Buffer> {
+  const { width, height, strength } = input
+  const { prompt } = readDirectives(input.prompt)
+  const base = first && (await rgb(first, width, height))
+  const canvas = drawScene({ ...input, prompt, seed }, (scene, palette) => {
+    if (base) relight(scene, base, { palette, strength })
+  })
+  await hangUp(canvas, others)
+  label(canvas, prompt)
+  return sharp(canvas.pixels, { raw: { width, height, channels: 3 } })
+    .png({ compressionLevel: 6 })
+    .toBuffer()
+}

@@ -1,0 +1,124 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { keepLeases } from '../../../src/core/generation/leases.ts'
+import { keepSweeping } from '../../../src/core/generation/sweep.ts'
+import {
+  begin,
+  finish,
+  forget,
+  noteAnswered,
+  noteUnanswered,
+  unanswered,
+} from '../../../src/core/programs/idempotency.ts'
+import { backends } from '../../helpers/backends.ts'
+import { openTestCore, type TestCore } from '../../helpers/core.ts'
+
+describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a key on %s', (kind) => {
+  let test: TestCore
+  beforeEach(async () => {
+    test = await openTestCore(kind)
+  })
+  afterEach(() => test.close())
+  const request = { userId: 'ann', key: 'order 1', bodyHash: 'abc' }
+  const age = (interval: string) =>
+    test.core.database.rows(sql`update api_requests set created_at = created_at - ${interval}::interval`)
+  const kept = async () => (await test.core.database.rows(sql`select key from api_requests`)).length
+
+  it('are one request, of many at once, and get its answer from then on', async () => {
+    const { core } = test
+    const begun = await Promise.all(Array.from({ length: 20 }, () => begin(core, request)))
+    expect(begun.filter((one) => one.state === 'fresh')).toHaveLength(1)
+    expect(begun.filter((one) => one.state === 'in_flight')).toHaveLength(19)
+    await finish(core, request, { id: 7, text: '猫' }, ['one'])
+    expect(await begin(core, request)).toEqual({ state: 'done', response: { id: 7, text: '猫' } })
+    expect(await begin(core, { ...request, bodyHash: 'other' })).toEqual({ state: 'other_body' })
+    expect(await begin(core, { ...request, userId: 'bob' })).toMatchObject({ state: 'fresh' })
+  })
+
+  it('may use it again when it was refused', async () => {
+    const { core } = test
+    await begin(core, request)
+    expect(await begin(core, { ...request, bodyHash: 'other' })).toEqual({ state: 'other_body' })
+    await forget(core, { ...request, bodyHash: 'other' })
+    expect(await begin(core, request)).toMatchObject({ state: 'in_flight' })
+    await forget(core, request)
+    expect(await begin(core, { ...request, bodyHash: 'other' })).toMatchObject({ state: 'fresh' })
+  })
+
+  it('are remembered for a week, and kept no longer', async () => {
+    const { core } = test
+    await begin(core, request)
+    await finish(core, request, null)
+    await age('6 days 23 hours')
+    expect(await begin(core, request)).toEqual({ state: 'done', response: null })
+    await age('2 hours')
+    expect(await begin(core, { ...request, bodyHash: 'other' })).toMatchObject({ state: 'fresh' })
+  })
+
+  it('are taken away by the sweeper, whether they have a key or not', async () => {
+    const { core } = test
+    await begin(core, request)
+    await noteUnanswered(core, { ...request, key: 'retry' }, 'one')
+    await core.database.rows(sql`
+      insert into api_requests (key, body_hash, status) select n, '', 'done' from generate_series(1, 1500) n`)
+    await age('8 days')
+    await begin(core, { ...request, key: 'order 2' })
+    const leases = keepLeases(core)
+    const sweeper = keepSweeping(core, leases)
+    await expect.poll(kept, { timeout: 10_000, interval: 50 }).toBe(1)
+    await sweeper.stop()
+    leases.stop()
+  })
+
+  it('go on when whoever had begun them has died', async () => {
+    const { core } = test
+    await begin(core, request)
+    await age('50 seconds')
+    const before = await begin(core, request)
+    expect(before.state).toBe('in_flight')
+    await age('20 seconds')
+    expect(await begin(core, { ...request, bodyHash: 'other' })).toEqual({ state: 'other_body' })
+    const { since } = (await begin(core, request)) as { since: string }
+    // the same use of the key: what the other may have begun has the same name
+    const [row] = await core.database.rows<{ same: boolean }>(sql`
+      select created_at = to_timestamp(${since}::float8) as same from api_requests`)
+    expect(row?.same).toBe(true)
+  })
+
+  it.each([
+    ['accepted, then', true],
+    ['refused, then', false],
+  ])(
+    'that two have, because the first was slow, stay one use of the key: one is %s the other',
+    async (_name, early) => {
+      const { core } = test
+      expect((await begin(core, request)).state).toBe('fresh')
+      await age('2 minutes')
+      const second = await begin(core, request)
+      expect(second.state).toBe('fresh')
+      if (early) await finish(core, request, { id: 'one' })
+      await forget(core, request)
+      // a third meets them, or has the answer
+      expect(await begin(core, request)).toEqual(early ? { state: 'done', response: { id: 'one' } } : second)
+      await finish(core, request, { id: 'one' })
+      expect(await begin(core, request)).toEqual({ state: 'done', response: { id: 'one' } })
+    },
+  )
+
+  it('without a key of their own are found while they are not answered in full', async () => {
+    const { core } = test
+    expect(await unanswered(core, request)).toBeUndefined()
+    await noteUnanswered(core, request, 'one')
+    await noteUnanswered(core, request, 'two')
+    const found = [await unanswered(core, request), await unanswered(core, request)]
+    expect(found.sort()).toEqual(['one', 'two'])
+    await noteAnswered(core, request, 'one')
+    expect([await unanswered(core, request), await unanswered(core, request)]).toEqual(['two', 'two'])
+    await age('16 minutes')
+    expect(await unanswered(core, request)).toBeUndefined()
+    await noteUnanswered(core, request, 'three')
+    expect(await unanswered(core, request)).toBe('three')
+    await noteAnswered(core, request, 'three')
+    expect(await kept()).toBe(0)
+  })
+})

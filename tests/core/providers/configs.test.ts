@@ -1,0 +1,158 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ProviderKind, ProviderSettings } from '../../../src/core/ports/providers.ts'
+import {
+  addConfig,
+  changeConfig,
+  listConfigs,
+  openConfigs,
+  removeConfig,
+  resealConfigs,
+} from '../../../src/core/providers/configs.ts'
+import { keepProviders, type Providers } from '../../../src/core/providers/registry.ts'
+import { type Backend, backends, openTestDatabase } from '../../helpers/backends.ts'
+import { createPlain } from '../../helpers/core.ts'
+import { keepLog } from '../../helpers/log.ts'
+
+const secretKey = Buffer.from('a secret key for tests, 32 chars')
+const key = 'fal-key-id:a-very-secret-part'
+const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
+
+describe.each(databases)('stored provider configurations on %s', (kind) => {
+  let database: Awaited<ReturnType<typeof openTestDatabase>>['database']
+  let drop: () => Promise<void>
+  let providers: Providers | undefined
+  let created: ProviderSettings[]
+  const vault = () => ({ database, secretKey })
+
+  beforeEach(async () => {
+    ;({ database, drop } = await openTestDatabase(kind))
+    created = []
+  })
+  afterEach(async () => {
+    await providers?.stop()
+    providers = undefined
+    await drop()
+  })
+
+  const fal: ProviderKind = {
+    name: 'fal',
+    title: 'fal.ai',
+    defaultUrl: 'https://queue.fal.run',
+    needsKey: true,
+    create(settings) {
+      created.push(settings)
+      return createPlain({ name: 'fal' })
+    },
+  }
+  const log = keepLog()
+  const keep = async (fallback: [string, ProviderSettings][] = []) => {
+    providers = await keepProviders({
+      database,
+      secretKey,
+      kinds: [fal],
+      fallback: new Map(fallback),
+      defaults: { timeoutMs: 300_000, concurrency: 5 },
+      context: () => ({ log }),
+      log,
+    })
+    return providers
+  }
+
+  it('keep their key sealed, show its end only, and open it for the provider', async () => {
+    await addConfig(vault(), 'fal', { name: 'main', key, timeoutSeconds: 60, maxConcurrent: 2 })
+    const rows = await database.rows(sql`select * from provider_configs`)
+    expect(JSON.stringify(rows)).not.toContain('very-secret')
+    expect(await listConfigs(vault())).toMatchObject([{ name: 'main', keyEnd: 'part', active: true, enabled: true }])
+    expect(JSON.stringify(await listConfigs(vault()))).not.toContain('very-secret')
+    const { get } = await keep()
+    expect(get('fal')?.settings).toMatchObject({
+      key,
+      timeoutMs: 60_000,
+      concurrency: 2,
+      baseUrl: 'https://queue.fal.run',
+    })
+  })
+
+  it('win over the environment, which serves without them', async () => {
+    const environment = { baseUrl: 'https://relay.example', key: 'env-key', timeoutMs: 1, concurrency: 1 }
+    const { get, reload } = await keep([['fal', environment]])
+    expect(get('fal')?.settings).toEqual(environment)
+    const id = await addConfig(vault(), 'fal', { key })
+    await reload()
+    expect(get('fal')?.settings).toMatchObject({ key, baseUrl: 'https://relay.example' })
+    await changeConfig(vault(), id, { enabled: false })
+    await reload()
+    expect(get('fal')).toBeUndefined()
+    await removeConfig(vault(), id)
+    await reload()
+    expect(get('fal')?.settings.key).toBe('env-key')
+  })
+
+  it('without a key use the one of the environment, for its own address only', async () => {
+    const environment = { baseUrl: 'https://relay.example', key: 'env-key', timeoutMs: 1, concurrency: 1 }
+    const { get, reload } = await keep([['fal', environment]])
+    const id = await addConfig(vault(), 'fal', { maxConcurrent: 10 })
+    await reload()
+    expect(get('fal')?.settings).toMatchObject({ key: 'env-key', concurrency: 10 })
+    await changeConfig(vault(), id, { baseUrl: 'https://elsewhere.example' })
+    await reload()
+    expect(get('fal')).toBeUndefined()
+    const before = log.lines.length
+    await reload()
+    expect(log.lines).toHaveLength(before)
+  })
+
+  it('reach a running process by themselves, and tell it only when something changed', async () => {
+    const { get, onChange } = await keep()
+    let changes = 0
+    onChange(() => changes++)
+    const id = await addConfig(vault(), 'fal', { key })
+    await expect.poll(() => get('fal')?.settings.key, { timeout: 8_000 }).toBe(key)
+    const before = get('fal')
+    await changeConfig(vault(), id, { name: 'another name' })
+    await changeConfig(vault(), id, { maxConcurrent: 9 })
+    await expect.poll(() => get('fal')?.settings.concurrency, { timeout: 8_000 }).toBe(9)
+    expect(get('fal')).not.toBe(before)
+    expect(changes).toBe(2)
+    expect(created).toHaveLength(2)
+  })
+
+  it('have one active one for each provider, the first until another is chosen', async () => {
+    const one = await addConfig(vault(), 'fal', { name: 'one', key })
+    const two = await addConfig(vault(), 'fal', { name: 'two', key })
+    const active = async () => (await listConfigs(vault())).filter((each) => each.active).map((each) => each.name)
+    expect(await active()).toEqual(['one'])
+    await changeConfig(vault(), two, { active: true })
+    expect(await active()).toEqual(['two'])
+    await Promise.allSettled([
+      changeConfig(vault(), one, { active: true }),
+      changeConfig(vault(), two, { active: true }),
+    ])
+    expect(await active()).toHaveLength(1)
+  })
+
+  it('name what is wrong', async () => {
+    await expect(addConfig(vault(), 'fal', { timeoutSeconds: 0 })).rejects.toMatchObject({
+      kind: 'bad_option',
+      data: { name: 'timeout' },
+    })
+    await expect(addConfig(vault(), 'fal', { baseUrl: 'ftp://x' })).rejects.toMatchObject({ kind: 'bad_option' })
+    await expect(addConfig(vault(), 'fal', { key: '' })).rejects.toMatchObject({ kind: 'bad_option' })
+    await expect(changeConfig(vault(), 'nobody', {})).rejects.toMatchObject({ kind: 'unknown_config' })
+    await expect(removeConfig(vault(), 'nobody')).rejects.toMatchObject({ kind: 'unknown_config' })
+    await expect(removeConfig(vault(), '\0')).rejects.toMatchObject({ kind: 'unknown_config' })
+    for (const change of [{ name: 'a\0' }, { key: 'a\0' }, { baseUrl: 'https://x/\0' }, { defaultModel: '\0' }]) {
+      await expect(addConfig(vault(), 'fal', change)).rejects.toMatchObject({ kind: 'bad_option' })
+    }
+  })
+
+  it('are sealed anew when SECRET_KEY was changed, and unusable until then', async () => {
+    await addConfig(vault(), 'fal', { key })
+    const fresh = { database, secretKey: Buffer.from('quite another secret key, 32 chars') }
+    expect(await listConfigs(fresh)).toMatchObject([{ keyEnd: '????' }])
+    expect(await resealConfigs(fresh, secretKey)).toBe(1)
+    expect(await openConfigs(fresh)).toMatchObject([{ key }])
+    expect(await openConfigs(vault())).toMatchObject([{ key: 'unreadable' }])
+  })
+})

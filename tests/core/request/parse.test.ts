@@ -1,0 +1,125 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../../src/core/errors.ts'
+import { formatParams, parsePrompt } from '../../../src/core/request/parse.ts'
+
+/** QUALITY asks for 10⁵ cases a property in the long run; each run of the suite takes a part. */
+const numRuns = Number(process.env.FUZZ_RUNS ?? 5_000)
+
+function kindOf(run: () => unknown): string {
+  try {
+    run()
+    return 'none'
+  } catch (error) {
+    return error instanceof AppError ? error.kind : `not an AppError: ${String(error)}`
+  }
+}
+
+describe('a prompt', () => {
+  it.each([
+    ['a cute cat 16:9', { prompt: 'a cute cat', aspect: '16:9' }],
+    ['a cute cat 16：9', { prompt: 'a cute cat', aspect: '16:9' }],
+    ['a cute cat --ar 16:9', { prompt: 'a cute cat', aspect: '16:9' }],
+    ['a 3:2 victory poster', { prompt: 'a 3:2 victory poster' }],
+    ['a 3:2 victory 1:1', { prompt: 'a 3:2 victory', aspect: '1:1' }],
+    ['a cat 640x480', { prompt: 'a cat', aspect: '640x480' }],
+    ['  a \n cat\t ', { prompt: 'a cat' }],
+    ['--seed 7 a cat --n 4 on a mat --no text', { prompt: 'a cat on a mat', seed: '7', count: 4, negative: 'text' }],
+    ['a cat 16:9 --seed 7', { prompt: 'a cat', aspect: '16:9', seed: '7' }],
+    ['a cat --no text, frames, hands on a mat', { prompt: 'a cat on a mat', negative: 'text, frames, hands' }],
+    ['a cat --no "big text" on a mat', { prompt: 'a cat on a mat', negative: 'big text' }],
+    ['a cat —seed 7', { prompt: 'a cat', seed: '7' }],
+    ['a cat —he said', { prompt: 'a cat —he said' }],
+    [
+      'x --model DEV --steps 20 --guidance 3.5 --strength 0.8 --enhance',
+      { prompt: 'x', model: 'dev', steps: 20, guidance: 3.5, strength: 0.8, enhance: true },
+    ],
+    ['x --seed 18446744073709551615', { prompt: 'x', seed: '18446744073709551615' }],
+    ['x --seed -1', { prompt: 'x' }],
+    ['一只可爱的猫 9：16', { prompt: '一只可爱的猫', aspect: '9:16' }],
+    ['16:9', { prompt: '', aspect: '16:9' }],
+    ['a\u202Eb\u0000c 👩‍🚀', { prompt: 'a b c 👩‍🚀' }],
+  ])('%j', (text, params) => {
+    expect(parsePrompt(text)).toEqual(params)
+  })
+
+  it.each([
+    ['a cat --ar wide', 'bad_option'],
+    ['a cat --seed cat', 'bad_option'],
+    ['a cat --n', 'bad_option'],
+    ['a cat --n 1.5', 'bad_option'],
+    ['a cat --no --seed 7', 'bad_option'],
+    ['a cat --sede 7', 'unknown_option'],
+    ['x'.repeat(4001), 'prompt_too_long'],
+    ['x'.repeat(100_000), 'prompt_too_long'],
+  ])('%.40j is refused', (text, kind) => {
+    expect(kindOf(() => parsePrompt(text))).toBe(kind)
+  })
+
+  const token = fc.oneof(
+    fc.constantFrom(
+      '--ar',
+      '--seed',
+      '--n',
+      '--no',
+      '--model',
+      '--steps',
+      '--enhance',
+      '—seed',
+      '16:9',
+      '16：9',
+      '3x4',
+      '640x480',
+      '"',
+      '-1',
+      '7',
+      'a,',
+      '--',
+      '\u202E',
+      '\uD800',
+    ),
+    fc.string({ unit: 'binary', maxLength: 8 }),
+    fc.string({ maxLength: 8 }),
+  )
+  const text = fc.array(token, { maxLength: 20 }).map((tokens) => tokens.join(' '))
+
+  it('never throws anything but an AppError about the request', () => {
+    fc.assert(
+      fc.property(text, (input) => {
+        expect(['none', 'bad_option', 'unknown_option', 'prompt_too_long']).toContain(kindOf(() => parsePrompt(input)))
+      }),
+      { numRuns },
+    )
+  })
+
+  it('that was understood is understood the same when written out again', () => {
+    fc.assert(
+      fc.property(text, (input) => {
+        if (kindOf(() => parsePrompt(input)) !== 'none') return
+        const params = parsePrompt(input)
+        expect(parsePrompt(formatParams(params))).toEqual(params)
+      }),
+      { numRuns },
+    )
+  })
+
+  it('keeps no character that hides or reorders text, and no half of a surrogate pair', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (input) => {
+        if (kindOf(() => parsePrompt(input)) !== 'none') return
+        expect(parsePrompt(input).prompt).not.toMatch(/[\p{Cc}\p{Cs}\p{Bidi_Control}\uFEFF]/u)
+      }),
+      { numRuns },
+    )
+  })
+
+  it('of 100 kB does not hold the process up', () => {
+    for (const piece of ['a ', '--no a, ', '1:1 ', '— ', '"', '--ar 1:1 ']) {
+      const long = piece.repeat(Math.ceil(100_000 / piece.length))
+      const start = performance.now()
+      kindOf(() => parsePrompt(long))
+      kindOf(() => parsePrompt(long.slice(0, 15_000)))
+      expect(performance.now() - start).toBeLessThan(500)
+    }
+  })
+})

@@ -1,0 +1,123 @@
+import { sql } from 'drizzle-orm'
+import type { FastifyInstance } from 'fastify'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { accountOf } from '../../../src/core/accounts/accounts.ts'
+import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
+import { AppError } from '../../../src/core/errors.ts'
+import { cancel } from '../../../src/core/generation/cancel.ts'
+import type { ImageProvider } from '../../../src/core/ports/providers.ts'
+import { createMetrics, type Metrics, metricsPage } from '../../../src/http/operations/metrics.ts'
+import { createApp } from '../../../src/http/server/app.ts'
+import { quickest } from '../../helpers/backends.ts'
+import { createPlain, openTestCore, type TestCore } from '../../helpers/core.ts'
+
+const operatorKey = 'the operator key of tests'.replaceAll(' ', '-')
+const plain = createPlain()
+/** Refuses what asks for it, or never ends it. */
+const provider: ImageProvider = {
+  ...plain,
+  start: async (task, signal) => {
+    const { prompt } = task.input as { prompt: string }
+    if (prompt.includes('refused')) throw new AppError('provider_refused', { provider: 'sketch' })
+    if (prompt.includes('slow')) {
+      await new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason))
+      })
+    }
+    return plain.start(task, signal)
+  },
+}
+
+let test: TestCore
+let metrics: Metrics
+beforeAll(async () => {
+  metrics = createMetrics()
+  test = await openTestCore(quickest, { providers: [provider], meter: metrics.meter, admins: ['test:root'] })
+  await test.work()
+})
+afterAll(() => test.close())
+
+function appFor(local: boolean): FastifyInstance {
+  return createApp({
+    log: test.core.log,
+    ready: async () => ({}),
+    plugins: [metricsPage({ core: test.core, metrics, operatorKey, local })],
+    countAnswers: metrics.countAnswers,
+  })
+}
+
+/** Name and labels → value; each line must be one that Prometheus takes. */
+function figures(text: string): Map<string, number> {
+  const found = new Map<string, number>()
+  const line = /^([a-z_]\w*(?:\{(?:[a-z_]\w*="(?:[^"\\\n]|\\.)*",?)*\})?) (-?[\d.e+-]+|NaN|[+-]Inf)$/i
+  for (const each of text.split('\n')) {
+    if (each === '' || /^# (HELP|TYPE) /.test(each)) continue
+    const [, name = '', value] = line.exec(each) ?? expect.fail(`not a sample: ${each}`)
+    found.set(name, Number(value))
+  }
+  return found
+}
+
+const read = async (app: FastifyInstance) => figures((await app.inject('/metrics')).body)
+
+describe('figures for Prometheus', () => {
+  it('tell of what has ended and how, and of how long the provider took', async () => {
+    const app = appFor(true)
+    await test.ended(await test.say('/flux a cat'))
+    await test.ended(await test.say('/flux a cat that is refused'))
+    const cancelled = await test.say('/flux a slow cat')
+    const unfinished = 'fluxbot_generations_unfinished{provider="sketch",state="running"}'
+    await expect.poll(async () => (await read(app)).get(unfinished)).toBe(1)
+    expect((await read(app)).get('fluxbot_credits_held')).toBe(1)
+    const [row] = await test.core.database.rows<{ id: string; user_id: string }>(
+      sql`select id, user_id from generations where key = ${cancelled.key}`,
+    )
+    await cancel(test.core, row?.user_id ?? '', row?.id ?? '')
+    expect(await test.ended(cancelled)).toBe('cancelled')
+    const ended = (state: string, error = '') =>
+      `fluxbot_generations_total{surface="test",provider="sketch",model="sketch",state="${state}",error="${error}"}`
+    await expect
+      .poll(async () => {
+        const found = await read(app)
+        return [
+          found.get(ended('delivered')),
+          found.get(ended('failed', 'provider_refused')),
+          found.get(ended('cancelled')),
+          found.get('fluxbot_provider_duration_seconds_count{provider="sketch",result="done"}'),
+          found.get('fluxbot_provider_duration_seconds_count{provider="sketch",result="provider_refused"}'),
+          found.get('fluxbot_generation_duration_seconds_count{provider="sketch",state="delivered"}'),
+          found.get(unfinished),
+          found.get('fluxbot_credits_held'),
+        ]
+      })
+      .toEqual([1, 1, 1, 1, 1, 1, undefined, 0])
+    await app.close()
+  })
+
+  it('count answers by route, not by address', async () => {
+    const app = appFor(true)
+    for (const path of ['/healthz?a=1', '/healthz?a=2', '/nothing/1', '/nothing/2']) await app.inject(path)
+    const found = await read(app)
+    const answers = (route: string, status: number) =>
+      found.get(`fluxbot_http_request_duration_seconds_count{method="GET",route="${route}",status="${status}"}`)
+    expect([answers('/healthz', 200), answers('none', 404)]).toEqual([2, 2])
+    expect(found.get('process_resident_memory_bytes')).toBeGreaterThan(1_000_000)
+    await app.close()
+  })
+
+  it('are for admins where others can reach the service', async () => {
+    const app = appFor(false)
+    const keyFor = async (who: string) =>
+      (await createApiKey(test.core, { userId: await accountOf(test.core, { id: who, name: who }), name: 'k' })).key
+    const asked = async (key?: string) => {
+      const headers = key ? { authorization: `Bearer ${key}` } : {}
+      return (await app.inject({ url: '/metrics', headers })).statusCode
+    }
+    expect(await asked()).toBe(401)
+    expect(await asked('wrong')).toBe(401)
+    expect(await asked(await keyFor('test:ann'))).toBe(403)
+    expect(await asked(await keyFor('test:root'))).toBe(200)
+    expect(await asked(operatorKey)).toBe(200)
+    await app.close()
+  })
+})

@@ -1,0 +1,115 @@
+import { sql } from 'drizzle-orm'
+import { afterEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../../src/core/errors.ts'
+import { hookToken, receiveNews } from '../../../src/core/events/news.ts'
+import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
+import type { Json } from '../../../src/db/json.ts'
+import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
+import { createApp } from '../../../src/http/server/app.ts'
+import { sketch } from '../../../src/models/sketch.ts'
+import { backends } from '../../helpers/backends.ts'
+import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { violations } from '../../helpers/invariants.ts'
+
+describe.each(backends())('the webhook for image services on %s', (kind) => {
+  let test: TestCore
+  afterEach(async () => {
+    const wrong = await violations(test.core.database)
+    await test.close()
+    expect(wrong).toEqual([])
+  })
+
+  /** Done when it has been told; asked again only after a minute. */
+  const patient = (over: Partial<ImageProvider> = {}) => {
+    const messages: (Json | undefined)[] = []
+    const provider: ImageProvider = {
+      ...createPlain({ repeatable: false }),
+      start: async () => ({ state: 'pending', ticket: { request: 1 }, waitMs: 60_000 }),
+      check: async (ticket, task): Promise<Progress> => {
+        messages.push(task.webhookMessage)
+        if (task.webhookMessage === undefined) return { state: 'pending', ticket, waitMs: 60_000 }
+        return { state: 'done', images: [await pngOf(64, 64)] }
+      },
+      receive: async ({ headers, body }) => {
+        if (headers['x-proof'] !== 'right') throw new AppError('forged')
+        return JSON.parse(body.toString()) as Json
+      },
+      ...over,
+    }
+    return { provider, messages }
+  }
+  const open = async (provider: ImageProvider) => {
+    test = await openTestCore(kind, { providers: [provider], models: [sketch] })
+    const app = createApp({
+      log: test.core.log,
+      ready: async () => ({}),
+      plugins: [hooks((call) => receiveNews(test.core, call))],
+    })
+    await test.work()
+    const call = await test.say('a cat')
+    const rows = await test.core.database.rows<{ id: string }>(sql`select id from generations where key = ${call.key}`)
+    const id = rows[0]?.id ?? ''
+    const post = (token = hookToken(test.core.secretKey, id), proof = 'right', name = 'sketch', about = id) =>
+      app.inject({
+        method: 'POST',
+        url: `/hooks/${name}/${about}/${token}`,
+        headers: { 'content-type': 'application/json', 'x-proof': proof },
+        payload: '{"seed": 17454220438242315174}',
+      })
+    const running = () =>
+      expect
+        .poll(async () => {
+          const [row] = await test.core.database.rows<{ ticket: Json }>(
+            sql`select ticket from generations where id = ${id}`,
+          )
+          return row?.ticket
+        })
+        .toEqual({ request: 1 })
+    return { call, post, running }
+  }
+
+  it('wakes whoever waits for the picture, and a second call changes nothing', async () => {
+    const { provider, messages } = patient()
+    const { call, post, running } = await open(provider)
+    await running()
+    expect((await post()).statusCode).toBe(200)
+    expect(await test.ended(call)).toBe('delivered')
+    expect(messages).toHaveLength(1)
+    expect((await post()).statusCode).toBe(200)
+    expect(messages).toHaveLength(1)
+  })
+
+  it('shows that a start arrived whose answer was lost', async () => {
+    const lost = patient({
+      start: async () => {
+        throw new AppError('provider_failed')
+      },
+      find: async (task) =>
+        task.webhookMessage === undefined ? 'unknown' : { state: 'done', images: [await pngOf(64, 64)] },
+    })
+    const { call, post } = await open(lost.provider)
+    await expect
+      .poll(async () => (await test.core.database.rows(sql`select from generations where state = 'running'`)).length)
+      .toBe(1)
+    expect((await post()).statusCode).toBe(200)
+    expect(await test.ended(call)).toBe('delivered')
+  })
+
+  it('believes nobody without the token, the proof, the provider or the generation', async () => {
+    const { provider, messages } = patient()
+    const { call, post, running } = await open(provider)
+    await running()
+    for (const answer of [
+      await post('x'.repeat(32)),
+      await post(''),
+      await post(undefined, 'wrong'),
+      await post(undefined, undefined, 'fal'),
+    ]) {
+      expect([401, 404]).toContain(answer.statusCode)
+    }
+    expect((await post(hookToken(test.core.secretKey, 'other'), 'right', 'sketch', 'other')).statusCode).toBe(200)
+    expect(messages).toEqual([])
+    await post()
+    expect(await test.ended(call)).toBe('delivered')
+  })
+})

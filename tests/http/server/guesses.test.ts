@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createMetrics, metricsPage } from '../../../src/http/operations/metrics.ts'
+import { createApp } from '../../../src/http/server/app.ts'
+import { createGuesses } from '../../../src/http/server/guesses.ts'
+import { quickest } from '../../helpers/backends.ts'
+import { openTestCore, type TestCore } from '../../helpers/core.ts'
+import { openEverything, type Service } from '../api/service.ts'
+
+const right = 'the-operator-s-own-key'
+
+describe('API_KEY', () => {
+  it('is not to be guessed from one address, while others come in', () => {
+    const guesses = createGuesses(right)
+    for (let at = 0; at < 20; at++) expect(guesses.isOperators(`guess ${at}`, '192.0.2.1')).toBe(false)
+    for (const key of ['one more', right]) {
+      expect(() => guesses.isOperators(key, '192.0.2.1')).toThrow(
+        expect.objectContaining({ kind: 'too_many_wrong_keys', retryAfterMs: expect.any(Number) }),
+      )
+    }
+    expect(guesses.isOperators(right, '192.0.2.2')).toBe(true)
+  })
+
+  it('is not to be guessed from the addresses of one network', () => {
+    const guesses = createGuesses(right)
+    for (let at = 0; at < 20; at++) guesses.isOperators(`guess ${at}`, `2001:db8::${at.toString(16)}`)
+    expect(() => guesses.isOperators(right, '2001:db8::ffff')).toThrow('too_many_wrong_keys')
+    expect(guesses.isOperators(right, '2001:db8:0:1::1')).toBe(true)
+    for (let at = 0; at < 20; at++) guesses.isOperators(`guess ${at}`, '::ffff:192.0.2.1')
+    expect(() => guesses.isOperators(right, '192.0.2.1')).toThrow('too_many_wrong_keys')
+  })
+
+  it('comes in from where it came before, whatever else comes from there', () => {
+    const guesses = createGuesses(right)
+    expect(guesses.isOperators(right, '192.0.2.1')).toBe(true)
+    for (let at = 0; at < 100; at++) expect(guesses.isOperators(`guess ${at}`, '192.0.2.1')).toBe(false)
+    expect(guesses.isOperators(right, '192.0.2.1')).toBe(true)
+  })
+})
+
+describe('wrong keys', () => {
+  let service: Service
+  let test: TestCore
+  beforeAll(async () => {
+    service = await openEverything()
+    test = await openTestCore(quickest)
+  })
+  afterAll(async () => {
+    expect(await service.close()).toEqual([])
+    await test.close()
+  })
+
+  it.each([
+    ['/v1/models', { error: { type: 'rate_limit_error', code: 'rate_limit_exceeded' } }],
+    ['/api/v1/flux/models', { success: false, error: { code: 'too_many_wrong_keys' } }],
+    ['/queue', { error: expect.stringContaining('wrong API keys') }],
+    ['/api/status', { success: false, code: 'too_many_wrong_keys' }],
+  ])('from one address are refused after a while, in the words of %s, and people’s come in', async (url, body) => {
+    const ask = (key: string) =>
+      service.app.inject({ url, remoteAddress: `192.0.2.${url.length}`, headers: { authorization: `Bearer ${key}` } })
+    // all at once: none of them slips in before the others are counted
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => ask(`guess-${at}`)))
+    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([...Array(20).fill(401), ...Array(20).fill(429)])
+    const refused = await ask(service.operatorKey)
+    expect(refused.statusCode).toBe(429)
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+    expect(refused.json()).toMatchObject(body)
+    expect((await ask(await service.keyWith(0))).statusCode).toBe(200)
+  })
+
+  it('are refused where the figures are, too', async () => {
+    const page = metricsPage({ core: test.core, metrics: createMetrics(), operatorKey: right, local: false })
+    const app = createApp({ log: test.core.log, ready: async () => ({}), plugins: [page] })
+    const ask = (key: string) => app.inject({ url: '/metrics', headers: { 'x-api-key': key } })
+    for (let at = 0; at < 20; at++) expect((await ask(`guess-${at}`)).statusCode).toBe(401)
+    const refused = await ask(right)
+    expect(refused.statusCode).toBe(429)
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+  })
+})

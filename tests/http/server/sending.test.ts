@@ -1,0 +1,146 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import { afterEach, expect, it } from 'vitest'
+import { loadPicture } from '../../../src/http/pictures/load.ts'
+import { type AppOptions, createApp } from '../../../src/http/server/app.ts'
+import { openStream } from '../../../src/http/server/stream.ts'
+import { keepLog } from '../../helpers/log.ts'
+
+/** More than the system takes for a client that reads nothing. */
+const large = 24 * 1024 * 1024
+const megabyte = 1024 * 1024
+
+const sockets: Socket[] = []
+let app: FastifyInstance
+let open = () => {}
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy()
+  await app.close()
+})
+
+async function listen(over: Partial<AppOptions>): Promise<void> {
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  app = createApp({
+    log: keepLog(),
+    ready: async () => ({}),
+    closeMs: 50,
+    plugins: [
+      async (each) => {
+        each.get('/large', async () => Buffer.alloc(large))
+        each.get('/waits', async () => {
+          await gate
+          return { waited: true }
+        })
+        each.get('/stream', (_request, reply) => {
+          const stream = openStream(reply)
+          for (let at = 0; at < 24; at++) stream.send({ text: 'x'.repeat(megabyte) })
+          stream.end()
+        })
+      },
+    ],
+    ...over,
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+}
+
+/** Asks, one after the other on one connection, and reads nothing. */
+async function ask(...paths: string[]): Promise<Socket> {
+  const { port } = app.server.address() as { port: number }
+  const socket = connect(port, '127.0.0.1').pause()
+  sockets.push(socket)
+  await once(socket, 'connect')
+  socket.on('error', () => undefined)
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`).join(''))
+  return socket
+}
+
+const connections = () => new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
+const bytesOf = async (path: string) => {
+  const { port } = app.server.address() as { port: number }
+  const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+  return { status: answer.status, headers: answer.headers, bytes: (await answer.arrayBuffer()).byteLength }
+}
+
+it.each(['/large', '/stream'])(
+  'an answer that nobody reads is let go, and one that is waited for is not: %s',
+  async (path) => {
+    await listen({ unreadMs: 50 })
+    const waiting = await ask('/waits')
+    // the second is let go after the first has been, so that the one who waits has outlasted both
+    for (let at = 0; at < 2; at++) {
+      await ask(path)
+      await expect.poll(connections, { timeout: 20_000 }).toBe(1)
+    }
+    open()
+    const [data] = await once(waiting.resume(), 'data')
+    expect(String(data)).toContain('{"waited":true}')
+  },
+)
+
+it('a client that reads slowly gets all of it', async () => {
+  await listen({ unreadMs: 1_500 })
+  const socket = await ask('/large')
+  let bytes = 0
+  for (const until = Date.now() + 30_000; bytes < large && Date.now() < until; ) {
+    // at most 64 kB at a time; the system tells the sender in steps of a megabyte or so
+    bytes += socket.read()?.length ?? 0
+    await pause(10)
+  }
+  expect(bytes).toBeGreaterThan(large)
+})
+
+it('when too much is on its way, whoever takes longest makes room', async () => {
+  await listen({ sending: { bytes: 2.5 * large, patienceMs: 0 } })
+  for (let at = 0; at < 3; at++) {
+    const { length } = sockets
+    await ask('/large')
+    await expect.poll(connections).toBe(Math.min(length + 1, 2))
+  }
+  expect((await bytesOf('/large')).bytes).toBe(large)
+})
+
+it('when too much is on its way and nobody has had the time to take it, others are told when to come again', async () => {
+  await listen({ sending: { bytes: 1.5 * large } })
+  const first = await ask('/large')
+  await once(first, 'readable')
+  const refused = await bytesOf('/large')
+  expect(refused.status).toBe(503)
+  expect(refused.headers.get('retry-after')).toBe('2')
+  // small ones are not counted
+  expect((await bytesOf('/healthz')).status).toBe(200)
+  first.destroy()
+  await expect.poll(async () => (await bytesOf('/large')).status).toBe(200)
+})
+
+it('what stood behind another answer of its connection is not on its way any more when that breaks', async () => {
+  await listen({ sending: { bytes: 1.5 * large } })
+  const both = await ask('/waits', '/large')
+  await expect.poll(async () => (await bytesOf('/large')).status).toBe(503)
+  both.destroy()
+  await expect.poll(async () => (await bytesOf('/large')).status).toBe(200)
+})
+
+it('one answer may be larger than all together may be', async () => {
+  await listen({ sending: { bytes: megabyte } })
+  expect((await bytesOf('/large')).bytes).toBe(large)
+})
+
+it('pictures are loaded a few at a time', async () => {
+  await listen({})
+  let loading = 0
+  let most = 0
+  const store = {
+    get: async () => {
+      most = Math.max(most, ++loading)
+      await pause(1)
+      loading--
+      return undefined
+    },
+  }
+  await Promise.all(Array.from({ length: 50 }, (_, at) => loadPicture(store, `image/${at}`)))
+  expect(most).toBe(8)
+})
