@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Db } from '../../src/db/db.ts'
-import { generations, ledger, users } from '../../src/db/schema.ts'
+import { users } from '../../src/db/schema/accounts.ts'
+import { generations } from '../../src/db/schema/generations.ts'
+import { ledger } from '../../src/db/schema/ledger.ts'
 import { backends, openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
 
 for (const kind of backends().filter((kind) => kind !== 'redis')) {

@@ -1,7 +1,7 @@
 /** People: one account may have several identities ('discord:123', 'telegram:456', 'web:…'). */
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { identities } from '../../db/schema.ts'
+import { identities } from '../../db/schema/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'

@@ -1,7 +1,7 @@
 /** The generation row as workers read it, and the steps that change it. Each step is one fenced statement. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Json } from '../../db/json.ts'
-import type { GenerationState, TriedRoute } from '../../db/schema.ts'
+import type { GenerationState, TriedRoute } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { ErrorData, ErrorKind } from '../errors.ts'
 import type { Address, Locale, Posted } from '../ports/chat.ts'

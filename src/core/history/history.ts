@@ -1,6 +1,6 @@
 /** What an account asked for, newest first. */
 import { sql } from 'drizzle-orm'
-import type { GenerationState } from '../../db/schema.ts'
+import type { GenerationState } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { ErrorKind } from '../errors.ts'
 import type { PictureRequest } from '../ports/models.ts'

@@ -1,6 +1,6 @@
 /** What became of a request, as a program sees it. */
 import { sql } from 'drizzle-orm'
-import type { GenerationState } from '../../db/schema.ts'
+import type { GenerationState } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError, asFinal, type ErrorData, type ErrorKind } from '../errors.ts'
 import type { ImageType } from '../ports/images.ts'

@@ -1,12 +1,14 @@
-/** What the HTTP API keeps besides keys and requests: for a while only. */
+/** What programs of the HTTP API leave behind for a while. */
 import { sql } from 'drizzle-orm'
 import { customType, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
-import type { Json } from './json.ts'
-import { generations, time, users } from './schema.ts'
+import type { Json } from '../json.ts'
+import { users } from './accounts.ts'
+import { generations } from './generations.ts'
+import { time } from './time.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
-/** How far it is, for programs that wait; gone when it has ended. */
+/** Progress of a generation, for programs that wait; deleted when it ends. */
 export const apiProgress = pgTable('api_progress', {
   generationId: uuid('generation_id')
     .primaryKey()
@@ -16,7 +18,7 @@ export const apiProgress = pgTable('api_progress', {
   updated: time('updated').notNull().defaultNow(),
 })
 
-/** Requests with an idempotency key: the same again gets the same answer. */
+/** Requests with an idempotency key: the same request again gets the same answer. */
 export const apiRequests = pgTable(
   'api_requests',
   {
@@ -31,7 +33,7 @@ export const apiRequests = pgTable(
   (t) => [index('api_requests_by_age').on(t.createdAt)],
 )
 
-/** Who wants to be told that a generation has ended, until they are told or nobody answers for too long. */
+/** Outgoing webhooks: one row for each generation whose end a program wants to hear of, until delivered or given up. */
 export const apiWebhooks = pgTable(
   'api_webhooks',
   {
@@ -40,9 +42,9 @@ export const apiWebhooks = pgTable(
       .references(() => generations.id),
     url: text().notNull(),
     tries: integer().notNull().default(0),
-    /** When to try next; while somebody tries, when another may. Absent: it is over. */
+    /** When to try next; during a try, when another process may take over. Absent: delivered or given up. */
     dueAt: time('due_at').defaultNow(),
-    /** For the operator: why the last try failed. */
+    /** Why the last try failed, for the operator. */
     problem: text(),
     createdAt: time('created_at').notNull().defaultNow(),
     deliveredAt: time('delivered_at'),
@@ -53,7 +55,7 @@ export const apiWebhooks = pgTable(
   ],
 )
 
-/** Pictures that were sent ahead, to be named in requests; gone after a day. */
+/** Pictures uploaded ahead of the request that uses them; deleted after a day. */
 export const uploads = pgTable(
   'uploads',
   {
@@ -65,7 +67,7 @@ export const uploads = pgTable(
     type: text().$type<'image/png' | 'image/jpeg' | 'image/webp'>().notNull(),
     width: integer().notNull(),
     height: integer().notNull(),
-    /** 0: on its way into the store, or out of it. */
+    /** 0 while it is being stored or deleted. */
     bytes: integer().notNull(),
     createdAt: time('created_at').notNull().defaultNow(),
   },

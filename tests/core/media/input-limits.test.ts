@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createMemoryBudget } from '../../../src/core/media/memory-budget.ts'
+import { createMemoryBudget } from '../../../src/core/media/input-limits.ts'
 
 const most = { places: 2, bytes: 60 }
 const full = expect.objectContaining({ kind: 'overloaded' })
