@@ -2,7 +2,7 @@
 import { relative } from 'node:path'
 import type { Config } from './config.ts'
 import type { Core } from './core/core.ts'
-import { offered } from './core/request/resolve.ts'
+import { listed } from './core/request/choose-model.ts'
 
 export function welcome(config: Config, core: Core): string {
   const folder = relative('.', config.dataDir) || '.'
@@ -25,7 +25,7 @@ export function welcome(config: Config, core: Core): string {
     ],
     [
       'Models',
-      offered(core.models.all())
+      listed(core.models.all())
         .map((model) => model.id)
         .join(', '),
       '',

@@ -6,7 +6,7 @@ import { startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import type { Core } from './core/core.ts'
-import { receiveNews } from './core/events/news.ts'
+import { receiveWebhook } from './core/generation/provider-webhook.ts'
 import { startWorker } from './core/generation/worker.ts'
 import { verifyLink } from './core/media/links.ts'
 import { api } from './http/api/index.ts'
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
 
 const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
   ...surfaces.plugins(),
-  hooks((call) => receiveNews(parts.core, call)),
+  hooks((call) => receiveWebhook(parts.core, call)),
   ...api(parts),
   pictures({
     store: parts.core.store,

@@ -5,8 +5,10 @@
  */
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
+import { allActions } from '../bots/actions/index.ts'
 import { allCommands } from '../bots/commands/index.ts'
 import { createDispatch } from '../bots/dispatch.ts'
+import { plainText } from '../bots/layout.ts'
 import { compose } from '../compose.ts'
 import { loadConfig } from '../config.ts'
 import { accountOf, readAccount } from '../core/accounts/accounts.ts'
@@ -46,12 +48,11 @@ async function main(text: string): Promise<number> {
       address: 'cli:local',
       from,
       locale: localeOf(Intl.DateTimeFormat().resolvedOptions().locale),
-      command: '',
-      text,
-      options: {},
+      place: { channel: 'local', nsfw: false, manager: false, roles: [] },
+      act: { kind: 'message', text },
       images: [],
     }
-    await createDispatch(core, allCommands(core.models.all()))(call)
+    await createDispatch(core, { commands: allCommands, actions: allActions })(call)
     const { reply } = await outcome
     const ended = await waitForRow(core, key)
     await worker.stop(1_000)
@@ -85,11 +86,11 @@ function report(
   { reply, ended, imagesFolder }: { reply: Reply; ended?: Row; imagesFolder: string },
 ): number {
   if (!ended) {
-    process.stderr.write(`${reply.text}\n`)
+    process.stderr.write(`${plainText(reply)}\n`)
     return 2
   }
-  const [picture] = reply.images ?? []
-  if (!picture) process.stderr.write(`${reply.text}\n`)
+  const [picture] = reply.pictures ?? []
+  if (!picture) process.stderr.write(`${plainText(reply)}\n`)
   const { width = null, height = null } = picture?.file ?? {}
   const file = picture ? join(imagesFolder, picture.key) : null
   const { id, state: status, model, charged: credits } = ended
@@ -124,9 +125,10 @@ function terminalSurface(settle: (outcome: Outcome) => void): ChatSurface {
 
 const barWidth = 30
 
-function progressBar({ text, percent = 0 }: Reply): void {
+function progressBar(reply: Reply): void {
+  const percent = (reply.content.kind === 'drawing' && reply.content.percent) || 0
   const done = Math.round((percent / 100) * barWidth)
-  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${text}\n`)
+  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${plainText(reply)}\n`)
 }
 
 process.exitCode = await main(process.argv.slice(2).join(' ')).catch((error: unknown) => {

@@ -1,8 +1,8 @@
 /** What the core works with: built once by compose.ts, and the first parameter of every function here. */
 import type { Database } from '../db/db.ts'
 import type { Log } from '../log.ts'
-import type { GenerationEvents } from './events/events.ts'
 import type { AppError } from './errors.ts'
+import type { GenerationEvents } from './events/events.ts'
 import type { InputLimits } from './media/input-limits.ts'
 import type { ChatSurface, Place } from './ports/chat.ts'
 import type { ImageTools } from './ports/images.ts'

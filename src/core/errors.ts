@@ -30,6 +30,10 @@ export const errorRules = {
   image_unreadable: no(400),
   image_unreachable: no(400),
   unknown_command: no(404),
+  unknown_button: no(404),
+  not_yours: no(403),
+  already_ended: no(409),
+  managers_only: no(403),
   // the person
   no_credits: no(402),
   too_many_in_flight: no(429),
@@ -126,7 +130,7 @@ export type OptionNames = Readonly<Record<string, string>>
 const aboutOptions: ReadonlySet<ErrorKind> = new Set(['bad_option', 'not_taken', 'enhancer_missing'])
 
 /** The error's data with the surface's spelling in place of the option's name: call it before making words of an error. */
-export function spelled({ kind, data }: AppError, names: OptionNames): ErrorData {
+export function spelled({ kind, data }: Pick<AppError, 'kind' | 'data'>, names: OptionNames): ErrorData {
   if (typeof data.name !== 'string' || !aboutOptions.has(kind)) return data
   return { ...data, name: spelledName(data.name, names) }
 }

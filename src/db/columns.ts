@@ -22,7 +22,7 @@ type ValueOf<C> =
       : never
 
 /** The row that a statement with these columns returns. */
-export type RowOf<W> = { [Name in keyof W]: ValueOf<W[Name]> }
+export type RowOf<W> = { -readonly [Name in keyof W]: ValueOf<W[Name]> }
 
 export interface Columns<Row> {
   /** `"generations"."user_id" as "userId", …` */

@@ -59,8 +59,6 @@ export type Act =
   | { kind: 'command'; name: string; text: string; options: Options }
   /** `button` as it came from the client: it is checked in dispatch. */
   | { kind: 'press'; button: string }
-  /** A form that was sent. `form`: the id of the button that opened it. */
-  | { kind: 'form'; form: string; fields: Readonly<Record<string, string>> }
 
 export interface Call {
   /** The same for each delivery of the same act: 'discord:<interaction id>'. Nothing happens twice for one key. */
@@ -124,13 +122,6 @@ export interface ReplyPicture {
   key: string
   name: string
   alt: string
-}
-
-/** One to five fields; a surface without forms asks for them one after the other. */
-export interface Form {
-  id: ButtonId
-  title: string
-  fields: readonly { name: string; label: string; value?: string; required?: boolean; long?: boolean }[]
 }
 
 export interface Reply {

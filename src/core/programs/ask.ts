@@ -6,13 +6,12 @@ import { limitsFor } from '../accounts/limits.ts'
 import { grant } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { watch } from '../events/watch.ts'
-import { acceptedBefore, submitParams, wake, wakeAgain } from '../generation/submit.ts'
+import { acceptedBefore } from '../generation/accept.ts'
+import { submit, wake, wakeAgain } from '../generation/submit.ts'
 import { hasEnded, type Outcome, outcomeOf } from '../history/outcome.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
-import { defaultModel, type Needs } from '../request/default-model.ts'
-import { findModel } from '../request/resolve.ts'
+import { chooseModel, type Needs } from '../request/choose-model.ts'
 
 export interface ProgramRequest {
   holder: KeyHolder
@@ -47,14 +46,19 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     return { id: before.id, fresh: false }
   }
   if (keyId === null) await topUp(core, userId)
-  const accepted = await submitParams(core, {
+  const chosen = chooseModel(core, {
+    name: params.model,
+    allowed: holder.models,
+    images: images.length,
+    words: params.prompt !== '',
+  })
+  const accepted = await submit(core, {
     key,
+    surface: 'api',
     address: `api:${id}`,
+    chosen,
     locale: 'en',
-    params: {
-      ...params,
-      model: modelFor(core, holder, params.model, { images: images.length, words: params.prompt !== '' }),
-    },
+    params,
     images,
     from: { userId },
     program: { id, keyId, webhookUrl, format },
@@ -81,10 +85,7 @@ export function modelFor(
   named: string | undefined,
   needs: Needs = { images: 0, words: true },
 ): string {
-  if (named === undefined) return defaultModel(core, models, needs)
-  const { id } = findModel(core.models.all(), named)
-  if (models && !models.includes(id)) throw new AppError('model_not_allowed', { model: id, available: models })
-  return id
+  return chooseModel(core, { name: named, allowed: models, ...needs }).model.id
 }
 
 /** Keyed by the entry it comes after: two at once give once. */
@@ -111,7 +112,7 @@ export async function waitForEnd(
   { signal, onProgress }: Waiting,
 ): Promise<Outcome> {
   // listening before the first look: nothing is missed in between
-  const watching = await watch(core, id.toLowerCase(), onProgress !== undefined)
+  const watching = core.events.follow(id.toLowerCase(), onProgress ? ['ended', 'progress'] : ['ended'])
   const report = onProgress && reporter(onProgress)
   try {
     signal.throwIfAborted()
@@ -121,7 +122,8 @@ export async function waitForEnd(
     report?.(last)
     const givenUpAt = Date.now() + core.limits.deadlineMs + 60_000
     for (let waitMs = firstLookMs; ; waitMs = Math.min(2 * waitMs, mostLookMs)) {
-      const ended = await watching.wait(waitMs, signal)
+      await watching.wait(waitMs, signal)
+      const ended = watching.ended.aborted
       try {
         if (!ended) last = await look(core, first.id, last, report !== undefined)
         report?.(last)
@@ -136,7 +138,7 @@ export async function waitForEnd(
       }
     }
   } finally {
-    watching.end()
+    watching.stop()
   }
 }
 

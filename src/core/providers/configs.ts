@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Database, Db } from '../../db/db.ts'
 import { violates } from '../../db/violations.ts'
 import { AppError } from '../errors.ts'
-import { isId } from '../history/outcome.ts'
+import { isId } from '../ids.ts'
 import { seal, unseal } from './seal.ts'
 
 /** What an operator sees. */

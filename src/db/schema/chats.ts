@@ -13,6 +13,8 @@ export const inbox = pgTable(
   {
     /** The platform's id of the act: 'telegram:<bot id>:<update id>', 'discord:<interaction id>'. */
     key: text().primaryKey(),
+    /** Order of arrival. */
+    position: bigint({ mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
     surface: text().notNull(),
     /** Acts of one lane (a person in a chat) are handled in order. */
     lane: text().notNull(),
@@ -28,7 +30,7 @@ export const inbox = pgTable(
     handledAt: time('handled_at'),
   },
   (t) => [
-    index('inbox_unhandled').on(t.surface, t.lane, t.receivedAt, t.key).where(sql`handled_at is null`),
+    index('inbox_unhandled').on(t.surface, t.lane, t.position).where(sql`handled_at is null`),
     index('inbox_by_age').on(t.receivedAt),
     index('inbox_albums').on(t.surface, t.album).where(sql`album is not null`),
   ],

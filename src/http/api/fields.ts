@@ -1,9 +1,11 @@
 /** What the bodies of all families are made of, and its limits; and what answers have in common. */
 import { z } from 'zod'
-import { sources } from '../../core/history/outcome.ts'
 import { promptLimit } from '../../core/request/parse.ts'
 import { optional } from '../server/validation.ts'
 import { megabyte } from './parts.ts'
+
+/** Names of the surfaces, set up here or not. */
+export const sources = ['api', 'discord', 'telegram', 'web'] as const
 
 /** More than is ever drawn from, so that it is refused in better words. */
 export const longestPrompt = 32_000

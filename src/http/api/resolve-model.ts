@@ -3,9 +3,8 @@ import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Model, RequestParams, Takes } from '../../core/ports/models.ts'
-import { modelFor } from '../../core/programs/ask.ts'
+import { chooseModel } from '../../core/request/choose-model.ts'
 import { promptLimit, readSeed } from '../../core/request/parse.ts'
-import { findModel, takenWith } from '../../core/request/resolve.ts'
 import { cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
@@ -35,8 +34,12 @@ export function resolveModel(core: Core, holder: KeyHolder, said: Said, images: 
     const value = shorten(negative, shownCharacters)
     throw new AppError('bad_option', { name: 'negative', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
-  const model = findModel(core.models.all(), modelFor(core, holder, said.model, { images, words: prompt !== '' }))
-  const takes = takenWith(model, images, (provider) => core.providers.get(provider) !== undefined)
+  const { model, takes } = chooseModel(core, {
+    name: said.model,
+    allowed: holder.models,
+    images,
+    words: prompt !== '',
+  })
   const seed = said.seed === undefined ? undefined : readSeed(String(said.seed))
   return { params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }
 }

@@ -3,7 +3,7 @@
  * What would be shown while they wait is kept where every process finds it, and whoever waits is woken.
  */
 import { sql } from 'drizzle-orm'
-import { progressChannel } from '../../core/events/watch.ts'
+import { notify } from '../../core/events/events.ts'
 import type { ChatSurface, Posted, Reply } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/db.ts'
 
@@ -11,8 +11,9 @@ const paceMs = 500
 
 export function createApiSurface({ database }: { database: Database }): ChatSurface {
   /** An address is 'api:<generation>', and stands for what was posted there too. */
-  async function show(posted: Posted, { state, percent, images }: Reply): Promise<Posted> {
-    const preview = images?.[0]?.file.data
+  async function show(posted: Posted, { state, content, pictures }: Reply): Promise<Posted> {
+    const preview = pictures?.[0]?.file.data
+    const percent = content.kind === 'drawing' ? content.percent : undefined
     if (state === 'waiting' && (percent !== undefined || preview)) {
       await saveProgress(database, posted.slice('api:'.length), { percent, preview })
     }
@@ -45,5 +46,5 @@ async function saveProgress(
       on conflict (generation_id) do update set percent = coalesce(excluded.percent, api_progress.percent),
         preview = coalesce(excluded.preview, api_progress.preview), updated = excluded.updated
       returning generation_id)
-    select pg_notify(${progressChannel}, generation_id::text) from saved`)
+    select ${notify('progress', sql`generation_id`)} from saved`)
 }

@@ -68,8 +68,7 @@ export function createMetrics(): Metrics {
 
   return {
     meter: {
-      ended({ provider, model, address }, { state, error = '' as const }, seconds) {
-        const surface = address.slice(0, address.indexOf(':'))
+      ended({ surface, provider, model }, { state, error = '' as const }, seconds) {
         ended.inc({ surface, provider, model, state, error })
         if (seconds !== undefined) duration.observe({ provider, state }, seconds)
       },

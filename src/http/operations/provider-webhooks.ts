@@ -1,6 +1,6 @@
 /** `POST /hooks/{provider}/{generation}/{token}`: where image services tell us that something is done. */
 import type { FastifyPluginAsync } from 'fastify'
-import type { HookCall } from '../../core/events/news.ts'
+import type { WebhookCall } from '../../core/generation/provider-webhook.ts'
 
 interface Params {
   Params: { provider: string; id: string; token: string }
@@ -9,7 +9,7 @@ interface Params {
 const bodyLimit = 4 * 1024 * 1024
 
 /** `receive` throws AppError 'forged' for whatever is not proven to come from the provider. */
-export function hooks(receive: (call: HookCall) => Promise<void>): FastifyPluginAsync {
+export function hooks(receive: (call: WebhookCall) => Promise<void>): FastifyPluginAsync {
   return async (app) => {
     // signatures are over the bytes as they came
     app.removeAllContentTypeParsers()

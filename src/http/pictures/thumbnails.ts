@@ -1,7 +1,7 @@
 /** `?w=`: small pictures of those in the store. In a few sizes only, so that caches stay small and hits are likely. */
 import { z } from 'zod'
 import type { Core } from '../../core/core.ts'
-import { outputKey } from '../../core/generation/end.ts'
+import { thumbnailKeyOf } from '../../core/media/object-keys.ts'
 import type { StoredObject } from '../../core/ports/storage.ts'
 import { renditionsOf } from './renditions.ts'
 
@@ -35,7 +35,7 @@ export function createThumbnails(core: Core): Thumbnails {
   const renditions = renditionsOf(images)
 
   async function make(key: string, edge: number): Promise<StoredObject | undefined> {
-    const stored = edge <= storedEdge ? smallKey(core, key) : undefined
+    const stored = edge <= storedEdge ? thumbnailKeyOf(core, key) : undefined
     const small = stored === undefined ? undefined : await store.get(stored)
     if (small && edge === storedEdge) return small
     const original = small ?? (await store.get(key))
@@ -46,10 +46,4 @@ export function createThumbnails(core: Core): Thumbnails {
     const edge = edges.find((each) => each >= width) ?? most
     return { edge, load: () => renditions(`${edge} ${key}`, () => make(key, edge)) }
   }
-}
-
-/** undefined: it is none that was drawn here. */
-function smallKey(core: Core, key: string): string | undefined {
-  const [, id, position] = /^image\/([0-9a-f-]{36})\/(\d{1,3})-[\w-]{22}\.[a-z]+$/.exec(key) ?? []
-  return id === undefined ? undefined : outputKey(core, { id }, 'thumbnail', Number(position), 'image/webp')
 }

@@ -3,7 +3,7 @@ import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import type { RequestParams } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { canDraw, type Needs } from '../../../core/request/default-model.ts'
+import { canServe, type Needs } from '../../../core/request/choose-model.ts'
 import { aspectIn, resolveModel } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
 
@@ -35,7 +35,7 @@ export const allows = ({ models }: KeyHolder, id: string) => models === null || 
 
 function isServed(core: Core, id: string, needs: Needs = { images: 0, words: true }): boolean {
   const model = core.models.all().find((each) => each.id === id)
-  return model !== undefined && canDraw(core, model, needs)
+  return model !== undefined && canServe(core, model, needs)
 }
 
 /** Half a size is filled up. */

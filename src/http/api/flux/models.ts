@@ -4,7 +4,7 @@ import type { Core } from '../../../core/core.ts'
 import { AppError, spelledName } from '../../../core/errors.ts'
 import type { Model, Takes } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { takenWith } from '../../../core/request/resolve.ts'
+import { takenWith } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import { type Mode, modelsAnswer, refused, type ShownModel } from './answer-schemas.ts'
@@ -38,11 +38,10 @@ export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
 }
 
 function shown(core: Core, model: Model): ShownModel {
-  const has = (provider: string) => core.providers.get(provider) !== undefined
   const modes = {
-    text_to_image: modeWith(model, 0, has),
-    image_to_image: modeWith(model, 1, has),
-    multi_image_edit: modeWith(model, 2, has),
+    text_to_image: modeWith(core, model, 0),
+    image_to_image: modeWith(core, model, 1),
+    multi_image_edit: modeWith(core, model, 2),
   }
   const types = typesOf(modes)
   return {
@@ -59,9 +58,9 @@ function shown(core: Core, model: Model): ShownModel {
 }
 
 /** null: it takes no such number of pictures. */
-function modeWith(model: Model, images: 0 | 1 | 2, has: (provider: string) => boolean): Mode | null {
+function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
   try {
-    return modeOf(takenWith(model, images, has), images)
+    return modeOf(takenWith(core, model, images), images)
   } catch (error) {
     if (error instanceof AppError) return null
     throw error

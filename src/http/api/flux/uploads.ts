@@ -1,6 +1,6 @@
 /** Pictures that are sent ahead: looked at as closely as those that come with a request, and kept for a day. */
 import type { FastifyRequest } from 'fastify'
-import { keepUploads, keptHours, type Upload } from '../../../core/media/uploads.ts'
+import { keptHours, storeUploads, type Upload } from '../../../core/media/uploads.ts'
 import { type FormFile, readForm } from '../../server/form.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
@@ -53,7 +53,7 @@ const invalid = (name: string, message: string) => new InvalidRequest([{ name, m
 
 async function keep({ core, parts, authenticate }: Family, request: FastifyRequest, files: readonly FormFile[]) {
   const bytes = files.map(({ data }) => data)
-  const uploads = await keepUploads(core, await authenticate(request), bytes)
+  const uploads = await storeUploads(core, await authenticate(request), bytes)
   return Promise.all(uploads.map((upload) => answerFor(parts, upload)))
 }
 

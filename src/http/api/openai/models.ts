@@ -4,7 +4,7 @@ import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import type { Model } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { offered } from '../../../core/request/resolve.ts'
+import { listed } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
 
@@ -54,7 +54,7 @@ export const meantBy = (name: string | undefined) => (name !== undefined && isCo
 export const answersBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)
 
 function allowed(core: Core, { models }: KeyHolder): Model[] {
-  return offered(core.models.all()).filter(({ id }) => models === null || models.includes(id))
+  return listed(core.models.all()).filter(({ id }) => models === null || models.includes(id))
 }
 
 const isCommon = (name: string) => gptImage.test(name) || dallE.test(name)

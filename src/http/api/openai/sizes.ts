@@ -1,5 +1,5 @@
 /** OpenAI's clients offer sizes in pixels: what they stand for with a model that knows ratios. */
-import { nearestAspect } from '../../../core/request/resolve.ts'
+import { nearestAspect } from '../../../core/request/check.ts'
 import { aspectIn, isWithin, type ResolvedModel } from '../resolve-model.ts'
 
 /** Many clients offer these and no others. */

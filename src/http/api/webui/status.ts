@@ -4,7 +4,7 @@ import { readAccount } from '../../../core/accounts/accounts.ts'
 import type { Core } from '../../../core/core.ts'
 import { countIn } from '../../../core/history/backlog.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { offered } from '../../../core/request/resolve.ts'
+import { listed } from '../../../core/request/choose-model.ts'
 import { version } from '../../operations/version.ts'
 import { databaseAnswers, inTime } from '../../server/in-time.ts'
 import type { ApiApp, Family } from '../family.ts'
@@ -46,7 +46,7 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
   app.get('/api/status', { schema: status }, async (request) => {
     const holder = await authenticate(request)
     const { all } = core.models
-    const models = offered(all()).filter(({ id }) => holder.models?.includes(id) ?? true)
+    const models = listed(all()).filter(({ id }) => holder.models?.includes(id) ?? true)
     const { balance } = await readAccount(core, holder.userId)
     const missing = { database: core.database.notReady(), queue: core.queue.notReady() }
     return {

@@ -6,7 +6,7 @@ import { toFile } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../../src/core/accounts/api-keys.ts'
-import { keepUploads } from '../../../../src/core/media/uploads.ts'
+import { storeUploads } from '../../../../src/core/media/uploads.ts'
 import type { ImageFile } from '../../../../src/core/ports/images.ts'
 import { createFetcher } from '../../../../src/http/api/parts.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../../helpers/core.ts'
@@ -110,7 +110,7 @@ describe('images.edit', () => {
     const ann = { userId: await accountOf(core, { id: 'test:ann', name: 'ann' }), keyId: null }
     const bob = await accountOf(core, { id: 'test:bob', name: 'bob' })
     const stranger = service.client({ apiKey: (await createApiKey(core, { userId: bob, name: 'mine' })).key })
-    const [upload] = await keepUploads(core, ann, [await pngOf(40, 40)])
+    const [upload] = await storeUploads(core, ann, [await pngOf(40, 40)])
     const drawn = await client.images.generate({ prompt: 'a cat', model: 'sketch' })
     const key = upload?.key ?? ''
     // nobody listens at the address of links here

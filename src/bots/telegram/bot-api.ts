@@ -1,4 +1,4 @@
-/** The Bot API's methods, and what their failures mean to us. Nothing that leaves this file holds the token. */
+/** The Bot API's methods, and what their failures mean. Nothing that leaves this file holds the token. */
 import { autoRetry } from '@grammyjs/auto-retry'
 import { Api, GrammyError, HttpError } from 'grammy'
 import { AppError } from '../../core/errors.ts'
@@ -7,23 +7,31 @@ type Signal = Parameters<Api['getMe']>[0]
 
 export function createBotApi(token: string, apiUrl: string): Api {
   const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
-  // Short pauses only: longer ones are the caller's to plan. What may have arrived is never sent again from here.
+  // only short pauses: longer ones are planned by the caller. A call that may have arrived is never repeated here
   api.config.use(
     autoRetry({ maxRetryAttempts: 2, maxDelaySeconds: 3, rethrowHttpErrors: true, rethrowInternalServerErrors: true }),
   )
   return api
 }
 
-/** grammY's own type of signal is that of a polyfill; node's has all that it uses. */
+/** grammY types signals as those of a polyfill; Node's have everything that it uses. */
 export const asSignal = (signal: AbortSignal) => signal as unknown as Signal
 
-/** The number and words with which Telegram refused a call; undefined when it did not answer at all. */
-export function refusalOf(error: unknown): { code: number; words: string; newChatId?: number } | undefined {
-  if (!(error instanceof GrammyError)) return undefined
-  return { code: error.error_code, words: error.description, newChatId: error.parameters.migrate_to_chat_id }
+export interface ApiFailure {
+  code: number
+  description: string
+  /** The group has become a supergroup with this id. */
+  newChatId?: number
 }
 
-/** One line about any error: never an address, which would hold the token, and never what was sent. */
+/** undefined: Telegram did not answer at all. */
+export function failureOf(error: unknown): ApiFailure | undefined {
+  if (!(error instanceof GrammyError)) return undefined
+  const { error_code: code, description, parameters } = error
+  return { code, description, newChatId: parameters.migrate_to_chat_id }
+}
+
+/** One line for the log: no address, which would hold the token, and nothing that was sent. */
 export function reasonOf(error: unknown): string {
   if (error instanceof GrammyError) return `${error.method}: ${error.error_code} ${error.description}`
   if (error instanceof HttpError) return `${error.message} (${codeOf(error.error)})`
@@ -33,11 +41,11 @@ export function reasonOf(error: unknown): string {
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   const { code } = (error.cause instanceof Error ? error.cause : error) as NodeJS.ErrnoException
-  // what a defect of ours says may be said; other messages quote queries and addresses
+  // messages of our own defects are safe; others quote queries and addresses
   return code ?? (error instanceof TypeError || error instanceof RangeError ? error.message : error.name)
 }
 
-/** A failed post or edit. What neither Telegram nor the way there caused stays as it is. */
+/** A failed post or edit as an AppError. Failures that neither Telegram nor the network caused stay as they are. */
 export function asChatError(error: unknown): unknown {
   if (!(error instanceof GrammyError || error instanceof HttpError)) return error
   const cause = new Error(reasonOf(error))
