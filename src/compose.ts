@@ -72,7 +72,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
   }
   try {
     const database = others.database ?? (await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir }))
-    undo.push(() => database.close())
+    if (!others.database) undo.push(() => database.close())
     const key = await secretKey(config.secretKey, config.dataDir)
     const store = await openStore(config, key, log)
     undo.push(() => store.close?.())

@@ -161,7 +161,7 @@ async function suffer(harness: ProviderHarness, cells: readonly Cell[], location
           ...(open.accepted() > 1 ? [`accepted ${open.accepted()} times`] : []),
           ...(state === 'failed' && !(error && trouble.mayFail?.includes(error)) ? [`failed with ${error}`] : []),
           ...(state === 'failed' && !shown?.text.includes('given back') ? [`says ${shown?.text}`] : []),
-          ...(state === 'delivered' && (shown?.state !== 'done' || shown.images?.length !== 1)
+          ...(state === 'delivered' && (shown?.state !== 'done' || shown.pictures?.length !== 1)
             ? ['shows no picture']
             : []),
           ...(trouble.picture && state === 'delivered' ? ['delivered what is no picture'] : []),

@@ -104,6 +104,7 @@ async function generation(db: Db, userId: string): Promise<string> {
     id,
     userId,
     key: id,
+    surface: 'web',
     address: 'web:1',
     locale: 'en',
     model: 'm',

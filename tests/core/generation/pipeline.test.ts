@@ -43,7 +43,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await ended(call)).toBe('delivered')
     const shown = chat.last(call.address)
     expect(shown).toMatchObject({ state: 'done' })
-    expect(shown?.images).toHaveLength(1)
+    expect(shown?.pictures).toHaveLength(1)
     // two were asked for and held, the provider drew one: the other credit came back
     expect(await balance()).toBe(19)
     await say('/history')

@@ -1,9 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError, asFinal, type ErrorKind } from '../../../src/core/errors.ts'
-import { forgetLeftovers } from '../../../src/core/generation/end.ts'
 import { keepLeases } from '../../../src/core/generation/leases.ts'
 import { perform } from '../../../src/core/generation/perform.ts'
+import { deleteDue } from '../../../src/core/media/deletions.ts'
 import type { Model, Takes } from '../../../src/core/ports/models.ts'
 import type { ImageProvider, Progress, Task } from '../../../src/core/ports/providers.ts'
 import { sketch } from '../../../src/models/sketch.ts'
@@ -221,9 +221,9 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(await ended(call)).toBe('failed')
       expect(caption(call)).toContain('1 credit given back')
       Object.assign(core.store, { delete: remove })
-      await forgetLeftovers(core)
+      await deleteDue(core)
       expect(await core.database.rows(sql`select from images`)).toEqual([])
-      expect(await core.database.rows(sql`select from facts where name like 'leftover%'`)).toEqual([])
+      expect(await core.database.rows(sql`select from object_deletions`)).toEqual([])
     })
 
     it('pictures that could not be kept end the request in words, once', async () => {
@@ -293,7 +293,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const waiting = chat.messages
         .find(({ address }) => address === call.address)!
         .history.filter(({ state }) => state === 'waiting')
-      const previews = waiting.flatMap(({ images }) => images ?? [])
+      const previews = waiting.flatMap(({ pictures }) => pictures ?? [])
       expect(previews.length).toBeGreaterThan(0)
       for (const { file, key } of previews)
         expect({ key, ...file }).toMatchObject({ key: '', type: 'image/webp', width: 512 })

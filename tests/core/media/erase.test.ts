@@ -5,7 +5,8 @@ import type { Core } from '../../../src/core/core.ts'
 import { keepLeases } from '../../../src/core/generation/leases.ts'
 import { keepSweeping } from '../../../src/core/generation/sweep.ts'
 import { outcomeOf, outcomes } from '../../../src/core/history/outcome.ts'
-import { erase, eraseAll, finishErasing } from '../../../src/core/media/erase.ts'
+import { deleteDue } from '../../../src/core/media/deletions.ts'
+import { erase, eraseAll } from '../../../src/core/media/erase.ts'
 import type { RequestParams } from '../../../src/core/ports/models.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import type { ObjectStore } from '../../../src/core/ports/storage.ts'
@@ -85,7 +86,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     return id
   }
   const rows = () => core.database.rows(sql`select * from generations order by id`)
-  const notes = () => core.database.rows(sql`select name from facts where name like 'erased: %'`)
+  const notes = () => core.database.rows(sql`select from object_deletions`)
 
   it('takes words and pictures, and leaves the money as it was', async () => {
     const id = await drawn({ count: 2 }, 2)
@@ -147,10 +148,10 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(await outcomeOf(core, userId, id)).toBeUndefined()
     expect(JSON.stringify(await rows())).not.toContain('private')
     expect(store.held.size).toBe(2)
-    await finishErasing(core)
+    await deleteDue(core)
     expect(await notes()).toHaveLength(1)
     store.away = false
-    await finishErasing(core)
+    await deleteDue(core)
     expect(await notes()).toEqual([])
     expect(store.held.size).toBe(0)
   })

@@ -5,7 +5,6 @@ import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { findKeyHolder, type KeyHolder } from '../../../src/core/accounts/api-keys.ts'
 import type { Core } from '../../../src/core/core.ts'
 import { AppError } from '../../../src/core/errors.ts'
-import { watch } from '../../../src/core/events/watch.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import { outcomeOf } from '../../../src/core/history/outcome.ts'
 import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
@@ -164,9 +163,9 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     const again = await order({ key: 'same' })
     expect(again.fresh).toBe(false)
     // a worker that had it now would miss its picture
-    const watching = await watch(core, again.id)
+    const watching = core.events.follow(again.id, ['ended', 'progress'])
     await watching.wait(300, soon())
-    watching.end()
+    watching.stop()
     stored[0]?.()
     expect((await first).id).toBe(again.id)
     expect(await waitForEnd(core, null, again.id, { signal: soon() })).toMatchObject({ state: 'delivered' })
@@ -270,11 +269,11 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     const { core } = await open()
     const { id } = await order()
     // nobody looks by himself within this time
-    const watches = [await watch(core, id), await watch(await elsewhere(), id)]
+    const watches = [core, await elsewhere()].map(({ events }) => events.follow(id, ['ended']))
     const woken = watches.map((each) => each.wait(60_000, soon()))
     await cancel(core, null, id)
     await Promise.all(woken)
-    for (const each of watches) each.end()
+    for (const each of watches) each.stop()
   })
 
   it('says why it failed, and costs nothing', async () => {
@@ -363,9 +362,9 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     const ends = await Promise.all(
       asks.map(async ({ id }, at) => {
         // each a little later on its way than the one before, the last when its pictures are stored
-        const watching = await watch(core, id)
+        const watching = core.events.follow(id, ['ended', 'progress'])
         if (at >= 10 && at < 30) await watching.wait(at * 5, soon())
-        watching.end()
+        watching.stop()
         const state = async () => (await outcomeOf(core, null, id))?.state ?? ''
         if (at >= 30) await expect.poll(state, { timeout: 20_000 }).toMatch(/stored|delivered/)
         await cancel(at % 2 ? core : others, null, id)

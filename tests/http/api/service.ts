@@ -8,7 +8,7 @@ import { createWeb } from '../../../src/bots/web/web.ts'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
-import { receiveNews } from '../../../src/core/events/news.ts'
+import { receiveWebhook } from '../../../src/core/generation/provider-webhook.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
 import { api } from '../../../src/http/api/index.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
@@ -53,7 +53,7 @@ export async function openEverything(options: TestCoreOptions & { publicUrl?: st
     closeMs: 100,
     plugins: [
       web.plugin,
-      hooks((call) => receiveNews(core, call)),
+      hooks((call) => receiveWebhook(core, call)),
       ...api({ core, operatorKey, publicUrl, imageExpirationSeconds: 600, requestsPerMinute: 100_000 }),
       pictures({ store, verify: (given) => verifyLink(secretKey, given), thumbnails: createThumbnails(core) }),
     ],

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
-import { hookToken, receiveNews } from '../../../src/core/events/news.ts'
+import { receiveWebhook, webhookToken } from '../../../src/core/generation/provider-webhook.ts'
 import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
 import type { Json } from '../../../src/db/json.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
@@ -43,13 +43,13 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     const app = createApp({
       log: test.core.log,
       ready: async () => ({}),
-      plugins: [hooks((call) => receiveNews(test.core, call))],
+      plugins: [hooks((call) => receiveWebhook(test.core, call))],
     })
     await test.work()
     const call = await test.say('a cat')
     const rows = await test.core.database.rows<{ id: string }>(sql`select id from generations where key = ${call.key}`)
     const id = rows[0]?.id ?? ''
-    const post = (token = hookToken(test.core.secretKey, id), proof = 'right', name = 'sketch', about = id) =>
+    const post = (token = webhookToken(test.core.secretKey, id), proof = 'right', name = 'sketch', about = id) =>
       app.inject({
         method: 'POST',
         url: `/hooks/${name}/${about}/${token}`,
@@ -107,7 +107,7 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     ]) {
       expect([401, 404]).toContain(answer.statusCode)
     }
-    expect((await post(hookToken(test.core.secretKey, 'other'), 'right', 'sketch', 'other')).statusCode).toBe(200)
+    expect((await post(webhookToken(test.core.secretKey, 'other'), 'right', 'sketch', 'other')).statusCode).toBe(200)
     expect(messages).toEqual([])
     await post()
     expect(await test.ended(call)).toBe('delivered')

@@ -8,8 +8,8 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Core } from '../../../src/core/core.ts'
 import type { AppError } from '../../../src/core/errors.ts'
-import { outputKey } from '../../../src/core/generation/end.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
+import { outputKey, thumbnailKey } from '../../../src/core/media/object-keys.ts'
 import type { ObjectStore, StoredObject } from '../../../src/core/ports/storage.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
 import { createRenditions } from '../../../src/http/pictures/renditions.ts'
@@ -46,8 +46,8 @@ beforeAll(async () => {
     },
   }
   const core = { store, secretKey, images: createImageTools() } as unknown as Core
-  key = outputKey(core, { id }, 'output', 0, 'image/png')
-  smallKey = outputKey(core, { id }, 'thumbnail', 0, 'image/webp')
+  key = outputKey(core, id, 0, 'image/png')
+  smallKey = thumbnailKey(core, id, 0)
   png = await sharp({ create: { width: 800, height: 400, channels: 3, background: '#3366cc' } })
     .png()
     .toBuffer()
@@ -191,7 +191,7 @@ describe('?w=', () => {
   )
 
   it('is made once for all widths of a step, and whoever asks at the same time', async () => {
-    const other = outputKey({ secretKey } as Core, { id }, 'output', 7, 'image/png')
+    const other = outputKey({ secretKey }, id, 7, 'image/png')
     await store.put(other, png, 'image/png')
     const its = await store.link(other, 600)
     read.length = 0
@@ -220,7 +220,7 @@ describe('?w=', () => {
   })
 
   it('says that a picture which is none cannot be shown, and no more', async () => {
-    const broken = outputKey({ secretKey } as Core, { id }, 'output', 8, 'image/png')
+    const broken = outputKey({ secretKey }, id, 8, 'image/png')
     await store.put(broken, Buffer.from('not a picture'), 'image/png')
     const { status, bytes } = await get(`${await store.link(broken, 60)}&w=64`)
     expect([status, JSON.parse(bytes.toString()).error.kind]).toEqual([500, 'internal'])

@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import type { Core } from '../../../../src/core/core.ts'
 import { AppError } from '../../../../src/core/errors.ts'
-import { takenWith } from '../../../../src/core/request/resolve.ts'
+import { takenWith } from '../../../../src/core/request/choose-model.ts'
 import { aspectFor } from '../../../../src/http/api/openai/sizes.ts'
 import { models } from '../../../../src/models/index.ts'
+
+/** A core in which every provider is set up. */
+const everywhere = { providers: { get: () => ({}) } } as unknown as Pick<Core, 'providers'>
 
 /** The ratio or size that is drawn; what the model does not know at all is its name. */
 function drawn(id: string, images: number, size: string | undefined): string | undefined {
   const model = models.find((each) => each.id === id)!
   try {
-    return aspectFor({ model, takes: takenWith(model, images, () => true) }, size)
+    return aspectFor({ model, takes: takenWith(everywhere, model, images) }, size)
   } catch (error) {
     if (error instanceof AppError) return error.kind
     throw error
