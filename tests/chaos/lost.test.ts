@@ -36,7 +36,7 @@ const cases: [string, string, (port: number) => Promise<Upstream>, RegExp][] = [
       const settings = { FAL_KEY: fal.key, FAL_QUEUE_URL: fal.url }
       return { settings, faults: fal.faults, accepted: () => fal.accepted(), stop: fal.stop }
     },
-    /lost sight.*2 credits given back/s,
+    /did not confirm.*2 credits given back/s,
   ],
   [
     'ComfyUI, where it is found under its number: the picture comes',

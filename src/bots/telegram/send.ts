@@ -48,67 +48,61 @@ export function createSender(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
     await api.sendChatAction(chatId, 'upload_photo', { message_thread_id: threadId }, signal).catch(() => undefined)
   }
 
-  /** The first picture carries the text; the others follow. */
+  /** The first message carries the text. Albums have no buttons, so with buttons the first picture goes alone. */
   async function sendAll(
     target: ChatTarget,
     reply: Reply,
-    [first, ...others]: readonly ReplyPicture[],
+    pictures: readonly ReplyPicture[],
     sent?: SentMessages,
   ): Promise<Shown> {
-    if (!first) throw new AppError('chat_refused')
-    const kind = kindOf(first)
-    const options = {
-      ...optionsOf(target),
-      caption: cut(plainText(reply), maxCaption),
-      reply_markup: keyboardOf(reply),
-    }
-    const message =
-      kind === 'photo'
-        ? await api.sendPhoto(target.chatId, toFile(first), options)
-        : await api.sendDocument(target.chatId, toFile(first), options)
-    const shown: Shown = { messageId: message.message_id, kind, target }
-    await sent?.add({ posted: toPosted(shown), part: 0, fileIds: fileIdsOf(message) })
-    await sendOthers(target, others, sent)
-    return shown
+    const together = pictures.slice(0, reply.buttons ? 1 : maxInAlbum)
+    const look = { caption: cut(plainText(reply), maxCaption), reply_markup: keyboardOf(reply) }
+    const { kind, messages } = await sendAlbum(target, together, look)
+    await record(target, { kind, messages, firstPart: 0 }, sent)
+    await sendOthers(target, { pictures: pictures.slice(together.length), offset: together.length }, sent)
+    return { messageId: messages[0]?.message_id ?? 0, kind, target }
   }
 
   /** Pictures after the first, in albums. Those that were recorded before are not sent again. */
-  async function sendOthers(target: ChatTarget, others: readonly ReplyPicture[], sent?: SentMessages): Promise<void> {
-    for (let start = 0; start < others.length; start += maxInAlbum) {
-      const album = others.slice(start, start + maxInAlbum)
-      const firstPart = start + 1
+  async function sendOthers(target: ChatTarget, { pictures, offset }: Others, sent?: SentMessages): Promise<void> {
+    for (let start = 0; start < pictures.length; start += maxInAlbum) {
+      const album = pictures.slice(start, start + maxInAlbum)
+      const firstPart = offset + start
       const isSent = sent?.earlier.some(({ part }) => part >= firstPart && part < firstPart + album.length)
-      if (isSent) continue
-      const { kind, messages } = await sendAlbum(target, album)
-      for (const [index, message] of messages.entries()) {
-        const posted = toPosted({ messageId: message.message_id, kind, target })
-        await sent?.add({ posted, part: firstPart + index, fileIds: fileIdsOf(message) })
-      }
+      if (!isSent) await record(target, { ...(await sendAlbum(target, album)), firstPart }, sent)
+    }
+  }
+
+  async function record(target: ChatTarget, { kind, messages, firstPart }: SentAlbum, sent?: SentMessages) {
+    for (const [index, message] of messages.entries()) {
+      const posted = toPosted({ messageId: message.message_id, kind, target })
+      await sent?.add({ posted, part: firstPart + index, fileIds: fileIdsOf(message) })
     }
   }
 
   /** An album holds photos or documents, never both. */
-  async function sendAlbum(target: ChatTarget, album: readonly ReplyPicture[]) {
+  async function sendAlbum(target: ChatTarget, album: readonly ReplyPicture[], look: Look = {}) {
     const kind = album.every((picture) => kindOf(picture) === 'photo') ? 'photo' : 'document'
     const [only, ...more] = album
     const { chatId } = target
     const options = optionsOf(target)
     if (only && more.length === 0) {
-      const file = toFile(only)
+      const [file, all] = [toFile(only), { ...options, ...look }]
       const message =
-        kind === 'photo' ? await api.sendPhoto(chatId, file, options) : await api.sendDocument(chatId, file, options)
+        kind === 'photo' ? await api.sendPhoto(chatId, file, all) : await api.sendDocument(chatId, file, all)
       return { kind, messages: [message as Message] } as const
     }
+    const { caption } = look
     const messages =
       kind === 'photo'
         ? await api.sendMediaGroup(
             chatId,
-            album.map((each) => ({ type: 'photo', media: toFile(each) })),
+            album.map((each, index) => ({ type: 'photo', media: toFile(each), ...(index === 0 && { caption }) })),
             options,
           )
         : await api.sendMediaGroup(
             chatId,
-            album.map((each) => ({ type: 'document', media: toFile(each) })),
+            album.map((each, index) => ({ type: 'document', media: toFile(each), ...(index === 0 && { caption }) })),
             options,
           )
     return { kind, messages: messages as Message[] } as const
@@ -120,7 +114,7 @@ export function createSender(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
       await changeText(shown, reply)
       return shown
     }
-    await sendOthers(shown.target, others, sent)
+    await sendOthers(shown.target, { pictures: others, offset: 1 }, sent)
     const kind = kindOf(picture)
     const media = { type: kind, media: toFile(picture), caption: cut(plainText(reply), maxCaption) } as const
     const { chatId } = shown.target
@@ -199,6 +193,24 @@ export function createSender(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
         },
       ),
   }
+}
+
+interface Look {
+  caption?: string
+  reply_markup?: InlineKeyboardMarkup
+}
+
+interface Others {
+  pictures: readonly ReplyPicture[]
+  /** Position of the first of them in the result. */
+  offset: number
+}
+
+interface SentAlbum {
+  kind: Shown['kind']
+  messages: readonly Message[]
+  /** Position of its first picture in the result. */
+  firstPart: number
 }
 
 /** undefined removes the keyboard of an edited message. */

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { PgDialect } from 'drizzle-orm/pg-core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError, asFinal, type ErrorKind } from '../../../src/core/errors.ts'
 import { keepLeases } from '../../../src/core/generation/leases.ts'
@@ -128,7 +129,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect(await test.ended(moved)).toBe('delivered')
     expect(caption(moved)).toContain('second')
     expect(await test.ended(ended)).toBe('failed')
-    expect(caption(ended)).toContain('Nobody is set up to draw with two')
+    expect(caption(ended)).toContain('two is not available')
   })
 
   it('what neither can do now fails with the credits back', async () => {
@@ -194,7 +195,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const rows = core.database.rows
       let broken = 2
       const fragile: typeof rows = (query, on) =>
-        JSON.stringify(query).includes('ticket = ') && broken-- > 0
+        new PgDialect().sqlToQuery(query).sql.includes('ticket = ') && broken-- > 0
           ? Promise.reject(new Error('connection lost'))
           : rows(query, on)
       Object.assign(core.database, { rows: fragile })
@@ -233,7 +234,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const call = await say('a cat', { images: [attachment(await pngOf(64, 64))] })
       expect(await ended(call)).toBe('failed')
       expect(chat.messages.filter(({ address }) => address === call.address)).toHaveLength(1)
-      expect(caption(call)).toContain('lost on our side')
+      expect(caption(call)).toContain('could not be stored')
       expect(first.asked).toBe(0)
     })
   })
@@ -269,7 +270,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const { say, ended } = await open({ providers: [first], limits: { lostMs: 50 } })
       const call = await say('a cat')
       expect(await ended(call)).toBe('failed')
-      expect(caption(call)).toContain('lost sight')
+      expect(caption(call)).toContain('did not confirm')
       expect(first.asked).toBe(1)
     })
   })

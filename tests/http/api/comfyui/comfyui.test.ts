@@ -181,7 +181,7 @@ describe('POST /generate', () => {
     [{ prompt: 'a cat', model: 'comfy-kontext' }, /^comfy-kontext needs a picture/],
     [
       { prompt: 'a cat', model: 'flux-pro', width: 640, height: 480 },
-      /^width and height: flux-pro does not know the ratio 640x480\. It knows: 1024x1024 \(1:1\), 1248x832 /,
+      /^width and height: flux-pro does not offer the ratio 640x480\. It offers: 1024x1024 \(1:1\), 1248x832 /,
     ],
   ])('refuses %j before anything is charged', async (given, detail) => {
     const before = [await service.balance(), await accepted()]
