@@ -1,4 +1,4 @@
-/** What the core works with: built once by compose.ts, and the first parameter of every function here. */
+/** What the functions of the core work with. compose.ts builds it once; they take it as their first parameter. */
 import type { Database } from '../db/db.ts'
 import type { Log } from '../log.ts'
 import type { AppError } from './errors.ts'
@@ -14,30 +14,30 @@ import type { ObjectStore } from './ports/storage.ts'
 import type { Providers } from './providers/registry.ts'
 
 export interface Limits {
-  /** Requests of one person under way. */
+  /** Requests that an account may have under way. */
   inFlight: number
-  /** Requests of one person in a minute. */
+  /** Requests that an account may make in a minute. */
   perMinute: number
-  /** Milliseconds from acceptance to the end. Below the 15 minutes for which Discord lets us edit an answer. */
+  /** Milliseconds from acceptance to the deadline. Less than the 15 minutes for which Discord lets us edit an answer. */
   deadlineMs: number
-  /** Milliseconds after an unanswered submission in which the provider may still show that it received it. */
+  /** Milliseconds after a submission without a response in which the provider may still show that it received it. */
   lostMs: number
   /** Milliseconds without a worker after which a lane counts as not served. */
   goneMs: number
-  /** Credits of a new account. */
+  /** Credits that a new account gets. */
   welcome: number
-  /** Bytes of one picture that a person sends. */
+  /** Largest input picture, in bytes. */
   uploadBytes: number
-  /** Milliseconds in which all pictures of a request have to arrive. */
+  /** Milliseconds in which all input pictures of a request must arrive. */
   fetchMs: number
 }
 
-/** The models of the providers that are set up now. */
+/** Models of the providers that are set up now. They change with the providers. */
 export interface Catalogue {
   all(): readonly Model[]
-  /** Id of the default model of requests that name none (request/default-model.ts). */
+  /** Id of the default model, for requests that name none (request/choose-model.ts). */
   preferred(): string
-  /** Models that this provider serves, whether it is set up or not. */
+  /** Models that a provider serves, even if it is not set up. */
   of(provider: string): readonly Model[]
 }
 
@@ -53,7 +53,7 @@ export interface Candidate {
   perMinute: number
 }
 
-/** A reason to refuse, for every surface alike: limits, bans, rules of a group. undefined: none. */
+/** Resolves to the reason to refuse a request, on every surface: limits, bans, rules of a group. undefined: no objection. */
 export type Rule = (core: Core, candidate: Candidate) => Promise<AppError | undefined>
 
 export interface Core {
@@ -64,21 +64,21 @@ export interface Core {
   readonly models: Catalogue
   readonly providers: Providers
   readonly events: GenerationEvents
-  /** Identity, name and handle → account id, of people seen lately. */
+  /** Cache: identity, name and handle → account id. */
   readonly accountIds: Map<string, string>
-  /** How much work and memory pictures of people may take in this process. */
+  /** Bounds the work and memory that input pictures take in this process. */
   readonly inputLimits: InputLimits
-  /** Asked in this order before every acceptance. */
+  /** Checked in this order before every acceptance. */
   readonly rules: readonly Rule[]
   /** Absent: prompt enhancement is not set up. */
   readonly enhancer?: Enhancer
-  /** Enhance prompts of requests that do not say. */
+  /** Whether to enhance prompts of requests that do not say. */
   readonly enhanceByDefault: boolean
   readonly surfaces: ReadonlyMap<string, ChatSurface>
   readonly limits: Limits
   readonly secretKey: Buffer
   isAdmin(identity: string): boolean
-  /** Absent: no metrics. */
+  /** Absent: metrics are off. */
   readonly meter?: Meter
   readonly log: Log
 }

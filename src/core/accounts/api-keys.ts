@@ -1,85 +1,108 @@
-/** Keys with which programs act for an account. Shown once, kept as a hash; what they spend is counted by the ledger. */
+/** Keys with which programs act for an account. A key is shown once and stored as a hash; the ledger counts what it spends. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { apiKeys } from '../../db/schema/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { cleanText, shorten } from '../text.ts'
 import { accountOf } from './accounts.ts'
 
-/** Who a program acts for. */
+/** The account that a program acts for, and what its key permits. */
 export interface KeyHolder {
   userId: string
   /** null: the operator's API_KEY. */
   keyId: string | null
   admin: boolean
-  /** Ids of those it may use; null: all. */
+  /** Ids of the models it may use. null: all. */
   models: readonly string[] | null
 }
 
-/** Whose requests it may see and cancel; null: everybody's. */
+/** The account whose requests the program may see and cancel. null: all accounts. */
 export const ownerOf = ({ admin, userId }: KeyHolder) => (admin ? null : userId)
 
 export interface NewKey {
   userId: string
   name: string
-  /** Credits in a calendar month, UTC. */
+  /** Credits in a calendar month, UTC. Absent: no cap. */
   monthlyCap?: number
+  /** Absent: all. */
   models?: readonly string[]
 }
 
 export interface ApiKey {
   id: string
   name: string
+  /** The last four characters of the key. */
   tail: string
   monthlyCap: number | null
   models: readonly string[] | null
-  /** Credits in this month. */
+  /** Credits spent this month. */
   spent: number
+  /** To the minute. null: never used. */
   usedAt: Date | null
 }
 
-/** Keys of one account that work. */
-const mostKeys = 20
-const longestName = 60
-/** What an integer of the database holds. */
+/** Keys of one account that are not revoked. */
+const maxKeys = 20
+const maxNameCharacters = 60
+/** The largest value of the database's integer type. */
 const largestCap = 2_147_483_647
 const keyBytes = 32
 
 /** Throws AppError too_many_keys, bad_option, unknown_model. */
 export async function createApiKey(core: Core, wanted: NewKey): Promise<{ id: string; key: string }> {
-  const { userId, monthlyCap, models } = check(core, wanted)
+  checkLimits(core, wanted)
+  const { userId, monthlyCap, models } = wanted
   const id = uuidv7()
+  const name = shorten(cleanText(wanted.name), maxNameCharacters)
   const key = `fb_${randomBytes(keyBytes).toString('base64url')}`
-  const made = await core.database.db.transaction(async (tx) => {
-    // counted while the account's row is locked: two at once cannot both be the last
+  const inserted = await core.database.db.transaction(async (tx) => {
+    // the lock makes concurrent calls count one after the other, so that they cannot pass the limit together
     await core.database.rows(sql`select id from users where id = ${userId} for update`, tx)
     return core.database.rows(
       sql`
         insert into api_keys (id, user_id, name, hash, tail, monthly_cap, models)
-        select ${id}::uuid, ${userId}::uuid, ${nameOf(wanted.name)}, ${hashOf(key).toString('hex')}, ${key.slice(-4)},
+        select ${id}::uuid, ${userId}::uuid, ${name}, ${hashOf(key).toString('hex')}, ${key.slice(-4)},
           ${monthlyCap ?? null}::int, ${models ? JSON.stringify(models) : null}::jsonb
-        where (select count(*) from api_keys where user_id = ${userId} and revoked_at is null) < ${mostKeys}
+        where (select count(*) from api_keys where user_id = ${userId} and revoked_at is null) < ${maxKeys}
         returning id`,
       tx,
     )
   })
-  if (made.length === 0) throw new AppError('too_many_keys', { limit: mostKeys })
+  if (inserted.length === 0) throw new AppError('too_many_keys', { limit: maxKeys })
   return { id, key }
 }
 
-/** Of `api_keys`: what the ledger counted, which is of the last month in which there was something to count. */
-export const spentThisMonth = sql`case when spent_month = to_char(now() at time zone 'UTC', 'YYYY-MM') then spent else 0 end`
+/**
+ * Credits that a key has spent in this month; use it in a statement that selects from `api_keys`. The ledger's trigger resets
+ * `spent` only when it counts again, so a row may still hold the sum of an earlier month.
+ */
+export const spentThisMonth = sql`case
+  when ${apiKeys.spentMonth} = to_char(now() at time zone 'UTC', 'YYYY-MM') then ${apiKeys.spent} else 0 end`
 
-/** Those that work, the oldest first. */
+const listed = columnsOf({
+  id: apiKeys.id,
+  name: apiKeys.name,
+  tail: apiKeys.tail,
+  monthlyCap: apiKeys.monthlyCap,
+  models: apiKeys.models,
+  usedAt: apiKeys.usedAt,
+  spent: typed<number>(spentThisMonth),
+})
+
+/** Keys that are not revoked, oldest first. */
 export function listApiKeys(core: Core, userId: string): Promise<ApiKey[]> {
-  return core.database.rows<ApiKey>(sql`
-    select id, name, tail, monthly_cap as "monthlyCap", models, used_at as "usedAt",
-      ${spentThisMonth} as spent
-    from api_keys where user_id = ${userId} and revoked_at is null order by id`)
+  return readRows(
+    core.database,
+    listed,
+    (columns) => sql`
+      select ${columns} from api_keys where user_id = ${userId} and revoked_at is null order by id`,
+  )
 }
 
-/** False: it is none of this account's, or was revoked before. */
+/** Resolves to false when the account has no such key, or it is revoked already. */
 export async function revokeApiKey(core: Core, userId: string, id: string): Promise<boolean> {
   const rows = await core.database.rows(sql`
     update api_keys set revoked_at = now()
@@ -87,7 +110,23 @@ export async function revokeApiKey(core: Core, userId: string, id: string): Prom
   return rows.length > 0
 }
 
-/** `operatorKey`: API_KEY, whose account is made when it is first used. */
+const held = columnsOf(
+  {
+    userId: apiKeys.userId,
+    keyId: apiKeys.id,
+    models: apiKeys.models,
+    monthlyCap: apiKeys.monthlyCap,
+    identities: typed<string[]>(
+      sql`(select coalesce(jsonb_agg(i.id), '[]') from identities i where i.user_id = k.user_id)`,
+    ),
+  },
+  'k',
+)
+
+/**
+ * Resolves to undefined for an unknown or revoked key. `operatorKey`: the setting API_KEY; the operator's account is created
+ * at its first use.
+ */
 export async function findKeyHolder(
   core: Core,
   presented: string,
@@ -98,37 +137,34 @@ export async function findKeyHolder(
     const userId = await accountOf(core, { id: 'api:operator', name: 'operator' })
     return { userId, keyId: null, admin: true, models: null }
   }
-  const [row] = await core.database.rows<Omit<KeyHolder, 'admin'> & { identities: string[]; narrow: boolean }>(sql`
-    with used as (
-      update api_keys set used_at = now()
-      where hash = ${hash.toString('hex')} and revoked_at is null
-        and (used_at is null or used_at < now() - interval '1 minute'))
-    select k.user_id as "userId", k.id as "keyId", k.models, (k.models is not null or k.monthly_cap is not null) as narrow,
-      (select coalesce(jsonb_agg(i.id), '[]') from identities i where i.user_id = k.user_id) as identities
-    from api_keys k where k.hash = ${hash.toString('hex')} and k.revoked_at is null`)
+  const [row] = await readRows(
+    core.database,
+    held,
+    (columns) => sql`
+      with used as (
+        update api_keys set used_at = now()
+        where hash = ${hash.toString('hex')} and revoked_at is null
+          and (used_at is null or used_at < now() - interval '1 minute'))
+      select ${columns} from api_keys k where k.hash = ${hash.toString('hex')} and k.revoked_at is null`,
+  )
   if (!row) return undefined
-  const { identities, narrow, ...holder } = row
-  // whoever narrows what a key may do does not mean it to do everything
-  return { ...holder, admin: !narrow && identities.some((identity) => core.isAdmin(identity)) }
+  const { identities, monthlyCap, ...holder } = row
+  // a key with limits of its own gets no admin rights, which would lift the limits
+  const limited = row.models !== null || monthlyCap !== null
+  return { ...holder, admin: !limited && identities.some((identity) => core.isAdmin(identity)) }
 }
 
-/** A key holds 256 random bits, so that its plain hash cannot be guessed back, nor a hash approached byte by byte. */
+/** A plain hash is enough: a key has 256 random bits, so neither guessing nor the timing of the look-up reveals one. */
 function hashOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
 
-function nameOf(name: string): string {
-  return shorten(cleanText(name), longestName)
-}
-
-/** Throws AppError for a cap that is none, and models that are not there. */
-function check(core: Core, wanted: NewKey): NewKey {
-  const { monthlyCap, models } = wanted
+/** Throws AppError bad_option, unknown_model. */
+function checkLimits(core: Core, { monthlyCap, models }: NewKey): void {
   if (monthlyCap !== undefined && !(Number.isInteger(monthlyCap) && monthlyCap >= 1 && monthlyCap <= largestCap)) {
     throw new AppError('bad_option', { name: 'cap', value: monthlyCap, expected: `1–${largestCap}` })
   }
-  const known = core.models.all().map(({ id }) => id)
-  const unknown = models?.find((model) => !known.includes(model))
-  if (unknown !== undefined) throw new AppError('unknown_model', { name: unknown, available: known })
-  return wanted
+  const available = core.models.all().map(({ id }) => id)
+  const unknown = models?.find((model) => !available.includes(model))
+  if (unknown !== undefined) throw new AppError('unknown_model', { name: unknown, available })
 }

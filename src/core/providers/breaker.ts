@@ -1,14 +1,15 @@
-/** Lets a provider that keeps failing rest, and then tries it with one request before all others. */
+/** A circuit breaker: a provider that keeps failing gets no requests for a while, and then one as a trial. */
 
 export interface Breaker {
-  /** Milliseconds until it is worth asking; 0: ask now. Whoever gets 0 says how it went by `succeeded` or `failed`. */
+  /** Milliseconds until the provider may get a request. After a 0, submit one and report how it ended. */
   restMs(): number
   succeeded(): void
-  /** `whose`: a generation. However often one and the same fails, that is one failure. */
-  failed(whose: string): void
+  /** All failures of one generation count as one. */
+  failed(generationId: string): void
 }
 
-const mostFailures = 5
+/** Generations in a row that may fail before the breaker opens. */
+const maxFailures = 5
 const openMs = 15_000
 
 export function createBreaker(now: () => number = Date.now): Breaker {
@@ -17,19 +18,19 @@ export function createBreaker(now: () => number = Date.now): Breaker {
 
   return {
     restMs() {
-      if (failures.size < mostFailures) return 0
+      if (failures.size < maxFailures) return 0
       if (now() < openUntil) return openUntil - now()
-      // half open: this one tries, the others wait for what it finds
+      // half open: this caller makes the trial, the others wait for its result
       openUntil = now() + openMs
       return 0
     },
     succeeded() {
       failures.clear()
     },
-    failed(whose) {
-      // bounded: more than enough says no more than enough
-      if (failures.size < mostFailures) failures.add(whose)
-      if (failures.size >= mostFailures) openUntil = now() + openMs
+    failed(generationId) {
+      // more failures would change nothing, so the set stays bounded
+      if (failures.size < maxFailures) failures.add(generationId)
+      if (failures.size >= maxFailures) openUntil = now() + openMs
     },
   }
 }

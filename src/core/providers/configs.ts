@@ -1,19 +1,21 @@
-/** Stored provider configurations: keys go in and never come out again, except to the provider itself. */
+/** Stored provider configurations. Their keys are write-only: only the provider's client gets them in plain. */
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database, Db } from '../../db/db.ts'
+import { providerConfigs } from '../../db/schema/operation.ts'
 import { violates } from '../../db/violations.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { seal, unseal } from './seal.ts'
 
-/** What an operator sees. */
+/** A configuration as operators see it. */
 export interface ProviderConfig {
   id: string
   provider: string
   name: string
   baseUrl: string | null
-  /** The last four characters, for recognising it; null: there is none; '????': sealed under another SECRET_KEY. */
+  /** The last four characters of the key. null: no key. '????': sealed with another SECRET_KEY. */
   keyEnd: string | null
   enabled: boolean
   active: boolean
@@ -22,22 +24,22 @@ export interface ProviderConfig {
   defaultModel: string | null
 }
 
-/** Absent: unchanged, or the default of a new one. `key: null` takes a key away. */
+/** Absent fields stay as they are, or get the defaults of a new configuration. `key: null` removes the key. */
 export interface ConfigChange {
   name?: string
   baseUrl?: string | null
   key?: string | null
   enabled?: boolean
-  /** Makes it the one that is used; the provider's others are not, then. */
+  /** true makes it the one that is used, instead of the provider's other configurations. */
   active?: boolean
   timeoutSeconds?: number | null
   maxConcurrent?: number | null
   defaultModel?: string | null
 }
 
-/** A configuration with its key. Never leaves this process. */
+/** A configuration with its key. It must not leave this process. */
 export interface OpenConfig extends Omit<ProviderConfig, 'keyEnd'> {
-  /** undefined: there is none. 'unreadable': sealed under another SECRET_KEY. */
+  /** undefined: no key. 'unreadable': sealed with another SECRET_KEY. */
   key: string | 'unreadable' | undefined
 }
 
@@ -46,16 +48,28 @@ interface Vault {
   secretKey: Buffer
 }
 
-type Row = Omit<ProviderConfig, 'keyEnd'> & { sealedKey: string | null }
-
-/** Processes look again when they hear this; whoever misses it looks every few seconds anyway. */
+/** Notification after each change. Processes then read the configurations again; they also do so every few seconds. */
 export const configsChanged = 'fluxbot_configs'
 
+const stored = columnsOf({
+  id: providerConfigs.id,
+  provider: providerConfigs.provider,
+  name: providerConfigs.name,
+  baseUrl: providerConfigs.baseUrl,
+  sealedKey: providerConfigs.sealedKey,
+  enabled: providerConfigs.enabled,
+  active: providerConfigs.active,
+  timeoutSeconds: providerConfigs.timeoutSeconds,
+  maxConcurrent: providerConfigs.maxConcurrent,
+  defaultModel: providerConfigs.defaultModel,
+})
+
 export async function openConfigs({ database, secretKey }: Vault): Promise<OpenConfig[]> {
-  const rows = await database.rows<Row>(sql`
-    select id, provider, name, base_url as "baseUrl", sealed_key as "sealedKey", enabled, active,
-      timeout_seconds as "timeoutSeconds", max_concurrent as "maxConcurrent", default_model as "defaultModel"
-    from provider_configs order by provider, created_at, id`)
+  const rows = await readRows(
+    database,
+    stored,
+    (columns) => sql`select ${columns} from provider_configs order by provider, created_at, id`,
+  )
   return rows.map(({ sealedKey, ...row }) => {
     const key = sealedKey === null ? undefined : (unseal(secretKey, row.id, sealedKey) ?? 'unreadable')
     return { ...row, key }
@@ -66,7 +80,7 @@ export async function listConfigs(vault: Vault): Promise<ProviderConfig[]> {
   return (await openConfigs(vault)).map(({ key, ...config }) => ({ ...config, keyEnd: endOf(key) }))
 }
 
-/** Resolves to its id. The first of a provider becomes the active one. Throws AppError bad_option. */
+/** Resolves to the id. A provider's first configuration becomes active. Throws AppError bad_option. */
 export async function addConfig(vault: Vault, provider: string, change: ConfigChange): Promise<string> {
   checkChange(change)
   const id = uuidv7()
@@ -77,15 +91,23 @@ export async function addConfig(vault: Vault, provider: string, change: ConfigCh
     values (${id}, ${provider}, ${name}, ${baseUrl ?? null}, ${key ? seal(vault.secretKey, id, key) : null}, ${enabled},
       not exists (select from provider_configs where provider = ${provider}), ${timeoutSeconds ?? null}::int,
       ${maxConcurrent ?? null}::int, ${defaultModel ?? null})`
-  await oneByOne(vault, async (tx) => {
+  await serialised(vault, async (tx) => {
     await vault.database.rows(insert, tx)
     if (change.active) await activate(vault, tx, id)
   })
-  await tellAll(vault)
+  await notifyProcesses(vault)
   return id
 }
 
-/** A stored key is for the address it was stored with: another needs it again. Throws AppError bad_option, unknown_config. */
+const addressed = columnsOf({
+  baseUrl: providerConfigs.baseUrl,
+  hasKey: typed<boolean>(sql`(${providerConfigs.sealedKey} is not null)`),
+})
+
+/**
+ * A stored key belongs to the address it was stored with, so a change of address needs the key again. Throws AppError
+ * bad_option, unknown_config.
+ */
 export async function changeConfig(vault: Vault, id: string, change: ConfigChange): Promise<void> {
   checkChange(change)
   if (!isId(id)) throw new AppError('unknown_config', { id })
@@ -101,10 +123,11 @@ export async function changeConfig(vault: Vault, id: string, change: ConfigChang
     ...(defaultModel === undefined ? [] : [sql`default_model = ${defaultModel}`]),
     sql`updated_at = now()`,
   ]
-  await oneByOne(vault, async (tx) => {
-    const [before] = await vault.database.rows<{ baseUrl: string | null; hasKey: boolean }>(
-      sql`
-        select base_url as "baseUrl", sealed_key is not null as "hasKey" from provider_configs where id::text = ${id}`,
+  await serialised(vault, async (tx) => {
+    const [before] = await readRows(
+      vault.database,
+      addressed,
+      (columns) => sql`select ${columns} from provider_configs where id::text = ${id}`,
       tx,
     )
     if (!before) throw new AppError('unknown_config', { id })
@@ -115,7 +138,7 @@ export async function changeConfig(vault: Vault, id: string, change: ConfigChang
     await vault.database.rows(sql`update provider_configs set ${sql.join(set, sql`, `)} where id::text = ${id}`, tx)
     if (change.active) await activate(vault, tx, id)
   })
-  await tellAll(vault)
+  await notifyProcesses(vault)
 }
 
 /** Throws AppError unknown_config. */
@@ -123,13 +146,20 @@ export async function removeConfig(vault: Vault, id: string): Promise<void> {
   if (!isId(id)) throw new AppError('unknown_config', { id })
   const rows = await vault.database.rows(sql`delete from provider_configs where id::text = ${id} returning id`)
   if (rows.length === 0) throw new AppError('unknown_config', { id })
-  await tellAll(vault)
+  await notifyProcesses(vault)
 }
 
-/** Seals every key anew after SECRET_KEY was changed; resolves to how many. Those that neither key opens stay. */
+const sealed = columnsOf({ id: providerConfigs.id, sealedKey: typed<string>(providerConfigs.sealedKey) })
+
+/**
+ * Seals the stored keys anew after SECRET_KEY was changed. Resolves to how many. Keys that `oldKey` does not open stay as they
+ * are.
+ */
 export async function resealConfigs({ database, secretKey }: Vault, oldKey: Buffer): Promise<number> {
-  const rows = await database.rows<{ id: string; sealedKey: string }>(
-    sql`select id, sealed_key as "sealedKey" from provider_configs where sealed_key is not null`,
+  const rows = await readRows(
+    database,
+    sealed,
+    (columns) => sql`select ${columns} from provider_configs where sealed_key is not null`,
   )
   const opened = rows.flatMap(({ id, sealedKey }) => {
     const key = unseal(oldKey, id, sealedKey)
@@ -139,13 +169,13 @@ export async function resealConfigs({ database, secretKey }: Vault, oldKey: Buff
     await database.rows(sql`
       update provider_configs set sealed_key = ${seal(secretKey, id, key)} where id = ${id} and sealed_key = ${sealedKey}`)
   }
-  await tellAll({ database, secretKey })
+  await notifyProcesses({ database, secretKey })
   return opened.length
 }
 
-/** Which one is active is decided by all of a provider's together, so changes come one after the other. */
-async function oneByOne({ database }: Vault, change: (tx: Db) => Promise<void>): Promise<void> {
-  await checked(
+/** Runs changes one after the other in all processes: which configuration is active depends on all of a provider's. */
+async function serialised({ database }: Vault, change: (tx: Db) => Promise<void>): Promise<void> {
+  await withOptionErrors(
     database.db.transaction(async (tx) => {
       await database.rows(sql`select pg_advisory_xact_lock(hashtext(${configsChanged}))`, tx)
       await change(tx)
@@ -153,7 +183,7 @@ async function oneByOne({ database }: Vault, change: (tx: Db) => Promise<void>):
   )
 }
 
-/** The index forbids two active ones at any moment, so the old one goes first. */
+/** The unique index forbids two active configurations at any moment, so the old one is deactivated first. */
 async function activate({ database }: Vault, tx: Db, id: string): Promise<void> {
   await database.rows(
     sql`update provider_configs set active = false where active and id::text <> ${id}
@@ -163,16 +193,16 @@ async function activate({ database }: Vault, tx: Db, id: string): Promise<void> 
   await database.rows(sql`update provider_configs set active = true where id::text = ${id}`, tx)
 }
 
-/** Who would be told the key. null: the provider's own address. */
+/** The origins that would receive the key. `baseUrl` null: the provider's own address. */
 function originsOf(baseUrl: string | null): string {
   const origins = baseUrl?.split(',').map((each) => (URL.canParse(each) ? new URL(each).origin : each)) ?? []
   return [...new Set(origins)].sort().join()
 }
 
-/** Throws AppError bad_option for what no provider could use. */
+/** Throws AppError bad_option for values that no provider could use. */
 export function checkChange({ name, baseUrl, key, defaultModel }: ConfigChange): void {
   for (const [field, text] of Object.entries({ name, url: baseUrl, key, default_model: defaultModel })) {
-    // the database keeps no such text
+    // Postgres cannot store this character
     if (text?.includes('\0')) throw new AppError('bad_option', { name: field, value: '', expected: 'text' })
   }
   for (const each of baseUrl?.split(',') ?? []) {
@@ -182,8 +212,9 @@ export function checkChange({ name, baseUrl, key, defaultModel }: ConfigChange):
   if (key === '') throw new AppError('bad_option', { name: 'key', value: '', expected: 'a key' })
 }
 
-async function checked<T>(rows: Promise<T>): Promise<T> {
-  return rows.catch((error: unknown) => {
+/** Names the option when a constraint refuses its value. */
+async function withOptionErrors<T>(change: Promise<T>): Promise<T> {
+  return change.catch((error: unknown) => {
     if (violates(error, 'provider_configs_timeout')) {
       throw new AppError('bad_option', { name: 'timeout', value: '', expected: '1–3600' })
     }
@@ -194,13 +225,13 @@ async function checked<T>(rows: Promise<T>): Promise<T> {
   })
 }
 
-async function tellAll({ database }: Vault): Promise<void> {
+async function notifyProcesses({ database }: Vault): Promise<void> {
   await database.rows(sql`select pg_notify(${configsChanged}, '')`)
 }
 
 function endOf(key: OpenConfig['key']): string | null {
   if (key === undefined) return null
   if (key === 'unreadable') return '????'
-  // of a short key four characters would be too much of it
+  // four characters would reveal too much of a short key
   return key.length >= 12 ? key.slice(-4) : '…'
 }

@@ -1,13 +1,13 @@
-/** Whether a provider can be reached with these settings, at no cost. */
+/** Checks whether a provider works with given settings, at no cost. */
 import { AppError } from '../errors.ts'
 import type { ImageProvider, ProviderKind, ProviderSettings } from '../ports/providers.ts'
 import type { Providers } from './registry.ts'
 
-const limitMs = 20_000
+const timeoutMs = 20_000
 
 /**
- * 'unknown': that cannot be found out for free. Rejects with the AppError that a generation would meet, with more in it for
- * whoever sets up.
+ * Resolves to 'unknown' when the provider has no check that is free. Rejects with the AppError that a generation would end
+ * with; its data also says what to look at in the settings.
  */
 export async function probe(
   providers: Pick<Providers, 'kinds' | 'build'>,
@@ -16,19 +16,19 @@ export async function probe(
 ): Promise<'works' | 'unknown'> {
   const kind = providers.kinds.find((each) => each.name === name)
   if (!kind) throw new AppError('unknown_provider', { name, available: providers.kinds.map((each) => each.name) })
-  const provider = built(providers, kind, settings)
+  const provider = build(providers, kind, settings)
   try {
     if (!provider.test) return 'unknown'
-    await provider.test(AbortSignal.timeout(limitMs))
+    await provider.test(AbortSignal.timeout(timeoutMs))
     return 'works'
   } catch (error) {
-    throw error instanceof AppError ? explained(error, kind) : error
+    throw error instanceof AppError ? explain(error, kind) : error
   } finally {
     await provider.close?.()
   }
 }
 
-function explained(error: AppError, { title }: ProviderKind): AppError {
+function explain(error: AppError, { title }: ProviderKind): AppError {
   const { kind, data, cause, retryAfterMs } = error
   const reason = kind === 'provider_failed' ? (data.reason ?? reasonOf(cause)) : data.reason
   return new AppError(kind, kind === 'provider_account' ? { ...data, title } : { ...data, reason }, {
@@ -37,23 +37,23 @@ function explained(error: AppError, { title }: ProviderKind): AppError {
   })
 }
 
-/** Of the usual ways to miss a service; undefined: another. */
+/** Explains the usual network errors. undefined: another error. */
 function reasonOf(cause: unknown): string | undefined {
   const { code, message = '' } = (cause ?? {}) as { code?: string; message?: string }
   if (code === 'ECONNREFUSED') return 'nothing listens at that address'
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'no machine has that name'
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'EHOSTUNREACH') return 'that machine does not answer'
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'EHOSTUNREACH') return 'that machine does not respond'
   if (/^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code ?? ''))
     return 'its certificate is not trusted'
   return /answered \d{3}$/.exec(message)?.[0]
 }
 
-function built(providers: Pick<Providers, 'build'>, kind: ProviderKind, settings: ProviderSettings): ImageProvider {
+function build(providers: Pick<Providers, 'build'>, kind: ProviderKind, settings: ProviderSettings): ImageProvider {
   try {
     return providers.build(kind, settings)
   } catch (error) {
     if (error instanceof AppError) throw error
-    // several addresses where one is wanted, say; without it in the words, for it may hold a password
+    // for example several addresses where one is expected; the value is left out because it may hold a password
     throw new AppError('bad_option', { name: 'url', value: '', expected: 'https://…' }, { cause: error })
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The providers that are set up now: from stored configurations, else from the environment. Changes in the database reach
- * every process within seconds, without a restart; what is under way goes on with the settings it began with.
+ * every process within seconds, without a restart. Generations under way continue with the settings they began with.
  */
 import type { Database } from '../../db/db.ts'
 import type { Log } from '../../log.ts'
@@ -8,7 +8,7 @@ import type { ImageProvider, ProviderContext, ProviderKind, ProviderSettings } f
 import { type Breaker, createBreaker } from './breaker.ts'
 import { configsChanged, type OpenConfig, openConfigs } from './configs.ts'
 
-/** One provider, ready to be asked. */
+/** A provider that is set up and ready for requests. */
 export interface Provided {
   readonly provider: ImageProvider
   readonly title: string
@@ -24,11 +24,11 @@ export interface Providers {
   all(): readonly Provided[]
   /** Reads the configurations again. */
   reload(): Promise<void>
-  /** How a stored configuration would be used; undefined: it lacks something. */
+  /** The settings that a stored configuration results in. undefined: it is incomplete. */
   settingsOf(config: OpenConfig): ProviderSettings | undefined
-  /** A provider as it would be with these settings, for a test; close it afterwards. */
+  /** Creates a provider for a test of these settings. The caller closes it. */
   build(kind: ProviderKind, settings: ProviderSettings): ImageProvider
-  /** Calls back after each change of what is set up. */
+  /** Registers a callback for changes of the set-up providers. */
   onChange(changed: () => void): void
   stop(): Promise<void>
 }
@@ -37,17 +37,19 @@ export interface ProvidersOptions {
   database: Database
   secretKey: Buffer
   kinds: readonly ProviderKind[]
-  /** From the environment. */
+  /** Settings from the environment, by provider. */
   fallback: ReadonlyMap<string, ProviderSettings>
-  /** Where a configuration says nothing. */
+  /** For configurations without a value of their own. */
   defaults: Pick<ProviderSettings, 'timeoutMs' | 'concurrency'>
   context(kind: ProviderKind, settings: ProviderSettings): ProviderContext
-  /** Told each stored key, to be kept out of logs. */
+  /** Called with each key, so that logs can redact it. */
   hide?(key: string): void
   log: Log
 }
 
-const lookEveryMs = 5_000
+const reloadEveryMs = 5_000
+/** Milliseconds beyond a provider's timeout after which no generation can still use its old client. */
+const retireAfterMs = 30_000
 
 type Entry = Provided & { signature: string }
 
@@ -56,7 +58,7 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
   let current = new Map<string, Entry>()
   const retired = new Map<ImageProvider, NodeJS.Timeout>()
   const listeners: (() => void)[] = []
-  const said = new Set<string>()
+  const reported = new Set<string>()
   let loading: Promise<void> = Promise.resolve()
 
   async function load(): Promise<void> {
@@ -89,7 +91,10 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
       const provider = kind.create(settings, options.context(kind, settings))
       return { provider, title: kind.title, settings, breaker: createBreaker(), defaultModel, signature }
     } catch (error) {
-      log.error({ provider: kind.name, err: error }, 'a provider could not be set up')
+      log.error(
+        { provider: kind.name, err: error },
+        'could not set up a provider; it stays off until its settings change',
+      )
       return undefined
     }
   }
@@ -99,11 +104,11 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     if (!kind) return undefined
     const environment = options.fallback.get(kind.name)
     const baseUrl = config.baseUrl ?? environment?.baseUrl ?? kind.defaultUrl
-    // the environment's key is for the environment's address
+    // the environment's key may only go to the environment's address
     const key = config.key ?? (config.baseUrl === null ? environment?.key : undefined)
     if (config.key === 'unreadable' || baseUrl === undefined || (kind.needsKey && key === undefined)) {
-      const missing = config.key === 'unreadable' ? 'its key, sealed under another SECRET_KEY' : 'an address or a key'
-      complain({ provider: kind.name, configuration: config.name, missing })
+      const missing = config.key === 'unreadable' ? 'its key, sealed with another SECRET_KEY' : 'an address or a key'
+      reportOnce({ provider: kind.name, configuration: config.name, missing })
       return undefined
     }
     return {
@@ -115,22 +120,22 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     }
   }
 
-  /** Once, not at every look. */
-  function complain(about: { provider: string; configuration: string; missing: string }): void {
-    const text = JSON.stringify(about)
-    if (said.has(text)) return
-    said.add(text)
-    log.error(about, 'a provider is not usable as configured')
+  /** Logs a problem once, not at every reload. */
+  function reportOnce(problem: { provider: string; configuration: string; missing: string }): void {
+    const text = JSON.stringify(problem)
+    if (reported.has(text)) return
+    reported.add(text)
+    log.error(problem, 'a provider configuration is incomplete; the provider stays off until it is completed')
   }
 
-  /** Closed when whatever may still use it is over. */
+  /** Closes a replaced provider once no generation can still use it. */
   function retire(entry: Entry | undefined): void {
     if (!entry) return
     const { provider, settings } = entry
     const timer = setTimeout(() => {
       retired.delete(provider)
       void provider.close?.().catch(() => undefined)
-    }, settings.timeoutMs + 30_000)
+    }, settings.timeoutMs + retireAfterMs)
     timer.unref()
     retired.set(provider, timer)
   }
@@ -140,11 +145,12 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     return loading
   }
 
-  const look = () => void reload().catch((error) => log.warn({ err: error }, 'provider configurations were not read'))
+  const tryReload = () =>
+    void reload().catch((error) => log.warn({ err: error }, 'could not read provider configurations; retrying'))
   await reload()
-  const timer = setInterval(look, lookEveryMs)
+  const timer = setInterval(tryReload, reloadEveryMs)
   timer.unref()
-  const unlisten = await database.listen(configsChanged, look)
+  const unlisten = await database.listen(configsChanged, tryReload)
 
   return {
     kinds,
@@ -161,7 +167,7 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
       clearInterval(timer)
       await unlisten()
       await loading.catch(() => undefined)
-      for (const waiting of retired.values()) clearTimeout(waiting)
+      for (const closing of retired.values()) clearTimeout(closing)
       const all = [...retired.keys(), ...[...current.values()].map((entry) => entry.provider)]
       await Promise.allSettled(all.map((provider) => provider.close?.()))
     },

@@ -1,10 +1,10 @@
 /**
- * Secrets in the database: AES-256-GCM under a key derived from SECRET_KEY. The id of that key and the row's id are
- * bound into it, so that a sealed value opens in its own row only.
+ * Encrypts secrets for the database: AES-256-GCM with a key derived from SECRET_KEY. The id of that key and the id of the row
+ * are authenticated with the value, so that it can be decrypted in its own row only.
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
 
-/** 'v1.<key id>.<nonce>.<tag>.<data>'. */
+/** Returns 'v1.<key id>.<nonce>.<tag>.<data>'. */
 export function seal(secretKey: Buffer, rowId: string, text: string): string {
   const { key, keyId } = sealingKey(secretKey)
   const nonce = randomBytes(12)
@@ -13,7 +13,7 @@ export function seal(secretKey: Buffer, rowId: string, text: string): string {
   return ['v1', keyId, ...[nonce, cipher.getAuthTag(), data].map((part) => part.toString('base64url'))].join('.')
 }
 
-/** undefined: it was sealed under another SECRET_KEY, for another row, or has been changed. */
+/** undefined: the value was sealed with another SECRET_KEY or for another row, or it was altered. */
 export function unseal(secretKey: Buffer, rowId: string, sealed: string): string | undefined {
   const [version, keyId, ...parts] = sealed.split('.')
   const [nonce, tag, data] = parts.map((part) => Buffer.from(part, 'base64url'))
