@@ -1,4 +1,4 @@
-// The playground: who we are, and in which language. Text only ever becomes text.
+// The playground: session and language. Text is only inserted as text, never as HTML.
 import { $, ask, banner, element, page } from './common.js'
 import { send } from './send.js'
 import { connect, disconnect } from './show.js'

@@ -1,11 +1,11 @@
-// What the parts of the page share.
+// Helpers that all parts of the page share.
 
 export const $ = (id) => document.getElementById(id)
 
-/** The words and the language of the page, and `begin`, which asks anew who we are. */
+/** Words and language of the page. `begin` loads the session again. */
 export const page = { words: {}, locale: localStorage.getItem('locale') ?? '', begin: () => {} }
 
-/** Asks our server, in the language of the page. */
+/** Sends a request to the server in the language of the page. */
 export const ask = (path, options = {}) =>
   fetch(path, { ...options, headers: { ...options.headers, ...(page.locale && { 'accept-language': page.locale }) } })
 

@@ -1,9 +1,9 @@
-// What is written and attached, on its way to the server.
+// The composer: text and attached files, and sending them.
 import { $, ask, banner, element, page } from './common.js'
 
 let files = []
 let sending = false
-/** What could not be sent: the same again is sent under the same id, so that it cannot happen twice. */
+/** The message that could not be sent. A retry sends it under the same id, so that it is handled once. */
 let unsent
 
 export async function send(text) {
@@ -22,7 +22,7 @@ export async function send(text) {
   $('text').focus({ preventScroll: true })
 }
 
-/** What went wrong, in page.words. */
+/** Resolves to an error text. undefined: the message was sent. */
 async function deliver({ id, text, files }) {
   const form = new FormData()
   form.set('id', id)
@@ -43,7 +43,7 @@ function setSending(now) {
   $('send').disabled = now
 }
 
-/** randomUUID is missing where the page was not opened by https or on this machine. */
+/** crypto.randomUUID exists only on pages served over https or from this machine. */
 const freshId = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 
@@ -83,7 +83,7 @@ function chip(file) {
   return item
 }
 
-/** The box is as high as what is written in it. */
+/** Fits the height of the text box to its text. */
 function grow() {
   const text = $('text')
   text.style.height = 'auto'
@@ -96,7 +96,7 @@ $('composer').onsubmit = (event) => {
 }
 $('text').oninput = grow
 $('text').onkeydown = (event) => {
-  // 229: Safari ends a composition with this key and no longer says so
+  // 229: Safari ends an input method's composition with this key code, without isComposing
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
   event.preventDefault()
   send($('text').value)

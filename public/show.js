@@ -1,9 +1,9 @@
-// The conversation, as it changes.
+// The conversation, updated live.
 import { $, banner, element, page } from './common.js'
 
 /** Message id → { item, version, state }. */
 const shown = new Map()
-/** The latest change we know. */
+/** Version of the latest change received. */
 let last = 0
 let source
 
@@ -20,7 +20,7 @@ export function connect() {
   ours.onopen = () => {
     if (lost || $('banner').textContent === page.words.lost) banner()
     lost = false
-    // what there is to show comes right behind
+    // stored messages arrive right after the connection opens
     setTimeout(showEmpty, 300)
   }
   ours.onmessage = (event) => show(JSON.parse(event.data))
@@ -28,7 +28,7 @@ export function connect() {
     if (source !== ours) return
     lost = true
     banner(page.words.lost)
-    // the browser tries again by itself, except after an error status
+    // the browser reconnects by itself, except after an error status
     if (ours.readyState === EventSource.CLOSED) setTimeout(page.begin, 3000)
   }
 }
@@ -39,19 +39,19 @@ const showEmpty = () => {
 
 function show(message) {
   last = Math.max(last, message.version)
-  const known = shown.get(message.id)
-  if (known && known.version >= message.version) return
+  const existing = shown.get(message.id)
+  if (existing && existing.version >= message.version) return
   const item = render(message)
   const follow = atEnd || message.role === 'person'
-  if (known) known.item.replaceWith(item)
-  else place(message.id, item)
+  if (existing) existing.item.replaceWith(item)
+  else insert(message.id, item)
   shown.set(message.id, { item, version: message.version, state: message.state })
   showEmpty()
-  if (message.role === 'bot' && known?.state !== message.state) $('announce').textContent = message.text
+  if (message.role === 'bot' && existing?.state !== message.state) $('announce').textContent = message.text
   if (follow) toEnd()
 }
 
-/** Whoever has scrolled back to look at something stays there. */
+/** Whether to keep the newest message in view. A person who has scrolled back stays there. */
 let atEnd = true
 
 function toEnd() {
@@ -59,8 +59,8 @@ function toEnd() {
   scroll.scrollTop = scroll.scrollHeight
 }
 
-/** An answer stands under its question, whenever it comes. */
-function place(id, item) {
+/** An answer goes below its question, even if other messages came in between. */
+function insert(id, item) {
   const question = id.endsWith(':answer') && shown.get(id.slice(0, -':answer'.length))
   if (question) question.item.after(item)
   else $('messages').append(item)
@@ -102,7 +102,7 @@ function pictures(images) {
     Object.assign(link, { href: original, target: '_blank', rel: 'noopener', title: page.words.open })
     const picture = element('img')
     Object.assign(picture, { src: url, alt, width, height })
-    // its place is kept before it has loaded
+    // reserves the space before the picture has loaded
     if (images.length === 1) picture.style.maxWidth = `min(100%, ${Math.round((62 * width) / height)}vh)`
     link.append(picture)
     box.append(link)
@@ -114,5 +114,5 @@ $('scroll').onscroll = () => {
   const { scrollHeight, scrollTop, clientHeight } = $('scroll')
   atEnd = scrollHeight - scrollTop - clientHeight < 80
 }
-// the box below grows with what is written and attached
+// the composer grows with its text and files, which shrinks this area
 new ResizeObserver(() => atEnd && toEnd()).observe($('scroll'))

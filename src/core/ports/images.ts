@@ -1,4 +1,4 @@
-/** Pictures in memory, and the checks that each of them passes. */
+/** Pictures in memory, and the checks that every picture must pass. */
 
 export type ImageType = 'image/png' | 'image/jpeg' | 'image/webp'
 
@@ -10,14 +10,14 @@ export interface ImageFile {
   height: number
 }
 
-/** The checks and conversions that every picture passes through. All reject with an `AppError`. */
+/** Checks and conversions of pictures. All reject with an `AppError`. */
 export interface ImageTools {
-  /** A person's upload: decoded in full and encoded anew, so that nothing of the original file survives. */
+  /** Decodes an upload in full and encodes it anew, so that nothing of the original file survives. */
   clean(bytes: Buffer): Promise<ImageFile>
-  /** A provider's result: decoded in full, its pixels kept as they are, metadata stripped. */
+  /** Decodes a provider's result in full as a check, keeps its pixels and strips its metadata. */
   keep(bytes: Buffer): Promise<ImageFile>
-  /** A small WebP, at most `edge` pixels on its longer side; never larger than the picture. */
+  /** Makes a WebP of at most `edge` pixels on its longer side, and never larger than the picture. */
   thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>
-  /** The same picture as PNG. */
+  /** Converts to PNG. */
   png(file: Pick<ImageFile, 'data'>): Promise<ImageFile>
 }

@@ -1,8 +1,10 @@
 /**
  * Requests and the models that serve them.
  *
- * request  what a person asked for, understood: `PictureRequest`
- * model    what a person chooses; route: one provider's endpoint that can serve it
+ * params   what a person asked for, parsed from text or a body: `RequestParams`
+ * request  the same, checked by a model: `PictureRequest`
+ * model    what a person chooses
+ * route    one provider's endpoint that can serve a model
  */
 import type { Json } from '../../db/json.ts'
 import type { ErrorData } from '../errors.ts'
@@ -10,14 +12,14 @@ import type { ErrorData } from '../errors.ts'
 export const numberParams = ['seed', 'steps', 'guidance', 'strength'] as const
 export type NumberParam = (typeof numberParams)[number]
 
-/** A request as words and flags, before any model has looked at it. Absent means: not said. */
+/** Parameters as the person gave them, not yet checked by a model. Absent: not given. */
 export interface RequestParams {
   prompt: string
   model?: string
-  /** '16:9', or '640x480'. */
+  /** A ratio such as '16:9', or a size such as '640x480'. */
   aspect?: string
   count?: number
-  /** A whole number; kept as text because seeds may exceed 2^53. */
+  /** A whole number, as text because seeds may exceed 2^53. */
   seed?: string
   steps?: number
   guidance?: number
@@ -26,7 +28,7 @@ export interface RequestParams {
   enhance?: boolean
 }
 
-/** A request that a model has agreed to. Sizes in pixels. */
+/** A request that a model takes. Sizes in pixels. */
 export interface PictureRequest {
   prompt: string
   model: string
@@ -42,7 +44,7 @@ export interface PictureRequest {
   strength?: number
   negative?: string
   enhance?: boolean
-  /** How the program that asked wants to be shown its pictures. Absent: as is usual where it looks. */
+  /** The form in which a program wants its pictures. Absent: the default of its API family. */
   format?: string
 }
 
@@ -52,24 +54,24 @@ export interface Range {
   integer?: boolean
 }
 
-/** What one route takes; whatever else is asked for is refused by name before any credit moves. */
+/** What one route takes. Any other parameter is refused by name before credits are held. */
 export interface Takes {
-  /** How many input pictures; { min: 0, max: 0 } is text only. */
+  /** Number of input pictures. { min: 0, max: 0 }: text only. */
   images: { min: number; max: number }
-  /** Absent: words are needed. 'none': words are refused. 'optional': pictures alone will do. */
+  /** Absent: a prompt is required. 'optional': pictures alone are enough. 'none': a prompt is refused. */
   prompt?: 'optional' | 'none'
-  /** Most characters of a prompt. Absent: the service's own limit. */
+  /** Characters of a prompt. Absent: the service's own limit. */
   promptLimit?: number
-  /** Most pictures in one request. */
+  /** Pictures in one request, at most. */
   count: number
-  /** Ratio → size in pixels. The first is the default. 'auto' → [0, 0]: the shape of the input picture. */
+  /** Ratio → size in pixels. The first is the default. 'auto' → [0, 0] keeps the shape of the input picture. */
   aspects: Readonly<Record<string, readonly [width: number, height: number]>>
-  /** Exact 'WxH' sizes, where it takes them: limits of either side in pixels. */
+  /** Limits of either side in pixels, for exact sizes. Absent: exact sizes are refused. */
   sizes?: Range
-  /** Parameters it takes and their ranges. */
+  /** Ranges of the parameters it takes. */
   params: Readonly<Partial<Record<NumberParam, Range>>>
   negative?: boolean
-  /** Most characters of what is not wanted. Absent: the service's own limit. */
+  /** Characters of a negative prompt. Absent: the service's own limit. */
   negativeLimit?: number
 }
 
@@ -77,24 +79,24 @@ export interface Model {
   readonly id: string
   readonly aliases: readonly string[]
   readonly title: string
-  /** Found by its name, but not offered in lists. */
+  /** Can be requested by name, but is not listed. */
   readonly hidden?: boolean
   /** Credits for one picture. */
   readonly price: number
   /**
-   * In order of preference. The first that is set up and takes that number of pictures says what may be asked; another
-   * serves in its place only when it takes the very same request.
+   * In order of preference. The first route that is set up and takes the number of pictures decides which parameters are
+   * allowed. Another route replaces it only if it takes exactly the same request.
    */
   readonly routes: readonly Route[]
 }
 
-/** Stands in a route's input for the nth input picture (from 0); the provider puts a link, a file or a name there. */
+/** Placeholder in a route's input for an input picture, by index from 0. The provider replaces it with a link, file or name. */
 export interface ImageRef {
   $image: number
   [key: string]: Json
 }
 
-/** Stands in a route's input for a whole number beyond 2^53. */
+/** Placeholder in a route's input for a whole number beyond 2^53. */
 export interface BigInteger {
   $integer: string
   [key: string]: Json
@@ -104,11 +106,11 @@ export interface Route {
   readonly provider: string
   readonly endpoint: string
   readonly takes: Takes
-  /** The provider's own parameters for this request: pure. `images`: one for each input picture, in order. */
+  /** The provider's parameters for the request; a pure function. `images`: one for each input picture, in order. */
   input(request: PictureRequest, images: readonly ImageRef[]): Json
 }
 
-/** Something that the person should know about a picture that did come. The words are in `locales`. */
+/** A remark on a delivered result. `locales` holds the words. */
 export interface Note {
   kind: 'prompt_cut' | 'not_enhanced' | 'some_missing'
   data?: ErrorData

@@ -1,117 +1,117 @@
 /**
  * Image services.
  *
- * ticket  a provider's reference to work under way, saved before we wait for it
+ * ticket  a provider's reference to work under way, saved before we wait for the work
  */
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { ImageFile } from './images.ts'
 import type { Note } from './models.ts'
 
-/** What a provider gets: one generation, mapped by the route. */
+/** One generation as a provider gets it, mapped by the route. */
 export interface Task {
   /** The generation's id: a UUID in canonical form, the same in every attempt. */
   readonly id: string
   readonly endpoint: string
   readonly input: Json
   readonly images: readonly ImageFile[]
-  /** Where the input pictures can be fetched from outside, in order. Absent: nowhere, so send the bytes. */
+  /** Public links of the input pictures, in order. Absent: there are none, so send the bytes. */
   readonly imageUrls?: readonly string[]
-  /** What the provider has told our webhook about this generation, verified by `receive`. */
+  /** The provider's webhook message about this generation, verified by `receive`. */
   readonly webhookMessage?: Json
 }
 
 export type Progress =
   | {
       state: 'pending'
-      /** JSON, saved when it changes: all that `check` needs in another process. */
+      /** All that `check` needs in another process; saved when it changes. */
       ticket: Json
-      /** `check` is called again after this; 0 where `check` itself waits for news. */
+      /** Milliseconds until the next call of `check`. 0: `check` itself waits for a change. */
       waitMs: number
-      /** Place in the provider's queue, from 1. */
+      /** Position in the provider's queue, from 1. */
       position?: number
       percent?: number
-      /** Encoded bytes of how far it is; not checked yet. */
+      /** Encoded preview picture, not checked yet. */
       preview?: Buffer
     }
   | { state: 'done'; images: Buffer[]; seed?: string; notes?: readonly Note[] }
 
-/** What runs behind a provider that is the operator's own. */
+/** The servers and models behind a provider that the operator runs. */
 export interface Inspection {
   servers: readonly InspectedServer[]
-  /** Folder of models, as the provider calls it → files that at least one server can load, in alphabetical order. */
+  /** The provider's name of a model folder → files that at least one server can load, in alphabetical order. */
   files: Readonly<Record<string, readonly string[]>>
 }
 
 export interface InspectedServer {
-  /** For operators only; without a name and password. */
+  /** For operators only. Contains no user name or password. */
   url: string
-  /** Whether it answers. What follows is absent when it does not, or does not say. */
+  /** Whether the server responds. The fields below are absent if it does not, or does not report them. */
   connected: boolean
-  /** Runs waiting and running there, whoever sent them. */
+  /** Runs waiting and running there, including those of other clients. */
   busy?: number
   version?: string
-  /** Memory in bytes. */
+  /** Memory sizes in bytes. */
   devices?: readonly { name: string; type: string; memoryTotal?: number; memoryFree?: number }[]
 }
 
 export interface ImageProvider {
   readonly name: string
   /**
-   * True when starting twice costs and changes nothing outside this process. All others are never started again once
-   * a start may have reached them.
+   * True when a second start costs nothing and changes nothing outside this process. Other providers never get a second start
+   * once the first may have reached them.
    */
   readonly repeatable?: boolean
   /**
-   * One submission, never repeated inside. Synchronous providers answer 'done' here, or, where the answer is links, at once
-   * with those as the ticket, so that what is paid for is saved before it is fetched. Rejects
-   * with an AppError; `neverRan` in it says that nothing was started that could be paid for. The signal aborts when the
-   * generation is over or no longer ours: every socket and timer held for it goes with it. Where there is `cancel`, it
-   * does not abort before the answer is there, so that what was started can be cancelled.
+   * Submits the task once, without retries of its own. Synchronous providers resolve to 'done'. If their response contains
+   * links, they resolve to 'pending' with the links as the ticket, so that paid work is saved before it is fetched. Rejects
+   * with an AppError; `neverRan` in it means that nothing was started that costs money. The signal aborts when the generation
+   * has ended or belongs to another worker; release every socket and timer then. For providers with `cancel` it does not abort
+   * before the response has arrived, so that started work can be cancelled.
    */
   start(task: Task, signal: AbortSignal): Promise<Progress>
-  /** Asked again every `waitMs`; the ticket was saved before, so a restart resumes and never pays twice. */
+  /** Called every `waitMs`. The ticket was saved before, so a restarted process resumes and does not pay twice. */
   check?(ticket: Json, task: Task, signal: AbortSignal): Promise<Progress>
   /**
-   * After a start whose answer was lost: looks for what became of it. 'never': it did not arrive and may be started
-   * again; 'unknown': it may still show itself.
+   * Looks for the work of a start whose response was lost. 'never': the start did not arrive and may be repeated. 'unknown':
+   * the work may still be found later.
    */
   find?(task: Task, signal: AbortSignal): Promise<Progress | 'never' | 'unknown'>
-  /** Harmless when it is over already. */
+  /** Has no effect on work that has ended. */
   cancel?(ticket: Json): Promise<void>
-  /** A call of our webhook: what `check` or `find` will get as `task.message`. Rejects with AppError 'forged'. */
+  /** Verifies a webhook call; `check` and `find` get the result as `task.webhookMessage`. Rejects with AppError 'forged'. */
   receive?(call: { headers: Readonly<Record<string, string | undefined>>; body: Buffer }): Promise<Json>
-  /** Whether address and key work, at no cost. Rejects with an AppError. Absent: it cannot be known for free. */
+  /** Checks address and key at no cost. Rejects with an AppError. Absent: the provider has no free check. */
   test?(signal: AbortSignal): Promise<void>
-  /** What it runs on, at most 10 s old and within 5 s; servers that are away are said to be. Absent: it does not say. */
+  /** Describes its servers, including unreachable ones. At most 10 s old; resolves within 5 s. Absent: not supported. */
   inspect?(): Promise<Inspection>
-  /** Lets go of connections; tasks under way end with errors. */
+  /** Closes connections. Tasks under way end with errors. */
   close?(): Promise<void>
 }
 
 /** How to reach a provider, from a stored configuration or the environment. */
 export interface ProviderSettings {
-  /** Without a slash at the end. Several, comma-separated, where the provider takes them (ComfyUI). */
+  /** Without a trailing slash. Several, separated by commas, for providers that support it (ComfyUI). */
   baseUrl: string
   key?: string
-  /** Milliseconds that one generation may take. */
+  /** Milliseconds that a generation may take. */
   timeoutMs: number
-  /** Generations at the same time, over all processes. */
+  /** Concurrent generations, in all processes together. */
   concurrency: number
-  /** Steps when the request names none, where the provider's own default is not wanted. */
+  /** Steps for requests that name none. Absent: the provider's own default. */
   steps?: number
 }
 
 export interface ProviderContext {
-  /** Where the provider can tell us about a task. Absent: it cannot reach us. */
+  /** The URL of our webhook for a task. Absent: the provider cannot reach us. */
   webhookUrl?(taskId: string): string
   log: Log
 }
 
-/** A provider that can be set up. */
+/** A kind of provider, which `create` sets up. */
 export interface ProviderKind {
   readonly name: string
-  /** For people: 'fal.ai'. */
+  /** The name to show: 'fal.ai'. */
   readonly title: string
   /** Absent: an address must be configured. */
   readonly defaultUrl?: string
@@ -119,11 +119,11 @@ export interface ProviderKind {
   create(settings: ProviderSettings, context: ProviderContext): ImageProvider
 }
 
-/** Makes prompts better, and English. */
+/** Improves prompts and translates them into English. */
 export interface Enhancer {
-  /** The model's name, for people. */
+  /** The name of its model, to show. */
   readonly model: string
-  /** Rejects with an AppError when there is no better prompt in time. `instruction`: absent, its own. */
+  /** Rejects with an AppError if it fails or times out. `instruction` absent: the built-in instruction. */
   enhance(prompt: string, options: { instruction?: string; signal: AbortSignal }): Promise<string>
   close(): Promise<void>
 }

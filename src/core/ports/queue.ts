@@ -1,29 +1,31 @@
-/** What carries generations from acceptance to a worker. */
+/** The job queue, which carries generations from acceptance to a worker. */
 
-/** One job: which generation, in which lane (a provider's queue), before whom (1 is first). */
 export interface Job {
+  /** Id of the generation. */
   id: string
+  /** Name of the provider; each has a lane of its own. */
   lane: string
+  /** 1 is first. */
   priority: number
-  /** Begun before and cut short: it goes before all others, even if it waits in the queue already. */
+  /** It was begun before and interrupted. It moves ahead of all others, even if it is in the queue already. */
   resumed?: boolean
 }
 
-/** Carries ids, never data. At least once: the row decides what a job still has to do. */
+/** Jobs contain ids only and are delivered at least once. The row decides what a job still has to do. */
 export interface JobQueue {
-  /** Adding what is already queued or running changes nothing. */
+  /** Has no effect on a job that is queued or running already. */
   add(job: Job): Promise<void>
   /**
-   * Runs jobs of all lanes. `run` resolves to undefined when the job is over, or to `retryInMs` to be called again later
-   * without holding a place. The signal aborts when this process must let go.
+   * Runs jobs of all lanes. `run` resolves to undefined when the job has ended, or to `retryInMs` to run it again later; until
+   * then it does not count towards the lane's concurrency. The signal aborts when this process must let go of the job.
    */
   work(run: (id: string, signal: AbortSignal) => Promise<{ retryInMs: number } | undefined>): Promise<void>
-  /** Opens lanes that are new and changes how many jobs of each run at the same time, in all processes together. */
+  /** Opens new lanes and sets the concurrency of each, which applies to all processes together. */
   setLanes(lanes: readonly { name: string; concurrency: number }[]): Promise<void>
-  /** Jobs waiting in a lane. */
+  /** Number of jobs waiting in a lane. */
   waiting(lane: string): Promise<number>
-  /** undefined when ready, else what is missing. */
+  /** Says what is missing. undefined: ready. */
   notReady(): string | undefined
-  /** Takes no more jobs; aborts what still runs after `graceMs`, so that another worker can have it. */
+  /** Takes no more jobs, and aborts those that still run after `graceMs`, so that another worker can take them. */
   close(graceMs: number): Promise<void>
 }

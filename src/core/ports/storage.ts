@@ -1,4 +1,4 @@
-/** Where pictures are kept. */
+/** The object store, which holds all pictures. */
 
 export interface StoredObject {
   data: Buffer
@@ -8,12 +8,12 @@ export interface StoredObject {
 export interface ObjectStore {
   /** Whether links can be opened from outside this machine and its network. */
   readonly reachable: boolean
-  /** Overwrites. Keys look like 'image/<id>/<n>-<random>.png'. */
+  /** Overwrites an existing object. Keys look like 'image/<id>/<n>-<random>.png'. */
   put(key: string, body: Buffer, type: string): Promise<void>
-  /** undefined when there is no such object. */
+  /** Resolves to undefined when there is no such object. */
   get(key: string): Promise<StoredObject | undefined>
-  /** An address that anybody may open until it expires. */
+  /** A signed URL that works without any other credentials until it expires. */
   link(key: string, ttlSeconds: number): Promise<string>
-  /** Deleting what is not there is no error. */
+  /** Deleting a missing object is no error. */
   delete(key: string): Promise<void>
 }

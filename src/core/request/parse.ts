@@ -1,12 +1,12 @@
 /**
- * Text → params: `a cute cat --seed 7 16:9`. Flags may stand anywhere; a ratio or a size counts at the very end only.
- * Nothing here knows a model: what a model takes is decided in request.ts.
+ * Parses text into parameters: `a cute cat --seed 7 16:9`. Flags may be anywhere; a ratio or size without a flag is recognised
+ * at the very end only. Whether a model takes the parameters is checked later (check.ts).
  */
 import { AppError, type OptionNames } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { cleanText } from '../text.ts'
 
-/** Characters. The longest that any provider's text encoder makes use of is well below. */
+/** Characters of a prompt. More than the text encoder of any provider uses. */
 export const promptLimit = 4000
 
 /** Flag → the option that it sets. */
@@ -25,7 +25,7 @@ type Flag = keyof typeof flags
 
 const flagNames = Object.keys(flags) as Flag[]
 
-/** How plain text spells the options. */
+/** The flag of each option, for error messages in chats. */
 export const flagSpellings: OptionNames = {
   ...Object.fromEntries(flagNames.map((flag) => [flags[flag], `--${flag}`])),
   size: '--ar',
@@ -34,9 +34,9 @@ export const flagSpellings: OptionNames = {
 const aspectAtEnd = /(?:^|\s)(\d{1,3}[:：]\d{1,3}|\d{2,4}[x×]\d{2,4})$/u
 const aspectForm = /^(\d{1,3}:\d{1,3}|\d{2,4}x\d{2,4})$/u
 
-/** Throws AppError: empty_prompt, prompt_too_long, bad_option, unknown_option. An empty prompt is allowed with `images`. */
+/** Throws AppError prompt_too_long, bad_option, unknown_option. The prompt may be empty: some models need pictures only. */
 export function parsePrompt(text: string): RequestParams {
-  // cut before any further work: a flag block cannot need more than the prompt itself
+  // refused before any further work; the flags cannot need three times the length of a prompt
   if (text.length > promptLimit * 4) throw new AppError('prompt_too_long', { limit: promptLimit })
   const { words, values } = splitFlags(cleanText(text).split(' '))
   let prompt = words.join(' ')
@@ -61,7 +61,7 @@ export function parsePrompt(text: string): RequestParams {
   })
 }
 
-/** The text that `parsePrompt` turns back into the same params. */
+/** Writes parameters as text that `parsePrompt` parses into the same parameters. */
 export function formatParams(params: RequestParams): string {
   const flag = (name: Flag, value: string | number | undefined) => (value === undefined ? [] : [`--${name} ${value}`])
   return [
@@ -80,14 +80,14 @@ export function formatParams(params: RequestParams): string {
     .join(' ')
 }
 
-/** '16：9' → '16:9', '640×480' → '640x480'. Throws AppError bad_option. */
+/** Accepts '16：9' for '16:9' and '640×480' for '640x480'. Throws AppError bad_option. */
 export function readAspect(value: string): string {
   const aspect = value.trim().toLowerCase().replace('：', ':').replace('×', 'x')
   if (!aspectForm.test(aspect)) throw new AppError('bad_option', { name: 'aspect', value, expected: '16:9' })
   return aspect
 }
 
-/** '-1' means any: undefined. Up to 20 digits, kept as text. Throws AppError bad_option. */
+/** A seed has up to 20 digits and stays text. undefined: '-1', which asks for a random seed. Throws AppError bad_option. */
 export function readSeed(value: string): string | undefined {
   if (value === '-1') return undefined
   if (!/^\d{1,20}$/.test(value)) throw new AppError('bad_option', { name: 'seed', value, expected: '0, 1, 2 …' })
@@ -113,19 +113,19 @@ function splitFlags(tokens: string[]): { words: string[]; values: Partial<Record
   return { words, values }
 }
 
-/** Phones turn two hyphens into one dash, so '—seed' is a flag too; prose such as '—he said' is not. */
+/** Phones turn two hyphens into one dash, so '—seed' is a flag as well. Prose such as '—he said' is not. */
 function flagName(token: string): Flag | undefined {
   const match = /^(--|—|–)([a-z]+)$/i.exec(token)
   if (!match) return undefined
   const name = (match[2] ?? '').toLowerCase()
-  const known = flagNames.find((flag) => flag === name)
-  if (known === undefined && match[1] === '--') {
-    throw new AppError('unknown_option', { name: `--${name}`, available: flagNames.map((flag) => `--${flag}`) })
+  const flag = flagNames.find((each) => each === name)
+  if (flag === undefined && match[1] === '--') {
+    throw new AppError('unknown_option', { name: `--${name}`, available: flagNames.map((each) => `--${each}`) })
   }
-  return known
+  return flag
 }
 
-/** `--no` takes one word, a list such as 'text, frames', or anything in double quotes. */
+/** Index after the value of `--no`: one word, a list such as 'text, frames', or text in double quotes. */
 function endOfList(tokens: string[], start: number): number {
   const quoted = tokens[start]?.startsWith('"') ?? false
   let at = start
