@@ -15,7 +15,7 @@ import { backends } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends())('keys for programs on %s', (kind) => {
+describe.each(backends())('an API key on %s', (kind) => {
   let test: TestCore
   const open = async (options?: TestCoreOptions) => {
     test = await openTestCore(kind, { admins: ['test:admin'], ...options })
@@ -45,7 +45,7 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     ask(test.core, { holder, key: String(++asked), params: { prompt: 'a cat', count }, images: [] })
   const ended = (id: string) => waitForEnd(test.core, null, id, { signal: AbortSignal.timeout(20_000) })
 
-  it('open the account they were made for until they are revoked, and are kept as a hash', async () => {
+  it('acts for its account until it is revoked, and is stored as a hash', async () => {
     const { core } = await open()
     const { id, key, userId, holder } = await keyOf()
     expect(key).toMatch(/^fb_[\w-]{43}$/)
@@ -64,10 +64,10 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     expect(await listApiKeys(core, userId)).toEqual([])
   })
 
-  it('are an admin’s when an admin made them, and the operator’s is in no table', async () => {
+  it('has its creator’s admin rights, and API_KEY works without a row', async () => {
     const { core } = await open()
     expect((await keyOf({ who: 'admin' })).holder.admin).toBe(true)
-    // one that may not even draw all it could may not set up the service
+    // a key with limits of its own has no admin rights
     expect((await keyOf({ who: 'admin', monthlyCap: 5 })).holder.admin).toBe(false)
     expect((await keyOf({ who: 'admin', models: ['sketch'] })).holder.admin).toBe(false)
     const [first, second] = await Promise.all([1, 2].map(() => findKeyHolder(core, 'the operator', 'the operator')))
@@ -77,7 +77,7 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     expect(await findKeyHolder(core, 'the operator', undefined)).toBeUndefined()
   })
 
-  it('are at most twenty for an account, however many are asked for at once', async () => {
+  it('is one of at most twenty for an account, however many are created at once', async () => {
     const { core } = await open()
     const userId = await account()
     const tries = await Promise.allSettled(
@@ -90,14 +90,14 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     await expect(createApiKey(core, { userId, name: 'one more' })).rejects.toMatchObject({ kind: 'too_many_keys' })
   })
 
-  it('are refused with a cap that is none, or for models that are not there', async () => {
+  it('cannot have an invalid cap or unknown models', async () => {
     await open()
     await expect(keyOf({ monthlyCap: 0 })).rejects.toMatchObject({ kind: 'bad_option' })
     await expect(keyOf({ monthlyCap: 1.5 })).rejects.toMatchObject({ kind: 'bad_option' })
     await expect(keyOf({ models: ['nix'] })).rejects.toMatchObject({ kind: 'unknown_model' })
   })
 
-  it('spend exactly their cap, of 60 requests at once', async () => {
+  it('spends exactly its cap on 60 concurrent requests', async () => {
     const { core, work } = await open({ limits: { welcome: 100, inFlight: 100, perMinute: 1_000 } })
     const { id, holder, userId } = await keyOf({ monthlyCap: 7 })
     const tries = await Promise.allSettled(Array.from({ length: 60 }, () => order(holder)))
@@ -109,12 +109,12 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     await work()
     for (const one of accepted) expect((await ended(one.id)).state).toBe('delivered')
     expect((await spent(id))?.spent).toBe(7)
-    // what was refused left nothing behind, and other ways to spend are open
+    // refused requests leave no row, and the account can still spend in other ways
     expect(await readAccount(core, userId)).toMatchObject({ balance: 93, held: 0, inFlight: 0 })
     expect(await test.ended(await test.say('a cat'))).toBe('delivered')
   })
 
-  it('get back what failed, was cancelled or did not come', async () => {
+  it('gets back credits of failed and cancelled requests and of missing pictures', async () => {
     let fails = true
     const provider = createPlain()
     const { start } = provider
@@ -132,12 +132,12 @@ describe.each(backends())('keys for programs on %s', (kind) => {
     expect((await ended((await order(holder, 3)).id)).state).toBe('failed')
     expect((await spent(id))?.spent).toBe(0)
     fails = false
-    // the provider draws one of three
+    // the provider delivers one of three pictures
     expect(await ended((await order(holder, 3)).id)).toMatchObject({ state: 'delivered', credits: 1 })
     expect((await spent(id))?.spent).toBe(1)
   })
 
-  it('begin anew each month, and what ends late does not count in the new one', async () => {
+  it('starts each month at zero, and a refund for an earlier month does not count', async () => {
     const { core } = await open()
     const { id, holder, userId } = await keyOf({ monthlyCap: 2 })
     const old = await order(holder, 2)

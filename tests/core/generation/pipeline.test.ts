@@ -14,7 +14,7 @@ import {
 } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends())('the way of a picture on %s', (kind) => {
+describe.each(backends())('a request on %s', (kind) => {
   let test: TestCore
   const open = async (options?: TestCoreOptions) => {
     test = await openTestCore(kind, options)
@@ -36,7 +36,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     return row?.n
   }
 
-  it('goes from words to a posted picture, and costs its price', async () => {
+  it('becomes a posted picture and costs its price', async () => {
     const { say, ended, work, chat } = await open()
     await work()
     const call = await say('a cute cat 16:9 --n 2')
@@ -44,13 +44,13 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     const shown = chat.last(call.address)
     expect(shown).toMatchObject({ state: 'done' })
     expect(shown?.pictures).toHaveLength(1)
-    // two were asked for and held, the provider drew one: the other credit came back
+    // two credits were held and the provider delivered one picture, so one credit is released
     expect(await balance()).toBe(19)
     await say('/history')
     expect(chat.messages.at(-1)?.history.at(-1)?.text).toContain('a cute cat')
   })
 
-  it('delivered three times is one generation', async () => {
+  it('that arrives three times makes one generation', async () => {
     const { say, ended, work } = await open()
     await work()
     const [call] = await Promise.all([1, 2, 3].map(() => say('a cat', { key: 'test:same', address: 'test:same' })))
@@ -60,7 +60,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(19)
   })
 
-  it('with one credit accepts one of 200 simultaneous requests', async () => {
+  it('is accepted once of 200 concurrent ones when there is one credit', async () => {
     const { say, chat, work } = await open({ limits: { welcome: 1, inFlight: 300, perMinute: 300 } })
     const calls = await Promise.all(Array.from({ length: 200 }, () => say('a cat')))
     expect(await count()).toBe(1)
@@ -72,7 +72,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(0)
   })
 
-  it('is refused with words, charging and keeping nothing, when it cannot be done', async () => {
+  it('that is invalid is refused with a reason, and nothing is charged or stored', async () => {
     const { say, chat } = await open()
     const answer = async (text: string, over = {}) => chat.last((await say(text, over)).address)?.text
     expect(await answer('a cat 5:7')).toContain('It knows: 1:1, 1:2')
@@ -88,7 +88,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect((await test.core.database.rows(sql`select key from images`)).length).toBe(0)
   })
 
-  it('keeps each person to 3 under way and 20 a minute', async () => {
+  it('is refused beyond 3 under way and 20 a minute for each person', async () => {
     const { say, chat, ended, work } = await open({ limits: { welcome: 100 } })
     const first = await Promise.all(Array.from({ length: 10 }, () => say('a cat')))
     expect(await count()).toBe(3)
@@ -97,7 +97,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     const accepted = first.filter((call) => chat.last(call.address)?.state !== 'failed')
     for (const call of accepted) await ended(call)
     for (let n = 3; n < 20; n++) await ended(await say('a cat'))
-    // one more is allowed every three seconds, and a busy machine needs some for the first twenty
+    // one more is allowed every three seconds, and a busy machine may need longer than that for the first twenty
     const answers: string[] = []
     while (answers.length < 20 && !answers.at(-1)?.includes('20 requests a minute')) {
       const call = await say('a cat')
@@ -105,11 +105,11 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
       if (!answers.at(-1)?.includes('20 requests')) await ended(call)
     }
     expect(answers.at(-1)).toContain('20 requests a minute')
-    // nobody else is kept waiting for it
+    // other people are not affected
     expect(await ended(await say('a cat', { who: 'bob' }))).toBe('delivered')
   })
 
-  it('reads no pictures of whom it has to refuse anyway, and knows again what it took', async () => {
+  it('does not load the pictures of a refused request, and recognises a repeated one', async () => {
     const { say, chat, ended, work } = await open({ limits: { inFlight: 1 } })
     let read = 0
     const picture = await pngOf(40, 30)
@@ -128,7 +128,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await ended(call)).toBe('delivered')
   })
 
-  it('counts pictures that come to nothing in the pace, and charges nothing', async () => {
+  it('with unreadable pictures counts in the rate limit, and costs nothing', async () => {
     const { say, chat } = await open({ limits: { perMinute: 3 } })
     const images = [attachment(Buffer.from('no picture'))]
     const calls = []
@@ -138,7 +138,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(20)
   })
 
-  it('takes pictures, cleaned, to the provider', async () => {
+  it('passes cleaned pictures to the provider', async () => {
     const seen: number[] = []
     const provider = createPlain({
       start: async (task) => {
@@ -153,7 +153,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(seen).toEqual([40, 50])
   })
 
-  it('that the provider refuses gives the credits back and says why', async () => {
+  it('is refunded with a reason when the provider refuses it', async () => {
     const provider = createPlain({ start: async () => Promise.reject(new AppError('moderated')) })
     const { say, ended, work, chat } = await open({ providers: [provider] })
     await work()
@@ -164,7 +164,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(20)
   })
 
-  it('is tried again when the provider was busy', async () => {
+  it('is retried when the provider was busy', async () => {
     let tries = 0
     const provider = createPlain({
       start: async () => {
@@ -178,7 +178,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(tries).toBe(3)
   })
 
-  it('is not started twice where a start may have cost something', async () => {
+  it('is not submitted twice when the first submission may have cost something', async () => {
     let starts = 0
     const provider: ImageProvider = {
       name: 'sketch',
@@ -189,7 +189,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     }
     const { say, ended, work } = await open({ providers: [provider] })
     const call = await say('a cat')
-    // as a worker leaves it that died after asking
+    // the state after a worker died right after a submission
     await test.core.database.rows(sql`update generations set submit_at = now(), state = 'running', attempt = 1`)
     await work()
     expect(await ended(call)).toBe('failed')
@@ -199,7 +199,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(20)
   })
 
-  it('goes on from its ticket after a crash', async () => {
+  it('resumes from its ticket after a crash', async () => {
     let starts = 0
     const provider: ImageProvider = {
       name: 'sketch',
@@ -221,7 +221,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(row?.seed).toBe('{"reference":"r0"}')
   })
 
-  it('past its deadline ends with the credits back, whoever forgot it', async () => {
+  it('is ended and refunded past its deadline, even if no worker has it', async () => {
     const { say, ended, work, chat } = await open()
     const call = await say('a cat')
     await test.core.database.rows(
@@ -232,7 +232,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(chat.last(call.address)?.text).toContain('given up')
   })
 
-  it('is posted once although the chat fails for a while', async () => {
+  it('is posted once when the chat fails for a while', async () => {
     const chat = createChat({ postsAnew: true })
     let refusals = 3
     chat.refuse = (reply) =>
@@ -246,7 +246,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(19)
   })
 
-  it('that nobody may be told of is not charged', async () => {
+  it('is not charged when the chat refuses the answer', async () => {
     const chat = createChat()
     const { say, ended, work } = await open({ chat })
     const call = await say('a cat')
@@ -256,7 +256,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await balance()).toBe(20)
   })
 
-  it('ends although the queue has lost everything', async () => {
+  it('ends when the queue has lost everything', async () => {
     const { say, ended, work, core, lose } = await open()
     const calls = await Promise.all(['ann', 'bob', 'cid'].map((who) => say('a cat', { who })))
     await lose()
@@ -265,7 +265,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     for (const call of calls) expect(await ended(call)).toBe('delivered')
   })
 
-  it('lets admins give and take credits, others not, each act once', async () => {
+  it('to give or take credits is allowed for admins only, and each act counts once', async () => {
     const { say, chat } = await open({ admins: ['test:root'] })
     const answer = async (text: string, over = {}) => chat.last((await say(text, over)).address)?.text
     await say('/credits', { who: 'bob' })

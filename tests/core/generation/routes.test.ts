@@ -34,7 +34,7 @@ const twoRoutes: Model = {
 const refused = (kind: ErrorKind, neverRan: boolean, retryAfterMs?: number) =>
   new AppError(kind, { provider: 'first' }, { neverRan, retryAfterMs })
 
-/** Fails as it is told and counts what it was asked. */
+/** A provider that fails with the result of `error`, and counts its starts. */
 function failing(name: string, error: () => AppError | undefined, over: Partial<ImageProvider> = {}) {
   const plain = createPlain({ name, repeatable: false })
   const provider = {
@@ -51,8 +51,8 @@ function failing(name: string, error: () => AppError | undefined, over: Partial<
   return provider
 }
 
-// what carries the ids makes no difference here
-describe.each([quickest])('routes and providers on %s', (kind) => {
+// the kind of queue makes no difference to these tests
+describe.each([quickest])('a request with two routes on %s', (kind) => {
   let test: TestCore
   const open = async (options: TestCoreOptions) => {
     test = await openTestCore(kind, { models: [twoRoutes], ...options })
@@ -66,7 +66,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
   })
   const caption = (call: { address: string }) => test.chat.last(call.address)?.text ?? ''
 
-  it('a provider that has not run it is replaced by the next that can do the same, and the caption says who drew', async () => {
+  it('moves to the next route when the first has not run it, and the caption names the provider', async () => {
     const first = failing('first', () => refused('provider_account', true))
     const second = createPlain({ name: 'second' })
     const { say, ended, core } = await open({ providers: [first, second] })
@@ -88,9 +88,9 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
   it.each<[string, string, ErrorKind, boolean]>([
     ['may have run it', 'a cat', 'provider_failed', false],
     ['refused its content', 'a cat', 'moderated', true],
-    ['was asked for a seed that the second does not take', 'a cat --seed 7', 'provider_account', true],
-    ['was asked for a shape that the second does not have', 'a cat 16:9', 'provider_account', true],
-  ])('but not when the first %s', async (_why, text, error, neverRan) => {
+    ['got a seed that the second does not take', 'a cat --seed 7', 'provider_account', true],
+    ['got a shape that the second does not have', 'a cat 16:9', 'provider_account', true],
+  ])('does not move when the first provider %s', async (_why, text, error, neverRan) => {
     const first = failing('first', () => refused(error, neverRan))
     const second = createPlain({ name: 'second' })
     const { say, ended } = await open({ providers: [first, second] })
@@ -98,7 +98,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect(second.starts).toHaveLength(0)
   })
 
-  it('a result that is bad for good is asked for once, and nobody else is paid', async () => {
+  it('does not retry or move after a final failure of the result', async () => {
     let asked = 0
     const first = failing('first', () => undefined, {
       start: async () => ({ state: 'pending', ticket: { id: 1 }, waitMs: 0 }),
@@ -113,7 +113,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect([asked, second.starts.length]).toEqual([1, 0])
   })
 
-  it('what waits for a provider that is gone is not left waiting', async () => {
+  it('moves or fails when its provider is removed while it waits', async () => {
     const second = createPlain({ name: 'second' })
     test = await openTestCore(kind, { models: [twoRoutes], providers: [createPlain({ name: 'first' }), second] })
     const [moved, ended] = [await test.say('a cat'), await test.say('a cat --seed 1')]
@@ -132,7 +132,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect(caption(ended)).toContain('two is not available')
   })
 
-  it('what neither can do now fails with the credits back', async () => {
+  it('fails with a refund when neither provider can run it', async () => {
     const providers = ['first', 'second'].map((name) => failing(name, () => refused('provider_account', true)))
     const { say, ended } = await open({ providers })
     const call = await say('a cat')
@@ -141,14 +141,14 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect(providers.map(({ asked }) => asked)).toEqual([1, 1])
   })
 
-  it('a provider that asks for a long pause is not waited for', async () => {
+  it('fails when its provider asks for a pause beyond the deadline', async () => {
     const first = failing('first', () => refused('provider_busy', true, 99_999_999_000))
     const { say, ended } = await open({ providers: [first] })
     expect(await ended(await say('a cat --seed 1'))).toBe('failed')
     expect(first.asked).toBe(1)
   })
 
-  it('after five failures in a row a provider is left alone, and asked again later', async () => {
+  it('is not submitted to a provider after five failures in a row, until the breaker closes', async () => {
     let broken = true
     const first = failing('first', () => (broken ? refused('provider_failed', false) : undefined))
     const { say, ended, core } = await open({ providers: [first] })
@@ -160,8 +160,8 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect(await ended(await say('a cat --seed 1', { who: 'p9' }))).toBe('delivered')
   })
 
-  describe('when things break at a bad moment', () => {
-    it('a worker that stops while a prompt is made better has started nothing, and another does', async () => {
+  describe('with a failure in between', () => {
+    it('is started by another worker when the first stops while enhancing the prompt', async () => {
       let calls = 0
       const enhance = (_prompt: string, { signal }: { signal: AbortSignal }) =>
         new Promise<string>((resolve, reject) => {
@@ -183,7 +183,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(first.asked).toBe(1)
     })
 
-    it('a ticket that could not be saved at once is saved later', async () => {
+    it('saves a ticket later when the first try fails', async () => {
       const first = failing('first', () => undefined, {
         start: async () => {
           first.asked++
@@ -204,7 +204,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(broken).toBeLessThanOrEqual(0)
     })
 
-    it('nothing is started that would come too late', async () => {
+    it('is not submitted when it could not end before the deadline', async () => {
       const first = failing('first', () => undefined)
       const { say, ended } = await open({ providers: [first], limits: { deadlineMs: 4_000 } })
       const call = await say('a cat')
@@ -213,7 +213,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(first.asked).toBe(0)
     })
 
-    it('a store that is away keeps no credits, and what it had is deleted later', async () => {
+    it('is refunded while the store is down, and its objects are deleted later', async () => {
       const first = failing('first', () => refused('moderated', true))
       const { say, ended, core } = await open({ providers: [first] })
       const remove = core.store.delete
@@ -227,7 +227,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(await core.database.rows(sql`select from object_deletions`)).toEqual([])
     })
 
-    it('pictures that could not be kept end the request in words, once', async () => {
+    it('ends with one message when its input pictures could not be stored', async () => {
       const first = failing('first', () => undefined)
       const { say, ended, core, chat } = await open({ providers: [first] })
       Object.assign(core.store, { put: () => Promise.reject(new Error('away')) })
@@ -239,8 +239,8 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     })
   })
 
-  describe('a start whose answer was lost', () => {
-    it('is found and not repeated', async () => {
+  describe('a submission whose response was lost', () => {
+    it('is found instead of repeated', async () => {
       const done = async (): Promise<Progress> => ({ state: 'done', images: [await pngOf(64, 64)] })
       const looked: string[] = []
       const first = failing('first', () => refused('provider_failed', false), {
@@ -255,7 +255,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(looked).toHaveLength(2)
     })
 
-    it('is repeated when it is known not to have arrived', async () => {
+    it('is repeated when the provider confirms that it did not arrive', async () => {
       let times = 0
       const first = failing('first', () => (++times === 1 ? refused('provider_failed', false) : undefined), {
         find: async () => 'never',
@@ -265,7 +265,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(first.asked).toBe(2)
     })
 
-    it('is given up with the credits back when nothing shows itself in time', async () => {
+    it('is given up with a refund when it is not found in time', async () => {
       const first = failing('first', () => refused('provider_timeout', false), { find: async () => 'unknown' })
       const { say, ended } = await open({ providers: [first], limits: { lostMs: 50 } })
       const call = await say('a cat')
@@ -275,41 +275,38 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     })
   })
 
-  it.runIf(kind === 'pglite')(
-    'how far a picture is can be seen while it is drawn, and what is no picture cannot',
-    async () => {
-      const preview = await pngOf(800, 600)
-      const shown = [Buffer.from('no picture'), preview]
-      const drawing: ImageProvider = {
-        name: 'first',
-        start: async () => ({ state: 'pending', ticket: 1, waitMs: 100 }),
-        check: async (ticket) =>
-          shown.length > 0
-            ? { state: 'pending', ticket, waitMs: 3_000, percent: 40, preview: shown.shift() }
-            : { state: 'done', images: [preview] },
-      }
-      const { say, ended, chat } = await open({ providers: [drawing] })
-      const call = await say('a cat')
-      expect(await ended(call)).toBe('delivered')
-      const waiting = chat.messages
-        .find(({ address }) => address === call.address)!
-        .history.filter(({ state }) => state === 'waiting')
-      const previews = waiting.flatMap(({ pictures }) => pictures ?? [])
-      expect(previews.length).toBeGreaterThan(0)
-      for (const { file, key } of previews)
-        expect({ key, ...file }).toMatchObject({ key: '', type: 'image/webp', width: 512 })
-      expect(waiting.some(({ text }) => text.includes('40 %'))).toBe(true)
-    },
-  )
+  it.runIf(kind === 'pglite')('shows progress and previews, and leaves out invalid previews', async () => {
+    const preview = await pngOf(800, 600)
+    const shown = [Buffer.from('no picture'), preview]
+    const drawing: ImageProvider = {
+      name: 'first',
+      start: async () => ({ state: 'pending', ticket: 1, waitMs: 100 }),
+      check: async (ticket) =>
+        shown.length > 0
+          ? { state: 'pending', ticket, waitMs: 3_000, percent: 40, preview: shown.shift() }
+          : { state: 'done', images: [preview] },
+    }
+    const { say, ended, chat } = await open({ providers: [drawing] })
+    const call = await say('a cat')
+    expect(await ended(call)).toBe('delivered')
+    const waiting = chat.messages
+      .find(({ address }) => address === call.address)!
+      .history.filter(({ state }) => state === 'waiting')
+    const previews = waiting.flatMap(({ pictures }) => pictures ?? [])
+    expect(previews.length).toBeGreaterThan(0)
+    for (const { file, key } of previews)
+      expect({ key, ...file }).toMatchObject({ key: '', type: 'image/webp', width: 512 })
+    expect(waiting.some(({ text }) => text.includes('40 %'))).toBe(true)
+  })
 
-  describe('prompts', () => {
+  describe('a prompt', () => {
     const enhancer = (answer: () => Promise<string>) => ({
       model: 'helper-1',
       enhance: answer,
       close: async () => undefined,
     })
 
-    it('are enhanced when asked for, and the caption shows both', async () => {
+    it('is enhanced on request, and the caption shows both versions', async () => {
       const sent: unknown[] = []
       const first = createPlain({ name: 'first', repeatable: true })
       const start = first.start
@@ -324,7 +321,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(caption(call)).toContain('une chatte\n✨ A fluffy cat. (helper-1)')
     })
 
-    it('are used as they are when the enhancer fails, and the caption says so', async () => {
+    it('is used unchanged when the enhancer fails, and the caption says so', async () => {
       const failure = async () => Promise.reject(new AppError('provider_timeout'))
       const { say, ended } = await open({ providers: [createPlain({ name: 'first' })], enhancer: enhancer(failure) })
       const call = await say('a cat --enhance')
@@ -332,7 +329,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(caption(call)).toContain('could not be enhanced')
     })
 
-    it('are refused when nobody is there to enhance them', async () => {
+    it('with --enhance is refused when no enhancer is set up', async () => {
       const { say, chat } = await open({ providers: [createPlain({ name: 'first' })] })
       expect(chat.last((await say('a cat --enhance')).address)?.text).toContain('leave --enhance out')
     })

@@ -18,7 +18,7 @@ async function outcomeFor(key: string): Promise<Outcome> {
   return outcome
 }
 
-it('how long a request will take is judged by what was drawn lately, its place and how far it is', async () => {
+it('estimates the remaining time from recent requests, the place in the queue and the progress', async () => {
   const first = await test.say('a cat')
   expect(await estimateOf(test.core, await outcomeFor(first.key))).toBeNull()
   await test.work()
@@ -29,7 +29,7 @@ it('how long a request will take is judged by what was drawn lately, its place a
 
   expect(await estimateOf(test.core, await outcomeFor(first.key))).toBeNull()
   const next = { ...(await outcomeFor(first.key)), state: 'queued', startedAt: null, position: 1 } as const
-  // five are drawn at a time
+  // five run at a time
   expect(await estimateOf(test.core, next)).toBe(8)
   expect(await estimateOf(test.core, { ...next, position: 5 })).toBe(8)
   expect(await estimateOf(test.core, { ...next, position: 6 })).toBe(16)

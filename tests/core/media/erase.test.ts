@@ -17,7 +17,7 @@ import { violations } from '../../helpers/invariants.ts'
 
 const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
-/** Says no when `away`, and knows which objects there are. */
+/** A store that refuses to delete while `away` is true, and lists its objects. */
 function watched(store: ObjectStore): ObjectStore & { away: boolean; held: Set<string>; keys(): Promise<string[]> } {
   const held = new Set<string>()
   const own = {
@@ -88,7 +88,7 @@ describe.each(databases)('erasing on %s', (kind) => {
   const rows = () => core.database.rows(sql`select * from generations order by id`)
   const notes = () => core.database.rows(sql`select from object_deletions`)
 
-  it('takes words and pictures, and leaves the money as it was', async () => {
+  it('deletes words and pictures, and leaves the credits as they were', async () => {
     const id = await drawn({ count: 2 }, 2)
     const [before, entries] = [await readAccount(core, userId), await core.database.rows(sql`select * from ledger`)]
     expect([...store.held].filter((key) => key.startsWith('input/'))).toHaveLength(2)
@@ -106,7 +106,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(await erase(core, userId, id)).toBe(false)
   })
 
-  it('is for the owner, and for what has ended', async () => {
+  it('is allowed for the owner, and after the request has ended', async () => {
     stop()
     const id = await asked()
     const stranger = await accountOf(core, { id: 'test:bob', name: 'bob' })
@@ -120,17 +120,17 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect((await outcomeOf(core, userId, id))?.pictures).toHaveLength(1)
   })
 
-  it('takes the address that was told of it, once it was', async () => {
-    const [told, due] = [await drawn(), await drawn()]
+  it('deletes the webhook URL once the webhook was delivered', async () => {
+    const [delivered, due] = [await drawn(), await drawn()]
     await core.database.rows(sql`
       insert into api_webhooks (generation_id, url, due_at)
-      values (${told}, 'https://example.org/?token=private', null), (${due}, 'https://example.org/', now())`)
+      values (${delivered}, 'https://example.org/?token=private', null), (${due}, 'https://example.org/', now())`)
     await eraseAll(core, userId)
     expect(await core.database.rows(sql`select generation_id as id from api_webhooks`)).toEqual([{ id: due }])
     await core.database.rows(sql`delete from api_webhooks`)
   })
 
-  it('takes the whole history, two at once each thing once', async () => {
+  it('erases a whole history, and each request once when called twice at the same time', async () => {
     const ids: string[] = []
     for (let each = 0; each < 4; each++) ids.push(await drawn())
     const [balance] = [(await readAccount(core, userId)).balance]
@@ -141,7 +141,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(await eraseAll(core, userId)).toEqual({ erased: 0, running: 0 })
   })
 
-  it('is gone at once when the store is away, and its objects later', async () => {
+  it('takes effect at once when the store is down, and deletes the objects later', async () => {
     const id = await drawn()
     store.away = true
     expect(await erase(core, userId, id)).toBe(true)
@@ -156,7 +156,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(store.held.size).toBe(0)
   })
 
-  it('shows nothing in the chat where it was asked for', async () => {
+  it('removes the request from the history of the chat', async () => {
     const call = await test.say('a very private bird')
     await test.ended(call)
     const account = await accountOf(core, call.from)
@@ -165,7 +165,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(test.chat.last(asking.address)?.text).toContain('Nothing here yet')
   })
 
-  it('ends the waiting of whoever still waits for it', async () => {
+  it('ends the wait of a program that is waiting for the request', async () => {
     stop()
     const id = await asked()
     const waiting = waitForEnd(core, userId, id, { signal: AbortSignal.timeout(10_000) })
@@ -176,12 +176,12 @@ describe.each(databases)('erasing on %s', (kind) => {
     await expect.poll(async () => (await outcomeOf(core, userId, id))?.state).toBe('delivered')
   })
 
-  it('is finished by the sweep', async () => {
+  it('is completed by the sweeper', async () => {
     const id = await drawn()
     store.away = true
     await erase(core, userId, id)
     store.away = false
-    // it tidies up in its first round
+    // the sweeper deletes objects in its first round
     const leases = keepLeases(core)
     const sweeper = keepSweeping(core, leases)
     await expect.poll(async () => (await notes()).length, { timeout: 8_000 }).toBe(0)

@@ -4,7 +4,7 @@ import { createMemoryBudget } from '../../../src/core/media/input-limits.ts'
 const most = { places: 2, bytes: 60 }
 const full = expect.objectContaining({ kind: 'overloaded' })
 
-it('an account has so many places, and another its own', () => {
+it('limits the reservations of each account', () => {
   const room = createMemoryBudget(100)
   const [first] = [room.enter('ann', most), room.enter('ann', most)]
   expect(() => room.enter('ann', most)).toThrow(
@@ -15,7 +15,7 @@ it('an account has so many places, and another its own', () => {
   room.enter('ann', most)
 })
 
-it('an account has so many bytes, and all have so many together', () => {
+it('limits the bytes of each account and of all accounts together', () => {
   const room = createMemoryBudget(100)
   const [one, two, bob] = [room.enter('ann', most), room.enter('ann', most), room.enter('bob', most)]
   one.take(40)
@@ -28,7 +28,7 @@ it('an account has so many bytes, and all have so many together', () => {
   two.take(40)
 })
 
-it('what came counts, not what might have come, and nothing is left of those who leave', () => {
+it('counts the bytes that arrived instead of those reserved, and none after a reservation ends', () => {
   const room = createMemoryBudget(60)
   const [ann, bob] = [room.enter('ann', most), room.enter('bob', most)]
   const came = ann.take(60)
@@ -36,7 +36,7 @@ it('what came counts, not what might have come, and nothing is left of those who
   came(10)
   const late = bob.take(50)
   bob.leave()
-  // its bytes came when nobody waited for them any more
+  // these bytes arrive after the reservation has ended
   late(20)
   ann.take(50)
   expect(() => ann.take(1)).toThrow(full)

@@ -6,7 +6,7 @@ import { chooseModel } from '../../../src/core/request/choose-model.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { attachment, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 
-describe('pictures that come with requests', () => {
+describe('reading input pictures', () => {
   let test: TestCore
   beforeEach(async () => {
     test = await openTestCore(quickest)
@@ -20,14 +20,14 @@ describe('pictures that come with requests', () => {
     const where = { surface: 'test', address: `test:${key}`, locale: 'en' } as const
     return submit(test.core, { key, ...where, chosen, params, images, from: { userId } })
   }
-  /** Come when they are let go. */
+  /** A picture that loads when the test calls the functions in `comes`. */
   const slow = () => {
     const comes: ((data: Buffer) => void)[] = []
     const load = () => new Promise<Buffer>((resolve) => comes.push(resolve))
     return { comes, image: { name: 'slow.png', load } }
   }
 
-  it('and do not come keep nobody else waiting, neither programs nor chats', async () => {
+  it('does not hold up other accounts while pictures are slow to load', async () => {
     const { comes, image } = slow()
     const asks = ['ann', 'bob', 'eve', 'joe'].flatMap((who) => [1, 2, 3].map((at) => ask(who, `${who}${at}`, [image])))
     await expect.poll(() => comes).toHaveLength(12)
@@ -40,7 +40,7 @@ describe('pictures that come with requests', () => {
     expect(await Promise.all(asks)).toHaveLength(12)
   })
 
-  it('have one time for all of them, whether whoever fetches them hears of its end or not', async () => {
+  it('limits the time for all pictures together, even if a load ignores its signal', async () => {
     const { core } = test
     Object.assign(core.limits, { fetchMs: 300 })
     const signals: (AbortSignal | undefined)[] = []
@@ -56,14 +56,14 @@ describe('pictures that come with requests', () => {
     const asking = ask('ann', 'late', [attachment(png), deaf, deaf])
     await expect(asking).rejects.toMatchObject({ kind: 'image_unreachable' })
     expect(signals.map((signal) => signal?.aborted)).toEqual([true])
-    // what comes now is nobody’s, and the next is not fetched
+    // bytes that arrive now are dropped, and the next picture is not loaded
     for (const come of comes) come(png)
     await new Promise(setImmediate)
     expect(signals).toHaveLength(1)
     expect((await ask('ann', 'again', [attachment(png)])).fresh).toBe(true)
   })
 
-  it('have only so much room, which is free again when they are read', async () => {
+  it('refuses pictures beyond the memory of an account, and frees the memory afterwards', async () => {
     const { core } = test
     Object.assign(core.limits, { uploadBytes: 1_000, inFlight: 1 })
     const bytes = await pngOf(20, 20)

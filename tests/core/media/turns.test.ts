@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createTurns } from '../../../src/core/media/turns.ts'
 
-it('so many work at a time, the others wait, and where too many wait the next are refused', async () => {
+it('runs a limited number at a time, queues some, and refuses the rest', async () => {
   const turns = createTurns({ atATime: 2, waiting: 1 })
   const ends: (() => void)[] = []
   const work = () => new Promise<void>((resolve) => ends.push(resolve))

@@ -15,7 +15,7 @@ const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
 type Fault = 'put' | 'delete'
 
-/** Fails where it is told to, and knows which objects there are. */
+/** A store that fails the operations in `faults` and lists its objects. */
 function faulty(store: ObjectStore): ObjectStore & { faults: Set<Fault>; keys(): Promise<string[]> } {
   const [held, faults] = [new Set<string>(), new Set<Fault>()]
   return {
@@ -36,7 +36,7 @@ function faulty(store: ObjectStore): ObjectStore & { faults: Set<Fault>; keys():
   }
 }
 
-describe.each(databases)('pictures sent ahead, on %s', (kind) => {
+describe.each(databases)('an upload on %s', (kind) => {
   let test: TestCore
   let core: Core
   let store: ReturnType<typeof faulty>
@@ -65,7 +65,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
   const grow = (hours: number) =>
     core.database.rows(sql`update uploads set created_at = created_at - make_interval(hours => ${hours}::int)`)
 
-  it('are there with their rows, for a day', async () => {
+  it('is kept with its row for a day', async () => {
     const kept = await storeUploads(core, sender, await two())
     expect(kept.map(({ width }) => width)).toEqual([10, 20])
     expect(await violations(core.database, store)).toEqual([])
@@ -78,16 +78,16 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     expect(await left()).toEqual({ rows: [], objects: 0 })
   })
 
-  it('that cannot be stored leave nothing', async () => {
+  it('leaves nothing behind when the store fails', async () => {
     store.faults.add('put')
     await expect(storeUploads(core, sender, await two())).rejects.toThrow('the disk is full')
     expect(await left()).toEqual({ rows: [], objects: 0 })
   })
 
-  it('that are cut short in between are nobody’s, and gone as soon as the sweeper may say so', async () => {
+  it('cannot be used after a crash in between, and the sweeper deletes it', async () => {
     store.faults.add('put').add('delete')
     await expect(storeUploads(core, sender, await two())).rejects.toThrow('the disk is full')
-    // as a crash leaves it: two rows, one object
+    // the state after a crash: two rows, one object
     expect(await left()).toEqual({ rows: [0, 0], objects: 1 })
     const [key = ''] = await store.keys()
     expect(await ownPicture(core, sender.userId, key)).toBeUndefined()
@@ -101,7 +101,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     await sweeper.stop()
   })
 
-  it('that the sweeper gave up meanwhile are not told of', async () => {
+  it('fails when the sweeper has deleted its row meanwhile', async () => {
     const slow = {
       ...core,
       store: {
@@ -117,7 +117,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     expect(await left()).toEqual({ rows: [], objects: 0 })
   })
 
-  it('are at most 200 a day, also when many come at once', async () => {
+  it('is refused after 200 a day, even when many arrive at once', async () => {
     await core.database.rows(sql`
       insert into uploads (key, user_id, type, width, height, bytes)
       select 'input/x/' || n || '.png', ${sender.userId}::uuid, 'image/png', 1, 1, 1 from generate_series(1, 198) n`)
@@ -125,7 +125,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
       Array.from({ length: 6 }, async () => storeUploads(core, sender, [await pngOf(8, 8)])),
     )
     expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
-    // of one account only three are read at a time
+    // an account may have three uploads read at a time
     for (const each of tries) {
       if (each.status === 'rejected') expect(['too_many_uploads', 'too_many_in_flight']).toContain(each.reason.kind)
     }
@@ -135,7 +135,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     expect(await left()).toEqual({ rows: [], objects: 0 })
   })
 
-  it('of the operator’s programs, which serve many, are bound by its limits and not by a person’s', async () => {
+  it('with API_KEY has the operator’s limits instead of a person’s', async () => {
     const operator = { ...sender, keyId: null }
     await core.database.rows(sql`
       insert into uploads (key, user_id, type, width, height, bytes)
@@ -143,11 +143,11 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     const png = await pngOf(8, 8)
     const send = (bytes: Buffer) => storeUploads(core, operator, [bytes])
     expect(await Promise.all(Array.from({ length: 12 }, () => send(png)))).toHaveLength(12)
-    // more bad ones than a person may ask for in a minute
+    // more invalid uploads than a person may send in a minute
     const bad = await Promise.allSettled(Array.from({ length: 25 }, () => send(Buffer.from('no picture'))))
     for (const each of bad) expect(each).toMatchObject({ reason: { kind: 'image_type' } })
     expect(await send(png)).toHaveLength(1)
-    // nor is it slowed down as a person would be
+    // a person would be slowed down by now
     await expect(assertPace(core, sender.userId, core.limits)).resolves.toBeUndefined()
   })
 })

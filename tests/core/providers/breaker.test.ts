@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest'
 import { createBreaker } from '../../../src/core/providers/breaker.ts'
 
-it('rests after five requests failed in a row, lets one try, and all when that one succeeds', () => {
+it('opens after five failed requests in a row, lets one through as a trial, and closes when it succeeds', () => {
   let now = 0
   const breaker = createBreaker(() => now)
-  for (const whose of 'abcd') breaker.failed(whose)
+  for (const id of 'abcd') breaker.failed(id)
   breaker.succeeded()
-  for (const whose of 'abcd') breaker.failed(whose)
-  // one request that fails again and again does not keep the others waiting
+  for (const id of 'abcd') breaker.failed(id)
+  // repeated failures of one request count once
   for (let n = 0; n < 9; n++) breaker.failed('d')
   expect(breaker.restMs()).toBe(0)
   breaker.failed('e')

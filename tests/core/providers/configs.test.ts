@@ -18,7 +18,7 @@ const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const key = 'fal-key-id:a-very-secret-part'
 const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
-describe.each(databases)('stored provider configurations on %s', (kind) => {
+describe.each(databases)('a stored provider configuration on %s', (kind) => {
   let database: Awaited<ReturnType<typeof openTestDatabase>>['database']
   let drop: () => Promise<void>
   let providers: Providers | undefined
@@ -59,7 +59,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     return providers
   }
 
-  it('keep their key sealed, show its end only, and open it for the provider', async () => {
+  it('stores its key sealed, shows only its end, and opens it for the provider', async () => {
     await addConfig(vault(), 'fal', { name: 'main', key, timeoutSeconds: 60, maxConcurrent: 2 })
     const rows = await database.rows(sql`select * from provider_configs`)
     expect(JSON.stringify(rows)).not.toContain('very-secret')
@@ -74,7 +74,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     })
   })
 
-  it('win over the environment, which serves without them', async () => {
+  it('takes precedence over the environment', async () => {
     const environment = { baseUrl: 'https://relay.example', key: 'env-key', timeoutMs: 1, concurrency: 1 }
     const { get, reload } = await keep([['fal', environment]])
     expect(get('fal')?.settings).toEqual(environment)
@@ -89,7 +89,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     expect(get('fal')?.settings.key).toBe('env-key')
   })
 
-  it('without a key use the one of the environment, for its own address only', async () => {
+  it('without a key uses that of the environment, for the address of the environment only', async () => {
     const environment = { baseUrl: 'https://relay.example', key: 'env-key', timeoutMs: 1, concurrency: 1 }
     const { get, reload } = await keep([['fal', environment]])
     const id = await addConfig(vault(), 'fal', { maxConcurrent: 10 })
@@ -103,7 +103,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     expect(log.lines).toHaveLength(before)
   })
 
-  it('reach a running process by themselves, and tell it only when something changed', async () => {
+  it('reaches running processes, and calls back only when something changed', async () => {
     const { get, onChange } = await keep()
     let changes = 0
     onChange(() => changes++)
@@ -118,7 +118,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     expect(created).toHaveLength(2)
   })
 
-  it('have one active one for each provider, the first until another is chosen', async () => {
+  it('is active if it is the provider’s first, until another is activated', async () => {
     const one = await addConfig(vault(), 'fal', { name: 'one', key })
     const two = await addConfig(vault(), 'fal', { name: 'two', key })
     const active = async () => (await listConfigs(vault())).filter((each) => each.active).map((each) => each.name)
@@ -132,7 +132,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     expect(await active()).toHaveLength(1)
   })
 
-  it('name what is wrong', async () => {
+  it('is refused with the name of the invalid option', async () => {
     await expect(addConfig(vault(), 'fal', { timeoutSeconds: 0 })).rejects.toMatchObject({
       kind: 'bad_option',
       data: { name: 'timeout' },
@@ -147,7 +147,7 @@ describe.each(databases)('stored provider configurations on %s', (kind) => {
     }
   })
 
-  it('are sealed anew when SECRET_KEY was changed, and unusable until then', async () => {
+  it('is unusable after a change of SECRET_KEY until it is sealed anew', async () => {
     await addConfig(vault(), 'fal', { key })
     const fresh = { database, secretKey: Buffer.from('quite another secret key, 32 chars') }
     expect(await listConfigs(fresh)).toMatchObject([{ keyEnd: '????' }])

@@ -13,12 +13,12 @@ afterEach(async () => {
   expect(wrong).toEqual([])
 })
 
-/** As with a key for that provider alone. */
+/** Sets up these providers and sketch, with the models that they serve. */
 async function open(...names: string[]): Promise<void> {
   const there = new Set([...names, 'sketch'])
-  const known = models.filter(({ routes }) => routes.some(({ provider }) => there.has(provider)))
+  const served = models.filter(({ routes }) => routes.some(({ provider }) => there.has(provider)))
   const providers = [...there].map((name) => createPlain({ name }))
-  test = await openTestCore(quickest, { models: known, providers })
+  test = await openTestCore(quickest, { models: served, providers })
 }
 
 const words = { images: 0, words: true }
@@ -26,35 +26,35 @@ const chosen = (images: number, allowed: readonly string[] | null = null) =>
   defaultModel(test.core, allowed, { images, words: true })
 
 describe('a request that names no model', () => {
-  it('is drawn by the default where that can do it, else by the first that can', async () => {
+  it('gets the default model if that can serve it, else the first that can', async () => {
     await open('fal')
     expect([0, 1, 2, 4].map((images) => chosen(images))).toEqual(['flux-dev', 'flux-dev', 'flux-pro', 'flux-pro'])
-    // nothing but sketch would take so many, which is no substitute
+    // only sketch takes five pictures, and it does not replace a real model
     expect(chosen(5)).toBe('flux-dev')
     expect(defaultModel(test.core, null, { images: 2, words: false })).toBe('flux-pro')
   })
 
-  it('is drawn from a picture although the default draws from words only', async () => {
+  it('with a picture gets another model when the default takes text only', async () => {
     await open('cloudflare')
     expect([chosen(0), chosen(1), chosen(4)]).toEqual(['flux-schnell', 'cf-flux-2-klein', 'cf-flux-2-klein'])
   })
 
-  it('is drawn by sketch where nobody else is', async () => {
+  it('gets sketch when no other provider is set up', async () => {
     await open()
     expect([chosen(0), chosen(14)]).toEqual(['sketch', 'sketch'])
   })
 
-  it('keeps to what a key may use, in its order', async () => {
+  it('gets a model that its key may use, in the order of the key', async () => {
     await open('fal')
     expect(chosen(0, ['flux-2', 'flux-max'])).toBe('flux-2')
     expect(chosen(2, ['flux-dev', 'flux-2', 'flux-max'])).toBe('flux-2')
     expect(chosen(2, ['flux-dev', 'flux-schnell'])).toBe('flux-dev')
     expect(chosen(9, ['flux-dev', 'sketch'])).toBe('sketch')
-    // words and a picture are nothing for one that takes the picture alone
+    // flux-dev-redux takes pictures without a prompt only
     expect(chosen(1, ['flux-dev-redux', 'flux-dev'])).toBe('flux-dev')
   })
 
-  it('has its words read, which some models refuse', async () => {
+  it('with a prompt gets no model that refuses prompts', async () => {
     await open('fal')
     const redux = models.find(({ id }) => id === 'flux-dev-redux')!
     expect(canServe(test.core, redux, { images: 1, words: true })).toBe(false)
@@ -62,7 +62,7 @@ describe('a request that names no model', () => {
     expect(canServe(test.core, redux, words)).toBe(false)
   })
 
-  it('from a chat comes to the same', async () => {
+  it('gets the same model when it comes from a chat', async () => {
     await open('fal')
     const images = await Promise.all([64, 96].map(async (edge) => attachment(await pngOf(edge, edge))))
     await test.work()

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { AppError, asAppError, spelled } from '../../../src/core/errors.ts'
 import { flagSpellings, formatParams, parsePrompt } from '../../../src/core/request/parse.ts'
 
-/** QUALITY asks for 10⁵ cases a property in the long run; each run of the suite takes a part. */
+/** Cases of each property. FUZZ_RUNS=100000 is the full run; the suite runs a part of it. */
 const numRuns = Number(process.env.FUZZ_RUNS ?? 5_000)
 
 function kindOf(run: () => unknown): string {
@@ -67,7 +67,7 @@ describe('a prompt', () => {
     ['a cat --n 1.5', 'count', '--n'],
     ['a cat --no --seed 7', 'negative', '--no'],
     ['a cat --sede 7', '--sede', '--sede'],
-  ])('%j is refused by the name of the option, which chats spell as its flag', (text, option, flag) => {
+  ])('%j is refused with the name of the option, which chats spell as a flag', (text, option, flag) => {
     const error = asAppError(errorOf(() => parsePrompt(text)))
     expect(error.data.name).toBe(option)
     expect(spelled(error, flagSpellings).name).toBe(flag)
@@ -100,7 +100,7 @@ describe('a prompt', () => {
   )
   const text = fc.array(token, { maxLength: 20 }).map((tokens) => tokens.join(' '))
 
-  it('never throws anything but an AppError about the request', () => {
+  it('is parsed or refused with an AppError about the request', () => {
     fc.assert(
       fc.property(text, (input) => {
         expect(['none', 'bad_option', 'unknown_option', 'prompt_too_long']).toContain(kindOf(() => parsePrompt(input)))
@@ -109,7 +109,7 @@ describe('a prompt', () => {
     )
   })
 
-  it('that was understood is understood the same when written out again', () => {
+  it('is parsed into the same parameters again after formatting', () => {
     fc.assert(
       fc.property(text, (input) => {
         if (kindOf(() => parsePrompt(input)) !== 'none') return
@@ -120,7 +120,7 @@ describe('a prompt', () => {
     )
   })
 
-  it('keeps no character that hides or reorders text, and no half of a surrogate pair', () => {
+  it('loses characters that hide or reorder text, and lone surrogates', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (input) => {
         if (kindOf(() => parsePrompt(input)) !== 'none') return
@@ -130,7 +130,7 @@ describe('a prompt', () => {
     )
   })
 
-  it('of 100 kB does not hold the process up', () => {
+  it('of 100 kB is handled within 500 ms', () => {
     for (const piece of ['a ', '--no a, ', '1:1 ', '— ', '"', '--ar 1:1 ']) {
       const long = piece.repeat(Math.ceil(100_000 / piece.length))
       const start = performance.now()
