@@ -23,7 +23,7 @@ describe('/apikey', () => {
   const made = async (text: string, over = {}) =>
     /fb_[\w-]{43}/.exec((await answer(text, over))?.text ?? '')?.[0] ?? 'none'
 
-  it('makes a key, shows it once, lists and revokes it', async () => {
+  it('creates a key, shows it once, lists it and revokes it', async () => {
     expect((await answer('/apikey'))?.text).toContain('You have no API keys')
     const shown = await answer('/apikey create my script')
     expect(shown).toMatchObject({ state: 'info', private: true })
@@ -40,7 +40,7 @@ describe('/apikey', () => {
     expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('You have no key')
   })
 
-  it('revokes by id, and only one’s own', async () => {
+  it('revokes by id, and only keys of the account', async () => {
     const key = await made('/apikey create')
     const [, id = ''] = /([0-9a-f-]{36})/.exec((await answer('/apikey list'))?.text ?? '') ?? []
     expect((await answer(`/apikey revoke ${id}`, { who: 'bob' }))?.text).toContain('You have no key')
@@ -49,7 +49,7 @@ describe('/apikey', () => {
     expect(await findKeyHolder(test.core, key, undefined)).toBeUndefined()
   })
 
-  it('takes typed options, and explains itself', async () => {
+  it('accepts typed options, and explains itself', async () => {
     const key = await made('/apikey', { options: { key: 'create', name: 'typed' } })
     expect(await findKeyHolder(test.core, key, undefined)).toBeDefined()
     expect((await answer('/apikey', { options: { key: 'revoke', name: key.slice(-4) } }))?.text).toContain('typed')
@@ -57,7 +57,7 @@ describe('/apikey', () => {
     expect((await answer('/apikey', { locale: 'zh' }))?.text).toContain('API 密钥')
   })
 
-  it('sets limits, with flags or typed options, and shows what is left of them', async () => {
+  it('sets limits by flags or typed options, and shows how much of them is left', async () => {
     const { core } = test
     const shown = await answer('/apikey create my script --cap 50 --models sketch, Sketch')
     expect(shown?.text).toMatch(/^🔑 my script\nfb_[\s\S]+At most 50 credits a month\.\nOnly with sketch\.$/)
@@ -77,7 +77,7 @@ describe('/apikey', () => {
     expect((await answer('/apikey'))?.text).toContain('from a phone · 0 of 3 credits')
   })
 
-  it('makes no key with limits that are none, and says why', async () => {
+  it('refuses invalid limits with a reason', async () => {
     for (const [flags, why] of [
       ['--cap 0', 'does not fit --cap'],
       ['--cap many', '"many" does not fit --cap'],
@@ -92,7 +92,7 @@ describe('/apikey', () => {
     expect((await answer('/apikey'))?.text).toContain('You have no API keys')
   })
 
-  it('shows nothing where others read along, or may', async () => {
+  it('shows no keys where other people can or may read them', async () => {
     for (const isPrivate of [false, undefined]) {
       const refused = await answer('/apikey create', { isPrivate })
       expect(refused).toMatchObject({ state: 'failed', private: true })

@@ -1,4 +1,4 @@
-/** The Discord surface against the emulator: what people see, and what Discord is asked for. */
+/** The Discord surface against the emulator: what people see, and which requests Discord gets. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -22,7 +22,6 @@ const png = Buffer.from(
 const MB = 1024 * 1024
 const upload = (filename = 'a.png', data = png) => ({ filename, data })
 
-/** Only their names count here. */
 const models = () => ['sketch', 'schnell'].map((id) => ({ ...sketch, id }))
 
 const log = keepLog()
@@ -45,7 +44,7 @@ function surface(more: Partial<DiscordOptions> = {}): ChatSurface {
   })
 }
 
-/** The calls that come in while `act` happens, as many as are awaited. */
+/** Runs `act` and waits for `count` calls. */
 async function received(act: () => void, count = 1): Promise<FlatCall[]> {
   const calls: FlatCall[] = []
   const all = new Promise<void>((resolve) => {
@@ -67,10 +66,7 @@ async function use(command: string, options: Record<string, OptionValue> = { pro
   return { person, call: call! }
 }
 
-async function written(act: () => void): Promise<FlatCall> {
-  const [call] = await received(act)
-  return call!
-}
+const written = async (act: () => void): Promise<FlatCall> => (await received(act))[0]!
 
 const done = (text = 'Here', more: Partial<Reply> = {}) => says(text, 'done', more)
 const picture = (data = png) => ({
@@ -84,7 +80,7 @@ const kindOf = (promise: Promise<unknown>) =>
     () => undefined,
     (error: unknown) => (error instanceof AppError ? error.kind : error),
   )
-/** Neither in what the error says nor in what any of its causes carries, stacks included. */
+/** Checks messages, fields and stacks of the error and of all its causes. */
 function expectNoSecrets(error: unknown, ...secrets: string[]): void {
   const seen: string[] = []
   for (let at = error; at instanceof Error; at = at.cause) {
@@ -120,7 +116,7 @@ afterAll(async () => {
 })
 
 describe('starting', () => {
-  it('registers the commands and their aliases once, in every place and in Chinese too', async () => {
+  it('registers commands and aliases once, for all contexts, in English and Chinese', async () => {
     expect(bot.notReady()).toBeUndefined()
     expect(discord.commandPuts).toBe(1)
     const names = discord.commands().map(({ name }) => name)
@@ -167,13 +163,13 @@ describe('starting', () => {
     expect(discord.commandPuts).toBe(3)
   })
 
-  it('says which setting is wrong when Discord refuses the token', async () => {
+  it('names the setting to fix when Discord refuses the token', async () => {
     const wrong = surface({ token: 'not.the.token' })
     await expect(wrong.start(async () => undefined)).rejects.toThrow('DISCORD_TOKEN')
     await wrong.stop()
   })
 
-  it('does not keep the rest waiting when Discord is away, and connects when it is back', async () => {
+  it('does not block while Discord is down, and connects once it is back', async () => {
     const other = await startDiscord()
     other.refuseGateway(true)
     const patient = surface({ token: other.token, apiUrl: other.apiUrl, startWithinMs: 300 })
@@ -187,7 +183,7 @@ describe('starting', () => {
     await other.stop()
   })
 
-  it('stops while Discord is away', async () => {
+  it('stops while Discord is down', async () => {
     const other = await startDiscord()
     other.refuseGateway(true)
     const before = log.lines.length
@@ -200,7 +196,7 @@ describe('starting', () => {
     expect(lines.filter((line) => line.startsWith('error'))).toEqual([])
   })
 
-  it('tries again when REST fails at first', async () => {
+  it('retries when REST fails at first', async () => {
     const other = await startDiscord()
     other.faults.add({ match: { path: /gateway\/bot/ }, kind: 'dropBefore', times: 1 })
     const patient = surface({ token: other.token, apiUrl: other.apiUrl })
@@ -212,7 +208,7 @@ describe('starting', () => {
 })
 
 describe('a slash command', () => {
-  it('arrives as a call, and is acknowledged first even when handling it never ends', async () => {
+  it('becomes a call, and is acknowledged even when its handler never ends', async () => {
     let release = () => undefined as unknown
     const begun = new Promise<void>((resolve) => {
       handle = () => {
@@ -249,7 +245,7 @@ describe('a slash command', () => {
     })
   })
 
-  it('tells languages and people apart, also in a direct message', async () => {
+  it('carries the person and the language, in direct messages as well', async () => {
     const { call, person } = await use('credits', { user: '80351110224678912' }, { locale: 'zh-CN', guildId: null })
     expect(call).toMatchObject({ locale: 'zh', command: 'credits', text: '' })
     expect(call.options).toEqual({ user: 'discord:80351110224678912' })
@@ -257,7 +253,7 @@ describe('a slash command', () => {
     expect((await use('flux', { prompt: 'x' }, { locale: 'ja' })).call.locale).toBe('en')
   })
 
-  it('is acknowledged again when the answer to that was lost, or Discord hiccups', async () => {
+  it('is acknowledged again when the response was lost or Discord failed', async () => {
     for (const kind of ['dropAfter', '502html', 'dropBefore'] as const) {
       discord.faults.add({ match: { path: /callback$/ }, kind, times: 1 })
       const { person, call } = await use('flux')
@@ -266,7 +262,7 @@ describe('a slash command', () => {
     }
   })
 
-  it('delivered three times gives one key three times', async () => {
+  it('has the same key each time it is delivered', async () => {
     let person = {} as ReturnType<DiscordEmulator['slash']>
     const calls = await received(() => {
       person = discord.slash('flux', { prompt: 'a fox' })
@@ -279,7 +275,7 @@ describe('a slash command', () => {
     expect(person.followUps()).toEqual([])
   })
 
-  it('that comes too late is not handled', async () => {
+  it('that arrives too late is not handled', async () => {
     const keys: string[] = []
     handle = async ({ key }) => void keys.push(key)
     const aged = discord.slash('flux', { prompt: 'late' }, { ageMs: 4000 })
@@ -296,7 +292,7 @@ describe('a slash command', () => {
 })
 
 describe('an answer', () => {
-  it('is shown to all or to the asker, as plain text that pings nobody', async () => {
+  it('is shown to all or to the requester, as plain text without pings', async () => {
     const { person, call } = await use('flux')
     await bot.post(call.address, done('@everyone **bold** <@80351110224678912> # no\n# heading <words> a_b'))
     expect(person.reply()).toMatchObject({
@@ -311,7 +307,7 @@ describe('an answer', () => {
     expect(balance.person.reply()).toMatchObject({ content: '5', ephemeral: true, visibleTo: discord.person.id })
   })
 
-  it('for the asker alone replaces one announced to all', async () => {
+  it('for the requester alone replaces an answer announced to all', async () => {
     const { person, call } = await use('flux')
     const posted = await bot.post(call.address, says('No credits', 'failed', { private: true }))
     expect(person.reply()).toBeUndefined()
@@ -320,7 +316,7 @@ describe('an answer', () => {
     expect(person.followUps()).toMatchObject([{ content: 'None at all', ephemeral: true }])
   })
 
-  it('is edited into pictures by a process that has no gateway, and back into text', async () => {
+  it('is edited into pictures by a process without a gateway, and back into text', async () => {
     const { person, call } = await use('flux')
     const elsewhere = surface()
     const waiting = await bot.post(call.address, says('In the queue', 'waiting'))
@@ -344,7 +340,7 @@ describe('an answer', () => {
     expect(asked('PATCH', /@original$/).every(({ headers }) => headers.authorization === undefined)).toBe(true)
   })
 
-  it('that is too long is cut, neither inside a character nor inside an escape', async () => {
+  it('that is too long is cut between characters and outside of escapes', async () => {
     const { person, call } = await use('flux')
     for (const text of ['😀'.repeat(1500), '*'.repeat(1500), `${'x'.repeat(1998)}*y`]) {
       await bot.post(call.address, done(text))
@@ -355,7 +351,7 @@ describe('an answer', () => {
     }
   })
 
-  it('whose token has expired goes to the channel, once, and names only the asker', async () => {
+  it('goes to the channel once after its token expired, and mentions only the requester', async () => {
     const { person, call } = await use('flux')
     const waiting = await bot.post(call.address, says('In the queue', 'waiting'))
     discord.expireToken(person)
@@ -384,7 +380,7 @@ describe('an answer', () => {
     expect(discord.messages().at(-1)).toMatchObject({ content: 'Edited' })
   })
 
-  it('goes to the person when the channel is closed, or when it was for their eyes only', async () => {
+  it('goes to the person directly when the channel is closed or the answer is private', async () => {
     const channelId = discord.addChannel()
     const userId = '80351110224678913'
     const { person, call } = await use('flux', { prompt: 'x' }, { channelId, userId })
@@ -406,7 +402,7 @@ describe('an answer', () => {
     expect(await kindOf(bot.post(again.call.address, done()))).toBe('chat_refused')
   })
 
-  it('that Discord refuses is told apart from one it could not take now', async () => {
+  it('distinguishes a refusal by Discord from a temporary failure', async () => {
     const { person, call } = await use('flux')
     const tooMuch = done('x', { pictures: [picture(Buffer.alloc(11 * MB))] })
     expect(await kindOf(bot.post(call.address, tooMuch))).toBe('chat_refused')
@@ -430,7 +426,7 @@ describe('an answer', () => {
     expect(await kindOf(bot.post('discord:nonsense', done()))).toBe('chat_refused')
   })
 
-  it('in a channel or direct message says nothing secret when it fails', async () => {
+  it('in a channel or direct message reveals no secrets when it fails', async () => {
     const call = await written(() => discord.dm('a fox'))
     for (const kind of ['500', '502html', 'dropBefore'] as const) {
       discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind, times: 2 })
@@ -451,7 +447,7 @@ describe('an answer', () => {
     expect(await kindOf(bot.edit(call.address, done()))).toBe('chat_refused')
   })
 
-  it('with a bot token that Discord refuses is not lost, and says which setting is wrong', async () => {
+  it('is not lost when Discord refuses the bot token, and the log names the setting', async () => {
     const call = await written(() => discord.dm('a fox'))
     const stranger = surface({ token: 'not.the.token' })
     for (const _try of [1, 2]) expect(await kindOf(stranger.post(call.address, done()))).toBe('chat_unavailable')
@@ -471,14 +467,14 @@ describe('pictures that people attach', () => {
     expect(await second!.load(MB)).toEqual(other)
   })
 
-  it('that are too big are refused unread, and cut off when they turn out too big', async () => {
+  it('are refused unread when they are too big, and cut off when they exceed their stated size', async () => {
     const [big] = await attached({ image1: upload('big.png', Buffer.alloc(11 * MB)) })
     const fetched = () => asked('GET', /^\/cdn\//).length
     const before = fetched()
     await expect(big!.load(10 * MB)).rejects.toMatchObject({ kind: 'image_too_big', data: { limitMb: 10 } })
     expect(fetched()).toBe(before)
 
-    // one says in its headers how long it is, the other does not, and a third sends us elsewhere
+    // one has a Content-Length, one has none, and one redirects
     const server = createServer((req, res) => {
       if (req.url === '/moved') return res.writeHead(302, { location: 'http://127.0.0.1:9/short' }).end()
       if (req.url === '/honest') res.setHeader('content-length', 3 * MB)
@@ -500,7 +496,7 @@ describe('pictures that people attach', () => {
     server.close()
   })
 
-  it('are fetched from Discord only, and not when the link has expired', async () => {
+  it('are fetched from Discord only, and not after their link has expired', async () => {
     const before = discord.requests.length
     const given = [
       discord.cdnUrl,
@@ -516,7 +512,7 @@ describe('pictures that people attach', () => {
     }
     expect(discord.requests).toHaveLength(before)
 
-    // the emulator's pictures are of 127.0.0.1, which is a stranger to who knows it by another name
+    // the emulator serves its pictures from 127.0.0.1, which is foreign to a surface that knows it by another name
     const elsewhere = surface({ apiUrl: discord.apiUrl.replace('127.0.0.1', 'localhost') })
     const arriving = new Promise<Call>((resolve) => void elsewhere.start(async (call) => resolve(call)))
     await expect.poll(() => elsewhere.notReady()).toBeUndefined()
@@ -536,7 +532,7 @@ describe('pictures that people attach', () => {
 })
 
 describe('a plain message', () => {
-  it('in a direct message is a request, and is answered by a reply that is edited', async () => {
+  it('in a direct message is a request, answered by a reply that is edited', async () => {
     const call = await written(() => discord.dm('a cute cat 16:9', { attachments: [upload()] }))
     expect(call).toMatchObject({ command: '', text: 'a cute cat 16:9', locale: 'en', options: {} })
     expect(await call.images[0]!.load(MB)).toEqual(png)
@@ -550,7 +546,7 @@ describe('a plain message', () => {
     expect(answer()).toMatchObject({ content: 'In the queue', replyTo: asking.id, author: { bot: true } })
     await surface().edit(posted, done('Here', { pictures: [picture()] }))
     expect(answer()).toMatchObject({ content: 'Here', attachments: [{ filename: 'fox.png', description: 'A fox' }] })
-    // a worker that does not know of the message finds it by its nonce, and says what is true now
+    // a worker without the message's id finds it by its nonce and updates it
     await surface().post(call.address, done('Here again', { pictures: [picture()] }))
     expect(
       discord
@@ -561,7 +557,7 @@ describe('a plain message', () => {
     expect(discord.messages(dm).filter(({ replyTo }) => replyTo === asking.id)).toHaveLength(1)
   })
 
-  it('that names the bot is a request without the name; others are not heard', async () => {
+  it('that mentions the bot is a request without the mention; other messages are ignored', async () => {
     discord.sendMessage('among us')
     const call = await written(() => discord.sendMessage(`<@${discord.botUser.id}> 一只可爱的猫 16:9`))
     expect(call).toMatchObject({ command: '', text: '一只可爱的猫 16:9', locale: 'zh' })
@@ -569,7 +565,7 @@ describe('a plain message', () => {
     expect(discord.messages(discord.channelId).at(-1)).toMatchObject({ mentions: [], mentionsEveryone: false })
   })
 
-  it('that replies to a picture changes that picture', async () => {
+  it('that replies to a picture is a request with that picture', async () => {
     const first = await written(() => discord.dm('a fox'))
     await bot.post(first.address, done('Here', { pictures: [picture()] }))
     const shown = discord.messages(discord.dmChannel(discord.person.id)).at(-1)!
@@ -580,7 +576,7 @@ describe('a plain message', () => {
 })
 
 describe('stopping', () => {
-  it('waits for what is being handled and takes nothing new', async () => {
+  it('waits for running handlers and takes no new calls', async () => {
     const heard: string[] = []
     let finish: () => void = () => undefined
     const leaving = surface()

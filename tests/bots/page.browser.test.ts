@@ -32,13 +32,13 @@ let web: ReturnType<typeof createWeb>
 let app: FastifyInstance
 let url: string
 let page: Page
-/** What the browser complained about. */
+/** Errors and warnings of the browser. */
 let complaints: string[]
 let calls: FlatCall[]
 
 describe.skipIf(missing)('the page', () => {
   beforeAll(async () => {
-    // chromium refuses its sandbox to root
+    // Chromium has no sandbox for root
     browser = await chromium.launch({ executablePath, args, chromiumSandbox: process.getuid?.() !== 0 })
   })
   afterAll(() => browser?.close())
@@ -56,7 +56,7 @@ describe.skipIf(missing)('the page', () => {
     expect(complaints).toEqual([])
   })
 
-  it('shows that it works, how far it is, and the picture in its size', async () => {
+  it('shows the progress, then the picture in its size', async () => {
     await page.getByRole('button', { name: 'a cute cat 16:9' }).click()
     const { address, text } = await nextCall()
     expect(text).toBe('a cute cat 16:9')
@@ -84,7 +84,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.locator('#messages li').count()).toBe(2)
   })
 
-  it('fits a phone: a tall picture is seen whole, and nothing is wider than the screen', async () => {
+  it('fits a phone: a tall picture is visible in full, and nothing is wider than the screen', async () => {
     await page.setViewportSize({ width: 360, height: 640 })
     await write('a tower 9:16')
     await web.post((await nextCall()).address, { ...done, pictures: [await picture(576, 1024)] })
@@ -94,7 +94,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
   })
 
-  it('speaks both languages, and so do the calls', async () => {
+  it('supports both languages, and calls carry the language', async () => {
     await page.getByRole('button', { name: '中文' }).click()
     await page.getByRole('heading', { name: '想看到什么？' }).waitFor()
     expect(await page.evaluate('document.documentElement.lang')).toBe('zh-CN')
@@ -105,7 +105,7 @@ describe.skipIf(missing)('the page', () => {
     await page.getByRole('textbox', { name: 'What do you want to see?' }).waitFor()
   })
 
-  it('shows text as text, whoever wrote it', async () => {
+  it('shows all text as text, never as HTML', async () => {
     await write(attack)
     const pictures = [{ ...(await picture(8, 8)), alt: attack, name: attack }]
     await web.post((await nextCall()).address, says(attack, 'done', { pictures }))
@@ -115,7 +115,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.locator('.message script, .message [src=x]').count()).toBe(0)
   })
 
-  it('attaches pictures by button, paste and drop, and takes back what was not meant', async () => {
+  it('attaches pictures by button, paste and drop, and removes them again', async () => {
     const png = await pngOf(40, 30)
     const files = ['one.png', 'two.png'].map((name) => ({ name, mimeType: 'image/png', buffer: png }))
     await page.locator('#files').setInputFiles(files)
@@ -134,7 +134,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.getByRole('alert').isVisible()).toBe(false)
   })
 
-  it('says when the connection is lost, keeps what was written, and goes on when it is back', async () => {
+  it('reports a lost connection, keeps the written text, and resumes afterwards', async () => {
     await write('first')
     const { address } = await nextCall()
     await page.getByText('first').waitFor()
@@ -156,7 +156,7 @@ describe.skipIf(missing)('the page', () => {
     expect(shown).toEqual(['first', 'while you were away', 'second'])
   })
 
-  it('can be used with the keyboard alone, and Shift+Enter begins a new line', async () => {
+  it('can be used with the keyboard alone, and Shift+Enter starts a new line', async () => {
     await page.locator('#text').focus()
     await page.keyboard.type('one')
     await page.keyboard.press('Shift+Enter')
@@ -167,7 +167,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.evaluate('document.activeElement.id')).toBe('text')
   })
 
-  it('asks for the key where it is not open to everybody', async () => {
+  it('asks for the key when it is not open to all visitors', async () => {
     await page.goto('about:blank')
     await close()
     await serve({ local: false, apiKey: 'the-key' })
@@ -184,9 +184,9 @@ describe.skipIf(missing)('the page', () => {
   })
 })
 
-// ── what the tests are written in ──
+// ── Helpers ──
 
-/** A picture as the browser has read it. */
+/** A picture as the browser has decoded it. */
 type Sized = { naturalWidth: number; naturalHeight: number }
 
 const done: Reply = says('a cute cat · sketch · 16:9', 'done')
@@ -199,7 +199,7 @@ async function picture(width: number, height: number) {
   return { file: { data, type: 'image/png' as const, width, height }, key, name: 'cat.png', alt: 'a cute cat' }
 }
 
-/** On the port of the first time, so that the page finds it again. */
+/** Starts the server on the port of the first start, so that the page can reconnect. */
 async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<void> {
   const port = url === undefined ? 0 : Number(new URL(url).port)
   const log = keepLog()
@@ -263,7 +263,7 @@ async function write(text: string): Promise<void> {
   await page.locator('#text').press('Enter')
 }
 
-/** As if a file came from the clipboard or another window. */
+/** Simulates a file from the clipboard or another window. */
 async function give(how: 'paste' | 'drop', name: string, type: string, data: Buffer): Promise<void> {
   const kind = how === 'paste' ? 'ClipboardEvent' : 'DragEvent'
   const field = how === 'paste' ? 'clipboardData' : 'dataTransfer'

@@ -19,7 +19,7 @@ let telegram: TelegramEmulator
 let test: TestDatabase
 let stops: (() => Promise<unknown>)[]
 let lines: string[]
-/** What the started instances were asked, in order. */
+/** Calls to all started instances, in order. */
 let calls: FlatCall[]
 
 beforeEach(async () => {
@@ -36,8 +36,8 @@ afterEach(async () => {
   expect(lines.join('\n')).not.toContain(telegram.token)
 })
 
-describe('what people send', () => {
-  it('a text in private is a request', async () => {
+describe('a message', () => {
+  it('in a private chat is a request', async () => {
     await start()
     const sent = telegram.say('a cat 16:9', { ...ADA, firstName: 'Ada', username: 'ada', languageCode: 'zh-hans' })
     expect(await nextCall()).toEqual({
@@ -56,7 +56,7 @@ describe('what people send', () => {
     })
   })
 
-  it('a photo with a caption comes in its full size', async () => {
+  it('with a photo and a caption has the photo in full size', async () => {
     await start()
     const data = await picture(64, 48)
     telegram.sendPhoto({ data, caption: '/flux make it night' }, ADA)
@@ -65,7 +65,7 @@ describe('what people send', () => {
     expect(await loadAll(call)).toEqual([data])
   })
 
-  it('a photo without words and a document are passed on, and no picture is refused', async () => {
+  it('may be a photo without a caption or a document, and a file that is no picture is refused', async () => {
     await start()
     const data = await picture(40, 40)
     telegram.sendPhoto({ data }, ADA)
@@ -81,7 +81,7 @@ describe('what people send', () => {
     await expect(calls[2]!.images[0]!.load(LIMIT)).rejects.toMatchObject({ kind: 'image_type' })
   })
 
-  it('a reply brings the picture it replies to, after its own', async () => {
+  it('that is a reply has the picture it replies to after its own', async () => {
     await start()
     const [first, second] = await Promise.all([picture(40, 40), picture(41, 41)])
     const { messageId } = telegram.sendPhoto({ data: first, caption: 'look' }, ADA)
@@ -90,7 +90,7 @@ describe('what people send', () => {
     expect(await loadAll(calls[1]!)).toEqual([second, first])
   })
 
-  it("a reply to the bot's own picture in a group is a request with that picture", async () => {
+  it("in reply to the bot's own picture in a group is a request with that picture", async () => {
     const surface = await start()
     const asked = telegram.say('/flux a cat', GROUP)
     const { address } = await nextCall()
@@ -105,7 +105,7 @@ describe('what people send', () => {
     expect(await loadAll(call)).toEqual([image.file.data])
   })
 
-  it('in a group only what is addressed to the bot', async () => {
+  it('in a group is a request only if it is addressed to the bot', async () => {
     await start()
     const data = await picture(40, 40)
     telegram.say('hello all', GROUP)
@@ -125,7 +125,7 @@ describe('what people send', () => {
     ])
   })
 
-  it('in a topic nothing is a reply, and the answer stays there', async () => {
+  it('in a topic is not treated as a reply, and its answer stays in the topic', async () => {
     const surface = await start()
     const forum = { chatId: -1001234567890, threadId: 77, userId: 501 }
     telegram.say('only talk', forum)
@@ -136,7 +136,7 @@ describe('what people send', () => {
     expect(telegram.messages(forum.chatId).at(-1)).toMatchObject({ text: 'wait', threadId: 77, replyTo: messageId })
   })
 
-  it('an album is one request', async () => {
+  it('with an album is one request', async () => {
     await start()
     const images = await Promise.all([picture(40, 40), picture(41, 41), picture(42, 42)])
     const [, second] = images
@@ -151,7 +151,7 @@ describe('what people send', () => {
     expect(calls).toHaveLength(1)
   })
 
-  it('what claims to be too large is not downloaded', async () => {
+  it('with a file of too large a stated size causes no download', async () => {
     await start()
     const data = Buffer.from('tiny')
     for (const fileSize of [11 * 1024 ** 2, 5 * 1024 ** 3])
@@ -163,7 +163,7 @@ describe('what people send', () => {
     expect(telegram.requests.filter(({ method }) => method.startsWith('file/'))).toEqual([])
   })
 
-  it('what lies about its size is cut off, and a lost download names no address', async () => {
+  it('with a wrongly stated file size has its download cut off, and a failed download reveals no token', async () => {
     await start()
     telegram.sendDocument({ data: Buffer.alloc(5000), fileName: 'a.png', fileSize: 10 }, ADA)
     const { images } = await nextCall()
@@ -177,8 +177,8 @@ describe('what people send', () => {
   })
 })
 
-describe('intake', () => {
-  it('handles an update once, however often it comes, also after a restart', async () => {
+describe('receiving updates', () => {
+  it('handles an update once when it arrives repeatedly, even after a restart', async () => {
     const surface = await start()
     const { update } = telegram.say('a cat', ADA)
     await nextCall()
@@ -194,7 +194,7 @@ describe('intake', () => {
     expect(calls.map(({ text }) => text)).toEqual(['a cat', 'next', 'last'])
   })
 
-  it('handles again what a crash interrupted', async () => {
+  it('handles an update again when a crash interrupted it', async () => {
     const data = await picture(40, 40)
     const died = await start(() => new Promise(() => {}))
     telegram.say('a cat', ADA)
@@ -211,7 +211,7 @@ describe('intake', () => {
     await expect.poll(unhandled).toBe(0)
   })
 
-  it('does not confirm what it could not keep', async () => {
+  it('does not confirm an update that it could not store', async () => {
     await start()
     await test.database.rows(sql`alter table inbox rename to gone`)
     telegram.say('a cat', ADA)
@@ -221,14 +221,14 @@ describe('intake', () => {
     expect(await nextCall()).toMatchObject({ text: 'a cat' })
   })
 
-  it('keeps words that Postgres cannot', async () => {
+  it('stores text with characters that Postgres refuses', async () => {
     await start()
     telegram.say('a \0 cat \uD800', ADA)
     expect((await nextCall()).text).toMatch(/^a . cat ./)
     await expect.poll(unhandled).toBe(0)
   })
 
-  it('lets one slow person hold up nobody', async () => {
+  it('does not hold up other people while one person’s message is slow', async () => {
     const done: string[] = []
     await start(async (call) => {
       await call.images[0]?.load(LIMIT)
@@ -242,17 +242,17 @@ describe('intake', () => {
     await expect.poll(() => done, { timeout: 10_000 }).toEqual(['quick', 'after it'])
   })
 
-  it('asks once and waits', async () => {
+  it('sends one poll at a time and waits for its response', async () => {
     await start()
     await telegram.waitForCall('getUpdates')
     const asked = () => telegram.requests.filter(({ method }) => method === 'getUpdates')
     await expect.poll(() => asked().length).toBe(2)
-    await pause(300) // that nothing happens can only be seen by waiting
+    await pause(300) // only waiting can show that no further poll is sent
     expect(asked()).toHaveLength(2)
     expect(asked()[1]!.params).toMatchObject({ timeout: 30, allowed_updates: ['message'] })
   })
 
-  it('survives lost answers and a second poller, and says so', async () => {
+  it('survives lost responses and a second poller, and reports them', async () => {
     const surface = await start()
     telegram.faults.add({ kind: 'dropAfter', match: { path: /^getUpdates$/ }, times: 2 })
     telegram.say('a cat', ADA)
@@ -264,7 +264,7 @@ describe('intake', () => {
     expect(lines.join()).toContain('same TELEGRAM_TOKEN')
   })
 
-  it('waits for Telegram at the start, and says no to a wrong token', async () => {
+  it('waits for Telegram at the start, and rejects a wrong token', async () => {
     telegram.faults.add({ kind: '502html', match: { path: /^getMe$/ }, times: 1 })
     const surface = await start()
     expect(surface.notReady()).toBeUndefined()
@@ -273,18 +273,18 @@ describe('intake', () => {
     await expect(wrong.start(async () => {})).rejects.toThrow('TELEGRAM_TOKEN')
   })
 
-  it('tells the commands in both languages, once', async () => {
+  it('registers the commands in both languages once', async () => {
     await start()
     await start()
-    const told = telegram.requests.filter(({ method }) => method === 'setMyCommands')
-    expect(told).toHaveLength(2)
+    const registrations = telegram.requests.filter(({ method }) => method === 'setMyCommands')
+    expect(registrations).toHaveLength(2)
     expect(telegram.commands.map(({ languageCode, commands: [first] }) => [languageCode, first])).toEqual([
       ['', { command: 'flux', description: 'flux in en' }],
       ['zh', { command: 'flux', description: 'flux in zh' }],
     ])
   })
 
-  it('takes updates from a webhook in any process, with the secret only', async () => {
+  it('takes updates from the webhook in any process, with the right secret only', async () => {
     const [handling, receiving] = [create(telegram.token, 'hush'), create(telegram.token, 'hush')]
     await begin(handling)
     const { update } = telegram.say('a cat', ADA)
@@ -297,10 +297,10 @@ describe('intake', () => {
   })
 })
 
-describe('replies', () => {
+describe('a reply', () => {
   const done = (pictures: Reply['pictures']) => says('a cat', 'done', { pictures })
 
-  it('a waiting text becomes the picture, from a process that never started', async () => {
+  it('turns the waiting text into the picture, in a process that never started', async () => {
     const surface = create()
     const { address } = ask()
     const waiting = await surface.post(address, says('wait', 'waiting'))
@@ -319,7 +319,7 @@ describe('replies', () => {
     expect(telegram.messages(501)[1]).toMatchObject({ text: 'gone too', photo: image.file.data })
   })
 
-  it('an edit whose answer was lost is repeated, and there is one picture', async () => {
+  it('repeats an edit whose response was lost, and shows one picture', async () => {
     const surface = create()
     const waiting = await surface.post(ask().address, says('wait', 'waiting'))
     telegram.faults.add({ kind: 'dropAfter', match: { path: /^editMessageMedia$/ }, times: 1 })
@@ -331,7 +331,7 @@ describe('replies', () => {
     expect(telegram.messages(501).filter(({ photo }) => photo)).toHaveLength(1)
   })
 
-  it('several pictures stand beside the one that the text became, once', async () => {
+  it('shows further pictures after the one that replaced the text, once', async () => {
     const surface = create()
     const { address, messageId } = ask()
     const waiting = await surface.post(address, says('wait', 'waiting'))
@@ -347,7 +347,7 @@ describe('replies', () => {
     ])
   })
 
-  it('posts one picture, an album, and as a file what is no photo to Telegram', async () => {
+  it('sends one picture, an album, or a file for a picture that Telegram does not take as a photo', async () => {
     const surface = create()
     const { address } = ask()
     const [small, long] = await Promise.all([imageOf(40, 40), imageOf(2100, 10)])
@@ -369,7 +369,7 @@ describe('replies', () => {
     ])
   })
 
-  it('says when to come back, and which chats are closed', async () => {
+  it('reports when to retry, and which chats are closed', async () => {
     const surface = create()
     const { address } = ask()
     const waiting = await surface.post(address, says('wait', 'info'))
@@ -386,7 +386,7 @@ describe('replies', () => {
     })
   })
 
-  it('follows a group that became a supergroup, with progress left out', async () => {
+  it('follows a group that became a supergroup, without posting progress', async () => {
     const surface = create()
     const { chatId, messageId } = telegram.say('hi', { chatType: 'group', userId: 501 })
     const address: Address = `telegram:${chatId}::${messageId}`
@@ -440,7 +440,7 @@ async function nextCall(count = 1): Promise<FlatCall> {
   return calls[count - 1]!
 }
 
-/** Somebody wrote: where the answer goes. */
+/** Sends a message; returns the address of its answer. */
 function ask(): { address: Address; messageId: number } {
   const { messageId } = telegram.say('a cat', ADA)
   return { address: `telegram:501::${messageId}`, messageId }
@@ -475,7 +475,7 @@ async function failure(action: Promise<unknown>): Promise<AppError> {
   return thrown as AppError
 }
 
-/** All that a log would write of an error. */
+/** Everything that a log would write about an error. */
 function allOf(error: Error): string {
   const cause = error.cause instanceof Error ? allOf(error.cause) : JSON.stringify(error.cause)
   return `${error.stack} ${JSON.stringify(error)} ${cause}`

@@ -32,7 +32,7 @@ afterEach(async () => {
 })
 
 describe('a conversation', () => {
-  it('a message becomes a call, and its answer an event', async () => {
+  it('turns a message into a call, and its answer into an event', async () => {
     const { web, visit } = await start()
     const ann = await visit()
     const events = await ann.listen()
@@ -72,7 +72,7 @@ describe('a conversation', () => {
     expect(Number(done.version)).toBeGreaterThan(Number(waiting.version))
   })
 
-  it('shows how far a picture is, and keeps that nowhere', async () => {
+  it('shows previews without storing them', async () => {
     const { web, visit } = await start()
     const ann = await visit()
     const events = await ann.listen()
@@ -85,7 +85,7 @@ describe('a conversation', () => {
     expect(await events.next()).toMatchObject({ state: 'waiting', images: [{ url, original: url }] })
   })
 
-  it('a second answer to the same message replaces the first, and the end is never overwritten by waiting', async () => {
+  it('replaces an answer by a later one, but never an end by a waiting message', async () => {
     const { web, visit } = await start()
     const ann = await visit()
     await ann.send('a cat', { id: 'message-0001' })
@@ -96,7 +96,7 @@ describe('a conversation', () => {
     expect((await ann.messages()).map(({ text }) => text)).toEqual(['a cat', 'done'])
   })
 
-  it('is shown again after a reload, with links signed anew and the original behind each picture', async () => {
+  it('is shown after a reload with newly signed links and an original for each picture', async () => {
     const { web, visit } = await start()
     const ann = await visit()
     await ann.send('a cat', { id: 'message-0001' })
@@ -130,7 +130,7 @@ describe('a conversation', () => {
     expect(JSON.parse(forged.text).visitor).not.toBe(ann.visitor)
   })
 
-  it('goes on where a lost connection left it, also with changes that were committed late', async () => {
+  it('resumes after a lost connection, and includes changes that were committed late', async () => {
     const { web, visit } = await start()
     const ann = await visit()
     await ann.send('one', { id: 'message-0001' })
@@ -145,7 +145,7 @@ describe('a conversation', () => {
     expect(await events.next()).toMatchObject({ text: 'answer' })
   })
 
-  it('is read to its end however much has changed', async () => {
+  it('is read completely when many messages have changed', async () => {
     const { visit } = await start()
     const ann = await visit()
     const visitor = ann.visitor.slice(4)
@@ -160,7 +160,7 @@ describe('a conversation', () => {
     expect(changes.map(({ version }) => version)).toEqual([...Array(10).fill(1024), 1025])
   })
 
-  it('commands, languages and pictures arrive as on every surface', async () => {
+  it('passes on commands, languages and pictures as every surface does', async () => {
     const { visit } = await start()
     const ann = await visit()
     await ann.send(' /Credits  give @me 5 ', { locale: 'zh-CN,zh;q=0.9' })
@@ -181,7 +181,7 @@ describe('a conversation', () => {
 })
 
 describe('a message sent three times', () => {
-  it('is one message, handled under one key until it has an answer', async () => {
+  it('is stored once, and handled under one key until it has an answer', async () => {
     const { web, visit } = await start()
     const ann = await visit()
     for (let n = 0; n < 3; n++) expect((await ann.send('a cat', { id: 'message-0001' })).status).toBe(202)
@@ -193,7 +193,7 @@ describe('a message sent three times', () => {
     expect(calls).toEqual([])
   })
 
-  it('is answered with 202 even when handling it fails', async () => {
+  it('gets status 202 even when handling it fails', async () => {
     const { visit } = await start({}, () => {
       throw new Error('broken on purpose')
     })
@@ -202,14 +202,14 @@ describe('a message sent three times', () => {
   })
 })
 
-describe('who may come in', () => {
+describe('access to the page', () => {
   it.each([
     ['another site', { origin: 'https://evil.example' }],
     ['a page without an origin', { origin: 'null' }],
     ['another port of this machine', { origin: 'http://localhost:1' }],
-    ['another site, says the browser', { 'sec-fetch-site': 'cross-site' }],
-    ['a name that only points here', { host: 'evil.example' }],
-  ])('not %s', async (_name, headers) => {
+    ['another site, according to the browser', { 'sec-fetch-site': 'cross-site' }],
+    ['a foreign host name that resolves to this machine', { host: 'evil.example' }],
+  ])('is refused to %s', async (_name, headers) => {
     const { visit } = await start()
     const ann = await visit()
     for (const path of ['/web/messages', '/web/events']) {
@@ -221,7 +221,7 @@ describe('who may come in', () => {
     expect(JSON.parse((await ann.ask('/web/session', { headers })).text)).toMatchObject({ trouble: 'foreign' })
   })
 
-  it('our own page, under each name of this machine', async () => {
+  it('is allowed to our own page under each name of this machine', async () => {
     const { visit, port } = await start()
     const ann = await visit()
     for (const name of ['localhost', '127.0.0.1', '[::1]']) {
@@ -230,7 +230,7 @@ describe('who may come in', () => {
     }
   })
 
-  it('elsewhere whoever has the key, and nobody any more once there is another key', async () => {
+  it('needs the key on a public page, and ends when the key changes', async () => {
     const { visit } = await start({ local: false, apiKey })
     const ann = await visit()
     expect(ann.session).toMatchObject({ trouble: 'sign_in' })
@@ -248,20 +248,20 @@ describe('who may come in', () => {
     expect((await (await other.visit()).send('a cat', { headers })).status).toBe(401)
   })
 
-  it('the cookie of a machine of one’s own opens no page of the public', async () => {
+  it('is refused on a public page with the cookie of a local one', async () => {
     const { cookie } = await (await start()).visit()
     const { visit } = await start({ local: false, apiKey })
     expect((await (await visit()).send('a cat', { headers: { cookie } })).status).toBe(401)
   })
 
-  it('five wrong keys a minute are enough, and then even the right one waits', async () => {
+  it('is refused for a minute after five wrong keys, even with the right one', async () => {
     const { visit } = await start({ local: false, apiKey })
     const ann = await visit()
     for (let n = 0; n < 5; n++) expect((await ann.signIn(`guess ${n}`)).status).toBe(401)
     expect((await ann.signIn(apiKey)).status).toBe(429)
   })
 
-  it('without a key nobody, and the page says which setting opens it', async () => {
+  it('is refused on a public page without a key, and the page names the setting that opens it', async () => {
     const { visit } = await start({ local: false })
     const ann = await visit()
     expect(ann.session).toMatchObject({ trouble: 'closed' })
@@ -277,10 +277,10 @@ describe('limits', () => {
     ['fifteen pictures', { files: Array.from({ length: 15 }, () => Buffer.from('x')) }, 400, 'too_many_files'],
     ['a picture over 10 MB', { files: [Buffer.alloc(10 * 2 ** 20 + 1)] }, 413, 'image_too_big'],
     ['over 50 MB in all', { files: Array.from({ length: 6 }, () => Buffer.alloc(9 * 2 ** 20)) }, 413, 'upload_too_big'],
-    ['words without end', { text: 'x'.repeat(70_000) }, 413, 'message_too_long'],
-    ['nothing', { text: ' ' }, 400, 'empty_message'],
-    ['an id that is none', { text: 'x', id: '../../x' }, 400, 'bad_message'],
-  ])('%s: refused in words, and nothing is kept', async (_name, { text = '', ...rest }, status, kind) => {
+    ['a text that is too long', { text: 'x'.repeat(70_000) }, 413, 'message_too_long'],
+    ['an empty message', { text: ' ' }, 400, 'empty_message'],
+    ['an invalid id', { text: 'x', id: '../../x' }, 400, 'bad_message'],
+  ])('refuse %s with a reason, and nothing is stored', async (_name, { text = '', ...rest }, status, kind) => {
     const { visit } = await start()
     const ann = await visit()
     const refused = await ann.send(text, rest)
@@ -290,21 +290,21 @@ describe('limits', () => {
     expect(calls).toEqual([])
   })
 
-  it('fourteen pictures are taken', async () => {
+  it('allow fourteen pictures', async () => {
     const { visit } = await start()
     const files = Array.from({ length: 14 }, () => Buffer.from('x'))
     expect((await (await visit()).send('', { files })).status).toBe(202)
     expect((await nextCall()).images).toHaveLength(14)
   })
 
-  it('something else than a form is refused', async () => {
+  it('refuse a body that is not a form', async () => {
     const { visit } = await start()
     const headers = { 'content-type': 'application/json' }
     const refused = await (await visit()).ask('/web/messages', { method: 'POST', headers, body: '{}' })
     expect(refused.status).toBe(400)
   })
 
-  it('four streams a visitor, and a closed one makes room', async () => {
+  it('allow four streams for each visitor, and a new one once one is closed', async () => {
     const { visit } = await start()
     const ann = await visit()
     const streams = []
@@ -318,7 +318,7 @@ describe('limits', () => {
     })
   })
 
-  it('a number of streams in all', async () => {
+  it('bound the number of all streams', async () => {
     const { visit } = await start({ mostStreams: 2 })
     for (let n = 0; n < 2; n++) await (await visit()).listen()
     expect((await (await visit()).ask('/web/events')).status).toBe(429)
@@ -326,12 +326,12 @@ describe('limits', () => {
 })
 
 describe('starting and stopping', () => {
-  it('before it has started messages are not taken', async () => {
+  it('refuses messages before it has started', async () => {
     const { visit } = await start({}, undefined, false)
     expect(await (await visit()).send('a cat')).toMatchObject({ status: 503, body: { error: { kind: 'starting' } } })
   })
 
-  it('stopping waits for what is being handled; answers may come from a process that never started', async () => {
+  it('waits for running handlers when it stops, and other processes can post without starting', async () => {
     let finish = () => {}
     const { web, visit } = await start({}, () => new Promise<void>((resolve) => (finish = resolve)))
     await (await visit()).send('a cat')
@@ -346,7 +346,7 @@ describe('starting and stopping', () => {
     await stopping
   })
 
-  it('closing the server ends open streams', async () => {
+  it('ends open streams when the server closes', async () => {
     const { app, visit } = await start()
     const events = await (await visit()).listen()
     await app.close()
@@ -354,7 +354,7 @@ describe('starting and stopping', () => {
   })
 })
 
-it('the page is served under a strict policy, and its status to programs', async () => {
+it('serves the page with a strict content security policy, and a status to programs', async () => {
   const { url } = await start()
   const page = await request(url, { headers: { accept: 'text/html' } })
   expect(await page.body.text()).toContain('<script type="module" src="/web/assets/app.js">')
@@ -369,7 +369,7 @@ it('the page is served under a strict policy, and its status to programs', async
   }
 })
 
-it('old messages go, young ones stay', async () => {
+it('deletes old messages and keeps newer ones', async () => {
   const { visit } = await start()
   const ann = await visit()
   await ann.send('old', { id: 'message-0001' })
@@ -381,7 +381,7 @@ it('old messages go, young ones stay', async () => {
   expect((await ann.messages()).map(({ text }) => text)).toEqual(['young'])
 })
 
-// ── what the tests are written in ──
+// ── Helpers ──
 
 interface SendOptions {
   id?: string
@@ -406,7 +406,7 @@ const optionsFor = (port: number): WebOptions => ({
   log,
 })
 
-/** A server on a free port; its address has to be known before it is made. */
+/** Starts a server on a free port, which is chosen first because the options contain the address. */
 async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void> = async () => {}, started = true) {
   links = 0
   const port = await freePort()
@@ -425,7 +425,7 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   )
   return { web, app, url, port, visit: () => visit(url, port) }
 }
-/** A browser without a page: keeps its cookie. */
+/** A client that keeps its cookie as a browser does. */
 async function visit(url: string, port: number) {
   let cookie = ''
   const ask = async (path: string, { method = 'GET', headers, body }: AskOptions = {}) => {
@@ -470,7 +470,7 @@ async function visit(url: string, port: number) {
 
 async function listen(url: string, headers: Record<string, string>) {
   const { statusCode, body } = await request(`${url}/web/events`, { headers })
-  // cut off on purpose at the end of a test
+  // the end of a test cuts the connection, which is no error
   body.on('error', () => {})
   stops.push(async () => body.destroy())
   const chunks = body[Symbol.asyncIterator]()
@@ -498,7 +498,7 @@ async function nextCall(): Promise<FlatCall> {
   return calls.shift() as FlatCall
 }
 
-/** Bounded by the time limit of the test. */
+/** Waits without a timeout of its own; the test has one. */
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await check())) await new Promise((resolve) => setTimeout(resolve, 5))
 }
