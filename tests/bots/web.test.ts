@@ -236,7 +236,7 @@ describe('who may come in', () => {
     expect(ann.session).toMatchObject({ trouble: 'sign_in' })
     expect((await ann.send('a cat')).status).toBe(401)
     const wrong = await ann.signIn('a guess')
-    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is not right.'])
+    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is wrong.'])
     const right = await ann.signIn(apiKey)
     expect(right.status).toBe(200)
     const cookie = String(right.headers['set-cookie'])
