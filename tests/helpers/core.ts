@@ -122,7 +122,7 @@ interface ToProvide {
   timeoutMs?: number
 }
 
-/** Sets up the providers as the environment does. Stored configurations override these. */
+/** Set up as if by the environment; stored configurations win here as well. */
 export function provide(database: Core['database'], secretKey: Buffer, given: ToProvide): Promise<Providers> {
   const { providers, log, concurrency = 5, timeoutMs = 10_000 } = given
   const settings = { baseUrl: 'test:', timeoutMs, concurrency }
