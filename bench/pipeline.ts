@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- rounds jobs]`: accept → hold → queue → instant provider → store → settle → reply, in jobs a second, beside
- * bare BullMQ that runs the same SQL. Both in turns within one run, for each back end that is there; no image work.
+ * `npm run bench [-- rounds jobs]`: jobs per second of accept → hold → queue → instant provider → store → settle → reply, compared
+ * with bare BullMQ that runs the same SQL. Both take turns within one run, on each available back end, without image work.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { sql } from 'drizzle-orm'
@@ -156,7 +156,7 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
   await close()
 }
 
-/** The same four statements in their simplest form, around the queue itself. */
+/** Runs the same four statements in their simplest form around the bare queue. */
 async function bareQueue({ database, queue }: World, count: number): Promise<void> {
   let finished: () => void = () => undefined
   const done = new Promise<void>((resolve) => {
@@ -190,7 +190,7 @@ async function bareQueue({ database, queue }: World, count: number): Promise<voi
   await done
 }
 
-/** As many people ask at a time as connections serve well. */
+/** Runs 20 calls at a time, which the database connections serve well. */
 async function inParallel(count: number, act: (n: number) => Promise<void>): Promise<void> {
   let next = 0
   const lane = async () => {

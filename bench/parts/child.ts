@@ -1,6 +1,6 @@
 /**
- * The service as `main.ts` composes it, from `dist`, with parts replaced as BENCH says: pictures that are trusted instead of
- * decoded, a slow provider, people with keys. Answers questions about itself to the process that started it.
+ * The service as `main.ts` composes it, from `dist`, with the parts that BENCH replaces: pictures that are not decoded, a slow
+ * provider, accounts with keys. Sends measurements to the process that started it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Core } from '../../src/core/core.ts'
@@ -11,25 +11,25 @@ import type { Json } from '../../src/db/json.ts'
 import { heavyPicture, smallPicture } from './picture.ts'
 
 export interface ChildOptions {
-  /** No image work: what comes is taken to be what it should be. */
+  /** Whether pictures are accepted without decoding. */
   trusting?: boolean
-  /** In place of all other providers: one that takes so long for a picture, with previews. */
+  /** Milliseconds per picture of a provider with previews that replaces all others. Absent: the configured providers. */
   slowMs?: number
-  /** So many accounts, with a key each. */
+  /** Number of accounts, each with a key. */
   people?: number
-  /** Of each account at a time. */
+  /** Requests that each account may have in flight. */
   inFlight?: number
 }
 
 export interface Answers {
   keys: string[]
-  /** Statements sent since the last time, by their beginning. */
+  /** Number of statements since the previous answer, by their first characters. */
   statements: Record<string, number>
-  /** Milliseconds that the event loop was late since the last time; megabytes of heap, swept. */
+  /** Delay of the event loop since the previous answer, milliseconds, and the heap after garbage collection, megabytes. */
   loop: { p50: number; p99: number; max: number; heapMb: number }
 }
 
-/** Whatever is measured in is contained in what is measured. */
+/** Interval of the measurement, which is part of each measured delay. */
 const resolutionMs = 5
 const statements = new Map<string, number>()
 
@@ -120,7 +120,7 @@ async function trusting(): Promise<ImageTools> {
   }
 }
 
-/** Half done after half the time; a preview for each half. */
+/** Reports progress in proportion to time, with one preview for each half. */
 async function slowProvider(slowMs: number): Promise<ProviderKind> {
   const picture = await heavyPicture()
   const previews = [await smallPicture(512), await smallPicture(511)]

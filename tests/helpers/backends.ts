@@ -1,6 +1,6 @@
 /**
- * Fresh databases and queues for tests, on every kind of back end that this machine has.
- * TEST_DATABASE_URL (a Postgres whose user may create databases) and TEST_REDIS_URL add to the embedded one.
+ * Creates databases and queues for tests, on every kind of back end that this machine has. TEST_DATABASE_URL (a Postgres whose
+ * user may create databases) and TEST_REDIS_URL add those to the embedded one.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -13,14 +13,14 @@ import pg from 'pg'
 import { type Database, openDatabase } from '../../src/db/db.ts'
 import { createQueue, type QueueConfig } from '../../src/queue/bullmq.ts'
 
-/** pglite: all in this process · postgres: rows and queue in Postgres · redis: rows in Postgres, queue in Redis. */
+/** pglite: rows and queue in this process · postgres: both in Postgres · redis: rows in Postgres, queue in Redis. */
 export type Backend = 'pglite' | 'postgres' | 'redis'
 
 export interface TestDatabase {
   database: Database
-  /** How a second process would open the same one. Absent for pglite. */
+  /** URL with which another process can open the database. Absent: pglite. */
   url?: string
-  /** Closes and removes it. */
+  /** Closes and removes the database. */
   drop(): Promise<void>
 }
 
@@ -36,7 +36,7 @@ export function backends(): Backend[] {
   return redisUrl ? ['pglite', 'postgres', 'redis'] : ['pglite', 'postgres']
 }
 
-/** For tests that ask nothing of the back end: to open an embedded database costs ten times what the others cost. */
+/** For tests that do not depend on the back end, because an embedded database takes ten times as long to open. */
 export const quickest: Backend = databaseUrl ? (redisUrl ? 'redis' : 'postgres') : 'pglite'
 
 export async function openTestDatabase(kind: Backend): Promise<TestDatabase> {
@@ -56,20 +56,20 @@ export async function openTestDatabase(kind: Backend): Promise<TestDatabase> {
   }
 }
 
-/** Where a test's queue lives: two queues made from one of these are two processes at the same queue. */
+/** Back end of a test's queue. Two queues created with it behave as two processes do. */
 export function testQueueBackend(kind: Backend, database: Database, prefix = `test-${randomUUID()}`) {
   const backend: QueueConfig['backend'] =
     kind === 'redis' ? { redisUrl: redisUrl as string } : { pool: database.bullPool() }
   return {
     backend,
     prefix,
-    /** All that the queue knows is gone, as after FLUSHALL. */
+    /** Removes everything that the queue has stored, as FLUSHALL does. */
     async lose() {
       if (kind === 'redis') return removeKeys(prefix)
       const pool = database.bullPool()
       for (const table of ['job', 'meta', 'event']) await pool.query(`delete from bullmq.${table} where $1 = 1`, [1])
     },
-    /** Jobs that the queue still has a record of, in any state. */
+    /** Number of jobs in any state that the queue has a record of. */
     async jobs(): Promise<number> {
       if (kind === 'redis') return (await keysOf(prefix)).filter((key) => /:[0-9a-f-]{36}$/.test(key)).length
       const { rows } = await database.bullPool().query('select count(*) as n from bullmq.job')
@@ -81,7 +81,7 @@ export function testQueueBackend(kind: Backend, database: Database, prefix = `te
   }
 }
 
-/** All that a queue with that prefix has in Redis. */
+/** Removes all keys of a queue with this prefix from Redis. */
 export async function removeKeys(prefix: string): Promise<void> {
   const keys = await keysOf(prefix)
   if (keys.length > 0) await withRedis((redis) => redis.del(keys))
@@ -104,7 +104,7 @@ async function withRedis<T>(action: (redis: Redis) => Promise<T>): Promise<T> {
   }
 }
 
-/** An empty database, without any tables unless it is made from a template. */
+/** Creates a database, which is empty unless it is copied from a template. */
 export async function createDatabase(from = 'template0'): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `fluxbot_test_${Date.now()}_${randomUUID().slice(0, 8)}`
   await admin((client) => client.query(`create database ${name} template ${from}`))
@@ -117,12 +117,12 @@ export async function createDatabase(from = 'template0'): Promise<{ url: string;
 let templateOnce: Promise<string> | undefined
 let imageOnce: Promise<Blob> | undefined
 
-/** One migrated database per state of the migrations; the others are copies of it, which takes a tenth of the time. */
+/** Name of a migrated database, one for each state of the migrations. A copy of it takes a tenth of the time to create. */
 function template(): Promise<string> {
   templateOnce ??= (async () => {
     const name = `fluxbot_template_${await stateOfSchema()}`
     await admin(async (client) => {
-      // Test files run in several processes.
+      // test files run in several processes
       await client.query('select pg_advisory_lock(7274)')
       await dropOld(client)
       const known = await client.query('select 1 from pg_database where datname = $1', [name])
@@ -136,7 +136,7 @@ function template(): Promise<string> {
   return templateOnce
 }
 
-/** What runs leave behind that were killed more than an hour ago. */
+/** Drops the databases of runs that were killed more than an hour ago. */
 async function dropOld(client: pg.Client): Promise<void> {
   const { rows } = await client.query(`select datname from pg_database where datname ~ '^fluxbot_test_[0-9]+_'`)
   for (const { datname } of rows as { datname: string }[]) {
@@ -145,7 +145,7 @@ async function dropOld(client: pg.Client): Promise<void> {
   }
 }
 
-/** The same for the embedded database: initdb and migrations take seconds, unpacking a finished folder does not. */
+/** Dump of a migrated embedded database, because initdb and migrations take seconds and loading a dump does not. */
 function image(): Promise<Blob> {
   imageOnce ??= (async () => {
     const cache = join(root, 'node_modules/.cache/fluxbot')

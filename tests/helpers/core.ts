@@ -1,6 +1,6 @@
 /**
- * A core on a real database, queue and store. The edges are stand-ins that keep what they were sent: a chat that shows
- * messages, and a provider that tests steer.
+ * A core on a real database, queue and store. Its chat and providers are replacements that tests control: a chat that keeps its
+ * messages, and a provider that draws at once.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -32,7 +32,7 @@ export interface ShownMessage {
   history: ShownReply[]
 }
 
-/** A chat as people see it. `refuse` makes every post and edit reject with what it returns. */
+/** Chat that keeps its messages. A post or edit rejects with the error that `refuse` returns. */
 export interface TestChat extends ChatSurface {
   messages: ShownMessage[]
   refuse?: (reply: Reply) => Error | undefined
@@ -80,7 +80,7 @@ export const pngOf = (width: number, height: number, background = '#3366cc'): Pr
     .png()
     .toBuffer()
 
-/** Draws a plain picture at once. */
+/** Provider that draws a plain picture at once. */
 export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & { starts: string[] } {
   const starts: string[] = []
   return {
@@ -98,12 +98,12 @@ export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & 
 export interface TestCore {
   core: Core
   chat: TestChat
-  /** Handles a call as a surface would. */
+  /** Handles a call as a surface does. */
   say(text: string, from?: Partial<Call> & { who?: string }): Promise<Call>
-  /** The state of the generation of a call once it has ended. */
+  /** Resolves with the final state of the call's generation. */
   ended(call: Call): Promise<string>
   work(): Promise<Worker>
-  /** All that the queue knows is gone. */
+  /** Removes everything that the queue has stored. */
   lose(): Promise<void>
   close(): Promise<void>
 }
@@ -115,7 +115,7 @@ export interface TestCoreOptions {
   limits?: Partial<Core['limits']>
   admins?: readonly string[]
   enhancer?: Enhancer
-  /** Milliseconds that a provider may take. */
+  /** Timeout of a provider, milliseconds. */
   providerMs?: number
   meter?: Core['meter']
 }
