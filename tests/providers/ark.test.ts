@@ -191,7 +191,7 @@ describe('Ark', () => {
       neverRan: false,
     })
     mend()
-    const later = await there.again().check?.(JSON.parse(JSON.stringify(progress.ticket)), task, never)
+    const later = await there.createAnother().check?.(JSON.parse(JSON.stringify(progress.ticket)), task, never)
     expect(later).toMatchObject({ state: 'done', images: [expect.any(Buffer)] })
     expect(there.accepted()).toBe(1)
   })

@@ -7,9 +7,9 @@ import { AppError } from '../../core/errors.ts'
 import type { Note } from '../../core/ports/models.ts'
 import type { ImageProvider, Progress, ProviderKind, ProviderSettings, Task } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
-import { again } from '../again.ts'
-import { createProviderHttp, type ProviderAnswer, type ProviderHttp, parseJson } from '../http.ts'
-import { toJson, withLinks } from '../input.ts'
+import { createProviderHttp, type ProviderHttp, type ProviderResponse, parseJson } from '../http.ts'
+import { toJson, withImageUrls } from '../input.ts'
+import { withRetries } from '../retry.ts'
 import { answerError, arkFault, faultError, faultIn } from './errors.ts'
 
 const ticketShape = z.object({ urls: z.array(z.string()).min(1), asked: z.number() })
@@ -35,7 +35,7 @@ function create({ baseUrl, key, timeoutMs, concurrency }: ProviderSettings): Ima
   const headers = { authorization: `Bearer ${key ?? ''}` }
   const http = createProviderHttp({ provider: 'ark', baseUrl, headers, concurrency })
 
-  const generate = (body: Json, signal: AbortSignal, limitMs: number): Promise<ProviderAnswer> =>
+  const generate = (body: Json, signal: AbortSignal, limitMs: number): Promise<ProviderResponse> =>
     http.send({
       method: 'POST',
       path: '/images/generations',
@@ -48,7 +48,7 @@ function create({ baseUrl, key, timeoutMs, concurrency }: ProviderSettings): Ima
   return {
     name: 'ark',
     async start(task, signal) {
-      const body = { ...(withLinks(task) as Record<string, Json>), model: task.endpoint }
+      const body = { ...(withImageUrls(task) as Record<string, Json>), model: task.endpoint }
       const ticket = ticketOf(await generate(body, signal, timeoutMs), task, key)
       return { state: 'pending', ticket, waitMs: 0 }
     },
@@ -65,7 +65,7 @@ function create({ baseUrl, key, timeoutMs, concurrency }: ProviderSettings): Ima
   }
 }
 
-function ticketOf(answer: ProviderAnswer, task: Task, key: string | undefined): Ticket {
+function ticketOf(answer: ProviderResponse, task: Task, key: string | undefined): Ticket {
   if (answer.status !== 200) throw answerError(answer, key)
   const { data, error: cause } = result.safeParse(parseJson('ark', answer))
   if (!data) throw new AppError('bad_result', { provider: 'ark' }, { cause })
@@ -82,13 +82,13 @@ function asked(input: Json): number {
 }
 
 async function collect(http: ProviderHttp, { urls, asked }: Ticket, signal: AbortSignal): Promise<Progress> {
-  const images = await Promise.all(urls.map((url) => again(signal, () => http.picture(url, signal))))
+  const images = await Promise.all(urls.map((url) => withRetries(signal, () => http.picture(url, signal))))
   const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
   return { state: 'done', images, notes: images.length < asked ? [missing] : [] }
 }
 
 /** One pixel is refused at no cost, but only where key and model are good. */
-async function probe(asking: Promise<ProviderAnswer>, key: string | undefined): Promise<AppError | undefined> {
+async function probe(asking: Promise<ProviderResponse>, key: string | undefined): Promise<AppError | undefined> {
   const answer = await asking
   if (answer.status === 200 || faultIn(answer)?.code.startsWith('InvalidParameter')) return undefined
   const error = answerError(answer, key)

@@ -1,8 +1,8 @@
 /** What Ark's error codes mean. A code has parts: 'InvalidEndpointOrModel.ModelIDAccessDisabled'. */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
-import { type ProviderAnswer, parseJson, retryAfterMs, statusError } from '../http.ts'
-import { reasonOf } from '../words.ts'
+import { type ProviderResponse, parseJson, retryAfterMs, statusError } from '../http.ts'
+import { readableReason } from '../reason.ts'
 
 export const arkFault = z.looseObject({ code: z.string(), message: z.string().optional() })
 type ArkFault = z.infer<typeof arkFault>
@@ -28,20 +28,22 @@ export interface Circumstances {
 export function faultError(fault: ArkFault, { key, retryAfterMs }: Circumstances): AppError | undefined {
   const kind = kinds.find(([pattern]) => pattern.test(fault.code))?.[1]
   if (!kind) return undefined
-  const reason = kind === 'provider_refused' ? (reasonOf(fault.message, key) ?? fault.code) : undefined
+  const reason = kind === 'provider_refused' ? (readableReason(fault.message, key) ?? fault.code) : undefined
   const cause = new Error(`Ark: ${fault.code}`)
   return new AppError(kind, { provider: 'ark', reason }, { cause, neverRan: true, retryAfterMs })
 }
 
 /** For any answer but 200. A proxy's page says nothing of what happened behind it. */
-export function answerError(answer: ProviderAnswer, key: string | undefined): AppError {
+export function answerError(answer: ProviderResponse, key: string | undefined): AppError {
   const fault = faultIn(answer)
   if (!fault) return statusError('ark', answer, { neverRan: false })
   const known = faultError(fault, { key, retryAfterMs: retryAfterMs(answer.headers['retry-after']) })
-  return known ?? statusError('ark', answer, { reason: reasonOf(fault.message, key), neverRan: answer.status < 500 })
+  return (
+    known ?? statusError('ark', answer, { reason: readableReason(fault.message, key), neverRan: answer.status < 500 })
+  )
 }
 
-export function faultIn(answer: ProviderAnswer): ArkFault | undefined {
+export function faultIn(answer: ProviderResponse): ArkFault | undefined {
   try {
     return envelope.parse(parseJson('ark', answer)).error
   } catch {

@@ -1,14 +1,14 @@
 /** The picture in an answer: bytes as they are, or base64 in JSON, whatever the answer says that it is. */
 import { AppError } from '../../core/errors.ts'
 import type { Json } from '../../db/json.ts'
-import type { ProviderAnswer } from '../http.ts'
+import type { ProviderResponse } from '../http.ts'
 import { readEnvelope, refusal } from './errors.ts'
 
 /** How deep `image` may hide: `result.image` is the usual place. */
 const deepest = 4
 
 /** Throws an AppError. `key` is kept out of it. */
-export function readPicture(answer: ProviderAnswer, key: string): Buffer {
+export function readPicture(answer: ProviderResponse, key: string): Buffer {
   const { status, body } = answer
   const envelope = readEnvelope(body)
   if (status < 200 || status >= 300 || envelope?.failed) throw refusal(answer, { envelope, key })

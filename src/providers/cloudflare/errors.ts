@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
 import type { Json } from '../../db/json.ts'
-import { type ProviderAnswer, retryAfterMs, statusError } from '../http.ts'
+import { type ProviderResponse, retryAfterMs, statusError } from '../http.ts'
 
 export interface Envelope {
   json: Json
@@ -92,7 +92,7 @@ interface Refused {
   key: string
 }
 
-export function refusal(answer: ProviderAnswer, { envelope, key }: Refused): AppError {
+export function refusal(answer: ProviderResponse, { envelope, key }: Refused): AppError {
   // some other server's page or half an answer: only a plain refusal tells that nothing was run
   if (!envelope?.failed) return plainRefusal(answer)
   const provider = 'cloudflare'
@@ -112,7 +112,7 @@ export function refusal(answer: ProviderAnswer, { envelope, key }: Refused): App
   )
 }
 
-function plainRefusal(answer: ProviderAnswer): AppError {
+function plainRefusal(answer: ProviderResponse): AppError {
   return statusError('cloudflare', answer, { neverRan: answer.status < 500 && !outOfTime.has(answer.status) })
 }
 

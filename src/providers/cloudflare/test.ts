@@ -1,7 +1,7 @@
 /** Whether address and key work, without a picture being drawn. */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import type { ProviderAnswer, ProviderHttp } from '../http.ts'
+import type { ProviderHttp, ProviderResponse } from '../http.ts'
 import type { Addresses } from './address.ts'
 import { readEnvelope, refusal } from './errors.ts'
 
@@ -30,8 +30,12 @@ export async function checkAccess(http: ProviderHttp, access: Access): Promise<v
 }
 
 /** The first answer that is no refusal of the key; where all are, the first. */
-async function askEach(http: ProviderHttp, addresses: readonly string[], signal: AbortSignal): Promise<ProviderAnswer> {
-  const answers: ProviderAnswer[] = []
+async function askEach(
+  http: ProviderHttp,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<ProviderResponse> {
+  const answers: ProviderResponse[] = []
   for (const path of addresses) {
     const answer = await http.send({ method: 'GET', path, signal })
     if (answer.status !== 401 && answer.status !== 403) return answer
@@ -42,7 +46,7 @@ async function askEach(http: ProviderHttp, addresses: readonly string[], signal:
   return first
 }
 
-function agreed(answer: ProviderAnswer, key: string) {
+function agreed(answer: ProviderResponse, key: string) {
   const envelope = readEnvelope(answer.body)
   if (answer.status !== 200 || envelope?.failed) throw refusal(answer, { envelope, key })
   if (!envelope) throw new AppError('bad_result', { provider: 'cloudflare' })

@@ -1,7 +1,7 @@
 /** What a finished run left in the server's history: pictures, or why there are none. */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import { reasonOf } from '../words.ts'
+import { readableReason } from '../reason.ts'
 
 export const historyEntry = z.looseObject({
   /** [number, id, graph, extra data, outputs]. */
@@ -52,7 +52,7 @@ function failureIn({ status }: HistoryEntry): AppError {
   const messages = new Map(status?.messages.map(([name, data]) => [name, data]))
   const interrupted = messages.has('execution_interrupted')
   const error = failure.safeParse(messages.get('execution_error')).data
-  const reason = interrupted ? 'interrupted' : error ? reasonOf(words(error)) : undefined
+  const reason = interrupted ? 'interrupted' : error ? readableReason(words(error)) : undefined
   return new AppError('provider_failed', { provider: 'comfyui', reason }, { final: true })
 }
 

@@ -1,8 +1,8 @@
 /** Why a server did not take a graph, by node and input, in words for the person who made the graph. */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import { type ProviderAnswer, statusError } from '../http.ts'
-import { reasonOf } from '../words.ts'
+import { type ProviderResponse, statusError } from '../http.ts'
+import { readableReason } from '../reason.ts'
 
 const mistake = z.looseObject({
   type: z.string().default(''),
@@ -31,7 +31,7 @@ const refusalShape = z.looseObject({
 })
 
 /** An answer to POST /prompt that is not 200. */
-export function refusalOf(answer: ProviderAnswer): AppError {
+export function refusalOf(answer: ProviderResponse): AppError {
   const envelope = answer.status < 500 ? refusalShape.safeParse(jsonOf(answer)).data : undefined
   if (envelope && answer.status === 400) {
     const reason = mistakesIn(envelope.node_errors) ?? wordsOf(envelope.error)
@@ -50,7 +50,7 @@ export function mistakesIn(errors: NodeErrors): string | undefined {
       return `node ${node} (${name})${input ? `, ${input}` : ''}: ${wordsAbout(error, input)}`
     }),
   )
-  return reasonOf(sentences.join('; '))
+  return readableReason(sentences.join('; '))
 }
 
 function wordsAbout({ type, message, details }: z.infer<typeof mistake>, input: string | null | undefined): string {
@@ -61,14 +61,14 @@ function wordsAbout({ type, message, details }: z.infer<typeof mistake>, input: 
 }
 
 function wordsOf({ message, details }: z.infer<typeof mistake>): string | undefined {
-  return reasonOf(details && details !== message ? `${message} (${details})` : message)
+  return readableReason(details && details !== message ? `${message} (${details})` : message)
 }
 
 function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-function jsonOf({ body }: ProviderAnswer): unknown {
+function jsonOf({ body }: ProviderResponse): unknown {
   try {
     return JSON.parse(body.toString('utf8'))
   } catch {

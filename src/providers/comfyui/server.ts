@@ -6,9 +6,9 @@ import { AppError } from '../../core/errors.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
-import { again } from '../again.ts'
 import { createProviderHttp, type ProviderRequest, parseJson, statusError } from '../http.ts'
 import { toJson } from '../input.ts'
+import { withRetries } from '../retry.ts'
 import { createChoices, type ServerChoices } from './choices.ts'
 import { createNews, type News } from './news.ts'
 import { type HistoryEntry, historyEntry, type PictureRef } from './outcome.ts'
@@ -153,20 +153,20 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
       return { promptId: accepted.prompt_id, mistakes: accepted.node_errors }
     },
     async history(id, signal) {
-      const entries = await again(signal, () =>
+      const entries = await withRetries(signal, () =>
         get(`/history/${encodeURIComponent(id)}`, z.record(z.string(), z.unknown()), signal),
       )
       return entries[id] === undefined ? undefined : readAs(historyEntry, entries[id])
     },
     async queue(signal) {
-      const queue = await again(signal, () => get('/queue', queueShape, signal))
+      const queue = await withRetries(signal, () => get('/queue', queueShape, signal))
       const pending = queue.queue_pending.toSorted(([a], [b]) => a - b)
       return { running: queue.queue_running.map(([, id]) => id), pending: pending.map(([, id]) => id) }
     },
     async picture({ filename, subfolder, type }, signal) {
       const path = `/view?${new URLSearchParams({ filename, subfolder, type })}`
       const request = { method: 'GET', path, maxBytes: pictureLimit, timeoutMs: transferMs } as const
-      return (await again(signal, () => send(request, signal))).body
+      return (await withRetries(signal, () => send(request, signal))).body
     },
     remove: async (id, signal) => void (await post('/queue', { delete: [id] }, signal)),
     interrupt: async (id, signal) => void (await post('/interrupt', { prompt_id: id }, signal)),

@@ -1,7 +1,7 @@
 /** Choosing a server, making the graph ready for it, and the one submission. */
 import { AppError } from '../../core/errors.ts'
 import type { Progress, Task } from '../../core/ports/providers.ts'
-import { again } from '../again.ts'
+import { withRetries } from '../retry.ts'
 import { fillFiles, fillRest, type Graph, graphOf, samplersIn } from './graph.ts'
 import { mistakesIn, type NodeErrors } from './refusal.ts'
 import type { ComfyServer } from './server.ts'
@@ -62,7 +62,7 @@ async function upload(server: ComfyServer, task: Task, signal: AbortSignal): Pro
   for (const [at, file] of task.images.entries()) {
     const name = `${task.id}-${at}.${file.type.replace('image/', '').replace('jpeg', 'jpg')}`
     // the same picture under the same name is kept once
-    names.push(await again(signal, () => server.upload(file, name, signal)))
+    names.push(await withRetries(signal, () => server.upload(file, name, signal)))
   }
   return names
 }

@@ -2,8 +2,8 @@
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
 import type { Note } from '../../core/ports/models.ts'
-import { type ProviderAnswer, parseJson, retryAfterMs, statusError } from '../http.ts'
-import { reasonOf } from '../words.ts'
+import { type ProviderResponse, parseJson, retryAfterMs, statusError } from '../http.ts'
+import { readableReason } from '../reason.ts'
 
 const fault = { code: z.string().nullish(), message: z.string().nullish() }
 
@@ -45,7 +45,7 @@ const kinds: readonly (readonly [RegExp, ErrorKind])[] = [
 ]
 
 /** undefined: not DashScope's own JSON. */
-export function envelopeOf(answer: ProviderAnswer): Envelope | undefined {
+export function envelopeOf(answer: ProviderResponse): Envelope | undefined {
   try {
     return envelope.parse(parseJson('dashscope', answer))
   } catch {
@@ -67,14 +67,15 @@ interface Circumstances {
 export function faultError({ code, message }: Fault, { key, status, retryAfterMs }: Circumstances): AppError {
   // an unknown code is final: its words are all there is
   const kind = kinds.find(([pattern]) => pattern.test(code ?? ''))?.[1] ?? 'provider_refused'
-  const reason = kind === 'provider_refused' ? (reasonOf(message ?? undefined, key) ?? code ?? undefined) : undefined
+  const reason =
+    kind === 'provider_refused' ? (readableReason(message ?? undefined, key) ?? code ?? undefined) : undefined
   const neverRan = kind !== 'provider_timeout' && status < 500
   const extra = { cause: new Error(`DashScope: ${code}`), neverRan, retryAfterMs }
   return new AppError(kind, { provider: 'dashscope', reason }, extra)
 }
 
 /** The output of an answer that is none of the errors. */
-export function outputOf(answer: ProviderAnswer, key: string | undefined): Output {
+export function outputOf(answer: ProviderResponse, key: string | undefined): Output {
   const read = envelopeOf(answer)
   if (!read && answer.status === 200) throw new AppError('bad_result', { provider: 'dashscope' })
   if (read?.code) {
@@ -85,7 +86,7 @@ export function outputOf(answer: ProviderAnswer, key: string | undefined): Outpu
     }
   }
   if (answer.status !== 200) {
-    const reason = reasonOf(read?.message ?? undefined, key)
+    const reason = readableReason(read?.message ?? undefined, key)
     throw statusError('dashscope', answer, { reason, neverRan: Boolean(read?.code) && answer.status < 500 })
   }
   if (!read?.output) throw new AppError('bad_result', { provider: 'dashscope' })

@@ -7,9 +7,9 @@ import { z } from 'zod'
 import { AppError, asFinal } from '../../core/errors.ts'
 import type { ImageProvider, Progress, ProviderKind, ProviderSettings } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
-import { again } from '../again.ts'
-import { createProviderHttp, type ProviderAnswer, statusError } from '../http.ts'
-import { toJson, withLinks } from '../input.ts'
+import { createProviderHttp, type ProviderResponse, statusError } from '../http.ts'
+import { toJson, withImageUrls } from '../input.ts'
+import { withRetries } from '../retry.ts'
 import { envelopeOf, faultError, linksIn, notesOf, type Output, outputOf } from './answer.ts'
 
 interface Protocol {
@@ -61,7 +61,7 @@ export function createDashscope(
   const http = createProviderHttp({ provider: 'dashscope', baseUrl, headers, concurrency })
 
   async function collect(urls: string[], input: Json, signal: AbortSignal): Promise<Progress> {
-    const images = await Promise.all(urls.map((url) => again(signal, () => http.picture(url, signal))))
+    const images = await Promise.all(urls.map((url) => withRetries(signal, () => http.picture(url, signal))))
     return { state: 'done', images, notes: notesOf(images.length, asked(input)) }
   }
 
@@ -69,7 +69,7 @@ export function createDashscope(
     name: 'dashscope',
     async start(task, signal) {
       const protocol = protocols.find(([pattern]) => pattern.test(task.endpoint))?.[1] ?? multimodal
-      const body = { ...(withLinks(task) as Record<string, Json>), model: task.endpoint }
+      const body = { ...(withImageUrls(task) as Record<string, Json>), model: task.endpoint }
       const answer = await http.send({
         method: 'POST',
         path: protocol.path,
@@ -88,7 +88,7 @@ export function createDashscope(
       if ('urls' in known) return collect(known.urls, task.input, signal)
       const path = `/tasks/${encodeURIComponent(known.taskId)}`
       const question = { method: 'GET', path, signal, timeoutMs: pace.askMs } as const
-      const output = await again(signal, async () => taskIn(await http.send(question)))
+      const output = await withRetries(signal, async () => taskIn(await http.send(question)))
       const waitMs = pauseMs(known.since, pace)
       if (!over.has(output.task_status ?? '')) return { state: 'pending', ticket, waitMs }
       if (output.task_status === 'FAILED') throw asFinal(faultError(output, { key, status: 200 }))
@@ -139,7 +139,7 @@ function asked(input: Json): number {
 }
 
 /** Whatever is wrong with the answer, the task goes on: only a refused key and a lost task are final. */
-function taskIn(answer: ProviderAnswer): Output {
+function taskIn(answer: ProviderResponse): Output {
   const output = envelopeOf(answer)?.output
   if (answer.status === 200 && output?.task_status) return output
   if (answer.status === 404) throw new AppError('unresolved', { provider: 'dashscope' })

@@ -18,7 +18,7 @@ export async function openArk({ wrongKey, workMs, picture }: HarnessOptions = {}
   const provider = ark.create(settings, { log: createLog('silent') })
   return {
     provider,
-    again: () => ark.create(settings, { log: createLog('silent') }),
+    createAnother: () => ark.create(settings, { log: createLog('silent') }),
     emulator,
     baseUrl: emulator.baseUrl,
     key,

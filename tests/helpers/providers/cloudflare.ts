@@ -19,11 +19,11 @@ function harness(name: string, model: string): ProviderHarness {
       const emulator = await startCloudflare({ workMs, picture })
       const key = wrongKey ? 'cf-another-token-9b2e' : emulator.token
       const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5, steps: 4 }
-      const again = () => cloudflare.create(settings, { log: createLog('silent') })
-      const provider = again()
+      const createAnother = () => cloudflare.create(settings, { log: createLog('silent') })
+      const provider = createAnother()
       return {
         provider,
-        again,
+        createAnother,
         baseUrl: emulator.baseUrl,
         key,
         task: (prompt, { images = [], id = randomUUID(), input } = {}) => ({

@@ -17,11 +17,11 @@ export const comfyuiHarness: ProviderHarness = {
   async open({ wrongKey, workMs, picture } = {}) {
     const emulator = await startComfyui({ auth: 'comfy-proxy-key-4c1d', workMs, picture })
     const key = wrongKey ? 'comfy-other-key-9b2e' : 'comfy-proxy-key-4c1d'
-    const again = () => createComfyui({ baseUrl: emulator.url, key }, { log: createLog('silent') }, quickPace)
-    const provider = again()
+    const createAnother = () => createComfyui({ baseUrl: emulator.url, key }, { log: createLog('silent') }, quickPace)
+    const provider = createAnother()
     return {
       provider,
-      again,
+      createAnother,
       baseUrl: emulator.url,
       key,
       task: (prompt, { images = [], count = 1, id, input } = {}) => ({

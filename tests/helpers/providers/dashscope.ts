@@ -27,12 +27,12 @@ async function open(options: DashscopeOptions, task: OpenProvider['task'], submi
   const emulator = await startDashscope({ workMs, picture })
   const key = wrongKey ? emulator.foreignKey : emulator.key
   const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5 }
-  const again = () => createDashscope(settings, pace === 'usual' ? undefined : pace)
-  const provider = again()
+  const createAnother = () => createDashscope(settings, pace === 'usual' ? undefined : pace)
+  const provider = createAnother()
   const poll = { method: 'GET', path: /\/tasks\// }
   return {
     provider,
-    again,
+    createAnother,
     emulator,
     baseUrl: emulator.baseUrl,
     key,

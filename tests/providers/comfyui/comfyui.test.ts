@@ -1,14 +1,14 @@
 import sharp from 'sharp'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { AppError } from '../../src/core/errors.ts'
-import type { ImageFile } from '../../src/core/ports/images.ts'
-import type { ImageProvider, Progress, Task } from '../../src/core/ports/providers.ts'
-import type { Json } from '../../src/db/json.ts'
-import { createComfyui } from '../../src/providers/comfyui/comfyui.ts'
-import { type Comfyui, type ComfyuiOptions, startComfyui } from '../emulators/comfyui/index.ts'
-import { picture } from '../emulators/pictures.ts'
-import { keepLog } from '../helpers/log.ts'
-import { comfyuiTask, quickPace } from '../helpers/providers/comfyui.ts'
+import { AppError } from '../../../src/core/errors.ts'
+import type { ImageFile } from '../../../src/core/ports/images.ts'
+import type { ImageProvider, Progress, Task } from '../../../src/core/ports/providers.ts'
+import type { Json } from '../../../src/db/json.ts'
+import { createComfyui } from '../../../src/providers/comfyui/comfyui.ts'
+import { type Comfyui, type ComfyuiOptions, startComfyui } from '../../emulators/comfyui/index.ts'
+import { picture } from '../../emulators/pictures.ts'
+import { keepLog } from '../../helpers/log.ts'
+import { comfyuiTask, quickPace } from '../../helpers/providers/comfyui.ts'
 
 type Pending = Extract<Progress, { state: 'pending' }>
 type Done = Extract<Progress, { state: 'done' }>

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cutText } from '../../src/providers/comfyui/cut.ts'
-import { refusalOf } from '../../src/providers/comfyui/refusal.ts'
+import { cutText } from '../../../src/providers/comfyui/cut.ts'
+import { refusalOf } from '../../../src/providers/comfyui/refusal.ts'
 
 describe('cutting words for an encoder', () => {
   it.each([

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createComfyui } from '../../src/providers/comfyui/comfyui.ts'
-import { type Comfyui, type ComfyuiOptions, startComfyui } from '../emulators/comfyui/index.ts'
-import { keepLog } from '../helpers/log.ts'
-import { quickPace } from '../helpers/providers/comfyui.ts'
+import { createComfyui } from '../../../src/providers/comfyui/comfyui.ts'
+import { type Comfyui, type ComfyuiOptions, startComfyui } from '../../emulators/comfyui/index.ts'
+import { keepLog } from '../../helpers/log.ts'
+import { quickPace } from '../../helpers/providers/comfyui.ts'
 
 const opened: (() => Promise<unknown> | undefined)[] = []
 afterEach(async () => {
