@@ -1,4 +1,4 @@
-/** Ark as the contract suite sees it: one long call, then links. */
+/** The provider Ark with its emulator. */
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../../src/core/ports/providers.ts'
 import { createLog } from '../../../src/log.ts'
