@@ -1,6 +1,6 @@
 /**
- * Doubao's Seedream on Volcengine Ark: one long call that returns links to the pictures. The links are paid for, so they
- * are saved as a ticket before anything is downloaded, and a failed download can be retried without paying again.
+ * Doubao's Seedream on Volcengine Ark: one long call that returns links to the pictures. The links are paid for, so
+ * they are saved as a ticket before anything is downloaded, and a failed download can be retried without paying again.
  */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'

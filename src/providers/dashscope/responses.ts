@@ -1,13 +1,13 @@
-/** What DashScope answers: an error in any status, a task, or links in one of two shapes. */
+/** DashScope's responses: an error with any status, a task, or links in one of two forms. */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
-import type { Note } from '../../core/ports/models.ts'
+
 import { type ProviderResponse, parseJson, retryAfterMs, statusError } from '../http.ts'
 import { readableReason } from '../reason.ts'
 
 const fault = { code: z.string().nullish(), message: z.string().nullish() }
 
-const envelope = z.looseObject({
+const envelopeShape = z.looseObject({
   ...fault,
   request_id: z.string().nullish(),
   output: z
@@ -26,7 +26,7 @@ const envelope = z.looseObject({
     })
     .nullish(),
 })
-export type Envelope = z.infer<typeof envelope>
+export type Envelope = z.infer<typeof envelopeShape>
 export type Output = NonNullable<Envelope['output']>
 
 interface Fault {
@@ -44,28 +44,29 @@ const kinds: readonly (readonly [RegExp, ErrorKind])[] = [
   [/^(InternalError|SystemError|ModelServiceFailed|ServiceUnavailable)/, 'provider_failed'],
 ]
 
-/** undefined: not DashScope's own JSON. */
-export function envelopeOf(answer: ProviderResponse): Envelope | undefined {
+/** undefined: the body is not DashScope's own JSON. */
+export function parseEnvelope(response: ProviderResponse): Envelope | undefined {
   try {
-    return envelope.parse(parseJson('dashscope', answer))
+    return envelopeShape.parse(parseJson('dashscope', response))
   } catch {
     return undefined
   }
 }
 
-interface Circumstances {
+interface FaultContext {
+  /** Removed from the reason. */
   key: string | undefined
-  /** Of the answer. */
+  /** Status of the response that contains the fault. */
   status: number
   retryAfterMs?: number
 }
 
 /**
- * Only pictures that came are charged, so the provider's own word for a failure says that nothing ran. With a status of
- * 5xx it does not: that can also be said after the work went through.
+ * DashScope charges only for delivered pictures, so an error with one of its codes says that nothing ran. Exceptions are
+ * a timeout and a status 5xx, which can also follow work that succeeded.
  */
-export function faultError({ code, message }: Fault, { key, status, retryAfterMs }: Circumstances): AppError {
-  // an unknown code is final: its words are all there is
+export function faultError({ code, message }: Fault, { key, status, retryAfterMs }: FaultContext): AppError {
+  // an unknown code is not retried; its message is the reason
   const kind = kinds.find(([pattern]) => pattern.test(code ?? ''))?.[1] ?? 'provider_refused'
   const reason =
     kind === 'provider_refused' ? (readableReason(message ?? undefined, key) ?? code ?? undefined) : undefined
@@ -74,35 +75,31 @@ export function faultError({ code, message }: Fault, { key, status, retryAfterMs
   return new AppError(kind, { provider: 'dashscope', reason }, extra)
 }
 
-/** The output of an answer that is none of the errors. */
-export function outputOf(answer: ProviderResponse, key: string | undefined): Output {
-  const read = envelopeOf(answer)
-  if (!read && answer.status === 200) throw new AppError('bad_result', { provider: 'dashscope' })
-  if (read?.code) {
-    const known = kinds.some(([pattern]) => pattern.test(read.code ?? ''))
-    if (known || answer.status === 200) {
-      const pauseMs = retryAfterMs(answer.headers['retry-after'])
-      throw faultError(read, { key, status: answer.status, retryAfterMs: pauseMs })
+/** The output of a successful response. Throws the error of any other. */
+export function outputIn(response: ProviderResponse, key: string | undefined): Output {
+  const { status } = response
+  const envelope = parseEnvelope(response)
+  if (!envelope && status === 200) throw new AppError('bad_result', { provider: 'dashscope' })
+  if (envelope?.code) {
+    const isClassified = kinds.some(([pattern]) => pattern.test(envelope.code ?? ''))
+    if (isClassified || status === 200) {
+      throw faultError(envelope, { key, status, retryAfterMs: retryAfterMs(response.headers['retry-after']) })
     }
   }
-  if (answer.status !== 200) {
-    const reason = readableReason(read?.message ?? undefined, key)
-    throw statusError('dashscope', answer, { reason, neverRan: Boolean(read?.code) && answer.status < 500 })
+  if (status !== 200) {
+    const reason = readableReason(envelope?.message ?? undefined, key)
+    throw statusError('dashscope', response, { reason, neverRan: Boolean(envelope?.code) && status < 500 })
   }
-  if (!read?.output) throw new AppError('bad_result', { provider: 'dashscope' })
-  return read.output
+  if (!envelope?.output) throw new AppError('bad_result', { provider: 'dashscope' })
+  return envelope.output
 }
 
-/** Links of the pictures. Throws the reason when there are none. */
+/** Links to the pictures. Throws the error of the first failed picture when there are none. */
 export function linksIn(output: Output, key: string | undefined): string[] {
-  const old = (output.results ?? []).map(({ url }) => url)
-  const fresh = (output.choices ?? []).flatMap(({ message }) => message.content.map(({ image }) => image))
-  const urls = [...old, ...fresh].filter((url): url is string => typeof url === 'string')
+  const results = (output.results ?? []).map(({ url }) => url)
+  const choices = (output.choices ?? []).flatMap(({ message }) => message.content.map(({ image }) => image))
+  const urls = [...results, ...choices].filter((url): url is string => typeof url === 'string')
   if (urls.length > 0) return urls
   const failed = output.results?.find(({ code }) => code)
   throw failed ? faultError(failed, { key, status: 200 }) : new AppError('bad_result', { provider: 'dashscope' })
-}
-
-export function notesOf(count: number, asked: number): Note[] {
-  return count < asked ? [{ kind: 'some_missing', data: { count, asked } }] : []
 }
