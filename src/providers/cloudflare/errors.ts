@@ -1,7 +1,4 @@
-/**
- * Cloudflare's errors. Their codes are more precise than the status; where one code has several meanings, the message
- * decides.
- */
+/** Cloudflare's errors. Codes are more precise than statuses; where a code has several meanings, the message decides. */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
 import type { Json } from '../../db/json.ts'

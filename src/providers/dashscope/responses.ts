@@ -62,8 +62,8 @@ interface FaultContext {
 }
 
 /**
- * DashScope charges only for delivered pictures, so an error with one of its codes says that nothing ran. Exceptions are
- * a timeout and a status 5xx, which can also follow work that succeeded.
+ * DashScope charges only for delivered pictures, so an error with one of its codes says that nothing ran. Exceptions
+ * are a timeout and a status 5xx, which can also follow work that succeeded.
  */
 export function faultError({ code, message }: Fault, { key, status, retryAfterMs }: FaultContext): AppError {
   // an unknown code is not retried; its message is the reason

@@ -1,7 +1,7 @@
 /**
  * fal's errors. They have three forms: `{detail: [{loc, msg, type}]}` from models, `{detail, error_type}` from the
- * servers that run them, and `{detail}` from the API in front. fal bills neither refused inputs nor failures of its own
- * (5xx).
+ * servers that run them, and `{detail}` from the API in front. fal bills neither refused inputs nor its own failures
+ * with a status 5xx.
  */
 import { z } from 'zod'
 import { AppError, asFinal } from '../../core/errors.ts'

@@ -147,7 +147,9 @@ function addSpans(cover: Float32Array, points: readonly Point[], y: number, shar
   }
 }
 
-/** Letters of 5×7 dots, each dot `size` pixels; what the font does not have is left blank. Returns the width in pixels. */
+/**
+ * Letters of 5×7 dots, each dot `size` pixels; what the font does not have is left blank. Returns the width in pixels.
+ */
 export function write(
   canvas: Canvas,
   text: string,

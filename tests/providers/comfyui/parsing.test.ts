@@ -1,24 +1,24 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cutText } from '../../../src/providers/comfyui/cut.ts'
-import { refusalOf } from '../../../src/providers/comfyui/refusal.ts'
+import { cutText } from '../../../src/providers/comfyui/cut-text.ts'
+import { submitError } from '../../../src/providers/comfyui/errors.ts'
 
-describe('cutting words for an encoder', () => {
+describe('cutText', () => {
   it.each([
-    ['a short one stays', 'a cute cat, in the rain', 77, 'a cute cat, in the rain'],
-    ['between words', 'cat dog cow owl', 4, 'cat dog'],
-    ['before a long word that does not fit', 'cat hippopotamus', 5, 'cat'],
-    ['between ideographs', '一只可爱的猫', 5, '一只可'],
-    ['an endless word', 'x'.repeat(100), 12, 'x'.repeat(40)],
-    ['digits and signs count each', '12345!!!!!', 6, '1234'],
-    ['never through an emoji', '🐱🐱🐱🐱', 4, '🐱🐱'],
-    ['never through a letter', `a${'𝒳'.repeat(9)}`, 5, 'a𝒳𝒳'],
-    ['other alphabets count more', 'кот кошка собака', 7, 'кот кошка'],
+    ['leaves a short text unchanged', 'a cute cat, in the rain', 77, 'a cute cat, in the rain'],
+    ['cuts between words', 'cat dog cow owl', 4, 'cat dog'],
+    ['cuts before a long word that does not fit', 'cat hippopotamus', 5, 'cat'],
+    ['cuts between ideographs', '一只可爱的猫', 5, '一只可'],
+    ['cuts inside an endless word', 'x'.repeat(100), 12, 'x'.repeat(40)],
+    ['counts each digit and sign', '12345!!!!!', 6, '1234'],
+    ['never splits an emoji', '🐱🐱🐱🐱', 4, '🐱🐱'],
+    ['never splits a letter', `a${'𝒳'.repeat(9)}`, 5, 'a𝒳𝒳'],
+    ['counts more tokens for other alphabets', 'кот кошка собака', 7, 'кот кошка'],
   ])('%s', (_what, text, tokens, expected) => {
     expect(cutText(text, tokens)).toEqual({ text: expected, cut: text !== expected })
   })
 
-  it('keeps a beginning, whole characters, and nothing that would be cut again', () => {
+  it('returns a prefix of whole characters, which a second cut leaves unchanged', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 400 }), fc.integer({ min: 3, max: 60 }), (text, tokens) => {
         const once = cutText(text, tokens)
@@ -30,15 +30,15 @@ describe('cutting words for an encoder', () => {
     )
   })
 
-  it('is quick with long texts', () => {
+  it('cuts long texts in less than a second', () => {
     const before = performance.now()
     for (const text of ['word '.repeat(20_000), 'x'.repeat(100_000), '猫'.repeat(100_000)]) cutText(text, 100_000)
     expect(performance.now() - before).toBeLessThan(1_000)
   })
 })
 
-describe('what a refused graph is called', () => {
-  const answer = (status: number, body: unknown) => ({
+describe('the error for a refused graph', () => {
+  const response = (status: number, body: unknown) => ({
     status,
     headers: {},
     body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
@@ -52,7 +52,7 @@ describe('what a refused graph is called', () => {
 
   it.each<[string, unknown, string]>([
     [
-      'the node and the input',
+      'node and input',
       {
         error,
         node_errors: nodeErrors({
@@ -63,7 +63,7 @@ describe('what a refused graph is called', () => {
       "node 12 (UNETLoader), unet_name: 'x.safetensors' not in list",
     ],
     [
-      'a picture that is not there',
+      'a missing input picture',
       {
         error,
         node_errors: nodeErrors({
@@ -73,24 +73,32 @@ describe('what a refused graph is called', () => {
       },
       'node 12 (UNETLoader), image: Custom validation failed for node (Invalid image file: foo.png)',
     ],
-    ['a list where there are no nodes', { error: { ...error, details: 'x' }, node_errors: [] }, `${error.message} (x)`],
-    ['an error that is only words', { error: 'no graph', node_errors: {} }, 'no graph'],
+    [
+      'the general error when node errors are an empty list',
+      { error: { ...error, details: 'x' }, node_errors: [] },
+      `${error.message} (x)`,
+    ],
+    ['an error that is only a text', { error: 'no graph', node_errors: {} }, 'no graph'],
   ])('names %s', (_what, body, reason) => {
-    expect(refusalOf(answer(400, body))).toMatchObject({ kind: 'provider_refused', data: { reason }, neverRan: true })
+    expect(submitError(response(400, body))).toMatchObject({
+      kind: 'provider_refused',
+      data: { reason },
+      neverRan: true,
+    })
   })
 
-  it('does not take the page of a proxy for the word of the server', () => {
-    expect(refusalOf(answer(400, '<html>'))).toMatchObject({ kind: 'provider_refused', neverRan: false })
-    expect(refusalOf(answer(404, '<html>')).neverRan).toBe(false)
-    expect(refusalOf(answer(500, { error }))).toMatchObject({ kind: 'provider_failed', neverRan: false })
-    expect(refusalOf(answer(401, '<html>'))).toMatchObject({ kind: 'provider_account', neverRan: true })
-    expect(refusalOf(answer(413, '<html>'))).toMatchObject({ kind: 'provider_refused', neverRan: true })
+  it("does not say that nothing ran after a proxy's error page, unless the proxy refused the request itself", () => {
+    expect(submitError(response(400, '<html>'))).toMatchObject({ kind: 'provider_refused', neverRan: false })
+    expect(submitError(response(404, '<html>')).neverRan).toBe(false)
+    expect(submitError(response(500, { error }))).toMatchObject({ kind: 'provider_failed', neverRan: false })
+    expect(submitError(response(401, '<html>'))).toMatchObject({ kind: 'provider_account', neverRan: true })
+    expect(submitError(response(413, '<html>'))).toMatchObject({ kind: 'provider_refused', neverRan: true })
   })
 
-  it('is never long', () => {
+  it('has a reason of at most 300 characters', () => {
     const many = Object.fromEntries(
       Array.from({ length: 50 }, (_, n) => [n, nodeErrors({ type: 'x', message: 'm'.repeat(99), details: '' })['12']]),
     )
-    expect(String(refusalOf(answer(400, { error, node_errors: many })).data.reason).length).toBeLessThanOrEqual(300)
+    expect(String(submitError(response(400, { error, node_errors: many })).data.reason).length).toBeLessThanOrEqual(300)
   })
 })
