@@ -136,7 +136,7 @@ describe.each(['old', 'new'] as const)('ComfyUI with a server of the %s version'
     emulator.sockets.kill()
     await vi.waitFor(() => expect(emulator.sockets.count()).toBe(1), { timeout: 5_000 })
     const client = String(bodies(emulator)[0]?.client_id)
-    emulator.sockets.tell(client, 'progress', { value: 2, max: 4, prompt_id: task.id, node: '7' })
+    emulator.sockets.send(client, 'progress', { value: 2, max: 4, prompt_id: task.id, node: '7' })
     await vi.waitFor(async () => {
       expect(await provider.check!(started.ticket, task, signal())).toMatchObject({ percent: 50 })
     })
