@@ -37,7 +37,7 @@ interface Profile {
 
 const firstMs = 700
 const leastMs = 50
-/** Most time between polls when the end is due, whatever the spread. */
+/** Longest pause between polls while the end is due. */
 const dueMs = 350
 /** Share of the mean after which a bar is worth a poll, because it tells when to poll next. */
 const earlyLook = 0.35

@@ -147,7 +147,7 @@ function addSpans(cover: Float32Array, points: readonly Point[], y: number, shar
   }
 }
 
-/** Writes letters of 5 × 7 dots; a dot has `size` × `size` pixels. Skips unknown letters. Returns the width in pixels. */
+/** Writes letters of 5 × 7 dots, each `size` pixels wide; unknown letters are blank. Returns the width in pixels. */
 export function write(
   canvas: Canvas,
   text: string,

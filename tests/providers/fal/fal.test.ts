@@ -60,7 +60,7 @@ describe('the provider fal', () => {
     expect(notes).toMatchObject([{ kind: 'some_missing' }])
   })
 
-  it('sends every request to the configured relay, whatever addresses responses name', async () => {
+  it('sends every request to the configured relay, not to the addresses in responses', async () => {
     const { emulator, provider } = await open({ relayPrefix: '/relay/fal', publicUrl: 'https://queue.fal.run' })
     expect((await finish(provider, falTask('a cute cat'))).images).toHaveLength(1)
     const paths = emulator.requests.map(({ path }) => path)
