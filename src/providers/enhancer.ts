@@ -40,7 +40,7 @@ export function createEnhancer({ baseUrl, model, key }: EnhancerOptions): Enhanc
       try {
         return promptIn(await complete(messagesFor(prompt, instruction), signal))
       } catch (error) {
-        // the signal of a caller that ran out of time carries no AppError
+        // a caller's time limit aborts the signal with an error that is no AppError
         throw error instanceof AppError ? error : new AppError('provider_timeout', { provider }, { cause: error })
       }
     },

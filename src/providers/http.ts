@@ -1,6 +1,6 @@
 /**
- * The HTTP client of a provider: one origin, one connection pool, a limit on time and size. The key is sent to the
- * configured origin only; pictures are downloaded without it, from public addresses or from that origin.
+ * The HTTP client of a provider, with limits on time and size. It sends the key to the configured origin only. Pictures
+ * are downloaded without the key, from public addresses or from that origin.
  */
 import { Pool } from 'undici'
 import { AppError } from '../core/errors.ts'

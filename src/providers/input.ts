@@ -1,4 +1,4 @@
-/** Turns the input that a route made into what the provider is sent. */
+/** Turns the input from a route into the JSON that the provider receives. */
 import type { Task } from '../core/ports/providers.ts'
 import type { Json } from '../db/json.ts'
 

@@ -80,7 +80,7 @@ function jsonOfSuccess(response: ProviderResponse, key: string) {
   return envelope.json
 }
 
-/** Workers AI itself refuses a run without a prompt, at no cost; so the gateway and both keys have let it through. */
+/** Workers AI refuses a run without a prompt at no cost. That refusal shows that the gateway and both keys work. */
 async function runWithoutPrompt(http: ProviderHttp, { addresses, key, signal }: Access): Promise<void> {
   const headers = { 'content-type': 'application/json' }
   const response = await http.send({ method: 'POST', path: addresses.run(probeModel), body: '{}', headers, signal })

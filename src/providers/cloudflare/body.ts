@@ -59,7 +59,7 @@ async function formFor(input: { [name: string]: Json }, images: readonly ImageFi
   return form
 }
 
-/** NaN: the value does not stand for an input picture. */
+/** NaN: the value is not a placeholder for an input picture. */
 function imageIndex(value: Json): number {
   return value !== null && typeof value === 'object' && !Array.isArray(value) ? Number(value.$image) : Number.NaN
 }

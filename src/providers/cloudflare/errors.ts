@@ -1,4 +1,6 @@
-/** Cloudflare's errors. Codes are more precise than statuses; where a code has several meanings, the message decides. */
+/**
+ * Cloudflare's errors. Codes are more precise than statuses; where a code has several meanings, the message decides.
+ */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
 import type { Json } from '../../db/json.ts'
@@ -6,7 +8,7 @@ import { type ProviderResponse, retryAfterMs, statusError } from '../http.ts'
 
 export interface Envelope {
   json: Json
-  /** It reports a failure; its status may be 200 all the same. */
+  /** Whether it reports a failure, which also happens with status 200. */
   failed: boolean
   codes: readonly number[]
   message: string

@@ -1,7 +1,7 @@
 /**
  * ComfyUI on the operator's own machines. A graph is submitted under the generation's id, so that a submission whose
- * response was lost can be found. The websocket reports progress; history and queue are the truth. A server keeps all
- * of it in memory, so a run that is in neither was lost in a restart.
+ * response was lost can be found. The websocket reports progress; history and queue are authoritative. A server
+ * keeps both in memory, so a run that is in neither was lost in a restart.
  */
 import { AppError } from '../../core/errors.ts'
 import type {
@@ -112,7 +112,7 @@ async function download(server: ComfyServer, { entry, graph, signal }: Finished)
   return { state: 'done', images, seed: randomSeedIn(graph, entry.prompt[2]), notes: notesOf(graph) }
 }
 
-/** Final: the run will never end, and nothing was paid for it. */
+/** Final, because no retry can bring the run back. Nothing was paid for it. */
 function lostRun(): AppError {
   const reason = 'the server restarted and lost the run'
   return new AppError('provider_failed', { provider: 'comfyui', reason }, { neverRan: true, final: true })

@@ -1,6 +1,6 @@
 /**
- * Cuts a prompt to the length that a text encoder can process. Without a tokenizer, lengths are estimated, and rather
- * too long than too short: a prompt that is cut here is noted to the person, one that the encoder cuts is not.
+ * Cuts a prompt to the length that a text encoder can process. Without a tokenizer, lengths are estimated, rather too
+ * long than too short: a cut made here is reported to the person, one made by the encoder is not.
  */
 
 /** Ideographs and syllables stand alone; letters and marks form words; each digit and sign counts. */

@@ -52,7 +52,7 @@ function fillSeedsAndTexts(value: Json): Json {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fillSeedsAndTexts(item)]))
 }
 
-/** Notes to the person about texts that were cut; a placeholder with `quiet` causes none. */
+/** Notes for the person about texts that were cut. A placeholder with `quiet` causes none. */
 export function notesOf(graph: Graph): Note[] {
   const limits = inputsOf(graph).flatMap(({ value }) => {
     if (!isObject(value) || typeof value.$text !== 'string' || value.quiet === true) return []

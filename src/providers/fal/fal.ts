@@ -30,7 +30,7 @@ import { createStreams } from './stream.ts'
 import { type Ticket, ticketFor, ticketShape } from './ticket.ts'
 import { createReceiver, type WebhookMessage, webhookMessageShape } from './webhook.ts'
 
-/** Polling while a webhook is expected, in case that it never comes. */
+/** Pauses between polls while a webhook call is expected, in case it never comes. */
 const fallbackMs = { first: 1_000, most: 5_000, growth: 1.5 }
 /** Pause when a completed request does not have its result yet. */
 const settlingMs = 250

@@ -1,6 +1,6 @@
 /**
  * When to poll a request next. Learns how long requests of one kind take, and reads the progress bars in their logs, so
- * that a few polls notice the end soon.
+ * that few polls are needed to notice the end soon.
  */
 import type { Json } from '../../db/json.ts'
 import { progressBarOf, requestedCount, type Status } from './responses.ts'
@@ -27,7 +27,7 @@ interface Tracked {
 /** What was learned about requests of one kind. */
 interface Profile {
   meanMs: number
-  /** Mean distance from the mean. */
+  /** Mean deviation from `meanMs`. */
   spreadMs: number
   /** From the end of the bar to the end of the request: decoding, checking, uploading. undefined: there are no bars. */
   tailMs?: number
@@ -39,12 +39,12 @@ const firstMs = 700
 const leastMs = 50
 /** Longest pause between polls while the end is due. */
 const dueMs = 350
-/** Share of the mean after which a bar is worth a poll, because it tells when to poll next. */
+/** Share of the mean duration after which an early poll reads the bar, to learn when to poll next. */
 const earlyLook = 0.35
 const queuedMs = { least: 250, most: 3_000 }
 const growingMs = { least: 250, most: 5_000 }
 const limits = { tracked: 10_000, profiles: 500 }
-/** Least weight of the newest sample in a profile. */
+/** Minimum weight of the newest sample in a profile. */
 const leastWeight = 0.15
 
 export function createPace(now: () => number = () => performance.now()): Pace {

@@ -1,4 +1,4 @@
-/** Calls of fal's queue API. All are retried but the submission: repeating that one would be charged again. */
+/** Calls of fal's queue API. All but the submission are retried; a second submission would be charged again. */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, asFinal } from '../../core/errors.ts'

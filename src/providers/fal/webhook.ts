@@ -40,7 +40,7 @@ export interface Receiver {
 /** Largest difference between a call's timestamp and our clock. */
 const leewaySeconds = 300
 const keysMaxAgeMs = 24 * 60 * 60_000
-/** Least time between downloads caused by a signature that fits no key, so that forgeries cannot flood fal. */
+/** Minimum time between downloads of the keys when a signature fits none, so that forged calls cannot flood fal. */
 const refreshMs = 60_000
 const keysLimits = { maxBytes: 64 * 1024, timeoutMs: 10_000 }
 const falKeysUrl = 'https://rest.fal.ai/.well-known/jwks.json'
