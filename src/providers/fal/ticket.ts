@@ -1,9 +1,10 @@
 /**
- * Where fal keeps a request. The addresses it hands out name its own host even behind a relay, so only their paths are
- * kept, and only when they look as expected: whatever an answer says, requests go to the configured address.
+ * Where a submitted request is found. The addresses that fal returns name fal's own host even behind a relay. Therefore
+ * only their paths are kept, if they have the expected form, and requests always go to the configured address.
  */
 import { z } from 'zod'
 
+/** Paths below the configured address. */
 export const ticketShape = z.object({
   requestId: z.string(),
   statusPath: z.string(),
@@ -12,10 +13,10 @@ export const ticketShape = z.object({
 })
 export type Ticket = z.infer<typeof ticketShape>
 
-/** Ids end up in paths. */
+/** Strict, because ids become part of paths. */
 export const requestIdShape = z.string().regex(/^[\w-]{1,100}$/)
 
-interface Handed {
+interface Submitted {
   requestId: string
   statusUrl?: string | null
   responseUrl?: string | null
@@ -25,17 +26,12 @@ interface Handed {
 const falHost = /(^|\.)fal(run\.com|\.run|\.ai)$/
 const namespaces = new Set(['workflows', 'comfy'])
 
-/** Everything but the submission drops what follows owner and app: fal-ai/flux-1/dev/redux → fal-ai/flux-1. */
-export function appOf(endpoint: string): string {
-  const parts = endpoint.split('/')
-  return parts.slice(0, namespaces.has(parts[0] ?? '') ? 3 : 2).join('/')
-}
-
-export function ticketOf(handed: Handed, { endpoint, baseUrl }: { endpoint: string; baseUrl: string }): Ticket {
-  const { requestId, statusUrl, responseUrl, cancelUrl } = handed
+/** Uses the returned addresses where they can be trusted, and fal's documented paths otherwise. */
+export function ticketFor(submitted: Submitted, { endpoint, baseUrl }: { endpoint: string; baseUrl: string }): Ticket {
+  const { requestId, statusUrl, responseUrl, cancelUrl } = submitted
   const root = `/${appOf(endpoint)}/requests/${requestId}`
   const path = (address: string | null | undefined, end: string) =>
-    handedPath(address, { baseUrl, tail: `/requests/${requestId}${end}` })
+    trustedPath(address, { baseUrl, tail: `/requests/${requestId}${end}` })
   return {
     requestId,
     statusPath: path(statusUrl, '/status') ?? `${root}/status`,
@@ -44,7 +40,13 @@ export function ticketOf(handed: Handed, { endpoint, baseUrl }: { endpoint: stri
   }
 }
 
-function handedPath(address: string | null | undefined, { baseUrl, tail }: { baseUrl: string; tail: string }) {
+/** All paths but the submission's hold owner and app only: fal-ai/flux-1/dev/redux → fal-ai/flux-1. */
+function appOf(endpoint: string): string {
+  const parts = endpoint.split('/')
+  return parts.slice(0, namespaces.has(parts[0] ?? '') ? 3 : 2).join('/')
+}
+
+function trustedPath(address: string | null | undefined, { baseUrl, tail }: { baseUrl: string; tail: string }) {
   if (!address || !URL.canParse(address)) return undefined
   const url = new URL(address)
   const base = new URL(baseUrl)

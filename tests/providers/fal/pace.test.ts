@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { createPace } from '../../src/providers/fal/pace.ts'
-import { barOf, type Status } from '../../src/providers/fal/status.ts'
+import { createPace } from '../../../src/providers/fal/pace.ts'
+import { progressBarOf, type Status } from '../../../src/providers/fal/responses.ts'
 
 interface Job {
   workMs: number
   queuedMs?: number
 }
 
-/** The same numbers in each run. */
+/** A pseudorandom generator that returns the same numbers in each run. */
 function randomFrom(seed: number): () => number {
   let state = seed
   return () => {
@@ -16,8 +16,8 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-/** Asks as the pace says, on a clock of its own; how late each was noticed, and how many calls it took. */
-function follow(jobs: readonly Job[], bars: boolean) {
+/** Polls each job as the pace says, on a simulated clock. Returns how late each end was noticed, and the calls it took. */
+function poll(jobs: readonly Job[], bars: boolean) {
   let now = 0
   const pace = createPace(() => now)
   return jobs.map(({ workMs, queuedMs = 0 }, at) => {
@@ -31,13 +31,13 @@ function follow(jobs: readonly Job[], bars: boolean) {
       return { status: 'IN_PROGRESS', logs: bars ? [bar(workedMs, workMs)] : [] }
     }
     now += pace.begin(id, 'kind')
-    let asked = 1
-    for (; statusNow().status !== 'COMPLETED'; asked++) now += pace.next(id, statusNow())
+    let polls = 1
+    for (; statusNow().status !== 'COMPLETED'; polls++) now += pace.next(id, statusNow())
     pace.done(id, statusNow(), false)
     const noticedMs = now - begunAt - queuedMs - workMs
     now += 1_000
-    // and the result
-    return { noticedMs, calls: asked + 1 }
+    // one more call reads the result
+    return { noticedMs, calls: polls + 1 }
   })
 }
 
@@ -48,46 +48,46 @@ function bar(workedMs: number, workMs: number) {
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-/** Without the first few, from which it learns. */
-const learned = (jobs: ReturnType<typeof follow>) => jobs.slice(5)
+/** Without the first few, from which the pace learns. */
+const learned = (jobs: ReturnType<typeof poll>) => jobs.slice(5)
 
-describe('the pace of asking fal', () => {
+describe('the pace of polling fal', () => {
   const random = randomFrom(7)
   const any = Array.from({ length: 300 }, () => ({ workMs: 1_000 + random() * 3_000 }))
   const usual = Array.from({ length: 300 }, () => ({ workMs: 2_000 * (0.9 + random() * 0.2) }))
 
   it.each([
-    ['takes anything from one to four seconds, with a progress bar', any, true],
-    ['takes about as long as before, with a progress bar', usual, true],
-    ['takes about as long as before, in silence', usual, false],
-  ] as const)('notices within 80 ms and with six calls what %s', (_, jobs, bars) => {
-    const seen = learned(follow(jobs, bars))
+    ['takes between one and four seconds, with a progress bar', any, true],
+    ['takes about the usual time, with a progress bar', usual, true],
+    ['takes about the usual time, without a progress bar', usual, false],
+  ] as const)('notices the end within 80 ms and six calls when a request %s', (_, jobs, bars) => {
+    const seen = learned(poll(jobs, bars))
     expect(mean(seen.map(({ noticedMs }) => noticedMs))).toBeLessThanOrEqual(80)
     expect(mean(seen.map(({ calls }) => calls))).toBeLessThanOrEqual(6)
   })
 
-  it('is no later than half-second polling would be where nothing can be foreseen', () => {
-    const seen = learned(follow(any, false))
+  it('notices the end no later than half-second polling when durations are unpredictable', () => {
+    const seen = learned(poll(any, false))
     expect(mean(seen.map(({ noticedMs }) => noticedMs))).toBeLessThan(250)
     expect(mean(seen.map(({ calls }) => calls))).toBeLessThanOrEqual(8)
   })
 
-  it('asks rarely about what waits in a queue for a minute', () => {
-    const [first] = follow([{ workMs: 2_000, queuedMs: 60_000 }], true)
+  it('polls rarely while a request is queued for a minute', () => {
+    const [first] = poll([{ workMs: 2_000, queuedMs: 60_000 }], true)
     expect(first?.calls).toBeLessThanOrEqual(130)
-    const last = follow([...usual, { workMs: 2_000, queuedMs: 60_000 }], true).at(-1)
+    const last = poll([...usual, { workMs: 2_000, queuedMs: 60_000 }], true).at(-1)
     expect(last?.calls).toBeLessThanOrEqual(70)
   })
 
-  it('asks a few times about the first of its kind', () => {
-    const [first] = follow([{ workMs: 2_500 }], false)
+  it('polls the first request of a kind a few times', () => {
+    const [first] = poll([{ workMs: 2_500 }], false)
     expect(first?.calls).toBeLessThanOrEqual(8)
   })
 })
 
-describe('a progress bar of fal', () => {
-  const read = (...messages: string[]) =>
-    barOf({ status: 'IN_PROGRESS', logs: messages.map((message) => ({ message })) })
+describe('the progress bar in logs of fal', () => {
+  const parse = (...messages: string[]) =>
+    progressBarOf({ status: 'IN_PROGRESS', logs: messages.map((message) => ({ message })) })
 
   it.each([
     [' 50%|█████     | 14/28 [00:01<00:01, 10.00it/s]', { percent: 50, leftMs: 1350 }],
@@ -95,15 +95,15 @@ describe('a progress bar of fal', () => {
     ['100%|██████████| 28/28 [00:02<00:00, 12.1it/s]', { percent: 100, leftMs: 0 }],
     ['  0%|          | 0/28 [00:00<?, ?it/s]', { percent: 0, leftMs: undefined }],
     [' 10%|█         | 3/28', { percent: 10, leftMs: undefined }],
-  ])('%s', (line, expected) => {
-    const { percent, leftMs } = read(line) ?? {}
+  ])('is parsed from %j', (line, expected) => {
+    const { percent, leftMs } = parse(line) ?? {}
     expect(percent).toBe(expected.percent)
     if (expected.leftMs === undefined) expect(leftMs).toBeUndefined()
     else expect(leftMs).toBeCloseTo(expected.leftMs)
   })
 
-  it('is the last one, and none where there is none', () => {
-    expect(read(' 10%|█| 1/10', ' 20%|██| 2/10', 'uploading')?.percent).toBe(20)
-    expect(read('loading', '900%|█| 9/1')).toBeUndefined()
+  it('is the last one, or undefined when no line has a valid one', () => {
+    expect(parse(' 10%|█| 1/10', ' 20%|██| 2/10', 'uploading')?.percent).toBe(20)
+    expect(parse('loading', '900%|█| 9/1')).toBeUndefined()
   })
 })
