@@ -25,7 +25,7 @@ import { type Database, openDatabase } from '../db/db.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
-import { readPack } from '../models/parts/packs.ts'
+import { parsePack } from '../models/packs/pack.ts'
 import { providerKinds } from '../providers/index.ts'
 import { secretKey } from '../storage/secret-key.ts'
 
@@ -119,7 +119,7 @@ const actions: Readonly<Record<string, (tool: Tool) => Promise<string>>> = {
   },
   'workflow-add': async ({ database, first }) => {
     const body = await readFile(first, 'utf8')
-    const { id } = readPack(body)
+    const { id } = parsePack(body)
     await database.rows(sql`
       insert into workflow_packs (id, body) values (${id}, ${body}) on conflict (id) do update set body = excluded.body`)
     return `Stored: the model ${id}.`
