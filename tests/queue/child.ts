@@ -1,4 +1,4 @@
-/** A worker process, for tests: takes jobs, says so on its standard output and never finishes them. */
+/** A worker process for tests: takes jobs, reports each on standard output and never finishes one. */
 import { openDatabase } from '../../src/db/db.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 
