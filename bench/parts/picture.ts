@@ -1,6 +1,6 @@
 /** A picture as heavy as what image services send: 1024×1024, about 1.05 MB, so 1.4 MB in base64. */
 import sharp from 'sharp'
-import { stripMetadata } from '../../src/storage/strip.ts'
+import { stripMetadata } from '../../src/storage/metadata.ts'
 
 const edge = 1024
 /** Of each channel of each pixel: as much as makes the weight. */
