@@ -1,5 +1,5 @@
 /** What the core works with: built once in main.ts, handed to every function here as its first parameter. */
-import type { Database } from '../db/db.ts'
+import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
 import type { News } from './events/news.ts'
 import type { ChatSurface } from './ports/chat.ts'

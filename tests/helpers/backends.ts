@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { type Database, openDatabase } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
+import { openDatabase } from '../../src/db/open.ts'
 import { createQueue, type QueueConfig } from '../../src/queue/bullmq.ts'
 
 /** pglite: all in this process · postgres: rows and queue in Postgres · redis: rows in Postgres, queue in Redis. */

@@ -1,7 +1,7 @@
 /** The invariants of money, requests and pictures, asked of the database and the store at rest. */
 import { sql } from 'drizzle-orm'
 import type { ObjectStore } from '../../src/core/ports/storage.ts'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 
 /** One sentence for each violation; empty when all hold. `listKeys`: every object in the store. */
 export async function violations(

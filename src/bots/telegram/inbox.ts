@@ -1,7 +1,7 @@
 /** Updates, kept until they are handled: Telegram forgets them once we ask for the next ones. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Update } from 'grammy/types'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 
 /** Telegram itself keeps an update for a day; after that nobody waits for an answer. */
 const oldestHours = 24

@@ -4,7 +4,7 @@
  * hold (submit.ts) → capture or release (end.ts); grants and takes are here.
  */
 import { type SQL, sql } from 'drizzle-orm'
-import { violates } from '../../db/violations.ts'
+import { violates } from '../../db/database.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 

@@ -5,7 +5,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'

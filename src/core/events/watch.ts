@@ -2,7 +2,7 @@
  * Wakes those in this process who wait for a generation, wherever it is being drawn. A notification only says "look now";
  * one that is missed costs a little time, nothing else.
  */
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import type { Core } from '../core.ts'
 
 /** It has ended: asked for by a program, or cancelled by anybody. */

@@ -1,5 +1,5 @@
 /** A better prompt before the picture, when asked for. It is worth waiting for a little, and never worth failing for. */
-import { readFact } from '../../db/facts.ts'
+import { readFact } from '../../db/database.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { cleanText, shorten } from '../text.ts'

@@ -5,7 +5,7 @@
 import { createHmac } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { violates } from '../../db/violations.ts'
+import { violates } from '../../db/database.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { type AccountLimits, reasonAgainst, slowDown, spacing } from '../accounts/limits.ts'
