@@ -1,4 +1,4 @@
-/** The text that an operator sees when everything has started: the address, what is in use, and what to set to change it. */
+/** The text that an operator sees once everything has started: the address, what is in use, and how to change it. */
 import { relative } from 'node:path'
 import type { Config } from './config.ts'
 import type { Core } from './core/core.ts'

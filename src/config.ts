@@ -1,6 +1,6 @@
 /**
- * Turns the environment and `.env` into one frozen object. No other file reads process.env. Reports all mistakes at once
- * and never shows the value of a secret.
+ * Turns the environment and `.env` into one frozen object. No other file reads process.env. Reports all mistakes at
+ * once and never shows the value of a secret.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'

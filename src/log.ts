@@ -9,8 +9,8 @@ export interface Log {
 }
 
 /**
- * Shapes of secrets that errors from libraries may contain: bot tokens (Telegram, Discord), interaction tokens in webhook
- * addresses, credentials in a DSN, keys in headers, signatures in links.
+ * Shapes of secrets that errors from libraries may contain: bot tokens (Telegram, Discord), interaction tokens in
+ * webhook addresses, credentials in a DSN, keys in headers, signatures in links.
  */
 const secretShapes: readonly [RegExp, string][] = [
   [/(?<![\w-])(?:bot)?\d{6,12}:[A-Za-z0-9_-]{30,}/g, '[token]'],

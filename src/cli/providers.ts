@@ -1,7 +1,7 @@
 /**
- * `npm run providers -- …`: manages stored provider configurations, workflow packs and the enhancer's instruction from a
- * terminal. Running processes notice changes within seconds. Keys are read from standard input, because other users of the
- * machine can see the command line.
+ * `npm run providers -- …`: manages stored provider configurations, workflow packs and the enhancer's instruction from
+ * a terminal. Running processes notice changes within seconds. Keys are read from standard input, because other users
+ * of the machine can see the command line.
  */
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'

@@ -1,6 +1,6 @@
 /**
- * `npm run try -- "a cute cat 16:9"`: sends one request through the whole pipeline, without a server and with an embedded
- * database of its own. Prints progress to standard error and one JSON line to standard output.
+ * `npm run try -- "a cute cat 16:9"`: sends one request through the whole pipeline, without a server and with an
+ * embedded database of its own. Prints progress to standard error and one JSON line to standard output.
  * Exit codes: 0 delivered, 1 accepted but failed, 2 refused.
  */
 import { join } from 'node:path'

@@ -18,7 +18,7 @@ const staleAfterMs = 20_000
 const dyingMs = 1_500
 
 export interface FolderLock {
-  /** True when another process has taken the lock although this one still runs: it was suspended, on another machine. */
+  /** True when another machine took the lock because this process was suspended and seemed dead. */
   lost(): boolean
   release(): Promise<void>
 }
@@ -123,8 +123,8 @@ async function readHolder(file: string): Promise<Holder | undefined> {
 }
 
 /**
- * Whether a holder is alive whose pid means nothing here. Waits until it touches its file or counts as dead. undefined: it
- * released the lock.
+ * Whether a holder is alive whose pid means nothing here. Waits until it touches its file or counts as dead. undefined:
+ * it released the lock.
  */
 async function hasHeartbeat(file: string): Promise<boolean | undefined> {
   const touched = async () => (await stat(file).catch(() => undefined))?.mtimeMs

@@ -1,8 +1,8 @@
 /**
  * A `pg.Pool` on the embedded database, with the parts that BullMQ uses: query, connect, release, notifications.
  *
- * All clients share PGlite's single session, which runs statements one after another. A client in a transaction holds the
- * session until the transaction ends, so statements of other clients never become part of it.
+ * All clients share PGlite's single session, which runs statements one after another. A client in a transaction holds
+ * the session until the transaction ends, so statements of other clients never become part of it.
  */
 import { EventEmitter } from 'node:events'
 import type { PGlite, Results, Transaction } from '@electric-sql/pglite'

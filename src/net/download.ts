@@ -1,6 +1,6 @@
 /**
- * Downloads files from addresses that we did not choose: attachments, results, references. The server can neither lead us
- * to a private address, nor exceed the time and the size that the caller allows.
+ * Downloads files from addresses that we did not choose: attachments, results, references. The server can neither lead
+ * us to a private address, nor exceed the time and the size that the caller allows.
  */
 import { Agent, type Dispatcher } from 'undici'
 import { NetError } from './errors.ts'
@@ -110,8 +110,8 @@ export function createDownloader({ trusted, lookup }: DownloaderOptions): Downlo
 }
 
 /**
- * Copies the chunks into one buffer of the full size, so that chunks and file are never in memory together. Unused pages
- * of the buffer cost nothing.
+ * Copies the chunks into one buffer of the full size, so that chunks and file are never in memory together. Unused
+ * pages of the buffer cost nothing.
  */
 async function read(
   body: Dispatcher.ResponseData['body'],

@@ -1,11 +1,12 @@
 /**
- * What can go wrong with a request to an address that we did not choose. Signed addresses are secrets, so an error names
- * the origin and never the path, the query or the credentials.
+ * What can go wrong with a request to an address that we did not choose. Signed addresses are secrets, so an error
+ * names the origin and never the path, the query or the credentials.
  */
 
 /**
- * `forbidden`: an address that we refuse to connect to. `unreachable`: no connection. `too_big`: over the caller's limit.
- * `status`: a status other than 200. `broken`: a response that breaks off, is compressed, or redirects without end.
+ * `forbidden`: an address that we refuse to connect to. `unreachable`: no connection. `too_big`: over the caller's
+ * limit. `status`: a status other than 200. `broken`: a response that breaks off, is compressed, or redirects without
+ * end.
  */
 export type NetErrorKind = 'forbidden' | 'unreachable' | 'timeout' | 'too_big' | 'status' | 'broken'
 

@@ -43,15 +43,17 @@ function isIsatap({ parts }: ipaddr.IPv6): boolean {
   return parts[5] === 0x5efe && (parts[4] === 0 || parts[4] === 0x0200)
 }
 
-/** The origins of addresses from the settings, which may contain a path or upper case. Throws for an invalid address. */
+/**
+ * The origins of addresses from the settings, which may contain a path or upper case. Throws for an invalid address.
+ */
 export function originsOf(addresses: readonly string[]): ReadonlySet<string> {
   return new Set(addresses.map((each) => new URL(each).origin))
 }
 
 /**
- * Parses and checks an address. Use only the result from then on: the parser has already turned `0x7f.1`, fullwidth digits
- * and similar spellings into the host that they mean. Throws NetError forbidden unless the address is trusted, or https at
- * the default port of a host that may be public.
+ * Parses and checks an address. Use only the result from then on: the parser has already turned `0x7f.1`, fullwidth
+ * digits and similar spellings into the host that they mean. Throws NetError forbidden unless the address is trusted,
+ * or https at the default port of a host that may be public.
  */
 export function checkUrl(text: string, trusted: ReadonlySet<string>, base?: URL): URL {
   // the error of the URL parser would quote the whole address

@@ -1,6 +1,6 @@
 /**
- * Posts to addresses that we did not choose, under the same guard as downloads: https, public, and connected to the address
- * that was checked. Follows no redirects, and keeps only status and Retry-After of the response.
+ * Posts to addresses that we did not choose, under the same guard as downloads: https, public, and connected to the
+ * address that was checked. Follows no redirects, and keeps only status and Retry-After of the response.
  */
 import { Agent } from 'undici'
 import { NetError } from './errors.ts'

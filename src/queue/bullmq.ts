@@ -79,7 +79,7 @@ export async function createQueue({ backend: config, lanes, prefix, log }: Queue
   }
   await writeLimits()
   let nextAt = Date.now() + refreshEveryMs
-  // written again every ten seconds, or every second while the queue does not answer: the first success clears `problem`.
+  // written again every ten seconds, or every second until the queue answers, which clears `problem`
   const timer = setInterval(() => {
     if (!problem && Date.now() < nextAt) return
     nextAt = Date.now() + refreshEveryMs

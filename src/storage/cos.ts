@@ -1,6 +1,6 @@
 /**
- * Keeps pictures in a private bucket of Tencent COS, which delivers them by signed links. Errors of the COS library contain
- * signed addresses and request headers, so only their code, status and request id leave this file.
+ * Keeps pictures in a private bucket of Tencent COS, which delivers them by signed links. Errors of the COS library
+ * contain signed addresses and request headers, so only their code, status and request id leave this file.
  */
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'

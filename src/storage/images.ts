@@ -1,6 +1,6 @@
 /**
- * Checks and converts pictures. Only the PNG, JPEG and WebP decoders can run: all other loaders of the library are blocked
- * for the whole process, because formats such as SVG and PDF can load files and run code.
+ * Checks and converts pictures. Only the PNG, JPEG and WebP decoders can run: all other loaders of the library are
+ * blocked for the whole process, because formats such as SVG and PDF can load files and run code.
  */
 import sharp, { type Sharp } from 'sharp'
 import { AppError } from '../core/errors.ts'

@@ -5,8 +5,8 @@ import type { Database } from '../../src/db/database.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
 
-// The service and BullMQ share one session of the embedded database. Each row names the table, transaction and step that
-// wrote it, which reveals a statement inside the wrong transaction and a lost rollback.
+// The service and BullMQ share one session of the embedded database. Each row names the table, transaction and step
+// that wrote it, which reveals a statement inside the wrong transaction and a lost rollback.
 
 let opened: TestDatabase
 let database: Database
