@@ -1,4 +1,4 @@
-/** Starts what ROLES asks for, in order, and stops it in reverse. Reads from top to bottom like the life of a process. */
+/** Starts the parts of the service that ROLES names, and stops them in reverse order. */
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { welcome } from './banner.ts'
 import { allSurfaces, type Surfaces } from './bots/index.ts'
@@ -101,7 +101,7 @@ async function listen(app: FastifyInstance, { port, host }: { port: number; host
     await app.listen({ port, host })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    throw new ConfigError([`PORT ${port} is taken by another program: stop it, or choose another PORT`])
+    throw new ConfigError([`PORT ${port} is in use by another program: stop that program or choose another PORT`])
   }
 }
 

@@ -6,7 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Core } from '../../src/core/core.ts'
 import type { ImageFile, ImageTools } from '../../src/core/ports/images.ts'
 import type { Progress, ProviderKind } from '../../src/core/ports/providers.ts'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 import type { Json } from '../../src/db/json.ts'
 import { heavyPicture, smallPicture } from './picture.ts'
 

@@ -1,6 +1,6 @@
 /** Picture of the size that image services send: 1024×1024, about 1.05 MB, or 1.4 MB in base64. */
 import sharp from 'sharp'
-import { stripMetadata } from '../../src/storage/strip.ts'
+import { stripMetadata } from '../../src/storage/metadata.ts'
 
 const edge = 1024
 /** Number of values of each channel, which determines the size of the file. */

@@ -6,7 +6,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
 import { columnsOf, readRows, typed } from '../db/columns.ts'
-import type { Database } from '../db/db.ts'
+import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
 import { inbox } from '../db/schema/chats.ts'
 import type { Log } from '../log.ts'

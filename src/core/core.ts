@@ -1,5 +1,5 @@
 /** What the core works with: built once by compose.ts, and the first parameter of every function here. */
-import type { Database } from '../db/db.ts'
+import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
 import type { AppError } from './errors.ts'
 import type { GenerationEvents } from './events/events.ts'

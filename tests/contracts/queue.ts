@@ -130,7 +130,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     })
     await queue.add(job())
     await expect.poll(() => calls, { timeout: 5_000 }).toBe(2)
-    expect(warnings.join()).toContain('a job broke')
+    expect(warnings.join()).toContain('a job threw an error')
     await expect.poll(() => subject.jobs()).toBe(0)
   })
 

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 import type { QueueConfig } from '../../src/queue/bullmq.ts'
 import { takeDatabase, takeEmbedded } from './databases.ts'
 

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 import { PGlite } from '@electric-sql/pglite'
 import { sql } from 'drizzle-orm'
 import pg from 'pg'
-import { type Database, openDatabase } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
+import { openDatabase } from '../../src/db/open.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 
 const databaseUrl = process.env.TEST_DATABASE_URL

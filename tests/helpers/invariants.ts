@@ -1,7 +1,7 @@
 /** Checks the invariants of money, requests and pictures in the database and the store while no work is running. */
 import { sql } from 'drizzle-orm'
 import type { ObjectStore } from '../../src/core/ports/storage.ts'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 
 /** Returns one line for each violated invariant. `keys` lists all objects in the store. */
 export async function violations(

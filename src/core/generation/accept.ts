@@ -1,8 +1,8 @@
 /** Saves an accepted request and holds its credits, in one statement. */
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { violates } from '../../db/database.ts'
 import { generations } from '../../db/schema/generations.ts'
-import { violates } from '../../db/violations.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { spacing } from '../accounts/limits.ts'
 import type { Candidate, Core } from '../core.ts'

@@ -5,7 +5,7 @@
 import { sql } from 'drizzle-orm'
 import { notify } from '../../core/events/events.ts'
 import type { ChatSurface, Posted, Reply } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 
 const paceMs = 500
 

@@ -8,7 +8,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { z } from 'zod'
 import type { Core } from '../../core/core.ts'
 import type { Meter } from '../../core/ports/meter.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import type { ApiApp } from '../api/family.ts'
 import { authenticate } from '../server/auth.ts'
 

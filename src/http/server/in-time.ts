@@ -1,6 +1,6 @@
 /** What whoever watches us is told in time, also when what we ask hangs. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 
 const patienceMs = 2_000
 /** A question that old is not answered any more: another is asked. */

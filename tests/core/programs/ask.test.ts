@@ -9,8 +9,8 @@ import { cancel } from '../../../src/core/generation/cancel.ts'
 import { outcomeOf } from '../../../src/core/history/outcome.ts'
 import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
 import { ask, waitForEnd } from '../../../src/core/programs/ask.ts'
-import { openDatabase } from '../../../src/db/db.ts'
 import type { Json } from '../../../src/db/json.ts'
+import { openDatabase } from '../../../src/db/open.ts'
 import { backends } from '../../helpers/backends.ts'
 import {
   attachment,

@@ -1,7 +1,7 @@
 /** One try to tell somebody how a request ended: put together, signed, posted, and what comes of it. */
 import { outcomeOf } from '../../../core/history/outcome.ts'
 import { NetError } from '../../../net/errors.ts'
-import type { Poster, Posting } from '../../../net/post.ts'
+import type { Poster, PostResponse } from '../../../net/post.ts'
 import { jobOf } from '../openai/jobs.ts'
 import type { ApiParts } from '../parts.ts'
 import type { Leased } from './due.ts'
@@ -60,7 +60,7 @@ async function eventOf(parts: ApiParts, id: string): Promise<object | undefined>
   return { type: `image.job.${data.state}`, timestamp: (outcome.endedAt ?? outcome.createdAt).toISOString(), data }
 }
 
-function wordsOf(status: Posting['status']): string {
+function wordsOf(status: PostResponse['status']): string {
   return status >= 300 && status < 400 ? `status ${status}: redirects are not followed` : `status ${status}`
 }
 

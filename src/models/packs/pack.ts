@@ -1,17 +1,18 @@
 /**
- * Workflow packs: an operator's own ComfyUI graph, and which of its inputs a request may set (docs/workflow-packs.md).
- * One JSON file each: `{ "manifest": …, "graph": … }`.
+ * Workflow packs: an operator's own ComfyUI graph and the inputs of it that a request may set (docs/workflow-packs.md).
+ * A pack is one JSON file: `{ "manifest": …, "graph": … }`.
  */
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import type { ImageRef, Model, PictureRequest, Route } from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
-import { seedNumber } from './input.ts'
-import { type Graph, graphMistakes, graphShape, uiFormat } from './pack-graph.ts'
-import { type Manifest, manifestShape, type Place, placesOf, takesOf } from './pack-manifest.ts'
+import { seedNumber } from '../routes/input.ts'
+import { mistakesIn } from './check.ts'
+import { type Graph, graphShape, pageFormatMistake } from './graph.ts'
+import { type Manifest, manifestShape, type NodeInput, nodeInputsOf, takesOf } from './manifest.ts'
 
-/** All that is wrong with a pack, each with its cure. */
+/** Lists every mistake in a pack, each with its cure. */
 export class PackError extends Error {
   readonly mistakes: readonly string[]
   constructor(mistakes: readonly string[]) {
@@ -25,9 +26,9 @@ const sizeLimit = 2 * 1024 * 1024
 const packLimit = 200
 
 /** Throws PackError. */
-export function readPack(text: string): Model {
+export function parsePack(text: string): Model {
   const { manifest, graph } = parse(text)
-  const mistakes = graphMistakes(graph, manifest)
+  const mistakes = mistakesIn(graph, manifest)
   if (mistakes.length > 0) throw new PackError(mistakes)
   const { id, aliases, title, price, hidden } = manifest
   const route: Route = {
@@ -39,7 +40,7 @@ export function readPack(text: string): Model {
   return { id, aliases, title, price, hidden, routes: [route] }
 }
 
-/** Every `*.json` of a folder. A folder that is not there has no packs. */
+/** Reads every `*.json` in a folder. A missing folder has no packs. */
 export async function readPacks(folder: string): Promise<{ models: Model[]; mistakes: string[] }> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -47,10 +48,13 @@ export async function readPacks(folder: string): Promise<{ models: Model[]; mist
   })
   const files = names.filter((name) => name.endsWith('.json')).sort()
   const models: Model[] = []
-  const mistakes = files.length > packLimit ? [`only the first ${packLimit} packs are read`] : []
+  const mistakes =
+    files.length > packLimit
+      ? [`there are more than ${packLimit} packs: only the first ${packLimit} by name are loaded`]
+      : []
   for (const name of files.slice(0, packLimit)) {
     try {
-      models.push(await readFileAsPack(join(folder, name)))
+      models.push(await readPack(join(folder, name)))
     } catch (error) {
       const found = error instanceof PackError ? error.mistakes : [(error as Error).message]
       mistakes.push(...found.map((mistake) => `${name}: ${mistake}`))
@@ -59,43 +63,44 @@ export async function readPacks(folder: string): Promise<{ models: Model[]; mist
   return { models, mistakes }
 }
 
-async function readFileAsPack(path: string): Promise<Model> {
+async function readPack(path: string): Promise<Model> {
   const { size } = await stat(path)
   if (size > sizeLimit) throw new PackError([tooLarge])
-  return readPack(await readFile(path, 'utf8'))
+  return parsePack(await readFile(path, 'utf8'))
 }
 
-const tooLarge = `a pack may have ${sizeLimit / 1024 / 1024} MiB at most`
+const tooLarge = `a pack can have at most ${sizeLimit / 1024 / 1024} MiB`
 
 function parse(text: string): { manifest: Manifest; graph: Graph } {
   if (text.length > sizeLimit) throw new PackError([tooLarge])
-  const file = jsonOf(text)
-  if (typeof file !== 'object' || file === null) throw new PackError(['a pack is { "manifest": {…}, "graph": {…} }'])
+  const file = parseJson(text)
+  if (typeof file !== 'object' || file === null)
+    throw new PackError(['write a pack as { "manifest": {…}, "graph": {…} }'])
   const { manifest: rawManifest, graph: rawGraph, ...rest } = file as Record<string, unknown>
-  const ui = uiFormat(rawGraph ?? file)
-  if (ui) throw new PackError([ui])
+  const wrongFormat = pageFormatMistake(rawGraph ?? file)
+  if (wrongFormat) throw new PackError([wrongFormat])
   const manifest = manifestShape.safeParse(rawManifest ?? {})
   const graph = graphShape.safeParse(rawGraph ?? {})
   const mistakes = [
-    ...Object.keys(rest).map((name) => `"${name}" is not known: a pack has "manifest" and "graph" only`),
-    ...(rawManifest === undefined ? ['"manifest" is missing'] : wordsOf('manifest', manifest.error)),
+    ...Object.keys(rest).map((name) => `"${name}" is unknown: a pack has only "manifest" and "graph"`),
+    ...(rawManifest === undefined ? ['"manifest" is missing'] : mistakesOf('manifest', manifest.error)),
     ...(rawGraph === undefined
       ? ['"graph" is missing: paste the exported graph there']
-      : wordsOf('graph', graph.error)),
+      : mistakesOf('graph', graph.error)),
   ]
   if (mistakes.length > 0 || !manifest.success || !graph.success) throw new PackError(mistakes)
   return { manifest: manifest.data, graph: graph.data as Graph }
 }
 
-function jsonOf(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new PackError([`it is not JSON: ${(error as Error).message}`])
+    throw new PackError([`this is not valid JSON: ${(error as Error).message}`])
   }
 }
 
-function wordsOf(part: string, error: z.ZodError | undefined): string[] {
+function mistakesOf(part: string, error: z.ZodError | undefined): string[] {
   return (error?.issues ?? []).map(({ path, message }) => `${[part, ...path].join('.')}: ${message}`)
 }
 
@@ -105,23 +110,26 @@ interface Filling {
   images: readonly ImageRef[]
 }
 
-/** What was not asked for stays as the graph has it; but a seed that never changes would draw the same picture again. */
+/**
+ * Inputs without a requested value stay as exported, except for the seed: ComfyUI would return the cached picture of an
+ * unchanged graph.
+ */
 function fill(graph: Graph, { manifest: { nodes }, request, images }: Filling): Json {
   const filled = structuredClone(graph)
-  const put = (places: readonly Place[], value: Json | undefined) => {
+  const put = (inputs: readonly NodeInput[], value: Json | undefined) => {
     if (value === undefined) return
-    for (const { node, input } of places) filled[node]!.inputs[input] = value
+    for (const { node, input } of inputs) filled[node]!.inputs[input] = value
   }
   const { width, height, steps, guidance, strength, negative, seed } = request
-  put(placesOf(nodes.prompt), request.prompt)
-  put(placesOf(nodes.negative), negative)
-  put(placesOf(nodes.width), width || undefined)
-  put(placesOf(nodes.height), height || undefined)
-  put(placesOf(nodes.seed), seedNumber(seed) ?? { $seed: true })
-  put(placesOf(nodes.steps), steps)
-  put(placesOf(nodes.guidance), guidance)
-  put(placesOf(nodes.strength), strength)
-  put(placesOf(nodes.count), request.count)
-  for (const [at, image] of images.entries()) put(placesOf(nodes.images?.[at]), image)
+  put(nodeInputsOf(nodes.prompt), request.prompt)
+  put(nodeInputsOf(nodes.negative), negative)
+  put(nodeInputsOf(nodes.width), width || undefined)
+  put(nodeInputsOf(nodes.height), height || undefined)
+  put(nodeInputsOf(nodes.seed), seedNumber(seed) ?? { $seed: true })
+  put(nodeInputsOf(nodes.steps), steps)
+  put(nodeInputsOf(nodes.guidance), guidance)
+  put(nodeInputsOf(nodes.strength), strength)
+  put(nodeInputsOf(nodes.count), request.count)
+  for (const [at, image] of images.entries()) put(nodeInputsOf(nodes.images?.[at]), image)
   return filled as unknown as Json
 }

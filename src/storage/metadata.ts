@@ -1,10 +1,11 @@
+/** Removes metadata from pictures without touching their pixels. */
 import type { ImageType } from '../core/ports/images.ts'
 
 export function stripMetadata(bytes: Buffer, type: ImageType): Buffer {
   return { 'image/png': stripPng, 'image/jpeg': stripJpeg, 'image/webp': stripWebp }[type](bytes)
 }
 
-/** What changes how the pixels look; all else goes. */
+/** The chunks that affect how the pixels look; all others are removed. */
 const pngKept = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND', 'tRNS', 'gAMA', 'cHRM', 'sRGB', 'cICP'])
 
 function stripPng(bytes: Buffer): Buffer {
@@ -21,7 +22,7 @@ function stripPng(bytes: Buffer): Buffer {
 }
 
 const [marker, endOfImage, startOfScan, comment] = [0xff, 0xd9, 0xda, 0xfe]
-/** JFIF says the density, Adobe's segment how the colours are coded. */
+/** JFIF holds the pixel density, Adobe's segment the colour encoding. */
 const jpegKept = new Set([0xe0, 0xee])
 
 function stripJpeg(bytes: Buffer): Buffer {
@@ -43,7 +44,7 @@ function stripJpeg(bytes: Buffer): Buffer {
   return Buffer.concat([...parts, Buffer.from([marker, endOfImage])])
 }
 
-/** Coded data runs to the next marker that is neither a stuffed zero nor a restart. */
+/** The scan ends at the next marker that is neither a stuffed zero nor a restart marker. */
 function endOfScan(bytes: Buffer, start: number): number {
   for (let at = bytes.indexOf(marker, start); at !== -1; at = bytes.indexOf(marker, at + 1)) {
     const next = bytes[at + 1] ?? 0
@@ -54,8 +55,8 @@ function endOfScan(bytes: Buffer, start: number): number {
 }
 
 const webpKept = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH'])
-/** Flags of the VP8X chunk that announce what we take out: ICC, Exif, XMP. */
-const webpFlagsOut = 0x20 | 0x08 | 0x04
+/** Flags of the VP8X chunk for the chunks that are removed: ICC, Exif, XMP. */
+const webpRemovedFlags = 0x20 | 0x08 | 0x04
 
 function stripWebp(bytes: Buffer): Buffer {
   const parts: Buffer[] = []
@@ -66,7 +67,7 @@ function stripWebp(bytes: Buffer): Buffer {
     const name = bytes.toString('latin1', at, at + 4)
     if (webpKept.has(name)) {
       const chunk = Buffer.from(bytes.subarray(at, Math.min(next, bytes.length)))
-      if (name === 'VP8X') chunk[8] = (chunk[8] ?? 0) & ~webpFlagsOut
+      if (name === 'VP8X') chunk[8] = (chunk[8] ?? 0) & ~webpRemovedFlags
       parts.push(chunk)
     }
     at = next

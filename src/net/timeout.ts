@@ -1,16 +1,16 @@
-/** Work that ends in time, or when its caller has enough of it. */
+/** A timeout that also holds if the work ignores its signal. */
 import { NetError } from './errors.ts'
 
-export interface Within {
-  /** Who is waited for, for the error. */
+export interface TimeoutOptions {
+  /** The server that the work waits for, for the error. */
   origin: string
   timeoutMs: number
   signal?: AbortSignal
 }
 
-/** Rejects with NetError timeout, or the signal's reason; the work gets a signal that aborts at the same moment. */
-export async function within<T>(
-  { origin, timeoutMs, signal }: Within,
+/** Rejects with NetError timeout or with the signal's reason. The work gets a signal that aborts at the same moment. */
+export async function withTimeout<T>(
+  { origin, timeoutMs, signal }: TimeoutOptions,
   work: (stop: AbortSignal) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted()
@@ -19,7 +19,7 @@ export async function within<T>(
   const timer = setTimeout(() => stop.abort(new NetError('timeout', { origin })), timeoutMs)
   signal?.addEventListener('abort', cancel, { once: true })
   try {
-    // undici hears the signal only once it is connected; listening first, the reason wins over what it leads to
+    // undici ignores the signal until it is connected; listening first makes the reason win over the error it causes
     return await Promise.race([aborted(stop.signal), work(stop.signal)])
   } finally {
     clearTimeout(timer)
