@@ -1,7 +1,8 @@
 /** What went wrong, in the words of the service; each family says it in its own shape. */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { AppError, type ErrorKind, errorRules, type OptionNames, spelled, spelledName } from '../../core/errors.ts'
+import { AppError, type ErrorKind, type OptionNames, spelled, spelledName } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
+import { statusOf } from '../server/error-status.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
 export interface Problem {
@@ -80,7 +81,7 @@ export function problemIn(error: unknown, request: FastifyRequest, names: Option
     const field = fieldOf(error, names)
     const fields = field === undefined ? [] : [{ name: field, message }]
     const headers = kept ? { 'x-should-retry': 'false' } : retryHeaders(error)
-    return { status: errorRules[kind].status, kind, message, fields, headers }
+    return { status: statusOf[kind], kind, message, fields, headers }
   }
   const { statusCode = 500, code, message = 'The request is not valid.' } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined

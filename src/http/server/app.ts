@@ -1,9 +1,10 @@
 /** The HTTP side: what every answer has in common, and errors as JSON. Families of routes are plugins. */
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import { AppError, errorRules } from '../../core/errors.ts'
+import { AppError } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
 import { status, tellProgramsFromBrowsers } from '../operations/status.ts'
+import { statusOf } from './error-status.ts'
 import { toJson } from './json.ts'
 import { refuseWhatIsNoRequest } from './no-request.ts'
 import { createSending, type SendingLimits } from './sending.ts'
@@ -76,7 +77,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (error instanceof AppError && error.kind !== 'internal') {
       const message = words.errors[error.kind](error.data)
       if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000))
-      return reply.code(errorRules[error.kind].status).send({ error: { kind: error.kind, message } })
+      return reply.code(statusOf[error.kind]).send({ error: { kind: error.kind, message } })
     }
     const status = ('statusCode' in error && error.statusCode) || 500
     if (status >= 400 && status < 500) {

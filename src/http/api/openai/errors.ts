@@ -1,14 +1,8 @@
 /** Errors as OpenAI says them: type, code and param, and whether its clients should try again by themselves. */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import {
-  AppError,
-  type ErrorData,
-  type ErrorKind,
-  errorRules,
-  type OptionNames,
-  spelled,
-} from '../../../core/errors.ts'
+import { AppError, type ErrorData, type ErrorKind, type OptionNames, spelled } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
+import { statusOf } from '../../server/error-status.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
 import { fieldOf, isKept, retryAfterOf, sayings } from '../problem.ts'
@@ -140,7 +134,7 @@ function answerToKind(error: AppError, request?: FastifyRequest): OpenAiAnswer {
   const { message, ...rule }: Rule = rules[kind] ?? {}
   const words = wordsFor('en')
   const text = (message ?? words.errors[kind])(spelled(error, names))
-  const about = { status: errorRules[kind].status, code: kind, param: fieldOf(error, names), ...rule }
+  const about = { status: statusOf[kind], code: kind, param: fieldOf(error, names), ...rule }
   if (request && isKept(error, request)) {
     return answer(words.keptEnd(text), { ...about, headers: { 'x-should-retry': 'false' } })
   }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { AppError, type ErrorKind, errorRules } from '../../../../src/core/errors.ts'
+import { AppError, errorKinds } from '../../../../src/core/errors.ts'
 import { answerTo, OpenAiError } from '../../../../src/http/api/openai/errors.ts'
 import { chatBody, editsBody, generationsBody } from '../../../../src/http/api/openai/schemas.ts'
 import { closeService, openService, type Service } from './service.ts'
@@ -84,7 +84,7 @@ describe('whatever is sent', () => {
 })
 
 describe('errors', () => {
-  const kinds = (Object.keys(errorRules) as ErrorKind[]).filter((kind) => kind !== 'internal')
+  const kinds = errorKinds.filter((kind) => kind !== 'internal')
 
   it.each(kinds)('%s has a type, words, and says whether to try again', (kind) => {
     const answer = answerTo(
