@@ -1,15 +1,18 @@
 /** Call → command → reply, on whatever surface it came from. The one place where errors become words in a chat. */
 import type { Core } from '../core/core.ts'
-import { asAppError } from '../core/errors.ts'
+import { asAppError, type OptionNames, spelled } from '../core/errors.ts'
 import { savePosted } from '../core/generation/row.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
 import type { Call, Reply } from '../core/ports/chat.ts'
+import { flagSpellings } from '../core/request/parse.ts'
 import { wordsFor } from '../locales/index.ts'
 import type { Answer, Command } from './command.ts'
 import { noSuchCommand } from './commands/flux.ts'
 
 /** Acts that this process handled lately: platforms repeat deliveries, and an error must not be said twice. */
 const rememberedCalls = 10_000
+/** How chats spell options: those of a request, and those of `/apikey`. */
+const optionNames: OptionNames = { ...flagSpellings, cap: '--cap', models: '--models' }
 
 export function createDispatch(core: Core, commands: readonly Command[]): (call: Call) => Promise<void> {
   const seen = new Set<string>()
@@ -36,7 +39,11 @@ async function run(core: Core, commands: readonly Command[], call: Call): Promis
     if (error.kind === 'internal')
       core.log.error({ err: error.cause, command: name, surface: call.surface }, 'a command failed')
     const words = wordsFor(call.locale)
-    return { text: words.errorReply(words.errors[error.kind](error.data)), state: 'failed', private: true }
+    return {
+      text: words.errorReply(words.errors[error.kind](spelled(error, optionNames))),
+      state: 'failed',
+      private: true,
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
-import { AppError } from '../core/errors.ts'
+import { AppError, type OptionNames, spelled } from '../core/errors.ts'
 import { instructionFact } from '../core/generation/enhance.ts'
 import {
   addConfig,
@@ -59,6 +59,11 @@ const optionTypes = {
   enabled: { type: 'string' },
   key: { type: 'boolean' },
 } as const
+/** Options of the core → those of this command line. */
+const optionNames: OptionNames = {
+  ...Object.fromEntries(Object.keys(optionTypes).map((name) => [name, `--${name}`])),
+  default_model: '--model',
+}
 type Options = ReturnType<typeof parse>['values']
 
 function parse() {
@@ -189,7 +194,7 @@ function state(active: boolean, enabled: boolean): string {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof AppError) return wordsFor('en').errors[error.kind](error.data)
+  if (error instanceof AppError) return wordsFor('en').errors[error.kind](spelled(error, optionNames))
   return error instanceof Error ? error.message : String(error)
 }
 

@@ -119,6 +119,22 @@ export class AppError extends Error {
   }
 }
 
+/** Option of the core (`aspect`, `count`) → how a surface spells it (`--ar`, `num_images`). An option without an entry keeps its name. */
+export type OptionNames = Readonly<Record<string, string>>
+
+/** Kinds whose `data.name` is an option of the core. In other kinds `name` is what the person typed. */
+const aboutOptions: ReadonlySet<ErrorKind> = new Set(['bad_option', 'not_taken', 'enhancer_missing'])
+
+/** The error's data with the surface's spelling in place of the option's name: call it before making words of an error. */
+export function spelled({ kind, data }: AppError, names: OptionNames): ErrorData {
+  if (typeof data.name !== 'string' || !aboutOptions.has(kind)) return data
+  return { ...data, name: spelledName(data.name, names) }
+}
+
+export function spelledName(option: string, names: OptionNames): string {
+  return Object.hasOwn(names, option) ? (names[option] ?? option) : option
+}
+
 /** The same, of something that has ended with it: asking again would say nothing else. */
 export function asFinal(error: AppError): AppError {
   const { kind, data, cause, neverRan } = error

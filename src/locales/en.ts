@@ -154,12 +154,12 @@ export const en = {
     unknown_ratio: (d: Data) => `${d.model} does not know the ratio ${d.ratio}. It knows: ${list(d.available)}.`,
     bad_option: (d: Data) =>
       d.value === ''
-        ? `--${d.name} needs a value, such as ${d.expected}.`
+        ? `${d.name} needs a value, such as ${d.expected}.`
         : d.limit !== undefined
-          ? `--${d.name} is too long: at most ${d.limit} characters.`
-          : `"${d.value}" does not fit --${d.name}. Use ${d.expected}.`,
+          ? `${d.name} is too long: at most ${d.limit} characters.`
+          : `"${d.value}" does not fit ${d.name}. Use ${d.expected}.`,
     unknown_option: (d: Data) => `I do not know ${d.name}. I know: ${list(d.available)}.`,
-    not_taken: (d: Data) => `${d.model} does not take --${d.name}. Leave it out, or choose another model.`,
+    not_taken: (d: Data) => `${d.model} does not take ${d.name}. Leave it out, or choose another model.`,
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,
     image_needed: (d: Data) => `${d.model} needs a picture to start from: attach one.`,
     too_many_images: (d: Data) =>
@@ -220,7 +220,7 @@ export const en = {
         ? 'The image service does not let us in at the moment: its operator has to look at it.'
         : `${d.title} does not accept this key, or its account cannot draw at the moment.`,
     provider_quota: () => 'The image service has reached its limit for today. Try another model.',
-    enhancer_missing: () => 'Nobody is set up to enhance prompts here: leave --enhance out.',
+    enhancer_missing: (d: Data) => `Nobody is set up to enhance prompts here: leave ${d.name} out.`,
     forged: () => 'This message is not from who it says.',
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
     unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.available)}.`,

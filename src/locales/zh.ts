@@ -123,12 +123,12 @@ export const zh: Words = {
     unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.available)}。`,
     bad_option: (d) =>
       d.value === ''
-        ? `--${d.name} 需要一个值，例如 ${d.expected}。`
+        ? `${d.name} 需要一个值，例如 ${d.expected}。`
         : d.limit !== undefined
-          ? `--${d.name} 太长，最多 ${d.limit} 个字符。`
-          : `--${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
+          ? `${d.name} 太长，最多 ${d.limit} 个字符。`
+          : `${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
     unknown_option: (d) => `不认识 ${d.name}。可用：${list(d.available)}。`,
-    not_taken: (d) => `${d.model} 不支持 --${d.name}。请去掉它，或换一个模型。`,
+    not_taken: (d) => `${d.model} 不支持 ${d.name}。请去掉它，或换一个模型。`,
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
     too_many_images: (d) =>
@@ -183,7 +183,7 @@ export const zh: Words = {
         ? '图像服务暂时拒绝了我们，需要管理员处理。'
         : `${d.title} 不接受此密钥，或其账户目前无法绘图。`,
     provider_quota: () => '图像服务今天的额度已用完，请换一个模型。',
-    enhancer_missing: () => '这里没有配置提示词优化，请去掉 --enhance。',
+    enhancer_missing: (d) => `这里没有配置提示词优化，请去掉 ${d.name}。`,
     forged: () => '消息来源无法确认。',
     unknown_config: (d) => `没有配置“${d.id}”。`,
     unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.available)}。`,

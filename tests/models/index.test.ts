@@ -117,7 +117,7 @@ describe('the models', () => {
   it('say how long what is not wanted may be', () => {
     expect(requestOf('qwen-image', { negative: 'x'.repeat(500) }).request.negative).toHaveLength(500)
     expect(() => requestOf('qwen-image', { negative: 'x'.repeat(501) })).toThrowError(
-      expect.objectContaining({ data: { name: 'no', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
+      expect.objectContaining({ data: { name: 'negative', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
     )
   })
 

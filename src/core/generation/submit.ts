@@ -150,7 +150,7 @@ function paramsFromCall(call: Call): RequestParams {
 
 /** Throws AppError enhancer_missing when it was asked for in so many words. */
 function enhanceWanted(core: Core, { enhance, prompt }: RequestParams, takes: Takes): boolean | undefined {
-  if (enhance && !core.enhancer) throw new AppError('enhancer_missing')
+  if (enhance && !core.enhancer) throw new AppError('enhancer_missing', { name: 'enhance' })
   const wanted = enhance ?? (core.enhanceByDefault && core.enhancer !== undefined)
   return wanted && prompt !== '' && takes.prompt !== 'none' ? true : undefined
 }

@@ -44,7 +44,7 @@ export function makeRequest(model: Model, takes: Takes, params: RequestParams & 
   checkPrompt(model, takes, prompt)
   const count = params.count ?? 1
   if (!Number.isInteger(count) || count < 1 || count > takes.count) {
-    throw new AppError('bad_option', { name: 'n', value: count, expected: `1–${takes.count}` })
+    throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${takes.count}` })
   }
   checkNegative(model, takes, negative)
   checkParams(model, takes, params)
@@ -115,10 +115,10 @@ function checkPrompt(model: Model, takes: Takes, prompt: string): void {
 
 function checkNegative(model: Model, { negative: taken, negativeLimit }: Takes, negative: string | undefined): void {
   if (negative === undefined) return
-  if (!taken) throw new AppError('not_taken', { name: 'no', model: model.id })
+  if (!taken) throw new AppError('not_taken', { name: 'negative', model: model.id })
   if (negativeLimit === undefined || negative.length <= negativeLimit) return
   const value = `${negative.slice(0, shownCharacters)}…`
-  throw new AppError('bad_option', { name: 'no', value, limit: negativeLimit, expected: `≤ ${negativeLimit}` })
+  throw new AppError('bad_option', { name: 'negative', value, limit: negativeLimit, expected: `≤ ${negativeLimit}` })
 }
 
 function checkParams(model: Model, takes: Takes, params: RequestParams): void {
@@ -139,7 +139,7 @@ function sizeOf(model: Model, { aspects, sizes }: Takes, aspect: string | undefi
   const name = aspect ?? known[0] ?? '1:1'
   const preset = aspects[name]
   if (preset) return { aspect: name, width: preset[0], height: preset[1] }
-  if (known.join() === 'auto') throw new AppError('not_taken', { name: 'ar', model: model.id })
+  if (known.join() === 'auto') throw new AppError('not_taken', { name: 'aspect', model: model.id })
   const exact = /^(\d+)x(\d+)$/.exec(name)
   if (!exact || !sizes) throw new AppError('unknown_ratio', { ratio: name, model: model.id, available: known })
   const [width, height] = [Number(exact[1]), Number(exact[2])]

@@ -1,6 +1,6 @@
 /** What went wrong, in the words of the service; each family says it in its own shape. */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { AppError, type ErrorKind, errorRules } from '../../core/errors.ts'
+import { AppError, type ErrorKind, errorRules, type OptionNames, spelled, spelledName } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
@@ -14,11 +14,6 @@ export interface Problem {
   headers: Readonly<Record<string, string>>
 }
 
-/** Flags of the chats, by which errors call things → what a family calls them. */
-export type Names = Readonly<Record<string, string>>
-
-export const nameOfFlag = (names: Names, flag: string) => (Object.hasOwn(names, flag) ? (names[flag] ?? flag) : flag)
-
 /** What the framework says in fewer words. */
 export const sayings: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send JSON, with the header content-type: application/json.',
@@ -26,21 +21,21 @@ export const sayings: Readonly<Record<string, string>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'The body of the request is not valid JSON.',
 }
 
-/** Kinds that are about one part of the request, or about the flag it is here. */
+/** Kinds that are about one option of the request. */
 const parts: Readonly<Partial<Record<ErrorKind, string>>> = {
   empty_prompt: 'prompt',
   model_not_allowed: 'model',
   prompt_too_long: 'prompt',
   unknown_model: 'model',
   unknown_provider: 'provider',
-  unknown_ratio: 'ar',
+  unknown_ratio: 'aspect',
   words_not_taken: 'prompt',
 }
 
 /** Which part of the request it is about, where that is known. */
-export function fieldOf({ kind, data }: AppError, names: Names): string | undefined {
-  const flag = kind === 'bad_option' || kind === 'not_taken' ? String(data.name) : parts[kind]
-  if (flag !== undefined) return nameOfFlag(names, flag)
+export function fieldOf({ kind, data }: AppError, names: OptionNames): string | undefined {
+  const option = kind === 'bad_option' || kind === 'not_taken' ? String(data.name) : parts[kind]
+  if (option !== undefined) return spelledName(option, names)
   return typeof data.position === 'number' ? `files.${data.position}` : undefined
 }
 
@@ -70,7 +65,7 @@ export const isKept = (error: AppError, { headers }: Pick<FastifyRequest, 'heade
   error.final && headers['idempotency-key'] !== undefined
 
 /** undefined: a defect of ours, of which nothing is told. In the language that the request asks for. */
-export function problemIn(error: unknown, request: FastifyRequest, names: Names): Problem | undefined {
+export function problemIn(error: unknown, request: FastifyRequest, names: OptionNames): Problem | undefined {
   const words = wordsFor(localeOf(request.headers['accept-language']))
   if (error instanceof InvalidRequest) {
     const fields = error.issues.map(({ name = 'body', message }) => ({ name, message }))
@@ -78,9 +73,9 @@ export function problemIn(error: unknown, request: FastifyRequest, names: Names)
   }
   if (error instanceof AppError) {
     if (error.kind === 'internal') return undefined
-    const { kind, data } = error
+    const { kind } = error
     const kept = isKept(error, request)
-    const said = words.errors[kind](data).replace(/--([a-z]+)/g, (_flag, flag: string) => nameOfFlag(names, flag))
+    const said = words.errors[kind](spelled(error, names))
     const message = kept ? words.keptEnd(said) : said
     const field = fieldOf(error, names)
     const fields = field === undefined ? [] : [{ name: field, message }]

@@ -33,7 +33,7 @@ export function resolveModel(core: Core, holder: KeyHolder, said: Said, images: 
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
   if (negative.length > promptLimit) {
     const value = shorten(negative, shownCharacters)
-    throw new AppError('bad_option', { name: 'no', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
+    throw new AppError('bad_option', { name: 'negative', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
   const model = findModel(core.models.all(), modelFor(core, holder, said.model, { images, words: prompt !== '' }))
   const takes = takenWith(model, images, (provider) => core.providers.get(provider) !== undefined)

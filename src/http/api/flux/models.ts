@@ -1,13 +1,12 @@
 /** `GET /api/v1/flux/models`: what a key may draw with, and what each model takes. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import { AppError } from '../../../core/errors.ts'
+import { AppError, spelledName } from '../../../core/errors.ts'
 import type { Model, Takes } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
 import { takenWith } from '../../../core/request/resolve.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
-import { nameOfFlag } from '../problem.ts'
 import { names } from './names.ts'
 import { type Mode, modelsAnswer, refused, type ShownModel } from './response-schemas.ts'
 import { tags } from './schemas.ts'
@@ -72,7 +71,7 @@ function modeWith(model: Model, images: 0 | 1 | 2, has: (provider: string) => bo
 function modeOf(takes: Takes, images: number): Mode {
   const most = images < 2 ? images : Math.min(takes.images.max, mostPictures)
   const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
-    return [nameOfFlag(names, name), { min, max, integer }] as const
+    return [spelledName(name, names), { min, max, integer }] as const
   })
   const sizes = Object.entries(takes.aspects).map(([name, [width, height]]) => [name, { width, height }] as const)
   return {

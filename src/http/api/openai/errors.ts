@@ -1,10 +1,17 @@
 /** Errors as OpenAI says them: type, code and param, and whether its clients should try again by themselves. */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { AppError, type ErrorData, type ErrorKind, errorRules } from '../../../core/errors.ts'
+import {
+  AppError,
+  type ErrorData,
+  type ErrorKind,
+  errorRules,
+  type OptionNames,
+  spelled,
+} from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
-import { fieldOf, isKept, type Names, nameOfFlag, retryAfterOf, sayings } from '../problem.ts'
+import { fieldOf, isKept, retryAfterOf, sayings } from '../problem.ts'
 
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null }
@@ -37,9 +44,8 @@ interface Rule extends Problem {
   message?: (data: ErrorData) => string
 }
 
-/** What the flags of the chats are called here. */
-const names: Names = { ar: 'size', no: 'negative_prompt' }
-const named = ({ name }: ErrorData) => nameOfFlag(names, String(name))
+/** Options of the core → fields of this family. */
+const names: OptionNames = { aspect: 'size', count: 'n', negative: 'negative_prompt' }
 
 const quota: Rule = { status: 429, type: 'insufficient_quota', code: 'insufficient_quota' }
 const pace: Rule = { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' }
@@ -65,17 +71,17 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   words_not_taken: { code: 'unsupported_parameter' },
   unknown_ratio: {
     code: 'invalid_value',
-    message: ({ ratio, model, known }) =>
-      `Invalid value for 'size': '${ratio}'. ${model} knows: auto, ${[known].flat().join(', ')}.`,
+    message: ({ ratio, model, available }) =>
+      `Invalid value for 'size': '${ratio}'. ${model} knows: auto, ${[available].flat().join(', ')}.`,
   },
   bad_option: {
     code: 'invalid_value',
-    message: (data) => `Invalid value for '${named(data)}': ${shown(data.value)}. Expected ${data.expected}.`,
+    message: ({ name, value, expected }) => `Invalid value for '${name}': ${shown(value)}. Expected ${expected}.`,
   },
   unknown_option: { code: 'unknown_parameter' },
   not_taken: {
     code: 'unsupported_parameter',
-    message: (data) => `Unsupported parameter: '${named(data)}' is not supported with ${data.model}.`,
+    message: ({ name, model }) => `Unsupported parameter: '${name}' is not supported with ${model}.`,
   },
   enhancer_missing: { param: 'enhance', code: 'unsupported_parameter' },
   image_needed: { param: 'image', code: 'missing_required_parameter' },
@@ -130,10 +136,10 @@ const internalAnswer = (): OpenAiAnswer => answer(wordsFor('en').errors.internal
 export const refusals = { answerTo, defect: internalAnswer() }
 
 function answerToKind(error: AppError, request?: FastifyRequest): OpenAiAnswer {
-  const { kind, data } = error
+  const { kind } = error
   const { message, ...rule }: Rule = rules[kind] ?? {}
   const words = wordsFor('en')
-  const text = (message ?? words.errors[kind])(data)
+  const text = (message ?? words.errors[kind])(spelled(error, names))
   const about = { status: errorRules[kind].status, code: kind, param: fieldOf(error, names), ...rule }
   if (request && isKept(error, request)) {
     return answer(words.keptEnd(text), { ...about, headers: { 'x-should-retry': 'false' } })
