@@ -6,10 +6,10 @@ import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
-import { refused, taskAnswer } from './answer-schemas.ts'
-import { taskOf } from './answers.ts'
 import { picturesIn } from './inputs.ts'
 import { comfyuiParams } from './params.ts'
+import { refused, taskAnswer } from './response-schemas.ts'
+import { taskOf } from './responses.ts'
 import { type GenerateBody, generateBody, generateQuery, tags } from './schemas.ts'
 
 const schema = {

@@ -10,9 +10,9 @@ import { localeOf, wordsFor } from '../../../locales/index.ts'
 import { type Sending, sendPicture } from '../../pictures/bytes.ts'
 import { createThumbnails, type Thumbnail } from '../../pictures/thumbnails.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { refused, underWayAnswer } from './answer-schemas.ts'
-import { asPng, statusOf } from './answers.ts'
 import { ComfyError, refusals } from './errors.ts'
+import { refused, underWayAnswer } from './response-schemas.ts'
+import { asPng, statusOf } from './responses.ts'
 import { imageParams, imageQuery, tags } from './schemas.ts'
 
 /** How often to ask again. */

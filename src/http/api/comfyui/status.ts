@@ -7,9 +7,9 @@ import type { InspectedServer, Inspection } from '../../../core/ports/providers.
 import { offered } from '../../../core/request/resolve.ts'
 import { version } from '../../operations/version.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './answer-schemas.ts'
 import { allows, defaultModel } from './params.ts'
 import { laneOf } from './queue.ts'
+import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './response-schemas.ts'
 import { limits, tags } from './schemas.ts'
 
 const provider = 'comfyui'

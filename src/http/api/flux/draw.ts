@@ -8,10 +8,10 @@ import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
-import { refused, taskAnswer } from './answer-schemas.ts'
-import { taskOf } from './answers.ts'
+import { readImages, refusePictures } from './inputs.ts'
 import { fluxParams } from './params.ts'
-import { readImages, refusePictures } from './pictures.ts'
+import { refused, taskAnswer } from './response-schemas.ts'
+import { taskOf } from './responses.ts'
 import {
   type DrawQuery,
   drawQuery,

@@ -3,7 +3,7 @@
 import { version } from '../../operations/version.ts'
 import { databaseAnswers } from '../../server/in-time.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { healthy, unhealthy } from './answer-schemas.ts'
+import { healthy, unhealthy } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {

@@ -6,8 +6,8 @@ import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import type { ApiParts } from '../parts.ts'
-import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './answer-schemas.ts'
-import { filesOf } from './pictures.ts'
+import { filesOf } from './inputs.ts'
+import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './response-schemas.ts'
 import { tags, uploadForm, uploadsForm } from './schemas.ts'
 
 const one = {

@@ -9,8 +9,8 @@ import { modelFor } from '../../../core/programs/ask.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import { megabyte, picturesBytes } from '../parts.ts'
-import { refused, userAnswer } from './answer-schemas.ts'
 import { shownModels } from './models.ts'
+import { refused, userAnswer } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {

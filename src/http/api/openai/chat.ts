@@ -10,12 +10,12 @@ import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts
 import { inputOf } from '../inputs.ts'
 import { serve } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
-import { assertDone, seconds } from './answers.ts'
-import { chatAnswers, tags } from './answers-schemas.ts'
 import { OpenAiError, refusals } from './errors.ts'
 import { nameJob } from './jobs.ts'
 import { markdownOf, tokensOf } from './markdown.ts'
 import { chatParams } from './params.ts'
+import { chatAnswers, tags } from './response-schemas.ts'
+import { assertDone, seconds } from './responses.ts'
 import { type ChatBody, chatBody, headersOfOrders, userContent } from './schemas.ts'
 
 type Wanted = Pick<ChatBody, 'model' | 'stream_options'>

@@ -5,14 +5,14 @@ import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
-import { type Format, imagesAnswer } from './answers.ts'
-import { picturesAnswers as response, tags } from './answers-schemas.ts'
 import { readEdit } from './edits.ts'
 import { OpenAiError } from './errors.ts'
+import { streamPictures, type Wanted } from './image-stream.ts'
 import { answerJob, nameJob } from './jobs.ts'
 import { answersBase64 } from './models.ts'
 import { openAiParams } from './params.ts'
-import { streamPictures, type Wanted } from './pictures.ts'
+import { picturesAnswers as response, tags } from './response-schemas.ts'
+import { type Format, imagesAnswer } from './responses.ts'
 import {
   type EditsBody,
   editsBody,

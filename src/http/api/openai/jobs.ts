@@ -8,9 +8,9 @@ import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
 import { optional } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
-import { type Format, imagesAnswer, seconds } from './answers.ts'
-import { type JobAnswer, jobAnswer, refused, tags } from './answers-schemas.ts'
 import { OpenAiError, refusals } from './errors.ts'
+import { type JobAnswer, jobAnswer, refused, tags } from './response-schemas.ts'
+import { type Format, imagesAnswer, seconds } from './responses.ts'
 
 const about = {
   tags,

@@ -2,7 +2,7 @@
 import type { Outcome } from '../../../core/history/outcome.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { ApiParts } from '../parts.ts'
-import { linkTo, textTokens } from './answers.ts'
+import { linkTo, textTokens } from './responses.ts'
 
 export async function markdownOf(parts: ApiParts, outcome: Outcome): Promise<string> {
   const { prompt, enhanced, pictures, request, notes } = outcome

@@ -6,7 +6,7 @@ import type { Model } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
 import { offered } from '../../../core/request/resolve.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
+import { modelAnswer, modelsAnswer, refused, tags } from './response-schemas.ts'
 
 /** What OpenAI's clients ask for when nobody chose: the default model answers to these, in whatever version. */
 const gptImage = /^(gpt-image-[\w.-]+|chatgpt-image-latest)$/i

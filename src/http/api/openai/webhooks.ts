@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { ApiApp, Family } from '../family.ts'
 import { webhookSecret } from '../webhooks/signature.ts'
-import { refused, tags } from './answers-schemas.ts'
+import { refused, tags } from './response-schemas.ts'
 
 const secretAnswer = z
   .object({

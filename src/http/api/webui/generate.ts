@@ -7,8 +7,8 @@ import { type ApiApp, type Family, untilAnswered } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { serve, wantsJob } from '../once.ts'
 import { bodyWithPicturesBytes } from '../parts.ts'
-import { itemOf } from './answers.ts'
 import { addressesIn, webuiParams } from './params.ts'
+import { itemOf } from './responses.ts'
 import { type GenerateBody, generateBody, itemAnswer, refused, tags } from './schemas.ts'
 
 const schema = {

@@ -5,7 +5,7 @@ import type { Outcome } from '../../../core/history/outcome.ts'
 import { loadPicture } from '../../pictures/load.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
-import type { ImagesAnswer } from './answers-schemas.ts'
+import type { ImagesAnswer } from './response-schemas.ts'
 
 export type Format = 'url' | 'b64_json'
 

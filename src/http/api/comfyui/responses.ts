@@ -10,7 +10,7 @@ import { renditionsOf } from '../../pictures/renditions.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
-import type { Status, Task } from './answer-schemas.ts'
+import type { Status, Task } from './response-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
   const { id, request, prompt, model, startedAt, endedAt } = outcome

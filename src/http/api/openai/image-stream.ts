@@ -6,8 +6,8 @@ import type { ImageFile } from '../../../core/ports/images.ts'
 import { waitForEnd } from '../../../core/programs/ask.ts'
 import { type EventStream, openStream } from '../../server/stream.ts'
 import { type Family, problemOf, untilAnswered } from '../family.ts'
-import { assertDone, looks, pictureIn, seconds, usageOf } from './answers.ts'
 import { refusals } from './errors.ts'
+import { assertDone, looks, pictureIn, seconds, usageOf } from './responses.ts'
 import type { GenerationsBody } from './schemas.ts'
 
 /** How the pictures are to be answered. */
