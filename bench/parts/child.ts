@@ -40,6 +40,11 @@ async function main(options: ChildOptions): Promise<void> {
   const { compose } = await built<typeof import('../../src/compose.ts')>('compose')
   const { createApiSurface } = await built<typeof import('../../src/http/api/surface.ts')>('http/api/surface')
   const { openai } = await built<typeof import('../../src/http/api/openai/index.ts')>('http/api/openai/index')
+  const { createApiParts } = await built<typeof import('../../src/http/api/parts.ts')>('http/api/parts')
+  const { status } = await built<typeof import('../../src/http/operations/status.ts')>('http/operations/status')
+  const { createStoredPictures } =
+    await built<typeof import('../../src/http/pictures/stored.ts')>('http/pictures/stored')
+  const { createHttp } = await built<typeof import('../../src/http/server/http.ts')>('http/server/http')
   const { createApp } = await built<typeof import('../../src/http/server/app.ts')>('http/server/app')
   const { startWorker } = await built<typeof import('../../src/core/generation/worker.ts')>('core/generation/worker')
   const config = loadConfig()
@@ -53,17 +58,12 @@ async function main(options: ChildOptions): Promise<void> {
   }
   const keys = await keysFor(core, options.people ?? 0)
   const worker = await startWorker(core)
+  const { publicUrl, imageExpirationSeconds } = config
+  const http = createHttp(core, { operatorKey: config.apiKey })
+  const parts = createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds })
   const app = createApp({
     log: core.log,
-    ready: async () => ({ queue: core.queue.notReady() }),
-    plugins: [
-      openai({
-        core,
-        operatorKey: config.apiKey,
-        publicUrl: config.publicUrl,
-        imageExpirationSeconds: config.imageExpirationSeconds,
-      }),
-    ],
+    plugins: [openai(parts), status({ ready: async () => ({ queue: core.queue.notReady() }) })],
   })
   await app.listen({ port: config.port, host: config.host })
   answerQuestions(keys)

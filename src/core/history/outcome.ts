@@ -6,13 +6,10 @@ import { AppError, asFinal, type ErrorData, type ErrorKind } from '../errors.ts'
 import type { ImageType } from '../ports/images.ts'
 import type { Note, PictureRequest } from '../ports/models.ts'
 
-/** Where requests are asked for: the names of the surfaces there are, set up here or not. */
-export const sources = ['api', 'discord', 'telegram', 'web'] as const
-
 export interface Outcome {
   id: string
   state: GenerationState
-  /** One of `sources`. */
+  /** Name of the surface on which it was requested. */
   source: string
   model: string
   provider: string
@@ -63,7 +60,7 @@ export interface PageOfOutcomes {
   page: number
   /** Most on a page. */
   limit: number
-  /** Only those asked for there: one of `sources`. */
+  /** Name of a surface: only requests that were made there. Absent: all. */
   source?: string
   /** Only those older than this one. However far back, that costs the same; `page` costs what it skips. */
   before?: string

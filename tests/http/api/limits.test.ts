@@ -90,7 +90,6 @@ it('a large body behind an answer that does not come gives its place back when t
   const entered: boolean[] = []
   const app = createApp({
     log: service.log,
-    ready: async () => ({}),
     closeMs: 50,
     plugins: [
       async (each) => {

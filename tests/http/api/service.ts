@@ -12,11 +12,12 @@ import { receiveNews } from '../../../src/core/events/news.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
 import { api } from '../../../src/http/api/index.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
+import { status } from '../../../src/http/operations/status.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
-import { createThumbnails } from '../../../src/http/pictures/thumbnails.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
+import { apiParts } from '../../helpers/http.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { keepLog } from '../../helpers/log.ts'
 import { type Contract, contractOf, type Document } from './contract.ts'
@@ -44,18 +45,18 @@ export async function openEverything(options: TestCoreOptions & { publicUrl?: st
   const core = { ...test.core, log: { ...test.core.log, error: log.error, warn: log.warn } }
   const operatorKey = `operator-${randomUUID()}`
   const { database, secretKey, store } = core
+  const parts = apiParts(core, { operatorKey, publicUrl, requestsPerMinute: 100_000 })
   const link = (key: string) => store.link(key, 600)
   const web = createWeb({ database, secretKey, publicUrl, local: true, link, log })
   const app = createApp({
     log,
-    ready: async () => ({}),
-    publicUrl,
     closeMs: 100,
     plugins: [
       web.plugin,
       hooks((call) => receiveNews(core, call)),
-      ...api({ core, operatorKey, publicUrl, imageExpirationSeconds: 600, requestsPerMinute: 100_000 }),
-      pictures({ store, verify: (given) => verifyLink(secretKey, given), thumbnails: createThumbnails(core) }),
+      ...api(parts),
+      pictures({ ...parts.pictures, verify: (given) => verifyLink(secretKey, given) }),
+      status({ ready: async () => ({}), publicUrl }),
     ],
   })
   const routes: string[] = []

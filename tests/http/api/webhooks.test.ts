@@ -7,14 +7,16 @@ import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { erase } from '../../../src/core/media/erase.ts'
+import { pruneWebhooks } from '../../../src/core/programs/webhook-deliveries.ts'
 import { openai } from '../../../src/http/api/openai/index.ts'
+import { webhookEvent } from '../../../src/http/api/openai/webhooks.ts'
 import type { ApiParts } from '../../../src/http/api/parts.ts'
-import { prune } from '../../../src/http/api/webhooks/due.ts'
+import { pauseAfter } from '../../../src/http/api/webhooks/deliver.ts'
 import { startWebhooks, type WebhookOptions, type Webhooks } from '../../../src/http/api/webhooks/index.ts'
-import { pauseAfter } from '../../../src/http/api/webhooks/tell.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { apiParts } from '../../helpers/http.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { keepLog } from '../../helpers/log.ts'
 import { type Canaries, startCanaries } from '../../net/canaries.ts'
@@ -54,14 +56,8 @@ beforeAll(async () => {
   })
   userId = await accountOf(test.core, { id: 'test:ann', name: 'ann' })
   key = (await createApiKey(test.core, { userId, name: 'mine' })).key
-  parts = {
-    core: { ...test.core, log },
-    operatorKey,
-    publicUrl: 'http://localhost:8080',
-    imageExpirationSeconds: 600,
-    requestsPerMinute: 100_000,
-  }
-  app = createApp({ log, ready: async () => ({}), plugins: [openai(parts)] })
+  parts = apiParts({ ...test.core, log }, { operatorKey, requestsPerMinute: 100_000 })
+  app = createApp({ log, plugins: [openai(parts)] })
   // by these names they are asked for: nothing of this machine is taken
   names = new Map([
     [receiver, 'https://receiver.example.com'],
@@ -97,8 +93,9 @@ afterAll(async () => {
   expect(log.lines.filter((line) => line.includes('hush'))).toEqual([])
 })
 
-async function start(options: WebhookOptions = {}): Promise<Webhooks> {
-  const webhooks = await startWebhooks(parts, {
+async function start(options: Partial<WebhookOptions> = {}): Promise<Webhooks> {
+  const webhooks = await startWebhooks(parts.core, {
+    eventOf: (outcome) => webhookEvent(parts, outcome),
     trusted: [receiver.origin, other.origin],
     graceMs: 0,
     ...options,
@@ -345,7 +342,7 @@ describe('a receiver that', () => {
     await start()
     await settled(id).toEqual({ tries: 9, told: false, over: true, problem: 'status 500', wait: null })
     expect(heard()).toHaveLength(1)
-    expect(log.lines.findLast((line) => line.includes(id))).toMatch(/^warn .*"over":true,"problem":"status 500"/)
+    expect(log.lines.findLast((line) => line.includes(id))).toMatch(/^warn .*"final":true,"problem":"status 500"/)
   })
 
   it('has a name that leads inside is never reached', async () => {
@@ -501,9 +498,9 @@ it('what is over is forgotten after a week, and what is not stays', async () => 
       tx,
     )
   })
-  await prune(test.core, () => true)
+  await pruneWebhooks(test.core, () => true)
   expect(await rows(sql`select from api_webhooks`)).toHaveLength(1_203)
-  await prune(test.core, () => false)
+  await pruneWebhooks(test.core, () => false)
   const left = await rows<{ id: string }>(sql`select generation_id as id from api_webhooks`)
   expect(left.map(({ id }) => id).sort()).toEqual([waiting.id, recent.id].sort())
 })

@@ -7,7 +7,9 @@ import { AppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import { createMetrics, type Metrics, metricsPage } from '../../../src/http/operations/metrics.ts'
+import { status } from '../../../src/http/operations/status.ts'
 import { createApp } from '../../../src/http/server/app.ts'
+import { createHttp } from '../../../src/http/server/http.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, type TestCore } from '../../helpers/core.ts'
 
@@ -40,9 +42,11 @@ afterAll(() => test.close())
 function appFor(local: boolean): FastifyInstance {
   return createApp({
     log: test.core.log,
-    ready: async () => ({}),
-    plugins: [metricsPage({ core: test.core, metrics, operatorKey, local })],
-    countAnswers: metrics.countAnswers,
+    plugins: [
+      metricsPage({ http: createHttp(test.core, { operatorKey }), metrics, local }),
+      status({ ready: async () => ({}) }),
+    ],
+    countResponses: metrics.countResponses,
   })
 }
 

@@ -42,7 +42,6 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     test = await openTestCore(kind, { providers: [provider], models: [sketch] })
     const app = createApp({
       log: test.core.log,
-      ready: async () => ({}),
       plugins: [hooks((call) => receiveNews(test.core, call))],
     })
     await test.work()

@@ -13,7 +13,7 @@ import { verifyLink } from '../../../src/core/media/links.ts'
 import type { ObjectStore, StoredObject } from '../../../src/core/ports/storage.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
 import { createRenditions } from '../../../src/http/pictures/renditions.ts'
-import { createThumbnails } from '../../../src/http/pictures/thumbnails.ts'
+import { createStoredPictures } from '../../../src/http/pictures/stored.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { createDiskStore } from '../../../src/storage/disk.ts'
 import { createImageTools } from '../../../src/storage/images.ts'
@@ -55,8 +55,7 @@ beforeAll(async () => {
   const verify = (given: Parameters<typeof verifyLink>[1]) => verifyLink(secretKey, given)
   app = createApp({
     log,
-    ready: async () => ({}),
-    plugins: [pictures({ store, verify, thumbnails: createThumbnails(core) })],
+    plugins: [pictures({ ...createStoredPictures(core), verify })],
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
@@ -207,14 +206,14 @@ describe('?w=', () => {
       .webp()
       .toBuffer()
     await store.put(smallKey, stored, 'image/webp')
-    const fresh = createThumbnails({ store, secretKey, images: createImageTools() } as unknown as Core)
+    const { thumbnail } = createStoredPictures({ store, secretKey, images: createImageTools() } as unknown as Core)
     read.length = 0
-    expect((await fresh(key, 500).load())?.data.equals(stored)).toBe(true)
-    const tiny = await fresh(key, 64).load()
+    expect((await thumbnail(key, 500).load())?.data.equals(stored)).toBe(true)
+    const tiny = await thumbnail(key, 64).load()
     const { dominant } = await sharp(tiny?.data).stats()
     expect(dominant.r).toBeGreaterThan(dominant.b)
     expect(read).toEqual([smallKey, smallKey])
-    expect((await fresh(key, 600).load())?.data.subarray(8, 12).toString()).toBe('WEBP')
+    expect((await thumbnail(key, 600).load())?.data.subarray(8, 12).toString()).toBe('WEBP')
     expect(read.at(-1)).toBe(key)
     await store.delete(smallKey)
   })
@@ -229,7 +228,7 @@ describe('?w=', () => {
 })
 
 describe('pictures in another form', () => {
-  const limits = { bytes: 10_000, keepMs: 60_000, atATime: 2, waiting: 3 }
+  const limits = { bytes: 10_000, cacheMs: 60_000, atATime: 2, waiting: 3 }
   const object = (bytes: number): StoredObject => ({ data: randomBytes(bytes), type: 'image/webp' })
 
   it('are kept until others need the room, those used longest ago first', async () => {
@@ -248,7 +247,7 @@ describe('pictures in another form', () => {
   })
 
   it('are not kept for long, nor when there is none, nor when it failed', async () => {
-    const renditions = createRenditions({ ...limits, keepMs: -1 })
+    const renditions = createRenditions({ ...limits, cacheMs: -1 })
     let times = 0
     const make = async () => {
       times++

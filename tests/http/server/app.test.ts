@@ -3,14 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
+import { type StatusOptions, status } from '../../../src/http/operations/status.ts'
 import { type AppOptions, createApp } from '../../../src/http/server/app.ts'
 import { keepLog } from '../../helpers/log.ts'
 
 const secret = 'a-signature-nobody-may-read'
 
-function open(over: Partial<AppOptions> = {}) {
+function open(over: Partial<AppOptions & StatusOptions> = {}) {
   const log = keepLog()
-  return { log, app: createApp({ log, ready: async () => ({}), plugins: [], ...over }) }
+  const { plugins = [], ready = async () => ({}), ...options } = over
+  return { log, app: createApp({ log, plugins: [...plugins, status({ ready })], ...options }) }
 }
 
 describe('what every answer has', () => {

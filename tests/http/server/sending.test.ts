@@ -3,7 +3,9 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, expect, it } from 'vitest'
-import { loadPicture } from '../../../src/http/pictures/load.ts'
+import type { Core } from '../../../src/core/core.ts'
+import { status } from '../../../src/http/operations/status.ts'
+import { createStoredPictures } from '../../../src/http/pictures/stored.ts'
 import { type AppOptions, createApp } from '../../../src/http/server/app.ts'
 import { openStream } from '../../../src/http/server/stream.ts'
 import { keepLog } from '../../helpers/log.ts'
@@ -26,7 +28,6 @@ async function listen(over: Partial<AppOptions>): Promise<void> {
   })
   app = createApp({
     log: keepLog(),
-    ready: async () => ({}),
     closeMs: 50,
     plugins: [
       async (each) => {
@@ -41,6 +42,7 @@ async function listen(over: Partial<AppOptions>): Promise<void> {
           stream.end()
         })
       },
+      status({ ready: async () => ({}) }),
     ],
     ...over,
   })
@@ -141,6 +143,7 @@ it('pictures are loaded a few at a time', async () => {
       return undefined
     },
   }
-  await Promise.all(Array.from({ length: 50 }, (_, at) => loadPicture(store, `image/${at}`)))
+  const { load } = createStoredPictures({ store } as unknown as Core)
+  await Promise.all(Array.from({ length: 50 }, (_, at) => load(`image/${at}`)))
   expect(most).toBe(8)
 })

@@ -1,7 +1,7 @@
 /** What is answered: for the OpenAPI document, and for tests that compare it with real answers. */
+
 import { z } from 'zod'
-import { sources } from '../../../core/history/outcome.ts'
-import { pixels } from '../fields.ts'
+import { pixels, sources } from '../fields.ts'
 
 export const states = ['PENDING', 'IN_QUEUE', 'IN_PROGRESS', 'SUCCESS', 'FAILED'] as const
 const taskTypes = ['text_to_image', 'image_to_image', 'multi_image_edit'] as const

@@ -1,15 +1,17 @@
 /** `POST /v1/chat/completions`: the last message of the user is the prompt, the answer is markdown with the pictures. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Outcome } from '../../../core/history/outcome.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
 import { openStream } from '../../server/stream.ts'
 import { parseWith } from '../../server/validation.ts'
-import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'
+import { type ApiApp, type Family, problemOf } from '../family.ts'
 import { inputOf } from '../inputs.ts'
-import { serve } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
+import { answerOnce } from '../once.ts'
 import { OpenAiError, refusals } from './errors.ts'
 import { nameJob } from './jobs.ts'
 import { markdownOf, tokensOf } from './markdown.ts'
@@ -37,7 +39,7 @@ const schema = {
   operationId: 'createChatCompletion',
   tags,
   body: chatBody,
-  told: { headers: headersOfOrders },
+  documented: { headers: headersOfOrders },
   response: chatAnswers,
 }
 
@@ -49,13 +51,14 @@ export function chatRoutes(app: ApiApp, family: Family): void {
     const params = chatParams(family.core, holder, body, { text, images: images.length })
     const order = { holder, params, images, content: JSON.stringify(body) }
     const { model, stream_options } = body
-    const answerWith = body.stream ? stream : answer
+    const respond = body.stream ? streamCompletion : sendCompletion
     // not the messages, which may hold pictures
     const wanted = { model, stream_options }
-    return serve(family, request, reply, order, (id) => {
+    const answer = (id: string) => {
       nameJob(reply, id)
-      return answerWith(family, request, reply, { id, holder, wanted })
-    })
+      return respond(family, request, reply, { id, holder, wanted })
+    }
+    return answerOnce(family.parts, { request, reply, order, answer })
   })
 }
 
@@ -71,9 +74,14 @@ function lastWords(family: Family, holder: KeyHolder, { messages }: ChatBody): {
 
 const addressOf = (given: string | { url: string }) => (typeof given === 'string' ? given : given.url)
 
-async function answer({ core, parts }: Family, _request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
+async function sendCompletion(
+  { core, parts }: Family,
+  _request: FastifyRequest,
+  reply: FastifyReply,
+  waiting: Waiting,
+) {
   const { id, holder, wanted } = waiting
-  const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+  const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
   assertDone(outcome)
   const content = await markdownOf(parts, outcome)
   const message = { role: 'assistant' as const, content, refusal: null }
@@ -84,9 +92,14 @@ async function answer({ core, parts }: Family, _request: FastifyRequest, reply: 
   }
 }
 
-async function stream({ core, parts }: Family, request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
+async function streamCompletion(
+  { core, parts }: Family,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  waiting: Waiting,
+) {
   const { id, holder, wanted } = waiting
-  const signal = untilAnswered(reply)
+  const signal = closedSignal(reply)
   const events = openStream(reply)
   try {
     const outcome = await waitForEnd(core, holder.userId, id, { signal })

@@ -1,8 +1,9 @@
 /** multipart/form-data as OpenAI's clients send it: files named `image`, `image[]` or `image[0]`, all else as text. */
+
 import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { bodyOf, type FieldTypes, readForm as readParts } from '../../server/form.ts'
-import { attachmentOf } from '../parts.ts'
+import { attachmentOf } from '../fetcher.ts'
 import { OpenAiError } from './errors.ts'
 
 export interface Form {

@@ -1,11 +1,13 @@
 /** Pictures as events: previews while they are drawn, then each picture. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Outcome } from '../../../core/history/outcome.ts'
 import type { ImageFile } from '../../../core/ports/images.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
 import { type EventStream, openStream } from '../../server/stream.ts'
-import { type Family, problemOf, untilAnswered } from '../family.ts'
+import { type Family, problemOf } from '../family.ts'
 import { refusals } from './errors.ts'
 import { assertDone, looks, pictureIn, seconds, usageOf } from './responses.ts'
 import type { GenerationsBody } from './schemas.ts'
@@ -31,7 +33,7 @@ export async function streamPictures(
   { id, holder, wanted, events }: Streamed,
 ): Promise<FastifyReply> {
   const { core } = family
-  const signal = untilAnswered(reply)
+  const signal = closedSignal(reply)
   const stream = openStream(reply)
   const previews = showPreviews(family, stream, { most: wanted.partial_images ?? 0, event: `${events}.partial_image` })
   try {

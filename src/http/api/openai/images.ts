@@ -1,10 +1,12 @@
 /** `POST /v1/images/generations` and `/v1/images/edits`: asked, waited for, answered in the form that was wanted. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
-import { type ApiApp, type Family, untilAnswered } from '../family.ts'
-import { serve, wantsJob } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { answerOnce, wantsJob } from '../once.ts'
 import { readEdit } from './edits.ts'
 import { OpenAiError } from './errors.ts'
 import { streamPictures, type Wanted } from './image-stream.ts'
@@ -35,7 +37,7 @@ const generations = {
   operationId: 'createImage',
   tags,
   body: generationsBody,
-  told: { headers },
+  documented: { headers },
   response,
 }
 
@@ -43,7 +45,7 @@ const edits = {
   summary: 'Draws pictures from pictures and words.',
   operationId: 'createImageEdit',
   tags,
-  told: { headers, bodies: { 'multipart/form-data': editsForm, 'application/json': editsBody } },
+  documented: { headers, bodies: { 'multipart/form-data': editsForm, 'application/json': editsBody } },
   response,
 }
 
@@ -80,14 +82,15 @@ async function draw(family: Family, request: FastifyRequest, reply: FastifyReply
   const wanted = { response_format, model, partial_images }
   const format = formatOf(wanted)
   const order = { holder, params, images, webhookUrl: body.webhook_url, format, content }
-  return serve(family, request, reply, order, async (id) => {
+  const answer = async (id: string) => {
     nameJob(reply, id)
     // a client that reads events cannot read a job
     if (stream) return streamPictures(family, request, reply, { id, holder, wanted, events })
     if (wantsJob(request)) return answerJob(family, reply, id)
-    const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+    const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     return imagesAnswer(parts, outcome, format)
-  })
+  }
+  return answerOnce(family.parts, { request, reply, order, answer })
 }
 
 function formatOf({ response_format: format, model }: Wanted): Format {

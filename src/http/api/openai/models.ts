@@ -28,7 +28,9 @@ const finding = {
   summary: 'Which model a name means.',
   operationId: 'retrieveModel',
   tags,
-  told: { params: z.object({ model: z.string().describe('An id or another name of a model; it may hold slashes.') }) },
+  documented: {
+    params: z.object({ model: z.string().describe('An id or another name of a model; it may hold slashes.') }),
+  },
   response: { 200: modelAnswer, ...refused },
 }
 

@@ -2,7 +2,6 @@
 
 import { AppError } from '../../../core/errors.ts'
 import type { Outcome } from '../../../core/history/outcome.ts'
-import { loadPicture } from '../../pictures/load.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ImagesAnswer } from './response-schemas.ts'
@@ -37,7 +36,7 @@ type Shown = Pick<ImagesAnswer['data'][number], 'url' | 'b64_json'>
 
 export async function pictureIn(parts: ApiParts, picture: Picture, format: Format): Promise<Shown> {
   if (format === 'url') return { url: await linkTo(parts, picture) }
-  const object = await loadPicture(parts.core.store, picture.key)
+  const object = await parts.pictures.load(picture.key)
   if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture.key}`) })
   // a string in the JSON that it becomes
   return { b64_json: base64(object.data) as unknown as string }

@@ -1,7 +1,11 @@
 /** `GET /v1/webhooks/secret`: how a program knows that we are the ones who tell it. */
+
 import { z } from 'zod'
+import type { Outcome } from '../../../core/history/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
+import type { ApiParts } from '../parts.ts'
 import { webhookSecret } from '../webhooks/signature.ts'
+import { jobOf } from './jobs.ts'
 import { refused, tags } from './response-schemas.ts'
 
 const secretAnswer = z
@@ -32,4 +36,10 @@ export function webhookRoutes(app: ApiApp, { core, authenticate }: Family): void
     const holder = await authenticate(request)
     return { object: 'webhook.secret' as const, secret: webhookSecret(core.secretKey, holder) }
   })
+}
+
+/** Body of a webhook: the job of a request that has ended. Links in it are fresh. */
+export async function webhookEvent(parts: ApiParts, outcome: Outcome): Promise<object> {
+  const data = await jobOf(parts, outcome, 'url')
+  return { type: `image.job.${data.state}`, timestamp: (outcome.endedAt ?? outcome.createdAt).toISOString(), data }
 }

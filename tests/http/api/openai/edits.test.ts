@@ -8,7 +8,7 @@ import { accountOf } from '../../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../../src/core/accounts/api-keys.ts'
 import { keepUploads } from '../../../../src/core/media/uploads.ts'
 import type { ImageFile } from '../../../../src/core/ports/images.ts'
-import { createFetcher } from '../../../../src/http/api/parts.ts'
+import { createFetcher } from '../../../../src/http/api/fetcher.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../../helpers/core.ts'
 import { closeService, createSeveral, openService, type Service } from './service.ts'
 

@@ -7,9 +7,11 @@ import { accountOf, readAccount } from '../../../../src/core/accounts/accounts.t
 import { createApiKey } from '../../../../src/core/accounts/api-keys.ts'
 import type { ImageProvider, Task } from '../../../../src/core/ports/providers.ts'
 import { openai } from '../../../../src/http/api/openai/index.ts'
+import { status } from '../../../../src/http/operations/status.ts'
 import { createApp } from '../../../../src/http/server/app.ts'
 import { quickest } from '../../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../../../helpers/core.ts'
+import { apiParts } from '../../../helpers/http.ts'
 import { violations } from '../../../helpers/invariants.ts'
 import { keepLog } from '../../../helpers/log.ts'
 
@@ -42,18 +44,13 @@ export async function openService(
   const userId = await accountOf(test.core, { id: 'test:ann', name: 'ann' })
   const { key } = await createApiKey(test.core, { userId, name: 'mine' })
   const log = keepLog()
+  const core = { ...test.core, log: { ...test.core.log, error: log.error } }
   const app = createApp({
     log,
-    ready: async () => ({}),
     closeMs: 100,
     plugins: [
-      openai({
-        core: { ...test.core, log: { ...test.core.log, error: log.error } },
-        operatorKey,
-        publicUrl,
-        imageExpirationSeconds: 600,
-        requestsPerMinute,
-      }),
+      openai(apiParts(core, { operatorKey, publicUrl, requestsPerMinute })),
+      status({ ready: async () => ({}) }),
     ],
   })
   await app.listen({ port: 0, host: '127.0.0.1' })

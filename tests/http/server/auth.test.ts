@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createMetrics, metricsPage } from '../../../src/http/operations/metrics.ts'
 import { createApp } from '../../../src/http/server/app.ts'
-import { createGuesses } from '../../../src/http/server/guesses.ts'
+import { createOperatorKeyGuard } from '../../../src/http/server/auth.ts'
+import { createHttp } from '../../../src/http/server/http.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 import { openEverything, type Service } from '../api/service.ts'
@@ -10,30 +11,30 @@ const right = 'the-operator-s-own-key'
 
 describe('API_KEY', () => {
   it('is not to be guessed from one address, while others come in', () => {
-    const guesses = createGuesses(right)
-    for (let at = 0; at < 20; at++) expect(guesses.isOperators(`guess ${at}`, '192.0.2.1')).toBe(false)
+    const guard = createOperatorKeyGuard(right)
+    for (let at = 0; at < 20; at++) expect(guard.accepts(`guess ${at}`, '192.0.2.1')).toBe(false)
     for (const key of ['one more', right]) {
-      expect(() => guesses.isOperators(key, '192.0.2.1')).toThrow(
+      expect(() => guard.accepts(key, '192.0.2.1')).toThrow(
         expect.objectContaining({ kind: 'too_many_wrong_keys', retryAfterMs: expect.any(Number) }),
       )
     }
-    expect(guesses.isOperators(right, '192.0.2.2')).toBe(true)
+    expect(guard.accepts(right, '192.0.2.2')).toBe(true)
   })
 
   it('is not to be guessed from the addresses of one network', () => {
-    const guesses = createGuesses(right)
-    for (let at = 0; at < 20; at++) guesses.isOperators(`guess ${at}`, `2001:db8::${at.toString(16)}`)
-    expect(() => guesses.isOperators(right, '2001:db8::ffff')).toThrow('too_many_wrong_keys')
-    expect(guesses.isOperators(right, '2001:db8:0:1::1')).toBe(true)
-    for (let at = 0; at < 20; at++) guesses.isOperators(`guess ${at}`, '::ffff:192.0.2.1')
-    expect(() => guesses.isOperators(right, '192.0.2.1')).toThrow('too_many_wrong_keys')
+    const guard = createOperatorKeyGuard(right)
+    for (let at = 0; at < 20; at++) guard.accepts(`guess ${at}`, `2001:db8::${at.toString(16)}`)
+    expect(() => guard.accepts(right, '2001:db8::ffff')).toThrow('too_many_wrong_keys')
+    expect(guard.accepts(right, '2001:db8:0:1::1')).toBe(true)
+    for (let at = 0; at < 20; at++) guard.accepts(`guess ${at}`, '::ffff:192.0.2.1')
+    expect(() => guard.accepts(right, '192.0.2.1')).toThrow('too_many_wrong_keys')
   })
 
   it('comes in from where it came before, whatever else comes from there', () => {
-    const guesses = createGuesses(right)
-    expect(guesses.isOperators(right, '192.0.2.1')).toBe(true)
-    for (let at = 0; at < 100; at++) expect(guesses.isOperators(`guess ${at}`, '192.0.2.1')).toBe(false)
-    expect(guesses.isOperators(right, '192.0.2.1')).toBe(true)
+    const guard = createOperatorKeyGuard(right)
+    expect(guard.accepts(right, '192.0.2.1')).toBe(true)
+    for (let at = 0; at < 100; at++) expect(guard.accepts(`guess ${at}`, '192.0.2.1')).toBe(false)
+    expect(guard.accepts(right, '192.0.2.1')).toBe(true)
   })
 })
 
@@ -68,8 +69,12 @@ describe('wrong keys', () => {
   })
 
   it('are refused where the figures are, too', async () => {
-    const page = metricsPage({ core: test.core, metrics: createMetrics(), operatorKey: right, local: false })
-    const app = createApp({ log: test.core.log, ready: async () => ({}), plugins: [page] })
+    const page = metricsPage({
+      http: createHttp(test.core, { operatorKey: right }),
+      metrics: createMetrics(),
+      local: false,
+    })
+    const app = createApp({ log: test.core.log, plugins: [page] })
     const ask = (key: string) => app.inject({ url: '/metrics', headers: { 'x-api-key': key } })
     for (let at = 0; at < 20; at++) expect((await ask(`guess-${at}`)).statusCode).toBe(401)
     const refused = await ask(right)
