@@ -1,4 +1,4 @@
-/** Pictures as events: previews while they are drawn, then each picture. */
+/** Sends images as server-sent events: previews while they are being drawn, then each image. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
@@ -8,40 +8,40 @@ import { waitForEnd } from '../../../core/programs/wait.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
 import { type EventStream, openStream } from '../../server/stream.ts'
 import { type Family, problemOf } from '../family.ts'
-import { refusals } from './errors.ts'
-import { assertDone, looks, pictureIn, seconds, usageOf } from './responses.ts'
+import { errorFormat } from './errors.ts'
+import { assertSucceeded, pictureIn, propertiesOf, seconds, usageOf } from './responses.ts'
 import type { GenerationsBody } from './schemas.ts'
 
-/** How the pictures are to be answered. */
-export type Wanted = Pick<GenerationsBody, 'response_format' | 'model' | 'partial_images'>
+export type ImageResponseOptions = Pick<GenerationsBody, 'response_format' | 'model' | 'partial_images'>
 
-interface Streamed {
+interface StreamedRequest {
   id: string
   holder: KeyHolder
-  wanted: Wanted
+  options: ImageResponseOptions
   events: 'image_generation' | 'image_edit'
 }
 
-/** A client that reads slowly misses previews rather than filling memory. */
-const mostWaitingBytes = 8 * 1024 * 1024
+/** Previews are dropped while a slow client has this much unread, so that they do not fill memory. */
+const mostUnreadBytes = 8 * 1024 * 1024
 
 /** Resolves when the stream has ended. */
-export async function streamPictures(
+export async function streamImages(
   family: Family,
   request: FastifyRequest,
   reply: FastifyReply,
-  { id, holder, wanted, events }: Streamed,
+  { id, holder, options, events }: StreamedRequest,
 ): Promise<FastifyReply> {
   const { core } = family
   const signal = closedSignal(reply)
   const stream = openStream(reply)
-  const previews = showPreviews(family, stream, { most: wanted.partial_images ?? 0, event: `${events}.partial_image` })
+  const event = `${events}.partial_image`
+  const previews = createPreviews(family, stream, { most: options.partial_images ?? 0, event })
   try {
     const outcome = await waitForEnd(core, holder.userId, id, { signal, onProgress: previews.show })
-    await previews.shown()
-    await sendPictures(family, stream, outcome, { event: `${events}.completed`, wanted })
+    await previews.sent()
+    await sendPictures(family, stream, outcome, { event: `${events}.completed`, options })
   } catch (error) {
-    if (!signal.aborted) stream.send(problemOf(core.log, refusals, request, error).body, 'error')
+    if (!signal.aborted) stream.send(problemOf(core.log, errorFormat, request, error).body, 'error')
   } finally {
     stream.end()
   }
@@ -50,11 +50,11 @@ export async function streamPictures(
 
 interface Previews {
   show(progress: { preview?: Buffer }): void
-  /** Resolves when those that came have been sent. */
-  shown(): Promise<void>
+  /** Resolves once the preview being sent, if any, has been sent. */
+  sent(): Promise<void>
 }
 
-function showPreviews(
+function createPreviews(
   { core }: Family,
   stream: EventStream,
   { most, event }: { most: number; event: string },
@@ -64,25 +64,26 @@ function showPreviews(
 
   async function send(preview: Buffer): Promise<void> {
     const file = await core.images.keep(preview)
-    stream.send({ type: event, ...drawn(file), partial_image_index: index, created_at: seconds(new Date()) }, event)
+    const created = seconds(new Date())
+    stream.send({ type: event, ...previewFields(file), partial_image_index: index, created_at: created }, event)
     index++
   }
 
   return {
     show: ({ preview }) => {
-      if (!preview || sending || index >= most || stream.waiting() > mostWaitingBytes) return
-      // untrusted bytes like any other; one that is no picture is left out
+      if (!preview || sending || index >= most || stream.waiting() > mostUnreadBytes) return
+      // providers may send bytes that are not an image: skip them
       sending = send(preview)
         .catch(() => undefined)
         .finally(() => {
           sending = undefined
         })
     },
-    shown: async () => sending,
+    sent: async () => sending,
   }
 }
 
-function drawn({ data, type, width, height }: ImageFile): object {
+function previewFields({ data, type, width, height }: ImageFile): object {
   const format = type.replace('image/', '')
   const size = `${width}x${height}`
   return { b64_json: data.toString('base64'), size, quality: 'auto', background: 'opaque', output_format: format }
@@ -92,15 +93,15 @@ async function sendPictures(
   { parts }: Family,
   stream: EventStream,
   outcome: Outcome,
-  { event, wanted }: { event: string; wanted: Wanted },
+  { event, options }: { event: string; options: ImageResponseOptions },
 ): Promise<void> {
-  assertDone(outcome)
-  // OpenAI's streams know base64 only
-  const format = wanted.response_format ?? 'b64_json'
+  assertSucceeded(outcome)
+  // OpenAI's streams have base64 only
+  const format = options.response_format ?? 'b64_json'
   const revised = outcome.enhanced === null ? {} : { revised_prompt: outcome.enhanced }
-  const about = { created_at: seconds(outcome.createdAt), ...revised, usage: usageOf(outcome) }
+  const common = { created_at: seconds(outcome.createdAt), ...revised, usage: usageOf(outcome) }
   for (const picture of outcome.pictures) {
-    const shown = await pictureIn(parts, picture, format)
-    stream.send({ type: event, ...shown, ...looks(outcome, picture), ...about }, event)
+    const fields = await pictureIn(parts, picture, format)
+    stream.send({ type: event, ...fields, ...propertiesOf(outcome, picture), ...common }, event)
   }
 }
