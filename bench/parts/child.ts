@@ -1,6 +1,6 @@
 /**
  * The service as `main.ts` composes it, from `dist`, with parts replaced as BENCH says: pictures that are trusted instead of
- * decoded, a slow provider, people with keys. Answers questions about itself to the process that started it.
+ * decoded, a slow provider, accounts with keys. Reports measurements to the process that started it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Core } from '../../src/core/core.ts'
@@ -29,7 +29,7 @@ export interface Answers {
   loop: { p50: number; p99: number; max: number; heapMb: number }
 }
 
-/** Whatever is measured in is contained in what is measured. */
+/** Milliseconds. Each measured delay includes one of them. */
 const resolutionMs = 5
 const statements = new Map<string, number>()
 

@@ -87,7 +87,7 @@ export async function forget(core: Core, request: KeyedRequest): Promise<void> {
 
 /**
  * For clients that retry without an idempotency key: `key` is made from the content. Call it before `ask`, with the key of
- * that call, so that the note exists wherever the connection breaks.
+ * that call, so that the note exists whenever the connection breaks.
  */
 export async function noteUnanswered(core: Core, request: KeyedRequest, askKey: string): Promise<void> {
   await core.database.rows(sql`

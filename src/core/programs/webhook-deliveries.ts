@@ -93,7 +93,7 @@ export async function returnLease(core: Core, webhook: LeasedWebhook): Promise<v
 const isLeased = ({ generationId, attempt }: LeasedWebhook) =>
   sql`generation_id = ${generationId}::uuid and tries = ${attempt}::int and delivered_at is null`
 
-/** Deletes old rows that are not due any more, in small batches, until none is left. */
+/** Deletes old rows that are no longer due, in small batches, until none is left. */
 export async function pruneWebhooks(core: Core, stopped: () => boolean): Promise<void> {
   while (!stopped()) {
     const gone = await core.database.rows(sql`

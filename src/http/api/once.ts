@@ -1,6 +1,6 @@
 /**
- * One request makes one generation, however often a client repeats it and wherever its connection breaks. Idempotency keys
- * lead to the generation instead of a stored response: a repeated request gets fresh links, or waits for the same pictures.
+ * A request makes one generation, even when the client repeats it after a broken connection. Idempotency keys lead to the
+ * generation instead of a stored response: a repeated request gets fresh links, or waits for the same pictures.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'

@@ -26,7 +26,7 @@ const edges = [64, 128, 256, 512, 1024, 2048] as const
 const [minWidth, maxWidth] = [16, 2048]
 /** Edge of the thumbnail that is stored with each generated picture. */
 const storedEdge = 512
-/** Pictures being loaded at a time. The rest waits: whoever loads too many finds no room to send them. */
+/** Pictures being loaded at a time. The rest waits without a limit, because `sending` limits what clients load. */
 const loadsAtATime = 8
 
 const widthRule = `must be a whole number from ${minWidth} to ${maxWidth}`

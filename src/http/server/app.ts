@@ -39,7 +39,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
 
-  // it may return bytes, which fastify sends unchanged whatever the content type
+  // it may return bytes, which fastify sends unchanged for any content type
   app.setReplySerializer(toJson as (value: unknown) => string)
   app.decorate('sending', createSending(options.sending))
   app.decorateRequest('keyHolder', undefined)

@@ -1,7 +1,4 @@
-/**
- * Everything that is served, as main.ts puts it together, on a core with a real database. What is answered can be held
- * against the OpenAPI document, and what nobody may ever see is known.
- */
+/** All routes, as main.ts composes them, on a core with a real database, with the OpenAPI document to check responses against. */
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { createWeb } from '../../../src/bots/web/web.ts'
@@ -30,11 +27,11 @@ export interface Service {
   log: ReturnType<typeof keepLog>
   document: Document
   contract: Contract
-  /** What the application was told to serve: 'GET /v1/models'. */
+  /** Registered routes: 'GET /v1/models'. */
   routes: readonly string[]
-  /** A new account with a key, and that many credits. `models`: the only ones. */
+  /** Creates an account with so many credits, and returns a key for it. `models`: the only models that the key may use. */
   keyWith(credits: number, models?: readonly string[]): Promise<string>
-  /** Closes it, and says what does not add up. */
+  /** Closes it. Resolves to violated invariants and logged errors. */
   close(): Promise<string[]>
 }
 

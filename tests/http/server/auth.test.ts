@@ -10,7 +10,7 @@ import { openEverything, type Service } from '../api/service.ts'
 const right = 'the-operator-s-own-key'
 
 describe('API_KEY', () => {
-  it('is not to be guessed from one address, while others come in', () => {
+  it('cannot be guessed from one address, while other addresses are served', () => {
     const guard = createOperatorKeyGuard(right)
     for (let at = 0; at < 20; at++) expect(guard.accepts(`guess ${at}`, '192.0.2.1')).toBe(false)
     for (const key of ['one more', right]) {
@@ -21,7 +21,7 @@ describe('API_KEY', () => {
     expect(guard.accepts(right, '192.0.2.2')).toBe(true)
   })
 
-  it('is not to be guessed from the addresses of one network', () => {
+  it('cannot be guessed from the addresses of one network', () => {
     const guard = createOperatorKeyGuard(right)
     for (let at = 0; at < 20; at++) guard.accepts(`guess ${at}`, `2001:db8::${at.toString(16)}`)
     expect(() => guard.accepts(right, '2001:db8::ffff')).toThrow('too_many_wrong_keys')
@@ -30,7 +30,7 @@ describe('API_KEY', () => {
     expect(() => guard.accepts(right, '192.0.2.1')).toThrow('too_many_wrong_keys')
   })
 
-  it('comes in from where it came before, whatever else comes from there', () => {
+  it('is accepted from a trusted address, however many wrong keys come from there', () => {
     const guard = createOperatorKeyGuard(right)
     expect(guard.accepts(right, '192.0.2.1')).toBe(true)
     for (let at = 0; at < 100; at++) expect(guard.accepts(`guess ${at}`, '192.0.2.1')).toBe(false)
@@ -55,20 +55,26 @@ describe('wrong keys', () => {
     ['/api/v1/flux/models', { success: false, error: { code: 'too_many_wrong_keys' } }],
     ['/queue', { error: expect.stringContaining('wrong API keys') }],
     ['/api/status', { success: false, code: 'too_many_wrong_keys' }],
-  ])('from one address are refused after a while, in the words of %s, and people’s come in', async (url, body) => {
-    const ask = (key: string) =>
-      service.app.inject({ url, remoteAddress: `192.0.2.${url.length}`, headers: { authorization: `Bearer ${key}` } })
-    // all at once: none of them slips in before the others are counted
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => ask(`guess-${at}`)))
-    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([...Array(20).fill(401), ...Array(20).fill(429)])
-    const refused = await ask(service.operatorKey)
-    expect(refused.statusCode).toBe(429)
-    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
-    expect(refused.json()).toMatchObject(body)
-    expect((await ask(await service.keyWith(0))).statusCode).toBe(200)
-  })
+  ])(
+    'from one address are refused after a while in the format of %s, while personal keys are accepted',
+    async (url, body) => {
+      const ask = (key: string) =>
+        service.app.inject({ url, remoteAddress: `192.0.2.${url.length}`, headers: { authorization: `Bearer ${key}` } })
+      // concurrent requests: each is counted before the next is compared
+      const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => ask(`guess-${at}`)))
+      expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([
+        ...Array(20).fill(401),
+        ...Array(20).fill(429),
+      ])
+      const refused = await ask(service.operatorKey)
+      expect(refused.statusCode).toBe(429)
+      expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+      expect(refused.json()).toMatchObject(body)
+      expect((await ask(await service.keyWith(0))).statusCode).toBe(200)
+    },
+  )
 
-  it('are refused where the figures are, too', async () => {
+  it('are refused by /metrics as well', async () => {
     const page = metricsPage({
       http: createHttp(test.core, { operatorKey: right }),
       metrics: createMetrics(),
