@@ -67,7 +67,7 @@ function routesOf(parts: ApiParts, options: Omit<FamilyOptions, 'prefix'>): Fast
       if (request.is404 || isOpen(request)) return
       const holder = await authenticate(request)
       await throttle(holder)
-      if (!bodies.enter(holder, request, reply)) throw new AppError('overloaded')
+      if (!bodies.enter(holder, reply)) throw new AppError('overloaded')
     })
     app.addHook('preValidation', async (request) => {
       const { schema } = request.routeOptions
@@ -85,7 +85,7 @@ function routesOf(parts: ApiParts, options: Omit<FamilyOptions, 'prefix'>): Fast
         .catch(() => ({}))
       reply.headers(headers)
     })
-    app.setErrorHandler(async (error, request, reply) => sendError(core, options, { error, request, reply }))
+    app.setErrorHandler(async (error, _request, reply) => sendError(core, reply, { format: options, error }))
     if (options.owns !== undefined) await app.register(unknownPaths, { prefix: options.owns })
     refuseOtherMethods(plain, () => options.routes(app, { core, parts, fetcher, authenticate }))
   }
@@ -113,17 +113,14 @@ async function rateLimitHeaders(core: Core, holder: KeyHolder): Promise<Record<s
   }
 }
 
-type ErrorFormat = Pick<FamilyOptions, 'answerTo' | 'defect'>
-
-interface Failed {
+interface Failure {
+  format: Pick<FamilyOptions, 'answerTo' | 'defect'>
   error: unknown
-  request: FastifyRequest
-  reply: FastifyReply
 }
 
-function sendError({ log }: Core, format: ErrorFormat, { error, request, reply }: Failed): FastifyReply {
+function sendError(core: Core, reply: FastifyReply, failure: Failure): FastifyReply {
   if (clientDisconnected(reply)) return reply.code(499).send()
-  const { status, headers, body } = problemOf(log, format, request, error)
+  const { status, headers, body } = errorAnswer(core, { ...failure, request: reply.request })
   const challenge = status === 401 ? { 'www-authenticate': 'Bearer' } : {}
   return reply
     .code(status)
@@ -132,14 +129,9 @@ function sendError({ log }: Core, format: ErrorFormat, { error, request, reply }
 }
 
 /** Converts an error to a response. A defect is logged with the id that the client receives. */
-export function problemOf(
-  log: { error(data: object, message: string): void },
-  { answerTo, defect }: ErrorFormat,
-  request: FastifyRequest,
-  error: unknown,
-): Answer {
-  const answer = answerTo(error, request)
+export function errorAnswer({ log }: Core, { format, error, request }: Failure & { request: FastifyRequest }): Answer {
+  const answer = format.answerTo(error, request)
   if (answer) return answer
   log.error({ id: request.id, err: error }, 'a request failed')
-  return defect
+  return format.defect
 }

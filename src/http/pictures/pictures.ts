@@ -58,7 +58,9 @@ export function pictures({ load, thumbnail, verify }: PicturesOptions): FastifyP
       const verdict = verify({ key, expires, signature, now })
       if (verdict !== 'ok') return refuse(403, verdict, words[verdict])
       const small = w === undefined ? undefined : thumbnail?.(key, w)
-      const sent = await sendPicture(request, reply, {
+      const sent = await sendPicture({
+        request,
+        reply,
         identity: small ? `${small.edge} ${key}` : key,
         fileName: small ? name.replace(/\.\w+$/, `-${small.edge}.webp`) : name,
         cacheControl: `private, max-age=${Number(expires) - now}, immutable`,

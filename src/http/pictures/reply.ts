@@ -4,6 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { StoredObject } from '../../core/ports/storage.ts'
 
 export interface PictureReply {
+  request: FastifyRequest
+  reply: FastifyReply
   /** Identifies the picture and its form. */
   identity: string
   /** The name under which browsers save it. */
@@ -14,11 +16,8 @@ export interface PictureReply {
 }
 
 /** Resolves to undefined, without having replied, when there is no such picture. RFC 9110 §13 and §14. */
-export async function sendPicture(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { identity, fileName, cacheControl, load }: PictureReply,
-): Promise<FastifyReply | undefined> {
+export async function sendPicture(picture: PictureReply): Promise<FastifyReply | undefined> {
+  const { request, reply, identity, fileName, cacheControl, load } = picture
   const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 27)}"`
   const caching = { etag, 'cache-control': cacheControl, 'access-control-expose-headers': exposed }
   if (matches(request.headers['if-none-match'], etag)) return reply.code(304).headers(caching).send()

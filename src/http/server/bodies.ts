@@ -27,7 +27,7 @@ const receiveMs = 120_000
 
 export interface Bodies {
   /** False: no slot is free. Call it before the body is read. */
-  enter(holder: KeyHolder, request: FastifyRequest, reply: FastifyReply): boolean
+  enter(holder: KeyHolder, reply: FastifyReply): boolean
 }
 
 export function createBodies(): Bodies {
@@ -50,7 +50,8 @@ export function createBodies(): Bodies {
   }
 
   return {
-    enter({ userId, keyId }, request, reply) {
+    enter({ userId, keyId }, reply) {
+      const { request } = reply
       if (!isLarge(request)) return true
       const max = keyId === null ? maxBodies : maxBodiesPerAccount
       if (taken >= maxBodies || (slots.get(userId) ?? 0) >= max) return false

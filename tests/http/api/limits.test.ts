@@ -94,9 +94,9 @@ it('frees the slot of a large body that waits behind another response when the c
     plugins: [
       async (each) => {
         each.get('/waits', () => new Promise(() => undefined))
-        each.post('/large', async (request, reply) => {
+        each.post('/large', async (_request, reply) => {
           const ann = { userId: 'ann', keyId: 'one', admin: false, models: null }
-          entered.push(bodies.enter(ann, request, reply))
+          entered.push(bodies.enter(ann, reply))
           return {}
         })
       },

@@ -65,7 +65,7 @@ export function imageRoutes(app: ApiApp, family: Family): void {
     const name = n === 0 ? id : `${id}-${n}`
     const small = w === undefined ? undefined : pictures.thumbnail(picture.key, w)
     const form = small ? smallOf(small, picture, name) : wholeOf(family.parts, picture, name)
-    const sent = await sendPicture(request, reply, { ...form, cacheControl })
+    const sent = await sendPicture({ request, reply, ...form, cacheControl })
     if (!sent) throw new ComfyError(404, wordsOf(request).missing)
     return sent
   })

@@ -10,7 +10,7 @@ import { bodyWithPicturesBytes } from '../../server/bodies.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
 import { openStream } from '../../server/stream.ts'
 import { parseWith } from '../../server/validation.ts'
-import { type ApiApp, type Family, problemOf } from '../family.ts'
+import { type ApiApp, errorAnswer, type Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { answerOnce } from '../once.ts'
 import type { ApiParts } from '../parts.ts'
@@ -126,7 +126,7 @@ async function streamCompletion(
     }
     events.send('[DONE]')
   } catch (error) {
-    if (!signal.aborted) events.send(problemOf(core.log, errorFormat, request, error).body)
+    if (!signal.aborted) events.send(errorAnswer(core, { format: errorFormat, error, request }).body)
   } finally {
     events.end()
   }

@@ -7,7 +7,7 @@ import type { ImageFile } from '../../../core/ports/images.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
 import { type EventStream, openStream } from '../../server/stream.ts'
-import { type Family, problemOf } from '../family.ts'
+import { errorAnswer, type Family } from '../family.ts'
 import { errorFormat } from './errors.ts'
 import { assertSucceeded, pictureIn, propertiesOf, seconds, usageOf } from './responses.ts'
 import type { GenerationsBody } from './schemas.ts'
@@ -41,7 +41,7 @@ export async function streamImages(
     await previews.sent()
     await sendPictures(family, stream, outcome, { event: `${events}.completed`, options })
   } catch (error) {
-    if (!signal.aborted) stream.send(problemOf(core.log, errorFormat, request, error).body, 'error')
+    if (!signal.aborted) stream.send(errorAnswer(core, { format: errorFormat, error, request }).body, 'error')
   } finally {
     stream.end()
   }
