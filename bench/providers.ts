@@ -1,6 +1,6 @@
 /**
- * `npx tsx bench/providers.ts [jobs]`: time until a result of fal is noticed, and the number of submissions when responses are
- * lost, compared with fal's own client on the same emulator.
+ * `npm run bench -- providers [jobs]`: how soon we notice that fal is done, and how often a request is submitted when
+ * answers are lost; beside fal's own client on the same emulator.
  */
 import { createFalClient } from '@fal-ai/client'
 import { sql } from 'drizzle-orm'
@@ -15,18 +15,18 @@ import { openTestCore } from '../tests/helpers/core.ts'
 
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 const prompt = 'a cute cat'
-/** Random times like those of real pictures. */
+/** As long as real pictures take, and never the same. */
 const workMs = () => 1_000 + Math.random() * 2_000
 
 type Way = 'webhook' | 'stream' | 'polling'
 
 interface Figures {
-  /** Milliseconds from the end of the provider's work to the request for its picture. */
+  /** Provider done → the first byte of its picture asked for, ms. */
   noticedMs: number[]
-  /** Milliseconds from the end of the provider's work until the picture is stored. */
-  storedMs: number[]
-  /** Status calls per job. */
-  statusCalls: number
+  /** Provider done → picture stored, ms. */
+  laterMs: number[]
+  /** Status questions for each job. */
+  asked: number
 }
 
 export async function benchProviders(jobs: number): Promise<void> {
@@ -36,15 +36,15 @@ export async function benchProviders(jobs: number): Promise<void> {
   rows.push(['@fal-ai/client subscribe, streaming', await theirs('streaming', jobs)])
   print(`fal done → picture stored (${jobs} jobs of 1–3 s each)`, [
     ['', 'noticed, mean ms', 'p99', 'stored, mean ms', 'p99', 'status calls/job'],
-    ...rows.map(([name, { noticedMs, storedMs, statusCalls }]) => [
+    ...rows.map(([name, { noticedMs, laterMs, asked }]) => [
       name,
-      ...[mean(noticedMs), quantile(noticedMs, 0.99), mean(storedMs), quantile(storedMs, 0.99)].map((ms) =>
+      ...[mean(noticedMs), quantile(noticedMs, 0.99), mean(laterMs), quantile(laterMs, 0.99)].map((ms) =>
         ms.toFixed(0),
       ),
-      statusCalls.toFixed(1),
+      asked.toFixed(1),
     ]),
   ])
-  print(`submissions accepted per job when each response is lost (${jobs} jobs)`, [
+  print(`submissions accepted per job when the answer to each is lost (${jobs} jobs)`, [
     ['', 'per job'],
     ['ours', (await oursLost(jobs)).toFixed(2)],
     ['@fal-ai/client', (await theirsLost(jobs)).toFixed(2)],
@@ -54,20 +54,20 @@ export async function benchProviders(jobs: number): Promise<void> {
 async function ours(way: Way, jobs: number): Promise<Figures> {
   const emulator = await startFal({ workMs, stream: way === 'stream' })
   const { core, say, ended, work, close } = await openCore(emulator, way === 'webhook')
-  const app = createApp({ log, ready: async () => ({}), plugins: [hooks((call) => receiveWebhook(core.live, call))] })
+  const app = createApp({ log, plugins: [hooks((call) => receiveWebhook(core.live, call))] })
   core.hookUrl = await app.listen({ host: '127.0.0.1', port: 0 })
   await work()
   await inTurn(jobs, 4, async (n) => ended(await say(prompt, { who: `p${n}` })))
-  const rows = await core.live.database.rows<{ ticket: { requestId: string }; at: number }>(
+  const stored = await core.live.database.rows<{ ticket: { requestId: string }; at: number }>(
     sql`select ticket, (extract(epoch from stored_at) * 1000)::float8 as at from generations where stored_at is not null`,
   )
-  const storedMs = rows.map(({ ticket, at }) => at - (emulator.doneAt(ticket.requestId) ?? at))
-  const noticedMs = await Promise.all(rows.map(({ ticket }) => noticed(emulator, ticket.requestId)))
-  const statusCalls = statusCallsOf(emulator) / jobs
+  const laterMs = stored.map(({ ticket, at }) => at - (emulator.doneAt(ticket.requestId) ?? at))
+  const noticedMs = await Promise.all(stored.map(({ ticket }) => noticed(emulator, ticket.requestId)))
+  const asked = statusCalls(emulator) / jobs
   await app.close()
   await close()
   await emulator.stop()
-  return { noticedMs, storedMs, statusCalls }
+  return { noticedMs, laterMs, asked }
 }
 
 async function oursLost(jobs: number): Promise<number> {
@@ -82,12 +82,12 @@ async function oursLost(jobs: number): Promise<number> {
   return accepted / jobs
 }
 
-/** Does the same work with fal's client: fetches, checks and stores the picture. */
+/** The same work as ours: the picture fetched, checked and stored. */
 async function theirs(mode: 'polling' | 'streaming', jobs: number): Promise<Figures> {
   const emulator = await startFal({ workMs, stream: true })
   const { core, close } = await openCore(emulator, false)
   const client = clientOf(emulator)
-  const [storedMs, noticedMs]: number[][] = [[], []]
+  const [laterMs, noticedMs]: number[][] = [[], []]
   await inTurn(jobs, 4, async (n) => {
     const { data, requestId } = await client.subscribe('fal-ai/flux-1/dev', { input: { prompt }, mode })
     const [image] = (data as { images: { url: string }[] }).images
@@ -99,13 +99,13 @@ async function theirs(mode: 'polling' | 'streaming', jobs: number): Promise<Figu
       (await core.live.images.thumbnail(file, 512)).data,
       'image/webp',
     )
-    storedMs?.push(Date.now() - (emulator.doneAt(requestId) ?? 0))
+    laterMs?.push(Date.now() - (emulator.doneAt(requestId) ?? 0))
     noticedMs?.push(await noticed(emulator, requestId))
   })
-  const statusCalls = statusCallsOf(emulator) / jobs
+  const asked = statusCalls(emulator) / jobs
   await close()
   await emulator.stop()
-  return { noticedMs: noticedMs ?? [], storedMs: storedMs ?? [], statusCalls }
+  return { noticedMs: noticedMs ?? [], laterMs: laterMs ?? [], asked }
 }
 
 async function theirsLost(jobs: number): Promise<number> {
@@ -126,16 +126,16 @@ async function noticed(emulator: FalEmulator, requestId: string): Promise<number
   return (fetched?.at ?? Number.NaN) - (emulator.doneAt(requestId) ?? Number.NaN)
 }
 
-const statusCallsOf = (emulator: FalEmulator) => emulator.requests.filter(({ path }) => path.endsWith('/status')).length
+const statusCalls = (emulator: FalEmulator) => emulator.requests.filter(({ path }) => path.endsWith('/status')).length
 
-/** Redirects the hard-coded addresses of fal's client to the emulator. */
+/** fal's client knows its own addresses only: they are turned on the way out. */
 function clientOf(emulator: FalEmulator) {
-  const redirected: typeof fetch = (input, init) =>
+  const turned: typeof fetch = (input, init) =>
     fetch(
       String(input instanceof Request ? input.url : input).replace(/^https:\/\/(queue\.)?fal\.run/, emulator.url),
       init,
     )
-  return createFalClient({ credentials: emulator.key, fetch: redirected })
+  return createFalClient({ credentials: emulator.key, fetch: turned })
 }
 
 async function openCore(emulator: FalEmulator, callsBack: boolean) {

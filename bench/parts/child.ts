@@ -1,6 +1,6 @@
 /**
- * The service as `main.ts` composes it, from `dist`, with the parts that BENCH replaces: pictures that are not decoded, a slow
- * provider, accounts with keys. Sends measurements to the process that started it.
+ * The service as `main.ts` composes it, from `dist`, with parts replaced as BENCH says: pictures that are trusted instead of
+ * decoded, a slow provider, accounts with keys. Reports measurements to the process that started it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Core } from '../../src/core/core.ts'
@@ -11,25 +11,25 @@ import type { Json } from '../../src/db/json.ts'
 import { heavyPicture, smallPicture } from './picture.ts'
 
 export interface ChildOptions {
-  /** Whether pictures are accepted without decoding. */
+  /** No image work: what comes is taken to be what it should be. */
   trusting?: boolean
-  /** Milliseconds per picture of a provider with previews that replaces all others. Absent: the configured providers. */
+  /** In place of all other providers: one that takes so long for a picture, with previews. */
   slowMs?: number
-  /** Number of accounts, each with a key. */
+  /** So many accounts, with a key each. */
   people?: number
-  /** Requests that each account may have in flight. */
+  /** Of each account at a time. */
   inFlight?: number
 }
 
 export interface Answers {
   keys: string[]
-  /** Number of statements since the previous answer, by their first characters. */
+  /** Statements sent since the last time, by their beginning. */
   statements: Record<string, number>
-  /** Delay of the event loop since the previous answer, milliseconds, and the heap after garbage collection, megabytes. */
+  /** Milliseconds that the event loop was late since the last time; megabytes of heap, swept. */
   loop: { p50: number; p99: number; max: number; heapMb: number }
 }
 
-/** Interval of the measurement, which is part of each measured delay. */
+/** Milliseconds. Each measured delay includes one of them. */
 const resolutionMs = 5
 const statements = new Map<string, number>()
 
@@ -40,6 +40,11 @@ async function main(options: ChildOptions): Promise<void> {
   const { compose } = await built<typeof import('../../src/compose.ts')>('compose')
   const { createApiSurface } = await built<typeof import('../../src/http/api/surface.ts')>('http/api/surface')
   const { openai } = await built<typeof import('../../src/http/api/openai/index.ts')>('http/api/openai/index')
+  const { createApiParts } = await built<typeof import('../../src/http/api/parts.ts')>('http/api/parts')
+  const { status } = await built<typeof import('../../src/http/operations/status.ts')>('http/operations/status')
+  const { createStoredPictures } =
+    await built<typeof import('../../src/http/pictures/stored.ts')>('http/pictures/stored')
+  const { createHttp } = await built<typeof import('../../src/http/server/http.ts')>('http/server/http')
   const { createApp } = await built<typeof import('../../src/http/server/app.ts')>('http/server/app')
   const { startWorker } = await built<typeof import('../../src/core/generation/worker.ts')>('core/generation/worker')
   const config = loadConfig()
@@ -53,17 +58,12 @@ async function main(options: ChildOptions): Promise<void> {
   }
   const keys = await keysFor(core, options.people ?? 0)
   const worker = await startWorker(core)
+  const { publicUrl, imageExpirationSeconds } = config
+  const http = createHttp(core, { operatorKey: config.apiKey })
+  const parts = createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds })
   const app = createApp({
     log: core.log,
-    ready: async () => ({ queue: core.queue.notReady() }),
-    plugins: [
-      openai({
-        core,
-        operatorKey: config.apiKey,
-        publicUrl: config.publicUrl,
-        imageExpirationSeconds: config.imageExpirationSeconds,
-      }),
-    ],
+    plugins: [openai(parts), status({ ready: async () => ({ queue: core.queue.notReady() }) })],
   })
   await app.listen({ port: config.port, host: config.host })
   answerQuestions(keys)
@@ -120,7 +120,7 @@ async function trusting(): Promise<ImageTools> {
   }
 }
 
-/** Reports progress in proportion to time, with one preview for each half. */
+/** Half done after half the time; a preview for each half. */
 async function slowProvider(slowMs: number): Promise<ProviderKind> {
   const picture = await heavyPicture()
   const previews = [await smallPicture(512), await smallPicture(511)]

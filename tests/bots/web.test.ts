@@ -411,7 +411,7 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   links = 0
   const port = await freePort()
   const web = createWeb({ ...optionsFor(port), ...over })
-  const app: FastifyInstance = createApp({ log, ready: async () => ({}), plugins: [web.plugin] })
+  const app: FastifyInstance = createApp({ log, plugins: [web.plugin] })
   if (started) {
     await web.start(async (call) => {
       calls.push(flat(call))

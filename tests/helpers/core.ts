@@ -18,6 +18,8 @@ import { startWorker, type Worker } from '../../src/core/generation/worker.ts'
 import type { Attachment, Call, ChatSurface, Posted, Reply } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
 import type { Enhancer, ImageProvider, ProviderKind } from '../../src/core/ports/providers.ts'
+import { ask, type ProgramRequest } from '../../src/core/programs/ask.ts'
+import { chooseModel } from '../../src/core/request/choose-model.ts'
 import { createApiSurface } from '../../src/http/api/surface.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
@@ -218,4 +220,11 @@ async function stateOf(core: Core, call: Call): Promise<string> {
 
 export function attachment(data: Buffer, name = 'picture.png', bytes = data.length): Attachment {
   return { name, bytes, load: async () => data }
+}
+
+/** `ask`, with the model chosen as the families of the API choose it. */
+export async function askAs(core: Core, request: Omit<ProgramRequest, 'chosen'>): ReturnType<typeof ask> {
+  const { holder, params, images } = request
+  const needs = { images: images.length, words: params.prompt !== '' }
+  return ask(core, { ...request, chosen: chooseModel(core, { name: params.model, allowed: holder.models, ...needs }) })
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type ErrorKind, errorRules } from '../../../src/core/errors.ts'
+import { AppError, type ErrorKind, errorKinds } from '../../../src/core/errors.ts'
 import { type Attempt, afterFailure } from '../../../src/core/generation/after-failure.ts'
 
-const kinds = Object.keys(errorRules) as ErrorKind[]
+const retries = (kind: ErrorKind) => new AppError(kind).retry
 const providerFaults: ErrorKind[] = [
   'provider_missing',
   'provider_busy',
@@ -24,7 +24,7 @@ const attempt: Attempt = {
 }
 const failure = (kind: ErrorKind, more: Partial<Parameters<typeof afterFailure>[1]> = {}) => ({
   kind,
-  retry: errorRules[kind].retry,
+  retry: retries(kind),
   final: false,
   neverRan: false,
   retryAfterMs: undefined,
@@ -34,14 +34,14 @@ const decide = (over: Partial<Attempt>, error: Parameters<typeof afterFailure>[1
   afterFailure({ ...attempt, ...over }, error).kind
 
 describe('after a failure', () => {
-  it.each(kinds)('%s moves to another provider only if it is that provider’s fault and nothing ran', (kind) => {
+  it.each(errorKinds)('%s moves to another provider only if it is that provider’s fault and nothing ran', (kind) => {
     const expected = providerFaults.includes(kind)
     expect(decide({ hasNextRoute: true }, failure(kind, { neverRan: true })) === 'nextRoute').toBe(expected)
     expect(decide({ hasNextRoute: true }, failure(kind))).not.toBe('nextRoute')
     expect(decide({ hasNextRoute: false }, failure(kind, { neverRan: true }))).not.toBe('nextRoute')
   })
 
-  it.each(kinds)('%s never submits again what a provider may have run', (kind) => {
+  it.each(errorKinds)('%s never submits again what a provider may have run', (kind) => {
     for (const number of [1, 2, 3, 4, 5, 12]) {
       for (const has of [null, ticket]) {
         expect(decide({ attempt: number, ticket: has }, failure(kind))).not.toBe('restart')
@@ -49,8 +49,8 @@ describe('after a failure', () => {
     }
   })
 
-  it.each(kinds)('%s submits again when nothing ran, if it may pass, up to five submissions', (kind) => {
-    const { retry } = errorRules[kind]
+  it.each(errorKinds)('%s submits again when nothing ran, if it may pass, up to five submissions', (kind) => {
+    const retry = retries(kind)
     for (const number of [1, 4]) {
       const restarts = decide({ attempt: number }, failure(kind, { neverRan: true })) === 'restart'
       expect(restarts).toBe(retry)
@@ -59,8 +59,8 @@ describe('after a failure', () => {
     expect(decide({ repeatable: true }, failure(kind)) === 'restart').toBe(retry)
   })
 
-  it.each(kinds)('%s with work under way asks about it again, or gives up and cancels it', (kind) => {
-    const resumes = (errorRules[kind].retry && kind !== 'provider_timeout') || kind === 'bad_result'
+  it.each(errorKinds)('%s with work under way asks about it again, or gives up and cancels it', (kind) => {
+    const resumes = (retries(kind) && kind !== 'provider_timeout') || kind === 'bad_result'
     expect(decide({ ticket }, failure(kind))).toBe(resumes ? 'resume' : 'giveUp')
     expect(afterFailure({ ...attempt, ticket, runMs: 300_000 }, failure(kind))).toEqual({
       kind: 'giveUp',
@@ -68,7 +68,7 @@ describe('after a failure', () => {
     })
   })
 
-  it.each(kinds)('%s that is final gives up and cancels nothing', (kind) => {
+  it.each(errorKinds)('%s that is final gives up and cancels nothing', (kind) => {
     const final = failure(kind, { final: true, retry: false })
     expect(afterFailure({ ...attempt, ticket }, final)).toEqual({ kind: 'giveUp', cancel: false })
   })

@@ -10,9 +10,9 @@ import { erase, eraseAll } from '../../../src/core/media/erase.ts'
 import type { RequestParams } from '../../../src/core/ports/models.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import type { ObjectStore } from '../../../src/core/ports/storage.ts'
-import { ask, waitForEnd } from '../../../src/core/programs/ask.ts'
+import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import { type Backend, backends } from '../../helpers/backends.ts'
-import { attachment, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { askAs, attachment, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
 const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
@@ -78,7 +78,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     const holder = { userId, keyId: null, admin: false, models: null }
     const params = { prompt: 'a very private cat', negative: 'a very private dog', ...over }
     const inputs = await Promise.all((await pictures(images)).map((data) => attachment(data)))
-    return (await ask(core, { holder, key: `k${number++}`, params, images: inputs })).id
+    return (await askAs(core, { holder, key: `k${number++}`, params, images: inputs })).id
   }
   const drawn = async (over: Partial<RequestParams> = {}, images = 0) => {
     const id = await asked(over, images)

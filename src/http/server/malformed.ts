@@ -1,4 +1,4 @@
-/** What is no request, or never becomes one: Node refuses it before there is anything to route, and this says so. */
+/** Answers requests that Node rejects before there is anything to route: broken HTTP, headers that are too long, timeouts. */
 import { randomUUID } from 'node:crypto'
 import { maxHeaderSize, type OutgoingMessage, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
@@ -7,30 +7,30 @@ interface Log {
   debug(data: object, message: string): void
 }
 
-type Refusal = readonly [status: number, message: string]
+type Rejection = readonly [status: number, message: string]
 
-const unread: Refusal = [400, 'This is not a request in HTTP.']
-const refusals: Readonly<Record<string, Refusal>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not come in time.'],
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'The extensions of chunks are too long.'],
+const malformed: Rejection = [400, 'This is not a valid HTTP request.']
+const rejections: Readonly<Record<string, Rejection>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request did not arrive in time.'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'The chunk extensions are too long.'],
   HPE_HEADER_OVERFLOW: [431, `The address and the headers are too long: together at most ${maxHeaderSize / 1024} kB.`],
 }
 
-/** For `clientError` of Node's servers. The connection ends with it. */
-export function refuseWhatIsNoRequest(log: Log) {
+/** For `clientError` of Node's servers. Closes the connection. */
+export function refuseMalformed(log: Log) {
   return (error: { code?: string }, socket: Socket & { _httpMessage?: OutgoingMessage | null }): void => {
     const { code = '' } = error
-    // in the middle of an answer it would be read as part of that
+    // the client would read a response to this one as part of the response that is being sent
     if (!socket.writable || code === 'ECONNRESET' || socket._httpMessage?.headersSent) return void socket.destroy()
-    const [status, message] = refusals[code] ?? unread
+    const [status, message] = rejections[code] ?? malformed
     const id = randomUUID()
-    log.debug({ id, status, code }, 'http')
-    socket.write(answer(id, status, JSON.stringify({ error: { kind: 'bad_request', message } })))
+    log.debug({ id, status, code }, 'rejected a malformed http request')
+    socket.write(response(id, status, JSON.stringify({ error: { kind: 'bad_request', message } })))
     socket.destroySoon()
   }
 }
 
-function answer(id: string, status: number, body: string): string {
+function response(id: string, status: number, body: string): string {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'content-type: application/json; charset=utf-8',

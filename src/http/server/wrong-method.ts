@@ -1,16 +1,16 @@
-/** Paths that are there, asked in a way that is not: 405, with the ways there are. RFC 9110 §15.5.6. */
+/** Answers 405 with the allowed methods for a path that exists, but not with the requested method. RFC 9110 §15.5.6. */
 import type { FastifyInstance } from 'fastify'
 import { AppError } from '../../core/errors.ts'
 
-/** For the routes that `add` adds; errors are said by whoever says those of `app`. To be called after `cors`. */
-export function refuseOtherMethods(app: FastifyInstance, add: () => void): void {
-  const answered = new Map<string, string[]>()
+/** For the routes that `addRoutes` adds. Call it after `cors`. */
+export function refuseOtherMethods(app: FastifyInstance, addRoutes: () => void): void {
+  const methodsByPath = new Map<string, string[]>()
   app.addHook('onRoute', ({ routePath, method }) => {
-    answered.set(routePath, [...(answered.get(routePath) ?? []), ...[method].flat()])
+    methodsByPath.set(routePath, [...(methodsByPath.get(routePath) ?? []), ...[method].flat()])
   })
-  add()
-  // the hook goes on for those that are added here
-  const all = [...answered].map(([path, allowed]) => ({ path, allowed: [...new Set(allowed)].sort() }))
+  addRoutes()
+  // copied first: the hook also runs for the routes that are added below
+  const all = [...methodsByPath].map(([path, methods]) => ({ path, allowed: [...new Set(methods)].sort() }))
   for (const { path, allowed } of all) {
     app.route({
       url: path,

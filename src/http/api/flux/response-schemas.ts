@@ -1,4 +1,5 @@
 /** What is answered: for the OpenAPI document, and for tests that compare it with real answers. */
+
 import { z } from 'zod'
 import { pixels, sources } from '../fields.ts'
 

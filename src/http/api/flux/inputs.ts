@@ -1,12 +1,13 @@
 /** The pictures that come with a request: as JSON with addresses, or as a form with files. */
+
 import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { bodyOf, type FieldTypes, type Form, readForm } from '../../server/form.ts'
 import { InvalidRequest, parseWith } from '../../server/validation.ts'
 import type { Family } from '../family.ts'
+import { attachmentOf } from '../fetcher.ts'
 import { mostPictures } from '../fields.ts'
 import { inputOf } from '../inputs.ts'
-import { attachmentOf } from '../parts.ts'
 import { nameOf } from './names.ts'
 import { type ImagesBody, imageBody, imagesBody, type TextBody } from './schemas.ts'
 

@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
-import type { states, Task } from './answer-schemas.ts'
 import { refusals } from './errors.ts'
+import type { states, Task } from './response-schemas.ts'
 
 type State = (typeof states)[number]
 

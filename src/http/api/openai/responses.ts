@@ -1,23 +1,22 @@
-/** A request that is over → OpenAI's images answer, and the numbers that go with it. */
-
+/** Renders the outcome of a request as OpenAI's images response, and the fields it shares with events and chat. */
 import { AppError } from '../../../core/errors.ts'
 import type { Outcome } from '../../../core/history/outcome.ts'
-import { loadPicture } from '../../pictures/load.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
-import type { ImagesAnswer } from './answers-schemas.ts'
+import type { ImagesResponse } from './response-schemas.ts'
 
 export type Format = 'url' | 'b64_json'
 
 type Picture = Outcome['pictures'][number]
 
-/** Throws what it failed with. */
-export function assertDone(outcome: Outcome): void {
+/** Throws the AppError that ended the request, if any. */
+export function assertSucceeded(outcome: Outcome): void {
   if (outcome.error) throw outcome.error
 }
 
-export async function imagesAnswer(parts: ApiParts, outcome: Outcome, format: Format): Promise<ImagesAnswer> {
-  assertDone(outcome)
+/** Throws AppError. */
+export async function imagesResponseOf(parts: ApiParts, outcome: Outcome, format: Format): Promise<ImagesResponse> {
+  assertSucceeded(outcome)
   const revised = outcome.enhanced === null ? {} : { revised_prompt: outcome.enhanced }
   const data = await Promise.all(
     outcome.pictures.map(async (picture) => ({ ...(await pictureIn(parts, picture, format)), ...revised })),
@@ -26,20 +25,20 @@ export async function imagesAnswer(parts: ApiParts, outcome: Outcome, format: Fo
   return {
     created: seconds(outcome.createdAt),
     data,
-    ...looks(outcome),
+    ...propertiesOf(outcome),
     model: outcome.model,
     ...seed,
     usage: usageOf(outcome),
   }
 }
 
-type Shown = Pick<ImagesAnswer['data'][number], 'url' | 'b64_json'>
+type PictureFields = Pick<ImagesResponse['data'][number], 'url' | 'b64_json'>
 
-export async function pictureIn(parts: ApiParts, picture: Picture, format: Format): Promise<Shown> {
+export async function pictureIn(parts: ApiParts, picture: Picture, format: Format): Promise<PictureFields> {
   if (format === 'url') return { url: await linkTo(parts, picture) }
-  const object = await loadPicture(parts.core.store, picture.key)
+  const object = await parts.pictures.load(picture.key)
   if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture.key}`) })
-  // a string in the JSON that it becomes
+  // serialized as a JSON string
   return { b64_json: base64(object.data) as unknown as string }
 }
 
@@ -48,8 +47,8 @@ export const linkTo = ({ core, imageExpirationSeconds }: ApiParts, { key }: Pict
 
 const formats = { 'image/png': 'png', 'image/jpeg': 'jpeg', 'image/webp': 'webp' } as const
 
-/** What the pictures are, whatever was asked for. */
-export function looks({ pictures, request }: Outcome, picture = pictures[0]) {
+/** Properties of the stored picture, which may differ from the requested ones. */
+export function propertiesOf({ pictures, request }: Outcome, picture = pictures[0]) {
   const { width, height } = picture ?? request
   return {
     size: `${width}x${height}`,
@@ -60,8 +59,8 @@ export function looks({ pictures, request }: Outcome, picture = pictures[0]) {
 }
 
 /**
- * Clients add these up, so they are there: four characters a token, and one for each 32×32 pixels drawn. What counts
- * here is `credits`.
+ * Clients add up token counts, so the response has some: a token for four characters of the prompt and for 32×32 pixels of
+ * a result. Charges are in `credits`.
  */
 export function usageOf({ prompt, pictures, credits }: Outcome) {
   const input = textTokens(prompt)
@@ -77,4 +76,5 @@ export function usageOf({ prompt, pictures, credits }: Outcome) {
 
 export const textTokens = (text: string) => Math.ceil(text.length / 4)
 
+/** Unix time in whole seconds. */
 export const seconds = (time: Date) => Math.floor(time.getTime() / 1000)

@@ -1,16 +1,13 @@
 /** What became of a request → what clients of such services read, and the link that opens its picture. */
 
-import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { signLink } from '../../../core/media/links.ts'
 import type { StoredObject } from '../../../core/ports/storage.ts'
-import { loadPicture } from '../../pictures/load.ts'
-import { renditionsOf } from '../../pictures/renditions.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
-import type { Status, Task } from './answer-schemas.ts'
+import type { Status, Task } from './response-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
   const { id, request, prompt, model, startedAt, endedAt } = outcome
@@ -33,7 +30,7 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
       model,
     },
     generation_time: startedAt && endedAt && Math.round((endedAt.getTime() - startedAt.getTime()) / 10) / 100,
-    ...(withPicture && { image_base64: await inBase64(parts.core, outcome) }),
+    ...(withPicture && { image_base64: await inBase64(parts, outcome) }),
   }
 }
 
@@ -46,14 +43,14 @@ export function statusOf({ state }: Pick<Outcome, 'state'>): Status {
 type Picture = Outcome['pictures'][number]
 
 /** undefined: it is not in the store. Rejects with AppError overloaded: whoever has a link may ask as often as they like. */
-export function asPng(core: Core, picture: Picture): Promise<StoredObject | undefined> {
-  const make = () => convert(core, picture)
-  return picture.type === 'image/png' ? make() : renditionsOf(core.images)(`png ${picture.key}`, make)
+export function asPng(parts: ApiParts, picture: Picture): Promise<StoredObject | undefined> {
+  const make = () => convert(parts, picture)
+  return picture.type === 'image/png' ? make() : parts.pictures.renditions(`png ${picture.key}`, make)
 }
 
-async function convert({ store, images }: Core, { key, type }: Picture): Promise<StoredObject | undefined> {
-  const object = await loadPicture(store, key)
-  return object && type !== 'image/png' ? images.png(object) : object
+async function convert({ core, pictures }: ApiParts, { key, type }: Picture): Promise<StoredObject | undefined> {
+  const object = await pictures.load(key)
+  return object && type !== 'image/png' ? core.images.png(object) : object
 }
 
 /** Paths, as clients put the address of the service before them. Signed as links to keys are; no key looks like an id. */
@@ -66,8 +63,8 @@ function linksTo({ core, imageExpirationSeconds }: ApiParts, { id, request, pict
 }
 
 /** It is paid for, so that it is never refused for there being too many others. */
-async function inBase64(core: Core, { pictures: [picture] }: Outcome): Promise<string> {
-  const object = picture && (await convert(core, picture))
+async function inBase64(parts: ApiParts, { pictures: [picture] }: Outcome): Promise<string> {
+  const object = picture && (await convert(parts, picture))
   if (!object) throw new AppError('internal', {}, { cause: new Error('a picture is not in the store') })
   // a string in the JSON that it becomes
   return base64(object.data) as unknown as string
