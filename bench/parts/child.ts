@@ -46,7 +46,7 @@ async function main(options: ChildOptions): Promise<void> {
     await built<typeof import('../../src/http/pictures/stored.ts')>('http/pictures/stored')
   const { createHttp } = await built<typeof import('../../src/http/server/http.ts')>('http/server/http')
   const { createApp } = await built<typeof import('../../src/http/server/app.ts')>('http/server/app')
-  const { startWorker } = await built<typeof import('../../src/core/generation/worker.ts')>('core/generation/worker')
+  const { startWorker } = await built<typeof import('../../src/core/worker/worker.ts')>('core/worker/worker')
   const config = loadConfig()
   const providers = options.slowMs === undefined ? undefined : [await slowProvider(options.slowMs)]
   const composed = await compose(config, { providers, surfaces: (parts) => [createApiSurface(parts)] })

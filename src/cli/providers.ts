@@ -9,7 +9,6 @@ import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
 import { AppError, type OptionNames, spelled } from '../core/errors.ts'
-import { instructionFact } from '../core/generation/enhance.ts'
 import {
   addConfig,
   type ConfigChange,
@@ -21,6 +20,7 @@ import {
 } from '../core/providers/configs.ts'
 import { probe } from '../core/providers/probe.ts'
 import { keepProviders } from '../core/providers/registry.ts'
+import { instructionFact } from '../core/worker/enhance.ts'
 import { type Database, readFact, saveFact } from '../db/database.ts'
 import { openDatabase } from '../db/open.ts'
 import { wordsFor } from '../locales/index.ts'

@@ -14,8 +14,8 @@ import { loadConfig } from '../config.ts'
 import { accountOf, readAccount } from '../core/accounts/accounts.ts'
 import { grant } from '../core/billing/ledger.ts'
 import type { Core } from '../core/core.ts'
-import { startWorker } from '../core/generation/worker.ts'
 import type { Call, ChatSurface, Reply } from '../core/ports/chat.ts'
+import { startWorker } from '../core/worker/worker.ts'
 import { localeOf } from '../locales/index.ts'
 
 const from = { id: 'cli:local', name: 'command line' }

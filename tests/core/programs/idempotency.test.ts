@@ -1,7 +1,5 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { keepLeases } from '../../../src/core/generation/leases.ts'
-import { keepSweeping } from '../../../src/core/generation/sweep.ts'
 import {
   begin,
   finish,
@@ -10,6 +8,8 @@ import {
   noteUnanswered,
   unanswered,
 } from '../../../src/core/programs/idempotency.ts'
+import { keepLeases } from '../../../src/core/worker/leases.ts'
+import { keepSweeping } from '../../../src/core/worker/sweep.ts'
 import { backends } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 

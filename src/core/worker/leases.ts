@@ -1,6 +1,6 @@
 /** The generations that this process works on. It renews their leases, and aborts work on those that it has lost. */
 import type { Core } from '../core.ts'
-import { type Generation, leaseMs, renewLeases } from './row.ts'
+import { type Generation, leaseMs, renewLeases } from '../generation/row.ts'
 
 export interface Leases {
   /** `lost` aborts when the generation is no longer ours. Call `done` when the work is over. */

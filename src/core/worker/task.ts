@@ -3,10 +3,10 @@ import { and, eq } from 'drizzle-orm'
 import { images } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import type { Generation } from '../generation/row.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { ImageRef } from '../ports/models.ts'
 import type { Task } from '../ports/providers.ts'
-import type { Generation } from './row.ts'
 
 /** Throws AppError provider_missing, input_lost. */
 export async function taskOf(core: Core, generation: Generation): Promise<Task> {

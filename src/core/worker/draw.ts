@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Core } from '../core.ts'
 import { AppError, asAppError, type ErrorKind } from '../errors.ts'
 import type { Following } from '../events/events.ts'
+import { readWebhookMessage } from '../generation/provider-webhook.ts'
+import { type Generation, saveIntent, saveTicket } from '../generation/row.ts'
 import type { Progress, Task } from '../ports/providers.ts'
 import type { Provided } from '../providers/registry.ts'
 import type { Narrator } from './narrate.ts'
-import { readWebhookMessage } from './provider-webhook.ts'
-import { type Generation, saveIntent, saveTicket } from './row.ts'
 import { taskOf } from './task.ts'
 
 export interface Run {

@@ -1,9 +1,9 @@
 /** Puts the pictures of a generation and their thumbnails into the store. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Core } from '../core.ts'
+import type { Generation, StoredPicture } from '../generation/row.ts'
 import { outputKey, thumbnailKey } from '../media/object-keys.ts'
 import type { ImageFile } from '../ports/images.ts'
-import type { Generation, StoredPicture } from './row.ts'
 
 /** Pixels on the longer side. */
 const thumbnailEdge = 512

@@ -3,10 +3,10 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
+import { altOf, promptOf, surfaceFor, waitingReply } from '../generation/replies.ts'
+import type { Generation } from '../generation/row.ts'
 import type { Content, Posted, ReplyPicture } from '../ports/chat.ts'
 import type { PictureRequest } from '../ports/models.ts'
-import { altOf, promptOf, surfaceFor, waitingReply } from './replies.ts'
-import type { Generation } from './row.ts'
 
 export interface Narrator {
   progress(progress: { percent?: number; position?: number; preview?: Buffer }): void

@@ -1,6 +1,6 @@
 /** What happens to a generation whose attempt failed. A pure decision, since money depends on it. */
 import type { AppError, ErrorKind } from '../errors.ts'
-import type { Generation } from './row.ts'
+import type { Generation } from '../generation/row.ts'
 
 /**
  * nextRoute: submit to another provider · restart: submit to the same one again · resume: ask the same one about the work

@@ -2,8 +2,8 @@
 import { readFact } from '../../db/database.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
+import { type Generation, saveEnhanced } from '../generation/row.ts'
 import { cleanText, shorten } from '../text.ts'
-import { type Generation, saveEnhanced } from './row.ts'
 
 const timeoutMs = 20_000
 /** Characters. Text encoders gain nothing from longer prompts. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { AppError, type ErrorKind, errorKinds } from '../../../src/core/errors.ts'
-import { type Attempt, afterFailure } from '../../../src/core/generation/after-failure.ts'
+import { type Attempt, afterFailure } from '../../../src/core/worker/after-failure.ts'
 
 const retries = (kind: ErrorKind) => new AppError(kind).retry
 const providerFaults: ErrorKind[] = [
