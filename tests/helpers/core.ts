@@ -11,7 +11,7 @@ import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import { plainText } from '../../src/bots/layout.ts'
-import { compose } from '../../src/compose.ts'
+import { compose, type Parts } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Attachment, Call, ChatSurface, Posted, Reply } from '../../src/core/ports/chat.ts'
@@ -120,6 +120,8 @@ export interface TestCoreOptions {
   /** Timeout of a provider, milliseconds. */
   providerMs?: number
   meter?: Core['meter']
+  /** In place of the chat. */
+  surfaces?: (parts: Parts) => readonly ChatSurface[]
 }
 
 /** Built by `compose` as the service is, with a database, a queue and edges of this test. */
@@ -146,7 +148,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       enhancer: options.enhancer,
       limits: { deadlineMs: 60_000, lostMs: 2_000, goneMs: 0, ...options.limits },
       meter: options.meter,
-      surfaces: () => [chat, createApiSurface({ database })],
+      surfaces: options.surfaces ?? (() => [chat, createApiSurface({ database })]),
     },
   )
   const core: Core = {
