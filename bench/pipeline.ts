@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- rounds jobs]`: accept → hold → queue → instant provider → store → settle → reply, in jobs a second, beside
- * bare BullMQ that runs the same SQL. Both in turns within one run, for each back end that is there; no image work.
+ * `npm run bench [-- rounds jobs]`: jobs per second of accept → hold → queue → instant provider → store → settle → reply, compared
+ * with bare BullMQ that runs the same SQL. Both take turns within one run, on each available back end, without image work.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { sql } from 'drizzle-orm'
@@ -10,14 +10,14 @@ import { compose } from '../src/compose.ts'
 import { readConfig } from '../src/config.ts'
 import type { Core } from '../src/core/core.ts'
 import { submit, wake } from '../src/core/generation/submit.ts'
-import { startWorker } from '../src/core/generation/worker.ts'
 import type { ImageFile, ImageTools } from '../src/core/ports/images.ts'
 import type { ImageProvider } from '../src/core/ports/providers.ts'
 import type { JobQueue } from '../src/core/ports/queue.ts'
 import type { ObjectStore } from '../src/core/ports/storage.ts'
 import { chooseModel } from '../src/core/request/choose-model.ts'
 import { parsePrompt } from '../src/core/request/parse.ts'
-import type { Database } from '../src/db/db.ts'
+import { startWorker } from '../src/core/worker/worker.ts'
+import type { Database } from '../src/db/database.ts'
 import { sketch } from '../src/models/sketch.ts'
 import { createQueue } from '../src/queue/bullmq.ts'
 import { type Backend, backends, openTestDatabase, testQueueBackend } from '../tests/helpers/backends.ts'
@@ -156,7 +156,7 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
   await close()
 }
 
-/** The same four statements in their simplest form, around the queue itself. */
+/** Runs the same four statements in their simplest form around the bare queue. */
 async function bareQueue({ database, queue }: World, count: number): Promise<void> {
   let finished: () => void = () => undefined
   const done = new Promise<void>((resolve) => {
@@ -190,7 +190,7 @@ async function bareQueue({ database, queue }: World, count: number): Promise<voi
   await done
 }
 
-/** As many people ask at a time as connections serve well. */
+/** Runs 20 calls at a time, which the database connections serve well. */
 async function inParallel(count: number, act: (n: number) => Promise<void>): Promise<void> {
   let next = 0
   const lane = async () => {

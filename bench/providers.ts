@@ -54,7 +54,7 @@ export async function benchProviders(jobs: number): Promise<void> {
 async function ours(way: Way, jobs: number): Promise<Figures> {
   const emulator = await startFal({ workMs, stream: way === 'stream' })
   const { core, say, ended, work, close } = await openCore(emulator, way === 'webhook')
-  const app = createApp({ log, ready: async () => ({}), plugins: [hooks((call) => receiveWebhook(core.live, call))] })
+  const app = createApp({ log, plugins: [hooks((call) => receiveWebhook(core.live, call))] })
   core.hookUrl = await app.listen({ host: '127.0.0.1', port: 0 })
   await work()
   await inTurn(jobs, 4, async (n) => ended(await say(prompt, { who: `p${n}` })))

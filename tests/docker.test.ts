@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { readConfig, settingNames } from '../src/config.ts'
+import { readConfig } from '../src/config.ts'
+import { settingNames } from '../src/settings.ts'
 
 const root = new URL('../', import.meta.url)
 const read = (name: string) => readFileSync(new URL(name, root), 'utf8')
@@ -24,27 +25,29 @@ const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   volumes: Record<string, unknown>
 }
 const apps = Object.entries(compose.services).filter(([, service]) => service.env_file)
-const filled = (value: string) =>
+const substituted = (value: string) =>
   value.replace(
     /\$\{(\w+)(?::[-?]([^}]*))?\}/g,
     (_, name: string, rest?: string) => ({ POSTGRES_PASSWORD: 'p', SECRET_KEY: 's'.repeat(32) })[name] ?? rest ?? '',
   )
 
 describe('docker-compose.yml', () => {
-  it('runs each role as a process of its own', () => {
+  it('runs each role in its own process', () => {
     expect(apps.map(([, service]) => service.environment?.ROLES).sort()).toEqual(['bots', 'http', 'worker'])
   })
 
   it.each(apps)('gives %s settings that exist and are accepted', (_, { environment = {} }) => {
     for (const name of Object.keys(environment)) expect(settingNames).toContain(name)
-    const values = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, filled(String(value))]))
+    const values = Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => [name, substituted(String(value))]),
+    )
     const config = readConfig(values)
     expect(config.databaseUrl).toContain('@postgres:5432/')
     expect(config.redisUrl).toContain('redis:6379')
     expect(values.DATA_DIR).toBe('/data')
   })
 
-  it.each(apps)('runs %s without rights it does not need', (_, service) => {
+  it.each(apps)('runs %s without unnecessary rights', (_, service) => {
     expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'] })
     expect(Object.keys(service.depends_on ?? {}).sort()).toEqual(['postgres', 'redis'])
   })
@@ -54,18 +57,18 @@ describe('docker-compose.yml', () => {
     expect(new Set(tests).size).toBe(1)
   })
 
-  it('keeps the queue over a kill of Redis', () => {
+  it('keeps the queue when Redis is killed', () => {
     expect(compose.services.redis?.command).toContain('--appendonly yes')
   })
 
-  it('names no variable that .env.example does not', () => {
+  it('uses only variables that .env.example lists', () => {
     const named = [...read('docker-compose.yml').matchAll(/\$\{(\w+)/g)].map((match) => match[1])
     for (const name of named) expect(read('.env.example')).toMatch(new RegExp(`^#?${name}=`, 'm'))
   })
 })
 
 describe('Dockerfile', () => {
-  it('copies only what is there, and nothing is kept out by .dockerignore', () => {
+  it('copies only files that exist and that .dockerignore lets through', () => {
     const kept = read('.dockerignore')
       .split('\n')
       .filter((line) => line.startsWith('!'))
@@ -80,7 +83,7 @@ describe('Dockerfile', () => {
     }
   })
 
-  it('does not run as root, and sets only settings that exist', () => {
+  it('runs without root, and sets only settings that exist', () => {
     expect(read('Dockerfile')).toMatch(/^USER node$/m)
     const set = [...(/^ENV (.+)$/m.exec(read('Dockerfile'))?.[1]?.matchAll(/(\w+)=/g) ?? [])].map((match) => match[1])
     for (const name of set) expect([...settingNames, 'NODE_ENV']).toContain(name)
@@ -131,7 +134,7 @@ function exitCode([kind, program, ...args]: readonly string[], port: number): Pr
 }
 
 describe('.env.example', () => {
-  it('names only settings that exist', () => {
+  it('lists only settings that exist', () => {
     const names = [...read('.env.example').matchAll(/^#?([A-Z_]+)=/gm)].map((match) => match[1])
     for (const name of names) expect([...settingNames, 'POSTGRES_PASSWORD']).toContain(name)
   })

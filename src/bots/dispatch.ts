@@ -3,6 +3,7 @@ import { accountOf } from '../core/accounts/accounts.ts'
 import { parseButton } from '../core/chats/buttons.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
+import { showCancelled } from '../core/generation/cancel.ts'
 import { savePosted } from '../core/generation/row.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
 import { outcomeOf } from '../core/history/outcome.ts'
@@ -95,7 +96,10 @@ async function show(core: Core, call: Call, answer: Answer): Promise<void> {
   const { accepted, ...reply } = answer
   try {
     const posted = await core.surfaces.get(call.surface)?.post(call.address, reply satisfies Reply)
-    if (accepted && posted) await savePosted(core, accepted.id, posted)
+    if (!accepted || !posted) return
+    const state = await savePosted(core, accepted.id, posted)
+    // cancelled before its message was known
+    if (state === 'cancelled') await showCancelled(core, { ...accepted, ...call, posted })
   } catch (error) {
     core.log.warn({ err: error, surface: call.surface }, 'could not show a reply')
   }

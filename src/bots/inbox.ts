@@ -4,8 +4,9 @@
  * (its process died, or hangs) is taken over by another process.
  */
 import { type SQL, sql } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
 import { columnsOf, readRows, typed } from '../db/columns.ts'
-import type { Database } from '../db/db.ts'
+import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
 import { inbox } from '../db/schema/chats.ts'
 import type { Log } from '../log.ts'
@@ -41,8 +42,8 @@ export interface InboxOptions {
   maxAtOnce?: number
 }
 
-/** A handler renews its claim every third of it. */
-const claimSeconds = 15
+/** A handler renews its claim every third of it. After a kill another process waits for the rest of it. */
+const claimSeconds = 6
 /** The messages of an album arrive separately, and none says that it is the last. */
 const albumQuietMs = 1_000
 /** Notifications may be lost, and an act may become due without one. */
@@ -54,7 +55,7 @@ const pruneEveryMs = 3_600_000
 export async function openInbox(options: InboxOptions): Promise<Inbox> {
   const { database, name, log, handle, oldestSeconds = daySeconds, maxAtOnce = 50 } = options
   const channel = 'fluxbot_inbox'
-  const handling = new Map<string, Promise<void>>()
+  const handling = new Map<string, Handling>()
   let closed = false
   let looking: Promise<void> | undefined
   let lookAgain = false
@@ -96,7 +97,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       handling.delete(id)
       look()
     })
-    handling.set(id, work)
+    handling.set(id, { keys, work, renewing })
   }
 
   async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
@@ -105,8 +106,13 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       if (!rows.some(({ late }) => late)) await handle(rows.map(({ body }) => body))
       await finish(database, keys)
     } catch (error) {
+      if (error instanceof AppError && !error.retry) {
+        log.warn({ kind: error.kind, inbox: name }, 'an act was not answered')
+        await finish(database, keys).catch(() => undefined)
+        return
+      }
       log.error({ err: error, inbox: name }, 'an act was not handled; retrying')
-      await postpone(database, keys).catch(() => undefined)
+      await postpone(database, keys, retryMs).catch(() => undefined)
     }
   }
 
@@ -128,8 +134,13 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       const patience = new Promise((resolve) => {
         timer = setTimeout(resolve, graceMs)
       })
-      await Promise.race([Promise.allSettled(handling.values()), patience])
+      await Promise.race([Promise.allSettled([...handling.values()].map(({ work }) => work)), patience])
       clearTimeout(timer)
+      // another process may have at once what is not done by now
+      for (const { keys, renewing } of handling.values()) {
+        clearInterval(renewing)
+        await postpone(database, keys, 0).catch(() => undefined)
+      }
     },
   }
 }
@@ -137,6 +148,12 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
 /** For processes that receive but do not handle: a webhook's, before its bot has started. */
 export function storeActs(database: Database, name: string, acts: readonly Received[]): Promise<void> {
   return store(database, { name, channel: 'fluxbot_inbox', acts })
+}
+
+interface Handling {
+  keys: readonly string[]
+  work: Promise<void>
+  renewing: NodeJS.Timeout
 }
 
 interface Storing {
@@ -231,9 +248,10 @@ const renew = (database: Database, keys: readonly string[]) =>
 const finish = (database: Database, keys: readonly string[]) =>
   database.rows(sql`update inbox set handled_at = now(), body = '{}' where key in (${listed(keys)})`)
 
-const postpone = (database: Database, keys: readonly string[]) =>
+const postpone = (database: Database, keys: readonly string[], ms: number) =>
   database.rows(sql`
-    update inbox set claimed_until = now() + ${`${retryMs} milliseconds`}::interval where key in (${listed(keys)})`)
+    update inbox set claimed_until = now() + ${`${ms} milliseconds`}::interval
+    where key in (${listed(keys)}) and handled_at is null`)
 
 /** Deletes what was handled more than a day ago, and what became too old to be handled. */
 export async function pruneInbox(database: Database): Promise<void> {

@@ -1,5 +1,5 @@
 /** What the functions of the core work with. compose.ts builds it once; they take it as their first parameter. */
-import type { Database } from '../db/db.ts'
+import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
 import type { AppError } from './errors.ts'
 import type { GenerationEvents } from './events/events.ts'

@@ -1,7 +1,7 @@
 /** Column lists of hand-written SQL. The type of the rows comes from the schema, so a renamed column fails the compiler. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
-import type { Database, Db } from './db.ts'
+import type { Database, Db } from './database.ts'
 
 /** An expression, or a column whose stored type is wider than what the code writes. Its type is the author's word. */
 export interface Typed<T> {

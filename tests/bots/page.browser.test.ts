@@ -205,7 +205,6 @@ async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<v
   const log = keepLog()
   app = createApp({
     log,
-    ready: async () => ({}),
     plugins: [
       async (each) => {
         each.get<{ Params: { '*': string } }>('/image/*', async (request, reply) =>
@@ -231,7 +230,7 @@ async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<v
 }
 
 async function freeUrl(): Promise<string> {
-  const probe = createApp({ log: keepLog(), ready: async () => ({}), plugins: [] })
+  const probe = createApp({ log: keepLog(), plugins: [] })
   const found = await probe.listen({ port: 0, host: '127.0.0.1' })
   await probe.close()
   return found

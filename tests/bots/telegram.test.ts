@@ -9,7 +9,7 @@ import type { Address, Call, Reply } from '../../src/core/ports/chat.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
-import { type FlatCall, flat, says } from '../helpers/chat.ts'
+import { type FlatCall, flat, keepSent, says } from '../helpers/chat.ts'
 
 const ADA = { userId: 501 }
 const GROUP = { chatId: -1001000000001, chatType: 'supergroup' as const, userId: 501 }
@@ -203,7 +203,8 @@ describe('receiving updates', () => {
     expect(telegram.pendingUpdates()).toBe(0)
     void died.stop()
     await start()
-    await expect.poll(() => calls.length).toBe(4)
+    // it waits for its handlers before it leaves them to others
+    await expect.poll(() => calls.length, { timeout: 30_000 }).toBe(4)
     expect(calls.slice(2).map(({ text, images }) => [text, images.length])).toEqual([
       ['a cat', 0],
       ['both', 2],
@@ -249,7 +250,7 @@ describe('receiving updates', () => {
     await expect.poll(() => asked().length).toBe(2)
     await pause(300) // only waiting can show that no further poll is sent
     expect(asked()).toHaveLength(2)
-    expect(asked()[1]!.params).toMatchObject({ timeout: 30, allowed_updates: ['message'] })
+    expect(asked()[1]!.params).toMatchObject({ timeout: 30, allowed_updates: ['message', 'callback_query'] })
   })
 
   it('survives lost responses and a second poller, and reports them', async () => {
@@ -279,8 +280,8 @@ describe('receiving updates', () => {
     const registrations = telegram.requests.filter(({ method }) => method === 'setMyCommands')
     expect(registrations).toHaveLength(2)
     expect(telegram.commands.map(({ languageCode, commands: [first] }) => [languageCode, first])).toEqual([
-      ['', { command: 'flux', description: 'flux in en' }],
-      ['zh', { command: 'flux', description: 'flux in zh' }],
+      ['', { command: 'flux', description: 'Draw a picture' }],
+      ['zh', { command: 'flux', description: '画一张图' }],
     ])
   })
 
@@ -337,8 +338,14 @@ describe('a reply', () => {
     const waiting = await surface.post(address, says('wait', 'waiting'))
     const images = await Promise.all([imageOf(40, 40), imageOf(41, 41), imageOf(42, 42)])
     telegram.faults.add({ kind: '500', match: { path: /^editMessageMedia$/ }, times: 1 })
-    expect(await failure(surface.edit(waiting, done(images)))).toMatchObject({ kind: 'chat_unavailable' })
-    await surface.edit(waiting, done(images))
+    const sent = keepSent()
+    expect(await failure(surface.edit(waiting, done(images), sent))).toMatchObject({ kind: 'chat_unavailable' })
+    await surface.edit(waiting, done(images), sent)
+    expect(sent.earlier.map(({ part, fileIds }) => [part, fileIds.length])).toEqual([
+      [1, 1],
+      [2, 1],
+      [0, 1],
+    ])
     const [, first, ...others] = telegram.messages(501)
     expect(first).toMatchObject({ text: 'a cat', photo: images[0]!.file.data })
     expect(others.map(({ photo, replyTo }) => [photo, replyTo])).toEqual([

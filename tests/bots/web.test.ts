@@ -236,7 +236,7 @@ describe('access to the page', () => {
     expect(ann.session).toMatchObject({ trouble: 'sign_in' })
     expect((await ann.send('a cat')).status).toBe(401)
     const wrong = await ann.signIn('a guess')
-    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is not right.'])
+    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is wrong.'])
     const right = await ann.signIn(apiKey)
     expect(right.status).toBe(200)
     const cookie = String(right.headers['set-cookie'])
@@ -411,7 +411,7 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   links = 0
   const port = await freePort()
   const web = createWeb({ ...optionsFor(port), ...over })
-  const app: FastifyInstance = createApp({ log, ready: async () => ({}), plugins: [web.plugin] })
+  const app: FastifyInstance = createApp({ log, plugins: [web.plugin] })
   if (started) {
     await web.start(async (call) => {
       calls.push(flat(call))

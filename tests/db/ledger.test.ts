@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Db } from '../../src/db/db.ts'
+import type { Db } from '../../src/db/database.ts'
 import { users } from '../../src/db/schema/accounts.ts'
 import { generations } from '../../src/db/schema/generations.ts'
 import { ledger } from '../../src/db/schema/ledger.ts'

@@ -1,5 +1,5 @@
 /** Short forms of calls and replies, for tests of surfaces. */
-import type { Call, Options, Reply } from '../../src/core/ports/chat.ts'
+import type { Call, Options, Reply, SentMessage, SentMessages } from '../../src/core/ports/chat.ts'
 
 /** A reply that says just that. */
 export const says = (text: string, state: Reply['state'], more: Partial<Reply> = {}): Reply => ({
@@ -24,4 +24,10 @@ export function flat(call: Call): FlatCall {
   const { act } = call
   if (act.kind === 'command') return { ...call, command: act.name, text: act.text, options: act.options }
   return { ...call, command: '', text: act.kind === 'message' ? act.text : '', options: {} }
+}
+
+/** Records of sent messages, as the database keeps them. */
+export function keepSent(): SentMessages {
+  const earlier: SentMessage[] = []
+  return { earlier, add: async (message) => void earlier.push(message) }
 }

@@ -1,6 +1,6 @@
 /**
- * A core on a real database, queue and store. The edges are stand-ins that keep what they were sent: a chat that shows
- * messages, and a provider that tests steer.
+ * A core on a real database, queue and store. Its chat and providers are replacements that tests control: a chat that keeps its
+ * messages, and a provider that draws at once.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,13 +11,15 @@ import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import { plainText } from '../../src/bots/layout.ts'
-import { compose } from '../../src/compose.ts'
+import { compose, type Parts } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Core } from '../../src/core/core.ts'
-import { startWorker, type Worker } from '../../src/core/generation/worker.ts'
 import type { Attachment, Call, ChatSurface, Posted, Reply } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
 import type { Enhancer, ImageProvider, ProviderKind } from '../../src/core/ports/providers.ts'
+import { ask, type ProgramRequest } from '../../src/core/programs/ask.ts'
+import { chooseModel } from '../../src/core/request/choose-model.ts'
+import { startWorker, type Worker } from '../../src/core/worker/worker.ts'
 import { createApiSurface } from '../../src/http/api/surface.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
@@ -32,7 +34,7 @@ export interface ShownMessage {
   history: ShownReply[]
 }
 
-/** A chat as people see it. `refuse` makes every post and edit reject with what it returns. */
+/** Chat that keeps its messages. A post or edit rejects with the error that `refuse` returns. */
 export interface TestChat extends ChatSurface {
   messages: ShownMessage[]
   refuse?: (reply: Reply) => Error | undefined
@@ -80,7 +82,7 @@ export const pngOf = (width: number, height: number, background = '#3366cc'): Pr
     .png()
     .toBuffer()
 
-/** Draws a plain picture at once. */
+/** Provider that draws a plain picture at once. */
 export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & { starts: string[] } {
   const starts: string[] = []
   return {
@@ -98,12 +100,12 @@ export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & 
 export interface TestCore {
   core: Core
   chat: TestChat
-  /** Handles a call as a surface would. */
+  /** Handles a call as a surface does. */
   say(text: string, from?: Partial<Call> & { who?: string }): Promise<Call>
-  /** The state of the generation of a call once it has ended. */
+  /** Resolves with the final state of the call's generation. */
   ended(call: Call): Promise<string>
   work(): Promise<Worker>
-  /** All that the queue knows is gone. */
+  /** Removes everything that the queue has stored. */
   lose(): Promise<void>
   close(): Promise<void>
 }
@@ -115,9 +117,11 @@ export interface TestCoreOptions {
   limits?: Partial<Core['limits']>
   admins?: readonly string[]
   enhancer?: Enhancer
-  /** Milliseconds that a provider may take. */
+  /** Timeout of a provider, milliseconds. */
   providerMs?: number
   meter?: Core['meter']
+  /** In place of the chat. */
+  surfaces?: (parts: Parts) => readonly ChatSurface[]
 }
 
 /** Built by `compose` as the service is, with a database, a queue and edges of this test. */
@@ -144,7 +148,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       enhancer: options.enhancer,
       limits: { deadlineMs: 60_000, lostMs: 2_000, goneMs: 0, ...options.limits },
       meter: options.meter,
-      surfaces: () => [chat, createApiSurface({ database })],
+      surfaces: options.surfaces ?? (() => [chat, createApiSurface({ database })]),
     },
   )
   const core: Core = {
@@ -218,4 +222,11 @@ async function stateOf(core: Core, call: Call): Promise<string> {
 
 export function attachment(data: Buffer, name = 'picture.png', bytes = data.length): Attachment {
   return { name, bytes, load: async () => data }
+}
+
+/** `ask`, with the model chosen as the families of the API choose it. */
+export async function askAs(core: Core, request: Omit<ProgramRequest, 'chosen'>): ReturnType<typeof ask> {
+  const { holder, params, images } = request
+  const needs = { images: images.length, words: params.prompt !== '' }
+  return ask(core, { ...request, chosen: chooseModel(core, { name: params.model, allowed: holder.models, ...needs }) })
 }

@@ -23,7 +23,7 @@ const endpointOf = (name: string, images: number, params?: Partial<RequestParams
   return chooseRoute(everywhere, model, request).endpoint
 }
 
-/** PRODUCT's table: name, input pictures, endpoint. */
+/** Name, input pictures, endpoint. */
 const table: [string, number, string][] = [
   ['flux-dev', 0, 'fal-ai/flux-1/dev'],
   ['dev', 1, 'fal-ai/flux-1/dev/image-to-image'],
@@ -54,12 +54,12 @@ const table: [string, number, string][] = [
 ]
 
 describe('the models', () => {
-  it.each(table)('%s with %i pictures is served by %s', (name, images, endpoint) => {
+  it.each(table)('serve %s with %i pictures by %s', (name, images, endpoint) => {
     expect(endpointOf(name, images)).toBe(endpoint)
   })
 
   it.each(table.filter(([, , endpoint]) => /flux-(1|pro)\//.test(endpoint) && endpoint.startsWith('fal-ai')))(
-    'the endpoint of %s with %i pictures is a name too: %s',
+    'the endpoint of %s with %i pictures is also a model name: %s',
     (_name, images, endpoint) => {
       const { model, request } = requestOf(endpoint, {}, images)
       expect(routesFor(everywhere, model, request).map((route) => route.endpoint)).toEqual([endpoint])
@@ -67,12 +67,12 @@ describe('the models', () => {
     },
   )
 
-  it('are eleven FLUX.1 endpoints under their own names', () => {
+  it('include eleven FLUX.1 endpoints under their own names', () => {
     const names = models.filter((model) => model.hidden).map((model) => model.id)
     expect(new Set(names).size).toBe(11)
   })
 
-  it('have names of their own, prices, and providers that exist', () => {
+  it('have unique names, a price, and existing providers', () => {
     const names = models.flatMap((model) => [model.id, ...model.aliases])
     expect(new Set(names).size).toBe(names.length)
     for (const model of models) {
@@ -80,7 +80,7 @@ describe('the models', () => {
       for (const route of model.routes) expect(providerKinds.map((kind) => kind.name)).toContain(route.provider)
       for (const name of model.aliases) expect(findModel(models, name.toUpperCase())).toBe(model)
     }
-    // Discord shows at most so many choices
+    // Discord's limit of choices for one option
     expect(listed(models).length).toBeLessThanOrEqual(25)
   })
 
@@ -117,14 +117,14 @@ describe('the models', () => {
     expect(() => requestOf(name, params, images)).toThrowError(expect.objectContaining({ kind }))
   })
 
-  it('say how long what is not wanted may be', () => {
+  it('name the length limit of a negative prompt', () => {
     expect(requestOf('qwen-image', { negative: 'x'.repeat(500) }).request.negative).toHaveLength(500)
     expect(() => requestOf('qwen-image', { negative: 'x'.repeat(501) })).toThrowError(
       expect.objectContaining({ data: { name: 'negative', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
     )
   })
 
-  it('are served by a second route only where it does the very same', () => {
+  it('use a second route only for requests that it serves identically', () => {
     const schnell = (params: Partial<RequestParams>) => {
       const { model, request } = requestOf('flux-schnell', params)
       return routesFor(everywhere, model, request).map((route) => route.provider)
@@ -134,9 +134,9 @@ describe('the models', () => {
     for (const params of [{ aspect: '16:9' }, { seed: '1' }, { count: 2 }, { steps: 12 }, { guidance: 3 }]) {
       expect(schnell(params)).toEqual(['fal'])
     }
-    const alone = having((provider) => provider === 'cloudflare')
-    // with Cloudflare alone, what it does not take is refused by name
-    expect(() => requestOf('flux-schnell', { seed: '1' }, 0, alone)).toThrowError(
+    const cloudflareOnly = having((provider) => provider === 'cloudflare')
+    // with Cloudflare alone, parameters that it does not take are refused by name
+    expect(() => requestOf('flux-schnell', { seed: '1' }, 0, cloudflareOnly)).toThrowError(
       expect.objectContaining({ kind: 'not_taken' }),
     )
   })

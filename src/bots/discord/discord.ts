@@ -1,7 +1,7 @@
 /** Discord: slash commands, buttons, direct messages, and messages that mention the bot. */
 import { type APIInteraction, type APIMessage, type GatewayMessageCreateDispatchData, Routes } from 'discord.js'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import { createDownloads } from '../downloads.ts'

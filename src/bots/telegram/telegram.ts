@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Update } from 'grammy/types'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { AnyCommand } from '../command.ts'

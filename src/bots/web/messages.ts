@@ -1,7 +1,7 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Reply } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 
 export interface WebMessage {
   /** '<visitor>:<id made by the page>' is the person's, with ':answer' behind it our answer to that one. */

@@ -4,9 +4,9 @@
  * capture or release (generation/end.ts); grants and takes are here.
  */
 import { and, desc, eq, ne, type SQL, sql } from 'drizzle-orm'
+import { violates } from '../../db/database.ts'
 import { users } from '../../db/schema/accounts.ts'
 import { type EntryKind, ledger } from '../../db/schema/ledger.ts'
-import { violates } from '../../db/violations.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 

@@ -3,7 +3,7 @@
  * one that is missed costs a little time and nothing else.
  */
 import { type SQL, sql } from 'drizzle-orm'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 
 /** ended: it has ended · progress: there is more to show · webhook: its provider called our webhook. */
 export type GenerationEvent = 'ended' | 'progress' | 'webhook'

@@ -1,8 +1,8 @@
 /** Saves an accepted request and holds its credits, in one statement. */
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { violates } from '../../db/database.ts'
 import { generations } from '../../db/schema/generations.ts'
-import { violates } from '../../db/violations.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { spacing } from '../accounts/limits.ts'
 import type { Candidate, Core } from '../core.ts'
@@ -39,6 +39,8 @@ export interface Accepted {
   id: string
   job: Job
   request: PictureRequest
+  /** Credits on hold for it. */
+  price: number
   /** False when this very request had been accepted before: then nothing has changed. */
   fresh: boolean
 }
@@ -67,9 +69,10 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
       if (capped || violates(error, 'generations_key_unique')) return undefined
       throw error
     })
-    if (priority !== undefined) return { id, request, fresh: true, job: { id, lane: route.provider, priority } }
+    if (priority !== undefined)
+      return { id, request, price: candidate.price, fresh: true, job: { id, lane: route.provider, priority } }
     const before = await acceptedBefore(core, submission.key)
-    if (before) return { id: before.id, request, fresh: false, job: before }
+    if (before) return { id: before.id, request, price: candidate.price, fresh: false, job: before }
     if (capped) throw await capRefusal(core, submission)
     const error = await refusal(core, candidate)
     if (error) throw error

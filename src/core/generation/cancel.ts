@@ -30,7 +30,10 @@ export async function cancelAtProvider(core: Core, name: string, ticket: Json | 
 }
 
 /** Edits the message of the request. Harmless when repeated. */
-export async function showCancelled(core: Core, cancelled: Cancelled): Promise<void> {
+export async function showCancelled(
+  core: Core,
+  cancelled: Pick<Cancelled, 'id' | 'surface' | 'posted' | 'price' | 'locale' | 'request'>,
+): Promise<void> {
   const { id, surface, posted, price } = cancelled
   if (!posted) return
   try {

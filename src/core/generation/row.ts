@@ -1,5 +1,5 @@
 /** The generation row as workers use it, and the steps that change it. Each step is one fenced statement. */
-import { type SQL, sql } from 'drizzle-orm'
+import { eq, type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
@@ -113,8 +113,15 @@ export const saveIntent = (core: Core, fence: Fence) => change(core, fence, sql`
 export const saveTicket = (core: Core, fence: Fence, ticket: Json) =>
   change(core, fence, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
 
-export const savePosted = (core: Core, id: string, posted: Posted) =>
-  core.database.rows(sql`update generations set posted = ${posted} where id = ${id}`)
+/** Resolves to the state, which may be over already: then the message that was just posted is out of date. */
+export async function savePosted(core: Core, id: string, posted: Posted): Promise<Generation['state'] | undefined> {
+  const [row] = await core.database.db
+    .update(generations)
+    .set({ posted })
+    .where(eq(generations.id, id))
+    .returning({ state: generations.state })
+  return row?.state
+}
 
 const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null`
 

@@ -4,7 +4,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import type { Db } from '../../db/db.ts'
+import type { Db } from '../../db/database.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
 import { assertPace, limitsFor, slowDown } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'

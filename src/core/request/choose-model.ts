@@ -31,12 +31,18 @@ const lastResort = 'sketch'
 
 /** Throws AppError unknown_model, model_not_allowed, image_needed, too_many_images. */
 export function chooseModel(core: Available, { name, allowed = null, ...needs }: ModelChoice): ChosenModel {
-  const models = core.models.all()
-  const model = findModel(models, name ?? defaultModel(core, allowed, needs))
-  if (name !== undefined && allowed && !allowed.includes(model.id)) {
-    throw new AppError('model_not_allowed', { model: model.id, available: allowed })
-  }
+  const model =
+    name === undefined
+      ? findModel(core.models.all(), defaultModel(core, allowed, needs))
+      : findAllowedModel(core, name, allowed)
   return { model, takes: takenWith(core, model, needs.images) }
+}
+
+/** Throws AppError unknown_model, model_not_allowed. */
+export function findAllowedModel(core: Available, name: string, allowed: readonly string[] | null): Model {
+  const model = findModel(core.models.all(), name)
+  if (allowed === null || allowed.includes(model.id)) return model
+  throw new AppError('model_not_allowed', { model: model.id, available: allowed })
 }
 
 /** Throws AppError unknown_model. */

@@ -5,7 +5,7 @@ import { wordsFor } from '../../../locales/index.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
 import { problemIn } from '../problem.ts'
-import type { Refusal } from './answer-schemas.ts'
+import type { Refusal } from './response-schemas.ts'
 
 /** A refusal that only this family knows. */
 export class ComfyError extends Error {

@@ -3,8 +3,8 @@ import { type KeyHolder, ownerOf } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { countIn, queuedRequests, runningRequests } from '../../../core/history/backlog.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { queueAnswer, refused } from './answer-schemas.ts'
 import { defaultModel } from './params.ts'
+import { queueAnswer, refused } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const mostItems = 100

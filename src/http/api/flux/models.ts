@@ -7,8 +7,8 @@ import { modelFor } from '../../../core/programs/ask.ts'
 import { takenWith } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
-import { type Mode, modelsAnswer, refused, type ShownModel } from './answer-schemas.ts'
 import { names } from './names.ts'
+import { type Mode, modelsAnswer, refused, type ShownModel } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {

@@ -6,8 +6,8 @@ import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import type { ApiParts } from '../parts.ts'
-import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './answer-schemas.ts'
-import { filesOf } from './pictures.ts'
+import { filesOf } from './inputs.ts'
+import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './response-schemas.ts'
 import { tags, uploadForm, uploadsForm } from './schemas.ts'
 
 const one = {
@@ -15,7 +15,7 @@ const one = {
   description: 'It is told by its content whether it is a png, jpg or webp, and encoded anew. Costs nothing.',
   operationId: 'fluxUploadImage',
   tags,
-  told: { bodies: { 'multipart/form-data': uploadForm } },
+  documented: { bodies: { 'multipart/form-data': uploadForm } },
   response: { 200: uploadAnswer, ...refused },
 }
 
@@ -24,7 +24,7 @@ const several = {
   description: 'At most 10 MB each, and 50 MB together.',
   operationId: 'fluxUploadImages',
   tags,
-  told: { bodies: { 'multipart/form-data': uploadsForm } },
+  documented: { bodies: { 'multipart/form-data': uploadsForm } },
   response: { 200: uploadsAnswer, ...refused },
 }
 

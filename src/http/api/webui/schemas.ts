@@ -1,4 +1,5 @@
 /** What pages may send to draw and to look back, and what they are answered: for checks, and for the OpenAPI document. */
+
 import { z } from 'zod'
 import { optional } from '../../server/validation.ts'
 import { address, mostPictures, pixels, promptText, seed, source, sources, webhookAddress, word } from '../fields.ts'

@@ -5,8 +5,8 @@ import type { Core } from '../../../core/core.ts'
 import { countIn } from '../../../core/history/backlog.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
 import { listed } from '../../../core/request/choose-model.ts'
-import { version } from '../../operations/version.ts'
-import { databaseAnswers, inTime } from '../../server/in-time.ts'
+import { version } from '../../server/http.ts'
+import { inTime } from '../../server/readiness.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { refused, tags } from './schemas.ts'
 
@@ -42,7 +42,7 @@ const health = {
   response: { 200: healthy, 503: unhealthy },
 }
 
-export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void {
+export function statusRoutes(app: ApiApp, { core, parts, authenticate }: Family): void {
   app.get('/api/status', { schema: status }, async (request) => {
     const holder = await authenticate(request)
     const { all } = core.models
@@ -63,7 +63,7 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
     }
   })
   app.get('/health', { config: { open: true }, schema: health }, async (_request, reply) =>
-    (await databaseAnswers(core.database)) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
+    (await parts.databaseAnswers()) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
   )
 }
 

@@ -1,0 +1,181 @@
+/** What every surface does with messages, buttons and presses. A harness plays its people. */
+import { sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { allActions } from '../../src/bots/actions/index.ts'
+import { allCommands } from '../../src/bots/commands/index.ts'
+import { createDispatch } from '../../src/bots/dispatch.ts'
+import type { Parts } from '../../src/compose.ts'
+import { accountOf, readAccount } from '../../src/core/accounts/accounts.ts'
+import { AppError } from '../../src/core/errors.ts'
+import { cancel } from '../../src/core/generation/cancel.ts'
+import type { ChatSurface, Posted } from '../../src/core/ports/chat.ts'
+import { quickest } from '../helpers/backends.ts'
+import { says } from '../helpers/chat.ts'
+import { openTestCore, pngOf, type TestCore } from '../helpers/core.ts'
+import { violations } from '../helpers/invariants.ts'
+
+export interface ShownAnswer {
+  text: string
+  /** Labels, of all rows. */
+  buttons: readonly string[]
+  pictures: number
+}
+
+interface Shown {
+  id: string
+  posted: Posted
+}
+
+export type Person = 'ann' | 'bob'
+
+export interface SurfaceHarness {
+  /** The surface as one more process has it. */
+  create(parts: Parts): Promise<ChatSurface>
+  /** Identity of a person in the database. */
+  identityOf(person: Person): string
+  /** Ann asks for a picture, where Bob sees it too if the platform has such places. */
+  ask(prompt: string): Promise<void>
+  /** The bot's answer to Ann. undefined: there is none yet. */
+  answer(): Promise<ShownAnswer | undefined>
+  /** A person presses a button of that answer. `deliveries`: how often each process receives the press. */
+  press(person: Person, label: string, deliveries?: number): Promise<void>
+  /** Texts that were shown to those who pressed. */
+  pressAnswers(): Promise<string[]>
+  /** Largest picture that the platform takes, bytes. Absent: any. */
+  maxPictureBytes?: number
+  stop(): Promise<void>
+}
+
+export function surfaceContract(name: string, open: () => Promise<SurfaceHarness>): void {
+  describe(`${name} as a surface`, () => {
+    let harness: SurfaceHarness
+    let test: TestCore
+    let parts: Parts
+    let processes: ChatSurface[]
+
+    /** One more process that listens to the chat. */
+    async function startProcess(): Promise<ChatSurface> {
+      const surface = processes.length === 0 ? [...test.core.surfaces.values()][0]! : await harness.create(parts)
+      processes.push(surface)
+      await surface.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
+      return surface
+    }
+
+    beforeEach(async () => {
+      harness = await open()
+      processes = []
+      const opened = await openTestCore(quickest, {
+        surfaces: (given) => {
+          parts = given
+          return []
+        },
+      })
+      const first = await harness.create(parts)
+      test = { ...opened, core: Object.assign(opened.core, { surfaces: new Map([[first.name, first]]) }) }
+    })
+
+    afterEach(async () => {
+      await Promise.all(processes.map((surface) => surface.stop()))
+      const wrong = await violations(test.core.database)
+      await test.close()
+      await harness.stop()
+      expect(wrong).toEqual([])
+    })
+
+    const answered = async () => {
+      await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual(['Cancel'])
+    }
+    const balance = async (person: Person) => {
+      const id = harness.identityOf(person)
+      return readAccount(test.core, await accountOf(test.core, { id, name: person }))
+    }
+    const state = async () => {
+      const [row] = await test.core.database.rows<{ state: string }>(sql`select state from generations`)
+      return row?.state
+    }
+
+    it('shows a request that waits, with a button that cancels it', async () => {
+      await startProcess()
+      await harness.ask('a cat')
+      await answered()
+      expect((await harness.answer())?.text).toContain('In the queue: a cat')
+      expect(await balance('ann')).toMatchObject({ balance: 19, held: 1, inFlight: 1 })
+
+      await harness.press('ann', 'Cancel')
+      await expect.poll(async () => (await harness.answer())?.text, { timeout: 20_000 }).toContain('Cancelled.')
+      expect((await harness.answer())?.buttons).toEqual([])
+      expect(await balance('ann')).toMatchObject({ balance: 20, held: 0, inFlight: 0 })
+    })
+
+    it('lets only the person who asked cancel', async () => {
+      await startProcess()
+      await harness.ask('a cat')
+      await answered()
+      await harness.press('bob', 'Cancel')
+      await expect
+        .poll(() => harness.pressAnswers(), { timeout: 20_000 })
+        .toEqual([expect.stringContaining('Only the person who made this request')])
+      expect((await harness.answer())?.buttons).toEqual(['Cancel'])
+      expect(await state()).toBe('queued')
+      await harness.press('ann', 'Cancel')
+      await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
+    })
+
+    it('keeps buttons alive over a restart', async () => {
+      const before = await startProcess()
+      await harness.ask('a cat')
+      await answered()
+      await before.stop()
+      processes = [await harness.create(parts)]
+      await processes[0]!.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
+      await harness.press('ann', 'Cancel')
+      await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
+    })
+
+    it('acts once on a press that reaches two processes several times', async () => {
+      await startProcess()
+      await startProcess()
+      await harness.ask('a cat')
+      await answered()
+      await harness.press('ann', 'Cancel', 3)
+      await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
+      await expect
+        .poll(async () => {
+          const [row] = await test.core.database.rows<{ open: number }>(
+            sql`select count(*)::int as open from inbox where handled_at is null`,
+          )
+          return row?.open
+        })
+        .toBe(0)
+      expect(await balance('ann')).toMatchObject({ balance: 20, held: 0, inFlight: 0 })
+      expect((await harness.pressAnswers()).filter((text) => text !== 'Cancelled.')).toEqual([])
+    })
+
+    it('turns the waiting message into the picture, and removes its buttons', async () => {
+      await startProcess()
+      await test.work()
+      await harness.ask('a cat')
+      await expect.poll(async () => (await harness.answer())?.pictures, { timeout: 30_000 }).toBe(1)
+      expect(await harness.answer()).toMatchObject({ text: expect.stringContaining('a cat'), buttons: [] })
+      await expect.poll(state).toBe('delivered')
+    })
+
+    it('refuses a picture that is too large for it, and nothing else is lost', async () => {
+      const surface = await startProcess()
+      await harness.ask('a cat')
+      await answered()
+      // the message stands before its row says so
+      const posted = () => test.core.database.rows<Shown>(sql`select id, posted from generations`)
+      await expect.poll(async () => (await posted())[0]?.posted).toBeTruthy()
+      const [row] = await posted()
+      const data = Buffer.concat([await pngOf(64, 64), Buffer.alloc(harness.maxPictureBytes ?? 1024)])
+      const file = { data, type: 'image/png' as const, width: 64, height: 64 }
+      const pictures = [{ file, key: 'image/large', name: 'large.png', alt: 'large' }]
+      const edited = surface.edit(row!.posted, says('a cat', 'done', { pictures }))
+      if (harness.maxPictureBytes === undefined) await edited
+      else await expect(edited).rejects.toSatisfy((error) => error instanceof AppError && error.kind === 'chat_refused')
+      expect((await harness.answer())?.text).toContain('a cat')
+      await cancel(test.core, null, row!.id)
+    })
+  })
+}
