@@ -9,7 +9,7 @@ export interface Exchange {
   picture?: Buffer
 }
 
-/** Name of the person whom ADMIN_IDS has to name. */
+/** Name of the administrator, whose identities ADMIN_IDS has to contain. */
 export const admin = 'root'
 const answerMs = 30_000
 
