@@ -6,7 +6,7 @@ import { generations, ledger, users } from '../../src/db/schema.ts'
 import { backends, openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
 
 for (const kind of backends().filter((kind) => kind !== 'redis')) {
-  describe(`the ledger's triggers on ${kind}`, () => {
+  describe(`the ledger on ${kind}`, () => {
     let opened: TestDatabase
     let db: Db
     beforeAll(async () => {
@@ -15,7 +15,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
     }, 60_000)
     afterAll(() => opened?.drop())
 
-    test('update balance, held and in_flight on a grant, a hold and a capture', async () => {
+    test('updates balance, held and in_flight on a grant, a hold and a capture', async () => {
       const { userId, generationId } = await createUser(db, 10)
       expect(await sums(db, userId)).toEqual({ balance: 10, held: 0, inFlight: 0 })
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: -4, held: 4 })
@@ -24,7 +24,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await sums(db, userId)).toEqual({ balance: 7, held: 0, inFlight: 0 })
     })
 
-    test('count a hold of 0 credits as in flight until its release', async () => {
+    test('counts a hold of 0 credits as in flight until its release', async () => {
       const { userId, generationId } = await createUser(db, 0)
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: 0, held: 0 })
       expect((await sums(db, userId)).inFlight).toBe(1)
@@ -32,7 +32,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect((await sums(db, userId)).inFlight).toBe(0)
     })
 
-    test('refuse to change or delete rows', async () => {
+    test('refuses to change or delete rows', async () => {
       const { userId } = await createUser(db, 5)
       const theirs = eq(ledger.userId, userId)
       expect(await failure(db.update(ledger).set({ amount: 99 }).where(theirs))).toContain('rows are only inserted')
@@ -42,7 +42,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect((await sums(db, userId)).balance).toBe(5)
     })
 
-    test('refuse to spend more than the balance, even by concurrent statements', async () => {
+    test('refuses to spend more than the balance, even by concurrent statements', async () => {
       const { userId, generationId } = await createUser(db, 5)
       const other = await createGeneration(db, userId)
       const holds = [generationId, other].map((id) =>
@@ -56,7 +56,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await sums(db, userId)).toEqual({ balance: 2, held: 3, inFlight: 1 })
     })
 
-    test('refuse a capture without a hold of the same amount and user', async () => {
+    test('refuses a capture without a hold of the same amount and user', async () => {
       const { userId, generationId } = await createUser(db, 5)
       const capture = { userId, generationId, kind: 'capture', amount: 0, held: -3 } as const
       expect(await failure(db.insert(ledger).values(capture))).toContain('ledger_needs_hold')
@@ -67,7 +67,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await failure(db.insert(ledger).values(theirs))).toContain('ledger_needs_hold')
     })
 
-    test('resolve a hold only once', async () => {
+    test('resolves a hold only once', async () => {
       const { userId, generationId } = await createUser(db, 5)
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: -4, held: 4 })
       await db.insert(ledger).values({ userId, generationId, kind: 'capture', amount: 0, held: -4 })
@@ -76,7 +76,7 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await sums(db, userId)).toEqual({ balance: 1, held: 0, inFlight: 0 })
     })
 
-    test('return Dates and numbers to hand-written SQL', async () => {
+    test('returns Dates and numbers to hand-written SQL', async () => {
       const { userId } = await createUser(db, 7)
       const [row] = await opened.database.rows<{ n: number; at: Date; none: Date | null; total: number }>(
         sql`select count(*) as n, min(created_at) as at, null::timestamptz as none, sum(amount) as total
