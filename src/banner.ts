@@ -2,7 +2,7 @@
 import { relative } from 'node:path'
 import type { Config } from './config.ts'
 import type { Core } from './core/core.ts'
-import { offered } from './core/request/resolve.ts'
+import { listed } from './core/request/choose-model.ts'
 
 interface Line {
   part: string
@@ -23,7 +23,7 @@ export function welcome(config: Config, core: Core): string {
 }
 
 function linesFor(config: Config, core: Core): readonly Line[] {
-  const models = offered(core.models.all()).map(({ id }) => id)
+  const models = listed(core.models.all()).map(({ id }) => id)
   const providers = core.providers.all().map(({ title }) => title)
   return [
     config.databaseUrl

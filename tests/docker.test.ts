@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
@@ -15,6 +18,7 @@ interface Service {
   cap_drop?: string[]
   env_file?: string
   depends_on?: Record<string, unknown>
+  healthcheck?: { test: string[] }
 }
 const compose = parse(read('docker-compose.yml'), { merge: true }) as {
   services: Record<string, Service>
@@ -48,6 +52,11 @@ describe('docker-compose.yml', () => {
     expect(Object.keys(service.depends_on ?? {}).sort()).toEqual(['postgres', 'redis'])
   })
 
+  it('checks the health of all roles in the same way', () => {
+    const tests = apps.map(([, service]) => JSON.stringify(service.healthcheck?.test))
+    expect(new Set(tests).size).toBe(1)
+  })
+
   it('keeps the queue when Redis is killed', () => {
     expect(compose.services.redis?.command).toContain('--appendonly yes')
   })
@@ -79,7 +88,50 @@ describe('Dockerfile', () => {
     const set = [...(/^ENV (.+)$/m.exec(read('Dockerfile'))?.[1]?.matchAll(/(\w+)=/g) ?? [])].map((match) => match[1])
     for (const name of set) expect([...settingNames, 'NODE_ENV']).toContain(name)
   })
+
+  it('gives every role a PORT, so that each answers the health check', () => {
+    expect(read('Dockerfile')).toMatch(/^ENV .*\bPORT=8080\b/m)
+    expect(read('Dockerfile')).toMatch(/^EXPOSE 8080$/m)
+  })
 })
+
+const checks: [name: string, path: string, command: string[]][] = [
+  ['the HEALTHCHECK of the image', '/healthz', healthcheckOf(read('Dockerfile'))],
+  ['the health check of the services', '/readyz', apps[0]?.[1].healthcheck?.test ?? []],
+]
+
+describe.each(checks)('%s', (_, path, command) => {
+  it.each([
+    [200, 0],
+    [503, 1],
+  ])(`turns ${path} with %i into exit code %i`, async (status, code) => {
+    const server = createServer((request, response) => response.writeHead(request.url === path ? status : 404).end())
+    const port = await new Promise<number>((resolve) =>
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
+    )
+    expect(await exitCode(command, port)).toBe(code)
+    server.close()
+  })
+
+  it('fails when nothing listens', async () => {
+    expect(await exitCode(command, 1)).toBe(1)
+  })
+})
+
+function healthcheckOf(dockerfile: string): string[] {
+  return ['CMD', ...JSON.parse(/^HEALTHCHECK [^[]*CMD (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]')]
+}
+
+/** Runs the program of a health check as Docker would, against `port` instead of 8080. */
+function exitCode([kind, program, ...args]: readonly string[], port: number): Promise<number> {
+  expect([kind, program]).toEqual(['CMD', 'node'])
+  const here = args.map((arg) => arg.replace('127.0.0.1:8080', `127.0.0.1:${port}`))
+  return new Promise((resolve) => {
+    execFile(process.execPath, here, { env: { PORT: String(port) } }, (error) =>
+      resolve(error ? Number(error.code) : 0),
+    )
+  })
+}
 
 describe('.env.example', () => {
   it('lists only settings that exist', () => {

@@ -8,8 +8,7 @@ import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
-import { AppError } from '../core/errors.ts'
-import { instructionFact } from '../core/generation/enhance.ts'
+import { AppError, type OptionNames, spelled } from '../core/errors.ts'
 import {
   addConfig,
   type ConfigChange,
@@ -21,6 +20,7 @@ import {
 } from '../core/providers/configs.ts'
 import { probe } from '../core/providers/probe.ts'
 import { keepProviders } from '../core/providers/registry.ts'
+import { instructionFact } from '../core/worker/enhance.ts'
 import { type Database, readFact, saveFact } from '../db/database.ts'
 import { openDatabase } from '../db/open.ts'
 import { wordsFor } from '../locales/index.ts'
@@ -61,6 +61,11 @@ const optionTypes = {
   enabled: { type: 'string' },
   key: { type: 'boolean' },
 } as const
+/** Options of the core → those of this command line. */
+const optionNames: OptionNames = {
+  ...Object.fromEntries(Object.keys(optionTypes).map((name) => [name, `--${name}`])),
+  default_model: '--model',
+}
 type Options = ReturnType<typeof parse>['values']
 
 function parse() {
@@ -196,7 +201,7 @@ function state(active: boolean, enabled: boolean): string {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof AppError) return wordsFor('en').errors[error.kind](error.data)
+  if (error instanceof AppError) return wordsFor('en').errors[error.kind](spelled(error, optionNames))
   return error instanceof Error ? error.message : String(error)
 }
 

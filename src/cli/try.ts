@@ -5,15 +5,17 @@
  */
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
+import { allActions } from '../bots/actions/index.ts'
 import { allCommands } from '../bots/commands/index.ts'
 import { createDispatch } from '../bots/dispatch.ts'
+import { plainText } from '../bots/layout.ts'
 import { compose } from '../compose.ts'
 import { loadConfig } from '../config.ts'
 import { accountOf, readAccount } from '../core/accounts/accounts.ts'
 import { grant } from '../core/billing/ledger.ts'
 import type { Core } from '../core/core.ts'
-import { startWorker } from '../core/generation/worker.ts'
 import type { Call, ChatSurface, Reply } from '../core/ports/chat.ts'
+import { startWorker } from '../core/worker/worker.ts'
 import { localeOf } from '../locales/index.ts'
 
 const from = { id: 'cli:local', name: 'command line' }
@@ -46,12 +48,11 @@ async function main(text: string): Promise<number> {
       address: 'cli:local',
       from,
       locale: localeOf(Intl.DateTimeFormat().resolvedOptions().locale),
-      command: '',
-      text,
-      options: {},
+      place: { channel: 'local', nsfw: false, manager: false, roles: [] },
+      act: { kind: 'message', text },
       images: [],
     }
-    await createDispatch(core, allCommands(core.models.all()))(call)
+    await createDispatch(core, { commands: allCommands, actions: allActions })(call)
     const { reply } = await outcome
     const ended = await waitForRow(core, key)
     await worker.stop(1_000)
@@ -90,11 +91,11 @@ interface Result {
 /** Prints the result and returns the exit code. */
 function report({ reply, ended, imagesFolder }: Result): number {
   if (!ended) {
-    process.stderr.write(`${reply.text}\n`)
+    process.stderr.write(`${plainText(reply)}\n`)
     return 2
   }
-  const [picture] = reply.images ?? []
-  if (!picture) process.stderr.write(`${reply.text}\n`)
+  const [picture] = reply.pictures ?? []
+  if (!picture) process.stderr.write(`${plainText(reply)}\n`)
   const { width = null, height = null } = picture?.file ?? {}
   const file = picture ? join(imagesFolder, picture.key) : null
   const { id, state: status, model, charged: credits } = ended
@@ -129,9 +130,10 @@ function terminalSurface(settle: (outcome: Outcome) => void): ChatSurface {
 
 const barWidth = 30
 
-function progressBar({ text, percent = 0 }: Reply): void {
+function progressBar(reply: Reply): void {
+  const percent = (reply.content.kind === 'drawing' && reply.content.percent) || 0
   const done = Math.round((percent / 100) * barWidth)
-  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${text}\n`)
+  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${plainText(reply)}\n`)
 }
 
 process.exitCode = await main(process.argv.slice(2).join(' ')).catch((error: unknown) => {

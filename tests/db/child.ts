@@ -1,7 +1,7 @@
 /** A process for tests: opens a data folder, then writes rows forever and reports each on standard output. */
 import { sql } from 'drizzle-orm'
 import { openDatabase } from '../../src/db/open.ts'
-import { facts } from '../../src/db/schema.ts'
+import { facts } from '../../src/db/schema/operation.ts'
 
 const [dataDir = '', mode = 'write'] = process.argv.slice(2)
 try {

@@ -1,23 +1,26 @@
 import { describe, expect, it } from 'vitest'
+import type { Core } from '../../src/core/core.ts'
 import type { RequestParams } from '../../src/core/ports/models.ts'
-import { chooseRoute, findModel, makeRequest, offered, routesFor, takenWith } from '../../src/core/request/resolve.ts'
+import { checkParams, chooseRoute, routesFor } from '../../src/core/request/check.ts'
+import { findModel, listed, takenWith } from '../../src/core/request/choose-model.ts'
 import { models } from '../../src/models/index.ts'
 import { providerKinds } from '../../src/providers/index.ts'
 
-const everywhere = () => true
-const requestOf = (
-  name: string,
-  params: Partial<RequestParams> = {},
-  images = 0,
-  has: (name: string) => boolean = everywhere,
-) => {
+/** A core in which these providers are set up. */
+const having = (has: (name: string) => boolean) =>
+  ({ providers: { get: (name: string) => (has(name) ? {} : undefined) } }) as unknown as Pick<Core, 'providers'>
+const everywhere = having(() => true)
+const requestOf = (name: string, params: Partial<RequestParams> = {}, images = 0, core = everywhere) => {
   const model = findModel(models, name)
-  const prompt = params.prompt ?? (takenWith(model, images, has).prompt === 'none' ? '' : 'a cute cat')
-  return { model, request: makeRequest(model, takenWith(model, images, has), { ...params, prompt, images }) }
+  const prompt = params.prompt ?? (takenWith(core, model, images).prompt === 'none' ? '' : 'a cute cat')
+  return {
+    model,
+    request: checkParams({ model, takes: takenWith(core, model, images) }, { ...params, prompt }, images),
+  }
 }
 const endpointOf = (name: string, images: number, params?: Partial<RequestParams>) => {
   const { model, request } = requestOf(name, params, images)
-  return chooseRoute(model, request, everywhere).endpoint
+  return chooseRoute(everywhere, model, request).endpoint
 }
 
 /** Name, input pictures, endpoint. */
@@ -59,7 +62,7 @@ describe('the models', () => {
     'the endpoint of %s with %i pictures is also a model name: %s',
     (_name, images, endpoint) => {
       const { model, request } = requestOf(endpoint, {}, images)
-      expect(routesFor(model, request, everywhere).map((route) => route.endpoint)).toEqual([endpoint])
+      expect(routesFor(everywhere, model, request).map((route) => route.endpoint)).toEqual([endpoint])
       expect(model.hidden).toBe(true)
     },
   )
@@ -78,7 +81,7 @@ describe('the models', () => {
       for (const name of model.aliases) expect(findModel(models, name.toUpperCase())).toBe(model)
     }
     // Discord's limit of choices for one option
-    expect(offered(models).length).toBeLessThanOrEqual(25)
+    expect(listed(models).length).toBeLessThanOrEqual(25)
   })
 
   it.each<[string, number, Partial<RequestParams>, string]>([
@@ -117,21 +120,21 @@ describe('the models', () => {
   it('name the length limit of a negative prompt', () => {
     expect(requestOf('qwen-image', { negative: 'x'.repeat(500) }).request.negative).toHaveLength(500)
     expect(() => requestOf('qwen-image', { negative: 'x'.repeat(501) })).toThrowError(
-      expect.objectContaining({ data: { name: 'no', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
+      expect.objectContaining({ data: { name: 'negative', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
     )
   })
 
   it('use a second route only for requests that it serves identically', () => {
     const schnell = (params: Partial<RequestParams>) => {
       const { model, request } = requestOf('flux-schnell', params)
-      return routesFor(model, request, everywhere).map((route) => route.provider)
+      return routesFor(everywhere, model, request).map((route) => route.provider)
     }
     expect(schnell({})).toEqual(['fal', 'cloudflare'])
     expect(schnell({ steps: 4 })).toEqual(['fal', 'cloudflare'])
     for (const params of [{ aspect: '16:9' }, { seed: '1' }, { count: 2 }, { steps: 12 }, { guidance: 3 }]) {
       expect(schnell(params)).toEqual(['fal'])
     }
-    const cloudflareOnly = (provider: string) => provider === 'cloudflare'
+    const cloudflareOnly = having((provider) => provider === 'cloudflare')
     // with Cloudflare alone, parameters that it does not take are refused by name
     expect(() => requestOf('flux-schnell', { seed: '1' }, 0, cloudflareOnly)).toThrowError(
       expect.objectContaining({ kind: 'not_taken' }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Model, PictureRequest, Route } from '../../src/core/ports/models.ts'
 import type { Json } from '../../src/db/json.ts'
 import { qwenImage, qwenImage2, wan } from '../../src/models/qwen.ts'
-import { type DashscopeReading, dashscopeModels, readDashscope } from '../emulators/dashscope/models.ts'
+import { dashscopeModels, type ParsedDashscope, parseDashscope } from '../emulators/dashscope/models.ts'
 
 type Body = Record<string, Json>
 
@@ -29,10 +29,10 @@ function bodyOf({ model, route }: Case, params: Partial<PictureRequest> = {}): B
   return { ...(JSON.parse(text) as Body), model: route.endpoint }
 }
 
-function parse(body: Body): DashscopeReading {
+function parse(body: Body): ParsedDashscope {
   const model = dashscopeModels[String(body.model)]
   if (!model) throw new Error(`unknown endpoint ${body.model}`)
-  return readDashscope(model, body.model === 'wan2.7-image' ? 'image-generation' : 'multimodal', body)
+  return parseDashscope(model, body.model === 'wan2.7-image' ? 'image-generation' : 'multimodal', body)
 }
 
 /** The body with one parameter set, or removed when `value` is undefined. */

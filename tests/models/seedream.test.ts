@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
 import type { Json } from '../../src/db/json.ts'
 import { seedream, seedream40, seedream45 } from '../../src/models/seedream.ts'
-import { type ArkReading, arkModels, groupOf, readArk } from '../emulators/ark/models.ts'
+import { arkModels, groupSize, type ParsedArk, parseArk } from '../emulators/ark/models.ts'
 
 const link = 'https://pictures.example/one.png'
 type Body = Record<string, Json>
@@ -19,10 +19,10 @@ function bodyOf(model: Model, params: Partial<PictureRequest> = {}): Body {
   return { ...(JSON.parse(text) as Body), model: route.endpoint }
 }
 
-function parse(body: Body): ArkReading {
+function parse(body: Body): ParsedArk {
   const model = arkModels[String(body.model)]
   if (!model) throw new Error(`unknown endpoint ${body.model}`)
-  return readArk(model, body)
+  return parseArk(model, body)
 }
 
 const all = [seedream, seedream45, seedream40]
@@ -48,7 +48,7 @@ describe.each(all.map((model) => [model.id, model] as const))('%s', (_, model) =
     const body = bodyOf(model, { images, count })
     const reading = parse(body)
     if (!('body' in reading)) throw new Error(reading.message)
-    expect(groupOf(reading.body)).toBe(count)
+    expect(groupSize(reading.body)).toBe(count)
     expect([reading.body.image ?? []].flat()).toHaveLength(images)
     expect(reading.body.sequential_image_generation).toBe(count > 1 ? 'auto' : 'disabled')
   })

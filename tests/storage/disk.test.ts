@@ -33,8 +33,7 @@ describe('pictures on disk', () => {
     const app = () =>
       createApp({
         log: { debug: () => undefined, error: () => undefined },
-        ready: async () => ({}),
-        plugins: [pictures({ store, verify: (link) => verifyLink(secretKey, link) })],
+        plugins: [pictures({ load: (name) => store.get(name), verify: (link) => verifyLink(secretKey, link) })],
       })
     const get = async (url: string, headers = {}) =>
       app().inject({ method: 'GET', url: url.replace(publicUrl, ''), headers })

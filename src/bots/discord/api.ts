@@ -10,6 +10,7 @@ import {
   Routes,
 } from 'discord.js'
 import { AppError } from '../../core/errors.ts'
+import type { InteractionTarget } from './address.ts'
 
 export interface DiscordLog {
   info(object: object, message: string): void
@@ -26,10 +27,23 @@ interface ApiRequest {
   once?: boolean
 }
 
+/** 'late': Discord has told the person that the bot did not answer. */
+export type Acknowledged = 'done' | 'late' | 'unknown'
+
+/** Callback types: 5 shows "thinking …", to the person only with flag 64; 6 shows nothing, since the message stays. */
+const acknowledgements = {
+  public: { type: 5 },
+  private: { type: 5, data: { flags: 64 } },
+  press: { type: 6 },
+} as const satisfies Record<InteractionTarget['audience'], object>
+
 export interface Api {
   send<T>(method: 'post' | 'patch' | 'put' | 'delete' | 'get', route: `/${string}`, request?: ApiRequest): Promise<T>
   /** Says "thinking …" within Discord's 3 seconds. 'late': the person was told that we did not answer. */
-  acknowledge(interaction: { id: string; token: string }, isPrivate: boolean): Promise<'done' | 'late' | 'unknown'>
+  acknowledge(
+    interaction: { id: string; token: string },
+    audience: InteractionTarget['audience'],
+  ): Promise<Acknowledged>
   /** What to throw at those who know nothing of Discord. */
   toAppError(error: unknown): AppError
   close(): void
@@ -66,8 +80,8 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
 
   return {
     send: (method, route, request = {}) => send(method, route, request),
-    async acknowledge({ id, token: interactionToken }, isPrivate) {
-      const body = { type: 5, ...(isPrivate ? { data: { flags: 64 } } : {}) }
+    async acknowledge({ id, token: interactionToken }, audience) {
+      const body = acknowledgements[audience]
       for (let left = acknowledgeTries; left > 0; left -= 1) {
         try {
           await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })

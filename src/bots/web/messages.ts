@@ -18,6 +18,7 @@ export interface Body {
   percent?: number
   /** `preview`: a data: URL in place of something kept, while it is being drawn. */
   images?: { key: string; preview?: string; width: number; height: number; alt: string; name: string }[]
+  buttons?: { id: string; label: string; style?: 'primary' | 'danger' }[][]
   /** Names of what the person attached. */
   files?: string[]
 }

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { type Database, type Db, violates } from '../../db/database.ts'
 import { AppError } from '../errors.ts'
-import { isId } from '../history/outcome.ts'
+import { isId } from '../ids.ts'
 import { seal, unseal } from './seal.ts'
 
 /** What an operator sees. */

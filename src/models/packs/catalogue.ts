@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Catalogue } from '../../core/core.ts'
 import type { Model } from '../../core/ports/models.ts'
 import type { Providers } from '../../core/providers/registry.ts'
-import { offered } from '../../core/request/resolve.ts'
+import { listed } from '../../core/request/choose-model.ts'
 import type { Database } from '../../db/database.ts'
 import type { Log } from '../../log.ts'
 import { models as builtIn } from '../index.ts'
@@ -71,7 +71,7 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
       const available = all()
       const names = providers.all().flatMap(({ defaultModel }) => (defaultModel === undefined ? [] : [defaultModel]))
       const chosen = names.map((name) => available.find(({ id, aliases }) => id === name || aliases.includes(name)))
-      return chosen.find((model) => model !== undefined)?.id ?? offered(available)[0]?.id ?? 'sketch'
+      return chosen.find((model) => model !== undefined)?.id ?? listed(available)[0]?.id ?? 'sketch'
     },
     reload,
     stop: () => clearInterval(timer),

@@ -1,0 +1,178 @@
+/**
+ * Submits one generation to its provider, at most once, and waits for the pictures. The intent is saved right before the
+ * submission and the ticket right after; a submission whose answer was lost is resolved before anything else happens.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Core } from '../core.ts'
+import { AppError, asAppError, type ErrorKind } from '../errors.ts'
+import type { Following } from '../events/events.ts'
+import { readWebhookMessage } from '../generation/provider-webhook.ts'
+import { type Generation, saveIntent, saveTicket } from '../generation/row.ts'
+import type { Progress, Task } from '../ports/providers.ts'
+import type { Provided } from '../providers/registry.ts'
+import type { Narrator } from './narrate.ts'
+import { taskOf } from './task.ts'
+
+export interface Run {
+  /** Aborts when the generation has ended or is no longer ours, or when this process must let go of its work. */
+  stop: AbortSignal
+  /** Aborts only when this process must let go of its work. */
+  leave: AbortSignal
+  narrator: Narrator
+}
+
+type Done = Extract<Progress, { state: 'done' }>
+type Pending = Extract<Progress, { state: 'pending' }>
+
+const findEveryMs = 2_000
+/** Tries to save a ticket, which stands for work that is paid for. */
+const maxSaves = 4
+/** With less time left the picture would arrive too late, and be paid for. */
+const minLeftMs = 5_000
+/** A provider whose `check` itself waits must not turn the loop into a spin. */
+const minWaitMs = 5
+
+/** Resolves when the pictures are there. */
+export async function draw(
+  core: Core,
+  generation: Generation,
+  provided: Provided,
+  { stop, leave, narrator }: Run,
+): Promise<Done> {
+  const { provider, settings, breaker } = provided
+  const over = new AbortController()
+  const limitMs = Math.ceil(Math.max(1, Math.min(settings.timeoutMs, generation.leftMs)))
+  const limit = AbortSignal.timeout(limitMs)
+  const signal = AbortSignal.any([stop, limit, over.signal])
+  // a submission that can be cancelled is not aborted before its ticket is known
+  const submitting = provider.cancel ? AbortSignal.any([leave, limit, over.signal]) : signal
+  const events = core.events.follow(generation.id, ['webhook'])
+  const since = performance.now()
+  const count = (how: 'done' | ErrorKind) => core.meter?.drew(provider.name, how, (performance.now() - since) / 1000)
+  try {
+    let task = await taskOf(core, generation)
+    let progress = await begin(core, generation, { provided, task, submitting, signal, events })
+    while (progress.state === 'pending') {
+      await keepTicket(core, generation, progress, stop)
+      narrator.progress(progress)
+      const called = await events.wait(Math.max(minWaitMs, progress.waitMs), signal)
+      if (called) task = { ...task, webhookMessage: await readWebhookMessage(core, generation.id) }
+      if (!provider.check) throw new AppError('bad_result', { provider: provider.name })
+      progress = await provider.check(progress.ticket, task, signal)
+    }
+    breaker.succeeded()
+    count('done')
+    return progress
+  } catch (thrown) {
+    if (stop.aborted) throw thrown
+    const error = limit.aborted
+      ? new AppError('provider_timeout', { provider: provider.name }, { cause: thrown })
+      : asAppError(thrown)
+    count(error.kind)
+    // the time that ran out may have been the request's own
+    const deadlineCame = limit.aborted && limitMs < settings.timeoutMs
+    if (providerFailures.has(error.kind)) {
+      if (!deadlineCame) breaker.failed(generation.id)
+    } else if (providerAnswers.has(error.kind)) breaker.succeeded()
+    throw error
+  } finally {
+    // closes the sockets and timers that the provider holds for this generation
+    over.abort()
+    events.stop()
+  }
+}
+
+/** Faults of the provider itself. */
+const providerFailures: ReadonlySet<ErrorKind> = new Set(['provider_failed', 'provider_timeout'])
+/** Errors that show the provider to be working. */
+const providerAnswers: ReadonlySet<ErrorKind> = new Set([
+  'moderated',
+  'provider_refused',
+  'provider_account',
+  'provider_quota',
+  'bad_result',
+])
+
+interface Submission {
+  provided: Provided
+  task: Task
+  /** For `start`. */
+  submitting: AbortSignal
+  /** For everything after it. */
+  signal: AbortSignal
+  events: Following
+}
+
+async function begin(core: Core, generation: Generation, submission: Submission): Promise<Progress> {
+  const { provided, task, signal } = submission
+  const { provider } = provided
+  if (generation.ticket !== null && provider.check) return provider.check(generation.ticket, task, signal)
+  if (generation.submittedBefore && !provider.repeatable) {
+    const found = await find(core, generation, submission, generation.submittedMs)
+    if (found !== 'never') return found
+  }
+  return submit(core, generation, submission)
+}
+
+async function submit(core: Core, generation: Generation, submission: Submission): Promise<Progress> {
+  const { provided, task, submitting } = submission
+  const { provider, breaker, title } = provided
+  if (generation.leftMs < minLeftMs) throw new AppError('deadline', {}, { neverRan: true })
+  const restMs = breaker.restMs()
+  if (restMs > 0) throw new AppError('provider_busy', { provider: title }, { neverRan: true, retryAfterMs: restMs })
+  // refunded or taken by another worker meanwhile: nothing may be submitted
+  if (!provider.repeatable && !(await saveIntent(core, generation))) {
+    throw new AppError('interrupted', {}, { neverRan: true })
+  }
+  try {
+    return await provider.start(task, submitting)
+  } catch (thrown) {
+    const error = asAppError(thrown)
+    if (submitting.aborted || error.neverRan || provider.repeatable || !provider.find) throw thrown
+    // the submission may have arrived although its answer did not
+    core.log.warn(
+      { id: generation.id, provider: provider.name, kind: error.kind, err: error.cause },
+      'a submission was not answered; looking for it at the provider',
+    )
+    const found = await find(core, generation, submission, 0)
+    if (found !== 'never') return found
+    throw new AppError(error.kind, error.data, { cause: error.cause, neverRan: true, retryAfterMs: error.retryAfterMs })
+  }
+}
+
+/** `sinceMs`: age of the submission. Throws AppError unresolved when its fate stays unknown for too long. */
+async function find(
+  core: Core,
+  generation: Generation,
+  submission: Submission,
+  sinceMs: number,
+): Promise<Progress | 'never'> {
+  const { provided, signal, events } = submission
+  const { provider } = provided
+  if (!provider.find) throw new AppError('unresolved')
+  const until = Date.now() - sinceMs + core.limits.lostMs
+  for (let { task } = submission; ; ) {
+    task = { ...task, webhookMessage: await readWebhookMessage(core, generation.id) }
+    const found = await provider.find(task, signal)
+    if (found !== 'unknown') return found
+    const leftMs = until - Date.now()
+    if (leftMs <= 0) throw new AppError('unresolved')
+    await events.wait(Math.min(findEveryMs, leftMs), signal)
+  }
+}
+
+async function keepTicket(core: Core, generation: Generation, { ticket }: Pending, stop: AbortSignal): Promise<void> {
+  if (JSON.stringify(ticket) === JSON.stringify(generation.ticket)) return
+  // kept in memory first: if saving fails, the work can still be cancelled
+  generation.ticket = ticket
+  for (let tries = 1; ; tries++) {
+    try {
+      if (await saveTicket(core, generation, ticket)) return
+      break
+    } catch (error) {
+      if (tries === maxSaves) throw error
+      await sleep(100 * 4 ** tries, undefined, { signal: stop })
+    }
+  }
+  throw new AppError('interrupted')
+}

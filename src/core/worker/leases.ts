@@ -1,0 +1,47 @@
+/** The generations that this process works on. It renews their leases, and aborts work on those that it has lost. */
+import type { Core } from '../core.ts'
+import { type Generation, leaseMs, renewLeases } from '../generation/row.ts'
+
+export interface Leases {
+  /** `lost` aborts when the generation is no longer ours. Call `done` when the work is over. */
+  hold(generation: Generation): { lost: AbortSignal; done: () => void }
+  stop(): void
+}
+
+export function keepLeases(core: Core): Leases {
+  const held = new Map<string, { attempt: number; lost: AbortController }>()
+  let renewing = false
+  const timer = setInterval(renew, leaseMs / 3)
+  timer.unref()
+
+  async function renew() {
+    if (renewing || held.size === 0) return
+    renewing = true
+    const asked = [...held].map(([id, { attempt }]) => ({ id, attempt }))
+    try {
+      const ours = new Set(await renewLeases(core, asked))
+      for (const { id, attempt } of asked) {
+        const current = held.get(id)
+        if (!ours.has(id) && current?.attempt === attempt) current.lost.abort(new Error('another worker has it'))
+      }
+    } catch (error) {
+      // the fence protects the row until the next round
+      core.log.warn({ err: error }, 'could not renew leases; retrying')
+    }
+    renewing = false
+  }
+
+  return {
+    hold({ id, attempt }) {
+      const lost = new AbortController()
+      held.set(id, { attempt, lost })
+      return {
+        lost: lost.signal,
+        done: () => {
+          if (held.get(id)?.attempt === attempt) held.delete(id)
+        },
+      }
+    },
+    stop: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * A worker's part: queued → running → stored → delivered. Safe to run twice at any point and from any process: each step
+ * starts from what the row says is done, and a step of an older attempt changes nothing.
+ */
+import { eq } from 'drizzle-orm'
+import { generations } from '../../db/schema/generations.ts'
+import type { Core } from '../core.ts'
+import { AppError, asAppError } from '../errors.ts'
+import { cancelAtProvider, showCancelled } from '../generation/cancel.ts'
+import { deliver, deliverFailure } from '../generation/deliver.ts'
+import { backToQueue, type Generation, letGo, moveToRoute, saveFailure, saveStored, takeUp } from '../generation/row.ts'
+import { deleteObjects } from '../media/deletions.ts'
+import type { ImageFile } from '../ports/images.ts'
+import type { Route } from '../ports/models.ts'
+import { routesFor } from '../request/check.ts'
+import { type Attempt, afterFailure } from './after-failure.ts'
+import { draw, type Run } from './draw.ts'
+import { enhancePrompt } from './enhance.ts'
+import type { Leases } from './leases.ts'
+import { narrateRun } from './narrate.ts'
+import { storePictures } from './store-pictures.ts'
+
+/** undefined: this job is over. Otherwise run it again later. */
+type Retry = { retryInMs: number } | undefined
+
+/** How many workers may die over one generation before it is given up. */
+const maxAttempts = 12
+
+/** `signal` aborts when this process must let go of its work, which another worker then continues. */
+export async function perform(core: Core, leases: Leases, id: string, signal: AbortSignal): Promise<Retry> {
+  const events = core.events.follow(id, ['ended'])
+  try {
+    const generation = await takeUp(core, id)
+    if (generation === 'over') return undefined
+    if ('retryInMs' in generation) return generation
+    const { lost, done } = leases.hold(generation)
+    const stop = AbortSignal.any([signal, lost, events.ended])
+    return await proceed(core, generation, { stop, leave: signal }).finally(done)
+  } finally {
+    events.stop()
+  }
+}
+
+async function proceed(core: Core, generation: Generation, { stop, leave }: Omit<Run, 'narrator'>): Promise<Retry> {
+  if (generation.state === 'stored') return deliver(core, generation)
+  if (generation.error) return deliverFailure(core, generation)
+  if (generation.leftMs <= 0) return fail(core, generation, new AppError('deadline'))
+  if (generation.attempt > maxAttempts) return fail(core, generation, new AppError('interrupted'))
+  const narrator = narrateRun(core, generation)
+  let files: ImageFile[]
+  try {
+    files = await drawAndStore(core, generation, { stop, leave, narrator })
+  } catch (error) {
+    await narrator.stop()
+    return handleFailure(core, generation, stop, error)
+  }
+  // an edit that is still under way must not overwrite the picture
+  await narrator.stop()
+  return files.length === 0 ? undefined : deliver(core, generation, files)
+}
+
+/** Resolves to no files when the generation has ended meanwhile. */
+async function drawAndStore(core: Core, generation: Generation, run: Run): Promise<ImageFile[]> {
+  const { request, model, provider, submittedBefore } = generation
+  const provided = core.providers.get(provider)
+  if (!provided) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
+  await enhancePrompt(core, generation, run.stop)
+  const { images, seed, notes = [] } = await draw(core, generation, provided, run)
+  if (images.length === 0) throw new AppError('bad_result', { provider })
+  const files = await Promise.all(images.slice(0, request.count).map((bytes) => core.images.keep(bytes)))
+  generation.seed = seed ?? request.seed ?? null
+  generation.notes = [...(generation.notes ?? []), ...notes]
+  const pictures = await storePictures(core, generation, files)
+  if (await saveStored(core, generation, pictures)) return files
+  await cleanUp(core, generation)
+  return []
+}
+
+/**
+ * Our write was refused. If the generation has ended, our objects and our work at the provider belong to nothing. If it is
+ * open, another worker continues with both.
+ */
+async function cleanUp(core: Core, generation: Generation): Promise<void> {
+  const { id, provider, ticket, request } = generation
+  const [row] = await core.database.db
+    .select({ state: generations.state })
+    .from(generations)
+    .where(eq(generations.id, id))
+  if (row?.state !== 'failed' && row?.state !== 'cancelled') return
+  await cancelAtProvider(core, provider, ticket)
+  // an edit of ours may have followed the one that showed the cancellation
+  if (row.state === 'cancelled') await showCancelled(core, generation)
+  await deleteObjects(core, { id, pictures: request.count })
+}
+
+async function handleFailure(core: Core, generation: Generation, stop: AbortSignal, thrown: unknown): Promise<Retry> {
+  if (stop.aborted) {
+    if (!(await letGo(core, generation))) await cleanUp(core, generation)
+    return { retryInMs: 1 }
+  }
+  const error = asAppError(thrown)
+  const { id, provider: name, attempt, ticket } = generation
+  core.log.warn({ id, provider: name, kind: error.kind, attempt, err: error.cause ?? error }, 'an attempt failed')
+  const next = nextRoute(core, generation)
+  const decision = afterFailure(attemptOf(core, generation, next), error)
+  if (decision.kind === 'nextRoute' && next) return failOver(core, generation, error, next)
+  if (decision.kind === 'restart') {
+    await backToQueue(core, generation, decision.retryInMs)
+    return decision
+  }
+  if (decision.kind === 'resume') {
+    await letGo(core, generation)
+    return decision
+  }
+  if (decision.kind === 'giveUp' && decision.cancel) await cancelAtProvider(core, name, ticket)
+  return fail(core, generation, error)
+}
+
+function attemptOf(core: Core, generation: Generation, next: Route | undefined): Attempt {
+  const provided = core.providers.get(generation.provider)
+  return {
+    ...generation,
+    hasNextRoute: next !== undefined,
+    repeatable: provided?.provider.repeatable ?? false,
+    timeoutMs: provided?.settings.timeoutMs ?? 0,
+    jitter: Math.random(),
+  }
+}
+
+/** The first route that serves the very same request and was not tried. */
+function nextRoute(core: Core, { model: id, request, provider, endpoint, tried }: Generation): Route | undefined {
+  const model = core.models.all().find((each) => each.id === id)
+  if (!model) return undefined
+  const given = [...tried, { provider, endpoint }]
+  return routesFor(core, model, request).find(
+    (route) => !given.some((each) => each.provider === route.provider && each.endpoint === route.endpoint),
+  )
+}
+
+async function failOver(core: Core, generation: Generation, error: AppError, next: Route): Promise<Retry> {
+  const { id, provider, endpoint, priority } = generation
+  const tried = [...generation.tried, { provider, endpoint, error: error.kind }]
+  if (!(await moveToRoute(core, generation, { ...next, tried }))) {
+    await cleanUp(core, generation)
+    return undefined
+  }
+  core.log.warn({ id, from: provider, to: next.provider, kind: error.kind }, 'moved a request to another provider')
+  await core.queue
+    .add({ id, lane: next.provider, priority, resumed: true })
+    .catch((failure) => core.log.warn({ id, err: failure }, 'could not queue a request; the sweeper will'))
+  return undefined
+}
+
+async function fail(core: Core, generation: Generation, error: AppError): Promise<Retry> {
+  if (!(await saveFailure(core, generation, error.kind, error.data))) {
+    await cleanUp(core, generation)
+    return undefined
+  }
+  return deliverFailure(core, { ...generation, error: error.kind, errorData: error.data })
+}

@@ -1,0 +1,103 @@
+/** Wakes what the queue forgot, ends what is overdue, shows places in the queue. Any number of processes may sweep. */
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
+import type { Core } from '../core.ts'
+import { deleteDue } from '../media/deletions.ts'
+import { forgetOldUploads } from '../media/uploads.ts'
+import { forgetOldRequests } from '../programs/idempotency.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import type { Leases } from './leases.ts'
+import { narrateQueue } from './narrate.ts'
+import { perform } from './perform.ts'
+
+const everyMs = 1_000
+/** Rounds between two deletions of old rows and objects. */
+const tidyEvery = 30
+/** Rows of one round, and the pause before the same row is looked at again: waiting in the queue, or cut short. */
+const batchSize = 200
+const queuedPause = '15 seconds'
+const resumedPause = '2 seconds'
+
+export interface Sweeper {
+  stop(): Promise<void>
+}
+
+export function keepSweeping(core: Core, leases: Leases): Sweeper {
+  const stopping = new AbortController()
+  const lanes = createLanes(core)
+  let rounds = 0
+  let busy = false
+  let round: Promise<void> = Promise.resolve()
+  const timer = setInterval(() => {
+    if (!busy) round = run()
+  }, everyMs)
+
+  async function run() {
+    busy = true
+    try {
+      await lanes.record()
+      await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
+      if (rounds++ % tidyEvery === 0) await tidy(core)
+      await narrateQueue(core)
+    } catch (error) {
+      core.log.warn({ err: error }, 'a sweep failed; retrying')
+    }
+    busy = false
+  }
+
+  return {
+    stop: async () => {
+      clearInterval(timer)
+      stopping.abort()
+      await round
+    },
+  }
+}
+
+const columns = columnsOf(
+  {
+    id: generations.id,
+    lane: generations.provider,
+    priority: generations.priority,
+    resumed: typed<boolean>(sql`state <> 'queued'`),
+    overdue: typed<boolean>(sql`deadline_at < now()`),
+  },
+  '',
+)
+
+interface Round {
+  lanes: Lanes
+  signal: AbortSignal
+}
+
+async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Round): Promise<void> {
+  const forgotten = await readRows(
+    core.database,
+    columns,
+    (list) => sql`
+      update generations
+      set wake_at = now() + case state when 'queued' then ${queuedPause} else ${resumedPause} end::interval
+      where id in (
+        select id from generations where state in ('queued','running','stored') and wake_at < now()
+        order by wake_at limit ${batchSize} for update skip locked)
+      returning ${list}`,
+  )
+  const abandoned = await lanes.abandoned(forgotten.map(({ lane }) => lane))
+  for (const { overdue, ...job } of forgotten) {
+    if (signal.aborted) return
+    try {
+      // ends past its deadline even with the queue away; in an abandoned lane no worker would take it
+      if (overdue || abandoned.has(job.lane)) await perform(core, leases, job.id, signal)
+      else await core.queue.add(job)
+    } catch (error) {
+      core.log.warn({ id: job.id, err: error }, 'could not wake a generation; the next sweep retries')
+    }
+  }
+}
+
+async function tidy(core: Core): Promise<void> {
+  await deleteDue(core)
+  await forgetOldUploads(core)
+  await forgetOldRequests(core)
+}
