@@ -126,7 +126,7 @@ describe('settings', () => {
     [{ ROLES: 'bots,worker', ...shared }, false],
     [{ ROLES: 'worker', PORT: ' ', ...shared }, false],
     [{ ROLES: 'worker', PORT: '8080', ...shared }, true],
-  ])('%j listen: %s', (environment, listens) => {
+  ])('%j make the process listen: %s', (environment, listens) => {
     expect(readConfig(environment).listens).toBe(listens)
   })
 

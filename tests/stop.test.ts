@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { type Step, stopOnce } from '../src/stop.ts'
 
-it('passes the remaining time to each step, and continues after a step that fails', async () => {
+it('stopOnce passes the remaining time to each step, and continues after a step that fails', async () => {
   const order: string[] = []
   const left: number[] = []
   const codes: number[] = []
@@ -24,7 +24,7 @@ it('passes the remaining time to each step, and continues after a step that fail
   expect(codes).toEqual([0])
 })
 
-it('exits with 1 when a step never finishes', async () => {
+it('stopOnce exits with 1 when a step never finishes', async () => {
   const code = await new Promise<number>((resolve) => {
     const stop = stopOnce([() => new Promise(() => undefined)], { withinMs: 20, exit: resolve })
     void stop(0)

@@ -18,7 +18,7 @@ const staleAfterMs = 20_000
 const dyingMs = 1_500
 
 export interface FolderLock {
-  /** True when another machine took the lock because this process was suspended and seemed dead. */
+  /** True once another process has taken the lock because this one seemed dead, for example while suspended. */
   lost(): boolean
   release(): Promise<void>
 }

@@ -68,7 +68,7 @@ const model: Link = ['1', 0]
 const clip: Link = ['2', 0]
 const vae: Link = ['3', 0]
 
-/** File names to try in turn: servers call the same weights differently. */
+/** File names that servers use for the same weights, the first choice first. */
 const files = {
   dev: ['flux1-dev.safetensors', 'flux1-dev-fp8.safetensors', 'flux1-dev-fp8-e4m3fn.safetensors'],
   schnell: ['flux1-schnell.safetensors', 'flux1-schnell-fp8.safetensors', 'flux1-schnell-fp8-e4m3fn.safetensors'],

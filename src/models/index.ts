@@ -29,7 +29,7 @@ export const models: readonly Model[] = [
   qwenImage2,
   wan,
   sketch,
-  // hidden: found by the endpoint's name only
+  // hidden: requested by the endpoint's name
   ...fluxDevEndpoints,
   ...fluxSchnellEndpoints,
   ...kontextEndpoints,

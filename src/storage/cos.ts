@@ -6,8 +6,8 @@ import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import COS from 'cos-nodejs-sdk-v5'
 import { AppError } from '../core/errors.ts'
+import { checkKey } from '../core/media/object-keys.ts'
 import type { ObjectStore } from '../core/ports/storage.ts'
-import { checkKey } from './keys.ts'
 
 export interface CosOptions {
   secretId: string

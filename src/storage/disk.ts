@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { signLink } from '../core/media/links.ts'
+import { checkKey } from '../core/media/object-keys.ts'
 import type { ObjectStore } from '../core/ports/storage.ts'
-import { checkKey } from './keys.ts'
 
 const types: Readonly<Record<string, string>> = { png: 'image/png', jpg: 'image/jpeg', webp: 'image/webp' }
 

@@ -57,7 +57,7 @@ describe('npm run providers', () => {
     }
   })
 
-  describe('on any database', () => {
+  describe('on Postgres where the tests have one', () => {
     let drop = async () => {}
     beforeAll(async () => {
       if (!backends().includes('postgres')) return

@@ -1,4 +1,4 @@
-/** Another process, for tests. Opens a data folder, writes rows for ever and reports each on its standard output. */
+/** A process for tests: opens a data folder, then writes rows forever and reports each on standard output. */
 import { sql } from 'drizzle-orm'
 import { openDatabase } from '../../src/db/open.ts'
 import { facts } from '../../src/db/schema/operation.ts'

@@ -8,7 +8,7 @@ import { ledger } from '../../src/db/schema/ledger.ts'
 import { backends, openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
 
 for (const kind of backends().filter((kind) => kind !== 'redis')) {
-  describe(`the ledger's triggers on ${kind}`, () => {
+  describe(`the ledger on ${kind}`, () => {
     let opened: TestDatabase
     let db: Db
     beforeAll(async () => {
@@ -17,8 +17,8 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
     }, 60_000)
     afterAll(() => opened?.drop())
 
-    test('a grant, a hold and a capture move balance, held and in_flight', async () => {
-      const { userId, generationId } = await person(db, 10)
+    test('updates balance, held and in_flight on a grant, a hold and a capture', async () => {
+      const { userId, generationId } = await createUser(db, 10)
       expect(await sums(db, userId)).toEqual({ balance: 10, held: 0, inFlight: 0 })
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: -4, held: 4 })
       expect(await sums(db, userId)).toEqual({ balance: 6, held: 4, inFlight: 1 })
@@ -26,16 +26,16 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await sums(db, userId)).toEqual({ balance: 7, held: 0, inFlight: 0 })
     })
 
-    test('a hold of nothing counts as in flight, and its release ends it', async () => {
-      const { userId, generationId } = await person(db, 0)
+    test('counts a hold of 0 credits as in flight until its release', async () => {
+      const { userId, generationId } = await createUser(db, 0)
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: 0, held: 0 })
       expect((await sums(db, userId)).inFlight).toBe(1)
       await db.insert(ledger).values({ userId, generationId, kind: 'release', amount: 0, held: 0 })
       expect((await sums(db, userId)).inFlight).toBe(0)
     })
 
-    test('rows are neither changed nor deleted', async () => {
-      const { userId } = await person(db, 5)
+    test('refuses to change or delete rows', async () => {
+      const { userId } = await createUser(db, 5)
       const theirs = eq(ledger.userId, userId)
       expect(await failure(db.update(ledger).set({ amount: 99 }).where(theirs))).toContain('rows are only inserted')
       expect(await failure(db.delete(ledger).where(theirs))).toContain('DELETE is refused')
@@ -44,9 +44,9 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect((await sums(db, userId)).balance).toBe(5)
     })
 
-    test('nobody spends more than the balance, not even at the same time', async () => {
-      const { userId, generationId } = await person(db, 5)
-      const other = await generation(db, userId)
+    test('refuses to spend more than the balance, even by concurrent statements', async () => {
+      const { userId, generationId } = await createUser(db, 5)
+      const other = await createGeneration(db, userId)
       const holds = [generationId, other].map((id) =>
         failure(db.insert(ledger).values({ userId, generationId: id, kind: 'hold', amount: -3, held: 3 })),
       )
@@ -58,19 +58,19 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await sums(db, userId)).toEqual({ balance: 2, held: 3, inFlight: 1 })
     })
 
-    test('a capture needs a hold of the same amount and person', async () => {
-      const { userId, generationId } = await person(db, 5)
+    test('refuses a capture without a hold of the same amount and user', async () => {
+      const { userId, generationId } = await createUser(db, 5)
       const capture = { userId, generationId, kind: 'capture', amount: 0, held: -3 } as const
       expect(await failure(db.insert(ledger).values(capture))).toContain('ledger_needs_hold')
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: -4, held: 4 })
       expect(await failure(db.insert(ledger).values(capture))).toContain('ledger_needs_hold')
-      const stranger = await person(db, 0)
+      const stranger = await createUser(db, 0)
       const theirs = { ...capture, userId: stranger.userId, held: -4 }
       expect(await failure(db.insert(ledger).values(theirs))).toContain('ledger_needs_hold')
     })
 
-    test('a hold is resolved once', async () => {
-      const { userId, generationId } = await person(db, 5)
+    test('resolves a hold only once', async () => {
+      const { userId, generationId } = await createUser(db, 5)
       await db.insert(ledger).values({ userId, generationId, kind: 'hold', amount: -4, held: 4 })
       await db.insert(ledger).values({ userId, generationId, kind: 'capture', amount: 0, held: -4 })
       const release = { userId, generationId, kind: 'release', amount: 4, held: -4 } as const
@@ -78,8 +78,8 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
       expect(await sums(db, userId)).toEqual({ balance: 1, held: 0, inFlight: 0 })
     })
 
-    test('hand-written SQL gives Dates and numbers', async () => {
-      const { userId } = await person(db, 7)
+    test('returns Dates and numbers to hand-written SQL', async () => {
+      const { userId } = await createUser(db, 7)
       const [row] = await opened.database.rows<{ n: number; at: Date; none: Date | null; total: number }>(
         sql`select count(*) as n, min(created_at) as at, null::timestamptz as none, sum(amount) as total
             from ledger where user_id = ${userId}`,
@@ -90,14 +90,14 @@ for (const kind of backends().filter((kind) => kind !== 'redis')) {
   })
 }
 
-async function person(db: Db, credits: number): Promise<{ userId: string; generationId: string }> {
+async function createUser(db: Db, credits: number): Promise<{ userId: string; generationId: string }> {
   const userId = randomUUID()
   await db.insert(users).values({ id: userId, name: 'Ada' })
   if (credits > 0) await db.insert(ledger).values({ userId, kind: 'grant', amount: credits })
-  return { userId, generationId: await generation(db, userId) }
+  return { userId, generationId: await createGeneration(db, userId) }
 }
 
-async function generation(db: Db, userId: string): Promise<string> {
+async function createGeneration(db: Db, userId: string): Promise<string> {
   const id = randomUUID()
   const soon = new Date(Date.now() + 60_000)
   await db.insert(generations).values({
@@ -127,7 +127,7 @@ async function sums(db: Db, userId: string) {
   return row!
 }
 
-/** '' when it went through; else what the database said, constraint included. */
+/** '' if the action succeeds, otherwise the database's message and constraint. */
 async function failure(action: PromiseLike<unknown>): Promise<string> {
   try {
     await action

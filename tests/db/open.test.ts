@@ -124,7 +124,7 @@ describe('the lock of a data folder', () => {
   })
 })
 
-describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
+describe.skipIf(!backends().includes('postgres'))('a Postgres database', () => {
   test('is migrated by six processes at once', { timeout: 60_000 }, async () => {
     const { url, drop } = await createDatabase()
     try {
@@ -145,7 +145,7 @@ describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
     }
   })
 
-  test('fails at once if it does not exist, without showing the password', async () => {
+  test('is refused at once if it does not exist, without showing the password', async () => {
     const url = new URL(process.env.TEST_DATABASE_URL as string)
     url.pathname = '/no_such_database'
     url.password = 'secret-word'

@@ -102,7 +102,7 @@ describe('the models on fal', () => {
     expect(body.num_images).toBe('num_images' in schemas[endpoint].shape ? 1 : undefined)
   })
 
-  it('are judged by schemas that refuse what fal refuses', () => {
+  it('are checked against schemas that refuse what fal refuses', () => {
     const schema = schemas['fal-ai/flux-pro/kontext']
     const fine = { prompt: 'a', image_url: 'https://pictures.example/0.png' }
     expect(schema.safeParse(fine).success).toBe(true)

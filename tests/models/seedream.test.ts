@@ -77,7 +77,7 @@ describe.each(all.map((model) => [model.id, model] as const))('%s', (_, model) =
   })
 })
 
-it('finds seedream as doubao, which takes 0 to 14 pictures without a gap', () => {
+it('seedream has the alias doubao and takes 0 to 14 pictures without a gap', () => {
   expect(seedream.aliases).toContain('doubao')
   const taken = seedream.routes.map(({ takes }) => [takes.images.min, takes.images.max])
   expect(taken).toEqual([

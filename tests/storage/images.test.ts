@@ -107,7 +107,7 @@ describe('an uploaded file', () => {
     expect(await kindOf(tools.clean(Buffer.alloc(11 * 1024 * 1024)))).toBe('image_too_big')
   })
 
-  it('with random bytes changed is re-encoded or refused', async () => {
+  it('is re-encoded or refused when random bytes have changed', async () => {
     let state = 42
     const random = (below: number) => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0

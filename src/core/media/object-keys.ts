@@ -3,6 +3,7 @@
  * derived, so a repeated step overwrites its object instead of leaving a second one, and keys are known without a row.
  */
 import { createHmac } from 'node:crypto'
+import { AppError } from '../errors.ts'
 
 interface Signer {
   secretKey: Buffer
@@ -30,6 +31,15 @@ export function possibleOutputKeys(signer: Signer, id: string, pictures: number)
     thumbnailKey(signer, id, position),
     ...['image/png', 'image/jpeg', 'image/webp'].map((type) => outputKey(signer, id, position, type)),
   ]).flat()
+}
+
+/** No valid key leads out of a folder or needs escaping in a URL. */
+const keyPattern = /^(image|input)(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.(png|jpg|webp)$/
+
+/** Returns a valid key; throws AppError internal for any other. */
+export function checkKey(key: string): string {
+  if (!keyPattern.test(key)) throw new AppError('internal', {}, { cause: new Error('not a valid object key') })
+  return key
 }
 
 /** 'image/jpeg' → 'jpg'. */

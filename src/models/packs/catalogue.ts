@@ -47,7 +47,7 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
     packs = withoutTakenNames([...stored, ...files.models], models, mistakes)
     const text = mistakes.join('\n')
     if (text !== reported && text !== '')
-      log.error({ mistakes }, 'some workflow packs have mistakes; the others are used')
+      log.error({ mistakes }, 'found mistakes in workflow packs; skipping these packs')
     reported = text
   }
 
