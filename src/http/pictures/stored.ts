@@ -40,7 +40,7 @@ export const widthParam = z.coerce
   .optional()
   .describe(`Returns a WebP whose longer side has about so many pixels, rounded up to one of ${edges.join(', ')}.`)
 
-export function createStoredPictures(core: Core): StoredPictures {
+export function createStoredPictures(core: Pick<Core, 'store' | 'images' | 'secretKey'>): StoredPictures {
   const { store, images } = core
   const loads = createTurns({ atATime: loadsAtATime, waiting: Number.POSITIVE_INFINITY })
   const renditions = createRenditions()

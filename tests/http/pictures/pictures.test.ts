@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Core } from '../../../src/core/core.ts'
 import type { AppError } from '../../../src/core/errors.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
 import { outputKey, thumbnailKey } from '../../../src/core/media/object-keys.ts'
@@ -45,7 +44,7 @@ beforeAll(async () => {
       return disk.get(name)
     },
   }
-  const core = { store, secretKey, images: createImageTools() } as unknown as Core
+  const core = { store, secretKey, images: createImageTools() }
   key = outputKey(core, id, 0, 'image/png')
   smallKey = thumbnailKey(core, id, 0)
   png = await sharp({ create: { width: 800, height: 400, channels: 3, background: '#3366cc' } })
@@ -206,7 +205,7 @@ describe('?w=', () => {
       .webp()
       .toBuffer()
     await store.put(smallKey, stored, 'image/webp')
-    const { thumbnail } = createStoredPictures({ store, secretKey, images: createImageTools() } as unknown as Core)
+    const { thumbnail } = createStoredPictures({ store, secretKey, images: createImageTools() })
     read.length = 0
     expect((await thumbnail(key, 500).load())?.data.equals(stored)).toBe(true)
     const tiny = await thumbnail(key, 64).load()
