@@ -7,7 +7,7 @@ import {
   type GatewayMessageCreateDispatchData,
   MessageType,
   ApplicationCommandOptionType as Type,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import type { Attachment, Call, Locale } from '../../core/ports/chat.ts'
 import { localeOf } from '../../locales/index.ts'
 import type { Command } from '../command.ts'

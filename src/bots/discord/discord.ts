@@ -7,7 +7,7 @@ import {
   type GatewayMessageCreateDispatchData,
   InteractionType,
   Routes,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import { createDownloads } from '../downloads.ts'
 import { addressOf, targetOf } from './address.ts'

@@ -5,7 +5,7 @@ import {
   InteractionContextType,
   Routes,
   ApplicationCommandOptionType as Type,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import type { Command, CommandOption } from '../command.ts'
 import type { Api } from './api.ts'
 

@@ -3,19 +3,18 @@
  * a direct message. Every step may be repeated from any process without showing twice.
  */
 import { createHash } from 'node:crypto'
+import type { RawFile } from '@discordjs/rest'
 import {
   type APIChannel,
   type APIMessage,
   RESTJSONErrorCodes as Code,
   MessageFlags,
-  type RawFile,
   Routes,
-  SnowflakeUtil,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { Reply } from '../../core/ports/chat.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
-import { type Api, codeOf } from './api.ts'
+import { type Api, codeOf, createdAtMs } from './api.ts'
 import { altOf, contentOf } from './text.ts'
 
 /** Discord takes 15 minutes from when the person acted; our clocks may differ a little. */
@@ -40,7 +39,7 @@ export async function edit(api: Api, place: Target, reply: Reply): Promise<Targe
 
 /** undefined when the token is over. */
 async function answerInTime(api: Api, place: InteractionTarget, reply: Reply): Promise<Target | undefined> {
-  if (Date.now() - SnowflakeUtil.timestampFrom(place.interactionId) > tokenLifeMs) return undefined
+  if (Date.now() - createdAtMs(place.interactionId) > tokenLifeMs) return undefined
   try {
     return reply.private && !place.isPrivate
       ? await whisper(api, place, reply)
