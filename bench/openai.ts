@@ -1,10 +1,10 @@
 /**
- * `npx tsx bench/openai.ts [rounds] [backend]`: processor time for each `POST /v1/images/generations`, ours beside
- * @portkey-ai/gateway, in front of the same image service that answers at once. Servers run in processes of their own and
- * take turns; what is counted is their own time, user and system, so not that of Postgres and Redis.
+ * `npx tsx bench/openai.ts [rounds] [backend]`: processor time per `POST /v1/images/generations`, compared with
+ * @portkey-ai/gateway in front of the same image service, which answers at once. The servers run in processes of their own and
+ * take turns. Only their own user and system time counts, not that of Postgres and Redis.
  *
- * The gateway passes the request on. We do not have that: every request is somebody's, held in the ledger, queued, drawn,
- * its picture fetched, stored and charged. "route alone" leaves out what only we do with pictures: decoding, the thumbnail, and,
+ * The gateway only forwards a request. fluxbot finds its account, holds the credits in the ledger, queues it, fetches and stores
+ * its picture and charges it. "route alone" omits the work on pictures that the gateway does not do: decoding, the thumbnail, and,
  * for links, all but a few bytes of the picture.
  */
 import { Pool } from 'undici'
@@ -21,7 +21,7 @@ type Form = 'url' | 'b64_json'
 interface Way {
   name: string
   server: Server
-  /** Requests of one round: about a second of work. */
+  /** Number of requests per round, about a second of work. */
   count: Record<Form, number>
   headers: Record<string, string>
   body(form: Form): object
@@ -37,11 +37,11 @@ interface World {
 
 const atOnce = 8
 const goals: Record<Form, number> = { url: 1.5, b64_json: 0.3 }
-const theirs = '@portkey-ai/gateway'
+const gatewayName = '@portkey-ai/gateway'
 const uncounted: Record<Backend, string> = {
   redis: 'Postgres and Redis',
   postgres: 'Postgres',
-  pglite: 'the image service and whoever asks; the database is in the process that is counted',
+  pglite: 'the image service and the client; the database runs in the measured process',
 }
 
 const [roundsGiven, backendGiven] = process.argv.slice(2)
@@ -51,8 +51,8 @@ const kind = (backendGiven ?? backends().at(-1) ?? 'pglite') as Backend
 async function main(): Promise<void> {
   const world = await open()
   try {
-    say(`CPU-ms for each request, ${atOnce} at a time, ${rounds} rounds in turns, ${kind}: median (least–most)\n`)
-    const table = [['answer', 'who', 'CPU-ms', 'beside the gateway', 'goal', 'requests/s', 'SQL statements']]
+    say(`CPU-ms per request, ${atOnce} at a time, ${rounds} rounds in turns, ${kind}: median (minimum–maximum)\n`)
+    const table = [['response', 'server', 'CPU-ms', 'ratio to gateway', 'goal', 'requests/s', 'SQL statements']]
     for (const form of ['url', 'b64_json'] as const) table.push(...(await compare(form, world)))
     printTable(table)
     say(`\nNot counted: the time of ${uncounted[kind]}.`)
@@ -98,11 +98,11 @@ async function compare(form: Form, world: World): Promise<string[][]> {
       figures[at]?.perSecond.push(perSecond)
     }
   }
-  const bare = figures[ways.findIndex(({ name }) => name === theirs)]?.cpu
+  const bare = figures[ways.findIndex(({ name }) => name === gatewayName)]?.cpu
   return ways.map(({ name, server }, at) => {
     const { cpu = [], perSecond = [] } = figures[at] ?? {}
     const ratios = bare === undefined ? [] : cpu.map((each, round) => each / (bare[round] ?? 1))
-    const compared = name !== theirs && ratios.length > 0
+    const compared = name !== gatewayName && ratios.length > 0
     return [
       form,
       name,
@@ -119,7 +119,7 @@ function waysOf(form: Form, { whole, parts, gateway, upstream }: World): Way[] {
   const headers = { authorization: `Bearer ${operatorKey}`, 'content-type': 'application/json' }
   const model = form === 'url' ? 'seedream' : 'cf-schnell'
   const ours = (prompt: string) => (response_format: Form) => ({ model, prompt, response_format })
-  const passedOn = {
+  const forwarded = {
     ...headers,
     'x-portkey-provider': 'openai',
     'x-portkey-custom-host': `${upstream.url}/v1`,
@@ -136,10 +136,10 @@ function waysOf(form: Form, { whole, parts, gateway, upstream }: World): Way[] {
     ...(gateway
       ? [
           {
-            name: theirs,
+            name: gatewayName,
             server: gateway,
             count: { url: 1_000, b64_json: 60 },
-            headers: passedOn,
+            headers: forwarded,
             body: (response_format: Form) => ({ model: 'dall-e-3', prompt: 'a cute cat', response_format }),
           },
         ]
@@ -168,7 +168,7 @@ function waysOf(form: Form, { whole, parts, gateway, upstream }: World): Way[] {
 async function measure(way: Way, form: Form, world: World): Promise<{ cpu: number; perSecond: number }> {
   const { server, headers, body, count } = way
   const pool = new Pool(server.url, { connections: atOnce })
-  const asked = world.upstream.asked()
+  const requestsBefore = world.upstream.requests()
   const before = cpuMs(server.pid)
   const start = performance.now()
   let left = count[form]
@@ -182,8 +182,8 @@ async function measure(way: Way, form: Form, world: World): Promise<{ cpu: numbe
   const seconds = (performance.now() - start) / 1000
   const cpu = (cpuMs(server.pid) - before) / count[form]
   await pool.close()
-  if (world.upstream.asked() - asked !== count[form])
-    throw new Error(`${way.name}: the image service was asked otherwise`)
+  if (world.upstream.requests() - requestsBefore !== count[form])
+    throw new Error(`${way.name}: the image service did not get one request for each picture`)
   return { cpu, perSecond: count[form] / seconds }
 }
 
@@ -194,11 +194,11 @@ async function post(pool: Pool, headers: Record<string, string>, body: string): 
   throw new Error(`${answer.statusCode} ${text.slice(0, 300)}`)
 }
 
-/** Everybody answers with the same picture, or a link. */
+/** Throws unless the response has the expected picture, or a link. */
 function check(text: string, form: Form, { base64 }: World): void {
   const { data } = JSON.parse(text) as { data: { url?: string; b64_json?: string }[] }
   const right = form === 'url' ? data[0]?.url?.startsWith('http') : data[0]?.b64_json === base64
-  if (!right) throw new Error(`not the picture: ${text.slice(0, 300)}`)
+  if (!right) throw new Error(`unexpected response: ${text.slice(0, 300)}`)
 }
 
 needLinux()

@@ -1,24 +1,27 @@
 /**
- * `npm run bench [-- rounds jobs]`: accept → hold → queue → instant provider → store → settle → reply, in jobs a second, beside
- * bare BullMQ that runs the same SQL. Both in turns within one run, for each back end that is there; no image work.
+ * `npm run bench [-- rounds jobs]`: jobs per second of accept → hold → queue → instant provider → store → settle → reply, compared
+ * with bare BullMQ that runs the same SQL. Both take turns within one run, on each available back end, without image work.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
+import { compose } from '../src/compose.ts'
+import { readConfig } from '../src/config.ts'
 import type { Core } from '../src/core/core.ts'
-import { listenForNews } from '../src/core/events/news.ts'
 import { submit, wake } from '../src/core/generation/submit.ts'
 import { startWorker } from '../src/core/generation/worker.ts'
 import type { ImageFile, ImageTools } from '../src/core/ports/images.ts'
 import type { ImageProvider } from '../src/core/ports/providers.ts'
 import type { JobQueue } from '../src/core/ports/queue.ts'
 import type { ObjectStore } from '../src/core/ports/storage.ts'
-import type { Database } from '../src/db/db.ts'
+import { chooseModel } from '../src/core/request/choose-model.ts'
+import { parsePrompt } from '../src/core/request/parse.ts'
+import type { Database } from '../src/db/database.ts'
 import { sketch } from '../src/models/sketch.ts'
 import { createQueue } from '../src/queue/bullmq.ts'
 import { type Backend, backends, openTestDatabase, testQueueBackend } from '../tests/helpers/backends.ts'
-import { createChat, provide } from '../tests/helpers/core.ts'
+import { createChat } from '../tests/helpers/core.ts'
 
 const [rounds = 5, jobs = 1000] = process.argv.slice(2).map(Number)
 const people = 50
@@ -119,32 +122,20 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
     if (--left === 0) finished()
     return 'test:1'
   }
-  const providers = await provide(database, Buffer.alloc(32), { providers: [instant], log, concurrency })
-  const news = await listenForNews(database)
-  const core: Core = {
-    database,
-    queue,
-    store,
-    images,
-    models: { all: () => [sketch], preferred: () => 'sketch', of: () => [] },
-    providers,
-    news,
-    enhanceByDefault: false,
-    surfaces: new Map([['test', chat]]),
-    limits: {
-      inFlight: 1e9,
-      perMinute: 1e6,
-      deadlineMs: 600_000,
-      lostMs: 60_000,
-      goneMs: 45_000,
-      welcome: 0,
-      uploadBytes: 1e7,
-      fetchMs: 30_000,
+  const settings = { baseUrl: 'test:', timeoutMs: 10_000, concurrency }
+  const config = readConfig({ LOG_LEVEL: 'silent', SECRET_KEY: 'a secret key for tests, 32 chars' })
+  const { core: composed, close } = await compose(
+    { ...config, providers: new Map([[instant.name, settings]]), providerDefaults: settings },
+    {
+      database,
+      models: [sketch],
+      providers: [{ name: instant.name, title: instant.name, needsKey: false, create: () => instant }],
+      queue: async () => queue,
+      limits: { inFlight: 1e9, perMinute: 1e6, deadlineMs: 600_000, welcome: 0 },
+      surfaces: () => [chat],
     },
-    secretKey: Buffer.alloc(32),
-    isAdmin: () => false,
-    log,
-  }
+  )
+  const core: Core = { ...composed, store, images }
   const worker = await startWorker(core)
   await inParallel(count, async (n) => {
     const id = `test:${(n % people) + 1}`
@@ -154,20 +145,18 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
       address: `test:${n}`,
       from: { id, name: 'p' },
       locale: 'en',
-      command: '',
-      text: 'a cute cat 16:9',
-      options: {},
+      params: parsePrompt('a cute cat 16:9'),
+      chosen: chooseModel(core, { images: 0, words: true }),
       images: [],
     })
     await wake(core, accepted.job)
   })
   await done
   await worker.stop(5_000)
-  await news.stop()
-  await providers.stop()
+  await close()
 }
 
-/** The same four statements in their simplest form, around the queue itself. */
+/** Runs the same four statements in their simplest form around the bare queue. */
 async function bareQueue({ database, queue }: World, count: number): Promise<void> {
   let finished: () => void = () => undefined
   const done = new Promise<void>((resolve) => {
@@ -201,7 +190,7 @@ async function bareQueue({ database, queue }: World, count: number): Promise<voi
   await done
 }
 
-/** As many people ask at a time as connections serve well. */
+/** Runs 20 calls at a time, which the database connections serve well. */
 async function inParallel(count: number, act: (n: number) => Promise<void>): Promise<void> {
   let next = 0
   const lane = async () => {

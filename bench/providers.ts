@@ -5,7 +5,7 @@
 import { createFalClient } from '@fal-ai/client'
 import { sql } from 'drizzle-orm'
 import type { Core } from '../src/core/core.ts'
-import { hookToken, receiveNews } from '../src/core/events/news.ts'
+import { receiveWebhook, webhookToken } from '../src/core/generation/provider-webhook.ts'
 import { hooks } from '../src/http/operations/provider-webhooks.ts'
 import { createApp } from '../src/http/server/app.ts'
 import { fluxDev } from '../src/models/flux-dev.ts'
@@ -54,7 +54,7 @@ export async function benchProviders(jobs: number): Promise<void> {
 async function ours(way: Way, jobs: number): Promise<Figures> {
   const emulator = await startFal({ workMs, stream: way === 'stream' })
   const { core, say, ended, work, close } = await openCore(emulator, way === 'webhook')
-  const app = createApp({ log, ready: async () => ({}), plugins: [hooks((call) => receiveNews(core.live, call))] })
+  const app = createApp({ log, plugins: [hooks((call) => receiveWebhook(core.live, call))] })
   core.hookUrl = await app.listen({ host: '127.0.0.1', port: 0 })
   await work()
   await inTurn(jobs, 4, async (n) => ended(await say(prompt, { who: `p${n}` })))
@@ -140,7 +140,7 @@ function clientOf(emulator: FalEmulator) {
 
 async function openCore(emulator: FalEmulator, callsBack: boolean) {
   const late: { live: Core; hookUrl: string } = { live: undefined as never, hookUrl: '' }
-  const webhookUrl = (id: string) => `${late.hookUrl}/hooks/fal/${id}/${hookToken(late.live.secretKey, id)}`
+  const webhookUrl = (id: string) => `${late.hookUrl}/hooks/fal/${id}/${webhookToken(late.live.secretKey, id)}`
   const provider = fal.create(
     { baseUrl: emulator.url, key: emulator.key, timeoutMs: 60_000, concurrency: 100 },
     { log, webhookUrl: callsBack ? webhookUrl : undefined },

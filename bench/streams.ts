@@ -1,7 +1,7 @@
 /**
- * `npx tsx bench/streams.ts [streams] [backend]`: so many open streams at once on one process, half of pictures with previews
- * and half of chats, while a slow provider draws for all of them. The process measures its own event loop; it draws too, with
- * image work, so whatever else it does is in the figures.
+ * `npx tsx bench/streams.ts [streams] [backend]`: many open streams on one process, half of them pictures with previews and half
+ * chats, while a slow provider draws for all of them. The process measures its own event loop. It also runs the worker with image
+ * work, which the figures include.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent } from 'undici'
@@ -9,17 +9,17 @@ import { type Backend, backends } from '../tests/helpers/backends.ts'
 import { needLinux, openSockets, printTable, quantile, residentMb, say } from './parts/figures.ts'
 import { type Service, startService } from './parts/service.ts'
 
-/** What a client saw of one stream. */
-interface Seen {
+/** Stream as a client received it. */
+interface Received {
   firstByteMs: number
   pings: number
   previews: number
-  /** Everything came that was promised, and the end. */
-  well: boolean
+  /** Whether the stream had its picture and its end. */
+  complete: boolean
 }
 
 const slowMs = 4_000
-/** Drawn at the same time: the others wait in the queue with their streams open. */
+/** Number of pictures drawn at the same time. The others wait in the queue with their streams open. */
 const drawn = 40
 const people = 10
 const goalMs = 50
@@ -34,7 +34,7 @@ async function main(): Promise<boolean> {
   const table = [
     [
       'back end',
-      'ended well',
+      'complete',
       'loop late p50, ms',
       'p99',
       'max',
@@ -46,15 +46,15 @@ async function main(): Promise<boolean> {
       'sockets before → most → after',
     ],
   ]
-  let well = true
+  let allComplete = true
   for (const kind of kinds) {
     const { row, ended } = await measure(kind)
     table.push([kind, ...row])
-    well &&= ended === streams
+    allComplete &&= ended === streams
   }
   printTable(table)
-  say(`\nGoal: p99 ≤ ${goalMs} ms, and all ended well. "after" is with garbage collected and all clients gone.`)
-  return well
+  say(`\nGoal: p99 ≤ ${goalMs} ms, and all streams complete. "after": garbage collected, all clients disconnected.`)
+  return allComplete
 }
 
 async function measure(kind: Backend): Promise<{ row: string[]; ended: number }> {
@@ -74,23 +74,23 @@ async function measure(kind: Backend): Promise<{ row: string[]; ended: number }>
 
 async function run(service: Service): Promise<{ row: string[]; ended: number }> {
   const keys = await service.ask('keys')
-  // the first of each opens connections to the database and compiles what is called
+  // the first requests open connections to the database and compile code
   await openAll(service, keys, 10)
-  const before = { sockets: await settled(service), memory: residentMb(service.pid) }
+  const before = { sockets: await openAfterPause(service), memory: residentMb(service.pid) }
   const { heapMb } = await service.ask('loop')
   const most = { sockets: 0, memory: 0 }
   const watching = setInterval(() => {
     most.sockets = Math.max(most.sockets, openSockets(service.pid))
     most.memory = Math.max(most.memory, residentMb(service.pid))
   }, watchEveryMs)
-  const seen = await openAll(service, keys, streams)
+  const received = await openAll(service, keys, streams)
   clearInterval(watching)
   const { p50, p99, max } = await service.ask('loop')
-  const after = { sockets: await settled(service), memory: residentMb(service.pid) }
+  const after = { sockets: await openAfterPause(service), memory: residentMb(service.pid) }
   const { heapMb: heapAfterMb } = await service.ask('loop')
-  const ended = seen.filter(({ well }) => well).length
-  const first = seen.map(({ firstByteMs }) => firstByteMs)
-  const sum = (name: 'pings' | 'previews') => String(seen.reduce((all, each) => all + each[name], 0))
+  const ended = received.filter(({ complete }) => complete).length
+  const first = received.map(({ firstByteMs }) => firstByteMs)
+  const sum = (name: 'pings' | 'previews') => String(received.reduce((all, each) => all + each[name], 0))
   const memory = [before.memory, most.memory, after.memory].map((mb) => mb.toFixed(0)).join(' → ')
   return {
     ended,
@@ -106,25 +106,25 @@ async function run(service: Service): Promise<{ row: string[]; ended: number }> 
   }
 }
 
-/** Sockets of clients that have gone are closed a moment later. */
-async function settled(service: Service): Promise<number> {
+/** Number of open sockets, once those of disconnected clients are closed. */
+async function openAfterPause(service: Service): Promise<number> {
   await sleep(1_000)
   return openSockets(service.pid)
 }
 
-async function openAll({ url }: Service, keys: readonly string[], count: number): Promise<Seen[]> {
+async function openAll({ url }: Service, keys: readonly string[], count: number): Promise<Received[]> {
   const agent = new Agent({ connections: count, pipelining: 1 })
-  const seen = await Promise.all(
+  const received = await Promise.all(
     Array.from({ length: count }, (_, n) =>
       openOne(agent, url, { key: keys[n % keys.length] ?? '', chat: n % 2 === 1 }),
     ),
   )
   await agent.close()
-  return seen
+  return received
 }
 
-async function openOne(agent: Agent, url: string, { key, chat }: { key: string; chat: boolean }): Promise<Seen> {
-  const seen: Seen = { firstByteMs: Number.NaN, pings: -1, previews: 0, well: false }
+async function openOne(agent: Agent, url: string, { key, chat }: { key: string; chat: boolean }): Promise<Received> {
+  const received: Received = { firstByteMs: Number.NaN, pings: -1, previews: 0, complete: false }
   const start = performance.now()
   const answer = await agent.request({
     origin: url,
@@ -142,19 +142,19 @@ async function openOne(agent: Agent, url: string, { key, chat }: { key: string; 
   let rest = ''
   const last = { picture: false, done: false }
   for await (const piece of answer.body.setEncoding('latin1')) {
-    if (rest === '' && Number.isNaN(seen.firstByteMs)) seen.firstByteMs = performance.now() - start
+    if (rest === '' && Number.isNaN(received.firstByteMs)) received.firstByteMs = performance.now() - start
     const blocks = (rest + piece).split('\n\n')
     rest = blocks.pop() ?? ''
-    for (const block of blocks) look(block, seen, last)
+    for (const block of blocks) count(block, received, last)
   }
-  seen.well = rest === '' && last.picture && (last.done || !chat)
-  return seen
+  received.complete = rest === '' && last.picture && (last.done || !chat)
+  return received
 }
 
-/** One comment or event. The first ping is the beginning of every stream. */
-function look(block: string, seen: Seen, last: { picture: boolean; done: boolean }): void {
-  if (block === ': ping') seen.pings++
-  else if (block.startsWith('event: image_generation.partial_image\n')) seen.previews++
+/** Counts one comment or event. The first ping begins every stream. */
+function count(block: string, received: Received, last: { picture: boolean; done: boolean }): void {
+  if (block === ': ping') received.pings++
+  else if (block.startsWith('event: image_generation.partial_image\n')) received.previews++
   else if (block.startsWith('event: image_generation.completed\n')) last.picture = block.includes('"b64_json":"iVBOR')
   else if (block === 'data: [DONE]') last.done = true
   else if (block.includes('"content":') && /!\[a cute cat\]\(http/.test(block)) last.picture = true

@@ -22,6 +22,21 @@ export async function send(text) {
   $('text').focus({ preventScroll: true })
 }
 
+/** Presses a button. Each press has an id of its own, by which the server handles it once. */
+export async function press(button) {
+  const id = freshId()
+  const headers = { 'content-type': 'application/json' }
+  try {
+    const answer = await ask('/web/presses', { method: 'POST', headers, body: JSON.stringify({ id, button }) })
+    if (answer.status === 401) page.begin()
+    banner(answer.ok ? undefined : ((await answer.json()).error?.message ?? page.words.press_failed))
+    return answer.ok
+  } catch {
+    banner(page.words.press_failed)
+    return false
+  }
+}
+
 /** What went wrong, in page.words. */
 async function deliver({ id, text, files }) {
   const form = new FormData()

@@ -1,5 +1,6 @@
 // The conversation, as it changes.
 import { $, banner, element, page } from './common.js'
+import { press } from './send.js'
 
 /** Message id → { item, version, state }. */
 const shown = new Map()
@@ -77,7 +78,25 @@ function render(message) {
     item.append(names)
   }
   if (message.state === 'waiting') item.append(progress(message.percent))
+  for (const row of message.buttons ?? []) item.append(buttons(row))
   return item
+}
+
+function buttons(row) {
+  const box = element('div')
+  box.className = 'buttons'
+  for (const { id, label, style } of row) {
+    const button = element('button', label)
+    button.type = 'button'
+    if (style) button.className = style
+    button.onclick = async () => {
+      // until the message changes, or the press could not be sent
+      button.disabled = true
+      button.disabled = await press(id)
+    }
+    box.append(button)
+  }
+  return box
 }
 
 function progress(percent) {

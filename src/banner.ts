@@ -1,42 +1,67 @@
-/** What an operator reads when everything is up: where to look, what is embedded, what to set to go further. */
+/** The text that an operator sees once everything has started: the address, what is in use, and how to change it. */
 import { relative } from 'node:path'
 import type { Config } from './config.ts'
 import type { Core } from './core/core.ts'
-import { offered } from './core/request/resolve.ts'
+import { listed } from './core/request/choose-model.ts'
+
+interface Line {
+  part: string
+  state: string
+  /** The setting that changes it, and to what. Absent: it is set, or there is none. */
+  hint?: string
+}
 
 export function welcome(config: Config, core: Core): string {
-  const folder = relative('.', config.dataDir) || '.'
-  const at = (name: string) => `./${folder}/${name}`.replace('././', './').replace('./../', '../')
-  const lines: [string, string, string][] = [
-    [
-      'Database',
-      config.databaseUrl ? 'Postgres' : `embedded, in ${at('db')}`,
-      config.databaseUrl ? '' : 'DATABASE_URL',
-    ],
-    ['Queue', config.redisUrl ? 'Redis' : 'in the database', config.redisUrl ? '' : 'REDIS_URL'],
-    ['Pictures', config.cos ? `COS, ${config.cos.bucket}` : `files in ${at('images')}`, config.cos ? '' : 'COS_BUCKET'],
-    [
-      'Providers',
-      core.providers
-        .all()
-        .map(({ title }) => title)
-        .join(', '),
-      config.providers.size > 1 ? '' : 'FAL_KEY',
-    ],
-    [
-      'Models',
-      offered(core.models.all())
-        .map((model) => model.id)
-        .join(', '),
-      '',
-    ],
-    ['Discord', config.discord ? 'connected' : 'off', config.discord ? '' : 'DISCORD_TOKEN'],
-    ['Telegram', config.telegram ? 'connected' : 'off', config.telegram ? '' : 'TELEGRAM_TOKEN'],
-    ['API', config.apiKey ? 'with API_KEY, and /apikey in chats' : '/apikey in chats', config.apiKey ? '' : 'API_KEY'],
-  ]
-  const shown = lines.map(([part, state, set]) =>
-    `  ${part.padEnd(9)} ${state.padEnd(28)} ${set && `set ${set} for more`}`.trimEnd(),
+  const lines = linesFor(config, core)
+  const width = Math.max(...lines.filter(({ hint }) => hint).map(({ state }) => state.length))
+  const table = lines.map(({ part, state, hint = '' }) =>
+    `  ${part.padEnd(9)}  ${state.padEnd(width)}  ${hint}`.trimEnd(),
   )
   const where = config.roles.has('http') ? `: ${config.publicUrl}/` : ` (${[...config.roles].join(', ')})`
-  return `\nfluxbot is ready${where}\n${shown.join('\n')}\n\n`
+  const advice = lines.some(({ hint }) => hint) ? '\nSettings go into .env; .env.example explains them.\n' : ''
+  return `\nfluxbot is ready${where}\n\n${table.join('\n')}\n${advice}\n`
+}
+
+function linesFor(config: Config, core: Core): readonly Line[] {
+  const models = listed(core.models.all()).map(({ id }) => id)
+  const providers = core.providers.all().map(({ title }) => title)
+  return [
+    config.databaseUrl
+      ? { part: 'Database', state: 'Postgres' }
+      : {
+          part: 'Database',
+          state: `embedded, in ${folderOf(config, 'db')}`,
+          hint: 'DATABASE_URL: use a Postgres server instead',
+        },
+    config.redisUrl
+      ? { part: 'Queue', state: 'Redis' }
+      : { part: 'Queue', state: 'in the database', hint: 'REDIS_URL: use Redis instead' },
+    config.cos
+      ? { part: 'Pictures', state: `Tencent COS, ${config.cos.bucket}` }
+      : {
+          part: 'Pictures',
+          state: `files in ${folderOf(config, 'images')}`,
+          hint: 'COS_BUCKET: store them in Tencent COS instead',
+        },
+    {
+      part: 'Providers',
+      state: providers.join(', '),
+      hint: config.providers.size > 1 ? undefined : 'FAL_KEY: draw with FLUX models on fal.ai',
+    },
+    { part: 'Models', state: models.join(', ') },
+    config.discord
+      ? { part: 'Discord', state: 'connected' }
+      : { part: 'Discord', state: 'off', hint: 'DISCORD_TOKEN: connect a Discord bot' },
+    config.telegram
+      ? { part: 'Telegram', state: 'connected' }
+      : { part: 'Telegram', state: 'off', hint: 'TELEGRAM_TOKEN: connect a Telegram bot' },
+    config.apiKey
+      ? { part: 'API keys', state: 'API_KEY, and /apikey in chats' }
+      : { part: 'API keys', state: '/apikey in chats', hint: 'API_KEY: set a key for yourself' },
+  ]
+}
+
+function folderOf({ dataDir }: Config, name: string): string {
+  const folder = relative('.', dataDir) || '.'
+  return `./${folder}/${name}`.replace('././', './').replace('./../', '../')
 }

@@ -1,18 +1,23 @@
 /** Builds the core from a configuration. Used by main.ts and the command line. */
 import { join } from 'node:path'
 import { type Config, ConfigError, isLoopback } from './config.ts'
-import type { Core } from './core/core.ts'
-import { hookToken, listenForNews } from './core/events/news.ts'
+import type { Core, Limits } from './core/core.ts'
+import { listenForEvents } from './core/events/events.ts'
+import { webhookToken } from './core/generation/provider-webhook.ts'
+import { allRules } from './core/generation/rules.ts'
+import { surfaceOf } from './core/ids.ts'
+import { createInputLimits } from './core/media/input-limits.ts'
 import type { ChatSurface } from './core/ports/chat.ts'
 import type { Meter } from './core/ports/meter.ts'
 import type { Model } from './core/ports/models.ts'
-import type { ProviderContext, ProviderKind } from './core/ports/providers.ts'
+import type { Enhancer, ProviderContext, ProviderKind } from './core/ports/providers.ts'
 import type { JobQueue } from './core/ports/queue.ts'
 import type { ObjectStore } from './core/ports/storage.ts'
 import { keepProviders, type Provided, type Providers } from './core/providers/registry.ts'
-import { type Database, openDatabase } from './db/db.ts'
+import type { Database } from './db/database.ts'
+import { openDatabase } from './db/open.ts'
 import { createLog, type Log } from './log.ts'
-import { keepCatalogue } from './models/parts/catalogue.ts'
+import { keepCatalogue } from './models/packs/catalogue.ts'
 import { createEnhancer } from './providers/enhancer.ts'
 import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
@@ -33,21 +38,31 @@ export interface Parts {
 export interface Replacements {
   models?: readonly Model[]
   providers?: readonly ProviderKind[]
-  queue?: JobQueue
+  queue?: (parts: { database: Database; providers: Providers; log: Log }) => Promise<JobQueue>
+  database?: Database
+  enhancer?: Enhancer
+  limits?: Partial<Limits>
   meter?: Meter
   /** The surfaces that this process can post to. */
   surfaces(parts: Parts): readonly ChatSurface[]
 }
 
-/** A core, and its end: everything that `compose` opened, in reverse. */
+/** `close` closes everything that `compose` opened, in reverse. */
 export interface Composed {
   core: Core
   close(): Promise<void>
 }
 
-/** The longest edge of Discord's patience is 15 minutes for editing an answer; we end a little before. */
-const deadlineMs = 14 * 60_000
-const uploadBytes = 10 * 1024 * 1024
+const usualLimits = {
+  inFlight: 3,
+  perMinute: 20,
+  // a little less than the 15 minutes for which Discord lets us edit an answer
+  deadlineMs: 14 * 60_000,
+  lostMs: 120_000,
+  goneMs: 45_000,
+  uploadBytes: 10 * 1024 * 1024,
+  fetchMs: 30_000,
+}
 
 export async function compose(config: Config, { surfaces, ...others }: Replacements): Promise<Composed> {
   const secrets = new Set(config.secrets)
@@ -57,8 +72,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     for (const step of undo.reverse()) await step()
   }
   try {
-    const database = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir })
-    undo.push(() => database.close())
+    const database = others.database ?? (await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir }))
+    if (!others.database) undo.push(() => database.close())
     const key = await secretKey(config.secretKey, config.dataDir)
     const store = await openStore(config, key, log)
     undo.push(() => store.close?.())
@@ -78,11 +93,13 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     undo.push(() => models.stop())
     const link = (name: string) => store.link(name, config.imageExpirationSeconds)
     const ours = surfaces({ database, secretKey: key, log, link, models: models.all })
-    const queue = others.queue ?? (await openQueue(config, database, { providers, log }))
+    const queue = await (others.queue?.({ database, providers, log }) ??
+      openQueue(config, database, { providers, log }))
     undo.push(() => queue.close(0))
-    const news = await listenForNews(database)
-    undo.push(() => news.stop())
-    const enhancer = config.enhancer && createEnhancer(config.enhancer)
+    const events = await listenForEvents(database)
+    undo.push(() => events.stop())
+    const limits: Limits = { ...usualLimits, welcome: config.welcomeCredits, ...others.limits }
+    const enhancer = others.enhancer ?? (config.enhancer && createEnhancer(config.enhancer))
     undo.push(() => enhancer?.close())
     const core: Core = {
       database,
@@ -91,23 +108,16 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       images: createImageTools(),
       models,
       providers,
-      news,
+      events,
+      accountIds: new Map(),
+      inputLimits: createInputLimits(limits),
+      rules: allRules,
       enhancer,
       enhanceByDefault: config.enhanceByDefault,
       surfaces: new Map(ours.map((surface) => [surface.name, surface])),
-      limits: {
-        inFlight: 3,
-        perMinute: 20,
-        deadlineMs,
-        lostMs: 120_000,
-        goneMs: 45_000,
-        welcome: config.welcomeCredits,
-        uploadBytes,
-        fetchMs: 30_000,
-      },
+      limits,
       secretKey: key,
-      isAdmin: (identity) =>
-        config.adminIds.has(identity) || config.adminIds.has(`${identity.slice(0, identity.indexOf(':'))}:*`),
+      isAdmin: (identity) => config.adminIds.has(identity) || config.adminIds.has(`${surfaceOf(identity)}:*`),
       meter: others.meter,
       log,
     }
@@ -157,7 +167,7 @@ interface ForProvider {
 }
 
 function contextFor(config: Config, { key, name, baseUrl, log }: ForProvider): ProviderContext {
-  const webhookUrl = (id: string) => `${config.publicUrl}/hooks/${name}/${id}/${hookToken(key, id)}`
+  const webhookUrl = (id: string) => `${config.publicUrl}/hooks/${name}/${id}/${webhookToken(key, id)}`
   const here = URL.canParse(baseUrl) && isLoopback(new URL(baseUrl).hostname)
   const callsUs = config.reachable || (config.neighbours && here)
   return { log, webhookUrl: callsUs ? webhookUrl : undefined }

@@ -1,4 +1,4 @@
-/** One JSON line for each event, on standard error, so that standard output stays for people and for pipes. */
+/** Logs one JSON line per event to standard error. Standard output is left to people and pipes. */
 import { pino } from 'pino'
 
 export interface Log {
@@ -9,7 +9,7 @@ export interface Log {
 }
 
 /**
- * Shapes of secrets that errors from libraries might carry: bot tokens (Telegram, Discord), interaction tokens in
+ * Shapes of secrets that errors from libraries may contain: bot tokens (Telegram, Discord), interaction tokens in
  * webhook addresses, credentials in a DSN, keys in headers, signatures in links.
  */
 const secretShapes: readonly [RegExp, string][] = [
@@ -30,7 +30,7 @@ export function redact(text: string): string {
   return secretShapes.reduce((rest, [shape, instead]) => rest.replace(shape, instead), text)
 }
 
-/** `secrets`: removed wherever they appear whatever their shape; it may grow. */
+/** `secrets`: values to remove from every line, in any shape. Values added later are removed as well. */
 export function createLog(level: string, secrets: Iterable<string> = []): Log {
   const withoutSecrets = (line: string) => {
     let rest = line

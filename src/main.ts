@@ -5,28 +5,29 @@ import { allSurfaces, type Surfaces } from './bots/index.ts'
 import { startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
 import { ConfigError, loadConfig } from './config.ts'
-import type { Core } from './core/core.ts'
-import { receiveNews } from './core/events/news.ts'
+import { receiveWebhook } from './core/generation/provider-webhook.ts'
 import { startWorker } from './core/generation/worker.ts'
 import { verifyLink } from './core/media/links.ts'
 import { api } from './http/api/index.ts'
-import type { ApiParts } from './http/api/parts.ts'
+import { webhookEvent } from './http/api/openai/webhooks.ts'
+import { type ApiParts, createApiParts } from './http/api/parts.ts'
 import { createApiSurface } from './http/api/surface.ts'
 import { startWebhooks } from './http/api/webhooks/index.ts'
 import { createMetrics, metricsPage } from './http/operations/metrics.ts'
 import { hooks } from './http/operations/provider-webhooks.ts'
+import { status } from './http/operations/status.ts'
 import { pictures } from './http/pictures/pictures.ts'
-import { createThumbnails } from './http/pictures/thumbnails.ts'
+import { createStoredPictures } from './http/pictures/stored.ts'
 import { createApp } from './http/server/app.ts'
-import { databaseAnswers } from './http/server/in-time.ts'
+import { createHttp, type Http } from './http/server/http.ts'
 import { type Step, stopOnce } from './stop.ts'
 
 const stopWithinMs = 20_000
-/** For what is being drawn. */
+/** For generations under way. */
 const graceMs = 12_000
-/** After that it is handed back and everything else closed. */
+/** Kept free after that, to hand back generations and close everything else. */
 const closeMs = 5_000
-/** Clients that wait for a picture still get what is drawn in that time. */
+/** Clients that wait for a picture still get those that are finished within the grace period. */
 const clientsMs = graceMs + 1_000
 
 async function main(): Promise<void> {
@@ -42,7 +43,7 @@ async function main(): Promise<void> {
       meter: metrics.meter,
     })
     undo.push(close)
-    // all at once: none waits for another, and whoever asked hears how it ended
+    // stopped at the same time: while generations finish, people and clients still get their results
     const serving: Step[] = []
     undo.push((leftMs) => Promise.allSettled(serving.map((step) => step(leftMs))))
     if (config.roles.has('worker')) {
@@ -52,21 +53,21 @@ async function main(): Promise<void> {
     const bots = await startBots(core, config.roles)
     serving.push(() => bots.stop())
     const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, local } = config
-    const parts = { core, operatorKey, publicUrl, imageExpirationSeconds }
+    const http = createHttp(core, { operatorKey })
+    const parts = createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds })
     if (config.roles.has('http')) {
-      const webhooks = await startWebhooks(parts)
+      const webhooks = await startWebhooks(core, { eventOf: (outcome) => webhookEvent(parts, outcome) })
       serving.push(() => webhooks.stop())
     }
     if (config.listens) {
       const app = createApp({
         log: core.log,
-        ready: () => readiness(core, bots.notReady),
-        publicUrl,
         plugins: [
           ...(config.roles.has('http') ? routes(parts, surfaces) : []),
-          metricsPage({ core, metrics, operatorKey, local }),
+          metricsPage({ http, metrics, local }),
+          status({ ready: () => readiness(http, bots.notReady), publicUrl }),
         ],
-        countAnswers: metrics.countAnswers,
+        countResponses: metrics.countResponses,
         closeMs: clientsMs,
       })
       serving.push(() => app.close())
@@ -81,18 +82,13 @@ async function main(): Promise<void> {
 
 const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
   ...surfaces.plugins(),
-  hooks((call) => receiveNews(parts.core, call)),
+  hooks((call) => receiveWebhook(parts.core, call)),
   ...api(parts),
-  pictures({
-    store: parts.core.store,
-    verify: (link) => verifyLink(parts.core.secretKey, link),
-    thumbnails: createThumbnails(parts.core),
-  }),
+  pictures({ ...parts.pictures, verify: (link) => verifyLink(parts.core.secretKey, link) }),
 ]
 
-async function readiness(core: Core, bots: () => Record<string, string | undefined>) {
-  const { database: asked } = core
-  const database = asked.notReady() ?? ((await databaseAnswers(asked)) ? undefined : 'does not answer')
+async function readiness({ core, databaseAnswers }: Http, bots: () => Record<string, string | undefined>) {
+  const database = core.database.notReady() ?? ((await databaseAnswers()) ? undefined : 'does not answer')
   return { database, queue: core.queue.notReady(), ...bots() }
 }
 

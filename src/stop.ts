@@ -1,16 +1,16 @@
-/** The end of a process: what was started is stopped in reverse, within a time that is shared out as it goes. */
+/** Stops a process: its parts stop in reverse order of their start, within a total time. */
 
-/** `leftMs`: until the process ends, whether it is done or not. */
+/** Stops one part. `leftMs`: milliseconds until the process exits, finished or not. */
 export type Step = (leftMs: number) => Promise<unknown>
 
-interface Ending {
-  /** Docker and systemd kill what has not ended some time after SIGTERM; within this we have handed back all work. */
+interface StopOptions {
+  /** Milliseconds until the process exits. Below the time after which Docker and systemd kill a process. */
   withinMs: number
   exit(code: number): void
 }
 
-/** The last started is stopped first; a part that fails to stop does not keep the others. */
-export function stopOnce(undo: Step[], { withinMs, exit }: Ending): (code: number) => Promise<void> {
+/** Returns a function that runs the steps from last to first, once. A step that fails does not prevent the others. */
+export function stopOnce(undo: Step[], { withinMs, exit }: StopOptions): (code: number) => Promise<void> {
   let stopping: Promise<void> | undefined
   return (code) => {
     stopping ??= (async () => {

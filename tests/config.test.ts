@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, readConfig, settingNames } from '../src/config.ts'
+import { ConfigError, readConfig } from '../src/config.ts'
+import { settingNames } from '../src/settings.ts'
 
 function mistakes(environment: Record<string, string>): string {
   try {
@@ -11,10 +12,10 @@ function mistakes(environment: Record<string, string>): string {
   }
 }
 
-const theirs = { DATABASE_URL: 'postgres://x/y', SECRET_KEY: 's'.repeat(32) }
+const shared = { DATABASE_URL: 'postgres://x/y', SECRET_KEY: 's'.repeat(32) }
 
 describe('settings', () => {
-  it('with none at all everything has a default, reachable from this machine only', () => {
+  it('all have defaults, reachable from this machine only', () => {
     expect(readConfig({})).toMatchObject({
       host: '127.0.0.1',
       port: 8080,
@@ -27,11 +28,11 @@ describe('settings', () => {
     })
   })
 
-  it('that are blank count as not set', () => {
+  it('count as not set when they are blank', () => {
     expect(readConfig({ PORT: '', REDIS_URL: ' ', ADMIN_IDS: '' })).toEqual(readConfig({}))
   })
 
-  it('that are wrong are all named in one message', () => {
+  it('are all named in one message when they are wrong', () => {
     const wrong = {
       DATABASE_URL: 'mysql://x',
       REDIS_URL: 'http://x',
@@ -57,7 +58,7 @@ describe('settings', () => {
       expect(message).toContain(name === 'CF_API_TOKEN' ? 'CF_ACCOUNT_ID must be set' : name)
   })
 
-  it('of providers set up those that are complete, and only those', () => {
+  it('set up the providers whose settings are complete, and no others', () => {
     const { providers, enhancer, cos } = readConfig({
       FAL_KEY: 'id:secret',
       FAL_QUEUE_URL: 'http://127.0.0.1:9/relay/',
@@ -100,50 +101,50 @@ describe('settings', () => {
     ['http://[fd00::1]', false],
     ['http://fluxbot:8080', false],
     ['http://fluxbot.internal', false],
-  ])('tell from %s whether the outside reaches us: %s', (PUBLIC_URL, reachable) => {
+  ])('with PUBLIC_URL %s are reachable from other networks: %s', (PUBLIC_URL, reachable) => {
     expect(readConfig({ PUBLIC_URL })).toMatchObject({ reachable, neighbours: true })
   })
 
-  it('that are secret are never repeated in a message', () => {
+  it('never show the values of secrets in a message', () => {
     const secret = 'postgre://user:hunter2secret@host/db'
     expect(mistakes({ DATABASE_URL: secret, SECRET_KEY: 'hunter2', API_KEY: 'hunter3' })).not.toMatch(/hunter/)
   })
 
   it.each([
     [{ DATABASE_URL: 'postgres://x/y' }, 'SECRET_KEY must be set'],
-    [{ ROLES: 'worker' }, 'DATABASE_URL must be set when ROLES are split'],
-    [{ COS_SECRET_ID: 'x' }, 'COS_BUCKET must be set when COS_SECRET_ID is'],
+    [{ ROLES: 'worker' }, 'DATABASE_URL must be set when ROLES leaves out a role'],
+    [{ COS_SECRET_ID: 'x' }, 'COS_BUCKET must be set when COS_SECRET_ID is set'],
     [{ PROMPT_OPTIMIZATION: 'on' }, 'EXTERNAL_API_BASE must be set'],
     [{ TELEGRAM_WEBHOOK_SECRET: 'x' }, 'PUBLIC_URL must be set'],
-  ])('%j lacks something: %s', (environment, message) => {
+  ])('%j are incomplete: %s', (environment, message) => {
     expect(mistakes(environment)).toContain(message)
   })
 
   it.each([
     [{}, true],
-    [{ ROLES: 'http', ...theirs }, true],
-    [{ ROLES: 'bots,worker', ...theirs }, false],
-    [{ ROLES: 'worker', PORT: ' ', ...theirs }, false],
-    [{ ROLES: 'worker', PORT: '8080', ...theirs }, true],
+    [{ ROLES: 'http', ...shared }, true],
+    [{ ROLES: 'bots,worker', ...shared }, false],
+    [{ ROLES: 'worker', PORT: ' ', ...shared }, false],
+    [{ ROLES: 'worker', PORT: '8080', ...shared }, true],
   ])('%j listen: %s', (environment, listens) => {
     expect(readConfig(environment).listens).toBe(listens)
   })
 
-  it('let anybody be admin on the page only while nobody else can reach it', () => {
+  it('make every visitor of the page an administrator only while other machines cannot reach it', () => {
     expect([...readConfig({}).adminIds]).toEqual(['web:*'])
     expect([...readConfig({ HOST: '0.0.0.0' }).adminIds]).toEqual([])
     expect([...readConfig({ PUBLIC_URL: 'https://x.org' }).adminIds]).toEqual([])
     expect([...readConfig({ ADMIN_IDS: 'discord:1, telegram:2' }).adminIds]).toEqual(['discord:1', 'telegram:2'])
   })
 
-  it('include every one that is promised', () => {
-    const promised =
+  it('include every documented setting', () => {
+    const documented =
       'DATABASE_URL REDIS_URL DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
       'DAILY_CREDITS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
       'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +
       'PROMPT_OPTIMIZATION EXTERNAL_API_BASE EXTERNAL_MODEL EXTERNAL_API_KEY COS_SECRET_ID COS_SECRET_KEY COS_BUCKET ' +
       'COS_REGION COS_DOMAIN IMAGE_EXPIRATION'
-    expect([...settingNames].sort()).toEqual(promised.split(' ').sort())
+    expect([...settingNames].sort()).toEqual(documented.split(' ').sort())
   })
 })

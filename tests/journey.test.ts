@@ -1,6 +1,6 @@
 /**
- * The whole service in this process, with every image service, both chats and the object store emulated: what a person
- * asks for in a chat reaches the right endpoint with the right parameters, is kept in the store and posted.
+ * The whole service in this process, with emulated image services, chats and object store: a request in a chat reaches the right
+ * endpoint with the right parameters, and its picture is stored and posted.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { compose } from '../src/compose.ts'
 import { readConfig } from '../src/config.ts'
 import type { Core } from '../src/core/core.ts'
 import { startWorker } from '../src/core/generation/worker.ts'
-import { findModel } from '../src/core/request/resolve.ts'
+import { findModel } from '../src/core/request/choose-model.ts'
 import { comfyuiModels } from '../src/models/comfyui.ts'
 import { startArk } from './emulators/ark/index.ts'
 import { startCloudflare } from './emulators/cloudflare/index.ts'
@@ -44,7 +44,7 @@ const open = async () => {
 }
 type World = Awaited<ReturnType<typeof open>>
 
-describe('a picture for a message', () => {
+describe('a request in a chat', () => {
   let world: World
   let core: Core
   let dataDir: string
@@ -96,11 +96,12 @@ describe('a picture for a message', () => {
     await rm(dataDir, { recursive: true, force: true })
   })
 
-  const kept = (data: Buffer | undefined) => {
-    const all = [...world.cos.objects].filter(([, object]) => data && object.data.equals(data)).map(([key]) => key)
-    return all[0] ?? 'not in the store'
+  /** Key of the stored object with these bytes. */
+  const keyOf = (data: Buffer | undefined) => {
+    const found = [...world.cos.objects].find(([, object]) => data && object.data.equals(data))
+    return found?.[0] ?? 'not in the store'
   }
-  const asked = (service: { requests: Received[] }, path: RegExp) =>
+  const bodiesOf = (service: { requests: Received[] }, path: RegExp) =>
     service.requests.filter((request) => path.test(request.path)).map((request) => request.body.toString('latin1'))
 
   type Name = 'fal' | 'cloudflare' | 'comfyui' | 'ark' | 'dashscope'
@@ -112,17 +113,17 @@ describe('a picture for a message', () => {
     ['dashscope', 'qwen', /\/multimodal-generation\/generation$/, /"size":"1664\*928"/],
   ]
 
-  it.each(cases)('of words in Discord, drawn by %s with %s', async (name, model, path, parameters) => {
+  it.each(cases)('on Discord is drawn by %s with %s', async (name, model, path, parameters) => {
     const prompt = `a cute cat for ${name} 16:9`
     const shown = await world.discord
       .slash('flux', { prompt, model: findModel(core.models.all(), model).id })
       .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content), 20_000)
     expect(shown.content).toContain(`a cute cat for ${name}`)
     expect(shown.content).toContain(core.providers.get(name)!.title)
-    const bodies = asked(world[name], path)
+    const bodies = bodiesOf(world[name], path)
     expect(bodies.at(-1)).toMatch(parameters)
     expect(bodies.at(-1)).toContain(`a cute cat for ${name}`)
-    expect(kept(shown.attachments[0]?.data)).toMatch(/^image\//)
+    expect(keyOf(shown.attachments[0]?.data)).toMatch(/^image\//)
   })
 
   const photos: [Name, string, RegExp, RegExp][] = [
@@ -133,7 +134,7 @@ describe('a picture for a message', () => {
     ['dashscope', 'qwen-image', /\/multimodal-generation\/generation$/, /"image":"(data:|http)/],
   ]
 
-  it.each(photos)('of a photo in Telegram, changed by %s with %s', async (name, model, path, parameters) => {
+  it.each(photos)('with a photo on Telegram is drawn by %s with %s', async (name, model, path, parameters) => {
     const data = await pngOf(640, 480)
     const sent = world.telegram.sendPhoto({ data, caption: `make it night for ${name} --model ${model}` })
     const shown = await world.telegram.waitFor(
@@ -146,8 +147,8 @@ describe('a picture for a message', () => {
       20_000,
     )
     expect(shown.text).toContain(`make it night for ${name}`)
-    expect(asked(world[name], path).at(-1)).toMatch(parameters)
-    expect(kept(shown.photo)).toMatch(/^image\//)
+    expect(bodiesOf(world[name], path).at(-1)).toMatch(parameters)
+    expect(keyOf(shown.photo)).toMatch(/^image\//)
     const inputs = [...world.cos.objects.keys()].filter((key) => key.startsWith('input/'))
     expect(inputs.length).toBeGreaterThan(0)
   })
@@ -160,31 +161,28 @@ describe('a picture for a message', () => {
     ['dashscope', 'qwen-image', /\/multimodal-generation\/generation$/, /("image":"[^"]+".*){3}/, 3],
   ]
 
-  it.each(albums)(
-    'of an album in Telegram, made into one by %s with %s',
-    async (name, model, path, parameters, count) => {
-      const colours = ['#aa3333', '#33aa33', '#3333aa'].slice(0, count)
-      const data = await Promise.all(colours.map((colour) => pngOf(320, 320, colour)))
-      const items = data.map((each, at) => ({
-        data: each,
-        ...(at === 0 && { caption: `all together for ${name} --model ${model}` }),
-      }))
-      const [first] = world.telegram.sendAlbum(items)
-      const shown = await world.telegram.waitFor(
-        first!.chatId,
-        (message) =>
-          message.fromBot &&
-          message.photo !== undefined &&
-          message.text.includes(`all together for ${name}`) &&
-          !/^[⏳🎨]/u.test(message.text),
-        20_000,
-      )
-      expect(asked(world[name], path).at(-1)).toMatch(parameters)
-      expect(kept(shown.photo)).toMatch(/^image\//)
-    },
-  )
+  it.each(albums)('with an album on Telegram is drawn by %s with %s', async (name, model, path, parameters, count) => {
+    const colours = ['#aa3333', '#33aa33', '#3333aa'].slice(0, count)
+    const data = await Promise.all(colours.map((colour) => pngOf(320, 320, colour)))
+    const items = data.map((each, at) => ({
+      data: each,
+      ...(at === 0 && { caption: `all together for ${name} --model ${model}` }),
+    }))
+    const [first] = world.telegram.sendAlbum(items)
+    const shown = await world.telegram.waitFor(
+      first!.chatId,
+      (message) =>
+        message.fromBot &&
+        message.photo !== undefined &&
+        message.text.includes(`all together for ${name}`) &&
+        !/^[⏳🎨]/u.test(message.text),
+      20_000,
+    )
+    expect(bodiesOf(world[name], path).at(-1)).toMatch(parameters)
+    expect(keyOf(shown.photo)).toMatch(/^image\//)
+  })
 
-  it('of a workflow that an operator has dropped into the folder, without a restart', async () => {
+  it('uses a workflow that was added to the folder while the service runs', async () => {
     const route = comfyuiModels[0]!.routes[0]!
     const request = { prompt: 'x', model: 'x', aspect: '1:1', width: 512, height: 512, count: 1, images: 0 }
     const graph = structuredClone(route.input(request, [])) as Record<
@@ -198,8 +196,8 @@ describe('a picture for a message', () => {
         if (typeof value === 'object' && value && '$seed' in value) node.inputs[name] = 1
       }
     }
-    const places = [`${encoder[0]}.clip_l`, `${encoder[0]}.t5xxl`]
-    const manifest = { id: 'anime', title: 'Anime (our own)', price: 2, nodes: { prompt: places } }
+    const inputs = [`${encoder[0]}.clip_l`, `${encoder[0]}.t5xxl`]
+    const manifest = { id: 'anime', title: 'Anime (our own)', price: 2, nodes: { prompt: inputs } }
     await mkdir(join(dataDir, 'workflows'), { recursive: true })
     await writeFile(join(dataDir, 'workflows', 'anime.json'), JSON.stringify({ manifest, graph }))
     await expect.poll(() => core.models.all().some(({ id }) => id === 'anime'), { timeout: 10_000 }).toBe(true)
@@ -210,19 +208,19 @@ describe('a picture for a message', () => {
       20_000,
     )
     expect(shown.text).toContain('Anime (our own)')
-    expect(asked(world.comfyui, /^\/prompt$/).at(-1)).toContain('a heron')
+    expect(bodiesOf(world.comfyui, /^\/prompt$/).at(-1)).toContain('a heron')
   })
 
-  it('of a prompt that was made better first, with both shown', async () => {
+  it('with an enhanced prompt shows both prompts', async () => {
     const shown = await world.discord
       .slash('flux', { prompt: 'eine Katze --enhance', model: 'flux-schnell' })
       .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content), 20_000)
     expect(shown.content).toContain('eine Katze\n✨ A very fluffy cat in the evening sun')
-    expect(asked(world.fal, /schnell$/).at(-1)).toContain('A very fluffy cat in the evening sun')
+    expect(bodiesOf(world.fal, /schnell$/).at(-1)).toContain('A very fluffy cat in the evening sun')
   })
 
-  it('leaves the books in order, and nothing that contradicts the chats', async () => {
-    // the picture is shown an instant before the row says so
+  it('keeps the invariants and violates no API description', async () => {
+    // the picture is posted before its row is updated
     await expect.poll(() => violations(core.database), { timeout: 5_000 }).toEqual([])
     expect(world.discord.violations).toEqual([])
     expect(world.telegram.violations).toEqual([])

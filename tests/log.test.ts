@@ -17,11 +17,11 @@ describe('the log', () => {
     ['{"token": "hunter2"}', 'hunter2'],
     ['sk-proj-abcdefghijklmnopqrstuvwx', 'abcdefghij'],
     ['https://x.cos.ap.myqcloud.com/a?q-sign-algorithm=sha1&q-signature=deadbeefdeadbeef', 'deadbeef'],
-  ])('does not hold what is secret in %s', (line, secret) => {
+  ])('removes the secret from %s', (line, secret) => {
     expect(redact(line)).not.toContain(secret)
   })
 
-  it('leaves the rest readable', () => {
+  it('leaves other text unchanged', () => {
     const line =
       '{"level":"warn","id":"01a1fca4-c69b-755b-b6a3-754ba07a9673","kind":"provider_busy","msg":"a generation did not succeed"}'
     expect(redact(line)).toBe(line)

@@ -16,7 +16,7 @@ describe('the service as a process', () => {
   })
   afterEach(() => rm(dataDir, { recursive: true, force: true }))
 
-  it('starts with no setting but its place, answers health, keeps its secret to itself, ends on SIGTERM', async () => {
+  it('starts without settings, serves health checks, protects its secret key and stops on SIGTERM', async () => {
     const port = await freePort()
     const service = startService({ DATA_DIR: dataDir, PORT: String(port) })
     await service.ready
@@ -30,17 +30,17 @@ describe('the service as a process', () => {
     expect(Date.now() - start).toBeLessThan(20_000)
   })
 
-  it('that cannot start says what to mend, and nothing else', async () => {
+  it('prints only the mistakes in its settings when it cannot start', async () => {
     const service = startService({ DATA_DIR: dataDir, PORT: 'many', COMFYUI_URL: 'ftp://x' })
     await expect(service.ready).rejects.toThrow('ended with 1')
     expect(service.log().trim().split('\n')).toEqual([
-      'These settings must be mended before fluxbot can start:',
+      'Fix these settings before starting fluxbot:',
       '  PORT must be a whole number from 0 to 65535',
-      '  COMFYUI_URL must be http:// or https:// addresses',
+      '  COMFYUI_URL must be one or more http:// or https:// addresses, comma-separated',
     ])
   })
 
-  /** A visitor of the page, without the page. */
+  /** Uses the HTTP routes of the page as a visitor does. */
   async function visit(port: number) {
     const base = `http://127.0.0.1:${port}`
     const session = await fetch(`${base}/web/session`)
@@ -53,7 +53,7 @@ describe('the service as a process', () => {
         images: { url: string; width: number; height: number }[]
       }[]
     return {
-      say: async (text: string, picture?: Buffer) => {
+      send: async (text: string, picture?: Buffer) => {
         const form = new FormData()
         form.set('id', crypto.randomUUID())
         form.set('text', text)
@@ -61,7 +61,7 @@ describe('the service as a process', () => {
         const answer = await fetch(`${base}/web/messages`, { method: 'POST', body: form, headers: { cookie } })
         expect(answer.status).toBe(202)
       },
-      answer: async (state: string) => {
+      reply: async (state: string) => {
         const find = async () => (await read()).findLast((message) => message.role === 'bot')
         await expect.poll(async () => (await find())?.state, { timeout: 40_000 }).toBe(state)
         return find()
@@ -77,34 +77,34 @@ describe('the service as a process', () => {
     }
   }
 
-  it('draws for the page: words, a picture to change, credits, history', async () => {
+  it('serves a prompt, an edit, credits and history on the page', async () => {
     const port = await freePort()
     const service = startService({ DATA_DIR: dataDir, PORT: String(port), WELCOME_CREDITS: '2' })
     await service.ready
     const ann = await visit(port)
-    await ann.say('a cute cat 16:9')
-    const cat = await ann.answer('done')
+    await ann.send('a cute cat 16:9')
+    const cat = await ann.reply('done')
     expect(cat?.images[0]).toMatchObject({ width: 1024, height: 576 })
     const bytes = await ann.picture(cat?.images[0]?.url ?? '')
     expect(bytes.subarray(1, 4).toString()).toBe('PNG')
-    await ann.say('make it night', bytes)
-    await expect.poll(async () => (await ann.answer('done'))?.text, { timeout: 20_000 }).toContain('make it night')
-    await ann.say('a dog')
-    expect((await ann.answer('failed'))?.text).toContain('you have 0')
-    await ann.say('/credits give @me 5')
-    expect((await ann.answer('info'))?.text).toContain('now 5 credits')
-    await ann.say('/history')
-    await expect.poll(async () => (await ann.answer('info'))?.text, { timeout: 20_000 }).toContain('make it night')
+    await ann.send('make it night', bytes)
+    await expect.poll(async () => (await ann.reply('done'))?.text, { timeout: 20_000 }).toContain('make it night')
+    await ann.send('a dog')
+    expect((await ann.reply('failed'))?.text).toContain('you have 0')
+    await ann.send('/credits give @me 5')
+    expect((await ann.reply('info'))?.text).toContain('now 5 credits')
+    await ann.send('/history')
+    await expect.poll(async () => (await ann.reply('info'))?.text, { timeout: 20_000 }).toContain('make it night')
     await service.stop()
   })
 
-  it('hands back what it is drawing when it has to stop, and goes on when it is back', async () => {
+  it('hands back unfinished work when it stops, and continues after the next start', async () => {
     const [port, next] = [await freePort(), await freePort()]
     const first = startService({ DATA_DIR: dataDir, PORT: String(port), API_KEY: 'a-key-for-this-test' })
     await first.ready
     const ann = await visit(port)
-    await ann.say('a cat [slow 15s] 64x64')
-    await ann.answer('waiting')
+    await ann.send('a cat [slow 15s] 64x64')
+    await ann.reply('waiting')
     const headers = { authorization: 'Bearer a-key-for-this-test', 'content-type': 'application/json' }
     const ask = (prompt: string) => {
       const body = JSON.stringify({ prompt, size: '64x64' })
@@ -114,7 +114,7 @@ describe('the service as a process', () => {
     const asked = [ask('a dog [slow 15s]'), ask('a bird [slow 8s]')]
     const history = async () => (await fetch(`http://127.0.0.1:${port}/api/history`, { headers })).json()
     await expect.poll(history).toMatchObject({ items: [{}, {}] })
-    // not cut short: that would be 1
+    // 1 would mean that it did not stop in time
     expect(await first.stop()).toBe(0)
     expect(await Promise.all(asked)).toEqual(['cut off', 200])
     const second = startService({ DATA_DIR: dataDir, PORT: String(next) })
@@ -124,7 +124,7 @@ describe('the service as a process', () => {
     await second.stop()
   })
 
-  it('refuses a data folder and a port that another process has, with a sentence that says what to do', async () => {
+  it('refuses a data folder or a port in use, and says what to do', async () => {
     const port = await freePort()
     const service = startService({ DATA_DIR: dataDir, PORT: String(port) })
     await service.ready
@@ -136,7 +136,7 @@ describe('the service as a process', () => {
   })
 
   it.runIf(backends().includes('postgres'))(
-    'without the role http answers only those who look after it, where a port is set',
+    'serves only health checks and metrics without the role http, and only if PORT is set',
     async () => {
       const { url = '', drop } = await openTestDatabase('postgres')
       const port = await freePort()
@@ -147,7 +147,7 @@ describe('the service as a process', () => {
         ROLES: 'worker',
       }
       const service = startService({ ...split, PORT: String(port) })
-      // the same port is no trouble for one that does not listen
+      // without PORT it does not listen, so the default port does not matter
       const silent = startService(split)
       await Promise.all([service.ready, silent.ready])
       const status = async (path: string, init?: RequestInit) =>
@@ -162,7 +162,7 @@ describe('the service as a process', () => {
     },
   )
 
-  it('says all that is wrong with its settings and ends', async () => {
+  it('reports all mistakes in its settings and exits', async () => {
     await expect(startService({ DATA_DIR: dataDir, PORT: 'x', LOG_LEVEL: 'y' }).ready).rejects.toThrow(
       /PORT[\s\S]*LOG_LEVEL/,
     )
@@ -176,7 +176,7 @@ describe('the service as a process', () => {
       )
     })
 
-  it('`try` draws one picture and says so in one line', async () => {
+  it('`try` draws a picture and prints one line of JSON', async () => {
     const { code, out, err } = await run('a cute cat 16:9')
     expect(code).toBe(0)
     expect(out.trim().split('\n')).toHaveLength(1)
@@ -186,7 +186,7 @@ describe('the service as a process', () => {
     expect(err).toContain('a cute cat')
   })
 
-  it('`try` ends with 2 and a sentence when it does not understand, with 1 when the drawing fails', async () => {
+  it('`try` exits with 2 when a request is refused and with 1 when it fails, and says why', async () => {
     expect(await run('a cat 5:7')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('5:7') })
     const failed = await run('a cat [fail moderated]')
     expect(failed).toMatchObject({ code: 1, err: expect.stringContaining('content') })

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { type Step, stopOnce } from '../src/stop.ts'
 
-it('what is stopped later is told how much time the others left, and none keeps the others', async () => {
+it('passes the remaining time to each step, and continues after a step that fails', async () => {
   const order: string[] = []
   const left: number[] = []
   const codes: number[] = []
@@ -12,7 +12,7 @@ it('what is stopped later is told how much time the others left, and none keeps 
     async () => {
       order.push('last')
       await pause(100)
-      throw new Error('it does not stop')
+      throw new Error('failed on purpose')
     },
   ]
   const stop = stopOnce(undo, { withinMs: 10_000, exit: (code) => codes.push(code) })
@@ -24,7 +24,7 @@ it('what is stopped later is told how much time the others left, and none keeps 
   expect(codes).toEqual([0])
 })
 
-it('what never stops is ended', async () => {
+it('exits with 1 when a step never finishes', async () => {
   const code = await new Promise<number>((resolve) => {
     const stop = stopOnce([() => new Promise(() => undefined)], { withinMs: 20, exit: resolve })
     void stop(0)

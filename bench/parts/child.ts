@@ -1,12 +1,12 @@
 /**
  * The service as `main.ts` composes it, from `dist`, with parts replaced as BENCH says: pictures that are trusted instead of
- * decoded, a slow provider, people with keys. Answers questions about itself to the process that started it.
+ * decoded, a slow provider, accounts with keys. Reports measurements to the process that started it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Core } from '../../src/core/core.ts'
 import type { ImageFile, ImageTools } from '../../src/core/ports/images.ts'
 import type { Progress, ProviderKind } from '../../src/core/ports/providers.ts'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 import type { Json } from '../../src/db/json.ts'
 import { heavyPicture, smallPicture } from './picture.ts'
 
@@ -29,7 +29,7 @@ export interface Answers {
   loop: { p50: number; p99: number; max: number; heapMb: number }
 }
 
-/** Whatever is measured in is contained in what is measured. */
+/** Milliseconds. Each measured delay includes one of them. */
 const resolutionMs = 5
 const statements = new Map<string, number>()
 
@@ -40,6 +40,11 @@ async function main(options: ChildOptions): Promise<void> {
   const { compose } = await built<typeof import('../../src/compose.ts')>('compose')
   const { createApiSurface } = await built<typeof import('../../src/http/api/surface.ts')>('http/api/surface')
   const { openai } = await built<typeof import('../../src/http/api/openai/index.ts')>('http/api/openai/index')
+  const { createApiParts } = await built<typeof import('../../src/http/api/parts.ts')>('http/api/parts')
+  const { status } = await built<typeof import('../../src/http/operations/status.ts')>('http/operations/status')
+  const { createStoredPictures } =
+    await built<typeof import('../../src/http/pictures/stored.ts')>('http/pictures/stored')
+  const { createHttp } = await built<typeof import('../../src/http/server/http.ts')>('http/server/http')
   const { createApp } = await built<typeof import('../../src/http/server/app.ts')>('http/server/app')
   const { startWorker } = await built<typeof import('../../src/core/generation/worker.ts')>('core/generation/worker')
   const config = loadConfig()
@@ -53,17 +58,12 @@ async function main(options: ChildOptions): Promise<void> {
   }
   const keys = await keysFor(core, options.people ?? 0)
   const worker = await startWorker(core)
+  const { publicUrl, imageExpirationSeconds } = config
+  const http = createHttp(core, { operatorKey: config.apiKey })
+  const parts = createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds })
   const app = createApp({
     log: core.log,
-    ready: async () => ({ queue: core.queue.notReady() }),
-    plugins: [
-      openai({
-        core,
-        operatorKey: config.apiKey,
-        publicUrl: config.publicUrl,
-        imageExpirationSeconds: config.imageExpirationSeconds,
-      }),
-    ],
+    plugins: [openai(parts), status({ ready: async () => ({ queue: core.queue.notReady() }) })],
   })
   await app.listen({ port: config.port, host: config.host })
   answerQuestions(keys)

@@ -1,4 +1,4 @@
-/** What we are measured beside: @portkey-ai/gateway, which passes requests on and keeps nothing. */
+/** Starts @portkey-ai/gateway, which forwards requests and stores nothing, for comparison. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -8,26 +8,26 @@ import { type Server, startServer } from './process.ts'
 const folder = fileURLToPath(new URL('../gateway/', import.meta.url))
 const program = `${folder}node_modules/@portkey-ai/gateway/build/start-server.js`
 
-/** undefined: it cannot be had here. Installed at the first use, outside of the service's own packages. */
+/** Installs the gateway on first use, apart from the service's own packages. Absent: it could not be installed. */
 export async function startGateway(): Promise<Server | undefined> {
   if (!existsSync(program) && !install()) return undefined
   return startServer({ args: (port) => [program, `--port=${port}`, '--headless'], health: '/', cwd: folder })
 }
 
 function install(): boolean {
-  say('@portkey-ai/gateway is not here yet: npm ci --ignore-scripts --prefix bench/gateway')
+  say('installing @portkey-ai/gateway: npm ci --ignore-scripts --prefix bench/gateway')
   const { status, stderr, error } = spawnSync('npm', ['ci', '--ignore-scripts', '--prefix', folder], {
     encoding: 'utf8',
     timeout: 300_000,
   })
   if (status === 0 && existsSync(program)) return true
-  const why =
+  const reason =
     error?.message ??
     stderr
       ?.trim()
       .split('\n')
       .findLast((line) => line.startsWith('npm error')) ??
-    'no reason'
-  say(`It could not be installed, so there is nothing to compare with: ${why}`)
+    'unknown reason'
+  say(`could not install the gateway; measuring without a comparison: ${reason}`)
   return false
 }

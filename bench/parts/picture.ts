@@ -1,12 +1,12 @@
-/** A picture as heavy as what image services send: 1024×1024, about 1.05 MB, so 1.4 MB in base64. */
+/** Picture of the size that image services send: 1024×1024, about 1.05 MB, or 1.4 MB in base64. */
 import sharp from 'sharp'
-import { stripMetadata } from '../../src/storage/strip.ts'
+import { stripMetadata } from '../../src/storage/metadata.ts'
 
 const edge = 1024
-/** Of each channel of each pixel: as much as makes the weight. */
+/** Number of values of each channel, which determines the size of the file. */
 const noise = 5
 
-/** The same bytes every time; without metadata, so that they are kept as they are. */
+/** Returns the same bytes every time, without metadata, so that the service stores them unchanged. */
 export async function heavyPicture(): Promise<Buffer> {
   const pixels = new Uint8Array(edge * edge * 3)
   let state = 1

@@ -1,4 +1,4 @@
-/** Servers in processes of their own, so that their time can be told from that of whoever asks them. */
+/** Runs servers in processes of their own, so that their processor time is separate from that of the client. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
@@ -12,10 +12,10 @@ export interface Server {
 }
 
 interface ServerOptions {
-  /** After `node`. */
+  /** Arguments of `node`. */
   args(port: number): string[]
   env?(port: number): NodeJS.ProcessEnv
-  /** Answers 200 when it is ready. */
+  /** Path that answers 200 once the server is ready. */
   health: string
   cwd?: string
 }
@@ -23,7 +23,7 @@ interface ServerOptions {
 const startMs = 30_000
 const stopMs = 15_000
 
-/** Resolves when it is ready. What it says on stderr is shown. */
+/** Resolves once the server is ready. Its standard error is inherited. */
 export async function startServer({ args, env, health, cwd }: ServerOptions): Promise<Server> {
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
@@ -45,7 +45,7 @@ export async function startServer({ args, env, health, cwd }: ServerOptions): Pr
   while (!(await answers(`${url}${health}`))) {
     if (child.exitCode !== null || Date.now() > deadline) {
       await stop()
-      throw new Error(`${args(port)[0]} did not start; run \`npm run build\` and see what it says above`)
+      throw new Error(`${args(port)[0]} did not start: run \`npm run build\` and check its output above`)
     }
     await sleep(50)
   }

@@ -1,4 +1,4 @@
-/** Our side in a process of its own, on a fresh database: `dist/main.js` as it is, or composed by `child.ts`. */
+/** Runs the service in a process of its own on a new database: `dist/main.js`, or the composition of `child.ts`. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,16 +9,16 @@ import type { Answers, ChildOptions } from './child.ts'
 import { type Server, startServer } from './process.ts'
 
 export interface Service extends Server {
-  /** Only of a composed one. */
+  /** Returns a measurement. Only for the composition of `child.ts`. */
   ask<K extends keyof Answers>(what: K): Promise<Answers[K]>
 }
 
 interface ServiceOptions {
   kind: Backend
   env?: Record<string, string>
-  /** Absent: dist/main.js as it is. */
+  /** Options of `child.ts`. Absent: `dist/main.js`. */
   composed?: ChildOptions
-  /** Its own in Redis: emptied before and after. */
+  /** Number of the Redis database, which is emptied before and after. */
   redisDatabase: number
   nodeArgs?: readonly string[]
 }
@@ -30,7 +30,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { kind, env, composed, redisDatabase, nodeArgs = [] } = options
   const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-bench-'))
-  // the embedded one is in the service's own process
+  // the embedded database runs in the process of the service
   const { url, drop } = kind === 'pglite' ? {} : await openTestDatabase('postgres')
   const redis = kind === 'redis' ? `${process.env.TEST_REDIS_URL}/${redisDatabase}` : undefined
   if (redis) await empty(redis)

@@ -1,31 +1,31 @@
 /**
- * An image service on a port of this machine that answers at once, in the wire formats of OpenAI (for the gateway), Ark
- * (links) and Workers AI (base64): the same picture for everybody.
+ * Local image service that answers every request at once with the same picture, in the wire formats of OpenAI (for the
+ * gateway), Ark (links) and Workers AI (base64).
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export interface Upstream {
   url: string
-  /** Pictures asked for so far. */
-  asked(): number
+  /** Number of picture requests so far. */
+  requests(): number
   stop(): Promise<void>
 }
 
-/** With this prompt, links lead to a picture of next to nothing: what remains is the route. */
+/** Prompt whose links lead to a tiny picture, so that only the cost of the route remains. */
 export const lightPrompt = 'a light one'
 
 export async function startUpstream(heavy: Buffer, light: Buffer): Promise<Upstream> {
   const base64 = heavy.toString('base64')
   const openaiBase64 = JSON.stringify({ created: 1_735_689_600, data: [{ b64_json: base64 }] })
   const workersAi = JSON.stringify({ result: { image: base64 }, success: true, errors: [], messages: [] })
-  let asked = 0
+  let requests = 0
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request)
     const { url: path = '' } = request
     if (path.startsWith('/files/')) return send(response, 'image/png', path.includes('light') ? light : heavy)
-    asked++
+    requests++
     if (path.includes('/ai/run/')) return send(response, 'application/json', workersAi)
     const { prompt, response_format: format } = JSON.parse(body) as { prompt: string; response_format?: string }
     const link = `http://${request.headers.host}/files/${prompt === lightPrompt ? 'light' : 'heavy'}.png`
@@ -37,7 +37,7 @@ export async function startUpstream(heavy: Buffer, light: Buffer): Promise<Upstr
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    asked: () => asked,
+    requests: () => requests,
     stop: () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()),
   }
 }

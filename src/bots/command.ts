@@ -1,30 +1,88 @@
-/** What a command is. One file in commands/ each; commands/index.ts lists them. */
+/**
+ * What a command is: one declaration that is registered with platforms, parsed from text or typed options, checked, described
+ * and typed. One file in commands/ each; commands/index.ts lists them.
+ */
 import type { Core } from '../core/core.ts'
-import type { Accepted } from '../core/generation/submit.ts'
-import type { Call, Reply } from '../core/ports/chat.ts'
+import type { Accepted } from '../core/generation/accept.ts'
+import type { Attachment, Call, Reply } from '../core/ports/chat.ts'
+import type { Model } from '../core/ports/models.ts'
+import type { Words } from '../locales/index.ts'
 
-export interface CommandOption {
-  /** Lower-case English; its description in each language is `words.options[name]`. */
-  name: string
-  /** 'user' is an identity ('discord:123', '@name'); 'image' is an attachment and comes in `call.images`. */
-  type: 'text' | 'integer' | 'number' | 'boolean' | 'choice' | 'user' | 'image'
+export type CommandName = keyof Words['commands']
+
+type OptionNameOf<N extends CommandName> = keyof Words['commands'][N]['options'] & string
+
+export interface OptionSpec {
+  /**
+   * prompt: the text as it is, flags included · text, choice: words · user: a person ('discord:123', '@name', 'me') ·
+   * image: an attachment, which arrives in `asked.images`.
+   */
+  type: 'prompt' | 'text' | 'integer' | 'number' | 'choice' | 'user' | 'image'
   required?: boolean
-  choices?: readonly string[]
+  /** Of a choice. A function for those that follow the models that are set up. */
+  choices?: readonly string[] | ((models: readonly Model[]) => readonly string[])
+  /** Of a number; on platforms with typed options also of the length of a text. */
   min?: number
   max?: number
+  /** In text it is written `--name value`. Absent: by its position. */
+  flag?: boolean
+  /** In text it takes all remaining words. */
+  rest?: boolean
 }
 
-/** A reply, and the accepted request it waits for: that one starts once the reply stands. */
+export type OptionSpecs = Readonly<Record<string, OptionSpec>>
+
+type ValueOf<S extends OptionSpec> = S['type'] extends 'integer' | 'number' ? number : string
+
+/** What was given. Images are not among them. */
+export type Values<O extends OptionSpecs> = {
+  readonly [Name in keyof O as O[Name]['type'] extends 'image' ? never : Name]: O[Name]['required'] extends true
+    ? ValueOf<O[Name]>
+    : ValueOf<O[Name]> | undefined
+}
+
+/** Who may use a command or a button. manager: who may manage the group, as the platform says. */
+export type Permission = 'everyone' | 'manager' | 'admin'
+
+/** What a command or an action works on. */
+export interface Asked<V> {
+  core: Core
+  call: Call
+  /** Of the person's language. */
+  words: Words
+  values: V
+  images: readonly Attachment[]
+}
+
+/** A reply, and the accepted request it waits for: its work starts once the reply stands. */
 export type Answer = Reply & { accepted?: Accepted }
 
-export interface Command {
-  /** Its description in each language is `words.commands[name]`. */
-  name: string
+export interface Command<O extends OptionSpecs = OptionSpecs> {
+  name: CommandName
   aliases?: readonly string[]
-  /** In the order in which platforms with typed options show them. */
-  options: readonly CommandOption[]
-  /** 'private': only the asker sees the answer, where the surface can do that. Errors always are. */
+  needs: Permission | ((values: Values<O>) => Permission)
+  /** 'private': only the person sees the answer, where the surface can do that. Errors are always private. */
   audience: 'public' | 'private'
+  /** In the order in which platforms with typed options show them; in text, by position or as flags. */
+  options: O
   /** Never posts: dispatch does. Throws AppError for what cannot be done. */
-  run(call: Call, core: Core): Promise<Answer>
+  run(asked: Asked<Values<O>>): Promise<Answer>
+}
+
+/** A command whose options are not known to the compiler: what lists and dispatch work with. */
+export type AnyCommand = Omit<Command, 'needs' | 'run'> & {
+  needs: Permission | ((values: never) => Permission)
+  run(asked: Asked<never>): Promise<Answer>
+}
+
+/** The compiler checks that every option has its texts in every language, and that no text lacks its option. */
+export function defineCommand<const N extends CommandName, const O extends Record<OptionNameOf<N>, OptionSpec>>(
+  command: Command<O> & { name: N; options: { [K in keyof O]: K extends OptionNameOf<N> ? OptionSpec : never } },
+): AnyCommand {
+  return command
+}
+
+/** By its name or an alias. */
+export function findCommand(commands: readonly AnyCommand[], name: string): AnyCommand | undefined {
+  return commands.find((command) => command.name === name || command.aliases?.includes(name))
 }

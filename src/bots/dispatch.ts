@@ -1,52 +1,102 @@
-/** Call → command → reply, on whatever surface it came from. The one place where errors become words in a chat. */
+/** Call → command or action → reply, on every surface. The one place where errors become answers in a chat. */
+import { accountOf } from '../core/accounts/accounts.ts'
+import { parseButton } from '../core/chats/buttons.ts'
 import type { Core } from '../core/core.ts'
-import { asAppError } from '../core/errors.ts'
+import { AppError, asAppError } from '../core/errors.ts'
 import { savePosted } from '../core/generation/row.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
-import type { Call, Reply } from '../core/ports/chat.ts'
+import { outcomeOf } from '../core/history/outcome.ts'
+import type { Act, Call, Reply } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
-import type { Answer, Command } from './command.ts'
-import { noSuchCommand } from './commands/flux.ts'
+import type { Action } from './action.ts'
+import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
+import { valuesOf } from './options.ts'
 
-/** Acts that this process handled lately: platforms repeat deliveries, and an error must not be said twice. */
-const rememberedCalls = 10_000
+export interface Handlers {
+  commands: readonly AnyCommand[]
+  actions: readonly Action[]
+}
 
-export function createDispatch(core: Core, commands: readonly Command[]): (call: Call) => Promise<void> {
-  const seen = new Set<string>()
+/** Plain text is a request. */
+const defaultCommand = 'flux'
 
+/** Each act reaches it once at a time (inbox.ts), and again if the process that had it died: effects carry the call's key. */
+export function createDispatch(core: Core, handlers: Handlers): (call: Call) => Promise<void> {
   return async (call) => {
-    if (seen.has(call.key)) return
-    if (seen.size >= rememberedCalls) seen.delete(seen.values().next().value ?? '')
-    seen.add(call.key)
-    const answer = await run(core, commands, call)
-    // asked for before, in another process or before a restart: it is under way and says so itself
+    const answer = await answerTo(core, handlers, call)
+    // accepted before a crash or in another process: it is under way and shows that itself
     if (answer.accepted?.fresh === false) return wakeAgain(core, answer.accepted.job)
     await show(core, call, answer)
     if (answer.accepted) await wake(core, answer.accepted.job)
   }
 }
 
-async function run(core: Core, commands: readonly Command[], call: Call): Promise<Answer> {
-  const name = call.command === '' ? 'flux' : call.command
+async function answerTo(core: Core, handlers: Handlers, call: Call): Promise<Answer> {
   try {
-    const command = commands.find((each) => each.name === name || each.aliases?.includes(name))
-    return await (command ?? noSuchCommand(name)).run(call, core)
+    return await run(core, handlers, call, call.act)
   } catch (thrown) {
-    const error = asAppError(thrown)
-    if (error.kind === 'internal')
-      core.log.error({ err: error.cause, command: name, surface: call.surface }, 'a command failed')
-    const words = wordsFor(call.locale)
-    return { text: words.errorReply(words.errors[error.kind](error.data)), state: 'failed', private: true }
+    const { kind, data, cause } = asAppError(thrown)
+    if (kind === 'internal') core.log.error({ err: cause, act: call.act.kind, surface: call.surface }, 'an act failed')
+    return { locale: call.locale, state: 'failed', content: { kind: 'refusal', error: kind, data }, private: true }
   }
 }
 
-/** An answer that cannot be shown is not lost where it matters: deliver.ts posts the end of a generation by itself. */
+function run(core: Core, handlers: Handlers, call: Call, act: Act): Promise<Answer> {
+  switch (act.kind) {
+    case 'message':
+      return runCommand(core, handlers, call, { name: defaultCommand, text: act.text, options: {} })
+    case 'command':
+      return runCommand(core, handlers, call, act)
+    case 'press':
+      return runAction(core, handlers, call, act.button)
+  }
+}
+
+type CommandAct = Omit<Extract<Act, { kind: 'command' }>, 'kind'>
+
+async function runCommand(
+  core: Core,
+  { commands }: Handlers,
+  call: Call,
+  { name, text, options }: CommandAct,
+): Promise<Answer> {
+  const command = findCommand(commands, name)
+  if (!command) throw new AppError('unknown_command', { name })
+  // the declaration gives the values their types; a list of commands cannot keep them
+  const values = valuesOf(command, text, options) as never
+  assertPermission(core, call, typeof command.needs === 'function' ? command.needs(values) : command.needs)
+  return command.run({ core, call, words: wordsFor(call.locale), values, images: call.images })
+}
+
+async function runAction(core: Core, { actions }: Handlers, call: Call, pressed: string): Promise<Answer> {
+  const button = parseButton(pressed)
+  const action = button && actions.find(({ name }) => name === button.action)
+  if (!button || !action) throw new AppError('unknown_button')
+  if (action.who === 'asker') await assertAsker(core, call, button.ref)
+  else assertPermission(core, call, action.who)
+  return action.run({ core, call, words: wordsFor(call.locale), values: { ref: button.ref }, images: [] })
+}
+
+function assertPermission(core: Core, { from, place }: Call, needs: Permission): void {
+  if (needs === 'everyone' || core.isAdmin(from.id)) return
+  if (needs === 'admin') throw new AppError('admins_only', { identity: from.id })
+  if (!place.manager) throw new AppError('managers_only')
+}
+
+/** Throws AppError unknown_button when the request is gone, not_yours. */
+async function assertAsker(core: Core, { from }: Call, id: string): Promise<void> {
+  if (!(await outcomeOf(core, null, id))) throw new AppError('unknown_button')
+  if (core.isAdmin(from.id) || (await outcomeOf(core, await accountOf(core, from), id))) return
+  throw new AppError('not_yours')
+}
+
+/** A reply that cannot be shown is lost; the end of a generation is not, since deliver.ts posts it again. */
 async function show(core: Core, call: Call, answer: Answer): Promise<void> {
   const { accepted, ...reply } = answer
   try {
     const posted = await core.surfaces.get(call.surface)?.post(call.address, reply satisfies Reply)
     if (accepted && posted) await savePosted(core, accepted.id, posted)
   } catch (error) {
-    core.log.warn({ err: error, surface: call.surface }, 'a reply could not be shown')
+    core.log.warn({ err: error, surface: call.surface }, 'could not show a reply')
   }
 }

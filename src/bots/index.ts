@@ -3,8 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Parts } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { ChatSurface } from '../core/ports/chat.ts'
-import { readFact, saveFact } from '../db/facts.ts'
-import { wordsFor } from '../locales/index.ts'
+import { readFact, saveFact } from '../db/database.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord/discord.ts'
 import { createTelegram, telegramWebhookPath } from './telegram/telegram.ts'
@@ -29,24 +28,19 @@ export function allSurfaces(config: Config): Surfaces {
   }
 }
 
-const describe = (locale: string) => ({
-  command: (name: string) => wordsFor(locale).commands[name] ?? name,
-  option: (name: string) => wordsFor(locale).options[name] ?? name,
-})
-
 function discord({ discord: settings }: Config, { database, log, models }: Parts): ChatSurface[] {
   if (!settings) return []
   const facts = {
     get: (name: string) => readFact(database, name),
     set: (name: string, value: string) => saveFact(database, name, value),
   }
-  return [createDiscord({ ...settings, commands: () => allCommands(models()), describe, facts, log })]
+  return [createDiscord({ ...settings, commands: allCommands, models, database, facts, log })]
 }
 
-function telegram(config: Config, { database, log, models }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {
+function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {
   const { telegram: settings, publicUrl } = config
   if (!settings) return []
-  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands(models()), describe, log })
+  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands, log })
   if (settings.webhookSecret) {
     plugins.push(async (app) => {
       app.post(telegramWebhookPath, async (request, reply) => {

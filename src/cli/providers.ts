@@ -1,14 +1,14 @@
 /**
- * `npm run providers -- …`: stored provider configurations, workflow packs and the enhancer's instruction, from a terminal.
- * Running processes notice within seconds. Keys are read from standard input, never from the command line, where others
- * on the machine could read them.
+ * `npm run providers -- …`: manages stored provider configurations, workflow packs and the enhancer's instruction from
+ * a terminal. Running processes notice changes within seconds. Keys are read from standard input, because other users
+ * of the machine can see the command line.
  */
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
-import { AppError } from '../core/errors.ts'
+import { AppError, type OptionNames, spelled } from '../core/errors.ts'
 import { instructionFact } from '../core/generation/enhance.ts'
 import {
   addConfig,
@@ -21,33 +21,35 @@ import {
 } from '../core/providers/configs.ts'
 import { probe } from '../core/providers/probe.ts'
 import { keepProviders } from '../core/providers/registry.ts'
-import { type Database, openDatabase } from '../db/db.ts'
-import { readFact, saveFact } from '../db/facts.ts'
+import { type Database, readFact, saveFact } from '../db/database.ts'
+import { openDatabase } from '../db/open.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
-import { readPack } from '../models/parts/packs.ts'
+import { parsePack } from '../models/packs/pack.ts'
 import { providerKinds } from '../providers/index.ts'
 import { secretKey } from '../storage/secret-key.ts'
 
-const usage = `npm run providers -- <what>
+const usage = `npm run providers -- <command>
 
-  list                               what is stored
+  list                               shows the stored configurations
   add <provider> [options] [< key]   ${providerKinds.map(({ name }) => name).join(', ')}
   change <id> [options] [< key]
   activate <id> | remove <id>
-  test <id or provider>              whether address and key work; costs nothing
-  reseal < old-secret-key            after SECRET_KEY was changed
+  test <id or provider>              checks address and key, free of charge
+  reseal < old-secret-key            encrypts the keys again after a change of SECRET_KEY
   workflows | workflow-add <file> | workflow-remove <id>
   instruction | instruction-set <file> | instruction-reset
 
-  options: --name text --url address --timeout seconds --concurrency n --model id --enabled yes|no --key (read it from standard input)
+  options: --name text --url address --timeout seconds --concurrency n --model id --enabled yes|no
+           --key (reads the key from standard input)
 `
 
-interface Tool {
+interface Context {
   database: Database
   secretKey: Buffer
   options: Options
-  first: string
+  /** The word after the command; '' if there is none. */
+  argument: string
 }
 
 const optionTypes = {
@@ -59,6 +61,11 @@ const optionTypes = {
   enabled: { type: 'string' },
   key: { type: 'boolean' },
 } as const
+/** Options of the core → those of this command line. */
+const optionNames: OptionNames = {
+  ...Object.fromEntries(Object.keys(optionTypes).map((name) => [name, `--${name}`])),
+  default_model: '--model',
+}
 type Options = ReturnType<typeof parse>['values']
 
 function parse() {
@@ -67,9 +74,9 @@ function parse() {
 
 async function main(): Promise<number> {
   const { values: options, positionals } = parse()
-  const [what = '', first = ''] = positionals
-  const action = Object.hasOwn(actions, what) ? actions[what] : undefined
-  if (!action) {
+  const [name = '', argument = ''] = positionals
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!command) {
     process.stderr.write(usage)
     return 2
   }
@@ -77,73 +84,77 @@ async function main(): Promise<number> {
   const database = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir })
   try {
     const key = await secretKey(config.secretKey, config.dataDir)
-    process.stdout.write(`${await action({ database, secretKey: key, options, first })}\n`)
+    process.stdout.write(`${await command({ database, secretKey: key, options, argument })}\n`)
     return 0
   } finally {
     await database.close()
   }
 }
 
-const actions: Readonly<Record<string, (tool: Tool) => Promise<string>>> = {
-  list: async (tool) => {
-    const configs = await listConfigs(tool)
-    if (configs.length === 0) return 'Nothing is stored: providers come from the environment.'
+const commands: Readonly<Record<string, (context: Context) => Promise<string>>> = {
+  list: async (context) => {
+    const configs = await listConfigs(context)
+    if (configs.length === 0) return 'No configurations are stored. Providers come from the environment.'
     return configs
       .map(({ id, provider, name, keyEnd, active, enabled, baseUrl }) =>
         [id, provider, name, keyEnd ? `key …${keyEnd}` : 'no key', state(active, enabled), baseUrl ?? ''].join('  '),
       )
       .join('\n')
   },
-  add: async (tool) => {
-    if (!providerKinds.some(({ name }) => name === tool.first)) throw new Error(usage)
-    return `Stored as ${await addConfig(tool, tool.first, await changeOf(tool))}`
+  add: async (context) => {
+    if (!providerKinds.some(({ name }) => name === context.argument)) throw new Error(usage)
+    return `Stored as ${await addConfig(context, context.argument, await changeOf(context))}`
   },
-  change: async (tool) => {
-    await changeConfig(tool, tool.first, await changeOf(tool))
+  change: async (context) => {
+    await changeConfig(context, context.argument, await changeOf(context))
     return 'Changed.'
   },
-  activate: async (tool) => {
-    await changeConfig(tool, tool.first, { active: true })
+  activate: async (context) => {
+    await changeConfig(context, context.argument, { active: true })
     return 'Active.'
   },
-  remove: async (tool) => {
-    await removeConfig(tool, tool.first)
+  remove: async (context) => {
+    await removeConfig(context, context.argument)
     return 'Removed.'
   },
   test,
-  reseal: async (tool) =>
-    `${await resealConfigs(tool, Buffer.from((await text(process.stdin)).trim()))} keys sealed anew.`,
+  reseal: async (context) =>
+    `${await resealConfigs(context, Buffer.from((await text(process.stdin)).trim()))} keys encrypted again.`,
   workflows: async ({ database }) => {
     const rows = await database.rows<{ id: string }>(sql`select id from workflow_packs order by id`)
-    return rows.map(({ id }) => id).join('\n') || 'None is stored; files in DATA_DIR/workflows count as well.'
+    return (
+      rows.map(({ id }) => id).join('\n') ||
+      'No workflow packs are stored in the database. Packs in DATA_DIR/workflows work as well.'
+    )
   },
-  'workflow-add': async ({ database, first }) => {
-    const body = await readFile(first, 'utf8')
-    const { id } = readPack(body)
+  'workflow-add': async ({ database, argument }) => {
+    const body = await readFile(argument, 'utf8')
+    const { id } = parsePack(body)
     await database.rows(sql`
       insert into workflow_packs (id, body) values (${id}, ${body}) on conflict (id) do update set body = excluded.body`)
-    return `Stored: the model ${id}.`
+    return `Stored as model ${id}.`
   },
-  'workflow-remove': async ({ database, first }) => {
-    const gone = await database.rows(sql`delete from workflow_packs where id = ${first} returning id`)
-    return gone.length > 0 ? 'Removed.' : `There is no workflow "${first}".`
+  'workflow-remove': async ({ database, argument }) => {
+    const removed = await database.rows(sql`delete from workflow_packs where id = ${argument} returning id`)
+    return removed.length > 0 ? 'Removed.' : `There is no workflow pack "${argument}" in the database.`
   },
-  instruction: async ({ database }) => (await readFact(database, instructionFact)) ?? 'The built-in one is in use.',
-  'instruction-set': async ({ database, first }) => {
-    await saveFact(database, instructionFact, (await readFile(first, 'utf8')).trim())
-    return 'Stored; it counts from the next prompt on.'
+  instruction: async ({ database }) =>
+    (await readFact(database, instructionFact)) ?? 'The built-in instruction is in use.',
+  'instruction-set': async ({ database, argument }) => {
+    await saveFact(database, instructionFact, (await readFile(argument, 'utf8')).trim())
+    return 'Stored. It applies to the next prompt.'
   },
   'instruction-reset': async ({ database }) => {
     await database.rows(sql`delete from facts where name = ${instructionFact}`)
-    return 'The built-in one is in use again.'
+    return 'The built-in instruction is in use again.'
   },
 }
 
-async function test(tool: Tool): Promise<string> {
+async function test(context: Context): Promise<string> {
   const config = loadConfig()
   const log = createLog('silent')
   const providers = await keepProviders({
-    ...tool,
+    ...context,
     kinds: providerKinds,
     fallback: config.providers,
     defaults: config.providerDefaults,
@@ -151,10 +162,11 @@ async function test(tool: Tool): Promise<string> {
     log,
   })
   try {
-    const stored = (await openConfigs(tool)).find((each) => each.id === tool.first)
-    const name = stored?.provider ?? tool.first
+    const stored = (await openConfigs(context)).find((each) => each.id === context.argument)
+    const name = stored?.provider ?? context.argument
     const settings = stored ? providers.settingsOf(stored) : providers.get(name)?.settings
-    if (!settings) return `${name} is not set up: it lacks an address or a key.`
+    if (!settings)
+      return `${name} is not set up: add a configuration with an address or key, or set it up in the environment.`
     return (await probe(providers, name, settings)) === 'works'
       ? `${name} works.`
       : `${name} cannot be tested without paying for a picture.`
@@ -163,7 +175,7 @@ async function test(tool: Tool): Promise<string> {
   }
 }
 
-async function changeOf({ options }: Tool): Promise<ConfigChange> {
+async function changeOf({ options }: Context): Promise<ConfigChange> {
   const { name, url, timeout, concurrency, model, enabled } = options
   const number = (value: string | undefined) => (value === undefined ? undefined : Number(value))
   return {
@@ -189,7 +201,7 @@ function state(active: boolean, enabled: boolean): string {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof AppError) return wordsFor('en').errors[error.kind](error.data)
+  if (error instanceof AppError) return wordsFor('en').errors[error.kind](spelled(error, optionNames))
   return error instanceof Error ? error.message : String(error)
 }
 

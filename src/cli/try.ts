@@ -1,12 +1,14 @@
 /**
- * `npm run try -- "a cute cat 16:9"`: one request through the whole pipeline, without a server, on an embedded database of
- * its own, so that it disturbs nothing. Progress on standard error, one JSON line on standard output.
- * Exit 0: done · 1: accepted but failed · 2: not understood.
+ * `npm run try -- "a cute cat 16:9"`: sends one request through the whole pipeline, without a server and with an
+ * embedded database of its own. Prints progress to standard error and one JSON line to standard output.
+ * Exit codes: 0 delivered, 1 accepted but failed, 2 refused.
  */
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
+import { allActions } from '../bots/actions/index.ts'
 import { allCommands } from '../bots/commands/index.ts'
 import { createDispatch } from '../bots/dispatch.ts'
+import { plainText } from '../bots/layout.ts'
 import { compose } from '../compose.ts'
 import { loadConfig } from '../config.ts'
 import { accountOf, readAccount } from '../core/accounts/accounts.ts'
@@ -17,7 +19,7 @@ import type { Call, ChatSurface, Reply } from '../core/ports/chat.ts'
 import { localeOf } from '../locales/index.ts'
 
 const from = { id: 'cli:local', name: 'command line' }
-/** More than any one request can cost. */
+/** More than any single request costs. */
 const enoughCredits = 1000
 
 interface Outcome {
@@ -46,16 +48,15 @@ async function main(text: string): Promise<number> {
       address: 'cli:local',
       from,
       locale: localeOf(Intl.DateTimeFormat().resolvedOptions().locale),
-      command: '',
-      text,
-      options: {},
+      place: { channel: 'local', nsfw: false, manager: false, roles: [] },
+      act: { kind: 'message', text },
       images: [],
     }
-    await createDispatch(core, allCommands(core.models.all()))(call)
+    await createDispatch(core, { commands: allCommands, actions: allActions })(call)
     const { reply } = await outcome
     const ended = await waitForRow(core, key)
     await worker.stop(1_000)
-    return report(core, { reply, ended, imagesFolder: join(dataDir, 'images') })
+    return report({ reply, ended, imagesFolder: join(dataDir, 'images') })
   } finally {
     await close()
   }
@@ -68,7 +69,7 @@ interface Row {
   charged: number
 }
 
-/** The picture is shown an instant before the row says so. undefined: the request was not accepted. */
+/** Waits for the row to end, which happens just after the picture is shown. undefined: the request was not accepted. */
 async function waitForRow(core: Core, key: string): Promise<Row | undefined> {
   for (;;) {
     const [row] = await core.database.rows<Row>(sql`
@@ -80,16 +81,21 @@ async function waitForRow(core: Core, key: string): Promise<Row | undefined> {
   }
 }
 
-function report(
-  _core: Core,
-  { reply, ended, imagesFolder }: { reply: Reply; ended?: Row; imagesFolder: string },
-): number {
+interface Result {
+  reply: Reply
+  /** Absent: the request was not accepted. */
+  ended?: Row
+  imagesFolder: string
+}
+
+/** Prints the result and returns the exit code. */
+function report({ reply, ended, imagesFolder }: Result): number {
   if (!ended) {
-    process.stderr.write(`${reply.text}\n`)
+    process.stderr.write(`${plainText(reply)}\n`)
     return 2
   }
-  const [picture] = reply.images ?? []
-  if (!picture) process.stderr.write(`${reply.text}\n`)
+  const [picture] = reply.pictures ?? []
+  if (!picture) process.stderr.write(`${plainText(reply)}\n`)
   const { width = null, height = null } = picture?.file ?? {}
   const file = picture ? join(imagesFolder, picture.key) : null
   const { id, state: status, model, charged: credits } = ended
@@ -97,7 +103,7 @@ function report(
   return status === 'delivered' ? 0 : 1
 }
 
-/** Whoever sits at this machine pays nobody: the account of the command line never runs dry. */
+/** Keeps enough credits in the account of the command line, whose user operates this machine. */
 async function topUp(core: Core): Promise<void> {
   const userId = await accountOf(core, from)
   const { balance } = await readAccount(core, userId)
@@ -124,9 +130,10 @@ function terminalSurface(settle: (outcome: Outcome) => void): ChatSurface {
 
 const barWidth = 30
 
-function progressBar({ text, percent = 0 }: Reply): void {
+function progressBar(reply: Reply): void {
+  const percent = (reply.content.kind === 'drawing' && reply.content.percent) || 0
   const done = Math.round((percent / 100) * barWidth)
-  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${text}\n`)
+  process.stderr.write(`[${'█'.repeat(done)}${'░'.repeat(barWidth - done)}] ${plainText(reply)}\n`)
 }
 
 process.exitCode = await main(process.argv.slice(2).join(' ')).catch((error: unknown) => {

@@ -1,43 +1,60 @@
-/** What the core works with: built once in main.ts, handed to every function here as its first parameter. */
-import type { Database } from '../db/db.ts'
+/** What the core works with: built once by compose.ts, and the first parameter of every function here. */
+import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
-import type { News } from './events/news.ts'
-import type { ChatSurface } from './ports/chat.ts'
+import type { AppError } from './errors.ts'
+import type { GenerationEvents } from './events/events.ts'
+import type { InputLimits } from './media/input-limits.ts'
+import type { ChatSurface, Place } from './ports/chat.ts'
 import type { ImageTools } from './ports/images.ts'
 import type { Meter } from './ports/meter.ts'
-import type { Model } from './ports/models.ts'
+import type { Model, PictureRequest } from './ports/models.ts'
 import type { Enhancer } from './ports/providers.ts'
 import type { JobQueue } from './ports/queue.ts'
 import type { ObjectStore } from './ports/storage.ts'
 import type { Providers } from './providers/registry.ts'
 
 export interface Limits {
-  /** Requests of one person accepted and not ended. */
+  /** Requests of one person under way. */
   inFlight: number
   /** Requests of one person in a minute. */
   perMinute: number
-  /** Milliseconds from accepted to ended. Below the 15 minutes for which Discord lets us edit an answer. */
+  /** Milliseconds from acceptance to the end. Below the 15 minutes for which Discord lets us edit an answer. */
   deadlineMs: number
-  /** Milliseconds after a start whose answer was lost, in which the provider may still show that it took the task. */
+  /** Milliseconds after an unanswered submission in which the provider may still show that it received it. */
   lostMs: number
-  /** Milliseconds without a worker in a lane after which nobody is expected there any more. */
+  /** Milliseconds without a worker after which a lane counts as not served. */
   goneMs: number
   /** Credits of a new account. */
   welcome: number
-  /** Pictures of one upload: bytes each. */
+  /** Bytes of one picture that a person sends. */
   uploadBytes: number
-  /** Milliseconds in which all pictures of one request have to come. */
+  /** Milliseconds in which all pictures of a request have to arrive. */
   fetchMs: number
 }
 
-/** The models that can be drawn with now. */
+/** The models of the providers that are set up now. */
 export interface Catalogue {
   all(): readonly Model[]
-  /** The id of the one for requests that name none, where it can do them: default-model.ts. */
+  /** Id of the default model of requests that name none (request/default-model.ts). */
   preferred(): string
-  /** Those that such a provider can draw, set up or not. */
+  /** Models that this provider serves, whether it is set up or not. */
   of(provider: string): readonly Model[]
 }
+
+/** A request that is about to be accepted. */
+export interface Candidate {
+  userId: string
+  surface: string
+  /** Absent: not in a chat. */
+  place?: Place
+  request: PictureRequest
+  price: number
+  inFlight: number
+  perMinute: number
+}
+
+/** A reason to refuse, for every surface alike: limits, bans, rules of a group. undefined: none. */
+export type Rule = (core: Core, candidate: Candidate) => Promise<AppError | undefined>
 
 export interface Core {
   readonly database: Database
@@ -46,16 +63,22 @@ export interface Core {
   readonly images: ImageTools
   readonly models: Catalogue
   readonly providers: Providers
-  readonly news: News
-  /** Absent: none is set up. */
+  readonly events: GenerationEvents
+  /** Identity, name and handle → account id, of people seen lately. */
+  readonly accountIds: Map<string, string>
+  /** How much work and memory pictures of people may take in this process. */
+  readonly inputLimits: InputLimits
+  /** Asked in this order before every acceptance. */
+  readonly rules: readonly Rule[]
+  /** Absent: prompt enhancement is not set up. */
   readonly enhancer?: Enhancer
-  /** Whether prompts are enhanced when nobody says. */
+  /** Enhance prompts of requests that do not say. */
   readonly enhanceByDefault: boolean
   readonly surfaces: ReadonlyMap<string, ChatSurface>
   readonly limits: Limits
   readonly secretKey: Buffer
   isAdmin(identity: string): boolean
-  /** Absent: nobody watches. */
+  /** Absent: no metrics. */
   readonly meter?: Meter
   readonly log: Log
 }

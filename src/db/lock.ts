@@ -1,9 +1,9 @@
 /**
- * One process at a time in a data folder: two embedded databases on the same files lose rows without any error.
+ * Locks a data folder for one process: two embedded databases on the same files lose rows without an error.
  *
- * The lock is a folder, `<data>/lock/`, holding one file whose name no other process ever uses. It is prepared aside
- * and put in place by rename, which fails while the target holds a file: of many takers one wins. A dead holder is
- * removed by its file's own name, so a late remover can never hit the lock that somebody else has taken meanwhile.
+ * The lock is a folder, `<data>/lock/`, that contains one file with a name unique to its process. A process prepares it
+ * elsewhere and renames it into place. The rename fails while the target contains a file, so only one process wins. The
+ * lock of a dead process is removed by the name of its file, so a slow process cannot remove a lock taken meanwhile.
  */
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
@@ -14,26 +14,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const touchEveryMs = 5_000
 const staleAfterMs = 20_000
-/** A process that was killed takes a moment to go. */
+/** A killed process takes a moment to end. */
 const dyingMs = 1_500
 
 export interface FolderLock {
-  /** True when another process took the lock although we still run (we were suspended, on another machine). */
+  /** True when another machine took the lock because this process was suspended and seemed dead. */
   lost(): boolean
   release(): Promise<void>
 }
 
 interface Holder {
   pid: number
-  /** When the process started, in the kernel's own count: tells a process from a later one with the same pid. */
+  /** Start time in clock ticks since boot; tells the process from a later one with the same pid. */
   start?: string
-  /** Machine, boot and pid namespace: only where these agree does a pid mean the same process. */
+  /** Machine, boot and pid namespace. A pid identifies a process only where all three are the same. */
   scope: string
   host: string
 }
 
-/** Rejects with one sentence saying who holds the folder and what to do. */
-export async function lockFolder(dataDir: string, patienceMs = dyingMs): Promise<FolderLock> {
+/** Rejects with a sentence that names the process which holds the folder and says what to do. */
+export async function lockFolder(dataDir: string, waitMs = dyingMs): Promise<FolderLock> {
   await mkdir(dataDir, { recursive: true })
   const lock = join(resolve(dataDir), 'lock')
   const name = `${process.pid}-${randomUUID()}.json`
@@ -41,7 +41,7 @@ export async function lockFolder(dataDir: string, patienceMs = dyingMs): Promise
   await mkdir(aside)
   await writeFile(join(aside, name), JSON.stringify(self()))
   try {
-    const until = Date.now() + patienceMs
+    const until = Date.now() + waitMs
     while (!(await putInPlace(aside, lock))) await removeDeadHolder(lock, dataDir, until)
   } finally {
     await rm(aside, { recursive: true, force: true })
@@ -69,7 +69,7 @@ function keep(lock: string, file: string): FolderLock {
 }
 
 async function putInPlace(aside: string, lock: string): Promise<boolean> {
-  // Removes only an empty folder; Windows does not rename over one.
+  // removes the folder only if it is empty; Windows cannot rename over one
   await rmdir(lock).catch(() => {})
   try {
     const now = new Date()
@@ -79,7 +79,7 @@ async function putInPlace(aside: string, lock: string): Promise<boolean> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (['ENOTEMPTY', 'EEXIST', 'EPERM', 'EACCES', 'ENOTDIR'].includes(code) && (await holderFile(lock))) return false
-    // The holder left between the two looks.
+    // the holder released the lock after the rename had failed
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
     throw error
   }
@@ -89,23 +89,23 @@ async function removeDeadHolder(lock: string, dataDir: string, until: number): P
   const file = await holderFile(lock)
   if (!file) return
   const holder = await readHolder(file)
-  const near = holder?.scope === self().scope
-  const alive = near ? processAlive(holder) : await heartbeats(file)
+  const local = holder?.scope === self().scope
+  const alive = local ? processAlive(holder) : await hasHeartbeat(file)
   if (alive === undefined) return
-  if (alive && near && Date.now() < until) return sleep(50)
-  if (alive) throw new Error(refusal(dataDir, holder))
+  if (alive && local && Date.now() < until) return sleep(50)
+  if (alive) throw new Error(inUseMessage(dataDir, holder))
   await unlink(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
   })
 }
 
-function refusal(dataDir: string, holder: Holder | undefined): string {
+function inUseMessage(dataDir: string, holder: Holder | undefined): string {
   const where = holder && holder.host !== hostname() ? ` on ${holder.host}` : ''
   const who = holder ? `process ${holder.pid}${where}` : 'another process'
   return (
     `The data folder ${resolve(dataDir)} is in use by ${who}: stop that process` +
     `${holder ? ` (pid ${holder.pid})` : ''}, or set DATA_DIR to another folder, ` +
-    'or set DATABASE_URL to a Postgres so that several processes can share it.'
+    'or set DATABASE_URL to a Postgres server, which several processes can share.'
   )
 }
 
@@ -122,8 +122,11 @@ async function readHolder(file: string): Promise<Holder | undefined> {
   }
 }
 
-/** For holders whose pid says nothing here. Waits for the next touch or the end of patience; undefined: gone. */
-async function heartbeats(file: string): Promise<boolean | undefined> {
+/**
+ * Whether a holder is alive whose pid means nothing here. Waits until it touches its file or counts as dead. undefined:
+ * it released the lock.
+ */
+async function hasHeartbeat(file: string): Promise<boolean | undefined> {
   const touched = async () => (await stat(file).catch(() => undefined))?.mtimeMs
   const first = await touched()
   for (;;) {
@@ -147,21 +150,21 @@ function processAlive(holder: Holder): boolean {
 }
 
 function self(): Holder {
-  const scope = [hostname(), read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())]
-  scope.push(read(() => readlinkSync('/proc/self/ns/pid')))
+  const scope = [hostname(), orEmpty(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())]
+  scope.push(orEmpty(() => readlinkSync('/proc/self/ns/pid')))
   return { pid: process.pid, start: startOf(process.pid), scope: scope.join(' '), host: hostname() }
 }
 
-/** Field 22 of /proc/<pid>/stat; the second field may itself contain spaces and brackets. */
+/** Field 22 of /proc/<pid>/stat. The second field may contain spaces and parentheses. */
 function startOf(pid: number): string | undefined {
-  const line = read(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  const line = orEmpty(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
   return line === '' ? undefined : line.slice(line.lastIndexOf(')') + 2).split(' ')[19]
 }
 
-/** '' where the system has no such file: then the heartbeat or the pid alone decides. */
-function read(get: () => string): string {
+/** '' where the system has no such file. Then the heartbeat or the pid alone decides. */
+function orEmpty(read: () => string): string {
   try {
-    return get()
+    return read()
   } catch {
     return ''
   }

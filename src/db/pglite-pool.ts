@@ -1,8 +1,8 @@
 /**
- * A `pg.Pool` over one embedded database, as far as BullMQ uses it: query, connect, release, notifications.
+ * A `pg.Pool` on the embedded database, with the parts that BullMQ uses: query, connect, release, notifications.
  *
- * All clients share PGlite's single session. Single statements go one after the other by themselves; a client that
- * begins a transaction has the session to itself until it ends it, so nobody's statement slips into it.
+ * All clients share PGlite's single session, which runs statements one after another. A client in a transaction holds
+ * the session until the transaction ends, so statements of other clients never become part of it.
  */
 import { EventEmitter } from 'node:events'
 import type { PGlite, Results, Transaction } from '@electric-sql/pglite'
@@ -14,13 +14,13 @@ type Result = { rows: Row[]; rowCount: number; fields: { name: string; dataTypeI
 export function poolOver(pglite: PGlite): pg.Pool {
   const codecs = codecsOfPg(pglite)
   const clients = new Set<EventEmitter>()
-  // PGlite has one LISTEN set for all; a client hears what anybody listens to, and BullMQ filters by channel.
+  // all clients share one set of channels, so each client gets every notification; BullMQ filters by channel
   pglite.onNotification((channel, payload) => {
     for (const client of clients) client.emit('notification', { channel, payload, processId: 0 })
   })
 
   const pool = Object.assign(new EventEmitter(), {
-    // keepAlive tells BullMQ that a lost listener would be noticed: here it cannot get lost.
+    // keepAlive tells BullMQ that a lost listener is detected; here it cannot get lost
     options: { max: 1_000, keepAlive: true },
     query: (text: string, values?: readonly unknown[]) => run(pglite, text, values, codecs),
     connect: async () => clientOver(pglite, codecs, clients),
@@ -31,7 +31,7 @@ export function poolOver(pglite: PGlite): pg.Pool {
 
 function clientOver(pglite: PGlite, codecs: Codecs, clients: Set<EventEmitter>) {
   let open: { tx: Transaction; end(rollback: boolean): Promise<void> } | undefined
-  const endWith = async (rollback: boolean) => {
+  const endTransaction = async (rollback: boolean) => {
     const ending = open
     open = undefined
     await ending?.end(rollback)
@@ -39,16 +39,18 @@ function clientOver(pglite: PGlite, codecs: Codecs, clients: Set<EventEmitter>) 
   }
   const client = Object.assign(new EventEmitter(), {
     async query(text: string, values?: readonly unknown[]) {
-      const word = /^\s*(begin|start\s+transaction|commit|end|rollback|abort)\s*;?\s*$/i.exec(text)?.[1]?.toLowerCase()
-      if (word === undefined) return run(open?.tx ?? pglite, text, values, codecs)
-      if (word === 'commit' || word === 'end') return endWith(false)
-      if (word === 'rollback' || word === 'abort') return endWith(true)
+      const keyword = /^\s*(begin|start\s+transaction|commit|end|rollback|abort)\s*;?\s*$/i
+        .exec(text)?.[1]
+        ?.toLowerCase()
+      if (keyword === undefined) return run(open?.tx ?? pglite, text, values, codecs)
+      if (keyword === 'commit' || keyword === 'end') return endTransaction(false)
+      if (keyword === 'rollback' || keyword === 'abort') return endTransaction(true)
       open ??= await begin(pglite)
       return { rows: [], rowCount: 0, fields: [] }
     },
     release() {
       clients.delete(client)
-      void endWith(true).catch(() => {})
+      void endTransaction(true).catch(() => {})
     },
   })
   client.setMaxListeners(0)
@@ -56,7 +58,7 @@ function clientOver(pglite: PGlite, codecs: Codecs, clients: Set<EventEmitter>) 
   return client
 }
 
-/** Resolves when the session is ours and stays ours until `end`. */
+/** Resolves once the transaction holds the session, which it keeps until `end`. */
 function begin(pglite: PGlite): Promise<{ tx: Transaction; end(rollback: boolean): Promise<void> }> {
   return new Promise((resolve, reject) => {
     const done = pglite.transaction(async (tx) => {
@@ -80,7 +82,7 @@ async function run(
   codecs: Codecs,
 ): Promise<Result | Result[]> {
   if (values?.length) return resultOf(await on.query<Row>(text, values.map(encode), codecs))
-  // Without parameters `pg` speaks the simple protocol, which takes several statements at once, as migrations need.
+  // without parameters `pg` uses the simple protocol, which takes several statements at once, as migrations need
   const results = ((await on.exec(text, codecs)) as Results<Row>[]).map(resultOf)
   return results.length > 1 ? results : (results[0] ?? { rows: [], rowCount: 0, fields: [] })
 }
@@ -94,7 +96,7 @@ type Codecs = {
   serializers: Record<number, (value: string) => string>
 }
 
-/** Values are read as `pg` reads them (int8 as text, timestamptz as Date); ours arrive at PGlite as text already. */
+/** Results are parsed as `pg` parses them (int8 as text, timestamptz as Date). Parameters are already text. */
 function codecsOfPg(pglite: PGlite): Codecs {
   const codecs: Codecs = { parsers: {}, serializers: {} }
   for (const oid of Object.keys(pglite.parsers).map(Number)) {
@@ -104,7 +106,7 @@ function codecsOfPg(pglite: PGlite): Codecs {
   return codecs
 }
 
-/** A parameter as Postgres reads it in text, after the rules of `pg`. */
+/** A parameter in Postgres' text format, encoded as `pg` does. */
 function encode(value: unknown): string | null {
   if (value === null || value === undefined) return null
   if (value instanceof Date) return value.toISOString()

@@ -1,4 +1,4 @@
-/** The embedded database: PostgreSQL inside this process, its files under DATA_DIR/db. Safe against kill -9. */
+/** The embedded database: Postgres inside this process, with files in DATA_DIR/db. Survives kill -9. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -6,18 +6,18 @@ import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
 import pg from 'pg'
-import type { Database, Db } from './db.ts'
+import type { Database, Db } from './database.ts'
 import { type FolderLock, lockFolder } from './lock.ts'
 import { poolOver } from './pglite-pool.ts'
 import { rowsOf } from './rows.ts'
 
-const tidyEveryMs = 5 * 60_000
+const maintainEveryMs = 5 * 60_000
 
 interface PgliteOptions {
-  /** Absent: in memory, without files or lock. */
+  /** Absent: in memory, without files or a lock. */
   dataDir?: string
   migrationsFolder: string
-  /** A dumped data folder to start from instead of an empty one; memory only. */
+  /** A dumped data folder to start from. In memory only. */
   image?: Blob
 }
 
@@ -36,19 +36,19 @@ async function start({ dataDir, migrationsFolder, image }: PgliteOptions): Promi
   const folder = dataDir === undefined ? 'memory://' : join(dataDir, 'db')
   if (dataDir !== undefined) await mkdir(folder, { recursive: true })
   const pglite = await PGlite.create(folder, { loadDataDir: image })
-  // Migrations create tables in the first schema of the path; later on BullMQ needs its own schema to be first.
+  // migrations create tables in the first schema of the path; afterwards BullMQ needs its own schema first
   await pglite.exec('set search_path to public')
   await migrate(drizzle(pglite), { migrationsFolder })
   await pglite.exec('set search_path to bullmq, public')
-  takeTurns(pglite)
+  yieldBetweenStatements(pglite)
   return pglite
 }
 
 /**
- * Statements run in this thread, and many that wait would run one after the other without a pause: between two of them
- * timers and sockets get their turn.
+ * Statements run in this thread. Between two waiting statements this gives timers and sockets a turn, which otherwise
+ * would wait for all of them.
  */
-function takeTurns(pglite: PGlite): void {
+function yieldBetweenStatements(pglite: PGlite): void {
   let waiting = 0
   let last: Promise<unknown> = Promise.resolve()
   const inTurn =
@@ -66,8 +66,8 @@ function takeTurns(pglite: PGlite): void {
 function database(pglite: PGlite, lock: FolderLock | undefined): Database {
   const db: Db = drizzle(pglite) as unknown as Db
   const pool = poolOver(pglite)
-  // Nothing in PGlite does this by itself: without it dead rows and write-ahead files only ever grow.
-  const timer = setInterval(() => tidy(pglite), tidyEveryMs)
+  // PGlite has no autovacuum and no checkpointer: without this, dead rows and write-ahead files only grow
+  const timer = setInterval(() => maintain(pglite), maintainEveryMs)
   timer.unref()
   let closing: Promise<void> | undefined
   return {
@@ -76,8 +76,8 @@ function database(pglite: PGlite, lock: FolderLock | undefined): Database {
     rows: (query, on) => rowsOf((on ?? db).execute(query)),
     bullPool: () => pool,
     async listen(channel, onNotify) {
-      // Not PGlite's own listen, which cannot stop listening to a name with capital letters. There is no UNLISTEN
-      // either: the session is everybody's, and so is what it listens to.
+      // PGlite's own listen cannot stop listening to a name with capital letters. There is no UNLISTEN either, because
+      // all listeners share one session.
       await pglite.exec(`listen ${pg.escapeIdentifier(channel)}`)
       const stop = pglite.onNotification((name, payload) => {
         if (name === channel) onNotify(payload)
@@ -85,7 +85,7 @@ function database(pglite: PGlite, lock: FolderLock | undefined): Database {
       return async () => stop()
     },
     notReady() {
-      if (lock?.lost()) return 'Another process took over the data folder: restart this one.'
+      if (lock?.lost()) return 'Another process took over the data folder: restart this process.'
       return pglite.closed ? 'The embedded database is closed.' : undefined
     },
     ping: async () => void (await pglite.query('select 1')),
@@ -100,9 +100,9 @@ function database(pglite: PGlite, lock: FolderLock | undefined): Database {
   }
 }
 
-function tidy(pglite: PGlite): void {
+function maintain(pglite: PGlite): void {
   if (pglite.closed) return
-  // Best effort: the next round comes anyway.
+  // a failure does not matter: the next round follows
   pglite
     .exec('vacuum (analyze)')
     .then(() => pglite.exec('checkpoint'))

@@ -1,16 +1,16 @@
-/** A Postgres server, shared by as many processes as there are. */
+/** The database on a Postgres server, which any number of processes share. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import pg from 'pg'
 import postgres, { type Sql } from 'postgres'
-import type { Database, Db } from './db.ts'
+import type { Database, Db } from './database.ts'
 import { rowsOf } from './rows.ts'
 
-/** Any number that nobody else uses: 'flux' in ASCII. */
+/** An arbitrary advisory lock id: 'flux' in ASCII. */
 const migrationLock = 0x666c7578
-const patienceMs = 30_000
+const connectWithinMs = 30_000
 const pingEveryMs = 5_000
 
 interface PostgresOptions {
@@ -20,13 +20,13 @@ interface PostgresOptions {
 }
 
 const common = {
-  // notices ('relation already exists, skipping') are for people at a prompt
+  // notices such as 'relation already exists, skipping' would be printed
   onnotice: () => undefined,
   connect_timeout: 10,
 }
 
 export async function openPostgres({ url, migrationsFolder, maxConnections }: PostgresOptions): Promise<Database> {
-  await migrateAlone(url, migrationsFolder)
+  await migrateLocked(url, migrationsFolder)
   const client = postgres(url, {
     ...common,
     max: maxConnections ?? 10,
@@ -46,18 +46,18 @@ export async function openPostgres({ url, migrationsFolder, maxConnections }: Po
 function database(client: Sql, bull: pg.Pool): Database {
   const db: Db = drizzle(client) as unknown as Db
   const dialect = new PgDialect()
-  let trouble: string | undefined
-  // an idle connection that breaks is replaced by the pool; without a listener the event would end the process
+  let problem: string | undefined
+  // the pool replaces a broken idle connection; without a listener the event would end the process
   bull.on('error', () => {})
 
   const ping = async () => void (await client`select 1`)
   const timer = setInterval(() => {
     ping().then(
       () => {
-        trouble = undefined
+        problem = undefined
       },
       (error: unknown) => {
-        trouble = sentence(error)
+        problem = messageFor(error)
       },
     )
   }, pingEveryMs)
@@ -69,7 +69,7 @@ function database(client: Sql, bull: pg.Pool): Database {
     kind: 'postgres',
     rows: (query, on) => {
       if (on) return rowsOf(on.execute(query))
-      // prepared once for each connection: one round trip instead of drizzle's two
+      // prepared once per connection, which takes one round trip instead of drizzle's two
       const { sql, params } = dialect.sqlToQuery(query)
       return rowsOf(client.unsafe(sql, params as string[], { prepare: true }))
     },
@@ -78,7 +78,7 @@ function database(client: Sql, bull: pg.Pool): Database {
       const { unlisten } = await client.listen(channel, onNotify)
       return unlisten
     },
-    notReady: () => trouble,
+    notReady: () => problem,
     ping,
     close() {
       closing ??= (async () => {
@@ -90,21 +90,21 @@ function database(client: Sql, bull: pg.Pool): Database {
   }
 }
 
-/** drizzle's migrator takes no lock of its own, and several processes may start at once. */
-async function migrateAlone(url: string, migrationsFolder: string): Promise<void> {
+/** Migrates under an advisory lock, because several processes may start at once and drizzle takes no lock. */
+async function migrateLocked(url: string, migrationsFolder: string): Promise<void> {
   const client = await connect(url)
   try {
     await client`select pg_advisory_lock(${migrationLock})`
     await migrate(drizzle(client), { migrationsFolder })
   } finally {
-    // ends the session and with it the lock
+    // the end of the session releases the lock
     await client.end({ timeout: 1 }).catch(() => {})
   }
 }
 
-/** Waits for a server that is still starting, as it is when both come up together. */
+/** Retries while the server may still be starting. */
 async function connect(url: string): Promise<Sql> {
-  const deadline = Date.now() + patienceMs
+  const deadline = Date.now() + connectWithinMs
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
     const client = postgres(url, { ...common, max: 1, connect_timeout: 5 })
     try {
@@ -112,22 +112,22 @@ async function connect(url: string): Promise<Sql> {
       return client
     } catch (error) {
       await client.end({ timeout: 0 }).catch(() => {})
-      if (!mayPass(error) || Date.now() + waitMs > deadline) throw new Error(sentence(error, client))
+      if (!isTemporary(error) || Date.now() + waitMs > deadline) throw new Error(messageFor(error, client))
       await sleep(waitMs)
     }
   }
 }
 
-/** Wrong password, no such database and the like (classes 28, 3D, 42) do not get better by waiting. */
-function mayPass(error: unknown): boolean {
+/** Waiting does not help against a wrong password, a missing database or missing rights (classes 28, 3D, 42). */
+function isTemporary(error: unknown): boolean {
   const code = String((error as { code?: unknown }).code ?? '')
   return !/^(28|3D|42)...$/.test(code) && code !== 'ERR_INVALID_URL'
 }
 
-/** Never the address itself: it holds the password. */
-function sentence(error: unknown, client?: Sql): string {
+/** Leaves out the address itself, which contains the password. */
+function messageFor(error: unknown, client?: Sql): string {
   const { code, message } = error as { code?: string; message?: string }
   const { host, port, database: name } = client?.options ?? {}
   const where = client ? ` at ${host}:${port}, database ${name}` : ''
-  return `Postgres${where} cannot be used: ${message || code || 'no answer'}. Check DATABASE_URL and that it runs.`
+  return `Cannot use Postgres${where}: ${message || code || 'no answer'}. Check DATABASE_URL and that Postgres is running.`
 }

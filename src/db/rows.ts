@@ -1,21 +1,22 @@
-/** Rows of hand-written SQL, the same from both drivers. */
+/** Makes the rows of hand-written SQL the same with both drivers. */
 
 interface Field {
   name: string
-  /** The number of the column's type: PGlite's name for it, and postgres.js's. */
+  /** OID of the column's type, as PGlite names it. */
   dataTypeID?: number
+  /** OID of the column's type, as postgres.js names it. */
   type?: number
 }
 
-/** postgres.js answers with an array that also has columns, PGlite with an object. */
-interface Raw {
+/** postgres.js returns an array with `columns`, PGlite an object with `rows` and `fields`. */
+interface RawResult {
   rows?: Record<string, unknown>[]
   fields?: Field[]
   columns?: Field[]
 }
 
-/** By type number: int8, date, timestamp, timestamptz. drizzle leaves times as text, and the drivers differ on int8. */
-const readers: Readonly<Record<number, (value: string | number | bigint) => unknown>> = {
+/** By OID: int8, date, timestamp, timestamptz. drizzle leaves times as text, and the drivers differ on int8. */
+const parsers: Readonly<Record<number, (value: string | number | bigint) => unknown>> = {
   20: Number,
   1082: (value) => new Date(String(value)),
   1114: (value) => new Date(`${value}Z`),
@@ -23,14 +24,14 @@ const readers: Readonly<Record<number, (value: string | number | bigint) => unkn
 }
 
 export async function rowsOf<T>(query: PromiseLike<unknown>): Promise<T[]> {
-  const result = (await query) as Raw & Record<string, unknown>[]
+  const result = (await query) as RawResult & Record<string, unknown>[]
   const rows = result.rows ?? result
   for (const { name, dataTypeID, type } of result.fields ?? result.columns ?? []) {
-    const read = readers[dataTypeID ?? type ?? 0]
-    if (!read) continue
+    const parse = parsers[dataTypeID ?? type ?? 0]
+    if (!parse) continue
     for (const row of rows) {
       const value = row[name]
-      if (value !== null) row[name] = read(value as string)
+      if (value !== null) row[name] = parse(value as string)
     }
   }
   return rows as T[]

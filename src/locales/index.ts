@@ -1,16 +1,24 @@
-/** Every word people read. A language is one file; `Words` makes sure that none misses a sentence. */
-import { en, type Words } from './en.ts'
+/** Every text that people read. A language is one file and a line in the list. */
+import { en, type PageWords, type Words } from './en.ts'
 import { zh } from './zh.ts'
 
-export type { Words }
+export type { PageWords, Words }
 
-const locales: Readonly<Record<string, Words>> = { en, zh }
+const languages = { en, zh } as const satisfies Readonly<Record<string, Words>>
+
+export type Language = keyof typeof languages
+
+/** English first: it serves everyone whose language is not there. */
+export const allLanguages = Object.entries(languages) as readonly [Language, Words][]
 
 export function wordsFor(locale: string): Words {
-  return locales[locale] ?? en
+  return isLanguage(locale) ? languages[locale] : en
 }
 
-/** 'zh-CN', 'zh-hans', 'zh' → 'zh'; everything else → 'en'. */
-export function localeOf(tag: string | undefined): 'en' | 'zh' {
-  return tag?.toLowerCase().startsWith('zh') ? 'zh' : 'en'
+/** Of a language tag or an Accept-Language header: 'zh-CN', 'zh-hans,zh;q=0.9' → 'zh'. Anything unknown → 'en'. */
+export function localeOf(tag: string | undefined): Language {
+  const primary = /^[a-z]+/.exec(tag?.toLowerCase() ?? '')?.[0] ?? ''
+  return isLanguage(primary) ? primary : 'en'
 }
+
+const isLanguage = (name: string): name is Language => Object.hasOwn(languages, name)

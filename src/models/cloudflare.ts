@@ -1,27 +1,13 @@
-import type { Model, PictureRequest, Range, Route, Takes } from '../core/ports/models.ts'
+/** Models on Cloudflare Workers AI. */
+import type { Model, PictureRequest, Range, Route } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
-import { given, seedNumber } from './parts/input.ts'
+import { defined, seedNumber } from './routes/input.ts'
+import { aspects, steps, textOnly } from './routes/takes.ts'
 
-/** Every side is a multiple of 16: the models floor what is not. */
-const aspects = {
-  '1:1': [1024, 1024],
-  '1:2': [512, 1024],
-  '3:2': [768, 512],
-  '3:4': [768, 1024],
-  '16:9': [1024, 576],
-  '9:16': [576, 1024],
-  '4:3': [1024, 768],
-  '2:3': [512, 768],
-  '21:9': [1344, 576],
-  '9:21': [576, 1344],
-} as const satisfies Takes['aspects']
-
-const textOnly = { min: 0, max: 0 }
-const upToFour = { min: 0, max: 4 }
+const upToFourImages = { min: 0, max: 4 }
 const seed: Range = { min: 0, max: 4_294_967_295, integer: true }
-const steps = (max: number): Range => ({ min: 1, max, integer: true })
 
-/** Square only, and it refuses every name but these two. */
+/** Draws squares only, and refuses every parameter but these two. */
 export const schnellOnCloudflare: Route = {
   provider: 'cloudflare',
   endpoint: '@cf/black-forest-labs/flux-1-schnell',
@@ -29,32 +15,32 @@ export const schnellOnCloudflare: Route = {
     images: textOnly,
     promptLimit: 2048,
     count: 1,
-    aspects: { '1:1': [1024, 1024] },
+    aspects: { '1:1': aspects['1:1'] },
     params: { steps: steps(8) },
   },
-  input: (request) => given({ prompt: request.prompt, steps: request.steps }),
+  input: (request) => defined({ prompt: request.prompt, steps: request.steps }),
 }
 
-/** Distilled: its steps are fixed, and it takes a seed without heeding it. */
+/** A distilled model: its number of steps is fixed, and it accepts a seed but ignores it. */
 const klein: Route = {
   provider: 'cloudflare',
   endpoint: '@cf/black-forest-labs/flux-2-klein-4b',
-  takes: { images: upToFour, count: 1, aspects, params: {} },
-  input: ({ prompt, width, height }, images) => given({ prompt, width, height, ...named(images) }),
+  takes: { images: upToFourImages, count: 1, aspects, params: {} },
+  input: ({ prompt, width, height }, images) => defined({ prompt, width, height, ...inputImages(images) }),
 }
 
 const dev: Route = {
   provider: 'cloudflare',
   endpoint: '@cf/black-forest-labs/flux-2-dev',
   takes: {
-    images: upToFour,
+    images: upToFourImages,
     count: 1,
     aspects,
     sizes: { min: 256, max: 1920 },
     params: { steps: steps(50), guidance: { min: 0, max: 20 }, seed },
   },
   input: ({ prompt, width, height, steps, guidance, seed }, images) =>
-    given({ prompt, width, height, steps, guidance, seed: seedNumber(seed), ...named(images) }),
+    defined({ prompt, width, height, steps, guidance, seed: seedNumber(seed), ...inputImages(images) }),
 }
 
 const lucid: Route = {
@@ -81,14 +67,14 @@ const phoenix: Route = {
     params: { steps: steps(50), guidance: { min: 2, max: 10 }, seed },
     negative: true,
   },
-  input: (request) => given({ ...leonardo(request), negative_prompt: request.negative }),
+  input: (request) => defined({ ...leonardo(request), negative_prompt: request.negative }),
 }
 
 function leonardo({ prompt, width, height, steps, guidance, seed }: PictureRequest) {
-  return given({ prompt, width, height, num_steps: steps, guidance, seed: seedNumber(seed) })
+  return defined({ prompt, width, height, num_steps: steps, guidance, seed: seedNumber(seed) })
 }
 
-function named(images: readonly Json[]): Record<string, Json> {
+function inputImages(images: readonly Json[]): Record<string, Json> {
   return Object.fromEntries(images.map((image, at) => [`input_image_${at}`, image]))
 }
 

@@ -1,34 +1,21 @@
-import type { Model, Range, Route, Takes } from '../core/ports/models.ts'
-import { devGraph, kontextGraph, schnellGraph } from './parts/graphs.ts'
+/** FLUX.1 on a ComfyUI server: what the models take, and the graphs that draw it. */
+import type { ImageRef, Model, PictureRequest, Range, Route, Takes } from '../core/ports/models.ts'
+import type { Json } from '../db/json.ts'
+import { seedNumber } from './routes/input.ts'
+import {
+  aspects,
+  likeInput,
+  oneImage,
+  safeSeed as seed,
+  steps as stepsUpTo,
+  strength,
+  textOnly,
+} from './routes/takes.ts'
 
-const aspects = {
-  '1:1': [1024, 1024],
-  '1:2': [512, 1024],
-  '3:2': [768, 512],
-  '3:4': [768, 1024],
-  '16:9': [1024, 576],
-  '9:16': [576, 1024],
-  '4:3': [1024, 768],
-  '2:3': [512, 768],
-  '21:9': [1344, 576],
-  '9:21': [576, 1344],
-} as const satisfies Takes['aspects']
-
-const sizes: Range = { min: 64, max: 2048 }
-const seed: Range = { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }
-const steps: Range = { min: 1, max: 50, integer: true }
+const steps = stepsUpTo(50)
 const guidance: Range = { min: 0, max: 20 }
-const strength: Range = { min: 0.01, max: 1 }
-
-const words = { min: 0, max: 0 }
-const picture = { min: 1, max: 1 }
 const count = 4
-
-function route(endpoint: string, takes: Takes, input: Route['input']): Route {
-  return { provider: 'comfyui', endpoint, takes, input }
-}
-
-const sized = { count, aspects, sizes }
+const sized = { count, aspects, sizes: { min: 64, max: 2048 } }
 
 const dev: Model = {
   id: 'comfy-dev',
@@ -36,8 +23,8 @@ const dev: Model = {
   title: 'FLUX.1 dev (ComfyUI)',
   price: 1,
   routes: [
-    route('flux-dev', { images: words, ...sized, params: { seed, steps, guidance } }, devGraph),
-    route('flux-dev-image', { images: picture, ...sized, params: { seed, steps, guidance, strength } }, devGraph),
+    comfyRoute('flux-dev', { images: textOnly, ...sized, params: { seed, steps, guidance } }, devGraph),
+    comfyRoute('flux-dev-image', { images: oneImage, ...sized, params: { seed, steps, guidance, strength } }, devGraph),
   ],
 }
 
@@ -47,8 +34,8 @@ const schnell: Model = {
   title: 'FLUX.1 schnell (ComfyUI)',
   price: 1,
   routes: [
-    route('flux-schnell', { images: words, ...sized, params: { seed, steps } }, schnellGraph),
-    route('flux-schnell-image', { images: picture, ...sized, params: { seed, steps, strength } }, schnellGraph),
+    comfyRoute('flux-schnell', { images: textOnly, ...sized, params: { seed, steps } }, schnellGraph),
+    comfyRoute('flux-schnell-image', { images: oneImage, ...sized, params: { seed, steps, strength } }, schnellGraph),
   ],
 }
 
@@ -58,12 +45,149 @@ const kontext: Model = {
   title: 'FLUX.1 Kontext (ComfyUI)',
   price: 1,
   routes: [
-    route(
+    comfyRoute(
       'flux-kontext',
-      { images: { min: 1, max: 2 }, count, aspects: { auto: [0, 0] }, params: { seed, steps, guidance } },
+      { images: { min: 1, max: 2 }, count, aspects: likeInput, params: { seed, steps, guidance } },
       kontextGraph,
     ),
   ],
 }
 
 export const comfyuiModels: readonly Model[] = [dev, schnell, kontext]
+
+function comfyRoute(endpoint: string, takes: Takes, input: Route['input']): Route {
+  return { provider: 'comfyui', endpoint, takes, input }
+}
+
+type Graph = { [node: string]: { class_type: string; inputs: { [name: string]: Json } } }
+
+/** One output of another node. */
+type Link = [node: string, slot: number]
+
+const model: Link = ['1', 0]
+const clip: Link = ['2', 0]
+const vae: Link = ['3', 0]
+
+/** File names to try in turn: servers call the same weights differently. */
+const files = {
+  dev: ['flux1-dev.safetensors', 'flux1-dev-fp8.safetensors', 'flux1-dev-fp8-e4m3fn.safetensors'],
+  schnell: ['flux1-schnell.safetensors', 'flux1-schnell-fp8.safetensors', 'flux1-schnell-fp8-e4m3fn.safetensors'],
+  kontext: ['flux1-dev-kontext_fp8_scaled.safetensors', 'flux1-kontext-dev.safetensors'],
+  t5: ['t5xxl_fp16.safetensors', 't5xxl_fp8_e4m3fn_scaled.safetensors', 't5xxl_fp8_e4m3fn.safetensors'],
+}
+
+const devTokens = 512
+const schnellTokens = 256
+/** CLIP-L only sets the overall direction; T5 reads the whole prompt. */
+const clipTokens = 77
+
+function devGraph(request: PictureRequest, images: readonly ImageRef[]): Json {
+  const { prompt, guidance = 3.5, steps = 20 } = request
+  const texts = { clip_l: { $text: prompt, tokens: clipTokens, quiet: true }, t5xxl: text(prompt, devTokens) }
+  return {
+    ...loaders(files.dev),
+    '4': node('CLIPTextEncodeFlux', { clip, ...texts, guidance }),
+    ...startingLatent(request, images),
+    ...sampling(request, { steps, positive: ['4', 0], denoise: denoiseOf(request, images) }),
+  }
+}
+
+function schnellGraph(request: PictureRequest, images: readonly ImageRef[]): Json {
+  const { prompt, steps = 4 } = request
+  return {
+    ...loaders(files.schnell),
+    '4': node('CLIPTextEncode', { clip, text: text(prompt, schnellTokens) }),
+    ...startingLatent(request, images),
+    ...sampling(request, { steps, positive: ['4', 0], denoise: denoiseOf(request, images) }),
+  }
+}
+
+/** Edits one picture, or two placed side by side. The model chooses one of its own sizes by the shape of the input. */
+function kontextGraph(request: PictureRequest, [first, second]: readonly ImageRef[]): Json {
+  const { prompt, count, guidance = 2.5, steps = 20 } = request
+  const stitched = { image1: ['10', 0], image2: ['11', 0], direction: 'right', match_image_size: true }
+  const both = second && {
+    '11': node('LoadImage', { image: second }),
+    '12': node('ImageStitch', { ...stitched, spacing_width: 0, spacing_color: 'white' }),
+  }
+  return {
+    ...loaders(files.kontext),
+    '4': node('CLIPTextEncode', { clip, text: text(prompt, devTokens) }),
+    '10': node('LoadImage', { image: first ?? '' }),
+    ...both,
+    '13': node('FluxKontextImageScale', { image: [both ? '12' : '10', 0] }),
+    '14': node('VAEEncode', { pixels: ['13', 0], vae }),
+    '15': node('ReferenceLatent', { conditioning: ['4', 0], latent: ['14', 0] }),
+    '16': node('FluxGuidance', { conditioning: ['15', 0], guidance }),
+    '6': node('RepeatLatentBatch', { samples: ['14', 0], amount: count }),
+    ...sampling(request, { steps, positive: ['16', 0], denoise: 1 }),
+  }
+}
+
+function loaders(unet: string[]): Graph {
+  return {
+    '1': node('UNETLoader', { unet_name: { $file: unet }, weight_dtype: 'default' }),
+    '2': node('DualCLIPLoader', {
+      clip_name1: { $file: ['clip_l.safetensors'] },
+      clip_name2: { $file: files.t5 },
+      type: 'flux',
+    }),
+    '3': node('VAELoader', { vae_name: { $file: ['ae.safetensors', 'flux_vae.safetensors'] } }),
+  }
+}
+
+/** Node 6, the latent to start from: empty and of the requested size, or the input picture. */
+function startingLatent({ width, height, count }: PictureRequest, [image]: readonly ImageRef[]): Graph {
+  const size = { width: multipleOf16(width), height: multipleOf16(height) }
+  if (!image) return { '6': node('EmptySD3LatentImage', { ...size, batch_size: count }) }
+  return {
+    '10': node('LoadImage', { image }),
+    '13': node('ImageScale', { image: ['10', 0], upscale_method: 'lanczos', ...size, crop: 'center' }),
+    '14': node('VAEEncode', { pixels: ['13', 0], vae }),
+    '6': node('RepeatLatentBatch', { samples: ['14', 0], amount: count }),
+  }
+}
+
+interface Sampling {
+  steps: number
+  positive: Link
+  denoise: number
+}
+
+/** Guidance is part of the conditioning, so CFG stays 1 and the negative conditioning is zero. */
+function sampling({ seed }: PictureRequest, { steps, positive, denoise }: Sampling): Graph {
+  return {
+    '5': node('ConditioningZeroOut', { conditioning: ['4', 0] }),
+    '7': node('KSampler', {
+      model,
+      seed: seedNumber(seed) ?? { $seed: true },
+      steps,
+      cfg: 1,
+      sampler_name: 'euler',
+      scheduler: 'simple',
+      positive,
+      negative: ['5', 0],
+      latent_image: ['6', 0],
+      denoise,
+    }),
+    '8': node('VAEDecode', { samples: ['7', 0], vae }),
+    '9': node('SaveImage', { images: ['8', 0], filename_prefix: 'fluxbot' }),
+  }
+}
+
+function denoiseOf({ strength = 0.75 }: PictureRequest, images: readonly ImageRef[]): number {
+  return images.length > 0 ? strength : 1
+}
+
+/** FLUX draws in patches of 16 × 16 pixels. */
+function multipleOf16(side: number): number {
+  return Math.max(16, Math.round(side / 16) * 16)
+}
+
+function text(prompt: string, tokens: number): Json {
+  return { $text: prompt, tokens }
+}
+
+function node(classType: string, inputs: { [name: string]: Json }): Graph[string] {
+  return { class_type: classType, inputs }
+}

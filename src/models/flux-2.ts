@@ -1,67 +1,67 @@
+/** FLUX.2 on fal. */
 import type { Model, Route } from '../core/ports/models.ts'
 import {
-  checked,
+  falRoute,
   guidance,
-  likeInput,
-  onFal,
-  ratios,
+  imageSize,
+  safetyChecker,
+  safetyTolerance,
   seed,
-  seeded,
-  sized,
-  steps,
-  textOnly,
-  tolerant,
-  tuned,
-  upToFourImages,
-} from './parts/fal.ts'
+  seedOf,
+  stepsAndGuidance,
+} from './routes/fal.ts'
+import { aspects, likeInput, steps, textOnly } from './routes/takes.ts'
 
+/** fal refuses sides below 512. */
 const sizes = { min: 512, max: 2048 }
-/** An edit keeps the shape of its first picture unless asked otherwise. */
-const editAspects = { ...likeInput, ...ratios }
+/** fal ignores a fifth picture without an error. */
+const upToFourImages = { min: 1, max: 4 }
+/** Without a requested ratio, an edit keeps the shape of its first input picture. */
+const editAspects = { ...likeInput, ...aspects }
 
 const params = { seed, steps: steps(50, 4), guidance }
 
-const text = onFal('fal-ai/flux-2', { images: textOnly, count: 4, aspects: ratios, sizes, params }, (request) => ({
+const text = falRoute('fal-ai/flux-2', { images: textOnly, count: 4, aspects, sizes, params }, (request) => ({
   prompt: request.prompt,
-  ...sized(request),
-  ...tuned(request),
-  ...seeded(request),
+  ...imageSize(request),
+  ...stepsAndGuidance(request),
+  ...seedOf(request),
   num_images: request.count,
-  ...checked,
+  ...safetyChecker,
 }))
 
-const edit = onFal(
+const edit = falRoute(
   'fal-ai/flux-2/edit',
   { images: upToFourImages, count: 4, aspects: editAspects, sizes, params },
   (request, images) => ({
     prompt: request.prompt,
     image_urls: [...images],
-    ...sized(request),
-    ...tuned(request),
-    ...seeded(request),
+    ...imageSize(request),
+    ...stepsAndGuidance(request),
+    ...seedOf(request),
     num_images: request.count,
-    ...checked,
+    ...safetyChecker,
   }),
 )
 
-/** One picture at a time, and nothing to tune. */
+/** One picture per request, without steps or guidance. */
 function largeRoutes(endpoint: string): Route[] {
   const large = { count: 1, sizes, params: { seed } }
   return [
-    onFal(endpoint, { images: textOnly, aspects: ratios, ...large }, (request) => ({
+    falRoute(endpoint, { images: textOnly, aspects, ...large }, (request) => ({
       prompt: request.prompt,
-      ...sized(request),
-      ...seeded(request),
-      ...checked,
-      ...tolerant,
+      ...imageSize(request),
+      ...seedOf(request),
+      ...safetyChecker,
+      ...safetyTolerance,
     })),
-    onFal(`${endpoint}/edit`, { images: upToFourImages, aspects: editAspects, ...large }, (request, images) => ({
+    falRoute(`${endpoint}/edit`, { images: upToFourImages, aspects: editAspects, ...large }, (request, images) => ({
       prompt: request.prompt,
       image_urls: [...images],
-      ...sized(request),
-      ...seeded(request),
-      ...checked,
-      ...tolerant,
+      ...imageSize(request),
+      ...seedOf(request),
+      ...safetyChecker,
+      ...safetyTolerance,
     })),
   ]
 }

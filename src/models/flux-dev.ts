@@ -1,71 +1,68 @@
+/** FLUX.1 [dev] and its Redux variant on fal. */
 import type { Model } from '../core/ports/models.ts'
 import {
-  checked,
   endpointModels,
+  falRoute,
   guidance,
-  likeInput,
-  oneImage,
-  onFal,
-  ratios,
+  imageSize,
+  safetyChecker,
   seed,
-  seeded,
-  sized,
-  steps,
-  textOnly,
-  tuned,
-} from './parts/fal.ts'
+  seedOf,
+  stepsAndGuidance,
+} from './routes/fal.ts'
+import { aspects, likeInput, oneImage, steps, strength, textOnly } from './routes/takes.ts'
 
 const sizes = { min: 64, max: 2048 }
 
-const text = onFal(
+const text = falRoute(
   'fal-ai/flux-1/dev',
-  { images: textOnly, count: 4, aspects: ratios, sizes, params: { seed, steps: steps(50), guidance } },
+  { images: textOnly, count: 4, aspects, sizes, params: { seed, steps: steps(50), guidance } },
   (request) => ({
     prompt: request.prompt,
-    ...sized(request),
-    ...tuned(request),
-    ...seeded(request),
+    ...imageSize(request),
+    ...stepsAndGuidance(request),
+    ...seedOf(request),
     num_images: request.count,
-    ...checked,
+    ...safetyChecker,
   }),
 )
 
-const imageToImage = onFal(
+const imageToImage = falRoute(
   'fal-ai/flux-1/dev/image-to-image',
   {
     images: oneImage,
     count: 4,
     aspects: likeInput,
-    params: { seed, steps: steps(50, 10), guidance, strength: { min: 0.01, max: 1 } },
+    params: { seed, steps: steps(50, 10), guidance, strength },
   },
   (request, [image]) => ({
     prompt: request.prompt,
     image_url: image,
     strength: request.strength,
-    ...tuned(request),
-    ...seeded(request),
+    ...stepsAndGuidance(request),
+    ...seedOf(request),
     num_images: request.count,
-    ...checked,
+    ...safetyChecker,
   }),
 )
 
-const redux = onFal(
+const redux = falRoute(
   'fal-ai/flux-1/dev/redux',
   {
     images: oneImage,
     prompt: 'none',
     count: 4,
-    aspects: ratios,
+    aspects,
     sizes,
     params: { seed, steps: steps(50), guidance },
   },
   (request, [image]) => ({
     image_url: image,
-    ...sized(request),
-    ...tuned(request),
-    ...seeded(request),
+    ...imageSize(request),
+    ...stepsAndGuidance(request),
+    ...seedOf(request),
     num_images: request.count,
-    ...checked,
+    ...safetyChecker,
   }),
 )
 

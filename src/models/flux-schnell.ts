@@ -1,45 +1,43 @@
+/** FLUX.1 [schnell] on fal, or on Cloudflare for what that serves identically, and its Redux variant on fal. */
 import type { Model } from '../core/ports/models.ts'
 import { schnellOnCloudflare } from './cloudflare.ts'
 import {
-  checked,
   endpointModels,
+  falRoute,
   guidance,
-  oneImage,
-  onFal,
-  ratios,
+  imageSize,
+  safetyChecker,
   seed,
-  seeded,
-  sized,
-  steps,
-  textOnly,
-  tuned,
-} from './parts/fal.ts'
+  seedOf,
+  stepsAndGuidance,
+} from './routes/fal.ts'
+import { aspects, oneImage, steps, textOnly } from './routes/takes.ts'
 
 const sizes = { min: 64, max: 2048 }
 
-const text = onFal(
+const text = falRoute(
   'fal-ai/flux-1/schnell',
-  { images: textOnly, count: 4, aspects: ratios, sizes, params: { seed, steps: steps(12), guidance } },
+  { images: textOnly, count: 4, aspects, sizes, params: { seed, steps: steps(12), guidance } },
   (request) => ({
     prompt: request.prompt,
-    ...sized(request),
-    ...tuned(request),
-    ...seeded(request),
+    ...imageSize(request),
+    ...stepsAndGuidance(request),
+    ...seedOf(request),
     num_images: request.count,
-    ...checked,
+    ...safetyChecker,
   }),
 )
 
-const redux = onFal(
+const redux = falRoute(
   'fal-ai/flux-1/schnell/redux',
-  { images: oneImage, prompt: 'none', count: 4, aspects: ratios, sizes, params: { seed, steps: steps(12) } },
+  { images: oneImage, prompt: 'none', count: 4, aspects, sizes, params: { seed, steps: steps(12) } },
   (request, [image]) => ({
     image_url: image,
-    ...sized(request),
+    ...imageSize(request),
     num_inference_steps: request.steps,
-    ...seeded(request),
+    ...seedOf(request),
     num_images: request.count,
-    ...checked,
+    ...safetyChecker,
   }),
 )
 

@@ -1,3 +1,4 @@
+/** The built-in models, in the order in which lists show them. */
 import type { Model } from '../core/ports/models.ts'
 import { cloudflareModels } from './cloudflare.ts'
 import { comfyuiModels } from './comfyui.ts'
@@ -28,7 +29,7 @@ export const models: readonly Model[] = [
   qwenImage2,
   wan,
   sketch,
-  // found by name, in no list
+  // hidden: found by the endpoint's name only
   ...fluxDevEndpoints,
   ...fluxSchnellEndpoints,
   ...kontextEndpoints,

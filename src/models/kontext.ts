@@ -1,19 +1,10 @@
+/** FLUX.1 Kontext on fal, in [pro] and [max]. */
 import type { Model, PictureRequest, Route, Takes } from '../core/ports/models.ts'
-import {
-  endpointModels,
-  guidance,
-  likeInput,
-  oneImage,
-  onFal,
-  seed,
-  seeded,
-  severalImages,
-  textOnly,
-  tolerant,
-} from './parts/fal.ts'
+import { endpointModels, falRoute, guidance, safetyTolerance, seed, seedOf } from './routes/fal.ts'
+import { likeInput, oneImage, textOnly } from './routes/takes.ts'
 
-/** It is asked for a ratio and chooses among its own sizes of about a million pixels: these. */
-const ratios = {
+/** The request names a ratio; these are the sizes of about one megapixel that Kontext draws for it. */
+const aspects = {
   '1:1': [1024, 1024],
   '3:2': [1248, 832],
   '3:4': [880, 1184],
@@ -26,23 +17,25 @@ const ratios = {
 } as const satisfies Takes['aspects']
 
 const params = { seed, guidance }
-const edit = { count: 4, aspects: { ...likeInput, ...ratios }, params }
+/** Kontext's own service takes four pictures at most. */
+const severalImages = { min: 2, max: 4 }
+const edit = { count: 4, aspects: { ...likeInput, ...aspects }, params }
 
-/** Without a ratio it keeps the shape of the input picture. */
+/** Without a ratio, Kontext keeps the shape of the input picture. */
 const common = (request: PictureRequest) => ({
   prompt: request.prompt,
   aspect_ratio: request.aspect === 'auto' ? undefined : request.aspect,
   guidance_scale: request.guidance,
-  ...seeded(request),
+  ...seedOf(request),
   num_images: request.count,
-  ...tolerant,
+  ...safetyTolerance,
 })
 
 function routesOf(endpoint: string): Route[] {
   return [
-    onFal(`${endpoint}/text-to-image`, { images: textOnly, count: 4, aspects: ratios, params }, common),
-    onFal(endpoint, { images: oneImage, ...edit }, (request, [image]) => ({ ...common(request), image_url: image })),
-    onFal(`${endpoint}/multi`, { images: severalImages, ...edit }, (request, images) => ({
+    falRoute(`${endpoint}/text-to-image`, { images: textOnly, count: 4, aspects, params }, common),
+    falRoute(endpoint, { images: oneImage, ...edit }, (request, [image]) => ({ ...common(request), image_url: image })),
+    falRoute(`${endpoint}/multi`, { images: severalImages, ...edit }, (request, images) => ({
       ...common(request),
       image_urls: [...images],
     })),

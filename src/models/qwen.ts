@@ -1,21 +1,22 @@
+/** Qwen Image and Wan on DashScope. */
 import type { ImageRef, Model, NumberParam, PictureRequest, Range, Takes } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
-import { given, seedNumber } from './parts/input.ts'
+import { defined, seedNumber } from './routes/input.ts'
+import { likeInput, textOnly } from './routes/takes.ts'
 
 const seed = { min: 0, max: 2_147_483_647, integer: true } satisfies Range
 const params = { seed } satisfies Partial<Record<NumberParam, Range>>
-const words = { images: { min: 0, max: 0 }, promptLimit: 800, params } satisfies Partial<Takes>
+const textToImage = { images: textOnly, promptLimit: 800, params } satisfies Partial<Takes>
 
-/** What is not wanted, in so many characters. */
-const unwanted = { negative: true, negativeLimit: 500 } satisfies Partial<Takes>
+const negativePrompt = { negative: true, negativeLimit: 500 } satisfies Partial<Takes>
 
 const message = (prompt: string, images: readonly ImageRef[]): Json => ({
   messages: [{ role: 'user', content: [...images.map((image) => ({ image })), { text: prompt }] }],
 })
 
 function parameters({ width, height, count, negative, seed }: PictureRequest): Record<string, Json> {
-  return given({
-    // 'auto': without a size the shape of the pictures is kept
+  return defined({
+    // absent for 'auto': the result then has the shape of the input pictures
     size: width > 0 ? `${width}*${height}` : undefined,
     n: count,
     negative_prompt: negative,
@@ -30,14 +31,14 @@ const qwen = (request: PictureRequest, images: readonly ImageRef[]): Json => ({
   parameters: parameters(request),
 })
 
-/** Wan 2.7 knows neither what is not wanted nor rewriting. */
+/** Wan 2.7 refuses `negative_prompt` and `prompt_extend`. */
 function wan27(request: PictureRequest, images: readonly ImageRef[]): Json {
   const { negative_prompt: _negative, prompt_extend: _extend, ...rest } = parameters(request)
   return { input: message(request.prompt, images), parameters: rest }
 }
 
-/** Any ratio, at least a megapixel where the sides allow it. */
-const freeAspects = {
+/** Sizes of one megapixel or more, for the models that accept any size. */
+const aspects = {
   '1:1': [1328, 1328],
   '1:2': [928, 1856],
   '3:2': [1536, 1024],
@@ -59,9 +60,9 @@ export const qwenImage: Model = {
       provider: 'dashscope',
       endpoint: 'qwen-image-plus',
       takes: {
-        ...words,
+        ...textToImage,
         count: 1,
-        // it knows these five and no others
+        // the only five sizes that it accepts
         aspects: {
           '1:1': [1328, 1328],
           '16:9': [1664, 928],
@@ -69,7 +70,7 @@ export const qwenImage: Model = {
           '3:4': [1104, 1472],
           '9:16': [928, 1664],
         },
-        ...unwanted,
+        ...negativePrompt,
       },
       input: qwen,
     },
@@ -81,9 +82,9 @@ export const qwenImage: Model = {
         promptLimit: 800,
         params,
         count: 6,
-        aspects: { auto: [0, 0], ...freeAspects },
+        aspects: { ...likeInput, ...aspects },
         sizes: { min: 512, max: 2048 },
-        ...unwanted,
+        ...negativePrompt,
       },
       input: qwen,
     },
@@ -99,7 +100,7 @@ export const qwenImage2: Model = {
     {
       provider: 'dashscope',
       endpoint: 'qwen-image-2.0',
-      takes: { ...words, count: 6, aspects: freeAspects, sizes: { min: 512, max: 2048 }, ...unwanted },
+      takes: { ...textToImage, count: 6, aspects, sizes: { min: 512, max: 2048 }, ...negativePrompt },
       input: qwen,
     },
   ],
@@ -114,7 +115,7 @@ export const wan: Model = {
     {
       provider: 'dashscope',
       endpoint: 'wan2.7-image',
-      takes: { ...words, count: 4, aspects: freeAspects, sizes: { min: 768, max: 2048 } },
+      takes: { ...textToImage, count: 4, aspects, sizes: { min: 768, max: 2048 } },
       input: wan27,
     },
   ],

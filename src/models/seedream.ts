@@ -1,8 +1,9 @@
+/** Doubao Seedream on Ark. */
 import type { ImageRef, Model, PictureRequest, Route } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
-import { given } from './parts/input.ts'
+import { defined } from './routes/input.ts'
 
-/** About 2K each, as the provider recommends; all within the pixel limits of all three models. */
+/** The 2K sizes that Ark recommends; each is within the pixel limits of all three models. */
 const aspects = {
   '1:1': [2048, 2048],
   '1:2': [1440, 2880],
@@ -15,8 +16,8 @@ const aspects = {
   '21:9': [3136, 1344],
 } as const
 
-/** Pictures that go in and pictures that come out are 15 at most, together. */
-const shares = [
+/** Ark allows 15 pictures per request, input and output together. */
+const imageLimits = [
   { images: { min: 0, max: 11 }, count: 4 },
   { images: { min: 12, max: 12 }, count: 3 },
   { images: { min: 13, max: 13 }, count: 2 },
@@ -24,8 +25,8 @@ const shares = [
 ]
 
 function input({ prompt, width, height, count }: PictureRequest, images: readonly ImageRef[]): Json {
-  return given({
-    // a group is as large as the words say; the parameter only limits it
+  return defined({
+    // the prompt decides how many pictures are drawn; `max_images` is only a limit
     prompt: count > 1 ? `${prompt}\n\nGenerate ${count} images.` : prompt,
     image: images.length > 1 ? [...images] : images[0],
     size: `${width}x${height}`,
@@ -37,7 +38,7 @@ function input({ prompt, width, height, count }: PictureRequest, images: readonl
 }
 
 const routes = (endpoint: string): Route[] =>
-  shares.map((share) => ({ provider: 'ark', endpoint, takes: { ...share, aspects, params: {} }, input }))
+  imageLimits.map((limits) => ({ provider: 'ark', endpoint, takes: { ...limits, aspects, params: {} }, input }))
 
 export const seedream: Model = {
   id: 'seedream',

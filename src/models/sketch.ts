@@ -1,25 +1,16 @@
+/** The built-in model: draws a labelled picture without a key or a network, and takes every parameter. */
 import type { Model, Takes } from '../core/ports/models.ts'
-import { given } from './parts/input.ts'
+import { defined } from './routes/input.ts'
+import { aspects, safeSeed, steps } from './routes/takes.ts'
 
 const takes: Takes = {
   images: { min: 0, max: 14 },
   count: 4,
-  aspects: {
-    '1:1': [1024, 1024],
-    '1:2': [512, 1024],
-    '3:2': [768, 512],
-    '3:4': [768, 1024],
-    '16:9': [1024, 576],
-    '9:16': [576, 1024],
-    '4:3': [1024, 768],
-    '2:3': [512, 768],
-    '21:9': [1344, 576],
-    '9:21': [576, 1344],
-  },
+  aspects,
   sizes: { min: 64, max: 2048 },
   params: {
-    seed: { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true },
-    steps: { min: 1, max: 50, integer: true },
+    seed: safeSeed,
+    steps: steps(50),
     guidance: { min: 0, max: 20 },
     strength: { min: 0, max: 1 },
   },
@@ -37,7 +28,7 @@ export const sketch: Model = {
       endpoint: 'sketch',
       takes,
       input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative }) =>
-        given({ prompt, width, height, count, seed, steps, guidance, strength, negative }),
+        defined({ prompt, width, height, count, seed, steps, guidance, strength, negative }),
     },
   ],
 }

@@ -1,43 +1,43 @@
 /**
- * Downloads what addresses from outside point at: attachments, results, references. Nothing the other side does can
- * lead us inside, hold us longer than the time or fill more memory than the size that the caller allows.
+ * Downloads files from addresses that we did not choose: attachments, results, references. The server can neither lead
+ * us to a private address, nor exceed the time and the size that the caller allows.
  */
 import { Agent, type Dispatcher } from 'undici'
 import { NetError } from './errors.ts'
 import { checkUrl, createConnector, type Lookup, originsOf } from './guard.ts'
-import { within } from './within.ts'
+import { withTimeout } from './timeout.ts'
 
 export interface DownloaderOptions {
-  /** Origins, from settings, that may be http, private, at any port. */
+  /** Origins from the settings. They may use http, a private address and any port. */
   trusted: readonly string[]
   lookup?: Lookup
 }
 
 export interface DownloadOptions {
   maxBytes: number
-  /** From the first name looked up to the last byte. Default 30 s. */
+  /** Milliseconds from the first lookup to the last byte. Default 30,000. */
   timeoutMs?: number
   signal?: AbortSignal
-  /** The media types wanted. */
+  /** The Accept header. Default: any type. */
   accept?: string
 }
 
 export interface Download {
   body: Buffer
-  /** Media type in lower case without parameters, as the other side claims. '' if it does not. */
+  /** Media type as the server claims it, in lower case, without parameters. '' if it claims none. */
   type: string
-  /** Where the last redirect led: as secret as the first. 'data:' if that is what it was. */
+  /** The address after all redirects, as secret as the first one. 'data:' for a data URL. */
   url: string
 }
 
 export interface Downloader {
-  /** An https address, a trusted one, or `data:` with base64. Rejects with a NetError, or the signal's reason. */
+  /** Takes an https address, a trusted one, or a base64 data URL. Rejects with a NetError or the signal's reason. */
   get(address: string, options: DownloadOptions): Promise<Download>
-  /** Ends what is under way. */
+  /** Aborts downloads in progress. */
   close(): Promise<void>
 }
 
-/** What one answer brings. */
+/** What one response leads to: another address, or the file. */
 type Step = { location: string } | Omit<Download, 'url'>
 
 const defaultMs = 30_000
@@ -46,17 +46,17 @@ const redirects = [301, 302, 303, 307, 308]
 
 export function createDownloader({ trusted, lookup }: DownloaderOptions): Downloader {
   const origins = originsOf(trusted)
-  // one time limit for the whole, below
+  // withTimeout covers the whole download
   const agent = new Agent({ connect: createConnector(trusted, lookup), headersTimeout: 0, bodyTimeout: 0 })
 
   async function follow(start: URL, options: DownloadOptions, signal: AbortSignal): Promise<Download> {
     let url = start
     for (let hop = 0; hop <= maxRedirects; hop++) {
-      const found = await once(url, options, signal).catch((error) => {
+      const step = await request(url, options, signal).catch((error) => {
         throw asNetError(error, url.origin, hop > 0)
       })
-      if (!('location' in found)) return { ...found, url: url.href }
-      url = next(found.location, url)
+      if (!('location' in step)) return { ...step, url: url.href }
+      url = next(step.location, url)
     }
     throw new NetError('broken', { origin: url.origin, reason: 'too many redirects' })
   }
@@ -69,7 +69,7 @@ export function createDownloader({ trusted, lookup }: DownloaderOptions): Downlo
     }
   }
 
-  async function once(url: URL, { accept = '*/*', maxBytes }: DownloadOptions, signal: AbortSignal): Promise<Step> {
+  async function request(url: URL, { accept = '*/*', maxBytes }: DownloadOptions, signal: AbortSignal): Promise<Step> {
     const { origin } = url
     const { statusCode, headers, body } = await agent.request({
       origin,
@@ -78,15 +78,16 @@ export function createDownloader({ trusted, lookup }: DownloaderOptions): Downlo
       headers: { accept, 'accept-encoding': 'identity', 'user-agent': 'fluxbot' },
       signal,
     })
-    body.on('error', () => undefined) // breaking off is an error to the stream, and nobody else's
+    // reading reports a broken connection; without a listener the event would end the process
+    body.on('error', () => undefined)
     try {
       if (redirects.includes(statusCode)) {
         if (typeof headers.location === 'string') return { location: headers.location }
-        throw new NetError('broken', { origin, reason: 'redirect to nowhere' })
+        throw new NetError('broken', { origin, reason: 'redirect without an address' })
       }
       if (statusCode !== 200) throw new NetError('status', { origin, status: statusCode })
       if (String(headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity') {
-        throw new NetError('broken', { origin, reason: 'compressed unasked' })
+        throw new NetError('broken', { origin, reason: 'compressed without being asked' })
       }
       const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
       return { body: await read(body, origin, maxBytes, length), type: mediaType(headers['content-type']) }
@@ -101,7 +102,7 @@ export function createDownloader({ trusted, lookup }: DownloaderOptions): Downlo
       signal?.throwIfAborted()
       if (/^data:/i.test(address)) return decode(address, maxBytes)
       const url = checkUrl(address, origins)
-      return within({ origin: url.origin, timeoutMs, signal }, (stop) => follow(url, options, stop))
+      return withTimeout({ origin: url.origin, timeoutMs, signal }, (stop) => follow(url, options, stop))
     },
 
     close: () => agent.destroy(),
@@ -109,8 +110,8 @@ export function createDownloader({ trusted, lookup }: DownloaderOptions): Downlo
 }
 
 /**
- * Room for all of it at once (which costs nothing until it is written to), so that pieces and the whole are never held
- * together.
+ * Copies the chunks into one buffer of the full size, so that chunks and file are never in memory together. Unused
+ * pages of the buffer cost nothing.
  */
 async function read(
   body: Dispatcher.ResponseData['body'],
@@ -119,18 +120,18 @@ async function read(
   length?: number,
 ): Promise<Buffer> {
   if (length !== undefined && length > maxBytes) throw new NetError('too_big', { origin })
-  const room = Buffer.allocUnsafeSlow(length ?? maxBytes)
+  const buffer = Buffer.allocUnsafeSlow(length ?? maxBytes)
   let bytes = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
-    if (bytes + chunk.length > room.length) throw new NetError('too_big', { origin })
-    bytes += chunk.copy(room, bytes)
+    if (bytes + chunk.length > buffer.length) throw new NetError('too_big', { origin })
+    bytes += chunk.copy(buffer, bytes)
   }
   if (length !== undefined && bytes !== length) throw new NetError('broken', { origin, reason: 'cut short' })
-  const filled = room.subarray(0, bytes)
-  return bytes > room.length / 2 ? filled : Buffer.from(filled)
+  const filled = buffer.subarray(0, bytes)
+  return bytes > buffer.length / 2 ? filled : Buffer.from(filled)
 }
 
-/** Strict, because Node's decoder passes over whatever it does not know. */
+/** Decodes a data URL. Checks the alphabet, because Node's decoder skips unknown characters. */
 function decode(address: string, maxBytes: number): Download {
   const head = /^data:([^,;]{0,100})(?:;[^,;]{0,100}){0,5};base64,/i.exec(address)
   if (!head) throw new NetError('broken', { origin: 'data:', reason: 'not base64', neverSent: true })
@@ -150,7 +151,7 @@ function mediaType(value: string | string[] | undefined): string {
   return typeof value === 'string' ? (value.split(';', 1)[0] ?? '').trim().toLowerCase() : ''
 }
 
-/** `sent`: something has gone out before this error. */
+/** `sent`: whether a request was sent before this error. */
 function asNetError(error: unknown, origin: string, sent: boolean): NetError {
   if (!(error instanceof NetError)) return new NetError('broken', { origin, cause: error })
   if (!sent || !error.neverSent) return error

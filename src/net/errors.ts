@@ -1,17 +1,18 @@
 /**
- * What can go wrong on the way to an address from outside. Signed addresses are secrets, so an error names the origin
- * and never the path, the query or the credentials.
+ * What can go wrong with a request to an address that we did not choose. Signed addresses are secrets, so an error
+ * names the origin and never the path, the query or the credentials.
  */
 
 /**
- * `forbidden`: not an address we go to. `unreachable`: no connection. `too_big`: over the caller's limit. `status`: an
- * answer other than 200. `broken`: an answer that breaks off, is compressed, or redirects without end.
+ * `forbidden`: an address that we refuse to connect to. `unreachable`: no connection. `too_big`: over the caller's
+ * limit. `status`: a status other than 200. `broken`: a response that breaks off, is compressed, or redirects without
+ * end.
  */
 export type NetErrorKind = 'forbidden' | 'unreachable' | 'timeout' | 'too_big' | 'status' | 'broken'
 
 export interface NetErrorExtra {
   origin?: string
-  /** Our own words. */
+  /** A few words of our own, never the server's. */
   reason?: string
   status?: number
   neverSent?: boolean
@@ -22,7 +23,7 @@ export class NetError extends Error {
   readonly kind: NetErrorKind
   readonly origin: string | undefined
   readonly status: number | undefined
-  /** Known: no request has reached anybody. */
+  /** True when it is certain that no request was sent. */
   readonly neverSent: boolean
 
   constructor(kind: NetErrorKind, { origin, reason, status, neverSent = false, cause }: NetErrorExtra = {}) {

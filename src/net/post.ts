@@ -1,14 +1,14 @@
 /**
- * Posts to addresses from outside, under the same guard as downloads: https, public, the checked address the one connected
- * to. No redirect is followed, and nothing of the answer is kept but its status.
+ * Posts to addresses that we did not choose, under the same guard as downloads: https, public, and connected to the
+ * address that was checked. Follows no redirects, and keeps only status and Retry-After of the response.
  */
 import { Agent } from 'undici'
 import { NetError } from './errors.ts'
 import { checkUrl, createConnector, type Lookup, originsOf } from './guard.ts'
-import { within } from './within.ts'
+import { withTimeout } from './timeout.ts'
 
 export interface PosterOptions {
-  /** Origins, from settings, that may be http, private, at any port. */
+  /** Origins from the settings. They may use http, a private address and any port. */
   trusted: readonly string[]
   lookup?: Lookup
 }
@@ -16,60 +16,64 @@ export interface PosterOptions {
 export interface PostOptions {
   headers: Readonly<Record<string, string>>
   body: string
-  /** From the name looked up to the answer. Default 10 s. */
+  /** Milliseconds from the lookup to the response. Default 10,000. */
   timeoutMs?: number
   signal?: AbortSignal
 }
 
-export interface Posting {
+export interface PostResponse {
   status: number
-  /** As the other side says it. */
+  /** The Retry-After header as it was sent. */
   retryAfter: string | undefined
 }
 
 export interface Poster {
-  /** Resolves whatever the status. Rejects with a NetError, or the signal's reason. */
-  post(address: string, options: PostOptions): Promise<Posting>
-  /** Ends what is under way. */
+  /** Resolves with any status. Rejects with a NetError or the signal's reason. */
+  post(address: string, options: PostOptions): Promise<PostResponse>
+  /** Aborts posts in progress. */
   close(): Promise<void>
 }
 
 const defaultMs = 10_000
-/** Of the answer's body: read so that the other side need not see a broken connection. */
-const mostAnswerBytes = 64 * 1024
+/** The response body is read up to this size, so that the server does not see a broken connection. */
+const maxResponseBytes = 64 * 1024
 
 export function createPoster({ trusted, lookup }: PosterOptions): Poster {
   const origins = originsOf(trusted)
-  // one time limit for the whole, below
+  // withTimeout covers the whole post
   const agent = new Agent({ connect: createConnector(trusted, lookup), headersTimeout: 0, bodyTimeout: 0 })
 
   return {
     async post(address, { headers, body, timeoutMs = defaultMs, signal }) {
       const { origin, pathname, search } = checkUrl(address, origins)
-      let posting: Posting | undefined
+      let received: PostResponse | undefined
       try {
-        await within({ origin, timeoutMs, signal }, async (stop) => {
-          const answer = await agent.request({
+        await withTimeout({ origin, timeoutMs, signal }, async (stop) => {
+          const response = await agent.request({
             origin,
             path: pathname + search,
             method: 'POST',
             headers: { 'user-agent': 'fluxbot', ...headers },
             body,
             signal: stop,
-            // a connection kept open may be closed by the other side just as the next post goes out
+            // the server might close a kept connection just as the next post is sent
             reset: true,
           })
-          const retryAfter = answer.headers['retry-after']
-          posting = { status: answer.statusCode, retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined }
-          answer.body.on('error', () => undefined) // breaking off is an error to the stream, and nobody else's
-          await answer.body.dump({ limit: mostAnswerBytes })
+          const retryAfter = response.headers['retry-after']
+          received = {
+            status: response.statusCode,
+            retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+          }
+          // without a listener, a broken connection would end the process
+          response.body.on('error', () => undefined)
+          await response.body.dump({ limit: maxResponseBytes })
         })
       } catch (error) {
-        // once there is a status, whatever comes after it changes nothing
-        if (!posting) throw signal?.aborted || error instanceof NetError ? error : broken(origin, error)
+        // a failure after the status does not matter
+        if (!received) throw signal?.aborted || error instanceof NetError ? error : broken(origin, error)
       }
-      if (!posting) throw broken(origin)
-      return posting
+      if (!received) throw broken(origin)
+      return received
     },
 
     close: () => agent.destroy(),

@@ -1,6 +1,6 @@
 /**
- * How providers are asked: one origin, one pool, a limit on everything. The key goes to the configured origin and
- * nowhere else; pictures are fetched without it, from public addresses or that same origin.
+ * The HTTP client of a provider, with limits on time and size. It sends the key to the configured origin only. Pictures
+ * are downloaded without the key, from public addresses or from that origin.
  */
 import { Pool } from 'undici'
 import { AppError } from '../core/errors.ts'
@@ -9,62 +9,62 @@ import { createDownloader } from '../net/download.ts'
 import { NetError } from '../net/errors.ts'
 
 export interface ProviderHttpOptions {
-  /** Its name, for errors. */
+  /** The provider's name, for errors. */
   provider: string
-  /** Trusted, private or not; paths are added to it. */
+  /** Address that request paths are appended to. Trusted even if it is private. */
   baseUrl: string
-  /** Sent with every request, the key among them. */
+  /** Headers of every request, including the key. */
   headers?: Readonly<Record<string, string>>
-  /** Generations at the same time; room for connections is made accordingly. Default 64. */
+  /** Generations at the same time; decides the size of the connection pools. Default 64. */
   concurrency?: number
 }
 
 export interface ProviderRequest {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Added to the base address; or a whole address on its origin, as providers hand out. */
+  /** Path appended to the base address, or a full URL on the same origin, as providers return them. */
   path: string
-  /** Text or bytes with their own content-type in `headers`, or a form of undici's. */
+  /** Text or bytes, with their content-type in `headers`; or a form, which sets its own. */
   body?: string | Buffer | import('undici').FormData
   headers?: Readonly<Record<string, string>>
   signal: AbortSignal
-  /** For the whole exchange. Default 30 s. */
+  /** Limit for the whole exchange. For `events`: for the silence between two chunks. Default 30 s. */
   timeoutMs?: number
-  /** Of the answer. Default 24 MiB: four large pictures in base64. */
+  /** Largest response body. Default 24 MiB: four large pictures in base64. */
   maxBytes?: number
 }
 
-export interface ProviderAnswer {
+export interface ProviderResponse {
   status: number
-  /** Names in lower case. */
+  /** Names are in lower case. */
   headers: Readonly<Record<string, string>>
   body: Buffer
 }
 
 export interface ProviderHttp {
-  /** One request, never repeated. Any status resolves; network trouble rejects with an AppError. */
-  send(request: ProviderRequest): Promise<ProviderAnswer>
-  /** The `data:` of each server-sent event until the stream ends. Rejects like `send`, and with any status but 2xx. */
+  /** Sends one request and never retries it. Resolves with any status; a network error rejects with an AppError. */
+  send(request: ProviderRequest): Promise<ProviderResponse>
+  /** Yields the `data:` of each server-sent event. Throws like `send`, and for a status other than 2xx. */
   events(request: Omit<ProviderRequest, 'body' | 'maxBytes'>): AsyncIterable<string>
-  /** A picture that an answer names: a public https address, one on the base origin, or a data: URL. */
+  /** Downloads a picture that a response names: a public https address, one on the base origin, or a data: URL. */
   picture(url: string, signal: AbortSignal): Promise<Buffer>
   close(): Promise<void>
 }
 
 const requestMs = 30_000
 const pictureMs = 60_000
-const answerLimit = 24 * 1024 * 1024
+const responseLimit = 24 * 1024 * 1024
 const eventLimit = 1024 * 1024
 
-/** A generation being ended may still have its connection when the next one begins. */
+/** Twice the concurrency: a generation that is ending may still hold its connection when the next one starts. */
 const connectionsFor = (concurrency: number) => Math.min(1_024, Math.max(32, concurrency * 2))
 
 export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
   const { provider, baseUrl, headers = {}, concurrency = 64 } = options
   const { origin } = new URL(baseUrl)
-  const room = { connections: connectionsFor(concurrency), connect: { timeout: 10_000 }, pipelining: 1 }
-  const pool = new Pool(origin, room)
-  // streams are open as long as the work takes: what is asked meanwhile must not wait for them
-  const streams = new Pool(origin, room)
+  const poolOptions = { connections: connectionsFor(concurrency), connect: { timeout: 10_000 }, pipelining: 1 }
+  const pool = new Pool(origin, poolOptions)
+  // a stream holds its connection until the generation ends; other requests must not queue behind it
+  const streams = new Pool(origin, poolOptions)
   const downloader = createDownloader({ trusted: [origin] })
 
   function target(path: string): string {
@@ -73,7 +73,7 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
       throw new AppError(
         'bad_result',
         { provider },
-        { cause: new Error(`an address on another origin: ${url.origin}`) },
+        { cause: new Error(`the response names an address on another origin: ${url.origin}`) },
       )
     }
     return url.pathname + url.search
@@ -94,12 +94,12 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
 
   return {
     async send(request) {
-      const { signal, timeoutMs = requestMs, maxBytes = answerLimit } = request
+      const { signal, timeoutMs = requestMs, maxBytes = responseLimit } = request
       const limit = AbortSignal.timeout(timeoutMs)
       try {
-        const answer = await open(pool, request, AbortSignal.any([signal, limit]))
-        const body = await readAll(answer.body, maxBytes)
-        return { status: answer.statusCode, headers: flat(answer.headers), body }
+        const response = await open(pool, request, AbortSignal.any([signal, limit]))
+        const body = await readAll(response.body, maxBytes)
+        return { status: response.statusCode, headers: flatHeaders(response.headers), body }
       } catch (error) {
         signal.throwIfAborted()
         throw networkError(provider, limit.aborted, error)
@@ -112,17 +112,17 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
       const timer = setTimeout(() => silence.abort(), timeoutMs)
       try {
         const accept = { accept: 'text/event-stream', ...request.headers }
-        const answer = await open(streams, { ...request, headers: accept }, AbortSignal.any([signal, silence.signal]))
-        if (answer.statusCode < 200 || answer.statusCode > 299) {
-          await answer.body.dump().catch(() => undefined)
+        const response = await open(streams, { ...request, headers: accept }, AbortSignal.any([signal, silence.signal]))
+        if (response.statusCode < 200 || response.statusCode > 299) {
+          await response.body.dump().catch(() => undefined)
           throw new AppError(
             'provider_failed',
             { provider },
-            { cause: new Error(`stream status ${answer.statusCode}`) },
+            { cause: new Error(`the event stream was answered with status ${response.statusCode}`) },
           )
         }
         let rest = ''
-        for await (const chunk of answer.body.setEncoding('utf8')) {
+        for await (const chunk of response.body.setEncoding('utf8')) {
           timer.refresh()
           rest = (rest + chunk).replaceAll('\r\n', '\n')
           if (rest.length > eventLimit) throw new AppError('bad_result', { provider })
@@ -144,13 +144,13 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
 
     async picture(url, signal) {
       try {
-        return (await downloader.get(url, { maxBytes: answerLimit, timeoutMs: pictureMs, signal })).body
+        return (await downloader.get(url, { maxBytes: responseLimit, timeoutMs: pictureMs, signal })).body
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof NetError)) throw error
-        // the picture is paid for: a host that is away for a moment is asked again, an address that is wrong is not
-        const passing = ['unreachable', 'timeout', 'broken'].includes(error.kind) || (error.status ?? 0) >= 500
-        const kind = passing ? 'provider_failed' : 'bad_result'
+        // the picture is paid for, so a failure that may pass is reported as retryable; a wrong address is not
+        const mayPass = ['unreachable', 'timeout', 'broken'].includes(error.kind) || (error.status ?? 0) >= 500
+        const kind = mayPass ? 'provider_failed' : 'bad_result'
         throw new AppError(kind, { provider }, { cause: error })
       }
     },
@@ -161,29 +161,33 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
   }
 }
 
-/** JSON of an answer. Throws AppError bad_result. */
-export function parseJson(provider: string, answer: Pick<ProviderAnswer, 'body'>): Json {
+/** Parses a response body. Throws AppError bad_result. */
+export function parseJson(provider: string, response: Pick<ProviderResponse, 'body'>): Json {
   try {
-    return JSON.parse(answer.body.toString('utf8')) as Json
+    return JSON.parse(response.body.toString('utf8')) as Json
   } catch (error) {
     throw new AppError('bad_result', { provider }, { cause: error })
   }
 }
 
-interface Refusal {
-  /** The provider's own words, for the person; without anything secret. */
+interface StatusErrorDetails {
+  /** The provider's own message, shown to the person; free of secrets. */
   reason?: string
-  /** Its envelope was understood: it says itself that nothing was started. Default: true below 500, else false. */
+  /** Whether it is certain that nothing was started. Default: true below status 500, else false. */
   neverRan?: boolean
 }
 
-/** What a status means where the provider has no finer word for it. */
-export function statusError(provider: string, answer: ProviderAnswer, { reason, neverRan }: Refusal = {}): AppError {
-  const { status } = answer
+/** The error for a status, for responses without a provider error code that says more. */
+export function statusError(
+  provider: string,
+  response: ProviderResponse,
+  { reason, neverRan }: StatusErrorDetails = {},
+): AppError {
+  const { status } = response
   const extra = {
-    cause: new Error(`${provider} answered ${status}`),
+    cause: new Error(`${provider} answered with status ${status}`),
     neverRan: neverRan ?? status < 500,
-    retryAfterMs: retryAfterMs(answer.headers['retry-after']),
+    retryAfterMs: retryAfterMs(response.headers['retry-after']),
   }
   const data = { provider, reason: reason?.slice(0, 300) }
   if (status === 401 || status === 402 || status === 403) return new AppError('provider_account', data, extra)
@@ -195,7 +199,7 @@ export function statusError(provider: string, answer: ProviderAnswer, { reason, 
   return new AppError('bad_result', data, { cause: extra.cause })
 }
 
-/** Seconds or a date. undefined: absent or not understood. */
+/** Milliseconds of a Retry-After header, which holds seconds or a date. undefined: absent or malformed. */
 export function retryAfterMs(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   const seconds = /^\d+(\.\d+)?$/.test(value.trim()) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
@@ -216,8 +220,8 @@ async function readAll(body: AsyncIterable<Buffer> & { destroy(): unknown }, max
   return Buffer.concat(chunks)
 }
 
-/** Codes of errors before anything was sent. */
-const notSent =
+/** Codes of errors that occur before a request is sent. */
+const neverSentCodes =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/
 
 function networkError(provider: string, timedOut: boolean, error: unknown): AppError {
@@ -225,10 +229,10 @@ function networkError(provider: string, timedOut: boolean, error: unknown): AppE
   if (error instanceof NetError) return new AppError('bad_result', { provider }, { cause: error })
   if (timedOut) return new AppError('provider_timeout', { provider }, { cause: error })
   const code = String((error as { code?: unknown }).code ?? '')
-  return new AppError('provider_failed', { provider }, { cause: error, neverRan: notSent.test(code) })
+  return new AppError('provider_failed', { provider }, { cause: error, neverRan: neverSentCodes.test(code) })
 }
 
-function flat(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+function flatHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
   )

@@ -1,3 +1,4 @@
+/** The list of providers. To add one, import it and name it here. */
 import type { ProviderKind } from '../core/ports/providers.ts'
 import { ark } from './ark/ark.ts'
 import { cloudflare } from './cloudflare/cloudflare.ts'

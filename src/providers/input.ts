@@ -1,7 +1,8 @@
+/** Turns the input from a route into the JSON that the provider receives. */
 import type { Task } from '../core/ports/providers.ts'
 import type { Json } from '../db/json.ts'
 
-/** Replaces each stand-in for an input picture by what `place` gives for it. */
+/** Replaces each `{ $image: n }` by what `place` returns for input picture n. */
 export function placeImages(input: Json, place: (image: number) => Json): Json {
   if (Array.isArray(input)) return input.map((item) => placeImages(item, place))
   if (input === null || typeof input !== 'object') return input
@@ -9,8 +10,8 @@ export function placeImages(input: Json, place: (image: number) => Json): Json {
   return Object.fromEntries(Object.entries(input).map(([name, value]) => [name, placeImages(value, place)]))
 }
 
-/** The input with links where the pictures can be fetched, and data: URLs where they cannot. */
-export function withLinks(task: Task): Json {
+/** The task's input with a link for each picture that has one, and a data: URL for each that has none. */
+export function withImageUrls(task: Task): Json {
   return placeImages(task.input, (image) => {
     const file = task.images[image]
     const url = task.imageUrls?.[image]
@@ -19,7 +20,7 @@ export function withLinks(task: Task): Json {
   })
 }
 
-/** JSON.stringify that writes `{ $integer: '17454220438242315174' }` as the bare number. */
+/** Like JSON.stringify, but writes `{ $integer: '17454220438242315174' }` as the bare number. */
 export function toJson(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(toJson).join(',')}]`

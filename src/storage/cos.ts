@@ -1,6 +1,6 @@
 /**
- * Pictures in a private bucket of Tencent COS, opened by signed links. What the library throws carries addresses with
- * signatures and whole header lists; only the code, the status and the id of the request leave this file.
+ * Keeps pictures in a private bucket of Tencent COS, which delivers them by signed links. Errors of the COS library
+ * contain signed addresses and request headers, so only their code, status and request id leave this file.
  */
 import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,38 +14,38 @@ export interface CosOptions {
   secretKey: string
   bucket: string
   region: string
-  /** In place of Tencent's own host; {Bucket} and {Region} stand in it; may hold scheme, port and path. */
+  /** Replaces Tencent's host. May contain {Bucket}, {Region}, scheme, port and path. */
   domain?: string
   log: { warn(data: object, message: string): void }
-  /** For one call with all its attempts. */
+  /** Milliseconds for one call with all its attempts. Default 30,000. */
   timeoutMs?: number
 }
 
 export interface CosStore extends ObjectStore {
-  /** Rejects with a sentence that names the setting that is wrong. */
+  /** Rejects with a sentence that names the wrong setting. */
   check(): Promise<void>
-  /** Cuts off what is under way. */
+  /** Aborts calls in progress. */
   close(): Promise<void>
 }
 
 const limitMb = 64
-/** Between rounds. In each the library tries four times without a pause, but only once when it reads. */
+/** Pauses between rounds. In each round the library tries four times without a pause, or once when it reads. */
 const pausesMs = [100, 300, 1000]
 const imageTypes: readonly (string | undefined)[] = ['image/png', 'image/jpeg', 'image/webp']
 
 export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...account }: CosOptions): CosStore {
-  const place = { Bucket: bucket, Region: region }
+  const bucketAddress = { Bucket: bucket, Region: region }
   const running = new Set<AbortController>()
   let closed = false
   let clockOffset = 0
 
-  /** One for each call: the library ties neither a signal nor a free place in its queue of three to a call. */
+  /** Creates a client per call: the library has no signal per call, and queues calls of one client three at a time. */
   function connect(signal?: AbortSignal): COS {
     const cos = new COS({
       SecretId: account.secretId,
       SecretKey: account.secretKey,
       Domain: account.domain ?? '',
-      // half, so that one dead connection leaves time for another
+      // half of the time, which leaves the other half for a second connection
       Timeout: Math.ceil(timeoutMs / 2),
       SystemClockOffset: clockOffset,
       UploadCheckContentMd5: true,
@@ -57,23 +57,25 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
   }
 
   async function call<T>(run: (cos: COS) => Promise<T>): Promise<T> {
-    const control = new AbortController()
-    const timer = setTimeout(() => control.abort(), timeoutMs)
-    running.add(control)
+    const controller = new AbortController()
+    const timer = setTimeout(() => controller.abort(), timeoutMs)
+    running.add(controller)
     try {
       for (let attempt = 0; ; attempt++) {
         if (closed) throw new CosError('Closed')
         const offset = clockOffset
-        const cos = connect(control.signal)
+        const cos = connect(controller.signal)
         try {
           return await run(cos)
         } catch (error) {
-          const failure = control.signal.aborted ? new CosError(closed ? 'Closed' : 'Timeout') : toCosError(error)
+          const failure = controller.signal.aborted ? new CosError(closed ? 'Closed' : 'Timeout') : toCosError(error)
           const pause = pausesMs[attempt]
-          if (!failure.passing || pause === undefined) throw failure
+          if (!failure.temporary || pause === undefined) throw failure
           const { code, statusCode, requestId } = failure
-          log.warn({ code, statusCode, requestId, attempt }, 'COS failed; trying again')
-          await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: control.signal }).catch(() => undefined)
+          log.warn({ code, statusCode, requestId, attempt }, 'a COS request failed; retrying')
+          await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: controller.signal }).catch(
+            () => undefined,
+          )
         } finally {
           if (offsetOf(cos) !== offset) clockOffset = offsetOf(cos)
         }
@@ -82,7 +84,7 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
       throw new AppError('internal', {}, { cause: error })
     } finally {
       clearTimeout(timer)
-      running.delete(control)
+      running.delete(controller)
     }
   }
 
@@ -90,32 +92,37 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
     reachable: !/^(?:https?:\/\/)?(?:localhost|127\.[\d.]+|\[::1\])(?=[:/]|$)/i.test(account.domain ?? ''),
     async put(key, body, type) {
       const object = {
-        ...place,
+        ...bucketAddress,
         Key: checkKey(key),
         Body: body,
         ContentType: type,
         CacheControl: 'private, max-age=86400, immutable',
-        // the bucket's own rights: an account has no more than 1,000 rules, and each object with its own takes one
+        // the object gets the bucket's rights: an object with its own would use one of the account's 1,000 rules
         ACL: 'default' as const,
       }
       await call((cos) => cos.putObject(object))
     },
     async get(key) {
       checkKey(key)
-      return await call((cos) => read(cos, { ...place, Key: key }))
+      return await call((cos) => read(cos, { ...bucketAddress, Key: key }))
     },
     async link(key, ttlSeconds) {
-      const url: unknown = connect().getObjectUrl({ ...place, Key: checkKey(key), Sign: true, Expires: ttlSeconds })
+      const url: unknown = connect().getObjectUrl({
+        ...bucketAddress,
+        Key: checkKey(key),
+        Sign: true,
+        Expires: ttlSeconds,
+      })
       if (typeof url !== 'string') throw new AppError('internal', {}, { cause: new CosError('NoLink') })
       return url
     },
     async delete(key) {
       checkKey(key)
-      await call((cos) => cos.deleteObject({ ...place, Key: key }))
+      await call((cos) => cos.deleteObject({ ...bucketAddress, Key: key }))
     },
     async check() {
       try {
-        await call((cos) => cos.headBucket(place))
+        await call((cos) => cos.headBucket(bucketAddress))
       } catch (error) {
         const { cause } = error as AppError
         throw new Error(explain(cause as CosError, { bucket, region }), { cause })
@@ -123,12 +130,12 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
     },
     async close() {
       closed = true
-      for (const control of running) control.abort()
+      for (const controller of running) controller.abort()
     },
   }
 }
 
-/** Through a stream, because that is the only way to stop the library at a limit. */
+/** Reads through a stream, because the library has no other way to enforce a size limit. */
 async function read(cos: COS, object: { Bucket: string; Region: string; Key: string }) {
   const chunks: Buffer[] = []
   let size = 0
@@ -155,13 +162,13 @@ class CosError extends Error {
   readonly statusCode: number | undefined
   readonly requestId: string | undefined
   /** Worth another attempt. */
-  readonly passing: boolean
-  /** How far this machine's clock is from COS's. */
+  readonly temporary: boolean
+  /** Milliseconds between this machine's clock and that of COS. */
   readonly skewMs: number
 
   constructor(
     code: string,
-    about: { statusCode?: number; requestId?: string; passing?: boolean; skewMs?: number } = {},
+    about: { statusCode?: number; requestId?: string; temporary?: boolean; skewMs?: number } = {},
   ) {
     const { statusCode, requestId } = about
     super(`COS: ${[code, statusCode, requestId].filter((part) => part !== undefined).join(' ')}`)
@@ -169,7 +176,7 @@ class CosError extends Error {
     this.code = code
     this.statusCode = statusCode
     this.requestId = requestId
-    this.passing = about.passing ?? false
+    this.temporary = about.temporary ?? false
     this.skewMs = about.skewMs ?? 0
   }
 }
@@ -177,31 +184,33 @@ class CosError extends Error {
 function toCosError(error: unknown): CosError {
   if (error instanceof CosError) return error
   const { code, statusCode, RequestId, headers, message } = error as Partial<COS.CosSdkError>
-  // the library's own check of names, made before anything is sent
+  // the library checks names before it sends a request
   if (/^(param Region|Region|Bucket|missing param) /.test(message ?? '')) return new CosError('BadSettings')
-  const word = (text: unknown) => (typeof text === 'string' && /^[\w.+/=-]{1,100}$/.test(text) ? text : undefined)
+  const safeWord = (text: unknown) => (typeof text === 'string' && /^[\w.+/=-]{1,100}$/.test(text) ? text : undefined)
   const network = statusCode === undefined || statusCode < 300
-  return new CosError(word(code) ?? 'Error', {
+  return new CosError(safeWord(code) ?? 'Error', {
     statusCode,
-    requestId: word(RequestId),
-    passing: network || statusCode >= 500,
+    requestId: safeWord(RequestId),
+    temporary: network || statusCode >= 500,
     skewMs: headers?.date ? Math.abs(Date.parse(headers.date) - Date.now()) : 0,
   })
 }
 
 function explain({ code, statusCode, requestId, skewMs }: CosError, at: { bucket: string; region: string }): string {
   if (code === 'BadSettings')
-    return `COS_BUCKET ${at.bucket} / COS_REGION ${at.region}: must look like name-1250000000 and ap-guangzhou`
-  if (statusCode === undefined || statusCode < 300) return `COS_DOMAIN / network: COS does not answer (${code})`
-  if (statusCode === 404) return `COS_BUCKET ${at.bucket} does not exist in COS_REGION ${at.region}`
+    return `COS_BUCKET ${at.bucket} and COS_REGION ${at.region} must look like name-1250000000 and ap-guangzhou`
+  if (statusCode === undefined || statusCode < 300)
+    return `COS does not answer (${code}): check COS_DOMAIN, if it is set, and the network`
+  if (statusCode === 404) return `COS_BUCKET ${at.bucket} does not exist in COS_REGION ${at.region}: check both`
   if (statusCode === 403 && skewMs > 300_000)
-    return `the clock of this machine is wrong by ${Math.round(skewMs / 60_000)} minutes: COS refuses what it signs`
-  if (statusCode === 403) return `COS_SECRET_ID / COS_SECRET_KEY were refused for bucket ${at.bucket}`
+    return `the clock of this machine is off by ${Math.round(skewMs / 60_000)} minutes, so COS refuses its signatures: set the clock`
+  if (statusCode === 403)
+    return `COS refuses COS_SECRET_ID and COS_SECRET_KEY for bucket ${at.bucket}: check both, and that they may use the bucket`
   const request = requestId ? `, request ${requestId}` : ''
-  return `COS_DOMAIN / network: COS answers with status ${statusCode}${request}`
+  return `COS answers with status ${statusCode}${request}: check COS_DOMAIN, if it is set, and the network`
 }
 
-/** The library corrects its clock by COS's; it keeps that for itself. */
+/** The offset by which the library corrects its clock, which its types do not show. */
 function offsetOf(cos: COS): number {
   return (cos as COS & { options: { SystemClockOffset: number } }).options.SystemClockOffset
 }

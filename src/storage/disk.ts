@@ -1,4 +1,4 @@
-/** Pictures as files in one folder; the HTTP side serves them by signed links. */
+/** Keeps pictures as files in one folder. The HTTP server delivers them by signed links. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -12,7 +12,7 @@ export interface DiskOptions {
   folder: string
   secretKey: Buffer
   publicUrl: string
-  /** Whether `publicUrl` can be opened from outside. Default false. */
+  /** Whether `publicUrl` can be opened from other networks. Default false. */
   reachable?: boolean
 }
 
@@ -24,12 +24,12 @@ export function createDiskStore({ folder, secretKey, publicUrl, reachable = fals
     async put(key, body) {
       const file = fileOf(key)
       await mkdir(dirname(file), { recursive: true })
-      const fresh = `${file}.${randomUUID()}.tmp`
+      const temporary = `${file}.${randomUUID()}.tmp`
       try {
-        await writeWhole(fresh, body)
-        await rename(fresh, file)
+        await writeAndSync(temporary, body)
+        await rename(temporary, file)
       } catch (error) {
-        await rm(fresh, { force: true })
+        await rm(temporary, { force: true })
         throw error
       }
     },
@@ -50,14 +50,14 @@ export function createDiskStore({ folder, secretKey, publicUrl, reachable = fals
     async delete(key) {
       const file = fileOf(key)
       await rm(file, { force: true })
-      // the folder of one generation; another file in it keeps it
+      // removes the generation's folder once it is empty
       await rmdir(dirname(file)).catch(() => undefined)
     },
   }
 }
 
-/** On the disk before it gets its name, so that no crash leaves half a picture under it. */
-async function writeWhole(file: string, body: Buffer): Promise<void> {
+/** The file is on disk before it gets its final name, so that a crash leaves no partial picture under that name. */
+async function writeAndSync(file: string, body: Buffer): Promise<void> {
   const handle = await open(file, 'wx')
   try {
     await handle.writeFile(body)

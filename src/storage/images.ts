@@ -1,18 +1,18 @@
 /**
- * Pictures, checked. Only PNG, JPEG and WebP ever reach a decoder: every other loader of the library is blocked for the
- * whole process, because some of them (SVG, PDF, …) are programs in disguise.
+ * Checks and converts pictures. Only the PNG, JPEG and WebP decoders can run: all other loaders of the library are
+ * blocked for the whole process, because formats such as SVG and PDF can load files and run code.
  */
 import sharp, { type Sharp } from 'sharp'
 import { AppError } from '../core/errors.ts'
 import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
-import { stripMetadata } from './strip.ts'
+import { stripMetadata } from './metadata.ts'
 
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({
   operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
 })
 sharp.cache(false)
-// one thread a picture: several pictures at once use the cores better than one picture on all of them
+// one thread per picture: several pictures at a time use the cores better than one picture on all cores
 sharp.concurrency(1)
 
 const uploadLimitMb = 10
@@ -72,7 +72,7 @@ async function encode(picture: Sharp, type: ImageType): Promise<ImageFile> {
   return { data, type, width: info.width, height: info.height }
 }
 
-/** By the first bytes, never by a name. */
+/** Recognises a type by its first bytes. */
 function typeOf(bytes: Buffer): ImageType | undefined {
   if (bytes.subarray(0, 8).equals(Buffer.from('89504e470d0a1a0a', 'hex'))) return 'image/png'
   if (bytes.subarray(0, 3).equals(Buffer.from('ffd8ff', 'hex'))) return 'image/jpeg'

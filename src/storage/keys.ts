@@ -1,9 +1,10 @@
-/** What a key of the object store looks like: nothing in it leads out of a folder or needs escaping in a URL. */
+/** The form of object keys. No valid key leads out of a folder or needs escaping in a URL. */
 import { AppError } from '../core/errors.ts'
 
-const form = /^(image|input)(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.(png|jpg|webp)$/
+const keyPattern = /^(image|input)(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\.(png|jpg|webp)$/
 
+/** Returns a valid key; throws AppError internal for any other. */
 export function checkKey(key: string): string {
-  if (!form.test(key)) throw new AppError('internal', {}, { cause: new Error('not a key of the store') })
+  if (!keyPattern.test(key)) throw new AppError('internal', {}, { cause: new Error('not a valid object key') })
   return key
 }

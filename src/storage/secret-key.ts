@@ -1,9 +1,9 @@
-/** The key that signs links and encrypts what must be kept secret. */
+/** The key that signs links and encrypts stored provider keys. */
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** SECRET_KEY, or for the embedded default one made once in the data folder and readable by its owner only. */
+/** SECRET_KEY if it is set, otherwise a key that is created once in the data folder, readable by its owner only. */
 export async function secretKey(configured: string | undefined, dataDir: string): Promise<Buffer> {
   if (configured !== undefined) return Buffer.from(configured)
   const file = join(dataDir, 'secret.key')

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findKeyHolder } from '../../src/core/accounts/api-keys.ts'
-import type { Call } from '../../src/core/ports/chat.ts'
+import type { Call, Options } from '../../src/core/ports/chat.ts'
 import { quickest } from '../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../helpers/core.ts'
 
@@ -12,8 +12,12 @@ describe('/apikey', () => {
   })
   afterEach(() => test.close())
 
-  const answer = async (text: string, over: Partial<Call> & { who?: string } = {}) => {
-    const call = await test.say(text, { isPrivate: true, ...over })
+  const answer = async (
+    text: string,
+    { options, ...over }: Partial<Call> & { who?: string; options?: Options } = {},
+  ) => {
+    const act = { kind: 'command', name: 'apikey', text: '', options: options ?? {} } as const
+    const call = await test.say(text, { isPrivate: true, ...over, ...(options && { act }) })
     return test.chat.last(call.address)
   }
   const made = async (text: string, over = {}) =>
@@ -31,7 +35,7 @@ describe('/apikey', () => {
     expect(list?.text).toContain(`…${key.slice(-4)}  my script · 0 credits this month`)
     expect(list?.text).not.toContain(key)
 
-    expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('does not work any more')
+    expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('no longer works')
     expect(await findKeyHolder(test.core, key, undefined)).toBeUndefined()
     expect((await answer(`/apikey revoke ${key.slice(-4)}`))?.text).toContain('You have no key')
   })
@@ -49,7 +53,7 @@ describe('/apikey', () => {
     const key = await made('/apikey', { options: { key: 'create', name: 'typed' } })
     expect(await findKeyHolder(test.core, key, undefined)).toBeDefined()
     expect((await answer('/apikey', { options: { key: 'revoke', name: key.slice(-4) } }))?.text).toContain('typed')
-    expect((await answer('/apikey destroy'))?.text).toContain('/apikey create [name]')
+    expect((await answer('/apikey destroy'))?.text).toContain('Use list, create, revoke')
     expect((await answer('/apikey', { locale: 'zh' }))?.text).toContain('API 密钥')
   })
 
@@ -81,7 +85,7 @@ describe('/apikey', () => {
       ['--cap', '--cap needs a value'],
       ['--models nothing', 'There is no model "nothing"'],
       ['--models', '--models needs a value'],
-      ['--limit 5', 'I do not know --limit'],
+      ['--limit 5', 'There is no option --limit'],
     ]) {
       expect((await answer(`/apikey create mine ${flags}`))?.text).toContain(why)
     }
@@ -92,7 +96,7 @@ describe('/apikey', () => {
     for (const isPrivate of [false, undefined]) {
       const refused = await answer('/apikey create', { isPrivate })
       expect(refused).toMatchObject({ state: 'failed', private: true })
-      expect(refused?.text).toContain('write to me in private')
+      expect(refused?.text).toContain('in private chats only')
     }
     expect((await answer('/apikey'))?.text).toContain('You have no API keys')
   })

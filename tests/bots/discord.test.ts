@@ -1,15 +1,19 @@
 /** The Discord surface against the emulator: what people see, and what Discord is asked for. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Command } from '../../src/bots/command.ts'
+import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDiscord, type DiscordOptions } from '../../src/bots/discord/discord.ts'
 import { attachmentHosts, attachments } from '../../src/bots/discord/images.ts'
 import { createDownloads } from '../../src/bots/downloads.ts'
 import { AppError } from '../../src/core/errors.ts'
 import type { Call, ChatSurface, Reply } from '../../src/core/ports/chat.ts'
 import { redact } from '../../src/log.ts'
+import { sketch } from '../../src/models/sketch.ts'
 import { type DiscordEmulator, type From, type OptionValue, startDiscord } from '../emulators/discord/index.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
+import { type FlatCall, flat, says } from '../helpers/chat.ts'
 import { keepLog } from '../helpers/log.ts'
 
 const png = Buffer.from(
@@ -19,29 +23,13 @@ const png = Buffer.from(
 const MB = 1024 * 1024
 const upload = (filename = 'a.png', data = png) => ({ filename, data })
 
-const run = async () => ({ text: '', state: 'info' as const })
-const commands: readonly Command[] = [
-  {
-    name: 'flux',
-    aliases: ['imagine'],
-    audience: 'public',
-    options: [
-      { name: 'model', type: 'choice', choices: ['sketch', 'schnell'] },
-      { name: 'prompt', type: 'text', required: true },
-      { name: 'steps', type: 'integer', min: 1, max: 50 },
-      { name: 'guidance', type: 'number' },
-      { name: 'enhance', type: 'boolean' },
-      { name: 'image1', type: 'image' },
-      { name: 'image2', type: 'image' },
-    ],
-    run,
-  },
-  { name: 'credits', audience: 'private', options: [{ name: 'user', type: 'user' }], run },
-]
+/** Only their names count here. */
+const models = () => ['sketch', 'schnell'].map((id) => ({ ...sketch, id }))
 
 const log = keepLog()
 const facts = new Map<string, string>()
 let discord: DiscordEmulator
+let database: TestDatabase
 let bot: ChatSurface
 let handle: (call: Call) => Promise<void>
 
@@ -49,11 +37,9 @@ function surface(more: Partial<DiscordOptions> = {}): ChatSurface {
   return createDiscord({
     token: discord.token,
     apiUrl: discord.apiUrl,
-    commands: () => commands,
-    describe: (locale) => ({
-      command: (name) => (locale === 'zh' ? `命令 ${name}` : `The command ${name} `.repeat(10)),
-      option: (name) => (locale === 'zh' ? `选项 ${name}` : `The option ${name}`),
-    }),
+    database: database.database,
+    commands: allCommands,
+    models,
     facts: { get: async (name) => facts.get(name), set: async (name, value) => void facts.set(name, value) },
     log,
     ...more,
@@ -61,11 +47,11 @@ function surface(more: Partial<DiscordOptions> = {}): ChatSurface {
 }
 
 /** The calls that come in while `act` happens, as many as are awaited. */
-async function received(act: () => void, count = 1): Promise<Call[]> {
-  const calls: Call[] = []
+async function received(act: () => void, count = 1): Promise<FlatCall[]> {
+  const calls: FlatCall[] = []
   const all = new Promise<void>((resolve) => {
     handle = async (call) => {
-      calls.push(call)
+      calls.push(flat(call))
       if (calls.length === count) resolve()
     }
   })
@@ -82,12 +68,17 @@ async function use(command: string, options: Record<string, OptionValue> = { pro
   return { person, call: call! }
 }
 
-async function written(act: () => void): Promise<Call> {
+async function unhandled(): Promise<number> {
+  const rows = await database.database.rows(sql`select key from inbox where handled_at is null`)
+  return rows.length
+}
+
+async function written(act: () => void): Promise<FlatCall> {
   const [call] = await received(act)
   return call!
 }
 
-const done = (text = 'Here', more: Partial<Reply> = {}): Reply => ({ text, state: 'done', ...more })
+const done = (text = 'Here', more: Partial<Reply> = {}) => says(text, 'done', more)
 const picture = (data = png) => ({
   file: { data, type: 'image/png' as const, width: 1, height: 1 },
   key: 'k',
@@ -115,6 +106,7 @@ const asked = (method: string, path: RegExp) =>
 const channelPosts = /^\/channels\/\d+\/messages$/
 
 beforeAll(async () => {
+  database = await openTestDatabase(quickest)
   discord = await startDiscord()
   bot = surface({ applicationId: discord.applicationId })
   expect(bot.notReady()).toBe('not started')
@@ -125,6 +117,7 @@ afterEach(() => discord.faults.clear())
 
 afterAll(async () => {
   await bot.stop()
+  await database.drop()
   const secrets = [discord.token, ...discord.requests.map(({ path }) => /^\/webhooks\/\d+\/([^/]+)/.exec(path)?.[1])]
   await discord.stop()
   expect(discord.violations).toEqual([])
@@ -136,26 +129,41 @@ describe('starting', () => {
   it('registers the commands and their aliases once, in every place and in Chinese too', async () => {
     expect(bot.notReady()).toBeUndefined()
     expect(discord.commandPuts).toBe(1)
+    const names = discord.commands().map(({ name }) => name)
+    expect(names).toEqual(['flux', 'imagine', 'credits', 'history', 'apikey', 'help', 'start'])
     const [flux, imagine, credits] = discord.commands()
-    expect([flux?.name, imagine?.name, credits?.name]).toEqual(['flux', 'imagine', 'credits'])
     expect(flux).toMatchObject({ contexts: [0, 1, 2], integration_types: [0, 1], options: { length: 7 } })
-    expect(String(flux?.description)).toHaveLength(100)
-    expect(flux?.description_localizations).toEqual({ 'zh-CN': '命令 flux', 'zh-TW': '命令 flux' })
+    expect(flux).toMatchObject({
+      description: 'Draw a picture',
+      description_localizations: { 'zh-CN': '画一张图', 'zh-TW': '画一张图' },
+    })
+    expect(imagine?.description).toBe(flux?.description)
     expect(flux?.options).toMatchObject([
-      { name: 'prompt', type: 3, required: true, description_localizations: { 'zh-CN': '选项 prompt' } },
+      {
+        name: 'prompt',
+        type: 3,
+        required: true,
+        description_localizations: { 'zh-CN': expect.stringContaining('画什么') },
+      },
       { name: 'model', type: 3, choices: [{ name: 'sketch', value: 'sketch' }, { name: 'schnell' }] },
-      { name: 'steps', type: 4, min_value: 1, max_value: 50 },
-      { name: 'guidance', type: 10 },
-      { name: 'enhance', type: 5 },
+      { name: 'aspect', type: 3 },
       { name: 'image1', type: 11 },
       { name: 'image2', type: 11 },
+      { name: 'image3', type: 11 },
+      { name: 'image4', type: 11 },
+    ])
+    expect(credits?.options).toMatchObject([
+      { name: 'action', type: 3, choices: [{ name: 'give', value: 'give' }, { name: 'take' }] },
+      { name: 'user', type: 6 },
+      { name: 'amount', type: 4, min_value: 1, max_value: 1_000_000 },
+      { name: 'reason', type: 3 },
     ])
 
     const second = surface()
     await second.start(async () => undefined)
     await second.stop()
     expect(discord.commandPuts).toBe(1)
-    const changed = surface({ commands: () => commands.slice(1) })
+    const changed = surface({ commands: allCommands.slice(1) })
     await changed.start(async () => undefined)
     await changed.stop()
     expect(discord.commandPuts).toBe(2)
@@ -226,13 +234,7 @@ describe('a slash command', () => {
     expect(hanging.reply()).toMatchObject({ thinking: true, ephemeral: false })
     release()
 
-    const { person, call } = await use('imagine', {
-      steps: 4,
-      guidance: 3.5,
-      enhance: true,
-      model: 'schnell',
-      prompt: 'a *red* fox',
-    })
+    const { person, call } = await use('imagine', { aspect: '16:9', model: 'schnell', prompt: 'a *red* fox' })
     expect(person.acknowledgedWith).toBe(5)
     expect(redact(call.address)).not.toContain(person.token)
     expect(call).toMatchObject({
@@ -241,8 +243,8 @@ describe('a slash command', () => {
       from: { id: `discord:${discord.person.id}`, name: 'ada', handle: 'ada' },
       locale: 'en',
       command: 'imagine',
-      text: 'a *red* fox',
-      options: { steps: 4, guidance: 3.5, enhance: true, model: 'schnell' },
+      text: '',
+      options: { aspect: '16:9', model: 'schnell', prompt: 'a *red* fox' },
       images: [],
     })
   })
@@ -264,15 +266,21 @@ describe('a slash command', () => {
     }
   })
 
-  it('delivered three times gives one key three times', async () => {
-    let person = {} as ReturnType<DiscordEmulator['slash']>
-    const calls = await received(() => {
-      person = discord.slash('flux', { prompt: 'a fox' })
-      discord.redeliver(person)
-      discord.redeliver(person)
-    }, 3)
-    expect(new Set(calls.map(({ key }) => key))).toEqual(new Set([`discord:${person.id}`]))
-    await Promise.all(calls.map(({ address }) => bot.post(address, done())))
+  it('delivered three times, to two processes, is handled once', async () => {
+    const keys: string[] = []
+    handle = async ({ key, address }) => {
+      keys.push(key)
+      await bot.post(address, done())
+    }
+    const other = surface()
+    await other.start((call) => handle(call))
+    const person = discord.slash('flux', { prompt: 'a fox' })
+    discord.redeliver(person)
+    discord.redeliver(person)
+    await expect.poll(() => keys).toHaveLength(1)
+    await expect.poll(unhandled).toBe(0)
+    await other.stop()
+    expect(keys).toEqual([`discord:${person.id}`])
     expect(person.reply()?.content).toBe('Here')
     expect(person.followUps()).toEqual([])
   })
@@ -304,25 +312,28 @@ describe('an answer', () => {
       mentionsEveryone: false,
     })
     const balance = await use('credits', {})
-    await bot.post(balance.call.address, { text: '5', state: 'info', private: true })
+    await bot.post(balance.call.address, says('5', 'info', { private: true }))
     expect(balance.call).toMatchObject({ isPrivate: true })
     expect(balance.person.reply()).toMatchObject({ content: '5', ephemeral: true, visibleTo: discord.person.id })
   })
 
   it('for the asker alone replaces one announced to all', async () => {
     const { person, call } = await use('flux')
-    const posted = await bot.post(call.address, { text: 'No credits', state: 'failed', private: true })
+    const posted = await bot.post(call.address, says('No credits', 'failed', { private: true }))
     expect(person.reply()).toBeUndefined()
     expect(person.followUps()).toMatchObject([{ content: 'No credits', ephemeral: true }])
-    await bot.edit(posted, { text: 'None at all', state: 'failed', private: true })
+    await bot.edit(posted, says('None at all', 'failed', { private: true }))
     expect(person.followUps()).toMatchObject([{ content: 'None at all', ephemeral: true }])
   })
 
   it('is edited into pictures by a process that has no gateway, and back into text', async () => {
     const { person, call } = await use('flux')
     const elsewhere = surface()
-    const waiting = await bot.post(call.address, { text: 'In the queue', state: 'waiting' })
-    const shown = await elsewhere.edit(waiting, done('Here', { images: [picture(), { ...picture(), name: 'b.png' }] }))
+    const waiting = await bot.post(call.address, says('In the queue', 'waiting'))
+    const shown = await elsewhere.edit(
+      waiting,
+      done('Here', { pictures: [picture(), { ...picture(), name: 'b.png' }] }),
+    )
     expect(shown).toBe(waiting)
     expect(person.reply()).toMatchObject({
       content: 'Here',
@@ -332,9 +343,9 @@ describe('an answer', () => {
         { filename: 'b.png', contentType: 'image/png' },
       ],
     })
-    await elsewhere.edit(shown, done('Again', { images: [{ ...picture(), alt: 'x'.repeat(3000) }] }))
+    await elsewhere.edit(shown, done('Again', { pictures: [{ ...picture(), alt: 'x'.repeat(3000) }] }))
     expect(person.reply()!.attachments).toHaveLength(1)
-    await elsewhere.edit(shown, { text: 'Failed', state: 'failed' })
+    await elsewhere.edit(shown, says('Failed', 'failed'))
     expect(person.reply()).toMatchObject({ content: 'Failed', attachments: [] })
     expect(asked('PATCH', /@original$/).every(({ headers }) => headers.authorization === undefined)).toBe(true)
   })
@@ -352,12 +363,12 @@ describe('an answer', () => {
 
   it('whose token has expired goes to the channel, once, and names only the asker', async () => {
     const { person, call } = await use('flux')
-    const waiting = await bot.post(call.address, { text: 'In the queue', state: 'waiting' })
+    const waiting = await bot.post(call.address, says('In the queue', 'waiting'))
     discord.expireToken(person)
-    expect(await kindOf(bot.edit(waiting, { text: 'Drawing', state: 'waiting' }))).toBe('chat_refused')
+    expect(await kindOf(bot.edit(waiting, says('Drawing', 'waiting')))).toBe('chat_refused')
     const before = discord.messages().length
     discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind: 'dropAfter', times: 2 })
-    const reply = done('Here @everyone <@80351110224678912>', { images: [picture()] })
+    const reply = done('Here @everyone <@80351110224678912>', { pictures: [picture()] })
     expect(await kindOf(bot.edit(waiting, reply))).toBe('chat_unavailable')
     const posted = await surface().edit(waiting, reply)
     expect(await bot.edit(waiting, reply)).toBe(posted)
@@ -393,7 +404,7 @@ describe('an answer', () => {
 
     const balance = await use('credits', {}, { userId })
     discord.expireToken(balance.person)
-    await bot.post(balance.call.address, { text: '5', state: 'info', private: true })
+    await bot.post(balance.call.address, says('5', 'info', { private: true }))
     expect(discord.messages(dm).at(-1)?.content).toBe(`<@${userId}> 5`)
     discord.closeDms(userId)
     const again = await use('flux', { prompt: 'x' }, { channelId, userId })
@@ -403,7 +414,7 @@ describe('an answer', () => {
 
   it('that Discord refuses is told apart from one it could not take now', async () => {
     const { person, call } = await use('flux')
-    const tooMuch = done('x', { images: [picture(Buffer.alloc(11 * MB))] })
+    const tooMuch = done('x', { pictures: [picture(Buffer.alloc(11 * MB))] })
     expect(await kindOf(bot.post(call.address, tooMuch))).toBe('chat_refused')
     const path = /@original$/
     for (const [kind, count] of [
@@ -442,7 +453,7 @@ describe('an answer', () => {
 
   it('to a deleted message is refused', async () => {
     const { call } = await use('flux', { prompt: 'x' }, { channelId: discord.addChannel() })
-    await bot.post(call.address, { text: 'gone', state: 'failed', private: true })
+    await bot.post(call.address, says('gone', 'failed', { private: true }))
     expect(await kindOf(bot.edit(call.address, done()))).toBe('chat_refused')
   })
 
@@ -512,7 +523,9 @@ describe('pictures that people attach', () => {
     expect(discord.requests).toHaveLength(before)
 
     // the emulator's pictures are of 127.0.0.1, which is a stranger to who knows it by another name
-    const elsewhere = surface({ apiUrl: discord.apiUrl.replace('127.0.0.1', 'localhost') })
+    const own = await openTestDatabase(quickest)
+    const apiUrl = discord.apiUrl.replace('127.0.0.1', 'localhost')
+    const elsewhere = surface({ apiUrl, database: own.database })
     const arriving = new Promise<Call>((resolve) => void elsewhere.start(async (call) => resolve(call)))
     await expect.poll(() => elsewhere.notReady()).toBeUndefined()
     handle = async () => undefined
@@ -522,6 +535,7 @@ describe('pictures that people attach', () => {
     await expect(foreign!.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
     expect(asked('GET', /^\/cdn\//)).toHaveLength(fetched)
     await elsewhere.stop()
+    await own.drop()
 
     const { person, call } = await use('flux', { prompt: 'x', image1: upload() })
     const data = person.payload.data as { resolved: { attachments: Record<string, unknown> } }
@@ -540,13 +554,13 @@ describe('a plain message', () => {
     expect(call.key).toBe(`discord:${asking.id}`)
 
     discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind: 'dropAfter', times: 1 })
-    const posted = await bot.post(call.address, { text: 'In the queue', state: 'waiting' })
+    const posted = await bot.post(call.address, says('In the queue', 'waiting'))
     const answer = () => discord.messages(dm).at(-1)
     expect(answer()).toMatchObject({ content: 'In the queue', replyTo: asking.id, author: { bot: true } })
-    await surface().edit(posted, done('Here', { images: [picture()] }))
+    await surface().edit(posted, done('Here', { pictures: [picture()] }))
     expect(answer()).toMatchObject({ content: 'Here', attachments: [{ filename: 'fox.png', description: 'A fox' }] })
     // a worker that does not know of the message finds it by its nonce, and says what is true now
-    await surface().post(call.address, done('Here again', { images: [picture()] }))
+    await surface().post(call.address, done('Here again', { pictures: [picture()] }))
     expect(
       discord
         .messages(dm)
@@ -566,7 +580,7 @@ describe('a plain message', () => {
 
   it('that replies to a picture changes that picture', async () => {
     const first = await written(() => discord.dm('a fox'))
-    await bot.post(first.address, done('Here', { images: [picture()] }))
+    await bot.post(first.address, done('Here', { pictures: [picture()] }))
     const shown = discord.messages(discord.dmChannel(discord.person.id)).at(-1)!
     const call = await written(() => discord.dm('make it night', { replyTo: shown }))
     expect(call.text).toBe('make it night')
@@ -578,7 +592,8 @@ describe('stopping', () => {
   it('waits for what is being handled and takes nothing new', async () => {
     const heard: string[] = []
     let finish: () => void = () => undefined
-    const leaving = surface()
+    const own = await openTestDatabase(quickest)
+    const leaving = surface({ database: own.database })
     await leaving.start(async (call) => {
       heard.push(call.key)
       await new Promise<void>((resolve) => {
@@ -595,5 +610,6 @@ describe('stopping', () => {
     await stopped
     expect(heard).toEqual([`discord:${person.id}`, 'finished'])
     expect(leaving.notReady()).toMatch('not connected')
+    await own.drop()
   })
 })

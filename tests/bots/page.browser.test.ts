@@ -3,9 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createWeb } from '../../src/bots/web/web.ts'
-import type { Call, Reply } from '../../src/core/ports/chat.ts'
+import type { Reply } from '../../src/core/ports/chat.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
+import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
 import { pngOf } from '../helpers/core.ts'
 import { keepLog } from '../helpers/log.ts'
 
@@ -33,7 +34,7 @@ let url: string
 let page: Page
 /** What the browser complained about. */
 let complaints: string[]
-let calls: Call[]
+let calls: FlatCall[]
 
 describe.skipIf(missing)('the page', () => {
   beforeAll(async () => {
@@ -59,15 +60,15 @@ describe.skipIf(missing)('the page', () => {
     await page.getByRole('button', { name: 'a cute cat 16:9' }).click()
     const { address, text } = await nextCall()
     expect(text).toBe('a cute cat 16:9')
-    await web.post(address, { text: 'Waiting', state: 'waiting' })
+    await web.post(address, says('Waiting', 'waiting'))
     const bar = page.getByRole('progressbar')
     await bar.waitFor()
     expect(await bar.getAttribute('aria-valuenow')).toBeNull()
-    await web.post(address, { text: 'Drawing', state: 'waiting', percent: 50 })
+    await web.post(address, drawing('a cute cat', 50))
     await page.locator('[role=progressbar][aria-valuenow="50"]').waitFor()
     const [outer, inner] = [await widthOf('[role=progressbar]'), await widthOf('[role=progressbar] div')]
     expect(inner / outer).toBeCloseTo(0.5, 1)
-    await web.post(address, { ...done, images: [await picture(512, 288)] })
+    await web.post(address, { ...done, pictures: [await picture(512, 288)] })
     const shown = page.getByRole('img', { name: 'a cute cat' })
     await shown.waitFor()
     await page.waitForFunction(`document.querySelector('.pictures img').complete`)
@@ -75,7 +76,7 @@ describe.skipIf(missing)('the page', () => {
     const box = await shown.boundingBox()
     expect([box?.width, box?.height]).toEqual([512, 288])
     expect(await bar.count()).toBe(0)
-    expect(await page.locator('#announce').textContent()).toBe(done.text)
+    expect(await page.locator('#announce').textContent()).toBe('a cute cat')
     expect(await page.locator('#empty').isVisible()).toBe(false)
 
     await page.reload()
@@ -86,7 +87,7 @@ describe.skipIf(missing)('the page', () => {
   it('fits a phone: a tall picture is seen whole, and nothing is wider than the screen', async () => {
     await page.setViewportSize({ width: 360, height: 640 })
     await write('a tower 9:16')
-    await web.post((await nextCall()).address, { ...done, images: [await picture(576, 1024)] })
+    await web.post((await nextCall()).address, { ...done, pictures: [await picture(576, 1024)] })
     const box = await page.getByRole('img', { name: 'a cute cat' }).boundingBox()
     expect((box?.height ?? 0) / (box?.width ?? 1)).toBeCloseTo(1024 / 576, 1)
     expect(box?.height).toBeLessThan(0.65 * 640)
@@ -106,11 +107,8 @@ describe.skipIf(missing)('the page', () => {
 
   it('shows text as text, whoever wrote it', async () => {
     await write(attack)
-    await web.post((await nextCall()).address, {
-      ...done,
-      text: attack,
-      images: [{ ...(await picture(8, 8)), alt: attack, name: attack }],
-    })
+    const pictures = [{ ...(await picture(8, 8)), alt: attack, name: attack }]
+    await web.post((await nextCall()).address, says(attack, 'done', { pictures }))
     await page.locator('.message.bot').waitFor()
     expect(await page.locator('.message p').allTextContents()).toEqual([attack, attack])
     expect(await page.title()).toBe('fluxbot playground')
@@ -126,7 +124,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.locator('.chip').count()).toBe(4)
     await page.getByRole('button', { name: 'Remove two.png' }).click()
     await give('drop', 'notes.txt', 'text/plain', Buffer.from('x'))
-    expect(await page.getByRole('alert').textContent()).toBe('I can read PNG, JPEG and WebP pictures only.')
+    expect(await page.getByRole('alert').textContent()).toBe('Only PNG, JPEG and WebP pictures can be used.')
     await write('make it night')
     const call = await nextCall()
     expect(call.images.map(({ name }) => name)).toEqual(['one.png', 'pasted.png', 'dropped.png'])
@@ -143,11 +141,11 @@ describe.skipIf(missing)('the page', () => {
     await close()
     await page.getByText('The connection was lost.').waitFor()
     await write('second')
-    await page.getByText('That could not be sent.').waitFor()
+    await page.getByText('The message could not be sent.').waitFor()
     expect(await page.locator('#text').inputValue()).toBe('second')
     complaints = complaints.filter((each) => !/ERR_CONNECTION_REFUSED|503/.test(each))
     await serve()
-    await web.post(address, { text: 'while you were away', state: 'info' })
+    await web.post(address, says('while you were away', 'info'))
     await page.locator('#messages').getByText('while you were away').waitFor()
     complaints = complaints.filter((each) => !/ERR_CONNECTION_REFUSED|503/.test(each))
     await page.locator('#text').press('Enter')
@@ -191,7 +189,7 @@ describe.skipIf(missing)('the page', () => {
 /** A picture as the browser has read it. */
 type Sized = { naturalWidth: number; naturalHeight: number }
 
-const done: Reply = { text: 'a cute cat · sketch · 16:9', state: 'done' }
+const done: Reply = says('a cute cat · sketch · 16:9', 'done')
 const stored = new Map<string, Buffer>()
 
 async function picture(width: number, height: number) {
@@ -207,7 +205,6 @@ async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<v
   const log = keepLog()
   app = createApp({
     log,
-    ready: async () => ({}),
     plugins: [
       async (each) => {
         each.get<{ Params: { '*': string } }>('/image/*', async (request, reply) =>
@@ -227,13 +224,13 @@ async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<v
     log,
     ...over,
   })
-  await web.start(async (call) => void calls.push(call))
+  await web.start(async (call) => void calls.push(flat(call)))
   await app.listen({ port: Number(new URL(publicUrl).port), host: '127.0.0.1' })
   url = publicUrl
 }
 
 async function freeUrl(): Promise<string> {
-  const probe = createApp({ log: keepLog(), ready: async () => ({}), plugins: [] })
+  const probe = createApp({ log: keepLog(), plugins: [] })
   const found = await probe.listen({ port: 0, host: '127.0.0.1' })
   await probe.close()
   return found
@@ -281,7 +278,7 @@ async function widthOf(selector: string): Promise<number> {
   return (await page.locator(selector).boundingBox())?.width ?? 0
 }
 
-async function nextCall(): Promise<Call> {
+async function nextCall(): Promise<FlatCall> {
   await expect.poll(() => calls.length, { timeout: 10_000 }).toBeGreaterThan(0)
-  return calls.shift() as Call
+  return calls.shift() as FlatCall
 }

@@ -2,30 +2,25 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Command } from '../../src/bots/command.ts'
+import { allCommands } from '../../src/bots/commands/index.ts'
 import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import type { AppError } from '../../src/core/errors.ts'
 import type { Address, Call, Reply } from '../../src/core/ports/chat.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
+import { type FlatCall, flat, keepSent, says } from '../helpers/chat.ts'
 
 const ADA = { userId: 501 }
 const GROUP = { chatId: -1001000000001, chatType: 'supergroup' as const, userId: 501 }
 const LIMIT = 10 * 1024 * 1024
-const commands: Command[] = ['flux', 'credits'].map((name) => ({
-  name,
-  options: [],
-  audience: 'public',
-  run: () => Promise.reject(new Error('not called here')),
-}))
 
 let telegram: TelegramEmulator
 let test: TestDatabase
 let stops: (() => Promise<unknown>)[]
 let lines: string[]
 /** What the started instances were asked, in order. */
-let calls: Call[]
+let calls: FlatCall[]
 
 beforeEach(async () => {
   telegram = await startTelegram()
@@ -50,7 +45,9 @@ describe('what people send', () => {
       surface: 'telegram',
       address: `telegram:501::${sent.messageId}`,
       from: { id: 'telegram:501', name: 'Ada', handle: 'ada' },
+      place: { group: undefined, channel: '501', nsfw: false, manager: false, roles: [] },
       locale: 'zh',
+      act: { kind: 'message', text: 'a cat 16:9' },
       command: '',
       text: 'a cat 16:9',
       options: {},
@@ -98,8 +95,8 @@ describe('what people send', () => {
     const asked = telegram.say('/flux a cat', GROUP)
     const { address } = await nextCall()
     const image = await imageOf(64, 64)
-    const posted = await surface.post(address, { text: 'wait', state: 'waiting' })
-    await surface.edit(posted, { text: 'a cat', state: 'done', images: [image] })
+    const posted = await surface.post(address, says('wait', 'waiting'))
+    await surface.edit(posted, says('a cat', 'done', { pictures: [image] }))
     const [, ours] = telegram.messages(GROUP.chatId)
     expect(ours).toMatchObject({ replyTo: asked.messageId, fromBot: true })
     telegram.say('at night', { ...GROUP, replyTo: ours!.messageId })
@@ -135,7 +132,7 @@ describe('what people send', () => {
     const { messageId } = telegram.say('/flux a cat', forum)
     const call = await nextCall()
     expect(call).toMatchObject({ address: `telegram:-1001234567890:77:${messageId}`, images: [] })
-    await surface.post(call.address, { text: 'wait', state: 'waiting' })
+    await surface.post(call.address, says('wait', 'waiting'))
     expect(telegram.messages(forum.chatId).at(-1)).toMatchObject({ text: 'wait', threadId: 77, replyTo: messageId })
   })
 
@@ -206,7 +203,8 @@ describe('intake', () => {
     expect(telegram.pendingUpdates()).toBe(0)
     void died.stop()
     await start()
-    await expect.poll(() => calls.length).toBe(4)
+    // it waits for its handlers before it leaves them to others
+    await expect.poll(() => calls.length, { timeout: 30_000 }).toBe(4)
     expect(calls.slice(2).map(({ text, images }) => [text, images.length])).toEqual([
       ['a cat', 0],
       ['both', 2],
@@ -233,9 +231,9 @@ describe('intake', () => {
 
   it('lets one slow person hold up nobody', async () => {
     const done: string[] = []
-    await start(async ({ text, images }) => {
-      await images[0]?.load(LIMIT)
-      done.push(text)
+    await start(async (call) => {
+      await call.images[0]?.load(LIMIT)
+      done.push(flat(call).text)
     })
     telegram.faults.add({ kind: 'hang', match: { path: /^file/ }, times: 1, ms: 2_000 })
     telegram.sendPhoto({ data: await picture(40, 40), caption: 'slow' }, ADA)
@@ -252,7 +250,7 @@ describe('intake', () => {
     await expect.poll(() => asked().length).toBe(2)
     await pause(300) // that nothing happens can only be seen by waiting
     expect(asked()).toHaveLength(2)
-    expect(asked()[1]!.params).toMatchObject({ timeout: 30, allowed_updates: ['message'] })
+    expect(asked()[1]!.params).toMatchObject({ timeout: 30, allowed_updates: ['message', 'callback_query'] })
   })
 
   it('survives lost answers and a second poller, and says so', async () => {
@@ -282,8 +280,8 @@ describe('intake', () => {
     const told = telegram.requests.filter(({ method }) => method === 'setMyCommands')
     expect(told).toHaveLength(2)
     expect(telegram.commands.map(({ languageCode, commands: [first] }) => [languageCode, first])).toEqual([
-      ['', { command: 'flux', description: 'flux in en' }],
-      ['zh', { command: 'flux', description: 'flux in zh' }],
+      ['', { command: 'flux', description: 'Draw a picture' }],
+      ['zh', { command: 'flux', description: '画一张图' }],
     ])
   })
 
@@ -301,14 +299,14 @@ describe('intake', () => {
 })
 
 describe('replies', () => {
-  const done = (images: Reply['images']): Reply => ({ text: 'a cat', state: 'done', images })
+  const done = (pictures: Reply['pictures']) => says('a cat', 'done', { pictures })
 
   it('a waiting text becomes the picture, from a process that never started', async () => {
     const surface = create()
     const { address } = ask()
-    const waiting = await surface.post(address, { text: 'wait', state: 'waiting' })
-    await surface.edit(waiting, { text: '50 %', state: 'waiting' })
-    await surface.edit(waiting, { text: '50 %', state: 'waiting' })
+    const waiting = await surface.post(address, says('wait', 'waiting'))
+    await surface.edit(waiting, says('50 %', 'waiting'))
+    await surface.edit(waiting, says('50 %', 'waiting'))
     const image = await imageOf(64, 64)
     const posted = await create().edit(waiting, done([image]))
     const [, ours, ...more] = telegram.messages(501)
@@ -316,15 +314,15 @@ describe('replies', () => {
     expect(ours).toMatchObject({ text: 'a cat', photo: image.file.data })
     expect(ours!.edits.map(({ text }) => text)).toEqual(['wait', '50 %'])
     expect(telegram.requests.filter(({ method }) => method === 'sendChatAction')).toHaveLength(1)
-    await surface.edit(posted, { text: 'gone', state: 'failed' })
-    await surface.edit(waiting, { text: 'gone too', state: 'failed' })
-    await surface.edit(waiting, { text: 'late', state: 'waiting' })
+    await surface.edit(posted, says('gone', 'failed'))
+    await surface.edit(waiting, says('gone too', 'failed'))
+    await surface.edit(waiting, says('late', 'waiting'))
     expect(telegram.messages(501)[1]).toMatchObject({ text: 'gone too', photo: image.file.data })
   })
 
   it('an edit whose answer was lost is repeated, and there is one picture', async () => {
     const surface = create()
-    const waiting = await surface.post(ask().address, { text: 'wait', state: 'waiting' })
+    const waiting = await surface.post(ask().address, says('wait', 'waiting'))
     telegram.faults.add({ kind: 'dropAfter', match: { path: /^editMessageMedia$/ }, times: 1 })
     const image = await imageOf(64, 64)
     const error = await failure(surface.edit(waiting, done([image])))
@@ -337,11 +335,17 @@ describe('replies', () => {
   it('several pictures stand beside the one that the text became, once', async () => {
     const surface = create()
     const { address, messageId } = ask()
-    const waiting = await surface.post(address, { text: 'wait', state: 'waiting' })
+    const waiting = await surface.post(address, says('wait', 'waiting'))
     const images = await Promise.all([imageOf(40, 40), imageOf(41, 41), imageOf(42, 42)])
     telegram.faults.add({ kind: '500', match: { path: /^editMessageMedia$/ }, times: 1 })
-    expect(await failure(surface.edit(waiting, done(images)))).toMatchObject({ kind: 'chat_unavailable' })
-    await surface.edit(waiting, done(images))
+    const sent = keepSent()
+    expect(await failure(surface.edit(waiting, done(images), sent))).toMatchObject({ kind: 'chat_unavailable' })
+    await surface.edit(waiting, done(images), sent)
+    expect(sent.earlier.map(({ part, fileIds }) => [part, fileIds.length])).toEqual([
+      [1, 1],
+      [2, 1],
+      [0, 1],
+    ])
     const [, first, ...others] = telegram.messages(501)
     expect(first).toMatchObject({ text: 'a cat', photo: images[0]!.file.data })
     expect(others.map(({ photo, replyTo }) => [photo, replyTo])).toEqual([
@@ -354,11 +358,11 @@ describe('replies', () => {
     const surface = create()
     const { address } = ask()
     const [small, long] = await Promise.all([imageOf(40, 40), imageOf(2100, 10)])
-    await surface.post(address, { ...done([small]), text: '😀'.repeat(600) })
+    await surface.post(address, says('😀'.repeat(600), 'done', { pictures: [small] }))
     await surface.post(address, done([small, small]))
     await surface.post(address, done([long]))
     await surface.post(address, done([long, small]))
-    const waiting = await surface.post(address, { text: 'x'.repeat(5000), state: 'waiting' })
+    const waiting = await surface.post(address, says('x'.repeat(5000), 'waiting'))
     await surface.edit(waiting, done([long]))
     const [, one, ...rest] = telegram.messages(501)
     expect(one!.text).toBe(`${'😀'.repeat(511)}…`)
@@ -375,16 +379,16 @@ describe('replies', () => {
   it('says when to come back, and which chats are closed', async () => {
     const surface = create()
     const { address } = ask()
-    const waiting = await surface.post(address, { text: 'wait', state: 'info' })
+    const waiting = await surface.post(address, says('wait', 'info'))
     telegram.faults.add({ kind: '429', match: { path: /^sendMessage$/ }, times: 1, retryAfterSeconds: 60 })
-    const busy = await failure(surface.post(address, { text: 'x', state: 'info' }))
+    const busy = await failure(surface.post(address, says('x', 'info')))
     expect(busy).toMatchObject({ kind: 'chat_unavailable', retryAfterMs: 60_000 })
 
-    const gone = await failure(surface.edit(`telegram:501:999:text::` as Address, { text: 'x', state: 'info' }))
+    const gone = await failure(surface.edit(`telegram:501:999:text::` as Address, says('x', 'info')))
     expect(gone.kind).toBe('chat_refused')
     telegram.block(501)
-    expect(await failure(surface.edit(waiting, { text: 'x', state: 'info' }))).toMatchObject({ kind: 'chat_refused' })
-    expect(await failure(surface.post('telegram:77::1', { text: 'x', state: 'info' }))).toMatchObject({
+    expect(await failure(surface.edit(waiting, says('x', 'info')))).toMatchObject({ kind: 'chat_refused' })
+    expect(await failure(surface.post('telegram:77::1', says('x', 'info')))).toMatchObject({
       kind: 'chat_refused',
     })
   })
@@ -393,13 +397,13 @@ describe('replies', () => {
     const surface = create()
     const { chatId, messageId } = telegram.say('hi', { chatType: 'group', userId: 501 })
     const address: Address = `telegram:${chatId}::${messageId}`
-    const waiting = await surface.post(address, { text: 'wait', state: 'waiting' })
+    const waiting = await surface.post(address, says('wait', 'waiting'))
     const newId = telegram.migrate(chatId)
-    expect(await failure(surface.edit(waiting, { text: '50 %', state: 'waiting' }))).toMatchObject({
+    expect(await failure(surface.edit(waiting, says('50 %', 'waiting')))).toMatchObject({
       kind: 'chat_refused',
     })
     await surface.edit(waiting, done([await imageOf(40, 40)]))
-    const posted = await surface.post(address, { text: 'again', state: 'info' })
+    const posted = await surface.post(address, says('again', 'info'))
     expect(posted).toContain(String(newId))
     expect(telegram.messages(newId).filter(({ fromBot }) => fromBot)).toMatchObject([
       { text: 'a cat' },
@@ -418,8 +422,7 @@ function create(token = telegram.token, webhookSecret?: string) {
     token,
     apiUrl: telegram.apiUrl,
     database: test.database,
-    commands,
-    describe: (locale) => ({ command: (name) => `${name} in ${locale}` }),
+    commands: allCommands,
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
     webhookSecret,
     publicUrl: 'http://127.0.0.1:9',
@@ -429,7 +432,7 @@ function create(token = telegram.token, webhookSecret?: string) {
 async function begin(surface: ReturnType<typeof create>, handle: (call: Call) => Promise<void> = async () => {}) {
   stops.push(() => Promise.race([surface.stop(), pause(100)]))
   await surface.start((call) => {
-    calls.push(call)
+    calls.push(flat(call))
     return handle(call)
   })
   return surface
@@ -439,7 +442,7 @@ function start(handle?: (call: Call) => Promise<void>) {
   return begin(create(), handle)
 }
 
-async function nextCall(count = 1): Promise<Call> {
+async function nextCall(count = 1): Promise<FlatCall> {
   await expect.poll(() => calls.length, { timeout: 5_000, interval: 10 }).toBeGreaterThanOrEqual(count)
   return calls[count - 1]!
 }

@@ -4,10 +4,10 @@ import { request } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pruneWebMessages, readChanges } from '../../src/bots/web/messages.ts'
 import { createWeb, type WebOptions } from '../../src/bots/web/web.ts'
-import type { Call } from '../../src/core/ports/chat.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
+import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
 import { keepLog } from '../helpers/log.ts'
 import { freePort } from '../helpers/ports.ts'
 
@@ -18,7 +18,7 @@ const picture = { file, key: 'image/1/0-abc.png', name: 'cat.png', alt: 'a cat' 
 
 let test: TestDatabase
 let stops: (() => Promise<unknown>)[]
-let calls: Call[]
+let calls: FlatCall[]
 const log = keepLog()
 
 beforeEach(async () => {
@@ -46,15 +46,16 @@ describe('a conversation', () => {
       address: `${ann.visitor}:message-0001`,
       from: { id: ann.visitor, name: ann.visitor.slice(0, 10) },
       locale: 'en',
+      act: { kind: 'message', text: 'a cat 16:9' },
       command: '',
       text: 'a cat 16:9',
       options: {},
       images: [],
     })
-    const posted = await web.post(call.address, { text: 'Drawing', state: 'waiting', percent: 50 })
+    const posted = await web.post(call.address, drawing('a cat', 50))
     const waiting = await events.next()
     expect(waiting).toMatchObject({ id: 'message-0001:answer', role: 'bot', state: 'waiting', percent: 50 })
-    await web.edit(posted, { text: 'a cat', state: 'done', images: [picture] })
+    await web.edit(posted, says('a cat', 'done', { pictures: [picture] }))
     const done = await events.next()
     expect(done).toMatchObject({
       id: waiting.id,
@@ -79,7 +80,7 @@ describe('a conversation', () => {
     const { address } = await nextCall()
     await events.next()
     const preview = { file, key: '', name: 'preview.webp', alt: 'a cat' }
-    await web.post(address, { text: 'Drawing', state: 'waiting', images: [preview] })
+    await web.post(address, says('Drawing', 'waiting', { pictures: [preview] }))
     const url = expect.stringMatching(/^data:image\/png;base64,/)
     expect(await events.next()).toMatchObject({ state: 'waiting', images: [{ url, original: url }] })
   })
@@ -89,9 +90,9 @@ describe('a conversation', () => {
     const ann = await visit()
     await ann.send('a cat', { id: 'message-0001' })
     const { address } = await nextCall()
-    for (const text of ['one', 'two']) await web.post(address, { text, state: 'info' })
-    await web.post(address, { text: 'done', state: 'done' })
-    await web.post(address, { text: 'late', state: 'waiting' })
+    for (const text of ['one', 'two']) await web.post(address, says(text, 'info'))
+    await web.post(address, says('done', 'done'))
+    await web.post(address, says('late', 'waiting'))
     expect((await ann.messages()).map(({ text }) => text)).toEqual(['a cat', 'done'])
   })
 
@@ -99,7 +100,7 @@ describe('a conversation', () => {
     const { web, visit } = await start()
     const ann = await visit()
     await ann.send('a cat', { id: 'message-0001' })
-    await web.post((await nextCall()).address, { text: 'a cat', state: 'done', images: [picture] })
+    await web.post((await nextCall()).address, says('a cat', 'done', { pictures: [picture] }))
     const first = await ann.messages()
     const second = await ann.messages()
     const urls = [first, second].map((shown) => imagesOf(shown)[0]?.url)
@@ -140,7 +141,7 @@ describe('a conversation', () => {
     const events = await ann.listen({ 'last-event-id': String(last) })
     const texts = [await events.next(), await events.next()].map(({ text }) => text)
     expect(texts).toContain('late')
-    await web.post((await nextCall()).address, { text: 'answer', state: 'info' })
+    await web.post((await nextCall()).address, says('answer', 'info'))
     expect(await events.next()).toMatchObject({ text: 'answer' })
   })
 
@@ -187,7 +188,7 @@ describe('a message sent three times', () => {
     const keys = [await nextCall(), await nextCall(), await nextCall()].map(({ key }) => key)
     expect(new Set(keys)).toEqual(new Set([`${ann.visitor}:message-0001`]))
     expect(await ann.messages()).toHaveLength(1)
-    await web.post(`web:${ann.visitor.slice(4)}:message-0001`, { text: 'Drawing', state: 'waiting' })
+    await web.post(`web:${ann.visitor.slice(4)}:message-0001`, says('Drawing', 'waiting'))
     expect((await ann.send('a cat', { id: 'message-0001' })).status).toBe(202)
     expect(calls).toEqual([])
   })
@@ -235,7 +236,7 @@ describe('who may come in', () => {
     expect(ann.session).toMatchObject({ trouble: 'sign_in' })
     expect((await ann.send('a cat')).status).toBe(401)
     const wrong = await ann.signIn('a guess')
-    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is not right.'])
+    expect([wrong.status, JSON.parse(wrong.text).error.message]).toEqual([401, 'That key is wrong.'])
     const right = await ann.signIn(apiKey)
     expect(right.status).toBe(200)
     const cookie = String(right.headers['set-cookie'])
@@ -339,7 +340,7 @@ describe('starting and stopping', () => {
     const stopping = web.stop().then(() => {
       stopped = true
     })
-    await createWeb(optionsFor(1)).post((await nextCall()).address, { text: 'still here', state: 'info' })
+    await createWeb(optionsFor(1)).post((await nextCall()).address, says('still here', 'info'))
     expect(stopped).toBe(false)
     finish()
     await stopping
@@ -410,10 +411,10 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   links = 0
   const port = await freePort()
   const web = createWeb({ ...optionsFor(port), ...over })
-  const app: FastifyInstance = createApp({ log, ready: async () => ({}), plugins: [web.plugin] })
+  const app: FastifyInstance = createApp({ log, plugins: [web.plugin] })
   if (started) {
     await web.start(async (call) => {
-      calls.push(call)
+      calls.push(flat(call))
       await handle()
     })
   }
@@ -492,9 +493,9 @@ async function listen(url: string, headers: Record<string, string>) {
   }
 }
 
-async function nextCall(): Promise<Call> {
+async function nextCall(): Promise<FlatCall> {
   await until(() => calls.length > 0)
-  return calls.shift() as Call
+  return calls.shift() as FlatCall
 }
 
 /** Bounded by the time limit of the test. */

@@ -1,6 +1,6 @@
 /**
- * Requests through both emulated chats while processes are killed at random; then the invariants are asked of the database,
- * the store, and what people see. Seeded, so that a run can be repeated (as far as processes can).
+ * Sends requests through both emulated chats while processes are killed at random, then checks the invariants in the database,
+ * the store and the chats. The seed repeats the choices of a run, but not the timing of its processes.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
-import { type Database, openDatabase } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
+import { openDatabase } from '../../src/db/open.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
 import { type Comfyui, startComfyui } from '../emulators/comfyui/index.ts'
 import { type DiscordEmulator, startDiscord } from '../emulators/discord/index.ts'
@@ -24,7 +25,7 @@ export interface ChaosOptions {
   requests: number
   kills: number
   seed: number
-  /** Redis is emptied in the middle. */
+  /** Whether Redis is emptied in the middle of the run. */
   flush?: boolean
   say?(line: string): void
 }
@@ -32,16 +33,16 @@ export interface ChaosOptions {
 export interface ChaosResult {
   accepted: number
   delivered: number
-  /** Milliseconds from a kill until the work of the killed process went on. */
+  /** Milliseconds from a kill until the work of the killed process continued. */
   restarts: number[]
-  /** Waiting messages that nobody edits any more: a process died between posting one and saving that it did. */
+  /** Waiting messages that are never edited, because a process died between posting and recording them. */
   leftover: number
   violations: string[]
 }
 
-const perPerson = 3
+const requestsPerPerson = 3
 const settleMs = 90_000
-/** A database of Redis of its own, so that it can be emptied. */
+/** Number of the Redis database that only this run uses, so that it can be emptied. */
 const redisDatabase = 5
 
 interface World {
@@ -65,7 +66,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     startFal({ random, workMs: () => 50 + random() * 800 }),
     startComfyui({ random, workMs: 300 }),
   ])
-  // answers to submissions get lost, now and then
+  // lose some of the answers to submissions
   for (const { faults } of [fal, comfyui]) {
     faults.add({ kind: 'dropAfter', match: { method: 'POST', path: submissions }, probability: 0.05 })
   }
@@ -116,7 +117,7 @@ async function play(world: World): Promise<ChaosResult> {
   await discord.waitForBot(30_000)
 
   const watch = options.backend === 'pglite' ? watchAnswers(world) : await watchRows(world)
-  const asking = ask(world)
+  const sending = sendRequests(world)
   for (let kill = 0; kill < options.kills; kill++) {
     await sleep(options.backend === 'pglite' ? 1_000 + world.random() * 1_000 : 400 + world.random() * 1_200)
     if (options.flush && kill === Math.floor(options.kills / 2)) await withRedis((redis) => redis.flushdb())
@@ -130,16 +131,16 @@ async function play(world: World): Promise<ChaosResult> {
     workers[index] = fresh
     services.push(fresh)
     say(`kill ${kill + 1} of ${options.kills}`)
-    // one that dies while it starts proves nothing about the work it had
+    // a process killed during its start has no work to continue
     await fresh.ready
-    if (options.backend === 'pglite') await watch.wentOn()
+    if (options.backend === 'pglite') await watch.continued()
   }
-  await asking
+  await sending
   const restarts = await watch.stop()
   return finish(world, restarts)
 }
 
-/** One process for the bots, three that draw. */
+/** Starts one process for the bots and three workers. Returns the workers. */
 function startApart({ settings, services }: World): Service[] {
   services.push(startService({ ...settings, ROLES: 'bots' }))
   return [1, 2, 3].map(() => startService({ ...settings, ROLES: 'worker' }))
@@ -147,62 +148,65 @@ function startApart({ settings, services }: World): Service[] {
 
 const submissions = /^\/(prompt$|fal-ai\/)/
 
-/** What was submitted more than once, of all that the image services were asked for. */
-function repeated({ fal, comfyui }: World): string[] {
+/** Violations of I3: requests that were submitted to the image services more than once. */
+function repeatedSubmissions({ fal, comfyui }: World): string[] {
   const count = new Map<string, number>()
   for (const { method, path, body } of [...fal.requests, ...comfyui.requests]) {
     if (method !== 'POST' || !submissions.test(path)) continue
-    const name = /picture \d+\./.exec(body.toString())?.[0] ?? 'nameless'
+    const name = /picture \d+\./.exec(body.toString())?.[0] ?? 'unnamed'
     count.set(name, (count.get(name) ?? 0) + 1)
   }
-  const twice = [...count].filter(([, times]) => times > 1)
-  return twice.map(([name, times]) => `I3 one submission: ${name} was submitted ${times} times`)
+  const repeated = [...count].filter(([, times]) => times > 1)
+  return repeated.map(([name, times]) => `I3 one submission: ${name} was submitted ${times} times`)
 }
 
-/** Three requests a person, half of them on each chat, spread over the time of the kills. */
-async function ask({ options, discord, telegram, random }: World): Promise<void> {
+/** Sends three requests for each person, half of them on each chat, spread over the time of the kills. */
+async function sendRequests({ options, discord, telegram, random }: World): Promise<void> {
   const pauseMs = Math.min(200, (options.kills * (options.backend === 'pglite' ? 3_500 : 2_000)) / options.requests)
   for (let n = 0; n < options.requests; n++) {
-    const person = Math.floor(n / perPerson)
+    const person = Math.floor(n / requestsPerPerson)
     const slow = `[slow ${Math.floor(50 + random() * 800)}ms] --model sketch`
-    const how = [slow, slow, '--model flux-dev', '--model comfy-dev'][n % 4]
-    const words = `picture ${n}. ${how} 64x64`
-    if (person % 2 === 0)
-      discord.slash('flux', { prompt: words }, { userId: String(100000000000000000n + BigInt(person)) })
-    else telegram.say(words, { userId: 1000 + person, firstName: `P${person}` })
+    const flags = [slow, slow, '--model flux-dev', '--model comfy-dev'][n % 4]
+    const prompt = `picture ${n}. ${flags} 64x64`
+    if (person % 2 === 0) discord.slash('flux', { prompt }, { userId: String(100000000000000000n + BigInt(person)) })
+    else telegram.say(prompt, { userId: 1000 + person, firstName: `P${person}` })
     await sleep(pauseMs * (0.5 + random()))
   }
 }
 
+/** Measures how soon the work of killed processes continues. */
 interface Watch {
+  /** Called right before a kill. */
   killing(): Promise<void>
-  wentOn(): Promise<void>
+  /** Resolves once the work has continued, where the next kill has to wait for that. */
+  continued(): Promise<void>
+  /** Resolves with the milliseconds of all kills. */
   stop(): Promise<number[]>
 }
 
-/** What the killed worker had is what another attempt takes up later: seen in the rows. */
+/** Watches the rows that a worker had when it was killed, until another attempt has begun. */
 async function watchRows({ url = '' }: World): Promise<Watch> {
   const database = await openDatabase({ url, dataDir: '', maxConnections: 2 })
   const restarts: number[] = []
   const waiting = new Map<string, { attempt: number; killedAt: number }>()
-  const look = async () => {
+  const check = async () => {
     if (waiting.size === 0) return
-    const rows = await database.rows<{ id: string; attempt: number; over: boolean }>(
-      sql`select id, attempt, state in ('delivered','failed','cancelled') as over from generations
+    const rows = await database.rows<{ id: string; attempt: number; ended: boolean }>(
+      sql`select id, attempt, state in ('delivered','failed','cancelled') as ended from generations
         where id in (${sql.join(
           [...waiting.keys()].map((id) => sql`${id}::uuid`),
           sql`, `,
         )})`,
     )
-    for (const { id, attempt, over } of rows) {
+    for (const { id, attempt, ended } of rows) {
       const before = waiting.get(id)
       if (before && attempt > before.attempt) restarts.push(Date.now() - before.killedAt)
-      if (before && (over || attempt > before.attempt)) waiting.delete(id)
+      if (before && (ended || attempt > before.attempt)) waiting.delete(id)
     }
   }
-  let looking: Promise<void> = Promise.resolve()
+  let checking: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
-    looking = looking.then(look).catch(() => undefined)
+    checking = checking.then(check).catch(() => undefined)
   }, 100)
   return {
     async killing() {
@@ -211,22 +215,22 @@ async function watchRows({ url = '' }: World): Promise<Watch> {
       )
       for (const { id, attempt } of rows) if (!waiting.has(id)) waiting.set(id, { attempt, killedAt: Date.now() })
     },
-    wentOn: async () => undefined,
+    continued: async () => undefined,
     async stop() {
       const until = Date.now() + settleMs
       while (waiting.size > 0 && Date.now() < until) await sleep(100)
       clearInterval(timer)
-      await looking
+      await checking
       await database.close()
       return restarts
     },
   }
 }
 
-/** Telegram's numbers of those who ask just before a kill of the only process. */
+/** Telegram id of the person who asks right before the first kill of the only process. Later ones count up. */
 const firstProbe = 500_000
 
-/** One process has everything: work goes on when what was asked right before the kill is answered. */
+/** Measures with one process until a request that was sent right before the kill is answered. */
 function watchAnswers({ telegram, options }: World): Watch {
   const restarts: number[] = []
   let killedAt = 0
@@ -240,7 +244,7 @@ function watchAnswers({ telegram, options }: World): Watch {
         firstName: `probe of ${options.kills}`,
       })
     },
-    async wentOn() {
+    async continued() {
       const until = Date.now() + settleMs
       while (!answered() && Date.now() < until) await sleep(50)
       restarts.push(Date.now() - killedAt)
@@ -251,7 +255,7 @@ function watchAnswers({ telegram, options }: World): Watch {
 
 const isWaiting = (text: string) => /^[⏳🎨]/u.test(text)
 
-/** Final answers that people see, by the key of the call: how many each. */
+/** Number of final answers that people see, by the key of the call. */
 function finals({ discord, telegram, options }: World): Map<string, number> {
   const count = new Map<string, number>()
   const add = (key: string) => count.set(key, (count.get(key) ?? 0) + 1)
@@ -268,23 +272,24 @@ function finals({ discord, telegram, options }: World): Map<string, number> {
   return count
 }
 
+/** Number of waiting messages that are still shown on Telegram. */
 function leftovers({ telegram, options }: World): number {
   const waiting = (chat: number) =>
     telegram.messages(chat).filter(({ fromBot, text }) => fromBot && isWaiting(text)).length
   return telegramChats(options).reduce((sum, chat) => sum + waiting(chat), 0)
 }
 
-/** Every second person is on Telegram; the probes are all there. */
+/** Chats of every second person, and of the people who ask right before a kill. */
 function telegramChats({ requests, kills }: ChaosOptions): number[] {
-  const people = Array.from({ length: Math.ceil(requests / perPerson) }, (_, person) => person)
+  const people = Array.from({ length: Math.ceil(requests / requestsPerPerson) }, (_, person) => person)
   const probes = Array.from({ length: kills }, (_, kill) => firstProbe + kill)
   return [...people.filter((person) => person % 2 === 1).map((person) => 1000 + person), ...probes]
 }
 
 async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
   const { options, url, dataDir, services, discord, telegram } = world
-  if (url) await settled(url)
-  else await quiet(world)
+  if (url) await untilEnded(url)
+  else await untilQuiet(world)
   await Promise.all(services.splice(0).map((service) => service.stop()))
   const database = await openDatabase({ url, dataDir })
   try {
@@ -303,7 +308,7 @@ async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
         `I5 one visible answer: ${wrong.length} of ${rows.length}, such as ${JSON.stringify(wrong[0])} shown ${shown.get(wrong[0]?.key ?? '') ?? 0} times`,
       )
     }
-    found.push(...repeated(world), ...discord.violations, ...telegram.violations)
+    found.push(...repeatedSubmissions(world), ...discord.violations, ...telegram.violations)
     if (options.backend !== 'pglite' && rows.length < options.requests)
       found.push(`${options.requests - rows.length} requests were never accepted`)
     const delivered = rows.filter((row) => row.state === 'delivered').length
@@ -313,7 +318,7 @@ async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
   }
 }
 
-async function settled(url: string): Promise<void> {
+async function untilEnded(url: string): Promise<void> {
   const database: Database = await openDatabase({ url, dataDir: '', maxConnections: 1 })
   const until = Date.now() + settleMs
   for (;;) {
@@ -326,8 +331,8 @@ async function settled(url: string): Promise<void> {
   await database.close()
 }
 
-/** The embedded database cannot be asked while it is open elsewhere: wait until no more answers come. */
-async function quiet(world: World): Promise<void> {
+/** Waits until no more answers come, because the embedded database cannot be read while the service has it open. */
+async function untilQuiet(world: World): Promise<void> {
   let [last, since] = [-1, Date.now()]
   const until = Date.now() + settleMs
   while (Date.now() - since < 8_000 && Date.now() < until) {

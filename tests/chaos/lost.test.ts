@@ -1,4 +1,4 @@
-/** The worst moment: the image service has accepted a request, and the worker is killed before it hears so. */
+/** Kills the worker after the image service has accepted a request and before the worker gets the response. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,7 +19,7 @@ interface Upstream {
 
 const cases: [string, string, (port: number) => Promise<Upstream>, RegExp][] = [
   [
-    'fal, which calls back: the picture comes',
+    'delivers the picture of fal, whose webhook names the request',
     'flux-dev',
     async (port) => {
       const fal = await startFal({ workMs: 300 })
@@ -29,17 +29,17 @@ const cases: [string, string, (port: number) => Promise<Upstream>, RegExp][] = [
     /a cute cat\nFLUX/,
   ],
   [
-    'fal, which cannot reach us: the credits come back',
+    'refunds a request to fal whose webhook cannot be reached',
     'flux-dev',
     async () => {
       const fal = await startFal({ workMs: 300 })
       const settings = { FAL_KEY: fal.key, FAL_QUEUE_URL: fal.url }
       return { settings, faults: fal.faults, accepted: () => fal.accepted(), stop: fal.stop }
     },
-    /lost sight.*2 credits given back/s,
+    /did not confirm.*2 credits given back/s,
   ],
   [
-    'ComfyUI, where it is found under its number: the picture comes',
+    'delivers the picture of ComfyUI, which finds the request by its id',
     'comfy-dev',
     async () => {
       const comfyui = await startComfyui({ workMs: 300 })
@@ -55,7 +55,7 @@ const cases: [string, string, (port: number) => Promise<Upstream>, RegExp][] = [
 ]
 
 it.concurrent.each(cases)(
-  'a kill between acceptance and answer is not paid twice: %s',
+  'submits a request once when the worker is killed before the response, and %s',
   async (_name, model, open, answer) => {
     const port = await freePort()
     const upstream = await open(port)
@@ -72,7 +72,7 @@ it.concurrent.each(cases)(
     let service = startService(settings)
     try {
       await service.ready
-      // processed at once, answered never
+      // the submission is processed but never answered
       upstream.faults.add({ kind: 'delayAfter', match: { method: 'POST', path: /^\/(prompt|fal-ai\/)/ }, times: 1 })
       const sent = telegram.say(`a cute cat --model ${model}`)
       await expect.poll(upstream.accepted, { timeout: 20_000 }).toBe(1)

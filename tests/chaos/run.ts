@@ -1,11 +1,11 @@
-/** `npm run chaos -- [redis|postgres|pglite] [requests] [kills] [seed]`: longer runs than the suite's. */
+/** `npm run chaos -- [redis|postgres|pglite] [requests] [kills] [seed]`: longer runs than those of the test suite. */
 import { backends } from '../helpers/backends.ts'
 import { newSeed, percentile, runChaos } from './chaos.ts'
 
 const [backend, requests = '500', kills = '40', seed = String(newSeed())] = process.argv.slice(2)
 const chosen = backends().filter((each) => backend === undefined || each === backend)
 if (chosen.length === 0) {
-  process.stderr.write('Set TEST_DATABASE_URL and TEST_REDIS_URL for the other back ends.\n')
+  process.stderr.write('Set TEST_DATABASE_URL and TEST_REDIS_URL to run on the other back ends.\n')
   process.exitCode = 2
 }
 for (const each of chosen) {
@@ -23,7 +23,7 @@ for (const each of chosen) {
   const { accepted, delivered, leftover, restarts, violations } = result
   process.stdout.write(`  ${accepted} accepted, ${delivered} delivered, ${leftover} waiting messages left over\n`)
   process.stdout.write(
-    `  work went on after ${percentile(restarts, 0.5)} ms (p50), ${percentile(restarts, 0.95)} ms (p95) of ${restarts.length}\n`,
+    `  work continued after ${percentile(restarts, 0.5)} ms (p50), ${percentile(restarts, 0.95)} ms (p95) of ${restarts.length}\n`,
   )
   for (const violation of violations) process.stdout.write(`  VIOLATED ${violation}\n`)
   if (violations.length === 0) process.stdout.write('  I1 I2 I3 I4 I5 I7 I8 I10 hold\n')

@@ -1,4 +1,4 @@
-/** The built service as real processes, to be killed and started again. */
+/** Runs the built service as a process that tests can kill and start again. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -8,9 +8,9 @@ const readyMs = 60_000
 export interface Service {
   ready: Promise<void>
   kill(): Promise<unknown>
-  /** With which code it ended; null: something killed it. */
+  /** Resolves with the exit code, or null if a signal ended the process. */
   stop(): Promise<number | null>
-  /** What it wrote to standard error. */
+  /** The latest 100,000 characters of its standard error. */
   log(): string
 }
 
@@ -42,7 +42,7 @@ function untilReady(child: ChildProcess, log: () => string): Promise<void> {
       reject(new Error(`ended with ${code ?? signal}: ${log()}`))
     })
   })
-  // a process may be killed before anyone waits for it
+  // a test may kill the process without waiting for it
   ready.catch(() => undefined)
   return ready
 }

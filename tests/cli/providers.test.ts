@@ -12,7 +12,7 @@ const command = fileURLToPath(new URL('../../dist/cli/providers.js', import.meta
 
 describe('npm run providers', () => {
   let dataDir: string
-  /** Of a database that opens quicker than the embedded one, where there is any. */
+  /** Settings of a Postgres server, which opens faster than the embedded database. Empty: the embedded database. */
   let settings: Record<string, string> = {}
   let fal: Awaited<ReturnType<typeof startFal>>
   beforeAll(async () => {
@@ -28,15 +28,15 @@ describe('npm run providers', () => {
     const { PATH, HOME } = process.env
     const child = spawn(process.execPath, [command, ...args], { env: { PATH, HOME, DATA_DIR: dataDir, ...settings } })
     child.stdin.end(input)
-    const [out, complaint, code] = await Promise.all([
+    const [out, stderr, code] = await Promise.all([
       text(child.stdout),
       text(child.stderr),
       new Promise<number | null>((resolve) => child.once('exit', resolve)),
     ])
-    return { out: out.trim(), complaint, code }
+    return { out: out.trim(), stderr, code }
   }
 
-  it('stores a key from standard input, shows its end only, tests it for free, and forgets it', async () => {
+  it('stores a key from standard input, shows only its end, tests it free of charge, and removes it', async () => {
     const added = await run(['add', 'fal', '--name', 'main', '--url', fal.url, '--key'], `${fal.key}\n`)
     const id = added.out.replace('Stored as ', '')
     const listed = (await run(['list'])).out
@@ -44,20 +44,20 @@ describe('npm run providers', () => {
     expect(listed).not.toContain(fal.key)
     expect((await run(['test', id])).out).toBe('fal works.')
     expect(fal.accepted()).toBe(0)
-    await run(['change', id, '--key'], 'another-key:of-nobody')
+    await run(['change', id, '--key'], 'another-key:not-accepted')
     expect(await run(['test', id])).toMatchObject({
       code: 1,
-      complaint: expect.stringContaining('does not accept this key'),
+      stderr: expect.stringContaining('does not accept this key'),
     })
     expect((await run(['remove', id])).out).toBe('Removed.')
-    expect((await run(['list'])).out).toContain('Nothing is stored')
+    expect((await run(['list'])).out).toContain('No configurations are stored')
     const files = await readdir(dataDir, { recursive: true, withFileTypes: true })
     for (const file of files.filter((each) => each.isFile())) {
       expect((await readFile(join(file.parentPath, file.name))).includes(fal.key), file.name).toBe(false)
     }
   })
 
-  describe('as in the embedded database', () => {
+  describe('on any database', () => {
     let drop = async () => {}
     beforeAll(async () => {
       if (!backends().includes('postgres')) return
@@ -67,7 +67,7 @@ describe('npm run providers', () => {
     })
     afterAll(() => drop())
 
-    it('stores an instruction and a workflow, and says what is wrong with one', async () => {
+    it('stores an instruction and a workflow pack, and reports the mistakes of a pack', async () => {
       const file = join(dataDir, 'given.txt')
       await writeFile(file, 'Make it shine.')
       await run(['instruction-set', file])
@@ -79,7 +79,7 @@ describe('npm run providers', () => {
       )
       expect(await run(['workflow-add', file])).toMatchObject({
         code: 1,
-        complaint: expect.stringContaining('graph: it has no nodes'),
+        stderr: expect.stringContaining('graph: it has no nodes'),
       })
       const graph = {
         6: { class_type: 'CLIPTextEncode', inputs: { text: '' } },
@@ -89,16 +89,16 @@ describe('npm run providers', () => {
         file,
         JSON.stringify({ manifest: { id: 'mine', title: 'Mine', nodes: { prompt: '6.text' } }, graph }),
       )
-      expect((await run(['workflow-add', file])).out).toBe('Stored: the model mine.')
+      expect((await run(['workflow-add', file])).out).toBe('Stored as model mine.')
       expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
     })
 
-    it('says how it is used, and what it does not know', async () => {
-      expect(await run([])).toMatchObject({ code: 2, complaint: expect.stringContaining('npm run providers') })
-      expect(await run(['add', 'nobody'])).toMatchObject({ code: 1 })
-      expect(await run(['remove', 'nobody'])).toMatchObject({
+    it('prints its usage, and refuses unknown providers and ids', async () => {
+      expect(await run([])).toMatchObject({ code: 2, stderr: expect.stringContaining('npm run providers') })
+      expect(await run(['add', 'unknown'])).toMatchObject({ code: 1 })
+      expect(await run(['remove', 'unknown'])).toMatchObject({
         code: 1,
-        complaint: expect.not.stringContaining('unknown_config {'),
+        stderr: expect.not.stringContaining('unknown_config {'),
       })
     })
   })

@@ -1,6 +1,6 @@
 /**
- * Twenty ways for an image service to misbehave × each provider × each phase of a request, through the whole core: every
- * request ends, with its picture or with words that fit and the credits back, and no service accepted it twice.
+ * Injects every fault of an image service into each phase of a request, through the whole core. Every request must end
+ * with its picture, or with a fitting error and a refund, and no service may accept it twice.
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,58 +17,59 @@ import { openTestCore } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 import type { OpenProvider, Phase, ProviderHarness } from '../helpers/providers/harness.ts'
 
-/** What the person may hear when the picture does not come. */
+/** Kinds of errors that a request may fail with. */
 const busy: ErrorKind[] = ['provider_busy']
 const broken: ErrorKind[] = ['provider_failed', 'provider_timeout', 'bad_result', 'unresolved', 'provider_busy']
 
 interface Trouble {
   name: string
   fault?: FaultKind
-  /** Instead of a fault on the way: what kind of picture comes. */
+  /** The invalid picture that the service delivers, instead of a fault. */
   picture?: keyof typeof wrongPictures
+  /** The prompt. */
   words?: string
-  /** undefined: the picture must come all the same, once the trouble is over. */
+  /** Errors that the request may fail with. Absent: it must deliver its picture after the fault. */
   mayFail?: readonly ErrorKind[]
-  /** Only these phases. */
+  /** The phases to test. Absent: all. */
   only?: readonly Phase[]
 }
 
 const later: readonly Phase[] = ['poll', 'result', 'download']
 const troubles: readonly Trouble[] = [
-  { name: 'the connection breaks before it is asked', fault: 'dropBefore', mayFail: broken },
-  { name: 'no answer, not accepted', fault: 'hang', mayFail: broken },
-  { name: 'no answer, accepted', fault: 'delayAfter', mayFail: broken },
-  { name: 'the answer is lost', fault: 'dropAfter', mayFail: broken },
-  { name: '429 with a pause', fault: '429' },
-  { name: '429 with an absurd pause', fault: '429absurd', mayFail: busy },
-  { name: '429 without a pause', fault: '429bare' },
+  { name: 'connection lost before the request is processed', fault: 'dropBefore', mayFail: broken },
+  { name: 'no response, not processed', fault: 'hang', mayFail: broken },
+  { name: 'no response, processed', fault: 'delayAfter', mayFail: broken },
+  { name: 'connection lost after the request is processed', fault: 'dropAfter', mayFail: broken },
+  { name: '429 with Retry-After', fault: '429' },
+  { name: '429 with a Retry-After of years', fault: '429absurd', mayFail: busy },
+  { name: '429 without Retry-After', fault: '429bare' },
   { name: '500', fault: '500', mayFail: broken },
   { name: '503', fault: '503', mayFail: broken },
-  { name: "a gateway's JSON after the fact", fault: '502json', mayFail: broken },
-  { name: 'a page of HTML', fault: '502html', mayFail: broken },
-  { name: 'half an answer', fault: 'truncated', mayFail: broken },
-  { name: 'an answer that breaks off', fault: 'cutOff', mayFail: broken },
-  { name: 'another type', fault: 'wrongType', mayFail: broken },
-  { name: 'bytes without sense', fault: 'garbage', mayFail: broken },
-  { name: 'nothing', fault: 'empty', mayFail: broken },
-  { name: 'a bomb', fault: 'gzipBomb', mayFail: broken },
-  { name: 'a byte now and then', fault: 'slowLoris', mayFail: broken },
-  { name: 'no end', fault: 'endless', mayFail: broken },
-  { name: 'a gigabyte promised', fault: 'hugeLength', mayFail: broken },
-  { name: 'a way to a private address', fault: 'redirect', mayFail: [...broken, 'provider_refused'] },
-  { name: 'done, and then not there', fault: 'gone', mayFail: [...broken, 'provider_refused'], only: later },
+  { name: '502 in JSON although processed', fault: '502json', mayFail: broken },
+  { name: '502 as an HTML page', fault: '502html', mayFail: broken },
+  { name: 'half a body', fault: 'truncated', mayFail: broken },
+  { name: 'a body that breaks off', fault: 'cutOff', mayFail: broken },
+  { name: 'an HTML page with status 200', fault: 'wrongType', mayFail: broken },
+  { name: 'garbage', fault: 'garbage', mayFail: broken },
+  { name: 'an empty body', fault: 'empty', mayFail: broken },
+  { name: 'a gzip bomb', fault: 'gzipBomb', mayFail: broken },
+  { name: 'a very slow body', fault: 'slowLoris', mayFail: broken },
+  { name: 'an endless body', fault: 'endless', mayFail: broken },
+  { name: 'a Content-Length of a gigabyte', fault: 'hugeLength', mayFail: broken },
+  { name: 'a redirect to a private address', fault: 'redirect', mayFail: [...broken, 'provider_refused'] },
+  { name: '404 for an accepted request', fault: 'gone', mayFail: [...broken, 'provider_refused'], only: later },
   { name: 'half a picture', picture: 'truncated', mayFail: ['bad_result'], only: ['submit'] },
   { name: 'a picture of a billion pixels', picture: 'huge', mayFail: ['bad_result'], only: ['submit'] },
-  { name: 'a drawing that says it is a picture', picture: 'svg', mayFail: ['bad_result'], only: ['submit'] },
-  { name: 'no picture', picture: 'empty', mayFail: ['bad_result'], only: ['submit'] },
+  { name: 'an SVG instead of a picture', picture: 'svg', mayFail: ['bad_result'], only: ['submit'] },
+  { name: 'an empty picture', picture: 'empty', mayFail: ['bad_result'], only: ['submit'] },
   { name: 'refused content', words: 'nsfw', mayFail: ['moderated'], only: ['submit'] },
 ]
 
 const phases: readonly Phase[] = ['submit', 'poll', 'result', 'download']
-/** Those that take as long as they are given stand together: then the others need not wait for them. */
+/** Faults that last until the timeout. They run in batches of their own, so that other faults do not wait for them. */
 const slow: readonly (FaultKind | undefined)[] = ['hang', 'delayAfter', 'slowLoris', 'hugeLength']
 const atOnce = 14
-/** Of one generation at its provider: what hangs is given up after this; the others have all the time that a busy machine takes. */
+/** Time limits of a generation: short for the slow faults, which reach it; long for others, even on a busy machine. */
 const timeoutMs = { slow: 3_500, others: 20_000 }
 
 interface Cell {
@@ -78,7 +79,7 @@ interface Cell {
 }
 
 export function faultMatrix(harness: ProviderHarness): void {
-  describe(`${harness.name} in trouble`, () => {
+  describe(`the provider ${harness.name} with faults`, () => {
     let canary: Server
     let hits = 0
     beforeAll(async () => {
@@ -90,7 +91,7 @@ export function faultMatrix(harness: ProviderHarness): void {
     })
     afterAll(() => void canary.close())
 
-    it('ends every request, and pays for none twice', { timeout: 120_000 }, async () => {
+    it('ends every request and submits none twice', { timeout: 120_000 }, async () => {
       const cells = cellsOf(await phasesOf(harness))
       const outcomes: string[] = []
       for (const batch of batchesOf(cells)) {
@@ -130,7 +131,7 @@ async function phasesOf(harness: ProviderHarness): Promise<OpenProvider['phases'
   return one.phases
 }
 
-/** Each cell has its own emulator; all are lanes of one core. Returns what was wrong. */
+/** Runs the cells in one core, each with its own emulator and lane. Returns a line for each problem. */
 async function suffer(harness: ProviderHarness, cells: readonly Cell[], location: string): Promise<string[]> {
   const opened = await Promise.all(
     cells.map(({ trouble: { picture } }) => harness.open({ workMs: 300, picture: picture && wrongPictures[picture] })),
@@ -161,7 +162,7 @@ async function suffer(harness: ProviderHarness, cells: readonly Cell[], location
           ...(open.accepted() > 1 ? [`accepted ${open.accepted()} times`] : []),
           ...(state === 'failed' && !(error && trouble.mayFail?.includes(error)) ? [`failed with ${error}`] : []),
           ...(state === 'failed' && !shown?.text.includes('given back') ? [`says ${shown?.text}`] : []),
-          ...(state === 'delivered' && (shown?.state !== 'done' || shown.images?.length !== 1)
+          ...(state === 'delivered' && (shown?.state !== 'done' || shown.pictures?.length !== 1)
             ? ['shows no picture']
             : []),
           ...(trouble.picture && state === 'delivered' ? ['delivered what is no picture'] : []),
@@ -176,7 +177,7 @@ async function suffer(harness: ProviderHarness, cells: readonly Cell[], location
   }
 }
 
-/** Once: what comes after it is well again. */
+/** A fault that hits one request only. */
 function faultOf(kind: FaultKind, match: Fault['match'], location: string): Fault {
   return { kind, match, times: 1, location, retryAfterSeconds: 0 }
 }

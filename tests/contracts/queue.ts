@@ -1,15 +1,15 @@
-/** What every job queue does, whatever carries it. */
+/** Contract of all job queues. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { JobQueue } from '../../src/core/ports/queue.ts'
 
 interface QueueSubject {
-  /** Another process at the same queue. `warnings` collects what it logs. */
+  /** Opens the same queue as another process would. `warnings`: collects its warnings. */
   open(lanes: { name: string; concurrency: number }[], warnings?: string[]): Promise<JobQueue>
-  /** Jobs that the store has any record of. */
+  /** Number of jobs in any state that the store has a record of. */
   jobs(): Promise<number>
-  /** The store forgets everything. */
+  /** Removes everything from the store. */
   lose(): Promise<void>
   drop(): Promise<void>
 }
@@ -33,7 +33,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
   }
   const job = (priority = 10, id = randomUUID() as string) => ({ id, lane: 'main', priority })
 
-  test('runs the first priority first, and the older of two equals', async () => {
+  test('runs jobs by priority, and those of one priority by age', async () => {
     const queue = await open()
     const jobs = [job(20), job(5), job(10), job(5), job(1)]
     for (const one of jobs) await queue.add(one)
@@ -46,7 +46,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => order, { timeout: 5_000 }).toEqual([4, 1, 3, 2, 0])
   })
 
-  test('opens a lane and changes its limit while it works', async () => {
+  test('opens a lane and changes its concurrency while it works', async () => {
     const queue = await open()
     let running = 0
     let most = 0
@@ -66,7 +66,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => queue.waiting('fresh'), { timeout: 5_000 }).toBe(0)
   })
 
-  test('what was cut short goes before everybody, even when it waits already', async () => {
+  test('runs a resumed job before all others, also when it was added before', async () => {
     const queue = await open()
     const jobs = [job(1), job(3), job(1), job(3)]
     for (const one of jobs) await queue.add(one)
@@ -79,7 +79,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => order, { timeout: 5_000 }).toEqual([3, 0, 2, 1])
   })
 
-  test('runs once what was added many times, waiting or running', async () => {
+  test('runs a job once that is added again while it waits or runs', async () => {
     const queue = await open(4)
     const one = job()
     await Promise.all([queue.add(one), queue.add(one), queue.add(one)])
@@ -99,7 +99,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     expect(runs).toBe(1)
   })
 
-  test('calls again after retryInMs, and meanwhile others have the place', async () => {
+  test('runs a job again after retryInMs and other jobs in the meantime', async () => {
     const queue = await open()
     const [polled, other] = [job(1), job(5)]
     const calls: { id: string; at: number }[] = []
@@ -119,7 +119,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     }
   })
 
-  test('runs again what broke', async () => {
+  test('runs a job again that threw an error', async () => {
     const warnings: string[] = []
     const queue = await open(1, 'main', warnings)
     let calls = 0
@@ -130,11 +130,11 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     })
     await queue.add(job())
     await expect.poll(() => calls, { timeout: 5_000 }).toBe(2)
-    expect(warnings.join()).toContain('a job broke')
+    expect(warnings.join()).toContain('a job threw an error')
     await expect.poll(() => subject.jobs()).toBe(0)
   })
 
-  test('a lane is as wide as it says, over two processes', async () => {
+  test('limits the concurrency of a lane across two processes', async () => {
     const [one, two] = [await open(2), await open(2)]
     let now = 0
     let most = 0
@@ -156,7 +156,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     expect(Date.now() - startedAt).toBeLessThan(3_000)
   })
 
-  test('a full lane does not hold up another', async () => {
+  test('runs the jobs of a lane while another lane is full', async () => {
     const queue = await subject.open([
       { name: 'main', concurrency: 1 },
       { name: 'other', concurrency: 1 },
@@ -174,12 +174,12 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     const quick = { ...job(), lane: 'other' }
     await queue.add(quick)
     await expect.poll(() => seen, { timeout: 1_000 }).toContain(quick.id)
-    // a lane that only others serve
+    // a lane that this process does not serve
     await queue.add({ ...job(), lane: 'nowhere' })
     expect(await queue.waiting('nowhere')).toBe(1)
   })
 
-  test('leaves nothing behind', async () => {
+  test('removes finished jobs', async () => {
     const queue = await open(8)
     let done = 0
     await queue.work(async () => {
@@ -192,7 +192,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     expect(await queue.waiting('main')).toBe(0)
   })
 
-  test('close lets a job finish within its grace', async () => {
+  test('lets a job finish within the grace period of close', async () => {
     const queue = await open()
     let done = false
     await queue.work(async () => {
@@ -207,7 +207,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     expect(await subject.jobs()).toBe(0)
   })
 
-  test('close hands back what does not finish, and another process has it at once', async () => {
+  test('returns an unfinished job on close, and another process runs it at once', async () => {
     const [one, two] = [await open(), await open()]
     const held = job()
     const started = withResolvers()
@@ -229,7 +229,9 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => second, { timeout: 1_000 }).toEqual([held.id])
   })
 
-  test('close does not wait for what will not let go, and the job comes back', { timeout: 15_000 }, async () => {
+  test('closes without waiting for a job that ignores its signal, and runs that job again', {
+    timeout: 15_000,
+  }, async () => {
     const [one, two] = [await open(), await open()]
     const stuck = job()
     const started = withResolvers()
@@ -250,7 +252,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => second, { timeout: 9_000 }).toEqual([stuck.id])
   })
 
-  test('a store that forgot everything does not stop the worker', { timeout: 15_000 }, async () => {
+  test('continues to work after the store lost everything', { timeout: 15_000 }, async () => {
     const warnings: string[] = []
     const queue = await open(2, 'main', warnings)
     const seen: string[] = []

@@ -1,11 +1,11 @@
-/** What every object store does, wherever it keeps things. */
+/** Contract of all object stores. */
 import { createHash, randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ObjectStore } from '../../src/core/ports/storage.ts'
 
 export interface StoreSubject {
   store: ObjectStore
-  /** What somebody gets who opens a link. */
+  /** Response to a GET request for a link. */
   open(url: string): Promise<{ status: number; type: string | undefined; data: Buffer }>
   drop(): Promise<void>
 }
@@ -26,7 +26,7 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
     await subject.drop()
   })
 
-  it('keeps, overwrites, and forgets what is deleted, which may be said twice', async () => {
+  it('stores, overwrites and deletes an object, also when it is deleted twice', async () => {
     expect(await store.get(key)).toBeUndefined()
     await store.put(key, Buffer.from('old and longer'), 'image/png')
     await store.put(key, body, 'image/png')
@@ -36,7 +36,7 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
     expect(await store.get(key)).toBeUndefined()
   })
 
-  it('knows the type of each', async () => {
+  it('returns the type of each object', async () => {
     const types = { 'input/a/0.png': 'image/png', 'input/a/1.jpg': 'image/jpeg', 'input/a/2.webp': 'image/webp' }
     for (const [name, type] of Object.entries(types)) await store.put(name, body, type)
     for (const [name, type] of Object.entries(types)) expect(await store.get(name)).toEqual({ data: body, type })
@@ -70,7 +70,7 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
     await expect(store.delete(wrong)).rejects.toMatchObject({ kind: 'internal' })
   })
 
-  it.each([0, 3 * MB, 20 * MB])('gives %i bytes back as they were', async (length) => {
+  it.each([0, 3 * MB, 20 * MB])('returns %i bytes unchanged', async (length) => {
     const bytes = randomBytes(length)
     await store.put(key, bytes, 'image/png')
     const found = await store.get(key)
@@ -78,7 +78,7 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
     expect(found?.data.equals(bytes)).toBe(true)
   })
 
-  it('takes many at once, and of many for one key keeps one whole', async () => {
+  it('stores many objects at once, and one complete object of many for the same key', async () => {
     const bodies = Array.from({ length: 24 }, () => randomBytes(200_000))
     const keyOf = (n: number) => `image/many/${n}.png`
     await Promise.all(bodies.map((bytes, n) => store.put(keyOf(n), bytes, 'image/png')))
@@ -89,8 +89,8 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
     expect(bodies.map(hash)).toContain(hash((await store.get(key))?.data))
   })
 
-  describe('by link', () => {
-    it('opens to anybody, until it expires', async () => {
+  describe('a link', () => {
+    it('opens without a key until it expires', async () => {
       await store.put(key, body, 'image/png')
       const link = await store.link(key, 60)
       expect(await subject.open(link)).toEqual({ status: 200, type: 'image/png', data: body })
@@ -101,11 +101,11 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
       expect(await subject.open(await store.link(key, 60))).toMatchObject({ status: 200 })
     })
 
-    it('leads to nothing when the object is not there', async () => {
+    it('returns 404 if there is no object', async () => {
       expect(await subject.open(await store.link('image/b/0.png', 60))).toMatchObject({ status: 404 })
     })
 
-    it('refuses a link of which anything was changed', async () => {
+    it('returns 403 after any change to it', async () => {
       await store.put(key, body, 'image/png')
       await store.put('image/a/1-random.png', body, 'image/png')
       const link = new URL(await store.link(key, 60))

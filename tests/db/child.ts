@@ -1,7 +1,7 @@
 /** Another process, for tests. Opens a data folder, writes rows for ever and reports each on its standard output. */
 import { sql } from 'drizzle-orm'
-import { openDatabase } from '../../src/db/db.ts'
-import { facts } from '../../src/db/schema.ts'
+import { openDatabase } from '../../src/db/open.ts'
+import { facts } from '../../src/db/schema/operation.ts'
 
 const [dataDir = '', mode = 'write'] = process.argv.slice(2)
 try {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
 
-// The app and BullMQ share one session of the embedded database. Each row says which table, transaction and step it was
-// written by, so a statement that lands in somebody else's transaction, or a lost rollback, shows.
+// The service and BullMQ share one session of the embedded database. Each row names the table, transaction and step
+// that wrote it, which reveals a statement inside the wrong transaction and a lost rollback.
 
 let opened: TestDatabase
 let database: Database
@@ -22,7 +22,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => opened?.drop())
 
-test('1,500 statements, hundreds at once, from the app, the queue and its clients: none is misplaced', {
+test('1,500 concurrent statements of the service, the queue and its clients stay in their own transactions', {
   timeout: 120_000,
 }, async () => {
   const queue = await createQueue({
@@ -40,9 +40,9 @@ test('1,500 statements, hundreds at once, from the app, the queue and its client
   const jobs = Array.from({ length: 100 }, () => randomUUID())
   const work: Promise<unknown>[] = []
   for (let n = 0; n < 100; n += 1) {
-    // a queue gives up on a database that keeps it waiting
+    // the queue times out on a database that is busy for too long
     if (n % 25 === 0) await Promise.all(work.splice(0))
-    work.push(appTransaction(n), clientTransaction(n))
+    work.push(serviceTransaction(n), clientTransaction(n))
     work.push(insert('mix_a', { tx: `single ${n}`, step: 0, keep: true }))
     work.push(insert('mix_b', { tx: `single ${n}`, step: 0, keep: true }))
     work.push(queue.add({ id: jobs[n]!, lane: 'mix', priority: (n % 20) + 1 }))
@@ -51,14 +51,14 @@ test('1,500 statements, hundreds at once, from the app, the queue and its client
   await expect.poll(() => ran.size, { timeout: 30_000 }).toBe(100)
   await queue.close(5_000)
 
-  const rows = await database.rows<{ place: string; meant: string; tx: string; keep: boolean; inside: string }>(
-    sql`select 'mix_a' as place, * from mix_a union all select 'mix_b', * from mix_b`,
+  const rows = await database.rows<{ table_name: string; meant: string; tx: string; keep: boolean; inside: string }>(
+    sql`select 'mix_a' as table_name, * from mix_a union all select 'mix_b', * from mix_b`,
   )
-  expect(rows.filter((row) => row.place !== row.meant)).toEqual([])
+  expect(rows.filter((row) => row.table_name !== row.meant)).toEqual([])
   expect(rows.filter((row) => !row.keep)).toEqual([])
-  // 75 of 100 app transactions and 75 of 100 of the clients' are kept, 5 rows each; 200 singles; one row a job.
+  // 75 of 100 service transactions and 75 of 100 client transactions with 5 rows each, 200 single rows, one row per job
   expect(rows).toHaveLength(75 * 5 + 75 * 5 + 200 + 100)
-  // One database transaction holds the rows of one transaction of ours, and all of them.
+  // each database transaction contains the rows of only one of our transactions
   const owners = new Map<string, Set<string>>()
   for (const row of rows) owners.set(row.inside, (owners.get(row.inside) ?? new Set()).add(row.tx))
   expect([...owners.values()].filter((names) => names.size > 1)).toEqual([])
@@ -66,7 +66,7 @@ test('1,500 statements, hundreds at once, from the app, the queue and its client
   expect(left?.n).toBe(0)
 })
 
-test('the adapter reads and writes values as pg does', async () => {
+test('the pool parses and encodes values as pg does', async () => {
   const pool = database.bullPool()
   const at = new Date('2026-11-20T10:00:00.123Z')
   const { rows } = await pool.query(
@@ -88,7 +88,7 @@ test('the adapter reads and writes values as pg does', async () => {
   })
 })
 
-test('a client that is released inside a transaction gives the session back', async () => {
+test('a client that is released inside a transaction rolls it back and frees the session', async () => {
   const client = await database.bullPool().connect()
   await client.query('begin')
   await client.query(`insert into mix_a (meant) values ('forgotten')`)
@@ -110,12 +110,12 @@ async function insert(table: string, { tx, step, keep }: Mark, on = database.db)
   )
 }
 
-/** Every fourth is rolled back. */
-async function appTransaction(n: number): Promise<void> {
+/** Rolls back every fourth transaction. */
+async function serviceTransaction(n: number): Promise<void> {
   const keep = n % 4 !== 0
   const tables = n % 2 ? ['mix_a', 'mix_b'] : ['mix_b', 'mix_a']
   const done = database.db.transaction(async (tx) => {
-    for (let step = 0; step < 5; step += 1) await insert(tables[step % 2]!, { tx: `app ${n}`, step, keep }, tx)
+    for (let step = 0; step < 5; step += 1) await insert(tables[step % 2]!, { tx: `service ${n}`, step, keep }, tx)
     if (!keep) throw new Error('rolled back on purpose')
   })
   if (keep) await done

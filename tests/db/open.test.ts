@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openDatabase } from '../../src/db/db.ts'
 import { lockFolder } from '../../src/db/lock.ts'
+import { openDatabase } from '../../src/db/open.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { backends, createDatabase } from '../helpers/backends.ts'
 
@@ -18,14 +18,16 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
 
-test('a second process is refused, and after kill -9 a third finds every row', { timeout: 60_000 }, async () => {
+test('a data folder refuses a second process, and after kill -9 a third one finds every row', {
+  timeout: 60_000,
+}, async () => {
   const first = child(folder, 'write')
   await first.until((line) => line === '200')
 
   const second = child(folder, 'read')
-  const refusal = await second.until((line) => line.startsWith('refused'))
-  expect(refusal).toContain(`is in use by process ${first.process.pid}: stop that process (pid ${first.process.pid})`)
-  expect(refusal).toContain('or set DATA_DIR to another folder, or set DATABASE_URL to a Postgres')
+  const refused = await second.until((line) => line.startsWith('refused'))
+  expect(refused).toContain(`is in use by process ${first.process.pid}: stop that process (pid ${first.process.pid})`)
+  expect(refused).toContain('or set DATA_DIR to another folder, or set DATABASE_URL to a Postgres server')
 
   first.process.kill('SIGKILL')
   await once(first.process, 'close')
@@ -56,7 +58,7 @@ describe('the lock of a data folder', () => {
     return file
   }
 
-  test('is held once, also within one process, and free after release', async () => {
+  test('is held once, also within one process, until it is released', async () => {
     const lock = await lockFolder(folder)
     await expect(lockFolder(folder)).rejects.toThrow(refused)
     await lock.release()
@@ -64,7 +66,7 @@ describe('the lock of a data folder', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  test('is waited for while the process that has it is going', async () => {
+  test('is waited for while its process is ending', async () => {
     const dying = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 400)'])
     const start = (await readFile(`/proc/${dying.pid}/stat`, 'utf8')).split(') ').at(-1)?.split(' ')[19]
     await plant({ ...(await scope()), pid: dying.pid, start }, 0)
@@ -77,7 +79,7 @@ describe('the lock of a data folder', () => {
     await (await lockFolder(folder)).release()
   })
 
-  test('is taken when the pid now belongs to somebody else, even to ourselves', async () => {
+  test('is taken when another process has the pid, even this one', async () => {
     await plant({ ...(await scope()), start: '1' }, 0)
     const lock = await lockFolder(folder)
     await lock.release()
@@ -85,36 +87,36 @@ describe('the lock of a data folder', () => {
     await (await lockFolder(folder)).release()
   })
 
-  test('of another machine is taken when its heartbeat has stopped, and the pid says nothing', async () => {
+  test('of another machine is taken once its heartbeat has stopped, even if its pid exists here', async () => {
     await plant({ ...(await scope()), scope: 'elsewhere', host: 'elsewhere' }, 21)
     await (await lockFolder(folder)).release()
   })
 
-  test('of another machine is respected while its heart beats', async () => {
+  test('of another machine is respected while its heartbeat continues', async () => {
     const file = await plant({ pid: 1, start: '1', scope: 'elsewhere', host: 'elsewhere' }, 3)
     const beat = setTimeout(() => void utimes(file, new Date(), new Date()), 300)
     await expect(lockFolder(folder)).rejects.toThrow('in use by process 1 on elsewhere')
     clearTimeout(beat)
   })
 
-  test('of the same host name in another container is judged by its heartbeat too', async () => {
+  test('of another container with the same host name is judged by its heartbeat', async () => {
     const file = await plant({ ...(await scope()), scope: `${hostname()} boot pid:[1]`, start: '1' }, 3)
     const beat = setTimeout(() => void utimes(file, new Date(), new Date()), 300)
     await expect(lockFolder(folder)).rejects.toThrow(refused)
     clearTimeout(beat)
   })
 
-  test('that was never written to its end is taken when it is old', async () => {
+  test('with an incomplete file is taken once it is old', async () => {
     await plant('{"pid":', 21)
     await (await lockFolder(folder)).release()
   })
 
-  test('of a dead process goes to exactly one of many takers', async () => {
+  test('of a dead process goes to exactly one of many processes', async () => {
     const dead = { ...(await scope()), pid: 4_194_303, start: '1' }
     for (let round = 0; round < 20; round += 1) {
       await plant(dead, 0)
-      const takers = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder, 0)))
-      const winners = takers.filter((taker) => taker.status === 'fulfilled')
+      const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder, 0)))
+      const winners = attempts.filter((attempt) => attempt.status === 'fulfilled')
       expect(winners).toHaveLength(1)
       await winners[0]!.value.release()
     }
@@ -143,7 +145,7 @@ describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
     }
   })
 
-  test('that does not exist is refused at once, without the password', async () => {
+  test('fails at once if it does not exist, without showing the password', async () => {
     const url = new URL(process.env.TEST_DATABASE_URL as string)
     url.pathname = '/no_such_database'
     url.password = 'secret-word'
@@ -152,7 +154,7 @@ describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
     expect(failure).not.toContain('secret-word')
   })
 
-  test('tells listeners of other connections', async () => {
+  test('notifies listeners on other connections', async () => {
     const { url, drop } = await createDatabase()
     const [one, two] = [await openDatabase({ url, dataDir: '' }), await openDatabase({ url, dataDir: '' })]
     try {
@@ -160,7 +162,7 @@ describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
       const stop = await one.listen('Cancel', (payload) => heard.push(payload))
       await two.db.execute(sql`select pg_notify('Cancel', 'x')`)
       await expect.poll(() => heard).toEqual(['x'])
-      // The connection breaks: it comes back by itself.
+      // a broken connection is restored
       await two.db.execute(sql`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'fluxbot-listen' and datname = current_database()`)
       await expect
@@ -177,7 +179,7 @@ describe.skipIf(!backends().includes('postgres'))('an empty Postgres', () => {
   })
 })
 
-test('the embedded database tells its listeners', { timeout: 30_000 }, async () => {
+test('the embedded database notifies its listeners', { timeout: 30_000 }, async () => {
   const database = await openDatabase({ dataDir: folder })
   const heard: string[] = []
   const stop = await database.listen('Cancel', (payload) => heard.push(payload))
@@ -207,8 +209,8 @@ function child(...args: string[]): {
     lines,
     until(wanted) {
       return new Promise((resolve, reject) => {
-        const known = lines.find(wanted)
-        if (known !== undefined) return resolve(known)
+        const printed = lines.find(wanted)
+        if (printed !== undefined) return resolve(printed)
         reader.on('line', (line) => wanted(line) && resolve(line))
         reader.on('close', () => reject(new Error(`the process ended after: ${lines.slice(-5).join(' | ')}`)))
       })

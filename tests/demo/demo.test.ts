@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { playDemo } from './demo.ts'
 
 describe('the demo', () => {
-  it('shows pictures, refusals, an empty purse and an admin who fills it, on both chats', async () => {
+  it('shows pictures, an unknown ratio, missing credits and an administrator who adds some, on both chats', async () => {
     const lines = await playDemo(() => undefined)
     for (const surface of ['discord', 'telegram']) {
       const answers = lines.filter((line) => line.surface === surface)

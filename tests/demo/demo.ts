@@ -1,16 +1,17 @@
 /**
- * `npm run demo`: the built service, as a process of its own, with both bots connected to the emulated chats; a short
- * conversation on each; the transcript on standard output, the pictures in demo-output/.
+ * `npm run demo`: runs the built service in a process of its own with both bots connected to the emulated chats, holds a short
+ * conversation on each, prints the transcript and writes the pictures to demo-output/.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import sharp from 'sharp'
+import { chatOnDiscord, chatOnTelegram } from '../emulators/chat.ts'
 import { startDiscord } from '../emulators/discord/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
-import { onDiscord, onTelegram } from './people.ts'
-import { conversation } from './script.ts'
+import { admin, conversation } from './script.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const output = 'demo-output'
@@ -26,13 +27,17 @@ export interface DemoLine {
 
 export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[]> {
   const [discord, telegram] = await Promise.all([startDiscord(), startTelegram()])
+  const stages = [
+    { chat: chatOnDiscord(discord), place: 'group' as const },
+    { chat: chatOnTelegram(telegram), place: 'private' as const },
+  ]
   const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-demo-'))
   const service = startService({
     DATA_DIR: dataDir,
     PORT: '0',
     WELCOME_CREDITS: '4',
     LOG_LEVEL: 'silent',
-    ADMIN_IDS: 'discord:900000000000000001,telegram:9001',
+    ADMIN_IDS: stages.map(({ chat }) => chat.person(admin).identity).join(),
     DISCORD_TOKEN: discord.token,
     DISCORD_API_URL: discord.apiUrl,
     TELEGRAM_TOKEN: telegram.token,
@@ -42,26 +47,30 @@ export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[
   try {
     await service.ready
     await mkdir(output, { recursive: true })
-    for (const chat of [onDiscord(discord), onTelegram(telegram)]) {
-      for await (const { person, said, answer, picture } of conversation(chat)) {
-        const line: DemoLine = { surface: chat.name, who: person, said, answer }
-        if (picture) {
-          const file = join(output, `${chat.name}-${lines.length + 1}.png`)
-          await writeFile(file, picture.data)
-          line.picture = { file, width: picture.width, height: picture.height }
-        }
+    for (const { chat, place } of stages) {
+      for await (const { picture, ...exchange } of conversation(chat, place)) {
+        const line: DemoLine = { surface: chat.name, ...exchange }
+        if (picture) line.picture = await save(picture, `${chat.name}-${lines.length + 1}.png`)
         lines.push(line)
         say(line)
       }
     }
-    const wrong = [...discord.violations, ...telegram.violations]
-    if (wrong.length > 0) throw new Error(`against the platforms' own descriptions:\n${wrong.join('\n')}`)
+    const violations = stages.flatMap(({ chat }) => chat.violations())
+    if (violations.length > 0)
+      throw new Error(`violations of the platforms' API descriptions:\n${violations.join('\n')}`)
     return lines
   } finally {
     await service.stop()
     await Promise.all([discord.stop(), telegram.stop()])
     await rm(dataDir, { recursive: true, force: true })
   }
+}
+
+async function save(picture: Buffer, name: string): Promise<NonNullable<DemoLine['picture']>> {
+  const file = join(output, name)
+  await writeFile(file, picture)
+  const { width, height } = await sharp(picture).metadata()
+  return { file, width, height }
 }
 
 function startService(settings: Record<string, string>): { ready: Promise<void>; stop(): Promise<void> } {

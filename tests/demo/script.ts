@@ -1,39 +1,39 @@
-/** What is said in the demo, the same on every platform. */
-export type Person = 'ann' | 'admin'
+/** The conversation of the demo, the same on every chat. */
+import type { Act, EmulatedChat } from '../emulators/chat.ts'
 
-export interface Picture {
-  data: Buffer
-  width: number
-  height: number
+export interface Exchange {
+  who: string
+  said: string
+  answer: string
+  /** First picture of the answer. Absent: it has none. */
+  picture?: Buffer
 }
 
-export interface Answered {
-  text: string
-  picture?: Picture
+/** Name of the person whom ADMIN_IDS has to name. */
+export const admin = 'root'
+const answerMs = 30_000
+
+export async function* conversation(chat: EmulatedChat, place: 'group' | 'private'): AsyncGenerator<Exchange> {
+  const ann = chat.person('ann', place)
+  const root = chat.person(admin, place)
+
+  const cat = await exchange('ann', 'a cute cat 16:9', ann.ask('a cute cat 16:9'))
+  yield cat
+  const castle = 'a castle by the sea --ar 9:16 --seed 7'
+  yield await exchange('ann', castle, ann.ask(castle))
+  yield await exchange('ann', '(her picture) make it night', ann.ask('make it night', cat.picture))
+  yield await exchange('ann', 'a cat 5:7', ann.ask('a cat 5:7'))
+  yield await exchange('ann', '/credits', ann.command('credits'))
+  yield await exchange('ann', 'a city at night --n 3', ann.ask('a city at night --n 3'))
+  const gift = { action: 'give', user: ann.userId, amount: 5 }
+  yield await exchange(admin, '/credits give @ann 5', root.command('credits', gift, 'give @ann 5'))
+  yield await exchange('ann', 'a city at night 3:2', ann.ask('a city at night 3:2'))
 }
 
-export interface DemoChat {
-  name: string
-  /** Asks for a picture, in the platform's own way; resolves with the final answer. */
-  ask(person: Person, words: string, image?: Picture): Promise<Answered>
-  credits(person: Person): Promise<Answered>
-  give(amount: number): Promise<Answered>
+async function exchange(who: string, said: string, act: Act): Promise<Exchange> {
+  const { text, pictures } = await act.waitForAnswer((message) => isFinal(message.text), answerMs)
+  return { who, said, answer: text, picture: pictures[0] }
 }
 
-export async function* conversation(chat: DemoChat) {
-  const entry = (person: Person, said: string, { text, picture }: Answered) => ({ person, said, answer: text, picture })
-
-  const cat = await chat.ask('ann', 'a cute cat 16:9')
-  yield entry('ann', 'a cute cat 16:9', cat)
-  yield entry(
-    'ann',
-    'a castle by the sea --ar 9:16 --seed 7',
-    await chat.ask('ann', 'a castle by the sea --ar 9:16 --seed 7'),
-  )
-  yield entry('ann', '(her picture) make it night', await chat.ask('ann', 'make it night', cat.picture))
-  yield entry('ann', 'a cat 5:7', await chat.ask('ann', 'a cat 5:7'))
-  yield entry('ann', '/credits', await chat.credits('ann'))
-  yield entry('ann', 'a city at night --n 3', await chat.ask('ann', 'a city at night --n 3'))
-  yield entry('admin', '/credits give @ann 5', await chat.give(5))
-  yield entry('ann', 'a city at night 3:2', await chat.ask('ann', 'a city at night 3:2'))
-}
+/** Texts of waiting messages start with one of these emoji. */
+const isFinal = (text: string) => text !== '' && !/^[⏳🎨]/u.test(text)

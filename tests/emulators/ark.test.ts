@@ -11,7 +11,7 @@ afterAll(() => ark.stop())
 
 const lite = { model: 'doubao-seedream-5-0-lite-260128', prompt: 'a cat', size: '2048x2048' }
 
-interface Answered {
+interface ArkResponse {
   status: number
   body: {
     created?: number
@@ -21,19 +21,19 @@ interface Answered {
   }
 }
 
-async function post(body: object, key = ark.key, base = ark.baseUrl): Promise<Answered> {
+async function post(body: object, key = ark.key, base = ark.baseUrl): Promise<ArkResponse> {
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
-  const answer = await fetch(`${base}/images/generations`, { method: 'POST', headers, body: JSON.stringify(body) })
-  return { status: answer.status, body: (await answer.json()) as Answered['body'] }
+  const response = await fetch(`${base}/images/generations`, { method: 'POST', headers, body: JSON.stringify(body) })
+  return { status: response.status, body: (await response.json()) as ArkResponse['body'] }
 }
 
-const codeOf = async (body: object) => {
-  const answer = await post(body)
-  return [answer.status, answer.body.error?.code, answer.body.error?.param]
+const codeOf = async (request: object) => {
+  const { status, body } = await post(request)
+  return [status, body.error?.code, body.error?.param]
 }
 
 describe('the emulator of Ark', () => {
-  it('answers as the documentation shows', async () => {
+  it('responds as documented', async () => {
     const { status, body } = await post(lite)
     expect(status).toBe(200)
     expect(body).toEqual({
@@ -42,15 +42,15 @@ describe('the emulator of Ark', () => {
       data: [{ url: expect.stringContaining('X-Tos-Expires=86400'), size: '2048x2048' }],
       usage: { generated_images: 1, output_tokens: 16384, total_tokens: 16384 },
     })
-    const whole = await fetch(body.data?.[0]?.url ?? '')
-    expect(await sharp(Buffer.from(await whole.arrayBuffer())).metadata()).toMatchObject({
+    const file = await fetch(body.data?.[0]?.url ?? '')
+    expect(await sharp(Buffer.from(await file.arrayBuffer())).metadata()).toMatchObject({
       format: 'jpeg',
       width: 2048,
       height: 2048,
     })
   })
 
-  it('hands out links that are good only as a whole, for a day, and without the key', async () => {
+  it('returns links that are valid for a day, unchanged and without the key', async () => {
     const other = await startArk()
     const { body } = await post(lite, other.key, other.baseUrl)
     const url = body.data?.[0]?.url ?? ''
@@ -71,10 +71,10 @@ describe('the emulator of Ark', () => {
     ['a small size', { size: '1024x1024' }, 'size'],
     ['a large size', { size: '8192x4096' }, 'size'],
     ['a long size', { size: '16384x900' }, 'size'],
-    ["another model's tier", { size: '1K' }, 'size'],
+    ['a size of another model', { size: '1K' }, 'size'],
     ['one pixel', { size: '1x1' }, 'size'],
-    ['a format in capitals', { image: 'data:image/PNG;base64,AAAA' }, 'image'],
-    ['no address', { image: 'cat.png' }, 'image'],
+    ['a format in upper case', { image: 'data:image/PNG;base64,AAAA' }, 'image'],
+    ['an image that is no URL', { image: 'cat.png' }, 'image'],
     ['15 pictures', { image: Array(15).fill('https://a.example/1') }, 'image'],
     [
       'a group of 16',
@@ -82,7 +82,7 @@ describe('the emulator of Ark', () => {
       'sequential_image_generation_options',
     ],
     [
-      'a group too large beside its pictures',
+      'a group too large for the number of input pictures',
       {
         image: Array(12).fill('https://a.example/1'),
         sequential_image_generation: 'auto',
@@ -90,11 +90,11 @@ describe('the emulator of Ark', () => {
       },
       'sequential_image_generation_options',
     ],
-  ])('refuses %s by name', async (_, more, param) => {
+  ])('refuses %s and names the parameter', async (_, more, param) => {
     expect(await codeOf({ ...lite, ...more })).toEqual([400, 'InvalidParameter', param])
   })
 
-  it('knows what each model takes', async () => {
+  it('checks the parameters of each model', async () => {
     const pro = { ...lite, model: 'doubao-seedream-5-0-pro-260628' }
     const old = { ...lite, model: 'doubao-seedream-3-0-t2i-250415' }
     expect(await codeOf({ ...pro, stream: true })).toEqual([400, 'InvalidParameter', 'stream'])
@@ -113,7 +113,7 @@ describe('the emulator of Ark', () => {
     expect(await codeOf({ model: lite.model })).toEqual([400, 'MissingParameter', 'prompt'])
   })
 
-  it('draws a group only as large as the words say, and bills what it drew', async () => {
+  it('draws as many pictures as the prompt says, and bills those it delivers', async () => {
     const group = { ...lite, sequential_image_generation: 'auto' }
     const before = ark.billed()
     expect((await post(group)).body.data).toHaveLength(1)
@@ -129,13 +129,13 @@ describe('the emulator of Ark', () => {
     expect(ark.billed() - before).toBe(6)
   })
 
-  it('would put a mark on the picture unless told not to', async () => {
+  it('adds a watermark by default', async () => {
     await post(lite)
     await post({ ...lite, watermark: false })
     expect(ark.bodies.slice(-2).map(({ watermark }) => watermark)).toEqual([true, false])
   })
 
-  it('refuses keys that are wrong, or good for the other base only', async () => {
+  it('refuses wrong keys, and keys of another base address', async () => {
     const wrong = await post(lite, 'ark-other')
     expect([wrong.status, wrong.body.error]).toEqual([
       401,
@@ -151,7 +151,7 @@ describe('the emulator of Ark', () => {
     expect((await post(lite, 'ark-plan-key-0001', plan)).status).toBe(200)
   })
 
-  it('streams each picture, then the sum, and refuses before it streams', async () => {
+  it('streams each picture and then the usage, and refuses a request before streaming', async () => {
     const headers = { authorization: `Bearer ${ark.key}`, 'content-type': 'application/json' }
     const send = (body: object) =>
       fetch(`${ark.baseUrl}/images/generations`, {
@@ -178,10 +178,10 @@ describe('the emulator of Ark', () => {
   })
 })
 
-describe('the official openai client against the emulator of Ark', () => {
+describe('the emulator of Ark with the official openai client', () => {
   const client = () => new OpenAI({ apiKey: ark.key, baseURL: ark.baseUrl, maxRetries: 0 })
 
-  it('gets a link, and with an extra body a group', async () => {
+  it('returns a link, and a group for an extended body', async () => {
     const one = await client().images.generate({ ...lite, response_format: 'url' } as OpenAI.ImageGenerateParams)
     expect('data' in one && one.data?.[0]?.url).toContain('/ark-content/')
     const extra = { ...lite, prompt: '2 images', watermark: false, sequential_image_generation: 'auto' }
@@ -189,18 +189,18 @@ describe('the official openai client against the emulator of Ark', () => {
     expect('data' in two && two.data).toHaveLength(2)
   })
 
-  it('gets base64', async () => {
-    const asked = { ...lite, response_format: 'b64_json' as const }
-    const answer = await client().images.generate(asked as OpenAI.ImageGenerateParams)
-    const data = 'data' in answer ? answer.data?.[0]?.b64_json : undefined
+  it('returns base64', async () => {
+    const request = { ...lite, response_format: 'b64_json' as const }
+    const response = await client().images.generate(request as OpenAI.ImageGenerateParams)
+    const data = 'data' in response ? response.data?.[0]?.b64_json : undefined
     expect(await sharp(Buffer.from(data ?? '', 'base64')).metadata()).toMatchObject({ width: 2048 })
   })
 
-  it("understands its errors as OpenAI's", async () => {
+  it('sends errors that the client understands', async () => {
     const n = client().images.generate({ ...lite, n: 2 } as OpenAI.ImageGenerateParams)
     await expect(n).rejects.toMatchObject({ status: 400, code: 'InvalidParameter', param: 'n' })
-    const stranger = new OpenAI({ apiKey: 'wrong', baseURL: ark.baseUrl, maxRetries: 0 })
-    await expect(stranger.images.generate(lite as OpenAI.ImageGenerateParams)).rejects.toBeInstanceOf(
+    const wrongKey = new OpenAI({ apiKey: 'wrong', baseURL: ark.baseUrl, maxRetries: 0 })
+    await expect(wrongKey.images.generate(lite as OpenAI.ImageGenerateParams)).rejects.toBeInstanceOf(
       OpenAI.AuthenticationError,
     )
   })

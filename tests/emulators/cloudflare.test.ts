@@ -1,4 +1,4 @@
-/** The emulator in the hands of the documented curl examples, written with Node's own fetch and FormData. */
+/** Checks the emulator of Cloudflare with the documented curl examples, sent with Node's fetch and FormData. */
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type CloudflareOptions, startCloudflare } from './cloudflare/index.ts'
@@ -62,8 +62,8 @@ async function errorOf(response: Response) {
 const blob = async (width: number, height: number) =>
   new Blob([new Uint8Array(await picture(width, height, 'png'))], { type: 'image/png' })
 
-describe('schnell', () => {
-  it('answers every run with a square JPEG in base64', async () => {
+describe('the emulated model schnell', () => {
+  it('returns a square JPEG in base64', async () => {
     const { emulator, run } = await open()
     expect(await sizeOf(await run(schnell, { prompt: 'a fox', steps: 8 }))).toBe('1024x1024 jpeg')
     expect(emulator.inputs).toEqual([{ model: schnell, input: { prompt: 'a fox', steps: 8 } }])
@@ -82,15 +82,15 @@ describe('schnell', () => {
     ],
     [{ prompt: 5 }, "AiError: Bad input: Error: Type mismatch of '/prompt', 'string' not in 'number' (id)"],
     [{ prompt: 'x'.repeat(2049) }, "AiError: Bad input: Error: '/prompt' must be <= 2048 (id)"],
-  ])('refuses what is not in its schema: %j', async (input, message) => {
+  ])('refuses an input outside its schema: %j', async (input, message) => {
     const { emulator, run } = await open()
     expect(await errorOf(await run(schnell, input))).toEqual([400, 5006, message])
     expect(emulator.accepted()).toBe(0)
   })
 })
 
-describe('the other models', () => {
-  it('draws lucid in base64 and phoenix as bytes, in the asked size or their own', async () => {
+describe('the other emulated models', () => {
+  it('return base64 (lucid) or bytes (phoenix), in the requested size or their default size', async () => {
     const { run } = await open()
     expect(await sizeOf(await run(lucid, { prompt: 'a fox', guidance: 0, seed: 3, num_steps: 40 }))).toBe(
       '1120x1120 jpeg',
@@ -101,12 +101,12 @@ describe('the other models', () => {
     expect([width, height, format]).toEqual([768, 512, 'jpeg'])
   })
 
-  it('refuses guidance of phoenix below 2', async () => {
+  it('refuse guidance below 2 (phoenix)', async () => {
     const { run } = await open()
     expect((await errorOf(await run(phoenix, { prompt: 'a fox', guidance: 1 }))).slice(0, 2)).toEqual([400, 5006])
   })
 
-  it('takes FLUX.2 as forms only', async () => {
+  it('accept only forms (FLUX.2)', async () => {
     const { run, runForm } = await open()
     const message = "AiError: Bad input: required properties at '/' are 'multipart' (id)"
     expect(await errorOf(await run(klein, { prompt: 'a fox' }))).toEqual([400, 5006, message])
@@ -117,21 +117,21 @@ describe('the other models', () => {
     expect((await errorOf(await runForm(dev, { prompt: 'a fox', width: 'wide' })))[1]).toBe(5006)
   })
 
-  it('floors the sides of klein to multiples of 16', async () => {
+  it('round sides down to multiples of 16 (klein)', async () => {
     const { runForm } = await open()
     expect(await sizeOf(await runForm(klein, { prompt: 'a fox', width: '1080', height: '1080' }))).toBe(
       '1072x1072 jpeg',
     )
   })
 
-  it('takes input pictures up to 512 pixels a side', async () => {
+  it('accept input pictures of up to 512 pixels a side', async () => {
     const { emulator, runForm } = await open()
     const small = await runForm(klein, { prompt: 'at night', input_image_0: await blob(512, 384) })
     expect(await sizeOf(small)).toBe('1024x1024 jpeg')
     const large = await runForm(klein, { prompt: 'at night', input_image_0: await blob(640, 384) })
     expect((await errorOf(large)).slice(0, 2)).toEqual([400, 5006])
-    const none = await runForm(klein, { prompt: 'at night', input_image_0: new Blob(['text']) })
-    expect((await errorOf(none)).slice(0, 2)).toEqual([400, 5006])
+    const invalid = await runForm(klein, { prompt: 'at night', input_image_0: new Blob(['text']) })
+    expect((await errorOf(invalid)).slice(0, 2)).toEqual([400, 5006])
     const text = await runForm(klein, { prompt: 'at night', input_image_0: 'https://example.com/a.png' })
     expect((await errorOf(text)).slice(0, 2)).toEqual([400, 5006])
     const fifth = await runForm(klein, { prompt: 'at night', input_image_4: await blob(16, 16) })
@@ -140,12 +140,12 @@ describe('the other models', () => {
   })
 })
 
-describe('refusals', () => {
+describe('the emulator of Workers AI', () => {
   it.each([
     [undefined, [400, 8007]],
     [3030, [400, 3030]],
     ['words', [400, 3999]],
-  ] as const)('refuses content with %s', async (nsfwCode, expected) => {
+  ] as const)('refuses content with the code %s', async (nsfwCode, expected) => {
     const { emulator, run } = await open({ nsfwCode })
     const [status, code, message] = await errorOf(await run(schnell, { prompt: 'something NSFW' }))
     expect([status, code]).toEqual(expected)
@@ -153,30 +153,30 @@ describe('refusals', () => {
     expect(emulator.accepted()).toBe(0)
   })
 
-  it('knows its key and its account', async () => {
+  it('refuses unknown keys, accounts and models', async () => {
     const { emulator, get, run } = await open()
     const wrong = { authorization: 'Bearer something else' }
     const list = '/ai/models/search?search=flux'
     expect(await errorOf(await get(`${emulator.baseUrl}${list}`, wrong))).toEqual([401, 10000, 'Authentication error'])
-    const stranger = emulator.baseUrl.replace(emulator.account, 'f'.repeat(32))
-    expect((await errorOf(await get(stranger + list))).slice(0, 2)).toEqual([404, 7003])
-    expect((await errorOf(await run('@cf/nobody/nothing', { prompt: 'a fox' }))).slice(0, 2)).toEqual([400, 5007])
+    const other = emulator.baseUrl.replace(emulator.account, 'f'.repeat(32))
+    expect((await errorOf(await get(other + list))).slice(0, 2)).toEqual([404, 7003])
+    expect((await errorOf(await run('@cf/unknown/model', { prompt: 'a fox' }))).slice(0, 2)).toEqual([400, 5007])
     expect(((await envelope(await get(emulator.baseUrl + list))).result as unknown[]).length).toBe(4)
   })
 
-  it('verifies keys of people and keys of accounts in different places', async () => {
-    const people = await open()
-    const api = people.emulator.baseUrl.replace(/\/accounts.*/, '')
-    const verified = await envelope(await people.get(`${api}/user/tokens/verify`))
+  it('verifies user keys and account keys at different addresses', async () => {
+    const user = await open()
+    const api = user.emulator.baseUrl.replace(/\/accounts.*/, '')
+    const verified = await envelope(await user.get(`${api}/user/tokens/verify`))
     expect(verified.result).toMatchObject({ status: 'active' })
-    expect((await people.get(`${people.emulator.baseUrl}/tokens/verify`)).status).toBe(401)
-    people.emulator.setTokenStatus('expired')
-    expect((await envelope(await people.get(`${api}/user/tokens/verify`))).result).toMatchObject({ status: 'expired' })
+    expect((await user.get(`${user.emulator.baseUrl}/tokens/verify`)).status).toBe(401)
+    user.emulator.setTokenStatus('expired')
+    expect((await envelope(await user.get(`${api}/user/tokens/verify`))).result).toMatchObject({ status: 'expired' })
     const account = await open({ token: 'cfat_1234567890' })
     expect((await account.get(`${account.emulator.baseUrl}/tokens/verify`)).status).toBe(200)
   })
 
-  it('refuses with any code of the table until told otherwise, with status 200 too', async () => {
+  it('refuses every run with a chosen code, also with status 200', async () => {
     const { emulator, run } = await open()
     for (const [code, status] of [
       [3036, 429],
@@ -195,14 +195,14 @@ describe('refusals', () => {
   })
 })
 
-describe('a gateway', () => {
-  it('runs models with /run/ in the address and without', async () => {
+describe('the emulated gateway', () => {
+  it('runs models with and without /run/ in the address', async () => {
     const { emulator, run } = await open()
     expect(await sizeOf(await run(schnell, { prompt: 'a fox' }, emulator.gatewayUrl))).toBe('1024x1024 jpeg')
     expect(await sizeOf(await run(schnell, { prompt: 'a fox' }, `${emulator.gatewayUrl}/run`))).toBe('1024x1024 jpeg')
   })
 
-  it('has its own key and its own refusals', async () => {
+  it('requires its own key and has its own error form', async () => {
     const { emulator, run } = await open({ gatewayToken: 'gateway key' })
     const refused = await run(schnell, { prompt: 'a fox' }, emulator.gatewayUrl)
     expect(await errorOf(refused)).toEqual([401, 2009, 'Unauthorized'])

@@ -17,15 +17,15 @@ async function open(options?: ComfyuiOptions): Promise<Comfyui> {
   return emulator
 }
 
-/** Another hand's client. */
-async function connect(emulator: Comfyui, id = 'somebody'): Promise<ComfyUIClient> {
+/** Connects the npm package comfy-ui-client. */
+async function connect(emulator: Comfyui, id = 'other-client'): Promise<ComfyUIClient> {
   const client = new ComfyUIClient(`127.0.0.1:${emulator.port}`, id)
   await client.connect()
   opened.unshift({ stop: () => client.disconnect() })
   return client
 }
 
-/** The smallest graph that makes a picture; `changes` go into single nodes. */
+/** The smallest graph that draws a picture. `changes`: inputs by node id. */
 function graph(changes: Record<string, Record<string, unknown>> = {}): Prompt {
   const nodes: Record<string, [string, Record<string, unknown>]> = {
     '1': ['UNETLoader', { unet_name: 'flux1-dev.safetensors', weight_dtype: 'default' }],
@@ -52,41 +52,41 @@ function graph(changes: Record<string, Record<string, unknown>> = {}): Prompt {
 }
 
 async function post(emulator: Comfyui, path: string, body: object) {
-  const answer = await fetch(emulator.url + path, { method: 'POST', body: JSON.stringify(body) })
-  const text = await answer.text()
-  return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text }
+  const response = await fetch(emulator.url + path, { method: 'POST', body: JSON.stringify(body) })
+  const text = await response.text()
+  return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text }
 }
 
 async function get<T = unknown>(emulator: Comfyui, path: string): Promise<T> {
-  const answer = await fetch(emulator.url + path)
-  const isJson = answer.headers.get('content-type')?.includes('json')
-  return (isJson ? await answer.json() : answer.status) as T
+  const response = await fetch(emulator.url + path)
+  const isJson = response.headers.get('content-type')?.includes('json')
+  return (isJson ? await response.json() : response.status) as T
 }
 
 const finished = (emulator: Comfyui, id: string) =>
   vi.waitFor(() => {
     const entry = emulator.work.history.get(id)
-    if (!entry) throw new Error('not yet')
+    if (!entry) throw new Error('expected a history entry')
     return entry
   })
 
-/** Everything that one websocket hears. */
+/** Opens a websocket and collects its messages. */
 async function listen(emulator: Comfyui, id: string, hello?: object) {
   const socket = new WebSocket(`ws://127.0.0.1:${emulator.port}/ws?clientId=${id}`)
-  const heard: { type: string; data: Record<string, unknown> }[] = []
+  const messages: { type: string; data: Record<string, unknown> }[] = []
   const bytes: Buffer[] = []
   socket.on('message', (data, isBinary) => {
     if (isBinary) bytes.push(data as Buffer)
-    else heard.push(JSON.parse(String(data)))
+    else messages.push(JSON.parse(String(data)))
   })
   await new Promise((resolve) => socket.once('open', resolve))
   if (hello) socket.send(JSON.stringify(hello))
   opened.unshift({ stop: async () => socket.terminate() })
-  return { heard, bytes }
+  return { messages, bytes }
 }
 
-describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => {
-  it('draws for a client that somebody else wrote', async () => {
+describe.each(['old', 'new'] as const)('an emulated ComfyUI of the %s version', (version) => {
+  it('draws for the client package', async () => {
     const emulator = await open({ version })
     const client = await connect(emulator)
     const images = await client.getImages(graph())
@@ -99,7 +99,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(emulator.executed()).toBe(1)
   })
 
-  it('answers that client about itself', async () => {
+  it('describes itself to the client package', async () => {
     const client = await connect(await open({ version }))
     expect(await client.getSystemStats()).toMatchObject({ system: { os: version === 'new' ? 'linux' : 'posix' } })
     expect(await client.getPrompt()).toEqual({ exec_info: { queue_remaining: 0 } })
@@ -109,7 +109,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(Object.keys(await client.getObjectInfo()).length).toBeGreaterThan(30)
   })
 
-  it('keeps uploads by name, and renames what is different', async () => {
+  it('stores uploads by name, and renames a different picture of the same name', async () => {
     const emulator = await open({ version })
     const client = await connect(emulator)
     const [red, blue] = [await picture(8, 8, 'png', 1), await picture(8, 8, 'png', 99)]
@@ -126,7 +126,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(await get(emulator, '/view?filename=y.png')).toBe(404)
   })
 
-  it('tells a client that somebody else wrote what is wrong with a graph', async () => {
+  it('reports an invalid graph to the client package', async () => {
     const client = await connect(await open({ version }))
     const wrong = client.queuePrompt(graph({ '1': { unet_name: 'x.safetensors' } }))
     await expect(wrong).rejects.toThrow("unet_name: 'x.safetensors' not in [")
@@ -153,7 +153,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(emulator.accepted()).toBe(0)
   })
 
-  it('refuses a picture that nobody uploaded', async () => {
+  it('refuses a picture that was not uploaded', async () => {
     const emulator = await open({ version })
     const prompt = {
       ...graph({ '9': { images: ['10', 0] } }),
@@ -166,7 +166,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     })
   })
 
-  it('refuses unknown nodes, graphs without outputs and no graph, each in its own words', async () => {
+  it('refuses unknown nodes, a graph without outputs and a missing graph with different errors', async () => {
     const emulator = await open({ version })
     const unknown = await post(emulator, '/prompt', { prompt: { '1': { class_type: 'PrimitiveNode', inputs: {} } } })
     expect(unknown.body.error.type).toBe(version === 'new' ? 'missing_node_type' : 'invalid_prompt')
@@ -177,7 +177,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(broken.status).toBe(500)
   })
 
-  it('runs what is good of a graph and says what is not', async () => {
+  it('runs the valid part of a graph and reports the invalid part', async () => {
     const emulator = await open({ version })
     const prompt = { ...graph(), '10': { class_type: 'PreviewImage', inputs: { images: ['3', 0] } } }
     const { status, body } = await post(emulator, '/prompt', { prompt })
@@ -186,21 +186,21 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(Object.keys((await finished(emulator, body.prompt_id)).outputs)).toEqual(['9'])
   })
 
-  it('tells the events of a run in order, and of a cached one without executing', async () => {
+  it('sends the events of a run in order, and those of a cached run without executing', async () => {
     const emulator = await open({ version, steps: 1 })
-    const { heard } = await listen(emulator, 'me')
+    const { messages } = await listen(emulator, 'me')
     const id = (await post(emulator, '/prompt', { prompt: graph(), client_id: 'me' })).body.prompt_id
     await finished(emulator, id)
-    await vi.waitFor(() => expect(heard.at(-1)).toEqual({ type: 'executing', data: { node: null, prompt_id: id } }))
+    await vi.waitFor(() => expect(messages.at(-1)).toEqual({ type: 'executing', data: { node: null, prompt_id: id } }))
     const of = (run: string) =>
-      heard.filter(({ data }) => data.prompt_id === run && data.node !== null).map(({ type }) => type)
+      messages.filter(({ data }) => data.prompt_id === run && data.node !== null).map(({ type }) => type)
     expect(of(id).slice(0, 3)).toEqual(['execution_start', 'execution_cached', 'executing'])
     expect(of(id).slice(-2)).toEqual(['executed', 'execution_success'])
     expect(of(id)).toContain('progress')
     const again = (await post(emulator, '/prompt', { prompt: graph(), client_id: 'me' })).body.prompt_id
     const entry = await finished(emulator, again)
     expect(entry.outputs).toEqual(emulator.work.history.get(id)?.outputs)
-    await vi.waitFor(() => expect(heard.at(-1)?.data).toEqual({ node: null, prompt_id: again }))
+    await vi.waitFor(() => expect(messages.at(-1)?.data).toEqual({ node: null, prompt_id: again }))
     expect(of(again)).toEqual(['execution_start', 'execution_cached', 'executed', 'execution_success'])
   })
 
@@ -209,7 +209,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     const id = (await post(emulator, '/prompt', { prompt: graph() })).body.prompt_id
     await vi.waitFor(() => expect(emulator.executed()).toBe(1))
     expect(await get(emulator, `/history/${id}`)).toEqual({})
-    await post(emulator, '/interrupt', { prompt_id: 'of somebody else' })
+    await post(emulator, '/interrupt', { prompt_id: 'of another run' })
     if (version === 'new') {
       expect(emulator.work.running()?.id).toBe(id)
       await post(emulator, '/interrupt', { prompt_id: id })
@@ -219,7 +219,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(JSON.stringify(status.messages.at(-1))).toContain('execution_interrupted')
   })
 
-  it('orders by number, and lets some go first', async () => {
+  it('orders the queue by number, and puts graphs in front on request', async () => {
     const emulator = await open({ version, workMs: 60_000 })
     const send = async (more: object) =>
       (await post(emulator, '/prompt', { prompt: graph(), ...more })).body.number as number
@@ -237,11 +237,11 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
     expect(await get(emulator, '/prompt')).toEqual({ exec_info: { queue_remaining: 3 } })
   })
 
-  it('forgets everything in a restart', async () => {
+  it('loses queue and history in a restart', async () => {
     const emulator = await open({ version, workMs: 60_000 })
-    const { heard } = await listen(emulator, 'me')
+    const { messages } = await listen(emulator, 'me')
     const { body } = await post(emulator, '/prompt', { prompt: graph(), client_id: 'me' })
-    await vi.waitFor(() => expect(heard.map(({ type }) => type)).toContain('executing'))
+    await vi.waitFor(() => expect(messages.map(({ type }) => type)).toContain('executing'))
     emulator.restart()
     expect(await get(emulator, '/queue')).toEqual({ queue_running: [], queue_pending: [] })
     expect(await get(emulator, `/history/${body.prompt_id}`)).toEqual({})
@@ -250,7 +250,7 @@ describe.each(['old', 'new'] as const)('an emulated ComfyUI (%s)', (version) => 
 })
 
 describe('an emulated ComfyUI', () => {
-  it('wants UUIDs in their usual form only when it is new', async () => {
+  it('requires canonical UUIDs as run ids in the new version only', async () => {
     const prompt = graph()
     const uuid = randomUUID()
     const [older, newer] = [await open({ version: 'old' }), await open({ version: 'new' })]
@@ -262,7 +262,7 @@ describe('an emulated ComfyUI', () => {
     expect((await post(newer, '/prompt', { prompt, prompt_id: uuid })).body.prompt_id).toBe(uuid)
   })
 
-  it('lists files in the old shape and in the new one', async () => {
+  it('lists files in the form of each version', async () => {
     const files = { vae: ['a.safetensors'] }
     const of = async (version: 'old' | 'new') => get(await open({ version, files }), '/object_info/VAELoader')
     const node = (vae_name: unknown) => ({ VAELoader: { input: { required: { vae_name } } } })
@@ -270,14 +270,14 @@ describe('an emulated ComfyUI', () => {
     expect(await of('new')).toMatchObject(node(['COMBO', { options: ['a.safetensors'] }]))
   })
 
-  it('sends previews with their run only to those who can read that', async () => {
+  it('sends previews with the id of their run only to clients that support it', async () => {
     const emulator = await open({ previews: true, steps: 1 })
     const plain = await listen(emulator, 'plain')
     const rich = await listen(emulator, 'rich', {
       type: 'feature_flags',
       data: { supports_preview_metadata: true },
     })
-    await vi.waitFor(() => expect(rich.heard.map(({ type }) => type)).toContain('feature_flags'))
+    await vi.waitFor(() => expect(rich.messages.map(({ type }) => type)).toContain('feature_flags'))
     for (const client_id of ['plain', 'rich']) {
       const prompt = graph({ '7': { seed: client_id.length } })
       await finished(emulator, (await post(emulator, '/prompt', { prompt, client_id })).body.prompt_id)
@@ -290,20 +290,20 @@ describe('an emulated ComfyUI', () => {
     expect(JSON.parse(rich.bytes[0]!.toString('utf8', 8, 8 + length))).toMatchObject({ node_id: '7' })
   })
 
-  it('talks to the second socket of a client, not to the first', async () => {
+  it('sends to the latest socket of a client only', async () => {
     const emulator = await open()
     const first = await listen(emulator, 'me')
     const second = await listen(emulator, 'me')
     const { body } = await post(emulator, '/prompt', { prompt: graph(), client_id: 'me' })
     await finished(emulator, body.prompt_id)
-    await vi.waitFor(() => expect(second.heard.at(-1)?.data.node).toBeNull())
-    expect(first.heard.map(({ type }) => type)).toEqual(['status'])
+    await vi.waitFor(() => expect(second.messages.at(-1)?.data.node).toBeNull())
+    expect(first.messages.map(({ type }) => type)).toEqual(['status'])
   })
 
   it.each([
     ['oom', 'torch.OutOfMemoryError'],
     ['boom', 'RuntimeError'],
-  ])('fails at the word %s', async (text, type) => {
+  ])('fails on purpose for the word %s', async (text, type) => {
     const emulator = await open()
     const { body } = await post(emulator, '/prompt', { prompt: graph({ '4': { text } }) })
     const { status, outputs } = await finished(emulator, body.prompt_id)
@@ -311,7 +311,7 @@ describe('an emulated ComfyUI', () => {
     expect(status.messages.at(-1)).toMatchObject(['execution_error', { exception_type: type, node_id: '7' }])
   })
 
-  it('refuses pages of other origins, and those without the key', async () => {
+  it('refuses requests of other origins, and requests without the key', async () => {
     const emulator = await open({ auth: 'a-key' })
     expect((await fetch(`${emulator.url}/queue`)).status).toBe(401)
     const headers = { authorization: 'Bearer a-key' }

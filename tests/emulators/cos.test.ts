@@ -26,9 +26,9 @@ describe('the emulator of COS', () => {
 
   it.each([
     ['path style', () => ({})],
-    ['the real host name', () => ({ Domain: '', Protocol: 'http:', Ip: host() })],
-    ['a proxy', () => ({ Domain: '', Protocol: 'http:', Proxy: cos.url })],
-  ])('serves the real library by %s', async (_name, options: () => COS.COSOptions) => {
+    ['real host name', () => ({ Domain: '', Protocol: 'http:', Ip: host() })],
+    ['proxy', () => ({ Domain: '', Protocol: 'http:', Proxy: cos.url })],
+  ])('serves the official library with %s addressing', async (_name, options: () => COS.COSOptions) => {
     const client = connect({ UploadCheckContentMd5: true, ...options() })
     const stored = await client.putObject({ ...place, Key, Body, ContentType: 'image/png', ACL: 'private' })
     expect(stored).toMatchObject({ statusCode: 200, ETag: md5, RequestId: expect.any(String) })
@@ -62,7 +62,7 @@ describe('the emulator of COS', () => {
     await expect(client.headObject({ ...place, Key })).rejects.toMatchObject({ statusCode: 404 })
   })
 
-  it('lists by prefix, a page at a time, and deletes several', async () => {
+  it('lists objects by prefix and page, and deletes several', async () => {
     const client = connect()
     for (const name of ['x/1', 'x/2 & <3>', 'x/3', 'y']) await client.putObject({ ...place, Key: name, Body: name })
     const first = await client.getBucket({ ...place, Prefix: 'x/', MaxKeys: 2 })
@@ -77,7 +77,7 @@ describe('the emulator of COS', () => {
     expect([...cos.objects.keys()]).toEqual(['x/3', 'y'])
   })
 
-  it('refuses what the real one refuses, by its codes', async () => {
+  it('refuses invalid requests with the codes of COS', async () => {
     await put()
     const codeOf = (promise: Promise<unknown>) =>
       promise.then(
@@ -91,16 +91,16 @@ describe('the emulator of COS', () => {
     expect(await codeOf(connect({ SecretKey: 'wrong' }).headBucket(place))).toBe('403 403')
     const elsewhere = connect({ Domain: '', Protocol: 'http:', Ip: host() })
     expect(await codeOf(elsewhere.getObject({ ...object, Region: 'ap-beijing' }))).toBe('404 NoSuchBucket')
-    const summed = (md5: string) => connect().putObject({ ...object, Body, Headers: { 'Content-MD5': md5 } })
-    expect(await codeOf(summed(Buffer.alloc(16).toString('base64')))).toBe('400 BadDigest')
-    expect(await codeOf(summed('x'))).toBe('400 InvalidDigest')
+    const putWithMd5 = (md5: string) => connect().putObject({ ...object, Body, Headers: { 'Content-MD5': md5 } })
+    expect(await codeOf(putWithMd5(Buffer.alloc(16).toString('base64')))).toBe('400 BadDigest')
+    expect(await codeOf(putWithMd5('x'))).toBe('400 InvalidDigest')
     expect(await codeOf(connect().putObject({ ...object, Body, ACL: 'none' as 'private' }))).toBe('400 InvalidArgument')
     const small = await startCos({ limitBytes: 5 })
     expect(await codeOf(connect({ Domain: small.domain }).putObject({ ...object, Body }))).toBe('400 EntityTooLarge')
     await small.stop()
   })
 
-  it('tells a client whose clock is wrong, and the library mends it', async () => {
+  it('reports a wrong client clock, which the library corrects', async () => {
     await put()
     const skewed = (SystemClockOffset: number) => ({ SystemClockOffset, CorrectClockSkew: false })
     const get = (options: COS.COSOptions) => connect(options).getObject({ ...place, Key })
@@ -113,14 +113,14 @@ describe('the emulator of COS', () => {
       expect(await get({ SystemClockOffset })).toMatchObject({ statusCode: 200 })
   })
 
-  it('answers its faults in the words of COS', async () => {
+  it('words injected faults as COS errors', async () => {
     cos.faults.add({ kind: '429', times: 1 })
     cos.faults.add({ kind: '500', times: 1 })
-    const answers = [await fetch(cos.url), await fetch(cos.url)]
-    expect(answers.map(({ status }) => status)).toEqual([503, 500])
-    expect(answers.map(({ headers }) => headers.get('content-type'))).toEqual(['application/xml', 'application/xml'])
-    expect(await answers[0]!.text()).toMatch('<Code>SlowDown</Code>')
-    expect(await answers[1]!.text()).toMatch('<Code>InternalError</Code>')
+    const responses = [await fetch(cos.url), await fetch(cos.url)]
+    expect(responses.map(({ status }) => status)).toEqual([503, 500])
+    expect(responses.map(({ headers }) => headers.get('content-type'))).toEqual(['application/xml', 'application/xml'])
+    expect(await responses[0]!.text()).toMatch('<Code>SlowDown</Code>')
+    expect(await responses[1]!.text()).toMatch('<Code>InternalError</Code>')
   })
 
   it('computes the checksum of COS', () => {
@@ -128,31 +128,31 @@ describe('the emulator of COS', () => {
     expect(crc64(Buffer.alloc(0))).toBe('0')
   })
 
-  describe('by signed address', () => {
+  describe('with a signed address', () => {
     const open = async (url: string, method = 'GET') => {
-      const answer = await fetch(url, { method })
-      const text = await answer.text()
-      return `${answer.status} ${/<Code>(\w+)/.exec(text)?.[1] ?? text}`
+      const response = await fetch(url, { method })
+      const text = await response.text()
+      return `${response.status} ${/<Code>(\w+)/.exec(text)?.[1] ?? text}`
     }
     const link = (more: Partial<COS.GetObjectUrlParams> = {}) =>
       connect().getObjectUrl({ ...place, Key, Sign: true, ...more }, () => undefined)
 
-    it('opens what both forms of the library give', async () => {
+    it('accepts both forms of address that the library signs', async () => {
       await put()
       expect(await open(link())).toBe('200 0123456789')
       const Query = { 'response-content-type': 'text/plain; x=1', 'response-cache-control': 'no-store' }
       const later = await new Promise<string>((resolve, reject) =>
         connect().getObjectUrl({ ...place, Key, Query }, (error, data) => (error ? reject(error) : resolve(data.Url))),
       )
-      const answer = await fetch(later)
-      expect(answer.headers.get('content-type')).toBe('text/plain; x=1')
-      expect(answer.headers.get('cache-control')).toBe('no-store')
+      const response = await fetch(later)
+      expect(response.headers.get('content-type')).toBe('text/plain; x=1')
+      expect(response.headers.get('cache-control')).toBe('no-store')
       const upload = await fetch(link({ Method: 'PUT' }), { method: 'PUT', body: 'new' })
       expect(upload.status).toBe(200)
       expect(await open(link())).toBe('200 new')
     })
 
-    it('opens nothing else, by no other method, and not without a signature', async () => {
+    it('refuses another key, another method and an address without a signature', async () => {
       await put()
       await connect().putObject({ ...place, Key: 'other', Body })
       const url = link()
@@ -169,7 +169,7 @@ describe('the emulator of COS', () => {
       expect(await open(`${cos.url}/${cos.bucket}/public`, 'PUT')).toBe('403 AccessDenied')
     })
 
-    it('opens with no other letter in the signature', async () => {
+    it('refuses any change of the signature', async () => {
       await put()
       const url = new URL(link())
       const signature = url.searchParams.get('q-signature')!
@@ -185,19 +185,15 @@ describe('the emulator of COS', () => {
       expect(await open(url.href)).toBe('403 AccessDenied')
     })
 
-    it('opens only between its times, whatever they were changed to afterwards', async () => {
+    it('accepts the address between its signed times only', async () => {
       await put()
       const signed = (start: number, end: number) => {
         const [signTime, headerList] = [`${start};${end}`, ['host']]
         const request = { method: 'GET', path: `/${Key}`, query: new URLSearchParams(), headers: { host: host() } }
-        const signature = signatureOf(
-          { keyTime: signTime, signTime, headerList, paramList: [] },
-          request,
-          cos.secretKey,
-        )
+        const value = signatureOf({ keyTime: signTime, signTime, headerList, paramList: [] }, request, cos.secretKey)
         const fields = `q-sign-algorithm=sha1&q-ak=${cos.secretId}&q-sign-time=${signTime}&q-key-time=${signTime}`
         const path = Key.split('/').map(encodeURIComponent).join('/')
-        return `${cos.url}/${cos.bucket}/${path}?${fields}&q-header-list=host&q-url-param-list=&q-signature=${signature}`
+        return `${cos.url}/${cos.bucket}/${path}?${fields}&q-header-list=host&q-url-param-list=&q-signature=${value}`
       }
       expect(await open(signed(now() - 60, now() + 60))).toBe('200 0123456789')
       expect(await open(signed(now() - 60, now() - 2))).toBe('403 AccessDenied')
@@ -208,7 +204,7 @@ describe('the emulator of COS', () => {
     })
   })
 
-  it('keeps apart what is sent at the same time', async () => {
+  it('stores concurrent uploads separately', async () => {
     const bodies = Array.from({ length: 12 }, () => randomBytes(100_000))
     const client = connect()
     await Promise.all(bodies.map((bytes, n) => client.putObject({ ...place, Key: `many/${n}`, Body: bytes })))

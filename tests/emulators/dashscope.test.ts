@@ -14,7 +14,7 @@ const paths = {
   fresh: '/services/aigc/image-generation/generation',
 }
 
-interface Answered {
+interface DashscopeResponse {
   status: number
   body: {
     code?: string
@@ -37,10 +37,10 @@ async function call(
   path: string,
   body?: object,
   headers: Record<string, string> = {},
-): Promise<Answered> {
+): Promise<DashscopeResponse> {
   const all = { authorization: `Bearer ${dashscope.key}`, 'content-type': 'application/json', ...headers }
-  const answer = await fetch(dashscope.baseUrl + path, { method, headers: all, body: body && JSON.stringify(body) })
-  return { status: answer.status, body: (await answer.json()) as Answered['body'] }
+  const response = await fetch(dashscope.baseUrl + path, { method, headers: all, body: body && JSON.stringify(body) })
+  return { status: response.status, body: (await response.json()) as DashscopeResponse['body'] }
 }
 
 const task = (path: string, body: object) => call('POST', path, body, { 'x-dashscope-async': 'enable' })
@@ -51,7 +51,7 @@ const qwen = (parameters: object = {}, input: object = content('a cat')) =>
   call('POST', paths.sync, { model: 'qwen-image-plus', input, parameters })
 
 describe('the emulator of DashScope', () => {
-  it('answers one call as the documentation shows', async () => {
+  it('responds to a synchronous call as documented', async () => {
     const { status, body } = await qwen({ size: '1664*928', n: 1, prompt_extend: true, watermark: false })
     expect(status).toBe(200)
     expect(body).toEqual({
@@ -73,7 +73,7 @@ describe('the emulator of DashScope', () => {
     expect((await fetch(url, { headers: { authorization: `Bearer ${dashscope.key}` } })).status).toBe(400)
   })
 
-  it('runs an old task from PENDING over RUNNING to SUCCEEDED', async () => {
+  it('takes a task of the oldest protocol from PENDING to RUNNING to SUCCEEDED', async () => {
     dashscope.tasks.hold = 'PENDING'
     const body = { model: 'wan2.2-t2i-flash', input: { prompt: 'a cat' }, parameters: { size: '1024*1024', n: 1 } }
     const created = await task(paths.old, body)
@@ -99,7 +99,7 @@ describe('the emulator of DashScope', () => {
     })
   })
 
-  it('gives the pictures of a new task as choices, four of them when nobody says how many', async () => {
+  it('returns the pictures of a task as choices, four by default', async () => {
     const { body } = await task(paths.fresh, { model: 'wan2.7-image', input: content('a cat'), parameters: {} })
     const result = await call('GET', `/tasks/${body.output?.task_id}`)
     expect(result.body.output?.choices).toHaveLength(4)
@@ -107,7 +107,7 @@ describe('the emulator of DashScope', () => {
     expect(dashscope.billed()).toBe(4)
   })
 
-  it('reports a failure inside status 200, and the parts of one', async () => {
+  it('reports failed tasks and failed pictures with status 200', async () => {
     const create = async (prompt: string) => {
       const { body } = await task(paths.old, { model: 'wan2.2-t2i-flash', input: { prompt }, parameters: { n: 2 } })
       return call('GET', `/tasks/${body.output?.task_id}`)
@@ -120,7 +120,7 @@ describe('the emulator of DashScope', () => {
     expect([dashscope.accepted(), dashscope.billed()]).toEqual([1, 1])
   })
 
-  it('wants the header for tasks, and none without', async () => {
+  it('requires the asynchronous header for tasks, and refuses it otherwise', async () => {
     const body = { model: 'wan2.2-t2i-flash', input: { prompt: 'a cat' }, parameters: {} }
     expect(await call('POST', paths.old, body)).toMatchObject({ status: 403, body: { code: 'AccessDenied' } })
     const messages = { model: 'qwen-image-plus', input: content('a cat') }
@@ -140,14 +140,14 @@ describe('the emulator of DashScope', () => {
     ['input.messages', {}, content('x'.repeat(801))],
     ['input.messages', {}, content('a cat', 'https://a.example/1')],
     ['input.prompt', {}, { ...content('a cat'), prompt: 'a cat' }],
-  ])('refuses a wrong %s by name', async (name, parameters, input) => {
+  ])('refuses an invalid %s by name', async (name, parameters, input) => {
     const { status, body } = await qwen(parameters, input ?? content('a cat'))
     expect([status, body.code]).toEqual([400, 'InvalidParameter'])
     expect(body.message).toContain(name)
     expect(dashscope.accepted()).toBe(0)
   })
 
-  it('checks what is edited', async () => {
+  it('checks the input pictures of an edit', async () => {
     const edit = (...images: string[]) =>
       call('POST', paths.sync, { model: 'qwen-image-edit-plus', input: content('at night', ...images) })
     const link = 'https://a.example/1'
@@ -157,7 +157,7 @@ describe('the emulator of DashScope', () => {
     expect((await edit('data:image/PNG;base64,AAAA')).status).toBe(400)
   })
 
-  it('cancels only what waits, and lists all', async () => {
+  it('cancels only queued tasks, and lists all tasks', async () => {
     dashscope.tasks.hold = 'PENDING'
     const body = { model: 'wan2.7-image', input: content('a cat'), parameters: { n: 1 } }
     const ids = [await task(paths.fresh, body), await task(paths.fresh, body)].map((each) => each.body.output?.task_id)
@@ -172,7 +172,7 @@ describe('the emulator of DashScope', () => {
     expect(dashscope.accepted()).toBe(1)
   })
 
-  it('forgets tasks and links after a day', async () => {
+  it('forgets tasks and links when they expire', async () => {
     const { body } = await task(paths.fresh, { model: 'wan2.7-image', input: content('a cat'), parameters: { n: 1 } })
     const poll = () => call('GET', `/tasks/${body.output?.task_id}`)
     const url = (await poll()).body.output?.choices?.[0]?.message.content[0]?.image ?? ''

@@ -1,4 +1,4 @@
-/** The emulator of fal, driven by fal's own client: if that cannot use it, it is wrong. */
+/** Checks the emulator of fal with fal's official client. */
 import { ApiError, createFalClient, ValidationError } from '@fal-ai/client'
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -10,12 +10,12 @@ describe('the emulator of fal', () => {
 
   async function open(options?: FalOptions, credentials?: string) {
     fal = await startFal(options)
-    // the client knows its own addresses only: they are turned on the way out
-    const turned: typeof fetch = (input, init) => {
+    // the client's addresses are fixed, so they are replaced on the way out
+    const redirected: typeof fetch = (input, init) => {
       const url = String(input instanceof Request ? input.url : input)
       return fetch(url.replace(/^https:\/\/((queue|rest)\.)?(alpha\.)?fal\.(run|ai)/, fal.url), init)
     }
-    return createFalClient({ credentials: credentials ?? fal.key, fetch: turned })
+    return createFalClient({ credentials: credentials ?? fal.key, fetch: redirected })
   }
   const failure = async (work: Promise<unknown>): Promise<unknown> =>
     work.then(
@@ -23,7 +23,7 @@ describe('the emulator of fal', () => {
       (error) => error,
     )
 
-  it.each(['polling', 'streaming'] as const)('serves its subscribe by %s', async (mode) => {
+  it.each(['polling', 'streaming'] as const)('serves subscribe with %s', async (mode) => {
     const client = await open({ workMs: 300 })
     const seen: string[] = []
     const { data, requestId } = await client.subscribe('fal-ai/flux-1/dev', {
@@ -42,7 +42,7 @@ describe('the emulator of fal', () => {
     expect(fal.accepted()).toBe(1)
   })
 
-  it('keeps a queue, whose requests can be asked after and taken out', async () => {
+  it('queues requests, reports their status and cancels them', async () => {
     const client = await open({ workMs: 5_000, concurrency: 1 })
     const submit = () =>
       client.queue.submit('fal-ai/flux-pro/kontext/max/text-to-image', { input: { prompt: 'a cat' } })
@@ -54,39 +54,39 @@ describe('the emulator of fal', () => {
     expect(await failure(client.queue.result('fal-ai/flux-pro', about))).toMatchObject({ status: 499 })
   })
 
-  it('answers under the short path only', async () => {
+  it('serves the status below owner and app only', async () => {
     const client = await open()
     const { request_id: id } = await client.queue.submit('fal-ai/flux-1/dev', { input: { prompt: 'a cat' } })
-    const ask = (path: string) => fetch(`${fal.url}/${path}`, { headers: { authorization: `Key ${fal.key}` } })
-    expect((await ask(`fal-ai/flux-1/dev/requests/${id}/status`)).status).toBe(405)
-    expect((await ask(`fal-ai/flux-1/requests/${id}/status`)).status).toBe(200)
+    const get = (path: string) => fetch(`${fal.url}/${path}`, { headers: { authorization: `Key ${fal.key}` } })
+    expect((await get(`fal-ai/flux-1/dev/requests/${id}/status`)).status).toBe(405)
+    expect((await get(`fal-ai/flux-1/requests/${id}/status`)).status).toBe(200)
   })
 
   it.each([
     ['a missing prompt', 'fal-ai/flux-1/dev', {}, 'missing'],
     ['one step too many', 'fal-ai/flux-1/schnell', { prompt: 'a', num_inference_steps: 13 }, 'less_than_equal'],
-    ['content', 'fal-ai/flux-1/dev', { prompt: 'nsfw' }, 'content_policy_violation'],
-  ])('tells of %s when the result is asked for', async (_name, endpoint, input, type) => {
+    ['refused content', 'fal-ai/flux-1/dev', { prompt: 'nsfw' }, 'content_policy_violation'],
+  ])('reports %s with the result', async (_name, endpoint, input, type) => {
     const client = await open()
     const error = await failure(client.subscribe(endpoint, { input: input as never, pollInterval: 20 }))
     expect(error).toBeInstanceOf(ValidationError)
     expect((error as ValidationError).body.detail[0]).toMatchObject({ type })
   })
 
-  it('knows its keys, and accounts without money', async () => {
-    const client = await open({}, 'nobody:nothing')
-    const submit = (who = client) => who.queue.submit('fal-ai/flux-1/dev', { input: { prompt: 'a cat' } })
+  it('refuses unknown keys and locked accounts', async () => {
+    const client = await open({}, 'unknown-id:unknown-secret')
+    const submit = (caller = client) => caller.queue.submit('fal-ai/flux-1/dev', { input: { prompt: 'a cat' } })
     expect(await failure(submit())).toMatchObject({ status: 401 })
     expect(fal.accepted()).toBe(0)
     await fal.stop()
-    const poor = await open()
+    const other = await open()
     fal.lock(true)
-    const error = await failure(submit(poor))
+    const error = await failure(submit(other))
     expect(error).toBeInstanceOf(ApiError)
     expect(error).toMatchObject({ status: 403, body: { detail: expect.stringContaining('Exhausted balance') } })
   })
 
-  it('takes files', async () => {
+  it('stores and serves uploaded files', async () => {
     const client = await open()
     const url = await client.storage.upload(new Blob(['hello'], { type: 'text/plain' }))
     expect(await (await fetch(url)).text()).toBe('hello')

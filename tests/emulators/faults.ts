@@ -1,70 +1,71 @@
 /**
- * Makes an emulator misbehave on purpose, the way networks and platforms do. The emulator reads the request, asks `apply`, and then:
+ * Injects the faults of networks and platforms into an emulator. The emulator reads the request, calls `apply`, and acts
+ * on its verdict:
  *
- *   'handled'    the request was answered, cut or left hanging, and must NOT be processed
- *   'dropAfter'  process the request as usual, then destroy the socket instead of answering: the reply is lost
- *   'none'       process and answer as usual (a 'delay' has already been waited for; 'delayAfter' and the kinds that
- *                spoil an answer have taken hold of the response)
+ *   'handled'    the request was answered, cut off or left hanging, and must not be processed
+ *   'dropAfter'  process the request as usual, then destroy the socket instead of responding
+ *   'none'       process the request and respond as usual ('delay' has already passed; 'delayAfter' and the kinds that
+ *                spoil a response have wrapped `res`)
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { spoil } from './spoil.ts'
 
 export type FaultKind =
-  | 'delay' // wait `ms`, then process as usual
-  | 'delayAfter' // process at once, answer `ms` later; without `ms` never answer: the caller times out, yet it happened
-  | '429' // refused with the platform's own "slow down" answer, not processed
-  | '500' // refused with the platform's own error answer, not processed
+  | 'delay' // waits `ms`, then processes as usual
+  | 'delayAfter' // processes at once and responds `ms` later; without `ms` it never responds, so the client times out
+  | '429' // refused with the platform's rate limit response, not processed
+  | '500' // refused with the platform's error response, not processed
   | '502html' // a proxy's HTML page, not processed
   | 'dropBefore' // socket destroyed, not processed
-  | 'dropAfter' // processed, then socket destroyed: the reply is lost
-  | 'hang' // never answered and not processed; with `ms` the socket is destroyed after that long
+  | 'dropAfter' // processed, then the socket is destroyed: the response is lost
+  | 'hang' // neither processed nor answered; with `ms` the socket is destroyed after that time
   | '429absurd' // as '429', with a Retry-After of three years
   | '429bare' // as '429', without Retry-After
-  | '503' // refused for now, not processed
-  | 'gone' // 404, not processed: done and then not there
+  | '503' // refused with the platform's overload response, not processed
+  | 'gone' // 404, not processed, also for what exists
   | 'redirect' // 302 to `location`, not processed
-  // the rest is processed, and the answer spoiled
-  | 'truncated' // the first half of the body, as if it were all
+  // the following are processed, and their response is spoiled
+  | 'truncated' // the first half of the body, as if it were the whole
   | 'cutOff' // the first half of the body, then the socket is destroyed
   | 'garbage' // 200 with bytes that are neither JSON nor a picture, under the right content type
   | '502json' // a gateway's error in JSON, although it was processed
-  | 'wrongType' // 200 with a page of text/html
+  | 'wrongType' // 200 with an HTML page
   | 'empty' // 200 without a body
   | 'gzipBomb' // 200, content-encoding gzip, 64 MiB of zeros in 64 KiB
-  | 'slowLoris' // a byte every 500 ms, for ever
-  | 'endless' // zeros as fast as they are taken, for ever
+  | 'slowLoris' // a byte every 500 ms, without end
+  | 'endless' // zeros as fast as the client reads, without end
   | 'hugeLength' // content-length of 1 GB, then silence
-  | 'replace' // 200 with `body` of `type`: an SVG as PNG, a picture of a billion pixels
+  | 'replace' // 200 with `body` of `type`, such as an SVG as PNG
 
 export interface Fault {
   kind: FaultKind
-  /** Both parts must match; absent means everything. `path` is tested on the label the emulator passes to `apply`. */
+  /** The requests to hit; both parts must match. Absent: all. `path` is tested against the label passed to `apply`. */
   match?: { method?: string; path?: RegExp }
-  /** How many requests it hits before it wears out. Absent: until `clear()`. */
+  /** Number of requests to hit. Absent: all until `clear()`. */
   times?: number
-  /** 0–1, drawn for each matching request. Absent: 1. */
+  /** Chance that a matching request is hit, 0–1. Absent: 1. */
   probability?: number
-  /** For 'delay', 'delayAfter' and 'hang'. */
+  /** Milliseconds, for 'delay', 'delayAfter' and 'hang'. */
   ms?: number
-  /** For '429'. Absent: 1. */
+  /** Seconds of the Retry-After header, for '429'. Absent: 1. */
   retryAfterSeconds?: number
   /** For 'redirect'. */
   location?: string
   /** For 'replace'. */
   body?: Buffer
   type?: string
-  /** For '429': the limit is the whole bot's, not this route's (Discord only). */
+  /** For '429' at Discord: the limit applies to the whole bot, not to this route. */
   global?: boolean
 }
 
-type Refusal = '429' | '500' | '503' | 'gone'
+type RefusalKind = '429' | '500' | '503' | 'gone'
 
 interface FaultHit {
   kind: FaultKind
   method: string
   label: string
-  /** Wall clock, ms. */
+  /** Wall clock in milliseconds. */
   at: number
 }
 
@@ -75,19 +76,19 @@ export interface Answer {
 }
 
 export interface Faults {
-  /** The first added fault that matches is used. Returns a function that takes this fault out again. */
+  /** Adds a fault; of several that match, the oldest is used. Returns a function that removes it. */
   add(fault: Fault): () => void
-  /** Forgets all faults. Requests already hanging stay so until the emulator stops. */
+  /** Removes all faults. Requests that hang already stay so until the emulator stops. */
   clear(): void
   readonly hits: FaultHit[]
   apply(req: IncomingMessage, res: ServerResponse, label: string): Promise<'handled' | 'dropAfter' | 'none'>
 }
 
 export interface FaultOptions {
-  /** Pass a seeded one to make a chaos run repeatable. */
+  /** Random numbers from 0 to 1. A seeded generator makes a chaos run repeatable. */
   random?: () => number
-  /** The platform's own words. */
-  answers?: Partial<Record<Refusal, (fault: Fault) => Answer>>
+  /** Refusals in the platform's form. */
+  answers?: Partial<Record<RefusalKind, (fault: Fault) => Answer>>
 }
 
 export function createFaults({ random = Math.random, answers = {} }: FaultOptions = {}): Faults {
@@ -98,7 +99,8 @@ export function createFaults({ random = Math.random, answers = {} }: FaultOption
     for (const entry of active) {
       const { match, probability } = entry.fault
       if (match?.method && match.method.toUpperCase() !== method) continue
-      if (match?.path && label.search(match.path) === -1) continue // search() ignores lastIndex, unlike test()
+      // search() ignores lastIndex, unlike test()
+      if (match?.path && label.search(match.path) === -1) continue
       if (probability !== undefined && random() >= probability) continue
       entry.left -= 1
       if (entry.left <= 0) active = active.filter((other) => other !== entry)
@@ -133,7 +135,7 @@ async function inflict(
   fault: Fault,
   req: IncomingMessage,
   res: ServerResponse,
-  answers: Record<Refusal, (fault: Fault) => Answer>,
+  answers: Record<RefusalKind, (fault: Fault) => Answer>,
 ): Promise<'handled' | 'dropAfter' | 'none'> {
   switch (fault.kind) {
     case 'delay':

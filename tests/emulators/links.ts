@@ -1,35 +1,35 @@
-/** Signed links to result pictures, as object stores hand them out: valid only as a whole, and without any other key. */
+/** Signed links to result pictures, like those of object stores: any change to the query makes them invalid. */
 import { randomBytes } from 'node:crypto'
 import type { Received, Sent } from './server.ts'
 
 export interface Links {
-  /** Keeps what `make` will draw, and returns the path and query of its link. */
+  /** Returns the path and query of a link to the picture; `make` draws it on each download. */
   add(query: (signature: string) => Record<string, string>, make: () => Promise<Buffer>, type: string): string
-  /** undefined: not one of these links. */
+  /** undefined: the request is not for one of these links. */
   serve(received: Received): Promise<Sent | undefined>
-  /** After the 24 hours. */
+  /** Refuses all links from now on, as after their lifetime of 24 hours. */
   expire(): void
 }
 
-interface Kept {
+interface Link {
   query: string
   make: () => Promise<Buffer>
   type: string
 }
 
 export function createLinks(folder: string, extension: string): Links {
-  const kept = new Map<string, Kept>()
+  const links = new Map<string, Link>()
   let expired = false
   return {
     add(query, make, type) {
       const path = `${folder}/${randomBytes(12).toString('hex')}.${extension}`
       const search = new URLSearchParams(query(randomBytes(20).toString('hex'))).toString()
-      kept.set(path, { query: search, make, type })
+      links.set(path, { query: search, make, type })
       return `${path}?${search}`
     },
     async serve({ path, query, headers }) {
       if (!path.startsWith(`${folder}/`)) return undefined
-      const link = kept.get(path)
+      const link = links.get(path)
       if (!link) return refusal(404, 'NoSuchKey')
       if (headers.authorization !== undefined) return refusal(400, 'InvalidArgument')
       if (query.toString() !== link.query) return refusal(403, 'SignatureDoesNotMatch')

@@ -1,4 +1,4 @@
-/** The emulator in the hands of OpenAI's own client. */
+/** Checks the emulated LLM with OpenAI's official client. */
 import OpenAI, { APIError } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type LlmOptions, startLlm } from './llm/index.ts'
@@ -27,7 +27,7 @@ async function failure(work: Promise<unknown>): Promise<APIError> {
 }
 
 describe('the emulated LLM', () => {
-  it('answers with a completion, its use and its id', async () => {
+  it('returns a completion with its usage and request id', async () => {
     const { llm, completions } = await open()
     const { data, request_id } = await completions
       .create({ model: llm.model, messages, temperature: 0.5, max_tokens: 100 })
@@ -41,7 +41,7 @@ describe('the emulated LLM', () => {
     expect(llm.asked[0]).toMatchObject({ model: llm.model, messages, temperature: 0.5 })
   })
 
-  it('streams the same words in pieces', async () => {
+  it('streams the same reply in pieces', async () => {
     const { llm, completions } = await open()
     const stream = await completions.create({
       model: llm.model,
@@ -58,7 +58,7 @@ describe('the emulated LLM', () => {
     expect(chunks.at(-1)?.usage?.completion_tokens).toBe(7)
   })
 
-  it('answers what it is told to', async () => {
+  it('replies as its options say', async () => {
     const { llm, completions } = await open({
       reply: (text) => ({ content: text.toUpperCase(), finishReason: 'content_filter', refusal: 'no' }),
     })
@@ -67,10 +67,10 @@ describe('the emulated LLM', () => {
     expect(choices[0]?.message.content).toBe('<MARK>A FOX</MARK>')
   })
 
-  it('refuses wrong keys, models and requests as the client expects it', async () => {
+  it('refuses wrong keys, models and requests with errors that the client understands', async () => {
     const { llm, completions } = await open()
-    const stranger = await open({}, 'sk-somebody-else')
-    const wrongKey = await failure(stranger.completions.create({ model: llm.model, messages }))
+    const other = await open({}, 'sk-unknown-key')
+    const wrongKey = await failure(other.completions.create({ model: llm.model, messages }))
     expect([wrongKey.status, wrongKey.code, wrongKey.requestID]).toEqual([401, 'invalid_api_key', expect.any(String)])
     const wrongModel = await failure(completions.create({ model: 'none', messages }))
     expect([wrongModel.status, wrongModel.code]).toEqual([404, 'model_not_found'])
@@ -82,7 +82,7 @@ describe('the emulated LLM', () => {
     expect(llm.asked).toHaveLength(0)
   })
 
-  it('refuses content, and limits when it thinks', async () => {
+  it('refuses content, and sampling parameters as a reasoning model', async () => {
     const { llm, completions } = await open({ thinks: true })
     const filtered = await failure(
       completions.create({ model: llm.model, messages: [{ role: 'user', content: 'nsfw' }] }),
@@ -94,21 +94,21 @@ describe('the emulated LLM', () => {
     expect([warm.status, warm.param]).toEqual([400, 'temperature'])
   })
 
-  it('has no more money, which is not tried again, and too many requests, which are', async () => {
+  it('makes the client retry a rate limit, but not an exhausted quota', async () => {
     const { llm, client } = await open()
-    const patient = client.withOptions({ maxRetries: 2 }).chat.completions
+    const retrying = client.withOptions({ maxRetries: 2 }).chat.completions
     llm.setMoney(false)
-    const broke = await failure(patient.create({ model: llm.model, messages }))
-    expect([broke.status, broke.code]).toEqual([429, 'insufficient_quota'])
+    const error = await failure(retrying.create({ model: llm.model, messages }))
+    expect([error.status, error.code]).toEqual([429, 'insufficient_quota'])
     expect(llm.requests).toHaveLength(1)
     llm.setMoney(true)
     llm.faults.add({ kind: '429', times: 1, retryAfterSeconds: 0.01 })
-    const { choices } = await patient.create({ model: llm.model, messages })
+    const { choices } = await retrying.create({ model: llm.model, messages })
     expect(choices).toHaveLength(1)
     expect(llm.requests.map((each) => each.status)).toEqual([429, 429, 200])
   })
 
-  it('fails in the same shape', async () => {
+  it('words injected faults as API errors', async () => {
     const { llm, completions } = await open()
     for (const [kind, status] of [
       ['500', 500],

@@ -1,16 +1,16 @@
-/** Real pictures of the size that was asked for, and pictures that are wrong on purpose. */
+/** Real pictures of a requested size, and invalid ones. */
 import sharp from 'sharp'
 
 export type PictureType = 'png' | 'jpeg' | 'webp'
 
 const made = new Map<string, Promise<Buffer>>()
 
-/** Kept after the first time, so that long runs measure the service and not this. `seed` chooses the colour. */
+/** Cached, so that long runs measure the service and not the drawing. `seed` chooses the colours. */
 export function picture(width: number, height: number, type: PictureType = 'jpeg', seed = 0): Promise<Buffer> {
   const hue = Math.abs(Math.trunc(seed)) % 360
   const name = `${width}x${height} ${type} ${hue}`
-  const known = made.get(name)
-  if (known) return known
+  const cached = made.get(name)
+  if (cached) return cached
   const fresh = sharp(Buffer.from(stripes(width, height, hue)), { raw: { width, height, channels: 3 } })
     .toFormat(type)
     .toBuffer()
@@ -31,7 +31,7 @@ function stripes(width: number, height: number, hue: number): Uint8Array {
 }
 
 export const wrongPictures = {
-  /** The first half of a real one. */
+  /** The first half of a real picture. */
   truncated: async () => {
     const whole = await picture(1024, 1024, 'png')
     return whole.subarray(0, whole.length >> 1)

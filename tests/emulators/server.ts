@@ -1,4 +1,4 @@
-/** What the emulators of image services share: a server on a local port that keeps what it was sent and can misbehave. */
+/** The HTTP server of the emulators: listens on a local port, records requests and injects faults. */
 import {
   createServer,
   type IncomingHttpHeaders,
@@ -9,7 +9,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import { createFaults, type FaultKind, type FaultOptions, type Faults } from './faults.ts'
 
-/** One request, as it came. */
+/** A received request. */
 export interface Received {
   method: string
   /** Without the query. */
@@ -17,17 +17,18 @@ export interface Received {
   query: URLSearchParams
   headers: IncomingHttpHeaders
   body: Buffer
-  /** Wall clock, ms. */
+  /** Wall clock in milliseconds. */
   at: number
-  /** What it was answered; 0: not (yet). */
+  /** Status of the response; 0 while there is none. */
   status: number
+  /** The fault that hit it. Absent: none. */
   fault?: FaultKind
 }
 
 export interface Sent {
   status: number
   headers?: Readonly<Record<string, string>>
-  /** Objects are sent as JSON. */
+  /** An object is sent as JSON. */
   body?: Buffer | string | object
 }
 
@@ -42,11 +43,11 @@ export interface EmulatorServer {
 }
 
 export interface ServerOptions extends FaultOptions {
-  /** Absent: any free one. */
+  /** Absent: any free port. */
   port?: number
-  /** 'streamed': the handler has taken the response into its own hands. Faults match on `<path>`. */
+  /** Returns the response; 'streamed' if it writes to `res` itself. Faults are matched against the path. */
   handle(received: Received, res: ServerResponse): Promise<Sent | 'streamed'>
-  /** Remember only about this many requests, without bodies: for long runs. Default: all. */
+  /** Number of requests to keep, roughly. Default: all. For long runs. */
   keepRequests?: number
 }
 
@@ -87,11 +88,11 @@ export async function startServer(options: ServerOptions): Promise<EmulatorServe
   const server = createServer((req, res) => {
     serve(req, res).catch((error: unknown) => {
       if (!req.complete) return void res.destroy()
-      process.stderr.write(`the emulator failed at ${req.method} ${req.url}: ${(error as Error).stack}\n`)
+      process.stderr.write(`the emulator could not handle ${req.method} ${req.url}: ${(error as Error).stack}\n`)
       res.destroy()
     })
   })
-  // shorter than the client's own, it would cut connections at random
+  // longer than the client's timeout, so that the server never closes a connection that the client is about to use
   server.keepAliveTimeout = 120_000
   await new Promise<void>((started, failed) => {
     server.once('error', failed)

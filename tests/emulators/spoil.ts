@@ -1,17 +1,17 @@
-/** Answers that are wrong on purpose, in place of a right one. */
+/** Replaces a valid response by a spoiled one. */
 import type { ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import type { Fault } from './faults.ts'
 
-let made: Buffer | undefined
+let cachedBomb: Buffer | undefined
 
-/** 64 MiB of zeros, made once: it takes a while. */
-function bomb(): Buffer {
-  made ??= gzipSync(Buffer.alloc(64 * 1024 * 1024))
-  return made
+/** 64 MiB of zeros, compressed once because it takes a while. */
+function gzipBomb(): Buffer {
+  cachedBomb ??= gzipSync(Buffer.alloc(64 * 1024 * 1024))
+  return cachedBomb
 }
 
-/** Takes the place of what the emulator is about to send with one `res.writeHead(…).end(body)`. */
+/** Wraps `res` so that the next `res.writeHead(…).end(body)` sends the spoiled response. */
 export function spoil(res: ServerResponse, fault: Fault) {
   const { writeHead, end } = { writeHead: res.writeHead.bind(res), end: res.end.bind(res) }
   let type = 'application/octet-stream'
@@ -22,12 +22,12 @@ export function spoil(res: ServerResponse, fault: Fault) {
   res.end = ((body: Buffer | string = '') => {
     res.writeHead = writeHead
     res.end = end
-    spoiled(res, fault, { type, body: Buffer.from(body) })
+    sendSpoiled(res, fault, { type, body: Buffer.from(body) })
     return res
   }) as ServerResponse['end']
 }
 
-function spoiled(res: ServerResponse, fault: Fault, { type, body }: { type: string; body: Buffer }): unknown {
+function sendSpoiled(res: ServerResponse, fault: Fault, { type, body }: { type: string; body: Buffer }): unknown {
   const whole = (status: number, contentType: string, bytes: Buffer, more: Record<string, string> = {}) =>
     res.writeHead(status, { 'content-type': contentType, 'content-length': bytes.length, ...more }).end(bytes)
   switch (fault.kind) {
@@ -39,15 +39,15 @@ function spoiled(res: ServerResponse, fault: Fault, { type, body }: { type: stri
     case 'garbage':
       return whole(200, type, Buffer.from([0x7b, 0x00, 0xff, 0xfe, 0x22, 0x80]))
     case '502json': {
-      const words = JSON.stringify({ message: 'An invalid response was received from the upstream server' })
-      return whole(502, 'application/json', Buffer.from(words))
+      const error = JSON.stringify({ message: 'An invalid response was received from the upstream server' })
+      return whole(502, 'application/json', Buffer.from(error))
     }
     case 'wrongType':
       return whole(200, 'text/html', Buffer.from('<html><body>Hello</body></html>'))
     case 'empty':
       return whole(200, type, Buffer.alloc(0))
     case 'gzipBomb':
-      return whole(200, type, bomb(), { 'content-encoding': 'gzip' })
+      return whole(200, type, gzipBomb(), { 'content-encoding': 'gzip' })
     case 'replace':
       return whole(200, fault.type ?? type, fault.body ?? Buffer.alloc(0))
     case 'hugeLength':

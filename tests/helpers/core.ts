@@ -1,45 +1,50 @@
 /**
- * A core on a real database, queue and store. The edges are stand-ins that keep what they were sent: a chat that shows
- * messages, and a provider that tests steer.
+ * A core on a real database, queue and store. Its chat and providers are replacements that tests control: a chat that keeps its
+ * messages, and a provider that draws at once.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
+import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
+import { plainText } from '../../src/bots/layout.ts'
+import { compose } from '../../src/compose.ts'
+import { readConfig } from '../../src/config.ts'
 import type { Core } from '../../src/core/core.ts'
-import { listenForNews } from '../../src/core/events/news.ts'
 import { startWorker, type Worker } from '../../src/core/generation/worker.ts'
 import type { Attachment, Call, ChatSurface, Posted, Reply } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
-import type { Enhancer, ImageProvider } from '../../src/core/ports/providers.ts'
-import { keepProviders, type Providers } from '../../src/core/providers/registry.ts'
+import type { Enhancer, ImageProvider, ProviderKind } from '../../src/core/ports/providers.ts'
+import { ask, type ProgramRequest } from '../../src/core/programs/ask.ts'
+import { chooseModel } from '../../src/core/request/choose-model.ts'
 import { createApiSurface } from '../../src/http/api/surface.ts'
-import type { Log } from '../../src/log.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
-import { createDiskStore } from '../../src/storage/disk.ts'
-import { createImageTools } from '../../src/storage/images.ts'
 import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
+
+/** `text`: what a surface without markup shows of it. */
+export type ShownReply = Reply & { text: string }
 
 export interface ShownMessage {
   id: Posted
   address: string
-  history: Reply[]
+  history: ShownReply[]
 }
 
-/** A chat as people see it. `refuse` makes every post and edit reject with what it returns. */
+/** Chat that keeps its messages. A post or edit rejects with the error that `refuse` returns. */
 export interface TestChat extends ChatSurface {
   messages: ShownMessage[]
   refuse?: (reply: Reply) => Error | undefined
-  last(address: string): Reply | undefined
+  last(address: string): ShownReply | undefined
 }
 
 export function createChat(options: { name?: string; postsAnew?: boolean } = {}): TestChat {
   const { name = 'test', postsAnew = false } = options
   const messages: ShownMessage[] = []
+  const shown = (reply: Reply): ShownReply => ({ ...reply, text: plainText(reply) })
   const check = (reply: Reply) => {
     const error = chat.refuse?.(reply)
     if (error) throw error
@@ -51,14 +56,16 @@ export function createChat(options: { name?: string; postsAnew?: boolean } = {})
     start: async () => undefined,
     stop: async () => undefined,
     notReady: () => undefined,
-    post: async (address, reply) => {
+    post: async (address, given) => {
+      const reply = shown(given)
       check(reply)
       const known = postsAnew ? undefined : messages.find((message) => message.address === address)
       if (known) known.history.push(reply)
       else messages.push({ id: `${name}:${messages.length}`, address, history: [reply] })
       return (known ?? messages.at(-1) ?? { id: `${name}:0` as const }).id
     },
-    edit: async (posted, reply) => {
+    edit: async (posted, given) => {
+      const reply = shown(given)
       check(reply)
       const message = messages.find((each) => each.id === posted)
       if (!message) throw new Error(`no message ${posted}`)
@@ -75,7 +82,7 @@ export const pngOf = (width: number, height: number, background = '#3366cc'): Pr
     .png()
     .toBuffer()
 
-/** Draws a plain picture at once. */
+/** Provider that draws a plain picture at once. */
 export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & { starts: string[] } {
   const starts: string[] = []
   return {
@@ -93,12 +100,12 @@ export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & 
 export interface TestCore {
   core: Core
   chat: TestChat
-  /** Handles a call as a surface would. */
+  /** Handles a call as a surface does. */
   say(text: string, from?: Partial<Call> & { who?: string }): Promise<Call>
-  /** The state of the generation of a call once it has ended. */
+  /** Resolves with the final state of the call's generation. */
   ended(call: Call): Promise<string>
   work(): Promise<Worker>
-  /** All that the queue knows is gone. */
+  /** Removes everything that the queue has stored. */
   lose(): Promise<void>
   close(): Promise<void>
 }
@@ -110,80 +117,48 @@ export interface TestCoreOptions {
   limits?: Partial<Core['limits']>
   admins?: readonly string[]
   enhancer?: Enhancer
-  /** Milliseconds that a provider may take. */
+  /** Timeout of a provider, milliseconds. */
   providerMs?: number
   meter?: Core['meter']
 }
 
-interface ToProvide {
-  providers: readonly ImageProvider[]
-  log: Log
-  concurrency?: number
-  timeoutMs?: number
-}
-
-/** Set up as if by the environment; stored configurations win here as well. */
-export function provide(database: Core['database'], secretKey: Buffer, given: ToProvide): Promise<Providers> {
-  const { providers, log, concurrency = 5, timeoutMs = 10_000 } = given
-  const settings = { baseUrl: 'test:', timeoutMs, concurrency }
-  return keepProviders({
-    database,
-    secretKey,
-    kinds: providers.map((provider) => ({
-      name: provider.name,
-      title: provider.name,
-      needsKey: false,
-      create: () => provider,
-    })),
-    fallback: new Map(providers.map(({ name }) => [name, settings])),
-    defaults: settings,
-    context: () => ({ log }),
-    log,
-  })
-}
-
+/** Built by `compose` as the service is, with a database, a queue and edges of this test. */
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
   const { database, drop } = await openTestDatabase(kind)
   const { backend, prefix, cleanUp, lose } = testQueueBackend(kind, database)
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
-  const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
   const providers = options.providers ?? [createPlain()]
+  const models = options.models ?? [sketch]
   const chat = options.chat ?? createChat()
-  const secretKey = Buffer.from('a secret key for tests, 32 chars')
-  const set = await provide(database, secretKey, { providers, log, timeoutMs: options.providerMs })
+  const settings = { baseUrl: 'test:', timeoutMs: options.providerMs ?? 10_000, concurrency: 5 }
+  const config = readConfig({ DATA_DIR: folder, LOG_LEVEL: 'silent', SECRET_KEY: 'a secret key for tests, 32 chars' })
+  const composed = await compose(
+    {
+      ...config,
+      providers: new Map(providers.map(({ name }) => [name, settings])),
+      providerDefaults: settings,
+    },
+    {
+      database,
+      providers: providers.map(kindOf),
+      queue: ({ log }) =>
+        createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) }),
+      enhancer: options.enhancer,
+      limits: { deadlineMs: 60_000, lostMs: 2_000, goneMs: 0, ...options.limits },
+      meter: options.meter,
+      surfaces: () => [chat, createApiSurface({ database })],
+    },
+  )
   const core: Core = {
-    database,
-    queue: await createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) }),
-    store: createDiskStore({ folder, secretKey, publicUrl: 'http://localhost:8080' }),
-    images: createImageTools(),
+    ...composed.core,
     models: {
-      all: () => options.models ?? [sketch],
-      preferred: () => (options.models?.[0] ?? sketch).id,
-      of: (name) =>
-        (options.models ?? [sketch]).filter(({ routes }) => routes.some(({ provider }) => provider === name)),
+      all: () => models,
+      preferred: () => (models[0] ?? sketch).id,
+      of: (name) => models.filter(({ routes }) => routes.some(({ provider }) => provider === name)),
     },
-    providers: set,
-    news: await listenForNews(database),
-    enhancer: options.enhancer,
-    enhanceByDefault: false,
-    surfaces: new Map<string, ChatSurface>([chat, createApiSurface({ database })].map((each) => [each.name, each])),
-    limits: {
-      inFlight: 3,
-      perMinute: 20,
-      deadlineMs: 60_000,
-      lostMs: 2_000,
-      goneMs: 0,
-      welcome: 20,
-      uploadBytes: 10 * 1024 * 1024,
-      fetchMs: 30_000,
-      ...options.limits,
-    },
-    secretKey,
     isAdmin: (identity) => options.admins?.includes(identity) ?? false,
-    meter: options.meter,
-    log,
   }
-  const dispatch = createDispatch(core, allCommands(core.models.all()))
+  const dispatch = createDispatch(core, { commands: allCommands, actions: allActions })
   const workers: Worker[] = []
   let calls = 0
   return {
@@ -197,10 +172,9 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
         surface: chat.name,
         address: `${chat.name}:${number}`,
         from: { id: `test:${who}`, name: who, handle: who },
+        place: { channel: chat.name, nsfw: false, manager: false, roles: [] },
         locale: 'en',
-        command,
-        text: rest,
-        options: {},
+        act: command ? { kind: 'command', name: command, text: rest, options: {} } : { kind: 'message', text: rest },
         images: [],
         ...over,
       }
@@ -222,15 +196,21 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     lose,
     close: async () => {
       for (const worker of workers) await worker.stop(2_000)
-      await core.queue.close(0)
-      await core.news.stop()
-      await core.providers.stop()
+      await composed.close()
       await drop()
       await cleanUp()
       await rm(folder, { recursive: true, force: true })
     },
   }
 }
+
+/** Set up as if by the environment; stored configurations win here as well. */
+const kindOf = (provider: ImageProvider): ProviderKind => ({
+  name: provider.name,
+  title: provider.name,
+  needsKey: false,
+  create: () => provider,
+})
 
 async function stateOf(core: Core, call: Call): Promise<string> {
   const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where key = ${call.key}`)
@@ -240,4 +220,11 @@ async function stateOf(core: Core, call: Call): Promise<string> {
 
 export function attachment(data: Buffer, name = 'picture.png', bytes = data.length): Attachment {
   return { name, bytes, load: async () => data }
+}
+
+/** `ask`, with the model chosen as the families of the API choose it. */
+export async function askAs(core: Core, request: Omit<ProgramRequest, 'chosen'>): ReturnType<typeof ask> {
+  const { holder, params, images } = request
+  const needs = { images: images.length, words: params.prompt !== '' }
+  return ask(core, { ...request, chosen: chooseModel(core, { name: params.model, allowed: holder.models, ...needs }) })
 }

@@ -1,9 +1,9 @@
-/** The invariants of money, requests and pictures, asked of the database and the store at rest. */
+/** Checks the invariants of money, requests and pictures in the database and the store while no work is running. */
 import { sql } from 'drizzle-orm'
 import type { ObjectStore } from '../../src/core/ports/storage.ts'
-import type { Database } from '../../src/db/db.ts'
+import type { Database } from '../../src/db/database.ts'
 
-/** One sentence for each violation; empty when all hold. `listKeys`: every object in the store. */
+/** Returns one line for each violated invariant. `keys` lists all objects in the store. */
 export async function violations(
   database: Database,
   store?: ObjectStore & { keys(): Promise<string[]> },
@@ -15,7 +15,7 @@ export async function violations(
   }
   await check(
     'I1 the sum of the entries is the balance, and nothing is negative',
-    sql`select u.id, u.balance, u.held, coalesce(sum(l.amount), 0)::int as amount, coalesce(sum(l.held), 0)::int as put_aside
+    sql`select u.id, u.balance, u.held, coalesce(sum(l.amount), 0)::int as amount, coalesce(sum(l.held), 0)::int as entries_held
       from users u left join ledger l on l.user_id = u.id group by u.id
       having coalesce(sum(l.amount), 0) <> u.balance or coalesce(sum(l.held), 0) <> u.held or u.balance < 0 or u.held < 0`,
   )
@@ -32,7 +32,7 @@ export async function violations(
         or (g.state <> 'delivered' and coalesce(sum(l.amount), 0) <> 0)`,
   )
   await check(
-    'I8 at rest nothing is put aside',
+    'I8 at rest no credits are held',
     sql`select id, held, in_flight from users where held <> 0 or in_flight <> 0`,
   )
   await check(
@@ -41,13 +41,13 @@ export async function violations(
       and not exists (select from images i where i.generation_id = g.id and i.role = 'output')`,
   )
   await check(
-    'I10 an erased request has neither words nor pictures',
+    'I10 an erased request has no texts and no pictures',
     sql`select g.id, g.request from generations g where erased_at is not null
       and (request->>'prompt' <> '' or request ? 'negative' or enhanced is not null
         or exists (select from images i where i.generation_id = g.id))`,
   )
   if (store) {
-    // a picture sent ahead that is on its way (0 bytes) may have its object or not
+    // an upload that is not complete has 0 bytes, and its object may not exist yet
     const rows = await database.rows<{ key: string; promised: boolean }>(sql`
       select key, true as promised from images union all select key, bytes > 0 from uploads`)
     const [rowKeys, objects] = [new Set(rows.map((row) => row.key)), new Set(await store.keys())]

@@ -1,11 +1,11 @@
-/** A log that keeps its lines, for tests that read what an operator would read. */
+/** Log that keeps its lines, for tests that check what an operator reads. */
 
 interface KeptLog {
   debug(object: object, message: string): void
   info(object: object, message: string): void
   warn(object: object, message: string): void
   error(object: object, message: string): void
-  /** One for each event, 'warn {…} words'. Of errors everything is kept, more than a real log shows. */
+  /** One line for each event: 'warn {…} message'. Errors are complete, with more than the service's log shows. */
   lines: string[]
 }
 

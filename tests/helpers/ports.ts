@@ -1,7 +1,7 @@
-/** A port for a server whose address has to be known before it listens. */
+/** Finds a port for a server whose address must be known before it listens. */
 import { createServer } from 'node:net'
 
-/** Below those that the system gives to connections on their way out, which take them at any moment. */
+/** Below the range of ephemeral ports, which outgoing connections can take at any moment. */
 const [first, last] = [20_000, 29_999]
 
 export async function freePort(): Promise<number> {

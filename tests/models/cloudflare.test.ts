@@ -20,7 +20,7 @@ function route(id: string) {
   return found
 }
 
-describe('the mapping', () => {
+describe('the Cloudflare models', () => {
   it.each([
     ['cf-schnell', { prompt: 'a fox', steps: 6 }],
     ['cf-flux-2-klein', { prompt: 'a fox', width: 1024, height: 576 }],
@@ -30,27 +30,27 @@ describe('the mapping', () => {
       'cf-phoenix',
       { prompt: 'a fox', width: 1024, height: 576, num_steps: 6, guidance: 3.5, seed: 7, negative_prompt: 'hens' },
     ],
-  ])('of %s has only what that model knows', (id, input) => {
+  ])('%s sends only the parameters that the model accepts', (id, input) => {
     expect(route(id).input({ ...request, ...everything }, [])).toEqual(input)
   })
 
-  it.each(cloudflareModels.map((model) => model.id))('of %s has no value that was not asked for', (id) => {
+  it.each(cloudflareModels.map((model) => model.id))('%s sends no parameter that the request does not set', (id) => {
     const input = route(id).input(request, []) as object
     expect(Object.keys(input)).toEqual(id === 'cf-schnell' ? ['prompt'] : ['prompt', 'width', 'height'])
   })
 
-  it.each(['cf-flux-2-klein', 'cf-flux-2-dev'])('of %s names input pictures by their place', (id) => {
+  it.each(['cf-flux-2-klein', 'cf-flux-2-dev'])('%s numbers the input pictures', (id) => {
     const input = route(id).input({ ...request, images: 2 }, refs)
     expect(input).toEqual({ prompt: 'a fox', width: 1024, height: 576, input_image_0: refs[0], input_image_1: refs[1] })
   })
 })
 
-describe('what is taken', () => {
-  it('is what the mapping uses, and nothing else', () => {
+describe('what the Cloudflare models take', () => {
+  it('matches the parameters that they send', () => {
     for (const { id, routes } of cloudflareModels) {
       const { takes, input } = routes[0]!
       const plain = Object.keys(input(request, []) as object)
-      const used = (more: object) => Object.keys(input({ ...request, ...more }, []) as object).length > plain.length
+      const used = (extra: object) => Object.keys(input({ ...request, ...extra }, []) as object).length > plain.length
       for (const [name, value] of Object.entries({ seed: '7', steps: 6, guidance: 3.5, strength: 0.5 }))
         expect([id, name, used({ [name]: value })]).toEqual([id, name, name in takes.params])
       expect([id, used({ negative: 'hens' })]).toEqual([id, takes.negative === true])
@@ -62,7 +62,7 @@ describe('what is taken', () => {
     }
   })
 
-  it('is 1:1 alone by schnell, and ten ratios within the limits of the others, in sides that they keep', () => {
+  it('is 1:1 for schnell, and for the others ten ratios whose sides they draw exactly', () => {
     expect(route('cf-schnell').takes.aspects).toEqual({ '1:1': [1024, 1024] })
     for (const { routes } of cloudflareModels.slice(1)) {
       const aspects = Object.entries(routes[0]!.takes.aspects)
@@ -76,7 +76,7 @@ describe('what is taken', () => {
     }
   })
 
-  it('has ids and prices that are promised', () => {
+  it('is offered under the documented ids and prices', () => {
     expect(cloudflareModels.map(({ id, price }) => [id, price])).toEqual([
       ['cf-schnell', 1],
       ['cf-flux-2-klein', 1],

@@ -19,9 +19,9 @@ const cases = comfyuiModels.flatMap((model) =>
 
 type Case = (typeof cases)[number]
 
-function graphOf({ model, route, images }: Case, asked: Partial<PictureRequest> = {}): Graph {
+function graphOf({ model, route, images }: Case, params: Partial<PictureRequest> = {}): Graph {
   const [aspect = '', [width, height] = [0, 0]] = Object.entries(route.takes.aspects)[0] ?? []
-  const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...asked }
+  const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...params }
   const refs = Array.from({ length: images }, (_, at) => ({ $image: at }))
   return route.input(request, refs) as unknown as Graph
 }
@@ -29,7 +29,7 @@ function graphOf({ model, route, images }: Case, asked: Partial<PictureRequest> 
 const caseOf = (endpoint: string, images = 0) =>
   cases.find((each) => each.route.endpoint === endpoint && each.images === images)!
 
-/** As the provider fills it, on a server that has every first file. */
+/** The graph as the provider completes it on a server that has the first of each list of files. */
 function filled(graph: Graph): Graph {
   const text = JSON.stringify(graph, (_name, value: Json) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
@@ -53,26 +53,26 @@ const files = {
 const sampler = (graph: Graph) => graph['7']!.inputs
 
 describe('the ComfyUI models', () => {
-  it.each(cases)('make a graph that the server accepts: $name', (each) => {
+  it.each(cases)('make a graph that ComfyUI accepts: $name', (each) => {
     for (const version of ['old', 'new'] as const) {
       const verdict = validate(filled(graphOf(each)), { version, files })
       expect(verdict).toEqual({ nodeErrors: {}, outputs: ['9'] })
     }
   })
 
-  it.each(cases)('accept the ends of every range: $name', (each) => {
-    const { params, sizes, count } = each.route.takes
+  it.each(cases)('make a valid graph at both ends of every range: $name', (each) => {
+    const { params: ranges, sizes, count } = each.route.takes
     for (const end of ['min', 'max'] as const) {
-      const asked = Object.fromEntries(
-        Object.entries(params).map(([name, range]) => [name, name === 'seed' ? String(range[end]) : range[end]]),
+      const params = Object.fromEntries(
+        Object.entries(ranges).map(([name, range]) => [name, name === 'seed' ? String(range[end]) : range[end]]),
       )
       const size = sizes && { width: sizes[end], height: sizes[end] }
-      const graph = filled(graphOf(each, { ...asked, ...size, count: end === 'min' ? 1 : count }))
+      const graph = filled(graphOf(each, { ...params, ...size, count: end === 'min' ? 1 : count }))
       expect(validate(graph, { version: 'new', files })).toEqual({ nodeErrors: {}, outputs: ['9'] })
     }
   })
 
-  it.each(cases)('put every parameter where it has an effect: $name', (each) => {
+  it.each(cases)('put every parameter into the graph: $name', (each) => {
     const values = { seed: '9007199254740991', steps: 33, guidance: 7.25, strength: 0.55 }
     const names = Object.keys(each.route.takes.params) as (keyof typeof values)[]
     const without = JSON.stringify(graphOf(each))
@@ -83,13 +83,13 @@ describe('the ComfyUI models', () => {
     }
   })
 
-  it('know only nodes that ComfyUI has', () => {
+  it('use only nodes that ComfyUI has', () => {
     const names = new Set(cases.flatMap((each) => Object.values(graphOf(each)).map(({ class_type: name }) => name)))
     for (const name of names) expect(Object.keys(objectInfo(name, files, true))).toEqual([name])
     expect(names).toContain('KSampler')
   })
 
-  it('use what each FLUX wants when nothing is said', () => {
+  it('use the defaults of each FLUX variant for parameters that are not set', () => {
     const dev = graphOf(caseOf('flux-dev'))
     expect(dev['4']).toMatchObject({ class_type: 'CLIPTextEncodeFlux', inputs: { guidance: 3.5 } })
     expect(sampler(dev)).toMatchObject({ steps: 20, cfg: 1, denoise: 1, seed: { $seed: true } })
@@ -104,20 +104,20 @@ describe('the ComfyUI models', () => {
     expect(sampler(graphOf(caseOf('flux-schnell-image', 1)))).toMatchObject({ denoise: 0.75 })
   })
 
-  it('round sizes to what the model can draw', () => {
+  it('round sizes to multiples of 16', () => {
     const { inputs } = graphOf(caseOf('flux-dev'), { width: 1001, height: 65 })['6']!
     expect(inputs).toMatchObject({ width: 1008, height: 64 })
     const scaled = graphOf(caseOf('flux-schnell-image', 1), { width: 1001, height: 65 })['13']!
     expect(scaled).toMatchObject({ class_type: 'ImageScale', inputs: { width: 1008, height: 64, crop: 'center' } })
   })
 
-  it('draw several at once', () => {
+  it('draw several pictures in one batch', () => {
     expect(graphOf(caseOf('flux-dev'), { count: 3 })['6']?.inputs.batch_size).toBe(3)
     const fromPicture = graphOf(caseOf('flux-dev-image', 1), { count: 3 })['6']
     expect(fromPicture).toMatchObject({ class_type: 'RepeatLatentBatch', inputs: { amount: 3 } })
   })
 
-  it('lay two pictures side by side for Kontext', () => {
+  it('place two pictures side by side for Kontext', () => {
     const one = graphOf(caseOf('flux-kontext', 1))
     expect(one['13']?.inputs.image).toEqual(['10', 0])
     expect(one['12']).toBeUndefined()
@@ -127,7 +127,7 @@ describe('the ComfyUI models', () => {
     expect([two['10'], two['11']].map((node) => node?.inputs.image)).toEqual([{ $image: 0 }, { $image: 1 }])
   })
 
-  it('offer the promised names and ratios', () => {
+  it('offer the documented ids and ratios', () => {
     expect(comfyuiModels.map(({ id }) => id)).toEqual(['comfy-dev', 'comfy-schnell', 'comfy-kontext'])
     const [dev] = comfyuiModels
     expect(dev?.routes[0]?.takes.aspects).toMatchObject({

@@ -23,14 +23,14 @@ const routes = models.flatMap((model) => model.routes).filter((route) => route.p
 const named = routes.map((route) => [route.endpoint as FalEndpoint, route] as const)
 const bigSeed = '18446744073709551615'
 
-/** What fal gets on the wire for this, checked as fal checks it. */
-function sent(route: Route, asked: Partial<PictureRequest> = {}) {
+/** The body that fal receives, after fal's own validation. */
+function bodyOf(route: Route, params: Partial<PictureRequest> = {}) {
   const { takes, endpoint } = route
-  const aspect = asked.aspect ?? Object.keys(takes.aspects)[0] ?? ''
+  const aspect = params.aspect ?? Object.keys(takes.aspects)[0] ?? ''
   const [width, height] = takes.aspects[aspect] ?? [0, 0]
-  const images = asked.images ?? takes.images.min
+  const images = params.images ?? takes.images.min
   const prompt = takes.prompt === 'none' ? '' : 'a cute cat'
-  const request = { prompt, model: 'any', aspect, width, height, count: 1, images, ...asked }
+  const request = { prompt, model: 'any', aspect, width, height, count: 1, images, ...params }
   const input = route.input(
     request,
     Array.from({ length: images }, (_, at) => ({ $image: at })),
@@ -42,57 +42,57 @@ function sent(route: Route, asked: Partial<PictureRequest> = {}) {
 }
 
 describe('the models on fal', () => {
-  it('use every endpoint that the emulator knows, each once', () => {
+  it('use every endpoint of the emulator exactly once', () => {
     expect(routes.map((route) => route.endpoint).sort()).toEqual(Object.keys(schemas).sort())
   })
 
-  it.each(named)('%s takes each of its ratios', (_, route) => {
+  it.each(named)('%s accepts each of its ratios', (_, route) => {
     for (const aspect of Object.keys(route.takes.aspects)) {
-      const { image_size: size, aspect_ratio: ratio } = sent(route, { aspect })
+      const { image_size: size, aspect_ratio: ratio } = bodyOf(route, { aspect })
       if (aspect === 'auto') expect([size, ratio]).toEqual([undefined, undefined])
       else if (ratio === undefined) expect(size).toEqual(pair(route.takes.aspects[aspect]))
       else expect(ratio).toBe(aspect)
     }
   })
 
-  it.each(named)('%s takes each of its parameters at both ends', (_, { takes, ...route }) => {
+  it.each(named)('%s accepts both ends of each range', (_, { takes, ...route }) => {
     for (const [name, range] of Object.entries(takes.params)) {
       if (name === 'seed') continue
       for (const value of [range.min, range.max]) {
-        const body = sent({ takes, ...route }, { [name]: value })
+        const body = bodyOf({ takes, ...route }, { [name]: value })
         expect(Object.values(body), name).toContain(value)
       }
     }
   })
 
-  it.each(named)('%s takes seeds, however large', (_, route) => {
+  it.each(named)('%s accepts seeds of up to 64 bits', (_, route) => {
     for (const seed of ['0', '7', bigSeed]) {
       expect(Number(seed)).toBeLessThanOrEqual(route.takes.params.seed?.max ?? 0)
-      expect(sent(route, { seed }).seed).toBe(Number(seed))
+      expect(bodyOf(route, { seed }).seed).toBe(Number(seed))
     }
   })
 
-  it.each(named)('%s takes as many pictures as it says', (_, route) => {
+  it.each(named)('%s accepts its smallest and largest number of pictures', (_, route) => {
     const { images, count } = route.takes
     for (const number of [images.min, images.max]) {
-      const { image_url: one, image_urls: several } = sent(route, { images: number })
+      const { image_url: one, image_urls: several } = bodyOf(route, { images: number })
       expect([one ?? several ?? []].flat()).toHaveLength(number)
     }
-    expect(sent(route, { count }).num_images ?? 1).toBe(count)
+    expect(bodyOf(route, { count }).num_images ?? 1).toBe(count)
   })
 
-  it.each(named.filter(([, { takes }]) => takes.sizes))('%s takes exact sizes', (_, route) => {
+  it.each(named.filter(([, { takes }]) => takes.sizes))('%s accepts exact sizes', (_, route) => {
     const { min = 0, max = 0 } = route.takes.sizes ?? {}
     for (const [width, height] of [
       [min, max],
       [max, min],
     ] as const) {
-      expect(sent(route, { aspect: `${width}x${height}`, width, height }).image_size).toEqual({ width, height })
+      expect(bodyOf(route, { aspect: `${width}x${height}`, width, height }).image_size).toEqual({ width, height })
     }
   })
 
-  it.each(named)('%s is told about safety and format, and never to wait for the picture', (endpoint, route) => {
-    const body = sent(route)
+  it.each(named)('%s sends safety settings and format, and never asks to wait for the picture', (endpoint, route) => {
+    const body = bodyOf(route)
     expect(body).toMatchObject({ output_format: 'jpeg' })
     expect(body).not.toHaveProperty('sync_mode')
     const takesChecker = 'enable_safety_checker' in schemas[endpoint].shape

@@ -1,26 +1,29 @@
 import { describe, expect, it } from 'vitest'
+import type { Core } from '../../src/core/core.ts'
 import type { RequestParams } from '../../src/core/ports/models.ts'
-import { chooseRoute, findModel, makeRequest, offered, routesFor, takenWith } from '../../src/core/request/resolve.ts'
+import { checkParams, chooseRoute, routesFor } from '../../src/core/request/check.ts'
+import { findModel, listed, takenWith } from '../../src/core/request/choose-model.ts'
 import { models } from '../../src/models/index.ts'
 import { providerKinds } from '../../src/providers/index.ts'
 
-const everywhere = () => true
-const requestOf = (
-  name: string,
-  params: Partial<RequestParams> = {},
-  images = 0,
-  has: (name: string) => boolean = everywhere,
-) => {
+/** A core in which these providers are set up. */
+const having = (has: (name: string) => boolean) =>
+  ({ providers: { get: (name: string) => (has(name) ? {} : undefined) } }) as unknown as Pick<Core, 'providers'>
+const everywhere = having(() => true)
+const requestOf = (name: string, params: Partial<RequestParams> = {}, images = 0, core = everywhere) => {
   const model = findModel(models, name)
-  const prompt = params.prompt ?? (takenWith(model, images, has).prompt === 'none' ? '' : 'a cute cat')
-  return { model, request: makeRequest(model, takenWith(model, images, has), { ...params, prompt, images }) }
+  const prompt = params.prompt ?? (takenWith(core, model, images).prompt === 'none' ? '' : 'a cute cat')
+  return {
+    model,
+    request: checkParams({ model, takes: takenWith(core, model, images) }, { ...params, prompt }, images),
+  }
 }
 const endpointOf = (name: string, images: number, params?: Partial<RequestParams>) => {
   const { model, request } = requestOf(name, params, images)
-  return chooseRoute(model, request, everywhere).endpoint
+  return chooseRoute(everywhere, model, request).endpoint
 }
 
-/** PRODUCT's table: name, input pictures, endpoint. */
+/** Name, input pictures, endpoint. */
 const table: [string, number, string][] = [
   ['flux-dev', 0, 'fal-ai/flux-1/dev'],
   ['dev', 1, 'fal-ai/flux-1/dev/image-to-image'],
@@ -51,25 +54,25 @@ const table: [string, number, string][] = [
 ]
 
 describe('the models', () => {
-  it.each(table)('%s with %i pictures is served by %s', (name, images, endpoint) => {
+  it.each(table)('serve %s with %i pictures by %s', (name, images, endpoint) => {
     expect(endpointOf(name, images)).toBe(endpoint)
   })
 
   it.each(table.filter(([, , endpoint]) => /flux-(1|pro)\//.test(endpoint) && endpoint.startsWith('fal-ai')))(
-    'the endpoint of %s with %i pictures is a name too: %s',
+    'the endpoint of %s with %i pictures is also a model name: %s',
     (_name, images, endpoint) => {
       const { model, request } = requestOf(endpoint, {}, images)
-      expect(routesFor(model, request, everywhere).map((route) => route.endpoint)).toEqual([endpoint])
+      expect(routesFor(everywhere, model, request).map((route) => route.endpoint)).toEqual([endpoint])
       expect(model.hidden).toBe(true)
     },
   )
 
-  it('are eleven FLUX.1 endpoints under their own names', () => {
+  it('include eleven FLUX.1 endpoints under their own names', () => {
     const names = models.filter((model) => model.hidden).map((model) => model.id)
     expect(new Set(names).size).toBe(11)
   })
 
-  it('have names of their own, prices, and providers that exist', () => {
+  it('have unique names, a price, and existing providers', () => {
     const names = models.flatMap((model) => [model.id, ...model.aliases])
     expect(new Set(names).size).toBe(names.length)
     for (const model of models) {
@@ -77,8 +80,8 @@ describe('the models', () => {
       for (const route of model.routes) expect(providerKinds.map((kind) => kind.name)).toContain(route.provider)
       for (const name of model.aliases) expect(findModel(models, name.toUpperCase())).toBe(model)
     }
-    // Discord shows at most so many choices
-    expect(offered(models).length).toBeLessThanOrEqual(25)
+    // Discord's limit of choices for one option
+    expect(listed(models).length).toBeLessThanOrEqual(25)
   })
 
   it.each<[string, number, Partial<RequestParams>, string]>([
@@ -114,26 +117,26 @@ describe('the models', () => {
     expect(() => requestOf(name, params, images)).toThrowError(expect.objectContaining({ kind }))
   })
 
-  it('say how long what is not wanted may be', () => {
+  it('name the length limit of a negative prompt', () => {
     expect(requestOf('qwen-image', { negative: 'x'.repeat(500) }).request.negative).toHaveLength(500)
     expect(() => requestOf('qwen-image', { negative: 'x'.repeat(501) })).toThrowError(
-      expect.objectContaining({ data: { name: 'no', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
+      expect.objectContaining({ data: { name: 'negative', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
     )
   })
 
-  it('are served by a second route only where it does the very same', () => {
+  it('use a second route only for requests that it serves identically', () => {
     const schnell = (params: Partial<RequestParams>) => {
       const { model, request } = requestOf('flux-schnell', params)
-      return routesFor(model, request, everywhere).map((route) => route.provider)
+      return routesFor(everywhere, model, request).map((route) => route.provider)
     }
     expect(schnell({})).toEqual(['fal', 'cloudflare'])
     expect(schnell({ steps: 4 })).toEqual(['fal', 'cloudflare'])
     for (const params of [{ aspect: '16:9' }, { seed: '1' }, { count: 2 }, { steps: 12 }, { guidance: 3 }]) {
       expect(schnell(params)).toEqual(['fal'])
     }
-    const alone = (provider: string) => provider === 'cloudflare'
-    // with Cloudflare alone, what it does not take is refused by name
-    expect(() => requestOf('flux-schnell', { seed: '1' }, 0, alone)).toThrowError(
+    const cloudflareOnly = having((provider) => provider === 'cloudflare')
+    // with Cloudflare alone, parameters that it does not take are refused by name
+    expect(() => requestOf('flux-schnell', { seed: '1' }, 0, cloudflareOnly)).toThrowError(
       expect.objectContaining({ kind: 'not_taken' }),
     )
   })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
 import type { Json } from '../../src/db/json.ts'
-import { PackError, readPack, readPacks } from '../../src/models/parts/packs.ts'
+import { PackError, parsePack, readPacks } from '../../src/models/packs/pack.ts'
 import { createComfyui } from '../../src/providers/comfyui/comfyui.ts'
 import { startComfyui } from '../emulators/comfyui/index.ts'
 import { picture } from '../emulators/pictures.ts'
@@ -49,27 +49,27 @@ const withNode = (id: string, inputs: Record<string, Json>, classType?: string):
   [id]: { class_type: classType ?? graph[id]?.class_type ?? '', inputs: { ...graph[id]?.inputs, ...inputs } },
 })
 
-function inputOf(model: Model, asked: Partial<PictureRequest> = {}): Graph {
+function inputOf(model: Model, params: Partial<PictureRequest> = {}): Graph {
   const [aspect = '', [width, height] = [0, 0]] = Object.entries(model.routes[0]!.takes.aspects)[0] ?? []
-  const images = asked.images ?? 0
-  const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...asked }
+  const images = params.images ?? 0
+  const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...params }
   const refs = Array.from({ length: images }, (_, at) => ({ $image: at }))
   return model.routes[0]!.input(request, refs) as unknown as Graph
 }
 
 function mistakesOf(text: string): readonly string[] {
   try {
-    readPack(text)
+    parsePack(text)
   } catch (error) {
     if (error instanceof PackError) return error.mistakes
     throw error
   }
-  throw new Error('nothing is wrong with it')
+  throw new Error('the pack has no mistakes')
 }
 
 describe('a workflow pack', () => {
   it('becomes a model', () => {
-    const model = readPack(pack({ aliases: ['toon'], price: 3 }))
+    const model = parsePack(pack({ aliases: ['toon'], price: 3 }))
     expect(model).toMatchObject({ id: 'anime', title: 'Anime', aliases: ['toon'], price: 3 })
     expect(model.routes).toHaveLength(1)
     const [route] = model.routes
@@ -78,34 +78,34 @@ describe('a workflow pack', () => {
     expect(Object.keys(route?.takes.params ?? {})).toEqual(['seed', 'steps', 'guidance', 'strength'])
   })
 
-  it('sets what is asked for where the manifest says', () => {
-    const asked = { seed: '42', steps: 9, guidance: 2, strength: 0.5, negative: 'text', count: 3 }
-    const filled = inputOf(readPack(pack()), { ...asked, width: 512, height: 768 })
+  it('sets requested values in the inputs that the manifest names', () => {
+    const params = { seed: '42', steps: 9, guidance: 2, strength: 0.5, negative: 'text', count: 3 }
+    const filled = inputOf(parsePack(pack()), { ...params, width: 512, height: 768 })
     expect(filled['3']?.inputs).toMatchObject({ seed: 42, steps: 9, cfg: 2, denoise: 0.5 })
     expect(filled['5']?.inputs).toEqual({ width: 512, height: 768, batch_size: 3 })
     expect([filled['6']?.inputs.text, filled['7']?.inputs.text]).toEqual(['a cat', 'text'])
   })
 
-  it('leaves the rest as it was exported, but for the seed', () => {
-    const filled = inputOf(readPack(pack()))
+  it('leaves other inputs as exported, except for the seed', () => {
+    const filled = inputOf(parsePack(pack()))
     const words = withNode('6', { text: 'a cat' })
     expect(filled).toEqual({ ...words, '3': withNode('3', { seed: { $seed: true } })['3'] })
   })
 
   it('sets several inputs to one value', () => {
     const flux = withNode('6', { clip_l: 'x', t5xxl: 'x' }, 'CLIPTextEncodeFlux')
-    const filled = inputOf(readPack(pack({ nodes: { prompt: ['6.clip_l', '6.t5xxl'] } }, flux)))
+    const filled = inputOf(parsePack(pack({ nodes: { prompt: ['6.clip_l', '6.t5xxl'] } }, flux)))
     expect(filled['6']?.inputs).toMatchObject({ clip_l: 'a cat', t5xxl: 'a cat' })
   })
 
-  it('offers the size it was saved with first, then the usual ones', () => {
-    const { aspects } = readPack(pack()).routes[0]!.takes
+  it('offers the exported size first, then the common ratios', () => {
+    const { aspects } = parsePack(pack()).routes[0]!.takes
     expect(Object.entries(aspects)[0]).toEqual(['4:3', [640, 480]])
     expect(Object.keys(aspects)).toEqual(expect.arrayContaining(['1:1', '16:9', '9:21']))
   })
 
-  it('offers only what it can set', () => {
-    const { takes } = readPack(pack({ nodes: { prompt: '6.text' } })).routes[0]!
+  it('takes only parameters whose inputs are named', () => {
+    const { takes } = parsePack(pack({ nodes: { prompt: '6.text' } })).routes[0]!
     expect(takes).toEqual({
       images: { min: 0, max: 0 },
       count: 1,
@@ -114,26 +114,26 @@ describe('a workflow pack', () => {
     })
   })
 
-  it('takes its own ratios, sizes and limits', () => {
+  it('uses the ratios, sizes and limits of its manifest', () => {
     const own = { aspects: { '5:4': [640, 512] }, sizes: { min: 128, max: 1024 }, count: 2, promptLimit: 100 }
-    const { takes } = readPack(pack({ ...own, params: { steps: { min: 4, max: 8 } } })).routes[0]!
+    const { takes } = parsePack(pack({ ...own, params: { steps: { min: 4, max: 8 } } })).routes[0]!
     expect(takes).toMatchObject({ ...own, params: { steps: { min: 4, max: 8, integer: true } } })
     expect(Object.keys(takes.aspects)).toEqual(['5:4'])
   })
 
-  it('puts pictures into its LoadImage nodes', () => {
+  it('sets input pictures in its LoadImage nodes', () => {
     const both = {
       ...graph,
       '10': { class_type: 'LoadImage', inputs: { image: 'example.png' } },
       '11': { class_type: 'LoadImageOutput', inputs: { image: 'example.png' } },
     }
-    const model = readPack(pack({ nodes: { images: ['10.image', '11.image'] } }, both))
+    const model = parsePack(pack({ nodes: { images: ['10.image', '11.image'] } }, both))
     expect(model.routes[0]!.takes).toMatchObject({ images: { min: 2, max: 2 }, prompt: 'none' })
     const filled = inputOf(model, { images: 2, prompt: '' })
     expect([filled['10']?.inputs.image, filled['11']?.inputs.image]).toEqual([{ $image: 0 }, { $image: 1 }])
   })
 
-  it('is drawn by a server, with the files that the server has', async () => {
+  it('runs on a server with the model files that the server has', async () => {
     const emulator = await startComfyui({ version: 'old' })
     const provider = createComfyui({ baseUrl: emulator.url }, { log: keepLog() }, quickPace)
     const start = {
@@ -145,7 +145,7 @@ describe('a workflow pack', () => {
       '10': { class_type: 'LoadImage', inputs: { image: 'example.png' } },
     }
     try {
-      const model = readPack(pack({ nodes: { prompt: '6.text', seed: '3.seed', images: ['10.image'] } }, start))
+      const model = parsePack(pack({ nodes: { prompt: '6.text', seed: '3.seed', images: ['10.image'] } }, start))
       const input = inputOf(model, { images: 1 }) as unknown as Json
       const data = await picture(64, 48)
       const images = [{ data, type: 'image/jpeg' as const, width: 64, height: 48 }]
@@ -164,81 +164,93 @@ describe('a workflow pack', () => {
   })
 
   it.each<[string, string, readonly string[]]>([
-    ['what is not JSON', '{', ['it is not JSON: ']],
-    ['what is no pack', '[]', ['"manifest" is missing', '"graph" is missing: paste the exported graph there']],
+    ['text that is not JSON', '{', ['this is not valid JSON: ']],
+    ['JSON that is not a pack', '[]', ['"manifest" is missing', '"graph" is missing: paste the exported graph there']],
     [
-      'a graph for the page',
+      'a graph in the format of the page',
       JSON.stringify({ manifest: {}, graph: { nodes: [], links: [], version: 0.4 } }),
       ['export with Save (API Format)'],
     ],
-    ['a graph for the page alone', JSON.stringify({ nodes: [], links: [] }), ['export with Save (API Format)']],
+    [
+      'a graph in the format of the page, without a manifest',
+      JSON.stringify({ nodes: [], links: [] }),
+      ['export with Save (API Format)'],
+    ],
     ['an empty graph', pack({}, {}), ['graph: it has no nodes']],
     [
-      'what is no node',
+      'an entry that is not a node',
       JSON.stringify({ manifest: { id: 'a', title: 'A', nodes }, graph: { '1': { type: 'KSampler' } } }),
       ['graph.1.class_type: a node needs its "class_type"', 'graph.1.inputs: a node needs its "inputs"'],
     ],
-    ['unknown names', pack({ prices: 3 }), ['manifest: Unrecognized key: "prices"']],
+    ['an unknown key', pack({ prices: 3 }), ['manifest: Unrecognized key: "prices"']],
     ['a bad id', pack({ id: 'A B' }), ['manifest.id: use a–z']],
-    ['half a credit', pack({ price: 0.5 }), ['manifest.price: a whole number of credits']],
+    ['half a credit', pack({ price: 0.5 }), ['manifest.price: use a whole number of credits']],
     ['a bad ratio', pack({ aspects: { wide: [640, 480] } }), ['manifest.aspects.wide: ']],
     ['no ratio', pack({ aspects: {} }), ['manifest.aspects: name at least one']],
-    ['a bad place', pack({ nodes: { prompt: 'text' } }), ['manifest.nodes.prompt: write "<node>.<input>"']],
-    ['an unknown place', pack({ nodes: { ...nodes, cfg: '3.cfg' } }), ['manifest.nodes: Unrecognized key: "cfg"']],
+    ['a malformed input name', pack({ nodes: { prompt: 'text' } }), ['manifest.nodes.prompt: write "<node>.<input>"']],
+    ['an unknown parameter', pack({ nodes: { ...nodes, cfg: '3.cfg' } }), ['manifest.nodes: Unrecognized key: "cfg"']],
     [
-      'a node that is not there',
+      'a missing node',
       pack({ nodes: { prompt: '66.text' } }),
       ['nodes.prompt: the graph has no node 66; its nodes are 1, 3, 5, 6, 7, 8, 9'],
     ],
     [
-      'an input that is not there',
+      'a missing input',
       pack({ nodes: { prompt: '6.words' } }),
       ['nodes.prompt: node 6 (CLIPTextEncode) has no input "words"; its inputs are text, clip'],
     ],
     [
-      'numbers for words',
+      'inputs of the wrong type',
       pack({ nodes: { prompt: '3.seed', steps: '6.text' } }),
       [
-        'nodes.prompt: node 3 (KSampler), seed: is not a text',
-        'nodes.steps: node 6 (CLIPTextEncode), text: is not a number',
+        'nodes.prompt: node 3 (KSampler): its input "seed" is not text',
+        'nodes.steps: node 6 (CLIPTextEncode): its input "text" is not a number',
       ],
     ],
     [
-      'a picture in another node',
+      'a picture in a node that loads none',
       pack({ nodes: { images: ['6.text'] } }),
-      ['nodes.images.0: node 6 (CLIPTextEncode), text: is no picture'],
+      ['nodes.images.0: node 6 (CLIPTextEncode): its input "text" is not the file name of a picture'],
     ],
-    ['half a size', pack({ nodes: { prompt: '6.text', width: '5.width' } }), ['name both "width" and "height"']],
-    ['nothing to change', pack({ nodes: { steps: '3.steps' } }), ['nodes: name "prompt" or "images"']],
     [
-      'limits for what is not set',
+      'a width without a height',
+      pack({ nodes: { prompt: '6.text', width: '5.width' } }),
+      ['name both "width" and "height"'],
+    ],
+    ['neither a prompt nor pictures', pack({ nodes: { steps: '3.steps' } }), ['nodes: name "prompt" or "images"']],
+    [
+      'limits for inputs that are not named',
       pack({
         nodes: { prompt: '6.text' },
         params: { steps: { min: 1, max: 2 } },
         sizes: { min: 64, max: 128 },
         count: 2,
       }),
-      ['params.steps: say in nodes.steps', 'aspects, sizes: say in nodes.width', 'count: say in nodes.count'],
+      [
+        'params.steps: name the input in nodes.steps',
+        'aspects, sizes: name the inputs in nodes.width',
+        'count: name the input in nodes.count',
+      ],
     ],
     [
-      'limits the wrong way round',
+      'a minimum above the maximum',
       pack({ params: { steps: { min: 9, max: 2 } } }),
-      ['manifest.params.steps: min is more than max'],
+      ['manifest.params.steps: min is greater than max'],
     ],
     [
-      'a link to nowhere',
+      'a link to a missing node',
       pack({}, withNode('8', { samples: ['33', 0] })),
-      ['graph: node 8 (VAEDecode), samples: it comes from node 33, which is not there'],
+      ['graph: node 8 (VAEDecode): its input "samples" links to node 33, which does not exist'],
     ],
-  ])('says what is wrong and what to do: %s', (_what, text, expected) => {
+  ])('reports the mistake and its cure: %s', (_what, text, expected) => {
     const mistakes = mistakesOf(text)
     expect(mistakes).toHaveLength(expected.length)
     for (const [at, words] of expected.entries()) expect(mistakes[at]).toContain(words)
   })
 
-  it('is limited in size', () => {
+  it('is refused above 2 MiB', () => {
     expect(mistakesOf(pack({}, withNode('6', { text: 'x'.repeat(3_000_000) })))).toEqual([
-      'a pack may have 2 MiB at most',
+      'a pack can have at most 2 MiB',
     ])
   })
 })
@@ -255,7 +267,7 @@ describe('a folder of workflow packs', () => {
     return path
   }
 
-  it('is read whole, and the good ones work beside the bad', async () => {
+  it('loads its valid packs and reports the mistakes of the others', async () => {
     const path = await folder({
       'b.json': pack({ id: 'b' }),
       'a.json': pack({ id: 'a' }),
@@ -269,13 +281,13 @@ describe('a folder of workflow packs', () => {
     expect(mistakes[1]).toContain('bad.json: manifest.price: ')
   })
 
-  it('may not be there', async () => {
+  it('may be missing', async () => {
     expect(await readPacks(join(tmpdir(), 'there-is-no-such-folder'))).toEqual({ models: [], mistakes: [] })
   })
 
-  it('is described with an example that names what exists', async () => {
+  it('is documented with a valid example', async () => {
     const page = await readFile(new URL('../../docs/workflow-packs.md', import.meta.url), 'utf8')
     const example = JSON.parse(/```json\n(\{\n {2}"manifest"[\s\S]*?)```/.exec(page)?.[1] ?? '') as { manifest: object }
-    expect(readPack(JSON.stringify({ ...example, graph })).id).toBe('anime')
+    expect(parsePack(JSON.stringify({ ...example, graph })).id).toBe('anime')
   })
 })

@@ -1,4 +1,4 @@
-/** Servers on loopback that nobody may reach: they count connections. */
+/** Servers on loopback that no request may reach: they count connections. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 
@@ -10,7 +10,7 @@ export interface Canaries {
   stop(): Promise<void>
 }
 
-/** On the same port of 127.0.0.1 and, where there is one, ::1. */
+/** Listens on the same port of 127.0.0.1 and, where the machine has it, ::1. */
 export async function startCanaries(): Promise<Canaries> {
   let hits = 0
   const canary = () =>

@@ -14,7 +14,7 @@ const MB = 1024 * 1024
 
 const toLoopback: Lookup = async () => [{ address: '127.0.0.1', family: 4 }]
 
-/** A server on loopback that answers as the test says. */
+/** A server on loopback that responds as the test defines. */
 async function serve(listener: RequestListener) {
   const requests: IncomingMessage[] = []
   const sockets: Socket[] = []
@@ -69,7 +69,7 @@ describe('a download', () => {
     for (const socket of server.sockets) if (!socket.destroyed) await new Promise((done) => socket.once('close', done))
   }
 
-  it('brings the bytes, the type and where they came from', async () => {
+  it('returns the bytes, the type and the address', async () => {
     listener = (_, response) => response.setHeader('content-type', 'Image/PNG; a=b').end('bytes')
     expect(await get('/a.png?x=1')).toEqual({
       body: Buffer.from('bytes'),
@@ -78,7 +78,7 @@ describe('a download', () => {
     })
   })
 
-  it('sends no more than it must', async () => {
+  it('sends only the necessary headers', async () => {
     listener = (_, response) => response.end()
     await get('/', { accept: 'image/*' })
     expect(server.requests[0]?.headers).toEqual({
@@ -90,15 +90,15 @@ describe('a download', () => {
     })
   })
 
-  it('may be empty and of no type: that is for the caller to judge', async () => {
+  it('accepts an empty response without a type', async () => {
     listener = (_, response) => response.end()
     expect(await get()).toMatchObject({ body: Buffer.alloc(0), type: '' })
   })
 
   it.each([
-    ['with a length', true],
-    ['in chunks', false],
-  ])('may be exactly as big as allowed, and one byte more is too big, %s', async (_, announced) => {
+    ['announced by a length', true],
+    ['sent in chunks', false],
+  ])('accepts a file of exactly the largest size and refuses one more byte, %s', async (_, announced) => {
     listener = (_, response) => {
       if (announced) response.setHeader('content-length', 100_000)
       response.write(Buffer.alloc(60_000, 1))
@@ -109,7 +109,7 @@ describe('a download', () => {
     expect(await errorOf(get('/', { maxBytes: 99_999 }))).toMatchObject({ kind: 'too_big' })
   })
 
-  it('of little does not hold on to the room for much', async () => {
+  it('does not keep a large buffer for a small file', async () => {
     listener = (_, response) => response.write('few') && response.end()
     const { body } = await get('/', { maxBytes: 32 * MB })
     expect(body.toString()).toBe('few')
@@ -121,14 +121,14 @@ describe('a download', () => {
     expect(await errorOf(get())).toMatchObject({ kind: 'status', status, neverSent: false })
   })
 
-  describe('that is hostile', () => {
-    it('in being a gzip bomb, is refused before it is read', async () => {
+  describe('from a hostile server', () => {
+    it('refuses a gzip bomb before reading it', async () => {
       const bomb = gzipSync(Buffer.alloc(10 * MB))
       listener = (_, response) => response.setHeader('content-encoding', 'gzip').end(bomb)
       expect(await errorOf(get())).toMatchObject({ kind: 'broken' })
     })
 
-    it('in announcing a gigabyte, is refused before it is read', async () => {
+    it('refuses an announced gigabyte before reading it', async () => {
       listener = (_, response) => {
         response.writeHead(200, { 'content-length': 1024 * MB })
         response.write('a')
@@ -137,7 +137,7 @@ describe('a download', () => {
       await closed()
     })
 
-    it('in having no end, is cut off', async () => {
+    it('cuts off an endless response', async () => {
       let written = 0
       listener = (_, response) => {
         const chunk = Buffer.alloc(64 * 1024)
@@ -152,11 +152,11 @@ describe('a download', () => {
       expect(await errorOf(get('/', { maxBytes: 2 * MB }))).toMatchObject({ kind: 'too_big' })
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(12 * MB)
       await closed()
-      // what the kernel holds for both ends comes on top
+      // includes what the kernel buffers at both ends
       expect(written).toBeLessThan(16 * MB)
     })
 
-    it('in coming a byte at a time, dies at the time limit', async () => {
+    it('times out while bytes arrive one at a time', async () => {
       listener = (_, response) => {
         const drip = setInterval(() => response.write('a'), 10)
         response.on('close', () => clearInterval(drip)).on('error', () => undefined)
@@ -167,13 +167,13 @@ describe('a download', () => {
       await closed()
     })
 
-    it('in never answering, dies at the time limit', async () => {
+    it('times out without a response', async () => {
       listener = () => undefined
       expect(await errorOf(get('/', { timeoutMs: 100 }))).toMatchObject({ kind: 'timeout' })
       await closed()
     })
 
-    it('in redirecting for ever so slowly, has one time limit for all of it', async () => {
+    it('has one timeout for all redirects', async () => {
       listener = ({ url }, response) => {
         if (url === '/') response.writeHead(302, { location: '/next' }).end()
       }
@@ -182,37 +182,37 @@ describe('a download', () => {
     })
 
     it.each([
-      ['a length it does not keep', 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf'],
+      ['fewer bytes than announced', 'HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf'],
       [
-        'a length it does not keep, announcing the end',
+        'fewer bytes than announced, then the end of the connection',
         'HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf',
       ],
       ['chunks without a last one', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
       [
-        'chunks without a last one, announcing the end',
+        'chunks without a last one, then the end of the connection',
         'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n4\r\nhalf\r\n',
       ],
       ['half a head', 'HTTP/1.1 200 OK\r\ncontent-le'],
-      ['nothing', ''],
-      ['no HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
+      ['an empty response', ''],
+      ['a protocol other than HTTP', 'SSH-2.0-OpenSSH_9.2\r\n'],
       ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'],
-      ['a length beyond numbers', `HTTP/1.1 200 OK\r\ncontent-length: ${'9'.repeat(40)}\r\n\r\nab`],
+      ['a length too large for a number', `HTTP/1.1 200 OK\r\ncontent-length: ${'9'.repeat(40)}\r\n\r\nab`],
       ['a negative length', 'HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\nab'],
-      ['a head without end', `HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(20_000)}`],
-    ])('in sending %s, is broken', async (_, bytes) => {
+      ['an endless head', `HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(20_000)}`],
+    ])('rejects as broken: %s', async (_, bytes) => {
       listener = (_, response) => response.socket?.end(bytes)
       expect(await errorOf(get())).toMatchObject({ kind: 'broken', neverSent: false })
     })
   })
 
-  describe('that is redirected', () => {
-    it.each([301, 302, 303, 307, 308])('by %i arrives', async (status) => {
+  describe('with redirects', () => {
+    it.each([301, 302, 303, 307, 308])('follows status %i', async (status) => {
       listener = ({ url }, response) =>
         url === '/a' ? response.writeHead(status, { location: 'b?c=d' }).end() : response.end('there')
       expect(await get('/a')).toMatchObject({ body: Buffer.from('there'), url: `${server.origin}/b?c=d` })
     })
 
-    it('three times arrives, four times does not, round and round does not', async () => {
+    it('follows three redirects, but not four and no loop', async () => {
       listener = ({ url = '' }, response) => {
         const left = Number(url.slice(1))
         if (left > 0) response.writeHead(302, { location: `/${left - 1}` })
@@ -227,12 +227,12 @@ describe('a download', () => {
       expect(await errorOf(get())).toMatchObject({ kind: 'broken' })
     })
 
-    it('to nowhere is broken', async () => {
+    it('rejects a redirect without an address as broken', async () => {
       listener = (_, response) => response.writeHead(302).end()
       expect(await errorOf(get())).toMatchObject({ kind: 'broken' })
     })
 
-    it('between trusted origins arrives, and takes along nothing', async () => {
+    it('sends neither cookies nor Referer to another trusted origin', async () => {
       const other = await serve((_, response) => response.setHeader('set-cookie', 'a=b').end('there'))
       await downloader.close()
       downloader = createDownloader({ trusted: [server.origin, other.origin], lookup: toLoopback })
@@ -243,7 +243,7 @@ describe('a download', () => {
       await other.stop()
     })
 
-    it.each([301, 302, 303, 307, 308])('by %i to a place inside is refused', async (status) => {
+    it.each([301, 302, 303, 307, 308])('refuses status %i to a private address', async (status) => {
       const { port } = canaries
       const places = [
         ...[`http://127.0.0.1:${port}/`, `https://127.0.0.1:${port}/`, `http://[::1]:${port}/`, `//127.0.0.1:${port}/`],
@@ -256,14 +256,14 @@ describe('a download', () => {
       listener = ({ url = '' }, response) =>
         response.writeHead(status, { location: places[Number(url.slice(1))] }).end('look here')
       for (const [index, place] of places.entries()) {
-        // something has been sent, although not there
+        // the first request was sent
         expect(await errorOf(get(`/${index}`)), place).toMatchObject({ kind: 'forbidden', neverSent: false })
       }
       expect(server.requests.length).toBe(places.length)
       expect(canaries.hits()).toBe(0)
     })
 
-    it('to a place inside at the last step is refused', async () => {
+    it('refuses a private address after several redirects', async () => {
       listener = ({ url = '' }, response) => {
         const left = Number(url.slice(1))
         const location = left > 0 ? `/${left - 1}` : `http://127.0.0.1:${canaries.port}/`
@@ -274,11 +274,11 @@ describe('a download', () => {
     })
   })
 
-  describe('that cannot connect', () => {
+  describe('without a connection', () => {
     const named = (lookup: Lookup) => createDownloader({ trusted: ['http://files.example:1234'], lookup })
     const address = 'http://files.example:1234/a?signature=secret'
 
-    it('because nobody listens, was never sent', async () => {
+    it('reports neverSent when the port is closed', async () => {
       const { origin, stop } = await serve(() => undefined)
       await stop()
       const other = createDownloader({ trusted: [origin] })
@@ -286,13 +286,13 @@ describe('a download', () => {
       await other.close()
     })
 
-    it('because the name is not known, was never sent', async () => {
+    it('reports neverSent when the name does not exist', async () => {
       const other = named(() => Promise.reject(Object.assign(new Error('ENOTFOUND'), { code: 'ENOTFOUND' })))
       expect(await errorOf(other.get(address, { maxBytes: 1 }))).toMatchObject({ kind: 'unreachable', neverSent: true })
       await other.close()
     })
 
-    it('because the name is never resolved, dies at the time limit or when the caller gives up', async () => {
+    it('rejects at its timeout or when the caller aborts while the name is not resolved', async () => {
       const other = named(() => new Promise(() => undefined))
       expect(await errorOf(other.get(address, { maxBytes: 1, timeoutMs: 50 }))).toMatchObject({ kind: 'timeout' })
       const reason = new Error('enough')
@@ -303,7 +303,7 @@ describe('a download', () => {
       await other.close()
     })
 
-    it('tries the other addresses of the name', async () => {
+    it('tries all addresses of a name', async () => {
       listener = (_, response) => response.end('there')
       const addresses = ['127.0.0.3', '127.0.0.1'].map((each) => ({ address: each, family: isIP(each) }))
       const origin = `http://files.example:${server.port}`
@@ -312,7 +312,7 @@ describe('a download', () => {
       await other.close()
     })
 
-    it('because of TLS, was never sent; the server was asked for by its name', async () => {
+    it('reports neverSent when TLS fails, and asks the server for its name', async () => {
       const names: string[] = []
       const tls = createTlsServer({
         SNICallback: (name, done) => {
@@ -332,17 +332,17 @@ describe('a download', () => {
     })
   })
 
-  describe('that is given up', () => {
-    it('before it begins, sends nothing', async () => {
+  describe('that the caller aborts', () => {
+    it('sends nothing when aborted before it begins', async () => {
       const reason = new Error('enough')
       await expect(get('/', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
       expect(server.sockets).toEqual([])
     })
 
     it.each([
-      ['before the answer', false],
-      ['in the middle', true],
-    ])('%s, rejects with the reason and hangs up', async (_, begun) => {
+      ['before the response', false],
+      ['during the response', true],
+    ])('%s rejects with the reason and closes the connection', async (_, begun) => {
       const caller = new AbortController()
       const reason = new Error('enough')
       listener = (_, response) => {
@@ -353,13 +353,13 @@ describe('a download', () => {
       await closed()
     })
 
-    it('by closing, fails', async () => {
+    it('fails when the downloader is closed', async () => {
       listener = () => void downloader.close()
       expect(await errorOf(get())).toMatchObject({ kind: 'broken' })
     })
   })
 
-  describe('of a data: address', () => {
+  describe('of a data URL', () => {
     const of = (url: string, maxBytes = 100) => downloader.get(url, { maxBytes })
     const bytes = Buffer.from([0xfb, 0xff, 0xfe, 0x00])
 
@@ -372,7 +372,7 @@ describe('a download', () => {
       expect(await of(url)).toEqual({ body: bytes, type, url: 'data:' })
     })
 
-    it('has the same limit, and may be empty', async () => {
+    it('has the same size limit, and may be empty', async () => {
       for (const size of [0, 1, 2, 3, 4, 99, 100]) {
         const { body } = await of(`data:;base64,${Buffer.alloc(size, 7).toString('base64')}`)
         expect(body.length).toBe(size)
@@ -394,7 +394,7 @@ describe('a download', () => {
     })
   })
 
-  it('that fails says nothing secret', async () => {
+  it('keeps secrets out of its errors', async () => {
     listener = ({ url = '' }, response) => {
       if (url.startsWith('/404')) response.writeHead(404).end()
       else if (url.startsWith('/away'))

@@ -11,8 +11,8 @@ const answers =
   async () =>
     addresses.map((address) => ({ address, family: isIP(address) }))
 
-/** Asks the way `net` does. */
-function ask(lookup: Lookup, all: boolean) {
+/** Calls the lookup as node:net does. */
+function resolveName(lookup: Lookup, all: boolean) {
   return new Promise<unknown>((resolve, reject) =>
     checkedLookup(lookup)('name.example', { all }, (error, found) => (error ? reject(error) : resolve(found))),
   )
@@ -66,7 +66,7 @@ describe('a public address', () => {
     ...['192.88.99.1', '192.52.193.1', '192.31.196.1', '192.175.48.1'],
     // multicast, reserved, broadcast
     ...['224.0.0.1', '239.255.255.255', '240.0.0.1', '255.255.255.254', '255.255.255.255'],
-    // IPv6 inside
+    // IPv6 that is not public
     ...['::', '::1', '0:0:0:0:0:0:0:1', 'fe80::1', 'febf::1', 'fec0::1', 'feff::1', 'fc00::1', 'fd00:ec2::254'],
     ...['fdff::1', 'ff02::1', 'ff0e::1', '100::1', '2001:db8::1', '3fff::1', '5f00::1', '4000::1', '8000::1'],
     ...['2001:2::1', '2001:3::1', '2001:4:112::1', '2620:4f:8000::1', '2001:10::1', '2001:20::1', '2001:30::1'],
@@ -80,7 +80,7 @@ describe('a public address', () => {
     ...['2606:4700::5efe:10.0.0.1', '2606:4700::200:5efe:7f00:1', 'fe80::5efe:10.0.0.1', '2002:101:101::5efe:10.0.0.1'],
     // zones
     ...['fe80::1%eth0', '2606:4700:4700::1111%eth0', '::1%lo'],
-    // no address in its one spelling
+    // not an address in canonical spelling
     ...[
       '',
       ' ',
@@ -102,17 +102,18 @@ describe('a public address', () => {
 })
 
 describe('a name', () => {
-  it.each([true, false])('is resolved once, and the address that was checked is handed on (all: %s)', async (all) => {
-    const given = [['1.1.1.1', '2606:4700:4700::1111'], ['127.0.0.1']]
+  it.each([true, false])('is resolved once, and connected to at the checked address (all: %s)', async (all) => {
+    const addressLists = [['1.1.1.1', '2606:4700:4700::1111'], ['127.0.0.1']]
     let asked = 0
-    const rebinding: Lookup = async () => (given[asked++] ?? []).map((address) => ({ address, family: isIP(address) }))
+    const rebinding: Lookup = async () =>
+      (addressLists[asked++] ?? []).map((address) => ({ address, family: isIP(address) }))
 
-    const found = await ask(rebinding, all)
+    const found = await resolveName(rebinding, all)
     expect(asked).toBe(1)
     const [first] = all ? (found as { address: string }[]) : [{ address: found }]
     expect(first?.address).toBe('1.1.1.1')
-    // the second answer is as little believed as the first
-    expect(await errorOf(ask(rebinding, all))).toMatchObject({ kind: 'forbidden', neverSent: true })
+    // the second response is checked like the first
+    expect(await errorOf(resolveName(rebinding, all))).toMatchObject({ kind: 'forbidden', neverSent: true })
   })
 
   it.each([
@@ -124,13 +125,19 @@ describe('a name', () => {
     [['1.1.1.1', '::ffff:127.0.0.1']],
     [['1.1.1.1', 'fe80::1%eth0']],
     [['1.1.1.1', 'localhost']],
-  ])('that resolves to %j is refused', async (addresses) => {
-    expect(await errorOf(ask(answers(...addresses), true))).toMatchObject({ kind: 'forbidden', neverSent: true })
-    expect(await errorOf(ask(answers(...addresses), false))).toMatchObject({ kind: 'forbidden', neverSent: true })
+  ])('is refused when it resolves to %j', async (addresses) => {
+    expect(await errorOf(resolveName(answers(...addresses), true))).toMatchObject({
+      kind: 'forbidden',
+      neverSent: true,
+    })
+    expect(await errorOf(resolveName(answers(...addresses), false))).toMatchObject({
+      kind: 'forbidden',
+      neverSent: true,
+    })
   })
 
-  it('without an address is unreachable', async () => {
-    expect(await errorOf(ask(answers(), true))).toMatchObject({ kind: 'unreachable', neverSent: true })
+  it('is unreachable when it has no address', async () => {
+    expect(await errorOf(resolveName(answers(), true))).toMatchObject({ kind: 'unreachable', neverSent: true })
   })
 })
 
@@ -177,7 +184,7 @@ describe('an address to fetch', () => {
   })
 })
 
-describe('with servers on loopback that nobody may reach', () => {
+describe('with servers on loopback that no request may reach', () => {
   let canaries: Canaries
   beforeEach(async () => {
     canaries = await startCanaries()
@@ -196,7 +203,7 @@ describe('with servers on loopback that nobody may reach', () => {
     ...['[::1]', '[0:0:0:0:0:0:0:1]', '[0000:0000:0000:0000:0000:0000:0000:0001]', '[::0.0.0.1]', '[0::1]', '[::]'],
     ...['[::ffff:7f00:1]', '[::ffff:127.0.0.1]', '[::FFFF:7F00:0001]', '[0:0:0:0:0:ffff:127.0.0.1]', '[::ffff:0:0]'],
   ]
-  /** All of them resolve to loopback, if they get as far as that. */
+  /** These resolve to loopback if they are looked up at all. */
   const names = [
     ...['localhost', 'LOCALHOST', 'localhost.', 'LocalHost.', 'localhost.localdomain', 'a.localhost', 'ⓛⓞⓒⓐⓛⓗⓞⓢⓣ'],
     ...[
@@ -267,7 +274,7 @@ describe('with servers on loopback that nobody may reach', () => {
     ...[`https://cdn.example:${port}/`, `http://cdn.example:${port}/`, `http://cdn.example/`, `https://cdn.example:0/`],
   ]
 
-  it('notices who gets through, so that silence means something', async () => {
+  it('the servers count a request that reaches them', async () => {
     const downloader = createDownloader({
       trusted: [`http://127.0.0.1:${canaries.port}`, `http://[::1]:${canaries.port}`],
       lookup: answers('127.0.0.1'),
@@ -283,7 +290,7 @@ describe('with servers on loopback that nobody may reach', () => {
     ['::1', answers('::1')],
     ['::ffff:127.0.0.1', answers('::ffff:127.0.0.1')],
     ['both', answers('127.0.0.1', '::1')],
-  ])('the downloader refuses every one of them when names resolve to %s', async (_, lookup) => {
+  ])('the downloader refuses every address when names resolve to %s', async (_, lookup) => {
     const { port } = canaries
     const urls = [
       ...hosts.flatMap((host) => [`https://${host}/a?k=1`, `https://${host}:${port}/`, `http://${host}:${port}/`]),
@@ -302,7 +309,7 @@ describe('with servers on loopback that nobody may reach', () => {
     await downloader.close()
   })
 
-  it('the connector alone refuses them too, over http and at the port of the canaries', async () => {
+  it('the connector alone refuses them too, over http and at the port of these servers', async () => {
     const { port } = canaries
     const agent = new Agent({ connect: createConnector([`http://127.0.0.2:${port}`], answers('127.0.0.1', '::1')) })
     const origins = hosts.map((host) => `http://${host}:${port}/`).filter((each) => URL.canParse(each))
@@ -315,20 +322,20 @@ describe('with servers on loopback that nobody may reach', () => {
     await agent.destroy()
   })
 
-  it('a name that becomes loopback after it was looked up is connected to as it was checked', async () => {
-    // the good server has the name's first address, the canaries the later ones
+  it('a name that resolves to loopback the second time is connected to at the address that was checked', async () => {
+    // the name has first the address of the closed port, then that of the counting servers
     const { port } = canaries
     let asked = 0
     const rebinding: Lookup = async () => [{ address: asked++ === 0 ? '127.0.0.3' : '127.0.0.1', family: 4 }]
     const agent = new Agent({ connect: createConnector([`http://rebind.example:${port}`], rebinding) })
-    // nobody listens at 127.0.0.3: with a second resolution this would be answered
+    // 127.0.0.3 does not listen; a second lookup would find a server that responds
     const error = await errorOf(agent.request({ origin: `http://rebind.example:${port}`, path: '/', method: 'GET' }))
     expect(error).toMatchObject({ kind: 'unreachable', neverSent: true })
     expect([asked, canaries.hits()]).toEqual([1, 0])
     await agent.destroy()
   })
 
-  it('trust is for the whole origin: scheme, host and port', async () => {
+  it('trust applies to the whole origin: scheme, host and port', async () => {
     const { port } = canaries
     const connect = createConnector([`http://files.example:${port}`], answers('127.0.0.1'))
     const agent = new Agent({ connect })

@@ -35,7 +35,7 @@ async function errorOf(promise: Promise<unknown>): Promise<NetError> {
 }
 
 describe('a post', () => {
-  it('sends what it is given and no more, and says what was answered', async () => {
+  it('sends only what it is given, and returns status and Retry-After', async () => {
     receiver.answers.set('/a', (response) => response.writeHead(503, { 'retry-after': '7' }).end('busy'))
     expect(await post(`${receiver.origin}/a?b=c`)).toEqual({ status: 503, retryAfter: '7' })
     expect(receiver.heardAt('/a?b=c')).toEqual([
@@ -60,7 +60,7 @@ describe('a post', () => {
     expect(await post(`${receiver.origin}/away`)).toEqual({ status, retryAfter: undefined })
   })
 
-  it('dies at its time limit, or when the caller gives up, and never says where exactly it went', async () => {
+  it('rejects at its timeout or when the caller aborts, with an error that names only the origin', async () => {
     receiver.answers.set('/mute', () => undefined)
     const error = await errorOf(post(`${receiver.origin}/mute?token=hush`, { timeoutMs: 50 }))
     expect(error).toMatchObject({ kind: 'timeout', message: `timeout ${receiver.origin}` })
@@ -72,7 +72,7 @@ describe('a post', () => {
     await expect(post(`${receiver.origin}/mute`, { signal: caller.signal })).rejects.toBe(reason)
   })
 
-  it('that was answered counts, however the answer goes on', async () => {
+  it('resolves with the status even if the response breaks off or never ends', async () => {
     receiver.answers.set('/on', (response) => response.writeHead(200).write('and so on'))
     expect(await post(`${receiver.origin}/on`, { timeoutMs: 200 })).toMatchObject({ status: 200 })
     receiver.answers.set('/cut', (response) =>
@@ -83,7 +83,7 @@ describe('a post', () => {
     expect(await post(`${receiver.origin}/long`)).toMatchObject({ status: 200 })
   })
 
-  it('goes nowhere inside, whatever it is called', async () => {
+  it('refuses private addresses in any spelling', async () => {
     const { port } = canaries
     const places = [
       ...[`http://127.0.0.1:${port}/`, `https://127.0.0.1:${port}/`, `http://[::1]:${port}/`, 'https://127.0.0.1/'],
@@ -99,7 +99,7 @@ describe('a post', () => {
     expect(receiver.heard.length).toBe(before)
   })
 
-  it('goes to nobody who cannot prove a name', async () => {
+  it('sends nothing to a server without a valid certificate', async () => {
     const hits: string[] = []
     const tls = createTlsServer((socket) => hits.push(socket.on('error', () => undefined).remoteAddress ?? ''))
     tls.on('tlsClientError', () => undefined).listen(0, '127.0.0.1')

@@ -8,7 +8,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** Streams say one word and stay open, unless they are refused; anything else is answered at once. */
+/** The server's event streams send one event and stay open, unless refused; other requests get a response at once. */
 async function open(concurrency?: number, streamStatus = 200) {
   const streams: ServerResponse[] = []
   const server = await startServer({
@@ -31,29 +31,29 @@ async function listen(http: ProviderHttp, count: number): Promise<unknown[]> {
   return Promise.all(all.map(async (events) => (await events[Symbol.asyncIterator]().next()).value))
 }
 
-describe('the connections of a provider', () => {
-  it('for streams are not those that submissions need', async () => {
+describe('the connection pools of a provider', () => {
+  it('leave connections for requests while many streams are open', async () => {
     const { http, streams } = await open(64)
     await listen(http, 128)
     expect(streams).toHaveLength(128)
-    const answer = await http.send({ method: 'POST', path: '/submit', signal: AbortSignal.timeout(2_000) })
-    expect(answer.status).toBe(200)
+    const response = await http.send({ method: 'POST', path: '/submit', signal: AbortSignal.timeout(2_000) })
+    expect(response.status).toBe(200)
   })
 
-  it('are as many as its generations at the same time need', async () => {
+  it('have a connection for each concurrent generation', async () => {
     const { http, streams } = await open(200)
     await listen(http, 200)
     expect(streams).toHaveLength(200)
   })
 })
 
-describe('a stream of events', () => {
-  it.each([200, 201, 202])('is read with the status %i', async (status) => {
+describe('an event stream', () => {
+  it.each([200, 201, 202])('is read when its status is %i', async (status) => {
     const { http } = await open(1, status)
     expect(await listen(http, 1)).toEqual(['"hello"'])
   })
 
-  it.each([302, 404, 500])('is none with the status %i', async (status) => {
+  it.each([302, 404, 500])('rejects when its status is %i', async (status) => {
     const { http } = await open(1, status)
     await expect(listen(http, 1)).rejects.toMatchObject({ kind: 'provider_failed' })
   })

@@ -5,12 +5,12 @@ import type { ImageFile } from '../../src/core/ports/images.ts'
 import type { Progress } from '../../src/core/ports/providers.ts'
 import type { Json } from '../../src/db/json.ts'
 import { sketch } from '../../src/models/sketch.ts'
-import { sketch as kind } from '../../src/providers/sketch/sketch.ts'
+import { sketch as sketchProvider } from '../../src/providers/sketch/sketch.ts'
 
 const never = new AbortController().signal
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 const settings = { baseUrl: 'sketch:', timeoutMs: 10_000, concurrency: 5 }
-const createSketch = () => kind.create(settings, { log })
+const createSketch = () => sketchProvider.create(settings, { log })
 const task = (input: Record<string, Json>, images: ImageFile[] = [], id = 'one') => ({
   id,
   endpoint: 'sketch',
@@ -20,10 +20,11 @@ const task = (input: Record<string, Json>, images: ImageFile[] = [], id = 'one')
 
 async function draw(input: Record<string, Json> = {}, images: ImageFile[] = []): Promise<Buffer[]> {
   const progress = await createSketch().start(task(input, images), never)
-  if (progress.state !== 'done') throw new Error('not done')
+  if (progress.state !== 'done') throw new Error('expected a picture')
   return progress.images
 }
 
+/** The kind of the error that the work rejects with, or 'undefined'. */
 async function kindOf(work: Promise<Progress>): Promise<string> {
   const error: unknown = await work.then(
     () => undefined,
@@ -33,7 +34,7 @@ async function kindOf(work: Promise<Progress>): Promise<string> {
 }
 
 describe('the sketch provider', () => {
-  it('draws the same picture for the same words, seed and size, and another for another seed', async () => {
+  it('draws the same picture for the same prompt, seed and size, and a different one for another seed', async () => {
     const [first, again, other] = [await draw(), await draw(), await draw({ seed: '8' })]
     expect(first[0]?.equals(again[0] as Buffer)).toBe(true)
     expect(first[0]?.equals(other[0] as Buffer)).toBe(false)
@@ -47,20 +48,20 @@ describe('the sketch provider', () => {
     },
   )
 
-  it('draws as many as asked, each from the next seed, beyond what a double can count', async () => {
+  it('draws the requested number of pictures from consecutive seeds, also beyond 2^53', async () => {
     const three = await draw({ count: 3, seed: '9007199254740993' })
     const [third] = await draw({ seed: '9007199254740995' })
     expect(three).toHaveLength(3)
     expect(three[2]?.equals(third as Buffer)).toBe(true)
   })
 
-  it('leaves out what is not wanted', async () => {
+  it('leaves out what the negative prompt mentions', async () => {
     const [withCat] = await draw()
     const [without] = await draw({ negative: 'cat' })
     expect(withCat?.equals(without as Buffer)).toBe(false)
   })
 
-  it('changes a picture as strongly as asked', async () => {
+  it('changes an input picture more with a higher strength', async () => {
     const data = await sharp({ create: { width: 50, height: 50, channels: 3, background: '#ff0000' } })
       .png()
       .toBuffer()
@@ -71,17 +72,17 @@ describe('the sketch provider', () => {
     expect(await draw({}, [red, red])).not.toEqual(await draw({}, [red]))
   })
 
-  it('can be slow, says how far it is, and goes on in another process', async () => {
+  it('simulates a slow provider that reports progress and resumes in another process', async () => {
     const slow = task({ prompt: 'a cat [slow 60ms]' })
     const first = await createSketch().start(slow, never)
-    if (first.state !== 'pending') throw new Error('not pending')
+    if (first.state !== 'pending') throw new Error('expected a pending request')
     expect(first.percent).toBeLessThan(50)
     const other = createSketch()
     let progress: Progress = first
     while (progress.state === 'pending')
       progress = await (other.check?.(progress.ticket, slow, never) ?? Promise.reject())
     expect(progress).toMatchObject({ state: 'done', seed: '7' })
-    // what slows it down is not drawn
+    // the directive is not part of the picture
     expect(progress.images[0]?.equals((await draw({ prompt: 'a cat' }))[0] as Buffer)).toBe(true)
   })
 
@@ -93,17 +94,17 @@ describe('the sketch provider', () => {
     ['moderated', 'moderated'],
     ['bad_result', 'bad_result'],
     ['nonsense', 'provider_refused'],
-  ])('fails as told: %s', async (name, kind) => {
+  ])('fails as the directive [fail %s] says', async (name, kind) => {
     expect(await kindOf(createSketch().start(task({ prompt: `a cat [fail ${name}]` }), never))).toBe(kind)
   })
 
-  it('fails as often as told', async () => {
+  it('fails as many attempts as the directive says', async () => {
     const provider = createSketch()
     const start = () => kindOf(provider.start(task({ prompt: 'a cat [fail busy 2]' }), never))
     expect([await start(), await start(), await start()]).toEqual(['provider_busy', 'provider_busy', 'undefined'])
   })
 
-  it('stops when told to', async () => {
+  it('stops when the signal aborts', async () => {
     await expect(createSketch().start(task({ count: 4 }), AbortSignal.abort(new Error('stop')))).rejects.toThrow('stop')
   })
 })

@@ -1,5 +1,5 @@
-/** A worker process, for tests: takes jobs, says so on its standard output and never finishes them. */
-import { openDatabase } from '../../src/db/db.ts'
+/** A worker process for tests: takes jobs, reports each on standard output and never finishes one. */
+import { openDatabase } from '../../src/db/open.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 
 const { url, dataDir, redisUrl, prefix, lane, add } = JSON.parse(process.argv[2] as string)

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { openDatabase } from '../../src/db/db.ts'
+import { openDatabase } from '../../src/db/open.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { queueContract } from '../contracts/queue.ts'
 import { backends, openTestDatabase, removeKeys, testQueueBackend } from '../helpers/backends.ts'
@@ -35,19 +35,19 @@ for (const kind of backends()) {
       }
     })
 
-    test('a job whose worker was killed runs elsewhere within 8 s', { timeout: 30_000 }, async () => {
+    test('a job whose worker was killed runs on another worker within 8 s', { timeout: 30_000 }, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'fluxbot-test-'))
       const prefix = `test-${randomUUID()}`
       const shared = kind === 'pglite' ? undefined : await openTestDatabase(kind)
       const id = randomUUID()
       const queueAt = kind === 'redis' ? { redisUrl } : {}
       const killed = worker({ url: shared?.url, dataDir: folder, ...queueAt, prefix, lane: 'main', add: id })
-      await killed.says(`has ${id}`)
+      await killed.prints(`has ${id}`)
       killed.process.kill('SIGKILL')
       const killedAt = Date.now()
       await once(killed.process, 'exit')
 
-      // Embedded, there is no elsewhere: it is the next start.
+      // the embedded database has one process at a time, so the other worker runs in the next process
       const database = shared?.database ?? (await openDatabase({ dataDir: folder }))
       const backend = kind === 'redis' ? { redisUrl: redisUrl as string } : { pool: database.bullPool() }
       const queue = await createQueue({ backend, lanes: [{ name: 'main', concurrency: 1 }], prefix, log: silent })
@@ -67,8 +67,8 @@ for (const kind of backends()) {
   })
 }
 
-describe.skipIf(!backends().includes('redis'))('a Redis that goes away', () => {
-  test('is noticed at once by who adds, and found again by all', { timeout: 30_000 }, async () => {
+describe.skipIf(!backends().includes('redis'))('the queue without Redis', () => {
+  test('rejects new jobs at once, and recovers when Redis is back', { timeout: 30_000 }, async () => {
     const gate = await openGate(new URL(redisUrl as string))
     const prefix = `test-${randomUUID()}`
     const lanes = [{ name: 'main', concurrency: 1 }]
@@ -79,7 +79,7 @@ describe.skipIf(!backends().includes('redis'))('a Redis that goes away', () => {
       return undefined
     })
     await gate.shut()
-    await expect.poll(() => queue.notReady()).toContain('cannot be reached')
+    await expect.poll(() => queue.notReady()).toContain('Cannot reach Redis')
     const startedAt = Date.now()
     await expect(queue.add({ id: randomUUID(), lane: 'main', priority: 1 })).rejects.toThrow()
     expect(Date.now() - startedAt).toBeLessThan(3_200)
@@ -93,7 +93,7 @@ describe.skipIf(!backends().includes('redis'))('a Redis that goes away', () => {
     await removeKeys(prefix)
   })
 
-  test('does not keep close waiting', { timeout: 30_000 }, async () => {
+  test('closes without waiting for Redis', { timeout: 30_000 }, async () => {
     const gate = await openGate(new URL(redisUrl as string))
     const lanes = [{ name: 'main', concurrency: 1 }]
     const prefix = `test-${randomUUID()}`
@@ -106,19 +106,19 @@ describe.skipIf(!backends().includes('redis'))('a Redis that goes away', () => {
     await removeKeys(prefix)
   })
 
-  test('that refuses our password is refused at once, without saying it', async () => {
+  test('does not log a password that Redis refuses', async () => {
     const url = new URL(redisUrl as string)
     url.password = 'secret-word'
-    const said: string[] = []
-    const note = (data: Record<string, unknown>, message: string) => void said.push(message, JSON.stringify(data))
+    const logged: string[] = []
+    const note = (data: Record<string, unknown>, message: string) => void logged.push(message, JSON.stringify(data))
     const backend = { redisUrl: url.href }
-    // Redis without a password answers the login with an error and serves us all the same.
+    // a Redis without a password answers the login with an error and then serves us
     const queue = await createQueue({ backend, lanes: [], log: { warn: note, error: note } }).catch((error: Error) => {
-      said.push(error.message)
+      logged.push(error.message)
       return undefined
     })
     await queue?.close(0)
-    expect(said.join()).not.toContain('secret-word')
+    expect(logged.join()).not.toContain('secret-word')
   })
 })
 
@@ -132,11 +132,11 @@ function worker(options: Record<string, unknown>) {
   })
   return {
     process: process_,
-    says: (text: string) => expect.poll(() => output, { timeout: 15_000 }).toContain(text),
+    prints: (text: string) => expect.poll(() => output, { timeout: 15_000 }).toContain(text),
   }
 }
 
-/** A way to Redis that can be shut. */
+/** A proxy to Redis that can be shut. */
 async function openGate(target: URL) {
   const sockets = new Set<Socket>()
   const server = createServer((from) => {

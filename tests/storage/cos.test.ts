@@ -31,7 +31,7 @@ describe('pictures on COS', () => {
   }
   const methods = () => cos.requests.map(({ method, status }) => `${method} ${status}`)
 
-  /** The error of a promise, with nothing secret in any way of looking at it. */
+  /** The error of a rejected promise, after checking that no representation of it contains a secret. */
   async function errorOf(promise: Promise<unknown>): Promise<Error & { cause?: unknown }> {
     const error = await promise.then(
       () => expect.fail('it should have failed'),
@@ -46,7 +46,7 @@ describe('pictures on COS', () => {
       expect(text.toLowerCase()).not.toContain(secret.toLowerCase())
   }
 
-  it('are sent once, with type, checksum and the rights of the bucket, which is private', async () => {
+  it('are uploaded once, with type, checksum and the rights of the private bucket', async () => {
     const store = open()
     await store.put(key, body, 'image/png')
     expect(methods()).toEqual(['PUT 200'])
@@ -63,13 +63,13 @@ describe('pictures on COS', () => {
     expect(bare.status).toBe(403)
   })
 
-  it('are never given out as a page or a program', async () => {
+  it('are never delivered as HTML or a script', async () => {
     await open().put(key, body, 'image/png')
     cos.faults.add({ kind: 'wrongType', times: 1 })
     expect(await open().get(key)).toMatchObject({ type: 'application/octet-stream' })
   })
 
-  it('are linked on the host that the settings name', async () => {
+  it('have links on the host in the settings', async () => {
     const { host } = new URL(cos.url)
     expect(await open().link(key, 60)).toMatch(`http://${host}/${cos.bucket}/${key}?q-sign-algorithm=sha1&q-ak=`)
     expect(await open({ domain: 'https://cdn.example.com' }).link(key, 60)).toMatch(`https://cdn.example.com/${key}?`)
@@ -79,7 +79,7 @@ describe('pictures on COS', () => {
     expect(cos.requests).toEqual([])
   })
 
-  it('can be opened from outside unless the host is this machine', () => {
+  it('are reachable unless the host is this machine', () => {
     const reachable = (domain?: string) => open({ domain }).reachable
     expect(['http://127.0.0.1:9000/{Bucket}', 'localhost', 'http://[::1]:1'].map(reachable)).toEqual([
       false,
@@ -93,17 +93,17 @@ describe('pictures on COS', () => {
     ])
   })
 
-  describe('in bad weather', () => {
-    const passing: [string, Fault][] = [
+  describe('while COS or the network fails', () => {
+    const temporary: [string, Fault][] = [
       ['two internal errors', { kind: '500', times: 2 }],
       ['internal errors until after a pause', { kind: '500', times: 5 }],
-      ['being told to slow down', { kind: '429', times: 6 }],
-      ['a page of a proxy', { kind: '502html', times: 1 }],
+      ['throttling', { kind: '429', times: 6 }],
+      ['the error page of a proxy', { kind: '502html', times: 1 }],
       ['a request cut off', { kind: 'dropBefore', times: 2 }],
       ['a reply cut off', { kind: 'dropAfter', times: 2 }],
       ['connections cut for a while', { kind: 'dropBefore', times: 5 }],
     ]
-    it.each(passing)('survive %s', async (_name, fault) => {
+    it.each(temporary)('survive %s', async (_name, fault) => {
       const store = open()
       cos.faults.add(fault)
       await store.put(key, body, 'image/png')
@@ -118,7 +118,7 @@ describe('pictures on COS', () => {
       expectNoSecrets(log.lines.join('\n'))
     })
 
-    it('are read again when the first reading broke off', async () => {
+    it('are read again when a download breaks off', async () => {
       const store = open()
       await store.put(key, body, 'image/png')
       cos.faults.add({ kind: 'cutOff', times: 2 })
@@ -135,7 +135,7 @@ describe('pictures on COS', () => {
       [{ kind: 'dropBefore' }, /ECONNRESET/, 16],
       [{ kind: 'redirect', location: 'http://127.0.0.1:1/' }, /302/, 1],
     ]
-    it.each(lasting)('fail in the end when it lasts: $kind', async (fault, reason, requests) => {
+    it.each(lasting)('fail when the fault lasts: $kind', async (fault, reason, requests) => {
       cos.faults.add(fault)
       const error = await errorOf(open().put(key, body, 'image/png'))
       expect(error).toMatchObject({ kind: 'internal', cause: { message: expect.stringMatching(reason) } })
@@ -143,7 +143,7 @@ describe('pictures on COS', () => {
     })
 
     it.each<Fault>([{ kind: 'hang' }, { kind: 'delayAfter' }, { kind: 'hugeLength' }, { kind: 'slowLoris' }])(
-      'end in time when there is no answer or no end of it: $kind',
+      'time out when a response is missing or endless: $kind',
       async (fault) => {
         cos.objects.clear()
         await open().put(key, body, 'image/png')
@@ -161,7 +161,7 @@ describe('pictures on COS', () => {
       expect(methods()).toEqual(['PUT 0', 'PUT 200'])
     })
 
-    it('are given up as too large instead of filling the memory', async () => {
+    it('are refused as too large before they fill the memory', async () => {
       const store = open()
       await store.put(key, body, 'image/png')
       cos.faults.add({ kind: 'endless' })
@@ -175,7 +175,7 @@ describe('pictures on COS', () => {
       expect(await errorOf(store.get(key))).toMatchObject({ cause: { message: 'COS: TooLarge' } })
     })
 
-    it('that hang are cut off by closing, and nothing begins after that', async () => {
+    it('are aborted by close, after which no request is sent', async () => {
       cos.faults.add({ kind: 'hang' })
       const store = open()
       const hanging = errorOf(store.put(key, body, 'image/png'))
@@ -187,40 +187,48 @@ describe('pictures on COS', () => {
     })
   })
 
-  describe('with settings that are wrong', () => {
-    it('say which one is', async () => {
+  describe('with wrong settings', () => {
+    it('report which setting is wrong', async () => {
       await open().check()
       const wrongKey = await errorOf(open({ secretKey: 'wrong-secret' }).check())
-      expect(wrongKey.message).toBe(`COS_SECRET_ID / COS_SECRET_KEY were refused for bucket ${cos.bucket}`)
+      expect(wrongKey.message).toBe(
+        `COS refuses COS_SECRET_ID and COS_SECRET_KEY for bucket ${cos.bucket}: check both, and that they may use the bucket`,
+      )
       const wrongId = await errorOf(open({ secretId: 'wrong-secret-id' }).check())
       expect(wrongId.message).toBe(wrongKey.message)
-      const noBucket = await errorOf(open({ bucket: 'nobody-1250000000' }).check())
-      expect(noBucket.message).toBe('COS_BUCKET nobody-1250000000 does not exist in COS_REGION ap-guangzhou')
+      const noBucket = await errorOf(open({ bucket: 'missing-1250000000' }).check())
+      expect(noBucket.message).toBe(
+        'COS_BUCKET missing-1250000000 does not exist in COS_REGION ap-guangzhou: check both',
+      )
       const badBucket = await errorOf(open({ bucket: 'pictures' }).check())
-      expect(badBucket.message).toMatch(/^COS_BUCKET pictures \/ COS_REGION ap-guangzhou: must look like/)
+      expect(badBucket.message).toMatch(/^COS_BUCKET pictures and COS_REGION ap-guangzhou must look like/)
       const badRegion = await errorOf(open({ region: 'cos.ap-guangzhou' }).check())
-      expect(badRegion.message).toMatch(/COS_REGION cos\.ap-guangzhou: must look like/)
+      expect(badRegion.message).toMatch(/COS_REGION cos\.ap-guangzhou must look like/)
       expect(methods()).toEqual(['HEAD 200', 'HEAD 403', 'HEAD 403', 'HEAD 404'])
     })
 
-    it('say that COS is out of reach', async () => {
+    it('report that COS cannot be reached', async () => {
       const store = open()
       await cos.stop()
-      expect((await errorOf(store.check())).message).toBe('COS_DOMAIN / network: COS does not answer (ECONNREFUSED)')
+      expect((await errorOf(store.check())).message).toBe(
+        'COS does not answer (ECONNREFUSED): check COS_DOMAIN, if it is set, and the network',
+      )
       cos = await startCos()
       cos.faults.add({ kind: 'hang' })
       expect((await errorOf(open({ timeoutMs: 300 }).check())).message).toMatch('COS does not answer (Timeout)')
       cos.faults.clear()
       cos.faults.add({ kind: '502html' })
-      expect((await errorOf(open().check())).message).toBe('COS_DOMAIN / network: COS answers with status 502')
+      expect((await errorOf(open().check())).message).toBe(
+        'COS answers with status 502: check COS_DOMAIN, if it is set, and the network',
+      )
     })
 
-    it.each([1, -1])('live with a clock that is wrong by %i hour, and say so', async (hours) => {
+    it.each([1, -1])('work with a clock that is off by %i hour, and report it', async (hours) => {
       await cos.stop()
       cos = await startCos({ clockAheadMs: hours * 3_600_000 })
       const store = open()
       expect((await errorOf(store.check())).message).toBe(
-        'the clock of this machine is wrong by 60 minutes: COS refuses what it signs',
+        'the clock of this machine is off by 60 minutes, so COS refuses its signatures: set the clock',
       )
       await store.put(key, body, 'image/png')
       expect((await fetch(await store.link(key, 60))).status).toBe(200)
@@ -228,14 +236,14 @@ describe('pictures on COS', () => {
       expect(methods()).toEqual(['HEAD 403', 'PUT 403', 'PUT 200', 'GET 200', 'DELETE 204'])
     })
 
-    it('fail at once in every call, since no second try would help', async () => {
+    it('fail at once in every call, because a retry would not help', async () => {
       const store = open({ secretKey: 'wrong-secret' })
       const refused = { kind: 'internal', cause: { code: 'SignatureDoesNotMatch', statusCode: 403 } }
       expect(await errorOf(store.put(key, body, 'image/png'))).toMatchObject(refused)
       expect(await errorOf(store.get(key))).toMatchObject(refused)
       expect(await errorOf(store.delete(key))).toMatchObject(refused)
       expect(methods()).toEqual(['PUT 403', 'GET 403', 'DELETE 403'])
-      expect(await errorOf(open({ bucket: 'nobody-1250000000' }).get(key))).toMatchObject({
+      expect(await errorOf(open({ bucket: 'missing-1250000000' }).get(key))).toMatchObject({
         cause: { code: 'NoSuchBucket', statusCode: 404, requestId: expect.any(String) },
       })
       for (const wrong of [{ bucket: 'pictures' }, { region: 'AP guangzhou' }]) {
@@ -247,7 +255,7 @@ describe('pictures on COS', () => {
   })
 })
 
-/** As a careless logger would write it: with causes and whatever hangs on the error. */
+/** Serialises all properties of an error and its causes, as a careless logger would. */
 function json(error: unknown): string {
   const whole = (_key: string, value: unknown) =>
     value instanceof Error

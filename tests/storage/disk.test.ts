@@ -21,7 +21,7 @@ describe('pictures on disk', () => {
   })
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
-  it('leave no empty folder and no half-written file behind', async () => {
+  it('leave no empty folder and no partial file behind', async () => {
     await store.put(key, Buffer.from('old'), 'image/png')
     await store.put(key, body, 'image/png')
     expect((await readdir(folder, { recursive: true })).sort()).toEqual(['image', 'image/a', key])
@@ -33,13 +33,12 @@ describe('pictures on disk', () => {
     const app = () =>
       createApp({
         log: { debug: () => undefined, error: () => undefined },
-        ready: async () => ({}),
-        plugins: [pictures({ store, verify: (link) => verifyLink(secretKey, link) })],
+        plugins: [pictures({ load: (name) => store.get(name), verify: (link) => verifyLink(secretKey, link) })],
       })
     const get = async (url: string, headers = {}) =>
       app().inject({ method: 'GET', url: url.replace(publicUrl, ''), headers })
 
-    it('are served whole or in part, unsniffed, until the link expires', async () => {
+    it('are delivered whole or in part, with nosniff, until the link expires', async () => {
       await store.put(key, body, 'image/png')
       const link = await store.link(key, 60)
       const whole = await get(link)
@@ -55,7 +54,7 @@ describe('pictures on disk', () => {
       expect(await get(`/image/${key}`)).toMatchObject({ statusCode: 403 })
     })
 
-    it('are kept from whoever changes any letter of it', () => {
+    it('are refused when any character of the link is changed', () => {
       const expires = '2000000000'
       const signature = signLink(secretKey, key, Number(expires))
       const link = { key, expires, signature, now: 1_900_000_000 }

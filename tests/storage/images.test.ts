@@ -18,7 +18,7 @@ function chunk(name: string, body: Buffer): Buffer {
   return Buffer.concat([head, body, Buffer.alloc(4)])
 }
 
-/** A header that promises far more pixels than there are. */
+/** A PNG whose header announces more pixels than it contains. */
 function pngOf(width: number, height: number, data = deflateSync(Buffer.alloc(1000))): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width)
@@ -46,7 +46,7 @@ beforeAll(async () => {
   }
 })
 
-describe('a file that somebody sends', () => {
+describe('an uploaded file', () => {
   const hostile: [string, () => Buffer | Promise<Buffer>][] = [
     [
       'SVG',
@@ -81,8 +81,8 @@ describe('a file that somebody sends', () => {
     ['a PNG of 5000×5000', () => pngOf(5_000, 5_000)],
     ['a PNG of 0×0', () => pngOf(0, 0)],
     ['a PNG of 2³¹ pixels wide', () => pngOf(2 ** 31 - 1, 1)],
-    ['a bomb in IDAT', () => pngOf(4_000, 4_000, deflateSync(Buffer.alloc(20_000_000)))],
-    ['a PNG with wrong sums', () => pngOf(10, 10)],
+    ['a decompression bomb in IDAT', () => pngOf(4_000, 4_000, deflateSync(Buffer.alloc(20_000_000)))],
+    ['a PNG with wrong checksums', () => pngOf(10, 10)],
     ...(['png', 'jpeg', 'webp'] as const).flatMap((type) =>
       [0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97].map((share): [string, () => Buffer] => [
         `${type} cut at ${share * 100} %`,
@@ -91,23 +91,23 @@ describe('a file that somebody sends', () => {
     ),
   ]
 
-  it.each(hostile)('is refused or made harmless: %s', async (_, make) => {
+  it.each(hostile)('is refused or re-encoded: %s', async (_, make) => {
     const bytes = await make()
     const outcome = await tools.clean(bytes).catch((error: unknown) => error)
     if (outcome instanceof AppError) expect(['image_type', 'image_unreadable', 'image_too_big']).toContain(outcome.kind)
     else expect(await kindOf(tools.keep((outcome as { data: Buffer }).data))).toBe('passed')
   })
 
-  it('counts more than sixty kinds of them', () => {
+  it('is tested in at least sixty hostile forms', () => {
     expect(hostile.length).toBeGreaterThanOrEqual(60)
   })
 
-  it('of another type says so, whatever its name', async () => {
+  it('is refused by type or size', async () => {
     expect(await kindOf(tools.clean(words('<svg xmlns="http://www.w3.org/2000/svg"/>')))).toBe('image_type')
     expect(await kindOf(tools.clean(Buffer.alloc(11 * 1024 * 1024)))).toBe('image_too_big')
   })
 
-  it('with any bytes changed is clean afterwards or refused', async () => {
+  it('with random bytes changed is re-encoded or refused', async () => {
     let state = 42
     const random = (below: number) => {
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0
@@ -123,7 +123,7 @@ describe('a file that somebody sends', () => {
   })
 })
 
-describe('a good picture', () => {
+describe('a valid picture', () => {
   const kinds: [string, (s: ReturnType<typeof base>) => ReturnType<typeof base>, string][] = [
     ['png', (s) => s.png(), 'image/png'],
     ['palette png', (s) => s.png({ palette: true }), 'image/png'],
@@ -146,7 +146,7 @@ describe('a good picture', () => {
   ] as const
   const cases = kinds.flatMap(([name, make, type]) => sizes.map((size) => [name, size, make, type] as const))
 
-  it.each(cases)('passes: %s %j', async (_, [width, height], make, type) => {
+  it.each(cases)('is accepted: %s %j', async (_, [width, height], make, type) => {
     const bytes = await make(sharp({ create: { width, height, channels: 3, background: '#3366cc' } })).toBuffer()
     expect(await tools.clean(bytes)).toMatchObject({ type, width, height })
     const kept = await tools.keep(bytes)
@@ -155,7 +155,7 @@ describe('a good picture', () => {
     expect((await pixels(kept.data)).equals(await pixels(bytes))).toBe(true)
   })
 
-  it.each(['png', 'jpeg', 'webp'] as const)('loses what is not the picture: %s', async (type) => {
+  it.each(['png', 'jpeg', 'webp'] as const)('loses its metadata and trailing bytes: %s', async (type) => {
     const exif = { IFD0: { Copyright: 'SECRETNAME', ImageDescription: 'SECRETPLACE' } }
     const bytes = Buffer.concat([await base()[type]().withExif(exif).toBuffer(), words('SECRETTAIL<script>')])
     expect(bytes.includes('SECRETNAME')).toBe(true)
@@ -163,12 +163,12 @@ describe('a good picture', () => {
       expect(file.data.includes('SECRET')).toBe(false)
   })
 
-  it('is turned the way its camera was held', async () => {
+  it('is rotated by its EXIF orientation', async () => {
     const bytes = await base(40, 30).jpeg().withMetadata({ orientation: 6 }).toBuffer()
     expect(await tools.clean(bytes)).toMatchObject({ width: 30, height: 40 })
   })
 
-  it('gets a small copy', async () => {
+  it('gets a thumbnail', async () => {
     const file = await tools.keep(await base(1000, 500).png().toBuffer())
     expect(await tools.thumbnail(file, 512)).toMatchObject({ type: 'image/webp', width: 512, height: 256 })
   })

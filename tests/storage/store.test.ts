@@ -18,8 +18,7 @@ describe('the store on disk', () => {
     const store = createDiskStore({ folder, secretKey, publicUrl })
     const app = await createApp({
       log: keepLog(),
-      ready: async () => ({}),
-      plugins: [pictures({ store, verify: (link) => verifyLink(secretKey, link) })],
+      plugins: [pictures({ load: (key) => store.get(key), verify: (link) => verifyLink(secretKey, link) })],
     })
     return {
       store,

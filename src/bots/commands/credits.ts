@@ -1,81 +1,72 @@
 /** `/credits`, and for admins `/credits give @user 5 [reason]` and `take`. */
 import { accountOf, findAccount, readAccount } from '../../core/accounts/accounts.ts'
-import { type Entry, grant, lastEntries } from '../../core/billing/ledger.ts'
+import { type Entry, grant, lastEntries, maxGrant } from '../../core/billing/ledger.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call } from '../../core/ports/chat.ts'
-import { findModel } from '../../core/request/resolve.ts'
-import { cleanText, shorten } from '../../core/text.ts'
-import { type Words, wordsFor } from '../../locales/index.ts'
-import type { Command } from '../command.ts'
+import { findModel } from '../../core/request/choose-model.ts'
+import { shorten } from '../../core/text.ts'
+import type { Words } from '../../locales/index.ts'
+import { defineCommand } from '../command.ts'
 
-const mostAtOnce = 1_000_000
-
-export const creditsCommand: Command = {
+export const creditsCommand = defineCommand({
   name: 'credits',
+  needs: ({ action }) => (action === undefined ? 'everyone' : 'admin'),
   audience: 'private',
-  options: [
-    { name: 'action', type: 'choice', choices: ['give', 'take'] },
-    { name: 'user', type: 'user' },
-    { name: 'amount', type: 'integer', min: 1, max: mostAtOnce },
-  ],
-  async run(call, core) {
-    const [action, user, amount, ...reason] = wordsOf(call)
-    const text =
-      action === ''
-        ? await ownBalance(call, core)
-        : await change(core, call, { action, user, amount: Number(amount), reason: reason.join(' ') })
-    return { text, state: 'info', private: true }
+  options: {
+    action: { type: 'choice', choices: ['give', 'take'] },
+    user: { type: 'user' },
+    amount: { type: 'integer', min: 1, max: maxGrant },
+    reason: { type: 'text', rest: true },
   },
-}
+  async run({ core, call, words, values: { action, user, amount, reason = '' } }) {
+    const text =
+      action === undefined
+        ? await ownBalance(core, call, words)
+        : await change(core, call, words, { user, amount: action === 'give' ? amount : amount && -amount, reason })
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
+  },
+})
 
-/** Typed options where the platform has them, else the words after the command. */
-function wordsOf(call: Call): [string, string, string, ...string[]] {
-  const { action, user, amount } = call.options
-  if (action !== undefined) return [String(action), String(user ?? ''), String(amount ?? '')]
-  const [first = '', second = '', third = '', ...rest] = cleanText(call.text).split(' ')
-  return [first.toLowerCase(), second, third, ...rest]
-}
-
-async function ownBalance(call: Call, core: Core): Promise<string> {
-  const words = wordsFor(call.locale)
+async function ownBalance(core: Core, call: Call, words: Words): Promise<string> {
   const userId = await accountOf(core, call.from)
   const [account, entries] = await Promise.all([readAccount(core, userId), lastEntries(core, userId, 5)])
-  const model = findModel(core.models.all(), core.models.preferred())
-  const balance = words.balance({ ...account, price: model.price, model: model.title })
-  return [balance, ...entries.map((entry) => line(words, entry))].join('\n')
+  const { price, title: model } = findModel(core.models.all(), core.models.preferred())
+  return [words.balance({ ...account, price, model }), ...entries.map((entry) => line(words, entry))].join('\n')
 }
 
-function line(words: Words, entry: Entry): string {
+function line(words: Words, { amount, kind, reason, createdAt }: Entry): string {
   const kinds: Readonly<Record<string, string>> = words.entryKinds
-  const reason = kinds[entry.reason ?? ''] ?? entry.reason ?? kinds[entry.kind] ?? entry.kind
   return words.entry({
-    amount: entry.amount,
-    kind: entry.kind,
-    reason,
-    when: entry.createdAt.toISOString().slice(0, 16).replace('T', ' '),
+    amount,
+    reason: kinds[reason ?? ''] ?? reason ?? kinds[kind] ?? kind,
+    when: createdAt.toISOString().slice(0, 16).replace('T', ' '),
   })
 }
 
 interface Change {
-  action: string
-  user: string
-  amount: number
+  user: string | undefined
+  /** Negative: taken. */
+  amount: number | undefined
   reason: string
 }
 
-async function change(core: Core, call: Call, { action, user, amount, reason }: Change): Promise<string> {
-  if (!core.isAdmin(call.from.id)) throw new AppError('admins_only', { identity: call.from.id })
-  if ((action !== 'give' && action !== 'take') || user === '') throw new AppError('bad_amount', { limit: mostAtOnce })
-  if (!Number.isInteger(amount) || amount < 1) throw new AppError('bad_amount', { limit: mostAtOnce })
-  const { userId, name } = await findAccount(core, call, user)
-  const signed = action === 'give' ? amount : -amount
+async function change(core: Core, call: Call, words: Words, { user, amount, reason }: Change): Promise<string> {
+  if (user === undefined || amount === undefined) throw new AppError('bad_amount', { limit: maxGrant })
+  const { userId, name } = await personOf(core, call, user)
   const balance = await grant(core, {
     userId,
-    amount: signed,
+    amount,
     reason: shorten(reason, 200),
     actor: call.from.id,
     key: `credits:${call.key}`,
   })
-  return wordsFor(call.locale).gave({ user: name, amount: signed, balance })
+  return words.gave({ user: name, amount, balance })
+}
+
+/** '@name', 'me', or an identity that the surface made of a mention. Throws AppError unknown_user. */
+async function personOf(core: Core, { from, surface }: Call, written: string) {
+  const name = written.replace(/^@/, '')
+  if (name.toLowerCase() === 'me') return { userId: await accountOf(core, from), name: from.name }
+  return findAccount(core, surface, name)
 }

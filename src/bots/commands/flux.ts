@@ -1,34 +1,39 @@
 /** `/flux a cute cat 16:9`, and every plain message: a request. */
-import { AppError } from '../../core/errors.ts'
+
+import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { submit } from '../../core/generation/submit.ts'
-import { shorten } from '../../core/text.ts'
-import { wordsFor } from '../../locales/index.ts'
-import type { Command } from '../command.ts'
+import type { RequestParams } from '../../core/ports/models.ts'
+import { chooseModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
+import { parsePrompt, readAspect } from '../../core/request/parse.ts'
+import { defineCommand } from '../command.ts'
 
-/** For platforms with typed options: the choices come from the models that are set up. */
-export function fluxCommand(models: readonly string[], aspects: readonly string[]): Command {
-  return {
-    name: 'flux',
-    aliases: ['imagine'],
-    audience: 'public',
-    options: [
-      { name: 'prompt', type: 'text', required: true },
-      { name: 'model', type: 'choice', choices: models },
-      { name: 'aspect', type: 'choice', choices: aspects },
-      { name: 'image1', type: 'image' },
-      { name: 'image2', type: 'image' },
-      { name: 'image3', type: 'image' },
-      { name: 'image4', type: 'image' },
-    ],
-    async run(call, core) {
-      const accepted = await submit(core, call)
-      const text = wordsFor(call.locale).waiting({ prompt: shorten(accepted.request.prompt, 200) })
-      return { text, state: 'waiting', accepted }
-    },
-  }
-}
-
-/** A ratio or a flag alone is not a request; said here so that dispatch stays free of it. */
-export function noSuchCommand(name: string): never {
-  throw new AppError('unknown_command', { name })
-}
+export const fluxCommand = defineCommand({
+  name: 'flux',
+  aliases: ['imagine'],
+  needs: 'everyone',
+  audience: 'public',
+  options: {
+    prompt: { type: 'prompt', required: true },
+    model: { type: 'choice', choices: (models) => listed(models).map(({ id }) => id) },
+    aspect: { type: 'choice', choices: offeredAspects },
+    image1: { type: 'image' },
+    image2: { type: 'image' },
+    image3: { type: 'image' },
+    image4: { type: 'image' },
+  },
+  async run({ core, call, values, images }) {
+    const { prompt = '', model, aspect } = values
+    const written = parsePrompt(prompt)
+    const params: RequestParams = {
+      ...written,
+      ...(model === undefined ? {} : { model: model.toLowerCase() }),
+      ...(aspect === undefined ? {} : { aspect: readAspect(aspect) }),
+    }
+    const { key, surface, address, place, locale, from } = call
+    const needs = { images: images.length, words: params.prompt !== '' }
+    const chosen = chooseModel(core, { name: params.model, ...needs })
+    const accepted = await submit(core, { key, surface, address, place, locale, from, params, images, chosen })
+    const asked = { id: accepted.id, locale, request: accepted.request }
+    return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }
+  },
+})

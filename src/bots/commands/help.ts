@@ -1,22 +1,22 @@
 /** `/help`, and `/start` as Telegram asks for it. */
-import { findModel, knownAspects, offered } from '../../core/request/resolve.ts'
-import { wordsFor } from '../../locales/index.ts'
-import type { Command } from '../command.ts'
+import { findModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
+import { defineCommand } from '../command.ts'
 
-export const helpCommand: Command = {
+export const helpCommand = defineCommand({
   name: 'help',
   aliases: ['start'],
+  needs: 'everyone',
   audience: 'private',
-  options: [],
-  async run(call, core) {
+  options: {},
+  async run({ core, call, words }) {
     const models = core.models.all()
     const model = findModel(models, core.models.preferred())
-    const text = wordsFor(call.locale).help({
-      models: offered(models)
-        .map((each) => each.id)
+    const text = words.help({
+      models: listed(models)
+        .map(({ id }) => id)
         .join(', '),
-      ratios: knownAspects([model]).join(' '),
+      ratios: offeredAspects([model]).join(' '),
     })
-    return { text, state: 'info', private: true }
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
-}
+})

@@ -2,16 +2,14 @@
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { history, pageSize } from '../../core/history/history.ts'
 import { shorten } from '../../core/text.ts'
-import { wordsFor } from '../../locales/index.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 
-export const historyCommand: Command = {
+export const historyCommand = defineCommand({
   name: 'history',
+  needs: 'everyone',
   audience: 'private',
-  options: [{ name: 'page', type: 'integer', min: 1, max: 100 }],
-  async run(call, core) {
-    const words = wordsFor(call.locale)
-    const page = Math.max(1, Math.trunc(Number(call.options.page ?? call.text)) || 1)
+  options: { page: { type: 'integer', min: 1, max: 100 } },
+  async run({ core, call, words, values: { page = 1 } }) {
     const rows = await history(core, await accountOf(core, call.from), page)
     const lines = rows.map(({ createdAt, state, request }) =>
       words.historyLine({
@@ -24,6 +22,6 @@ export const historyCommand: Command = {
     )
     const more = rows.length === pageSize ? [words.historyMore(page + 1)] : []
     const text = rows.length === 0 ? words.historyEmpty : [words.historyTitle(page), ...lines, ...more].join('\n')
-    return { text, state: 'info', private: true }
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
-}
+})

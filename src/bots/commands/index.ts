@@ -1,13 +1,15 @@
-import type { Model } from '../../core/ports/models.ts'
-import { knownAspects, offered } from '../../core/request/resolve.ts'
-import type { Command } from '../command.ts'
+/** Every command, in the order in which people see them. Adding one: a file here and a line below. */
+import type { AnyCommand } from '../command.ts'
 import { apikeyCommand } from './apikey.ts'
 import { creditsCommand } from './credits.ts'
 import { fluxCommand } from './flux.ts'
 import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
 
-export function allCommands(models: readonly Model[]): readonly Command[] {
-  const ids = offered(models).map((model) => model.id)
-  return [fluxCommand(ids, knownAspects(models)), creditsCommand, historyCommand, apikeyCommand, helpCommand]
-}
+export const allCommands: readonly AnyCommand[] = [
+  fluxCommand,
+  creditsCommand,
+  historyCommand,
+  apikeyCommand,
+  helpCommand,
+]

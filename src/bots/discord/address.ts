@@ -1,11 +1,11 @@
 /**
- * Where an answer goes, as text that survives queues and restarts. It is shaped like Discord's own routes, so that what
- * takes tokens out of those in log lines takes them out of addresses too.
+ * Where an answer goes, as text that survives queues and restarts. It is shaped like Discord's own routes, so that the log's
+ * redaction of tokens in routes covers addresses too.
  */
 import { AppError } from '../../core/errors.ts'
 import type { Address } from '../../core/ports/chat.ts'
 
-/** A slash command: answered through its token by any process, for 15 minutes. */
+/** An interaction: any process can answer it through its token, for 15 minutes. */
 export interface InteractionTarget {
   kind: 'interaction'
   applicationId: string
@@ -13,8 +13,11 @@ export interface InteractionTarget {
   interactionId: string
   channelId: string
   userId: string
-  /** What was acknowledged as ephemeral stays so. */
-  isPrivate: boolean
+  /**
+   * public, private: how the command was acknowledged, which cannot change · press: of a button, whose answers are follow-ups
+   * to the message that it is part of.
+   */
+  audience: 'public' | 'private' | 'press'
   /** A follow-up of ours. Absent: the answer itself, '@original'. */
   messageId?: string
 }
@@ -24,7 +27,7 @@ export interface ChannelTarget {
   kind: 'channel'
   channelId: string
   userId: string
-  /** What the person wrote. Absent: nothing to reply to. */
+  /** The person's message. Absent: nothing to reply to. */
   replyTo?: string
   /** Our message. Absent: not posted yet. */
   messageId?: string
@@ -34,44 +37,46 @@ export type Target = InteractionTarget | ChannelTarget
 
 const none = '-'
 
-export function addressOf(place: Target): Address {
+export function addressOf(target: Target): Address {
   const parts =
-    place.kind === 'interaction'
+    target.kind === 'interaction'
       ? [
           'webhooks',
-          place.applicationId,
-          place.token,
-          place.interactionId,
-          place.channelId,
-          place.userId,
-          place.isPrivate ? 'private' : 'public',
-          place.messageId ?? none,
+          target.applicationId,
+          target.token,
+          target.interactionId,
+          target.channelId,
+          target.userId,
+          target.audience,
+          target.messageId ?? none,
         ]
-      : ['channels', place.channelId, place.userId, place.replyTo ?? none, place.messageId ?? none]
+      : ['channels', target.channelId, target.userId, target.replyTo ?? none, target.messageId ?? none]
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
 }
 
 export function targetOf(address: string): Target {
   const [head, kind, ...rest] = address.split('/')
   const parts = rest.map(decodeURIComponent)
-  const given = (at: number) => parts[at] ?? lost()
-  const maybe = (at: number) => (given(at) === none ? undefined : parts[at])
+  const part = (index: number) => parts[index] ?? invalid()
+  const optional = (index: number) => (part(index) === none ? undefined : parts[index])
   if (head === 'discord:' && kind === 'channels') {
-    return { kind: 'channel', channelId: given(0), userId: given(1), replyTo: maybe(2), messageId: maybe(3) }
+    return { kind: 'channel', channelId: part(0), userId: part(1), replyTo: optional(2), messageId: optional(3) }
   }
-  if (head !== 'discord:' || kind !== 'webhooks') return lost()
+  if (head !== 'discord:' || kind !== 'webhooks') return invalid()
   return {
     kind: 'interaction',
-    applicationId: given(0),
-    token: given(1),
-    interactionId: given(2),
-    channelId: given(3),
-    userId: given(4),
-    isPrivate: given(5) === 'private',
-    messageId: maybe(6),
+    applicationId: part(0),
+    token: part(1),
+    interactionId: part(2),
+    channelId: part(3),
+    userId: part(4),
+    audience: audienceIn(part(5)),
+    messageId: optional(6),
   }
 }
 
-function lost(): never {
-  throw new AppError('chat_refused', {}, { cause: new Error('this is no address of Discord') })
+const audienceIn = (text: string) => (text === 'private' || text === 'press' ? text : 'public')
+
+function invalid(): never {
+  throw new AppError('chat_refused', {}, { cause: new Error('not an address of Discord') })
 }

@@ -2,6 +2,7 @@
 import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST } from '@discordjs/rest'
 import { RESTJSONErrorCodes, Routes } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
+import type { InteractionTarget } from './address.ts'
 
 export interface DiscordLog {
   info(object: object, message: string): void
@@ -18,10 +19,23 @@ interface ApiRequest {
   once?: boolean
 }
 
+/** 'late': Discord has shown the person an error instead. 'unknown': Discord did not respond. */
+export type Acknowledged = 'done' | 'late' | 'unknown'
+
+/** Callback types: 5 shows "thinking …", to the person only with flag 64; 6 shows nothing, since the message stays. */
+const acknowledgements = {
+  public: { type: 5 },
+  private: { type: 5, data: { flags: 64 } },
+  press: { type: 6 },
+} as const satisfies Record<InteractionTarget['audience'], object>
+
 export interface Api {
   send<T>(method: 'post' | 'patch' | 'put' | 'delete' | 'get', route: `/${string}`, request?: ApiRequest): Promise<T>
-  /** Shows "thinking …" within Discord's 3 s. 'late': Discord has shown the person an error instead. 'unknown': no response. */
-  acknowledge(interaction: { id: string; token: string }, isPrivate: boolean): Promise<'done' | 'late' | 'unknown'>
+  /** Shows "thinking …", or that the press arrived, within Discord's 3 s. */
+  acknowledge(
+    interaction: { id: string; token: string },
+    audience: InteractionTarget['audience'],
+  ): Promise<Acknowledged>
   /** The error as the core understands it. */
   toAppError(error: unknown): AppError
   close(): void
@@ -67,8 +81,8 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
 
   return {
     send: (method, route, request = {}) => send(method, route, request),
-    async acknowledge({ id, token: interactionToken }, isPrivate) {
-      const body = { type: 5, ...(isPrivate ? { data: { flags: 64 } } : {}) }
+    async acknowledge({ id, token: interactionToken }, audience) {
+      const body = acknowledgements[audience]
       for (let left = acknowledgeAttempts; left > 0; left -= 1) {
         try {
           await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })

@@ -2,33 +2,51 @@
 import {
   type APIAttachment,
   type APIChatInputApplicationCommandInteraction,
+  type APIInteraction,
   type APIMessage,
+  type APIMessageComponentInteraction,
   type APIUser,
+  ApplicationCommandType,
   type GatewayMessageCreateDispatchData,
+  InteractionType,
   MessageType,
+  PermissionFlagsBits,
   ApplicationCommandOptionType as Type,
 } from 'discord-api-types/v10'
-import type { Attachment, Call, Locale } from '../../core/ports/chat.ts'
+import type { Act, Attachment, Call, Identity, Locale, Place } from '../../core/ports/chat.ts'
 import { localeOf } from '../../locales/index.ts'
-import type { Command } from '../command.ts'
-import { addressOf } from './address.ts'
+import { type AnyCommand, findCommand } from '../command.ts'
+import { addressOf, type InteractionTarget } from './address.ts'
 
-type Load = (given: readonly APIAttachment[]) => Attachment[]
+type Load = (attachments: readonly APIAttachment[]) => Attachment[]
 
-export function findCommand(commands: readonly Command[], name: string): Command | undefined {
-  return commands.find((command) => command.name === name || command.aliases?.includes(name))
+/** The interactions that are answered. */
+export type Interaction = APIChatInputApplicationCommandInteraction | APIMessageComponentInteraction
+
+export function isAnswered(interaction: APIInteraction): interaction is Interaction {
+  if (interaction.type === InteractionType.MessageComponent) return true
+  return (
+    interaction.type === InteractionType.ApplicationCommand &&
+    interaction.data.type === ApplicationCommandType.ChatInput
+  )
 }
 
-/** `isPrivate`: it was acknowledged for the asker's eyes only. */
-export function callOfInteraction(
-  interaction: APIChatInputApplicationCommandInteraction,
-  { command, isPrivate, load }: { command: Command | undefined; isPrivate: boolean; load: Load },
-): Call | undefined {
+/** How it is acknowledged: a command says who may see its answer. */
+export function audienceOf(interaction: Interaction, commands: readonly AnyCommand[]): InteractionTarget['audience'] {
+  if (interaction.type === InteractionType.MessageComponent) return 'press'
+  return findCommand(commands, interaction.data.name)?.audience === 'public' ? 'public' : 'private'
+}
+
+interface InteractionContext {
+  commands: readonly AnyCommand[]
+  load: Load
+}
+
+/** undefined: Discord names no person. */
+export function callOfInteraction(interaction: Interaction, { commands, load }: InteractionContext): Call | undefined {
   const user = interaction.member?.user ?? interaction.user
   if (!user) return undefined
-  const options = optionsOf(interaction)
-  const spoken = command?.options.find(({ type, name }) => type === 'text' && name === 'prompt')
-  const text = spoken ?? command?.options.find(({ type }) => type === 'text')
+  const audience = audienceOf(interaction, commands)
   return {
     key: `discord:${interaction.id}`,
     surface: 'discord',
@@ -39,15 +57,33 @@ export function callOfInteraction(
       interactionId: interaction.id,
       channelId: interaction.channel.id,
       userId: user.id,
-      isPrivate,
+      audience,
     }),
-    from: fromOf(user),
+    from: identityOf(user),
+    place: placeOf(interaction),
     locale: localeOf(interaction.locale),
-    command: interaction.data.name,
-    text: text ? String(options[text.name] ?? '') : '',
-    options,
-    images: load(attachmentsOf(interaction, command)),
-    isPrivate,
+    act: actOf(interaction),
+    images: interaction.type === InteractionType.ApplicationCommand ? load(attachmentsOf(interaction, commands)) : [],
+    isPrivate: audience !== 'public',
+  }
+}
+
+function actOf(interaction: Interaction): Act {
+  if (interaction.type === InteractionType.MessageComponent) {
+    return { kind: 'press', button: interaction.data.custom_id }
+  }
+  return { kind: 'command', name: interaction.data.name, text: '', options: optionsOf(interaction) }
+}
+
+/** From the payload that Discord signed or sent over the gateway. */
+function placeOf({ guild_id: guildId, channel, member }: Interaction): Place {
+  const permissions = BigInt(member?.permissions ?? 0)
+  return {
+    group: guildId === undefined ? undefined : { id: guildId },
+    channel: channel.id,
+    nsfw: 'nsfw' in channel && channel.nsfw === true,
+    manager: (permissions & PermissionFlagsBits.ManageGuild) !== 0n,
+    roles: member?.roles ?? [],
   }
 }
 
@@ -60,67 +96,73 @@ function optionsOf({ data }: APIChatInputApplicationCommandInteraction): Record<
   )
 }
 
-/** In the order of the command's options, whatever the order in which they were filled in. */
-function attachmentsOf({ data }: APIChatInputApplicationCommandInteraction, command: Command | undefined) {
-  const given = (data.options ?? []).filter((option) => option.type === Type.Attachment)
-  const place = (name: string) => command?.options.findIndex((option) => option.name === name) ?? 0
-  return given
-    .toSorted((a, b) => place(a.name) - place(b.name))
+/** In the order of the command's options, which may differ from the order in which the person filled them in. */
+function attachmentsOf(
+  { data }: APIChatInputApplicationCommandInteraction,
+  commands: readonly AnyCommand[],
+): APIAttachment[] {
+  const order = Object.keys(findCommand(commands, data.name)?.options ?? {})
+  return (data.options ?? [])
+    .filter((option) => option.type === Type.Attachment)
+    .toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
     .flatMap(({ value }) => data.resolved?.attachments?.[value] ?? [])
 }
 
-interface Heard {
+interface MessageContext {
   botId: string
   load: Load
-  /** The message that this one replies to. */
+  /** Loads the message that this one replies to. */
   fetchReferenced: (message: APIMessage) => Promise<APIMessage | undefined>
 }
 
-/** undefined: not meant for us. Without the privileged intent Discord shows us only what is: see `isForUs`. */
-export async function callOfMessage(
-  message: GatewayMessageCreateDispatchData,
-  { botId, load, fetchReferenced }: Heard,
-): Promise<Call | undefined> {
-  if (message.author.bot || message.webhook_id || !isSpoken(message) || !isForUs(message, botId)) return undefined
-  const text = message.content.replaceAll(new RegExp(`<@!?${botId}>`, 'g'), ' ').trim()
-  const own = message.attachments
-  const referenced = own.length > 0 ? undefined : await fetchReferenced(message)
-  const given = own.length > 0 ? own : (referenced?.attachments ?? [])
-  return {
-    key: `discord:${message.id}`,
-    surface: 'discord',
-    address: addressOf({
-      kind: 'channel',
-      channelId: message.channel_id,
-      userId: message.author.id,
-      replyTo: message.id,
-    }),
-    from: fromOf(message.author),
-    locale: languageOf(text),
-    command: '',
-    text,
-    options: {},
-    images: load(given.filter(looksLikePicture)),
-  }
-}
-
-const isSpoken = ({ type }: APIMessage) => type === MessageType.Default || type === MessageType.Reply
-
-/** A direct message, our name in it, or a reply to us whose words we are shown. */
-function isForUs(message: GatewayMessageCreateDispatchData, botId: string): boolean {
+/** Whether a message is for us. Without the privileged intent, Discord shows us the words of such messages only. */
+export function concernsUs(message: GatewayMessageCreateDispatchData, botId: string): boolean {
+  if (message.author.bot || message.webhook_id || !isWritten(message)) return false
   if (message.guild_id === undefined || message.mentions.some(({ id }) => id === botId)) return true
   const isReplyToUs = message.referenced_message?.author.id === botId
   return isReplyToUs && (message.content !== '' || message.attachments.length > 0)
 }
 
-/** Where Discord does not know the type it says nothing; then decoding decides. */
+export async function callOfMessage(
+  message: GatewayMessageCreateDispatchData,
+  { botId, load, fetchReferenced }: MessageContext,
+): Promise<Call> {
+  const text = message.content.replaceAll(new RegExp(`<@!?${botId}>`, 'g'), ' ').trim()
+  const own = message.attachments
+  const referenced = own.length > 0 ? undefined : await fetchReferenced(message)
+  const attachments = own.length > 0 ? own : (referenced?.attachments ?? [])
+  const { guild_id: guildId, channel_id: channel, member } = message
+  return {
+    key: `discord:${message.id}`,
+    surface: 'discord',
+    address: addressOf({ kind: 'channel', channelId: channel, userId: message.author.id, replyTo: message.id }),
+    from: identityOf(message.author),
+    // a message carries no permissions, and nothing about its channel
+    place: {
+      group: guildId === undefined ? undefined : { id: guildId },
+      channel,
+      nsfw: false,
+      manager: false,
+      roles: member?.roles ?? [],
+    },
+    locale: languageOf(text),
+    act: { kind: 'message', text },
+    images: load(attachments.filter(looksLikePicture)),
+  }
+}
+
+const isWritten = ({ type }: APIMessage) => type === MessageType.Default || type === MessageType.Reply
+
+/** Where Discord does not know the type it gives none; then decoding decides. */
 function looksLikePicture({ content_type: type }: APIAttachment): boolean {
   return type === undefined || type.startsWith('image/')
 }
 
-function fromOf({ id, username, global_name: shown }: APIUser): Call['from'] {
-  return { id: `discord:${id}`, name: shown ?? username, handle: username }
-}
+const identityOf = ({ id, username, global_name: shown }: APIUser): Identity => ({
+  id: `discord:${id}`,
+  name: shown ?? username,
+  handle: username,
+})
 
 /** Messages carry no language: Chinese characters without Japanese ones decide. */
 function languageOf(text: string): Locale {

@@ -1,31 +1,33 @@
-/** Discord: slash commands, direct messages, and messages that name the bot. */
+/** Discord: slash commands, buttons, direct messages, and messages that mention the bot. */
 import {
-  type APIChatInputApplicationCommandInteraction,
   type APIInteraction,
   type APIMessage,
-  ApplicationCommandType,
   type GatewayMessageCreateDispatchData,
-  InteractionType,
   Routes,
 } from 'discord-api-types/v10'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
+import type { Database } from '../../db/database.ts'
+import type { Json } from '../../db/json.ts'
+import type { Log } from '../../log.ts'
 import { createDownloads } from '../downloads.ts'
+import { type Inbox, openInbox } from '../inbox.ts'
 import { addressOf, targetOf } from './address.ts'
-import { createRest, type DiscordLog, reasonOf } from './api.ts'
-import { callOfInteraction, callOfMessage, findCommand } from './calls.ts'
+import { createRest, reasonOf } from './api.ts'
+import { audienceOf, callOfInteraction, callOfMessage, concernsUs, type Interaction, isAnswered } from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { attachmentHosts, attachments } from './images.ts'
-import { type Registration, register } from './register.ts'
+import { commandDefinitions, type Registration, register } from './register.ts'
 import { edit, post } from './send.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
-  /** Only to notice a mix-up: Discord tells which application the token belongs to. */
+  /** Used to notice a mix-up only: Discord says which application the token belongs to. */
   applicationId?: string
   /** https://discord.com/api */
   apiUrl: string
-  log: DiscordLog
-  /** More origins than Discord's own and that of `apiUrl` from which attachments are fetched. */
+  database: Database
+  log: Log
+  /** Origins besides Discord's own and that of `apiUrl` from which attachments are downloaded. */
   cdnOrigins?: readonly string[]
   /** How long `start` waits for Discord; after that it connects in the background. Default: 30 s. */
   startWithinMs?: number
@@ -33,94 +35,146 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
 
 const stopWithinMs = 10_000
 const registerAgainMs = 60_000
-const lookAgainMs = 5_000
+const checkCommandsMs = 5_000
+/** A handler that starts later acknowledges again, which Discord answers with "already acknowledged". */
+const rememberMs = 60_000
+/** An interaction can be answered for 15 minutes; a message waits no longer than that either. */
+const answerableSeconds = 14 * 60
 
 type Handle = (call: Call) => Promise<void>
 
+/** What the inbox keeps. */
+type Stored =
+  | { kind: 'interaction'; interaction: Interaction }
+  | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
+
 export function createDiscord(options: DiscordOptions): ChatSurface {
-  const { log, startWithinMs = 30_000 } = options
+  const { commands, database, log, startWithinMs = 30_000 } = options
   const api = createRest(options)
   const trusted = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
   const source = { origins: [...attachmentHosts, ...trusted], downloads: createDownloads(trusted) }
   const load = (given: Parameters<typeof attachments>[0]) => attachments(given, source)
-  const handling = new Set<Promise<void>>()
+  /** Acknowledgements by this process, so that its handlers do not repeat them. */
+  const acknowledging = new Map<string, ReturnType<typeof acknowledge>>()
   const registering = new AbortController()
   let gateway: Gateway | undefined
+  let inbox: Inbox | undefined
   let stopping = false
-  let known = ''
+  let registered = ''
   let watching: NodeJS.Timeout | undefined
 
   async function start(handle: Handle): Promise<void> {
+    inbox = await openInbox({
+      database,
+      name: 'discord',
+      log,
+      oldestSeconds: answerableSeconds,
+      handle: async ([body]) => {
+        const call = await callOf(body as unknown as Stored)
+        if (call) await handle(call)
+      },
+    })
     gateway = createGateway({
       ...options,
-      onInteraction: (interaction) => track(isSlash(interaction) ? interact(interaction, handle) : undefined),
-      onMessage: (message) => track(hear(message, handle)),
+      onInteraction: (interaction) => receive(receiveInteraction(interaction)),
+      onMessage: (message) => receive(receiveMessage(message)),
     })
     const accepted = gateway.open().then(({ applicationId }) => introduce(applicationId))
     const slow = after(startWithinMs)
     const first = await Promise.race([accepted, slow.promise])
     slow.cancel()
     if (first !== 'late') return
-    log.warn({}, 'Discord has not accepted us yet; the rest starts without it')
-    accepted.catch((error) => stopping || log.error({ reason: reasonOf(error) }, 'Discord will not accept us'))
+    log.warn({}, 'Discord has not answered yet; starting without it')
+    accepted.catch((error) => stopping || log.error({ reason: reasonOf(error) }, 'Discord does not accept the bot'))
   }
 
-  /** A failure to register keeps nobody from using what is registered already. */
+  /** If it fails, the commands that are registered already still work. */
   async function introduce(applicationId: string): Promise<void> {
     if (options.applicationId && options.applicationId !== applicationId) {
       log.warn({ applicationId }, 'DISCORD_APP_ID is not the application that DISCORD_TOKEN belongs to')
     }
-    known = JSON.stringify(options.commands())
+    const definitions = () => JSON.stringify(commandDefinitions(options))
+    registered = definitions()
     watching ??= setInterval(() => {
-      // the choices follow what is set up: models come and go while we run
-      if (JSON.stringify(options.commands()) !== known) void introduce(applicationId)
-    }, lookAgainMs).unref()
+      // the choices follow the models, which come and go
+      if (definitions() !== registered) void introduce(applicationId)
+    }, checkCommandsMs).unref()
     try {
       const outcome = await register(api, { ...options, applicationId })
       log.info({ applicationId, commands: outcome }, 'connected to Discord')
     } catch (error) {
-      log.error({ reason: reasonOf(error) }, 'the commands could not be registered with Discord')
-      if (api.toAppError(error).retry && !stopping) again(() => void introduce(applicationId))
+      log.error({ reason: reasonOf(error) }, 'could not register the commands with Discord')
+      if (api.toAppError(error).retry && !stopping) retryLater(() => void introduce(applicationId))
     }
   }
 
-  function again(what: () => void): void {
-    const timer = setTimeout(what, registerAgainMs)
+  function retryLater(action: () => void): void {
+    const timer = setTimeout(action, registerAgainMs)
     timer.unref()
     registering.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
   }
 
-  function track(work: Promise<void> | undefined): void {
-    if (!work) return
-    const tracked = work
-      .catch((error) =>
-        log.error({ reason: reasonOf(error) }, 'something that a person did on Discord was not handled'),
-      )
-      .finally(() => handling.delete(tracked))
-    handling.add(tracked)
+  function receive(work: Promise<void>): void {
+    work.catch((error) => log.error({ reason: reasonOf(error) }, 'could not store what a person did on Discord'))
   }
 
-  async function interact(interaction: APIChatInputApplicationCommandInteraction, handle: Handle): Promise<void> {
-    if (stopping) return
-    const command = findCommand(options.commands(), interaction.data.name)
-    const isPrivate = command?.audience !== 'public'
-    const acknowledged = await api.acknowledge(interaction, isPrivate)
-    if (acknowledged === 'late') {
-      return log.warn({ interaction: interaction.id }, 'an interaction came too late to be answered')
+  /** Acknowledges at once, for Discord waits 3 seconds, and stores it for whichever process handles it. */
+  async function receiveInteraction(interaction: APIInteraction): Promise<void> {
+    if (stopping || !isAnswered(interaction)) return
+    const { id } = interaction
+    const acknowledged = acknowledge(interaction)
+    acknowledging.set(id, acknowledged)
+    const user = interaction.member?.user.id ?? interaction.user?.id
+    const body: Stored = { kind: 'interaction', interaction }
+    // a press waits for no earlier act of the person
+    const audience = audienceOf(interaction, commands)
+    const lane = audience === 'press' ? `press ${id}` : `${interaction.channel.id}:${user}`
+    try {
+      await inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])
+    } catch (error) {
+      await refuse(interaction, acknowledged)
+      throw error
+    } finally {
+      setTimeout(() => acknowledging.delete(id), rememberMs).unref()
     }
-    const call = callOfInteraction(interaction, { command, isPrivate, load })
-    if (call) await handle(call)
   }
 
-  async function hear(message: GatewayMessageCreateDispatchData, handle: Handle): Promise<void> {
-    if (stopping) return
-    const call = await callOfMessage(message, { botId: gateway?.botId() ?? '', load, fetchReferenced })
-    if (call) await handle(call)
+  const acknowledge = (interaction: Interaction) => api.acknowledge(interaction, audienceOf(interaction, commands))
+
+  /** The database is away: nothing else can answer. */
+  async function refuse(interaction: Interaction, acknowledged: Promise<unknown>): Promise<void> {
+    const call = callOfInteraction(interaction, { commands, load })
+    if (!call) return
+    await acknowledged
+    const content = { kind: 'refusal', error: 'internal', data: {} } as const
+    const reply = { locale: call.locale, state: 'failed', content, private: true } as const
+    await post(api, targetOf(call.address), reply).catch(() => undefined)
   }
 
-  /** Discord usually sends it along; null means that it is gone. */
-  async function fetchReferenced({ referenced_message: known, message_reference: reference }: APIMessage) {
-    if (known !== undefined || !reference?.message_id) return known ?? undefined
+  async function receiveMessage(message: GatewayMessageCreateDispatchData): Promise<void> {
+    const botId = gateway?.botId() ?? ''
+    if (stopping || !concernsUs(message, botId)) return
+    const body: Stored = { kind: 'message', message, botId }
+    const lane = `${message.channel_id}:${message.author.id}`
+    await inbox?.store([{ key: `discord:${message.id}`, lane, body: body as unknown as Json }])
+  }
+
+  /** undefined: the interaction can no longer be answered. */
+  async function callOf(stored: Stored): Promise<Call | undefined> {
+    if (stored.kind === 'message') {
+      return callOfMessage(stored.message, { botId: stored.botId, load, fetchReferenced })
+    }
+    const { interaction } = stored
+    // the process that received it may have died before it acknowledged
+    const acknowledged = await (acknowledging.get(interaction.id) ?? acknowledge(interaction))
+    if (acknowledged !== 'late') return callOfInteraction(interaction, { commands, load })
+    log.warn({ interaction: interaction.id }, 'an interaction arrived too late to be answered')
+    return undefined
+  }
+
+  /** Discord usually includes it; null means that it was deleted. */
+  async function fetchReferenced({ referenced_message: included, message_reference: reference }: APIMessage) {
+    if (included !== undefined || !reference?.message_id) return included ?? undefined
     const route = Routes.channelMessage(reference.channel_id, reference.message_id)
     return api.send<APIMessage>('get', route).catch(() => undefined)
   }
@@ -132,32 +186,19 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       stopping = true
       registering.abort()
       clearInterval(watching)
-      const patience = after(stopWithinMs)
-      await Promise.race([Promise.allSettled(handling), patience.promise])
-      patience.cancel()
+      await inbox?.close(stopWithinMs)
       await gateway?.close()
       api.close()
       await source.downloads.close()
     },
     notReady: () => (gateway ? gateway.notReady() : 'not started'),
-    async post(address, reply) {
-      return addressOf(await post(api, targetOf(address), reply).catch(refuse))
-    },
-    async edit(posted, reply) {
-      return addressOf(await edit(api, targetOf(posted), reply).catch(refuse))
-    },
+    post: async (address, reply) => addressOf(await post(api, targetOf(address), reply).catch(fail)),
+    edit: async (posted, reply) => addressOf(await edit(api, targetOf(posted), reply).catch(fail)),
   }
 
-  function refuse(error: unknown): never {
+  function fail(error: unknown): never {
     throw api.toAppError(error)
   }
-}
-
-function isSlash(interaction: APIInteraction): interaction is APIChatInputApplicationCommandInteraction {
-  return (
-    interaction.type === InteractionType.ApplicationCommand &&
-    interaction.data.type === ApplicationCommandType.ChatInput
-  )
 }
 
 function after(ms: number): { promise: Promise<'late'>; cancel(): void } {

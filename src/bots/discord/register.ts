@@ -1,4 +1,4 @@
-/** Tells Discord our commands, but only when they changed: it counts how often that is done. */
+/** Registers our commands with Discord, but only when they have changed: it limits how often that is done. */
 import { createHash } from 'node:crypto'
 import {
   ApplicationIntegrationType,
@@ -6,25 +6,23 @@ import {
   Routes,
   ApplicationCommandOptionType as Type,
 } from 'discord-api-types/v10'
-import type { Command, CommandOption } from '../command.ts'
+import type { Model } from '../../core/ports/models.ts'
+import { allLanguages, type Words } from '../../locales/index.ts'
+import type { AnyCommand, OptionSpec } from '../command.ts'
 import type { Api } from './api.ts'
-
-interface Describe {
-  command(name: string): string
-  option(name: string): string
-}
 
 export interface Registration {
   applicationId: string
-  /** Those of now: models come and go. */
-  commands(): readonly Command[]
-  describe: (locale: 'en' | 'zh') => Describe
+  commands: readonly AnyCommand[]
+  /** The models that are set up now: they come and go. */
+  models(): readonly Model[]
   facts: { get(name: string): Promise<string | undefined>; set(name: string, value: string): Promise<void> }
 }
 
-const longestDescription = 100
-/** With more of them an option is free text, which the core checks anyway. */
-const mostChoices = 25
+/** Discord's limit for a description, in characters. */
+const maxDescription = 100
+/** Discord's limit. An option with more choices is free text, which the core checks anyway. */
+const maxChoices = 25
 
 export async function register(api: Api, registration: Registration): Promise<'changed' | 'same'> {
   const { applicationId, facts } = registration
@@ -37,69 +35,70 @@ export async function register(api: Api, registration: Registration): Promise<'c
   return 'changed'
 }
 
-function commandDefinitions({ commands, describe }: Pick<Registration, 'commands' | 'describe'>) {
-  return commands().flatMap((command) =>
+export function commandDefinitions({ commands, models }: Pick<Registration, 'commands' | 'models'>) {
+  return commands.flatMap((command) =>
     [command.name, ...(command.aliases ?? [])].map((name) => ({
       type: 1,
       name,
-      ...described(describe, (words) => wordsOf(words, command, name)),
+      ...described((words) => words.aliases[name] ?? words.commands[command.name].description),
       // Discord wants the required ones first
-      options: command.options
-        .toSorted((a, b) => Number(b.required ?? false) - Number(a.required ?? false))
-        .map((option) => optionDefinition(option, describe)),
+      options: Object.entries(command.options)
+        .toSorted(([, a], [, b]) => Number(b.required ?? false) - Number(a.required ?? false))
+        .map(([option, spec]) => optionDefinition(command, option, { spec, models: models() })),
       contexts: [InteractionContextType.Guild, InteractionContextType.BotDM, InteractionContextType.PrivateChannel],
       integration_types: [ApplicationIntegrationType.GuildInstall, ApplicationIntegrationType.UserInstall],
     })),
   )
 }
 
-/** An alias without words of its own has those of its command. */
-function wordsOf(words: Describe, command: Command, name: string): string {
-  const own = words.command(name)
-  return own === name || own === '' ? words.command(command.name) : own
-}
-
-const types: Readonly<Record<CommandOption['type'], Type>> = {
+const types: Readonly<Record<OptionSpec['type'], Type>> = {
+  prompt: Type.String,
   text: Type.String,
   integer: Type.Integer,
   number: Type.Number,
-  boolean: Type.Boolean,
   choice: Type.String,
   user: Type.User,
   image: Type.Attachment,
 }
 
-function optionDefinition(option: CommandOption, describe: Registration['describe']) {
-  const { name, type, required = false, choices = [] } = option
+interface Option {
+  spec: OptionSpec
+  models: readonly Model[]
+}
+
+function optionDefinition(command: AnyCommand, name: string, { spec, models }: Option) {
+  const choices = typeof spec.choices === 'function' ? spec.choices(models) : (spec.choices ?? [])
   return {
-    type: types[type],
+    type: types[spec.type],
     name,
-    ...described(describe, (words) => words.option(name)),
-    required,
-    ...(type === 'choice' && choices.length > 0 && choices.length <= mostChoices
+    ...described((words) => {
+      const texts: Readonly<Record<string, string>> = words.commands[command.name].options
+      return texts[name] ?? name
+    }),
+    required: spec.required ?? false,
+    ...(choices.length > 0 && choices.length <= maxChoices
       ? { choices: choices.map((choice) => ({ name: choice, value: choice })) }
       : {}),
-    ...limitsOf(option),
+    ...limitsOf(spec),
   }
 }
 
-function limitsOf({ type, min, max }: CommandOption): Record<string, number> {
-  const names = {
-    text: ['min_length', 'max_length'],
-    integer: ['min_value', 'max_value'],
-    number: ['min_value', 'max_value'],
-  }
+function limitsOf({ type, min, max }: OptionSpec): Record<string, number> {
   if (type !== 'text' && type !== 'integer' && type !== 'number') return {}
-  const [least = '', most = ''] = names[type]
-  return { ...(min === undefined ? {} : { [least]: min }), ...(max === undefined ? {} : { [most]: max }) }
+  const unit = type === 'text' ? 'length' : 'value'
+  return {
+    ...(min === undefined ? {} : { [`min_${unit}`]: min }),
+    ...(max === undefined ? {} : { [`max_${unit}`]: max }),
+  }
 }
 
-function described(describe: Registration['describe'], text: (words: Describe) => string) {
-  const zh = shortened(text(describe('zh')))
-  return { description: shortened(text(describe('en'))), description_localizations: { 'zh-CN': zh, 'zh-TW': zh } }
+function described(text: (words: Words) => string) {
+  const localized = allLanguages.flatMap(([, words]) => words.tags.discord.map((tag) => [tag, shortened(text(words))]))
+  const [english] = allLanguages
+  return { description: shortened(text(english![1])), description_localizations: Object.fromEntries(localized) }
 }
 
 function shortened(text: string): string {
   const letters = [...text]
-  return letters.length <= longestDescription ? text : `${letters.slice(0, longestDescription - 1).join('')}…`
+  return letters.length <= maxDescription ? text : `${letters.slice(0, maxDescription - 1).join('')}…`
 }

@@ -1,83 +1,97 @@
 /**
- * Puts a reply where it belongs: the interaction's own answer while its token lives, then a message in the channel, then
- * a direct message. Every step may be repeated from any process without showing twice.
+ * Puts a reply where it belongs: the interaction's own answer while its token lives, then a message in the channel, then a
+ * direct message. Any process may repeat any step without showing anything twice.
  */
 import { createHash } from 'node:crypto'
 import type { RawFile } from '@discordjs/rest'
 import {
+  type APIActionRowComponent,
+  type APIButtonComponentWithCustomId,
   type APIChannel,
   type APIMessage,
+  ButtonStyle,
   RESTJSONErrorCodes as Code,
+  ComponentType,
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
-import type { Reply } from '../../core/ports/chat.ts'
+import type { Button, Reply } from '../../core/ports/chat.ts'
+import { labelOf, plainText } from '../layout.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
 import { type Api, codeOf, createdAtMs } from './api.ts'
 import { altOf, contentOf } from './text.ts'
 
-/** Discord takes 15 minutes from when the person acted; our clocks may differ a little. */
+/** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
 const tokenLifeMs = 14.5 * 60_000
+/** Discord's limit, in characters. */
 const maxNonce = 25
 
-export async function post(api: Api, place: Target, reply: Reply): Promise<Target> {
-  if (place.kind === 'channel') return write(api, place, reply)
-  return (await answerInTime(api, place, reply)) ?? answerLate(api, place, reply)
+export async function post(api: Api, target: Target, reply: Reply): Promise<Target> {
+  if (target.kind === 'channel') return write(api, target, reply)
+  // the message shows the effect of the press
+  if (target.audience === 'press' && reply.toast) return target
+  return (await answerInTime(api, target, reply)) ?? answerLate(api, target, reply)
 }
 
-export async function edit(api: Api, place: Target, reply: Reply): Promise<Target> {
-  if (place.kind === 'channel') return rewrite(api, place, messageOf(reply))
-  const answered = await answerInTime(api, place, reply)
+export async function edit(api: Api, target: Target, reply: Reply): Promise<Target> {
+  if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
+  const answered = await answerInTime(api, target, reply)
   if (answered) return answered
-  // nobody needs a new message that says "still drawing"
+  // progress is not worth a new message
   if (reply.state === 'waiting') throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
-  return answerLate(api, place, reply)
+  return answerLate(api, target, reply)
 }
 
 // ── Through the interaction's token ──────────────────────────────────────────────────────────────────────────────
 
-/** undefined when the token is over. */
-async function answerInTime(api: Api, place: InteractionTarget, reply: Reply): Promise<Target | undefined> {
-  if (Date.now() - createdAtMs(place.interactionId) > tokenLifeMs) return undefined
+/** undefined: the token has expired. */
+async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): Promise<Target | undefined> {
+  if (Date.now() - createdAtMs(target.interactionId) > tokenLifeMs) return undefined
   try {
-    return reply.private && !place.isPrivate
-      ? await whisper(api, place, reply)
-      : await answer(api, place, messageOf(reply))
+    if (target.audience === 'press' && target.messageId === undefined) return await followUp(api, target, reply)
+    return reply.private && target.audience === 'public'
+      ? await whisper(api, target, reply)
+      : await answer(api, target, messageOf(reply))
   } catch (error) {
     if (isOneOf(error, [Code.InvalidWebhookToken, Code.UnknownWebhook])) return undefined
     throw error
   }
 }
 
-async function answer(api: Api, place: InteractionTarget, message: Message): Promise<Target> {
-  const { applicationId, token, messageId = '@original' } = place
+async function answer(api: Api, target: InteractionTarget, message: Message): Promise<Target> {
+  const { applicationId, token, messageId = '@original' } = target
   await api.send('patch', Routes.webhookMessage(applicationId, token, messageId), { ...message, auth: 'none' })
-  return place
+  return target
 }
 
-/** An answer that was announced to all cannot become private: it goes, and a private follow-up comes. */
-async function whisper(api: Api, place: InteractionTarget, reply: Reply): Promise<Target> {
-  const { applicationId, token, messageId = '@original' } = place
+/** A public acknowledgement cannot become private: it is deleted, and a private follow-up takes its place. */
+async function whisper(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+  const { applicationId, token, messageId = '@original' } = target
   try {
     await api.send('delete', Routes.webhookMessage(applicationId, token, messageId), { auth: 'none' })
   } catch (error) {
     if (codeOf(error) !== Code.UnknownMessage) throw error
   }
+  return followUp(api, target, reply)
+}
+
+async function followUp(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+  const { applicationId, token } = target
   const { body, files } = messageOf(reply)
-  const followUp = await api.send<APIMessage>('post', Routes.webhook(applicationId, token), {
-    body: { ...body, flags: MessageFlags.Ephemeral },
+  const message = await api.send<APIMessage>('post', Routes.webhook(applicationId, token), {
+    body: reply.private ? { ...body, flags: MessageFlags.Ephemeral } : body,
     files,
     auth: 'none',
     once: true,
   })
-  return { ...place, isPrivate: true, messageId: followUp.id }
+  return { ...target, audience: reply.private ? 'private' : 'public', messageId: message.id }
 }
 
-/** What was for the asker's eyes only does not appear in the channel. */
-function answerLate(api: Api, place: InteractionTarget, reply: Reply): Promise<Target> {
-  const { channelId, userId, interactionId } = place
-  const isPrivate = place.isPrivate || reply.private === true
+/** A private answer does not appear in the channel. */
+function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+  const { channelId, userId, interactionId } = target
+  const isPrivate = target.audience === 'private' || reply.private === true
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
   return isPrivate ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
 }
@@ -117,41 +131,66 @@ async function writeTo(api: Api, channelId: string, { key, userId, message }: Le
   const nonce = createHash('sha256').update(`${key} in ${channelId}`).digest('base64url').slice(0, maxNonce)
   const body = { ...message.body, nonce, enforce_nonce: true }
   const shown = await api.send<APIMessage>('post', Routes.channelMessages(channelId), { ...message, body })
-  const place: ChannelTarget = { kind: 'channel', channelId, userId, messageId: shown.id }
-  // a known nonce is answered with the message of then, which may say something older
-  const isCurrent = shown.content === body.content.trim() && shown.attachments.length === body.attachments.length
-  return isCurrent ? place : rewrite(api, place, message)
+  const target: ChannelTarget = { kind: 'channel', channelId, userId, messageId: shown.id }
+  // Discord answers a repeated nonce with the earlier message, which may say something older
+  const isCurrent =
+    shown.content === body.content.trim() &&
+    shown.attachments.length === body.attachments.length &&
+    (shown.components?.length ?? 0) === body.components.length
+  return isCurrent ? target : rewrite(api, target, message)
 }
 
-async function rewrite(api: Api, place: ChannelTarget, { body, files }: Message): Promise<Target> {
+async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message): Promise<Target> {
   const { message_reference: _onlyOnce, ...changed } = body
-  await api.send('patch', Routes.channelMessage(place.channelId, place.messageId ?? ''), { body: changed, files })
-  return place
+  await api.send('patch', Routes.channelMessage(target.channelId, target.messageId ?? ''), { body: changed, files })
+  return target
 }
 
 // ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId>
+
 interface Message {
   body: {
     content: string
-    /** All of them: those not listed are removed. */
+    /** All of them: Discord removes those that are not listed. */
     attachments: { id: string; filename: string; description: string }[]
+    /** All of them: an edit without buttons removes them. */
+    components: ButtonRow[]
     allowed_mentions: { parse: []; users?: string[]; replied_user: false }
     message_reference?: { message_id: string; fail_if_not_exists: boolean }
   }
   files: RawFile[]
 }
 
-/** `mention`: a person who is told that this came. */
-function messageOf({ text, images = [] }: Reply, mention?: string): Message {
+/** `mention`: the person to notify that this has arrived. */
+function messageOf(reply: Reply, mention?: string): Message {
+  const { pictures = [], buttons = [], locale } = reply
   return {
     body: {
-      content: contentOf(text, mention ? `<@${mention}> ` : ''),
-      attachments: images.map(({ name, alt }, at) => ({ id: String(at), filename: name, description: altOf(alt) })),
+      content: contentOf(plainText(reply), mention ? `<@${mention}> ` : ''),
+      attachments: pictures.map(({ name, alt }, index) => ({
+        id: String(index),
+        filename: name,
+        description: altOf(alt),
+      })),
+      components: buttons.map((row) => rowOf(locale, row)),
       allowed_mentions: { parse: [], ...(mention ? { users: [mention] } : {}), replied_user: false },
     },
-    files: images.map(({ name, file }) => ({ name, data: file.data, contentType: file.type })),
+    files: pictures.map(({ name, file }) => ({ name, data: file.data, contentType: file.type })),
   }
 }
+
+const styles = { primary: ButtonStyle.Primary, danger: ButtonStyle.Danger, plain: ButtonStyle.Secondary } as const
+
+const rowOf = (locale: string, row: readonly Button[]): ButtonRow => ({
+  type: ComponentType.ActionRow,
+  components: row.map((button) => ({
+    type: ComponentType.Button,
+    style: styles[button.style ?? 'plain'],
+    label: labelOf(locale, button),
+    custom_id: button.id,
+  })),
+})
 
 const isOneOf = (error: unknown, codes: readonly number[]) => codes.includes(codeOf(error) ?? 0)

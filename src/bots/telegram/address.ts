@@ -1,28 +1,41 @@
+/** Where a reply goes, and which message it became, as strings that survive queues and restarts. */
 import type { Address, Posted } from '../../core/ports/chat.ts'
 
-/** `threadId` is a forum topic; absent elsewhere. `replyTo` absent: an answer to nothing. */
-export interface Target {
+/** `threadId`: of a forum topic; absent elsewhere. `replyTo` absent: an answer to no message. */
+export interface ChatTarget {
+  kind: 'chat'
   chatId: number
   threadId?: number
   replyTo?: number
 }
 
-/** What an edit may turn our message into depends on what it is now. `place`: where to post it anew. */
+/** A press of a button. Its answer is a toast that only the person sees. */
+export interface PressTarget {
+  kind: 'press'
+  queryId: string
+}
+
+export type Target = ChatTarget | PressTarget
+
+/** What an edit may turn our message into depends on what it is now. `target`: where to post it anew. */
 export interface Shown {
   messageId: number
   kind: 'text' | 'photo' | 'document'
-  place: Target
+  target: ChatTarget
 }
 
-export const toAddress = ({ chatId, threadId, replyTo }: Target): Address =>
-  `telegram:${chatId}:${threadId ?? ''}:${replyTo ?? ''}`
+export const toAddress = (target: Target): Address =>
+  target.kind === 'press'
+    ? `telegram:press:${target.queryId}`
+    : `telegram:${target.chatId}:${target.threadId ?? ''}:${target.replyTo ?? ''}`
 
 export function fromAddress(address: Address): Target {
-  const [, chatId, threadId, replyTo] = address.split(':')
-  return { chatId: Number(chatId), threadId: numberOf(threadId), replyTo: numberOf(replyTo) }
+  const [, chatId, second = '', replyTo] = address.split(':')
+  if (chatId === 'press') return { kind: 'press', queryId: second }
+  return { kind: 'chat', chatId: Number(chatId), threadId: numberOf(second), replyTo: numberOf(replyTo) }
 }
 
-export const toPosted = ({ messageId, kind, place: { chatId, threadId, replyTo } }: Shown): Posted =>
+export const toPosted = ({ messageId, kind, target: { chatId, threadId, replyTo } }: Shown): Posted =>
   `telegram:${chatId}:${messageId}:${kind}:${threadId ?? ''}:${replyTo ?? ''}`
 
 export function fromPosted(posted: Posted): Shown {
@@ -30,7 +43,7 @@ export function fromPosted(posted: Posted): Shown {
   return {
     messageId: Number(messageId),
     kind: kind as Shown['kind'],
-    place: { chatId: Number(chatId), threadId: numberOf(threadId), replyTo: numberOf(replyTo) },
+    target: { kind: 'chat', chatId: Number(chatId), threadId: numberOf(threadId), replyTo: numberOf(replyTo) },
   }
 }
 

@@ -1,15 +1,15 @@
-/** Pictures in messages, downloaded when somebody asks for them. */
+/** Pictures in messages, downloaded when a request needs them. */
 import type { Api } from 'grammy'
 import type { Message } from 'grammy/types'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
 import { createDownloads, tooBig } from '../downloads.ts'
-import { asSignal, reasonOf, refusalOf } from './api.ts'
+import { asSignal, failureOf, reasonOf } from './bot-api.ts'
 
-const locateMs = 20_000
+const locateTimeoutMs = 20_000
 
 export interface TelegramFiles {
-  /** The message's picture: a photo in its largest size, or a document. Undefined when it has neither. */
+  /** The message's picture: a photo in its largest size, or a document. undefined: it has neither. */
   of(message: Pick<Message, 'photo' | 'document'>): Attachment | undefined
   close(): Promise<void>
 }
@@ -29,24 +29,22 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
   const downloads = createDownloads([new URL(apiUrl).origin])
 
   async function load(file: RemoteFile, limitBytes: number): Promise<Buffer> {
-    const signal = AbortSignal.timeout(locateMs)
     try {
-      const path = await locate(file, { limitBytes, signal })
+      const path = await locate(file, limitBytes)
       return await downloads.get(`${apiUrl}/file/bot${token}/${path}`, limitBytes)
     } catch (error) {
       if (error instanceof AppError) throw error
-      // not the error itself: it may name the address, and that holds the token
+      // not the error itself: it may quote the address, which holds the token
       throw new AppError('image_unreachable', {}, { cause: new Error(reasonOf(error)) })
     }
   }
 
-  async function locate(file: RemoteFile, { limitBytes, signal }: DownloadLimits): Promise<string> {
-    if ((file.bytes ?? 0) > limitBytes) throw tooBig(limitBytes)
-    const { file_path: path = '', file_size: size = 0 } = await api
-      .getFile(file.id, asSignal(signal))
-      .catch((error) => {
-        throw refusalOf(error)?.words.includes('file is too big') ? tooBig(limitBytes) : error
-      })
+  async function locate({ id, bytes = 0 }: RemoteFile, limitBytes: number): Promise<string> {
+    if (bytes > limitBytes) throw tooBig(limitBytes)
+    const signal = asSignal(AbortSignal.timeout(locateTimeoutMs))
+    const { file_path: path = '', file_size: size = 0 } = await api.getFile(id, signal).catch((error) => {
+      throw failureOf(error)?.description.includes('file is too big') ? tooBig(limitBytes) : error
+    })
     if (size > limitBytes) throw tooBig(limitBytes)
     return path.split('/').map(encodeURIComponent).join('/')
   }
@@ -61,24 +59,20 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
       }
       if (!document) return undefined
       const file = { id: document.file_id, bytes: document.file_size }
-      const refuse = () => Promise.reject(new AppError('image_type'))
       return {
         name: document.file_name ?? 'document',
         bytes: file.bytes,
-        load: isImage({ document }) ? (limitBytes) => load(file, limitBytes) : refuse,
+        load: isImage({ document })
+          ? (limitBytes) => load(file, limitBytes)
+          : () => Promise.reject(new AppError('image_type')),
       }
     },
   }
 }
 
-/** By what the platform says; the bytes are looked at later. */
+/** By what the platform says. The bytes are checked when they are read. */
 export function isImage({ photo, document }: Pick<Message, 'photo' | 'document'>): boolean {
   if (photo) return true
   const { mime_type: type = '', file_name: name = '' } = document ?? {}
   return /^image\/(png|jpe?g|webp)$/i.test(type) || /\.(png|jpe?g|webp)$/i.test(name)
-}
-
-interface DownloadLimits {
-  limitBytes: number
-  signal: AbortSignal
 }

@@ -1,31 +1,29 @@
-/** Asks Telegram for updates, for ever; asks for the next ones only when the last are kept. */
+/** Long polling: asks Telegram for updates, and for the next ones only once the last are stored. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Api } from 'grammy'
+import type { Update } from 'grammy/types'
 import type { Log } from '../../log.ts'
-import { asSignal, reasonOf, refusalOf } from './api.ts'
-import type { Intake } from './intake.ts'
+import { asSignal, failureOf, reasonOf } from './bot-api.ts'
 
-export const allowedUpdates = ['message'] as const
+export const allowedUpdates = ['message', 'callback_query'] as const
 
 const holdSeconds = 30
-const longestPauseMs = 30_000
-const crowdedPauseMs = 200
+const maxPauseMs = 30_000
 
-interface Line {
-  /** Undefined when Telegram answers us, else a sentence. */
+interface Connection {
+  /** undefined when Telegram answers, else a sentence. */
   problem(): string | undefined
-  /** Repeats the action until Telegram takes it or the signal aborts; rejects when the token is wrong from the start. */
-  reach(action: () => Promise<void>): Promise<void>
+  /** Repeats the action until it succeeds or the signal aborts; rejects when the token is refused from the start. */
+  retry(action: () => Promise<void>): Promise<void>
 }
 
-interface LineOptions {
+interface ConnectionOptions {
   log: Log
   signal: AbortSignal
 }
 
-/** The connection as we last saw it. */
-export function createLine({ log, signal }: LineOptions): Line {
-  let problem: string | undefined = 'Telegram has not accepted us yet'
+export function createConnection({ log, signal }: ConnectionOptions): Connection {
+  let problem: string | undefined = 'Telegram has not answered yet'
   let failures = 0
   let hasWorked = false
 
@@ -53,7 +51,7 @@ export function createLine({ log, signal }: LineOptions): Line {
 
   return {
     problem: () => problem,
-    async reach(action) {
+    async retry(action) {
       while (!signal.aborted) if (await tryOnce(action)) return
     },
   }
@@ -61,49 +59,48 @@ export function createLine({ log, signal }: LineOptions): Line {
 
 const wrongToken = 'Telegram does not accept TELEGRAM_TOKEN: copy it again from @BotFather'
 
-/** 404 is for what does not even look like a token. */
+/** Telegram answers 404 to what does not look like a token. */
 function isTokenRefused(error: unknown): boolean {
-  return [401, 404].includes(refusalOf(error)?.code ?? 0)
+  return [401, 404].includes(failureOf(error)?.code ?? 0)
 }
 
 function sentenceFor(error: unknown): string {
-  const refusal = refusalOf(error)
-  if (refusal?.code === 409) return 'Another process receives Telegram updates with the same TELEGRAM_TOKEN: stop one'
+  const failure = failureOf(error)
+  if (failure?.code === 409) return 'Another process receives Telegram updates with the same TELEGRAM_TOKEN: stop one'
   if (isTokenRefused(error)) return wrongToken
-  if (refusal || (error instanceof Error && error.name === 'HttpError')) return 'Telegram cannot be reached'
+  if (failure || (error instanceof Error && error.name === 'HttpError')) return 'Telegram cannot be reached'
   return 'Updates from Telegram cannot be stored'
 }
 
-/** Two pollers that answer each conflict at once would only cut each other off. */
+/** Two pollers that retry at once after a conflict would only interrupt each other. */
 function pauseMs(error: unknown, failures: number): number {
-  const first = refusalOf(error)?.code === 409 ? 3_000 : 500
-  return Math.min(longestPauseMs, first * 2 ** Math.min(failures - 1, 10))
+  const firstMs = failureOf(error)?.code === 409 ? 3_000 : 500
+  return Math.min(maxPauseMs, firstMs * 2 ** Math.min(failures - 1, 10))
 }
 
 interface PollingOptions {
   api: Api
-  intake: Intake
-  line: Line
+  connection: Connection
   signal: AbortSignal
+  /** Resolves once the updates are stored: only then does Telegram forget them. */
+  receive(updates: readonly Update[]): Promise<void>
 }
 
-/** Resolves when the first answer is there; `ended` when the signal has aborted and nothing is asked any more. */
-export async function startPolling(options: PollingOptions): Promise<{ ended: Promise<void> }> {
-  const { api, intake, line, signal } = options
+/** Resolves after the first answer; `ended` resolves once the signal has aborted and no call is under way. */
+export async function startPolling({ api, connection, signal, receive }: PollingOptions) {
   let offset: number | undefined
 
   async function poll(timeout: number) {
-    while (intake.isCrowded()) await pause(crowdedPauseMs, undefined, { signal })
-    const asked = { offset, limit: 100, timeout, allowed_updates: allowedUpdates }
-    const updates = await api.getUpdates(asked, asSignal(signal))
-    await intake.accept(updates)
+    const options = { offset, limit: 100, timeout, allowed_updates: allowedUpdates }
+    const updates = await api.getUpdates(options, asSignal(signal))
+    await receive(updates)
     if (updates.length > 0) offset = Math.max(...updates.map(({ update_id }) => update_id)) + 1
   }
 
   async function loop() {
-    while (!signal.aborted) await line.reach(() => poll(holdSeconds))
+    while (!signal.aborted) await connection.retry(() => poll(holdSeconds))
   }
 
-  await line.reach(() => poll(0))
+  await connection.retry(() => poll(0))
   return { ended: loop() }
 }

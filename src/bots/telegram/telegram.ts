@@ -1,120 +1,142 @@
-/** Telegram, by long polling or by webhook. Posts and edits from any process, started or not. */
+/** Telegram, by long polling or by webhook. Posts and edits in any process, started or not. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Update } from 'grammy/types'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
+import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
-import type { Command } from '../command.ts'
-import { createBotApi, reasonOf } from './api.ts'
-import { type Describe, tellCommands } from './commands.ts'
+import type { AnyCommand } from '../command.ts'
+import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
+import { createBotApi, reasonOf } from './bot-api.ts'
+import { type CallReader, createCallReader } from './calls.ts'
 import { createFiles } from './files.ts'
-import { createInbox, pruneInbox } from './inbox.ts'
-import { createIntake, type Intake } from './intake.ts'
-import { allowedUpdates, createLine, startPolling } from './polling.ts'
-import { createReader } from './read.ts'
-import { createShow } from './show.ts'
+import { allowedUpdates, createConnection, startPolling } from './polling.ts'
+import { registerCommands } from './register.ts'
+import { createSender } from './send.ts'
 
 export const telegramWebhookPath = '/telegram/webhook'
 
 const graceMs = 10_000
-const pruneEveryMs = 3_600_000
-/** How long an update that another process received may lie in the inbox. */
-const lookEveryMs = 1_000
 
 export interface Telegram extends ChatSurface {
   /**
-   * What a webhook got: `secret` is the header X-Telegram-Bot-Api-Secret-Token. Resolves to the status to answer with,
-   * rejects when the update could not be kept: answer 500 then, and Telegram sends it again. In any process.
+   * A call of the webhook, in any process. `secret`: the header X-Telegram-Bot-Api-Secret-Token. Resolves to the status to
+   * answer with. Rejects when the update could not be stored: answer 500, and Telegram sends it again.
    */
   handleUpdate(body: unknown, secret: unknown): Promise<200 | 400 | 401>
 }
 
 interface TelegramOptions {
   token: string
-  /** https://api.telegram.org, or a Bot API server of one's own. */
+  /** https://api.telegram.org, or a Bot API server of the operator's own. */
   apiUrl: string
   database: Database
-  commands: readonly Command[]
-  describe: Describe
+  commands: readonly AnyCommand[]
   log: Log
   /** Absent: long polling. */
   webhookSecret?: string
-  /** Where people's browsers and Telegram reach us; for the webhook. */
+  /** Where Telegram reaches the webhook. */
   publicUrl?: string
 }
 
 export function createTelegram(options: TelegramOptions): Telegram {
-  const { token, database, commands, describe, log, webhookSecret, publicUrl } = options
+  const { token, database, commands, log, webhookSecret, publicUrl } = options
   const apiUrl = options.apiUrl.replace(/\/+$/, '')
   const api = createBotApi(token, apiUrl)
   const files = createFiles({ api, apiUrl, token })
-  const inbox = createInbox(database, token.slice(0, token.indexOf(':')))
+  const inboxName = `telegram:${token.split(':', 1)[0]}`
   const leaving = new AbortController()
-  const line = createLine({ log, signal: leaving.signal })
-  const timers: NodeJS.Timeout[] = []
-  let intake: Intake | undefined
+  const connection = createConnection({ log, signal: leaving.signal })
+  let reader: CallReader | undefined
+  let inbox: Inbox | undefined
   let ended: Promise<void> = Promise.resolve()
 
-  async function introduce(handle: (call: Call) => Promise<void>): Promise<Intake> {
+  async function introduce(): Promise<CallReader> {
     const me = await api.getMe()
     if (webhookSecret) {
       const url = new URL(telegramWebhookPath, publicUrl).href
       await api.setWebhook(url, { secret_token: webhookSecret, allowed_updates: allowedUpdates })
     } else await api.deleteWebhook()
-    await tellCommands(api, commands, describe).catch((error: unknown) => {
-      log.warn({ reason: reasonOf(error) }, 'Telegram was not told the commands')
+    await registerCommands(api, commands).catch((error: unknown) => {
+      log.warn({ reason: reasonOf(error) }, 'could not register the commands with Telegram')
     })
-    const made = createIntake({ inbox, reader: createReader({ me, commands, files }), handle, log })
-    await pruneInbox(database)
-    await made.resume()
-    return made
+    return createCallReader({ me, commands, files })
   }
 
-  function every(ms: number, action: () => Promise<void>) {
-    const act = () =>
-      action().catch((error) => log.warn({ reason: reasonOf(error) }, "Telegram's inbox is not in reach"))
-    timers.push(setInterval(act, ms).unref())
+  const actOf = (update: Update): Received => ({
+    key: `${inboxName}:${update.update_id}`,
+    ...laneOf(update),
+    body: update as unknown as Json,
+  })
+
+  function concerns(calls: CallReader, update: Update): boolean {
+    try {
+      return calls.concerns(update)
+    } catch (error) {
+      log.error({ update: update.update_id, reason: reasonOf(error) }, 'an update from Telegram could not be read')
+      return false
+    }
+  }
+
+  async function receive(updates: readonly Update[]): Promise<void> {
+    const calls = reader
+    if (!calls || !inbox) return storeActs(database, inboxName, updates.map(actOf))
+    await inbox.store(updates.filter((update) => concerns(calls, update)).map(actOf))
   }
 
   return {
     name: 'telegram',
     postsAnew: true,
 
-    async start(handle) {
-      await line.reach(async () => {
-        intake = await introduce(handle)
+    async start(handle: (call: Call) => Promise<void>) {
+      await connection.retry(async () => {
+        reader = await introduce()
       })
-      if (!intake) return
-      const here = intake
-      every(pruneEveryMs, () => pruneInbox(database))
-      if (webhookSecret) every(lookEveryMs, () => here.resume())
-      else ({ ended } = await startPolling({ api, intake: here, line, signal: leaving.signal }))
+      const calls = reader
+      if (!calls) return
+      inbox = await openInbox({
+        database,
+        name: inboxName,
+        log,
+        handle: async (bodies) => {
+          const updates = bodies as unknown as Update[]
+          const call = updates.every((update) => concerns(calls, update)) ? calls.callOf(updates) : undefined
+          if (call) await handle(call)
+        },
+      })
+      if (webhookSecret) return
+      ;({ ended } = await startPolling({ api, connection, signal: leaving.signal, receive }))
     },
 
     async stop() {
       leaving.abort()
-      for (const timer of timers) clearInterval(timer)
       await ended
-      await intake?.close(graceMs)
+      await inbox?.close(graceMs)
       await files.close()
     },
 
-    notReady: line.problem,
-    ...createShow(api),
+    notReady: connection.problem,
+    ...createSender(api),
 
     async handleUpdate(body, secret) {
       if (!webhookSecret || typeof secret !== 'string' || !isSame(secret, webhookSecret)) return 401
       if (!isUpdate(body)) return 400
-      if (intake) await intake.accept([body])
-      else if (body.message) await inbox.store([body])
+      await receive([body])
       return 200
     },
   }
 }
 
-/** In the same time whatever the difference. */
-function isSame(given: string, wanted: string): boolean {
-  const [a, b] = [given, wanted].map((text) => createHash('sha256').update(text).digest())
+/** Messages of a person in a chat are handled in order; a press waits for none of them. */
+function laneOf({ message, callback_query: query, update_id }: Update): Pick<Received, 'lane' | 'album'> {
+  if (query || !message) return { lane: `press ${query?.id ?? update_id}` }
+  const { chat, from, media_group_id: album } = message
+  return { lane: `${chat.id}:${from?.id}`, album: album === undefined ? undefined : `${chat.id}:${album}` }
+}
+
+/** Takes the same time for any difference. */
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [given, expected].map((text) => createHash('sha256').update(text).digest())
   return a !== undefined && b !== undefined && timingSafeEqual(a, b)
 }
 

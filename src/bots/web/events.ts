@@ -1,6 +1,6 @@
 /** Server-sent events: every changed message of a visitor, as soon as it changes. */
 import type { FastifyReply } from 'fastify'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import { pageSize, readChanges, readLatest, type WebMessage } from './messages.ts'
 
 export interface Streams {

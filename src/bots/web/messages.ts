@@ -1,7 +1,7 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Reply } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 
 export interface WebMessage {
   /** '<visitor>:<id made by the page>' is the person's, with ':answer' behind it our answer to that one. */
@@ -18,6 +18,7 @@ export interface Body {
   percent?: number
   /** `preview`: a data: URL in place of something kept, while it is being drawn. */
   images?: { key: string; preview?: string; width: number; height: number; alt: string; name: string }[]
+  buttons?: { id: string; label: string; style?: 'primary' | 'danger' }[][]
   /** Names of what the person attached. */
   files?: string[]
 }

@@ -2,11 +2,13 @@
 import cookie from '@fastify/cookie'
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Address, Call, ChatSurface, Locale, Posted, Reply } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/db.ts'
-import { localeOf } from '../../locales/index.ts'
-import { type PageWords, pageEn } from '../../locales/page.en.ts'
-import { pageZh } from '../../locales/page.zh.ts'
+import type { Act, Address, Call, ChatSurface, Posted, Reply } from '../../core/ports/chat.ts'
+import type { Database } from '../../db/database.ts'
+import type { Json } from '../../db/json.ts'
+import { type Language, localeOf, type PageWords, wordsFor } from '../../locales/index.ts'
+import type { Log } from '../../log.ts'
+import { type Inbox, openInbox, type Received } from '../inbox.ts'
+import { labelOf, plainText } from '../layout.ts'
 import { createAccess } from './access.ts'
 import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
@@ -23,19 +25,20 @@ export interface WebOptions {
   apiKey?: string
   /** A signed link to a picture of the store. */
   link(key: string): Promise<string>
-  log: { error(data: object, message: string): void }
+  log: Log
   /** Open event streams in this process. Default 500. */
   mostStreams?: number
 }
 
 type Trouble = Extract<keyof PageWords, 'starting' | 'sign_in' | 'closed' | 'foreign' | `too_many_${string}`>
 
-const allWords: Readonly<Record<Locale, PageWords>> = { en: pageEn, zh: pageZh }
 /** Handlers still at work when we stop get this long. */
 const stopMs = 10_000
 /** Conversations are kept this long; pictures and history stay. */
 const keptDays = 90
 const pruneEveryMs = 3_600_000
+/** A press that no process could handle for so long is given up. */
+const pressSeconds = 600
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
   const { database, publicUrl, link, log, mostStreams } = options
@@ -44,12 +47,14 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   const readUpload = createUploads()
   const handling = new Set<Promise<void>>()
   let handle: ((call: Call) => Promise<void>) | undefined
+  let inbox: Inbox | undefined
   let stopListening = async () => {}
   let pruning: NodeJS.Timeout | undefined
 
   /** Links are signed when they are looked at, so an old conversation shows its pictures. */
   async function show({ id, version, body }: messages.WebMessage) {
-    const ownId = id.slice(id.indexOf(':') + 1)
+    const [, ...own] = id.split(':')
+    const ownId = own.join(':')
     const images = (body.images ?? []).map(async ({ key, preview, ...image }, number) => ({
       ...image,
       url: preview ?? pathOf(await link(key), publicUrl),
@@ -84,7 +89,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     app.get('/web/session', async (request, reply) => {
       const who = enter(request, reply)
       const state = 'visitor' in who ? { visitor: `web:${who.visitor}` } : who
-      return { locale: localeFrom(request), words: wordsFor(request), ...state }
+      return { locale: localeFrom(request), words: pageWords(request), ...state }
     })
     app.post<{ Body: { key?: unknown } | undefined }>('/web/signin', async (request, reply) => {
       if (access.foreign(request)) return refuse(request, reply, 'foreign')
@@ -103,7 +108,21 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       const body = { role: 'person', text, files: images.map((image) => image.name) } as const
       // asked again while nothing was answered: the process that had it may have died, and the key tells it is the same
       const open = await messages.saveMessage(database, visitor, `${visitor}:${id}`, body)
-      if (open) inBackground(handle, { ...callOf(visitor, id, text), locale: localeFrom(request), images })
+      const call = callOf({ visitor, id, locale: localeFrom(request), act: actOf(text) })
+      if (open) inBackground(handle, { ...call, images })
+      return reply.code(202).send({ id })
+    })
+    app.post<{ Body: { id?: unknown; button?: unknown } | undefined }>('/web/presses', async (request, reply) => {
+      const who = enter(request, reply)
+      if ('trouble' in who) return refuse(request, reply, who.trouble)
+      if (!inbox) return refuse(request, reply, 'starting', 503)
+      const { id, button } = request.body ?? {}
+      if (!isPressId(id) || typeof button !== 'string' || button.length > 100) {
+        return refuse(request, reply, 'bad_message', 400)
+      }
+      const act: Press = { visitor: who.visitor, id, locale: localeFrom(request), button }
+      const received: Received = { key: `web:${who.visitor}:${id}`, lane: `press ${id}`, body: { ...act } }
+      await inbox.store([received])
       return reply.code(202).send({ id })
     })
     app.get<{ Querystring: { after?: string } }>('/web/messages', async (request, reply) => {
@@ -141,14 +160,26 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     handling.add(done)
   }
 
-  async function put(address: Address | Posted, { text, state, percent, images }: Reply): Promise<Posted> {
+  async function put(address: Address | Posted, reply: Reply): Promise<Posted> {
     const [, visitor = '', id = ''] = address.split(':')
-    const pictures = images?.map(({ file, key, name, alt }) => {
+    const { state, content, locale, buttons } = reply
+    // the message that the button is part of shows what the press did
+    if (reply.toast) return address
+    const images = reply.pictures?.map(({ file, key, name, alt }) => {
       const { width, height, type, data } = file
       const preview = key === '' ? `data:${type};base64,${data.toString('base64')}` : undefined
       return { key, name, alt, width, height, preview }
     })
-    const body = { role: 'bot', text, state, percent, images: pictures } as const
+    const body = {
+      role: 'bot',
+      text: plainText(reply),
+      state,
+      percent: content.kind === 'drawing' ? content.percent : undefined,
+      images,
+      buttons: buttons?.map((row) =>
+        row.map((each) => ({ id: each.id, label: labelOf(locale, each), style: each.style })),
+      ),
+    } as const
     await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
     return address
   }
@@ -158,12 +189,21 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     plugin,
     async start(handler) {
       handle = handler
+      inbox = await openInbox({
+        database,
+        name: 'web',
+        log,
+        oldestSeconds: pressSeconds,
+        handle: ([body]) => handler(callOfPress(body)),
+      })
       stopListening = await database.listen('web', (visitor) => streams.changed(visitor))
       pruning = setInterval(prune, pruneEveryMs)
       pruning.unref()
     },
     async stop() {
       handle = undefined
+      await inbox?.close(stopMs)
+      inbox = undefined
       clearInterval(pruning)
       streams.close()
       await stopListening()
@@ -181,33 +221,55 @@ function refuse(
   kind: Trouble | keyof typeof refusalStatus | 'wrong_key',
   status = kind === 'sign_in' ? 401 : 403,
 ): FastifyReply {
-  return reply.code(status).send({ error: { kind, message: wordsFor(request)[kind] } })
+  return reply.code(status).send({ error: { kind, message: pageWords(request)[kind] } })
 }
 
 /** The page says its language in the same header as the browser. */
-const localeFrom = (request: FastifyRequest): Locale => localeOf(request.headers['accept-language'])
-const wordsFor = (request: FastifyRequest): PageWords => allWords[localeFrom(request)]
+const localeFrom = (request: FastifyRequest): Language => localeOf(request.headers['accept-language'])
+const pageWords = (request: FastifyRequest): PageWords => wordsFor(localeFrom(request)).page
 
-function callOf(visitor: string, id: string, text: string): Call {
-  const [all = '', command = ''] = /^\s*\/([a-z][\w-]*)(?=\s|$)/i.exec(text) ?? []
+interface Said {
+  visitor: string
+  /** Made by the page, the same for each try to send it. */
+  id: string
+  locale: string
+  act: Act
+}
+
+type Press = Omit<Said, 'act'> & { button: string }
+
+const isPressId = (id: unknown): id is string => typeof id === 'string' && /^[\w-]{8,64}$/.test(id)
+
+function callOfPress(body: Json | undefined): Call {
+  const { button, ...said } = body as unknown as Press
+  return callOf({ ...said, act: { kind: 'press', button } })
+}
+
+function callOf({ visitor, id, locale, act }: Said): Call {
   return {
     key: `web:${visitor}:${id}`,
     surface: 'web',
     address: `web:${visitor}:${id}`,
     from: { id: `web:${visitor}`, name: `web:${visitor.slice(0, 6)}` },
-    locale: 'en',
-    command: command.toLowerCase(),
-    text: text.slice(all.length).trim(),
-    options: {},
+    place: { channel: visitor, nsfw: false, manager: false, roles: [] },
+    locale,
+    act,
     images: [],
-    // the conversation is kept: no place for what is shown once
+    // the conversation is stored, so nothing that is shown once belongs here
     isPrivate: false,
   }
 }
 
+/** '/history 2' is a command; anything else is a request. */
+function actOf(text: string): Act {
+  const [start = '', name = ''] = /^\s*\/([a-z][\w-]*)(?=\s|$)/i.exec(text) ?? []
+  if (name === '') return { kind: 'message', text: text.trim() }
+  return { kind: 'command', name: name.toLowerCase(), text: text.slice(start.length).trim(), options: {} }
+}
+
 const versionOf = (text: string | undefined) => (/^\d{1,16}$/.test(text ?? '') ? Number(text) : 0)
 
-/** Our own links by path, so that they work under whatever name the page was opened by. */
+/** Our own links by path, so that they work under any name by which the page was opened. */
 function pathOf(url: string, publicUrl: string): string {
   const { origin, pathname, search } = new URL(url)
   return origin === new URL(publicUrl).origin ? pathname + search : url

@@ -1,6 +1,7 @@
-/** How much an account may have under way, and ask for in a minute. The statement that accepts (submit.ts) goes by the same. */
-import { sql } from 'drizzle-orm'
-import type { Core, Limits } from '../core.ts'
+/** How many requests an account may have under way, and make in a minute. The accepting statement checks the same limits. */
+import { eq, sql } from 'drizzle-orm'
+import { users } from '../../db/schema/accounts.ts'
+import type { Core, Limits, Rule } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { KeyHolder } from './api-keys.ts'
 
@@ -11,29 +12,23 @@ export const operatorLimits: AccountLimits = { inFlight: 100, perMinute: 6_000 }
 
 const minuteMs = 60_000
 
-/** By the key that is used. */
+/** By the key that a program uses. */
 export function limitsFor({ limits }: Core, { keyId }: Pick<KeyHolder, 'keyId'>): AccountLimits {
   return keyId === null ? operatorLimits : limits
 }
 
-/** Between two requests, on average; a minute's worth of them may come at once (GCRA). */
+/** Average interval between two requests. A minute's worth of them may come at once (GCRA). */
 export const spacing = (perMinute: number) => `${minuteMs / perMinute} milliseconds`
 
-/** How far `users.pace_at` is ahead. */
-const debtMs = sql`(extract(epoch from greatest(pace_at, now()) - now()) * 1000)::float8 as "debtMs"`
+/** How far `users.pace_at` is ahead of now. */
+const debtMs = sql<number>`(extract(epoch from greatest(${users.paceAt}, now()) - now()) * 1000)::float8`
 
-interface Asked extends AccountLimits {
-  price: number
-}
-
-/** Why a request would not be accepted. undefined: nothing stands against it now. */
-export async function reasonAgainst(
-  core: Core,
-  userId: string,
-  { price, inFlight, perMinute }: Asked,
-): Promise<AppError | undefined> {
-  const [user] = await core.database.rows<{ balance: number; inFlight: number; banned: boolean; debtMs: number }>(sql`
-    select balance, in_flight as "inFlight", banned, ${debtMs} from users where id = ${userId}::uuid`)
+/** Refuses a request that the account cannot pay for or has no room for. */
+export const accountRule: Rule = async (core, { userId, price, inFlight, perMinute }) => {
+  const [user] = await core.database.db
+    .select({ balance: users.balance, inFlight: users.inFlight, banned: users.banned, debtMs })
+    .from(users)
+    .where(eq(users.id, userId))
   if (!user) return new AppError('unknown_user', { user: userId })
   if (user.banned) return new AppError('banned')
   if (user.balance < price) return new AppError('no_credits', { price, balance: user.balance })
@@ -47,22 +42,20 @@ export async function assertPace(core: Core, userId: string, { perMinute }: Pick
   if (error) throw error
 }
 
-/** How many requests it may make now. */
+/** How many requests the account may make now. */
 export async function paceLeft(core: Core, userId: string, { perMinute }: Pick<Limits, 'perMinute'>): Promise<number> {
   const left = (minuteMs - (await debtOf(core, userId))) / (minuteMs / perMinute)
   return Math.max(0, Math.floor(left))
 }
 
-/** As if a request had been accepted. */
+/** Counts against the account's pace as an accepted request would. */
 export async function slowDown(core: Core, userId: string, { perMinute }: Pick<Limits, 'perMinute'>): Promise<void> {
   await core.database.rows(sql`
     update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval where id = ${userId}::uuid`)
 }
 
 async function debtOf(core: Core, userId: string): Promise<number> {
-  const [user] = await core.database.rows<{ debtMs: number }>(
-    sql`select ${debtMs} from users where id = ${userId}::uuid`,
-  )
+  const [user] = await core.database.db.select({ debtMs }).from(users).where(eq(users.id, userId))
   return user?.debtMs ?? 0
 }
 

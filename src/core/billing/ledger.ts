@@ -1,38 +1,41 @@
 /**
- * Credits. Every change is one inserted row; a trigger moves the balance with it and constraints refuse what must not
- * be (drizzle/0001_money.sql): a balance below zero, a second hold or a second resolution for one generation.
- * hold (submit.ts) → capture or release (end.ts); grants and takes are here.
+ * Credits. Every change is one inserted row; a trigger moves the balance with it, and constraints refuse a balance below zero,
+ * a second hold, or a second resolution of one generation (drizzle/0001_money.sql). A hold (generation/accept.ts) ends as
+ * capture or release (generation/end.ts); grants and takes are here.
  */
-import { type SQL, sql } from 'drizzle-orm'
-import { violates } from '../../db/violations.ts'
+import { and, desc, eq, ne, type SQL, sql } from 'drizzle-orm'
+import { violates } from '../../db/database.ts'
+import { users } from '../../db/schema/accounts.ts'
+import { type EntryKind, ledger } from '../../db/schema/ledger.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 
 export interface Entry {
-  kind: string
+  kind: EntryKind
   amount: number
   reason: string | null
   generationId: string | null
   createdAt: Date
 }
 
-const mostAtOnce = 1_000_000
+/** Credits that one grant may give or take. */
+export const maxGrant = 1_000_000
 
 export interface Grant {
   userId: string
-  /** Below zero takes credits away. */
+  /** Negative: takes credits away. */
   amount: number
   reason: string
-  /** Identity of who gave. */
+  /** The identity that gave or took. */
   actor: string
   /** The same key again changes nothing. */
   key: string
 }
 
-/** Returns the balance after it. Throws AppError bad_amount, or no_credits when there is less to take. */
+/** Resolves to the balance after it. Throws AppError bad_amount, or no_credits when there are fewer to take. */
 export async function grant(core: Core, { userId, amount, reason, actor, key }: Grant): Promise<number> {
-  if (!Number.isInteger(amount) || amount === 0 || Math.abs(amount) > mostAtOnce) {
-    throw new AppError('bad_amount', { amount, limit: mostAtOnce })
+  if (!Number.isInteger(amount) || amount === 0 || Math.abs(amount) > maxGrant) {
+    throw new AppError('bad_amount', { amount, limit: maxGrant })
   }
   const kind = amount > 0 ? 'grant' : 'take'
   try {
@@ -43,20 +46,29 @@ export async function grant(core: Core, { userId, amount, reason, actor, key }: 
     if (violates(error, 'users_balance_not_negative')) throw new AppError('no_credits', { price: -amount })
     throw error
   }
-  const [row] = await core.database.rows<{ balance: number }>(sql`select balance from users where id = ${userId}`)
+  const [row] = await core.database.db.select({ balance: users.balance }).from(users).where(eq(users.id, userId))
   return row?.balance ?? 0
 }
 
-/** Newest first, those that moved the balance. */
+/** Entries that moved the balance, newest first. */
 export async function lastEntries(core: Core, userId: string, limit: number): Promise<Entry[]> {
-  return core.database.rows<Entry>(sql`
-    select kind, amount, reason, generation_id as "generationId", created_at as "createdAt" from ledger
-    where user_id = ${userId} and amount <> 0 order by id desc limit ${limit}`)
+  return core.database.db
+    .select({
+      kind: ledger.kind,
+      amount: ledger.amount,
+      reason: ledger.reason,
+      generationId: ledger.generationId,
+      createdAt: ledger.createdAt,
+    })
+    .from(ledger)
+    .where(and(eq(ledger.userId, userId), ne(ledger.amount, 0)))
+    .orderBy(desc(ledger.id))
+    .limit(limit)
 }
 
 /**
- * Ends the holds of the generations in `ended` (a CTE's name): kept in proportion to the pictures that came, or given
- * back. Part of the statement that ends them (end.ts), so that state and money never disagree.
+ * Resolves the holds of the generations in `ended` (name of a CTE): captured in proportion to the pictures that arrived, or
+ * released. Part of the statement that ends them, so that state and money never disagree.
  */
 export function resolution(ended: SQL, kind: 'capture' | 'release'): SQL {
   const back =

@@ -1,9 +1,9 @@
-/** What this process works on right now. A generation that another has taken or ended is aborted here. */
+/** The generations that this process works on. It renews their leases, and aborts work on those that it has lost. */
 import type { Core } from '../core.ts'
 import { type Generation, leaseMs, renewLeases } from './row.ts'
 
 export interface Leases {
-  /** The signal aborts when the generation is no longer ours. Call the returned function when done. */
+  /** `lost` aborts when the generation is no longer ours. Call `done` when the work is over. */
   hold(generation: Generation): { lost: AbortSignal; done: () => void }
   stop(): void
 }
@@ -21,12 +21,12 @@ export function keepLeases(core: Core): Leases {
     try {
       const ours = new Set(await renewLeases(core, asked))
       for (const { id, attempt } of asked) {
-        const now = held.get(id)
-        if (!ours.has(id) && now?.attempt === attempt) now.lost.abort(new Error('another process has it'))
+        const current = held.get(id)
+        if (!ours.has(id) && current?.attempt === attempt) current.lost.abort(new Error('another worker has it'))
       }
     } catch (error) {
-      // the fence keeps the row safe meanwhile; the next round tries again
-      core.log.warn({ err: error }, 'leases could not be renewed')
+      // the fence protects the row until the next round
+      core.log.warn({ err: error }, 'could not renew leases; retrying')
     }
     renewing = false
   }

@@ -1,146 +1,155 @@
-/** The generation row as workers read it, and the steps that change it. Each step is one fenced statement. */
+/** The generation row as workers use it, and the steps that change it. Each step is one fenced statement. */
 import { type SQL, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
-import type { GenerationState, TriedRoute } from '../../db/schema.ts'
+import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { ErrorData, ErrorKind } from '../errors.ts'
-import type { Address, Locale, Posted } from '../ports/chat.ts'
+import type { Address, Posted } from '../ports/chat.ts'
 import type { Note, PictureRequest, Route } from '../ports/models.ts'
 
-export interface Generation {
-  id: string
-  userId: string
-  state: GenerationState
-  address: Address
-  posted: Posted | null
-  locale: Locale
-  model: string
+/** A route given up before; its provider is known not to have run the request. */
+export interface TriedRoute {
   provider: string
   endpoint: string
-  request: PictureRequest
-  price: number
-  priority: number
-  attempt: number
-  /** A start may have reached the provider in an earlier attempt. */
-  submittedBefore: boolean
-  /** Milliseconds since that was intended; 0: never before. */
-  askedMs: number
-  ticket: Json | null
-  /** What the provider told our webhook. */
-  webhookMessage: Json | null
-  tried: TriedRoute[]
-  /** The prompt that is sent, where it is not the person's own. */
-  enhanced: string | null
-  notes: readonly Note[] | null
-  seed: string | null
-  error: ErrorKind | null
-  errorData: ErrorData | null
-  deliveryTries: number
-  /** Milliseconds until it must have ended; below 0 when that is past. */
-  leftMs: number
-  /** Milliseconds since it was accepted, and from first taken up to stored, or to now. */
-  ageMs: number
-  runMs: number
-  /** This process's clock when it took it up. */
+  error: ErrorKind
+}
+
+/** Milliseconds are those of the database's clock, measured when the row was read. */
+const columns = columnsOf({
+  id: generations.id,
+  userId: generations.userId,
+  state: generations.state,
+  surface: generations.surface,
+  address: typed<Address>(generations.address),
+  posted: typed<Posted | null>(generations.posted),
+  locale: generations.locale,
+  model: generations.model,
+  provider: generations.provider,
+  endpoint: generations.endpoint,
+  request: typed<PictureRequest>(generations.request),
+  price: generations.price,
+  priority: generations.priority,
+  /** The fence. */
+  attempt: generations.attempt,
+  ticket: generations.ticket,
+  webhookMessage: generations.webhookMessage,
+  tried: typed<TriedRoute[]>(generations.tried),
+  enhanced: generations.enhanced,
+  notes: typed<readonly Note[] | null>(generations.notes),
+  seed: generations.seed,
+  error: typed<ErrorKind | null>(generations.error),
+  errorData: typed<ErrorData | null>(generations.errorData),
+  deliveryTries: generations.deliveryTries,
+  /** Until the deadline; negative once past it. */
+  leftMs: typed<number>(sql`(extract(epoch from generations.deadline_at - now()) * 1000)::float8`),
+  /** Since acceptance. */
+  ageMs: typed<number>(sql`(extract(epoch from now() - generations.created_at) * 1000)::float8`),
+  /** From the first attempt to stored, or to now. */
+  runMs: typed<number>(
+    sql`(extract(epoch from coalesce(generations.stored_at, now()) - generations.started_at) * 1000)::float8`,
+  ),
+  /** A submission of an earlier attempt may have reached the provider. */
+  submittedBefore: typed<boolean>(sql`before.submit_at is not null`),
+  /** Since that submission; 0 without one. */
+  submittedMs: typed<number>(sql`coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8`),
+})
+
+export type Generation = NonNullable<(typeof columns)['row']> & {
+  /** This process's clock when it read the row. */
   takenAt: number
 }
 
-/** How long a worker that says nothing keeps a generation. With BullMQ's own lock this bounds a restart after a kill. */
+/** Seconds since acceptance. */
+export const ageOf = ({ ageMs, takenAt }: Pick<Generation, 'ageMs' | 'takenAt'>) =>
+  (ageMs + Date.now() - takenAt) / 1000
+
+/** How long a silent worker keeps a generation. Together with BullMQ's own lock this bounds the restart after a kill. */
 export const leaseMs = 4_000
-/** A lease that ran out, of a row that the queue has forgotten as well: the sweeper's from then on. */
+/** When the sweeper takes over a lease that ran out, of a row that the queue has forgotten too. */
 const wakeMs = leaseMs + 1_000
 
-const columns = (
-  generation: SQL,
-) => sql`${generation}.id, ${generation}.user_id as "userId", ${generation}.state, ${generation}.address, ${generation}.posted, ${generation}.locale,
-  ${generation}.model, ${generation}.provider, ${generation}.endpoint, ${generation}.request, ${generation}.price, ${generation}.priority, ${generation}.attempt, ${generation}.ticket, ${generation}.told,
-  ${generation}.tried, ${generation}.enhanced, ${generation}.notes, ${generation}.seed, ${generation}.error, ${generation}.error_data as "errorData", ${generation}.delivery_tries as "deliveryTries",
-  (extract(epoch from ${generation}.deadline_at - now()) * 1000)::float8 as "leftMs",
-  (extract(epoch from now() - ${generation}.created_at) * 1000)::float8 as "ageMs",
-  (extract(epoch from coalesce(${generation}.stored_at, now()) - ${generation}.started_at) * 1000)::float8 as "runMs"`
+const milliseconds = (ms: number) => sql`${`${Math.round(ms)} milliseconds`}::interval`
 
-/** Makes this worker the one that works on it: the attempt it gets is its fence. */
+/** Takes the generation for this worker, with a new attempt number as its fence. 'over': it has ended. */
 export async function takeUp(core: Core, id: string): Promise<Generation | 'over' | { retryInMs: number }> {
-  const [row] = await core.database.rows<Generation>(sql`
-    with before as (
-      select id, submit_at from generations
-      where id = ${id} and state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
-      for update)
-    update generations g set attempt = attempt + 1, state = case g.state when 'queued' then 'running' else g.state end,
-      started_at = coalesce(started_at, now()),
-      lease_until = now() + ${`${leaseMs} milliseconds`}::interval, wake_at = now() + ${`${wakeMs} milliseconds`}::interval
-    from before where g.id = before.id
-    returning ${columns(sql`g`)}, before.submit_at is not null as "submittedBefore",
-      coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8 as "askedMs"`)
+  const [row] = await readRows(
+    core.database,
+    columns,
+    (list) => sql`
+      with before as (
+        select id, submit_at from generations
+        where id = ${id} and state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
+        for update)
+      update generations set attempt = attempt + 1, state = case state when 'queued' then 'running' else state end,
+        started_at = coalesce(started_at, now()),
+        lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
+      from before where generations.id = before.id
+      returning ${list}`,
+  )
   if (row) return { ...row, takenAt: Date.now() }
+  // an expression over one column: nothing of the schema to name
   const [other] = await core.database.rows<{ waitMs: number }>(sql`
     select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
     where id = ${id} and state in ('queued','running','stored')`)
   return other ? { retryInMs: Math.ceil(Number(other.waitMs)) } : 'over'
 }
 
-/** The fence: true for the row only while this attempt is the latest and nobody has ended it. */
-const mine = (generation: Generation) =>
-  sql`id = ${generation.id} and attempt = ${generation.attempt} and state in ('queued','running','stored')`
+/** The fence: true only while this attempt is the latest and the generation has not ended. */
+const isOurs = ({ id, attempt }: Fence) =>
+  sql`id = ${id} and attempt = ${attempt} and state in ('queued','running','stored')`
 
-/** Changes the row if it is still this worker's. False: it is not, and whoever has it goes on. */
-async function change(core: Core, generation: Generation, set: SQL): Promise<boolean> {
-  const rows = await core.database.rows(sql`update generations set ${set} where ${mine(generation)} returning id`)
+type Fence = Pick<Generation, 'id' | 'attempt'>
+
+/** Resolves to false when another worker has taken the row since, or it has ended: then nothing changed. */
+async function change(core: Core, fence: Fence, set: SQL): Promise<boolean> {
+  const rows = await core.database.rows(sql`update generations set ${set} where ${isOurs(fence)} returning id`)
   return rows.length > 0
 }
 
-/** The intent, right before a provider is asked: from here on a start may have reached it. */
-export const saveIntent = (core: Core, generation: Generation) => change(core, generation, sql`submit_at = now()`)
+/** The intent, right before a submission: from here on the provider may have received it. */
+export const saveIntent = (core: Core, fence: Fence) => change(core, fence, sql`submit_at = now()`)
 
-export const saveTicket = (core: Core, generation: Generation, ticket: Json) =>
-  change(core, generation, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
+export const saveTicket = (core: Core, fence: Fence, ticket: Json) =>
+  change(core, fence, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
 
 export const savePosted = (core: Core, id: string, posted: Posted) =>
   core.database.rows(sql`update generations set posted = ${posted} where id = ${id}`)
 
-/** The provider is known not to have run: back to the queue, to be started again. */
-export const backToQueue = (core: Core, generation: Generation, waitMs: number) =>
-  change(
-    core,
-    generation,
-    sql`state = 'queued', submit_at = null, ticket = null, told = null, lease_until = null,
-      wake_at = now() + ${`${Math.round(waitMs) + leaseMs} milliseconds`}::interval`,
-  )
+const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null`
 
-/** The same, to be started elsewhere. */
-export const moveToRoute = (core: Core, generation: Generation, route: Pick<Route, 'provider' | 'endpoint'> & Tried) =>
-  change(
-    core,
-    generation,
-    sql`state = 'queued', submit_at = null, ticket = null, told = null, lease_until = null, provider = ${route.provider},
-      endpoint = ${route.endpoint}, tried = ${JSON.stringify(route.tried)}::jsonb,
-      wake_at = now() + ${`${leaseMs} milliseconds`}::interval`,
-  )
+/** Back to the queue, to be submitted again: the provider is known not to have run it. */
+export const backToQueue = (core: Core, fence: Fence, waitMs: number) =>
+  change(core, fence, sql`${restarted}, wake_at = now() + ${milliseconds(waitMs + leaseMs)}`)
 
-interface Tried {
+interface NextRoute extends Pick<Route, 'provider' | 'endpoint'> {
   tried: readonly TriedRoute[]
 }
 
-export const saveEnhanced = (core: Core, generation: Generation) =>
+/** Back to the queue, to be submitted to another provider. */
+export const moveToRoute = (core: Core, fence: Fence, { provider, endpoint, tried }: NextRoute) =>
   change(
     core,
-    generation,
-    sql`enhanced = ${generation.enhanced}, notes = ${generation.notes ? JSON.stringify(generation.notes) : null}::jsonb`,
+    fence,
+    sql`${restarted}, provider = ${provider}, endpoint = ${endpoint}, tried = ${JSON.stringify(tried)}::jsonb,
+      wake_at = now() + ${milliseconds(leaseMs)}`,
   )
 
-/** Another worker may have it at once. */
-export const letGo = (core: Core, generation: Generation) => change(core, generation, sql`lease_until = null`)
+export const saveEnhanced = (core: Core, generation: Fence & Pick<Generation, 'enhanced' | 'notes'>) =>
+  change(core, generation, sql`enhanced = ${generation.enhanced}, notes = ${jsonOf(generation.notes)}`)
 
-/** The decision that it has failed; said and settled by deliver.ts, in whatever process. */
-export const saveFailure = (core: Core, generation: Generation, kind: ErrorKind, data: ErrorData) =>
-  change(core, generation, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
+/** Another worker may take it at once. */
+export const letGo = (core: Core, fence: Fence) => change(core, fence, sql`lease_until = null`)
 
-export const saveDeliveryTry = (core: Core, generation: Generation, waitMs: number) =>
+/** The decision that it has failed. Any process may then say so and settle (deliver.ts). */
+export const saveFailure = (core: Core, fence: Fence, kind: ErrorKind, data: ErrorData) =>
+  change(core, fence, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
+
+export const saveDeliveryTry = (core: Core, fence: Fence, waitMs: number) =>
   change(
     core,
-    generation,
-    sql`delivery_tries = delivery_tries + 1, lease_until = null,
-      wake_at = now() + ${`${Math.round(waitMs) + leaseMs} milliseconds`}::interval`,
+    fence,
+    sql`delivery_tries = delivery_tries + 1, lease_until = null, wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
   )
 
 export interface StoredPicture {
@@ -158,8 +167,8 @@ export async function saveStored(core: Core, generation: Generation, pictures: S
   const rows = await core.database.rows(sql`
     with stored as (
       update generations set state = 'stored', stored_at = now(), seed = ${generation.seed},
-        notes = ${generation.notes ? JSON.stringify(generation.notes) : null}::jsonb
-      where ${mine(generation)} and state = 'running' and error is null returning id)
+        notes = ${jsonOf(generation.notes)}
+      where ${isOurs(generation)} and state = 'running' and error is null returning id)
     insert into images (key, generation_id, role, position, type, width, height, bytes)
     select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes
     from stored, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
@@ -168,12 +177,13 @@ export async function saveStored(core: Core, generation: Generation, pictures: S
   return rows.length > 0
 }
 
-/** Keeps the leases of everything this process works on; returns those that it still has. */
-export async function renewLeases(core: Core, held: { id: string; attempt: number }[]): Promise<string[]> {
+/** Renews the leases of everything this process works on; resolves to the ids that it still has. */
+export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
   const rows = await core.database.rows<{ id: string }>(sql`
-    update generations g set lease_until = now() + ${`${leaseMs} milliseconds`}::interval,
-      wake_at = now() + ${`${wakeMs} milliseconds`}::interval
+    update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
     from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
     where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning g.id`)
-  return rows.map((row) => row.id)
+  return rows.map(({ id }) => id)
 }
+
+const jsonOf = (value: unknown) => sql`${value ? JSON.stringify(value) : null}::jsonb`

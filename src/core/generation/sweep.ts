@@ -1,22 +1,23 @@
-/** Wakes what the queue forgot, ends what is overdue, tells people their place. Any number of processes may sweep. */
+/** Wakes what the queue forgot, ends what is overdue, shows places in the queue. Any number of processes may sweep. */
 import { sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import { finishErasing } from '../media/erase.ts'
+import { deleteDue } from '../media/deletions.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
-import type { Job } from '../ports/queue.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
-import { forgetLeftovers } from './end.ts'
+import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
 import { narrateQueue } from './narrate.ts'
 import { perform } from './perform.ts'
-import { createPresence, type Presence } from './presence.ts'
 
 const everyMs = 1_000
+/** Rounds between two deletions of old rows and objects. */
 const tidyEvery = 30
-/** Rows looked at in one round, and the pauses before the same row is looked at again: one in the queue, one cut short. */
-const batch = 200
-const queuedAgain = '15 seconds'
-const resumedAgain = '2 seconds'
+/** Rows of one round, and the pause before the same row is looked at again: waiting in the queue, or cut short. */
+const batchSize = 200
+const queuedPause = '15 seconds'
+const resumedPause = '2 seconds'
 
 export interface Sweeper {
   stop(): Promise<void>
@@ -24,21 +25,23 @@ export interface Sweeper {
 
 export function keepSweeping(core: Core, leases: Leases): Sweeper {
   const stopping = new AbortController()
-  const presence = createPresence(core)
+  const lanes = createLanes(core)
   let rounds = 0
+  let busy = false
   let round: Promise<void> = Promise.resolve()
   const timer = setInterval(() => {
     if (!busy) round = run()
   }, everyMs)
-  let busy = false
 
   async function run() {
     busy = true
     try {
-      await presence.say()
-      await sweep(core, leases, { presence, signal: stopping.signal, tidy: rounds++ % tidyEvery === 0 })
+      await lanes.record()
+      await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
+      if (rounds++ % tidyEvery === 0) await tidy(core)
+      await narrateQueue(core)
     } catch (error) {
-      core.log.warn({ err: error }, 'a sweep failed; the next one tries again')
+      core.log.warn({ err: error }, 'a sweep failed; retrying')
     }
     busy = false
   }
@@ -52,35 +55,49 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   }
 }
 
+const columns = columnsOf(
+  {
+    id: generations.id,
+    lane: generations.provider,
+    priority: generations.priority,
+    resumed: typed<boolean>(sql`state <> 'queued'`),
+    overdue: typed<boolean>(sql`deadline_at < now()`),
+  },
+  '',
+)
+
 interface Round {
-  presence: Presence
+  lanes: Lanes
   signal: AbortSignal
-  /** Also what is not urgent. */
-  tidy: boolean
 }
 
-async function sweep(core: Core, leases: Leases, { presence, signal, tidy }: Round): Promise<void> {
-  const forgotten = await core.database.rows<Job & { overdue: boolean }>(sql`
-    update generations
-    set wake_at = now() + case state when 'queued' then ${queuedAgain} else ${resumedAgain} end::interval
-    where id in (
-      select id from generations where state in ('queued','running','stored') and wake_at < now()
-      order by wake_at limit ${batch} for update skip locked)
-    returning id, provider as lane, priority, state <> 'queued' as resumed, deadline_at < now() as overdue`)
-  const gone = await presence.gone(forgotten.map(({ lane }) => lane))
+async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Round): Promise<void> {
+  const forgotten = await readRows(
+    core.database,
+    columns,
+    (list) => sql`
+      update generations
+      set wake_at = now() + case state when 'queued' then ${queuedPause} else ${resumedPause} end::interval
+      where id in (
+        select id from generations where state in ('queued','running','stored') and wake_at < now()
+        order by wake_at limit ${batchSize} for update skip locked)
+      returning ${list}`,
+  )
+  const abandoned = await lanes.abandoned(forgotten.map(({ lane }) => lane))
   for (const { overdue, ...job } of forgotten) {
     if (signal.aborted) return
     try {
-      // past its deadline it must end even with the queue away; in a lane that nobody serves it would wait in vain
-      if (overdue || gone.has(job.lane)) await perform(core, leases, job.id, signal)
+      // ends past its deadline even with the queue away; in an abandoned lane no worker would take it
+      if (overdue || abandoned.has(job.lane)) await perform(core, leases, job.id, signal)
       else await core.queue.add(job)
     } catch (error) {
-      core.log.warn({ id: job.id, err: error }, 'a generation was not woken; the next sweep tries again')
+      core.log.warn({ id: job.id, err: error }, 'could not wake a generation; the next sweep retries')
     }
   }
-  if (tidy) await forgetLeftovers(core)
-  if (tidy) await finishErasing(core)
-  if (tidy) await forgetOldUploads(core)
-  if (tidy) await forgetOldRequests(core)
-  await narrateQueue(core)
+}
+
+async function tidy(core: Core): Promise<void> {
+  await deleteDue(core)
+  await forgetOldUploads(core)
+  await forgetOldRequests(core)
 }

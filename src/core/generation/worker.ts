@@ -1,17 +1,17 @@
-/** The part that draws: takes jobs, keeps its leases, sweeps. */
+/** The worker role: takes jobs from the queue, keeps their leases, sweeps. */
 import type { Core } from '../core.ts'
-import { keepLeases, type Leases } from './leases.ts'
+import { keepLeases } from './leases.ts'
 import { perform } from './perform.ts'
-import { keepSweeping, type Sweeper } from './sweep.ts'
+import { keepSweeping } from './sweep.ts'
 
 export interface Worker {
-  /** Takes no more work; what is not done within `graceMs` is left for another process. */
+  /** Takes no more jobs; work that is not done within `graceMs` is left to another process. */
   stop(graceMs: number): Promise<void>
 }
 
 export async function startWorker(core: Core): Promise<Worker> {
-  const leases: Leases = keepLeases(core)
-  const sweeper: Sweeper = keepSweeping(core, leases)
+  const leases = keepLeases(core)
+  const sweeper = keepSweeping(core, leases)
   await core.queue.work((id, signal) => perform(core, leases, id, signal))
   return {
     stop: async (graceMs) => {

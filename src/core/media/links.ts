@@ -1,4 +1,4 @@
-/** Signed links: anyone who has one may open what it names until it expires. Names: keys of the store, and ids of requests. */
+/** Signed links: a link opens what it names (a key of the store, or the id of a request) until it expires. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 export function signLink(secretKey: Buffer, key: string, expires: number): string {
@@ -11,8 +11,8 @@ export function verifyLink(
   { key, expires, signature, now }: { key: string; expires: string; signature: string; now: number },
 ): 'ok' | 'expired' | 'forged' {
   if (!/^\d{1,12}$/.test(expires)) return 'forged'
-  const wanted = Buffer.from(signLink(secretKey, key, Number(expires)))
+  const expected = Buffer.from(signLink(secretKey, key, Number(expires)))
   const given = Buffer.from(signature)
-  if (wanted.length !== given.length || !timingSafeEqual(wanted, given)) return 'forged'
+  if (expected.length !== given.length || !timingSafeEqual(expected, given)) return 'forged'
   return Number(expires) < now ? 'expired' : 'ok'
 }

@@ -1,103 +1,77 @@
 /**
- * Reading people's pictures: what a request costs us before it is paid for. They are fetched within a time, without keeping
- * others waiting, and no more of them than there is room for; decoding and encoding them anew is done in turns.
+ * Reads pictures of people, which costs us something before the request is paid for: within a time limit, a memory budget,
+ * and a number of requests that decode at the same time.
  */
-
-import type { AccountLimits } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
-import { createMemoryBudget, type MemoryBudget, type Reservation } from './memory-budget.ts'
-import { createTurns, type TurnLimits, type Turns } from './turns.ts'
+import type { Reservation } from './input-limits.ts'
 
-interface Reading {
-  turns: Turns
-  room: MemoryBudget
-}
-
-/** Requests. One that waits has its pictures in memory, which is bounded by the room. */
-const turnLimits: TurnLimits = { atATime: 8, waiting: 200 }
-/** The largest of all pictures: for eight requests of fourteen. */
-const picturesInRoom = 8 * 14
-/** For each request that an account may have under way; one of them may have it all. */
+/** Pictures of the largest size, for each request that an account may have under way. One request may use them all. */
 const picturesOfRequest = 5
 
-const known = new WeakMap<Core, Reading>()
-
-function readingOf(core: Core): Reading {
-  const reading = known.get(core) ?? {
-    turns: createTurns(turnLimits),
-    room: createMemoryBudget(picturesInRoom * core.limits.uploadBytes),
-  }
-  known.set(core, reading)
-  return reading
-}
-
-interface Reader extends Pick<AccountLimits, 'inFlight'> {
+interface Owner {
   userId: string
+  /** Requests that the account may have under way. */
+  inFlight: number
 }
 
-/** Of one request. Throws AppError too_many_in_flight when the account has as many here as it may have under way. */
-export async function whileReading<T>(
+/** Throws AppError too_many_in_flight when the account reads pictures of as many requests as it may have under way. */
+export async function withReservation<T>(
   core: Core,
-  { userId, inFlight }: Reader,
-  work: (place: Reservation) => Promise<T>,
+  { userId, inFlight }: Owner,
+  work: (reservation: Reservation) => Promise<T>,
 ): Promise<T> {
   const bytes = inFlight * picturesOfRequest * core.limits.uploadBytes
-  const place = readingOf(core).room.enter(userId, { places: inFlight, bytes })
+  const reservation = core.inputLimits.memory.enter(userId, { places: inFlight, bytes })
   try {
-    return await work(place)
+    return await work(reservation)
   } finally {
-    place.leave()
+    reservation.leave()
   }
 }
 
-/** Decodes pictures. Rejects with AppError overloaded. */
-export function inTurn<T>(core: Core, work: () => Promise<T>): Promise<T> {
-  return readingOf(core).turns(work)
-}
-
-/** All of them. Rejects with AppError image_unreachable, also when they take too long, overloaded, and for bad ones. */
-export async function readPictures(
+/** Loads and decodes all pictures. Rejects with AppError image_unreachable (also when out of time), overloaded, image_…. */
+export async function readInputs(
   core: Core,
-  place: Reservation,
+  reservation: Reservation,
   images: readonly Attachment[],
 ): Promise<ImageFile[]> {
-  const fetched = await inTime(core.limits.fetchMs, (signal) => fetchAll(core, place, { images, signal }))
-  return inTurn(core, async () => {
+  const loaded = await withTimeout(core.limits.fetchMs, (signal) => loadAll(core, reservation, { images, signal }))
+  return core.inputLimits.decode(async () => {
     const files: ImageFile[] = []
-    // one after the other: fourteen pictures of 16 megapixels at once would be a gigabyte
-    for (let data = fetched.shift(); data; data = fetched.shift()) files.push(await core.images.clean(data))
+    // one after the other: fourteen pictures of 16 megapixels at once would take a gigabyte
+    for (let data = loaded.shift(); data; data = loaded.shift()) files.push(await core.images.clean(data))
     return files
   })
 }
 
-interface Fetching {
+interface Loading {
   images: readonly Attachment[]
   signal: AbortSignal
 }
 
-async function fetchAll(core: Core, place: Reservation, { images, signal }: Fetching): Promise<Buffer[]> {
+async function loadAll(core: Core, reservation: Reservation, { images, signal }: Loading): Promise<Buffer[]> {
   const { uploadBytes } = core.limits
-  const fetched: Buffer[] = []
+  const loaded: Buffer[] = []
   for (const image of images) {
     signal.throwIfAborted()
-    const came = place.take(Math.min(image.bytes ?? uploadBytes, uploadBytes))
+    const arrived = reservation.take(Math.min(image.bytes ?? uploadBytes, uploadBytes))
     const data = await image.load(uploadBytes, signal)
-    came(data.length)
-    fetched.push(data)
+    arrived(data.length)
+    loaded.push(data)
   }
-  return fetched
+  return loaded
 }
 
-/** Ends in time also where nobody hears the signal. */
-async function inTime<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+/** Times out even if the work ignores its signal. */
+async function withTimeout<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const stop = new AbortController()
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new AppError('image_unreachable', {}, { cause: new Error('the pictures did not come in time') }))
+      reject(new AppError('image_unreachable', {}, { cause: new Error('the pictures did not arrive in time') }))
       stop.abort()
     }, timeoutMs)
   })

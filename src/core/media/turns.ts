@@ -1,7 +1,7 @@
-/** How much costly work one process does at the same time. */
+/** Limits how much costly work one process does at the same time. */
 import { AppError } from '../errors.ts'
 
-/** Waits for a place. Rejects with AppError overloaded when too many wait already. */
+/** Runs the work when it is its turn. Rejects with AppError overloaded when too many wait already. */
 export type Turns = <T>(work: () => Promise<T>) => Promise<T>
 
 export interface TurnLimits {
@@ -19,7 +19,7 @@ export function createTurns({ atATime, waiting: mostWaiting }: TurnLimits): Turn
     try {
       return await work()
     } finally {
-      // handed on rather than freed, so that nobody slips in between
+      // passed on rather than freed, so that no newcomer gets ahead of those that wait
       const next = waiting.shift()
       if (next) next()
       else working--

@@ -1,20 +1,20 @@
 /**
- * Pictures that programs send ahead, to be named in requests later. A row is there before its object and marked until that
- * is stored, and marked again before the object goes: whatever is cut short, the sweeper finds it by its row.
+ * Pictures that programs upload ahead of the requests that name them. A row exists before its object, marked by 0 bytes until
+ * the object is stored, and marked again before the object goes: after a crash the sweeper finds the object by its row.
  */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import type { Db } from '../../db/db.ts'
+import type { Db } from '../../db/database.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
 import { assertPace, limitsFor, slowDown } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { objectKey } from '../generation/submit.ts'
 import type { ImageFile, ImageType } from '../ports/images.ts'
-import { inTurn, whileReading } from './read-inputs.ts'
+import { inputKey } from './object-keys.ts'
+import { withReservation } from './read-inputs.ts'
 
 export interface Upload {
-  /** In the object store; only the account that sent it may name it in a request. */
+  /** In the object store. Only the account that uploaded it may name it in a request. */
   key: string
   type: ImageType
   width: number
@@ -27,35 +27,32 @@ type Sender = Pick<KeyHolder, 'userId' | 'keyId'>
 
 export const keptHours = 24
 const keptFor = `${keptHours} hours`
-/** Longer than any store takes: whoever was storing it has died. */
-const onItsWayFor = '10 minutes'
-const perDay = 200
+/** Longer than any store takes: the process that was storing it has died. */
+const storingFor = '10 minutes'
+const maxPerDay = 200
 /** The operator's programs serve many people. */
-const operatorPerDay = 20_000
-/** What one round of the sweeper takes away, and how much of it at the same time. */
+const operatorMaxPerDay = 20_000
+/** Rows that one round of the sweeper deletes, and how many of them at the same time. */
 const sweepRows = 200
-const atATime = 20
+const batchSize = 20
 const megabyte = 1024 * 1024
 
-/** How many pictures may be sent ahead in a day. */
-export const uploadsPerDay = ({ keyId }: Pick<Sender, 'keyId'>) => (keyId === null ? operatorPerDay : perDay)
+/** How many pictures may be uploaded in a day. */
+export const uploadsPerDay = ({ keyId }: Pick<Sender, 'keyId'>) => (keyId === null ? operatorMaxPerDay : maxPerDay)
 
 /**
- * All of them, or none. Throws AppError image_type, image_unreadable, image_too_big, each with the file's number as
- * `position`, banned, too_many_uploads, too_fast, too_many_in_flight, overloaded.
+ * Stores all of them, or none. Throws AppError image_type, image_unreadable, image_too_big (each with the file's number as
+ * `position`), banned, too_many_uploads, too_fast, too_many_in_flight, overloaded.
  */
-export async function keepUploads(core: Core, sender: Sender, files: readonly Buffer[]): Promise<Upload[]> {
-  // asked first, so that nobody makes us decode what we will not keep
-  await assertRoom(core, sender, files.length)
+export async function storeUploads(core: Core, sender: Sender, files: readonly Buffer[]): Promise<Upload[]> {
+  // checked first, so that files we would not keep are not decoded
+  await assertAllowed(core, sender, files.length)
   const limits = limitsFor(core, sender)
   await assertPace(core, sender.userId, limits)
   const id = uuidv7()
-  const reader = { ...limits, userId: sender.userId }
-  const cleaned = await whileReading(core, reader, () => inTurn(core, () => cleanAll(core, sender, files)))
-  const uploads = cleaned.map((file, position) => ({
-    file,
-    key: objectKey(core, 'input', id, String(position), file.type),
-  }))
+  const owner = { ...limits, userId: sender.userId }
+  const cleaned = await withReservation(core, owner, () => core.inputLimits.decode(() => cleanAll(core, sender, files)))
+  const uploads = cleaned.map((file, position) => ({ file, key: inputKey(core, id, position, file.type) }))
   await announce(core, sender, uploads)
   const stored = await Promise.allSettled(uploads.map(({ key, file }) => core.store.put(key, file.data, file.type)))
   try {
@@ -69,7 +66,7 @@ export async function keepUploads(core: Core, sender: Sender, files: readonly Bu
   }
 }
 
-/** A picture that this account sent ahead, or that was drawn for it. undefined: it has none under that key. */
+/** A picture that this account uploaded, or that was drawn for it. undefined: the account has none under that key. */
 export async function ownPicture(core: Core, userId: string, key: string): Promise<Buffer | undefined> {
   const rows = await core.database.rows(sql`
     select key from uploads
@@ -80,28 +77,28 @@ export async function ownPicture(core: Core, userId: string, key: string): Promi
   return rows.length > 0 ? (await core.store.get(key))?.data : undefined
 }
 
-/** Those older than a day, and those that were cut short. What fails is tried again by the next sweep. */
+/** Deletes uploads older than a day, and those that a crash left half stored. The next sweep repeats what fails. */
 export async function forgetOldUploads(core: Core): Promise<void> {
-  // nobody may name them any more before their objects go; in no order, so that one that always fails keeps no others
+  // marked before their objects go, so that no request may name them; in random order, so that a failing one blocks no others
   const old = await core.database.rows<{ key: string }>(sql`
     update uploads set bytes = 0 where key in (
       select key from uploads where created_at < now() - ${keptFor}::interval
       order by random() limit ${sweepRows} for update skip locked)
     returning key`)
   const keys = old.map(({ key }) => key)
-  for (let at = 0; at < keys.length; at += atATime) {
-    if (!(await forget(core, keys.slice(at, at + atATime)))) return
+  for (let start = 0; start < keys.length; start += batchSize) {
+    if (!(await forget(core, keys.slice(start, start + batchSize)))) return
   }
 }
 
-/** One after the other: fourteen pictures of 16 megapixels at once would be a gigabyte. */
+/** One after the other: fourteen pictures of 16 megapixels at once would take a gigabyte. */
 async function cleanAll(core: Core, sender: Sender, files: readonly Buffer[]): Promise<ImageFile[]> {
   const cleaned: ImageFile[] = []
   try {
     for (const [position, bytes] of files.entries()) cleaned.push(await cleanOne(core, bytes, position))
     return cleaned
   } catch (error) {
-    // what comes to nothing is not among those that are counted for a day
+    // a refused upload does not count for the day, so it counts for the minute
     await slowDown(core, sender.userId, limitsFor(core, sender))
     throw error
   }
@@ -118,36 +115,38 @@ async function cleanOne(core: Core, bytes: Buffer, position: number): Promise<Im
     if (!(error instanceof AppError)) throw error
     throw new AppError(error.kind, { ...error.data, position }, { cause: error.cause })
   }
-  // encoded anew it may have grown, and requests take no larger ones
+  // encoding may have made it larger, and requests take no larger ones
   if (file.data.length > uploadBytes) throw tooBig()
   return file
 }
 
-interface Coming {
+interface StoringUpload {
   key: string
   file: ImageFile
 }
 
-/** Rows that are marked, and so old that the sweeper takes them soon unless they are confirmed. */
-async function announce(core: Core, sender: Sender, uploads: readonly Coming[]): Promise<void> {
+/** Inserts marked rows, old enough that the sweeper soon deletes them unless they are confirmed. */
+async function announce(core: Core, sender: Sender, uploads: readonly StoringUpload[]): Promise<void> {
   const rows = uploads.map(({ key, file: { type, width, height } }) => ({ key, type, width, height }))
   await core.database.db.transaction(async (tx) => {
-    // counted while the account's row is locked: two at once cannot both be the last
+    // counted while the account's row is locked: two concurrent uploads cannot both be the last one allowed
     await core.database.rows(sql`select id from users where id = ${sender.userId}::uuid for update`, tx)
-    await assertRoom(core, sender, uploads.length, tx)
+    await assertAllowed(core, sender, uploads.length, tx)
     await core.database.rows(
       sql`
         insert into uploads (key, user_id, type, width, height, bytes, created_at)
         select p.key, ${sender.userId}::uuid, p.type, p.width, p.height, 0,
-          now() - ${keptFor}::interval + ${onItsWayFor}::interval
+          now() - ${keptFor}::interval + ${storingFor}::interval
         from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as p(key text, type text, width int, height int)`,
       tx,
     )
   })
 }
 
-async function assertRoom(core: Core, sender: Sender, more: number, on?: Db): Promise<void> {
+/** Throws AppError unknown_user, banned, too_many_uploads. */
+async function assertAllowed(core: Core, sender: Sender, more: number, on?: Db): Promise<void> {
   const limit = uploadsPerDay(sender)
+  // counts in a subquery
   const [user] = await core.database.rows<{ banned: boolean; sent: number }>(
     sql`
       select banned, (
@@ -161,8 +160,8 @@ async function assertRoom(core: Core, sender: Sender, more: number, on?: Db): Pr
   if (user.sent + more > limit) throw new AppError('too_many_uploads', { limit })
 }
 
-/** Their objects are stored. Throws when it took so long that the sweeper has given them up. */
-async function confirm(core: Core, uploads: readonly Coming[]): Promise<Upload[]> {
+/** Their objects are stored. Throws when that took so long that the sweeper has given them up. */
+async function confirm(core: Core, uploads: readonly StoringUpload[]): Promise<Upload[]> {
   const rows = uploads.map(({ key, file: { data } }) => ({ key, bytes: data.length }))
   const [confirmed] = await core.database.rows<{ count: number; createdAt: Date }>(sql`
     with confirmed as (
@@ -172,31 +171,23 @@ async function confirm(core: Core, uploads: readonly Coming[]): Promise<Upload[]
     select count(*)::int as count, now() as "createdAt" from confirmed`)
   if (confirmed?.count !== uploads.length) throw new AppError('internal', {}, { cause: new Error('stored too late') })
   const { createdAt } = confirmed
-  return uploads.map(({ key, file: { data, type, width, height } }) => ({
-    key,
-    type,
-    width,
-    height,
-    bytes: data.length,
-    createdAt,
-  }))
+  return uploads.map(({ key, file: { data, ...about } }) => ({ key, ...about, bytes: data.length, createdAt }))
 }
 
-/** False: something is left, whose row stays until a later try. */
+/** Resolves to false when something is left, whose row stays until a later try. */
 async function forget(core: Core, keys: readonly string[]): Promise<boolean> {
   try {
-    const marked = sql`key in (select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb))`
-    await core.database.rows(sql`update uploads set bytes = 0 where ${marked}`)
+    await core.database.rows(sql`update uploads set bytes = 0 where key in (${listed(keys)})`)
     const deleted = await Promise.allSettled(keys.map((key) => core.store.delete(key)))
-    const gone = keys.filter((_, at) => deleted[at]?.status === 'fulfilled')
-    await core.database.rows(
-      sql`delete from uploads where key in (select jsonb_array_elements_text(${JSON.stringify(gone)}::jsonb))`,
-    )
+    const gone = keys.filter((_, position) => deleted[position]?.status === 'fulfilled')
+    await core.database.rows(sql`delete from uploads where key in (${listed(gone)})`)
     const failed = deleted.find((each) => each.status === 'rejected')
-    if (failed) core.log.warn({ err: failed.reason }, 'pictures sent ahead could not be deleted; that is tried again')
+    if (failed) core.log.warn({ err: failed.reason }, 'could not delete uploaded pictures; retrying later')
     return failed === undefined
   } catch (error) {
-    core.log.warn({ err: error }, 'pictures sent ahead could not be forgotten; that is tried again')
+    core.log.warn({ err: error }, 'could not delete uploads; retrying later')
     return false
   }
 }
+
+const listed = (keys: readonly string[]): SQL => sql`select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb)`

@@ -1,74 +1,172 @@
 /**
  * Where people are.
  *
- * surface  a chat: Discord, Telegram, the page
- * call     something a person did on a surface; reply: what we answer
+ * surface  a chat: Discord, Telegram, the page; the HTTP API counts as one
+ * call     something a person did on a surface; act: what it was
+ * reply    what we answer; content: what it says, in no language yet
  */
+import type { ErrorData, ErrorKind } from '../errors.ts'
 import type { ImageFile } from './images.ts'
+import type { Note } from './models.ts'
 
 /** 'discord:…', 'telegram:-100123:45'. Opaque to all but its surface, so it survives queues and restarts. */
 export type Address = `${string}:${string}`
 
-/** A message that we have posted and can edit. Opaque like an address. */
+/** A message of ours that can be edited. Opaque like an address. */
 export type Posted = `${string}:${string}`
 
-export type Locale = 'en' | 'zh'
+/** A language tag such as 'en' or 'zh'. The languages there are stand in `locales`. */
+export type Locale = string
 
 /** A picture that came with a call. */
 export interface Attachment {
   name: string
   /** What the platform says; it may lie. Absent: it did not say. */
   bytes?: number
-  /** Rejects with AppError 'image_too_big' past `limitBytes`, or 'image_unreachable'. `signal`: nobody waits any more. */
+  /** Rejects with AppError 'image_too_big' past `limitBytes`, or 'image_unreachable'. `signal`: the request was given up. */
   load(limitBytes: number, signal?: AbortSignal): Promise<Buffer>
 }
 
-/** Something a person did on a surface. */
+// ── What people do ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A person as a platform knows them. `id` is 'discord:123'; `handle` follows '@', on platforms that have handles. */
+export interface Identity {
+  id: string
+  name: string
+  handle?: string
+}
+
+/** Where a person acted. */
+export interface Place {
+  /** Absent: a private chat. */
+  group?: { id: string; title?: string }
+  channel: string
+  /** The platform restricts it to adults. */
+  nsfw: boolean
+  /** The person may manage the group, as the platform says. False where it does not say. */
+  manager: boolean
+  /** Ids of the person's roles in the group. */
+  roles: readonly string[]
+}
+
+/** Values of typed options, on platforms that have them. */
+export type Options = Readonly<Record<string, string | number | boolean>>
+
+/** What a person did: a closed union, so that a new kind is a compile error in dispatch. */
+export type Act =
+  | { kind: 'message'; text: string }
+  /** `text`: what follows the command. Typed options win over flags in the text. */
+  | { kind: 'command'; name: string; text: string; options: Options }
+  /** `button` as it came from the client: it is checked in dispatch. */
+  | { kind: 'press'; button: string }
+
 export interface Call {
   /** The same for each delivery of the same act: 'discord:<interaction id>'. Nothing happens twice for one key. */
   key: string
   surface: string
   address: Address
-  /** `id` is 'discord:123'; `name` is for people to read; `handle` is what follows '@', where the platform has that. */
-  from: { id: string; name: string; handle?: string }
+  from: Identity
+  place: Place
   locale: Locale
-  /** The command's word without its slash; '' for a plain message, which is a request. */
-  command: string
-  /** What follows the command. */
-  text: string
-  /** Typed options, where the platform has them; they win over flags in the text. */
-  options: Readonly<Record<string, string | number | boolean>>
+  act: Act
   images: readonly Attachment[]
-  /** Nobody but the asker can read the answer, or what is `private` in it. Absent: nobody knows. */
+  /** Only the person can read the answer, or what is `private` in it. Absent: unknown. */
   isPrivate?: boolean
 }
 
+// ── What we answer ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `<version>:<action>:<ref>`, at most 64 bytes (Telegram's limit). It holds no state: the ref leads to a row. */
+export type ButtonId = `${number}:${string}:${string}`
+
+/** Labels are words of the person's language, chosen by action. */
+export interface Button {
+  id: ButtonId
+  action: string
+  style?: 'primary' | 'danger'
+}
+
+/** What a reply says. The words are chosen by the surface, in the person's language. */
+export type Content =
+  /** An answer of a command, in the person's language already. */
+  | { kind: 'text'; text: string }
+  /** In the queue. `place` from 1; `at`: the provider in whose own queue it waits. */
+  | { kind: 'queued'; prompt: string; place?: number; at?: string }
+  /** `percent` absent: unknown. */
+  | { kind: 'drawing'; prompt: string; percent?: number }
+  | { kind: 'finishing' }
+  | ({ kind: 'result' } & Result)
+  | { kind: 'failure'; prompt: string; error: ErrorKind; data: ErrorData; refunded: number }
+  /** A refusal, before anything was accepted. */
+  | { kind: 'refusal'; error: ErrorKind; data: ErrorData }
+
+/** Sizes in pixels. */
+export interface Result {
+  prompt: string
+  /** The prompt that was submitted, where it is not the person's own, and the model that wrote it. */
+  enhanced?: string
+  enhancedBy?: string
+  model: string
+  servedBy: string
+  width: number
+  height: number
+  seed?: string
+  seconds: number
+  credits: number
+  notes: readonly Note[]
+}
+
+export interface ReplyPicture {
+  file: ImageFile
+  /** In the object store. '' for a preview, which is not stored. */
+  key: string
+  name: string
+  alt: string
+}
+
 export interface Reply {
-  /** Plain text in the person's language; surfaces escape it. */
-  text: string
+  locale: Locale
   /** waiting: will be edited · done, failed: how the request ended · info: any other answer. */
   state: 'waiting' | 'done' | 'failed' | 'info'
-  /** For the asker's eyes only, where the surface can do that. */
+  content: Content
+  /** With 'waiting': a preview. */
+  pictures?: readonly ReplyPicture[]
+  /** Rows of buttons. Absent: none, so an edit removes those that were there. */
+  buttons?: readonly (readonly Button[])[]
+  /** For the person only, where the surface can do that. */
   private?: boolean
-  /** With 'waiting': how far it is. `key` is '' then: it is kept nowhere. */
-  images?: readonly { file: ImageFile; key: string; name: string; alt: string }[]
-  /** 0–100. Absent: unknown. */
-  percent?: number
+  /** A short confirmation of a press whose effect shows in the message itself. Surfaces without toasts leave it out. */
+  toast?: boolean
+}
+
+/** A message that shows a result, or a part of it. */
+export interface SentMessage {
+  posted: Posted
+  /** Position of its first picture. */
+  part: number
+  /** The platform's ids of its files. */
+  fileIds: readonly string[]
+}
+
+/** Messages of one result: each is added before the next is sent, so that a crash repeats none. */
+export interface SentMessages {
+  readonly earlier: readonly SentMessage[]
+  add(message: SentMessage): Promise<void>
 }
 
 export interface ChatSurface {
   readonly name: string
-  /** True when posting again to one address shows a second message: then only edits of a remembered one are repeated. */
+  /** True when a repeated post shows a second message: then only edits of a recorded message are repeated. */
   readonly postsAnew?: boolean
-  /** Milliseconds between edits of a waiting message. Absent: as often as chats bear it. */
+  /** Milliseconds between edits of a waiting message. Absent: as often as chats permit. */
   readonly paceMs?: number
-  /** Connects and calls `handle` for each thing people do; resolves when the platform has accepted us. */
+  /** Connects and calls `handle` for each act; resolves when the platform has accepted us. */
   start(handle: (call: Call) => Promise<void>): Promise<void>
   /** Takes no more calls, waits for those being handled. */
   stop(): Promise<void>
-  /** undefined when ready, else a sentence that says what is missing. Only asked where `start` was called. */
+  /** undefined when ready, else a sentence that says what is missing. Only called after `start`. */
   notReady(): string | undefined
-  /** Both may be called from any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. */
-  post(address: Address, reply: Reply): Promise<Posted>
-  edit(posted: Posted, reply: Reply): Promise<Posted>
+  /** Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. */
+  post(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted>
+  edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>
 }

@@ -1,6 +1,6 @@
 /**
- * Requests that carry a key of their sender's: the same again, for a week, gets the same answer. Kept in the database, so
- * that it holds for any number of processes.
+ * Idempotency keys: for a week, a repetition of a request gets the same response. They are kept in the database, so that they
+ * hold for any number of processes.
  */
 import { sql } from 'drizzle-orm'
 import type { Json } from '../../db/json.ts'
@@ -8,33 +8,33 @@ import type { Core } from '../core.ts'
 
 export interface KeyedRequest {
   userId: string
-  /** The sender's. */
+  /** As the client sent it. */
   key: string
-  /** Tells requests apart that carry the same key. */
+  /** Distinguishes requests that carry the same key. */
   bodyHash: string
 }
 
-/** `since` tells this use of the key from others, after it was forgotten or has expired. */
+/** `since` distinguishes this use of the key from later ones, after it was forgotten or has expired. */
 type Begun =
   | { state: 'fresh' | 'in_flight'; since: string }
   | { state: 'other_body' }
   | { state: 'done'; response: Json }
 
 const keptFor = '7 days'
-/** Whoever began it may have died. If not, no harm is done: generations have keys of their own. */
+/** The process that began it has probably died. If not, no harm is done: generations have keys of their own. */
 const abandonedAfter = '1 minute'
-/** A client's own repetitions come within this; what is older was another params for the same. */
+/** Clients retry within this time. An older request with the same content was a different request. */
 const repeatedWithin = '15 minutes'
-/** Old ones that one statement takes away, and statements in one round of the sweeper. */
+/** Rows that one statement deletes, and statements in one round of the sweeper. */
 const pruneRows = 1_000
 const pruneTimes = 10
 
-/** In place of a response: begun again while whoever began it before may yet be at work. */
+/** Stored instead of a response: begun again while the process that began it before may still be working. */
 const shared = sql`'"shared"'::jsonb`
 
 /**
- * 'fresh': it is the caller's now, to `finish` or to `forget`. 'in_flight': somebody else's, a moment ago. Who seemed dead
- * may have been slow: then several have the same `since`, and make the same generation of it.
+ * 'fresh': the caller holds the key now, and must call `finish` or `forget`. 'in_flight': another process holds it. A process
+ * that seemed dead may have been slow: then two processes have the same `since`, and make the same generation.
  */
 export async function begin(core: Core, request: KeyedRequest): Promise<Begun> {
   const key = keyOf(request)
@@ -53,7 +53,7 @@ export async function begin(core: Core, request: KeyedRequest): Promise<Begun> {
   const [before] = await core.database.rows<{ bodyHash: string; status: string; response: Json; since: string }>(
     sql`select body_hash as "bodyHash", status, response, ${since} from api_requests where key = ${key}`,
   )
-  // forgotten in between: whoever asks once more has it
+  // forgotten in between, so a retry will be fresh
   if (!before) return { state: 'in_flight', since: '' }
   if (before.bodyHash !== request.bodyHash) return { state: 'other_body' }
   if (before.status === 'done') return { state: 'done', response: before.response }
@@ -62,7 +62,7 @@ export async function begin(core: Core, request: KeyedRequest): Promise<Begun> {
 
 const since = sql`extract(epoch from api_requests.created_at)::text as since`
 
-/** What the same request gets from now on. */
+/** Repetitions of the request get this response from now on. */
 export async function finish(
   core: Core,
   request: KeyedRequest,
@@ -76,8 +76,8 @@ export async function finish(
 }
 
 /**
- * It was refused, so that nothing came of it: the same key may be used again. Not where somebody else has it too, to whom it
- * may yet be given: without the row they would no longer meet, and the key would be paid for twice.
+ * Frees the key of a refused request. A row that another process may hold as well stays: without it that process and a retry
+ * would not meet, and the key would be charged twice.
  */
 export async function forget(core: Core, request: KeyedRequest): Promise<void> {
   await core.database.rows(sql`
@@ -86,8 +86,8 @@ export async function forget(core: Core, request: KeyedRequest): Promise<void> {
 }
 
 /**
- * For senders without a key of their own who repeat what they sent: `key` is made of that. Noted before it is asked, with the
- * key it is asked with, so that it is there wherever the connection ends.
+ * For clients that retry without an idempotency key: `key` is made from the content. Call it before `ask`, with the key of
+ * that call, so that the note exists whenever the connection breaks.
  */
 export async function noteUnanswered(core: Core, request: KeyedRequest, askKey: string): Promise<void> {
   await core.database.rows(sql`
@@ -107,8 +107,8 @@ export async function noteAnswered(core: Core, request: KeyedRequest, askKey: st
 }
 
 /**
- * With which key it was asked and not answered in full: the latest, and another each time as long as there are several. Older
- * ones may have been refused when nobody listened any more.
+ * The `ask` key of a request with this content that was not answered in full: the latest one first, then the others in turn.
+ * Older requests may have been refused after their client had disconnected.
  */
 export async function unanswered(core: Core, request: KeyedRequest): Promise<string | undefined> {
   const [row] = await core.database.rows<{ askKey: string }>(sql`
@@ -118,7 +118,7 @@ export async function unanswered(core: Core, request: KeyedRequest): Promise<str
   return row?.askKey
 }
 
-/** For the sweeper. What is left over comes in its next round. */
+/** For the sweeper. The rest is deleted in its next round. */
 export async function forgetOldRequests(core: Core): Promise<void> {
   for (let times = 0; times < pruneTimes; times++) {
     const gone = await core.database.rows(sql`

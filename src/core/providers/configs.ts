@@ -1,10 +1,9 @@
 /** Stored provider configurations: keys go in and never come out again, except to the provider itself. */
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import type { Database, Db } from '../../db/db.ts'
-import { violates } from '../../db/violations.ts'
+import { type Database, type Db, violates } from '../../db/database.ts'
 import { AppError } from '../errors.ts'
-import { isId } from '../history/outcome.ts'
+import { isId } from '../ids.ts'
 import { seal, unseal } from './seal.ts'
 
 /** What an operator sees. */

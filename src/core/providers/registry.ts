@@ -2,7 +2,7 @@
  * The providers that are set up now: from stored configurations, else from the environment. Changes in the database reach
  * every process within seconds, without a restart; what is under way goes on with the settings it began with.
  */
-import type { Database } from '../../db/db.ts'
+import type { Database } from '../../db/database.ts'
 import type { Log } from '../../log.ts'
 import type { ImageProvider, ProviderContext, ProviderKind, ProviderSettings } from '../ports/providers.ts'
 import { type Breaker, createBreaker } from './breaker.ts'

@@ -2,15 +2,34 @@
  * Text → params: `a cute cat --seed 7 16:9`. Flags may stand anywhere; a ratio or a size counts at the very end only.
  * Nothing here knows a model: what a model takes is decided in request.ts.
  */
-import { AppError } from '../errors.ts'
+import { AppError, type OptionNames } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { cleanText } from '../text.ts'
 
 /** Characters. The longest that any provider's text encoder makes use of is well below. */
 export const promptLimit = 4000
 
-const flags = ['ar', 'seed', 'n', 'no', 'model', 'steps', 'guidance', 'strength', 'enhance'] as const
-type Flag = (typeof flags)[number]
+/** Flag → the option that it sets. */
+const flags = {
+  ar: 'aspect',
+  seed: 'seed',
+  n: 'count',
+  no: 'negative',
+  model: 'model',
+  steps: 'steps',
+  guidance: 'guidance',
+  strength: 'strength',
+  enhance: 'enhance',
+} as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'>>>
+type Flag = keyof typeof flags
+
+const flagNames = Object.keys(flags) as Flag[]
+
+/** How plain text spells the options. */
+export const flagSpellings: OptionNames = {
+  ...Object.fromEntries(flagNames.map((flag) => [flags[flag], `--${flag}`])),
+  size: '--ar',
+}
 
 const aspectAtEnd = /(?:^|\s)(\d{1,3}[:：]\d{1,3}|\d{2,4}[x×]\d{2,4})$/u
 const aspectForm = /^(\d{1,3}:\d{1,3}|\d{2,4}x\d{2,4})$/u
@@ -32,7 +51,7 @@ export function parsePrompt(text: string): RequestParams {
     prompt,
     aspect,
     model: values.model?.toLowerCase(),
-    count: values.n === undefined ? undefined : readNumber('n', values.n, true),
+    count: values.n === undefined ? undefined : readNumber('count', values.n, true),
     seed: values.seed === undefined ? undefined : readSeed(values.seed),
     steps: values.steps === undefined ? undefined : readNumber('steps', values.steps, true),
     guidance: values.guidance === undefined ? undefined : readNumber('guidance', values.guidance, false),
@@ -64,7 +83,7 @@ export function formatParams(params: RequestParams): string {
 /** '16：9' → '16:9', '640×480' → '640x480'. Throws AppError bad_option. */
 export function readAspect(value: string): string {
   const aspect = value.trim().toLowerCase().replace('：', ':').replace('×', 'x')
-  if (!aspectForm.test(aspect)) throw new AppError('bad_option', { name: 'ar', value, expected: '16:9' })
+  if (!aspectForm.test(aspect)) throw new AppError('bad_option', { name: 'aspect', value, expected: '16:9' })
   return aspect
 }
 
@@ -99,9 +118,9 @@ function flagName(token: string): Flag | undefined {
   const match = /^(--|—|–)([a-z]+)$/i.exec(token)
   if (!match) return undefined
   const name = (match[2] ?? '').toLowerCase()
-  const known = flags.find((flag) => flag === name)
+  const known = flagNames.find((flag) => flag === name)
   if (known === undefined && match[1] === '--') {
-    throw new AppError('unknown_option', { name: `--${name}`, available: flags.map((flag) => `--${flag}`) })
+    throw new AppError('unknown_option', { name: `--${name}`, available: flagNames.map((flag) => `--${flag}`) })
   }
   return known
 }
@@ -118,7 +137,7 @@ function endOfList(tokens: string[], start: number): number {
 function readValue(name: Flag, tokens: string[]): string {
   const value = name === 'no' ? tokens.join(' ').replaceAll('"', '').trim() : (tokens[0] ?? '')
   if (value === '' || flagName(tokens[0] ?? '') !== undefined) {
-    throw new AppError('bad_option', { name, value: '', expected: name === 'ar' ? '16:9' : '…' })
+    throw new AppError('bad_option', { name: flags[name], value: '', expected: name === 'ar' ? '16:9' : '…' })
   }
   return value
 }

@@ -1,4 +1,6 @@
-/** The schemas of routes → one OpenAPI document that can be read: what routes have in common is added, what nobody uses left out. */
+/**
+ * Converts the schemas of the routes to an OpenAPI document: adds what all routes have in common, and removes unused schemas.
+ */
 import type { SwaggerTransform, SwaggerTransformObject } from '@fastify/swagger'
 import type { FastifyContextConfig } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
@@ -6,23 +8,23 @@ import { z } from 'zod'
 
 declare module 'fastify' {
   interface FastifySchema {
-    told?: Documented
+    documented?: Documented
   }
 }
 
-/** What a route checks by itself, or nobody has to: it is in the document only. */
+/** Parts of a request that the document describes and fastify does not validate. */
 export interface Documented {
-  /** Content type → what such a body holds. */
+  /** Content type → schema of the body. */
   bodies?: Readonly<Record<string, z.ZodType>>
   headers?: z.ZodObject
-  /** Of a path that ends in '*': one, by its name. */
+  /** The name of the part that '*' at the end of the path matches. */
   params?: z.ZodObject
 }
 
-/** Ways to come in: either of them. */
+/** Either header authenticates. */
 export const keys: Record<string, string[]>[] = [{ bearer: [] }, { key: [] }]
 
-/** As much of OpenAPI 3.1 as is touched here. */
+/** The parts of OpenAPI 3.1 that this file changes. */
 export interface Document {
   openapi: string
   paths: Record<string, Record<string, Operation>>
@@ -38,41 +40,41 @@ interface Operation {
   responses: Record<string, { description: string; headers?: Record<string, unknown>; content?: object }>
 }
 
-/** Routes without an `operationId` are not told of. */
+/** Leaves out routes without an `operationId`. */
 export const asOperation: SwaggerTransform = (given) => {
   const { schema, url, route } = given
   if (schema?.operationId === undefined || schema.hide) return { schema: { hide: true }, url }
-  const { told: { bodies, ...told } = {}, ...checked } = schema
-  const shown = jsonSchemaTransform({ ...given, schema: { ...checked, ...told } }).schema
+  const { documented: { bodies, ...documented } = {}, ...checked } = schema
+  const shown = jsonSchemaTransform({ ...given, schema: { ...checked, ...documented } }).schema
   const sent = bodies ?? (checked.body ? { 'application/json': checked.body as z.ZodType } : {})
   const contents = Object.entries(sent).map(([type, body]) => [type, { schema: bodyOf(given, body) }])
   const body = contents.length > 0 && { content: Object.fromEntries(contents) }
   const examples = Object.fromEntries(Object.entries(sent).map(([type, each]) => [type, exampleOf(each)]))
   const security = securityOf(route.config?.open)
-  const [name = ''] = Object.keys(told.params?.shape ?? {})
+  const [name = ''] = Object.keys(documented.params?.shape ?? {})
   return {
     url: url.replace('*', `:${name}`),
     schema: { ...shown, ...(body && { body, 'x-examples': examples }), ...(security && { security }) },
   }
 }
 
-/** undefined: as everywhere. */
+/** Returns undefined for the default of the document: a key is required. */
 function securityOf(open: FastifyContextConfig['open']): Record<string, string[]>[] | undefined {
   if (typeof open === 'function') return [...keys, {}]
   return open ? [] : undefined
 }
 
-/** The first of `.meta({ examples })`, so that the page has something to send that works. */
+/** The first of `.meta({ examples })`. The page offers it as a request that works. */
 const exampleOf = (body: z.ZodType) => (z.globalRegistry.get(body)?.examples as unknown[] | undefined)?.[0]
 
 const bodyOf = (given: Parameters<SwaggerTransform>[0], body: z.ZodType) =>
   jsonSchemaTransform({ ...given, schema: { body } }).schema.body
 
-/** All named schemas there are come with it, each as it is sent and as it is answered. */
+/** Receives every named schema twice: as input and as output. */
 export const tidy: SwaggerTransformObject = (given) => {
   const whole = jsonSchemaTransformObject(given) as unknown as Document
   for (const [method, operation] of operationsOf(whole)) {
-    tellOfAnswers(method, operation)
+    describeResponses(method, operation)
     showExamples(operation)
   }
   const used = new Set(operationsOf(whole).flatMap(([, { tags = [] }]) => tags))
@@ -84,46 +86,47 @@ export const tidy: SwaggerTransformObject = (given) => {
 const operationsOf = ({ paths }: Document) => Object.values(paths).flatMap((path) => Object.entries(path))
 
 const headers = {
-  RequestId: { description: 'Names this request in the log.', schema: { type: 'string', format: 'uuid' } },
-  RetryAfter: { description: 'Seconds after which another try may do better.', schema: { type: 'integer' } },
-  Location: { description: 'Where to look from now on.', schema: { type: 'string' } },
+  RequestId: { description: 'Identifies this request in the log.', schema: { type: 'string', format: 'uuid' } },
+  RetryAfter: { description: 'Seconds after which a retry may succeed.', schema: { type: 'integer' } },
+  Location: { description: 'Where to poll.', schema: { type: 'string' } },
   Job: {
-    description: 'Its job, to be looked up should the connection break; events begin with it.',
+    description: 'The job of this request, for polling when the connection breaks. Sent before the first event.',
     schema: { type: 'string' },
   },
   RateLimit: {
-    description: 'Requests for pictures that the account may make in a minute.',
+    description: 'Generations that the account may request in a minute.',
     schema: { type: 'integer' },
   },
-  RateRemaining: { description: 'How many of them are left now.', schema: { type: 'integer' } },
+  RateRemaining: { description: 'How many of them are left.', schema: { type: 'integer' } },
 }
 
-/** What @fastify/swagger says where nothing is said. */
-const unsaid = 'Default Response'
+/** What @fastify/swagger inserts for a missing description. */
+const missingDescription = 'Default Response'
 const meanings: Readonly<Record<string, string>> = {
-  2: 'It is done.',
-  4: 'The request, the key or the account does not allow it; nothing is charged.',
-  5: 'It did not work here; nothing is charged.',
+  2: 'The request succeeded.',
+  4: 'The request, the key or the account does not permit this. Nothing is charged.',
+  5: 'The service or its provider failed. Nothing is charged.',
 }
 
-function tellOfAnswers(method: string, { security, responses }: Operation): void {
+function describeResponses(method: string, { security, responses }: Operation): void {
   const named = (name: keyof typeof headers) => ({ $ref: `#/components/headers/${name}` })
-  const paced = method === 'post' && security === undefined
+  const rateLimited = method === 'post' && security === undefined
   for (const [status, response] of Object.entries(responses)) {
-    if (response.description === unsaid) response.description = meanings[status[0] ?? ''] ?? 'Something else.'
+    if (response.description === missingDescription)
+      response.description = meanings[status[0] ?? ''] ?? 'Another response.'
     response.headers = {
       ...response.headers,
       'x-request-id': named('RequestId'),
       ...(status === '202' && { location: named('Location') }),
       ...('text/event-stream' in (response.content ?? {}) && { 'content-location': named('Job') }),
       ...(/^[45]/.test(status) && { 'retry-after': named('RetryAfter') }),
-      ...(paced && { 'x-ratelimit-limit-requests': named('RateLimit') }),
-      ...(paced && { 'x-ratelimit-remaining-requests': named('RateRemaining') }),
+      ...(rateLimited && { 'x-ratelimit-limit-requests': named('RateLimit') }),
+      ...(rateLimited && { 'x-ratelimit-remaining-requests': named('RateRemaining') }),
     }
   }
 }
 
-/** Where the framework would not leave them. */
+/** Moves examples to where OpenAPI expects them; the framework does not keep them there. */
 function showExamples(operation: Operation): void {
   const { 'x-examples': examples, requestBody } = operation
   delete operation['x-examples']
@@ -134,7 +137,7 @@ function showExamples(operation: Operation): void {
 
 const prefix = '#/components/schemas/'
 
-/** The schemas that a path leads to, by whatever way. */
+/** The schemas that a path refers to, directly or through other schemas. */
 function reached({ paths, components: { schemas = {} } }: Document): Record<string, unknown> {
   const found = new Set(namesIn(paths))
   for (const name of found) for (const next of namesIn(schemas[name])) found.add(next)
@@ -146,7 +149,7 @@ const namesIn = (value: unknown) =>
     ([, name = '']) => name,
   )
 
-/** 'BodyInput' → 'Body', where nothing is answered that is called so. */
+/** 'BodyInput' → 'Body', unless a response schema has that name. */
 function withPlainNames(document: Document): Document {
   const { schemas = {} } = document.components
   const plain = (name: string) => {
@@ -156,7 +159,7 @@ function withPlainNames(document: Document): Document {
   const renamed = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [plain(name), schema]))
   const whole = { ...document, components: { ...document.components, schemas: renamed } }
   return JSON.parse(JSON.stringify(whole), (key, value) => {
-    // what every number of JavaScript keeps to says nothing of this one
+    // the range of JavaScript's numbers is not a limit of this field
     if (Math.abs(value) === Number.MAX_SAFE_INTEGER && /^(max|min)imum$/.test(key)) return undefined
     const named = key === '$ref' && typeof value === 'string' && value.startsWith(prefix)
     return named ? prefix + plain(value.slice(prefix.length)) : value

@@ -1,36 +1,38 @@
-/** What the bodies of all families are made of, and its limits; and what answers have in common. */
+/** Fields that requests and responses of all families have in common, and their limits. */
 import { z } from 'zod'
-import { sources } from '../../core/history/outcome.ts'
 import { promptLimit } from '../../core/request/parse.ts'
+import { megabyte } from '../server/bodies.ts'
 import { optional } from '../server/validation.ts'
-import { megabyte } from './parts.ts'
 
-/** More than is ever drawn from, so that it is refused in better words. */
+/** Characters of a prompt that are parsed. Above `promptLimit`, so that the core refuses it with a better message. */
 export const longestPrompt = 32_000
-/** Of one request: no model takes more. */
+/** Input pictures of one request: no model takes more. */
 export const mostPictures = 14
-/** Also of data URLs. */
+/** Characters of an address, also of a data URL. */
 export const longestAddress = 16 * megabyte
 
+/** Names of the surfaces, for filtering a history by where requests were made. */
+export const sources = ['api', 'discord', 'telegram', 'web'] as const
+
 export const word = z.string().max(200)
-/** The document tells what is drawn from. */
+/** The document shows the limit of the core. */
 export const promptText = z.string().max(longestPrompt).meta({ maxLength: promptLimit })
 export const address = z.string().min(1).max(longestAddress)
 export const seed = z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' })
-/** For what other services heed and we do not: whatever it is, it is let pass. */
-export const withoutEffect = optional(z.unknown()).describe('Accepted, without effect.')
+/** A field that other services use. Any value is accepted. */
+export const withoutEffect = optional(z.unknown()).describe('Accepted, but has no effect.')
 export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)
-/** Of a list. What pages send for everything is as good as absent. */
+/** A filter of lists. Pages send '' or 'all' for no filter. */
 export const source = z
   .preprocess(
     (value) => (value === '' || value === 'all' ? undefined : value),
     z.enum(sources, `it must be one of ${sources.join(', ')}, or all`).optional(),
   )
   .optional()
-  .describe('Only those asked for there. `all`, or nothing: wherever it was.')
+  .describe('Returns only requests that were made there. `all`, or absent: requests from everywhere.')
 
-/** Of an answer. */
+/** In responses: a width or height. */
 export const pixels = z
   .int()
   .nullable()
-  .describe('Of the first picture once it is drawn, before that as asked for. null: its shape is not known yet.')
+  .describe('Pixels of the first image once it is generated, before that as requested. null: not known yet.')

@@ -1,4 +1,4 @@
-/** Every family of routes. Adding one: a folder beside this file and a line below. */
+/** All families of routes. To add one, add a folder beside this file and a line below. */
 import type { FastifyPluginAsync } from 'fastify'
 import { comfyui } from './comfyui/index.ts'
 import { flux } from './flux/index.ts'
@@ -7,7 +7,7 @@ import { openapi } from './openapi.ts'
 import type { ApiParts } from './parts.ts'
 import { webui } from './webui/index.ts'
 
-/** What tells of the routes comes before them. */
+/** The OpenAPI document describes the routes that are registered after it. */
 export const api = (parts: ApiParts): FastifyPluginAsync[] => [
   openapi(parts),
   openai(parts),

@@ -1,4 +1,4 @@
-/** Pictures by address or key: what is the account's own comes straight from the store, all else is fetched. */
+/** Input pictures by address or key. Pictures of the account itself come from the store; all others are fetched. */
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
@@ -6,18 +6,20 @@ import { outcomeOf } from '../../core/history/outcome.ts'
 import { ownPicture } from '../../core/media/uploads.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
 import type { Family } from './family.ts'
-import { type ApiParts, attachmentOf } from './parts.ts'
+import { attachmentOf } from './fetcher.ts'
+import type { ApiParts } from './parts.ts'
 
 /** A key of the store, alone or at the end of a link. */
 const keyForm = /(?:^|\/)((?:input|image)\/[0-9a-f-]{36}\/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?:png|jpg|webp))$/
-/** A request's own link, as `/generate` answers. */
-const taskForm = /^\/image\/([0-9a-f-]{36})(?=\?|$)/i
-const longestKey = 200
-const anySeconds = 60
+/** The link of a generation, which responses of the ComfyUI family contain. */
+const generationForm = /^\/image\/([0-9a-f-]{36})(?=\?|$)/i
+const maxKeyLength = 200
+/** The links are only compared, so their lifetime does not matter. */
+const comparedSeconds = 60
 
 /**
- * An https address, a data URL, a link of ours, or the key of a picture that this account sent ahead. Its `load` rejects with
- * AppError unknown_upload, image_too_big, image_unreachable.
+ * `address`: an https address, a data URL, a link of the service, or the key of an uploaded or generated picture. `load`
+ * rejects with AppError unknown_upload, image_too_big, image_unreachable.
  */
 export function inputOf(
   { core, fetcher, parts }: Pick<Family, 'core' | 'fetcher'> & { parts: Pick<ApiParts, 'publicUrl'> },
@@ -25,17 +27,17 @@ export function inputOf(
   address: string,
 ): Attachment {
   const fetched = fetcher.attachment(address)
-  const task = taskIn(parts, address)
-  if (task) {
+  const generated = generatedPictureIn(parts, address)
+  if (generated) {
     const load = async (limitBytes: number, signal?: AbortSignal) => {
-      const data = await ownDrawn(core, holder, task)
+      const data = await loadGenerated(core, holder, generated)
       return data ? attachmentOf(data, fetched.name).load(limitBytes) : fetched.load(limitBytes, signal)
     }
     return { ...fetched, load }
   }
-  const named = nameIn(address)
-  if (named === undefined) return fetched
-  const { key, bare } = named
+  const found = keyIn(address)
+  if (found === undefined) return fetched
+  const { key, bare } = found
   return {
     ...fetched,
     load: async (limitBytes, signal) => {
@@ -43,40 +45,46 @@ export function inputOf(
       const data = ours ? await ownPicture(core, holder.userId, key) : undefined
       if (data) return attachmentOf(data, fetched.name).load(limitBytes)
       if (bare) throw new AppError('unknown_upload')
-      // whoever serves it looks at its signature
+      // the server of the link verifies its signature
       return fetched.load(limitBytes, signal)
     },
   }
 }
 
-function nameIn(address: string): { key: string; bare: boolean } | undefined {
+/** `bare`: the address is nothing but the key. */
+function keyIn(address: string): { key: string; bare: boolean } | undefined {
   if (/^data:/i.test(address)) return undefined
   const path = URL.canParse(address) ? new URL(address).pathname : address
-  const key = path.length > longestKey * 2 ? undefined : keyForm.exec(path)?.[1]
+  const key = path.length > maxKeyLength * 2 ? undefined : keyForm.exec(path)?.[1]
   return key === undefined ? undefined : { key, bare: key === address }
 }
 
-/** Whatever its signature: an account's own pictures are its own also when a link has expired. */
+/** Ignores the signature: an account may use its own pictures after their links have expired. */
 async function isLinkTo({ store }: Core, key: string, address: string): Promise<boolean> {
   if (!URL.canParse(address)) return false
-  const [given, ours] = [new URL(address), new URL(await store.link(key, anySeconds))]
+  const [given, ours] = [new URL(address), new URL(await store.link(key, comparedSeconds))]
   return given.origin === ours.origin && given.pathname === ours.pathname
 }
 
-interface Drawn {
+interface GeneratedPicture {
+  /** Of the generation. */
   id: string
-  /** Which of several. */
+  /** Position among its pictures, from 0. */
   n: number
 }
 
-function taskIn({ publicUrl }: Pick<ApiParts, 'publicUrl'>, address: string): Drawn | undefined {
+function generatedPictureIn({ publicUrl }: Pick<ApiParts, 'publicUrl'>, address: string): GeneratedPicture | undefined {
   if (!address.startsWith(`${publicUrl}/image/`) || !URL.canParse(address)) return undefined
-  const id = taskForm.exec(address.slice(publicUrl.length))?.[1]
+  const id = generationForm.exec(address.slice(publicUrl.length))?.[1]
   return id === undefined ? undefined : { id, n: Number(new URL(address).searchParams.get('n') ?? 0) }
 }
 
-/** undefined: it is not the account's. Throws AppError image_unreachable for one that was not drawn. */
-async function ownDrawn(core: Core, { userId }: KeyHolder, { id, n }: Drawn): Promise<Buffer | undefined> {
+/** Resolves to undefined for another account's generation. Throws AppError image_unreachable when it has no such picture. */
+async function loadGenerated(
+  core: Core,
+  { userId }: KeyHolder,
+  { id, n }: GeneratedPicture,
+): Promise<Buffer | undefined> {
   const outcome = await outcomeOf(core, userId, id)
   if (!outcome) return undefined
   const picture = outcome.state === 'delivered' ? outcome.pictures[n] : undefined

@@ -1,127 +1,152 @@
 /**
- * One request, one generation: however often a client sends it, and wherever its connection breaks. Idempotency keys
- * lead to the generation, not to an answer: whoever asks again gets fresh links, or waits on for the same pictures.
+ * A request makes one generation, even when the client repeats it after a broken connection. Idempotency keys lead to the
+ * generation instead of a stored response: a repeated request gets fresh links, or waits for the same pictures.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import { AppError } from '../../core/errors.ts'
 import { ask, askedBefore, type ProgramRequest } from '../../core/programs/ask.ts'
-import {
-  begin,
-  finish,
-  forget,
-  type KeyedRequest,
-  noteAnswered,
-  noteUnanswered,
-  unanswered,
-} from '../../core/programs/idempotency.ts'
+import { begin, finish, forget, noteAnswered, noteUnanswered, unanswered } from '../../core/programs/idempotency.ts'
 import type { Json } from '../../db/json.ts'
-import type { Family } from './family.ts'
-import { receiverOf } from './webhooks/receiver.ts'
+import { NetError } from '../../net/errors.ts'
+import { checkUrl } from '../../net/guard.ts'
+import type { ApiParts } from './parts.ts'
 
 export interface Order extends Omit<ProgramRequest, 'key'> {
-  /** What was sent, to tell it from others. */
+  /** What the client sent. Distinguishes this request from others with the same idempotency key. */
   content: string
 }
 
-interface Claim {
-  /** Accepted before. */
-  id?: string
-  /** For `ask`. */
-  key?: string
-  /** From here on the same request leads to this generation. */
-  accepted(id: string): Promise<void>
-  refused(): Promise<void>
-  end(): void
+export interface Exchange<T> {
+  request: FastifyRequest
+  reply: FastifyReply
+  order: Order
+  /** Answers with the generation. Called for the request that was accepted and for each repetition. */
+  answer(id: string): Promise<T>
 }
 
-interface Asked {
-  claim: Claim
-  id: string
-  /** Not accepted before. */
-  fresh: boolean
-}
+type Parts = Pick<ApiParts, 'core' | 'answering'>
 
 /**
- * `answer` is called once it is accepted, and again for whoever asks again. What was sent may be large and the waiting long:
- * nothing here holds it from then on, so `answer` should not either.
+ * Submits the order unless the same request was accepted before, then answers. Neither this function nor `answer` holds the
+ * order while a generation is waited for: it may contain pictures.
  */
-export function serve<T>(
-  family: Family,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  order: Order,
-  answer: (id: string) => Promise<T>,
-): Promise<T> {
-  return askOnce(family, request, reply, order).then(async ({ claim, id, fresh }) => {
+export function answerOnce<T>(parts: Parts, exchange: Exchange<T>): Promise<T> {
+  const { request, answer } = exchange
+  return submitOnce(parts, exchange).then(async ({ id, fresh, release }) => {
     request.body = undefined
-    family.releaseBody(request)
+    request.releaseBody?.()
     try {
       return await answer(id)
     } catch (error) {
-      const erased = error instanceof AppError && error.kind === 'unknown_request' && !fresh
-      throw erased ? new AppError('idempotency_erased') : error
+      throw fresh ? error : asErased(error)
     } finally {
-      claim.end()
+      release()
     }
   })
 }
 
-async function askOnce(family: Family, request: FastifyRequest, reply: FastifyReply, order: Order): Promise<Asked> {
-  const claim = await claimOf(family, request, reply, order)
+/** A generation that was accepted before and is not there any longer was erased by its owner. */
+function asErased(error: unknown): unknown {
+  return error instanceof AppError && error.kind === 'unknown_request' ? new AppError('idempotency_erased') : error
+}
+
+interface Submitted {
+  /** Of the generation. */
+  id: string
+  /** False: it was accepted by an earlier request. */
+  fresh: boolean
+  /** Lets this process answer the same idempotency key again. */
+  release(): void
+}
+
+async function submitOnce(parts: Parts, { request, reply, order }: Exchange<unknown>): Promise<Submitted> {
+  const claim = await claimFor(parts, { request, reply, order })
+  const { release } = claim
   try {
-    if (claim.id !== undefined) return { claim, id: claim.id, fresh: false }
-    return { claim, ...(await accepted(family, claim, order)) }
+    if (claim.id !== undefined) return { id: claim.id, fresh: false, release }
+    return { ...(await submit(parts, order, claim)), release }
   } catch (error) {
-    claim.end()
+    release()
     throw error
   }
 }
 
-async function accepted(family: Family, claim: Claim, { content: _, ...order }: Order): Promise<Omit<Asked, 'claim'>> {
-  let asked: Omit<Asked, 'claim'>
+async function submit({ core }: Parts, order: Order, claim: Claim): Promise<Omit<Submitted, 'release'>> {
+  const { content: _, webhookUrl: url, ...request } = order
+  let accepted: Omit<Submitted, 'release'>
   try {
-    const webhookUrl = order.webhookUrl === undefined ? undefined : receiverOf(order.webhookUrl)
-    asked = await ask(family.core, { ...order, webhookUrl, key: claim.key })
+    const webhookUrl = url === undefined ? undefined : checkedWebhookUrl(url)
+    accepted = await ask(core, { ...request, webhookUrl, key: claim.key })
   } catch (error) {
-    // of whatever else broke nobody knows whether it was accepted first
+    // after any other error the request may have been accepted
     if (error instanceof AppError) await claim.refused()
     throw error
   }
-  await claim.accepted(asked.id)
-  return asked
+  await claim.accepted(accepted.id)
+  return accepted
 }
 
-function claimOf(family: Family, request: FastifyRequest, reply: FastifyReply, order: Order): Promise<Claim> {
-  const key = request.headers['idempotency-key']
-  const content = hashOf(`${request.routeOptions.url}\n${order.content}`)
-  return key === undefined
-    ? claimByContent(family, request, reply, { holder: order.holder, content })
-    : claimByKey(family, String(key), { holder: order.holder, content })
+/** Returns the URL as the parser spells it. Names are resolved and checked again at each delivery. Throws AppError bad_option. */
+function checkedWebhookUrl(url: string): string {
+  try {
+    return checkUrl(url, new Set()).href
+  } catch (error) {
+    if (!(error instanceof NetError)) throw error
+    throw new AppError('bad_option', {
+      name: 'webhook_url',
+      // only the host, because the rest may be secret
+      value: URL.canParse(url) ? new URL(url).host : '',
+      expected: 'a public https address without port or password',
+    })
+  }
 }
 
-/** `content`: its hash. */
-type Sent = Pick<Order, 'holder' | 'content'>
+/** The right to submit a request that no other process submits at the same time. */
+interface Claim {
+  /** Set when the request was accepted before. */
+  id?: string
+  /** Key of the submission in the core. Absent: the request is not repeated. */
+  key?: string
+  /** From now on the same request leads to this generation. */
+  accepted(id: string): Promise<void>
+  refused(): Promise<void>
+  release(): void
+}
+
+/** Identifies a request. `content`: a hash. */
+interface Sent {
+  holder: KeyHolder
+  content: string
+}
+
+function claimFor(parts: Parts, { request, reply, order }: Omit<Exchange<unknown>, 'answer'>): Promise<Claim> {
+  const { 'idempotency-key': key, 'x-stainless-retry-count': retries } = request.headers
+  const sent = { holder: order.holder, content: hashOf(`${request.routeOptions.url}\n${order.content}`) }
+  if (key !== undefined) return claimByKey(parts, sent, String(key))
+  return claimByContent(parts, sent, { reply, retries: Number(retries ?? Number.NaN) })
+}
 
 /**
- * Saved as soon as it is accepted: should this process die, a retry finds it and waits on. While this process answers,
- * the same key is busy.
+ * The key is saved with the generation as soon as that was accepted: when this process dies, a repetition finds it. While this
+ * process answers, a repetition is refused.
  */
-async function claimByKey(family: Family, key: string, sent: Sent): Promise<Claim> {
-  const { core, answering } = family
-  const { holder, content } = sent
+async function claimByKey(parts: Parts, sent: Sent, key: string): Promise<Claim> {
+  const { core, answering } = parts
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new AppError('bad_idempotency_key')
-  const name = `${holder.userId} ${key}`
-  const others = answering.get(name)
-  if (others !== undefined) throw others === content ? inFlight() : otherBody()
-  answering.set(name, content)
-  const about = { userId: holder.userId, key, bodyHash: content }
+  const name = `${sent.holder.userId} ${key}`
+  const content = answering.get(name)
+  if (content !== undefined)
+    throw new AppError(content === sent.content ? 'idempotency_in_flight' : 'idempotency_reused')
+  answering.set(name, sent.content)
+  const keyed = { userId: sent.holder.userId, key, bodyHash: sent.content }
   try {
     return {
-      ...(await beginOrFind(family, about, sent)),
-      accepted: (id) => finish(core, about, { id }, [id]),
-      refused: () => forget(core, about),
-      end: () => answering.delete(name),
+      ...(await beginOrFind(parts, sent, key)),
+      accepted: (id) => finish(core, keyed, { id }, [id]),
+      refused: () => forget(core, keyed),
+      release: () => answering.delete(name),
     }
   } catch (error) {
     answering.delete(name)
@@ -129,61 +154,56 @@ async function claimByKey(family: Family, key: string, sent: Sent): Promise<Clai
   }
 }
 
-/** Of what somebody began who died before saying so, the generation itself tells whether it was accepted. */
 async function beginOrFind(
-  { core }: Family,
-  about: KeyedRequest,
+  { core }: Parts,
   { holder, content }: Sent,
+  key: string,
 ): Promise<Pick<Claim, 'id' | 'key'>> {
-  const before = await begin(core, about)
-  if (before.state === 'other_body') throw otherBody()
+  const keyed = { userId: holder.userId, key, bodyHash: content }
+  const before = await begin(core, keyed)
+  if (before.state === 'other_body') throw new AppError('idempotency_reused')
   if (before.state === 'done') return { id: idIn(before.response) }
-  const key = `key ${hashOf(about.key)} ${content} ${before.since}`
-  if (before.state === 'fresh') return { key }
-  const id = await askedBefore(core, holder, key)
-  if (id === undefined) throw inFlight()
-  await finish(core, about, { id }, [id])
+  const submission = `key ${hashOf(key)} ${content} ${before.since}`
+  if (before.state === 'fresh') return { key: submission }
+  // a process that began it may have died before it saved the generation
+  const id = await askedBefore(core, holder, submission)
+  if (id === undefined) throw new AppError('idempotency_in_flight')
+  await finish(core, keyed, { id }, [id])
   return { id }
 }
 
 /**
- * Without a key: OpenAI's clients say which of their requests are retries. What was not answered in full is kept by what they
- * sent, with a key of ours, and the retry asks with the same; a first request is always a new one.
+ * Without an idempotency key: OpenAI's clients count their retries in a header. A request is noted by its content until it was
+ * answered in full, and a retry finds the note. A first attempt is always a new request.
  */
 async function claimByContent(
-  { core }: Family,
-  { headers }: FastifyRequest,
-  reply: FastifyReply,
+  { core }: Parts,
   { holder, content }: Sent,
+  { reply, retries }: { reply: FastifyReply; retries: number },
 ): Promise<Claim> {
-  const tries = Number(headers['x-stainless-retry-count'] ?? Number.NaN)
-  if (Number.isNaN(tries)) return { accepted: noMatter, refused: noMatter, end: () => undefined }
-  // no sender's key has a space in it
-  const about = { userId: holder.userId, key: `retry ${content}`, bodyHash: content }
-  const before = tries > 0 ? await unanswered(core, about) : undefined
+  if (Number.isNaN(retries)) return { accepted: nothing, refused: nothing, release: () => undefined }
+  // keys of clients contain no space
+  const keyed = { userId: holder.userId, key: `retry ${content}`, bodyHash: content }
+  const before = retries > 0 ? await unanswered(core, keyed) : undefined
   const key = before ?? `retry ${randomUUID()}`
-  if (before === undefined) await noteUnanswered(core, about, key)
+  if (before === undefined) await noteUnanswered(core, keyed, key)
   const forgetWhenAnswered = async () => {
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) return
-      noteAnswered(core, about, key).catch((error: unknown) =>
-        core.log.warn({ err: error }, 'that a request was answered was not noted; its repetition would have it'),
+      noteAnswered(core, keyed, key).catch((error: unknown) =>
+        core.log.warn({ err: error }, 'could not note that a request was answered; a repetition would find it'),
       )
     })
   }
-  return { key, accepted: forgetWhenAnswered, refused: forgetWhenAnswered, end: () => undefined }
+  return { key, accepted: forgetWhenAnswered, refused: forgetWhenAnswered, release: () => undefined }
 }
 
-const noMatter = async () => undefined
+const nothing = async () => undefined
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('base64url')
 
 const idIn = (response: Json) => (response as { id: string }).id
 
-const otherBody = () => new AppError('idempotency_reused')
-
-const inFlight = () => new AppError('idempotency_in_flight')
-
-/** Nobody waits for it: RFC 7240. */
+/** The client will not wait for the pictures. RFC 7240. */
 export const wantsJob = ({ headers }: FastifyRequest) =>
   /(^|[,\s;])respond-async($|[,\s;])/i.test(String(headers.prefer))

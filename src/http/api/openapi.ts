@@ -1,37 +1,40 @@
-/** The API told of by itself: `/openapi.json` for programs, `/docs` for people. */
+/** Documents the API: `/openapi.json` for programs, `/docs` for people. */
 import { createHash } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyPluginAsync } from 'fastify'
-import { version } from '../operations/version.ts'
 import { cors } from '../server/cors.ts'
+import { version } from '../server/http.ts'
 import { asOperation, keys, tidy } from './document.ts'
 import type { ApiParts } from './parts.ts'
 
-const description = `Pictures from words, and from pictures and words.
+const description = `Generates images from text, and from images and text.
 
-The same accounts, credits, limits, moderation, history and queue as in the chats. A key comes from \`/apikey\` in a chat
-and goes into \`Authorization: Bearer …\` or \`x-api-key\`. Several families of routes lead to the same: take the one that
-your program already speaks.
+The API and the chats share accounts, credits, limits, moderation, history and queue. Create a key with \`/apikey\` in a chat,
+and send it as \`Authorization: Bearer …\` or \`x-api-key\`. Several families of routes offer the same: choose the one that your
+program already uses.
 
-- \`Idempotency-Key\`: the same key and the same request again have the same pictures, and are paid for once.
-- \`Prefer: respond-async\`: 202 at once, and a place to look.
-- Links to pictures are signed and expire.
-- \`x-request-id\` is what the operator finds in the log.`
+- \`Idempotency-Key\`: repeating a request with the same key returns the same images and is charged once.
+- \`Prefer: respond-async\`: returns 202 at once, with a location to poll.
+- Links to images are signed and expire.
+- \`x-request-id\` identifies a request in the operator's log.`
 
-/** Families whose routes are there; the order is that of the page. */
+/** In the order of the page. Tags without routes are left out. */
 const tags = [
-  { name: 'OpenAI', description: 'OpenAI’s API under `/v1`: its clients work unchanged.' },
-  { name: 'Flux', description: 'The FLUX service: tasks by words, by pictures, uploads and one history of them all.' },
-  { name: 'ComfyUI', description: 'A ComfyUI-style service: generate by size and steps, look at the queue.' },
-  { name: 'Web UI', description: 'For web pages that draw: generate, history, configurations of providers, status.' },
-  { name: 'Pictures', description: 'What was drawn, by the links in answers. Needs no key.' },
-  { name: 'Operations', description: 'Whether the service runs, and how. Needs no key but for figures.' },
+  { name: 'OpenAI', description: 'OpenAI’s API under `/v1`. Its clients work unchanged.' },
+  {
+    name: 'Flux',
+    description: 'The FLUX service: tasks from text or images, uploads, and the history of the account.',
+  },
+  { name: 'ComfyUI', description: 'A ComfyUI-style service: generation by size and steps, and the queue.' },
+  { name: 'Web UI', description: 'For web pages: generation, history, provider configurations and status.' },
+  { name: 'Pictures', description: 'Generated images, by the links in responses. No key is required.' },
+  { name: 'Operations', description: 'Health, readiness and metrics. Only metrics require a key.' },
 ]
 
 const cacheSeconds = 300
 
-/** To be registered before the routes it tells of, and beside them. */
+/** Register it before the routes that it describes. */
 export function openapi({ publicUrl }: Pick<ApiParts, 'publicUrl'>): FastifyPluginAsync {
   const plugin: FastifyPluginAsync = async (app) => {
     await app.register(swagger, {
@@ -42,13 +45,13 @@ export function openapi({ publicUrl }: Pick<ApiParts, 'publicUrl'>): FastifyPlug
         tags,
         components: {
           securitySchemes: {
-            bearer: { type: 'http', scheme: 'bearer', description: 'A key from `/apikey`.' },
+            bearer: { type: 'http', scheme: 'bearer', description: 'A key created with `/apikey`.' },
             key: { type: 'apiKey', in: 'header', name: 'x-api-key', description: 'The same key.' },
           },
         },
         security: keys,
       },
-      // the address of the service may have a path: it is no part of ours
+      // the path of the public address is not part of the routes
       stripBasePath: false,
       convertConstToEnum: false,
       transform: asOperation,
@@ -57,13 +60,13 @@ export function openapi({ publicUrl }: Pick<ApiParts, 'publicUrl'>): FastifyPlug
     await app.register(document)
     await app.register(page(new URL(publicUrl).origin))
   }
-  // routes beside it are seen, not only those within
+  // describes the routes of the whole app instead of those of this plugin
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
 }
 
 const document: FastifyPluginAsync = async (app) => {
   cors(app)
-  // made when it is first asked for: a process starts without it
+  // made for the first request, so that it does not delay the start
   let made: { text: string; etag: string } | undefined
   const make = () => {
     const text = JSON.stringify(app.swagger())
@@ -78,7 +81,7 @@ const document: FastifyPluginAsync = async (app) => {
   })
 }
 
-/** `api`: where the page tries out requests. Nothing else from outside, and no script but its own files. */
+/** `api`: the origin to which the page sends requests. It loads nothing else from outside, and runs only its own scripts. */
 const page =
   (api: string): FastifyPluginAsync =>
   async (app) => {

@@ -1,7 +1,8 @@
-/** What went wrong, in the words of the service; each family says it in its own shape. */
+/** Converts errors to status, kind and message. Each family puts them into its own format. */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { AppError, type ErrorKind, errorRules } from '../../core/errors.ts'
+import { AppError, type ErrorKind, type OptionNames, spelled, spelledName } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
+import { statusOf } from '../server/error-status.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
 export interface Problem {
@@ -9,43 +10,38 @@ export interface Problem {
   /** A kind of core/errors.ts, or 'bad_request'. */
   kind: string
   message: string
-  /** What is wrong with which part of the request, where that is known. */
+  /** Invalid fields, where they are known. */
   fields: readonly { name: string; message: string }[]
   headers: Readonly<Record<string, string>>
 }
 
-/** Flags of the chats, by which errors call things → what a family calls them. */
-export type Names = Readonly<Record<string, string>>
-
-export const nameOfFlag = (names: Names, flag: string) => (Object.hasOwn(names, flag) ? (names[flag] ?? flag) : flag)
-
-/** What the framework says in fewer words. */
+/** Messages in place of those of the framework, which do not say what to change. */
 export const sayings: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send JSON, with the header content-type: application/json.',
   FST_ERR_CTP_INVALID_JSON_BODY: 'The body of the request is not valid JSON.',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'The body of the request is not valid JSON.',
 }
 
-/** Kinds that are about one part of the request, or about the flag it is here. */
-const parts: Readonly<Partial<Record<ErrorKind, string>>> = {
+/** Kind of error → the option that it is about. */
+const options: Readonly<Partial<Record<ErrorKind, string>>> = {
   empty_prompt: 'prompt',
   model_not_allowed: 'model',
   prompt_too_long: 'prompt',
   unknown_model: 'model',
   unknown_provider: 'provider',
-  unknown_ratio: 'ar',
+  unknown_ratio: 'aspect',
   words_not_taken: 'prompt',
 }
 
-/** Which part of the request it is about, where that is known. */
-export function fieldOf({ kind, data }: AppError, names: Names): string | undefined {
-  const flag = kind === 'bad_option' || kind === 'not_taken' ? String(data.name) : parts[kind]
-  if (flag !== undefined) return nameOfFlag(names, flag)
+/** The field that an error is about. undefined: none, or not known. */
+export function fieldOf({ kind, data }: AppError, names: OptionNames): string | undefined {
+  const option = kind === 'bad_option' || kind === 'not_taken' ? String(data.name) : options[kind]
+  if (option !== undefined) return spelledName(option, names)
   return typeof data.position === 'number' ? `files.${data.position}` : undefined
 }
 
-/** Seconds after which another try may do better. */
-const retryAfter: Readonly<Partial<Record<ErrorKind, number>>> = {
+/** Kind of error → seconds after which a retry may succeed. */
+const retrySeconds: Readonly<Partial<Record<ErrorKind, number>>> = {
   too_fast: 3,
   too_many_in_flight: 5,
   too_many_wrong_keys: 60,
@@ -54,10 +50,10 @@ const retryAfter: Readonly<Partial<Record<ErrorKind, number>>> = {
   provider_busy: 5,
 }
 
-/** In whole seconds; undefined: nobody knows. */
+/** Whole seconds after which a retry may succeed. undefined: not known. */
 export function retryAfterOf({ kind, data, retryAfterMs }: AppError): number | undefined {
   if (retryAfterMs !== undefined) return Math.ceil(retryAfterMs / 1000)
-  return Number(data.seconds) || retryAfter[kind]
+  return Number(data.seconds) || retrySeconds[kind]
 }
 
 const retryHeaders = (error: AppError): Problem['headers'] => {
@@ -65,12 +61,15 @@ const retryHeaders = (error: AppError): Problem['headers'] => {
   return seconds === undefined ? {} : { 'retry-after': String(seconds) }
 }
 
-/** It was asked with a key that leads to this end again, for as long as it is kept. */
+/** The same idempotency key leads to this failed request again, so a new attempt needs another key. */
 export const isKept = (error: AppError, { headers }: Pick<FastifyRequest, 'headers'>) =>
   error.final && headers['idempotency-key'] !== undefined
 
-/** undefined: a defect of ours, of which nothing is told. In the language that the request asks for. */
-export function problemIn(error: unknown, request: FastifyRequest, names: Names): Problem | undefined {
+/**
+ * Returns undefined for a defect, whose details clients must not see. The message is in the language that the request asks
+ * for. `names`: how the family calls the options.
+ */
+export function problemIn(error: unknown, request: FastifyRequest, names: OptionNames): Problem | undefined {
   const words = wordsFor(localeOf(request.headers['accept-language']))
   if (error instanceof InvalidRequest) {
     const fields = error.issues.map(({ name = 'body', message }) => ({ name, message }))
@@ -78,14 +77,14 @@ export function problemIn(error: unknown, request: FastifyRequest, names: Names)
   }
   if (error instanceof AppError) {
     if (error.kind === 'internal') return undefined
-    const { kind, data } = error
+    const { kind } = error
     const kept = isKept(error, request)
-    const said = words.errors[kind](data).replace(/--([a-z]+)/g, (_flag, flag: string) => nameOfFlag(names, flag))
-    const message = kept ? words.keptEnd(said) : said
+    const sentence = words.errors[kind](spelled(error, names))
+    const message = kept ? words.keptEnd(sentence) : sentence
     const field = fieldOf(error, names)
     const fields = field === undefined ? [] : [{ name: field, message }]
     const headers = kept ? { 'x-should-retry': 'false' } : retryHeaders(error)
-    return { status: errorRules[kind].status, kind, message, fields, headers }
+    return { status: statusOf[kind], kind, message, fields, headers }
   }
   const { statusCode = 500, code, message = 'The request is not valid.' } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined

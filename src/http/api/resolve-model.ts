@@ -1,49 +1,55 @@
-/** What all families read alike: words, the model that a name means, and sizes. */
+/** Fields that all families interpret alike: prompts, model names, sizes and seeds. */
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import type { Model, RequestParams, Takes } from '../../core/ports/models.ts'
-import { modelFor } from '../../core/programs/ask.ts'
+import type { RequestParams, Takes } from '../../core/ports/models.ts'
+import { type ChosenModel, chooseModel } from '../../core/request/choose-model.ts'
 import { promptLimit, readSeed } from '../../core/request/parse.ts'
-import { findModel, takenWith } from '../../core/request/resolve.ts'
 import { cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
-interface Said {
+interface Fields {
   prompt?: string
   negative_prompt?: string
   model?: string
   seed?: number | string
 }
 
-export interface ResolvedModel {
+export interface ResolvedModel extends ChosenModel {
   params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed'> & { model: string }
-  model: Model
-  /** With so many pictures. */
-  takes: Takes
 }
 
-/** Of what is refused. */
+/** What a request asks of its model. */
+export interface ModelRequest {
+  chosen: ChosenModel
+  params: RequestParams
+}
+
+/** Characters of a refused value that its error repeats. */
 const shownCharacters = 40
 
-/** The prompt is taken as it is: flags belong to chats. Throws AppError prompt_too_long, unknown_model, … */
-export function resolveModel(core: Core, holder: KeyHolder, said: Said, images: number): ResolvedModel {
-  const prompt = cleanText(said.prompt ?? '')
-  const negative = cleanText(said.negative_prompt ?? '')
+/** The prompt is used as it is: flags belong to plain text. Throws AppError prompt_too_long, bad_option, unknown_model, … */
+export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, images: number): ResolvedModel {
+  const prompt = cleanText(fields.prompt ?? '')
+  const negative = cleanText(fields.negative_prompt ?? '')
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
   if (negative.length > promptLimit) {
     const value = shorten(negative, shownCharacters)
-    throw new AppError('bad_option', { name: 'no', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
+    throw new AppError('bad_option', { name: 'negative', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
-  const model = findModel(core.models.all(), modelFor(core, holder, said.model, { images, words: prompt !== '' }))
-  const takes = takenWith(model, images, (provider) => core.providers.get(provider) !== undefined)
-  const seed = said.seed === undefined ? undefined : readSeed(String(said.seed))
+  const { model, takes } = chooseModel(core, {
+    name: fields.model,
+    allowed: holder.models,
+    images,
+    words: prompt !== '',
+  })
+  const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
   return { params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }
 }
 
 /**
- * undefined: the model's own choice, as for 'auto' without a size. A size that is one of the model's is that ratio. Throws
- * AppError unknown_ratio with all that the model knows.
+ * Returns undefined for the model's default, which 'auto' without a size means. A size that equals the size of one of the
+ * model's ratios becomes that ratio. `named`: a ratio or size; `size` counts where it is absent. Throws AppError unknown_ratio.
  */
 export function aspectIn(
   { model, takes }: Pick<ResolvedModel, 'model' | 'takes'>,
@@ -56,13 +62,13 @@ export function aspectIn(
   const presets = Object.entries(takes.aspects).filter(([name]) => name !== 'auto')
   const preset = presets.find(([name, [width, height]]) => wanted === name || wanted === `${width}x${height}`)
   if (preset) return preset[0]
-  // of one that keeps the shape of its picture the core says that it takes none
+  // a model that keeps the shape of its input has no presets; the core refuses any ratio for it
   if (presets.length === 0 || isWithin(takes.sizes, wanted)) return wanted
   const ratio = shorten(written, shownCharacters)
   throw new AppError('unknown_ratio', {
     ratio,
     model: model.id,
-    available: [...presets.map(shownPreset), ...range(takes)],
+    available: [...presets.map(presetName), ...range(takes)],
   })
 }
 
@@ -74,22 +80,22 @@ export function isWithin(sizes: Takes['sizes'], wanted: string): boolean {
 }
 
 /** '1024x576 (16:9)' */
-function shownPreset([name, [width, height]]: [string, readonly [number, number]]): string {
+function presetName([name, [width, height]]: [string, readonly [number, number]]): string {
   const pixels = `${width}x${height}`
   return name === pixels ? name : `${pixels} (${name})`
 }
 
 const range = ({ sizes }: Takes) => (sizes ? [`${sizes.min}x${sizes.min} – ${sizes.max}x${sizes.max}`] : [])
 
-/** '640x480'. Throws InvalidRequest for one without the other. */
+/** '640x480'. Throws InvalidRequest when one of them is missing. */
 export function sizeIn({ width, height }: { width?: number; height?: number }): string | undefined {
   if (width === undefined && height === undefined) return undefined
   if (width !== undefined && height !== undefined) return `${width}x${height}`
   const name = width === undefined ? 'width' : 'height'
-  throw new InvalidRequest([{ name, message: 'width and height belong together', problem: 'missing' }])
+  throw new InvalidRequest([{ name, message: 'width and height must be given together', problem: 'missing' }])
 }
 
-/** A number where JavaScript's keep it exactly. */
+/** Returns text for seeds that a JavaScript number cannot hold exactly. */
 export function seedOf({ seed, request }: { seed: string | null; request: { seed?: string } }): number | string | null {
   const text = seed ?? request.seed ?? null
   return text !== null && Number.isSafeInteger(Number(text)) ? Number(text) : text

@@ -1,83 +1,81 @@
 /**
- * `GET /metrics` for Prometheus. Counters are of this process, as Prometheus wants them; what is unfinished is asked of the
- * database at each scrape, and so the same whichever process is asked.
+ * `GET /metrics` for Prometheus. Counters cover this process, as Prometheus expects. Unfinished generations are read from the
+ * database at each scrape, so every process reports the same.
  */
 import { sql } from 'drizzle-orm'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { z } from 'zod'
-import type { Core } from '../../core/core.ts'
 import type { Meter } from '../../core/ports/meter.ts'
-import type { Database } from '../../db/db.ts'
-import type { ApiApp } from '../api/family.ts'
-import { authenticate } from '../server/auth.ts'
+import type { Database } from '../../db/database.ts'
+import type { Http } from '../server/http.ts'
+import { withSchemas } from '../server/validation.ts'
 
 export interface Metrics {
   meter: Meter
-  /** To be called before routes are added: counts the answers of all of them. */
-  countAnswers(app: FastifyInstance): void
-  /** As Prometheus reads it. */
+  /** Counts the responses of routes that are added after the call. */
+  countResponses(app: FastifyInstance): void
+  /** Metrics in the text format of Prometheus. */
   read(database: Database): Promise<string>
 }
 
-const answerSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
-const drawSeconds = [0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 840]
+const responseSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
+const generationSeconds = [0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 840]
 
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  const answers = new Histogram({
+  const responses = new Histogram({
     name: 'fluxbot_http_request_duration_seconds',
-    help: 'From a request to the end of its answer, streams included.',
+    help: 'Seconds from a request to the end of its response, streams included.',
     labelNames: ['method', 'route', 'status'],
-    buckets: answerSeconds,
+    buckets: responseSeconds,
     registers,
   })
   const ended = new Counter({
     name: 'fluxbot_generations_total',
-    help: 'Generations that this process ended; error: why one failed.',
+    help: 'Generations that this process ended. error: kind of the failure.',
     labelNames: ['surface', 'provider', 'model', 'state', 'error'],
     registers,
   })
   const duration = new Histogram({
     name: 'fluxbot_generation_duration_seconds',
-    help: 'From accepted to delivered or failed.',
+    help: 'Seconds from acceptance to delivery or failure.',
     labelNames: ['provider', 'state'],
-    buckets: drawSeconds,
+    buckets: generationSeconds,
     registers,
   })
   const drew = new Histogram({
     name: 'fluxbot_provider_duration_seconds',
-    help: 'From asking a provider to its picture (result done) or its error.',
+    help: 'Seconds from a submission to the picture (result done) or the error of the provider.',
     labelNames: ['provider', 'result'],
-    buckets: drawSeconds,
+    buckets: generationSeconds,
     registers,
   })
   const unfinished = new Gauge({
     name: 'fluxbot_generations_unfinished',
-    help: 'Generations in all processes that have not ended.',
+    help: 'Unfinished generations of all processes.',
     labelNames: ['provider', 'state'],
     registers,
   })
   const held = new Gauge({
     name: 'fluxbot_credits_held',
-    help: 'Credits put aside for generations that have not ended.',
+    help: 'Credits held for unfinished generations.',
     registers,
   })
 
   return {
     meter: {
-      ended({ provider, model, address }, { state, error = '' as const }, seconds) {
-        const surface = address.slice(0, address.indexOf(':'))
+      ended({ provider, model, surface }, { state, error = '' as const }, seconds) {
         ended.inc({ surface, provider, model, state, error })
         if (seconds !== undefined) duration.observe({ provider, state }, seconds)
       },
       drew: (provider, result, seconds) => drew.observe({ provider, result }, seconds),
     },
-    countAnswers(app) {
+    countResponses(app) {
       app.addHook('onResponse', async ({ method, routeOptions }, { statusCode, elapsedTime }) => {
-        answers.observe({ method, route: routeOptions.url ?? 'none', status: statusCode }, elapsedTime / 1000)
+        responses.observe({ method, route: routeOptions.url ?? 'none', status: statusCode }, elapsedTime / 1000)
       })
     },
     async read(database) {
@@ -93,37 +91,34 @@ export function createMetrics(): Metrics {
 }
 
 export interface MetricsOptions {
-  core: Core
+  http: Pick<Http, 'core' | 'authenticate'>
   metrics: Metrics
-  operatorKey?: string
-  /** Only this machine reaches us: no key is needed. */
+  /** True: only this machine can connect, so no key is needed. */
   local: boolean
 }
 
-const refused = z.object({ error: z.object({ kind: z.string(), message: z.string() }) }).meta({ id: 'Refused' })
+const error = z.object({ error: z.object({ kind: z.string(), message: z.string() }) }).meta({ id: 'Refused' })
 
 const page = {
-  summary: 'Figures for Prometheus.',
-  description: 'For admins, and for everybody on this machine while nobody else can reach the service.',
+  summary: 'Returns metrics for Prometheus.',
+  description: 'Requires an admin key, unless only the machine of the service can connect to it.',
   operationId: 'metrics',
   tags: ['Operations'],
   response: {
-    200: { description: 'Text format 0.0.4.', content: { 'text/plain': { schema: z.string() } } },
-    401: refused,
-    403: refused,
-    429: refused.describe('Too many wrong keys came from this address.'),
+    200: { description: 'Metrics in the text format 0.0.4.', content: { 'text/plain': { schema: z.string() } } },
+    401: error,
+    403: error,
+    429: error.describe('Too many wrong keys came from this address.'),
   },
 }
 
-export function metricsPage({ core, metrics, operatorKey, local }: MetricsOptions): FastifyPluginAsync {
+export function metricsPage({ http, metrics, local }: MetricsOptions): FastifyPluginAsync {
   return async (plain) => {
-    const app = plain.withTypeProvider() as ApiApp
-    app.setSerializerCompiler(() => JSON.stringify)
-    const holderOf = authenticate(core, operatorKey)
+    const app = withSchemas(plain)
     app.get('/metrics', { schema: page }, async (request, reply) => {
-      if (!local) await holderOf(request, 'admin')
+      if (!local) await http.authenticate(request, 'admin')
       reply.headers({ 'content-type': Registry.PROMETHEUS_CONTENT_TYPE, 'cache-control': 'no-store' })
-      return metrics.read(core.database)
+      return metrics.read(http.core.database)
     })
   }
 }

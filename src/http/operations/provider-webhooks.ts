@@ -1,6 +1,6 @@
-/** `POST /hooks/{provider}/{generation}/{token}`: where image services tell us that something is done. */
+/** `POST /hooks/{provider}/{generation}/{token}`: providers report here that a generation is done. */
 import type { FastifyPluginAsync } from 'fastify'
-import type { HookCall } from '../../core/events/news.ts'
+import type { WebhookCall } from '../../core/generation/provider-webhook.ts'
 
 interface Params {
   Params: { provider: string; id: string; token: string }
@@ -8,10 +8,10 @@ interface Params {
 
 const bodyLimit = 4 * 1024 * 1024
 
-/** `receive` throws AppError 'forged' for whatever is not proven to come from the provider. */
-export function hooks(receive: (call: HookCall) => Promise<void>): FastifyPluginAsync {
+/** `receive` throws AppError 'forged' when the message cannot be proven to come from the provider. */
+export function hooks(receive: (call: WebhookCall) => Promise<void>): FastifyPluginAsync {
   return async (app) => {
-    // signatures are over the bytes as they came
+    // signatures cover the raw bytes
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
     app.post<Params>('/hooks/:provider/:id/:token', { bodyLimit }, async (request, reply) => {

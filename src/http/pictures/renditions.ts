@@ -1,42 +1,36 @@
+/** Caches pictures in another form, and limits how many are made at a time. */
 import { createTurns, type TurnLimits } from '../../core/media/turns.ts'
-import type { ImageTools } from '../../core/ports/images.ts'
 import type { StoredObject } from '../../core/ports/storage.ts'
 
-/** `name` stands for the picture and its form. undefined: there is no such picture. Rejects with AppError overloaded. */
+/**
+ * `name` identifies the picture and its form. Resolves to undefined when there is no such picture. Rejects with AppError
+ * overloaded.
+ */
 export type Renditions = (
   name: string,
   make: () => Promise<StoredObject | undefined>,
 ) => Promise<StoredObject | undefined>
 
 interface Limits extends TurnLimits {
-  /** Of what is kept. */
+  /** Bytes that the cache may take. */
   bytes: number
-  /** Not longer, so that pictures that were erased are soon gone from here too. */
-  keepMs: number
+  /** Milliseconds that a rendition is cached. Short, so that erased pictures disappear soon. */
+  cacheMs: number
 }
 
-const usual: Limits = { bytes: 64 * 1024 * 1024, keepMs: 5 * 60_000, atATime: 2, waiting: 100 }
-/** What keeping one costs besides its bytes, so that a million tiny ones count too. */
+const defaultLimits: Limits = { bytes: 64 * 1024 * 1024, cacheMs: 5 * 60_000, atATime: 2, waiting: 100 }
+/** Overhead of an entry, so that a million tiny ones count too. */
 const entryBytes = 500
 
-const known = new WeakMap<ImageTools, Renditions>()
-
-/** One for all who work with the same tools, so that the limits hold for all of them together. */
-export function renditionsOf(images: ImageTools): Renditions {
-  const renditions = known.get(images) ?? createRenditions()
-  known.set(images, renditions)
-  return renditions
-}
-
-export function createRenditions(limits: Limits = usual): Renditions {
-  const kept = createKept(limits)
+export function createRenditions(limits: Limits = defaultLimits): Renditions {
+  const cache = createCache(limits)
   const inTurn = createTurns(limits)
   const making = new Map<string, Promise<StoredObject | undefined>>()
 
   async function make(name: string, work: () => Promise<StoredObject | undefined>) {
     try {
       const made = await inTurn(work)
-      if (made) kept.add(name, made)
+      if (made) cache.add(name, made)
       return made
     } finally {
       making.delete(name)
@@ -44,16 +38,16 @@ export function createRenditions(limits: Limits = usual): Renditions {
   }
 
   return async (name, work) => {
-    const before = kept.get(name)
-    if (before) return before
+    const cached = cache.get(name)
+    if (cached) return cached
     const made = making.get(name) ?? make(name, work)
     making.set(name, made)
     return made
   }
 }
 
-/** Those used longest ago go first. */
-function createKept({ bytes: mostBytes, keepMs }: Limits) {
+/** Evicts the least recently used entries first. */
+function createCache({ bytes: maxBytes, cacheMs }: Limits) {
   const entries = new Map<string, { object: StoredObject; until: number }>()
   let bytes = 0
   const sizeOf = ({ data }: StoredObject) => data.length + entryBytes
@@ -78,10 +72,10 @@ function createKept({ bytes: mostBytes, keepMs }: Limits) {
     },
     add(name: string, object: StoredObject): void {
       remove(name)
-      entries.set(name, { object, until: performance.now() + keepMs })
+      entries.set(name, { object, until: performance.now() + cacheMs })
       bytes += sizeOf(object)
       for (const oldest of entries.keys()) {
-        if (bytes <= mostBytes) break
+        if (bytes <= maxBytes) break
         remove(oldest)
       }
     },

@@ -1,34 +1,30 @@
-/** The HTTP side: what every answer has in common, and errors as JSON. Families of routes are plugins. */
+/** The HTTP server: what all responses have in common, and errors as JSON. Routes come as plugins. */
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import { AppError, errorRules } from '../../core/errors.ts'
+import { AppError } from '../../core/errors.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
-import { status, tellProgramsFromBrowsers } from '../operations/status.ts'
+import { statusOf } from './error-status.ts'
 import { toJson } from './json.ts'
-import { refuseWhatIsNoRequest } from './no-request.ts'
+import { refuseMalformed } from './malformed.ts'
 import { createSending, type SendingLimits } from './sending.ts'
 
 export interface AppOptions {
   log: { debug(data: object, message: string): void; error(data: object, message: string): void }
-  /** Part → what is missing; undefined: ready. */
-  ready(): Promise<Record<string, string | undefined>>
-  /** Where people reach us. Absent: addresses are told as paths. */
-  publicUrl?: string
   plugins: readonly FastifyPluginAsync[]
-  /** Given the app before its routes. */
-  countAnswers?(app: FastifyInstance): void
-  /** Requests under way when we close get this long. Default 5,000. */
+  /** Called with the app before routes are added. */
+  countResponses?(app: FastifyInstance): void
+  /** Milliseconds that requests under way get when the app closes. Default 5,000. */
   closeMs?: number
-  /** A client that takes nothing of its answer for that long, or twice as long at most, is let go. Default 30,000. */
+  /** Milliseconds in which a client must read some of its response, else it is disconnected within twice that time. Default 30,000. */
   unreadMs?: number
   sending?: SendingLimits
 }
 
-/** A request must have come in full by then. */
+/** Milliseconds in which a whole request must arrive. */
 const receiveMs = 300_000
 
 export function createApp(options: AppOptions): FastifyInstance {
-  const { log, ready, publicUrl, plugins, closeMs = 5_000, unreadMs = 30_000 } = options
+  const { log, plugins, closeMs = 5_000, unreadMs = 30_000 } = options
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
@@ -37,31 +33,34 @@ export function createApp(options: AppOptions): FastifyInstance {
     forceCloseConnections: 'idle',
     requestTimeout: receiveMs,
     connectionTimeout: unreadMs,
-    clientErrorHandler: refuseWhatIsNoRequest(log),
+    clientErrorHandler: refuseMalformed(log),
     rewriteUrl: ({ url = '/' }) => decodable(url),
-    // as long as a line of HTTP may be: names that are too long are unknown like any other
+    // the length of a line of HTTP, so that names of any length reach the routes and are reported as unknown
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
 
-  // bytes are sent as they are, whatever the type says
+  // it may return bytes, which fastify sends unchanged for any content type
   app.setReplySerializer(toJson as (value: unknown) => string)
   app.decorate('sending', createSending(options.sending))
+  app.decorateRequest('keyHolder', undefined)
+  app.decorateRequest('releaseBody', undefined)
+  separatePagesFromData(app)
   app.addHook('onRequest', async (request, reply) => {
-    // nothing moved for that long; while the answer is still being made, nothing has to
+    // nothing was read for so long; a response that is still being made is not waiting for its client
     reply.raw.on('timeout', () => reply.raw.writableLength > 0 && request.raw.socket.destroy())
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
   })
   app.addHook('onSend', async (_request, reply, payload) => {
-    // of a part, the whole is in memory
+    // a part of a picture keeps the whole picture in memory
     if (Buffer.isBuffer(payload)) reply.server.sending.add(reply, payload.buffer.byteLength)
     if (typeof payload === 'string') reply.server.sending.add(reply, payload.length)
   })
   app.addHook('onResponse', async (request, reply) => {
-    // without the query, which holds signatures, and without a webhook's token
+    // without the query, which holds signatures, and without the token of a webhook
     const path = request.url.split('?')[0]?.replace(/^(\/hooks\/[^/]+\/[^/]+\/).*/, '$1…')
     log.debug(
       { id: request.id, method: request.method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
-      'http',
+      'http request',
     )
   })
   app.addHook('preClose', async () => {
@@ -76,7 +75,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (error instanceof AppError && error.kind !== 'internal') {
       const message = words.errors[error.kind](error.data)
       if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000))
-      return reply.code(errorRules[error.kind].status).send({ error: { kind: error.kind, message } })
+      return reply.code(statusOf[error.kind]).send({ error: { kind: error.kind, message } })
     }
     const status = ('statusCode' in error && error.statusCode) || 500
     if (status >= 400 && status < 500) {
@@ -85,14 +84,12 @@ export function createApp(options: AppOptions): FastifyInstance {
     log.error({ id: request.id, err: error }, 'a request failed')
     return reply.code(500).send({ error: { kind: 'internal', message: words.errors.internal() } })
   })
-  options.countAnswers?.(app)
-  tellProgramsFromBrowsers(app)
+  options.countResponses?.(app)
   for (const plugin of plugins) app.register(plugin)
-  app.register(status({ ready, publicUrl }))
   return app
 }
 
-/** What is no percent-encoding stands for itself, so that whoever answers unknown paths answers these as well. */
+/** Escapes an invalid percent-encoding, so that it becomes an unknown path like any other. */
 function decodable(url: string): string {
   if (!url.includes('%')) return url
   const [path = '', ...query] = url.split(/(?=[?#])/)
@@ -102,4 +99,28 @@ function decodable(url: string): string {
   } catch {
     return path.replaceAll('%', '%25') + query.join('')
   }
+}
+
+type Strategy = Parameters<FastifyInstance['addConstraintStrategy']>[0]
+type Stored = Parameters<ReturnType<Strategy['storage']>['set']>[1]
+
+/** Lets two routes share a path: the one with the constraint `asks: 'data'` serves programs, the other one browsers. */
+function separatePagesFromData(app: FastifyInstance): void {
+  app.addConstraintStrategy({
+    name: 'asks',
+    storage: () => {
+      const stored = new Map<unknown, Stored>()
+      return { get: (asks) => stored.get(asks) ?? null, set: (asks, route) => void stored.set(asks, route) }
+    },
+    deriveConstraint: ({ headers }) => (prefersPage(headers.accept) ? 'page' : 'data'),
+  })
+}
+
+/** Browsers list `text/html` without a weight. Programs that accept anything do not list it, or weigh it less. */
+function prefersPage(accept = ''): boolean {
+  const weight = (type: string) => {
+    const range = accept.split(',').find((each) => each.split(';')[0]?.trim().toLowerCase() === type)
+    return range === undefined ? 0 : Number(/;\s*q=([\d.]+)/i.exec(range)?.[1] ?? 1)
+  }
+  return weight('text/html') > weight('application/json')
 }

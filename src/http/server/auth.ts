@@ -1,45 +1,46 @@
-/** Whose key a request carries. */
+/** Authenticates API requests by the key that they carry. */
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { findKeyHolder, type KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { createGuesses, type Guesses } from './guesses.ts'
+import { createTries, networkOf } from '../../net/tries.ts'
 
-/** What people's keys look like (core/api-keys.ts). Nothing else has to be looked up. */
-const personsKey = /^fb_[\w-]{43}$/
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Holder of the request's key, once it was looked up. */
+    keyHolder?: Promise<KeyHolder>
+  }
+}
 
-/** Throws AppError key_missing, key_wrong, too_many_wrong_keys; with 'admin' also admins_only. Looked up once for each request. */
+/**
+ * Looks the key up once for each request. Throws AppError key_missing, key_wrong, too_many_wrong_keys; with 'admin' also
+ * admins_only.
+ */
 export type Authenticate = (request: FastifyRequest, need?: 'admin') => Promise<KeyHolder>
 
-export function authenticate(core: Core, operatorKey: string | undefined): Authenticate {
-  const known = new WeakMap<FastifyRequest, Promise<KeyHolder>>()
-  const guesses = operatorKey === undefined ? undefined : guessesOf(core, operatorKey)
+/** The form of people's keys (core/accounts/api-keys.ts). Other text is not looked up. */
+const personalKey = /^fb_[\w-]{43}$/
+
+/** `operatorKey`: API_KEY. Absent: only keys that people created are accepted. */
+export function createAuthenticate(core: Core, operatorKey: string | undefined): Authenticate {
+  const guard = operatorKey === undefined ? undefined : createOperatorKeyGuard(operatorKey)
 
   async function lookUp(request: FastifyRequest): Promise<KeyHolder> {
     const presented = keyOf(request)
     if (presented === undefined) throw new AppError('key_missing')
-    const possible = personsKey.test(presented) || guesses?.isOperators(presented, request.ip)
+    const possible = personalKey.test(presented) || guard?.accepts(presented, request.ip)
     const holder = possible ? await findKeyHolder(core, presented, operatorKey) : undefined
     if (!holder) throw new AppError('key_wrong')
     return holder
   }
 
   return async (request, need) => {
-    const looking = known.get(request) ?? lookUp(request)
-    known.set(request, looking)
-    const holder = await looking
+    request.keyHolder ??= lookUp(request)
+    const holder = await request.keyHolder
     if (need === 'admin' && !holder.admin) throw new AppError('admins_only')
     return holder
   }
-}
-
-const allGuesses = new WeakMap<Core, Guesses>()
-
-/** One for all who ask for keys, so that the limit holds for all of them together. */
-function guessesOf(core: Core, operatorKey: string): Guesses {
-  const guesses = allGuesses.get(core) ?? createGuesses(operatorKey)
-  allGuesses.set(core, guesses)
-  return guesses
 }
 
 /** `Authorization: Bearer …`, as OpenAI's clients send it, or `x-api-key`. */
@@ -47,4 +48,50 @@ function keyOf({ headers }: FastifyRequest): string | undefined {
   const bearer = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1]
   const plain = headers['x-api-key']
   return bearer ?? (typeof plain === 'string' && plain !== '' ? plain : undefined)
+}
+
+export interface OperatorKeyGuard {
+  /** Whether the key is API_KEY. Throws AppError too_many_wrong_keys. */
+  accepts(presented: string, address: string): boolean
+}
+
+const wrongKeysPerMinute = 20
+/** Above a day, so that a program that runs once a night stays trusted. */
+const trustedMs = 25 * 3_600_000
+const maxTrusted = 1_000
+
+/**
+ * Limits guessing of API_KEY, which may be a word that a person chose; people's keys cannot be guessed. An address that keeps
+ * sending wrong keys gets no answer for a while, unless API_KEY itself has come from there: behind a proxy all clients share
+ * one address, and strangers must not lock out the operator's programs.
+ */
+export function createOperatorKeyGuard(operatorKey: string): OperatorKeyGuard {
+  const tries = createTries(wrongKeysPerMinute)
+  /** Network → when its trust expires, the least recently used first. */
+  const trusted = new Map<string, number>()
+
+  function trust(network: string): void {
+    trusted.delete(network)
+    trusted.set(network, Date.now() + trustedMs)
+    const [oldest] = trusted.keys()
+    if (trusted.size > maxTrusted && oldest !== undefined) trusted.delete(oldest)
+  }
+
+  return {
+    accepts(presented, address) {
+      const network = networkOf(address)
+      const seconds = (trusted.get(network) ?? 0) > Date.now() ? 0 : tries.waitSeconds(address)
+      if (seconds > 0) throw new AppError('too_many_wrong_keys', { seconds }, { retryAfterMs: seconds * 1_000 })
+      const right = equal(presented, operatorKey)
+      if (right) trust(network)
+      else tries.count(address)
+      return right
+    },
+  }
+}
+
+/** Takes the same time for all texts of one length. */
+function equal(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(expected))
 }

@@ -1,62 +1,75 @@
-/** Large bodies are kept in memory: only so many at a time, from when they begin to come until what they ask for is accepted. */
+/**
+ * Large request bodies, which are held in memory: how large they may be, and how many at a time. A body takes a slot before
+ * it is read, and frees it once the request was accepted.
+ */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
-import { megabyte } from '../api/parts.ts'
-import { whenOver } from './over.ts'
+import { whenClosed } from './reply-closed.ts'
 
-/** Bodies above a megabyte that this process has at a time; the operator's programs may have all places. */
-const mostBodies = 16
-const mostOfAccount = 3
-/** A body that comes more slowly than this keeps a place from others: 67 MB at five megabits a second. */
-const longestMs = 120_000
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Frees the slot of a large body before the reply is sent. Call it once the body is no longer needed. */
+    releaseBody?: () => void
+  }
+}
+
+export const megabyte = 1024 * 1024
+/** Bytes of all pictures of one request together. */
+export const picturesBytes = 50 * megabyte
+/** Bytes of a body that may hold pictures as data URLs: four characters for three bytes, and a megabyte of other fields. */
+export const bodyWithPicturesBytes = Math.ceil(picturesBytes / 3) * 4 + megabyte
+
+/** Bodies above a megabyte in this process. The operator's programs may take all slots. */
+const maxBodies = 16
+const maxBodiesPerAccount = 3
+/** Enough for 67 MB at five megabits a second. A slower body would block a slot for others. */
+const receiveMs = 120_000
 
 export interface Bodies {
-  /** False: there is no place. To be asked before the body is read. */
-  enter(holder: KeyHolder, request: FastifyRequest, reply: FastifyReply): boolean
-  /** Nobody holds its body any more. */
-  leave(request: FastifyRequest): void
+  /** False: no slot is free. Call it before the body is read. */
+  enter(holder: KeyHolder, reply: FastifyReply): boolean
 }
 
 export function createBodies(): Bodies {
-  const of = new Map<string, number>()
-  const leaving = new WeakMap<FastifyRequest, () => void>()
-  let held = 0
+  /** Account → slots that it takes. */
+  const slots = new Map<string, number>()
+  let taken = 0
 
   function take(account: string): () => void {
-    held++
-    of.set(account, (of.get(account) ?? 0) + 1)
-    let left = false
+    taken++
+    slots.set(account, (slots.get(account) ?? 0) + 1)
+    let freed = false
     return () => {
-      if (left) return
-      left = true
-      held--
-      const now = (of.get(account) ?? 1) - 1
-      if (now === 0) of.delete(account)
-      else of.set(account, now)
+      if (freed) return
+      freed = true
+      taken--
+      const rest = (slots.get(account) ?? 1) - 1
+      if (rest === 0) slots.delete(account)
+      else slots.set(account, rest)
     }
   }
 
   return {
-    enter({ userId, keyId }, request, reply) {
+    enter({ userId, keyId }, reply) {
+      const { request } = reply
       if (!isLarge(request)) return true
-      const most = keyId === null ? mostBodies : mostOfAccount
-      if (held >= mostBodies || (of.get(userId) ?? 0) >= most) return false
+      const max = keyId === null ? maxBodies : maxBodiesPerAccount
+      if (taken >= maxBodies || (slots.get(userId) ?? 0) >= max) return false
       const { raw } = request
-      const patience = setTimeout(() => raw.complete || raw.destroy(), longestMs)
-      patience.unref()
-      const leave = take(userId)
-      leaving.set(request, leave)
-      raw.once('close', () => clearTimeout(patience))
-      // answered, also with a refusal, or broken off; of one that is refused the rest may never come
-      whenOver(reply, leave)
+      const timer = setTimeout(() => raw.complete || raw.destroy(), receiveMs)
+      timer.unref()
+      raw.once('close', () => clearTimeout(timer))
+      const free = take(userId)
+      request.releaseBody = free
+      // a refused request may never send the rest of its body
+      whenClosed(reply, free)
       return true
     },
-    leave: (request) => leaving.get(request)?.(),
   }
 }
 
 function isLarge({ method, headers }: FastifyRequest): boolean {
-  // whatever comes with these is not read
+  // a body of these is not read
   if (method === 'GET' || method === 'HEAD') return false
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > megabyte
 }

@@ -1,37 +1,37 @@
-/** multipart/form-data, read within limits: fields as text, files as bytes. */
+/** Reads multipart/form-data within limits: fields as text, files as bytes. */
 import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../core/errors.ts'
-import { megabyte, picturesBytes } from '../api/parts.ts'
+import { megabyte, picturesBytes } from './bodies.ts'
 import { InvalidRequest } from './validation.ts'
 
 export interface Form {
-  /** In the order in which they came; a name may come more than once. */
+  /** In the order of the form. A name may occur more than once. */
   fields: readonly { name: string; text: string }[]
   files: readonly FormFile[]
 }
 
 export interface FormFile {
-  /** The field's name. */
+  /** Name of the field. */
   field: string
   data: Buffer
-  /** As the sender calls it. */
+  /** File name that the client sent. */
   name: string
-  /** Tells it from others. */
+  /** Hash of the data. */
   hash: string
 }
 
-/** What text in a form stands for, by the names of its fields. */
+/** What the text of form fields becomes, by name of the field. */
 export interface FieldTypes {
   numbers: ReadonlySet<string>
   booleans: ReadonlySet<string>
-  /** Fields that may come several times, and the name under which they are a list. */
+  /** Fields that may be repeated, and the name of the list that they become. */
   lists: { names: RegExp; as: string }
 }
 
 const limits = { files: 16, fileSize: 10 * megabyte, fields: 60, fieldSize: 14 * megabyte, parts: 76 }
 
-/** Throws AppError image_too_big, request_too_big, and InvalidRequest for what is no form, or too much of one. */
+/** Throws AppError image_too_big, request_too_big, and InvalidRequest for other invalid forms. */
 export async function readForm(request: FastifyRequest): Promise<Form> {
   const fields: Form['fields'][number][] = []
   const files: FormFile[] = []
@@ -41,22 +41,22 @@ export async function readForm(request: FastifyRequest): Promise<Form> {
       if (part.type === 'field') {
         if (part.valueTruncated || part.fieldnameTruncated) throw invalid('a field of the form is too long')
         const text = String(part.value)
-        bytes = counted(bytes + text.length)
+        bytes = checkedTotal(bytes + text.length)
         fields.push({ name: part.fieldname, text })
         continue
       }
       const data = await part.toBuffer()
-      bytes = counted(bytes + data.length)
+      bytes = checkedTotal(bytes + data.length)
       const hash = createHash('sha256').update(data).digest('base64url')
       files.push({ field: part.fieldname, data, name: part.filename ?? 'image', hash })
     }
   } catch (error) {
-    throw refusalOf(error)
+    throw formErrorOf(error)
   }
   return { fields, files }
 }
 
-/** As a body in JSON would have it. What comes twice keeps its last value; text that is no number stays text. */
+/** Converts the form to a JSON body. The last value of a repeated field counts; text that is not a number stays text. */
 export function bodyOf({ fields }: Form, { numbers, booleans, lists }: FieldTypes): Record<string, unknown> {
   const body = new Map<string, unknown>()
   for (const { name, text } of fields) {
@@ -74,14 +74,14 @@ export function bodyOf({ fields }: Form, { numbers, booleans, lists }: FieldType
   return Object.fromEntries(body)
 }
 
-function counted(bytes: number): number {
+function checkedTotal(bytes: number): number {
   if (bytes > picturesBytes) throw new AppError('request_too_big', { limitMb: picturesBytes / megabyte })
   return bytes
 }
 
 const invalid = (message: string, name?: string) => new InvalidRequest([{ name, message, problem: 'value' }])
 
-function refusalOf(error: unknown): AppError | InvalidRequest {
+function formErrorOf(error: unknown): AppError | InvalidRequest {
   if (error instanceof AppError || error instanceof InvalidRequest) return error
   const { code } = error as { code?: unknown }
   if (code === 'FST_REQ_FILE_TOO_LARGE')

@@ -1,17 +1,46 @@
-/**
- * JSON of answers that carry pictures. Base64 has nothing to escape, so a megabyte of it is copied into place instead of
- * being looked through three times: as a value, as a string to measure, and as a string to send.
- */
+/** JSON both ways: request bodies with a limit on what they become in memory, and responses that carry pictures. */
 import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { InvalidRequest } from './validation.ts'
 
-/** Stands for a picture in base64: a string to whatever makes JSON of it. */
+/** Arrays, objects and the values in them: parsed within milliseconds, and more than real requests have. */
+const maxParts = 250_000
+const marks = [',', '[', '{'].map((mark) => mark.charCodeAt(0))
+
+/** An empty body is accepted: clients send 'application/json' with every request, also without a body. */
+export function acceptJson(app: FastifyInstance): void {
+  // without this the text would reach the schema, which would only say that it expects an object
+  app.removeContentTypeParser('text/plain')
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0) return done(null, undefined)
+    if (hasTooManyParts(body)) return done(tooManyParts())
+    parse(request, body.toString(), done)
+  })
+}
+
+/** Base64 contains none of the marks, so pictures are skipped at the speed of memory. */
+function hasTooManyParts(body: Buffer): boolean {
+  let left = maxParts
+  for (const mark of marks) {
+    for (let at = body.indexOf(mark); at >= 0; at = body.indexOf(mark, at + 1)) {
+      if (--left < 0) return true
+    }
+  }
+  return false
+}
+
+const tooManyParts = () =>
+  new InvalidRequest([{ name: undefined, message: `it has more than ${maxParts} parts`, problem: 'value' }])
+
+/** A picture in base64. Serializers other than `toJson` see a string. */
 export interface Base64 {
   toJSON(): string
 }
 
-/** Nobody else writes this, so that nothing can be mistaken for a place to fill. */
-const place = `<${randomUUID()}>`
-/** What `toJson` meets while it runs, which nothing interrupts. */
+/** Stands where a picture belongs. Random, so that no text of a request can be mistaken for it. */
+const placeholder = `<${randomUUID()}>`
+/** Pictures met by the call of `toJson` that is running; it is synchronous. */
 let met: Buffer[] | undefined
 
 export function base64(data: Buffer): Base64 {
@@ -19,12 +48,15 @@ export function base64(data: Buffer): Base64 {
     toJSON: () => {
       if (!met) return data.toString('base64')
       met.push(data)
-      return place
+      return placeholder
     },
   }
 }
 
-/** Bytes where there are pictures in it, else text. */
+/**
+ * Returns bytes when the value contains pictures, else text. Base64 needs no escaping, so pictures are copied into place:
+ * as strings they would be scanned three times, to escape, to measure and to send them.
+ */
 export function toJson(value: unknown): string | Buffer {
   const pictures: Buffer[] = []
   let text: string
@@ -34,7 +66,7 @@ export function toJson(value: unknown): string | Buffer {
   } finally {
     met = undefined
   }
-  return pictures.length === 0 ? text : filled(text.split(place), pictures)
+  return pictures.length === 0 ? text : filled(text.split(placeholder), pictures)
 }
 
 function filled(between: readonly string[], pictures: readonly Buffer[]): Buffer {

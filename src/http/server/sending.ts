@@ -1,10 +1,10 @@
 /**
- * Answers are in memory until their clients have taken them, and pictures are large. So this process has only so many bytes
- * on their way: when there are more, whoever takes longest makes room, and the others come in.
+ * Limits the bytes of responses that clients have not read yet, which are in memory. When there are too many, the responses
+ * that have taken longest are disconnected to make room for new ones.
  */
 import type { FastifyReply } from 'fastify'
 import { AppError } from '../../core/errors.ts'
-import { whenOver } from './over.ts'
+import { whenClosed } from './reply-closed.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -13,19 +13,19 @@ declare module 'fastify' {
 }
 
 export interface Sending {
-  /** So many bytes more are on their way to a client. Throws AppError overloaded. */
+  /** Counts bytes that are about to be sent. Throws AppError overloaded. */
   add(reply: FastifyReply, bytes: number): void
 }
 
 export interface SendingLimits {
   /** Default 256 MB. */
   bytes?: number
-  /** Before that nobody has to make room. Default 5 s. */
+  /** Milliseconds that each response has before it may be disconnected to make room. Default 5,000. */
   patienceMs?: number
 }
 
-/** Smaller answers are not counted: the system takes them at once. */
-const smallest = 64 * 1024
+/** Smaller responses are not counted: the operating system buffers them at once. */
+const minBytes = 64 * 1024
 
 interface Held {
   bytes: number
@@ -33,8 +33,8 @@ interface Held {
   reply: FastifyReply
 }
 
-export function createSending({ bytes: most = 256 * 1024 * 1024, patienceMs = 5_000 }: SendingLimits = {}): Sending {
-  // in the order of `since`
+export function createSending({ bytes: max = 256 * 1024 * 1024, patienceMs = 5_000 }: SendingLimits = {}): Sending {
+  /** Ordered by `since`. */
   const all = new Map<FastifyReply['raw'], Held>()
   let total = 0
 
@@ -47,17 +47,17 @@ export function createSending({ bytes: most = 256 * 1024 * 1024, patienceMs = 5_
 
   function makeRoom(bytes: number): boolean {
     for (const { since, reply } of all.values()) {
-      if (total + bytes <= most || performance.now() - since < patienceMs) break
+      if (total + bytes <= max || performance.now() - since < patienceMs) break
       remove(reply.raw)
       reply.request.raw.socket.destroy()
     }
-    // one alone may be larger than all together
-    return total === 0 || total + bytes <= most
+    // a single response may be larger than the limit
+    return total === 0 || total + bytes <= max
   }
 
   return {
     add(reply, more) {
-      if (more < smallest) return
+      if (more < minBytes) return
       const before = remove(reply.raw)
       const room = makeRoom(before + more)
       const bytes = room ? before + more : before
@@ -66,7 +66,7 @@ export function createSending({ bytes: most = 256 * 1024 * 1024, patienceMs = 5_
         total += bytes
       }
       if (!room) throw new AppError('overloaded', {}, { retryAfterMs: 2_000 })
-      if (before === 0) whenOver(reply, () => remove(reply.raw))
+      if (before === 0) whenClosed(reply, () => remove(reply.raw))
     },
   }
 }

@@ -4,17 +4,17 @@ import type { FastifyReply } from 'fastify'
 import { toJson } from './json.ts'
 
 export interface EventStream {
-  /** `name`: the event's; absent: none. Throws AppError overloaded. */
+  /** `name`: name of the event. Absent: an event without a name. Throws AppError overloaded. */
   send(data: object | '[DONE]', name?: string): void
   end(): void
-  /** Bytes that the client has not taken yet. */
+  /** Bytes that the client has not read yet. */
   waiting(): number
 }
 
-/** Proxies and clients give up after 15 s of silence or more. */
+/** Proxies and clients disconnect after 15 s of silence or more. */
 const pingEveryMs = 10_000
 
-/** Answers with the stream. What is sent after the client has gone is dropped. */
+/** Replies with the stream. Events that are sent after the client has disconnected are dropped. */
 export function openStream(reply: FastifyReply): EventStream {
   const stream = new Readable({ read: () => undefined })
   const write = (text: string | Buffer) => {
@@ -23,14 +23,14 @@ export function openStream(reply: FastifyReply): EventStream {
   const timer = setInterval(() => write(': ping\n\n'), pingEveryMs)
   timer.unref()
   stream.once('close', () => clearInterval(timer))
-  // a client that breaks off is no error of ours
+  // a client that disconnects is not an error of ours
   stream.on('error', () => undefined)
   reply.headers({
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
   })
-  // headers go out with the first bytes
+  // the headers are sent with the first bytes
   write(': ping\n\n')
   void reply.send(stream)
   return {

@@ -1,23 +1,47 @@
-/** zod as what checks requests: all that is wrong with one is said, by name. */
-import type { FastifySchemaCompiler } from 'fastify'
+/** Validates requests with zod schemas and reports every invalid field by name. */
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifySchemaCompiler,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 
-/** For examples: a grey square that is no link to anywhere. */
+/** An app whose route schemas are zod's: they validate requests, type them, and make the OpenAPI document. */
+export type TypedApp = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+export function withSchemas(app: FastifyInstance): TypedApp {
+  app.setValidatorCompiler(validateWithZod)
+  // responses are typed, so there is nothing to validate or to strip
+  app.setSerializerCompiler(() => JSON.stringify)
+  return app.withTypeProvider<ZodTypeProvider>()
+}
+
+/** A grey square for examples, so that they link to no address. */
 export const examplePicture =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAADklEQVR42mNogAIGyhgAgIQgARDoahcAAAAASUVORK5CYII='
 
-/** null, which many clients send, is as good as absent. */
+/** An optional field that may also be null, as many clients send it. */
 export const optional = <T extends z.ZodType>(type: T) => type.nullish().transform((value) => value ?? undefined)
 
-/** What is blank is not said, as in forms; of an empty prompt more is said than that it is missing. */
+/** Leaves blank fields out, as forms send them. A blank prompt stays, because its error says more than "it is missing". */
 export function withoutBlanks(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
-  const isSaid = ([name, value]: [string, unknown]) =>
+  const hasValue = ([name, value]: [string, unknown]) =>
     name === 'prompt' || typeof value !== 'string' || /\S/.test(value)
-  return Object.fromEntries(Object.entries(body).filter(isSaid))
+  return Object.fromEntries(Object.entries(body).filter(hasValue))
 }
 
-/** Something that does not fit a schema. `given`: what was looked at. */
+/** A request that does not match its schema. */
 export class InvalidRequest extends Error {
   readonly statusCode = 400
   readonly issues: readonly InvalidField[]
@@ -30,17 +54,17 @@ export class InvalidRequest extends Error {
 }
 
 export interface InvalidField {
-  /** 'size', 'images.0.url'. undefined: the whole. */
+  /** 'size', 'images.0.url'. undefined: the whole body. */
   name: string | undefined
   message: string
-  /** missing: it must be there. type: another kind of thing. value: not one of those that are allowed. */
+  /** missing: it is required. type: it has the wrong type. value: its value is not allowed. */
   problem: 'missing' | 'type' | 'value'
 }
 
-/** Wrong in more places than this is said of the first ones. */
-const mostIssues = 20
+/** Issues reported at most. */
+const maxIssues = 20
 
-export const checkWithZod: FastifySchemaCompiler<z.ZodType> =
+export const validateWithZod: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (value) => {
     try {
@@ -50,22 +74,22 @@ export const checkWithZod: FastifySchemaCompiler<z.ZodType> =
     }
   }
 
-/** Throws InvalidRequest. `within`: where the value stands. */
+/** Throws InvalidRequest. `within`: path to the value in the body. */
 export function parseWith<T extends z.ZodType>(schema: T, value: unknown, within: readonly string[] = []): z.output<T> {
   const result = schema.safeParse(value, { reportInput: true })
   if (result.success) return result.data
-  throw new InvalidRequest(result.error.issues.slice(0, mostIssues).map((issue) => fieldOf(issue, within)))
+  throw new InvalidRequest(result.error.issues.slice(0, maxIssues).map((issue) => fieldOf(issue, within)))
 }
 
-/** Deeper bodies are refused: whoever walks through them would run out of stack. */
-const mostLevels = 100
+/** Code that walks through deeper values could overflow the stack. */
+const maxDepth = 100
 
-/** Throws InvalidRequest, with the field. */
+/** Throws InvalidRequest that names the field. */
 export function assertShallow(body: unknown): void {
   if (typeof body !== 'object' || body === null) return
-  const deep = Object.entries(body).find(([, value]) => isDeeper(value, mostLevels))
+  const deep = Object.entries(body).find(([, value]) => isDeeper(value, maxDepth))
   if (!deep) return
-  throw new InvalidRequest([{ name: deep[0], message: `it is nested more than ${mostLevels} deep`, problem: 'value' }])
+  throw new InvalidRequest([{ name: deep[0], message: `it is nested more than ${maxDepth} deep`, problem: 'value' }])
 }
 
 function isDeeper(value: unknown, levels: number): boolean {

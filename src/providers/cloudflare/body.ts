@@ -1,4 +1,4 @@
-/** What is sent: JSON, or a form for the models that take pictures. */
+/** The body of a run: JSON, or a form for the models that take pictures. */
 import sharp from 'sharp'
 import { FormData } from 'undici'
 import { AppError } from '../../core/errors.ts'
@@ -8,23 +8,23 @@ import type { Json } from '../../db/json.ts'
 import { toJson } from '../input.ts'
 
 interface Endpoint {
-  /** Takes multipart/form-data, with pictures or without, and nothing else. */
+  /** Takes only multipart/form-data, with and without pictures. */
   form?: boolean
-  /** Refuses every other name. */
+  /** The only fields that it accepts. Absent: all. */
   only?: readonly string[]
-  /** Most steps. Present: the configured number of steps is for it. */
-  steps?: number
+  /** Most steps. Absent: the configured number of steps is not for this endpoint. */
+  maxSteps?: number
 }
 
-/** Everything else takes JSON as the route made it. */
+/** All other endpoints take the route's input as JSON. */
 const endpoints: Readonly<Record<string, Endpoint>> = {
-  '@cf/black-forest-labs/flux-1-schnell': { only: ['prompt', 'steps'], steps: 8 },
+  '@cf/black-forest-labs/flux-1-schnell': { only: ['prompt', 'steps'], maxSteps: 8 },
   '@cf/black-forest-labs/flux-2-dev': { form: true },
   '@cf/black-forest-labs/flux-2-klein-4b': { form: true },
   '@cf/black-forest-labs/flux-2-klein-9b': { form: true },
 }
 
-/** Pixels of an input picture's longer side: larger ones are refused. */
+/** Pixels of an input picture's longer side; Cloudflare refuses larger pictures. */
 const longestEdge = 512
 const pixelLimit = 16_777_216
 const secondsLimit = 20
@@ -34,32 +34,33 @@ export interface Body {
   headers: Record<string, string>
 }
 
-/** `steps`: for the models that are meant by it, when the request names none. */
-export async function bodyOf(task: Task, steps?: number): Promise<Body> {
+/** `steps`: the configured number, used where the request names none. */
+export async function bodyFor(task: Task, steps?: number): Promise<Body> {
   const endpoint = endpoints[task.endpoint] ?? {}
-  const input = chosen(task.input, endpoint, steps)
+  const input = inputFor(endpoint, task.input, steps)
   const headers = { accept: 'application/json, image/*' }
-  if (endpoint.form) return { body: await formOf(input, task.images), headers }
+  if (endpoint.form) return { body: await formFor(input, task.images), headers }
   return { body: toJson(input), headers: { ...headers, 'content-type': 'application/json' } }
 }
 
-function chosen(input: Json, { only, steps: most }: Endpoint, steps?: number): { [name: string]: Json } {
+function inputFor({ only, maxSteps }: Endpoint, input: Json, steps?: number): { [name: string]: Json } {
   const entries = Object.entries(input ?? {}).filter(([name]) => !only || only.includes(name))
-  const configured = most === undefined || steps === undefined ? [] : [['steps', Math.min(steps, most)]]
+  const configured = maxSteps === undefined || steps === undefined ? [] : [['steps', Math.min(steps, maxSteps)]]
   return Object.fromEntries([...configured, ...entries])
 }
 
-async function formOf(input: { [name: string]: Json }, images: readonly ImageFile[]): Promise<FormData> {
+async function formFor(input: { [name: string]: Json }, images: readonly ImageFile[]): Promise<FormData> {
   const form = new FormData()
   for (const [name, value] of Object.entries(input)) {
-    const file = images[imageAt(value)]
+    const file = images[imageIndex(value)]
     if (file) form.append(name, new Blob([new Uint8Array(await shrink(file))], { type: 'image/png' }), `${name}.png`)
     else form.append(name, typeof value === 'string' ? value : toJson(value))
   }
   return form
 }
 
-function imageAt(value: Json): number {
+/** NaN: the value is not a placeholder for an input picture. */
+function imageIndex(value: Json): number {
   return value !== null && typeof value === 'object' && !Array.isArray(value) ? Number(value.$image) : Number.NaN
 }
 

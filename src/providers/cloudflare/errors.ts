@@ -1,31 +1,33 @@
-/** What a refusal means. The codes say more than the status, and where codes mean too much, the words do. */
+/**
+ * Cloudflare's errors. Codes are more precise than statuses; where a code has several meanings, the message decides.
+ */
 import { z } from 'zod'
 import { AppError, type ErrorKind } from '../../core/errors.ts'
 import type { Json } from '../../db/json.ts'
-import { type ProviderAnswer, retryAfterMs, statusError } from '../http.ts'
+import { type ProviderResponse, retryAfterMs, statusError } from '../http.ts'
 
 export interface Envelope {
   json: Json
-  /** It says that it did not work, whatever its status says. */
+  /** Whether it reports a failure, which also happens with status 200. */
   failed: boolean
   codes: readonly number[]
   message: string
 }
 
 const faults = z.array(z.object({ code: z.coerce.number().catch(0), message: z.string().catch('') }))
-/** Gateways write `error`, everything else `errors`. */
-const envelopeForm = z.object({
+/** Gateways use `error`, the rest of the API `errors`. */
+const envelopeShape = z.object({
   success: z.boolean().optional().catch(undefined),
   errors: faults.optional().catch(undefined),
   error: faults.optional().catch(undefined),
 })
 
-/** undefined: not JSON, or not an object. */
-export function readEnvelope(body: Buffer): Envelope | undefined {
+/** undefined: the body is no JSON object. */
+export function parseEnvelope(body: Buffer): Envelope | undefined {
   if (!/^\s*\{/.test(body.toString('latin1', 0, 64))) return undefined
   try {
     const json = JSON.parse(body.toString('utf8')) as Json
-    const { success, errors, error } = envelopeForm.parse(json)
+    const { success, errors, error } = envelopeShape.parse(json)
     const all = [...(errors ?? []), ...(error ?? [])]
     const message = all.map((each) => each.message).join(' · ')
     return { json, failed: success === false || all.length > 0, codes: all.map((each) => each.code), message }
@@ -36,7 +38,7 @@ export function readEnvelope(body: Buffer): Envelope | undefined {
 
 interface Meaning {
   kind: ErrorKind
-  /** It may have been run and billed all the same. */
+  /** The model may have run, and the run may be charged. Absent: it did not run. */
   mayHaveRun?: boolean
 }
 
@@ -73,56 +75,54 @@ const meanings: Readonly<Record<number, Meaning>> = {
   10000: account,
 }
 
-/** These stand for any trouble inside a model, so only their words tell a refusal of content from a bad request. */
-const innerCodes: ReadonlySet<number> = new Set([3030, 8007])
+/** Codes of any error inside a model: only the message tells refused content from a bad request. */
+const modelErrorCodes: ReadonlySet<number> = new Set([3030, 8007])
 
-/** Statuses after which it may have been run all the same. */
-const outOfTime: ReadonlySet<number> = new Set([408, 504, 522, 524])
+/** Statuses of a timeout, after which the model may have run. */
+const timeoutStatuses: ReadonlySet<number> = new Set([408, 504, 522, 524])
 
 function meaningOf({ codes, message }: Envelope): Meaning | undefined {
   if (/output has been flagged/i.test(message)) return { kind: 'moderated', mayHaveRun: true }
   if (/\bNSFW\b|\bflagged\b/i.test(message)) return { kind: 'moderated' }
   if (/daily free allocation/i.test(message)) return quota
-  if (codes.some((code) => innerCodes.has(code)) && cleanReason(message) === '') return { kind: 'moderated' }
+  if (codes.some((code) => modelErrorCodes.has(code)) && cleanMessage(message) === '') return { kind: 'moderated' }
   return codes.map((code) => meanings[code]).find((meaning) => meaning !== undefined)
 }
 
-interface Refused {
+interface Parsed {
+  /** The envelope of the response. undefined: it has none. */
   envelope: Envelope | undefined
+  /** Removed from the error. */
   key: string
 }
 
-export function refusal(answer: ProviderAnswer, { envelope, key }: Refused): AppError {
-  // some other server's page or half an answer: only a plain refusal tells that nothing was run
-  if (!envelope?.failed) return plainRefusal(answer)
+/** The error for a response that is not a success. */
+export function responseError(response: ProviderResponse, { envelope, key }: Parsed): AppError {
   const provider = 'cloudflare'
-  const reason = cleanReason(envelope.message, key) || undefined
+  const { status } = response
+  const neverRan = status < 500 && !timeoutStatuses.has(status)
+  // the error page of a proxy, or a truncated body: only its status is known
+  if (!envelope?.failed) return statusError(provider, response, { neverRan })
+  const reason = cleanMessage(envelope.message, key) || undefined
   const meaning = meaningOf(envelope)
-  if (!meaning && answer.status < 300) return failed(reason)
-  if (!meaning)
-    return statusError(provider, answer, { reason, neverRan: answer.status < 500 && !outOfTime.has(answer.status) })
+  if (!meaning && status < 300) {
+    const cause = new Error(`cloudflare answered with status ${status} and success: false`)
+    return new AppError('provider_failed', { provider, reason }, { cause })
+  }
+  if (!meaning) return statusError(provider, response, { reason, neverRan })
   return new AppError(
     meaning.kind,
     { provider, reason },
     {
-      cause: new Error(`cloudflare answered ${answer.status} with ${envelope.codes.join(', ')}`),
+      cause: new Error(`cloudflare answered with status ${status} and the codes ${envelope.codes.join(', ')}`),
       neverRan: !meaning.mayHaveRun,
-      retryAfterMs: retryAfterMs(answer.headers['retry-after']),
+      retryAfterMs: retryAfterMs(response.headers['retry-after']),
     },
   )
 }
 
-function plainRefusal(answer: ProviderAnswer): AppError {
-  return statusError('cloudflare', answer, { neverRan: answer.status < 500 && !outOfTime.has(answer.status) })
-}
-
-function failed(reason: string | undefined): AppError {
-  const cause = new Error('cloudflare answered 200 with success: false')
-  return new AppError('provider_failed', { provider: 'cloudflare', reason }, { cause })
-}
-
-/** Its own words without what is of no use to anybody, and without anything secret. */
-function cleanReason(message: string, key = ''): string {
+/** Without request ids, error prefixes, queries (which may hold signatures) and the key. */
+function cleanMessage(message: string, key = ''): string {
   return (key === '' ? message : message.replaceAll(key, '…'))
     .slice(0, 5_000)
     .replace(/\(?\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b\)?/gi, '')

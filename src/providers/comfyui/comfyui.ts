@@ -1,7 +1,7 @@
 /**
- * ComfyUI, on one's own machines: graphs are submitted under the generation's id, so that a lost answer can be looked up.
- * Its websocket tells how far a run is; its history and queue are the truth. All of it is in the server's memory: what
- * is in neither was forgotten in a restart.
+ * ComfyUI on the operator's own machines. A graph is submitted under the generation's id, so that a submission whose
+ * response was lost can be found. The websocket reports progress; history and queue are authoritative. A server
+ * keeps both in memory, so a run that is in neither was lost in a restart.
  */
 import { AppError } from '../../core/errors.ts'
 import type {
@@ -13,21 +13,26 @@ import type {
   Task,
 } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
-import { placeOf } from './find.ts'
-import { type Graph, graphOf, notesOf, samplersIn, seedIn } from './graph.ts'
+import { nextEvent, percentOf, type Run } from './events.ts'
+import { type Graph, graphOf, notesOf, randomSeedIn, samplersIn } from './graph.ts'
+import { type HistoryEntry, picturesIn } from './history.ts'
 import { createInspect } from './inspect.ts'
-import { nextNews, percentOf, type Run } from './news.ts'
-import { type HistoryEntry, picturesIn } from './outcome.ts'
+import { locateRun, readTicket, stopRun, ticketFor } from './runs.ts'
 import { type ComfyServer, createServer, type Pace } from './server.ts'
 import { startRun } from './start.ts'
-import { stopRun } from './stop.ts'
-import { readTicket, ticketOf } from './ticket.ts'
 
 export const comfyui: ProviderKind = { name: 'comfyui', title: 'ComfyUI', needsKey: false, create: createComfyui }
 
-const usualPace: Pace = { askMs: 10_000, busyMs: 3_000, submitMs: 30_000, pollMs: 2_000, lostMs: 1_000, idleMs: 30_000 }
-const cancelMs = 15_000
-const rememberedCancels = 1_000
+const usualPace: Pace = {
+  callTimeoutMs: 10_000,
+  busyTimeoutMs: 3_000,
+  submitTimeoutMs: 30_000,
+  pollMs: 2_000,
+  recheckMs: 1_000,
+  idleMs: 30_000,
+}
+const cancelTimeoutMs = 15_000
+const rememberedCancellations = 1_000
 
 export function createComfyui(
   { baseUrl, key }: Pick<ProviderSettings, 'baseUrl' | 'key'>,
@@ -40,37 +45,37 @@ export function createComfyui(
 
   async function check(ticket: Json, task: Task, signal: AbortSignal): Promise<Progress> {
     const { server, id } = readTicket(servers, ticket)
-    const run = server.news.follow(id, samplersIn(graphOf(task)))
-    const restMs = pollInMs(run, pace)
-    if (restMs > 0) await nextNews(run, restMs, signal)
-    if (!run.over && pollInMs(run, pace) > 0) return pending(run, ticket)
-    run.over = false
-    const place = await placeOf(server, id, { lostMs: pace.lostMs, signal })
-    run.askedAt = performance.now()
-    run.position = place.at === 'queue' ? place.position : undefined
-    if (place.at === 'running' || place.at === 'queue') return pending(run, ticket)
-    server.news.forget(id)
+    const run = server.events.follow(id, samplersIn(graphOf(task)))
+    const restMs = nextPollInMs(run, pace)
+    if (restMs > 0) await nextEvent(run, restMs, signal)
+    if (!run.ended && nextPollInMs(run, pace) > 0) return pending(run, ticket)
+    run.ended = false
+    const location = await locateRun(server, id, { recheckMs: pace.recheckMs, signal })
+    run.polledAt = performance.now()
+    run.position = location.at === 'queue' ? location.position : undefined
+    if (location.at === 'running' || location.at === 'queue') return pending(run, ticket)
+    server.events.forget(id)
     if (cancelled.delete(id)) throw new AppError('cancelled')
-    if (place.at === 'nowhere') throw forgotten()
-    return finish(server, { entry: place.entry, graph: graphOf(task), signal })
+    if (location.at === 'nowhere') throw lostRun()
+    return download(server, { entry: location.entry, graph: graphOf(task), signal })
   }
 
   async function find(task: Task, signal: AbortSignal): Promise<Progress | 'never' | 'unknown'> {
-    const places = await Promise.allSettled(
-      servers.map((server) => placeOf(server, task.id, { lostMs: pace.lostMs, signal })),
+    const locations = await Promise.allSettled(
+      servers.map((server) => locateRun(server, task.id, { recheckMs: pace.recheckMs, signal })),
     )
     signal.throwIfAborted()
-    const at = places.findIndex((each) => each.status === 'fulfilled' && each.value.at !== 'nowhere')
+    const at = locations.findIndex((each) => each.status === 'fulfilled' && each.value.at !== 'nowhere')
     const server = servers[at]
-    if (server) return { state: 'pending', ticket: ticketOf(server, task.id), waitMs: 0 }
-    return places.every((each) => each.status === 'fulfilled') ? 'never' : 'unknown'
+    if (server) return { state: 'pending', ticket: ticketFor(server, task.id), waitMs: 0 }
+    return locations.every((each) => each.status === 'fulfilled') ? 'never' : 'unknown'
   }
 
   async function cancel(ticket: Json): Promise<void> {
     const { server, id } = readTicket(servers, ticket)
     cancelled.add(id)
-    for (const oldest of cancelled) if (cancelled.size > rememberedCancels) cancelled.delete(oldest)
-    await stopRun(server, id, AbortSignal.timeout(cancelMs))
+    for (const oldest of cancelled) if (cancelled.size > rememberedCancellations) cancelled.delete(oldest)
+    await stopRun(server, id, AbortSignal.timeout(cancelTimeoutMs))
   }
 
   return {
@@ -85,9 +90,9 @@ export function createComfyui(
   }
 }
 
-/** How long news will do before history and queue have to be asked. */
-function pollInMs({ askedAt }: Run, { pollMs }: Pace): number {
-  return askedAt === 0 ? 0 : askedAt + pollMs - performance.now()
+/** Time left until history and queue must be read, even without events. */
+function nextPollInMs({ polledAt }: Run, { pollMs }: Pace): number {
+  return polledAt === 0 ? 0 : polledAt + pollMs - performance.now()
 }
 
 function pending(run: Run, ticket: Json): Progress {
@@ -102,13 +107,13 @@ interface Finished {
   signal: AbortSignal
 }
 
-async function finish(server: ComfyServer, { entry, graph, signal }: Finished): Promise<Progress> {
+async function download(server: ComfyServer, { entry, graph, signal }: Finished): Promise<Progress> {
   const images = await Promise.all(picturesIn(entry).map((ref) => server.picture(ref, signal)))
-  return { state: 'done', images, seed: seedIn(graph, entry.prompt[2]), notes: notesOf(graph) }
+  return { state: 'done', images, seed: randomSeedIn(graph, entry.prompt[2]), notes: notesOf(graph) }
 }
 
-/** Nothing was paid, and it will not come any more. */
-function forgotten(): AppError {
-  const reason = 'the server was restarted and forgot the run'
+/** Final, because no retry can bring the run back. Nothing was paid for it. */
+function lostRun(): AppError {
+  const reason = 'the server restarted and lost the run'
   return new AppError('provider_failed', { provider: 'comfyui', reason }, { neverRan: true, final: true })
 }

@@ -1,12 +1,13 @@
+/** What the servers run on: version, devices, load and installed model files. */
 import type { InspectedServer, Inspection } from '../../core/ports/providers.ts'
 import type { ComfyServer } from './server.ts'
 
-const keepMs = 10_000
-const askMs = 5_000
-const mostDevices = 16
-const mostFiles = 1_000
+const cacheMs = 10_000
+const timeoutMs = 5_000
+const maxDevices = 16
+const maxFiles = 1_000
 
-/** Folder → the node and input that load from it. */
+/** Folder of model files → a node and an input that load files from it. */
 const loaders: Readonly<Record<string, readonly [classType: string, input: string]>> = {
   checkpoints: ['CheckpointLoaderSimple', 'ckpt_name'],
   diffusion_models: ['UNETLoader', 'unet_name'],
@@ -17,32 +18,32 @@ const loaders: Readonly<Record<string, readonly [classType: string, input: strin
   style_models: ['StyleModelLoader', 'style_model_name'],
 }
 
-/** See `ImageProvider.inspect`. */
+/** Returns `ImageProvider.inspect`, which caches its result for 10 s. */
 export function createInspect(servers: readonly ComfyServer[]): () => Promise<Inspection> {
   let last: { inspection: Promise<Inspection>; until: number } | undefined
   return () => {
     const now = performance.now()
-    if (!last || last.until < now) last = { inspection: inspectAll(servers), until: now + keepMs }
+    if (!last || last.until < now) last = { inspection: inspectAll(servers), until: now + cacheMs }
     return last.inspection
   }
 }
 
 async function inspectAll(servers: readonly ComfyServer[]): Promise<Inspection> {
-  const signal = AbortSignal.timeout(askMs)
+  const signal = AbortSignal.timeout(timeoutMs)
   const all = await Promise.all(
     servers.map(async (server) => {
-      const [about, files] = await Promise.all([look(server, signal), filesOf(server, signal)])
-      return { about, files }
+      const [inspected, files] = await Promise.all([inspectServer(server, signal), filesOf(server, signal)])
+      return { inspected, files }
     }),
   )
   const files = Object.keys(loaders).map((folder) => {
     const names = new Set(all.flatMap((each) => each.files[folder] ?? []))
-    return [folder, [...names].sort().slice(0, mostFiles)] as const
+    return [folder, [...names].sort().slice(0, maxFiles)] as const
   })
-  return { servers: all.map(({ about }) => about), files: Object.fromEntries(files) }
+  return { servers: all.map(({ inspected }) => inspected), files: Object.fromEntries(files) }
 }
 
-async function look(server: ComfyServer, signal: AbortSignal): Promise<InspectedServer> {
+async function inspectServer(server: ComfyServer, signal: AbortSignal): Promise<InspectedServer> {
   const { url } = server
   try {
     const [{ system, devices }, busy] = await Promise.all([server.stats(signal), server.busy(signal)])
@@ -51,7 +52,7 @@ async function look(server: ComfyServer, signal: AbortSignal): Promise<Inspected
       connected: true,
       busy,
       version: system.comfyui_version,
-      devices: devices.slice(0, mostDevices).map(({ name, type, vram_total: memoryTotal, vram_free: memoryFree }) => ({
+      devices: devices.slice(0, maxDevices).map(({ name, type, vram_total: memoryTotal, vram_free: memoryFree }) => ({
         name,
         type,
         memoryTotal,
@@ -63,7 +64,7 @@ async function look(server: ComfyServer, signal: AbortSignal): Promise<Inspected
   }
 }
 
-/** What cannot be asked, or is no list, counts as nothing. */
+/** A folder whose files cannot be read counts as empty. */
 async function filesOf(server: ComfyServer, signal: AbortSignal): Promise<Record<string, readonly string[]>> {
   const lists = Object.entries(loaders).map(async ([folder, [classType, input]]) => {
     const names = await server.choices(classType, input, signal).catch(() => undefined)

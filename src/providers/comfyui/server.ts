@@ -1,64 +1,65 @@
-/** One ComfyUI server: its routes as functions, and what it tells while it works. */
+/** One ComfyUI server: its HTTP API as functions, and the events of its websocket. */
 import { randomUUID } from 'node:crypto'
 import { FormData } from 'undici'
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
+import type { ProviderContext } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
-import type { Log } from '../../log.ts'
-import { again } from '../again.ts'
 import { createProviderHttp, type ProviderRequest, parseJson, statusError } from '../http.ts'
 import { toJson } from '../input.ts'
-import { createChoices, type ServerChoices } from './choices.ts'
-import { createNews, type News } from './news.ts'
-import { type HistoryEntry, historyEntry, type PictureRef } from './outcome.ts'
-import { type NodeErrors, nodeErrors, refusalOf } from './refusal.ts'
+import { withRetries } from '../retry.ts'
+import { type NodeErrors, nodeErrorsShape, submitError } from './errors.ts'
+import { createEvents, type RunEvents } from './events.ts'
+import { type HistoryEntry, historyEntryShape, type PictureRef } from './history.ts'
 
 export interface ComfyServer {
   readonly url: string
-  /** Runs on their way to it, which its own count does not hold yet. */
+  /** Runs about to be submitted, which `busy` does not count yet. */
   starting: number
-  readonly news: News
-  readonly choices: ServerChoices
-  /** Runs waiting and running. */
+  readonly events: RunEvents
+  /** The values that an input of a node accepts, cached for a minute. undefined: there is no such node or input. */
+  choices(classType: string, input: string, signal: AbortSignal): Promise<readonly string[] | undefined>
+  /** Number of running and queued runs, of all clients. */
   busy(signal: AbortSignal): Promise<number>
   /** Returns the name under which a graph finds the picture. */
   upload(file: ImageFile, name: string, signal: AbortSignal): Promise<string>
-  submit(graph: Json, id: string, signal: AbortSignal): Promise<{ promptId: string; mistakes: NodeErrors }>
-  /** undefined: unknown, or not finished. */
+  /** `nodeErrors`: errors in parts of the graph that the server leaves out. */
+  submit(graph: Json, id: string, signal: AbortSignal): Promise<{ promptId: string; nodeErrors: NodeErrors }>
+  /** undefined: the run is unknown or has not ended. */
   history(id: string, signal: AbortSignal): Promise<HistoryEntry | undefined>
   queue(signal: AbortSignal): Promise<Queue>
   picture(ref: PictureRef, signal: AbortSignal): Promise<Buffer>
-  /** Of runs that wait; others are left alone. */
+  /** Removes a queued run; a running one goes on. */
   remove(id: string, signal: AbortSignal): Promise<void>
-  /** Servers of before 2025 interrupt whatever runs. */
+  /** Interrupts a running run. Servers from before 2025 ignore the id and interrupt whichever run is active. */
   interrupt(id: string, signal: AbortSignal): Promise<void>
   stats(signal: AbortSignal): Promise<Stats>
   close(): Promise<void>
 }
 
-/** What it is, as far as it says. Memory in bytes. */
+/** Version and devices of a server. Memory in bytes. */
 export type Stats = z.infer<typeof statsShape>
 
+/** Ids of runs. */
 export interface Queue {
   running: string[]
   /** In the order in which they will run. */
   pending: string[]
 }
 
-/** Limits in milliseconds. */
 export interface Pace {
-  /** Of a question to a server at work. */
-  askMs: number
-  /** Of the question how much a server has to do. */
-  busyMs: number
-  /** Of a submission: the server checks the graph and reads its pictures. */
-  submitMs: number
-  /** Without news, history and queue are asked this often. */
+  /** Time limit of a call, unless one of the following applies. */
+  callTimeoutMs: number
+  /** Time limit of `busy`, which decides where a run starts. */
+  busyTimeoutMs: number
+  /** Time limit of a submission: the server checks the graph and reads its input pictures. */
+  submitTimeoutMs: number
+  /** Time between reads of history and queue while no events come. */
   pollMs: number
-  /** What cannot be found is looked for again after this, before it counts as lost. */
-  lostMs: number
-  /** A websocket that nobody needs is closed after this. */
+  /** Time after which a run that is nowhere is looked for again, before it counts as lost. */
+  recheckMs: number
+  /** Time after which an unused websocket is closed. */
   idleMs: number
 }
 
@@ -66,32 +67,110 @@ export interface ServerOptions {
   url: string
   key: string | undefined
   pace: Pace
-  log: Log
+  log: ProviderContext['log']
 }
 
 const pictureLimit = 24 * 1024 * 1024
-/** Of what a node takes: thousands of files. */
+/** Bytes of a node's description, which may list thousands of files. */
 const nodeLimit = 4 * 1024 * 1024
-/** Of a few numbers and names. */
-const factLimit = 256 * 1024
+/** Bytes of responses with a few numbers and names. */
+const smallLimit = 256 * 1024
 const transferMs = 60_000
 const provider = 'comfyui'
+const json = { 'content-type': 'application/json' }
 
 const busyShape = z.looseObject({ exec_info: z.looseObject({ queue_remaining: z.number() }) })
 const queueItem = z.tuple([z.number(), z.string()]).rest(z.unknown())
 const queueShape = z.looseObject({ queue_running: z.array(queueItem), queue_pending: z.array(queueItem) })
 const uploadShape = z.looseObject({ name: z.string().min(1), subfolder: z.string().default('') })
-const submitShape = z.looseObject({ prompt_id: z.string().min(1), node_errors: nodeErrors.catch({}).default({}) })
-const word = z.string().transform((text) => text.slice(0, 200))
+const submitShape = z.looseObject({ prompt_id: z.string().min(1), node_errors: nodeErrorsShape.catch({}).default({}) })
+const shortText = z.string().transform((text) => text.slice(0, 200))
 const memory = z.number().nonnegative().optional().catch(undefined)
-const device = z.object({ name: word, type: word.catch(''), vram_total: memory, vram_free: memory })
+const device = z.object({ name: shortText, type: shortText.catch(''), vram_total: memory, vram_free: memory })
 const statsShape = z.looseObject({
-  system: z.looseObject({ comfyui_version: word.optional().catch(undefined) }),
+  system: z.looseObject({ comfyui_version: shortText.optional().catch(undefined) }),
   devices: z.array(device).catch([]).default([]),
 })
 
-/** A name and password in the address are for its door; the rest is what tickets may hold. */
-function readAddress(configured: string, key: string | undefined): { url: string; authorization?: string } {
+type Limits = Pick<ProviderRequest, 'timeoutMs' | 'maxBytes'>
+
+export function createServer({ url: configured, key, pace, log }: ServerOptions): ComfyServer {
+  const clientId = randomUUID()
+  const { url, authorization } = parseAddress(configured, key)
+  const headers: Record<string, string> = authorization ? { authorization } : {}
+  const http = createProviderHttp({ provider, baseUrl: url, headers })
+  const socketUrl = `${url.replace(/^http/, 'ws')}/ws?clientId=${clientId}`
+  const events = createEvents({ url: socketUrl, headers, log, idleMs: pace.idleMs })
+
+  async function send(request: Omit<ProviderRequest, 'signal'>, signal: AbortSignal) {
+    const response = await http.send({ timeoutMs: pace.callTimeoutMs, ...request, signal })
+    if (response.status !== 200) throw statusError(provider, response)
+    return response
+  }
+
+  async function get<T>(path: string, shape: z.ZodType<T>, signal: AbortSignal, limits: Limits = {}): Promise<T> {
+    return parseAs(shape, parseJson(provider, await send({ method: 'GET', path, ...limits }, signal)))
+  }
+
+  const post = (path: string, body: Json, signal: AbortSignal) =>
+    send({ method: 'POST', path, body: JSON.stringify(body), headers: json }, signal)
+
+  const readNode: ReadNode = (classType, signal) =>
+    get(`/object_info/${encodeURIComponent(classType)}`, z.looseObject({}), signal, { maxBytes: nodeLimit })
+
+  return {
+    url,
+    starting: 0,
+    events,
+    choices: createChoices(readNode),
+    async busy(signal) {
+      const limits = { timeoutMs: pace.busyTimeoutMs, maxBytes: smallLimit }
+      return (await get('/prompt', busyShape, signal, limits)).exec_info.queue_remaining
+    },
+    async upload(file, name, signal) {
+      const body = new FormData()
+      body.append('image', new Blob([Uint8Array.from(file.data)], { type: file.type }), name)
+      const response = await send({ method: 'POST', path: '/upload/image', body, timeoutMs: transferMs }, signal)
+      const uploaded = parseAs(uploadShape, parseJson(provider, response))
+      return uploaded.subfolder ? `${uploaded.subfolder}/${uploaded.name}` : uploaded.name
+    },
+    async submit(graph, id, signal) {
+      // newer servers send previews only to clients that ask for them
+      const extra = { preview_method: 'auto' }
+      const body = toJson({ prompt: graph, prompt_id: id, client_id: clientId, extra_data: extra })
+      const request = { method: 'POST', path: '/prompt', body, headers: json, timeoutMs: pace.submitTimeoutMs } as const
+      const response = await http.send({ ...request, signal })
+      if (response.status !== 200) throw submitError(response)
+      const accepted = parseAs(submitShape, parseJson(provider, response))
+      return { promptId: accepted.prompt_id, nodeErrors: accepted.node_errors }
+    },
+    async history(id, signal) {
+      const path = `/history/${encodeURIComponent(id)}`
+      const entries = await withRetries(signal, () => get(path, z.record(z.string(), z.unknown()), signal))
+      return entries[id] === undefined ? undefined : parseAs(historyEntryShape, entries[id])
+    },
+    async queue(signal) {
+      const queue = await withRetries(signal, () => get('/queue', queueShape, signal))
+      const pending = queue.queue_pending.toSorted(([a], [b]) => a - b)
+      return { running: queue.queue_running.map(([, id]) => id), pending: pending.map(([, id]) => id) }
+    },
+    async picture({ filename, subfolder, type }, signal) {
+      const path = `/view?${new URLSearchParams({ filename, subfolder, type })}`
+      const request = { method: 'GET', path, maxBytes: pictureLimit, timeoutMs: transferMs } as const
+      return (await withRetries(signal, () => send(request, signal))).body
+    },
+    remove: async (id, signal) => void (await post('/queue', { delete: [id] }, signal)),
+    interrupt: async (id, signal) => void (await post('/interrupt', { prompt_id: id }, signal)),
+    stats: (signal) => get('/system_stats', statsShape, signal, { maxBytes: smallLimit }),
+    async close() {
+      events.close()
+      await http.close()
+    },
+  }
+}
+
+/** Moves name and password from the address into a header, so that tickets and logs can hold the address. */
+function parseAddress(configured: string, key: string | undefined): { url: string; authorization?: string } {
   const { username, password, origin, pathname } = new URL(configured)
   const url = (origin + pathname).replace(/\/+$/, '')
   if (key) return { url, authorization: `Bearer ${key}` }
@@ -100,90 +179,48 @@ function readAddress(configured: string, key: string | undefined): { url: string
   return { url, authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
 }
 
-export function createServer({ url: configured, key, pace, log }: ServerOptions): ComfyServer {
-  const clientId = randomUUID()
-  const { url, authorization } = readAddress(configured, key)
-  const headers: Record<string, string> = authorization ? { authorization } : {}
-  const http = createProviderHttp({ provider, baseUrl: url, headers })
-  const news = createNews({
-    url: `${url.replace(/^http/, 'ws')}/ws?clientId=${clientId}`,
-    headers,
-    log,
-    idleMs: pace.idleMs,
-  })
-
-  async function send(request: Omit<ProviderRequest, 'signal'>, signal: AbortSignal) {
-    const answer = await http.send({ timeoutMs: pace.askMs, ...request, signal })
-    if (answer.status !== 200) throw statusError(provider, answer)
-    return answer
-  }
-
-  async function get<T>(path: string, shape: z.ZodType<T>, signal: AbortSignal, limits: Limits = {}): Promise<T> {
-    return readAs(shape, parseJson(provider, await send({ method: 'GET', path, ...limits }, signal)))
-  }
-
-  const post = (path: string, body: Json, signal: AbortSignal) =>
-    send({ method: 'POST', path, body: JSON.stringify(body), headers: json }, signal)
-
-  return {
-    url,
-    starting: 0,
-    news,
-    choices: createChoices((classType, signal) =>
-      get(`/object_info/${encodeURIComponent(classType)}`, z.looseObject({}), signal, { maxBytes: nodeLimit }),
-    ),
-    busy: async (signal) =>
-      (await get('/prompt', busyShape, signal, { timeoutMs: pace.busyMs, maxBytes: factLimit })).exec_info
-        .queue_remaining,
-    async upload(file, name, signal) {
-      const body = new FormData()
-      body.append('image', new Blob([Uint8Array.from(file.data)], { type: file.type }), name)
-      const answer = await send({ method: 'POST', path: '/upload/image', body, timeoutMs: transferMs }, signal)
-      const uploaded = readAs(uploadShape, parseJson(provider, answer))
-      return uploaded.subfolder ? `${uploaded.subfolder}/${uploaded.name}` : uploaded.name
-    },
-    async submit(graph, id, signal) {
-      // newer servers make previews for those who ask
-      const extra = { preview_method: 'auto' }
-      const body = toJson({ prompt: graph, prompt_id: id, client_id: clientId, extra_data: extra })
-      const request = { method: 'POST', path: '/prompt', body, headers: json, timeoutMs: pace.submitMs } as const
-      const answer = await http.send({ ...request, signal })
-      if (answer.status !== 200) throw refusalOf(answer)
-      const accepted = readAs(submitShape, parseJson(provider, answer))
-      return { promptId: accepted.prompt_id, mistakes: accepted.node_errors }
-    },
-    async history(id, signal) {
-      const entries = await again(signal, () =>
-        get(`/history/${encodeURIComponent(id)}`, z.record(z.string(), z.unknown()), signal),
-      )
-      return entries[id] === undefined ? undefined : readAs(historyEntry, entries[id])
-    },
-    async queue(signal) {
-      const queue = await again(signal, () => get('/queue', queueShape, signal))
-      const pending = queue.queue_pending.toSorted(([a], [b]) => a - b)
-      return { running: queue.queue_running.map(([, id]) => id), pending: pending.map(([, id]) => id) }
-    },
-    async picture({ filename, subfolder, type }, signal) {
-      const path = `/view?${new URLSearchParams({ filename, subfolder, type })}`
-      const request = { method: 'GET', path, maxBytes: pictureLimit, timeoutMs: transferMs } as const
-      return (await again(signal, () => send(request, signal))).body
-    },
-    remove: async (id, signal) => void (await post('/queue', { delete: [id] }, signal)),
-    interrupt: async (id, signal) => void (await post('/interrupt', { prompt_id: id }, signal)),
-    stats: (signal) => get('/system_stats', statsShape, signal, { maxBytes: factLimit }),
-    async close() {
-      news.close()
-      await http.close()
-    },
-  }
+function parseAs<T>(shape: z.ZodType<T>, value: unknown): T {
+  const { data, error, success } = shape.safeParse(value)
+  if (!success) throw new AppError('bad_result', { provider }, { cause: error })
+  return data
 }
 
-type Limits = Pick<ProviderRequest, 'timeoutMs' | 'maxBytes'>
+/** Installed files change rarely, so what a node accepts is cached for this time. */
+const choicesMs = 60_000
 
-const json = { 'content-type': 'application/json' }
+const nodeShape = z.looseObject({
+  input: z.looseObject({
+    required: z.record(z.string(), z.unknown()).nullish(),
+    optional: z.record(z.string(), z.unknown()).nullish(),
+  }),
+})
 
-function readAs<T>(shape: z.ZodType<T>, value: unknown): T {
-  const read = shape.safeParse(value)
-  if (!read.success) throw new AppError('bad_result', { provider }, { cause: read.error })
-  return read.data
+/** Older nodes list the values instead of a type. */
+const olderInput = z.tuple([z.array(z.union([z.string(), z.number(), z.boolean()]))]).rest(z.unknown())
+/** Newer nodes have the type COMBO and list the values as its options. */
+const newerInput = z.tuple([z.literal('COMBO'), z.looseObject({ options: z.array(z.unknown()) })]).rest(z.unknown())
+
+/** GET /object_info/<class>. */
+type ReadNode = (classType: string, signal: AbortSignal) => Promise<Record<string, unknown>>
+
+function createChoices(readNode: ReadNode): ComfyServer['choices'] {
+  const cache = new Map<string, { until: number; node: Record<string, unknown> }>()
+
+  async function cachedNode(classType: string, signal: AbortSignal) {
+    const cached = cache.get(classType)
+    if (cached && cached.until > performance.now()) return cached.node
+    const node = await readNode(classType, signal)
+    cache.set(classType, { until: performance.now() + choicesMs, node })
+    return node
+  }
+
+  return async (classType, input, signal) => {
+    const node = nodeShape.safeParse((await cachedNode(classType, signal))[classType])
+    const spec = node.data?.input.required?.[input] ?? node.data?.input.optional?.[input]
+    if (spec === undefined) return undefined
+    const values = olderInput.safeParse(spec).data?.[0] ?? newerInput.safeParse(spec).data?.[1].options
+    if (!values)
+      throw new AppError('bad_result', { provider }, { cause: new Error(`${input} is not a list of values`) })
+    return values.map(String)
+  }
 }

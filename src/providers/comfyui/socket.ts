@@ -1,6 +1,6 @@
-/** One websocket, opened again with growing pauses for as long as it is wanted. What it misses, polling finds out. */
+/** A websocket that reconnects with growing pauses until it is closed. Polling makes up for the messages it misses. */
 import { WebSocket } from 'ws'
-import type { Log } from '../../log.ts'
+import type { ProviderContext } from '../../core/ports/providers.ts'
 
 export interface SocketOptions {
   /** 'ws://…/ws?clientId=…'. */
@@ -8,35 +8,35 @@ export interface SocketOptions {
   headers: Readonly<Record<string, string>>
   onText(text: string): void
   onBinary(bytes: Buffer): void
-  log: Log
+  log: ProviderContext['log']
 }
 
-export interface NewsSocket {
-  /** Opens it. Resolves when it is open, or it is not worth waiting any longer. */
-  want(): Promise<void>
-  /** Until it is wanted again. */
-  drop(): void
+export interface EventSocket {
+  /** Connects if necessary. Resolves when the socket is open, has failed, or after one second. */
+  open(): Promise<void>
+  /** Closes the socket until `open` is called again. */
+  close(): void
 }
 
 const messageLimit = 8 * 1024 * 1024
 const handshakeMs = 5_000
-const patienceMs = 1_000
+const openWaitMs = 1_000
 const firstPauseMs = 500
 const longestPauseMs = 15_000
 const pingEveryMs = 20_000
 
-/** The first message: previews come with the id of their run from servers that can do that. */
+/** The first message: asks servers that can do so to send previews with the id of their run. */
 const features = JSON.stringify({ type: 'feature_flags', data: { supports_preview_metadata: true } })
 
-export function createSocket({ url, headers, onText, onBinary, log }: SocketOptions): NewsSocket {
+export function createSocket({ url, headers, onText, onBinary, log }: SocketOptions): EventSocket {
   let socket: WebSocket | undefined
   let timer: NodeJS.Timeout | undefined
   let pauseMs = firstPauseMs
   let opened: Promise<void> = Promise.resolve()
 
-  function open() {
+  function connect() {
     timer = undefined
-    // no Origin header: a server on this machine refuses those of others
+    // send no Origin header: servers refuse origins other than their own
     const fresh = new WebSocket(url, {
       headers,
       perMessageDeflate: false,
@@ -48,7 +48,7 @@ export function createSocket({ url, headers, onText, onBinary, log }: SocketOpti
       fresh.once('open', resolve)
       fresh.once('close', () => resolve())
     })
-    const stopPings = pings(fresh)
+    const stopPings = startPings(fresh)
     fresh.on('open', () => {
       pauseMs = firstPauseMs
       fresh.send(features)
@@ -58,28 +58,28 @@ export function createSocket({ url, headers, onText, onBinary, log }: SocketOpti
       if (isBinary) onBinary(data as Buffer)
       else onText(String(data))
     })
-    fresh.on('error', (error) => log.debug({ provider: 'comfyui', err: error }, 'a websocket failed'))
+    fresh.on('error', (error) => log.debug({ provider: 'comfyui', err: error }, 'websocket failed; reconnecting'))
     fresh.on('close', () => {
       stopPings()
       if (socket !== fresh) return
       socket = undefined
-      timer = setTimeout(open, pauseMs)
+      timer = setTimeout(connect, pauseMs)
       timer.unref()
       pauseMs = Math.min(longestPauseMs, pauseMs * 2)
     })
   }
 
   return {
-    async want() {
-      if (!socket && !timer) open()
+    async open() {
+      if (!socket && !timer) connect()
       let waiting: NodeJS.Timeout | undefined
-      const enough = new Promise<void>((resolve) => {
-        waiting = setTimeout(resolve, patienceMs)
+      const waited = new Promise<void>((resolve) => {
+        waiting = setTimeout(resolve, openWaitMs)
       })
-      await Promise.race([opened, enough])
+      await Promise.race([opened, waited])
       clearTimeout(waiting)
     },
-    drop() {
+    close() {
       clearTimeout(timer)
       timer = undefined
       const last = socket
@@ -90,8 +90,8 @@ export function createSocket({ url, headers, onText, onBinary, log }: SocketOpti
   }
 }
 
-/** A connection may die without a word. */
-function pings(socket: WebSocket): () => void {
+/** Terminates a connection that no longer answers pings: a lost connection causes no event by itself. */
+function startPings(socket: WebSocket): () => void {
   let answered = true
   socket.on('pong', () => {
     answered = true

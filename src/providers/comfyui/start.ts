@@ -1,37 +1,39 @@
-/** Choosing a server, making the graph ready for it, and the one submission. */
+/** Starts a run: chooses a server, fills the graph for it, and submits it once. */
 import { AppError } from '../../core/errors.ts'
 import type { Progress, Task } from '../../core/ports/providers.ts'
-import { again } from '../again.ts'
+import { withRetries } from '../retry.ts'
+import { describeNodeErrors, type NodeErrors } from './errors.ts'
 import { fillFiles, fillRest, type Graph, graphOf, samplersIn } from './graph.ts'
-import { mistakesIn, type NodeErrors } from './refusal.ts'
+import { stopRun, ticketFor } from './runs.ts'
 import type { ComfyServer } from './server.ts'
-import { stopRun } from './stop.ts'
-import { ticketOf } from './ticket.ts'
 
 export async function startRun(servers: readonly ComfyServer[], task: Task, signal: AbortSignal): Promise<Progress> {
-  const { server, graph } = await beforeAll(() => chooseServer(servers, task, signal))
+  const { server, graph } = await beforeSubmission(() => chooseServer(servers, task, signal))
   try {
-    const names = await beforeAll(() => upload(server, task, signal))
-    const run = server.news.follow(task.id, samplersIn(graph))
-    await server.news.ready()
+    const pictures = await beforeSubmission(() => upload(server, task, signal))
+    const run = server.events.follow(task.id, samplersIn(graph))
+    await server.events.ready()
     signal.throwIfAborted()
-    const { promptId, mistakes } = await server.submit(fillRest(graph, names), task.id, signal)
-    if (nothingRemains(graph, mistakes)) throw await takeBack(server, { promptId, mistakes, signal })
-    run.askedAt = performance.now()
-    return { state: 'pending', ticket: ticketOf(server, promptId), waitMs: 0 }
+    const { promptId, nodeErrors } = await server.submit(fillRest(graph, pictures), task.id, signal)
+    if (allPicturesFail(graph, nodeErrors)) throw await withdraw(server, { promptId, nodeErrors, signal })
+    run.polledAt = performance.now()
+    return { state: 'pending', ticket: ticketFor(server, promptId), waitMs: 0 }
   } finally {
     server.starting--
   }
 }
 
-/** The least busy of those that answer and have the files that the graph names; it counts as starting from then on. */
+/**
+ * The least busy of the servers that respond and have the model files of the graph. Increments its `starting`, which
+ * the caller must decrement.
+ */
 async function chooseServer(servers: readonly ComfyServer[], task: Task, signal: AbortSignal) {
-  const asked = await Promise.allSettled(servers.map(async (server) => ({ server, busy: await server.busy(signal) })))
+  const loads = await Promise.allSettled(servers.map(async (server) => ({ server, busy: await server.busy(signal) })))
   signal.throwIfAborted()
-  let there = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  let error: unknown = awayError(asked.flatMap((each) => (each.status === 'rejected' ? [each.reason] : [])))
+  let candidates = loads.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  let error: unknown = unavailableError(loads.flatMap((each) => (each.status === 'rejected' ? [each.reason] : [])))
   for (;;) {
-    const [best] = there.toSorted((a, b) => load(a) - load(b))
+    const [best] = candidates.toSorted((a, b) => load(a) - load(b))
     if (!best) throw error
     const { server } = best
     server.starting++
@@ -42,15 +44,15 @@ async function chooseServer(servers: readonly ComfyServer[], task: Task, signal:
       server.starting--
       signal.throwIfAborted()
       error = thrown
-      there = there.filter((each) => each !== best)
+      candidates = candidates.filter((each) => each !== best)
     }
   }
 }
 
 const load = ({ server, busy }: { server: ComfyServer; busy: number }) => busy + server.starting
 
-/** A refused key is for the operator to know; anything else is just absence. */
-function awayError(errors: readonly unknown[]): AppError {
+/** A refused key is reported as such, because the operator can correct it; other errors only as unavailable servers. */
+function unavailableError(errors: readonly unknown[]): AppError {
   const account = errors.find((error) => error instanceof AppError && error.kind === 'provider_account')
   if (account instanceof AppError) return account
   const reason = errors.length > 1 ? `none of the ${errors.length} servers answers` : 'the server does not answer'
@@ -61,14 +63,14 @@ async function upload(server: ComfyServer, task: Task, signal: AbortSignal): Pro
   const names: string[] = []
   for (const [at, file] of task.images.entries()) {
     const name = `${task.id}-${at}.${file.type.replace('image/', '').replace('jpeg', 'jpg')}`
-    // the same picture under the same name is kept once
-    names.push(await again(signal, () => server.upload(file, name, signal)))
+    // safe to retry: the server stores the same picture under the same name only once
+    names.push(await withRetries(signal, () => server.upload(file, name, signal)))
   }
   return names
 }
 
-/** Whatever goes wrong before the submission, nothing was started. */
-async function beforeAll<T>(work: () => Promise<T>): Promise<T> {
+/** Adds to errors that nothing was started. */
+async function beforeSubmission<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -78,23 +80,24 @@ async function beforeAll<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A server runs a graph as long as one of its outputs is good, even if that is not the one that makes pictures. */
-function nothingRemains(graph: Graph, mistakes: NodeErrors): boolean {
-  const bad = new Set(Object.entries(mistakes).flatMap(([node, each]) => [node, ...each.dependent_outputs]))
-  const pictures = Object.entries(graph).filter(
+/** A server accepts a graph if one of its outputs is valid, even if that output is not a picture. */
+function allPicturesFail(graph: Graph, nodeErrors: NodeErrors): boolean {
+  const failing = new Set(Object.entries(nodeErrors).flatMap(([node, each]) => [node, ...each.dependent_outputs]))
+  const pictureNodes = Object.entries(graph).filter(
     ([, { class_type: name }]) => /image/i.test(name) && /save|preview/i.test(name),
   )
-  return pictures.length > 0 && pictures.every(([node]) => bad.has(node))
+  return pictureNodes.length > 0 && pictureNodes.every(([node]) => failing.has(node))
 }
 
-interface Accepted {
+interface Submitted {
   promptId: string
-  mistakes: NodeErrors
+  nodeErrors: NodeErrors
   signal: AbortSignal
 }
 
-async function takeBack(server: ComfyServer, { promptId, mistakes, signal }: Accepted): Promise<AppError> {
+/** Stops a run that can produce no picture, and returns the error for it. */
+async function withdraw(server: ComfyServer, { promptId, nodeErrors, signal }: Submitted): Promise<AppError> {
   await stopRun(server, promptId, signal).catch(() => undefined)
-  const data = { provider: 'comfyui', reason: mistakesIn(mistakes) }
+  const data = { provider: 'comfyui', reason: describeNodeErrors(nodeErrors) }
   return new AppError('provider_refused', data, { neverRan: true })
 }

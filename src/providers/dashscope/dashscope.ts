@@ -1,16 +1,18 @@
 /**
- * Qwen and Wan on Alibaba's DashScope: three protocols behind one key. Some models answer with links in one long call,
- * others with a task to ask after. Links are paid for, so they are a ticket too: fetching them can be tried again.
+ * Qwen and Wan on Alibaba's DashScope: three protocols with one key. Some models return links in one long call, others
+ * a task to poll. Links are paid for, so they are saved as a ticket too, and a failed download can be retried without
+ * paying again.
  */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, asFinal } from '../../core/errors.ts'
+import type { Note } from '../../core/ports/models.ts'
 import type { ImageProvider, Progress, ProviderKind, ProviderSettings } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
-import { again } from '../again.ts'
-import { createProviderHttp, type ProviderAnswer, statusError } from '../http.ts'
-import { toJson, withLinks } from '../input.ts'
-import { envelopeOf, faultError, linksIn, notesOf, type Output, outputOf } from './answer.ts'
+import { createProviderHttp, type ProviderResponse, statusError } from '../http.ts'
+import { toJson, withImageUrls } from '../input.ts'
+import { withRetries } from '../retry.ts'
+import { faultError, linksIn, type Output, outputIn, parseEnvelope } from './responses.ts'
 
 interface Protocol {
   path: string
@@ -21,6 +23,7 @@ const text2image: Protocol = { path: '/services/aigc/text2image/image-synthesis'
 const imageGeneration: Protocol = { path: '/services/aigc/image-generation/generation', async: true }
 const multimodal: Protocol = { path: '/services/aigc/multimodal-generation/generation', async: false }
 
+/** The first pattern that matches the model's name decides. */
 const protocols: readonly (readonly [RegExp, Protocol])[] = [
   [/^(wanx|wan2\.[1-5])/, text2image],
   [/^wan/, imageGeneration],
@@ -42,16 +45,15 @@ export const dashscope: ProviderKind = {
   create: (settings) => createDashscope(settings),
 }
 
-/** Milliseconds. */
 export interface Pace {
-  /** Of a question about a task. */
-  askMs: number
-  /** Between two of them. */
+  /** Time limit of one poll. */
+  pollTimeoutMs: number
+  /** Limits of the pause between two polls. */
   pauseMs: { least: number; most: number }
 }
 
-/** Asking about a task every 3 to 10 seconds is what is asked of us. */
-const usualPace: Pace = { askMs: 10_000, pauseMs: { least: 3_000, most: 10_000 } }
+/** DashScope asks clients to poll a task every 3 to 10 seconds. */
+const usualPace: Pace = { pollTimeoutMs: 10_000, pauseMs: { least: 3_000, most: 10_000 } }
 
 export function createDashscope(
   { baseUrl, key, timeoutMs, concurrency }: ProviderSettings,
@@ -60,17 +62,19 @@ export function createDashscope(
   const headers = { authorization: `Bearer ${key ?? ''}` }
   const http = createProviderHttp({ provider: 'dashscope', baseUrl, headers, concurrency })
 
-  async function collect(urls: string[], input: Json, signal: AbortSignal): Promise<Progress> {
-    const images = await Promise.all(urls.map((url) => again(signal, () => http.picture(url, signal))))
-    return { state: 'done', images, notes: notesOf(images.length, asked(input)) }
+  async function download(urls: string[], input: Json, signal: AbortSignal): Promise<Progress> {
+    const images = await Promise.all(urls.map((url) => withRetries(signal, () => http.picture(url, signal))))
+    const asked = requestedCount(input)
+    const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
+    return { state: 'done', images, notes: images.length < asked ? [missing] : [] }
   }
 
   return {
     name: 'dashscope',
     async start(task, signal) {
       const protocol = protocols.find(([pattern]) => pattern.test(task.endpoint))?.[1] ?? multimodal
-      const body = { ...(withLinks(task) as Record<string, Json>), model: task.endpoint }
-      const answer = await http.send({
+      const body = { ...(withImageUrls(task) as Record<string, Json>), model: task.endpoint }
+      const response = await http.send({
         method: 'POST',
         path: protocol.path,
         headers: { 'content-type': 'application/json', ...(protocol.async && { 'x-dashscope-async': 'enable' }) },
@@ -78,40 +82,40 @@ export function createDashscope(
         signal,
         ...(!protocol.async && { timeoutMs }),
       })
-      const output = outputOf(answer, key)
-      if (protocol.async) return begun(output, pace)
+      const output = outputIn(response, key)
+      if (protocol.async) return submitted(output, pace)
       return { state: 'pending', ticket: { urls: linksIn(output, key) }, waitMs: 0 }
     },
 
     async check(ticket, task, signal) {
-      const known = ticketShape.parse(ticket)
-      if ('urls' in known) return collect(known.urls, task.input, signal)
-      const path = `/tasks/${encodeURIComponent(known.taskId)}`
-      const question = { method: 'GET', path, signal, timeoutMs: pace.askMs } as const
-      const output = await again(signal, async () => taskIn(await http.send(question)))
-      const waitMs = pauseMs(known.since, pace)
-      if (!over.has(output.task_status ?? '')) return { state: 'pending', ticket, waitMs }
+      const saved = ticketShape.parse(ticket)
+      if ('urls' in saved) return download(saved.urls, task.input, signal)
+      const path = `/tasks/${encodeURIComponent(saved.taskId)}`
+      const poll = { method: 'GET', path, signal, timeoutMs: pace.pollTimeoutMs } as const
+      const output = await withRetries(signal, async () => taskIn(await http.send(poll)))
+      const waitMs = pauseMs(saved.since, pace)
+      if (!endStatuses.has(output.task_status ?? '')) return { state: 'pending', ticket, waitMs }
       if (output.task_status === 'FAILED') throw asFinal(faultError(output, { key, status: 200 }))
       if (output.task_status === 'CANCELED') throw new AppError('cancelled', {}, { neverRan: true })
       if (output.task_status === 'UNKNOWN') throw new AppError('unresolved', { provider: 'dashscope' })
-      return collect(linksIn(output, key), task.input, signal)
+      return download(linksIn(output, key), task.input, signal)
     },
 
     async cancel(ticket) {
-      const known = ticketShape.parse(ticket)
-      if ('urls' in known) return
-      const path = `/tasks/${encodeURIComponent(known.taskId)}/cancel`
-      // only what has not begun can be cancelled; any answer will do
+      const saved = ticketShape.parse(ticket)
+      if ('urls' in saved) return
+      const path = `/tasks/${encodeURIComponent(saved.taskId)}/cancel`
+      // DashScope refuses to cancel a task that has started, so the status is ignored
       await http.send({ method: 'POST', path, signal: AbortSignal.timeout(cancelMs), timeoutMs: cancelMs })
     },
 
     async test(signal) {
-      const answer = await http.send({ method: 'GET', path: `/tasks/${randomUUID()}`, signal })
+      const response = await http.send({ method: 'GET', path: `/tasks/${randomUUID()}`, signal })
       try {
-        outputOf(answer, key)
+        outputIn(response, key)
       } catch (error) {
-        // a task that was never there may be refused in the provider's own words: then address and key are good
-        const refused = error instanceof AppError && error.kind === 'provider_refused' && envelopeOf(answer)?.code
+        // if DashScope itself refuses the unknown task, address and key work
+        const refused = error instanceof AppError && error.kind === 'provider_refused' && parseEnvelope(response)?.code
         if (!refused) throw error
       }
     },
@@ -120,29 +124,31 @@ export function createDashscope(
   }
 }
 
-const over = new Set(['SUCCEEDED', 'FAILED', 'CANCELED', 'UNKNOWN'])
+const endStatuses = new Set(['SUCCEEDED', 'FAILED', 'CANCELED', 'UNKNOWN'])
 
-function begun({ task_id: taskId }: Output, pace: Pace): Progress {
+function submitted({ task_id: taskId }: Output, pace: Pace): Progress {
   if (!taskId) throw new AppError('bad_result', { provider: 'dashscope' })
   const since = Date.now()
   return { state: 'pending', ticket: { taskId, since }, waitMs: pauseMs(since, pace) }
 }
 
-/** Often at first, for the fast models; rarely for what takes long. */
+/** Grows with the age of the task: short for fast models, long for slow ones. */
 function pauseMs(since: number, { pauseMs: { least, most } }: Pace): number {
   return Math.min(most, Math.max(least, (Date.now() - since) / 5))
 }
 
-function asked(input: Json): number {
+function requestedCount(input: Json): number {
   const shape = z.object({ parameters: z.object({ n: z.number() }) })
   return shape.safeParse(input).data?.parameters.n ?? 1
 }
 
-/** Whatever is wrong with the answer, the task goes on: only a refused key and a lost task are final. */
-function taskIn(answer: ProviderAnswer): Output {
-  const output = envelopeOf(answer)?.output
-  if (answer.status === 200 && output?.task_status) return output
-  if (answer.status === 404) throw new AppError('unresolved', { provider: 'dashscope' })
-  if ([401, 403, 429].includes(answer.status)) throw statusError('dashscope', answer, { neverRan: false })
-  throw new AppError('provider_failed', { provider: 'dashscope' }, { cause: new Error(`poll status ${answer.status}`) })
+/** A failed poll says nothing about the task, so it can be retried; not so a refused key and a task that is unknown. */
+function taskIn(response: ProviderResponse): Output {
+  const { status } = response
+  const output = parseEnvelope(response)?.output
+  if (status === 200 && output?.task_status) return output
+  if (status === 404) throw new AppError('unresolved', { provider: 'dashscope' })
+  if ([401, 403, 429].includes(status)) throw statusError('dashscope', response, { neverRan: false })
+  const cause = new Error(`dashscope answered a poll with status ${status}`)
+  throw new AppError('provider_failed', { provider: 'dashscope' }, { cause })
 }

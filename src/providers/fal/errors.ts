@@ -1,11 +1,12 @@
 /**
- * fal's refusals: `{detail: [{loc, msg, type}]}` from models, `{detail, error_type}` from what runs them, `{detail}` from
- * the door. Failures of its own (5xx) and refused inputs are not billed.
+ * fal's errors. They have three forms: `{detail: [{loc, msg, type}]}` from models, `{detail, error_type}` from the
+ * servers that run them, and `{detail}` from the API in front. fal bills neither refused inputs nor its own failures
+ * with a status 5xx.
  */
 import { z } from 'zod'
 import { AppError, asFinal } from '../../core/errors.ts'
 import { statusError } from '../http.ts'
-import { reasonOf } from '../words.ts'
+import { readableReason } from '../reason.ts'
 
 const item = z.object({
   loc: z
@@ -16,7 +17,7 @@ const item = z.object({
   type: z.string().optional().catch(undefined),
 })
 
-/** Without the inputs that it repeats. */
+/** Drops the inputs that fal repeats in its errors. */
 export const detailShape = z.union([z.string(), z.array(item)])
 
 const envelope = z.looseObject({
@@ -30,54 +31,54 @@ type Headers = Readonly<Record<string, string>>
 export interface Fault {
   status: number
   headers: Headers
-  /** Its names for what went wrong; none where only the door spoke. */
+  /** fal's names for the error; empty if it comes from the API in front. */
   types: readonly string[]
-  words?: string
+  message?: string
 }
 
-/** undefined: not one of fal's own words. */
+/** The error in a response body. undefined: it has none of fal's forms. */
 export function faultIn(body: unknown, { status, headers }: { status: number; headers: Headers }): Fault | undefined {
   const { data } = envelope.safeParse(body)
   if (!data || (data.detail === undefined && !data.error_type && data.message === undefined)) return undefined
   const items = Array.isArray(data.detail) ? data.detail : []
   const types = [...items.map(({ type }) => type), data.error_type, headers['x-fal-error-type']]
   const sentences = items.map(({ loc, msg }) => [loc?.at(-1), msg].filter((part) => part !== undefined).join(': '))
-  const words = typeof data.detail === 'string' ? data.detail : sentences.join('; ') || data.message
-  return { status, headers, types: types.filter((type): type is string => Boolean(type)), words }
+  const message = typeof data.detail === 'string' ? data.detail : sentences.join('; ') || data.message
+  return { status, headers, types: types.filter((type): type is string => Boolean(type)), message }
 }
 
-/** The work is over and this is how: asking again brings the same. */
+/** Whether the request has ended with this error, so that reading its result again returns the same. */
 export function isFinal(fault: Fault): boolean {
   const { status, types } = fault
   if (types.length > 0) return true
-  // the door refuses the key, whatever became of the work
+  // a refused key says nothing about the request
   if (status === 401 || status === 402 || status === 403) return false
-  return retryable(fault) !== undefined || (status < 500 && ![404, 408, 429].includes(status))
+  return retryHint(fault) !== undefined || (status < 500 && ![404, 408, 429].includes(status))
 }
 
-/** `submitted`: the request was taken before this was said, so a time-out is no longer a doubt. */
+/** `submitted`: fal had accepted the request before, so this error is about its work and not about the submission. */
 export function faultError(fault: Fault, { key, submitted }: { key?: string; submitted: boolean }): AppError {
-  const error = meaningOf(fault, { key, submitted })
+  const error = classify(fault, { key, submitted })
   if (!submitted) return error
   if (fault.status !== 429) return asFinal(error)
-  // only the question was refused: the work goes on
+  // 429 refuses only this call; the request goes on
   return new AppError(error.kind, error.data, { cause: error.cause, retryAfterMs: error.retryAfterMs })
 }
 
-function meaningOf(fault: Fault, { key, submitted }: { key?: string; submitted: boolean }): AppError {
+function classify(fault: Fault, { key, submitted }: { key?: string; submitted: boolean }): AppError {
   const { status, types } = fault
-  const data = { provider: 'fal', reason: reasonOf(fault.words, key) }
+  const data = { provider: 'fal', reason: readableReason(fault.message, key) }
   const cause = new Error(`fal: ${status} ${types.join(' ')}`)
   if (types.includes('content_policy_violation')) return new AppError('moderated', data, { cause, neverRan: true })
   if (types.includes('client_cancelled')) return new AppError('cancelled', data, { cause })
   if (status === 504 || status === 408 || types.some((type) => /^(request|startup|generation)_timeout$/.test(type))) {
-    // the deadline that fal itself was given: it must not be asked for once more
+    // 'user': the time limit that the submission itself set; the work may have run until then
     const own = fault.headers['x-fal-request-timeout-type'] === 'user'
     return new AppError('provider_timeout', data, { cause, neverRan: submitted && !own })
   }
-  const told = retryable(fault)
-  if (told === false && status >= 500) return new AppError('provider_refused', data, { cause, neverRan: submitted })
-  if (told === true && (status === 400 || status === 422)) {
+  const hint = retryHint(fault)
+  if (hint === false && status >= 500) return new AppError('provider_refused', data, { cause, neverRan: submitted })
+  if (hint === true && (status === 400 || status === 422)) {
     return new AppError('provider_failed', data, { cause, neverRan: true })
   }
   return statusError(
@@ -85,15 +86,15 @@ function meaningOf(fault: Fault, { key, submitted }: { key?: string; submitted: 
     { status, headers: fault.headers, body: Buffer.alloc(0) },
     {
       reason: data.reason,
-      // any server on the way can say 5xx in JSON, also after the request went through
+      // before acceptance, a 5xx in JSON may come from a proxy that has passed the submission on
       neverRan: submitted || status < 500,
     },
   )
 }
 
-/** Two names for one header: the documentation is between them. */
-function retryable({ headers }: Fault): boolean | undefined {
-  const said = (headers['x-fal-needs-retry'] ?? headers['x-fal-retryable'])?.toLowerCase()
-  if (said === 'true' || said === '1') return true
-  return said === 'false' || said === '0' ? false : undefined
+/** Whether fal says that a retry can help. undefined: it does not say. fal's documentation uses both header names. */
+function retryHint({ headers }: Fault): boolean | undefined {
+  const hint = (headers['x-fal-needs-retry'] ?? headers['x-fal-retryable'])?.toLowerCase()
+  if (hint === 'true' || hint === '1') return true
+  return hint === 'false' || hint === '0' ? false : undefined
 }

@@ -1,8 +1,9 @@
 /**
- * fal.ai, or a relay that speaks like it: a queue. One submission, then news by webhook where fal can reach us, else by
- * its stream of events, else by asking at the right moments. "Completed" says only that it is over; the result says how.
+ * fal.ai, or a relay with the same API. One submission puts a request into fal's queue. Its end is noticed by webhook
+ * if fal can reach us, else by event stream, else by polling. "COMPLETED" only says that it ended; the result says how.
  */
 import { AppError } from '../../core/errors.ts'
+import type { Note } from '../../core/ports/models.ts'
 import type {
   ImageProvider,
   Progress,
@@ -11,19 +12,27 @@ import type {
   ProviderSettings,
   Task,
 } from '../../core/ports/providers.ts'
-import { createProviderHttp } from '../http.ts'
-import { type Ticket, ticketOf, ticketShape } from './addresses.ts'
+import { createProviderHttp, type ProviderHttp } from '../http.ts'
+import { withRetries } from '../retry.ts'
 import { faultError, faultIn } from './errors.ts'
 import { createPace, kindOf } from './pace.ts'
 import { createQueue } from './queue.ts'
-import { fetchPictures, type Result, resultShape } from './result.ts'
-import { barOf, isDone, positionOf, type Status } from './status.ts'
+import {
+  isDone,
+  positionOf,
+  progressBarOf,
+  type Result,
+  requestedCount,
+  resultShape,
+  type Status,
+} from './responses.ts'
 import { createStreams } from './stream.ts'
-import { createReceiver, type Message, messageShape } from './webhook.ts'
+import { type Ticket, ticketFor, ticketShape } from './ticket.ts'
+import { createReceiver, type WebhookMessage, webhookMessageShape } from './webhook.ts'
 
-/** Where a webhook is expected, asking is only for the case that it never comes. */
-const safetyMs = { first: 1_000, most: 5_000, growth: 1.5 }
-/** Completed, and yet the result is not there. */
+/** Pauses between polls while a webhook call is expected, in case it never comes. */
+const fallbackMs = { first: 1_000, most: 5_000, growth: 1.5 }
+/** Pause when a completed request does not have its result yet. */
 const settlingMs = 250
 
 export const fal: ProviderKind = {
@@ -41,29 +50,29 @@ function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }:
   const streams = createStreams(http)
   const pace = createPace()
   const receiver = createReceiver(baseUrl)
-  const safety = createSafety()
+  const fallback = createFallbackWaits()
 
   async function check(ticket: Ticket, task: Task, signal: AbortSignal): Promise<Progress> {
     const message = messageOf(task)
     if (message?.request_id === ticket.requestId) return collect(ticket, { task, signal, message })
-    const told = webhookUrl ? undefined : await streams.next(ticket, signal)
-    const status = told ?? (await queue.status(ticket, signal))
+    const streamed = webhookUrl ? undefined : await streams.next(ticket, signal)
+    const status = streamed ?? (await queue.status(ticket, signal))
     if (isDone(status)) {
-      pace.done(ticket.requestId, status, told !== undefined)
+      pace.done(ticket.requestId, status, streamed !== undefined)
       return collect(ticket, { task, signal, status })
     }
-    const waitMs = webhookUrl ? safety.next(ticket.requestId) : told ? 0 : pace.next(ticket.requestId, status)
-    return { state: 'pending', ticket, waitMs, position: positionOf(status), percent: barOf(status)?.percent }
+    const waitMs = webhookUrl ? fallback.next(ticket.requestId) : streamed ? 0 : pace.next(ticket.requestId, status)
+    return { state: 'pending', ticket, waitMs, position: positionOf(status), percent: progressBarOf(status)?.percent }
   }
 
-  /** It is over: the pictures, or why there are none. */
-  async function collect(ticket: Ticket, { task, signal, message, status }: Over): Promise<Progress> {
+  /** The request has ended: returns its pictures, or rejects with the reason why there are none. */
+  async function collect(ticket: Ticket, { task, signal, message, status }: Ended): Promise<Progress> {
     const { requestId } = ticket
     const result = (message && resultIn(message, key)) ?? (await queue.result(ticket, signal, status))
     if (result === 'running') return { state: 'pending', ticket, waitMs: settlingMs }
     const progress = await fetchPictures(http, result, { task, signal })
     streams.end(requestId)
-    safety.end(requestId)
+    fallback.end(requestId)
     return progress
   }
 
@@ -72,16 +81,16 @@ function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }:
     async start(task, signal) {
       const ticket = await queue.submit(task, signal)
       const firstMs = pace.begin(ticket.requestId, kindOf(task.endpoint, task.input))
-      const waitMs = webhookUrl ? safety.next(ticket.requestId) : streams.likely ? 0 : firstMs
+      const waitMs = webhookUrl ? fallback.next(ticket.requestId) : streams.available ? 0 : firstMs
       return { state: 'pending', ticket, waitMs }
     },
     check: (saved, task, signal) => check(ticketShape.parse(saved), task, signal),
     async find(task, signal) {
-      // without a webhook nobody will ever tell us its id
+      // without the response to the submission, only a webhook can name the request's id
       if (!webhookUrl) throw new AppError('unresolved')
       const message = messageOf(task)
       if (!message) return 'unknown'
-      const ticket = ticketOf({ requestId: message.request_id }, { endpoint: task.endpoint, baseUrl })
+      const ticket = ticketFor({ requestId: message.request_id }, { endpoint: task.endpoint, baseUrl })
       return collect(ticket, { task, signal, message })
     },
     cancel: (saved) => queue.cancel(ticketShape.parse(saved)),
@@ -94,19 +103,19 @@ function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }:
   }
 }
 
-interface Over {
+interface Ended {
   task: Task
   signal: AbortSignal
-  message?: Message
+  message?: WebhookMessage
   status?: Status
 }
 
-function messageOf({ webhookMessage }: Task): Message | undefined {
-  return messageShape.safeParse(webhookMessage).data
+function messageOf({ webhookMessage }: Task): WebhookMessage | undefined {
+  return webhookMessageShape.safeParse(webhookMessage).data
 }
 
-/** undefined: the message does not say enough, so ask for the result. Throws the model's own refusal. */
-function resultIn({ status, payload, error }: Message, key: string | undefined): Result | undefined {
+/** undefined: the message holds neither a result nor an error, so read the result. Throws the error of the model. */
+function resultIn({ status, payload, error }: WebhookMessage, key: string | undefined): Result | undefined {
   if (status === 'OK') return resultShape.safeParse(payload).data
   const code = Number(/status code: (\d{3})/.exec(error ?? '')?.[1] ?? 500)
   const fault = faultIn(payload, { status: code, headers: {} })
@@ -114,14 +123,30 @@ function resultIn({ status, payload, error }: Message, key: string | undefined):
   return undefined
 }
 
-/** Waits that grow for each request; of requests that were never seen to end, the oldest are forgotten. */
-function createSafety(limit = 10_000) {
+/** Rejects with AppError moderated when every picture was flagged. */
+async function fetchPictures(
+  http: ProviderHttp,
+  result: Result,
+  { task, signal }: { task: Task; signal: AbortSignal },
+): Promise<Progress> {
+  // fal blacks out flagged pictures
+  const shown = result.images.filter((_, at) => result.has_nsfw_concepts?.[at] !== true)
+  if (shown.length === 0) throw new AppError('moderated', { provider: 'fal' })
+  const images = await Promise.all(shown.map(({ url }) => withRetries(signal, () => http.picture(url, signal))))
+  const asked = requestedCount(task.input)
+  const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
+  const seed = result.seed === null || result.seed === undefined ? undefined : String(result.seed)
+  return { state: 'done', images, seed, notes: images.length < asked ? [missing] : [] }
+}
+
+/** Growing waits for each request. Requests whose end was never seen are dropped, oldest first, beyond `limit`. */
+function createFallbackWaits(limit = 10_000) {
   const waits = new Map<string, number>()
   return {
     next(requestId: string): number {
-      const waitMs = waits.get(requestId) ?? safetyMs.first
+      const waitMs = waits.get(requestId) ?? fallbackMs.first
       waits.delete(requestId)
-      waits.set(requestId, Math.min(safetyMs.most, waitMs * safetyMs.growth))
+      waits.set(requestId, Math.min(fallbackMs.most, waitMs * fallbackMs.growth))
       const oldest = waits.keys().next().value
       if (waits.size > limit && oldest !== undefined) waits.delete(oldest)
       return waitMs

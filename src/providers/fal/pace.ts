@@ -1,141 +1,149 @@
+/**
+ * When to poll a request next. Learns how long requests of one kind take, and reads the progress bars in their logs, so
+ * that few polls are needed to notice the end soon.
+ */
 import type { Json } from '../../db/json.ts'
-import { askedOf } from './result.ts'
-import { barOf, type Status } from './status.ts'
+import { progressBarOf, requestedCount, type Status } from './responses.ts'
 
 export interface Pace {
-  /** A request of this kind begins now; returns the wait before the first question. */
+  /** Call when a request of this kind was submitted; returns the wait before the first poll in milliseconds. */
   begin(requestId: string, kind: string): number
-  /** The wait before the next question. */
+  /** The wait before the next poll in milliseconds. */
   next(requestId: string, status: Status): number
-  /** It is done. `told`: known at once, not found out by asking. */
-  done(requestId: string, status: Status, told: boolean): void
+  /** Call when the request is done. `instantly`: an event reported its end, so the time is exact. */
+  done(requestId: string, status: Status, instantly: boolean): void
 }
 
-interface Watch {
+interface Tracked {
   kind: string
   begunAt: number
-  askedAt: number
-  /** When the bar says that the drawing ends. */
+  polledAt: number
+  /** When the progress bar will end. Absent: no bar was seen. */
   barEndsAt?: number
-  /** Seen from its beginning, so there is something to learn from it. */
-  whole: boolean
+  /** False for requests resumed after a restart: their duration is unknown, so it teaches nothing. */
+  fromStart: boolean
 }
 
-interface Habit {
+/** What was learned about requests of one kind. */
+interface Profile {
   meanMs: number
-  /** Mean distance from the mean. */
+  /** Mean deviation from `meanMs`. */
   spreadMs: number
-  /** From the end of the bar to done: decoding, checking, uploading. undefined: there are no bars. */
+  /** From the end of the bar to the end of the request: decoding, checking, uploading. undefined: there are no bars. */
   tailMs?: number
-  /** How many it was learned from. */
-  times: number
+  /** Number of requests it was learned from. */
+  samples: number
 }
 
 const firstMs = 700
-const closeMs = 50
-/** Between questions where no habit can be made out. */
-const apartMs = 350
-/** Of the usual time: a bar seen this early is worth a question, because it says when to ask the next. */
-const glance = 0.35
+const leastMs = 50
+/** Longest pause between polls while the end is due. */
+const dueMs = 350
+/** Share of the mean duration after which an early poll reads the bar, to learn when to poll next. */
+const earlyLook = 0.35
 const queuedMs = { least: 250, most: 3_000 }
 const growingMs = { least: 250, most: 5_000 }
-const limits = { watches: 10_000, habits: 500 }
-/** Least weight of the newest in what is remembered. */
-const fresh = 0.15
+const limits = { tracked: 10_000, profiles: 500 }
+/** Minimum weight of the newest sample in a profile. */
+const leastWeight = 0.15
 
 export function createPace(now: () => number = () => performance.now()): Pace {
-  const watches = new Map<string, Watch>()
-  const habits = new Map<string, Habit>()
+  const requests = new Map<string, Tracked>()
+  const profiles = new Map<string, Profile>()
 
-  function watchOf(requestId: string): Watch {
-    const known = watches.get(requestId)
-    if (known) return known
+  function track(requestId: string): Tracked {
+    const existing = requests.get(requestId)
+    if (existing) return existing
     // resumed after a restart
-    const watch = { kind: '', begunAt: now(), askedAt: now(), whole: false }
-    keep(watches, requestId, watch, limits.watches)
-    return watch
+    const request = { kind: '', begunAt: now(), polledAt: now(), fromStart: false }
+    setCapped(requests, requestId, request, limits.tracked)
+    return request
   }
 
   return {
     begin(requestId, kind) {
       const at = now()
-      keep(watches, requestId, { kind, begunAt: at, askedAt: at, whole: true }, limits.watches)
-      const habit = habits.get(kind)
-      return habit ? earliest(habit) : firstMs
+      setCapped(requests, requestId, { kind, begunAt: at, polledAt: at, fromStart: true }, limits.tracked)
+      const profile = profiles.get(kind)
+      return profile ? earliestMs(profile) : firstMs
     },
     next(requestId, status) {
-      const watch = watchOf(requestId)
-      watch.askedAt = now()
-      return waitMs(watch, { habit: habits.get(watch.kind), status, now: watch.askedAt })
+      const request = track(requestId)
+      request.polledAt = now()
+      return waitMs(request, { profile: profiles.get(request.kind), status, now: request.polledAt })
     },
-    done(requestId, status, told) {
-      const watch = watches.get(requestId)
-      watches.delete(requestId)
-      if (!watch?.whole) return
-      const doneAt = told ? now() : estimate(watch, status, now())
-      keep(habits, watch.kind, learn(habits.get(watch.kind), watch, doneAt), limits.habits)
+    done(requestId, status, instantly) {
+      const request = requests.get(requestId)
+      requests.delete(requestId)
+      if (!request?.fromStart) return
+      const doneAt = instantly ? now() : estimateEnd(request, status, now())
+      setCapped(profiles, request.kind, learn(profiles.get(request.kind), request, doneAt), limits.profiles)
     },
   }
 }
 
-/** Requests that take about as long as each other. */
+/** Groups requests that take about the same time. */
 export function kindOf(endpoint: string, input: Json): string {
-  return `${endpoint} ${askedOf(input)}`
+  return `${endpoint} ${requestedCount(input)}`
 }
 
-function waitMs(watch: Watch, { habit, status, now }: { habit?: Habit; status: Status; now: number }): number {
+function waitMs(
+  request: Tracked,
+  { profile, status, now }: { profile?: Profile; status: Status; now: number },
+): number {
   if (status.status === 'IN_QUEUE') {
-    watch.begunAt = now
-    return between((habit?.meanMs ?? 1000) / 2, queuedMs)
+    request.begunAt = now
+    return clamp((profile?.meanMs ?? 1000) / 2, queuedMs)
   }
-  const elapsedMs = now - watch.begunAt
-  const bar = barOf(status)
+  const elapsedMs = now - request.begunAt
+  const bar = progressBarOf(status)
   const leftMs = bar?.leftMs ?? (bar && bar.percent >= 10 ? (elapsedMs * (100 - bar.percent)) / bar.percent : undefined)
   if (leftMs !== undefined) {
-    watch.barEndsAt = bar?.percent === 100 ? (watch.barEndsAt ?? now) : now + leftMs
-    const overdueMs = now - watch.barEndsAt - (habit?.tailMs ?? 0)
-    return overdueMs < 0 ? Math.max(closeMs, -overdueMs) : Math.max(closeMs, overdueMs / 2)
+    request.barEndsAt = bar?.percent === 100 ? (request.barEndsAt ?? now) : now + leftMs
+    const overdueMs = now - request.barEndsAt - (profile?.tailMs ?? 0)
+    return overdueMs < 0 ? Math.max(leastMs, -overdueMs) : Math.max(leastMs, overdueMs / 2)
   }
-  if (!habit) return between(elapsedMs * 0.4, growingMs)
-  const early = earliest(habit)
-  if (elapsedMs < early) return Math.max(closeMs, early - elapsedMs)
-  const overdueMs = elapsedMs - habit.meanMs - 2 * habit.spreadMs
-  return Math.max(closeMs, Math.min(apartMs, habit.spreadMs * 0.7), Math.min(growingMs.most, overdueMs / 2))
+  if (!profile) return clamp(elapsedMs * 0.4, growingMs)
+  const earlyMs = earliestMs(profile)
+  if (elapsedMs < earlyMs) return Math.max(leastMs, earlyMs - elapsedMs)
+  const overdueMs = elapsedMs - profile.meanMs - 2 * profile.spreadMs
+  return Math.max(leastMs, Math.min(dueMs, profile.spreadMs * 0.7), Math.min(growingMs.most, overdueMs / 2))
 }
 
-function earliest({ meanMs, spreadMs, tailMs }: Habit): number {
-  const soonMs = Math.max(closeMs, meanMs / 4, meanMs - 2 * spreadMs)
-  return tailMs === undefined || spreadMs < meanMs / 10 ? soonMs : Math.min(soonMs, meanMs * glance)
+/** When the end may be expected at the earliest; sooner if a progress bar can be read by then. */
+function earliestMs({ meanMs, spreadMs, tailMs }: Profile): number {
+  const soonMs = Math.max(leastMs, meanMs / 4, meanMs - 2 * spreadMs)
+  return tailMs === undefined || spreadMs < meanMs / 10 ? soonMs : Math.min(soonMs, meanMs * earlyLook)
 }
 
-/** It ended between the last question and this one; the time it ran says where. */
-function estimate(watch: Watch, { metrics }: Status, now: number): number {
-  if (!metrics) return (watch.askedAt + now) / 2
-  return Math.min(now, Math.max(watch.askedAt, watch.begunAt + metrics.inference_time * 1000))
+/** The request ended between the previous poll and this one; its reported running time says when. */
+function estimateEnd(request: Tracked, { metrics }: Status, now: number): number {
+  if (!metrics) return (request.polledAt + now) / 2
+  return Math.min(now, Math.max(request.polledAt, request.begunAt + metrics.inference_time * 1000))
 }
 
-function learn(habit: Habit | undefined, { begunAt, barEndsAt }: Watch, doneAt: number): Habit {
+function learn(profile: Profile | undefined, { begunAt, barEndsAt }: Tracked, doneAt: number): Profile {
   const tookMs = doneAt - begunAt
   const tailMs = barEndsAt === undefined ? undefined : Math.min(5_000, Math.max(0, doneAt - barEndsAt))
-  if (!habit) return { meanMs: tookMs, spreadMs: tookMs * 0.15, tailMs, times: 1 }
-  const weight = Math.max(fresh, 1 / (habit.times + 1))
+  if (!profile) return { meanMs: tookMs, spreadMs: tookMs * 0.15, tailMs, samples: 1 }
+  const weight = Math.max(leastWeight, 1 / (profile.samples + 1))
   const mix = (before: number, newest: number) => before + (newest - before) * weight
   return {
-    meanMs: mix(habit.meanMs, tookMs),
-    spreadMs: mix(habit.spreadMs, Math.abs(tookMs - habit.meanMs)),
-    tailMs: tailMs === undefined ? habit.tailMs : mix(habit.tailMs ?? tailMs, tailMs),
-    times: habit.times + 1,
+    meanMs: mix(profile.meanMs, tookMs),
+    spreadMs: mix(profile.spreadMs, Math.abs(tookMs - profile.meanMs)),
+    tailMs: tailMs === undefined ? profile.tailMs : mix(profile.tailMs ?? tailMs, tailMs),
+    samples: profile.samples + 1,
   }
 }
 
-function between(ms: number, { least, most }: { least: number; most: number }): number {
+function clamp(ms: number, { least, most }: { least: number; most: number }): number {
   return Math.min(most, Math.max(least, ms))
 }
 
-/** Forgets the oldest: what is forgotten costs a few questions more. */
-function keep<T>(all: Map<string, T>, name: string, value: T, limit: number): void {
-  all.delete(name)
-  all.set(name, value)
-  const oldest = all.keys().next().value
-  if (all.size > limit && oldest !== undefined) all.delete(oldest)
+/** Drops the oldest entry beyond `limit`: a dropped entry only costs a few more polls. */
+function setCapped<T>(entries: Map<string, T>, name: string, value: T, limit: number): void {
+  entries.delete(name)
+  entries.set(name, value)
+  const oldest = entries.keys().next().value
+  if (entries.size > limit && oldest !== undefined) entries.delete(oldest)
 }

@@ -1,33 +1,32 @@
-/** News of a request as it happens. One stream for each request, which lives until there is no more news or no more interest. */
+/** Status events of requests as they happen: one event stream for each request, open while the request is checked. */
 import { AppError } from '../../core/errors.ts'
 import type { ProviderHttp } from '../http.ts'
-import type { Ticket } from './addresses.ts'
-import { parseExactly } from './exact.ts'
-import { type Status, statusShape } from './status.ts'
+import { parseExactly, type Status, statusShape } from './responses.ts'
+import type { Ticket } from './ticket.ts'
 
 export interface Streams {
-  /** The next news; undefined: there is no stream (any more), so ask. Rejects only when the signal aborts. */
+  /** The next status event. undefined: there is no stream, so poll. Rejects only when the signal aborts. */
   next(ticket: Ticket, signal: AbortSignal): Promise<Status | undefined>
-  /** Whether the last attempts say that there will be a stream. */
-  readonly likely: boolean
+  /** Whether a new request can expect a stream; false for a while after streams were refused. */
+  readonly available: boolean
   end(requestId: string): void
   close(): void
 }
 
-/** fal's own client gives up after 15 s of silence. */
+/** Limit on the silence between events; fal's own client gives up after 15 s. */
 const silenceMs = 20_000
-/** A relay that has no streams is not asked for one with each picture; one that stumbled is asked again soon. */
+/** Pause before a stream is tried again: short after one failure, long at a relay that never offers streams. */
 const refusedMs = { first: 5_000, most: 5 * 60_000 }
 
-interface Open {
-  news: AsyncIterator<string>
+interface OpenStream {
+  events: AsyncIterator<string>
   signal: AbortSignal
   stop: AbortController
 }
 
 export function createStreams(http: ProviderHttp): Streams {
-  const open = new Map<string, Open>()
-  /** Requests whose stream broke: they are asked after instead. */
+  const open = new Map<string, OpenStream>()
+  /** Ids of requests whose stream broke; they are polled instead. */
   const broken = new Set<string>()
   let refusedUntil = 0
   let refusals = 0
@@ -37,40 +36,40 @@ export function createStreams(http: ProviderHttp): Streams {
     open.delete(requestId)
     broken.delete(requestId)
     stream?.stop.abort()
-    // lets go of the timer that waits for silence
-    stream?.news.return?.().catch(() => undefined)
+    // runs the generator's cleanup, which clears its timer
+    stream?.events.return?.().catch(() => undefined)
   }
 
-  function refused(): void {
+  function countRefusal(): void {
     refusedUntil = Date.now() + Math.min(refusedMs.most, refusedMs.first * 4 ** refusals)
     refusals++
   }
 
-  function streamOf({ requestId, statusPath }: Ticket, signal: AbortSignal): Open {
-    const known = open.get(requestId)
-    if (known?.signal === signal) return known
-    if (known) end(requestId)
+  function streamOf({ requestId, statusPath }: Ticket, signal: AbortSignal): OpenStream {
+    const existing = open.get(requestId)
+    if (existing?.signal === signal) return existing
+    if (existing) end(requestId)
     const stop = new AbortController()
     const both = AbortSignal.any([signal, stop.signal])
     const path = `${statusPath}/stream?logs=1`
     const events = http.events({ method: 'GET', path, signal: both, timeoutMs: silenceMs })
-    const stream = { news: events[Symbol.asyncIterator](), signal, stop }
+    const stream = { events: events[Symbol.asyncIterator](), signal, stop }
     open.set(requestId, stream)
     signal.addEventListener('abort', () => open.get(requestId) === stream && end(requestId), { once: true })
     return stream
   }
 
   return {
-    get likely() {
+    get available() {
       return Date.now() >= refusedUntil
     },
     async next(ticket, signal) {
       const { requestId } = ticket
-      const fresh = !open.has(requestId)
-      if (broken.has(requestId) || (fresh && Date.now() < refusedUntil)) return undefined
-      const { news } = streamOf(ticket, signal)
+      const isFirst = !open.has(requestId)
+      if (broken.has(requestId) || (isFirst && Date.now() < refusedUntil)) return undefined
+      const { events } = streamOf(ticket, signal)
       try {
-        const { value, done } = await news.next()
+        const { value, done } = await events.next()
         const status = done ? undefined : statusShape.safeParse(parseExactly(value)).data
         if (status) {
           refusals = 0
@@ -80,7 +79,7 @@ export function createStreams(http: ProviderHttp): Streams {
         signal.throwIfAborted()
         if (!(error instanceof AppError) && !(error instanceof SyntaxError)) throw error
       }
-      if (fresh) refused()
+      if (isFirst) countRefusal()
       end(requestId)
       broken.add(requestId)
       signal.addEventListener('abort', () => broken.delete(requestId), { once: true })

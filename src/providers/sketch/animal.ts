@@ -1,7 +1,7 @@
-/** A cat or a dog. */
+/** Draws a cat or a dog. */
 import { type Canvas, type Colour, ellipse, mix, polygon, type Random } from './canvas.ts'
 
-/** Sitting, seen from the front. */
+/** A sitting animal, seen from the front. */
 export function animal(canvas: Canvas, random: Random, kind: 'cat' | 'dog'): void {
   const size = Math.min(canvas.width, canvas.height) * 0.36
   const [x, y] = [canvas.width * (0.35 + random() * 0.3), canvas.height * 0.9]

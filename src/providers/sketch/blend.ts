@@ -1,15 +1,15 @@
-/** Image to image: the first picture is what the scene is drawn over, the others hang in it as framed pictures. */
+/** Input pictures: the first one is the background of the scene, the others hang in it as framed pictures. */
 import sharp from 'sharp'
 import type { ImageFile } from '../../core/ports/images.ts'
 import { type Canvas, type Colour, mix, rectangle } from './canvas.ts'
 import type { Palette } from './palette.ts'
 
-/** Above this strength the scene itself begins to show through the picture. */
+/** Strength above which the drawn landscape begins to show through the picture. */
 const sceneFrom = 0.6
 
 /**
- * Puts the picture in the light of the words ("make it night" darkens it), the more the higher the strength; towards 1
- * the landscape takes its place.
+ * Replaces the landscape on the canvas by the picture `base` in the light of the prompt ("make it night" darkens it). A
+ * higher strength has more effect; towards 1 the landscape comes back.
  */
 export function relight(
   { width, height, pixels }: Canvas,
@@ -37,13 +37,13 @@ function luminance(pixels: Buffer, at: number): number {
   return ((pixels[at] ?? 0) * 0.3 + (pixels[at + 1] ?? 0) * 0.59 + (pixels[at + 2] ?? 0) * 0.11) / 255
 }
 
-/** In one row along the top, small enough that all of them fit. */
+/** Hangs the pictures in one row along the top, small enough that all of them fit. */
 export async function hangUp(canvas: Canvas, others: readonly ImageFile[]): Promise<void> {
-  const room = Math.min(Math.min(canvas.width, canvas.height) * 0.26, canvas.width / Math.max(1, others.length))
-  const edge = Math.max(4, Math.floor(room * 0.78))
+  const spacing = Math.min(Math.min(canvas.width, canvas.height) * 0.26, canvas.width / Math.max(1, others.length))
+  const edge = Math.max(4, Math.floor(spacing * 0.78))
   const frame = Math.max(1, Math.round(edge * 0.05))
   for (const [index, other] of others.entries()) {
-    const [left, top] = [Math.floor(room * (index + 0.11)), Math.floor(room * 0.12)]
+    const [left, top] = [Math.floor(spacing * (index + 0.11)), Math.floor(spacing * 0.12)]
     const around = { x: left - frame, y: top - frame, w: edge + 2 * frame, h: edge + 2 * frame }
     rectangle(canvas, { ...around, x: around.x + frame, y: around.y + frame }, [0, 0, 0], 0.25)
     rectangle(canvas, around, [252, 250, 244])
@@ -54,7 +54,7 @@ export async function hangUp(canvas: Canvas, others: readonly ImageFile[]): Prom
   }
 }
 
-/** Its pixels, cut to fill the size. */
+/** The RGB pixels of the picture, scaled and cropped to this size. */
 export function rgb(file: ImageFile, width: number, height: number): Promise<Buffer> {
   return sharp(file.data)
     .resize(width, height, { fit: 'cover' })

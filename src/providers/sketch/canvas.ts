@@ -1,11 +1,11 @@
-/** A raw RGB canvas: gradients, ellipses, polygons and small letters, enough to draw a scene without any decoder. */
+/** A raw RGB canvas with gradients, ellipses, polygons and small letters. */
 import { glyphs } from './font.ts'
 
 export type Colour = readonly [red: number, green: number, blue: number]
 
 export type Point = readonly [x: number, y: number]
 
-/** A stream of numbers from 0 to 1. */
+/** Returns the next random number, from 0 to 1. */
 export type Random = () => number
 
 export interface Canvas {
@@ -24,7 +24,7 @@ export const mix = (a: Colour, b: Colour, share: number): Colour => [
   a[2] + (b[2] - a[2]) * share,
 ]
 
-/** Top to bottom. */
+/** Fills the canvas with a gradient from top to bottom. */
 export function gradient({ width, height, pixels }: Canvas, top: Colour, bottom: Colour): void {
   for (let y = 0; y < height; y++) {
     const [red, green, blue] = mix(top, bottom, y / height)
@@ -62,7 +62,7 @@ export function ellipse(canvas: Canvas, { x, y, rx, ry }: Ellipse, colour: Colou
   }
 }
 
-/** Light that fades away from its middle. */
+/** Light that fades with the distance from its centre. */
 export function glow(
   canvas: Canvas,
   { x, y, r }: { x: number; y: number; r: number },
@@ -92,7 +92,7 @@ export function rectangle(
   polygon(canvas, corners, colour, opacity)
 }
 
-/** From one point to another, `thick` pixels wide. */
+/** A line from one point to another, `thick` pixels wide. */
 export function line(
   canvas: Canvas,
   [[x1, y1], [x2, y2]]: readonly [Point, Point],
@@ -111,7 +111,7 @@ export function line(
   polygon(canvas, corners, colour, opacity)
 }
 
-/** Filled; four samples a row soften its edges. */
+/** A filled polygon; four samples in each row smooth its edges. */
 export function polygon(canvas: Canvas, points: readonly Point[], colour: Colour, opacity = 1): void {
   const ys = points.map(([, y]) => y)
   const [first, last] = [
@@ -147,7 +147,7 @@ function addSpans(cover: Float32Array, points: readonly Point[], y: number, shar
   }
 }
 
-/** Letters of 5×7 dots, each dot `size` pixels; what the font does not have is left blank. Returns the width in pixels. */
+/** Writes letters of 5 × 7 dots, each `size` pixels wide; unknown letters are blank. Returns the width in pixels. */
 export function write(
   canvas: Canvas,
   text: string,

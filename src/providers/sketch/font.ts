@@ -1,4 +1,4 @@
-/** Letters of five dots by seven; each number is a row, its highest of five bits on the left. */
+/** Letters of 5 × 7 dots. Each number is a row of five bits, the highest bit on the left. */
 export const glyphs: Readonly<Record<string, readonly number[]>> = {
   A: [14, 17, 17, 31, 17, 17, 17],
   B: [30, 17, 17, 30, 17, 17, 30],

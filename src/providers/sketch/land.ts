@@ -1,10 +1,10 @@
-/** What lies between the horizon and our feet. */
+/** The land: hills, mountains and the sea. */
 import { type Canvas, type Colour, ellipse, mix, type Point, polygon, type Random, rectangle } from './canvas.ts'
 import type { Palette } from './palette.ts'
 
 const white: Colour = [255, 255, 255]
 
-/** Rolling hills, each nearer one stronger in colour. */
+/** Rolling hills in layers; nearer layers have stronger colours. */
 export function hills(canvas: Canvas, random: Random, { palette, layers }: { palette: Palette; layers: number }): void {
   const { low, ground, dark } = palette
   for (let layer = 0; layer < layers; layer++) {
@@ -31,7 +31,7 @@ function ridge({ width, height }: Canvas, random: Random, base: number): Point[]
     const rise = waves.reduce((sum, { size, length, shift }) => sum + Math.sin(x * length + shift) * size, 0)
     points.push([x, base + rise])
   }
-  // far enough below for the lit part, which is moved down
+  // below the canvas, because the lit part is drawn lower
   points.push([width, height * 1.1], [0, height * 1.1])
   return points
 }
@@ -80,7 +80,7 @@ export function mountain(canvas: Canvas, random: Random, { top, low, dark }: Pal
   }
 }
 
-/** Water that mirrors the sky, with a strip of shore for what stands at it. */
+/** Water that mirrors the sky, with a shore in front. */
 export function sea(canvas: Canvas, random: Random, palette: Palette): void {
   const { width, height } = canvas
   const [from, to] = [height * 0.6, height]

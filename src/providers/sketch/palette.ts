@@ -1,19 +1,23 @@
-/** What the words do to the light: the colours of a scene. */
+/** The colours of a scene, as the words of its prompt suggest. */
 import { createHash } from 'node:crypto'
 import { type Colour, mix, type Random } from './canvas.ts'
-import { says } from './words.ts'
 
 /** The colours that everything in a scene is mixed with. */
 export interface Palette {
-  /** The sky above. */
+  /** Colour of the upper sky. */
   top: Colour
-  /** The sky at the horizon. */
+  /** Colour of the sky at the horizon. */
   low: Colour
   ground: Colour
-  /** Night: a moon, stars, lit windows. */
+  /** Whether it is night: the scene has a moon, stars and lit windows. */
   dark: boolean
-  /** The sun stands low. */
+  /** Whether the sun stands low. */
   late: boolean
+}
+
+/** Matches whole English words ('ice' is not in 'nice'), also in the plural; Chinese has no gaps between words. */
+export function mentions(english: string, chinese: string): RegExp {
+  return new RegExp(`\\b(?:${english})(?:e?s)?\\b|${chinese}`, 'i')
 }
 
 interface Mood {
@@ -24,60 +28,60 @@ interface Mood {
   late?: boolean
 }
 
-/** The first whose word occurs decides; the time of day comes before the place. */
+/** The first mood that the prompt mentions decides; times of day come before places. */
 const moods: readonly Mood[] = [
   {
-    words: says('sunset|dusk|evening|twilight', '日落|黄昏|傍晚|夕阳'),
+    words: mentions('sunset|dusk|evening|twilight', '日落|黄昏|傍晚|夕阳'),
     top: [74, 50, 120],
     low: [255, 158, 88],
     ground: [84, 58, 72],
     late: true,
   },
   {
-    words: says('dawn|morning|sunrise', '清晨|早晨|日出'),
+    words: mentions('dawn|morning|sunrise', '清晨|早晨|日出'),
     top: [126, 158, 222],
     low: [255, 212, 178],
     ground: [104, 130, 96],
     late: true,
   },
   {
-    words: says('night|midnight|dark|moon|moonlight|moonlit|star|stars|starry', '夜|月|星'),
+    words: mentions('night|midnight|dark|moon|moonlight|moonlit|star|stars|starry', '夜|月|星'),
     top: [12, 18, 54],
     low: [64, 70, 132],
     ground: [24, 38, 58],
   },
   {
-    words: says('space|galaxy|planet|cosmos|universe|mars', '宇宙|太空|星球'),
+    words: mentions('space|galaxy|planet|cosmos|universe|mars', '宇宙|太空|星球'),
     top: [8, 6, 28],
     low: [66, 30, 104],
     ground: [44, 36, 78],
   },
   {
-    words: says('snow|snowy|winter|ice|icy|christmas', '冬|雪|冰'),
+    words: mentions('snow|snowy|winter|ice|icy|christmas', '冬|雪|冰'),
     top: [138, 178, 214],
     low: [234, 241, 248],
     ground: [236, 242, 249],
   },
   {
-    words: says('rain|rainy|storm|stormy|fog|foggy|mist', '雨|雾'),
+    words: mentions('rain|rainy|storm|stormy|fog|foggy|mist', '雨|雾'),
     top: [96, 112, 132],
     low: [186, 196, 204],
     ground: [78, 100, 88],
   },
   {
-    words: says('autumn|fall|fire|october', '秋'),
+    words: mentions('autumn|fall|fire|october', '秋'),
     top: [140, 176, 214],
     low: [250, 228, 190],
     ground: [176, 112, 54],
   },
   {
-    words: says('desert|sand|sandy|dune|beach', '沙漠|沙滩'),
+    words: mentions('desert|sand|sandy|dune|beach', '沙漠|沙滩'),
     top: [104, 176, 226],
     low: [250, 232, 196],
     ground: [226, 188, 126],
   },
   {
-    words: says('forest|wood|woods|jungle|spring|green', '森林|春'),
+    words: mentions('forest|wood|woods|jungle|spring|green', '森林|春'),
     top: [124, 188, 214],
     low: [226, 240, 212],
     ground: [64, 118, 66],
@@ -100,7 +104,7 @@ export function paletteOf({ prompt, guidance }: { prompt: string; guidance: numb
   }
 }
 
-/** Stronger or weaker colours, of the same brightness. */
+/** Changes the saturation of a colour and keeps its brightness. */
 function vividness(strength: number): (colour: Colour) => Colour {
   return ([red, green, blue]) => {
     const grey = (red + green + blue) / 3
@@ -109,7 +113,7 @@ function vividness(strength: number): (colour: Colour) => Colour {
   }
 }
 
-/** The text decides the stream (mulberry32 over a hash of it). */
+/** Random numbers that depend on the text only: mulberry32, seeded with its hash. */
 export function randomOf(text: string): Random {
   let state = createHash('sha256').update(text).digest().readUInt32LE(0)
   return () => {

@@ -1,4 +1,4 @@
-/** Draws a picture from words and a seed in this process: no key, no network, the same seed the same picture. */
+/** The built-in provider: draws a picture from prompt and seed in this process, without key or network. */
 import { randomInt } from 'node:crypto'
 import sharp from 'sharp'
 import { z } from 'zod'
@@ -6,7 +6,7 @@ import { AppError } from '../../core/errors.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
 import type { ImageProvider, Progress, ProviderKind, Task } from '../../core/ports/providers.ts'
 import { hangUp, relight, rgb } from './blend.ts'
-import { type Directives, readDirectives } from './directives.ts'
+import { type Directives, parseDirectives } from './directives.ts'
 import { drawScene, label } from './scene.ts'
 
 const Input = z.strictObject({
@@ -26,7 +26,7 @@ const Ticket = z.object({ seed: z.string(), from: z.number(), until: z.number() 
 type Ticket = z.infer<typeof Ticket>
 
 const pollMs = 250
-/** Requests whose tries are counted for `[fail busy 2]`. */
+/** Number of tasks whose attempts are counted for `[fail busy 2]`. */
 const rememberedTasks = 1000
 
 export const sketch: ProviderKind = {
@@ -38,15 +38,16 @@ export const sketch: ProviderKind = {
 }
 
 function createSketch(): ImageProvider {
-  const tries = new Map<string, number>()
+  /** Attempts so far, by task id. */
+  const attempts = new Map<string, number>()
 
   return {
     name: 'sketch',
     repeatable: true,
     async start(task, signal) {
       const input = Input.parse(task.input)
-      const directives = readDirectives(input.prompt)
-      obey(directives, task.id)
+      const directives = parseDirectives(input.prompt)
+      failOnPurpose(directives, task.id)
       const seed = input.seed ?? String(randomInt(2 ** 32))
       if (directives.slowMs === 0) return draw(input, { task, seed, signal })
       const ticket: Ticket = { seed, from: Date.now(), until: Date.now() + directives.slowMs }
@@ -59,11 +60,11 @@ function createSketch(): ImageProvider {
     },
   }
 
-  function obey({ fail }: Directives, id: string): void {
+  function failOnPurpose({ fail }: Directives, id: string): void {
     if (!fail) return
-    const before = tries.get(id) ?? 0
-    if (tries.size >= rememberedTasks) tries.clear()
-    tries.set(id, before + 1)
+    const before = attempts.get(id) ?? 0
+    if (attempts.size >= rememberedTasks) attempts.clear()
+    attempts.set(id, before + 1)
     if (before < fail.times) throw new AppError(fail.kind, { provider: 'sketch' }, { neverRan: true })
   }
 }
@@ -88,7 +89,7 @@ async function draw(
 
 async function drawOne(input: Input, [first, ...others]: readonly ImageFile[], seed: string): Promise<Buffer> {
   const { width, height, strength } = input
-  const { prompt } = readDirectives(input.prompt)
+  const { prompt } = parseDirectives(input.prompt)
   const base = first && (await rgb(first, width, height))
   const canvas = drawScene({ ...input, prompt, seed }, (scene, palette) => {
     if (base) relight(scene, base, { palette, strength })

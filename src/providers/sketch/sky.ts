@@ -1,4 +1,4 @@
-/** What is above the horizon. */
+/** The sky: sun, moon, stars, clouds, weather, and things that fly. */
 import { type Canvas, type Colour, ellipse, glow, line, mix, polygon, type Random } from './canvas.ts'
 import type { Palette } from './palette.ts'
 
@@ -32,7 +32,7 @@ export function sun(canvas: Canvas, random: Random, { dark, late }: Palette): vo
   }
 }
 
-/** Flat below, heaped above. */
+/** Clouds that are flat below and heaped above. */
 export function clouds(canvas: Canvas, random: Random, { palette, count }: { palette: Palette; count: number }): void {
   const unit = Math.min(canvas.width, canvas.height)
   for (let n = 0; n < count; n++) {

@@ -1,4 +1,4 @@
-/** What stands in a scene when its word is said. */
+/** Things that a scene contains when the prompt mentions them. */
 import {
   type Canvas,
   type Colour,
@@ -60,7 +60,7 @@ function tower(
   }
 }
 
-/** Firs and round trees, the farther ones smaller; `feet` is where the nearest stands. */
+/** Firs and round trees; farther ones are smaller. */
 export function trees(canvas: Canvas, random: Random, palette: Palette): void {
   const places = Array.from({ length: 16 }, (_, n) => ({
     x: ((n * 7) % 16) / 15 + (random() - 0.5) * 0.07,
@@ -135,7 +135,7 @@ const walls: readonly [RegExp, Colour][] = [
   [/\bwhite\b|白/i, [244, 240, 230]],
 ]
 
-/** In the colour that the words name. */
+/** A house in the colour that the prompt names. */
 export function house(canvas: Canvas, random: Random, { dark, late, ground }: Palette, prompt: string): void {
   const size = Math.min(canvas.width, canvas.height) * 0.3
   const [x, y] = [canvas.width * (0.3 + random() * 0.4), canvas.height * 0.885]

@@ -10,9 +10,9 @@ import {
 } from '../../../src/core/accounts/api-keys.ts'
 import { AppError, asAppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
-import { ask, waitForEnd } from '../../../src/core/programs/ask.ts'
+import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import { backends } from '../../helpers/backends.ts'
-import { createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
+import { askAs, createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
 describe.each(backends())('keys for programs on %s', (kind) => {
@@ -42,7 +42,7 @@ describe.each(backends())('keys for programs on %s', (kind) => {
   }
   let asked = 0
   const order = (holder: KeyHolder, count = 1) =>
-    ask(test.core, { holder, key: String(++asked), params: { prompt: 'a cat', count }, images: [] })
+    askAs(test.core, { holder, key: String(++asked), params: { prompt: 'a cat', count }, images: [] })
   const ended = (id: string) => waitForEnd(test.core, null, id, { signal: AbortSignal.timeout(20_000) })
 
   it('open the account they were made for until they are revoked, and are kept as a hash', async () => {

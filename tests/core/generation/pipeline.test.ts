@@ -43,7 +43,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     expect(await ended(call)).toBe('delivered')
     const shown = chat.last(call.address)
     expect(shown).toMatchObject({ state: 'done' })
-    expect(shown?.images).toHaveLength(1)
+    expect(shown?.pictures).toHaveLength(1)
     // two were asked for and held, the provider drew one: the other credit came back
     expect(await balance()).toBe(19)
     await say('/history')
@@ -76,7 +76,7 @@ describe.each(backends())('the way of a picture on %s', (kind) => {
     const { say, chat } = await open()
     const answer = async (text: string, over = {}) => chat.last((await say(text, over)).address)?.text
     expect(await answer('a cat 5:7')).toContain('It knows: 1:1, 1:2')
-    expect(await answer('16:9')).toContain('Tell me what to draw')
+    expect(await answer('16:9')).toContain('Write what to draw')
     expect(await answer('a cat --steps 999')).toContain('1–50')
     expect(await answer('a cat --model nix')).toContain('Models: sketch')
     expect(await answer('/nix')).toContain('/help')

@@ -1,9 +1,10 @@
 import { sql } from 'drizzle-orm'
+import { PgDialect } from 'drizzle-orm/pg-core'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError, asFinal, type ErrorKind } from '../../../src/core/errors.ts'
-import { forgetLeftovers } from '../../../src/core/generation/end.ts'
 import { keepLeases } from '../../../src/core/generation/leases.ts'
 import { perform } from '../../../src/core/generation/perform.ts'
+import { deleteDue } from '../../../src/core/media/deletions.ts'
 import type { Model, Takes } from '../../../src/core/ports/models.ts'
 import type { ImageProvider, Progress, Task } from '../../../src/core/ports/providers.ts'
 import { sketch } from '../../../src/models/sketch.ts'
@@ -128,7 +129,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
     expect(await test.ended(moved)).toBe('delivered')
     expect(caption(moved)).toContain('second')
     expect(await test.ended(ended)).toBe('failed')
-    expect(caption(ended)).toContain('Nobody is set up to draw with two')
+    expect(caption(ended)).toContain('two is not available')
   })
 
   it('what neither can do now fails with the credits back', async () => {
@@ -194,7 +195,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const rows = core.database.rows
       let broken = 2
       const fragile: typeof rows = (query, on) =>
-        JSON.stringify(query).includes('ticket = ') && broken-- > 0
+        new PgDialect().sqlToQuery(query).sql.includes('ticket = ') && broken-- > 0
           ? Promise.reject(new Error('connection lost'))
           : rows(query, on)
       Object.assign(core.database, { rows: fragile })
@@ -221,9 +222,9 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       expect(await ended(call)).toBe('failed')
       expect(caption(call)).toContain('1 credit given back')
       Object.assign(core.store, { delete: remove })
-      await forgetLeftovers(core)
+      await deleteDue(core)
       expect(await core.database.rows(sql`select from images`)).toEqual([])
-      expect(await core.database.rows(sql`select from facts where name like 'leftover%'`)).toEqual([])
+      expect(await core.database.rows(sql`select from object_deletions`)).toEqual([])
     })
 
     it('pictures that could not be kept end the request in words, once', async () => {
@@ -233,7 +234,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const call = await say('a cat', { images: [attachment(await pngOf(64, 64))] })
       expect(await ended(call)).toBe('failed')
       expect(chat.messages.filter(({ address }) => address === call.address)).toHaveLength(1)
-      expect(caption(call)).toContain('lost on our side')
+      expect(caption(call)).toContain('could not be stored')
       expect(first.asked).toBe(0)
     })
   })
@@ -269,7 +270,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const { say, ended } = await open({ providers: [first], limits: { lostMs: 50 } })
       const call = await say('a cat')
       expect(await ended(call)).toBe('failed')
-      expect(caption(call)).toContain('lost sight')
+      expect(caption(call)).toContain('did not confirm')
       expect(first.asked).toBe(1)
     })
   })
@@ -293,7 +294,7 @@ describe.each([quickest])('routes and providers on %s', (kind) => {
       const waiting = chat.messages
         .find(({ address }) => address === call.address)!
         .history.filter(({ state }) => state === 'waiting')
-      const previews = waiting.flatMap(({ images }) => images ?? [])
+      const previews = waiting.flatMap(({ pictures }) => pictures ?? [])
       expect(previews.length).toBeGreaterThan(0)
       for (const { file, key } of previews)
         expect({ key, ...file }).toMatchObject({ key: '', type: 'image/webp', width: 512 })

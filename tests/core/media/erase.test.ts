@@ -5,13 +5,14 @@ import type { Core } from '../../../src/core/core.ts'
 import { keepLeases } from '../../../src/core/generation/leases.ts'
 import { keepSweeping } from '../../../src/core/generation/sweep.ts'
 import { outcomeOf, outcomes } from '../../../src/core/history/outcome.ts'
-import { erase, eraseAll, finishErasing } from '../../../src/core/media/erase.ts'
+import { deleteDue } from '../../../src/core/media/deletions.ts'
+import { erase, eraseAll } from '../../../src/core/media/erase.ts'
 import type { RequestParams } from '../../../src/core/ports/models.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import type { ObjectStore } from '../../../src/core/ports/storage.ts'
-import { ask, waitForEnd } from '../../../src/core/programs/ask.ts'
+import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import { type Backend, backends } from '../../helpers/backends.ts'
-import { attachment, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { askAs, attachment, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
 const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
@@ -77,7 +78,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     const holder = { userId, keyId: null, admin: false, models: null }
     const params = { prompt: 'a very private cat', negative: 'a very private dog', ...over }
     const inputs = await Promise.all((await pictures(images)).map((data) => attachment(data)))
-    return (await ask(core, { holder, key: `k${number++}`, params, images: inputs })).id
+    return (await askAs(core, { holder, key: `k${number++}`, params, images: inputs })).id
   }
   const drawn = async (over: Partial<RequestParams> = {}, images = 0) => {
     const id = await asked(over, images)
@@ -85,7 +86,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     return id
   }
   const rows = () => core.database.rows(sql`select * from generations order by id`)
-  const notes = () => core.database.rows(sql`select name from facts where name like 'erased: %'`)
+  const notes = () => core.database.rows(sql`select from object_deletions`)
 
   it('takes words and pictures, and leaves the money as it was', async () => {
     const id = await drawn({ count: 2 }, 2)
@@ -147,10 +148,10 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(await outcomeOf(core, userId, id)).toBeUndefined()
     expect(JSON.stringify(await rows())).not.toContain('private')
     expect(store.held.size).toBe(2)
-    await finishErasing(core)
+    await deleteDue(core)
     expect(await notes()).toHaveLength(1)
     store.away = false
-    await finishErasing(core)
+    await deleteDue(core)
     expect(await notes()).toEqual([])
     expect(store.held.size).toBe(0)
   })

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
-import { submitParams } from '../../../src/core/generation/submit.ts'
+import { submit } from '../../../src/core/generation/submit.ts'
 import type { Attachment } from '../../../src/core/ports/chat.ts'
+import { chooseModel } from '../../../src/core/request/choose-model.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { attachment, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 
@@ -15,7 +16,9 @@ describe('pictures that come with requests', () => {
   const ask = async (who: string, key: string, images: readonly Attachment[]) => {
     const userId = await accountOf(test.core, { id: `test:${who}`, name: who })
     const params = { prompt: 'night' }
-    return submitParams(test.core, { key, address: `test:${key}`, locale: 'en', params, images, from: { userId } })
+    const chosen = chooseModel(test.core, { images: images.length, words: true })
+    const where = { surface: 'test', address: `test:${key}`, locale: 'en' } as const
+    return submit(test.core, { key, ...where, chosen, params, images, from: { userId } })
   }
   /** Come when they are let go. */
   const slow = () => {

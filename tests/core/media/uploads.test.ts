@@ -5,7 +5,7 @@ import { assertPace } from '../../../src/core/accounts/limits.ts'
 import type { Core } from '../../../src/core/core.ts'
 import { keepLeases } from '../../../src/core/generation/leases.ts'
 import { keepSweeping } from '../../../src/core/generation/sweep.ts'
-import { forgetOldUploads, keepUploads, ownPicture } from '../../../src/core/media/uploads.ts'
+import { forgetOldUploads, ownPicture, storeUploads } from '../../../src/core/media/uploads.ts'
 import type { ObjectStore } from '../../../src/core/ports/storage.ts'
 import { type Backend, backends } from '../../helpers/backends.ts'
 import { openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
@@ -66,7 +66,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
     core.database.rows(sql`update uploads set created_at = created_at - make_interval(hours => ${hours}::int)`)
 
   it('are there with their rows, for a day', async () => {
-    const kept = await keepUploads(core, sender, await two())
+    const kept = await storeUploads(core, sender, await two())
     expect(kept.map(({ width }) => width)).toEqual([10, 20])
     expect(await violations(core.database, store)).toEqual([])
     const [{ key } = { key: '' }] = kept
@@ -80,13 +80,13 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
 
   it('that cannot be stored leave nothing', async () => {
     store.faults.add('put')
-    await expect(keepUploads(core, sender, await two())).rejects.toThrow('the disk is full')
+    await expect(storeUploads(core, sender, await two())).rejects.toThrow('the disk is full')
     expect(await left()).toEqual({ rows: [], objects: 0 })
   })
 
   it('that are cut short in between are nobody’s, and gone as soon as the sweeper may say so', async () => {
     store.faults.add('put').add('delete')
-    await expect(keepUploads(core, sender, await two())).rejects.toThrow('the disk is full')
+    await expect(storeUploads(core, sender, await two())).rejects.toThrow('the disk is full')
     // as a crash leaves it: two rows, one object
     expect(await left()).toEqual({ rows: [0, 0], objects: 1 })
     const [key = ''] = await store.keys()
@@ -113,7 +113,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
         },
       },
     }
-    await expect(keepUploads(slow, sender, [await pngOf(10, 10)])).rejects.toMatchObject({ kind: 'internal' })
+    await expect(storeUploads(slow, sender, [await pngOf(10, 10)])).rejects.toMatchObject({ kind: 'internal' })
     expect(await left()).toEqual({ rows: [], objects: 0 })
   })
 
@@ -122,7 +122,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
       insert into uploads (key, user_id, type, width, height, bytes)
       select 'input/x/' || n || '.png', ${sender.userId}::uuid, 'image/png', 1, 1, 1 from generate_series(1, 198) n`)
     const tries = await Promise.allSettled(
-      Array.from({ length: 6 }, async () => keepUploads(core, sender, [await pngOf(8, 8)])),
+      Array.from({ length: 6 }, async () => storeUploads(core, sender, [await pngOf(8, 8)])),
     )
     expect(tries.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
     // of one account only three are read at a time
@@ -141,7 +141,7 @@ describe.each(databases)('pictures sent ahead, on %s', (kind) => {
       insert into uploads (key, user_id, type, width, height, bytes)
       select 'input/y/' || n || '.png', ${sender.userId}::uuid, 'image/png', 1, 1, 1 from generate_series(1, 200) n`)
     const png = await pngOf(8, 8)
-    const send = (bytes: Buffer) => keepUploads(core, operator, [bytes])
+    const send = (bytes: Buffer) => storeUploads(core, operator, [bytes])
     expect(await Promise.all(Array.from({ length: 12 }, () => send(png)))).toHaveLength(12)
     // more bad ones than a person may ask for in a minute
     const bad = await Promise.allSettled(Array.from({ length: 25 }, () => send(Buffer.from('no picture'))))

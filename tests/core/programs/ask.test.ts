@@ -5,15 +5,15 @@ import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { findKeyHolder, type KeyHolder } from '../../../src/core/accounts/api-keys.ts'
 import type { Core } from '../../../src/core/core.ts'
 import { AppError } from '../../../src/core/errors.ts'
-import { watch } from '../../../src/core/events/watch.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import { outcomeOf } from '../../../src/core/history/outcome.ts'
 import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
-import { ask, waitForEnd } from '../../../src/core/programs/ask.ts'
-import { openDatabase } from '../../../src/db/db.ts'
+import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import type { Json } from '../../../src/db/json.ts'
+import { openDatabase } from '../../../src/db/open.ts'
 import { backends } from '../../helpers/backends.ts'
 import {
+  askAs,
   attachment,
   createChat,
   createPlain,
@@ -24,10 +24,10 @@ import {
 } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-// rows in Postgres with either queue, and all in one process: the third mixes what these two show
+// the third back end combines the database of the first with the queue of the second
 const kinds = backends().filter((kind) => kind !== 'postgres')
 
-describe.each(kinds)('what a program asks for on %s', (kind) => {
+describe.each(kinds)('a request of a program on %s', (kind) => {
   let test: TestCore
   let stops: (() => Promise<unknown>)[] = []
   const open = async (options?: TestCoreOptions) => {
@@ -49,18 +49,18 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     return { userId, keyId: crypto.randomUUID(), admin: false, models: null, ...over }
   }
   let asked = 0
-  /** With a key that is in no table: what it spends is nobody's business here. */
+  /** Submits a request with a new API key, which has no monthly cap. */
   const order = async (over: { key?: string; as?: Partial<KeyHolder>; count?: number; model?: string } = {}) => {
     const { key = String(++asked), as, ...params } = over
     const who = await holder(as)
     const images = [attachment(await pngOf(16, 16))]
     await test.core.database.rows(sql`
       insert into api_keys (id, user_id, name, hash, tail) values (${who.keyId}, ${who.userId}, 'a', ${who.keyId}, 'a')`)
-    return ask(test.core, { holder: who, key, params: { prompt: 'a cat', ...params }, images })
+    return askAs(test.core, { holder: who, key, params: { prompt: 'a cat', ...params }, images })
   }
   const soon = () => AbortSignal.timeout(20_000)
   const balance = async () => (await readAccount(test.core, (await holder()).userId)).balance
-  /** The same service in another process, where the back end has such. */
+  /** The service in another process, on back ends that support several. */
   const elsewhere = async (): Promise<Core> => {
     if (kind === 'pglite') return test.core
     const url = new URL(process.env.TEST_DATABASE_URL as string)
@@ -70,7 +70,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     stops.push(() => database.close())
     return { ...test.core, database }
   }
-  /** Under way until it is told to finish. */
+  /** A provider that is under way until `finish` is called. */
   const slow = (over: Partial<ImageProvider> = {}) => {
     const cancelled: Json[] = []
     let finished = false
@@ -102,7 +102,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
       })
       .toEqual({ job: 1 })
 
-  it('is drawn like anything else, and can be waited for in any process', async () => {
+  it('is generated like a request of a chat, and any process can wait for it', async () => {
     const { core, work } = await open()
     const { id, fresh } = await order({ count: 2 })
     expect(fresh).toBe(true)
@@ -122,7 +122,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await balance()).toBe(19)
   })
 
-  it('is one generation for one key, however often it is asked', async () => {
+  it('makes one generation for one key, however often it is submitted', async () => {
     const { core, work } = await open()
     const all = await Promise.all([1, 2, 3].map(() => order({ key: 'same' })))
     expect(all.filter(({ fresh }) => fresh)).toHaveLength(1)
@@ -133,7 +133,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await balance()).toBe(19)
   })
 
-  it('has no pictures before they are paid for, and none that were not', async () => {
+  it('shows no pictures before they are paid for, and none of a failed request', async () => {
     const chat = createChat()
     const { core, say, work } = await open({ chat })
     const call = await say('a cat')
@@ -150,7 +150,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await outcomeOf(core, null, row?.id ?? '')).toMatchObject({ state: 'failed', credits: 0, pictures: [] })
   })
 
-  it('asked for again while its pictures are being stored waits for them', async () => {
+  it('waits for its input pictures when it is repeated while they are being stored', async () => {
     const { core, work } = await open()
     const { put } = core.store
     const stored: (() => void)[] = []
@@ -163,16 +163,16 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     await expect.poll(() => stored).toHaveLength(1)
     const again = await order({ key: 'same' })
     expect(again.fresh).toBe(false)
-    // a worker that had it now would miss its picture
-    const watching = await watch(core, again.id)
+    // a worker that got the request now would miss its picture
+    const watching = core.events.follow(again.id, ['ended', 'progress'])
     await watching.wait(300, soon())
-    watching.end()
+    watching.stop()
     stored[0]?.()
     expect((await first).id).toBe(again.id)
     expect(await waitForEnd(core, null, again.id, { signal: soon() })).toMatchObject({ state: 'delivered' })
   })
 
-  it('comes in when what stood against it has ended by the time that is asked', async () => {
+  it('is accepted when the limit that blocked it clears before the reason is read', async () => {
     const { core } = await open({ limits: { inFlight: 1 } })
     const { userId } = await holder()
     const { rows } = core.database
@@ -194,7 +194,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     await cancel(core, userId, id)
   })
 
-  it('is nobody else’s, and what is no id is nothing', async () => {
+  it('is unknown to other accounts, and so is an invalid id', async () => {
     const { core } = await open()
     const { id } = await order()
     const stranger = await accountOf(core, { id: 'test:bob', name: 'bob' })
@@ -208,7 +208,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect((await cancel(core, null, id))?.state).toBe('cancelled')
   })
 
-  it('uses the models its key may use, and keeps the limits of its account', async () => {
+  it('respects the models of its key and the limits of its account', async () => {
     const { core } = await open()
     await expect(order({ as: { models: ['other'] }, model: 'sketch' })).rejects.toMatchObject({
       kind: 'model_not_allowed',
@@ -220,11 +220,11 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     for (const { id } of accepted) await cancel(core, null, id)
   })
 
-  it('of the operator is bounded by its own limits, and its account never dry', async () => {
+  it('of the operator has limits of its own, and its account is topped up', async () => {
     const { core } = await open()
     const operator = (await findKeyHolder(core, 'secret', 'secret')) as KeyHolder
     const asks = Array.from({ length: 30 }, (_, at) =>
-      ask(core, { holder: operator, key: String(at), params: { prompt: 'a cat' }, images: [] }),
+      askAs(core, { holder: operator, key: String(at), params: { prompt: 'a cat' }, images: [] }),
     )
     const accepted = await Promise.all(asks)
     expect(accepted).toHaveLength(30)
@@ -233,7 +233,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect((await readAccount(core, operator.userId)).balance).toBe(10_020)
   })
 
-  it('shows its progress to those who wait, wherever it is drawn', async () => {
+  it('reports its progress to callers that wait in another process', async () => {
     const { provider, finish } = slow()
     const { work } = await open({ providers: [provider] })
     const { id } = await order()
@@ -247,12 +247,12 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await waiting).toMatchObject({ state: 'delivered', percent: null })
     expect(seen.filter(({ percent }) => percent !== undefined)).toMatchObject([{ percent: 40 }])
     const previews = seen.flatMap(({ preview }) => (preview ? [preview.toString('base64')] : []))
-    // a WebP, and each is told once
+    // a WebP, and each preview is reported once
     expect(Buffer.from(previews[0] ?? '', 'base64').toString('latin1', 8, 12)).toBe('WEBP')
     expect(new Set(previews).size).toBe(previews.length)
   })
 
-  it('goes on when nobody waits for it any more', async () => {
+  it('continues when its caller stops waiting', async () => {
     const { provider, finish } = slow()
     const { core, work } = await open({ providers: [provider] })
     const { id } = await order()
@@ -266,18 +266,18 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await waitForEnd(core, null, id, { signal: soon() })).toMatchObject({ state: 'delivered' })
   })
 
-  it('wakes those who wait, at once and in every process, when it ends', async () => {
+  it('wakes callers in every process at once when it ends', async () => {
     const { core } = await open()
     const { id } = await order()
-    // nobody looks by himself within this time
-    const watches = [await watch(core, id), await watch(await elsewhere(), id)]
+    // longer than the test may take, so that only the notification can wake them
+    const watches = [core, await elsewhere()].map(({ events }) => events.follow(id, ['ended']))
     const woken = watches.map((each) => each.wait(60_000, soon()))
     await cancel(core, null, id)
     await Promise.all(woken)
-    for (const each of watches) each.end()
+    for (const each of watches) each.stop()
   })
 
-  it('says why it failed, and costs nothing', async () => {
+  it('reports why it failed, and costs nothing', async () => {
     const provider = createPlain({ start: async () => Promise.reject(new AppError('moderated')) })
     const { core, work } = await open({ providers: [provider] })
     const { id } = await order()
@@ -287,7 +287,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await balance()).toBe(20)
   })
 
-  it('cancelled in the queue is over at once, and cancelling again changes nothing', async () => {
+  it('ends at once when it is cancelled in the queue, and a second cancellation changes nothing', async () => {
     const { core, work } = await open()
     const { id } = await order()
     expect(await balance()).toBe(19)
@@ -300,7 +300,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await core.database.rows(sql`select from images where generation_id = ${id}`)).toEqual([])
   })
 
-  it('cancelled while it is drawn stops at the provider, from any process', async () => {
+  it('is cancelled at the provider while it is under way, from any process', async () => {
     const checks: AbortSignal[] = []
     const { provider, cancelled } = slow({
       check: (_ticket, _task, signal) =>
@@ -319,10 +319,10 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     await expect.poll(() => checks[0]?.aborted).toBe(true)
   })
 
-  it('cancelled before the provider’s answer came is cancelled there by whoever gets the answer', async () => {
+  it('is cancelled at the provider once the response to the submission arrives', async () => {
     const answers: (() => void)[] = []
     const { provider, cancelled } = slow({
-      // like a submission over HTTP: broken off, its answer is lost
+      // like a submission over HTTP: aborting it loses the response
       start: (_task, signal) =>
         new Promise((resolve, reject) => {
           signal.addEventListener('abort', () => reject(signal.reason))
@@ -338,7 +338,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     await expect.poll(() => cancelled).toEqual([{ job: 1 }])
   })
 
-  it('is broken off at once where the provider has nothing to cancel', async () => {
+  it('aborts the submission at once when the provider cannot cancel', async () => {
     const starts: AbortSignal[] = []
     const { cancel: _none, ...provider } = slow({
       start: (_task, signal) =>
@@ -362,10 +362,10 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     const others = await elsewhere()
     const ends = await Promise.all(
       asks.map(async ({ id }, at) => {
-        // each a little later on its way than the one before, the last when its pictures are stored
-        const watching = await watch(core, id)
+        // each a little later than the one before, the last ones when their pictures are stored
+        const watching = core.events.follow(id, ['ended', 'progress'])
         if (at >= 10 && at < 30) await watching.wait(at * 5, soon())
-        watching.end()
+        watching.stop()
         const state = async () => (await outcomeOf(core, null, id))?.state ?? ''
         if (at >= 30) await expect.poll(state, { timeout: 20_000 }).toMatch(/stored|delivered/)
         await cancel(at % 2 ? core : others, null, id)
@@ -383,7 +383,7 @@ describe.each(kinds)('what a program asks for on %s', (kind) => {
     expect(await balance()).toBe(100 - ends.filter(({ state }) => state === 'delivered').length)
   })
 
-  it('in a chat can be cancelled too, and the chat is told', async () => {
+  it('of a chat can be cancelled too, and the chat shows it', async () => {
     const { core, say, chat } = await open()
     const call = await say('a cat')
     const [row] = await core.database.rows<{ id: string }>(sql`select id from generations where key = ${call.key}`)

@@ -13,7 +13,7 @@ import {
 import { backends } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 
-describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a key on %s', (kind) => {
+describe.each(backends().filter((kind) => kind !== 'redis'))('an idempotency key on %s', (kind) => {
   let test: TestCore
   beforeEach(async () => {
     test = await openTestCore(kind)
@@ -24,7 +24,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     test.core.database.rows(sql`update api_requests set created_at = created_at - ${interval}::interval`)
   const kept = async () => (await test.core.database.rows(sql`select key from api_requests`)).length
 
-  it('are one request, of many at once, and get its answer from then on', async () => {
+  it('is held by one of many concurrent requests, and returns its response afterwards', async () => {
     const { core } = test
     const begun = await Promise.all(Array.from({ length: 20 }, () => begin(core, request)))
     expect(begun.filter((one) => one.state === 'fresh')).toHaveLength(1)
@@ -35,7 +35,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     expect(await begin(core, { ...request, userId: 'bob' })).toMatchObject({ state: 'fresh' })
   })
 
-  it('may use it again when it was refused', async () => {
+  it('can be used again after a refusal', async () => {
     const { core } = test
     await begin(core, request)
     expect(await begin(core, { ...request, bodyHash: 'other' })).toEqual({ state: 'other_body' })
@@ -45,7 +45,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     expect(await begin(core, { ...request, bodyHash: 'other' })).toMatchObject({ state: 'fresh' })
   })
 
-  it('are remembered for a week, and kept no longer', async () => {
+  it('is remembered for a week', async () => {
     const { core } = test
     await begin(core, request)
     await finish(core, request, null)
@@ -55,7 +55,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     expect(await begin(core, { ...request, bodyHash: 'other' })).toMatchObject({ state: 'fresh' })
   })
 
-  it('are taken away by the sweeper, whether they have a key or not', async () => {
+  it('is deleted by the sweeper after that, and so are notes of unanswered requests', async () => {
     const { core } = test
     await begin(core, request)
     await noteUnanswered(core, { ...request, key: 'retry' }, 'one')
@@ -70,7 +70,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     leases.stop()
   })
 
-  it('go on when whoever had begun them has died', async () => {
+  it('is free for the same request when the process that held it has died', async () => {
     const { core } = test
     await begin(core, request)
     await age('50 seconds')
@@ -79,7 +79,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     await age('20 seconds')
     expect(await begin(core, { ...request, bodyHash: 'other' })).toEqual({ state: 'other_body' })
     const { since } = (await begin(core, request)) as { since: string }
-    // the same use of the key: what the other may have begun has the same name
+    // the same use of the key, so both processes make the same generation
     const [row] = await core.database.rows<{ same: boolean }>(sql`
       select created_at = to_timestamp(${since}::float8) as same from api_requests`)
     expect(row?.same).toBe(true)
@@ -89,7 +89,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
     ['accepted, then', true],
     ['refused, then', false],
   ])(
-    'that two have, because the first was slow, stay one use of the key: one is %s the other',
+    'stays one use when two processes hold it because the first was slow: one is %s the other',
     async (_name, early) => {
       const { core } = test
       expect((await begin(core, request)).state).toBe('fresh')
@@ -98,14 +98,14 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('requests with a ke
       expect(second.state).toBe('fresh')
       if (early) await finish(core, request, { id: 'one' })
       await forget(core, request)
-      // a third meets them, or has the answer
+      // a third request gets the response, or joins the same use
       expect(await begin(core, request)).toEqual(early ? { state: 'done', response: { id: 'one' } } : second)
       await finish(core, request, { id: 'one' })
       expect(await begin(core, request)).toEqual({ state: 'done', response: { id: 'one' } })
     },
   )
 
-  it('without a key of their own are found while they are not answered in full', async () => {
+  it('is replaced by a note for requests without a key, until they are answered in full', async () => {
     const { core } = test
     expect(await unanswered(core, request)).toBeUndefined()
     await noteUnanswered(core, request, 'one')

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
-import { canDraw, defaultModel } from '../../../src/core/request/default-model.ts'
+import { canServe, defaultModel } from '../../../src/core/request/choose-model.ts'
 import { models } from '../../../src/models/index.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { attachment, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
@@ -57,9 +57,9 @@ describe('a request that names no model', () => {
   it('has its words read, which some models refuse', async () => {
     await open('fal')
     const redux = models.find(({ id }) => id === 'flux-dev-redux')!
-    expect(canDraw(test.core, redux, { images: 1, words: true })).toBe(false)
-    expect(canDraw(test.core, redux, { images: 1, words: false })).toBe(true)
-    expect(canDraw(test.core, redux, words)).toBe(false)
+    expect(canServe(test.core, redux, { images: 1, words: true })).toBe(false)
+    expect(canServe(test.core, redux, { images: 1, words: false })).toBe(true)
+    expect(canServe(test.core, redux, words)).toBe(false)
   })
 
   it('from a chat comes to the same', async () => {

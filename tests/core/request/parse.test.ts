@@ -1,17 +1,23 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AppError } from '../../../src/core/errors.ts'
-import { formatParams, parsePrompt } from '../../../src/core/request/parse.ts'
+import { AppError, asAppError, spelled } from '../../../src/core/errors.ts'
+import { flagSpellings, formatParams, parsePrompt } from '../../../src/core/request/parse.ts'
 
 /** QUALITY asks for 10⁵ cases a property in the long run; each run of the suite takes a part. */
 const numRuns = Number(process.env.FUZZ_RUNS ?? 5_000)
 
 function kindOf(run: () => unknown): string {
+  const error = errorOf(run)
+  if (error === undefined) return 'none'
+  return error instanceof AppError ? error.kind : `not an AppError: ${String(error)}`
+}
+
+function errorOf(run: () => unknown): unknown {
   try {
     run()
-    return 'none'
+    return undefined
   } catch (error) {
-    return error instanceof AppError ? error.kind : `not an AppError: ${String(error)}`
+    return error
   }
 }
 
@@ -54,6 +60,17 @@ describe('a prompt', () => {
     ['x'.repeat(100_000), 'prompt_too_long'],
   ])('%.40j is refused', (text, kind) => {
     expect(kindOf(() => parsePrompt(text))).toBe(kind)
+  })
+
+  it.each([
+    ['a cat --ar wide', 'aspect', '--ar'],
+    ['a cat --n 1.5', 'count', '--n'],
+    ['a cat --no --seed 7', 'negative', '--no'],
+    ['a cat --sede 7', '--sede', '--sede'],
+  ])('%j is refused by the name of the option, which chats spell as its flag', (text, option, flag) => {
+    const error = asAppError(errorOf(() => parsePrompt(text)))
+    expect(error.data.name).toBe(option)
+    expect(spelled(error, flagSpellings).name).toBe(flag)
   })
 
   const token = fc.oneof(

@@ -1,4 +1,4 @@
-/** Ark's error answers. */
+/** Ark's error responses. */
 import { randomBytes } from 'node:crypto'
 import type { FaultOptions } from '../faults.ts'
 import type { Sent } from '../server.ts'
@@ -74,15 +74,15 @@ export const errors = {
 } satisfies Record<string, ArkError>
 
 const json = { 'content-type': 'application/json' }
-const answer = (error: ArkError, headers: Record<string, string> = {}) => ({
+const response = (error: ArkError, headers: Record<string, string> = {}) => ({
   status: error.status,
   headers: { ...json, ...headers },
   body: JSON.stringify(envelope(error)),
 })
 
 export const faultAnswers: NonNullable<FaultOptions['answers']> = {
-  '429': ({ retryAfterSeconds = 1 }) => answer(errors.rate, { 'retry-after': String(retryAfterSeconds) }),
-  '500': () => answer(errors.internal),
-  '503': () => answer({ ...errors.overloaded, status: 503 }),
-  gone: () => answer(errors.path),
+  '429': ({ retryAfterSeconds = 1 }) => response(errors.rate, { 'retry-after': String(retryAfterSeconds) }),
+  '500': () => response(errors.internal),
+  '503': () => response({ ...errors.overloaded, status: 503 }),
+  gone: () => response(errors.path),
 }

@@ -1,7 +1,7 @@
 /**
- * Volcengine Ark's image API on a local port: strict about parameters, billing only what it drew.
+ * Volcengine Ark's image API on a local port. It checks parameters strictly and bills only pictures that it delivers.
  *
- * Words in a prompt: 'nsfw' is refused, 'nsfwout' is drawn and then refused, 'onefails' spoils the last of the group.
+ * Words in a prompt: 'nsfw' is refused, 'nsfwout' is drawn and then refused, 'onefails' fails the last of a group.
  */
 
 import type { ServerResponse } from 'node:http'
@@ -10,40 +10,40 @@ import { createLinks } from '../links.ts'
 import { picture } from '../pictures.ts'
 import { type EmulatorServer, type Received, type Sent, startServer } from '../server.ts'
 import { envelope, errors, faultAnswers, invalid, refuse } from './errors.ts'
-import { type ArkBody, type ArkModel, arkModels, groupOf, readArk, sidesOf } from './models.ts'
+import { type ArkBody, type ArkModel, arkModels, groupSize, parseArk, sizeInPixels } from './models.ts'
 
 export interface ArkOptions {
   port?: number
   key?: string
-  /** Of the subscription; good for /api/plan/v3 only. */
+  /** Key of a subscription, valid only below /api/plan/v3. */
   planKey?: string
   workMs?: number
-  /** Bytes of each result. Absent: a real picture of the asked size. */
+  /** Makes the bytes of each picture. Default: real pictures of the requested size. */
   picture?: () => Promise<Buffer>
   random?: () => number
   keepRequests?: number
 }
 
 export interface Ark extends EmulatorServer {
-  /** What a client is configured with. */
+  /** The address to configure a client with. */
   baseUrl: string
   key: string
-  /** Requests that were drawn and billed. */
+  /** Number of billed requests. */
   accepted(): number
-  /** Pictures that were drawn and billed. */
+  /** Number of billed pictures. */
   billed(): number
-  /** The bodies of accepted requests, with defaults filled in. */
+  /** Bodies of the billed requests, with defaults filled in. */
   bodies: ArkBody[]
   switches: {
     quotaExceeded: boolean
     overloaded: boolean
     overdue: boolean
-    /** What is not there is null, as some gateways write it, rather than left out. */
+    /** Sends absent fields as null, as some gateways do, instead of leaving them out. */
     nulls: boolean
-    /** Models that this account has not opened. */
+    /** Models that this account has not activated. */
     notOpen: Set<string>
   }
-  /** 24 hours later. */
+  /** Refuses all links from now on, as after their lifetime of 24 hours. */
   expireLinks(): void
 }
 
@@ -96,18 +96,18 @@ export async function startArk(options: ArkOptions = {}): Promise<Ark> {
   }
 
   async function draw(body: ArkBody, model: ArkModel): Promise<Item[]> {
-    const count = groupOf(body)
-    const [width, height] = sidesOf(model, body.size)
+    const count = groupSize(body)
+    const [width, height] = sizeInPixels(model, body.size)
     const type = body.output_format ?? 'jpeg'
-    const spoilt = /\bnsfwout\b/.test(body.prompt) ? count : /\bonefails\b/.test(body.prompt) ? 1 : 0
-    const good = Array.from({ length: count - spoilt }, async (_, at): Promise<Item> => {
+    const failing = /\bnsfwout\b/.test(body.prompt) ? count : /\bonefails\b/.test(body.prompt) ? 1 : 0
+    const pictures = Array.from({ length: count - failing }, async (_, at): Promise<Item> => {
       const make = options.picture ?? (() => picture(width, height, type, at))
       const size = `${width}x${height}`
       if (body.response_format === 'b64_json') return { b64_json: (await make()).toString('base64'), size }
       return { url: server.url + links.add(query, make, `image/${type}`), size }
     })
-    const bad = Array.from({ length: spoilt }, (): Item => ({ error: faultOf() }))
-    return [...(await Promise.all(good)), ...bad]
+    const failures = Array.from({ length: failing }, (): Item => ({ error: outputFault() }))
+    return [...(await Promise.all(pictures)), ...failures]
   }
 
   async function generate(received: Received, res: ServerResponse): Promise<Sent | 'streamed'> {
@@ -116,13 +116,13 @@ export async function startArk(options: ArkOptions = {}): Promise<Ark> {
     const refused = modelRefusal(raw.model)
     if (refused) return refused
     const model = arkModels[String(raw.model)] as ArkModel
-    const reading = readArk(model, raw)
-    if (!('body' in reading)) {
-      const { param, missing, message } = reading
-      const wrong = invalid(param, message)
-      return refuse(missing ? { ...wrong, code: 'MissingParameter', message: `missing parameter: ${param}` } : wrong)
+    const parsed = parseArk(model, raw)
+    if (!('body' in parsed)) {
+      const { param, missing, message } = parsed
+      const error = invalid(param, message)
+      return refuse(missing ? { ...error, code: 'MissingParameter', message: `missing parameter: ${param}` } : error)
     }
-    const { body } = reading
+    const { body } = parsed
     const forbidden = stateRefusal(body)
     if (forbidden) return forbidden
     const items = await draw(body, model)
@@ -133,9 +133,9 @@ export async function startArk(options: ArkOptions = {}): Promise<Ark> {
     }
     if (workMs > 0) await sleep(workMs)
     if (drawn === 0) return refuse(errors.output)
-    const told = switches.nulls ? items.map((item) => ({ url: null, error: null, ...item })) : items
-    const answer = { ...answerOf(body, told), ...(switches.nulls && { error: null }) }
-    return body.stream ? stream(res, answer) : { status: 200, body: answer }
+    const data = switches.nulls ? items.map((item) => ({ url: null, error: null, ...item })) : items
+    const result = { ...resultOf(body, data), ...(switches.nulls && { error: null }) }
+    return body.stream ? stream(res, result) : { status: 200, body: result }
   }
 
   const server = await startServer({
@@ -148,8 +148,8 @@ export async function startArk(options: ArkOptions = {}): Promise<Ark> {
       if (link) return link
       const refused = keyRefusal(received)
       if (refused) return refused
-      const known = /^\/api\/(plan\/)?v3\/images\/generations$/.test(received.path) && received.method === 'POST'
-      return known ? generate(received, res) : refuse(errors.path)
+      const exists = /^\/api\/(plan\/)?v3\/images\/generations$/.test(received.path) && received.method === 'POST'
+      return exists ? generate(received, res) : refuse(errors.path)
     },
   })
 
@@ -174,20 +174,20 @@ const query = (signature: string) => ({
   'X-Tos-SignedHeaders': 'host',
 })
 
-function faultOf(): { code: string; message: string } {
+function outputFault(): { code: string; message: string } {
   const { code, message } = envelope(errors.output).error as { code: string; message: string }
   return { code, message }
 }
 
-function answerOf(body: ArkBody, items: Item[]) {
+function resultOf(body: ArkBody, items: Item[]) {
   const sizes = items.flatMap(({ size }) => (size ? [size.split('x').map(Number)] : []))
   const tokens = sizes.reduce((sum, [width = 0, height = 0]) => sum + Math.floor((width * height) / 256), 0)
   const usage = { generated_images: sizes.length, output_tokens: tokens, total_tokens: tokens }
   return { model: body.model, created: Math.floor(Date.now() / 1000), data: items, usage }
 }
 
-/** Nothing comes before the first picture is done, not even the headers. */
-function stream(res: ServerResponse, { model, created, data, usage }: ReturnType<typeof answerOf>): 'streamed' {
+/** Like the real service, it sends nothing before the first picture is done, not even headers. */
+function stream(res: ServerResponse, { model, created, data, usage }: ReturnType<typeof resultOf>): 'streamed' {
   const event = (type: string, rest: object) =>
     `event: image_generation.${type}\ndata: ${JSON.stringify({ type: `image_generation.${type}`, model, created, ...rest })}\n\n`
   const events = data.map((item, at) =>

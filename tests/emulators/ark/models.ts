@@ -1,17 +1,17 @@
-/** What each Seedream takes, and the strict reading of a request for it. */
+/** The parameters of each Seedream model, and a strict parser for its requests. */
 import { z } from 'zod'
 
 export interface ArkModel {
   tiers: Readonly<Record<string, number>>
-  /** Total pixels of an exact size. */
+  /** Limits of width × height. */
   pixels: readonly [min: number, max: number]
   /** Most input pictures. */
   images: number
-  /** Groups, and with them streams. */
+  /** Draws groups, and streams them. */
   groups: boolean
   /** Takes seed and guidance_scale. */
   seeded?: boolean
-  /** Takes output_format; the others always draw JPEG. */
+  /** Takes output_format; other models always draw JPEG. */
   formats?: boolean
   search?: boolean
   layers?: boolean
@@ -52,7 +52,7 @@ export const arkModels: Readonly<Record<string, ArkModel>> = {
   'doubao-seedream-5-0-flash-260915': pro,
 }
 
-/** A format in capital letters is refused, as the real one does. */
+/** Like the real service, it refuses a format in upper case. */
 const dataUrl = /^data:image\/(jpeg|jpg|png|webp|bmp|tiff|gif|heic|heif);base64,[A-Za-z0-9+/]+=*$/
 
 const picture = z.string().refine((text) => {
@@ -74,7 +74,7 @@ function size({ tiers, pixels: [min, max] }: ArkModel) {
   })
 }
 
-/** The body that the real one takes for this model: nothing unknown, nothing out of range. */
+/** The schema of a request for this model; like the real service, it refuses unknown fields. */
 export function arkSchema(model: ArkModel) {
   const { seeded, formats, search, layers, groups, images } = model
   const group = {
@@ -111,7 +111,7 @@ export function arkSchema(model: ArkModel) {
           message: `number of reference images cannot exceed ${images}`,
         })
       }
-      const most = body.sequential_image_generation === 'auto' ? mostOf(body as ArkBody) : 1
+      const most = body.sequential_image_generation === 'auto' ? groupLimit(body as ArkBody) : 1
       if (given + most > 15 && body.sequential_image_generation_options) {
         const path = ['sequential_image_generation_options', 'max_images']
         context.addIssue({ code: 'custom', path, message: 'reference images and generated images cannot exceed 15' })
@@ -132,29 +132,29 @@ export type ArkBody = {
   output_format?: 'png' | 'jpeg'
 }
 
-const mostOf = (body: { sequential_image_generation_options?: { max_images: number } }) =>
+const groupLimit = (body: { sequential_image_generation_options?: { max_images: number } }) =>
   body.sequential_image_generation_options?.max_images ?? 15
 
-/** A group is as large as its words say, up to the limit; without words about it, one. */
-export function groupOf(body: ArkBody): number {
+/** The number of pictures that the prompt asks for, up to the limit. 1 if the prompt names no number. */
+export function groupSize(body: ArkBody): number {
   if (body.sequential_image_generation !== 'auto') return 1
-  const words = /(\d+)\s*(?:images|pictures|张|幅)/i.exec(body.prompt)
-  return Math.max(1, Math.min(mostOf(body), 15 - [body.image ?? []].flat().length, Number(words?.[1] ?? 1)))
+  const inPrompt = /(\d+)\s*(?:images|pictures|张|幅)/i.exec(body.prompt)
+  return Math.max(1, Math.min(groupLimit(body), 15 - [body.image ?? []].flat().length, Number(inPrompt?.[1] ?? 1)))
 }
 
-export type ArkReading = { body: ArkBody } | { param: string; missing: boolean; message: string }
+export type ParsedArk = { body: ArkBody } | { param: string; missing: boolean; message: string }
 
-export function readArk(model: ArkModel, raw: unknown): ArkReading {
-  const read = arkSchema(model).safeParse(raw)
-  if (read.success) return { body: read.data as ArkBody }
-  const [issue] = read.error.issues
+export function parseArk(model: ArkModel, raw: unknown): ParsedArk {
+  const parsed = arkSchema(model).safeParse(raw)
+  if (parsed.success) return { body: parsed.data as ArkBody }
+  const [issue] = parsed.error.issues
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
   const param = unknown ?? String(issue?.path[0] ?? '')
   const missing = issue?.code === 'invalid_type' && !(param in (raw as object))
   return { param, missing, message: issue?.message ?? '' }
 }
 
-export function sidesOf(model: ArkModel, size: string): [number, number] {
+export function sizeInPixels(model: ArkModel, size: string): [number, number] {
   const tier = model.tiers[size]
   const [width = 2048, height = 2048] = size.split('x').map(Number)
   return tier ? [tier, tier] : [width, height]

@@ -1,9 +1,9 @@
-/** What Workers AI and the AI Gateway say when they refuse. Wording that nobody has quoted yet is marked [?]. */
+/** The error responses of Workers AI and the AI Gateway. [?] marks messages whose exact wording is not documented. */
 import { randomUUID } from 'node:crypto'
 import type { Answer, Fault } from '../faults.ts'
 import type { Sent } from '../server.ts'
 
-/** Code → status and words. */
+/** Code → status and message. */
 const refusals = {
   2001: [400, 'Please configure AI Gateway in the Cloudflare dashboard'],
   2009: [401, 'Unauthorized'],
@@ -35,10 +35,10 @@ export function failure(status: number, code: number, message: string, result: o
   return { status, body: { errors: [{ message, code }], success: false, result, messages: [] } }
 }
 
-/** The service names each of its own refusals with an id; the API before it does not. */
+/** Workers AI adds an id to each of its errors; the API in front of it does not. */
 export function refusalOf(code: RefusalCode): Sent {
-  const [status, words] = refusals[code]
-  return failure(status, code, words.startsWith('AiError') ? `AiError: ${words} (${randomUUID()})` : words)
+  const [status, message] = refusals[code]
+  return failure(status, code, message.startsWith('AiError') ? `AiError: ${message} (${randomUUID()})` : message)
 }
 
 export function badInput(problem: string): Sent {
@@ -49,7 +49,7 @@ export function noSuchModel(model: string): Sent {
   return failure(400, 5007, `AiError: No such model ${model} or task (${randomUUID()})`)
 }
 
-/** How content is refused: the code has changed, and need not stay. 'words': only the words tell. */
+/** The code of a content refusal, which has changed before. 'words': an unknown code, so that only the message says it. */
 export type ContentCode = 8007 | 3030 | 'words'
 
 export function contentRefused(code: ContentCode): Sent {
@@ -57,7 +57,7 @@ export function contentRefused(code: ContentCode): Sent {
   return failure(400, code === 'words' ? 3999 : code, message)
 }
 
-/** A gateway's own refusals have another shape. */
+/** A gateway's own errors have another form. */
 export function gatewayRefusal(code: 2001 | 2009 | 2016 | 2017): Sent {
   const [status, message] = refusals[code]
   return { status, body: { success: false, result: [], messages: [], error: [{ code, message }] } }
@@ -73,7 +73,7 @@ function plain(status: number, code: number, message: string): Answer {
   }
 }
 
-/** For `createFaults`. */
+/** Responses for injected faults. */
 export const faultAnswers = {
   '429': ({ retryAfterSeconds = 1 }: Fault): Answer => ({
     ...plain(429, 971, 'Please wait and consider throttling your request speed'),

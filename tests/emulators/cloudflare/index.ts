@@ -1,4 +1,4 @@
-/** Cloudflare Workers AI as its documentation, its error table and quoted answers describe it; and an AI Gateway before it. */
+/** Cloudflare Workers AI and an AI Gateway in front of it, as the documentation and quoted responses describe them. */
 import { randomUUID } from 'node:crypto'
 import type { Faults } from '../faults.ts'
 import { type Received, type Sent, startServer } from '../server.ts'
@@ -13,25 +13,25 @@ import {
   type RefusalCode,
   refusalOf,
 } from './errors.ts'
-import { readInput } from './input.ts'
+import { parseInput } from './input.ts'
 import { draw, type EmulatedModel, type Input, models } from './models.ts'
 
 export interface CloudflareOptions {
-  /** Absent: any free one. */
+  /** Absent: any free port. */
   port?: number
   account?: string
   token?: string
-  /** How keys of accounts begin; all others are people's. Default 'cfat_'. */
+  /** Prefix of account keys; all other keys are user keys. Default 'cfat_'. */
   accountPrefix?: string
-  /** Makes the bytes of each picture; default: real ones of the asked size. */
+  /** Makes the bytes of each picture. Default: real pictures of the requested size. */
   picture?: () => Promise<Buffer>
   /** Milliseconds that a run takes. */
   workMs?: number
-  /** Default 8007. */
+  /** Code of content refusals. Default 8007. */
   nsfwCode?: ContentCode
-  /** The gateway wants its own header as well. */
+  /** Key that the gateway requires in its own header. Absent: none. */
   gatewayToken?: string
-  /** Where the picture is in the JSON. Default 'result'. */
+  /** Place and form of the picture in the JSON. Default 'result'. */
   imageIn?: 'result' | 'nested' | 'data URL'
   random?: () => number
   /** See `ServerOptions`. */
@@ -39,28 +39,28 @@ export interface CloudflareOptions {
 }
 
 export interface Cloudflare {
-  /** The account's address: what an operator would configure. */
+  /** The account's address, to configure a provider with. */
   baseUrl: string
-  /** The same through a gateway. */
+  /** The address of the gateway, to configure a provider with. */
   gatewayUrl: string
   account: string
   token: string
   requests: Received[]
   faults: Faults
-  /** Runs that a real one would have charged, whoever got the answer. */
+  /** Runs that the real service would charge, including those whose response was lost. */
   accepted(): number
-  /** What the models made of each such run. */
+  /** The parsed input of each such run. */
   inputs: { model: string; input: Input }[]
-  /** From now on every run is refused with this code; undefined: no more. */
+  /** Refuses every run from now on with this code. undefined: no longer. */
   refuse(code: RefusalCode | undefined): void
-  /** From now on failures come with status 200. */
+  /** Whether failures are sent with status 200. */
   failWithOk(on: boolean): void
   setTokenStatus(status: 'active' | 'disabled' | 'expired'): void
   stop(): Promise<void>
 }
 
-const account0 = '0123456789abcdef0123456789abcdef'
-const token0 = 'cf-test-token-4f1d9a6e7b'
+const defaultAccount = '0123456789abcdef0123456789abcdef'
+const defaultToken = 'cf-test-token-4f1d9a6e7b'
 
 interface World {
   options: CloudflareOptions
@@ -73,7 +73,7 @@ interface World {
 }
 
 export async function startCloudflare(options: CloudflareOptions = {}): Promise<Cloudflare> {
-  const { account = account0, token = token0, port, random, keepRequests } = options
+  const { account = defaultAccount, token = defaultToken, port, random, keepRequests } = options
   const world: World = { options, account, token, inputs: [], ok: false, tokenStatus: 'active' }
   const server = await startServer({
     port,
@@ -115,7 +115,7 @@ function route(world: World, received: Received): Promise<Sent> | Sent {
   if (path === '/user/tokens/verify') return verify(world, received, !ofAccount)
   const [, account, rest = ''] = /^\/accounts\/([^/]+)(\/.*)$/.exec(path) ?? []
   if (account === undefined) return failure(404, 7000, 'No route for that URI', null)
-  if (!knows(world, received)) return refusalOf(10000)
+  if (!hasKey(world, received)) return refusalOf(10000)
   if (account !== world.account) return refusalOf(7003)
   if (rest === '/tokens/verify') return verify(world, received, ofAccount)
   if (rest === '/ai/models/search' && received.method === 'GET') return search(received)
@@ -124,28 +124,28 @@ function route(world: World, received: Received): Promise<Sent> | Sent {
   return run(world, received, model)
 }
 
-function throughGateway(world: World, received: Received, asked: { account: string; model: string }) {
+function throughGateway(world: World, received: Received, { account, model }: { account: string; model: string }) {
   const { gatewayToken } = world.options
-  if (asked.account !== world.account) return gatewayRefusal(2001)
+  if (account !== world.account) return gatewayRefusal(2001)
   if (gatewayToken && received.headers['cf-aig-authorization'] !== `Bearer ${gatewayToken}`) return gatewayRefusal(2009)
   if (world.refused === 2016 || world.refused === 2017) return gatewayRefusal(world.refused)
-  return knows(world, received) ? run(world, received, asked.model) : refusalOf(10000)
+  return hasKey(world, received) ? run(world, received, model) : refusalOf(10000)
 }
 
-const knows = ({ token }: World, { headers }: Received) => headers.authorization === `Bearer ${token}`
+const hasKey = ({ token }: World, { headers }: Received) => headers.authorization === `Bearer ${token}`
 
-/** Keys of people and keys of accounts are known in different places. */
-function verify(world: World, received: Received, known: boolean): Sent {
-  if (!known || !knows(world, received)) return failure(401, 1000, 'Invalid API Token', null)
-  const words = { active: 'This API Token is valid and active', disabled: 'disabled', expired: 'expired' }
-  const message = { code: 10000, message: words[world.tokenStatus], type: null }
+/** `fits`: whether keys of this kind (user or account) are verified at the requested address. */
+function verify(world: World, received: Received, fits: boolean): Sent {
+  if (!fits || !hasKey(world, received)) return failure(401, 1000, 'Invalid API Token', null)
+  const messages = { active: 'This API Token is valid and active', disabled: 'disabled', expired: 'expired' }
+  const message = { code: 10000, message: messages[world.tokenStatus], type: null }
   const result = { id: 'a7d1c62b8f0e4d7f9b3a5c6d7e8f9012', status: world.tokenStatus }
   return { status: 200, body: { result, success: true, errors: [], messages: [message] } }
 }
 
 function search({ query }: Received): Sent {
-  const words = query.get('search') ?? ''
-  const found = Object.keys(models).filter((name) => name.includes(words))
+  const text = query.get('search') ?? ''
+  const found = Object.keys(models).filter((name) => name.includes(text))
   const result = found.map((name) => ({
     id: randomUUID(),
     source: 1,
@@ -168,7 +168,7 @@ async function run(world: World, received: Received, name: string): Promise<Sent
   if (!model) return noSuchModel(name)
   let input: Input
   try {
-    input = await readInput(received, model)
+    input = await parseInput(received, model)
   } catch (error) {
     return badInput((error as Error).message)
   }

@@ -1,13 +1,13 @@
-/** Reads what a run was sent, and says what is wrong with it in the words of the real service. */
+/** Parses and checks the input of a run, with the error messages of the real service. */
 import { Busboy } from '@fastify/busboy'
 import sharp from 'sharp'
 import type { Received } from '../server.ts'
 import type { EmulatedModel, Field, Input } from './models.ts'
 
-/** Rejects with an Error whose message is the problem. */
-export async function readInput(received: Received, model: EmulatedModel): Promise<Input> {
+/** Rejects with an Error whose message names the problem. */
+export async function parseInput(received: Received, model: EmulatedModel): Promise<Input> {
   const type = received.headers['content-type'] ?? ''
-  const input = model.form ? await readForm(received.body, type) : readJson(received.body)
+  const input = model.form ? await parseForm(received.body, type) : parseJson(received.body)
   const { prompt, ...others } = model.fields
   if (input.prompt === undefined) throw new Error("Error: required properties at '/' are 'prompt'")
   for (const [name, value] of Object.entries(input)) {
@@ -18,14 +18,14 @@ export async function readInput(received: Received, model: EmulatedModel): Promi
   return input
 }
 
-function readJson(body: Buffer): Input {
+function parseJson(body: Buffer): Input {
   const value = JSON.parse(body.toString('utf8') || '{}') as unknown
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('Error: not an object')
   return value as Input
 }
 
-/** Fields as text, or as the number that they spell; files as bytes. */
-async function readForm(body: Buffer, type: string): Promise<Input> {
+/** Numbers in fields are parsed; files become buffers. */
+async function parseForm(body: Buffer, type: string): Promise<Input> {
   if (!type.startsWith('multipart/form-data')) throw new Error("required properties at '/' are 'multipart'")
   const input: Record<string, unknown> = {}
   await new Promise<void>((done, failed) => {
@@ -51,8 +51,8 @@ async function check(name: string, value: unknown, field: Field): Promise<void> 
   if (field.type === 'file') return checkFile(name, value, field)
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = field
   const size = typeof value === 'string' ? value.length : Number(value)
-  const right = field.type === 'string' ? typeof value === 'string' : typeof value === 'number'
-  if (!right || (field.type === 'integer' && !Number.isInteger(value)))
+  const typeFits = field.type === 'string' ? typeof value === 'string' : typeof value === 'number'
+  if (!typeFits || (field.type === 'integer' && !Number.isInteger(value)))
     throw new Error(`Error: Type mismatch of '/${name}', '${field.type}' not in '${typeof value}'`)
   if (size < min) throw new Error(`Error: '/${name}' must be >= ${min}`) // [?] wording
   if (size > max) throw new Error(`Error: '/${name}' must be <= ${max}`) // [?] wording

@@ -1,4 +1,4 @@
-/** What each model takes and answers. Stricter than the real ones: a name that is not in a model's schema is refused. */
+/** The inputs and results of each model. Stricter than the real service: fields outside a model's schema are refused. */
 import { type PictureType, picture } from '../pictures.ts'
 
 export interface Field {
@@ -8,16 +8,16 @@ export interface Field {
 }
 
 export interface EmulatedModel {
-  /** Takes multipart/form-data only. */
+  /** Accepts only multipart/form-data. */
   form?: boolean
   fields: Readonly<Record<string, Field>>
-  /** Pixels, when none are asked for. */
+  /** Default size in pixels. */
   width: number
   height: number
-  /** Sides become multiples of it, without a word. */
+  /** Sides are rounded down to multiples of it. Absent: 1. */
   multiple?: number
   type: PictureType
-  /** Bytes instead of JSON. */
+  /** Returns bytes instead of JSON. */
   raw?: boolean
 }
 
@@ -30,7 +30,7 @@ const files = { input_image_0: file, input_image_1: file, input_image_2: file, i
 
 const klein: EmulatedModel = {
   form: true,
-  // steps and seed are taken and not heeded
+  // steps and seed are accepted but have no effect
   fields: { prompt, width: side(256, 1920), height: side(256, 1920), steps: steps(50), seed, ...files },
   width: 1024,
   height: 1024,
@@ -95,7 +95,7 @@ export const models: Readonly<Record<string, EmulatedModel>> = {
 
 export type Input = Readonly<Record<string, unknown>>
 
-/** A real picture of the size that was asked for. */
+/** A real picture of the requested size. */
 export function draw(model: EmulatedModel, input: Input, random: () => number): Promise<Buffer> {
   const { multiple = 1 } = model
   const pixels = (value: unknown, fallback: number) =>

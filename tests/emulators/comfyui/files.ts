@@ -1,13 +1,13 @@
-/** The server's folders: input, output, temp; their rules about names; and GET /view, POST /upload/image. */
+/** The server's folders (input, output, temp), their rules for names, and GET /view and POST /upload/image. */
 import type { Received, Sent } from '../server.ts'
 
 export type Folder = 'input' | 'output' | 'temp'
 
 export interface Files {
-  /** Under 'sub/name.png'. */
+  /** `name`: with its subfolder, such as 'sub/name.png'. */
   read(folder: Folder, name: string): Buffer | undefined
   names(folder: Folder): string[]
-  /** The next free name with this prefix: 'prefix_00001_.png'. */
+  /** Stores a picture under the next free name with this prefix, such as 'prefix_00001_.png'. */
   save(folder: Folder, prefix: string, data: Buffer): { filename: string; subfolder: string; type: Folder }
   upload(received: Received): Promise<Sent>
   view(query: URLSearchParams): Sent
@@ -33,8 +33,8 @@ export function createFiles(): Files {
     const [stem, ending] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, '']
     for (let n = 0; ; n++) {
       const candidate = n === 0 ? name : `${stem} (${n})${ending}`
-      const there = folder.get(pathOf(subfolder, candidate))
-      if (!there || there.equals(data)) return candidate
+      const existing = folder.get(pathOf(subfolder, candidate))
+      if (!existing || existing.equals(data)) return candidate
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * A ComfyUI server on a local port: its HTTP routes (each also under /api) and its websocket. 'old' is of 2025, 'new' of
- * late 2026. It draws stripes.
+ * A ComfyUI server on a local port: its HTTP routes (each also below /api) and its websocket. The version 'old' is from
+ * 2025, 'new' from late 2026. Its pictures are stripes.
  */
 import { randomUUID } from 'node:crypto'
 import type { FaultOptions } from '../faults.ts'
@@ -16,15 +16,15 @@ export interface ComfyuiOptions extends Pick<FaultOptions, 'random'> {
   version?: Version
   /** Folder → model files. */
   files?: Readonly<Record<string, readonly string[]>>
-  /** Milliseconds that sampling takes. */
+  /** Milliseconds of sampling. */
   workMs?: number
   steps?: number
-  /** Whether the server was started with previews on; on 'new' a graph's sender has the last word. */
+  /** Whether the server sends previews. At the version 'new', the submission of a graph can override it. */
   previews?: boolean
-  /** Whether it can send previews with the id of their run. Default: yes. */
+  /** Whether previews can carry the id of their run. Default true. */
   previewMetadata?: boolean
   picture?: (width: number, height: number) => Promise<Buffer>
-  /** The key that a proxy in front of it wants. */
+  /** The key that a proxy in front of the server requires. */
   auth?: string
   keepRequests?: number
 }
@@ -33,13 +33,13 @@ export interface Comfyui extends EmulatorServer {
   files: Files
   sockets: Sockets
   work: Work
-  /** From now on no websocket can be opened. */
+  /** Whether new websockets are refused. */
   refuseSockets(refuse: boolean): void
-  /** Forgets everything but the files on its disk. */
+  /** Loses everything but the files. */
   restart(): void
-  /** Runs that began. */
+  /** Number of runs that started. */
   executed(): number
-  /** Graphs that were queued. */
+  /** Number of queued graphs. */
   accepted(): number
 }
 
@@ -137,7 +137,7 @@ export async function startComfyui(options: ComfyuiOptions = {}): Promise<Comfyu
         work.remove(ids)
         return { status: 200 }
       case '/interrupt':
-        // the id came to be heeded in 2025
+        // servers respect the id since 2025
         if (version === 'old' || !body.prompt_id || work.running()?.id === body.prompt_id) work.interrupt()
         return { status: 200 }
       case '/history':
@@ -168,8 +168,8 @@ export async function startComfyui(options: ComfyuiOptions = {}): Promise<Comfyu
       client: typeof client === 'string' ? client : undefined,
       extra: { ...(extra as object), ...(client ? { client_id: client } : {}) },
     }
-    const place = work.add(item, { number: number === undefined ? undefined : Number(number), front: front === true })
-    return ok({ prompt_id: item.id, number: place, node_errors: nodeErrors })
+    const ordinal = work.add(item, { number: number === undefined ? undefined : Number(number), front: front === true })
+    return ok({ prompt_id: item.id, number: ordinal, node_errors: nodeErrors })
   }
 
   function historyOf(ids: readonly string[]): object {

@@ -1,21 +1,21 @@
-/** The nodes that the emulated server knows, as its own table of them says: inputs, limits, outputs. */
+/** The nodes of the emulated server: inputs, limits and outputs. */
 
 export type NodeInput =
-  /** An output of another node, of this type. */
+  /** Linked to an output of this type. */
   | { link: string }
   | { int: readonly [preset: number, min: number, max: number] }
   | { float: readonly [preset: number, min: number, max: number] }
   | { text: true }
   | { bool: boolean }
   | { oneOf: readonly string[] }
-  /** A file in this folder of models; 'input': an uploaded picture. */
+  /** A file in this model folder; 'input': an uploaded picture. */
   | { file: string }
 
 export interface NodeKind {
   required: Readonly<Record<string, NodeInput>>
   optional?: Readonly<Record<string, NodeInput>>
   outputs: readonly string[]
-  /** It keeps or shows something: what a graph is run for. */
+  /** Saves or shows something. A graph runs for its output nodes. */
   isOutput?: boolean
 }
 
@@ -202,13 +202,13 @@ export const nodeKinds: Readonly<Record<string, NodeKind>> = {
   PreviewImage: { required: { images: link('IMAGE') }, outputs: [], isOutput: true },
 }
 
-/** Which values an input takes, where it is a list. */
+/** The values that an input accepts. undefined: it has no list of values. */
 export function valuesOf(input: NodeInput, files: Readonly<Record<string, readonly string[]>>) {
   if ('oneOf' in input) return input.oneOf
   return 'file' in input ? (files[input.file] ?? []) : undefined
 }
 
-/** An answer of GET /object_info. `newer`: the shape of nodes that were rewritten for the newer schema. */
+/** The body of GET /object_info. `newer`: in the form of nodes that use the newer schema. */
 export function objectInfo(name: string, files: Readonly<Record<string, readonly string[]>>, newer: boolean) {
   const kind = nodeKinds[name]
   if (!kind) return {}

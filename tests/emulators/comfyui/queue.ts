@@ -1,4 +1,4 @@
-/** Graphs that wait: a binary heap by number, shown in heap order as the real one shows it. */
+/** The queued graphs: a binary heap by number, which GET /queue lists in heap order, as the real server does. */
 import type { Graph } from './validate.ts'
 
 export interface Item {
@@ -72,7 +72,7 @@ export function createHeap(): Heap {
   }
 }
 
-/** As /queue and the history show it. */
-export function shown({ number, id, graph, extra, outputs }: Item): unknown[] {
+/** An entry of GET /queue and of the history. */
+export function queueEntry({ number, id, graph, extra, outputs }: Item): unknown[] {
   return [number, id, graph, extra, outputs]
 }

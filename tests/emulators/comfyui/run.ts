@@ -1,4 +1,4 @@
-/** Runs one graph: the nodes in order, the messages as they go, what the history keeps. */
+/** Runs one graph: executes its nodes in order, sends the messages, and returns the history entry. */
 import { createHash } from 'node:crypto'
 import { picture as makePicture } from '../pictures.ts'
 import type { Files } from './files.ts'
@@ -17,16 +17,16 @@ export interface Entry {
 export interface RunContext {
   files: Files
   sockets: Sockets
-  /** Signature of a node with all it hangs on → what it showed. What is in here does not run again. */
+  /** Signature of a node and its dependencies → its output. A cached node does not run again. */
   cache: Map<string, object | null>
-  /** Milliseconds that sampling takes, and in how many steps. */
+  /** Milliseconds of sampling, over all steps. */
   workMs: number
   steps: number
   previews: boolean
   picture?: (width: number, height: number) => Promise<Buffer>
-  /** Ends early when somebody is in a hurry. */
+  /** Ends early after `hurry`, an interruption or a restart. */
   pause(ms: number): Promise<void>
-  /** 'forgotten': the server was restarted. */
+  /** 'forgotten': the server has restarted. */
   state(): 'go' | 'interrupted' | 'forgotten'
 }
 
@@ -38,23 +38,23 @@ class Failure extends Error {
   }
 }
 
-/** undefined: forgotten. */
+/** undefined: the server restarted during the run. */
 export async function runGraph(item: Item, context: RunContext): Promise<Entry | undefined> {
   const { sockets, cache } = context
   const { graph, id, client } = item
   const messages: unknown[] = []
   const outputs: Entry['outputs'] = {}
-  const say = (type: string, data: object, to = client) => {
+  const record = (type: string, data: object, to = client) => {
     const full = { prompt_id: id, ...data, timestamp: Date.now() }
     messages.push([type, full])
-    sockets.tell(to, type, full)
+    sockets.send(to, type, full)
   }
-  const order = inOrder(graph, item.outputs)
+  const order = executionOrder(graph, item.outputs)
   const signatures = new Map(order.map((node) => [node, signatureOf(graph, node, context.files)]))
   const isCached = (node: string) => cache.has(signatures.get(node)!)
   const progress = createProgress(item, sockets)
-  say('execution_start', {})
-  say('execution_cached', { nodes: order.filter(isCached) })
+  record('execution_start', {})
+  record('execution_cached', { nodes: order.filter(isCached) })
   const executed: string[] = []
   for (const node of order) {
     try {
@@ -65,18 +65,18 @@ export async function runGraph(item: Item, context: RunContext): Promise<Entry |
       cache.set(signatures.get(node)!, ui)
       executed.push(node)
       if (!nodeKinds[graph[node]!.class_type]?.isOutput) continue
-      sockets.tell(client, 'executed', { node, display_node: node, output: ui, prompt_id: id })
+      sockets.send(client, 'executed', { node, display_node: node, output: ui, prompt_id: id })
       outputs[node] = ui
     } catch (error) {
       if (context.state() === 'forgotten') return undefined
       if (!(error instanceof Failure)) throw error
-      const about = { node_id: node, node_type: graph[node]!.class_type, executed }
-      if (error.type === 'interrupted') say('execution_interrupted', about, undefined)
-      else say('execution_error', { ...about, ...words(error) })
+      const details = { node_id: node, node_type: graph[node]!.class_type, executed }
+      if (error.type === 'interrupted') record('execution_interrupted', details, undefined)
+      else record('execution_error', { ...details, ...exceptionOf(error) })
       return { outputs: {}, status: { status_str: 'error', completed: false, messages }, meta: {} }
     }
   }
-  say('execution_success', {})
+  record('execution_success', {})
   const meta = Object.keys(outputs).map((node) => [
     node,
     { node_id: node, display_node: node, parent_node: null, real_node_id: node },
@@ -88,7 +88,7 @@ export async function runGraph(item: Item, context: RunContext): Promise<Entry |
   }
 }
 
-function words({ type, message }: Failure) {
+function exceptionOf({ type, message }: Failure) {
   return {
     exception_message: message,
     exception_type: type,
@@ -98,7 +98,8 @@ function words({ type, message }: Failure) {
   }
 }
 
-function inOrder(graph: Graph, outputs: readonly string[]): string[] {
+/** The nodes that these outputs depend on, dependencies first. */
+function executionOrder(graph: Graph, outputs: readonly string[]): string[] {
   const order: string[] = []
   const visit = (node: string) => {
     if (order.includes(node)) return
@@ -136,7 +137,7 @@ function createProgress({ id, client }: Item, sockets: Sockets): Advance {
       parent_node_id: null,
       real_node_id: node,
     }
-    sockets.tell(client, 'progress_state', { prompt_id: id, nodes })
+    sockets.send(client, 'progress_state', { prompt_id: id, nodes })
   }
 }
 
@@ -146,13 +147,13 @@ interface Executing {
   progress: Advance
 }
 
-/** Returns what the node shows. */
+/** Returns the output that the node shows. null: none. */
 async function execute(item: Item, { node, context, progress }: Executing): Promise<object | null> {
   const { graph, id, client } = item
   const { class_type: name, inputs } = graph[node]!
   const { sockets, files } = context
-  goOn(context)
-  sockets.tell(client, 'executing', { node, display_node: node, prompt_id: id })
+  throwIfStopped(context)
+  sockets.send(client, 'executing', { node, display_node: node, prompt_id: id })
   progress(node, 0, 1)
   if (/^(KSampler|SamplerCustomAdvanced)$/.test(name)) await sample(item, { node, context, progress })
   if (name !== 'SaveImage' && name !== 'PreviewImage') {
@@ -177,24 +178,24 @@ async function sample(item: Item, { node, context, progress }: Executing): Promi
   const { sockets, steps, workMs, previews } = context
   for (let step = 1; step <= steps; step++) {
     await context.pause(workMs / steps)
-    goOn(context)
+    throwIfStopped(context)
     failOnPurpose(graph)
     progress(node, step, steps)
-    sockets.tell(client, 'progress', { value: step, max: steps, prompt_id: id, node })
+    sockets.send(client, 'progress', { value: step, max: steps, prompt_id: id, node })
     if (!previews) continue
     const metadata = { node_id: node, prompt_id: id, display_node_id: node, parent_node_id: null, real_node_id: node }
     sockets.preview(client, await makePicture(64, 64, 'jpeg', step), metadata)
   }
 }
 
-function goOn({ state }: RunContext): void {
+function throwIfStopped({ state }: RunContext): void {
   if (state() !== 'go') throw new Failure('interrupted', '')
 }
 
 const oom =
   'Allocation on device 0 would exceed allowed memory. (out of memory)\nCurrently allocated     : 21.92 GiB\nThis error means you ran out of memory on your GPU.\n\nTIPS: If the workflow worked before you might have accidentally set the batch_size to a large number.'
 
-/** Words in any text of the graph: 'oom' has too little memory, 'boom' breaks. */
+/** Words in the texts of the graph cause errors: 'oom' a lack of memory, 'boom' a runtime error. */
 function failOnPurpose(graph: Graph): void {
   const texts = Object.values(graph).flatMap(({ inputs }) => Object.values(inputs).filter((v) => typeof v === 'string'))
   const has = (word: RegExp) => texts.some((text) => word.test(text))

@@ -1,4 +1,4 @@
-/** How large and how many the pictures become that a node hands on. */
+/** Computes the size and number of the pictures that a node outputs. */
 import sharp from 'sharp'
 import type { Files } from './files.ts'
 import { type Graph, isLink } from './validate.ts'
@@ -33,8 +33,8 @@ const kontextSizes = [
   [1568, 672],
 ] as const
 
-/** The inputs through which pictures and latents come. */
-const through = ['images', 'samples', 'pixels', 'latent_image', 'image', 'image1']
+/** Inputs that receive pictures or latents. */
+const pictureInputs = ['images', 'samples', 'pixels', 'latent_image', 'image', 'image1']
 
 export async function shapeOf(graph: Graph, id: string, files: Files): Promise<Shape> {
   const node = graph[id]
@@ -48,7 +48,7 @@ export async function shapeOf(graph: Graph, id: string, files: Files): Promise<S
     const { width, height } = await sharp(files.read('input', String(inputs.image))).metadata()
     return { width, height, batch: 1 }
   }
-  const source = through.map((input) => inputs[input]).find(isLink)
+  const source = pictureInputs.map((input) => inputs[input]).find(isLink)
   if (!source) throw new Error(`node ${id} has no picture`)
   const from = await shapeOf(graph, source[0], files)
   if (name === 'ImageScale') return scaled(from, number('width'), number('height'))
@@ -62,7 +62,7 @@ export async function shapeOf(graph: Graph, id: string, files: Files): Promise<S
   return from
 }
 
-/** 0 keeps the ratio. */
+/** A width or height of 0 keeps the aspect ratio. */
 function scaled(from: Shape, width: number, height: number): Shape {
   if (width === 0 && height === 0) return from
   return {

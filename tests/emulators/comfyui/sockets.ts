@@ -1,16 +1,16 @@
-/** The server's websockets: one for each client id, the last one that came. */
+/** The server's websockets: one for each client id, the one that connected last. */
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 
 export interface Sockets {
-  /** To one client, or to all. Nothing happens when it is not there. */
-  tell(client: string | undefined, type: string, data: object): void
-  /** With the metadata, if the client can read it. */
+  /** Sends a message to one client, or to all if it is undefined. Does nothing if the client is not connected. */
+  send(client: string | undefined, type: string, data: object): void
+  /** Sends a preview, with the metadata if the client supports it. */
   preview(client: string | undefined, picture: Buffer, metadata: object): void
   count(): number
-  /** Handshakes that succeeded. */
+  /** Number of successful handshakes. */
   opened(): number
   kill(): void
   stop(): void
@@ -18,10 +18,10 @@ export interface Sockets {
 
 export interface SocketsOptions {
   server: Server
-  /** 'Bearer …'; absent: anybody. */
+  /** The required authorization header, 'Bearer …'. Absent: none. */
   auth?: string
   refuses(): boolean
-  /** What a client hears when it connects. */
+  /** Data of the first message to a client. */
   greet(): object
   features: { supports_preview_metadata: boolean }
 }
@@ -58,22 +58,22 @@ export function createSockets({ server, auth, refuses, greet, features }: Socket
       first = false
       if (message?.type !== 'feature_flags') return
       client.metadata = features.supports_preview_metadata && message.data?.supports_preview_metadata === true
-      send(client, 'feature_flags', features)
+      sendTo(client, 'feature_flags', features)
     })
-    send(client, 'status', { ...greet(), sid: id })
+    sendTo(client, 'status', { ...greet(), sid: id })
   }
 
-  const send = ({ socket }: Client, type: string, data: object) => socket.send(JSON.stringify({ type, data }))
+  const sendTo = ({ socket }: Client, type: string, data: object) => socket.send(JSON.stringify({ type, data }))
 
   return {
-    tell(id, type, data) {
-      for (const [each, client] of clients) if (id === undefined || each === id) send(client, type, data)
+    send(id, type, data) {
+      for (const [each, client] of clients) if (id === undefined || each === id) sendTo(client, type, data)
     },
     preview(id, picture, metadata) {
       const client = id === undefined ? undefined : clients.get(id)
       if (!client) return
-      const about = Buffer.from(JSON.stringify({ ...metadata, image_type: 'image/jpeg' }))
-      const head = client.metadata ? [number(4), number(about.length), about] : [number(1), number(1)]
+      const json = Buffer.from(JSON.stringify({ ...metadata, image_type: 'image/jpeg' }))
+      const head = client.metadata ? [number(4), number(json.length), json] : [number(1), number(1)]
       client.socket.send(Buffer.concat([...head, picture]))
     },
     count: () => clients.size,

@@ -1,4 +1,4 @@
-/** Checks a graph as the server does before it queues it, in the server's own words. */
+/** Validates a graph as the server does before it queues it, with the server's error messages. */
 import { type NodeInput, type NodeKind, nodeKinds, valuesOf } from './nodes.ts'
 
 export type Version = 'old' | 'new'
@@ -21,7 +21,7 @@ interface Mistake {
 type NodeErrors = Record<string, { errors: Mistake[]; dependent_outputs: string[]; class_type: string }>
 
 interface Verdict {
-  /** Absent: it can run. */
+  /** Absent: the graph can run. */
   error?: Mistake
   nodeErrors: NodeErrors
   /** Output nodes that can run. */
@@ -48,7 +48,7 @@ export function validate(graph: Graph, checking: Checking): Verdict {
     return { error: mistake('prompt_no_outputs', 'Prompt has no outputs'), nodeErrors: {}, outputs: [] }
   }
   const errors = new Map<string, Mistake[]>()
-  const outputs = ends.filter((id) => isGood(graph, id, { checking, errors, path: [] }))
+  const outputs = ends.filter((id) => isValid(graph, id, { checking, errors, path: [] }))
   const nodeErrors: NodeErrors = {}
   for (const [id, found] of errors) {
     if (found.length === 0) continue
@@ -91,13 +91,13 @@ function reaches(graph: Graph, from: string, to: string, seen: readonly string[]
 
 interface Walk {
   checking: Checking
-  /** Of nodes that were looked at; empty: good. */
+  /** Errors of the nodes checked so far, by node id; empty for valid nodes. */
   errors: Map<string, Mistake[]>
   path: string[]
 }
 
-/** Whether a node and everything it hangs on can run. */
-function isGood(graph: Graph, id: string, walk: Walk): boolean {
+/** Whether a node and all its dependencies can run. */
+function isValid(graph: Graph, id: string, walk: Walk): boolean {
   const node = graph[id]!
   const kind = nodeKinds[node.class_type]!
   const found = walk.errors.get(id) ?? ownMistakes(graph, node, { kind, checking: walk.checking })
@@ -105,13 +105,13 @@ function isGood(graph: Graph, id: string, walk: Walk): boolean {
   const sources = Object.entries(node.inputs).flatMap(([name, value]) =>
     inputOf(kind, name) && isLink(value) && graph[value[0]] ? [value[0]] : [],
   )
-  const good = sources.map((source) => {
-    if (!walk.path.includes(source)) return isGood(graph, source, { ...walk, path: [...walk.path, id] })
+  const valid = sources.map((source) => {
+    if (!walk.path.includes(source)) return isValid(graph, source, { ...walk, path: [...walk.path, id] })
     const words = [...walk.path, id, source].join(' -> ')
     found.push(mistake('dependency_cycle', 'Dependency cycle detected', words))
     return false
   })
-  return found.length === 0 && good.every(Boolean)
+  return found.length === 0 && valid.every(Boolean)
 }
 
 function inputOf({ required, optional }: NodeKind, name: string): NodeInput | undefined {

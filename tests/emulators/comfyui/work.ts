@@ -1,11 +1,11 @@
-/** The server's one worker: takes what waits, runs it, keeps the history. All in memory, so a restart forgets it. */
+/** The server's worker: runs queued graphs one by one and keeps the history in memory, so that a restart loses it. */
 
-import { createHeap, type Item, shown } from './queue.ts'
+import { createHeap, type Item, queueEntry } from './queue.ts'
 import { type Entry, type RunContext, runGraph } from './run.ts'
 
 export interface Work {
   add(item: Omit<Item, 'number'>, order: { number?: number; front?: boolean }): number
-  /** As GET /queue shows it. */
+  /** The body of GET /queue. */
   queue(): { queue_running: unknown[]; queue_pending: unknown[] }
   remaining(): number
   history: Map<string, { prompt: unknown[] } & Entry>
@@ -13,10 +13,10 @@ export interface Work {
   remove(ids: readonly string[]): void
   clear(): void
   interrupt(): void
-  /** The run under way, or the next one, waits for nothing any more. */
+  /** Ends the pauses of the current run, or of the next one if none runs. */
   hurry(): void
   restart(): void
-  /** Runs that began. */
+  /** Number of runs that started. */
   executed(): number
 }
 
@@ -29,21 +29,22 @@ export function createWork(options: Options): Work {
   let running: Item | undefined
   let counter = 0
   let executed = 0
+  /** Number of restarts; a run from an earlier era is forgotten. */
   let era = 0
   let interrupted = false
   let hurried = false
   let wake: () => void = () => undefined
 
   const status = () =>
-    options.sockets.tell(undefined, 'status', { status: { exec_info: { queue_remaining: remaining() } } })
+    options.sockets.send(undefined, 'status', { status: { exec_info: { queue_remaining: remaining() } } })
   const remaining = () => heap.items.length + (running ? 1 : 0)
 
-  async function work() {
+  async function runNext() {
     if (running) return
     running = heap.pop()
     if (!running) return
     const item = running
-    const mine = era
+    const startedIn = era
     executed++
     interrupted = false
     status()
@@ -51,26 +52,26 @@ export function createWork(options: Options): Work {
       ...options,
       cache,
       previews: options.previews(item),
-      pause: (ms) => pause(ms, mine),
-      state: () => (mine !== era ? 'forgotten' : interrupted ? 'interrupted' : 'go'),
+      pause: (ms) => pause(ms, startedIn),
+      state: () => (startedIn !== era ? 'forgotten' : interrupted ? 'interrupted' : 'go'),
     })
-    if (mine !== era || !entry) return
+    if (startedIn !== era || !entry) return
     hurried = false
     running = undefined
-    history.set(item.id, { prompt: shown(item), ...entry })
+    history.set(item.id, { prompt: queueEntry(item), ...entry })
     status()
-    options.sockets.tell(item.client, 'executing', { node: null, prompt_id: item.id })
-    next()
+    options.sockets.send(item.client, 'executing', { node: null, prompt_id: item.id })
+    scheduleNext()
   }
 
-  function next() {
+  function scheduleNext() {
     setImmediate(() => {
-      work().catch((error: Error) => process.stderr.write(`the emulated ComfyUI failed: ${error.stack}\n`))
+      runNext().catch((error: Error) => process.stderr.write(`the emulated ComfyUI failed: ${error.stack}\n`))
     })
   }
 
-  function pause(ms: number, mine: number): Promise<void> {
-    if (hurried || interrupted || mine !== era) return new Promise(setImmediate)
+  function pause(ms: number, startedIn: number): Promise<void> {
+    if (hurried || interrupted || startedIn !== era) return new Promise(setImmediate)
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       wake = () => {
@@ -87,10 +88,10 @@ export function createWork(options: Options): Work {
       if (number === undefined) counter++
       heap.push({ ...item, number: ordinal })
       status()
-      next()
+      scheduleNext()
       return ordinal
     },
-    queue: () => ({ queue_running: running ? [shown(running)] : [], queue_pending: heap.items.map(shown) }),
+    queue: () => ({ queue_running: running ? [queueEntry(running)] : [], queue_pending: heap.items.map(queueEntry) }),
     remaining,
     running: () => running,
     remove: (ids) => {

@@ -1,4 +1,4 @@
-/** CRC-64/XZ, which COS calls crc64ecma, in halves of 32 bits: BigInt would take seconds for a large picture. */
+/** CRC-64/XZ, which COS calls crc64ecma. Computed in 32-bit halves, because BigInt takes seconds for a large picture. */
 
 const [polyHigh, polyLow] = [0xc96c5795, 0xd7870f42]
 const high = new Uint32Array(256)
@@ -18,7 +18,7 @@ for (let byte = 0; byte < 256; byte++) {
   low[byte] = l
 }
 
-/** As a decimal number, as the header has it. */
+/** Returns the decimal number of the header x-cos-hash-crc64ecma. */
 export function crc64(data: Uint8Array): string {
   let [h, l] = [0xffffffff, 0xffffffff]
   for (let at = 0; at < data.length; at++) {

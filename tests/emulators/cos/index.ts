@@ -1,11 +1,11 @@
 /**
- * One private bucket of Tencent COS on a local port: path style (`/{bucket}/{key}`, what COS_DOMAIN leads to) and by the
- * real host name. Signatures are verified as Tencent does. Nothing here knows a test runner, so it also runs as a process
- * of its own.
+ * One private bucket of Tencent COS on a local port, addressed in path style (`/{bucket}/{key}`, as with COS_DOMAIN) or by
+ * the real host name. It verifies signatures as Tencent does. It does not depend on a test runner, so it can also run in
+ * its own process.
  */
 import type { Faults } from '../faults.ts'
 import { type Received, type Sent, startServer } from '../server.ts'
-import { accessDenied, CosRefusal, faultAnswers, newRequestId, refusalAnswer } from './errors.ts'
+import { accessDenied, CosError, errorResponse, faultAnswers, newRequestId } from './errors.ts'
 import {
   type CosObject,
   deleteObject,
@@ -15,32 +15,31 @@ import {
   type Operation,
   putObject,
 } from './objects.ts'
-import { type Account, checkClaim, readClaim } from './sign.ts'
+import { type Account, checkSignature, parseSignature } from './sign.ts'
 
 export interface CosEmulatorOptions extends Partial<Account> {
-  /** Absent: any free one. */
+  /** Absent: any free port. */
   port?: number
   bucket?: string
   region?: string
-  /** Most bytes of one object. Default: 5 GB, as the real one. */
+  /** Largest object in bytes. Default: 5 GB, as in the real service. */
   limitBytes?: number
-  /** How far its clock is ahead of this machine's. */
+  /** Milliseconds that the server's clock is ahead of this machine's. */
   clockAheadMs?: number
-  /** For faults with a probability. */
+  /** Random numbers for faults with a probability. */
   random?: () => number
 }
 
 export interface CosEmulator extends Account {
-  /** For COS_DOMAIN and the library's `Domain`. */
+  /** The value for COS_DOMAIN and the library's `Domain`. */
   domain: string
   /** 'http://127.0.0.1:<port>'. */
   url: string
   bucket: string
   region: string
   objects: Map<string, CosObject>
-  /** All that came, with what it was answered. */
   requests: Received[]
-  /** '429' is COS's own 503 SlowDown. Paths are those of the request: '/{bucket}/{key}' in path style. */
+  /** The fault '429' is COS's 503 SlowDown. Paths are matched as in the request: '/{bucket}/{key}' in path style. */
   faults: Faults
   stop(): Promise<void>
 }
@@ -59,30 +58,30 @@ export async function startCos(options: CosEmulatorOptions = {}): Promise<CosEmu
     async handle(received) {
       const requestId = newRequestId()
       const common = { server: 'tencent-cos', 'x-cos-request-id': requestId, date: new Date(now()).toUTCString() }
-      const sent = answerTo(received, requestId)
+      const sent = respond(received, requestId)
       return { ...sent, headers: { ...common, ...sent.headers } }
     },
   })
 
-  function answerTo(received: Received, requestId: string): Sent {
+  function respond(received: Received, requestId: string): Sent {
     try {
       return serve(received)
     } catch (error) {
-      if (!(error instanceof CosRefusal)) throw error
-      return refusalAnswer(error, { resource: received.path, requestId })
+      if (!(error instanceof CosError)) throw error
+      return errorResponse(error, { resource: received.path, requestId })
     }
   }
 
   function serve(received: Received): Sent {
     const { method, query, headers } = received
-    const place = placeOf(received)
-    if (place.bucket !== bucket || (place.region ?? region) !== region)
-      throw new CosRefusal(404, 'NoSuchBucket', 'The specified bucket does not exist.')
-    const { key } = place
-    const claim = readClaim(received)
-    if (claim) {
+    const target = targetOf(received)
+    if (target.bucket !== bucket || (target.region ?? region) !== region)
+      throw new CosError(404, 'NoSuchBucket', 'The specified bucket does not exist.')
+    const { key } = target
+    const signature = parseSignature(received)
+    if (signature) {
       const signable = { method, path: `/${key}`, query, headers }
-      checkClaim(claim, signable, { account, now: Math.floor(now() / 1000) })
+      checkSignature(signature, signable, { account, now: Math.floor(now() / 1000) })
     } else if (!/^(GET|HEAD)$/.test(method) || objects.get(key)?.acl !== 'public-read') {
       throw accessDenied()
     }
@@ -102,7 +101,8 @@ export async function startCos(options: CosEmulatorOptions = {}): Promise<CosEmu
   }
 }
 
-function placeOf({ path, headers }: Received): { bucket: string; region?: string; key: string } {
+/** By host name, or by path style. */
+function targetOf({ path, headers }: Received): { bucket: string; region?: string; key: string } {
   const [, bucket, region] = /^([a-z\d-]+)\.cos\.([a-z\d-]+)\.myqcloud\.com$/.exec(headers.host ?? '') ?? []
   if (bucket) return { bucket, region, key: decodeURIComponent(path.slice(1)) }
   const [, first = '', rest = ''] = /^\/([^/]*)\/?(.*)$/.exec(path) ?? []
@@ -120,5 +120,5 @@ function dispatch(operation: Operation, bucket: string): Sent {
     if (received.method === 'GET' || received.method === 'HEAD') return getObject(operation)
     if (received.method === 'DELETE') return deleteObject(operation)
   }
-  throw new CosRefusal(405, 'MethodNotAllowed', 'The specified method is not allowed against this resource.')
+  throw new CosError(405, 'MethodNotAllowed', 'The specified method is not allowed against this resource.')
 }

@@ -1,23 +1,23 @@
-/** What can be done with the objects of one bucket. */
+/** The operations on the objects of one bucket. */
 import { createHash } from 'node:crypto'
 import type { Received, Sent } from '../server.ts'
 import { crc64 } from './crc64.ts'
-import { CosRefusal, escapeXml, noSuchKey, unescapeXml } from './errors.ts'
+import { CosError, escapeXml, noSuchKey, unescapeXml } from './errors.ts'
 
 export interface CosObject {
   data: Buffer
-  /** Absent: the writer did not say. */
+  /** Content type. Absent: the upload named none. */
   type?: string
   acl: string
-  /** Those that COS gives back: cache-control, content-disposition, x-cos-meta-… */
+  /** The headers of the upload that COS returns: cache-control, content-disposition, x-cos-meta-… */
   headers: Record<string, string>
-  /** In quotes. */
+  /** Including its quotes. */
   etag: string
   crc64: string
   modified: Date
 }
 
-/** One operation on one key. */
+/** A request for one key. */
 export interface Operation {
   objects: Map<string, CosObject>
   key: string
@@ -33,25 +33,27 @@ const acls = [
   'bucket-owner-read',
   'bucket-owner-full-control',
 ]
-const kept = /^(cache-control|content-disposition|content-encoding|content-language|expires|x-cos-meta-.+)$/
+const returnedHeaders = /^(cache-control|content-disposition|content-encoding|content-language|expires|x-cos-meta-.+)$/
 const xml = { 'content-type': 'application/xml' }
 
 export function putObject({ objects, key, received, limitBytes }: Operation): Sent {
   const { headers, body } = received
   if (headers['content-length'] === undefined)
-    throw new CosRefusal(411, 'MissingContentLength', 'You must provide the Content-Length HTTP header.')
+    throw new CosError(411, 'MissingContentLength', 'You must provide the Content-Length HTTP header.')
   if (body.length > limitBytes)
-    throw new CosRefusal(400, 'EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
-  if (Buffer.byteLength(key) > 850) throw new CosRefusal(400, 'KeyTooLong', 'Your key is too long.')
+    throw new CosError(400, 'EntityTooLarge', 'Your proposed upload exceeds the maximum allowed object size.')
+  if (Buffer.byteLength(key) > 850) throw new CosError(400, 'KeyTooLong', 'Your key is too long.')
   const acl = headers['x-cos-acl']?.toString() ?? 'default'
-  if (!acls.includes(acl)) throw new CosRefusal(400, 'InvalidArgument', `x-cos-acl: ${acl}`)
+  if (!acls.includes(acl)) throw new CosError(400, 'InvalidArgument', `x-cos-acl: ${acl}`)
   checkMd5(received)
   const object: CosObject = {
     data: body,
     type: headers['content-type'],
     acl,
     headers: Object.fromEntries(
-      Object.entries(headers).flatMap(([name, value]) => (kept.test(name) && value ? [[name, value.toString()]] : [])),
+      Object.entries(headers).flatMap(([name, value]) =>
+        returnedHeaders.test(name) && value ? [[name, value.toString()]] : [],
+      ),
     ),
     etag: `"${createHash('md5').update(body).digest('hex')}"`,
     crc64: crc64(body),
@@ -61,8 +63,8 @@ export function putObject({ objects, key, received, limitBytes }: Operation): Se
   return { status: 200, headers: { etag: object.etag, 'x-cos-hash-crc64ecma': object.crc64 } }
 }
 
-/** HEAD too: the server leaves the body out then. */
-export function getObject({ objects, key, received: { headers: asked, query } }: Operation): Sent {
+/** Serves HEAD too, for which Node drops the body. */
+export function getObject({ objects, key, received: { headers: requested, query } }: Operation): Sent {
   const object = objects.get(key)
   if (!object) throw noSuchKey()
   const { data, type = 'application/octet-stream', etag, modified } = object
@@ -75,12 +77,12 @@ export function getObject({ objects, key, received: { headers: asked, query } }:
     'accept-ranges': 'bytes',
     'x-cos-hash-crc64ecma': object.crc64,
   }
-  if (asked['if-none-match'] === etag) return { status: 304, headers: { etag } }
-  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(asked.range ?? '') ?? []
+  if (requested['if-none-match'] === etag) return { status: 304, headers: { etag } }
+  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(requested.range ?? '') ?? []
   if (first === '' && last === '') return { status: 200, headers, body: data }
   const start = first === '' ? Math.max(0, data.length - Number(last)) : Number(first)
   const end = first === '' || last === '' ? data.length - 1 : Math.min(data.length - 1, Number(last))
-  if (start > end) throw new CosRefusal(416, 'InvalidRange', 'The requested range cannot be satisfied.')
+  if (start > end) throw new CosError(416, 'InvalidRange', 'The requested range cannot be satisfied.')
   headers['content-range'] = `bytes ${start}-${end}/${data.length}`
   return { status: 206, headers, body: data.subarray(start, end + 1) }
 }
@@ -91,11 +93,11 @@ export function deleteObject({ objects, key }: Operation): Sent {
 }
 
 export function deleteObjects({ objects, received }: Operation): Sent {
-  if (!received.headers['content-md5']) throw new CosRefusal(400, 'MissingContentMD5', 'Content-MD5 is required.')
+  if (!received.headers['content-md5']) throw new CosError(400, 'MissingContentMD5', 'Content-MD5 is required.')
   checkMd5(received)
   const text = received.body.toString()
   const keys = [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map((found) => unescapeXml(found[1] ?? ''))
-  if (keys.length === 0 || keys.length > 1000) throw new CosRefusal(400, 'MalformedXML', 'Between 1 and 1000 keys.')
+  if (keys.length === 0 || keys.length > 1000) throw new CosError(400, 'MalformedXML', 'Between 1 and 1000 keys.')
   for (const key of keys) objects.delete(key)
   const quiet = /<Quiet>true<\/Quiet>/.test(text)
   const deleted = quiet ? [] : keys.map((key) => `<Deleted><Key>${escapeXml(key)}</Key></Deleted>`)
@@ -127,12 +129,12 @@ function checkMd5({ headers, body }: Received): void {
   const given = headers['content-md5']
   if (given === undefined) return
   if (Buffer.from(String(given), 'base64').length !== 16)
-    throw new CosRefusal(400, 'InvalidDigest', 'The Content-MD5 you specified is not valid.')
+    throw new CosError(400, 'InvalidDigest', 'The Content-MD5 you specified is not valid.')
   if (createHash('md5').update(body).digest('base64') !== given)
-    throw new CosRefusal(400, 'BadDigest', 'The Content-MD5 you specified did not match what we received.')
+    throw new CosError(400, 'BadDigest', 'The Content-MD5 you specified did not match what we received.')
 }
 
-/** `response-content-type=…` in a signed address. */
+/** Headers that the query of a signed address sets, such as `response-content-type=…`. */
 function overrides(query: URLSearchParams): Record<string, string> {
   const named = [...query].filter(([name]) => name.startsWith('response-'))
   return Object.fromEntries(named.map(([name, value]) => [name.slice('response-'.length), value]))

@@ -1,11 +1,11 @@
-/** Tencent's q-sign signatures, as the server checks them: over what arrived, never over what the library meant. */
+/** Checks Tencent's q-sign signatures against the request as it arrived. */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import { CosRefusal } from './errors.ts'
+import { CosError } from './errors.ts'
 
 /** The parts of a request that a signature covers. */
 export interface Signable {
   method: string
-  /** Decoded, '/' and the key; without the bucket in path style. */
+  /** '/' and the decoded key, without the bucket. */
   path: string
   query: URLSearchParams
   headers: Readonly<Record<string, string | string[] | undefined>>
@@ -16,7 +16,8 @@ export interface Account {
   secretKey: string
 }
 
-interface Claim {
+/** The fields of a signature. */
+interface Signature {
   algorithm: string
   ak: string
   signTime: string
@@ -26,17 +27,17 @@ interface Claim {
   signature: string
 }
 
-/** How far ahead a client's clock may be, in seconds. */
-const SKEW = 900
+/** Seconds that a client's clock may be ahead. */
+const maxSkewSeconds = 900
 
-/** From the header or the query. undefined: nobody signed it. */
-export function readClaim({ headers, query }: Pick<Signable, 'headers' | 'query'>): Claim | undefined {
+/** From the header or the query. undefined: the request is not signed. */
+export function parseSignature({ headers, query }: Pick<Signable, 'headers' | 'query'>): Signature | undefined {
   const header = headers.authorization
   if (header === undefined && !query.has('q-signature')) return undefined
-  const fields = typeof header === 'string' ? readFields(header) : query
+  const fields = typeof header === 'string' ? parseFields(header) : query
   const need = (name: string): string => {
     const value = fields.get(name)
-    if (value === null) throw new CosRefusal(403, 'AccessDenied', `Access Denied: ${name} is missing.`)
+    if (value === null) throw new CosError(403, 'AccessDenied', `Access Denied: ${name} is missing.`)
     return value
   }
   const list = (name: string) => need(name).split(';').filter(Boolean)
@@ -51,34 +52,38 @@ export function readClaim({ headers, query }: Pick<Signable, 'headers' | 'query'
   }
 }
 
-/** Throws a CosRefusal. */
-export function checkClaim(claim: Claim, request: Signable, { account, now }: { account: Account; now: number }): void {
-  if (claim.algorithm !== 'sha1') throw new CosRefusal(403, 'AccessDenied', 'Access Denied: unknown algorithm.')
-  if (claim.ak !== account.secretId)
-    throw new CosRefusal(403, 'InvalidAccessKeyId', 'The Access Key Id you provided does not exist in our records.')
-  const wanted = Buffer.from(signatureOf(claim, request, account.secretKey))
-  const given = Buffer.from(claim.signature)
-  if (wanted.length !== given.length || !timingSafeEqual(wanted, given))
-    throw new CosRefusal(
+/** Throws a CosError if the signature is wrong or outside its times. `now`: Unix time in seconds. */
+export function checkSignature(
+  signature: Signature,
+  request: Signable,
+  { account, now }: { account: Account; now: number },
+): void {
+  if (signature.algorithm !== 'sha1') throw new CosError(403, 'AccessDenied', 'Access Denied: unknown algorithm.')
+  if (signature.ak !== account.secretId)
+    throw new CosError(403, 'InvalidAccessKeyId', 'The Access Key Id you provided does not exist in our records.')
+  const expected = Buffer.from(signatureOf(signature, request, account.secretKey))
+  const given = Buffer.from(signature.signature)
+  if (expected.length !== given.length || !timingSafeEqual(expected, given))
+    throw new CosError(
       403,
       'SignatureDoesNotMatch',
       'The Signature you specified is invalid.',
-      `<StringToSign>${stringToSign(claim, request)}</StringToSign>`,
+      `<StringToSign>${stringToSign(signature, request)}</StringToSign>`,
     )
-  for (const time of [claim.signTime, claim.keyTime]) checkTime(time, now)
+  for (const time of [signature.signTime, signature.keyTime]) checkTime(time, now)
 }
 
 export function signatureOf(
-  claim: Pick<Claim, 'keyTime' | 'signTime' | 'headerList' | 'paramList'>,
+  fields: Pick<Signature, 'keyTime' | 'signTime' | 'headerList' | 'paramList'>,
   request: Signable,
   secretKey: string,
 ): string {
-  const signKey = hmac(secretKey, claim.keyTime)
-  return hmac(signKey, stringToSign(claim, request))
+  const signKey = hmac(secretKey, fields.keyTime)
+  return hmac(signKey, stringToSign(fields, request))
 }
 
 function stringToSign(
-  { signTime, headerList, paramList }: Pick<Claim, 'signTime' | 'headerList' | 'paramList'>,
+  { signTime, headerList, paramList }: Pick<Signature, 'signTime' | 'headerList' | 'paramList'>,
   { method, path, query, headers }: Signable,
 ): string {
   const params = new Map([...query].map(([name, value]) => [name.toLowerCase(), value]))
@@ -92,7 +97,7 @@ function stringToSign(
   return `sha1\n${signTime}\n${createHash('sha1').update(format).digest('hex')}\n`
 }
 
-/** A name that was signed and did not arrive stands there without a value, so the text differs and with it the signature. */
+/** A name that was signed but did not arrive has no value here, which makes the signature wrong. */
 function pairs(names: readonly string[], read: (name: string) => string | undefined): string {
   return names.map((name) => `${encode(name).toLowerCase()}=${encode(read(name) ?? '')}`).join('&')
 }
@@ -100,11 +105,11 @@ function pairs(names: readonly string[], read: (name: string) => string | undefi
 function checkTime(time: string, now: number): void {
   const [start, end] = time.split(';').map(Number)
   if (start === undefined || end === undefined || !(start <= end))
-    throw new CosRefusal(403, 'AccessDenied', 'Access Denied: bad time.')
+    throw new CosError(403, 'AccessDenied', 'Access Denied: invalid time.')
   const serverTime = `<ServerTime>${new Date(now * 1000).toISOString()}</ServerTime>`
-  if (now > end) throw new CosRefusal(403, 'AccessDenied', 'Request has expired', serverTime)
-  if (start > now + SKEW)
-    throw new CosRefusal(
+  if (now > end) throw new CosError(403, 'AccessDenied', 'Request has expired', serverTime)
+  if (start > now + maxSkewSeconds)
+    throw new CosError(
       403,
       'RequestTimeTooSkewed',
       'The difference between the request time and the server time is too large.',
@@ -112,7 +117,7 @@ function checkTime(time: string, now: number): void {
     )
 }
 
-function readFields(header: string): { get(name: string): string | null } {
+function parseFields(header: string): { get(name: string): string | null } {
   const fields = new Map(header.split('&').map((part) => [part.slice(0, part.indexOf('=')), part]))
   return { get: (name) => fields.get(name)?.slice(name.length + 1) ?? null }
 }

@@ -1,4 +1,4 @@
-/** DashScope's error answers: flat, without an `error` around them. */
+/** DashScope's error responses: flat objects without an `error` member. */
 import { randomUUID } from 'node:crypto'
 import type { FaultOptions } from '../faults.ts'
 import type { Sent } from '../server.ts'
@@ -60,15 +60,15 @@ export const errors = {
 } satisfies Record<string, DashscopeError>
 
 const json = { 'content-type': 'application/json' }
-const answer = (error: DashscopeError, headers: Record<string, string> = {}) => ({
+const response = (error: DashscopeError, headers: Record<string, string> = {}) => ({
   status: error.status,
   headers: { ...json, ...headers },
   body: JSON.stringify(refuse(error).body),
 })
 
 export const faultAnswers: NonNullable<FaultOptions['answers']> = {
-  '429': ({ retryAfterSeconds = 1 }) => answer(errors.rate, { 'retry-after': String(retryAfterSeconds) }),
-  '500': () => answer(errors.internal),
-  '503': () => answer(errors.unavailable),
-  gone: () => answer(errors.path),
+  '429': ({ retryAfterSeconds = 1 }) => response(errors.rate, { 'retry-after': String(retryAfterSeconds) }),
+  '500': () => response(errors.internal),
+  '503': () => response(errors.unavailable),
+  gone: () => response(errors.path),
 }

@@ -1,8 +1,9 @@
 /**
- * Alibaba's DashScope on a local port: three protocols, strict about parameters, billing only what it drew.
+ * Alibaba's DashScope on a local port, with three protocols. It checks parameters strictly and bills only pictures that
+ * it delivers.
  *
- * Words in a prompt: 'nsfw' is refused, 'nsfwout' is drawn and then refused, 'broken' fails inside, 'onefails' spoils
- * the last of several, 'softly' reports a failure with status 200, 'paidfor' is drawn and billed and answered with 500.
+ * Words in a prompt: 'nsfw' is refused, 'nsfwout' is drawn and then refused, 'broken' fails inside, 'onefails' fails the
+ * last of several, 'softly' reports a failure with status 200, 'paidfor' is drawn, billed and answered with status 500.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,35 +11,41 @@ import { createLinks } from '../links.ts'
 import { picture } from '../pictures.ts'
 import { type EmulatorServer, type Received, type Sent, startServer } from '../server.ts'
 import { errors, faultAnswers, invalid, refuse } from './errors.ts'
-import { type DashscopeModel, type DashscopePlan, dashscopeModels, type ProtocolName, readDashscope } from './models.ts'
+import {
+  type DashscopeModel,
+  type DashscopePlan,
+  dashscopeModels,
+  type ProtocolName,
+  parseDashscope,
+} from './models.ts'
 import { choicesOf, createTasks, type Outcome, outputOf, type Tasks } from './tasks.ts'
 
 export interface DashscopeOptions {
   port?: number
   key?: string
-  /** Good in another region only. */
+  /** Key of another region, which is refused here. */
   foreignKey?: string
   workMs?: number
-  /** Bytes of each result. Absent: a real picture of the asked size. */
+  /** Makes the bytes of each picture. Default: real pictures of the requested size. */
   picture?: () => Promise<Buffer>
   random?: () => number
   keepRequests?: number
 }
 
 export interface Dashscope extends EmulatorServer {
-  /** What a client is configured with. */
+  /** The address to configure a client with. */
   baseUrl: string
   key: string
   foreignKey: string
-  /** Requests whose pictures are, or will be, billed. */
+  /** Number of requests that are, or will be, billed. */
   accepted(): number
-  /** Pictures that are, or will be, billed. */
+  /** Number of pictures that are, or will be, billed. */
   billed(): number
-  /** Accepted requests as they were understood. */
+  /** Accepted requests, parsed. */
   plans: DashscopePlan[]
   tasks: Tasks
   switches: { quotaExceeded: boolean; overloaded: boolean; overdue: boolean }
-  /** 24 hours later: no link and no task is known. */
+  /** Forgets links and tasks, as DashScope does after 24 hours. */
   expire(): void
 }
 
@@ -66,12 +73,12 @@ export async function startDashscope(options: DashscopeOptions = {}): Promise<Da
 
   function draw({ prompt, n, size: [width, height] }: DashscopePlan): Outcome {
     const { code, message } = /\bbroken\b/.test(prompt) ? errors.internal : errors.output
-    const spoilt = /\b(nsfwout|broken)\b/.test(prompt) ? n : /\bonefails\b/.test(prompt) ? 1 : 0
-    const urls = Array.from({ length: n - spoilt }, (_, at) => {
+    const failing = /\b(nsfwout|broken)\b/.test(prompt) ? n : /\bonefails\b/.test(prompt) ? 1 : 0
+    const urls = Array.from({ length: n - failing }, (_, at) => {
       const make = options.picture ?? (() => picture(width, height, 'png', at))
       return server.url + links.add(query, make, 'image/png')
     })
-    return { urls, faults: Array.from({ length: spoilt }, () => ({ code, message })) }
+    return { urls, faults: Array.from({ length: failing }, () => ({ code, message })) }
   }
 
   async function generate(received: Received, protocol: ProtocolName): Promise<Sent> {
@@ -81,26 +88,26 @@ export async function startDashscope(options: DashscopeOptions = {}): Promise<Da
     const raw = parse(received.body)
     const model = modelOf(raw, protocol)
     if ('status' in model) return model
-    const reading = readDashscope(model, protocol, raw)
-    if (!('plan' in reading)) return refuse(invalid(reading.message))
-    const { plan } = reading
+    const parsed = parseDashscope(model, protocol, raw)
+    if (!('plan' in parsed)) return refuse(invalid(parsed.message))
+    const { plan } = parsed
     const forbidden = stateRefusal(plan)
     if (forbidden) return forbidden
     const outcome = draw(plan)
     const bill = { images: outcome.urls.length }
     plans.push(plan)
     bills.push(bill)
-    const answered = wantsTask ? submit(plan, protocol, outcome, bill) : await answer(plan, outcome)
-    return /\bpaidfor\b/.test(plan.prompt) ? refuse(errors.internal) : answered
+    const sent = wantsTask ? createTask(plan, protocol, outcome, bill) : await drawNow(plan, outcome)
+    return /\bpaidfor\b/.test(plan.prompt) ? refuse(errors.internal) : sent
   }
 
-  function submit(plan: DashscopePlan, protocol: ProtocolName, outcome: Outcome, bill: object): Sent {
+  function createTask(plan: DashscopePlan, protocol: ProtocolName, outcome: Outcome, bill: object): Sent {
     const task = tasks.add(plan, protocol, outcome)
-    owed.set(task.id, bill)
+    billOf.set(task.id, bill)
     return { status: 200, body: { output: { task_status: 'PENDING', task_id: task.id }, request_id: randomUUID() } }
   }
 
-  async function answer(plan: DashscopePlan, { urls, faults }: Outcome): Promise<Sent> {
+  async function drawNow(plan: DashscopePlan, { urls, faults }: Outcome): Promise<Sent> {
     if (workMs > 0) await sleep(workMs)
     const [fault] = faults
     if (urls.length === 0 && fault) {
@@ -115,9 +122,10 @@ export async function startDashscope(options: DashscopeOptions = {}): Promise<Da
     }
   }
 
-  const owed = new Map<string, { canceled?: boolean }>()
+  /** Bills of the tasks, by task id. */
+  const billOf = new Map<string, { canceled?: boolean }>()
 
-  function taskAnswer(id: string): Sent {
+  function taskStatus(id: string): Sent {
     const task = tasks.get(id)
     const status = task && tasks.status(task)
     const output = task && status ? outputOf(task, status) : { task_id: id, task_status: 'UNKNOWN' }
@@ -129,7 +137,7 @@ export async function startDashscope(options: DashscopeOptions = {}): Promise<Da
     const task = tasks.get(id)
     if (!task || tasks.status(task) !== 'PENDING') return refuse(errors.notPending)
     task.canceled = true
-    const bill = owed.get(id)
+    const bill = billOf.get(id)
     if (bill) bill.canceled = true
     return { status: 200, body: { request_id: randomUUID() } }
   }
@@ -154,8 +162,8 @@ export async function startDashscope(options: DashscopeOptions = {}): Promise<Da
     const cancelled = /^POST \/tasks\/([^/]+)\/cancel$/.exec(call)
     if (cancelled) return cancel(cancelled[1] ?? '')
     if (/^GET \/tasks\/?$/.test(call)) return list()
-    const asked = /^GET \/tasks\/([^/]+)$/.exec(call)
-    return asked ? taskAnswer(asked[1] ?? '') : refuse(errors.path)
+    const polled = /^GET \/tasks\/([^/]+)$/.exec(call)
+    return polled ? taskStatus(polled[1] ?? '') : refuse(errors.path)
   }
 
   const server = await startServer({

@@ -1,4 +1,4 @@
-/** What each model on DashScope takes, and the strict reading of a request for it. */
+/** The parameters of each model on DashScope, and a strict parser for its requests. */
 import { z } from 'zod'
 
 export type ProtocolName = 'text2image' | 'multimodal' | 'image-generation'
@@ -8,11 +8,12 @@ type Size = readonly [width: number, height: number]
 export interface DashscopeModel {
   protocols: readonly ProtocolName[]
   images: readonly [min: number, max: number]
-  /** Most pictures, and how many when nobody says. */
+  /** Number of pictures; `absent` is the default. */
   n: readonly [max: number, absent: number]
   size: {
-    /** Absent: no size may be named. */
+    /** Absent: the model takes no size. */
     allowed?: (width: number, height: number) => boolean
+    /** The rule for error messages. */
     words: string
     tiers?: readonly string[]
     absent: Size
@@ -130,7 +131,7 @@ function messagesOf({ images: [min, max] }: DashscopeModel) {
   return z.strictObject({ messages: z.array(message).length(1, 'exactly one message is needed') })
 }
 
-/** The body that the real one takes for this model by this protocol: nothing unknown, nothing out of range. */
+/** The schema of a request for this model and protocol; like the real service, it refuses unknown fields. */
 export function dashscopeSchema(model: DashscopeModel, protocol: ProtocolName) {
   const old = protocol === 'text2image'
   const input = old
@@ -147,7 +148,7 @@ export function dashscopeSchema(model: DashscopeModel, protocol: ProtocolName) {
   })
 }
 
-/** A request as it was understood, defaults filled in. */
+/** A parsed request, with defaults filled in. */
 export interface DashscopePlan {
   model: string
   prompt: string
@@ -160,16 +161,16 @@ export interface DashscopePlan {
   rewrites: boolean
 }
 
-export type DashscopeReading = { plan: DashscopePlan } | { message: string }
+export type ParsedDashscope = { plan: DashscopePlan } | { message: string }
 
-export function readDashscope(model: DashscopeModel, protocol: ProtocolName, raw: unknown): DashscopeReading {
-  const read = dashscopeSchema(model, protocol).safeParse(raw)
-  if (!read.success) {
-    const [issue] = read.error.issues
+export function parseDashscope(model: DashscopeModel, protocol: ProtocolName, raw: unknown): ParsedDashscope {
+  const parsed = dashscopeSchema(model, protocol).safeParse(raw)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
     const unknown = issue?.code === 'unrecognized_keys' ? [issue.keys[0]] : []
     return { message: `${[...(issue?.path ?? []), ...unknown].join('.')}: ${issue?.message}` }
   }
-  const { input, parameters, model: id } = read.data
+  const { input, parameters, model: id } = parsed.data
   const parts = 'messages' in input ? (input.messages[0]?.content ?? []) : []
   const text = 'prompt' in input ? input.prompt : parts.flatMap((part) => ('text' in part ? [part.text] : [])).join()
   const negative = 'prompt' in input ? input.negative_prompt : parameters.negative_prompt

@@ -1,4 +1,4 @@
-/** Tasks as DashScope keeps them: a day long, in its own words and its own kind of time. */
+/** DashScope's tasks, with its status names and time format. */
 import { randomUUID } from 'node:crypto'
 import type { DashscopePlan, ProtocolName } from './models.ts'
 
@@ -6,7 +6,7 @@ export type TaskStatus = 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCE
 
 export interface Outcome {
   urls: string[]
-  /** What became of the pictures that did not come. */
+  /** Errors of the pictures that failed. */
   faults: { code: string; message: string }[]
 }
 
@@ -21,11 +21,11 @@ export interface DashscopeTask {
 
 export interface Tasks {
   add(plan: DashscopePlan, protocol: ProtocolName, outcome: Outcome): DashscopeTask
-  /** undefined: never there, or forgotten after 24 hours. */
+  /** undefined: unknown, or forgotten after 24 hours. */
   get(id: string): DashscopeTask | undefined
   status(task: DashscopeTask): TaskStatus
   all(): DashscopeTask[]
-  /** While set, no task gets further than this. */
+  /** While set, no task gets beyond this status. */
   hold: 'PENDING' | 'RUNNING' | undefined
   expire(): void
 }
@@ -55,7 +55,7 @@ export function createTasks(workMs: number): Tasks {
 
 const time = (at: number) => new Date(at).toISOString().replace('T', ' ').replace('Z', '')
 
-/** The `output` of a task, in the shape of its protocol. */
+/** The `output` of a task, in the form of its protocol. */
 export function outputOf(task: DashscopeTask, status: TaskStatus): object {
   const { id, submittedAt, outcome, protocol } = task
   const output = { task_id: id, task_status: status, submit_time: time(submittedAt) }
@@ -74,7 +74,7 @@ export function outputOf(task: DashscopeTask, status: TaskStatus): object {
   return { ...ended, results, task_metrics: metrics }
 }
 
-/** Wan says of each item what it is, Qwen does not. */
+/** Wan adds a `type` to each item, Qwen does not. */
 export function choicesOf(urls: string[], type?: 'image'): object[] {
   return urls.map((image) => ({
     finish_reason: 'stop',

@@ -1,4 +1,4 @@
-/** Attachments and the two hosts that serve them: cdn.discordapp.com (here /cdn) and media.discordapp.net (/media). */
+/** Stores attachments and serves them as cdn.discordapp.com (`/cdn`) and media.discordapp.net (`/media`) do. */
 import { createHmac, randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { snowflake } from './ids.ts'
@@ -8,10 +8,13 @@ import type { Attachment, Json, Upload } from './types.ts'
 const LINK_LIFE_SECONDS = 24 * 60 * 60
 
 export interface Cdn {
-  /** A new attachment, not served until `publish`. `folder` is `/attachments/<channel>` or `/ephemeral-attachments/<app>`. */
+  /**
+   * Creates an attachment, which is served once it is published.
+   * `folder`: `/attachments/<channel>` or `/ephemeral-attachments/<application>`.
+   */
   make(file: Upload, folder: string, details?: { description?: string; spoiler?: boolean }): Attachment
   publish(attachment: Attachment): void
-  /** Its signed link stops working, as after a day. */
+  /** Makes the signed link stop working, as it does after 24 hours. */
   expire(attachmentId: string): void
   serve(path: string, query: URLSearchParams, res: ServerResponse): number
 }
@@ -25,7 +28,8 @@ export function createCdn(origin: () => string): Cdn {
     return createHmac('sha256', secret).update(`${path}?${expires}&${issued}`).digest('hex')
   }
 
-  function refusal(path: string, query: URLSearchParams): string | undefined {
+  /** Text of the 404 response. Absent: the link is valid. */
+  function problemWith(path: string, query: URLSearchParams): string | undefined {
     const attachment = served.get(path)
     if (!attachment) return 'Not Found'
     const [ex, is, hm] = ['ex', 'is', 'hm'].map((name) => query.get(name) ?? '') as [string, string, string]
@@ -63,7 +67,7 @@ export function createCdn(origin: () => string): Cdn {
       expired.add(attachmentId)
     },
     serve(path, query, res) {
-      const problem = refusal(path, query)
+      const problem = problemWith(path, query)
       const { data, contentType } = served.get(path) ?? {}
       if (problem || !data) {
         res.writeHead(404, { 'content-type': 'text/plain' }).end(problem)
@@ -76,7 +80,7 @@ export function createCdn(origin: () => string): Cdn {
   }
 }
 
-/** The API's attachment object. */
+/** Attachment object of the API. */
 export function attachmentJson(attachment: Attachment, ephemeral: boolean): Json {
   const { id, filename, size, url, proxyUrl, contentType, description, width, height, spoiler } = attachment
   return {

@@ -1,4 +1,4 @@
-/** Tells bots about messages: MESSAGE_CREATE, _UPDATE and _DELETE, to the sessions and with the fields their intents allow. */
+/** Sends MESSAGE_CREATE, MESSAGE_UPDATE and MESSAGE_DELETE to the gateway sessions that have the intents for them. */
 import { type Gateway, INTENT } from './gateway.ts'
 import type { Messages, StoredMessage } from './messages.ts'
 import { memberJson, type World } from './world.ts'

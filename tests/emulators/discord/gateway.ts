@@ -1,4 +1,4 @@
-/** The gateway: one socket a session, sessions outlive sockets so that a dropped client can resume and misses nothing. */
+/** Discord's gateway. A session outlives its socket, so that a disconnected client can resume without missing events. */
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
@@ -25,11 +25,11 @@ interface Session {
 interface Event {
   t: string
   d: Json
-  /** Decides the shard. Absent: shard 0, where direct messages go. */
+  /** Guild that determines the shard. Absent: shard 0, which receives direct messages. */
   guildId?: string | null
-  /** Only sessions that asked for it. */
+  /** Intent a session needs to receive the event. Absent: all sessions of the shard. */
   intent?: number
-  /** What sessions without the MESSAGE_CONTENT intent get instead. */
+  /** Payload for sessions without the MESSAGE_CONTENT intent. Absent: `d`. */
   withoutContent?: Json
 }
 
@@ -41,18 +41,19 @@ export interface Handshake {
 }
 
 export interface Gateway {
-  /** Returns to how many sessions it went, those expected to resume included. */
+  /** Returns the number of receiving sessions, including disconnected ones that can still resume. */
   dispatch(event: Event): number
   wants(intent: number): boolean
-  ready(timeoutMs?: number): Promise<void>
+  /** Resolves once all shards of a bot are connected and `sessions` are open in total (default 1). */
+  ready(sessions?: number, timeoutMs?: number): Promise<void>
   connected(): number
-  /** Cuts the TCP connection without a word. */
+  /** Terminates all TCP connections without a close frame. */
   drop(): void
-  /** op 7: "please reconnect and resume". */
+  /** Sends op 7, which asks the clients to reconnect and resume. */
   reconnect(): void
-  /** op 9. */
+  /** Sends op 9, invalid session. */
   invalidate(resumable: boolean): void
-  /** While true, connection attempts are cut. */
+  /** Terminates new connections while true. */
   refuse(refusing: boolean): void
   /** Closes the connections with this close code: of one shard, or of all. */
   close(code: number, shard?: number): void
@@ -73,7 +74,7 @@ export interface GatewayOptions {
   url: () => string
   /** true: no GUILD_CREATE follows READY, as during an outage of guilds. */
   guildsUnavailable?: boolean
-  /** READY's `user` and `application`, and the guilds of the bot as GUILD_CREATE payloads. */
+  /** `user` and `application` of READY, and the bot's guilds as GUILD_CREATE payloads. */
   hello: () => { user: Json; application: Json; guilds: Json[] }
 }
 
@@ -90,10 +91,10 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
   server.on('upgrade', (req, socket, head) => {
     attempts.push(Date.now())
     if (refusing) return socket.destroy()
-    sockets.handleUpgrade(req, socket, head, (client) => greet(client))
+    sockets.handleUpgrade(req, socket, head, (client) => serve(client))
   })
 
-  function greet(socket: WebSocket) {
+  function serve(socket: WebSocket) {
     let session: Session | undefined
     let sends: number[] = []
     socket.on('error', () => socket.terminate())
@@ -101,7 +102,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       if (!session || session.socket !== socket) return
       session.socket = undefined
       session.lostAt = Date.now()
-      if (code === 1000 || code === 1001) sessions.delete(session.id) // the client said goodbye: its session is over
+      if (code === 1000 || code === 1001) sessions.delete(session.id) // a client that closes normally ends its session
     })
     socket.on('message', (raw: RawData) => {
       const text = raw.toString()
@@ -198,13 +199,18 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       return receivers.length
     },
     wants: (intent) => live().some(({ intents }) => (intents & intent) === intent),
-    async ready(timeoutMs = 10_000) {
-      const allShards = () => {
-        const shards = connected()
-        const ids = new Set(shards.map(({ shard }) => shard[0]))
-        return shards.length > 0 && ids.size >= shards.at(-1)!.shard[1] ? true : undefined
+    async ready(sessions = 1, timeoutMs = 10_000) {
+      const isReady = () => {
+        const open = connected()
+        const shards = new Set(open.map(({ shard }) => shard[0]))
+        return open.length >= sessions && shards.size >= open.at(-1)!.shard[1] ? true : undefined
       }
-      await readiness.until(allShards, timeoutMs, () => `no bot was ready within ${timeoutMs} ms: did it log in?`)
+      await readiness.until(
+        isReady,
+        timeoutMs,
+        () =>
+          `${connected().length} of ${sessions} gateway sessions were open after ${timeoutMs} ms: check that the bot logs in`,
+      )
     },
     connected: () => connected().length,
     drop() {

@@ -1,15 +1,15 @@
-/** A test's view of a live interaction. */
+/** Read-only view of an interaction, for tests. */
 import type { LiveInteraction } from './interactions.ts'
 import { type StoredMessage, snapshot } from './messages.ts'
 import type { Interaction, Message } from './types.ts'
 
-const PATIENCE_MS = 10_000
+const DEFAULT_TIMEOUT_MS = 10_000
 
 export function handleOf(live: LiveInteraction): Interaction {
   const visible = (message: StoredMessage | undefined) => (message && !message.deleted ? snapshot(message) : undefined)
   const reply = () => visible(live.original)
   const followUps = () => live.followUps.filter(({ deleted }) => !deleted).map(snapshot)
-  const pleases = (message: Message | undefined, predicate: (message: Message) => boolean) =>
+  const accepted = (message: Message | undefined, predicate: (message: Message) => boolean) =>
     message && !message.thinking && predicate(message) ? message : undefined
 
   return {
@@ -31,34 +31,34 @@ export function handleOf(live: LiveInteraction): Interaction {
     get modal() {
       return live.modal
     },
-    waitForAck: (timeoutMs = PATIENCE_MS) =>
+    waitForAck: (timeoutMs = DEFAULT_TIMEOUT_MS) =>
       live.changes.until(
         () => live.acknowledgedMs,
         timeoutMs,
-        () => story(live, 'acknowledgement', timeoutMs),
+        () => timeoutText(live, 'acknowledgement', timeoutMs),
       ),
-    waitForReply: (predicate = () => true, timeoutMs = PATIENCE_MS) =>
+    waitForReply: (predicate = () => true, timeoutMs = DEFAULT_TIMEOUT_MS) =>
       live.changes.until(
-        () => pleases(reply(), predicate),
+        () => accepted(reply(), predicate),
         timeoutMs,
-        () => story(live, 'reply', timeoutMs),
+        () => timeoutText(live, 'reply', timeoutMs),
       ),
-    waitForFollowUp: (predicate = () => true, timeoutMs = PATIENCE_MS) =>
+    waitForFollowUp: (predicate = () => true, timeoutMs = DEFAULT_TIMEOUT_MS) =>
       live.changes.until(
-        () => followUps().find((message) => pleases(message, predicate)),
+        () => followUps().find((message) => accepted(message, predicate)),
         timeoutMs,
-        () => story(live, 'follow-up', timeoutMs),
+        () => timeoutText(live, 'follow-up', timeoutMs),
       ),
     reply,
     followUps,
   }
 }
 
-function story(live: LiveInteraction, awaited: string, timeoutMs: number): string {
+function timeoutText(live: LiveInteraction, awaited: string, timeoutMs: number): string {
   const { original, followUps, acknowledgedWith, deliveredTo, commandName } = live
   const shown = original && (original.deleted ? 'deleted' : original.thinking ? 'thinking' : `"${original.content}"`)
   return [
-    `no fitting ${awaited} within ${timeoutMs} ms to interaction ${live.id}${commandName ? ` (/${commandName})` : ''}:`,
+    `no matching ${awaited} within ${timeoutMs} ms for interaction ${live.id}${commandName ? ` (/${commandName})` : ''}:`,
     `sent to ${deliveredTo} gateway session(s),`,
     acknowledgedWith === undefined ? 'never acknowledged,' : `acknowledged with type ${acknowledgedWith},`,
     `@original ${shown ?? 'never created'}, follow-ups ${JSON.stringify(followUps.map(({ content }) => content))}`,

@@ -1,17 +1,17 @@
-/** Identifiers shaped like Discord's: snowflakes whose time stamp is real, and interaction tokens nobody can guess. */
+/** Identifiers in Discord's formats: snowflakes with a real timestamp, and random interaction and bot tokens. */
 import { randomBytes } from 'node:crypto'
 
 const DISCORD_EPOCH_MS = 1_420_070_400_000
 
 let count = 0
 
-/** Unique within the process and, within one millisecond, ascending. `atMs` back-dates it. */
+/** Unique in this process; ascending within one millisecond. `atMs`: timestamp in the id, Unix milliseconds. */
 export function snowflake(atMs = Date.now()): string {
   count = (count + 1) & 0x3fffff
   return String((BigInt(atMs - DISCORD_EPOCH_MS) << 22n) | BigInt(count))
 }
 
-/** As Discord's do, it reads `interaction:<id>:<random>` in base64. */
+/** Base64 of `interaction:<id>:<random>`, as on Discord. */
 export function interactionToken(id: string): string {
   return Buffer.from(`interaction:${id}:${randomBytes(57).toString('hex')}`).toString('base64url')
 }

@@ -1,4 +1,4 @@
-/** What Discord finds out about an uploaded file: its type from the name, its width and height from the bytes. */
+/** Properties that Discord derives from an upload: content type from the file name, width and height from the bytes. */
 
 const TYPES = new Map(
   Object.entries({
@@ -35,7 +35,7 @@ export function contentTypeOf(filename: string): string | undefined {
   return extension === undefined ? undefined : TYPES.get(extension.toLowerCase())
 }
 
-/** Discord stores a name of letters, digits, dots, dashes and underscores. */
+/** Discord keeps only letters, digits, dots, dashes and underscores of a file name. */
 export function storedName(filename: string): string {
   return filename.replace(/ /g, '_').replace(/[^\w.-]/g, '') || 'unknown'
 }
@@ -44,7 +44,7 @@ export function imageSize(data: Buffer): { width: number; height: number } | und
   try {
     return png(data) ?? gif(data) ?? webp(data) ?? jpeg(data)
   } catch {
-    return undefined // a truncated header: Discord shows a plain file
+    return undefined // truncated header: Discord shows it as a plain file
   }
 }
 

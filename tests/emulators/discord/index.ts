@@ -1,6 +1,6 @@
 /**
- * Discord on a local port: REST, gateway and CDN, good enough for discord.js, strict enough to refuse what Discord refuses.
- * Nothing here knows a test runner, so it also runs as a process of its own.
+ * Discord on a local port: REST API, gateway and CDN. Works with discord.js and rejects what Discord rejects. Does not depend
+ * on a test runner, so it can also run in a process of its own.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,100 +8,119 @@ import { join, resolve } from 'node:path'
 import { createFaults, type Faults } from '../faults.ts'
 import { createCdn } from './cdn.ts'
 import { announceMessage } from './events.ts'
+import type { ModalValues } from './forms.ts'
 import { createGateway, type Handshake } from './gateway.ts'
 import { botToken, snowflake } from './ids.ts'
 import { interactionRoutes, type LiveInteraction } from './interactions.ts'
 import { createMessages, type StoredMessage, snapshot } from './messages.ts'
 import { createOracle } from './oracle.ts'
-import { createPeople, type ModalValues, type SentExtras } from './people.ts'
-import { createRest, faultAnswers } from './rest.ts'
+import { createPeople, type SentExtras } from './people.ts'
+import { createRestHandler, faultAnswers } from './rest.ts'
 import { botRoutes } from './routes.ts'
 import { createSignal } from './signal.ts'
 import type { From, Interaction, Json, Message, OptionValue, Recorded, User } from './types.ts'
-import { type Channel, createWorld, guildJson, userJson } from './world.ts'
+import { type Channel, createWorld, guildJson, type NewChannel, userJson } from './world.ts'
 
 export type * from './types.ts'
 
 export interface DiscordOptions {
-  /** Absent: any free one. */
+  /** Default: any free port. */
   port?: number
   applicationId?: string
   token?: string
-  /** Discord's OpenAPI. Absent: `$FLUXBOT_SPECS` or `../shared/specs`, `discord-openapi.json` in it. Not there: no checks. */
+  /**
+   * Discord's OpenAPI document; without the file nothing is checked against it.
+   * Default: `discord-openapi.json` in `$FLUXBOT_SPECS`, else in `../shared/specs`.
+   */
   specPath?: string
-  /** Bytes per file. Default 10 MiB. */
+  /** Largest file, bytes. Default 10 MiB. */
   attachmentSizeLimit?: number
-  /** Default 3 s and 15 min; shorter ones speed a test up. */
+  /** Default 3 s. */
   acknowledgeWithinMs?: number
+  /** Default 15 min. */
   tokenLifeMs?: number
   heartbeatMs?: number
   /** true: no GUILD_CREATE follows READY, as during an outage of guilds. */
   guildsUnavailable?: boolean
-  /** What GET /gateway/bot recommends. */
+  /** Number of shards that GET /gateway/bot recommends. Default 1. */
   shards?: number
-  /** false: forget the bytes of files the bot sent, for long runs. */
+  /** false: drop the bytes of the bot's files, for long runs. Default true. */
   keepBytes?: boolean
-  /** Remember only about this many requests. Default: all. */
+  /** Number of latest requests to keep, at least. Default: all. */
   keepRequests?: number
-  /** For faults with a probability. */
+  /** Random numbers for faults with a probability. Default `Math.random`. */
   random?: () => number
 }
 
 export interface DiscordEmulator {
-  /** For discord.js `rest.api` and DISCORD_API_URL. */
+  /** Value for `rest.api` of discord.js and for DISCORD_API_URL. */
   apiUrl: string
   cdnUrl: string
   applicationId: string
   token: string
   botUser: User
-  /** Who acts, in which guild and channel, when a test does not say. */
+  /** Default person, guild and channel of every act. */
   person: User
   guildId: string
   channelId: string
   requests: Recorded[]
-  /** What contradicts Discord's OpenAPI or its limits, in the bot's requests and in our answers. Each text once. */
+  /** Violations of Discord's OpenAPI document and limits, in the bot's requests and the emulator's responses, without repeats. */
   violations: string[]
   faults: Faults
-  /** Registered commands of the global scope, or of a guild. */
+  /** Registered commands of a guild. Default: the global ones. */
   commands(guildId?: string): Json[]
   readonly commandPuts: number
+  /** Waits until all shards of a bot are connected. */
   waitForBot(timeoutMs?: number): Promise<void>
+  /** Waits until this many gateway sessions are open: with one shard, one for each bot process. */
+  waitForGateways(count: number, timeoutMs?: number): Promise<void>
   waitForCommands(timeoutMs?: number): Promise<Json[]>
 
   slash(command: string, options?: Record<string, OptionValue>, from?: From): Interaction
   autocomplete(command: string, options: Record<string, OptionValue>, focused: string, from?: From): Interaction
   messageCommand(command: string, message: Message | string, from?: From): Interaction
-  button(message: Message | string, customId: string, from?: From): Interaction
+  /**
+   * Presses a button, found by its custom id or label. Default person: the one the message responds to. Throws if the person
+   * does not see the message, or if the button is disabled or opens a link.
+   */
+  press(message: Message | string, button: string, from?: From): Interaction
   select(message: Message | string, customId: string, values: string[], from?: From): Interaction
   submitModal(opened: Interaction, values: ModalValues, from?: From): Interaction
-  /** MESSAGE_CREATE, to bots with the intents for it. Mention the bot with `<@${botUser.id}>`. */
+  /** Sends MESSAGE_CREATE to bots with the intents for it. `<@${botUser.id}>` mentions the bot. */
   sendMessage(content: string, from?: From & SentExtras): Message
   dm(content: string, from?: From & SentExtras): Message
-  /** Sends the same INTERACTION_CREATE again. */
+  /** Deletes a message of the bot or of a person, as a moderator does. */
+  deleteMessage(message: Message | string): void
+  /** Sends the same INTERACTION_CREATE again. Returns the number of receiving sessions. */
   redeliver(interaction: Interaction): number
 
-  /** What is there now (deferred replies with `thinking: true`), oldest first. */
+  /** Messages that are not deleted, oldest first, of one channel or of all. Deferred replies have `thinking: true`. */
   messages(channelId?: string): Message[]
+  /** Messages of the bot that are not deleted, oldest first, of one channel or of all. */
+  botMessages(channelId?: string): Message[]
+  /** Resolves with a message that satisfies the predicate: a current one, or the next one that is created or edited. */
   waitForMessage(predicate: (message: Message) => boolean, timeoutMs?: number): Promise<Message>
-  addChannel(channel?: { id?: string; guildId?: string | null; denied?: 50001 | 50013 }): string
+  /** Returns the id of the new channel. */
+  addChannel(channel?: NewChannel): string
+  /** Id of the direct message channel with this user. */
   dmChannel(userId: string): string
-  /** 50001 Missing Access, 50013 Missing Permissions, undefined: open again. */
+  /** 50001: Missing Access. 50013: Missing Permissions. undefined: the bot may read and write again. */
   denyChannel(channelId: string, code: Channel['denied']): void
-  /** 50007 for whatever the bot sends this person from now on. */
+  /** Rejects all direct messages to this person with 50007. */
   closeDms(userId: string, closed?: boolean): void
 
-  /** The interaction is past its 3 s. */
+  /** Lets the 3 s to acknowledge the interaction pass. */
   late(interaction: Interaction): void
-  /** The interaction's token is past its 15 min. */
+  /** Lets the 15 min of the interaction's token pass. */
   expireToken(interaction: Interaction): void
   expireAttachment(attachmentId: string): void
-  /** Cuts the gateway connections; sessions stay resumable. */
+  /** Terminates the gateway connections. Their sessions can resume. */
   dropGateway(): void
-  /** op 7. */
+  /** Sends op 7, which asks clients to reconnect. */
   reconnectGateway(): void
-  /** op 9. */
+  /** Sends op 9, invalid session. */
   invalidateSession(resumable?: boolean): void
-  /** Gateway connections are cut at once while true. */
+  /** Terminates new gateway connections while true. */
   refuseGateway(refuse: boolean): void
   /** Closes the gateway connections with this close code: of one shard, or of all. */
   closeGateway(code: number, shard?: number): void
@@ -198,7 +217,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
       },
     }),
   }
-  server.on('request', createRest({ routes, token, faults, cdn, oracle, keepBytes, violate, record }))
+  server.on('request', createRestHandler({ routes, token, faults, cdn, oracle, keepBytes, violate, record }))
 
   function record(request: Recorded) {
     requests.push(request)
@@ -213,7 +232,9 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     interactions.get(interaction.token)!.bornAt -= ms
   }
 
-  const { slash, autocomplete, messageCommand, button, select, submitModal, sendMessage, redeliver } = people
+  const { slash, autocomplete, messageCommand, press, select, submitModal, sendMessage, deleteMessage, redeliver } =
+    people
+  const shownMessages = (channelId?: string) => messages.list(channelId).map(snapshot)
   return {
     apiUrl: `${origin}/api`,
     cdnUrl: `${origin}/cdn`,
@@ -229,7 +250,8 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     get commandPuts() {
       return commandPuts
     },
-    waitForBot: (timeoutMs) => gateway.ready(timeoutMs),
+    waitForBot: (timeoutMs) => gateway.ready(1, timeoutMs),
+    waitForGateways: gateway.ready,
     waitForCommands: (timeoutMs = 10_000) =>
       commandsChanged.until(
         () => commands.get('global'),
@@ -239,13 +261,15 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     slash,
     autocomplete,
     messageCommand,
-    button,
+    press,
     select,
     submitModal,
     sendMessage,
     dm: (content, from = {}) => sendMessage(content, { ...from, guildId: null }),
+    deleteMessage,
     redeliver,
-    messages: (channelId) => messages.list(channelId).map(snapshot),
+    messages: shownMessages,
+    botMessages: (channelId) => shownMessages(channelId).filter(({ author }) => author === world.bot),
     waitForMessage: (predicate, timeoutMs = 10_000) =>
       messageChanged.until(
         (changed) => {
@@ -254,7 +278,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
           return found && snapshot(found)
         },
         timeoutMs,
-        () => `no fitting message within ${timeoutMs} ms; the last ones: ${lastWords(messages.list())}`,
+        () => `no matching message within ${timeoutMs} ms; the latest ones: ${latestContents(messages.list())}`,
       ),
     addChannel: (channel = {}) => people.open(channel).id,
     dmChannel: (userId) => world.dm(userId).id,
@@ -285,4 +309,4 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
 
 const defaultSpecs = () => resolve(import.meta.dirname, '../../../../shared/specs')
 
-const lastWords = (list: StoredMessage[]) => JSON.stringify(list.slice(-5).map(({ content }) => content))
+const latestContents = (list: StoredMessage[]) => JSON.stringify(list.slice(-5).map(({ content }) => content))

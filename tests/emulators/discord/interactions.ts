@@ -1,4 +1,4 @@
-/** Interactions as Discord holds them, and the routes a bot answers them with: callback, @original, follow-ups. */
+/** Interactions, and the routes a bot uses to respond to them: callback, @original, follow-ups. */
 import {
   alreadyAcknowledged,
   invalidForm,
@@ -20,7 +20,7 @@ export interface LiveInteraction {
   token: string
   /** 2 command, 3 component, 4 autocomplete, 5 modal. */
   type: number
-  /** When the person acted; moved back to make it late or expired. */
+  /** Unix milliseconds when the person acted. Tests move it back to let the interaction expire. */
   bornAt: number
   payload: Json
   user: User
@@ -28,7 +28,7 @@ export interface LiveInteraction {
   commandName?: string
   /** 1 slash, 2 user, 3 message. */
   commandType?: number
-  /** For components and modals opened from one: the message they sit on. */
+  /** Message with the pressed component. Absent: the interaction was not started from a message. */
   source?: StoredMessage
   attachmentSizeLimit: number
   owners: Json
@@ -54,9 +54,9 @@ export interface InteractionRules {
 export function interactionRoutes(rules: InteractionRules): Routes {
   const { messages, world } = rules
 
-  function callback({ params, query, body, files }: Call) {
+  function callback({ params, query, body, files, at }: Call) {
     const interaction = rules.find(params.interaction_token!)
-    const age = interaction ? Date.now() - interaction.bornAt : 0
+    const age = interaction ? at - interaction.bornAt : 0
     if (!interaction || interaction.id !== params.interaction_id) throw unknownInteraction()
     if (interaction.acknowledgedWith !== undefined) throw alreadyAcknowledged()
     if (age > rules.acknowledgeWithinMs) throw unknownInteraction()
@@ -68,7 +68,7 @@ export function interactionRoutes(rules: InteractionRules): Routes {
       interaction.original = post(interaction, data, files, flags)
     }
     if (type === 6 || type === 7) interaction.original = interaction.source
-    if (type === 7) change(interaction, interaction.source!, data, files)
+    if (type === 7) change(interaction, existing(interaction.source), data, files)
     if (type === 8) interaction.choices = (data.choices ?? []) as Json[]
     if (type === 9) interaction.modal = data
     interaction.acknowledgedWith = type
@@ -93,13 +93,13 @@ export function interactionRoutes(rules: InteractionRules): Routes {
           }
         : {}),
     }
-    // documented: the message itself comes only for types 4 and 7
+    // Discord documents the message for types 4 and 7 only
     if (type !== 4 && type !== 7) return { interaction: answer }
     return { interaction: answer, resource: { type, message: messages.toJson(original!) } }
   }
 
-  /** The interaction a webhook route is about, if the token still opens anything. */
-  function opened(params: Record<string, string>): LiveInteraction {
+  /** Interaction of a webhook route. Throws if the token is unknown or expired, or if the interaction is not acknowledged. */
+  function interactionOf(params: Record<string, string>): LiveInteraction {
     if (params.webhook_id !== rules.applicationId) throw unknownWebhook()
     const interaction = rules.find(params.webhook_token!)
     if (!interaction || Date.now() - interaction.bornAt > rules.tokenLifeMs) throw invalidToken()
@@ -108,12 +108,11 @@ export function interactionRoutes(rules: InteractionRules): Routes {
   }
 
   function target(params: Record<string, string>): { interaction: LiveInteraction; message: StoredMessage } {
-    const interaction = opened(params)
+    const interaction = interactionOf(params)
     const { original, followUps } = interaction
     const id = params.message_id
     const message = id ? [original, ...followUps].find((candidate) => candidate?.id === id) : original
-    if (!message || message.deleted) throw unknownMessage()
-    return { interaction, message }
+    return { interaction, message: existing(message) }
   }
 
   function post(interaction: LiveInteraction, body: MessageBody, files: Call['files'], flags: number): StoredMessage {
@@ -156,9 +155,9 @@ export function interactionRoutes(rules: InteractionRules): Routes {
   }
 
   function followUp({ params, body, files }: Call) {
-    const interaction = opened(params)
+    const interaction = interactionOf(params)
     const { original, owners, followUps } = interaction
-    // deprecated but alive: the first follow-up fills the waiting reply, whose ephemerality stays
+    // deprecated, but still in effect: the first follow-up fills the deferred reply and stays as ephemeral as that is
     if (original?.thinking && !original.deleted) return change(interaction, original, body, files)
     const isUserInstallOnly = !('0' in owners)
     if (isUserInstallOnly && followUps.length >= 5) throw tooManyFollowUps()
@@ -181,6 +180,12 @@ export function interactionRoutes(rules: InteractionRules): Routes {
   }
 }
 
+function existing(message: StoredMessage | undefined): StoredMessage {
+  if (!message || message.deleted) throw unknownMessage()
+  return message
+}
+
+/** Callback types that Discord accepts, by interaction type. */
 const CALLBACKS: Record<number, number[]> = { 2: [4, 5, 9], 3: [4, 5, 6, 7, 9], 4: [8], 5: [4, 5] }
 
 function refuseWrongType(interaction: LiveInteraction, type: number, data: MessageBody & Json) {

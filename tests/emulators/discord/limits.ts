@@ -1,10 +1,15 @@
-/** The limits Discord checks on every message: what the OpenAPI also says, and what it misses (content, rows, V2 rules). */
+/** Limits that Discord checks on every message, including those its OpenAPI document lacks: content, rows, buttons, V2. */
 import { invalidForm, requestTooLarge, tooManyAttachments } from './errors.ts'
 import type { FilePart, Json } from './types.ts'
 
 export const FLAG = { suppressEmbeds: 1 << 2, ephemeral: 1 << 6, loading: 1 << 7, componentsV2: 1 << 15 }
 
 export const MAX_REQUEST_BYTES = 25 * 1024 * 1024
+
+/** Primary, secondary, success, danger, link, premium. */
+const STYLES = [1, 2, 3, 4, 5, 6]
+const LINK_STYLE = 5
+const PREMIUM_STYLE = 6
 
 export interface AllowedMentions {
   parse?: string[] | null
@@ -13,7 +18,7 @@ export interface AllowedMentions {
   replied_user?: boolean | null
 }
 
-/** The JSON of every route that creates or edits a message. */
+/** Body of every route that creates or edits a message. */
 export interface MessageBody {
   content?: string | null
   embeds?: Json[] | null
@@ -31,7 +36,7 @@ export function checkFiles(files: FilePart[], limitBytes: number) {
   if (files.some((file) => file.size > limitBytes)) throw requestTooLarge()
 }
 
-/** `isV2`: whether the message will be one, its present flags included. */
+/** `isV2`: whether the message uses components V2, by the flags it has or gets. */
 export function checkBody(body: MessageBody, isV2: boolean) {
   const { content, embeds, nonce, components, allowed_mentions: mentions } = body
   if (content != null && typeof content !== 'string') throw notText('content')
@@ -82,6 +87,7 @@ function checkComponents(components: Json[], isV2: boolean) {
       seen.add(customId)
     }
     if (typeof label === 'string' && label.length > 80) throw tooLong(`${path}.label`, 80)
+    if (component.type === 2) checkButton(component, path)
     const children = (component.components ?? []) as Json[]
     if (component.type === 1) checkRow(children, path)
     for (const [index, child] of children.entries()) check(child, `${path}.components.${index}`)
@@ -94,6 +100,40 @@ function checkComponents(components: Json[], isV2: boolean) {
     check(component, `components.${index}`)
   }
   if (total > 40 && isV2) throw tooMany('components', 40)
+}
+
+/** A button sends its `custom_id`, opens its `url` or sells its `sku_id`, and its style says which of them it has. */
+function checkButton({ style, label, emoji, custom_id: customId, url, sku_id: sku }: Json, path: string) {
+  if (!STYLES.includes(style as number)) throw oneOf(`${path}.style`, `(${STYLES.join(', ')})`)
+  if (style === PREMIUM_STYLE) {
+    if (sku == null) throw required(`${path}.sku_id`)
+    return
+  }
+  if (customId != null && url != null) {
+    throw invalidForm(
+      path,
+      'BUTTON_COMPONENT_CUSTOM_ID_URL_MUTUALLY_EXCLUSIVE',
+      'A custom id and url cannot both be specified',
+    )
+  }
+  if (style === LINK_STYLE) checkUrl(url, `${path}.url`)
+  else if (customId == null)
+    throw invalidForm(`${path}.custom_id`, 'BUTTON_COMPONENT_CUSTOM_ID_REQUIRED', 'A custom id is required')
+  if (!label && emoji == null) throw required(`${path}.label`)
+}
+
+function checkUrl(url: unknown, path: string) {
+  if (url == null) throw required(path)
+  const text = String(url)
+  if (text.length > 512) throw tooLong(path, 512)
+  if (!URL.canParse(text)) throw invalidForm(path, 'URL_TYPE_INVALID_URL', 'Not a well formed URL.')
+  const scheme = new URL(text).protocol.slice(0, -1)
+  if (['http', 'https', 'discord'].includes(scheme)) return
+  throw invalidForm(
+    path,
+    'URL_TYPE_INVALID_SCHEME',
+    `Scheme "${scheme}" is not supported. Scheme must be one of ('http', 'https', 'discord').`,
+  )
 }
 
 function checkRow(children: Json[], path: string) {
@@ -116,5 +156,6 @@ const badLength = (path: string, min: number, max: number) =>
 const notText = (path: string) => invalidForm(path, 'STRING_TYPE_CONVERT', 'Could not interpret value as string.')
 const oneOf = (path: string, values: string) =>
   invalidForm(path, 'BASE_TYPE_CHOICES', `Value must be one of ${values}.`)
+const required = (path: string) => invalidForm(path, 'BASE_TYPE_REQUIRED', 'This field is required')
 const duplicated = (path: string) =>
   invalidForm(path, 'COMPONENT_CUSTOM_ID_DUPLICATED', 'Component custom id cannot be duplicated')

@@ -1,11 +1,11 @@
-/** Who a message notifies: the names in its content, as far as `allowed_mentions` lets them through. */
+/** Users that a message notifies: mentions in its content that `allowed_mentions` permits. */
 import type { AllowedMentions } from './limits.ts'
 import type { Message } from './types.ts'
 
 export function mentionsIn(
   content: string,
   allowed: AllowedMentions | null | undefined,
-  { viaInteraction, replyTo }: { viaInteraction: boolean; replyTo?: Message },
+  { viaInteraction, replyTo }: { viaInteraction: boolean; replyTo?: Pick<Message, 'author'> },
 ): Pick<Message, 'mentions' | 'mentionsEveryone'> {
   const parse = allowed ? (allowed.parse ?? []) : viaInteraction ? ['users'] : ['users', 'roles', 'everyone']
   const named = [...content.matchAll(/<@!?(\d+)>/g)].map((match) => match[1]!)

@@ -1,18 +1,18 @@
-/** Every message, and the rules for writing, editing and removing one. What is wrong is refused as Discord refuses it. */
+/** Stores messages and enforces Discord's rules for creating, editing and deleting them. */
 import { attachmentJson, type Cdn } from './cdn.ts'
 import { emptyMessage, invalidForm, tooManyAttachments } from './errors.ts'
 import { snowflake } from './ids.ts'
 import { checkBody, checkFiles, FLAG, type MessageBody } from './limits.ts'
 import { mentionsIn } from './mentions.ts'
-import { embedded, renderComponents, renderEmbeds } from './render.ts'
+import { buttonsIn, embedded, renderComponents, renderEmbeds } from './render.ts'
 import type { Attachment, FilePart, Json, Message, User } from './types.ts'
 import { type Channel, userJson, type World } from './world.ts'
 
-export interface StoredMessage extends Message {
+export interface StoredMessage extends Omit<Message, 'buttons'> {
   /** 0 plain, 19 reply, 20 slash command, 23 context menu command. */
   type: number
   applicationId?: string
-  /** `interaction_metadata` and the older `interaction`. */
+  /** `interaction_metadata` and the deprecated `interaction`. */
   origin?: Json
 }
 
@@ -21,7 +21,7 @@ interface NewMessage {
   author: User
   body: MessageBody
   files: FilePart[]
-  /** Per file. */
+  /** Largest size of one file, bytes. */
   limitBytes: number
   flags?: number
   type?: number
@@ -37,7 +37,7 @@ export interface Messages {
   edit(message: StoredMessage, change: { body: MessageBody; files: FilePart[]; limitBytes: number }): StoredMessage
   remove(message: StoredMessage): void
   get(id: string): StoredMessage | undefined
-  /** Not deleted, oldest first. */
+  /** Lists the messages that are not deleted, oldest first. */
   list(channelId?: string): StoredMessage[]
   toJson(message: StoredMessage): Json
 }
@@ -47,6 +47,7 @@ export interface MessagesOptions {
   cdn: Cdn
   keepBytes: boolean
   changed: (kind: 'create' | 'edit' | 'remove', message: StoredMessage) => void
+  /** Reports what Discord accepts without effect. */
   warn: (problem: string) => void
 }
 
@@ -98,8 +99,8 @@ export function createMessages({ world, cdn, keepBytes, changed, warn }: Message
     const settable = FLAG.componentsV2 | FLAG.suppressEmbeds
     const flags = (message.flags & ~FLAG.loading) | ((body.flags ?? 0) & settable)
     const content = body.content === undefined ? message.content : (body.content ?? '')
-    const asWhole = { ...body, content, embeds: body.embeds === undefined ? message.embeds : body.embeds }
-    checkBody(asWhole, (flags & FLAG.componentsV2) > 0)
+    const edited = { ...body, content, embeds: body.embeds === undefined ? message.embeds : body.embeds }
+    checkBody(edited, (flags & FLAG.componentsV2) > 0)
     const channel = world.channel(message.channelId)!
     const attachments = attach(message.attachments, body, files, channel, true)
     const rendered = render(body.embeds ?? [], body.components ?? [], attachments)
@@ -121,7 +122,7 @@ export function createMessages({ world, cdn, keepBytes, changed, warn }: Message
 
   function render(embeds: Json[], components: Json[], attachments: Attachment[]) {
     const rendered = renderEmbeds(embeds, attachments)
-    for (const url of rendered.dangling) warn(`an embed refers to ${url}, which is not one of the message's files`)
+    for (const url of rendered.dangling) warn(`an embed refers to ${url}, which is not a file of the message`)
     return { embeds: rendered.embeds, components: renderComponents(components, attachments) }
   }
 
@@ -136,7 +137,7 @@ export function createMessages({ world, cdn, keepBytes, changed, warn }: Message
     const added = files.flatMap((file) => {
       const index = /^files\[(\d+)\]$/.exec(file.name)?.[1]
       const entry = listed?.find(({ id }) => String(id) === index)
-      if (isEdit && listed && !entry) return [] // only files listed in `attachments` are appended by a PATCH
+      if (isEdit && listed && !entry) return [] // a PATCH with `attachments` adds only the files listed there
       const filename = entry?.filename ?? file.filename
       const details = { description: entry?.description, spoiler: entry?.is_spoiler }
       return [cdn.make({ filename, data: file.data }, `/attachments/${channel.id}`, details)]
@@ -169,7 +170,8 @@ export function createMessages({ world, cdn, keepBytes, changed, warn }: Message
 
 export function snapshot(message: StoredMessage): Message {
   const { type: _type, applicationId: _applicationId, origin: _origin, ...visible } = message
-  return { ...visible, attachments: [...message.attachments], edits: [...message.edits] }
+  const { attachments, edits, components } = message
+  return { ...visible, attachments: [...attachments], edits: [...edits], buttons: buttonsIn(components) }
 }
 
 function refuseEmpty(content: string, ...lists: unknown[][]) {
@@ -178,8 +180,8 @@ function refuseEmpty(content: string, ...lists: unknown[][]) {
 
 function refuseMissing(listed: { id: string | number }[], present: Attachment[], files: FilePart[]) {
   for (const [index, { id }] of listed.entries()) {
-    const known = files.some(({ name }) => name === `files[${id}]`) || present.some((file) => file.id === String(id))
-    if (!known) throw invalidForm(`attachments.${index}`, 'ATTACHMENT_NOT_FOUND', 'Attachment data not found')
+    const exists = files.some(({ name }) => name === `files[${id}]`) || present.some((file) => file.id === String(id))
+    if (!exists) throw invalidForm(`attachments.${index}`, 'ATTACHMENT_NOT_FOUND', 'Attachment data not found')
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a person fills into a slash command, turned into what the bot receives, checked against the registered command. */
+/** Converts the values a person enters into a slash command to interaction options, checked against the registered command. */
 import { attachmentJson, type Cdn } from './cdn.ts'
 import type { Attachment, Json, OptionValue, Upload } from './types.ts'
 
@@ -9,7 +9,7 @@ export interface Filled {
   resolved: Json
 }
 
-/** `path` is the command as typed: `credits`, or `admin user grant`. Throws where Discord's client would not let it be sent. */
+/** `path`: the command as typed, `credits` or `admin user grant`. Throws if Discord's client would not send it. */
 export function fillOptions(
   command: Json | undefined,
   path: string[],
@@ -54,7 +54,7 @@ export function fillOptions(
   return { options, resolved }
 }
 
-/** Files a person attached to an option or a modal live in their own folder and are ephemeral. */
+/** Stores files that people attach to options and modals. They have a folder of their own and are ephemeral. */
 export function uploader(cdn: Cdn, applicationId: string) {
   return (file: Upload): Attachment => {
     const attachment = cdn.make(file, `/ephemeral-attachments/${applicationId}`)
@@ -81,8 +81,8 @@ function typeOf(value: OptionValue): number {
 
 function checkValue(definition: Json, value: OptionValue) {
   const { name, type, choices, min_value: least, max_value: most, max_length: longest } = definition
-  const refuse = (why: string) => {
-    throw new Error(`option "${name}": ${why}`)
+  const refuse = (reason: string) => {
+    throw new Error(`option "${name}": ${reason}`)
   }
   const fits: Record<number, boolean> = {
     [TYPE.string]: typeof value === 'string',
@@ -91,7 +91,7 @@ function checkValue(definition: Json, value: OptionValue) {
     [TYPE.number]: typeof value === 'number',
     [TYPE.attachment]: typeof value === 'object',
   }
-  if (fits[type as number] === false) refuse(`${JSON.stringify(value)} does not fit its type ${type}`)
+  if (fits[type as number] === false) refuse(`${JSON.stringify(value)} is not of its type ${type}`)
   const offered = choices as { value: unknown }[] | undefined
   if (offered?.length && !offered.some((choice) => choice.value === value)) refuse(`${value} is not one of its choices`)
   if (typeof value === 'number' && typeof least === 'number' && value < least) refuse(`${value} is below ${least}`)

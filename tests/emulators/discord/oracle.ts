@@ -1,13 +1,13 @@
 /**
- * Discord's official OpenAPI as a second opinion: is what the bot sent, and what we answered, what Discord says it is?
- * Schemas are compiled when first needed, one per operation. Without the file there is no oracle.
+ * Checks the bot's requests and the emulator's responses against Discord's official OpenAPI document. Schemas are compiled
+ * on first use, one per operation. There is no oracle without the document.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { Json } from './types.ts'
 
 export interface Oracle {
-  /** `template` is the OpenAPI path. Undefined: nothing to complain about. */
+  /** Describes a violation. `template`: the path as in the OpenAPI document. Absent: the body is valid. */
   request(method: string, template: string, body: unknown): string | undefined
   response(method: string, template: string, status: number, body: unknown): string | undefined
 }
@@ -26,13 +26,13 @@ export async function createOracle(specPath: string): Promise<Oracle | undefined
   function validator(pointer: string[]): ValidateFunction | undefined {
     const path = pointer.map((part) => part.replace(/~/g, '~0').replace(/\//g, '~1')).join('/')
     if (!compiled.has(path)) {
-      const known = pointer.reduce<unknown>((node, part) => (node as Json | undefined)?.[part], spec)
-      compiled.set(path, known ? ajv.compile({ $ref: `${ROOT}#/${path}` }) : undefined)
+      const schema = pointer.reduce<unknown>((node, part) => (node as Json | undefined)?.[part], spec)
+      compiled.set(path, schema ? ajv.compile({ $ref: `${ROOT}#/${path}` }) : undefined)
     }
     return compiled.get(path)
   }
 
-  function complaint(pointer: string[], what: string, body: unknown): string | undefined {
+  function violation(pointer: string[], what: string, body: unknown): string | undefined {
     const validate = validator(pointer)
     if (!validate || validate(withoutFalseAlarms(body))) return undefined
     return `${what}: ${explain(validate.errors ?? [])}`
@@ -52,23 +52,23 @@ export async function createOracle(specPath: string): Promise<Oracle | undefined
   return {
     request(method, template, body) {
       const pointer = ['paths', template, method.toLowerCase(), 'requestBody', 'content', 'application/json', 'schema']
-      return complaint(pointer, `${method} ${template} request`, body)
+      return violation(pointer, `${method} ${template} request`, body)
     },
     response(method, template, status, body) {
       const pointer = answerPointer(method.toLowerCase(), template, status)
-      return pointer && complaint(pointer, `${method} ${template} response ${status}`, body)
+      return pointer && violation(pointer, `${method} ${template} response ${status}`, body)
     },
   }
 }
 
-/** The spec wants `default_member_permissions` to be an integer; the API takes, and clients send, a string. */
+/** The document says that `default_member_permissions` is an integer; clients send a string and the API accepts it. */
 function withoutFalseAlarms(body: unknown): unknown {
   if (Array.isArray(body)) return body.map(withoutFalseAlarms)
   if (typeof body !== 'object' || body === null || !('default_member_permissions' in body)) return body
   return { ...body, default_member_permissions: null }
 }
 
-/** The deepest complaints say most: in a union every other branch complains too, further up. */
+/** Keeps the errors at the deepest path, because each other branch of a union also reports one further up. */
 function explain(errors: ErrorObject[]): string {
   const deepest = Math.max(...errors.map(({ instancePath }) => instancePath.split('/').length))
   const texts = errors

@@ -1,6 +1,8 @@
-/** What people do: use commands, press buttons, pick from menus, fill modals, write messages. Each becomes a gateway event. */
+/** What people do on Discord: commands, buttons, menus, modals and messages. Each act becomes a gateway event. */
 import { randomUUID } from 'node:crypto'
-import { attachmentJson, type Cdn } from './cdn.ts'
+import { findButton } from '../buttons.ts'
+import type { Cdn } from './cdn.ts'
+import { checkPicks, fillModal, type ModalValues } from './forms.ts'
 import { type Gateway, INTENT } from './gateway.ts'
 import { handleOf } from './handle.ts'
 import { interactionToken, snowflake } from './ids.ts'
@@ -8,10 +10,10 @@ import type { LiveInteraction } from './interactions.ts'
 import type { Messages, StoredMessage } from './messages.ts'
 import { snapshot } from './messages.ts'
 import { fillOptions, uploader } from './options.ts'
-import { everyComponent } from './render.ts'
+import { buttonsIn, everyComponent } from './render.ts'
 import { createSignal } from './signal.ts'
 import type { FilePart, From, Interaction, Json, Message, OptionValue, Upload } from './types.ts'
-import { type Channel, channelJson, guildJson, memberJson, userJson, type World } from './world.ts'
+import { type Channel, channelJson, guildJson, memberJson, type NewChannel, userJson, type World } from './world.ts'
 
 const PERMISSION = { mention: 1n << 17n, view: 1n << 10n, send: 1n << 11n, embed: 1n << 14n, attach: 1n << 15n }
 const OTHER_PERMISSIONS = (1n << 6n) | (1n << 16n) | (1n << 18n) | (1n << 31n) | (1n << 38n)
@@ -27,32 +29,29 @@ export interface PeopleOptions {
   commands: (guildId: string | null) => Json[]
 }
 
-/** Text, the picks of a menu, or the files of an upload field, by custom id. */
-export type ModalValues = Record<string, string | string[] | Upload[]>
-
 export function createPeople(options: PeopleOptions) {
   const { applicationId, world, messages, gateway, cdn } = options
   const upload = uploader(cdn, applicationId)
 
-  /** Where a person acts. An unknown guild is joined by the bot, unless only the person installed the app. */
-  function place({ guildId, channelId, userId, installs = 'guild' }: From): Channel {
-    const known = channelId ? world.channel(channelId) : undefined
-    if (known) return known
+  /** Returns the channel where a person acts. The bot joins a new guild, unless only the person installed the app. */
+  function channelOf({ guildId, channelId, userId, installs = 'guild' }: From): Channel {
+    const existing = channelId ? world.channel(channelId) : undefined
+    if (existing) return existing
     if (guildId === null && !channelId) return world.dm(userId ?? world.person.id)
     const guild = guildId === undefined ? world.home.guildId : guildId
-    const isStranger = guild !== null && !world.guild(guild) && installs === 'user'
-    if (guild && !world.guild(guild) && !isStranger) join(guild)
+    const isOutside = guild !== null && !world.guild(guild) && installs === 'user'
+    if (guild && !world.guild(guild) && !isOutside) join(guild)
     if (!channelId && guild === world.home.guildId) return world.channel(world.home.channelId)!
     const first = guild && !channelId ? world.channelsOf(guild)[0] : undefined
-    return first ?? open({ id: channelId, guildId: guild, denied: isStranger ? 50001 : undefined })
+    return first ?? open({ id: channelId, guildId: guild, denied: isOutside ? 50001 : undefined })
   }
 
-  function open(wanted: Parameters<World['addChannel']>[0]): Channel {
+  function open(wanted: NewChannel): Channel {
     const channel = world.addChannel(wanted)
     const { guildId, denied } = channel
-    const isSeen = guildId && world.guild(guildId) && denied !== 50001
+    const isVisible = guildId && world.guild(guildId) && denied !== 50001
     const d = channelJson(channel, world)
-    if (isSeen) gateway.dispatch({ t: 'CHANNEL_CREATE', d, guildId, intent: INTENT.guilds })
+    if (isVisible) gateway.dispatch({ t: 'CHANNEL_CREATE', d, guildId, intent: INTENT.guilds })
     return channel
   }
 
@@ -63,7 +62,7 @@ export function createPeople(options: PeopleOptions) {
   }
 
   function act(from: From, type: number, data: Json, extra: Partial<LiveInteraction> = {}): Interaction {
-    const channel = place(from)
+    const channel = channelOf(from)
     const user = world.user(from.userId ?? channel.recipientId ?? world.person.id, from.username)
     const bornAt = Date.now() - (from.ageMs ?? 0)
     const id = snowflake(bornAt)
@@ -74,7 +73,7 @@ export function createPeople(options: PeopleOptions) {
       ...(installs !== 'user' ? { '0': guildId ?? '0' } : {}),
       ...(installs !== 'guild' ? { '1': user.id } : {}),
     }
-    const member = { ...memberJson(user), permissions: from.permissions ?? '2248473465835073' }
+    const member = { ...memberJson(user, from.roles), permissions: from.permissions ?? '2248473465835073' }
     const payload = {
       id,
       application_id: applicationId,
@@ -126,14 +125,14 @@ export function createPeople(options: PeopleOptions) {
 
   function commandData(typed: string, type: number, from: From) {
     const [name = '', ...rest] = typed.replace(/^\//, '').split(' ')
-    const available = options.commands(place(from).guildId)
+    const available = options.commands(channelOf(from).guildId)
     const command = available.find((candidate) => candidate.name === name && (candidate.type ?? 1) === type)
     if (available.length > 0 && !command) {
       throw new Error(
         `no command "${name}" of type ${type} is registered, only: ${available.map((c) => c.name).join(', ')}`,
       )
     }
-    if (command) refuseOutOfPlace(command, from, contextOf(from, place(from)))
+    if (command) checkContext(command, from, contextOf(from, channelOf(from)))
     return { name, path: [name, ...rest], command, id: command?.id ?? snowflake() }
   }
 
@@ -147,21 +146,42 @@ export function createPeople(options: PeopleOptions) {
     return act(from, type, data, { commandName: name, commandType: 1 })
   }
 
-  function component(message: Message | string, customId: string, from: From, values?: string[]) {
-    const source = messages.get(typeof message === 'string' ? message : message.id)
-    if (!source || source.deleted) throw new Error('that message is not there (any more)')
-    const found = [...everyComponent(source.components)].find((candidate) => candidate.custom_id === customId)
-    if (!found) throw new Error(`message ${source.id} ("${source.content}") has no component "${customId}"`)
-    if (found.disabled) throw new Error(`component "${customId}" is disabled`)
-    const asked = messageOwner(source)
-    const userId = from.userId ?? source.visibleTo ?? asked ?? world.person.id
+  function press(message: Message | string, button: string, from: From = {}) {
+    const source = visibleMessage(message)
+    const { id } = findButton(buttonsIn(source.components), button)
+    return useComponent(source, componentOf(source, id), from)
+  }
+
+  function select(message: Message | string, customId: string, values: string[], from: From = {}) {
+    const source = visibleMessage(message)
+    const menu = componentOf(source, customId)
+    checkPicks(menu, values)
+    return useComponent(source, menu, from, values)
+  }
+
+  function useComponent(source: StoredMessage, component: Json, from: From, values?: string[]) {
+    const userId = from.userId ?? source.visibleTo ?? requesterOf(source) ?? world.person.id
     if (source.visibleTo && source.visibleTo !== userId) throw new Error(`user ${userId} does not see that message`)
-    const data = { id: found.id, custom_id: customId, component_type: found.type, ...(values ? { values } : {}) }
+    const { id, custom_id, type } = component
+    const data = { id, custom_id, component_type: type, ...(values ? { values } : {}) }
     return act({ ...from, userId, channelId: source.channelId }, 3, data, { source })
   }
 
-  /** The person whose interaction the message answers. */
-  function messageOwner(message: StoredMessage): string | undefined {
+  function visibleMessage(message: Message | string): StoredMessage {
+    const stored = messages.get(typeof message === 'string' ? message : message.id)
+    if (!stored || stored.deleted) throw new Error('that message does not exist, or it is deleted')
+    return stored
+  }
+
+  function componentOf(source: StoredMessage, customId: string): Json {
+    const found = [...everyComponent(source.components)].find((candidate) => candidate.custom_id === customId)
+    if (!found) throw new Error(`message ${source.id} ("${source.content}") has no component "${customId}"`)
+    if (found.disabled) throw new Error(`component "${customId}" is disabled`)
+    return found
+  }
+
+  /** Id of the person whose interaction the message responds to. */
+  function requesterOf(message: StoredMessage): string | undefined {
     return ((message.origin?.interaction_metadata as Json | undefined)?.user as Json | undefined)?.id as string
   }
 
@@ -171,12 +191,11 @@ export function createPeople(options: PeopleOptions) {
       invoke(2, command, values, from),
     autocomplete: (command: string, values: Record<string, OptionValue>, focused: string, from: From = {}) =>
       invoke(4, command, values, from, focused),
-    button: (message: Message | string, customId: string, from: From = {}) => component(message, customId, from),
-    select: (message: Message | string, customId: string, values: string[], from: From = {}) =>
-      component(message, customId, from, values),
+    press,
+    select,
 
     messageCommand(command: string, message: Message | string, from: From = {}) {
-      const target = messages.get(typeof message === 'string' ? message : message.id)!
+      const target = visibleMessage(message)
       const { name, id } = commandData(command, 3, { ...from, channelId: target.channelId })
       const resolved = { messages: { [target.id]: messages.toJson(target) } }
       const data = { id, name, type: 3, target_id: target.id, resolved }
@@ -184,39 +203,22 @@ export function createPeople(options: PeopleOptions) {
     },
 
     submitModal(opened: Interaction, values: ModalValues, from: From = {}) {
-      const interaction = options.interactions.get(opened.token)!
-      const { modal, user, channel, source } = interaction
+      const { modal, user, channel, source, commandName } = options.interactions.get(opened.token)!
       if (!modal) throw new Error('that interaction opened no modal')
-      const attachments: Json = {}
-      const answered = (field: Json): Json => {
-        const { type, id = 1, custom_id: customId } = field
-        if (type === 18) return { type, id, component: answered(field.component as Json) }
-        if (type === 1) return { type, id, components: (field.components as Json[]).map(answered) }
-        const value = values[String(customId)]
-        if (!Array.isArray(value)) return { type, id, custom_id: customId, value: value ?? '' }
-        const picks = value.map((pick) => {
-          if (typeof pick === 'string') return pick
-          const file = upload(pick)
-          attachments[file.id] = attachmentJson(file, true)
-          return file.id
-        })
-        return { type, id, custom_id: customId, values: picks }
-      }
-      const components = (modal.components as Json[]).filter(({ type }) => type !== 10).map(answered)
-      const resolved = Object.keys(attachments).length > 0 ? { resolved: { attachments } } : {}
-      const { commandName } = interaction
-      const where = { userId: user.id, channelId: channel.id, ...from }
-      return act(where, 5, { custom_id: modal.custom_id, components, ...resolved }, { source, commandName })
+      const data = { custom_id: modal.custom_id, ...fillModal(modal, values, upload) }
+      return act({ userId: user.id, channelId: channel.id, ...from }, 5, data, { source, commandName })
     },
 
     sendMessage(content: string, { attachments = [], replyTo, ...from }: From & SentExtras = {}): Message {
-      const channel = place(from)
+      const channel = channelOf(from)
       const author = world.user(from.userId ?? channel.recipientId ?? world.person.id, from.username)
       const files = attachments.map((file, index) => filePart(file, index))
       const body = { content, nonce: randomUUID().slice(0, 25) }
-      const answered = replyTo ? messages.get(replyTo.id) : undefined
-      return snapshot(messages.create({ channel, author, body, files, limitBytes: 500e6, replyTo: answered }))
+      const repliedTo = replyTo ? messages.get(replyTo.id) : undefined
+      return snapshot(messages.create({ channel, author, body, files, limitBytes: 500e6, replyTo: repliedTo }))
     },
+
+    deleteMessage: (message: Message | string) => messages.remove(visibleMessage(message)),
 
     redeliver(interaction: Interaction): number {
       return deliver(options.interactions.get(interaction.token)!)
@@ -241,15 +243,12 @@ function contextOf({ context, installs }: From, { guildId, type }: Channel): 0 |
   return context ?? (guildId ? 0 : type === 1 && installs !== 'user' ? 1 : 2)
 }
 
-/** Discord's client does not even list a command outside its `contexts` and `integration_types`. */
-function refuseOutOfPlace(
-  { name, contexts, integration_types: installable }: Json,
-  { installs }: From,
-  context: number,
-) {
-  const places = contexts as number[] | null | undefined
+/** Throws for a command that Discord's client does not list, by its `contexts` and `integration_types`. */
+function checkContext({ name, contexts, integration_types: installable }: Json, { installs }: From, context: number) {
+  const listedIn = contexts as number[] | null | undefined
   const kinds = installable as number[] | null | undefined
-  if (places && !places.includes(context)) throw new Error(`command "${name}" is not available in context ${context}`)
+  if (listedIn && !listedIn.includes(context))
+    throw new Error(`command "${name}" is not available in context ${context}`)
   if (kinds && installs === 'user' && !kinds.includes(1)) throw new Error(`command "${name}" is not user-installable`)
 }
 

@@ -1,9 +1,10 @@
-/** Embeds and components as Discord gives them back: numbered, defaults filled in, `attachment://` resolved. */
+/** Embeds and components as Discord returns them: with ids, defaults and resolved `attachment://` URLs. */
+import type { ShownButton } from '../buttons.ts'
 import { invalidForm } from './errors.ts'
 import { snowflake } from './ids.ts'
 import type { Attachment, Json } from './types.ts'
 
-/** `dangling`: references to files that are not there. Discord shows nothing and says nothing. */
+/** `dangling`: references to files the message does not have. Discord accepts these and shows no picture. */
 export function renderEmbeds(embeds: Json[], attachments: Attachment[]): { embeds: Json[]; dangling: string[] } {
   const dangling: string[] = []
 
@@ -25,7 +26,7 @@ export function renderEmbeds(embeds: Json[], attachments: Attachment[]): { embed
   }
 }
 
-/** Throws when a V2 component refers to a file that is not part of the message. */
+/** Throws if a component refers to a file that the message does not have. */
 export function renderComponents(components: Json[], attachments: Attachment[]): Json[] {
   let lastId = 0
 
@@ -86,14 +87,37 @@ export function renderComponents(components: Json[], attachments: Attachment[]):
   return components.map((component, index) => render(component, `components.${index}`))
 }
 
-/** Ids of files shown inside embeds and components; the API leaves these out of `attachments`. */
+/** Ids of the files shown inside embeds and components, which the API leaves out of `attachments`. */
 export function embedded(embeds: Json[], components: Json[], attachments: Attachment[]): Set<string> {
   if (attachments.length === 0 || (embeds.length === 0 && components.length === 0)) return new Set()
   const text = JSON.stringify([embeds, components])
   return new Set(attachments.filter(({ id }) => text.includes(`/${id}/`)).map(({ id }) => id))
 }
 
-/** Depth first, accessories included. */
+/** Buttons by row, as people see them. A button beside a section has a row of its own. */
+export function buttonsIn(components: Json[]): ShownButton[][] {
+  const rows = [...everyComponent(components)].map((component) => {
+    if (component.type === 1) return (component.components ?? []) as Json[]
+    return accessory(component)
+  })
+  return rows.map((row) => row.filter(({ type }) => type === 2).map(shownButton)).filter((row) => row.length > 0)
+}
+
+const SHOWN_STYLES: Record<number, ShownButton['style']> = { 1: 'primary', 3: 'success', 4: 'danger' }
+
+function shownButton({ label, emoji, custom_id: id, url, style, disabled }: Json): ShownButton {
+  const words = [(emoji as Json | undefined)?.name, label].filter(Boolean)
+  const shownStyle = SHOWN_STYLES[style as number]
+  return {
+    label: words.join(' '),
+    ...(id ? { id: String(id) } : {}),
+    ...(url ? { url: String(url) } : {}),
+    ...(shownStyle ? { style: shownStyle } : {}),
+    ...(disabled ? { disabled: true } : {}),
+  }
+}
+
+/** Walks depth first, including accessories. */
 export function* everyComponent(components: Json[]): Generator<Json> {
   for (const component of components) {
     yield component

@@ -1,10 +1,10 @@
-/** The REST half: reads a request, records it, lets faults strike, checks the token, finds the route, answers as Discord. */
+/** Discord's REST API: reads and records a request, applies faults, checks the token and calls the route's handler. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Busboy } from '@fastify/busboy'
 import type { Answer, Fault, Faults } from '../faults.ts'
 import type { Cdn } from './cdn.ts'
-import { DiscordRefusal, invalidForm, invalidJson, notFound, requestTooLarge, unauthorized } from './errors.ts'
+import { DiscordErrorResponse, invalidForm, invalidJson, notFound, requestTooLarge, unauthorized } from './errors.ts'
 import { MAX_REQUEST_BYTES } from './limits.ts'
 import type { Oracle } from './oracle.ts'
 import type { FilePart, Json, Recorded } from './types.ts'
@@ -14,12 +14,14 @@ export interface Call {
   query: Record<string, string>
   body: Json
   files: FilePart[]
+  /** Unix milliseconds when processing began. Excludes the time to compile schemas, includes that of a 'delay' fault. */
+  at: number
 }
 
-/** Returns the JSON of a 200, a full reply, or nothing for a 204. Throws a DiscordRefusal. */
+/** Returns the JSON of a 200 response, a 201 response, or undefined for a 204 response. Throws a DiscordErrorResponse. */
 type Handler = (call: Call) => Json | Json[] | { status: 201; body: Json } | undefined
 
-/** Keys are `METHOD /path/{param}`, with the paths of Discord's OpenAPI; the first match wins. */
+/** Keys: `METHOD /path/{param}` with the paths of Discord's OpenAPI document. The first match is used. */
 export type Routes = Record<string, Handler>
 
 export interface RestOptions {
@@ -33,7 +35,7 @@ export interface RestOptions {
   keepBytes: boolean
 }
 
-export function createRest(options: RestOptions) {
+export function createRestHandler(options: RestOptions) {
   const table = Object.entries(options.routes).map(([key, handler]) => {
     const [method, template] = key.split(' ') as [string, string]
     return { method, template, handler, parts: template.slice(1).split('/'), bucket: bucketOf(key) }
@@ -45,8 +47,8 @@ export function createRest(options: RestOptions) {
     const parts = asset ? [] : decodePath(url.pathname)
     const method = req.method ?? 'GET'
     const path = asset ? url.pathname : `/${parts?.join('/') ?? ''}`
-    const request = await read(req)
-    if (request === 'cut off') return // the client went away while sending: it never arrived
+    const request = await readPayload(req)
+    if (request === 'cut off') return // the client disconnected while it sent the request
     const { body, files } = request
     const query = Object.fromEntries(url.searchParams)
     const recorded: Recorded = { method, path, query, headers: req.headers, body, files, at: Date.now(), status: 0 }
@@ -62,7 +64,7 @@ export function createRest(options: RestOptions) {
       recorded.status = options.cdn.serve(asset[2]!, url.searchParams, res)
       return
     }
-    const reply = answer(method, parts, { query, ...request }, req.headers.authorization)
+    const reply = answer(method, parts, { query, at: Date.now(), ...request }, req.headers.authorization)
     forget(files)
     if (verdict === 'dropAfter') return void req.socket.destroy()
     recorded.status = reply.status
@@ -74,7 +76,7 @@ export function createRest(options: RestOptions) {
   function answer(
     method: string,
     parts: string[] | undefined,
-    call: Payload & { query: Record<string, string> },
+    call: Payload & Pick<Call, 'query' | 'at'>,
     authorization: string | undefined,
   ) {
     const route = parts && table.find((entry) => entry.method === method && fits(entry.parts, parts))
@@ -84,16 +86,16 @@ export function createRest(options: RestOptions) {
       if (!isOpen && authorization !== `Bot ${options.token}`) throw unauthorized()
       if (!route) throw notFound()
       if (call.problem) throw call.problem
-      const { body = {}, files, query } = call
-      if (call.body !== undefined) complain(options.oracle?.request(method, route.template, body))
-      const result = route.handler({ params: params(route.parts, parts), query, body: body as Json, files })
-      const { status, body: json } = isFull(result) ? result : { status: result ? 200 : 204, body: result }
-      if (json) complain(options.oracle?.response(method, route.template, status, json))
+      const { body = {}, files, query, at } = call
+      if (call.body !== undefined) report(options.oracle?.request(method, route.template, body))
+      const result = route.handler({ params: params(route.parts, parts), query, body: body as Json, files, at })
+      const { status, body: json } = isCreated(result) ? result : { status: result ? 200 : 204, body: result }
+      if (json) report(options.oracle?.response(method, route.template, status, json))
       return { status, body: json, bucket }
     } catch (error) {
-      const { status, body } = error instanceof DiscordRefusal ? error : unreadable(error)
-      if (body.errors) complain(`${method} ${route?.template} request: ${JSON.stringify(body.errors)}`)
-      if (route) complain(options.oracle?.response(method, route.template, status, body))
+      const { status, body } = error instanceof DiscordErrorResponse ? error : unexpected(error)
+      if (body.errors) report(`${method} ${route?.template} request: ${JSON.stringify(body.errors)}`)
+      if (route) report(options.oracle?.response(method, route.template, status, body))
       return { status, code: body.code, body, bucket }
     }
   }
@@ -102,21 +104,21 @@ export function createRest(options: RestOptions) {
     if (!options.keepBytes) for (const file of files) file.data = Buffer.alloc(0)
   }
 
-  function complain(problem: string | undefined) {
+  function report(problem: string | undefined) {
     if (problem) options.violate(problem)
   }
 }
 
-/** A body so odd that a handler stumbled over it. Discord would have refused it too. */
-function unreadable(error: unknown): DiscordRefusal {
-  return invalidForm('_', 'EMULATOR_STUMBLED', error instanceof Error ? (error.stack ?? error.message) : String(error))
+/** Any other exception means that a handler could not process the body; Discord rejects such a body too. */
+function unexpected(error: unknown): DiscordErrorResponse {
+  return invalidForm('_', 'EMULATOR_FAILED', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
-/** Discord's own words for the faults 429 and 500. */
+/** Discord's responses for the faults '429' and '500'. */
 export const faultAnswers = {
   '429': ({ retryAfterSeconds = 1, global = false }: Fault): Answer => {
     const body = JSON.stringify({ message: 'You are being rate limited.', retry_after: retryAfterSeconds, global })
-    // Discord's header is in whole seconds; below one second it stays a fraction so that tests need not wait
+    // Discord sends whole seconds; a fraction below one second lets tests wait less
     const header = retryAfterSeconds < 1 ? retryAfterSeconds : Math.ceil(retryAfterSeconds)
     return {
       status: 429,
@@ -145,16 +147,16 @@ export const faultAnswers = {
 interface Payload {
   body: unknown
   files: FilePart[]
-  problem?: DiscordRefusal
+  problem?: DiscordErrorResponse
 }
 
-async function read(req: IncomingMessage): Promise<Payload | 'cut off'> {
+async function readPayload(req: IncomingMessage): Promise<Payload | 'cut off'> {
   const chunks: Buffer[] = []
   let size = 0
   try {
     for await (const chunk of req as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size <= MAX_REQUEST_BYTES) chunks.push(chunk) // the rest is read and forgotten, so that the answer arrives
+      if (size <= MAX_REQUEST_BYTES) chunks.push(chunk) // the rest is read and dropped, so that the client receives the response
     }
   } catch {
     return 'cut off'
@@ -167,7 +169,7 @@ async function read(req: IncomingMessage): Promise<Payload | 'cut off'> {
   return { ...parseJson(raw.toString()), files: [] }
 }
 
-function parseJson(text: string): { body: unknown; problem?: DiscordRefusal } {
+function parseJson(text: string): { body: unknown; problem?: DiscordErrorResponse } {
   try {
     return { body: JSON.parse(text) }
   } catch {
@@ -221,7 +223,7 @@ function params(template: string[], parts: string[]): Record<string, string> {
   )
 }
 
-function isFull(result: ReturnType<Handler>): result is { status: 201; body: Json } {
+function isCreated(result: ReturnType<Handler>): result is { status: 201; body: Json } {
   return result !== undefined && 'status' in result && result.status === 201
 }
 

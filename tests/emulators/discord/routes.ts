@@ -1,4 +1,4 @@
-/** Everything a bot does with its token: who am I, commands, channels and their messages. */
+/** Routes for the bot token: identity, commands, channels and their messages. */
 import {
   invalidForm,
   missingPermissions,
@@ -15,7 +15,7 @@ import type { Call, Routes } from './rest.ts'
 import type { Json } from './types.ts'
 import { channelJson, guildJson, memberJson, userJson, type World } from './world.ts'
 
-/** "Checked for uniqueness in the past few minutes" is all Discord says about `enforce_nonce`. */
+/** Discord documents only that a nonce is "checked for uniqueness in the past few minutes". */
 const NONCE_LIFE_MS = 3 * 60_000
 
 export interface BotRoutesOptions {
@@ -24,7 +24,7 @@ export interface BotRoutesOptions {
   messages: Messages
   attachmentSizeLimit: number
   gatewayUrl: () => string
-  /** Told the scope (a guild id, or 'global') and the list after every change. */
+  /** Called after every change. `scope`: a guild id, or 'global'. `commands`: the new list. */
   commandsChanged: (scope: string, commands: Json[], isPut: boolean) => void
   shards: number
 }
@@ -50,26 +50,26 @@ function identityRoutes({ applicationId, world, gatewayUrl, shards }: BotRoutesO
       email: null,
     }),
     'GET /users/{user_id}': ({ params }) => {
-      const user = world.knownUser(params.user_id!)
+      const user = world.existingUser(params.user_id!)
       if (!user) throw unknownUser()
       return userJson(user)
     },
     'POST /users/@me/channels': ({ body }) => {
-      if (!world.knownUser(String(body.recipient_id))) throw unknownUser()
+      if (!world.existingUser(String(body.recipient_id))) throw unknownUser()
       return channelJson(world.dm(String(body.recipient_id)), world)
     },
     'GET /applications/@me': application,
     'GET /oauth2/applications/@me': application,
-    'GET /guilds/{guild_id}': ({ params }) => guildJson(knownGuild(world, params), world),
+    'GET /guilds/{guild_id}': ({ params }) => guildJson(guildOf(world, params), world),
     'GET /guilds/{guild_id}/members/{user_id}': ({ params }) => {
-      const user = world.knownUser(params.user_id!)
-      if (!user || !knownGuild(world, params)) throw unknownUser()
+      const user = world.existingUser(params.user_id!)
+      if (!user || !guildOf(world, params)) throw unknownUser()
       return memberJson(user)
     },
   }
 }
 
-function knownGuild(world: World, params: Record<string, string>) {
+function guildOf(world: World, params: Record<string, string>) {
   const guild = world.guild(params.guild_id!)
   if (!guild) throw unknownGuild()
   return guild
@@ -171,10 +171,10 @@ function channelRoutes({ applicationId, world, messages, attachmentSizeLimit }: 
   function send({ params, body, files }: Call) {
     const channel = world.writable(params.channel_id!)
     const { nonce, enforce_nonce: enforce, flags } = body as MessageBody
-    const known = enforce && nonce != null ? nonces.get(String(nonce)) : undefined
-    if (known && Date.now() - known.createdAt < NONCE_LIFE_MS) {
-      if (known.deleted) throw unknownMessage() // Discord does not recreate what was sent and then deleted
-      return messages.toJson(known)
+    const earlier = enforce && nonce != null ? nonces.get(String(nonce)) : undefined
+    if (earlier && Date.now() - earlier.createdAt < NONCE_LIFE_MS) {
+      if (earlier.deleted) throw unknownMessage() // Discord does not create a message again after it was deleted
+      return messages.toJson(earlier)
     }
     const message = messages.create({
       channel,
@@ -198,7 +198,7 @@ function channelRoutes({ applicationId, world, messages, attachmentSizeLimit }: 
     throw invalidForm('message_reference', 'REPLIES_UNKNOWN_MESSAGE', 'Unknown message')
   }
 
-  /** Ephemeral messages exist only for their interaction's token. */
+  /** Returns the message for the bot token, which cannot access ephemeral messages. */
   function visible(params: Record<string, string>): StoredMessage {
     const channel = world.readable(params.channel_id!)
     const message = messages.get(params.message_id!)

@@ -1,28 +1,28 @@
-/** Waiting for something to become true, without polling: whoever changes state fires, whoever waits looks again. */
+/** Waits for a condition without polling: a state change fires the signal, and every waiter checks its condition again. */
 
 export interface Signal<T> {
   fire(value: T): void
-  /** Calls `find` now and at every `fire`, until it returns something. `describe` says what was there instead. */
+  /** Calls `find` now and after every `fire` until it returns a value. `describe` returns the text of the timeout error. */
   until<R>(find: (value?: T) => R | undefined, timeoutMs: number, describe: () => string): Promise<R>
 }
 
 export function createSignal<T>(): Signal<T> {
-  const waiting = new Set<(value: T) => void>()
+  const waiters = new Set<(value: T) => void>()
   return {
     fire(value) {
-      for (const look of [...waiting]) look(value)
+      for (const check of [...waiters]) check(value)
     },
     until<R>(find: (value?: T) => R | undefined, timeoutMs: number, describe: () => string) {
-      const already = find()
-      if (already !== undefined) return Promise.resolve(already)
+      const current = find()
+      if (current !== undefined) return Promise.resolve(current)
       return new Promise<R>((resolve, reject) => {
         const timer = setTimeout(() => settle(() => reject(new Error(describe()))), timeoutMs)
-        const look = (value: T) => attempt(() => find(value))
-        waiting.add(look)
+        const check = (value: T) => attempt(() => find(value))
+        waiters.add(check)
 
-        function attempt(search: () => R | undefined) {
+        function attempt(run: () => R | undefined) {
           try {
-            const found = search()
+            const found = run()
             if (found !== undefined) settle(() => resolve(found))
           } catch (error) {
             settle(() => reject(error))
@@ -30,7 +30,7 @@ export function createSignal<T>(): Signal<T> {
         }
         function settle(finish: () => void) {
           clearTimeout(timer)
-          waiting.delete(look)
+          waiters.delete(check)
           finish()
         }
       })

@@ -1,41 +1,42 @@
-/** What a test sees of the emulator. Ids are snowflake strings, times are wall-clock ms, sizes are bytes. */
+/** Types that tests use. Ids are snowflake strings, times are Unix milliseconds, sizes are bytes. */
+import type { ShownButton } from '../buttons.ts'
 import type { FaultKind } from '../faults.ts'
 
 export type Json = Record<string, unknown>
 
-/** A file a person uploads. */
+/** File that a person uploads. */
 export interface Upload {
   filename: string
   data: Buffer
-  /** Ignored where Discord ignores it: the content type people see is derived from the file name. */
+  /** Ignored, because Discord derives the content type from the file name. */
   contentType?: string
 }
 
-/** A part of a multipart request the bot sent. */
+/** Part of a multipart request from the bot. */
 export interface FilePart {
-  /** The form field, `files[0]`. */
+  /** Form field: `files[0]`. */
   name: string
   filename: string
   contentType: string
-  /** Emptied after processing when the emulator runs with `keepBytes: false`; `size` stays. */
+  /** Empty after processing if the emulator runs with `keepBytes: false`; `size` stays. */
   data: Buffer
   size: number
 }
 
-/** One REST request, in order of arrival. */
+/** REST request from the bot. */
 export interface Recorded {
   method: string
-  /** Decoded and without `/api/v10`: `/webhooks/1/token/messages/@original`. */
+  /** Decoded path without `/api/v10`: `/webhooks/1/token/messages/@original`. */
   path: string
   query: Record<string, string>
   headers: Record<string, string | string[] | undefined>
-  /** The JSON, or `payload_json` of a multipart request. */
+  /** JSON body, or `payload_json` of a multipart request. */
   body: unknown
   files: FilePart[]
   at: number
-  /** 0 until answered, and for ever when the reply was never sent. */
+  /** HTTP status of the response. 0: no response was sent. */
   status: number
-  /** Discord's error code when it was refused. */
+  /** Discord's error code. Absent: the request succeeded. */
   code?: number
   fault?: FaultKind
 }
@@ -49,7 +50,7 @@ export interface User {
 export interface Attachment {
   id: string
   filename: string
-  /** From the file name, as Discord does; absent when the extension says nothing. */
+  /** Derived from the file name. Absent: unknown extension. */
   contentType?: string
   size: number
   /** Alt text. */
@@ -62,7 +63,7 @@ export interface Attachment {
   data: Buffer
 }
 
-/** A snapshot of a message as people see it at that moment. */
+/** Snapshot of a message as people see it. */
 export interface Message {
   id: string
   channelId: string
@@ -72,30 +73,32 @@ export interface Message {
   content: string
   embeds: Json[]
   components: Json[]
-  /** Every file, also those shown inside an embed or a gallery (the API leaves these out of `attachments`). */
+  /** Buttons of all components, by row. */
+  buttons: ShownButton[][]
+  /** All files. The API's `attachments` lacks those shown inside an embed or a gallery. */
   attachments: Attachment[]
   flags: number
   ephemeral: boolean
-  /** A deferred reply: people see "… is thinking". */
+  /** Whether it is a deferred reply that people see as "… is thinking". */
   thinking: boolean
   nonce?: string | number
-  /** Users who were named in the content and may be notified. */
+  /** Ids of the users that the message notifies. */
   mentions: string[]
   mentionsEveryone: boolean
-  /** Previous contents, oldest first. Filling a deferred reply is not an edit. */
+  /** Earlier contents, oldest first. The first content of a deferred reply is not an edit. */
   edits: string[]
   createdAt: number
   editedAt?: number
-  /** The interaction it answers. */
+  /** Interaction that the message responds to. */
   interactionId?: string
-  /** For ephemeral messages: the one person who sees it. */
+  /** The only user who sees an ephemeral message. */
   visibleTo?: string
-  /** The message it replies to. */
+  /** Id of the message it replies to. */
   replyTo?: string
   deleted: boolean
 }
 
-/** Who acts and where. Everything absent: the emulator's default person in its default channel. */
+/** Who acts, and where. Defaults: the emulator's default person in its default guild channel. */
 export interface From {
   userId?: string
   username?: string
@@ -104,42 +107,46 @@ export interface From {
   guildId?: string | null
   locale?: string
   guildLocale?: string
-  /** The member's permissions, a bit set in decimal. */
+  /** Ids of the member's roles. */
+  roles?: string[]
+  /** The member's permissions in the channel, a decimal bit set. */
   permissions?: string
+  /** The bot's permissions in the channel, a decimal bit set. Absent: those that the channel's `denied` leaves. */
   appPermissions?: string
-  /** Who installed the app. With 'user' in an unknown guild the bot is not a member there. Absent: 'guild'. */
+  /** Where the app is installed. Default 'guild'. With 'user' in a guild without the bot, the bot cannot access the channel. */
   installs?: 'guild' | 'user' | 'both'
-  /** 0 guild, 1 bot DM, 2 other private channel. Absent: 0 or 1. */
+  /** 0 guild, 1 direct message with the bot, 2 other private channel. Default: that of the channel. */
   context?: 0 | 1 | 2
   attachmentSizeLimit?: number
-  /** Delivered this long after the person acted: id, 3 s and 15 min limits count from then. */
+  /** Milliseconds between the act and its delivery. The id and the limits of 3 s and 15 min count from the act. */
   ageMs?: number
 }
 
 export type OptionValue = string | number | boolean | Upload
 
-/** Something a person did, and what the bot made of it. */
+/** Interaction started by a person, and the bot's responses to it. */
 export interface Interaction {
   readonly id: string
   readonly token: string
-  /** The INTERACTION_CREATE data. */
+  /** Payload of INTERACTION_CREATE. */
   readonly payload: Json
-  /** How many gateway sessions it went to, those cut off but able to resume included. 0: no bot will ever see it. */
+  /** Number of gateway sessions that received it, including disconnected ones that can still resume. */
   readonly deliveredTo: number
-  /** From the person's action to the accepted callback. Absent: not acknowledged (yet). */
+  /** Milliseconds from the act to the accepted callback. Absent: not acknowledged. */
   readonly acknowledgedMs?: number
-  /** The accepted callback's type. */
+  /** Type of the accepted callback. Absent: not acknowledged. */
   readonly acknowledgedWith?: number
-  /** Autocomplete's answer. */
+  /** Choices that autocomplete shows. */
   readonly choices?: Json[]
-  /** The modal that was opened. */
+  /** Modal that the callback opened. */
   readonly modal?: Json
+  /** Resolves with `acknowledgedMs`. */
   waitForAck(timeoutMs?: number): Promise<number>
-  /** @original once it is there, not thinking, and pleases the predicate. */
+  /** Waits until @original exists, is not thinking and satisfies the predicate. */
   waitForReply(predicate?: (message: Message) => boolean, timeoutMs?: number): Promise<Message>
   waitForFollowUp(predicate?: (message: Message) => boolean, timeoutMs?: number): Promise<Message>
-  /** @original as it is now (also while thinking). undefined: none, or deleted. */
+  /** Current @original, also while it is thinking. Absent: not created, or deleted. */
   reply(): Message | undefined
-  /** Those not deleted. */
+  /** Follow-up messages that are not deleted, oldest first. */
   followUps(): Message[]
 }

@@ -1,18 +1,29 @@
-/** Who and what exists: users, guilds the bot is in, channels, and what is closed to the bot. */
+/** Users, the bot's guilds, channels, and what the bot may not access. */
 import { closedDms, missingAccess, missingPermissions, unknownChannel } from './errors.ts'
 import { snowflake } from './ids.ts'
 import type { Json, User } from './types.ts'
 
 export interface Channel {
   id: string
-  /** 0 guild text, 1 direct message, 3 group DM. */
+  /** 0 guild text channel, 1 direct message, 3 group direct message. */
   type: 0 | 1 | 3
   guildId: string | null
   name: string
-  /** For direct messages: the person at the other end. */
+  /** The other person of a direct message. */
   recipientId?: string
-  /** 50001: the bot cannot see it. 50013: it sees it but may not write. */
+  /** 50001: the bot cannot see the channel. 50013: it cannot write there. */
   denied?: 50001 | 50013
+  /** Whether the channel is age-restricted. */
+  nsfw: boolean
+}
+
+export interface NewChannel {
+  /** Default: a new one. */
+  id?: string
+  /** null: a group direct message. Default: the home guild. */
+  guildId?: string | null
+  denied?: Channel['denied']
+  nsfw?: boolean
 }
 
 export interface Guild {
@@ -25,18 +36,21 @@ export interface World {
   readonly bot: User
   readonly person: User
   readonly home: { guildId: string; channelId: string }
+  /** Returns the user with this id, created on first use. */
   user(id: string, username?: string): User
-  knownUser(id: string): User | undefined
+  existingUser(id: string): User | undefined
   guild(id: string): Guild | undefined
   guilds(): Guild[]
   addGuild(id?: string): Guild
   channel(id: string): Channel | undefined
-  addChannel(channel: { id?: string; guildId?: string | null; denied?: Channel['denied'] }): Channel
+  addChannel(channel: NewChannel): Channel
+  /** Returns the direct message channel with this user, created on first use. */
   dm(userId: string): Channel
   channelsOf(guildId: string): Channel[]
   closeDms(userId: string, closed: boolean): void
-  /** The channel, or Discord's refusal. */
+  /** Returns the channel. Throws Discord's error if the bot cannot see it. */
   readable(id: string): Channel
+  /** Returns the channel. Throws Discord's error if the bot cannot write there. */
   writable(id: string): Channel
 }
 
@@ -54,8 +68,8 @@ export function createWorld(applicationId: string): World {
   home.channelId = addChannel({ guildId: home.guildId }).id
 
   function user(id: string, username = `user-${id.slice(-6)}`): User {
-    const known = users.get(id)
-    if (known) return known
+    const existing = users.get(id)
+    if (existing) return existing
     const added = { id, username, bot: false }
     users.set(id, added)
     return added
@@ -67,16 +81,17 @@ export function createWorld(applicationId: string): World {
     return guild
   }
 
-  function addChannel({ id = snowflake(), guildId = home.guildId, denied }: Parameters<World['addChannel']>[0]) {
-    const channel: Channel = { id, type: guildId ? 0 : 3, guildId, name: `channel-${channels.size + 1}`, denied }
+  function addChannel({ id = snowflake(), guildId = home.guildId, denied, nsfw = false }: NewChannel) {
+    const channel: Channel = { id, type: guildId ? 0 : 3, guildId, name: `channel-${channels.size + 1}`, denied, nsfw }
     channels.set(id, channel)
     return channel
   }
 
   function dm(userId: string): Channel {
-    const known = dmByUser.get(userId)
-    if (known) return known
-    const channel: Channel = { id: snowflake(), type: 1, guildId: null, name: '', recipientId: user(userId).id }
+    const existing = dmByUser.get(userId)
+    if (existing) return existing
+    const recipientId = user(userId).id
+    const channel: Channel = { id: snowflake(), type: 1, guildId: null, name: '', recipientId, nsfw: false }
     dmByUser.set(userId, channel)
     channels.set(channel.id, channel)
     return channel
@@ -94,7 +109,7 @@ export function createWorld(applicationId: string): World {
     person,
     home,
     user,
-    knownUser: (id) => users.get(id),
+    existingUser: (id) => users.get(id),
     guild: (id) => guilds.get(id),
     guilds: () => [...guilds.values()],
     addGuild,
@@ -131,13 +146,13 @@ export function userJson({ id, username, bot }: User): Json {
   }
 }
 
-export function memberJson(user: User): Json {
+export function memberJson(user: User, roles: readonly string[] = []): Json {
   return {
     user: userJson(user),
     nick: null,
     avatar: null,
     banner: null,
-    roles: [],
+    roles,
     joined_at: '2024-01-01T00:00:00.000000+00:00',
     premium_since: null,
     communication_disabled_until: null,
@@ -150,7 +165,7 @@ export function memberJson(user: User): Json {
 }
 
 export function channelJson(channel: Channel, world: World): Json {
-  const { id, type, guildId, name, recipientId } = channel
+  const { id, type, guildId, name, recipientId, nsfw } = channel
   const common = { id, type, flags: 0, last_message_id: null }
   if (type === 1) return { ...common, recipients: [userJson(world.user(recipientId!))] }
   if (type === 3) return { ...common, name: null, icon: null, owner_id: world.person.id, recipients: [] }
@@ -161,13 +176,13 @@ export function channelJson(channel: Channel, world: World): Json {
     position: 0,
     parent_id: null,
     topic: null,
-    nsfw: false,
+    nsfw,
     rate_limit_per_user: 0,
     permission_overwrites: [],
   }
 }
 
-/** GUILD_CREATE. */
+/** Payload of GUILD_CREATE. */
 export function guildJson({ id, name, ownerId }: Guild, world: World): Json {
   const everyone = {
     id,

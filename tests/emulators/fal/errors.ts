@@ -1,4 +1,4 @@
-/** fal's own words for what went wrong, in its three shapes. */
+/** fal's error responses, in their three forms. */
 import type { z } from 'zod'
 import type { Answer } from '../faults.ts'
 import type { Sent } from '../server.ts'
@@ -12,7 +12,7 @@ export interface Outcome {
 const docs = 'https://docs.fal.ai/errors'
 const unbilled = { 'x-fal-billable-units': '0' }
 
-/** Shape A: what a model says to its input. */
+/** Form A: a model refuses its input. */
 export function invalid(error: z.ZodError, input: unknown): Outcome {
   const detail = error.issues.map((issue) => ({
     loc: ['body', ...issue.path.map(String), ...('keys' in issue ? issue.keys : [])],
@@ -58,12 +58,12 @@ export const infrastructure = {
 
 export type InfrastructureError = keyof typeof infrastructure
 
-/** Shape B: what runs the models. */
+/** Form B: errors of the servers that run the models. */
 export function broken(type: InfrastructureError, detail: string): Outcome {
   return { status: infrastructure[type], headers: { 'x-fal-error-type': type }, body: { detail, error_type: type } }
 }
 
-/** Shape C: the door. */
+/** Form C: errors of the API in front of the models. */
 export const refused = (status: number, detail: string): Sent => ({ status, body: { detail } })
 
 export const noKey = refused(401, 'Authentication is required to access this application.')
@@ -77,7 +77,7 @@ export const inProgress = refused(400, 'Request is still in progress')
 
 const json = { 'content-type': 'application/json' }
 
-/** How the door words the faults that are put in on purpose. */
+/** Responses for injected faults, as the API in front words them. */
 export const faultAnswers = {
   '429': ({ retryAfterSeconds = 1 }: { retryAfterSeconds?: number }): Answer => ({
     status: 429,

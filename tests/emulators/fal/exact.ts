@@ -1,4 +1,4 @@
-/** Whole numbers beyond 2^53 survive as marked strings, both ways. */
+/** JSON in which whole numbers beyond 2^53 stay exact: they are marked strings while the emulator handles them. */
 import { z } from 'zod'
 
 const mark = '@integer:'

@@ -1,10 +1,11 @@
-/** The CDN: pictures that were drawn, made when they are fetched, and files that were put there. Open to anybody. */
+/** The CDN: result pictures, drawn on download, and uploaded files. Downloads need no key. */
 import { randomUUID } from 'node:crypto'
 import { picture } from '../pictures.ts'
 import type { Received, Sent } from '../server.ts'
 import type { Drawing } from './outcome.ts'
 
 export interface Files {
+  /** Returns the file name under which the picture can be downloaded. */
   keep(drawing: Drawing): string
   handle(received: Received, name: string): Promise<Sent>
 }

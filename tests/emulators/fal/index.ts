@@ -1,8 +1,8 @@
 /**
- * fal.ai on a local port: queue, files, storage and the keys of its webhooks on one origin. Words in a prompt decide what
- * becomes of it: nsfw (refused), nsfwflag (all flagged), nsfwfirst (the first flagged), datauri, nothing, or the name of
- * an infrastructure error like runner_server_error. Nothing here knows a test runner, so it also runs in a process of its
- * own.
+ * fal.ai on a local port: queue, files, storage and webhook keys on one origin. Words in a prompt decide the outcome: nsfw
+ * (refused), nsfwflag (all pictures flagged), nsfwfirst (the first one flagged), datauri (pictures as data: URLs), nothing
+ * (no pictures), or the name of an infrastructure error like runner_server_error. It does not depend on a test runner, so
+ * it can also run in its own process.
  */
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
@@ -13,7 +13,7 @@ import { parseMarked, stringifyMarked } from './exact.ts'
 import { createFiles } from './files.ts'
 import { createJobs, type Job, type Jobs } from './jobs.ts'
 import { outcomeOf } from './outcome.ts'
-import { type Call, readCall } from './paths.ts'
+import { type Call, parseCall } from './paths.ts'
 import type { FalEndpoint } from './schemas.ts'
 import { sendStatuses } from './stream.ts'
 import { createHooks, type Hooks } from './webhooks.ts'
@@ -21,45 +21,45 @@ import { createHooks, type Hooks } from './webhooks.ts'
 export interface FalOptions {
   port?: number
   key?: string
-  /** Default 0. */
+  /** Milliseconds that a request runs. Default 0. */
   workMs?: number | ((endpoint: FalEndpoint) => number)
-  /** Requests at the same time; the others wait. Default: no limit. */
+  /** Requests that run at the same time; others are queued. Default: no limit. */
   concurrency?: number
   /** Whether webhooks are called. Default true. */
   webhooks?: boolean
-  /** false: as a relay without streams, 404. Default true. */
+  /** false: event streams are answered with 404, as by a relay without streams. Default true. */
   stream?: boolean
   /** Whether logs show a progress bar. Default true. */
   bars?: boolean
-  /** As if behind a relay: everything is below this path. */
+  /** Serves the queue below this path, like a relay. */
   relayPrefix?: string
-  /** What addresses in answers begin with. Default: where this is. The real fal names itself even behind a relay. */
+  /** Start of the addresses in responses. Default: this server. The real fal names its own host even behind a relay. */
   publicUrl?: string
   random?: () => number
-  /** Makes the bytes of each picture; default: real pictures of the asked size. */
+  /** Makes the bytes of each picture. Default: real pictures of the requested size. */
   picture?: () => Promise<Buffer>
-  /** What stands where a relay's own keys would be; fal's are then at `keysUrl` alone. */
+  /** The response at the address of a relay's own webhook keys; fal's keys are then at `keysUrl` only. */
   relayKeys?: Sent
-  /** For long runs: remember only about this many requests and finished jobs. */
+  /** Finished jobs and received requests to remember, roughly. Default: all. For long runs. */
   keepRequests?: number
 }
 
 export interface FalEmulator {
-  /** What a provider is set up with. */
+  /** The address to configure a provider with. */
   url: string
   origin: string
   key: string
   requests: Received[]
   faults: Faults
   hooks: Hooks
-  /** Submissions that got an id, whether or not anybody was told. */
+  /** Number of accepted submissions, including those whose response was lost. */
   accepted(): number
   job(requestId: string): Job | undefined
-  /** Wall clock, ms. */
+  /** When the request ended; wall clock in milliseconds. */
   doneAt(requestId: string): number | undefined
-  /** Where fal itself publishes the keys of its webhooks. */
+  /** The address where fal publishes its webhook keys. */
   keysUrl: string
-  /** While the account is locked nothing is taken; what is there can be asked after, unless `calls` says otherwise. */
+  /** Locks the account: `calls` are refused. Default: submissions only. */
   lock(on: boolean, calls?: readonly Call['what'][]): void
   stop(): Promise<void>
 }
@@ -79,7 +79,7 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     done: (job) => void hooks.call(job).catch(() => undefined),
   })
   let accepted = 0
-  let closed: readonly Call['what'][] = []
+  let lockedCalls: readonly Call['what'][] = []
   let origin = ''
 
   function submit({ body, query }: Received, endpoint: FalEndpoint): Sent {
@@ -116,14 +116,14 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     }
   }
 
-  async function answer(call: Call, received: Received, res: ServerResponse): Promise<Sent | 'streamed'> {
+  async function respond(call: Call, received: Received, res: ServerResponse): Promise<Sent | 'streamed'> {
     const { method, query } = received
     if (call.what === 'subPath') return refused(405, 'Method Not Allowed')
     if (call.what === 'unknown') return refused(404, `Path ${received.path} not found`)
     if (method !== { submit: 'POST', cancel: 'PUT', status: 'GET', stream: 'GET', result: 'GET' }[call.what]) {
       return refused(405, 'Method Not Allowed')
     }
-    if (closed.includes(call.what)) return locked
+    if (lockedCalls.includes(call.what)) return locked
     if (call.what === 'submit') return submit(received, call.endpoint)
     const job = jobs.get(call.requestId)
     if (!job || job.app !== call.app) return call.what === 'cancel' ? cancelled(404, 'NOT_FOUND') : unknownRequest
@@ -152,9 +152,9 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     if (path.startsWith('/files/')) return files.handle(received, path.slice('/files/'.length))
     if (!headers.authorization) return noKey
     if (headers.authorization !== `Key ${key}`) return wrongKey
-    if (path === '/storage/upload/initiate') return initiated(received, origin)
+    if (path === '/storage/upload/initiate') return uploadInitiated(received, origin)
     if (!path.startsWith(`${relayPrefix}/`)) return refused(404, `Path ${path} not found`)
-    return answer(readCall(path.slice(relayPrefix.length)), received, res)
+    return respond(parseCall(path.slice(relayPrefix.length)), received, res)
   }
 
   const server = await startServer({ port: options.port, handle, random, answers: faultAnswers, keepRequests })
@@ -171,7 +171,7 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
     doneAt: (requestId) => jobs.get(requestId)?.doneAt,
     keysUrl: origin + falKeysPath,
     lock: (on, calls = ['submit']) => {
-      closed = on ? calls : []
+      lockedCalls = on ? calls : []
     },
     async stop() {
       hooks.stop()
@@ -183,7 +183,7 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
 
 const cancelled = (status: number, verdict: string): Sent => ({ status, body: { status: verdict } })
 
-function initiated({ body }: Received, origin: string): Sent {
+function uploadInitiated({ body }: Received, origin: string): Sent {
   const { file_name: name } = readBody(body) as { file_name?: string }
   const url = `${origin}/files/upload-${randomUUID()}-${name?.replace(/[^\w.-]/g, '') ?? ''}`
   return { status: 200, body: { upload_url: url, file_url: url } }

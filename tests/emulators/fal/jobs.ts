@@ -1,4 +1,4 @@
-/** The queue itself: so many at a time, each for as long as its work takes, told step by step. */
+/** The queue: runs a limited number of jobs at a time and notifies watchers of each change. */
 import { randomUUID } from 'node:crypto'
 import { broken, type Outcome } from './errors.ts'
 import { appOf } from './paths.ts'
@@ -13,7 +13,7 @@ export interface Job {
   state: 'IN_QUEUE' | 'IN_PROGRESS' | 'COMPLETED'
   workMs: number
   steps: number
-  /** Wall clock, ms. */
+  /** Wall clock in milliseconds, like `doneAt`. */
   startedAt?: number
   doneAt?: number
   outcome: Promise<Outcome>
@@ -26,7 +26,7 @@ export interface JobsOptions {
   workMs: number | ((endpoint: FalEndpoint) => number)
   /** Whether the logs show a progress bar. */
   bars: boolean
-  /** Forget the oldest finished ones beyond this many. */
+  /** Jobs to remember; beyond this, the oldest finished ones are dropped. */
   keep: number
   done(job: Job): void
 }
@@ -43,7 +43,7 @@ export interface Jobs {
   get(requestId: string): Job | undefined
   position(job: Job): number
   cancel(job: Job): 'OK' | 'CANCELLATION_REQUESTED' | 'ALREADY_COMPLETED'
-  /** Each line once it is due; from the nth. */
+  /** The log lines written so far, from the nth. */
   logs(job: Job, from?: number): { message: string; level: string; source: string; timestamp: string }[]
   stop(): void
 }
@@ -66,7 +66,7 @@ export function createJobs({ concurrency, workMs, bars, keep, done }: JobsOption
       job.requestId,
       setTimeout(() => finish(job), job.workMs),
     )
-    tell(job)
+    notify(job)
   }
 
   function finish(job: Job): void {
@@ -74,7 +74,7 @@ export function createJobs({ concurrency, workMs, bars, keep, done }: JobsOption
     job.state = 'COMPLETED'
     job.doneAt = Date.now()
     done(job)
-    tell(job)
+    notify(job)
     pump()
     for (const [requestId, { state }] of jobs) {
       if (jobs.size <= keep) break
@@ -99,7 +99,7 @@ export function createJobs({ concurrency, workMs, bars, keep, done }: JobsOption
       }
       jobs.set(requestId, job)
       waiting.push(job)
-      // the answer to the submission still says that it waits
+      // later, so that the response to the submission still says IN_QUEUE
       setImmediate(pump)
       return job
     },
@@ -122,7 +122,7 @@ export function createJobs({ concurrency, workMs, bars, keep, done }: JobsOption
   }
 }
 
-function tell(job: Job): void {
+function notify(job: Job): void {
   for (const watcher of [...job.watchers]) watcher()
 }
 

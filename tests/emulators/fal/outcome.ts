@@ -1,4 +1,4 @@
-/** What becomes of a request: pictures, or the model's own refusal. Some words in a prompt decide it. */
+/** The outcome of a request: pictures or an error, as the words in its prompt decide. */
 import type { z } from 'zod'
 import { type PictureType, picture } from '../pictures.ts'
 import { broken, contentRefused, type InfrastructureError, infrastructure, invalid, type Outcome } from './errors.ts'
@@ -15,15 +15,15 @@ export interface Drawing {
 export interface OutcomeOptions {
   requestId: string
   random: () => number
-  /** Where pictures can be fetched. */
+  /** Address below which pictures can be downloaded. */
   filesUrl: string
-  /** Keeps what is to be drawn when it is fetched; returns the end of its address. */
+  /** Stores a picture to be drawn on download; returns its file name. */
   keep(drawing: Drawing): string
-  /** Instead of drawing. */
+  /** Makes the bytes of each picture. Absent: they are drawn. */
   picture?: () => Promise<Buffer>
 }
 
-/** Checked when the request was taken, told when it is over: as the real queue does. */
+/** Runs at submission, but is only shown with the result, as the real queue does. */
 export async function outcomeOf(endpoint: FalEndpoint, body: unknown, options: OutcomeOptions): Promise<Outcome> {
   const parsed = (schemas[endpoint] as z.ZodType<FalInput>).safeParse(body, { reportInput: true })
   if (!parsed.success) return invalid(parsed.error, body)
@@ -60,7 +60,7 @@ async function drawn(
   return { status: 200, headers, body: { images, seed, ...more } }
 }
 
-/** Of up to 64 bits, as the real ones. */
+/** Up to 64 bits, as from the real service. */
 function newSeed(random: () => number): number | string {
   const seed = (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32))
   return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : marked(seed)

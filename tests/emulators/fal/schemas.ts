@@ -1,4 +1,4 @@
-/** What each endpoint takes, strictly: a name too many is refused like a value out of range. Defaults are fal's. */
+/** The input schema of each endpoint. Unknown fields are refused like values out of range. Defaults are fal's. */
 import { z } from 'zod'
 import { Seed } from './exact.ts'
 
@@ -120,7 +120,7 @@ export const schemas = {
 
 export type FalEndpoint = keyof typeof schemas
 
-/** One shape for all: what an endpoint has not is absent. */
+/** The fields of all endpoints; those that an endpoint does not have are absent. */
 export interface FalInput {
   prompt?: string
   image_url?: string

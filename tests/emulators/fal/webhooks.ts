@@ -1,4 +1,4 @@
-/** Calls of webhooks: signed as fal signs, repeated until they are taken, and on demand wrong in every way. */
+/** Calls webhooks: signed as fal signs, retried until accepted, and on demand late, repeated, forged or without payload. */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { request } from 'undici'
@@ -6,16 +6,17 @@ import { stringifyMarked } from './exact.ts'
 import type { Job } from './jobs.ts'
 
 export interface HookSwitches {
-  /** false: never called. */
+  /** Whether webhooks are called. */
   on: boolean
-  /** How often each is delivered. */
+  /** Number of deliveries of each call. */
   copies: number
+  /** Delay of each call in milliseconds. */
   lateMs: number
-  /** Signed with a key that nobody knows, before the true one. */
+  /** Sends a call with an unpublished key before the genuine one. */
   forged: boolean
-  /** Before the first repetition; it doubles. */
+  /** Milliseconds before the first retry; doubles with each further one. */
   retryMs: number
-  /** Without what was drawn, so that it must be fetched. */
+  /** Leaves out the payload, so that the result must be read. */
   bare: boolean
 }
 
@@ -28,7 +29,7 @@ export interface Delivery {
 export interface SignOptions {
   requestId: string
   userId?: string
-  /** Unix seconds. */
+  /** Unix time in seconds. Default: now. */
   timestamp?: number
   key?: KeyObject
 }
@@ -37,7 +38,7 @@ export interface Hooks {
   switches: HookSwitches
   deliveries: Delivery[]
   jwks(): { keys: object[] }
-  /** The newest key signs; all stay published. */
+  /** Adds a key that signs from now on; older keys stay published. */
   rotate(): void
   sign(body: Buffer | string, options: SignOptions): Record<string, string>
   bodyOf(job: Job): Promise<string>
@@ -45,21 +46,21 @@ export interface Hooks {
   stop(): void
 }
 
-const mostAttempts = 31
+const maxAttempts = 31
 
 export function createHooks(): Hooks {
   const switches: HookSwitches = { on: true, copies: 1, lateMs: 0, forged: false, retryMs: 100, bare: false }
   const keys = [generateKeyPairSync('ed25519')]
   const foreign = generateKeyPairSync('ed25519').privateKey
   const deliveries: Delivery[] = []
-  const over = new AbortController()
+  const stopped = new AbortController()
 
   function headersFor(body: Buffer | string, { requestId, userId = 'user_123', timestamp, key }: SignOptions) {
     const time = String(timestamp ?? Math.floor(Date.now() / 1000))
     const digest = createHash('sha256').update(body).digest('hex')
     const message = Buffer.from([requestId, userId, time, digest].join('\n'))
     const signer = key ?? keys.at(-1)?.privateKey
-    if (!signer) throw new Error('there is no key')
+    if (!signer) throw new Error('no key to sign with')
     return {
       'content-type': 'application/json',
       'x-fal-webhook-request-id': requestId,
@@ -75,18 +76,18 @@ export function createHooks(): Hooks {
     const error = ok ? null : `Invalid status code: ${status}`
     const payload = switches.bare ? null : body
     const more = switches.bare ? { payload_error: 'Response payload is not JSON serializable' } : {}
-    const told = { error, gateway_request_id: requestId, payload, ...more, request_id: requestId }
-    return stringifyMarked({ ...told, status: ok ? 'OK' : 'ERROR' })
+    const message = { error, gateway_request_id: requestId, payload, ...more, request_id: requestId }
+    return stringifyMarked({ ...message, status: ok ? 'OK' : 'ERROR' })
   }
 
   async function post(job: Job, body: string, key?: KeyObject): Promise<number> {
     const url = job.webhook ?? ''
     const headers = headersFor(body, { requestId: job.requestId, key })
     try {
-      const answer = await request(url, { method: 'POST', headers, body, signal: over.signal })
-      await answer.body.dump()
-      deliveries.push({ requestId: job.requestId, url, status: answer.statusCode })
-      return answer.statusCode
+      const response = await request(url, { method: 'POST', headers, body, signal: stopped.signal })
+      await response.body.dump()
+      deliveries.push({ requestId: job.requestId, url, status: response.statusCode })
+      return response.statusCode
     } catch {
       deliveries.push({ requestId: job.requestId, url, status: 0 })
       return 0
@@ -94,10 +95,10 @@ export function createHooks(): Hooks {
   }
 
   async function deliver(job: Job, body: string): Promise<void> {
-    for (let attempt = 0; attempt < mostAttempts && !over.signal.aborted; attempt++) {
+    for (let attempt = 0; attempt < maxAttempts && !stopped.signal.aborted; attempt++) {
       const status = await post(job, body)
       if (status >= 200 && status < 400) return
-      await sleep(switches.retryMs * 2 ** Math.min(attempt, 6), undefined, { signal: over.signal })
+      await sleep(switches.retryMs * 2 ** Math.min(attempt, 6), undefined, { signal: stopped.signal })
     }
   }
 
@@ -112,9 +113,9 @@ export function createHooks(): Hooks {
       if (!job.webhook || !switches.on) return
       const body = await bodyOf(job)
       if (switches.forged) await post(job, body, foreign)
-      if (switches.lateMs > 0) await sleep(switches.lateMs, undefined, { signal: over.signal })
+      if (switches.lateMs > 0) await sleep(switches.lateMs, undefined, { signal: stopped.signal })
       await Promise.all(Array.from({ length: switches.copies }, () => deliver(job, body)))
     },
-    stop: () => over.abort(),
+    stop: () => stopped.abort(),
   }
 }

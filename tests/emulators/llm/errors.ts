@@ -1,4 +1,4 @@
-/** Errors in OpenAI's shape. */
+/** Errors in the form of OpenAI's API. */
 import type { Answer, Fault } from '../faults.ts'
 import type { Sent } from '../server.ts'
 
@@ -36,7 +36,7 @@ export const unsupported = (param: 'max_tokens' | 'temperature') =>
     { type: 'invalid_request_error', code: 'unsupported_parameter', param },
   )
 
-/** As some services refuse content, before a model has seen it. */
+/** The refusal of services that filter prompts before a model reads them. */
 export const contentFiltered = () =>
   problem(400, 'The response was filtered due to the prompt triggering the content management policy.', {
     type: 'invalid_request_error',
@@ -44,7 +44,7 @@ export const contentFiltered = () =>
     param: 'prompt',
   })
 
-/** Not to be tried again: the money is gone. */
+/** The quota is used up. A retry cannot help, which the header says. */
 export const noMoney = (): Sent => ({
   ...problem(429, 'You exceeded your current quota, please check your plan and billing details.', {
     type: 'insufficient_quota',
@@ -59,7 +59,7 @@ function plain(status: number, message: string, type: string, code: string | nul
   return { status, headers: { ...json }, body: JSON.stringify({ error: { message, type, param: null, code } }) }
 }
 
-/** For `createFaults`. */
+/** Responses for injected faults. */
 export const faultAnswers = {
   '429': ({ retryAfterSeconds = 1 }: Fault): Answer => ({
     ...plain(429, 'Rate limit reached for requests', 'requests', 'rate_limit_exceeded'),

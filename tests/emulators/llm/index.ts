@@ -1,4 +1,4 @@
-/** An LLM behind OpenAI's chat completions, which answers what it is told to. */
+/** An LLM with OpenAI's chat completions API. Options choose its replies. */
 import type { ServerResponse } from 'node:http'
 import type { Faults } from '../faults.ts'
 import { type Received, type Sent, startServer } from '../server.ts'
@@ -12,7 +12,7 @@ import {
   unsupported,
   wrongKey,
 } from './errors.ts'
-import { type Asked, readAsked } from './request.ts'
+import { type CompletionRequest, parseRequest } from './request.ts'
 
 export interface LlmReply {
   content: string | { type: 'text'; text: string }[] | null
@@ -21,13 +21,13 @@ export interface LlmReply {
 }
 
 export interface LlmOptions {
-  /** Absent: any free one. */
+  /** Absent: any free port. */
   port?: number
   key?: string
   model?: string
-  /** The text of the last message → the answer. Default: that text without marks and a few words more. */
-  reply?: (text: string, asked: Asked) => string | LlmReply
-  /** Refuses max_tokens and temperature, as models that think do. */
+  /** Returns the reply to the text of the last message. Default: that text without tags, and a few words more. */
+  reply?: (text: string, request: CompletionRequest) => string | LlmReply
+  /** Refuses max_tokens and temperature, as reasoning models do. */
   thinks?: boolean
   random?: () => number
   /** See `ServerOptions`. */
@@ -41,9 +41,9 @@ export interface Llm {
   model: string
   requests: Received[]
   faults: Faults
-  /** The requests that were answered with words, oldest first. */
-  asked: Asked[]
-  /** From now on there is no money left on the account. */
+  /** The requests that got a reply, oldest first. */
+  asked: CompletionRequest[]
+  /** Whether the account still has money; without, requests fail with 'insufficient_quota'. */
   setMoney(left: boolean): void
   stop(): Promise<void>
 }
@@ -52,7 +52,7 @@ interface World {
   options: LlmOptions
   key: string
   model: string
-  asked: Asked[]
+  asked: CompletionRequest[]
   money: boolean
   requestId(): string
 }
@@ -67,7 +67,7 @@ export async function startLlm(options: LlmOptions = {}): Promise<Llm> {
     keepRequests,
     answers: faultAnswers,
     handle: async (received, res) => {
-      const sent = answer(world, received)
+      const sent = respond(world, received)
       if ('stream' in sent) return stream(res, { ...sent, world })
       return { ...sent, headers: { 'x-request-id': requestId(), ...sent.headers } }
     },
@@ -88,10 +88,10 @@ export async function startLlm(options: LlmOptions = {}): Promise<Llm> {
 
 interface Streamed {
   stream: LlmReply
-  asked: Asked
+  request: CompletionRequest
 }
 
-function answer(world: World, received: Received): Sent | Streamed {
+function respond(world: World, received: Received): Sent | Streamed {
   const key = /^Bearer (.+)$/.exec(received.headers.authorization ?? '')?.[1] ?? ''
   if (key !== world.key) return wrongKey(key)
   if (received.method !== 'POST' || received.path !== '/v1/chat/completions')
@@ -99,21 +99,21 @@ function answer(world: World, received: Received): Sent | Streamed {
       type: 'invalid_request_error',
       code: 'unknown_url',
     })
-  const asked = readAsked(received.body)
-  if (typeof asked === 'string') return badRequest(asked)
-  if (asked.model !== world.model) return noSuchModel(asked.model)
+  const request = parseRequest(received.body)
+  if (typeof request === 'string') return badRequest(request)
+  if (request.model !== world.model) return noSuchModel(request.model)
   if (!world.money) return noMoney()
-  if (world.options.thinks && asked.max_tokens !== undefined) return unsupported('max_tokens')
-  if (world.options.thinks && asked.temperature !== undefined) return unsupported('temperature')
-  const text = asked.messages.at(-1)?.content ?? ''
+  if (world.options.thinks && request.max_tokens !== undefined) return unsupported('max_tokens')
+  if (world.options.thinks && request.temperature !== undefined) return unsupported('temperature')
+  const text = request.messages.at(-1)?.content ?? ''
   if (/nsfw/i.test(text)) return contentFiltered()
-  const reply = world.options.reply?.(text, asked) ?? `${text.replace(/<[^>]*>/g, '').trim()}, in soft morning light`
-  world.asked.push(asked)
+  const reply = world.options.reply?.(text, request) ?? `${text.replace(/<[^>]*>/g, '').trim()}, in soft morning light`
+  world.asked.push(request)
   const full = typeof reply === 'string' ? { content: reply } : reply
-  return asked.stream ? { stream: full, asked } : { status: 200, body: completion(world, full, asked) }
+  return request.stream ? { stream: full, request } : { status: 200, body: completion(world, full, request) }
 }
 
-function completion({ model, requestId }: World, reply: LlmReply, asked: Asked) {
+function completion({ model, requestId }: World, reply: LlmReply, request: CompletionRequest) {
   const { content, finishReason = 'stop', refusal = null } = reply
   return {
     id: `chatcmpl-${requestId()}`,
@@ -123,7 +123,7 @@ function completion({ model, requestId }: World, reply: LlmReply, asked: Asked) 
     choices: [
       { index: 0, message: { role: 'assistant', content, refusal }, logprobs: null, finish_reason: finishReason },
     ],
-    usage: usageOf(asked, textOf(reply)),
+    usage: usageOf(request, textOf(reply)),
     system_fingerprint: null,
   }
 }
@@ -131,13 +131,13 @@ function completion({ model, requestId }: World, reply: LlmReply, asked: Asked) 
 const textOf = ({ content }: LlmReply) =>
   Array.isArray(content) ? content.map((part) => part.text).join('') : (content ?? '')
 
-function usageOf({ messages }: Asked, text: string) {
+function usageOf({ messages }: CompletionRequest, text: string) {
   const prompt_tokens = Math.ceil(messages.map((message) => message.content).join('').length / 4)
   const completion_tokens = Math.ceil(text.length / 4)
   return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
 }
 
-function stream(res: ServerResponse, { stream, asked, world }: Streamed & { world: World }): 'streamed' {
+function stream(res: ServerResponse, { stream, request, world }: Streamed & { world: World }): 'streamed' {
   const base = {
     id: `chatcmpl-${world.requestId()}`,
     object: 'chat.completion.chunk',
@@ -153,7 +153,7 @@ function stream(res: ServerResponse, { stream, asked, world }: Streamed & { worl
     chunk({ role: 'assistant', content: '' }),
     ...(text.match(/[\s\S]{1,12}/g) ?? []).map((content) => chunk({ content })),
     chunk({}, stream.finishReason ?? 'stop'),
-    ...(asked.stream_options?.include_usage ? [{ ...base, choices: [], usage: usageOf(asked, text) }] : []),
+    ...(request.stream_options?.include_usage ? [{ ...base, choices: [], usage: usageOf(request, text) }] : []),
   ]
   res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-request-id': world.requestId() })
   for (const each of chunks) res.write(`data: ${JSON.stringify(each)}\n\n`)

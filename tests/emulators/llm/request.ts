@@ -1,4 +1,4 @@
-/** What a request for a completion must be. */
+/** The schema of a completion request. */
 import { z } from 'zod'
 
 const text = z.union([
@@ -8,7 +8,7 @@ const text = z.union([
     .transform((parts) => parts.map((part) => part.text).join('')),
 ])
 
-const askedForm = z.strictObject({
+const requestShape = z.strictObject({
   model: z.string(),
   messages: z
     .array(z.strictObject({ role: z.enum(['system', 'developer', 'user', 'assistant']), content: text }))
@@ -21,12 +21,12 @@ const askedForm = z.strictObject({
   n: z.literal(1).optional(),
 })
 
-export type Asked = z.infer<typeof askedForm>
+export type CompletionRequest = z.infer<typeof requestShape>
 
-/** Or what is wrong with it. */
-export function readAsked(body: Buffer): Asked | string {
+/** Returns the request, or an error message. */
+export function parseRequest(body: Buffer): CompletionRequest | string {
   try {
-    const { data, error } = askedForm.safeParse(JSON.parse(body.toString('utf8')))
+    const { data, error } = requestShape.safeParse(JSON.parse(body.toString('utf8')))
     return (
       data ?? `Invalid request: ${error?.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`).join('; ')}`
     )

@@ -1,10 +1,11 @@
-/** Methods about the bot itself: who it is, its updates, its commands, files and answers. */
+/** Methods about the bot and its chats: identity, updates, commands, chat members, files and answers to presses. */
+import type { User } from '@grammyjs/types'
 import { integerOf, isTrue, listOf, objectOf, textOf } from './body.ts'
-import { badRequest, chatNotFound, conflict, queryTooOld } from './errors.ts'
-import type { Method, Telegram } from './telegram.ts'
+import { badRequest, chatNotFound, conflict } from './errors.ts'
+import type { Method } from './telegram.ts'
 import type { CommandList, Json } from './types.ts'
+import type { Room, World } from './world.ts'
 
-const MAX_ANSWER = 200
 const MAX_COMMANDS = 100
 
 export const account: Record<string, Method> = {
@@ -27,7 +28,7 @@ export const account: Record<string, Method> = {
     return updates.poll({ offset, limit, timeoutSeconds: integerOf(params, 'timeout'), onClose })
   },
 
-  /** A Bot API server of one's own takes plain http, and so does this one. */
+  /** Accepts http URLs, as a self-hosted Bot API server does. */
   setWebhook(telegram, call) {
     const { updates, webhook } = telegram
     const url = textOf(call.params, 'url')
@@ -80,11 +81,23 @@ export const account: Record<string, Method> = {
   },
 
   getChat({ world }, { params }) {
-    const chat = world.room(integerOf(params, 'chat_id') ?? 0)?.chat // also of people who blocked the bot
-    if (!chat) throw chatNotFound()
+    const { chat } = roomOf(world, params)
     const gifts = ['unlimited_gifts', 'limited_gifts', 'unique_gifts', 'premium_subscription', 'gifts_from_channels']
     const accepted = Object.fromEntries(gifts.map((name) => [name, chat.type === 'private']))
     return { ...chat, accent_color_id: 0, max_reaction_count: 11, accepted_gift_types: accepted }
+  },
+
+  getChatMember({ world }, { params }) {
+    const room = roomOf(world, params)
+    const user = world.person(integerOf(params, 'user_id') ?? 0)
+    if (!user) throw badRequest('member not found')
+    return memberJson(room, user)
+  },
+
+  getChatAdministrators({ world }, { params }) {
+    const room = roomOf(world, params)
+    if (room.chat.type === 'private') throw badRequest('there are no administrators in the private chat')
+    return [...room.admins].map((userId) => memberJson(room, world.person(userId)!))
   },
 
   getFile({ files }, { params }) {
@@ -92,9 +105,17 @@ export const account: Record<string, Method> = {
     return { file_id: fileId, file_unique_id: uniqueId, file_size: size, file_path: path }
   },
 
-  answerCallbackQuery,
+  answerCallbackQuery({ presses, answered, world }, { params }) {
+    const url = textOf(params, 'url') || undefined
+    const ownLink = `t.me/${world.bot.username}?`
+    if (url && !url.replace(/^https?:\/\//, '').startsWith(ownLink)) throw badRequest('URL_INVALID')
+    const text = textOf(params, 'text') || undefined
+    presses.answer(textOf(params, 'callback_query_id'), { text, showAlert: isTrue(params, 'show_alert'), url })
+    answered.fire()
+    return true
+  },
 
-  // taken, and shown nowhere
+  // accepted without effect
   setMyName: () => true,
   setMyDescription: () => true,
   setMyShortDescription: () => true,
@@ -106,18 +127,35 @@ export const account: Record<string, Method> = {
   },
 }
 
-function answerCallbackQuery({ presses, answered }: Telegram, { params }: { params: Json }): true {
-  const press = presses.get(textOf(params, 'callback_query_id'))
-  if (!press || press.expired) throw queryTooOld()
-  const text = textOf(params, 'text')
-  if (text.length > MAX_ANSWER) throw badRequest('MESSAGE_TOO_LONG')
-  press.answer ??= {
-    text: text || undefined,
-    showAlert: isTrue(params, 'show_alert'),
-    url: textOf(params, 'url') || undefined,
+/** Also finds the chats of people who blocked the bot. */
+function roomOf(world: World, params: Json): Room {
+  const room = world.room(integerOf(params, 'chat_id') ?? 0)
+  if (!room) throw chatNotFound()
+  return room
+}
+
+function memberJson({ admins }: Room, user: User): Json {
+  if (!admins.has(user.id)) return { status: 'member', user }
+  const rights = [
+    'can_be_edited',
+    'is_anonymous',
+    'can_manage_chat',
+    'can_delete_messages',
+    'can_manage_video_chats',
+    'can_restrict_members',
+    'can_promote_members',
+    'can_change_info',
+    'can_invite_users',
+    'can_post_stories',
+    'can_edit_stories',
+    'can_delete_stories',
+  ]
+  const withheld = ['can_be_edited', 'is_anonymous']
+  return {
+    status: 'administrator',
+    user,
+    ...Object.fromEntries(rights.map((name) => [name, !withheld.includes(name)])),
   }
-  answered.fire()
-  return true
 }
 
 function commandScope(params: Json): { key: string; scope: Json; languageCode: string } {

@@ -1,13 +1,13 @@
-/** Reads the parameters of a call however they come: query, JSON, urlencoded or multipart; and takes them apart by name. */
+/** Reads the parameters of a call from a query, JSON, form or multipart body, and converts them by name. */
 import type { IncomingMessage } from 'node:http'
 import { Busboy } from '@fastify/busboy'
 import { badRequest, tooLarge } from './errors.ts'
 import type { FilePart, Json } from './types.ts'
 
-/** Telegram takes files of 50 MB; the rest is for the other parameters. */
+/** Files of 50 MB, and the other parameters. */
 const MAX_BODY_BYTES = 51 * 1024 * 1024
 
-/** Parameters that hold JSON when they come as text. */
+/** Parameters that contain JSON in a form or query. */
 const JSON_PARAMETERS = new Set([
   'allowed_updates',
   'caption_entities',
@@ -51,6 +51,7 @@ const BOOLEAN_PARAMETERS = new Set([
 export async function readBody(
   req: IncomingMessage,
   query: URLSearchParams,
+  maxFileBytes: number,
 ): Promise<{ params: Json; files: FilePart[] }> {
   const type = req.headers['content-type'] ?? ''
   const raw = await readAll(req)
@@ -59,6 +60,7 @@ export async function readBody(
   const { params, files } = type.startsWith('multipart/form-data')
     ? await readMultipart(raw, type)
     : { params: readForm(raw), files: [] }
+  if (files.some(({ size }) => size > maxFileBytes)) throw tooLarge()
   return { params: parseParameters({ ...Object.fromEntries(query), ...params }), files }
 }
 
@@ -118,7 +120,7 @@ function parseParameters(params: Json): Json {
   return params
 }
 
-/** What is no JSON stays text: the method refuses it when it looks for an object. */
+/** Leaves invalid JSON as text; the method rejects it when it reads an object. */
 function parseOrLeave(value: string): unknown {
   try {
     return JSON.parse(value)

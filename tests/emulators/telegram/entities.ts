@@ -1,4 +1,4 @@
-/** Text as people see it: HTML markup turned into entities, and what Telegram finds in plain text by itself. */
+/** Text as people see it: converts HTML markup to entities and detects commands, links, mentions and hashtags. */
 import type { MessageEntity, ParseMode } from '@grammyjs/types'
 import { badRequest } from './errors.ts'
 import { parseHtml } from './html.ts'
@@ -9,16 +9,16 @@ export interface FormattedText {
   entities: MessageEntity[]
 }
 
-/** `explicit` are the entities a caller passed instead of a parse mode. Offsets are UTF-16 code units, as in JavaScript. */
+/** `explicit`: entities given instead of a parse mode. Offsets are UTF-16 code units, as in JavaScript. */
 export function formatText(source: string, parseMode: ParseMode | '', explicit: MessageEntity[] = []): FormattedText {
-  if (!['', 'HTML', 'Markdown', 'MarkdownV2'].some((known) => known.toLowerCase() === parseMode.toLowerCase()))
+  if (!['', 'html', 'markdown', 'markdownv2'].includes(parseMode.toLowerCase()))
     throw badRequest('unsupported parse_mode')
   const parsed = parseMode.toLowerCase() === 'html' ? parseHtml(source) : { text: source, entities: explicit }
   const { text, entities } = trim(withoutDeadLinks(parsed))
   return { text, entities: [...entities, ...detect(text, entities)].sort(byPosition) }
 }
 
-/** A link Telegram does not accept is shown as plain text. */
+/** Telegram shows a link that it does not accept as plain text. */
 function withoutDeadLinks({ text, entities }: FormattedText): FormattedText {
   return { text, entities: entities.filter((entity) => entity.type !== 'text_link' || isTelegramUrl(entity.url)) }
 }
@@ -53,7 +53,7 @@ function detect(text: string, explicit: MessageEntity[]): MessageEntity[] {
   return found
 }
 
-/** Nothing is looked for inside these. */
+/** Telegram detects nothing inside these entities. */
 function isOpaque({ type }: MessageEntity): boolean {
   return ['code', 'pre', 'text_link', 'text_mention', ...DETECTED.map(([detected]) => detected)].includes(type)
 }

@@ -1,7 +1,7 @@
-/** What Telegram says when it refuses, in its words. Thrown by methods, turned into an answer in one place (http.ts). */
+/** Telegram's error responses in its exact wording. Methods throw them; `http.ts` sends them. */
 import type { Json } from './types.ts'
 
-export class TelegramRefusal extends Error {
+export class TelegramErrorResponse extends Error {
   readonly status: number
   readonly parameters: Json | undefined
   constructor(status: number, description: string, parameters?: Json) {
@@ -11,13 +11,15 @@ export class TelegramRefusal extends Error {
   }
 }
 
-export const badRequest = (why: string, parameters?: Json) =>
-  new TelegramRefusal(400, `Bad Request: ${why}`, parameters)
-export const forbidden = (why: string) => new TelegramRefusal(403, `Forbidden: ${why}`)
-export const conflict = (why: string) => new TelegramRefusal(409, `Conflict: ${why}`)
-export const unauthorized = () => new TelegramRefusal(401, 'Unauthorized')
-export const notFound = () => new TelegramRefusal(404, 'Not Found')
-export const tooLarge = () => new TelegramRefusal(413, 'Request Entity Too Large')
+export const badRequest = (reason: string, parameters?: Json) =>
+  new TelegramErrorResponse(400, `Bad Request: ${reason}`, parameters)
+export const forbidden = (reason: string) => new TelegramErrorResponse(403, `Forbidden: ${reason}`)
+export const conflict = (reason: string) => new TelegramErrorResponse(409, `Conflict: ${reason}`)
+export const unauthorized = () => new TelegramErrorResponse(401, 'Unauthorized')
+export const notFound = () => new TelegramErrorResponse(404, 'Not Found')
+export const tooManyRequests = (seconds: number) =>
+  new TelegramErrorResponse(429, `Too Many Requests: retry after ${seconds}`, { retry_after: seconds })
+export const tooLarge = () => new TelegramErrorResponse(413, 'Request Entity Too Large')
 
 export const chatNotFound = () => badRequest('chat not found')
 export const replyNotFound = () => badRequest('message to be replied not found')
@@ -30,7 +32,7 @@ export const notModified = () =>
   )
 export const queryTooOld = () => badRequest('query is too old and response timeout expired or query ID is invalid')
 
-/** The body of every refusal. */
-export function refusalBody(status: number, description: string, parameters?: Json): string {
+/** Body of every error response. */
+export function errorBody(status: number, description: string, parameters?: Json): string {
   return JSON.stringify({ ok: false, error_code: status, description, ...(parameters && { parameters }) })
 }

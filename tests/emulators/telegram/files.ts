@@ -1,21 +1,18 @@
-/** Files on "Telegram's servers": photos in two sizes, documents as they are, found again by file id or download path. */
+/** Stores files: photos in two sizes, documents as they are. Finds them by file id or download path. */
 import { createHash } from 'node:crypto'
 import { imageSize } from '../discord/image.ts'
 import { badRequest } from './errors.ts'
 import type { DocumentUpload, Json } from './types.ts'
 
-const MAX_PHOTO_BYTES = 10 * 1024 * 1024
 const MAX_DOWNLOAD_BYTES = 20 * 1024 * 1024
 const MAX_SIDES = 10_000
 const MAX_RATIO = 20
 
-/** What everybody's thumbnail looks like: a grey square. A bot that downloads it instead of the photo is found out. */
+/** Thumbnail of every photo: a grey square, so that a test notices a bot that downloads it instead of the photo. */
 const THUMBNAIL = Buffer.from(
   '/9j/2wBDACgcHiMeGSgjISMtKygwPGRBPDc3PHtYXUlkkYCZlo+AjIqgtObDoKrarYqMyP/L2u71////m8H////6/+b9//j/2wBDASstLTw1PHZBQXb4pYyl+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj4+Pj/wAARCAAgACADASIAAhEBAxEB/8QAFQABAQAAAAAAAAAAAAAAAAAAAAL/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/8QAFAEBAAAAAAAAAAAAAAAAAAAAAP/EABQRAQAAAAAAAAAAAAAAAAAAAAD/2gAMAwEAAhEDEQA/AKAAAAAAAB//2Q==',
   'base64',
 )
-
-const NOTHING = Buffer.alloc(0)
 
 const TYPES = new Map(
   Object.entries({
@@ -38,9 +35,9 @@ export interface StoredFile {
   fileId: string
   uniqueId: string
   data: Buffer
-  /** What Telegram says; may differ from the bytes when a test wants it to. */
+  /** Size that Telegram reports. Tests can make it differ from `data`. */
   size: number
-  /** Where it can be downloaded. */
+  /** Download path. */
   path: string
   fileName?: string
   mimeType?: string
@@ -49,24 +46,31 @@ export interface StoredFile {
 }
 
 export interface Photo {
-  /** Smallest first, the picture itself last. */
+  /** The thumbnail, then the picture. */
   sizes: [StoredFile, StoredFile]
 }
 
 type Owner = 'bot' | 'person'
 
 export interface Files {
+  /** Throws Telegram's error if the upload cannot be a photo. */
+  checkPhoto(data: Buffer): void
   addPhoto(data: Buffer, owner: Owner): Photo
   addDocument(document: DocumentUpload, owner: Owner): StoredFile
   photo(fileId: string): Photo | undefined
   document(fileId: string): StoredFile | undefined
-  /** getFile: only then does the path lead anywhere. */
+  /** Implements getFile, without which a path cannot be downloaded. */
   open(fileId: string): StoredFile
   download(path: string): Buffer | undefined
 }
 
-/** Without `keepBytes` what the bot uploads is looked at and forgotten. */
-export function createFiles({ keepBytes }: { keepBytes: boolean }): Files {
+export interface FilesOptions {
+  /** false: drop the bytes of the bot's uploads after the checks. */
+  keepBytes: boolean
+  maxPhotoBytes: number
+}
+
+export function createFiles({ keepBytes, maxPhotoBytes }: FilesOptions): Files {
   const byId = new Map<string, StoredFile>()
   const photos = new Map<string, Photo>()
   const opened = new Map<string, StoredFile>()
@@ -86,9 +90,10 @@ export function createFiles({ keepBytes }: { keepBytes: boolean }): Files {
     return stored
   }
 
-  const kept = (data: Buffer, owner: Owner) => (keepBytes || owner === 'person' ? data : NOTHING)
+  const kept = (data: Buffer, owner: Owner) => (keepBytes || owner === 'person' ? data : Buffer.alloc(0))
 
   return {
+    checkPhoto: (data) => checkPhoto(data, maxPhotoBytes),
     addPhoto(data, owner) {
       const { width, height } = imageSize(data) ?? { width: 1280, height: 960 }
       const thumbnail = { data: THUMBNAIL, size: THUMBNAIL.length, width: 32, height: 32 }
@@ -103,9 +108,9 @@ export function createFiles({ keepBytes }: { keepBytes: boolean }): Files {
     },
     addDocument({ data, fileName, mimeType, fileSize }, owner) {
       const extension = /\.\w+$/.exec(fileName)?.[0] ?? ''
-      const known = mimeType ?? TYPES.get(extension.slice(1).toLowerCase())
+      const type = mimeType ?? TYPES.get(extension.slice(1).toLowerCase())
       const size = fileSize ?? data.length
-      return store({ kind: 'document', data: kept(data, owner), size, fileName, mimeType: known }, extension)
+      return store({ kind: 'document', data: kept(data, owner), size, fileName, mimeType: type }, extension)
     },
     photo: (fileId) => photos.get(fileId),
     document(fileId) {
@@ -123,13 +128,10 @@ export function createFiles({ keepBytes }: { keepBytes: boolean }): Files {
   }
 }
 
-/** What Telegram looks at before it takes an upload as a photo. */
-export function checkPhoto(data: Buffer) {
+function checkPhoto(data: Buffer, maxBytes: number) {
   if (data.length === 0) throw badRequest('file must be non-empty')
-  if (data.length > MAX_PHOTO_BYTES)
-    throw badRequest(
-      `file of size ${data.length} bytes is too big for a photo; the maximum size is ${MAX_PHOTO_BYTES} bytes`,
-    )
+  if (data.length > maxBytes)
+    throw badRequest(`file of size ${data.length} bytes is too big for a photo; the maximum size is ${maxBytes} bytes`)
   const size = imageSize(data)
   if (!size || isCutOff(data)) throw badRequest('IMAGE_PROCESS_FAILED')
   const { width, height } = size

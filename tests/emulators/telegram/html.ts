@@ -1,4 +1,4 @@
-/** Telegram's HTML: a handful of tags that must nest, four named characters, and a refusal that says where it went wrong. */
+/** Parses Telegram's HTML: tags that must nest, and four named characters. Errors name the byte offset, as Telegram's do. */
 import type { MessageEntity } from '@grammyjs/types'
 import { badRequest } from './errors.ts'
 
@@ -28,14 +28,15 @@ const NAMED = new Map([
 interface OpenTag {
   name: string
   attributes: Map<string, string>
-  /** Where its text starts in the result. */
+  /** Offset of its text in the result. */
   offset: number
 }
 
 export function parseHtml(source: string): { text: string; entities: MessageEntity[] } {
   const open: OpenTag[] = []
   const entities: MessageEntity[] = []
-  let inner: (OpenTag & { end: number }) | undefined // closed last
+  /** Tag that was closed last. */
+  let inner: (OpenTag & { end: number }) | undefined
   let text = ''
   let at = 0
 
@@ -51,9 +52,9 @@ export function parseHtml(source: string): { text: string; entities: MessageEnti
     } else if (source[at + 1] === '/') {
       const { name, end } = readEndTag(source, at)
       const tag = open.pop()
-      if (!tag) throw refused(source, at, 'Unexpected end tag at byte offset', '')
+      if (!tag) throw errorAt(source, at, 'Unexpected end tag at byte offset', '')
       if (name !== '' && name !== tag.name)
-        throw refused(source, at, 'Unmatched end tag at byte offset', `, expected "</${tag.name}>", found "</${name}>"`)
+        throw errorAt(source, at, 'Unmatched end tag at byte offset', `, expected "</${tag.name}>", found "</${name}>"`)
       if (tag.name === 'pre' && wraps(tag, inner, text.length)) {
         entities.pop()
         tag.attributes = inner!.attributes
@@ -77,9 +78,9 @@ export function parseHtml(source: string): { text: string; entities: MessageEnti
 
 function readStartTag(source: string, start: number): { name: string; attributes: Map<string, string>; end: number } {
   const nameEnd = from(source, start, /[\s>]/)
-  if (nameEnd === -1) throw refused(source, start, 'Unclosed start tag at byte offset', '')
+  if (nameEnd === -1) throw errorAt(source, start, 'Unclosed start tag at byte offset', '')
   const name = source.slice(start + 1, nameEnd).toLowerCase()
-  if (!TAGS.has(name)) throw refused(source, start, `Unsupported start tag "${name}" at byte offset`, '')
+  if (!TAGS.has(name)) throw errorAt(source, start, `Unsupported start tag "${name}" at byte offset`, '')
 
   const attributes = new Map<string, string>()
   let at = nameEnd
@@ -88,26 +89,26 @@ function readStartTag(source: string, start: number): { name: string; attributes
     if (source[at] === '>') break
     const attribute = /^([^\s=>"'/]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9.-]+)))?/.exec(source.slice(at))
     if (!attribute) {
-      if (at >= source.length) throw refused(source, start, `Unclosed start tag "${name}" at byte offset`, '')
-      throw refused(source, start, `Empty attribute name in the tag "${name}" at byte offset`, '')
+      if (at >= source.length) throw errorAt(source, start, `Unclosed start tag "${name}" at byte offset`, '')
+      throw errorAt(source, start, `Empty attribute name in the tag "${name}" at byte offset`, '')
     }
     const value = attribute[2] ?? attribute[3] ?? attribute[4] ?? ''
     attributes.set(attribute[1]!.toLowerCase(), decode(value))
     at += attribute[0].length
   }
   const isBareSpan = name === 'span' && attributes.get('class') !== 'tg-spoiler'
-  if (isBareSpan) throw refused(source, start, 'Tag "span" must have class "tg-spoiler" at byte offset', '')
+  if (isBareSpan) throw errorAt(source, start, 'Tag "span" must have class "tg-spoiler" at byte offset', '')
   return { name, attributes, end: at + 1 }
 }
 
 function readEndTag(source: string, start: number): { name: string; end: number } {
   const nameEnd = from(source, start, /[\s>]/)
   const at = nameEnd === -1 ? source.length : skipSpaces(source, nameEnd)
-  if (source[at] !== '>') throw refused(source, start, 'Unclosed end tag at byte offset', '')
+  if (source[at] !== '>') throw errorAt(source, start, 'Unclosed end tag at byte offset', '')
   return { name: source.slice(start + 2, nameEnd).toLowerCase(), end: at + 1 }
 }
 
-/** An ampersand that starts nothing known stays as it is. */
+/** Keeps an ampersand that does not start a character reference. */
 function readCharacter(source: string, start: number): { character: string; length: number } {
   const match = /^&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z]+));?/.exec(source.slice(start, start + 12))
   const code = match?.[1] ? Number(match[1]) : match?.[2] ? Number.parseInt(match[2], 16) : undefined
@@ -136,7 +137,7 @@ function toEntity({ name, attributes, offset }: OpenTag, text: string): MessageE
   const type = PLAIN_TAGS.get(name)
   if (type) return { type, offset, length }
   if (name === 'a') {
-    const url = attributes.get('href') || text // without href the text itself is the link
+    const url = attributes.get('href') || text // without href the text is the link
     return { type: 'text_link', offset, length, url }
   }
   if (name === 'tg-emoji')
@@ -148,7 +149,7 @@ function toEntity({ name, attributes, offset }: OpenTag, text: string): MessageE
   return { type: 'pre', offset, length, ...(language && { language }) }
 }
 
-/** `<pre><code class="language-x">` is one block of code in that language. */
+/** Whether `inner` is the `code` of `<pre><code class="language-x">`, which is one block of code. */
 function wraps({ offset }: OpenTag, inner: (OpenTag & { end: number }) | undefined, end: number): boolean {
   return inner?.name === 'code' && inner.offset === offset && inner.end === end && end > offset
 }
@@ -168,10 +169,10 @@ function skipSpaces(source: string, start: number): number {
   return at
 }
 
-function refused(source: string, at: number, before: string, after: string) {
+function errorAt(source: string, at: number, before: string, after: string) {
   return cannotParse(`${before} ${Buffer.byteLength(source.slice(0, at))}${after}`)
 }
 
-function cannotParse(why: string) {
-  return badRequest(`can't parse entities: ${why}`)
+function cannotParse(reason: string) {
+  return badRequest(`can't parse entities: ${reason}`)
 }

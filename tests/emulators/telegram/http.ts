@@ -1,25 +1,26 @@
-/** The HTTP side: takes a call apart, lets faults have their way, and answers as api.telegram.org does. */
+/** HTTP server of the Bot API: reads a call, applies faults, runs the method and sends the response. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Answer, Fault, Faults } from '../faults.ts'
 import { readBody } from './body.ts'
-import { notFound, refusalBody, TelegramRefusal, unauthorized } from './errors.ts'
+import { errorBody, notFound, TelegramErrorResponse, unauthorized } from './errors.ts'
 import type { Call } from './telegram.ts'
 import type { Recorded } from './types.ts'
 
 export interface HttpOptions {
   token: string
   faults: Faults
-  /** Called at arrival; what it is given is filled in as things go on. */
+  /** Called when a request arrives. The object is completed later. */
   record(recorded: Recorded): void
-  /** Called when it is over, answered or not. */
+  /** Called when the request is done, with or without a response. */
   finished(recorded: Recorded): void
-  /** Returns the `result`, or throws a TelegramRefusal. `isText`: parameters came as form, query or multipart. */
+  /** Returns the `result`. Throws a TelegramErrorResponse. `isText`: the parameters came as form, query or multipart. */
   run(call: Call, isText: boolean): unknown
   download(path: string): Buffer | undefined
-  complain(text: string): void
+  violate(problem: string): void
+  maxFileBytes: number
 }
 
-/** A keep-alive shorter than the client's would cut connections at random. */
+/** Longer than the client's, because a shorter one would close connections that the client is about to use. */
 const KEEP_ALIVE_MS = 120_000
 const json = { 'content-type': 'application/json' }
 
@@ -27,9 +28,9 @@ export const faultAnswers: Record<'429' | '500', (fault: Fault) => Answer> = {
   '429': ({ retryAfterSeconds = 1 }) => ({
     status: 429,
     headers: { ...json, 'retry-after': String(retryAfterSeconds) },
-    body: refusalBody(429, `Too Many Requests: retry after ${retryAfterSeconds}`, { retry_after: retryAfterSeconds }),
+    body: errorBody(429, `Too Many Requests: retry after ${retryAfterSeconds}`, { retry_after: retryAfterSeconds }),
   }),
-  '500': () => ({ status: 500, headers: json, body: refusalBody(500, 'Internal Server Error') }),
+  '500': () => ({ status: 500, headers: json, body: errorBody(500, 'Internal Server Error') }),
 }
 
 interface Target {
@@ -41,7 +42,7 @@ interface Target {
 
 export function createHttp(options: HttpOptions): Server {
   const server = createServer((req, res) => {
-    handle(options, req, res).catch(() => res.destroy()) // the client hung up in the middle of its request
+    handle(options, req, res).catch(() => res.destroy()) // the client disconnected while it sent the request
   })
   server.keepAliveTimeout = KEEP_ALIVE_MS
   return server
@@ -51,7 +52,7 @@ async function handle(options: HttpOptions, req: IncomingMessage, res: ServerRes
   const target = readTarget(req)
   const recorded: Recorded = { method: target.label, params: {}, files: [], at: Date.now(), status: 0 }
   options.record(recorded)
-  const problem = await fillIn(recorded, req, target.query)
+  const problem = await fillIn(recorded, req, { query: target.query, maxFileBytes: options.maxFileBytes })
 
   const hits = options.faults.hits.length
   const applied = options.faults.apply(req, res, target.label)
@@ -63,32 +64,39 @@ async function handle(options: HttpOptions, req: IncomingMessage, res: ServerRes
   }
 
   const isText = !req.headers['content-type']?.startsWith('application/json')
-  const answer = problem ? refuse(problem) : await answerTo(options, { target, recorded, isText, res })
+  const answer = problem ? errorAnswer(problem) : await answerTo(options, { target, recorded, isText, res })
   if (verdict === 'dropAfter') {
     req.socket.destroy()
   } else if (!res.destroyed) {
-    const { status, type = json['content-type'], body } = answer
+    const { status, type = json['content-type'], retryAfter, body } = answer
     recorded.description = answer.description
     res.once('finish', () => {
-      recorded.status = status // a fault may hold the answer back
+      recorded.status = status // a fault may delay the response
     })
+    if (retryAfter !== undefined) res.setHeader('retry-after', retryAfter)
     res.writeHead(status, { 'content-type': type, 'content-length': body.length }).end(body)
     if (res.writableEnded) recorded.status = status
   }
   options.finished(recorded)
 }
 
-async function fillIn(recorded: Recorded, req: IncomingMessage, query: URLSearchParams) {
+interface Reading {
+  query: URLSearchParams
+  maxFileBytes: number
+}
+
+/** Returns the error of a body that cannot be read. */
+async function fillIn(recorded: Recorded, req: IncomingMessage, { query, maxFileBytes }: Reading) {
   try {
-    Object.assign(recorded, await readBody(req, query))
+    Object.assign(recorded, await readBody(req, query, maxFileBytes))
     return undefined
   } catch (error) {
-    if (error instanceof TelegramRefusal) return error
+    if (error instanceof TelegramErrorResponse) return error
     throw error
   }
 }
 
-/** `/bot<token>/<method>` and `/file/bot<token>/<path>`. */
+/** Paths: `/bot<token>/<method>` and `/file/bot<token>/<path>`. */
 function readTarget(req: IncomingMessage): Target {
   const url = new URL(req.url ?? '/', 'http://telegram')
   const [, file = '', token = '', rest = ''] = /^\/(file\/)?bot([^/]+)\/(.+)$/.exec(url.pathname) ?? []
@@ -100,6 +108,8 @@ interface HttpAnswer {
   body: Buffer
   type?: string
   description?: string
+  /** Seconds. */
+  retryAfter?: number
 }
 
 interface Job {
@@ -115,13 +125,13 @@ async function answerTo(options: HttpOptions, { target, recorded, isText, res }:
     if (target.token !== options.token) throw unauthorized()
     if (target.label.startsWith('file/')) return download(options, target.label.slice('file/'.length))
     const { method, params, files } = recorded
-    const onClose = (gone: () => void) => res.once('close', gone)
+    const onClose = (listener: () => void) => res.once('close', listener)
     const result = await options.run({ method, params, files, onClose }, isText)
     return { status: 200, body: Buffer.from(JSON.stringify({ ok: true, result })) }
   } catch (error) {
-    if (error instanceof TelegramRefusal) return refuse(error)
-    options.complain(`the emulator failed at ${target.label}: ${error instanceof Error ? error.stack : error}`)
-    return refuse(new TelegramRefusal(500, 'Internal Server Error'))
+    if (error instanceof TelegramErrorResponse) return errorAnswer(error)
+    options.violate(`the emulator failed in ${target.label}: ${error instanceof Error ? error.stack : error}`)
+    return errorAnswer(new TelegramErrorResponse(500, 'Internal Server Error'))
   }
 }
 
@@ -131,6 +141,7 @@ function download(options: HttpOptions, path: string): HttpAnswer {
   return { status: 200, body: data, type: 'application/octet-stream' }
 }
 
-function refuse({ status, message, parameters }: TelegramRefusal): HttpAnswer {
-  return { status, description: message, body: Buffer.from(refusalBody(status, message, parameters)) }
+function errorAnswer({ status, message, parameters }: TelegramErrorResponse): HttpAnswer {
+  const retryAfter = parameters?.retry_after as number | undefined
+  return { status, description: message, retryAfter, body: Buffer.from(errorBody(status, message, parameters)) }
 }

@@ -1,6 +1,6 @@
 /**
- * The Telegram Bot API on a local port: good enough for grammY, strict enough to refuse what Telegram refuses, in its words.
- * Nothing here knows a test runner, so it also runs as a process of its own.
+ * The Telegram Bot API on a local port. Works with grammY and rejects what Telegram rejects, with the same error texts. Does
+ * not depend on a test runner, so it can also run in a process of its own.
  */
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -11,14 +11,16 @@ import { account } from './account.ts'
 import { editing } from './editing.ts'
 import { notFound } from './errors.ts'
 import { createFiles } from './files.ts'
+import { createFlood } from './flood.ts'
 import { createHttp, faultAnswers } from './http.ts'
 import { createOracle } from './oracle.ts'
 import { createPayments, type Payments } from './payments.ts'
 import { createPeople, type People } from './people.ts'
+import { createPresses } from './presses.ts'
 import { toShown } from './render.ts'
 import { sending } from './sending.ts'
 import type { Call, Method, Telegram } from './telegram.ts'
-import type { CommandList, Recorded, ShownMessage } from './types.ts'
+import type { CommandList, FloodLimits, Recorded, ShownMessage } from './types.ts'
 import { createUpdates } from './updates.ts'
 import { createWebhook } from './webhook.ts'
 import { createWorld, type StoredMessage } from './world.ts'
@@ -26,47 +28,68 @@ import { createWorld, type StoredMessage } from './world.ts'
 export type * from './types.ts'
 
 export interface TelegramOptions {
-  /** Absent: any free one. */
+  /** Default: any free port. */
   port?: number
   token?: string
   botUsername?: string
-  /** Telegram's api.json. Absent: `$FLUXBOT_SPECS` or `../shared/specs`, `telegram-bot-api.json` in it. Not there: no checks. */
+  /**
+   * Description of the Bot API; without the file nothing is checked against it.
+   * Default: `telegram-bot-api.json` in `$FLUXBOT_SPECS`, else in `../shared/specs`.
+   */
   specPath?: string
-  /** After a webhook's first failure; doubles with each that follows. Default 100 ms; the real one takes seconds. */
+  /** Milliseconds before the first retry of a webhook. Doubles after each failure. Default 100; Telegram waits seconds. */
   webhookRetryMs?: number
-  /** true: as the real server, hold a getUpdates that repeats the last one within 3 s. Makes `bot.stop()` take 3 s. */
+  /** true: hold a getUpdates that repeats the previous one within 3 s, as Telegram does. `bot.stop()` then takes 3 s. */
   pacing?: boolean
-  /** false: forget the bytes of files the bot sent, for long runs. */
+  /** Time in which a button press can be answered, milliseconds. Default 150,000. */
+  pressLifeMs?: number
+  /** Largest photo, bytes. Default 10 MiB. */
+  maxPhotoBytes?: number
+  /** Largest file, bytes. Default 50 MiB. */
+  maxFileBytes?: number
+  /** false: drop the bytes of the bot's files, for long runs. Default true. */
   keepBytes?: boolean
-  /** Remember only about this many requests. Default: all. */
+  /** Number of latest requests to keep, at least. Default: all. */
   keepRequests?: number
-  /** For faults with a probability. */
+  /** Random numbers for faults with a probability. Default `Math.random`. */
   random?: () => number
 }
 
 export interface TelegramEmulator extends People, Pick<Payments, 'pay'> {
-  /** For grammY's `apiRoot` and TELEGRAM_API_URL. */
+  /** Value for `apiRoot` of grammY and for TELEGRAM_API_URL. */
   apiUrl: string
   token: string
   bot: User
   requests: Recorded[]
-  /** What contradicts Telegram's API description, in the bot's calls and in our answers and updates. Each text once. */
+  /** Violations of the API description, in the bot's calls and the emulator's responses and updates, without repeats. */
   violations: string[]
   faults: Faults
-  /** What setMyCommands stored. */
+  /** Lists stored by setMyCommands. */
   readonly commands: CommandList[]
-  /** What is there now, the bot's and people's, oldest first; without deleted ones. */
+  /** Messages in the chat that are not deleted, oldest first. */
   messages(chatId: number): ShownMessage[]
-  /** A message there that pleases the predicate: now, or after the next change of one. */
+  /** Messages of the bot in the chat that are not deleted, oldest first. */
+  botMessages(chatId: number): ShownMessage[]
+  /** Resolves with a message in the chat that satisfies the predicate: a current one, or the next one that is sent or edited. */
   waitFor(chatId: number, predicate: (message: ShownMessage) => boolean, timeoutMs?: number): Promise<ShownMessage>
-  /** A finished call: already recorded, or the next one. */
+  /** Resolves with a finished call that satisfies the predicate: a recorded one, or the next one. */
   waitForCall(method: string, predicate?: (call: Recorded) => boolean, timeoutMs?: number): Promise<Recorded>
-  /** Updates the bot has not confirmed. */
+  /** Number of updates that the bot has not confirmed. */
   pendingUpdates(): number
+  /** Sets limits on messages and edits, over which calls get 429. undefined turns them off, which is the default. */
+  limitFlood(limits: FloodLimits | undefined): void
+  /**
+   * Posts each update of the webhook to a second URL as well, at the same time and without retries. This is how a process
+   * behind a proxy receives an update that another process received too. undefined: no longer.
+   */
+  mirrorWebhook(url: string | undefined): void
   stop(): Promise<void>
 }
 
 const WAIT_MS = 5000
+
+/** Telegram's documented limits, for `limitFlood`. */
+export const floodLimits: FloodLimits = { perChatPerSecond: 1, perGroupPerMinute: 20, perSecond: 30 }
 
 export async function startTelegram(options: TelegramOptions = {}): Promise<TelegramEmulator> {
   const token = options.token ?? '7000000001:AAEhBOweik6ad6PsVMRxjeQHGh8I4kZzZzZ'
@@ -75,30 +98,31 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
 
   const requests: Recorded[] = []
   const violations = new Set<string>()
-  const complain = (text: string) => void violations.add(text)
+  const violate = (problem: string) => void violations.add(problem)
   const faults = createFaults({ answers: faultAnswers, random: options.random })
   const called = createSignal<Recorded>()
 
   const updates = createUpdates({ firstId: firstUpdateId(), pacing })
   const telegram: Telegram = {
     world: createWorld(createBot(token, options.botUsername ?? 'fluxbot_test_bot')),
-    files: createFiles({ keepBytes }),
+    files: createFiles({ keepBytes, maxPhotoBytes: options.maxPhotoBytes ?? 10 * 1024 * 1024 }),
     updates,
     webhook: createWebhook({
       updates,
       retryMs: webhookRetryMs,
-      onReply: ({ method, ...params }) => void answerReply(String(method), params),
+      onReply: ({ method, ...params }) => void runReply(String(method), params),
     }),
     commands: new Map(),
-    presses: new Map(),
+    presses: createPresses(options.pressLifeMs ?? 150_000),
+    flood: createFlood(),
     messageChanged: createSignal<StoredMessage>(),
     answered: createSignal<void>(),
     emit(body) {
       const update = updates.push(body)
-      for (const text of oracle?.update(update) ?? []) complain(text)
+      for (const problem of oracle?.update(update) ?? []) violate(problem)
       return update
     },
-    complain,
+    violate,
   }
   const payments = createPayments(telegram)
   const methods = byLowerCase({ ...account, ...sending, ...editing, ...payments.methods })
@@ -107,17 +131,18 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     const found = methods.get(call.method.toLowerCase())
     if (!found) {
       const name = oracle?.methodName(call.method)
-      complain(name ? `${name}: Telegram has this method, the emulator does not` : `${call.method}: no such method`)
+      violate(name ? `${name}: the emulator does not have this method` : `${call.method}: no such method`)
       throw notFound()
     }
-    for (const text of oracle?.request(found.name, call.params, { files: call.files, isText }) ?? []) complain(text)
+    for (const problem of oracle?.request(found.name, call.params, { files: call.files, isText }) ?? [])
+      violate(problem)
     const result = await found.method(telegram, call)
-    for (const text of oracle?.result(found.name, result) ?? []) complain(text)
+    for (const problem of oracle?.result(found.name, result) ?? []) violate(problem)
     return result
   }
 
-  /** A webhook may answer with a method call; nobody hears whether it worked. */
-  async function answerReply(method: string, params: Recorded['params']) {
+  /** Runs a method call from the response to a webhook. The bot gets no result. */
+  async function runReply(method: string, params: Recorded['params']) {
     const recorded: Recorded = { method, params, files: [], at: Date.now(), status: 0 }
     record(recorded)
     await run({ method, params, files: [], onClose: () => undefined }, false).catch((error: Error) => {
@@ -136,7 +161,8 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     faults,
     record,
     run,
-    complain,
+    violate,
+    maxFileBytes: options.maxFileBytes ?? 50 * 1024 * 1024,
     download: telegram.files.download,
     finished(recorded) {
       if (!keepBytes) for (const file of recorded.files) file.data = Buffer.alloc(0)
@@ -169,23 +195,28 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
       return [...telegram.commands.values()]
     },
     messages,
+    botMessages: (chatId) => messages(chatId).filter(({ fromBot }) => fromBot),
     waitFor(chatId, predicate, timeoutMs = WAIT_MS) {
-      const look = (changed?: StoredMessage) => {
+      const find = (changed?: StoredMessage) => {
         if (!changed) return messages(chatId).find(predicate)
         const shown = changed.room.chat.id === chatId && isShown(changed) ? toShown(changed) : undefined
         return shown && predicate(shown) ? shown : undefined
       }
-      const silence = () => `no such message in chat ${chatId} for ${timeoutMs} ms; ${summary(messages(chatId))}`
-      return telegram.messageChanged.until(look, timeoutMs, silence)
+      const timeoutText = () =>
+        `no matching message in chat ${chatId} within ${timeoutMs} ms; ${summary(messages(chatId))}`
+      return telegram.messageChanged.until(find, timeoutMs, timeoutText)
     },
     waitForCall(method, predicate = () => true, timeoutMs = WAIT_MS) {
-      const pleases = (call: Recorded) => call.method === method && (call.status > 0 || !!call.fault) && predicate(call)
-      const look = (call?: Recorded) => (call ? [call] : requests).find(pleases)
-      const silence = () =>
-        `no such ${method} for ${timeoutMs} ms; called: ${requests.map((call) => call.method).join(', ')}`
-      return called.until(look, timeoutMs, silence)
+      const isFinished = (call: Recorded) => call.status > 0 || !!call.fault
+      const matches = (call: Recorded) => call.method === method && isFinished(call) && predicate(call)
+      const find = (call?: Recorded) => (call ? [call] : requests).find(matches)
+      const timeoutText = () =>
+        `no matching ${method} within ${timeoutMs} ms; calls: ${requests.map((call) => call.method).join(', ')}`
+      return called.until(find, timeoutMs, timeoutText)
     },
     pendingUpdates: () => updates.queue.length,
+    limitFlood: telegram.flood.limit,
+    mirrorWebhook: telegram.webhook.mirror,
     stop() {
       telegram.webhook.remove()
       return new Promise<void>((stopped) => {
@@ -205,7 +236,7 @@ function createBot(token: string, username: string): User {
   return { id: Number(token.split(':')[0]), is_bot: true, first_name: 'fluxbot', username }
 }
 
-/** Grows from one start to the next, so that an emulator that comes back does not repeat ids. */
+/** Grows from one start to the next, so that a restarted emulator does not repeat ids. */
 function firstUpdateId(): number {
   return Math.floor(Date.now() / 1000) - 1_600_000_000
 }
@@ -214,7 +245,7 @@ function byLowerCase(methods: Record<string, Method>): Map<string, { name: strin
   return new Map(Object.entries(methods).map(([name, method]) => [name.toLowerCase(), { name, method }]))
 }
 
-/** People see that a topic was opened, but a test does not want to count it. */
+/** Omits the service message that opened a topic, so that tests need not count it. */
 function isShown({ deleted, extra }: StoredMessage): boolean {
   return !deleted && !extra.forum_topic_created
 }
@@ -223,5 +254,5 @@ function summary(shown: ShownMessage[]): string {
   const lines = shown
     .slice(-10)
     .map(({ messageId, fromBot, text }) => `${messageId} ${fromBot ? 'bot' : 'person'}: ${text}`)
-  return lines.length > 0 ? `last there:\n${lines.join('\n')}` : 'there is nothing'
+  return lines.length > 0 ? `the latest ones:\n${lines.join('\n')}` : 'the chat has no messages'
 }

@@ -1,6 +1,6 @@
 /**
- * The Bot API's own description as a second opinion: does the bot send, and do we answer, what is written there?
- * It is version 10.1; what is newer and known is listed below. Without the file there is no oracle.
+ * Checks the bot's calls and the emulator's responses and updates against a description of Bot API 10.1. Newer parameters
+ * that are in use are listed below. There is no oracle without the description.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import type { FilePart, Json } from './types.ts'
@@ -23,25 +23,22 @@ interface Spec {
   types: Record<string, Described>
 }
 
-/** Each call returns complaints in words, none when all is well. */
+/** Each method describes the violations it finds. */
 export interface Oracle {
-  /** `isText`: the parameters came as a form or a query, where numbers and booleans are text. */
+  /** `isText`: the parameters came as form, query or multipart, where numbers and booleans are text. */
   request(method: string, params: Json, from: { files: FilePart[]; isText: boolean }): string[]
   result(method: string, result: unknown): string[]
   update(update: unknown): string[]
-  /** The exact spelling of a method that Telegram has, whatever this emulator does. */
+  /** Exact spelling of a method of the Bot API. Absent: Telegram has no such method. */
   methodName(anyCase: string): string | undefined
 }
 
-/** Bot API 10.2 and 10.3. */
+/** Fields of Bot API 10.2 and 10.3. */
 const NEWER = new Set(['ephemeral_message_parameters', 'can_stop', 'keep_on_stop', 'is_ephemeral'])
-
-const specs = new Map<string, Spec>()
 
 export function createOracle(specPath: string): Oracle | undefined {
   if (!existsSync(specPath)) return undefined
-  const spec = specs.get(specPath) ?? (JSON.parse(readFileSync(specPath, 'utf8')) as Spec)
-  specs.set(specPath, spec)
+  const spec = JSON.parse(readFileSync(specPath, 'utf8')) as Spec
   const check = createCheck(spec)
   const names = new Map(Object.keys(spec.methods).map((name) => [name.toLowerCase(), name]))
 
@@ -62,43 +59,44 @@ export function createOracle(specPath: string): Oracle | undefined {
   }
 }
 
-/** Stands for a file that came as a part of its own. */
+/** Value of a file parameter that is a part of a multipart request. */
 const UPLOAD = 'attach://upload'
 
-interface Place {
+/** Part of a value that is being checked. */
+interface Position {
   path: string
   isText: boolean
 }
 
 function createCheck({ types }: Spec) {
-  function fields(object: Json, described: Field[], place: Place): string[] {
-    const known = new Map(described.map((field) => [field.name, field]))
-    const complaints: string[] = []
+  function fields(object: Json, described: Field[], at: Position): string[] {
+    const byName = new Map(described.map((field) => [field.name, field]))
+    const problems: string[] = []
     for (const { name, required } of described) {
       if (required && (object[name] === undefined || object[name] === null))
-        complaints.push(`${place.path}: ${name} is missing`)
+        problems.push(`${at.path}: ${name} is missing`)
     }
     for (const [name, value] of Object.entries(object)) {
-      const field = known.get(name)
-      if (!field && !NEWER.has(name)) complaints.push(`${place.path}: ${name} is unknown`)
+      const field = byName.get(name)
+      if (!field && !NEWER.has(name)) problems.push(`${at.path}: ${name} is unknown`)
       if (field && value !== undefined && value !== null)
-        complaints.push(...check(value, field.types, { ...place, path: `${place.path}.${name}` }))
+        problems.push(...check(value, field.types, { ...at, path: `${at.path}.${name}` }))
     }
-    return complaints
+    return problems
   }
 
-  /** One of `allowed` must fit; else the complaints about the one that fits best. */
-  function check(value: unknown, allowed: string[], place: Place): string[] {
+  /** Returns nothing if the value has one of the types, else the violations of the type that fits best. */
+  function check(value: unknown, allowed: string[], at: Position): string[] {
     let best: string[] | undefined
     for (const type of candidates(value, allowed)) {
-      const complaints = one(value, type, place)
-      if (complaints.length === 0) return []
-      if (!best || complaints.length < best.length) best = complaints
+      const problems = one(value, type, at)
+      if (problems.length === 0) return []
+      if (!best || problems.length < best.length) best = problems
     }
-    return best ?? [`${place.path}: ${describe(value)} is none of ${allowed.join(', ')}`]
+    return best ?? [`${at.path}: ${describe(value)} is none of ${allowed.join(', ')}`]
   }
 
-  /** In a union of objects that name their type, only those of the value's type are worth a look. */
+  /** Omits the types of a union whose constant fields differ from those of the value. */
   function candidates(value: unknown, allowed: string[]): string[] {
     const open = allowed.flatMap((type) => types[type]?.subtypes ?? [type])
     if (open.length < 2 || typeof value !== 'object' || value === null) return open
@@ -108,19 +106,19 @@ function createCheck({ types }: Spec) {
     })
   }
 
-  function one(value: unknown, type: string, place: Place): string[] {
+  function one(value: unknown, type: string, at: Position): string[] {
     if (type.startsWith('Array of ')) {
       const inner = type.slice('Array of '.length)
-      if (!Array.isArray(value)) return [wrong(value, type, place)]
-      return value.flatMap((item, index) => check(item, [inner], { path: `${place.path}[${index}]`, isText: false }))
+      if (!Array.isArray(value)) return [wrong(value, type, at)]
+      return value.flatMap((item, index) => check(item, [inner], { path: `${at.path}[${index}]`, isText: false }))
     }
     const primitive = PRIMITIVES[type]
-    if (primitive) return primitive(value) || (place.isText && readsAs(type, value)) ? [] : [wrong(value, type, place)]
+    if (primitive) return primitive(value) || (at.isText && readsAs(type, value)) ? [] : [wrong(value, type, at)]
     const described = types[type]
-    if (!described || (!described.fields && !described.subtypes)) return [] // a type the file says nothing about
-    if (described.subtypes) return check(value, described.subtypes, place)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [wrong(value, type, place)]
-    return fields(value as Json, described.fields ?? [], { ...place, isText: false })
+    if (!described || (!described.fields && !described.subtypes)) return [] // the description does not define this type
+    if (described.subtypes) return check(value, described.subtypes, at)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return [wrong(value, type, at)]
+    return fields(value as Json, described.fields ?? [], { ...at, isText: false })
   }
 
   return { fields, value: check }
@@ -140,13 +138,13 @@ function readsAs(type: string, value: unknown): boolean {
   return type === 'Float' && Number.isFinite(Number(value))
 }
 
-/** 'must be photo', 'always "kicked"'. */
+/** Value of a constant field, from a description such as 'must be photo' or 'always "kicked"'. */
 function constantOf({ name, description }: Field): string | undefined {
   if (!['type', 'status', 'source'].includes(name)) return undefined
   return /(?:must be|always) ["“]?(\w+)["”]?(?:\s|\.|$)/.exec(description)?.[1]
 }
 
-function wrong(value: unknown, type: string, { path }: Place): string {
+function wrong(value: unknown, type: string, { path }: Position): string {
   return `${path}: ${describe(value)} is not ${type}`
 }
 

@@ -1,4 +1,4 @@
-/** Payments in Telegram Stars: invoices and refunds by the bot, paying by a person. */
+/** Payments in Telegram Stars: invoices and refunds of the bot, payments of people. */
 import type { Update } from '@grammyjs/types'
 import { integerOf, isTrue, listOf, textOf } from './body.ts'
 import { readKeyboard } from './content.ts'
@@ -15,7 +15,7 @@ interface Invoice {
   title: string
   payload: string
   stars: number
-  /** Seconds. Absent: paid once. */
+  /** Seconds between payments of a subscription. Absent: a single payment. */
   period?: number
 }
 
@@ -32,7 +32,7 @@ interface Checkout {
 
 export interface Payments {
   methods: Record<string, Method>
-  /** Opens the invoice and pays. Rejects when the bot refuses the checkout, or says nothing for 10 s. */
+  /** Pays an invoice or invoice link. Rejects if the bot refuses the checkout or does not answer within 10 s. */
   pay(invoice: MessageRef | string, from?: From): Promise<Paid>
 }
 
@@ -46,7 +46,7 @@ export function createPayments(telegram: Telegram): Payments {
   const methods: Record<string, Method> = {
     sendInvoice(_, call) {
       const invoice = readInvoice(call.params)
-      const keyboard = readKeyboard(call.params) ?? {
+      const keyboard = readKeyboard(telegram, call.params) ?? {
         inline_keyboard: [[{ text: `Pay ⭐️${invoice.stars}`, pay: true as const }]],
       }
       const extra = { invoice: invoiceJson(invoice, call.params) }
@@ -89,7 +89,7 @@ export function createPayments(telegram: Telegram): Payments {
   async function pay(target: MessageRef | string, from: From = {}): Promise<Paid> {
     const key = typeof target === 'string' ? target : `${target.chatId}:${target.messageId}`
     const invoice = invoices.get(key)
-    if (!invoice) throw new Error(`nothing to pay at ${key}`)
+    if (!invoice) throw new Error(`no invoice at ${key}`)
     const chatId = typeof target === 'string' ? undefined : target.chatId
     const { user, room } = world.arrive({ chatId, ...from })
 
@@ -98,8 +98,8 @@ export function createPayments(telegram: Telegram): Payments {
     const checkout: Checkout = {}
     checkouts.set(id, checkout)
     emit({ pre_checkout_query: { id, from: user, ...amountJson(invoice) } })
-    const silence = () => `the bot did not answer the pre-checkout query for ${ANSWER_WITHIN_MS} ms`
-    const answer = await answered.until(() => checkout.answer, ANSWER_WITHIN_MS, silence)
+    const timeoutText = () => `the bot did not answer the pre-checkout query within ${ANSWER_WITHIN_MS} ms`
+    const answer = await answered.until(() => checkout.answer, ANSWER_WITHIN_MS, timeoutText)
     if (!answer.ok) throw new Error(answer.error)
 
     const chargeId = `stx${id}`

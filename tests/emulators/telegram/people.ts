@@ -1,37 +1,44 @@
-/** What people do: write, send pictures, press buttons, block the bot. Each makes the update the bot gets. */
+/** What people do on Telegram: write, send pictures, press buttons, block the bot. Each act becomes an update. */
 import type { MessageEntity, Update } from '@grammyjs/types'
+import { findButton } from '../buttons.ts'
 import { formatText } from './entities.ts'
-import { toMessage } from './render.ts'
+import { buttonsIn, toMessage } from './render.ts'
 import { nextAlbumId } from './sending.ts'
-import { type Press, type Telegram, unixNow } from './telegram.ts'
-import type { DocumentUpload, From, MessageRef, PhotoUpload, Pressed, Sent } from './types.ts'
+import { type Telegram, unixNow } from './telegram.ts'
+import type { DocumentUpload, From, MessageRef, PhotoUpload, Pressed, PressOptions, Sent } from './types.ts'
 import type { Content, StoredMessage } from './world.ts'
 
 const ANSWER_WITHIN_MS = 5000
 
 export interface People {
-  /** Commands, mentions, links and hashtags become entities. */
+  /** Sends a text. Commands, mentions, links and hashtags become entities. */
   say(text: string, from?: From): Sent
-  /** The bot sees two sizes: a grey thumbnail, then the bytes as given. */
+  /** Sends a photo, which the bot gets in two sizes: a grey thumbnail, then `data`. */
   sendPhoto(photo: PhotoUpload, from?: From): Sent
   sendDocument(document: DocumentUpload, from?: From): Sent
-  /** One update for each, sharing a `media_group_id`. */
+  /** Sends an album: one update for each item, with the same `media_group_id`. */
   sendAlbum(items: (PhotoUpload | DocumentUpload)[], from?: From): Sent[]
   /**
-   * `button` is its data or its text; one that an edit has taken away can still be pressed, as on a slow phone.
-   * Absent `from`: whose private chat it is. `expired`: Telegram no longer takes an answer.
+   * Presses a button, found by its data or text. A button that an edit removed can still be pressed, as on a slow phone.
+   * Default person: the other person of a private chat, in a group the one the message replies to.
    */
-  press(message: MessageRef, button: string, from?: From & { expired?: boolean }): Pressed
-  /** The same update again, with the same id. */
+  press(message: MessageRef, button: string, options?: PressOptions): Pressed
+  /** Lets the 150 s to answer the press pass. */
+  expirePress(pressed: Pressed): void
+  /** Deletes a message of the bot or of a person, as an administrator does. The bot gets no update. */
+  deleteMessage(message: MessageRef): void
+  /** Makes a person an administrator of the group, or an ordinary member again. */
+  promote(chatId: number, userId: number, isAdmin?: boolean): void
+  /** Delivers the same update again, with the same id. */
   redeliver(update: Update): void
-  /** Any other update: `{ edited_message: … }`. */
+  /** Sends any other update: `{ edited_message: … }`. */
   inject(body: Omit<Update, 'update_id'>): Update
-  /** Makes the chat known to Telegram without a word to the bot. */
+  /** Creates the chat without an update. Returns its id. */
   open(from: From): number
-  /** A user blocks the bot, or a group throws it out. Updates `my_chat_member`. */
+  /** Lets a person block the bot, or a group remove it, with a `my_chat_member` update. */
   block(chatId: number): void
   unblock(chatId: number): void
-  /** The group becomes a supergroup; returns its new id. */
+  /** Turns the group into a supergroup. Returns the new id. */
   migrate(chatId: number): number
 }
 
@@ -52,6 +59,12 @@ export function createPeople(telegram: Telegram): People {
     const caption = formatText(item.caption ?? '', '')
     if ('fileName' in item) return { ...caption, document: files.addDocument(item, 'person') }
     return { ...caption, photo: files.addPhoto(item.data, 'person') }
+  }
+
+  function existingMessage({ chatId, messageId }: MessageRef): StoredMessage {
+    const stored = world.room(chatId)?.messages.get(messageId)
+    if (!stored || stored.deleted) throw new Error(`no message ${messageId} in chat ${chatId}`)
+    return stored
   }
 
   function setClosed(chatId: number, closed: string | undefined) {
@@ -81,23 +94,38 @@ export function createPeople(telegram: Telegram): People {
       return items.map((item) => send(fileContent(item), from, { mediaGroupId }))
     },
 
-    press(message, button, { expired = false, ...from } = {}) {
-      const stored = world.room(message.chatId)?.messages.get(message.messageId)
-      if (!stored || stored.deleted) throw new Error(`no message ${message.messageId} in chat ${message.chatId}`)
-      const data = findButton(stored, button)
-      const { user } = world.arrive({ chatId: message.chatId, ...from })
+    press(message, button, { ageMs = 0, inaccessible = false, ...from } = {}) {
+      const stored = existingMessage(message)
+      const { id: data } = findButton(everShown(stored), button)
+      const userId = from.userId ?? repliedPerson(stored)
+      const { user } = world.arrive({ ...from, userId, chatId: message.chatId })
       queries += 1
       const id = `${BigInt(user.id) * 4_294_967_296n + BigInt(queries)}`
-      const press: Press = { expired }
-      presses.set(id, press)
-      const query = { id, from: user, message: toMessage(stored), chat_instance: `${stored.room.chat.id}00`, data }
+      presses.add(id, ageMs)
+      const { chat } = stored.room
+      const shown = inaccessible ? { chat, message_id: stored.id, date: 0 } : toMessage(stored)
+      const query = { id, from: user, message: shown, chat_instance: `${chat.id}00`, data }
       const update = emit({ callback_query: query as NonNullable<Update['callback_query']> })
-      const silence = () => `the bot did not answer the press of "${button}"`
+      const timeoutText = () => `the bot did not answer the press of "${button}"`
       return {
         queryId: id,
         update,
-        answered: (timeoutMs = ANSWER_WITHIN_MS) => answered.until(() => press.answer, timeoutMs, silence),
+        answered: (timeoutMs = ANSWER_WITHIN_MS) => answered.until(() => presses.answerTo(id), timeoutMs, timeoutText),
       }
+    },
+
+    expirePress: ({ queryId }) => presses.expire(queryId),
+
+    deleteMessage(message) {
+      const stored = existingMessage(message)
+      stored.deleted = true
+      messageChanged.fire(stored)
+    },
+
+    promote(chatId, userId, isAdmin = true) {
+      const { room } = world.arrive({ chatId, userId })
+      if (isAdmin) room.admins.add(userId)
+      else room.admins.delete(userId)
     },
 
     redeliver: (update) => updates.pushAgain(update),
@@ -112,26 +140,26 @@ export function createPeople(telegram: Telegram): People {
     migrate(chatId) {
       const old = world.room(chatId)
       if (old?.chat.type !== 'group')
-        throw new Error(`chat ${chatId} is no group: only a group can become a supergroup`)
+        throw new Error(`chat ${chatId} is not a group; only a group can become a supergroup`)
       const newId = Number(`-100${String(-chatId).padStart(10, '0')}`)
-      send(nothing(), { chatId }, { extra: { migrate_to_chat_id: newId } })
+      send(emptyText(), { chatId }, { extra: { migrate_to_chat_id: newId } })
       old.migratedTo = newId
       const from: From = { chatId: newId, chatType: 'supergroup', chatTitle: old.chat.title }
-      send(nothing(), from, { extra: { migrate_from_chat_id: chatId } })
+      send(emptyText(), from, { extra: { migrate_from_chat_id: chatId } })
       return newId
     },
   }
 }
 
-function nothing(): { text: string; entities: MessageEntity[] } {
+function emptyText(): { text: string; entities: MessageEntity[] } {
   return { text: '', entities: [] }
 }
 
-function findButton({ content, edits }: StoredMessage, wanted: string): string {
-  const shown = [content, ...edits.toReversed()].flatMap(({ keyboard }) => keyboard?.inline_keyboard.flat() ?? [])
-  const buttons = shown.flatMap((button) => ('callback_data' in button ? [button] : []))
-  const found = buttons.find(({ text, callback_data: data }) => data === wanted || text === wanted)
-  if (found?.callback_data !== undefined) return found.callback_data
-  const there = buttons.map(({ text, callback_data: data }) => `"${text}" (${data})`)
-  throw new Error(`no button "${wanted}"; there are: ${there.join(', ') || 'none'}`)
+/** Current buttons, then those of earlier versions, latest first. */
+function everShown({ content, edits }: StoredMessage) {
+  return [content, ...edits.toReversed()].flatMap(({ keyboard }) => buttonsIn(keyboard))
+}
+
+function repliedPerson({ replyTo }: StoredMessage): number | undefined {
+  return replyTo && !replyTo.from.is_bot ? replyTo.from.id : undefined
 }

@@ -1,12 +1,13 @@
-/** A stored message the way the Bot API tells it, and the way people see it. */
-import type { Message } from '@grammyjs/types'
+/** Stored messages in the form of the Bot API, and as people see them. */
+import type { InlineKeyboardButton, InlineKeyboardMarkup, Message } from '@grammyjs/types'
+import type { ShownButton } from '../buttons.ts'
 import { documentJson, photoJson } from './files.ts'
 import type { Json, ShownMessage, Version } from './types.ts'
 import type { Content, StoredMessage } from './world.ts'
 
 export function toMessage(stored: StoredMessage, withReply = true): Message {
   const { room, content, threadId, replyTo } = stored
-  // In a topic, what replies to nothing replies to the message that opened the topic.
+  // in a topic, a message that is not a reply is a reply to the message that opened the topic
   const repliedTo = replyTo ?? (threadId === undefined ? undefined : room.topics.get(threadId))
   const hasReply = withReply && repliedTo !== undefined && repliedTo !== stored
   const json: Json = {
@@ -24,7 +25,7 @@ export function toMessage(stored: StoredMessage, withReply = true): Message {
   return json as unknown as Message
 }
 
-/** Outside forums, replies carry a thread too, but it is no topic and nothing can be sent to it. */
+/** Replies outside forums have a thread too, but it is not a topic and the bot cannot send to it. */
 function threadJson({ room, threadId, replyTo }: StoredMessage): Json {
   if (threadId !== undefined) return { message_thread_id: threadId, is_topic_message: true }
   if (!replyTo || room.chat.type !== 'supergroup' || room.chat.is_forum) return {}
@@ -33,7 +34,7 @@ function threadJson({ room, threadId, replyTo }: StoredMessage): Json {
   return { message_thread_id: root.id }
 }
 
-/** Everything an edit may change: two equal ones are "not modified". */
+/** Fields that an edit can change. Telegram rejects an edit that leaves them equal. */
 export function contentJson({ text, entities, photo, document, spoiler, captionAbove, keyboard }: Content): Json {
   const hasFile = photo !== undefined || document !== undefined
   return {
@@ -72,6 +73,20 @@ function toVersion({ text, photo, document, keyboard }: Content): Version {
     text,
     photo: photo?.sizes[1].data,
     document: document && { fileName: document.fileName ?? '', mimeType: document.mimeType, data: document.data },
-    buttons: keyboard?.inline_keyboard ?? [],
+    buttons: buttonsIn(keyboard),
+  }
+}
+
+export function buttonsIn(keyboard: InlineKeyboardMarkup | undefined): ShownButton[][] {
+  return (keyboard?.inline_keyboard ?? []).map((row) => row.map(shownButton))
+}
+
+function shownButton(button: InlineKeyboardButton): ShownButton {
+  const { text, style } = button
+  return {
+    label: text,
+    ...('callback_data' in button && { id: button.callback_data }),
+    ...('url' in button && { url: button.url }),
+    ...(style && { style }),
   }
 }

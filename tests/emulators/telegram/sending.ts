@@ -1,4 +1,4 @@
-/** Methods that put messages into chats, and take them away. */
+/** Methods that send and delete messages. */
 import { integerOf, isTrue, listOf, objectOf, textOf } from './body.ts'
 import { readKeyboard, readMedia, readText } from './content.ts'
 import { badRequest, deleteNotFound, replyNotFound, threadNotFound } from './errors.ts'
@@ -21,6 +21,7 @@ const ACTIONS = [
   'upload_video_note',
 ]
 const MAX_ALBUM = 10
+const MAX_DELETED = 100
 const ALBUM_KINDS = ['photo', 'document', 'video', 'audio', 'live_photo']
 
 export const sending: Record<string, Method> = {
@@ -49,7 +50,10 @@ export const sending: Record<string, Method> = {
   },
   deleteMessages(telegram, { params }) {
     const room = telegram.world.writable(params.chat_id)
-    for (const id of listOf(params, 'message_ids') ?? []) {
+    const ids = listOf(params, 'message_ids') ?? []
+    if (ids.length === 0) throw badRequest('message identifiers are not specified')
+    if (ids.length > MAX_DELETED) throw badRequest('too many message identifiers specified')
+    for (const id of ids) {
       const stored = room.messages.get(Number(id))
       if (stored && !stored.deleted && mayDelete(telegram, stored)) remove(telegram, stored)
     }
@@ -59,14 +63,14 @@ export const sending: Record<string, Method> = {
 
 function postFile(telegram: Telegram, call: Call, kind: 'photo' | 'document'): StoredMessage {
   const content = readMedia(telegram, call, kind, call.params, call.params[kind])
-  return post(telegram, call, { ...content, keyboard: readKeyboard(call.params) })
+  return post(telegram, call, { ...content, keyboard: readKeyboard(telegram, call.params) })
 }
 
 function sendMediaGroup(telegram: Telegram, call: Call) {
   const media = (listOf(call.params, 'media') ?? []) as Json[]
   if (media.length === 0) throw badRequest('there are no messages to send')
   if (media.length > MAX_ALBUM) throw badRequest('too many messages to send as an album')
-  if (media.length === 1) telegram.complain('sendMediaGroup: an album has 2 to 10 items')
+  if (media.length === 1) telegram.violate('sendMediaGroup: an album has 2 to 10 items')
   const kinds = new Set(media.map(({ type }) => String(type)))
   for (const kind of kinds)
     if (!ALBUM_KINDS.includes(kind)) throw badRequest(`can't use the media of the specified type in the album`)
@@ -74,7 +78,8 @@ function sendMediaGroup(telegram: Telegram, call: Call) {
 
   const contents = media.map((item) => readMedia(telegram, call, String(item.type), item, item.media))
   const mediaGroupId = media.length > 1 ? nextAlbumId() : undefined
-  return contents.map((content) => toMessage(post(telegram, call, content, { mediaGroupId })))
+  telegram.flood.count(telegram.world.writable(call.params.chat_id).chat, contents.length)
+  return contents.map((content) => toMessage(write(telegram, call, content, { mediaGroupId })))
 }
 
 let albums = 13_800_000_000_000_000n
@@ -83,13 +88,18 @@ export function nextAlbumId(): string {
   return String(albums)
 }
 
-/** Writes the bot's message into the chat, topic and thread of replies that `params` name. */
+/** Sends the bot's message to the chat, topic and message that the parameters name. */
 export function post(
   telegram: Telegram,
-  { params }: Call,
+  call: Call,
   content: Content,
   more: Partial<StoredMessage> = {},
 ): StoredMessage {
+  telegram.flood.count(telegram.world.writable(call.params.chat_id).chat)
+  return write(telegram, call, content, more)
+}
+
+function write(telegram: Telegram, { params }: Call, content: Content, more: Partial<StoredMessage>): StoredMessage {
   const { world, messageChanged } = telegram
   const room = world.writable(params.chat_id)
   const target = readTarget(room, params)
@@ -112,7 +122,7 @@ function readTarget(room: Room, params: Json): Pick<StoredMessage, 'threadId' | 
   return { threadId, replyTo }
 }
 
-/** The bot is an ordinary member of groups: there it may delete its own messages only. */
+/** The bot is an ordinary member of groups, where it can delete only its own messages. */
 function mayDelete({ world }: Telegram, { room, from }: StoredMessage): boolean {
   return room.chat.type === 'private' || from.id === world.bot.id
 }

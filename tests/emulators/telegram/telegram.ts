@@ -1,8 +1,10 @@
-/** What every method works with. */
+/** State of the emulator, which every method gets. */
 import type { Update } from '@grammyjs/types'
 import type { Signal } from '../discord/signal.ts'
 import type { Files } from './files.ts'
-import type { CallbackAnswer, CommandList, FilePart, Json } from './types.ts'
+import type { Flood } from './flood.ts'
+import type { Presses } from './presses.ts'
+import type { CommandList, FilePart, Json } from './types.ts'
 import type { Updates } from './updates.ts'
 import type { Webhook } from './webhook.ts'
 import type { StoredMessage, World } from './world.ts'
@@ -12,33 +14,28 @@ export interface Telegram {
   files: Files
   updates: Updates
   webhook: Webhook
-  /** By scope and language. */
+  /** Key: scope and language. */
   commands: Map<string, CommandList>
-  /** Button presses by query id. */
-  presses: Map<string, Press>
+  presses: Presses
+  flood: Flood
   messageChanged: Signal<StoredMessage>
-  /** Fires when the bot answers a button press or a pre-checkout query. */
+  /** Fires when the bot answers a callback query or a pre-checkout query. */
   answered: Signal<void>
-  /** Queues an update and has the oracle look at it. */
+  /** Queues an update and checks it against the API description. */
   emit(body: Omit<Update, 'update_id'>): Update
-  complain(text: string): void
-}
-
-export interface Press {
-  /** Telegram gave up on it. */
-  expired: boolean
-  answer?: CallbackAnswer
+  /** Reports a violation of the API. */
+  violate(problem: string): void
 }
 
 export interface Call {
   method: string
   params: Json
   files: FilePart[]
-  /** The bot hung up. */
-  onClose(gone: () => void): void
+  /** Registers a listener for a disconnect of the bot. */
+  onClose(listener: () => void): void
 }
 
-/** Returns the `result`, or throws a TelegramRefusal. */
+/** Returns the `result`. Throws a TelegramErrorResponse. */
 export type Method = (telegram: Telegram, call: Call) => unknown
 
 export const unixNow = () => Math.floor(Date.now() / 1000)

@@ -1,51 +1,53 @@
-/** What a test sees of the emulator. Chat, user and message ids are Telegram's integers; `at` is wall-clock ms; sizes are bytes. */
-import type { InlineKeyboardButton, Message, MessageEntity, Update } from '@grammyjs/types'
+/** Types that tests use. Chat, user and message ids are Telegram's integers, `at` is in Unix milliseconds, sizes are bytes. */
+import type { Message, MessageEntity, Update } from '@grammyjs/types'
+import type { ShownButton } from '../buttons.ts'
 import type { FaultKind } from '../faults.ts'
 
 export type Json = Record<string, unknown>
 
-/** A part of a multipart request the bot sent. */
+/** Part of a multipart request from the bot. */
 export interface FilePart {
-  /** The form field: what `attach://` names, or the parameter itself. */
+  /** Form field: the name after `attach://`, or that of the parameter. */
   field: string
   filename: string
-  /** As the part says; grammY always says application/octet-stream. */
+  /** Content type of the part; grammY always sends application/octet-stream. */
   contentType: string
-  /** Emptied after processing when the emulator runs with `keepBytes: false`; `size` stays. */
+  /** Empty after processing if the emulator runs with `keepBytes: false`; `size` stays. */
   data: Buffer
   size: number
 }
 
-/** One method call, in order of arrival. */
+/** Method call from the bot. */
 export interface Recorded {
-  /** As written in the URL: `sendPhoto`. A download is `file/photos/file_1.jpg`. */
+  /** Method as in the URL: `sendPhoto`. For a download: `file/photos/file_1.jpg`. */
   method: string
-  /** The same values whatever way they came: JSON, form, query or multipart. */
+  /** Parameters, with the same types for JSON, form, query and multipart requests. */
   params: Json
   files: FilePart[]
   at: number
-  /** 0 until answered, and for ever when the answer was never sent. */
+  /** HTTP status of the response. 0: no response was sent. */
   status: number
-  /** The `description` when it was refused. */
+  /** `description` of the error response. Absent: the call succeeded. */
   description?: string
   fault?: FaultKind
 }
 
 export type ChatType = 'private' | 'group' | 'supergroup'
 
-/** Who acts and where. Everything absent: the default person in their private chat with the bot. */
+/** Who acts, and where. Defaults: the emulator's default person in their private chat with the bot. */
 export interface From {
   userId?: number
   firstName?: string
   username?: string
   languageCode?: string
-  /** Absent: the private chat, or one default chat for each other type. */
+  /** Default: the private chat, or a default chat of the other types. */
   chatId?: number
-  /** Absent: what the chat is already, else by the id: positive private, -100… supergroup, other negative group. */
+  /** Default: the type of an existing chat, else by the id: positive private, -100… supergroup, other negative group. */
   chatType?: ChatType
   chatTitle?: string
-  /** A forum topic, made when it is new. Absent: General, or the topic of the message replied to. */
+  /** Forum topic, created if it is new. Default: General, or the topic of the message replied to. */
   threadId?: number
+  /** Id of the message replied to. */
   replyTo?: number
 }
 
@@ -59,33 +61,42 @@ export interface DocumentUpload {
   fileName: string
   mimeType?: string
   caption?: string
-  /** What Telegram says the size is, when the test does not want to carry that many bytes. Absent: the truth. */
+  /** Size that Telegram reports, for tests of large files. Default: that of `data`. */
   fileSize?: number
 }
 
-/** Where a message is. */
+/** Identifies a message. */
 export interface MessageRef {
   chatId: number
   messageId: number
 }
 
-/** Something a person sent. */
+/** Message that a person sent. */
 export interface Sent extends MessageRef {
   update: Update
   message: Message
 }
 
+/** The bot's answer to a button press. */
 export interface CallbackAnswer {
+  /** Text of the notification. Absent: none is shown. */
   text?: string
   showAlert: boolean
   url?: string
 }
 
-/** A button press, and what the bot made of it. */
+export interface PressOptions extends From {
+  /** Milliseconds since the press. Telegram accepts no answer after 150 s. */
+  ageMs?: number
+  /** Whether the bot can no longer access the message, so that the update has only its chat and id. */
+  inaccessible?: boolean
+}
+
+/** Button press by a person. */
 export interface Pressed {
   queryId: string
   update: Update
-  /** The first answerCallbackQuery. */
+  /** Waits for the answerCallbackQuery. */
   answered(timeoutMs?: number): Promise<CallbackAnswer>
 }
 
@@ -95,21 +106,22 @@ interface ShownDocument {
   data: Buffer
 }
 
-/** What was on the screen before an edit. */
+/** Content of a message between two edits. */
 export interface Version {
   /** Text or caption. */
   text: string
   photo?: Buffer
   document?: ShownDocument
-  buttons: InlineKeyboardButton[][]
+  /** Buttons of the inline keyboard, by row. */
+  buttons: ShownButton[][]
 }
 
-/** A snapshot of a message as people see it at that moment. */
+/** Snapshot of a message as people see it. */
 export interface ShownMessage extends Version, MessageRef {
-  /** The bot's own messages. */
+  /** Whether the bot sent it. */
   fromBot: boolean
   fromId: number
-  /** Of the text or the caption. */
+  /** Entities of the text or the caption. */
   entities: MessageEntity[]
   threadId?: number
   replyTo?: number
@@ -117,23 +129,33 @@ export interface ShownMessage extends Version, MessageRef {
   spoiler: boolean
   /** Earlier versions, oldest first. */
   edits: Version[]
-  /** Unix time, seconds. */
+  /** Unix seconds. */
   date: number
   editDate?: number
-  /** What the Bot API says about it: invoices, payments and other service messages are only here. */
+  /** The Bot API's message, which also has invoices, payments and other service messages. */
   raw: Message
 }
 
-/** One list stored by setMyCommands. */
+/** List stored by setMyCommands. */
 export interface CommandList {
-  /** `{ type: 'default' }` when the bot named none. */
+  /** `{ type: 'default' }` if the bot named none. */
   scope: Json
-  /** '' for all languages. */
+  /** '': all languages. */
   languageCode: string
   commands: { command: string; description: string }[]
 }
 
-/** A successful payment in Stars. */
+/** Limits on sending and editing messages. Absent: no limit. */
+export interface FloodLimits {
+  /** Messages and edits in one chat. */
+  perChatPerSecond?: number
+  /** Messages and edits in one group or supergroup. */
+  perGroupPerMinute?: number
+  /** Messages and edits in all chats. */
+  perSecond?: number
+}
+
+/** Successful payment in Stars. */
 export interface Paid extends Sent {
   chargeId: string
   stars: number

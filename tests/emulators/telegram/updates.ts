@@ -1,15 +1,15 @@
-/** The updates the bot has not confirmed yet, and getUpdates: a connection held until something happens. */
+/** Updates that the bot has not confirmed, and getUpdates, which holds the connection until there is one. */
 import type { Update } from '@grammyjs/types'
 import { conflict } from './errors.ts'
 
 const MAX_TIMEOUT_SECONDS = 50
 const CONFLICT_PAUSE_MS = 3000
-/** Only sent to bots that ask for them. */
+/** Kinds that only bots get that name them in `allowed_updates`. */
 const ON_REQUEST = new Set(['chat_member', 'message_reaction', 'message_reaction_count'])
 
 export interface QueuedUpdate {
   update: Update
-  /** Sent again on purpose: no offset takes it away, only being handed out. */
+  /** Whether a test delivers it again. It stays until it is delivered; a confirmed offset does not remove it. */
   again: boolean
 }
 
@@ -22,22 +22,22 @@ interface PollOptions {
   offset?: number
   limit?: number
   timeoutSeconds?: number
-  onClose(gone: () => void): void
+  onClose(listener: () => void): void
 }
 
 export interface Updates {
   readonly queue: QueuedUpdate[]
   readonly allowed: string[] | undefined
-  /** Called when there is something new to deliver. */
+  /** Called after a new update. */
   onPush: () => void
-  /** Queues it, unless its kind is not asked for. The id is used up either way. */
+  /** Queues the update if the bot asked for its kind. Its id is used in either case. */
   push(body: Omit<Update, 'update_id'>): Update
   pushAgain(update: Update): void
-  /** `undefined` keeps the previous setting, [] goes back to the default. */
+  /** undefined: keep the setting. []: the default kinds. */
   allow(kinds: string[] | undefined): void
   poll(options: PollOptions): Promise<Update[]>
-  /** Ends a held getUpdates. */
-  terminate(why: string): void
+  /** Ends a held getUpdates with 409. */
+  terminate(reason: string): void
   drop(entry: QueuedUpdate): void
   clear(): void
 }
@@ -84,8 +84,8 @@ export function createUpdates({ firstId, pacing }: { firstId: number; pacing: bo
       return hold(asked, onClose)
     },
 
-    terminate(why) {
-      poller?.fail(conflict(why))
+    terminate(reason) {
+      poller?.fail(conflict(reason))
     },
 
     drop(entry) {
@@ -108,7 +108,7 @@ export function createUpdates({ firstId, pacing }: { firstId: number; pacing: bo
     if (offset < 0) queue = queue.slice(offset)
   }
 
-  /** The real server slows a bot down that asks the same thing again and again; see `pacing`. */
+  /** Slows a bot that repeats the same getUpdates, as the real server does; see `pacing`. */
   function paced(offset: number, limit: number, timeoutSeconds: number) {
     const since = offset === previous.offset ? Date.now() - previous.at : Number.POSITIVE_INFINITY
     previous = { offset, at: Date.now() }
@@ -151,7 +151,7 @@ export function createUpdates({ firstId, pacing }: { firstId: number; pacing: bo
     })
   }
 
-  /** Two bots that fight over the updates are answered every 3 s, or they would storm the server. */
+  /** Delays repeated conflicts by 3 s, as the real server does to limit the requests of two pollers. */
   function conflictDelay(): number {
     const now = Date.now()
     const wait = now < nextConflictAt ? CONFLICT_PAUSE_MS : 0

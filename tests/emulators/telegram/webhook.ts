@@ -1,4 +1,4 @@
-/** Posts updates to the bot's URL: in order and one at a time within a chat, again and again until it is taken. */
+/** Posts updates to the bot's URL, in order and one at a time within a chat, and retries until a 2xx response. */
 import type { Update } from '@grammyjs/types'
 import type { Json } from './types.ts'
 import type { QueuedUpdate, Updates } from './updates.ts'
@@ -14,9 +14,9 @@ interface WebhookSettings {
 
 export interface WebhookOptions {
   updates: Updates
-  /** After the first failure; doubles with each one that follows. */
+  /** Milliseconds before the first retry. Doubles after each failure. */
   retryMs: number
-  /** The bot may answer the POST with a method call. */
+  /** Called for a response that contains a method call. */
   onReply(reply: Json): void
 }
 
@@ -25,6 +25,8 @@ export interface Webhook {
   readonly lastError: { date: number; message: string } | undefined
   set(settings: WebhookSettings): void
   remove(): void
+  /** Also posts each update to this URL, at the same time and without retries. undefined: no longer. */
+  mirror(url: string | undefined): void
 }
 
 interface Attempt {
@@ -38,6 +40,7 @@ export function createWebhook({ updates, retryMs, onReply }: WebhookOptions): We
   let lastError: Webhook['lastError']
   let wakeUp: NodeJS.Timeout | undefined
   let inFlight = 0
+  let mirrorUrl: string | undefined
   const chats = new Map<string, Attempt>()
   updates.onPush = pump
 
@@ -47,7 +50,7 @@ export function createWebhook({ updates, retryMs, onReply }: WebhookOptions): We
     for (const entry of [...updates.queue]) {
       if (inFlight >= settings.maxConnections) return
       const chat = chatKey(entry.update)
-      if (seen.has(chat)) continue // an earlier update of this chat goes first
+      if (seen.has(chat)) continue // an earlier update of this chat comes first
       seen.add(chat)
       const attempt = chats.get(chat) ?? { failures: 0, busy: false, notBefore: 0 }
       chats.set(chat, attempt)
@@ -58,11 +61,14 @@ export function createWebhook({ updates, retryMs, onReply }: WebhookOptions): We
   async function deliver(entry: QueuedUpdate, attempt: Attempt, to: WebhookSettings) {
     attempt.busy = true
     inFlight += 1
-    const problem = await post(entry.update, to, onReply)
+    const [problem] = await Promise.all([
+      post(entry.update, to, onReply),
+      mirrorUrl && post(entry.update, { ...to, url: mirrorUrl }, onReply),
+    ])
     inFlight -= 1
     attempt.busy = false
     if (!problem) updates.drop(entry)
-    if (settings !== to) return // replaced or removed meanwhile: the new one starts afresh
+    if (settings !== to) return // another webhook was set or this one removed
     if (problem) postpone(attempt, problem)
     else chats.delete(chatKey(entry.update))
     pump()
@@ -73,7 +79,7 @@ export function createWebhook({ updates, retryMs, onReply }: WebhookOptions): We
     const waitMs = Math.min(problem.retryAfterMs ?? retryMs * 2 ** attempt.failures, MAX_RETRY_MS)
     attempt.failures += 1
     attempt.notBefore = Date.now() + waitMs
-    wakeUp = setTimeout(pump, waitMs + 1) // timers may fire a millisecond early
+    wakeUp = setTimeout(pump, waitMs + 1) // a timer can fire a millisecond early
     wakeUp.unref()
   }
 
@@ -89,6 +95,9 @@ export function createWebhook({ updates, retryMs, onReply }: WebhookOptions): We
       lastError = undefined
       chats.clear()
       pump()
+    },
+    mirror(url) {
+      mirrorUrl = url
     },
     remove() {
       settings = undefined

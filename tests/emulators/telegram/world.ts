@@ -1,4 +1,4 @@
-/** Who is there: people, chats, topics, and the messages in them. */
+/** People, chats, topics and messages. */
 import type { Chat, InlineKeyboardMarkup, MessageEntity, User } from '@grammyjs/types'
 import { badRequest, chatNotFound, forbidden } from './errors.ts'
 import type { Photo, StoredFile } from './files.ts'
@@ -7,7 +7,7 @@ import type { ChatType, From, Json } from './types.ts'
 const DEFAULT_CHATS: Record<Exclude<ChatType, 'private'>, number> = { group: -4000001, supergroup: -1001000000001 }
 const DEFAULT_USER = 1001
 
-/** What a message shows. `text` is the caption when there is a file. */
+/** Content of a message. `text` is the caption if there is a file. */
 export interface Content {
   text: string
   entities: MessageEntity[]
@@ -22,11 +22,11 @@ export interface StoredMessage {
   room: Room
   id: number
   from: User
-  /** Unix time, seconds. */
+  /** Unix seconds. */
   date: number
   editDate?: number
   content: Content
-  /** Fields of the API's message that nothing here looks at: service messages, invoices, flags. */
+  /** Other fields of the API's message: service messages, invoices, flags. */
   extra: Json
   threadId?: number
   replyTo?: StoredMessage
@@ -38,21 +38,24 @@ export interface StoredMessage {
 export interface Room {
   chat: Chat
   messages: Map<number, StoredMessage>
-  /** Topic → the service message that opened it. */
+  /** Service message that opened the topic, by topic. */
   topics: Map<number, StoredMessage>
-  /** Telegram's words, when the bot may not write here. */
+  /** Telegram's error text if the bot may not write here. Absent: it may. */
   closed?: string
-  /** The supergroup it became. */
+  /** Id of the supergroup that the group became. */
   migratedTo?: number
+  /** Ids of the administrators. */
+  admins: Set<number>
   lastId: number
 }
 
 export interface World {
   readonly bot: User
-  /** Person and room as named, made when they are new. */
+  /** Returns the person and the room that `from` names, created on first use. */
   arrive(from: From): { user: User; room: Room; threadId?: number; replyTo?: StoredMessage }
+  person(userId: number): User | undefined
   room(chatId: number): Room | undefined
-  /** For methods: refuses when there is no such chat or the bot may not write there. */
+  /** Returns the room. Throws Telegram's error if there is no such chat or the bot may not write there. */
   writable(chatId: unknown): Room
   add(room: Room, message: Pick<StoredMessage, 'from'> & Partial<StoredMessage>): StoredMessage
   openTopic(room: Room, threadId: number, from: User): StoredMessage
@@ -61,17 +64,18 @@ export interface World {
 export function createWorld(bot: User): World {
   const people = new Map<number, User>()
   const rooms = new Map<number, Room>()
-  const shared = { lastId: 0 } // private chats and small groups number their messages together, supergroups each on their own
+  /** Private chats and basic groups share one sequence of message ids; each supergroup has its own. */
+  const shared = { lastId: 0 }
 
   function person({ userId: named, chatId = 0, firstName, username, languageCode }: From): User {
     const userId = named ?? (chatId > 0 ? chatId : DEFAULT_USER)
-    const known = people.get(userId)
+    const existing = people.get(userId)
     const user: User = {
       id: userId,
       is_bot: false,
-      first_name: firstName ?? known?.first_name ?? 'Ada',
-      username: username ?? known?.username ?? `user${userId}`,
-      language_code: languageCode ?? known?.language_code ?? 'en',
+      first_name: firstName ?? existing?.first_name ?? 'Ada',
+      username: username ?? existing?.username ?? `user${userId}`,
+      language_code: languageCode ?? existing?.language_code ?? 'en',
     }
     people.set(userId, user)
     return user
@@ -79,10 +83,11 @@ export function createWorld(bot: User): World {
 
   function roomOf(from: From, user: User): Room {
     const id = from.chatId ?? defaultChatId(from.chatType, user)
-    const known = rooms.get(id)
-    if (known) return known
+    const existing = rooms.get(id)
+    if (existing) return existing
     const type = from.chatType ?? typeOf(id)
-    const room: Room = { chat: chatJson(id, type, from, user), messages: new Map(), topics: new Map(), lastId: 0 }
+    const chat = chatJson(id, type, from, user)
+    const room: Room = { chat, messages: new Map(), topics: new Map(), admins: new Set(), lastId: 0 }
     rooms.set(id, room)
     return room
   }
@@ -96,6 +101,7 @@ export function createWorld(bot: User): World {
 
   const world: World = {
     bot,
+    person: (userId) => people.get(userId),
     room: (chatId) => rooms.get(chatId),
 
     arrive(from) {
@@ -111,6 +117,7 @@ export function createWorld(bot: User): World {
     writable(chatId) {
       const room = rooms.get(Number(chatId))
       if (chatId === undefined || chatId === '') throw badRequest('chat_id is empty')
+      if (!room && people.has(Number(chatId))) throw forbidden("bot can't initiate conversation with a user")
       if (!room) throw chatNotFound()
       if (room.migratedTo)
         throw badRequest('group chat was upgraded to a supergroup chat', { migrate_to_chat_id: room.migratedTo })
@@ -121,7 +128,7 @@ export function createWorld(bot: User): World {
     add(room, message) {
       const id = message.id ?? nextId(room)
       if (room.messages.has(id))
-        throw new Error(`chat ${room.chat.id} has a message ${id} already: take another threadId`)
+        throw new Error(`chat ${room.chat.id} already has a message ${id}: use another threadId`)
       const stored: StoredMessage = {
         content: { text: '', entities: [] },
         extra: {},

@@ -1,4 +1,4 @@
-/** Ark as the contract suite sees it: one long call, then links. */
+/** The provider Ark with its emulator. */
 import { randomUUID } from 'node:crypto'
 import type { Task } from '../../../src/core/ports/providers.ts'
 import { createLog } from '../../../src/log.ts'
@@ -18,7 +18,7 @@ export async function openArk({ wrongKey, workMs, picture }: HarnessOptions = {}
   const provider = ark.create(settings, { log: createLog('silent') })
   return {
     provider,
-    again: () => ark.create(settings, { log: createLog('silent') }),
+    createAnother: () => ark.create(settings, { log: createLog('silent') }),
     emulator,
     baseUrl: emulator.baseUrl,
     key,

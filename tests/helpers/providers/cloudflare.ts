@@ -1,17 +1,18 @@
-/** Cloudflare Workers AI for the shared suites: answers in JSON, answers in bytes, and requests as forms. */
+/** The provider Cloudflare with its emulator: for JSON responses, for bytes, and for requests as forms. */
 import { randomUUID } from 'node:crypto'
-import type { Task } from '../../../src/core/ports/providers.ts'
+import { afterEach } from 'vitest'
+import type { ImageProvider, Task } from '../../../src/core/ports/providers.ts'
 import { createLog } from '../../../src/log.ts'
 import { cloudflareModels } from '../../../src/models/cloudflare.ts'
 import { cloudflare } from '../../../src/providers/cloudflare/cloudflare.ts'
-import { startCloudflare } from '../../emulators/cloudflare/index.ts'
+import { type CloudflareOptions, startCloudflare } from '../../emulators/cloudflare/index.ts'
 import type { OpenProvider, ProviderHarness } from './harness.ts'
 
 export const cloudflareHarness = harness('cloudflare', 'cf-schnell')
 export const cloudflareBytesHarness = harness('cloudflare bytes', 'cf-phoenix')
 export const cloudflareFormHarness = harness('cloudflare form', 'cf-flux-2-klein')
 
-/** `model`: for tasks without pictures; those with some go to one that takes them. */
+/** `model`: for tasks without pictures. Tasks with pictures go to a model that takes them. */
 function harness(name: string, model: string): ProviderHarness {
   return {
     name,
@@ -19,11 +20,11 @@ function harness(name: string, model: string): ProviderHarness {
       const emulator = await startCloudflare({ workMs, picture })
       const key = wrongKey ? 'cf-another-token-9b2e' : emulator.token
       const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5, steps: 4 }
-      const again = () => cloudflare.create(settings, { log: createLog('silent') })
-      const provider = again()
+      const createAnother = () => cloudflare.create(settings, { log: createLog('silent') })
+      const provider = createAnother()
       return {
         provider,
-        again,
+        createAnother,
         baseUrl: emulator.baseUrl,
         key,
         task: (prompt, { images = [], id = randomUUID(), input } = {}) => ({
@@ -44,7 +45,41 @@ function harness(name: string, model: string): ProviderHarness {
   }
 }
 
-/** A task as the model of this id makes it. */
+export interface CloudflareSettings {
+  baseUrl?: string
+  key?: string
+  timeoutMs?: number
+  steps?: number
+}
+
+/** For the tests of one file: opens emulators and providers, and closes them after the test. */
+export function cloudflareFixture() {
+  const closing: (() => Promise<void> | undefined)[] = []
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close()
+  })
+
+  function create(settings: CloudflareSettings): ImageProvider {
+    const all = { baseUrl: '', timeoutMs: 30_000, concurrency: 5, ...settings }
+    const provider = cloudflare.create(all, { log: createLog('silent') })
+    closing.unshift(() => provider.close?.())
+    return provider
+  }
+
+  return {
+    create,
+    async open(options: CloudflareOptions = {}, settings: CloudflareSettings = {}) {
+      const emulator = await startCloudflare(options)
+      closing.push(emulator.stop)
+      const provider = create({ baseUrl: emulator.baseUrl, key: emulator.token, ...settings })
+      return { emulator, provider }
+    },
+    /** Closes something else after the providers. */
+    afterwards: (close: () => Promise<void>) => void closing.push(close),
+  }
+}
+
+/** A task as the model with this id maps it. */
 export function cloudflareTask(
   id: string,
   params: { prompt: string } & Partial<Parameters<(typeof cloudflareModels)[number]['routes'][number]['input']>[0]>,

@@ -1,24 +1,26 @@
-/** DashScope as the contract suite sees it: one long call with Qwen, a task to ask after with Wan. */
+/** The provider DashScope with its emulator: one long call with Qwen, a task to poll with Wan. */
 import { randomUUID } from 'node:crypto'
+import { afterEach } from 'vitest'
 import type { Model, PictureRequest } from '../../../src/core/ports/models.ts'
-import type { Task } from '../../../src/core/ports/providers.ts'
+import type { Progress, Task } from '../../../src/core/ports/providers.ts'
 import type { Json } from '../../../src/db/json.ts'
 import { qwenImage, qwenImage2, wan } from '../../../src/models/qwen.ts'
 import { createDashscope, type Pace } from '../../../src/providers/dashscope/dashscope.ts'
 import { type Dashscope, startDashscope } from '../../emulators/dashscope/index.ts'
+import { picture } from '../../emulators/pictures.ts'
 import type { HarnessOptions, OpenProvider, ProviderHarness } from './harness.ts'
 
 export interface OpenDashscope extends OpenProvider {
   emulator: Dashscope
 }
 
-/** As ever, but in a hurry. */
-export const quickPace = { askMs: 700, pauseMs: { least: 20, most: 200 } }
+/** Short timeouts and pauses. */
+export const quickPace = { pollTimeoutMs: 700, pauseMs: { least: 20, most: 200 } }
 
 type TaskOptions = Parameters<OpenProvider['task']>[1]
 
 interface DashscopeOptions extends HarnessOptions {
-  /** Default: quick. */
+  /** Default: `quickPace`. */
   pace?: Pace | 'usual'
 }
 
@@ -27,12 +29,12 @@ async function open(options: DashscopeOptions, task: OpenProvider['task'], submi
   const emulator = await startDashscope({ workMs, picture })
   const key = wrongKey ? emulator.foreignKey : emulator.key
   const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5 }
-  const again = () => createDashscope(settings, pace === 'usual' ? undefined : pace)
-  const provider = again()
+  const createAnother = () => createDashscope(settings, pace === 'usual' ? undefined : pace)
+  const provider = createAnother()
   const poll = { method: 'GET', path: /\/tasks\// }
   return {
     provider,
-    again,
+    createAnother,
     emulator,
     baseUrl: emulator.baseUrl,
     key,
@@ -52,7 +54,7 @@ async function open(options: DashscopeOptions, task: OpenProvider['task'], submi
   }
 }
 
-function routed(model: Model, prompt: string, { images = [], count = 1, id = randomUUID(), input }: TaskOptions = {}) {
+function taskOf(model: Model, prompt: string, { images = [], count = 1, id = randomUUID(), input }: TaskOptions = {}) {
   const route = model.routes.find(({ takes }) => images.length >= takes.images.min && images.length <= takes.images.max)
   if (!route) throw new Error(`${model.id} does not take ${images.length} pictures`)
   const [width, height] = route.takes.aspects['1:1'] ?? [1024, 1024]
@@ -69,20 +71,59 @@ function routed(model: Model, prompt: string, { images = [], count = 1, id = ran
   return { id, endpoint: route.endpoint, images, input: input ?? route.input(request, refs) }
 }
 
-/** Several pictures need another model than one: each with words alone, as the contract suite asks for them. */
+/** A task with several pictures but without input pictures needs another model. */
 const syncTask: OpenProvider['task'] = (prompt, options = {}) =>
-  routed((options.count ?? 1) > 1 && !options.images?.length ? qwenImage2 : qwenImage, prompt, options)
+  taskOf((options.count ?? 1) > 1 && !options.images?.length ? qwenImage2 : qwenImage, prompt, options)
 
-/** The protocol that is older than messages; no model of ours needs it, accounts with old models do. */
+/** A task for the oldest protocol. None of the built-in models uses it; accounts with old models do. */
 function oldTask(prompt: string, { count = 1, id = randomUUID(), input }: TaskOptions = {}): Task {
   const parameters: Json = { size: '1024*1024', n: count, prompt_extend: false, watermark: false }
   return { id, endpoint: 'wan2.2-t2i-flash', images: [], input: input ?? { input: { prompt }, parameters } }
 }
 
-export const openDashscope = (options: DashscopeOptions = {}) => open(options, syncTask, /\/multimodal-generation\//)
-export const openDashscopeAsync = (options: DashscopeOptions = {}) =>
-  open(options, (prompt, more) => routed(wan, prompt, more), /\/image-generation\//)
-export const openDashscopeOld = (options: DashscopeOptions = {}) => open(options, oldTask, /\/text2image\//)
+type Opener = (options: DashscopeOptions) => Promise<OpenDashscope>
 
-export const dashscopeHarness: ProviderHarness = { name: 'dashscope', open: openDashscope }
-export const dashscopeAsyncHarness: ProviderHarness = { name: 'dashscope async', open: openDashscopeAsync }
+const openSync: Opener = (options) => open(options, syncTask, /\/multimodal-generation\//)
+const openAsync: Opener = (options) =>
+  open(options, (prompt, more) => taskOf(wan, prompt, more), /\/image-generation\//)
+const openOld: Opener = (options) => open(options, oldTask, /\/text2image\//)
+const openers = { sync: openSync, async: openAsync, old: openOld }
+
+export const dashscopeHarness: ProviderHarness = { name: 'dashscope', open: (options = {}) => openSync(options) }
+export const dashscopeAsyncHarness: ProviderHarness = {
+  name: 'dashscope async',
+  open: (options = {}) => openAsync(options),
+}
+
+/** For the tests of one file: opens providers that draw small pictures, and closes them after the test. */
+export function dashscopeFixture() {
+  const opened: OpenDashscope[] = []
+  const { signal } = new AbortController()
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((each) => each.close()))
+  })
+
+  return {
+    async open(protocol: keyof typeof openers, options: DashscopeOptions = {}): Promise<OpenDashscope> {
+      const dashscope = await openers[protocol]({ picture: () => picture(64, 48, 'png'), ...options })
+      opened.push(dashscope)
+      return dashscope
+    },
+    async begin({ provider }: OpenDashscope, task: Task): Promise<Extract<Progress, { state: 'pending' }>> {
+      const progress = await provider.start(task, signal)
+      if (progress.state !== 'pending') throw new Error('expected a pending request')
+      return progress
+    },
+    /** Starts the task and checks it without pauses until it is done. */
+    async finish({ provider }: OpenDashscope, task: Task): Promise<Extract<Progress, { state: 'done' }>> {
+      let progress = await provider.start(task, signal)
+      while (progress.state === 'pending') progress = await provider.check!(progress.ticket, task, signal)
+      return progress
+    },
+    /** The JSON bodies of all submissions. */
+    bodiesOf: ({ requests }: OpenDashscope) =>
+      requests
+        .filter(({ method, body }) => method === 'POST' && body.length > 0)
+        .map(({ body }) => JSON.parse(String(body))),
+  }
+}

@@ -1,5 +1,6 @@
-/** fal as an operator would set it up: by its stream, and behind a relay that has none. */
+/** The provider fal with its emulator: with event streams, and behind a relay that has none. */
 import { randomUUID } from 'node:crypto'
+import { afterEach } from 'vitest'
 import type { ImageFile } from '../../../src/core/ports/images.ts'
 import type { PictureRequest, Route } from '../../../src/core/ports/models.ts'
 import type { ProviderContext, Task } from '../../../src/core/ports/providers.ts'
@@ -21,7 +22,7 @@ function harness(name: string, emulation: FalOptions = {}): ProviderHarness {
       const provider = createFal(emulator.url, { key })
       return {
         provider,
-        again: () => createFal(emulator.url, { key }),
+        createAnother: () => createFal(emulator.url, { key }),
         baseUrl: emulator.url,
         key,
         task: falTask,
@@ -52,6 +53,26 @@ export function createFal(baseUrl: string, { key = 'key-id:key-secret', webhookU
   return fal.create({ baseUrl, key, timeoutMs: 60_000, concurrency: 5 }, { log: keepLog(), webhookUrl })
 }
 
+/** For the tests of one file: opens providers with an emulator each, and closes them after the test. */
+export function falFixture() {
+  const closing: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close()
+  })
+
+  return {
+    async open(options: FalOptions = {}, settings: FalSettings = {}) {
+      const emulator = await startFal(options)
+      const provider = createFal(emulator.url, { key: emulator.key, ...settings })
+      closing.push(() => provider.close?.(), emulator.stop)
+      const requestsTo = (path: RegExp) => emulator.requests.filter((request) => path.test(request.path))
+      return { emulator, provider, requestsTo }
+    },
+    /** Closes something else before the emulators. */
+    beforeClose: (close: () => unknown) => void closing.unshift(close),
+  }
+}
+
 interface TaskOptions {
   images?: readonly ImageFile[]
   count?: number
@@ -61,7 +82,7 @@ interface TaskOptions {
   request?: Partial<PictureRequest>
 }
 
-/** As flux-dev maps it. */
+/** A task as the model flux-dev maps it. */
 export function falTask(prompt: string, options: TaskOptions = {}): Task {
   const { images = [], count = 1, id = randomUUID(), request } = options
   const route = options.route ?? fluxDev.routes[Math.min(images.length, 1)]

@@ -1,42 +1,43 @@
+/** What the suites for all providers need from each provider. */
 import type { ImageFile } from '../../../src/core/ports/images.ts'
 import type { ImageProvider, Task } from '../../../src/core/ports/providers.ts'
 import type { Json } from '../../../src/db/json.ts'
 import type { Fault, Faults } from '../../emulators/faults.ts'
 import type { Received } from '../../emulators/server.ts'
 
-/** Where a fault strikes. Synchronous providers have no poll, those that answer with bytes no download. */
+/** Where a fault occurs. Synchronous providers have no poll; providers that return bytes have no download. */
 export type Phase = 'submit' | 'poll' | 'result' | 'download'
 
 export interface ProviderHarness {
   /** The provider's name; several harnesses of one provider add a word: 'dashscope async'. */
   name: string
-  /** An emulator, and a provider that was set up as an operator would set it up. */
+  /** Starts an emulator and creates a provider for it. */
   open(options?: HarnessOptions): Promise<OpenProvider>
 }
 
 export interface HarnessOptions {
-  /** A key that the emulator does not know. */
+  /** Creates the provider with a key that the emulator refuses. */
   wrongKey?: boolean
-  /** Milliseconds the emulated work takes. Default: as little as possible. */
+  /** Milliseconds that the emulated work takes. Default: as few as possible. */
   workMs?: number
-  /** Makes the bytes of each result picture; default: real pictures of the asked size. */
+  /** Makes the bytes of each result picture. Default: real pictures of the requested size. */
   picture?: () => Promise<Buffer>
 }
 
 export interface OpenProvider {
   provider: ImageProvider
-  /** Another one with the same settings, as in another process. */
-  again(): ImageProvider
-  /** Where the provider is: for a second one beside it, or a setting. */
+  /** Another provider with the same settings, as in another process. */
+  createAnother(): ImageProvider
+  /** The configured address of the provider. */
   baseUrl: string
   key: string | undefined
-  /** A task as a model of this provider makes it. Words that the emulator knows: 'nsfw' is refused as the real one does. */
+  /** A task as a model of this provider maps it. As the real service does, the emulator refuses the prompt 'nsfw'. */
   task(prompt: string, options?: { images?: readonly ImageFile[]; count?: number; id?: string; input?: Json }): Task
   requests: Received[]
   faults: Faults
-  /** Which requests belong to a phase; absent: there is no such phase. */
+  /** The requests that belong to each phase. A missing phase does not exist at this provider. */
   phases: Partial<Record<Phase, NonNullable<Fault['match']>>>
-  /** Submissions that the other side accepted, each of which a real one would have charged. */
+  /** Submissions that the emulator accepted, and that a real service would charge. */
   accepted(): number
   close(): Promise<void>
 }

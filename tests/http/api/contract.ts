@@ -1,4 +1,4 @@
-/** The OpenAPI document as a judge of answers. */
+/** Validates responses against the OpenAPI document. */
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 
@@ -44,7 +44,7 @@ export interface Operation extends OperationObject {
   path: string
 }
 
-export interface Answered {
+export interface Response {
   status: number
   headers: Record<string, unknown>
   body: string
@@ -53,9 +53,9 @@ export interface Answered {
 export interface Contract {
   operations: readonly Operation[]
   find(method: string, url: string): Operation | undefined
-  /** What of an answer is not as the document has it: other statuses, types or shapes. */
-  problems(operation: Operation, answer: Answered): string[]
-  /** Throws where a schema is none. */
+  /** Differences between a response and the document: in status, content type or schema. */
+  problems(operation: Operation, response: Response): string[]
+  /** Compiles every schema, and returns how many there are. Throws for an invalid one. */
   compileAll(): number
   resolve(schema: Schema): Schema
 }
@@ -69,7 +69,7 @@ export function contractOf(document: Document): Contract {
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, each]) => ({ ...each, method: method.toUpperCase(), path })),
   )
-  // a fixed path before one with a name in it
+  // a fixed path before one with parameters
   const sorted = operations.toSorted((a, b) => a.path.split('{').length - b.path.split('{').length)
   const compiled = new Map<string, ValidateFunction>()
   const check = (...steps: string[]) => {
@@ -85,16 +85,17 @@ export function contractOf(document: Document): Contract {
       const path = (url.split('?')[0] ?? '').replace(/(?<=.)\/$/, '')
       const among = sorted.filter((each) => each.method === method)
       const fits = (last: string) => among.find((each) => patternOf(each.path, last).test(path))
-      // the last name may hold slashes, where no other path is meant
+      // the last parameter may contain slashes, when no other path matches
       return fits('[^/]*') ?? fits('.*')
     },
     problems: ({ path, method, responses }, { status, headers, body }) => {
       const key = [String(status), `${Math.floor(status / 100)}XX`].find((each) => Object.hasOwn(responses, each))
-      if (key === undefined) return [`${status} is not told of`]
+      if (key === undefined) return [`status ${status} is not documented`]
       const type = String(headers['content-type'] ?? '').split(';')[0] ?? ''
       const content = responses[key]?.content ?? {}
-      if (Object.keys(content).length === 0) return body === '' ? [] : [`${status} with a body is not told of`]
-      if (!Object.hasOwn(content, type)) return [`${status} with '${type}' is not told of`]
+      if (Object.keys(content).length === 0)
+        return body === '' ? [] : [`a body with status ${status} is not documented`]
+      if (!Object.hasOwn(content, type)) return [`'${type}' with status ${status} is not documented`]
       const fits = check('paths', path, method.toLowerCase(), 'responses', key, 'content', type, 'schema')
       return valuesIn(type, body).flatMap((value) => (fits(value) ? [] : [ajv.errorsText(fits.errors)]))
     },
@@ -113,14 +114,14 @@ export function contractOf(document: Document): Contract {
   }
 }
 
-/** Every object in a document, with the way to it. */
+/** Calls `visit` for every object in a document, with its path. */
 export function walk(value: unknown, at: string[], visit: (each: Schema, at: string[]) => void): void {
   if (typeof value !== 'object' || value === null) return
   visit(value as Schema, at)
   for (const [key, each] of Object.entries(value)) walk(each, [...at, key], visit)
 }
 
-/** `last`: what a name at the end may be. */
+/** `last`: pattern for a parameter at the end of the path. */
 function patternOf(path: string, last: string): RegExp {
   const literal = path.replace(/[.*+?^$()|[\]\\]/g, '\\$&')
   return new RegExp(`^${literal.replace(/\{\w+\}$/, last).replace(/\{\w+\}/g, '[^/]+')}$`, 's')

@@ -5,10 +5,10 @@ import { freePort } from '../../helpers/ports.ts'
 import { openEverything, type Service } from './service.ts'
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const cure = `No browser at ${executablePath}: apt-get install -y chromium, or set CHROMIUM to the path of one.`
+const fix = `No browser at ${executablePath}: apt-get install -y chromium, or set CHROMIUM to the path of one.`
 const missing = !existsSync(executablePath)
-if (missing && process.env.CI) throw new Error(cure)
-if (missing) process.stderr.write(`The page of the API is not tested. ${cure}\n`)
+if (missing && process.env.CI) throw new Error(fix)
+if (missing) process.stderr.write(`The documentation page is not tested. ${fix}\n`)
 
 const args = [
   '--disable-gpu',
@@ -22,10 +22,10 @@ const args = [
 let browser: Browser
 let service: Service
 let page: Page
-/** What the browser complained about, and what it asked of others. */
+/** Errors and warnings of the browser, and requests to other servers. */
 const complaints: string[] = []
 
-describe.skipIf(missing)('the page of the API', () => {
+describe.skipIf(missing)('the documentation page', () => {
   beforeAll(async () => {
     const port = await freePort()
     service = await openEverything({ publicUrl: `http://127.0.0.1:${port}` })
@@ -57,7 +57,7 @@ describe.skipIf(missing)('the page of the API', () => {
     expect(await page.title()).toBe('fluxbot API')
   })
 
-  it('takes a key, and tries a request with it', async () => {
+  it('takes a key, and sends a request with it', async () => {
     const key = await service.keyWith(0)
     await page.getByRole('button', { name: 'Authorize' }).first().click()
     const dialog = page.locator('.dialog-ux')
@@ -73,7 +73,7 @@ describe.skipIf(missing)('the page of the API', () => {
     await operation.locator('.opblock-summary-control').click()
   })
 
-  it('shows what a form holds, with a place for files', async () => {
+  it('shows the fields of a form, with an input for files', async () => {
     const operation = page.locator('#operations-OpenAI-createImageEdit')
     await operation.locator('.opblock-summary-control').click()
     await operation.getByRole('button', { name: 'Try it out' }).click()
@@ -93,7 +93,7 @@ async function visit(address: string): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1200, height: 2_000 } })
   const opened = await context.newPage()
   opened.on('console', (message) => {
-    // swagger-ui looks for a component of that name, and goes on without
+    // swagger-ui works without the component of this name
     if (message.text() === 'Could not find component: JsonSchema_string_binary') return
     if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
   })

@@ -1,4 +1,4 @@
-/** What all families have in common, asked of each of them. */
+/** Behaviour that all families share, tested on each of them. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
@@ -13,11 +13,11 @@ afterEach(async () => {
 
 interface Sent {
   headers?: Record<string, string>
-  /** JSON, or text as it is. */
+  /** An object becomes JSON; text is sent as it is. */
   body: object | string
 }
 
-/** Says who asks, with a new account's key. */
+/** Resolves to a function that posts with the key of a new account. */
 async function open(options: TestCoreOptions = {}) {
   service = await openEverything(options)
   await service.test.work()
@@ -31,7 +31,7 @@ async function open(options: TestCoreOptions = {}) {
     })
 }
 
-const drawn = async () => {
+const modelsUsed = async () => {
   const rows = await service.test.core.database.rows<{ model: string }>(sql`select model from generations order by id`)
   return rows.map(({ model }) => model)
 }
@@ -41,7 +41,7 @@ const pictures = async (count: number) =>
     Array.from({ length: count }, async () => `data:image/png;base64,${(await pngOf(64, 64)).toString('base64')}`),
   )
 
-describe('pictures without a model', () => {
+describe('a request with pictures', () => {
   const fal = { models: models.filter(({ id }) => /^flux-/.test(id)), providers: [createPlain({ name: 'fal' })] }
   const ways: [string, (images: string[]) => object][] = [
     ['/api/v1/flux/multi-image-edit', (image_urls) => ({ prompt: 'both', image_urls, sync_mode: true })],
@@ -56,14 +56,14 @@ describe('pictures without a model', () => {
     return { messages: [{ role: 'user', content: [{ type: 'text', text: 'both' }, ...parts] }] }
   }
 
-  it('are drawn by one that takes so many', async () => {
+  it('without a model uses one that takes so many pictures', async () => {
     const post = await open({ ...fal, limits: { perMinute: 100 } })
     const images = await pictures(2)
     for (const [url, body] of ways) expect((await post(url, { body: body(images) })).statusCode).toBe(200)
-    expect(await drawn()).toEqual(ways.map(() => 'flux-pro'))
+    expect(await modelsUsed()).toEqual(ways.map(() => 'flux-pro'))
   })
 
-  it('have the size that OpenAI’s clients ask for, as near as the model comes', async () => {
+  it('of an OpenAI client gets the ratio of the model that is nearest to its size', async () => {
     const post = await open(fal)
     const [image] = await pictures(1)
     const model = 'flux-pro'
@@ -78,14 +78,14 @@ describe('pictures without a model', () => {
     expect(rows).toEqual([{ aspect: '3:2' }, { aspect: '16:9' }, { aspect: '1:1' }])
   })
 
-  it('are refused where a model is named that takes fewer', async () => {
+  it('is refused when the named model takes fewer pictures', async () => {
     const post = await open({ ...fal, limits: { perMinute: 100 } })
     const images = await pictures(2)
     for (const [url, body] of ways) {
       const answer = await post(url, { body: { ...body(images), model: 'flux-dev' } })
       expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining('flux-dev takes at most 1')])
     }
-    expect(await drawn()).toEqual([])
+    expect(await modelsUsed()).toEqual([])
   })
 })
 
@@ -101,13 +101,13 @@ describe('a body', () => {
     ['/api/v1/flux/text-to-image', { prompt, ...blank, aspect_ratio: '', sync_mode: true }],
     ['/api/generate', { prompt, ...blank, ratio: '', image: '' }],
     ['/generate', { prompt, ...blank, image: '' }],
-  ])('of %s may be blank where nothing need be said', async (url, body) => {
+  ])('of %s may have blank optional fields', async (url, body) => {
     const post = await open()
     expect((await post(url, { body })).statusCode).toBe(200)
-    expect(await drawn()).toEqual(['sketch'])
+    expect(await modelsUsed()).toEqual(['sketch'])
   })
 
-  it('of /v1/images/edits may be blank where nothing need be said', async () => {
+  it('of /v1/images/edits may have blank optional fields', async () => {
     const post = await open()
     const [image] = await pictures(1)
     const answer = await post('/v1/images/edits', { body: { prompt, ...blank, image, mask: '' } })
@@ -120,7 +120,7 @@ describe('a body', () => {
   it.each([
     ['/v1/images/generations', ignored],
     ['/api/v1/flux/text-to-image', ['safety_tolerance', 'enable_safety_checker', 'output_format']],
-  ])('of %s may hold anything in what has no effect', async (url, names) => {
+  ])('of %s may have any value in fields without effect', async (url, names) => {
     const post = await open({ limits: { perMinute: 100 } })
     for (const value of odd) {
       const body = { prompt, sync_mode: true, ...Object.fromEntries(names.map((name) => [name, value])) }
@@ -134,7 +134,7 @@ describe('a body', () => {
     '/api/v1/flux/text-to-image',
     '/api/generate',
     '/generate',
-  ])('of %s is JSON, and whoever sends another is told so', async (url) => {
+  ])('of %s that is not JSON is refused with a message that asks for JSON', async (url) => {
     const post = await open()
     const form = '--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\na cat\r\n--x--\r\n'
     const sent = [
@@ -152,14 +152,14 @@ describe('a body', () => {
     ['/v1/images/edits', "'image'"],
     ['/api/v1/flux/image-to-image', 'image_url'],
     ['/api/v1/flux/multi-image-edit', 'image_urls'],
-  ])('of %s that is not there lacks %s', async (url, name) => {
+  ])('of %s that is missing lacks %s', async (url, name) => {
     const post = await open()
     const answer = await post(url, { body: '' })
     expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining(name)])
     expect(answer.body).not.toContain('the body')
   })
 
-  it('has prompts of 4000 characters, as the document says, and longer ones are refused in words', async () => {
+  it('has prompts of at most 4000 characters, as the document says', async () => {
     const post = await open()
     const { schemas = {} } = service.document.components
     const stated = JSON.stringify(schemas).match(/"maxLength":(4000|32000)/g)
@@ -181,7 +181,7 @@ describe('a failure under an idempotency key', () => {
     ['/v1/chat/completions', { messages: [{ role: 'user', content: prompt }] }],
     ['/api/generate', { prompt }],
     ['/generate', { prompt }],
-  ])('of %s says that another key is needed, and not when to come back', async (url, body) => {
+  ])('of %s asks for a new key instead of a retry', async (url, body) => {
     const post = await open({ providers: [busy()] })
     const headers = { 'idempotency-key': 'k5' }
     for (const answer of [await post(url, { headers, body }), await post(url, { headers, body })]) {
@@ -193,17 +193,17 @@ describe('a failure under an idempotency key', () => {
     const without = await post(url, { body })
     expect([without.statusCode, without.headers['retry-after']]).toEqual([503, '5'])
     expect(without.body).not.toContain('Idempotency-Key')
-    expect(await drawn()).toHaveLength(2)
+    expect(await modelsUsed()).toHaveLength(2)
   })
 
-  it('is said in events too', async () => {
+  it('asks for a new key in event streams too', async () => {
     const post = await open({ providers: [busy()] })
     const asked = { headers: { 'idempotency-key': 'k5' }, body: { prompt, stream: true } }
     await post('/v1/images/generations', asked)
     expect((await post('/v1/images/generations', asked)).body).toContain('send a new Idempotency-Key')
   })
 
-  it('does not keep what was refused before anything was accepted', async () => {
+  it('does not keep a request that was refused before it was accepted', async () => {
     const post = await open({ providers: [busy()], limits: { perMinute: 0.001 } })
     const answer = await post('/v1/images/generations', { headers: { 'idempotency-key': 'k5' }, body: { prompt } })
     expect([answer.statusCode, answer.headers['x-should-retry']]).toEqual([429, 'true'])

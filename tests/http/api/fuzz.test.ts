@@ -1,7 +1,7 @@
 /**
- * Whatever is sent to whatever route is answered in the family's own words: never by a defect, never with a secret, and
- * what was refused has cost nothing. Routes and fields come from the OpenAPI document, so that new ones are tried as well.
- * FUZZ_REQUESTS=100000 for more of them, FUZZ_SEED for others.
+ * Sends hostile requests to every route. Each must get a documented response: no defect, no secret, and no charge for a refused
+ * request. Routes and fields come from the OpenAPI document, so new ones are tested as well. Set FUZZ_REQUESTS=100000 for more
+ * requests, and FUZZ_SEED for others.
  */
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
@@ -9,7 +9,7 @@ import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addConfig } from '../../../src/core/providers/configs.ts'
-import type { Answered, Operation } from './contract.ts'
+import type { Operation, Response } from './contract.ts'
 import { createSeveral } from './openai/service.ts'
 import { openEverything, type Service } from './service.ts'
 import { type Shot, targetsOf } from './targets.ts'
@@ -17,7 +17,7 @@ import { type Shot, targetsOf } from './targets.ts'
 const requests = Number(process.env.FUZZ_REQUESTS ?? 2_000)
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_121)
 const providerKey = `sk-planted-${randomUUID()}`
-/** Each key may ask 600 times a minute. */
+/** Below 600 a minute, the limit of a key. */
 const requestsOfKey = 250
 
 type Access = 'rich' | 'poor' | 'operator' | 'wrong' | 'none'
@@ -27,12 +27,12 @@ let service: Service
 let keys: Record<Access, string | undefined>
 const everyKey: string[] = []
 let sent = 0
-/** Of all accounts together, as it was after the last request. */
+/** Counts over all accounts after the last request. */
 let last: Accepted = { generations: 0, holds: 0 }
-/** Operations that drew something. */
-const drew = new Set<string>()
-/** Those that can. */
-const drawing = [
+/** Operations that made a generation. */
+const generating = new Set<string>()
+/** Operations that can make one. */
+const generators = [
   'createImage',
   'createImageEdit',
   'createChatCompletion',
@@ -53,8 +53,8 @@ afterAll(async () => {
   expect(await service.close()).toEqual([])
 })
 
-describe('whatever is sent', () => {
-  it(`is answered as the document says (${requests} requests)`, { timeout: 3_600_000 }, async () => {
+describe('a hostile request', () => {
+  it(`gets a documented response (${requests} requests)`, { timeout: 3_600_000 }, async () => {
     const targets = service.contract.operations.flatMap((operation) => targetsOf(service.contract, operation))
     expect(targets.length).toBeGreaterThan(100)
     const numRuns = Math.ceil(requests / targets.length)
@@ -67,11 +67,11 @@ describe('whatever is sent', () => {
       if (failed) wrong.push(`${operation.operationId} ${name}: ${errorInstance}`)
     }
     expect(wrong, `FUZZ_SEED=${seed} FUZZ_REQUESTS=${requests} npx vitest run tests/http/api/fuzz.test.ts`).toEqual([])
-    // that some are let in shows that the others are not refused for something else
-    expect([...drew].sort()).toEqual([...drawing].sort())
+    // valid requests among them are accepted, so the others are refused for their hostile part
+    expect([...generating].sort()).toEqual([...generators].sort())
   })
 
-  it('as a line of HTTP is answered, and nothing of this machine is told', async () => {
+  it('in the request line gets a response without details of this machine', async () => {
     await service.app.listen({ port: 0, host: '127.0.0.1' })
     const lines = [
       'GET /../../etc/passwd HTTP/1.1',
@@ -94,12 +94,12 @@ describe('whatever is sent', () => {
   })
 
   it('leaves no secret in the log', () => {
-    const told = service.log.lines.filter((line) => [...everyKey, providerKey].some((key) => line.includes(key)))
-    expect(told).toEqual([])
+    const leaks = service.log.lines.filter((line) => [...everyKey, providerKey].some((key) => line.includes(key)))
+    expect(leaks).toEqual([])
   })
 })
 
-/** Sends it, and throws for an answer that may not be. */
+/** Sends a request, and throws for a response that is not allowed. */
 async function fire(operation: Operation, who: Access, shot: Shot): Promise<void> {
   if (sent++ % requestsOfKey === 0) await changeKeys()
   const key = keys[who]
@@ -111,44 +111,44 @@ async function fire(operation: Operation, who: Access, shot: Shot): Promise<void
   })
   const answer = { status: statusCode, headers, body: payload }
   const before = last
-  last = await accepted()
-  const drawn = last.generations !== before.generations || last.holds !== before.holds
-  const wrong = [...wrongIn(answer), ...wrongFor(who, operation, shot, answer), ...wrongDrawn(who, drawn, answer)]
-  if (drawn) drew.add(operation.operationId)
+  last = await countAccepted()
+  const accepted = last.generations !== before.generations || last.holds !== before.holds
+  const wrong = [...wrongIn(answer), ...wrongFor(who, operation, shot, answer), ...wrongAccepted(who, accepted, answer)]
+  if (accepted) generating.add(operation.operationId)
   if (wrong.length > 0) throw new Error(`${shown(operation, who, shot, answer)}\n${wrong.join('\n')}`)
 }
 
-function wrongIn({ status, headers, body }: Answered): string[] {
+function wrongIn({ status, headers, body }: Response): string[] {
   return [
-    ...(status >= 500 && status !== 503 ? ['a defect'] : []),
-    ...(/^[0-9a-f-]{36}$/.test(String(headers['x-request-id'])) ? [] : ['it has no id']),
-    ...(headers['x-injected'] === undefined ? [] : ['a header of theirs']),
+    ...(status >= 500 && status !== 503 ? ['it is a defect'] : []),
+    ...(/^[0-9a-f-]{36}$/.test(String(headers['x-request-id'])) ? [] : ['it has no request id']),
+    ...(headers['x-injected'] === undefined ? [] : ['it has an injected header']),
     ...secretsIn(`${body}${JSON.stringify(headers)}`),
   ]
 }
 
-/** A path that became another's, or nobody's, is answered by whoever has it. */
-function wrongFor(who: Access, operation: Operation, { url }: Shot, answer: Answered): string[] {
+/** A hostile path may become another operation's, or unknown. Then the response must fit that. */
+function wrongFor(who: Access, operation: Operation, { url }: Shot, answer: Response): string[] {
   const { contract } = service
   const { pathname } = new URL(url, 'http://localhost')
   const landed = contract.find(operation.method, pathname)
-  const stranger = (who === 'none' || who === 'wrong') && answer.status < 400
-  const entered = stranger && landed !== undefined && landed.security === undefined ? ['it needs no key'] : []
+  const unauthenticated = (who === 'none' || who === 'wrong') && answer.status < 400
+  const entered = unauthenticated && landed !== undefined && landed.security === undefined ? ['it needs no key'] : []
   const problems = contract.problems(operation, answer)
   const own = landed?.path === operation.path && !/%2f/i.test(url)
   if (problems.length === 0 || own) return [...entered, ...problems]
-  const nobodys = answer.status === 404 && /^\{"error":\{"kind":"\w+","message":"[^"]+"\}\}$/.test(answer.body)
+  const unknown = answer.status === 404 && /^\{"error":\{"kind":"\w+","message":"[^"]+"\}\}$/.test(answer.body)
   const unlisted = answer.status < 400 && landed === undefined
-  const others = landed !== undefined && contract.problems(landed, answer).length === 0
-  return nobodys || unlisted || others ? entered : [...entered, ...problems]
+  const another = landed !== undefined && contract.problems(landed, answer).length === 0
+  return unknown || unlisted || another ? entered : [...entered, ...problems]
 }
 
-function wrongDrawn(who: Access, drawn: boolean, { status }: Answered): string[] {
-  if (drawn && status >= 400) return ['it was refused, and accepted']
-  return drawn && (who === 'poor' || who === 'wrong' || who === 'none') ? ['nobody paid for it'] : []
+function wrongAccepted(who: Access, accepted: boolean, { status }: Response): string[] {
+  if (accepted && status >= 400) return ['it was refused, but accepted']
+  return accepted && (who === 'poor' || who === 'wrong' || who === 'none') ? ['it was not paid for'] : []
 }
 
-function shown({ method }: Operation, who: Access, shot: Shot, { status, body }: Answered): string {
+function shown({ method }: Operation, who: Access, shot: Shot, { status, body }: Response): string {
   const sent = JSON.stringify({ who, ...shot, payload: String(shot.payload).slice(0, 400) })
   const logged = service.log.lines.findLast((line) => line.startsWith('error')) ?? ''
   return `${method} ${sent}\n→ ${status} ${body.slice(0, 400)}\n${logged.slice(0, 1_000)}`
@@ -170,14 +170,14 @@ interface Accepted {
   holds: number
 }
 
-async function accepted(): Promise<Accepted> {
+async function countAccepted(): Promise<Accepted> {
   const [row] = await service.test.core.database.rows<Accepted>(sql`
     select (select count(*)::int from generations) as generations,
       (select count(*)::int from ledger where kind = 'hold') as holds`)
   return row ?? { generations: 0, holds: 0 }
 }
 
-/** What of it nobody may see. */
+/** Secrets and internals in a text. */
 function secretsIn(text: string): string[] {
   const { secretKey } = service.test.core
   const sealing = (['utf8', 'hex', 'base64'] as const).map((encoding) => secretKey.toString(encoding))

@@ -1,4 +1,4 @@
-/** What may be sent to break things, as recipes that can be printed: the largest are made only when they are sent. */
+/** Hostile inputs, as recipes that can be printed: the largest inputs are made only when they are sent. */
 import fc from 'fast-check'
 
 const megabyte = 2 ** 20
@@ -8,9 +8,9 @@ const large: Readonly<Record<string, () => string>> = {
   'a string of a megabyte': () => `"${'x'.repeat(megabyte)}"`,
   'half a megabyte of emoji': () => `"${'👩‍👩‍👧'.repeat(megabyte / 36)}"`,
   'a number of a million digits': () => '9'.repeat(1_000_000),
-  'lists, 1,000 deep': () => '['.repeat(1_000) + ']'.repeat(1_000),
+  'arrays, 1,000 deep': () => '['.repeat(1_000) + ']'.repeat(1_000),
   'objects, 1,000 deep': () => `${'{"a":'.repeat(1_000)}1${'}'.repeat(1_000)}`,
-  'lists, 100,000 deep': () => '['.repeat(100_000) + ']'.repeat(100_000),
+  'arrays, 100,000 deep': () => '['.repeat(100_000) + ']'.repeat(100_000),
   '10,000 numbers': () => `[${Array.from({ length: 10_000 }, (_, at) => at)}]`,
   '10,000 texts': () => JSON.stringify(Array(10_000).fill('a cat')),
   '10,000 objects': () => JSON.stringify(Array(10_000).fill({ type: 'text', text: 'a cat', url: 'x' })),
@@ -71,7 +71,7 @@ const shapes = [
   '{"url":7}',
 ]
 
-/** Any two bytes, half surrogates too. */
+/** Any UTF-16 code units, unpaired surrogates included. */
 const units = fc.string({
   unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
   maxLength: 40,
@@ -82,7 +82,7 @@ export const hostileText = fc.oneof(
   { weight: 1, arbitrary: units },
 )
 
-/** JSON, or the name of something large. */
+/** JSON, or the name of a large input. */
 export const hostileJson = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...literals, ...shapes) },
   { weight: 4, arbitrary: hostileText.map((text) => JSON.stringify(text)) },
@@ -110,19 +110,19 @@ export const types = [
   'multipart/form-data; boundary=x',
 ] as const
 
-/** Name → a good body → what is no body at all. */
+/** Name → a valid body → an invalid one. */
 export const wholes: Readonly<Record<string, (good: string) => string | Buffer>> = {
   nothing: () => '',
-  'a list': () => '[]',
+  'an array': () => '[]',
   'a number': () => '7',
   null: () => 'null',
   'a text': () => '"x"',
   'one brace': () => '{',
   'half of it': (good) => good.slice(0, good.length / 2),
   'all of it twice': (good) => good + good,
-  'a mark before it': (good) => `\ufeff${good}`,
-  'bytes that are no text': () => Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d]),
-  'lists, 100,000 deep': () => made('lists, 100,000 deep'),
+  'a byte order mark before it': (good) => `\ufeff${good}`,
+  'bytes that are not text': () => Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d]),
+  'arrays, 100,000 deep': () => made('arrays, 100,000 deep'),
   'two megabytes': () => `{"prompt":"${'x'.repeat(2 * megabyte)}"}`,
   'a form': () => 'prompt=a+cat&n=1',
   'an end of a form': () => '--x--\r\n',
@@ -134,12 +134,12 @@ const file = (name: string, data: string, filename = 'a.png') =>
   part(name, data, `; filename="${filename}"\r\ncontent-type: image/png`)
 const end = '--x--\r\n'
 
-/** Name → the fields of a good form → a form of boundary `x`. */
+/** Name → the fields of a valid form → a form with the boundary `x`. */
 export const forms: Readonly<Record<string, (good: string) => string>> = {
   'no end': (good) => good,
   'half of it': (good) => good.slice(0, good.length / 2),
   'an end in a file': (good) => `${good}${file('image', 'abc').slice(0, -8)}`,
-  'a file that is no picture': (good) => good + file('image', 'no picture') + end,
+  'a file that is not a picture': (good) => good + file('image', 'no picture') + end,
   'an empty file': (good) => good + file('image', '') + end,
   'a file of another name': (good) => good + file('data', 'abc') + end,
   'a file that climbs': (good) => good + file('image', 'abc', '../../../etc/passwd') + end,
@@ -159,7 +159,7 @@ export const formOf = (fields: Readonly<Record<string, string>>) =>
     .map(([name, text]) => part(name, text))
     .join('')
 
-/** What stands in a path in place of a name. */
+/** Values of a path parameter. */
 export const segments = [
   'x',
   '..',

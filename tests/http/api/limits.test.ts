@@ -17,7 +17,7 @@ afterAll(async () => {
 const head = (line: string, ...headers: string[]) =>
   [`${line} HTTP/1.1`, 'host: localhost', `authorization: Bearer ${service.key}`, ...headers, '', ''].join('\r\n')
 
-/** Sends it, and closes the connection once there is an answer. */
+/** Sends text, and closes the connection once there is a response. */
 function send(text: string): Promise<{ status: number; body: string }> {
   const { port } = new URL(service.url)
   return new Promise((resolve, reject) => {
@@ -34,12 +34,12 @@ function send(text: string): Promise<{ status: number; body: string }> {
 const json = 'content-type: application/json'
 const generations = 'POST /v1/images/generations'
 
-describe('bodies', () => {
+describe('large bodies', () => {
   it.each([
     ['too large', generations, 413, [json, 'content-length: 2000000']],
     ['of another type', 'POST /v1/chat/completions', 415, ['content-type: application/xml', 'content-length: 2000000']],
-    ['that nobody reads', 'GET /v1/models', 200, ['transfer-encoding: chunked']],
-  ])('%s, of which nothing comes, do not keep others waiting', async (_name, line, status, headers) => {
+    ['that are not read', 'GET /v1/models', 200, ['transfer-encoding: chunked']],
+  ])('%s do not block other requests while they never arrive', async (_name, line, status, headers) => {
     for (let at = 0; at < 20; at++) expect((await send(head(line, ...headers))).status).toBe(status)
     const body = JSON.stringify({ prompt: 'a cat' })
     const chunk = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
@@ -49,7 +49,7 @@ describe('bodies', () => {
   })
 
   it.each(['/images/generations', '/chat/completions', '/images/edits'])(
-    'nested deeper than anybody needs are refused by %s, whatever the field',
+    'nested more than 100 deep are refused by %s, in any field',
     async (path) => {
       const deep = '['.repeat(200_000) + ']'.repeat(200_000)
       const payload = `{"prompt":"a cat","messages":[{"role":"user","content":"a cat"}],"unheard_of":${deep}}`
@@ -61,7 +61,7 @@ describe('bodies', () => {
   )
 })
 
-it('a body of more parts than anybody needs is refused before it takes memory', async () => {
+it('refuses a body with more than 250,000 parts before parsing it', async () => {
   const headers = { authorization: `Bearer ${service.key}`, 'content-type': 'application/json' }
   for (const part of ['[],', '{"a":[],"b":{}},', '0,']) {
     const payload = `{"messages":[${part.repeat(4_000_000 / part.length)}0]}`
@@ -75,7 +75,7 @@ it('a body of more parts than anybody needs is refused before it takes memory', 
 
 describe('paths', () => {
   it.each(['%', '%zz', '%ff%fe', '%c0%ae', 'x'.repeat(101), 'x'.repeat(8_000), '%41'.repeat(200)])(
-    'that name nothing are unknown like any other: %s',
+    'with invalid or long names are answered as unknown: %s',
     async (name) => {
       for (const path of [`/v1/models/${name}`, `/v1/images/jobs/${name}`, `/v1/${name}`]) {
         const { status, body } = await send(head(`GET ${path}?a=%zz`))
@@ -85,39 +85,39 @@ describe('paths', () => {
   )
 })
 
-it('a large body behind an answer that does not come gives its place back when the connection breaks', async () => {
+it('frees the slot of a large body that waits behind another response when the connection breaks', async () => {
   const bodies = createBodies()
   const entered: boolean[] = []
   const app = createApp({
     log: service.log,
-    ready: async () => ({}),
     closeMs: 50,
     plugins: [
       async (each) => {
         each.get('/waits', () => new Promise(() => undefined))
-        each.post('/large', async (request, reply) => {
+        each.post('/large', async (_request, reply) => {
           const ann = { userId: 'ann', keyId: 'one', admin: false, models: null }
-          entered.push(bodies.enter(ann, request, reply))
+          entered.push(bodies.enter(ann, reply))
           return {}
         })
       },
     ],
   })
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
-  const gone = () => new Promise<number>((resolve) => app.server.getConnections((_error, open) => resolve(open)))
+  const openConnections = () =>
+    new Promise<number>((resolve) => app.server.getConnections((_error, open) => resolve(open)))
   const both = 'GET /waits HTTP/1.1\r\nhost: localhost\r\n\r\nPOST /large HTTP/1.1\r\nhost: localhost\r\n'
   for (let at = 1; at <= 4; at++) {
     const socket = connect(Number(port), '127.0.0.1')
     socket.write(`${both}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n`)
     await expect.poll(() => entered.length).toBe(at)
     socket.destroy()
-    await expect.poll(gone).toBe(0)
+    await expect.poll(openConnections).toBe(0)
   }
   expect(entered).toEqual([true, true, true, true])
   await app.close()
 })
 
-it('one account keeps no more than three large bodies waiting, and others come in', async () => {
+it('gives one account three slots for large bodies, and other accounts the rest', async () => {
   const { port } = new URL(service.url)
   const answers: string[] = []
   const stalled = Array.from({ length: 5 }, () => {
@@ -126,7 +126,7 @@ it('one account keeps no more than three large bodies waiting, and others come i
     socket.write(`${head(generations.replace('generations', 'edits'), json, 'content-length: 2000000')}{`)
     return socket
   })
-  // which two come too late is the scheduler's choice
+  // the order of arrival decides which two are refused
   await vi.waitFor(() => expect(answers).toHaveLength(2), 20_000)
   for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 503/)
   const bob = await accountOf(service.test.core, { id: 'test:bob', name: 'bob' })

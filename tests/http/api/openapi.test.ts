@@ -13,8 +13,8 @@ afterAll(async () => {
 
 const named = ({ method, path }: Operation) => `${method} ${path}`
 
-/** Not for programs, or told of in another way. */
-const untold = /^\/(web|hooks|docs)\/|^\/docs$|^\/openapi\.json$/
+/** Routes that are not for programs. */
+const undocumented = /^\/(web|hooks|docs)\/|^\/docs$|^\/openapi\.json$/
 
 describe('a slash at the end of a path', () => {
   it.each([
@@ -34,7 +34,7 @@ describe('a slash at the end of a path', () => {
     expect(slashed?.headers['content-type']).toContain(type)
   })
 
-  it('leaves the root, and the files of pages, as they are', async () => {
+  it('does not affect the root and the files of pages', async () => {
     for (const url of ['/docs/static/index.css', '/web/assets/app.css']) {
       expect((await service.app.inject(url)).statusCode).toBe(200)
     }
@@ -45,14 +45,14 @@ describe('a slash at the end of a path', () => {
 })
 
 describe('the document', () => {
-  it('tells of every route for programs, and of no other', () => {
+  it('describes every route for programs, and no other', () => {
     const served = service.routes.filter((route) => /^(GET|POST|PUT|PATCH|DELETE) /.test(route))
-    const told = served.filter((route) => !untold.test(route.split(' ')[1] ?? ''))
-    const written = told.map((route) => route.replace(/\/:(\w+)/g, '/{$1}').replace('/*', '/{model}'))
+    const documented = served.filter((route) => !undocumented.test(route.split(' ')[1] ?? ''))
+    const written = documented.map((route) => route.replace(/\/:(\w+)/g, '/{$1}').replace('/*', '/{model}'))
     expect(service.contract.operations.map(named).sort()).toEqual([...new Set(written)].sort())
   })
 
-  it('is OpenAPI 3.1 that says where it is, which version runs, and how to come in', () => {
+  it('is OpenAPI 3.1 with the address, the version and the ways to authenticate', () => {
     const { openapi, info, servers, components } = service.document
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
     expect(openapi).toBe('3.1.0')
@@ -64,7 +64,7 @@ describe('the document', () => {
     })
   })
 
-  it('has a name and words for each operation, and each name once', () => {
+  it('has a unique id, a summary and a tag for each operation', () => {
     const { operations } = service.contract
     const names = operations.map(({ operationId }) => operationId)
     expect(new Set(names).size).toBe(names.length)
@@ -88,7 +88,7 @@ describe('the document', () => {
     }
   })
 
-  it('says what every operation answers, when it works and when it does not', () => {
+  it('describes success and error responses of every operation', () => {
     for (const each of service.contract.operations) {
       const { responses, security } = each
       const statuses = Object.keys(responses)
@@ -107,7 +107,7 @@ describe('the document', () => {
     }
   })
 
-  it('asks for a key wherever one is needed', async () => {
+  it('requires a key for exactly the operations that need one', async () => {
     for (const { method, path, security } of service.contract.operations) {
       const answer = await service.app.inject({
         method: method as 'GET',
@@ -118,7 +118,7 @@ describe('the document', () => {
     }
   })
 
-  it('has schemas that are schemas, and references that lead somewhere', () => {
+  it('has valid schemas, and no broken references', () => {
     expect(service.contract.compileAll()).toBeGreaterThan(30)
     const lost: string[] = []
     walk(service.document, [], ({ $ref }: Schema) => {
@@ -136,7 +136,7 @@ describe('the document', () => {
     expect(names.filter((name) => !/^[A-Z]\w+$/.test(name))).toEqual([])
   })
 
-  it('has no two schemas of one name', () => {
+  it('has no two schemas with the same name', () => {
     const files = readdirSync('src/http', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
     const ids = files.flatMap((name) =>
       [...readFileSync(`src/http/${name}`, 'utf8').matchAll(/\.meta\(\{\s*id: '(\w+)'/g)].map(([, id]) => id),
@@ -145,7 +145,7 @@ describe('the document', () => {
     expect(ids.length).toBeGreaterThan(10)
   })
 
-  it('shows what is sent, not what becomes of it', () => {
+  it('shows fields as clients send them, before they are transformed', () => {
     const { CreateImageRequest, CreateImageEditForm } = service.document.components.schemas
     expect(CreateImageRequest?.required).toEqual(['prompt'])
     expect(CreateImageRequest?.properties?.n).toMatchObject({
@@ -156,7 +156,7 @@ describe('the document', () => {
     expect(Object.keys(content ?? {})).toEqual(['multipart/form-data', 'application/json'])
   })
 
-  it('is for pages of any origin, and need not be loaded twice', async () => {
+  it('is readable for pages of any origin, and can be cached', async () => {
     const first = await service.app.inject({ url: '/openapi.json', headers: { origin: 'https://pages.example' } })
     expect(first.headers).toMatchObject({
       'access-control-allow-origin': '*',
@@ -172,7 +172,7 @@ describe('the document', () => {
 
 describe('the page', () => {
   it.each(['/docs', '/docs/', '/docs/static/swagger-initializer.js', '/docs/json'])(
-    '%s may run its own files only',
+    '%s may run only its own scripts',
     async (url) => {
       const { statusCode, headers } = await service.app.inject(url)
       expect(statusCode).toBe(200)
@@ -184,7 +184,7 @@ describe('the page', () => {
     },
   )
 
-  it('leads to no other files', async () => {
+  it('serves no other files', async () => {
     for (const name of ['..%2f..%2fpackage.json', '%2e%2e/package.json', '..\\package.json', '../../../package.json']) {
       const { statusCode, body } = await service.app.inject(`/docs/static/${name}`)
       expect([400, 403, 404], name).toContain(statusCode)
@@ -198,7 +198,7 @@ describe('GET /', () => {
     service.app.inject({ method, url: '/', headers: { ...(accept !== undefined && { accept }) } })
 
   it.each([undefined, '*/*', 'application/json', 'text/plain', 'application/json, text/html;q=0.5'])(
-    'with accept: %s says that the service runs',
+    'with accept: %s describes the service',
     async (accept) => {
       const { headers, statusCode, ...answer } = await get(accept)
       expect(answer.json()).toEqual({
@@ -218,7 +218,7 @@ describe('GET /', () => {
     },
   )
 
-  it('shows browsers the playground', async () => {
+  it('serves the playground to browsers', async () => {
     const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
     for (const method of ['GET', 'HEAD'] as const) {
       const { headers } = await get(accept, method)
@@ -228,7 +228,7 @@ describe('GET /', () => {
 })
 
 describe('examples', () => {
-  it('stand beside every body in JSON, and do what the page promises when they are sent as they are', async () => {
+  it('exist for every JSON body, and succeed when they are sent unchanged', async () => {
     const admin = { authorization: `Bearer ${service.operatorKey}` }
     await service.test.work()
     const missing: string[] = []
@@ -250,7 +250,7 @@ describe('examples', () => {
     }
     expect(missing).toEqual([])
     const { '/api/config': stored, ...others } = answers
-    // the providers of this test know no fal
+    // this test has no fal provider
     expect(stored).toBe(400)
     expect(Object.entries(others).filter(([, status]) => status >= 300)).toEqual([])
     expect(Object.keys(others).length).toBeGreaterThan(7)

@@ -1,4 +1,4 @@
-/** A program's own server on this machine: it keeps what it is told, and answers as a test wants. */
+/** A local server that receives webhooks: it records them, and responds as a test asks. */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,11 +12,11 @@ export interface Heard {
 
 export interface Receiver {
   origin: string
-  /** All that came in full, in order. */
+  /** Complete requests, in order. */
   heard: Heard[]
-  /** To path and query. */
+  /** Requests to this path and query. */
   heardAt(path: string): Heard[]
-  /** Path without its query → how it answers. Absent: 204. */
+  /** Path without its query → how it responds. Absent: 204. */
   answers: Map<string, (response: ServerResponse) => void>
   stop(): Promise<void>
 }

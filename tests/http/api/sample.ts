@@ -1,4 +1,4 @@
-/** Good requests, made from what the document says of them. */
+/** Valid requests, made from the OpenAPI document. */
 import type { Contract, Operation, Schema } from './contract.ts'
 
 const picture =
@@ -13,7 +13,7 @@ export interface Sample {
   form: Readonly<Record<string, string>> | undefined
 }
 
-/** What must be there though no schema says so: pictures may come in several ways. */
+/** Operation → required fields that its schema does not require, because pictures may come in several ways. */
 const pictures: Readonly<Record<string, object>> = {
   fluxImageToImage: { image_url: picture },
   fluxMultiImageEdit: { image_urls: [picture, picture] },
@@ -45,7 +45,7 @@ function propertiesOf(resolve: Contract['resolve'], schema: Schema): Record<stri
   return Object.assign({}, ...parts, properties)
 }
 
-/** What must be there, as small as it may be. */
+/** The required fields, with the smallest valid values. */
 function smallest(contract: Contract, given: Schema, name = ''): unknown {
   const schema = contract.resolve(given)
   const [first] = schema.anyOf ?? schema.enum ?? []

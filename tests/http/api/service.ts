@@ -1,22 +1,20 @@
-/**
- * Everything that is served, as main.ts puts it together, on a core with a real database. What is answered can be held
- * against the OpenAPI document, and what nobody may ever see is known.
- */
+/** All routes, as main.ts composes them, on a core with a real database, with the OpenAPI document to check responses against. */
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { createWeb } from '../../../src/bots/web/web.ts'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
-import { receiveNews } from '../../../src/core/events/news.ts'
+import { receiveWebhook } from '../../../src/core/generation/provider-webhook.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
 import { api } from '../../../src/http/api/index.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
+import { status } from '../../../src/http/operations/status.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
-import { createThumbnails } from '../../../src/http/pictures/thumbnails.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
+import { apiParts } from '../../helpers/http.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { keepLog } from '../../helpers/log.ts'
 import { type Contract, contractOf, type Document } from './contract.ts'
@@ -29,11 +27,11 @@ export interface Service {
   log: ReturnType<typeof keepLog>
   document: Document
   contract: Contract
-  /** What the application was told to serve: 'GET /v1/models'. */
+  /** Registered routes: 'GET /v1/models'. */
   routes: readonly string[]
-  /** A new account with a key, and that many credits. `models`: the only ones. */
+  /** Creates an account with so many credits, and returns a key for it. `models`: the only models that the key may use. */
   keyWith(credits: number, models?: readonly string[]): Promise<string>
-  /** Closes it, and says what does not add up. */
+  /** Closes it. Resolves to violated invariants and logged errors. */
   close(): Promise<string[]>
 }
 
@@ -44,18 +42,18 @@ export async function openEverything(options: TestCoreOptions & { publicUrl?: st
   const core = { ...test.core, log: { ...test.core.log, error: log.error, warn: log.warn } }
   const operatorKey = `operator-${randomUUID()}`
   const { database, secretKey, store } = core
+  const parts = apiParts(core, { operatorKey, publicUrl, requestsPerMinute: 100_000 })
   const link = (key: string) => store.link(key, 600)
   const web = createWeb({ database, secretKey, publicUrl, local: true, link, log })
   const app = createApp({
     log,
-    ready: async () => ({}),
-    publicUrl,
     closeMs: 100,
     plugins: [
       web.plugin,
-      hooks((call) => receiveNews(core, call)),
-      ...api({ core, operatorKey, publicUrl, imageExpirationSeconds: 600, requestsPerMinute: 100_000 }),
-      pictures({ store, verify: (given) => verifyLink(secretKey, given), thumbnails: createThumbnails(core) }),
+      hooks((call) => receiveWebhook(core, call)),
+      ...api(parts),
+      pictures({ ...parts.pictures, verify: (given) => verifyLink(secretKey, given) }),
+      status({ ready: async () => ({}), publicUrl }),
     ],
   })
   const routes: string[] = []

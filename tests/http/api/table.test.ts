@@ -1,4 +1,4 @@
-/** One table: what each family answers to the same things, in its own shape and as the document says. */
+/** One table: how each family responds to the same requests, in its own format and as documented. */
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fluxPro } from '../../../src/models/kontext.ts'
@@ -21,7 +21,7 @@ interface Sent {
   headers?: Record<string, string>
 }
 
-/** Every answer is checked against what the document says of it. */
+/** Checks every response against the document. */
 async function ask(what: string, { key, body, headers }: Sent = {}) {
   const [method = '', url = ''] = what.split(' ')
   const shown = { ...headers, ...(key !== undefined && { authorization: `Bearer ${key}` }) }
@@ -44,7 +44,7 @@ const families = {
 type Name = keyof typeof families
 const names = Object.keys(families) as Name[]
 
-/** What a refusal is called; ComfyUI’s have words only. */
+/** Code of an error. Errors of the ComfyUI family have a message only. */
 function codeOf(name: Name, body: { error: { code: string }; code: string; details?: unknown }): string | undefined {
   if (name === 'ComfyUI') return Array.isArray(body.details) ? undefined : 'no details'
   return name === 'Web UI' ? body.code : body.error.code
@@ -55,7 +55,7 @@ const async = { prefer: 'respond-async' }
 const draw = (name: Name, key: string, { body = cat, headers }: Sent = {}) =>
   ask(families[name].draw, { key, body, headers: { ...async, ...headers } })
 
-/** Name → how the last of its requests is answered. */
+/** Name → sends requests and resolves to the last response. */
 const requests = {
   'accepted for later': async (name: Name) => draw(name, await service.keyWith(5)),
   'without a key': (name: Name) => ask(families[name].draw, { body: cat }),
@@ -71,25 +71,25 @@ const requests = {
   'by an empty account': async (name: Name) => draw(name, await service.keyWith(0)),
   'for an unknown model': async (name: Name) =>
     draw(name, await service.keyWith(5), { body: { ...cat, model: 'nothing' } }),
-  'without words': async (name: Name) => draw(name, await service.keyWith(5), { body: { prompt: ' ' } }),
-  'with words of another kind': async (name: Name) => draw(name, await service.keyWith(5), { body: { prompt: 7 } }),
-  'too many at a time': async (name: Name) => {
+  'without a prompt': async (name: Name) => draw(name, await service.keyWith(5), { body: { prompt: ' ' } }),
+  'with a prompt of another type': async (name: Name) => draw(name, await service.keyWith(5), { body: { prompt: 7 } }),
+  'above the limit of concurrent ones': async (name: Name) => {
     const key = await service.keyWith(5)
     for (let at = 0; at < 2; at++) await draw(name, key)
     return draw(name, key)
   },
-  'another by the same idempotency key': async (name: Name) => {
+  'with the idempotency key of another': async (name: Name) => {
     const key = await service.keyWith(5)
     const headers = { 'idempotency-key': 'one' }
     await draw(name, key, { headers })
     return draw(name, key, { headers, body: { prompt: 'a dog' } })
   },
-  'for one that is not there': async (name: Name) => ask(families[name].look, { key: await service.keyWith(0) }),
+  'for an unknown task': async (name: Name) => ask(families[name].look, { key: await service.keyWith(0) }),
 }
 
 type Row = Record<Name, readonly [status: number, code?: string]>
 
-/** A row for those that say the same. */
+/** A row for families that use the same code. */
 const alike = (status: number, code: string, openai: readonly [number, string] = [status, code]): Row => ({
   OpenAI: openai,
   Flux: [status, code],
@@ -101,16 +101,16 @@ const table: Record<keyof typeof requests, Row> = {
   'accepted for later': { OpenAI: [202], Flux: [200], ComfyUI: [202], 'Web UI': [202] },
   'without a key': alike(401, 'key_missing', [401, 'invalid_api_key']),
   'with a wrong key': alike(401, 'key_wrong', [401, 'invalid_api_key']),
-  // OpenAI's do not tell what is there
+  // OpenAI's API does not reveal that the model exists
   'by a key for another model': alike(403, 'model_not_allowed', [404, 'model_not_found']),
   'by a banned account': alike(403, 'banned', [403, 'account_deactivated']),
   'by an empty account': alike(402, 'no_credits', [429, 'insufficient_quota']),
   'for an unknown model': alike(400, 'unknown_model', [404, 'model_not_found']),
-  'without words': alike(400, 'empty_prompt', [400, 'missing_required_parameter']),
-  'with words of another kind': alike(400, 'bad_request', [400, 'invalid_type']),
-  'too many at a time': alike(429, 'too_many_in_flight', [429, 'rate_limit_exceeded']),
-  'another by the same idempotency key': alike(422, 'idempotency_reused', [422, 'idempotency_key_reused']),
-  'for one that is not there': alike(404, 'unknown_request', [404, 'job_not_found']),
+  'without a prompt': alike(400, 'empty_prompt', [400, 'missing_required_parameter']),
+  'with a prompt of another type': alike(400, 'bad_request', [400, 'invalid_type']),
+  'above the limit of concurrent ones': alike(429, 'too_many_in_flight', [429, 'rate_limit_exceeded']),
+  'with the idempotency key of another': alike(422, 'idempotency_reused', [422, 'idempotency_key_reused']),
+  'for an unknown task': alike(404, 'unknown_request', [404, 'job_not_found']),
 }
 
 describe.each(names)('%s', (name) => {
@@ -120,11 +120,11 @@ describe.each(names)('%s', (name) => {
     expect(status, JSON.stringify(body)).toBe(expected)
     if (status >= 400) expect(codeOf(name, body), JSON.stringify(body)).toBe(code)
     if (status === 401) expect(headers['www-authenticate']).toBe('Bearer')
-    if (what === 'too many at a time') expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+    if (what === 'above the limit of concurrent ones') expect(Number(headers['retry-after'])).toBeGreaterThan(0)
     if (status === 202) expect(headers.location).toMatch(/^\//)
   })
 
-  it('asks for a key on every route that is not open', async () => {
+  it('requires a key on every route that is not open', async () => {
     const own = service.contract.operations.filter(({ tags, security }) => tags?.includes(name) && !security)
     expect(own.length).toBeGreaterThan(2)
     for (const { method, path } of own) {
@@ -132,12 +132,12 @@ describe.each(names)('%s', (name) => {
     }
   })
 
-  it('answers every question that needs no more than a key', async () => {
-    const questions = service.contract.operations.filter(
+  it('answers every GET route that requires only a key', async () => {
+    const routes = service.contract.operations.filter(
       ({ tags, method, path }) => tags?.includes(name) && method === 'GET' && !path.includes('{'),
     )
-    expect(questions.length).toBeGreaterThan(1)
-    for (const { path } of questions) {
+    expect(routes.length).toBeGreaterThan(1)
+    for (const { path } of routes) {
       expect((await ask(`GET ${path}`, { key: service.operatorKey })).status, path).toBe(200)
     }
   })
@@ -151,7 +151,7 @@ it.each(['GET /api/config', 'POST /api/config', 'POST /api/config/test', 'PUT /a
   },
 )
 
-it('whatever was accepted is drawn', async () => {
+it('finishes every accepted request', async () => {
   await service.test.work()
   const under = sql`select id from generations where ended_at is null`
   await expect.poll(() => service.test.core.database.rows(under), { timeout: 20_000 }).toEqual([])

@@ -1,4 +1,4 @@
-/** Every place of an operation where something may be put, and what is put there. */
+/** Every part of a request that may hold hostile input, for each operation, with the inputs. */
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import type { Contract, Operation } from './contract.ts'
@@ -15,14 +15,14 @@ export interface Target {
   operation: Operation
   /** 'body prompt', 'query page', 'path'. */
   name: string
-  /** Made when they are sent: some are large. */
+  /** Made when they are sent, because some are large. */
   shots: fc.Arbitrary<() => Shot>
 }
 
 type Named = Omit<Target, 'operation'>
 
-/** What a good request has. */
-interface Good extends Sample {
+/** A valid request. */
+interface Valid extends Sample {
   url: string
   shot: Shot
 }
@@ -30,32 +30,32 @@ interface Good extends Sample {
 const json = { 'content-type': 'application/json' }
 const multipart = { 'content-type': 'multipart/form-data; boundary=x' }
 const names = /\{\w+\}/g
-/** A line of HTTP may be 16 kB long. */
+/** Below 16 kB, the limit for a request line. */
 const longestUrl = 12_000
 
 export function targetsOf(contract: Contract, operation: Operation): Target[] {
   const sample = sampleOf(contract, operation)
   const url = sample.path.replace(names, randomUUID())
   const body = sample.body && { headers: json, payload: jsonOf(sample.body) }
-  const good: Good = { ...sample, url, shot: { url, ...body } }
+  const valid: Valid = { ...sample, url, shot: { url, ...body } }
   const all = [
-    ...inBody(good, fieldsOf(contract, operation, 'application/json')),
-    ...inForm(good, fieldsOf(contract, operation, 'multipart/form-data')),
-    ...inQuery(good, operation),
-    ...inPath(good),
-    inHeaders(good),
+    ...inBody(valid, fieldsOf(contract, operation, 'application/json')),
+    ...inForm(valid, fieldsOf(contract, operation, 'multipart/form-data')),
+    ...inQuery(valid, operation),
+    ...inPath(valid),
+    inHeaders(valid),
   ]
   return all.map((each) => ({ operation, ...each }))
 }
 
-function inBody({ body, form, url }: Good, known: readonly string[]): Named[] {
+function inBody({ body, form, url }: Valid, fieldNames: readonly string[]): Named[] {
   const whole = fc.tuple(fc.constantFrom(...Object.keys(wholes)), fc.constantFrom(...types))
   const anything = whole.map(([name, type]) => () => {
     const given: Record<string, string> = type === undefined ? {} : { 'content-type': type }
     return { url, headers: given, payload: wholes[name]?.(jsonOf(body ?? {})) }
   })
   if (!body) return form ? [{ name: 'body', shots: anything }] : []
-  const fields = [...known, '__proto__', 'constructor', 'unheard_of'].map((field) => {
+  const fields = [...fieldNames, '__proto__', 'constructor', 'unheard_of'].map((field) => {
     const value = fc.tuple(hostileJson, fc.constantFrom('instead', 'too', 'missing'))
     const shots = value.map(([recipe, how]) => () => {
       const { [field]: _, ...others } = body
@@ -69,12 +69,12 @@ function inBody({ body, form, url }: Good, known: readonly string[]): Named[] {
   return [...fields, { name: 'body', shots: anything }]
 }
 
-function inForm({ body, form, url }: Good, known: readonly string[]): Named[] {
+function inForm({ body, form, url }: Valid, fieldNames: readonly string[]): Named[] {
   if (!form && !body) return []
   const whole = fc.constantFrom(...Object.keys(forms)).map((name) => () => {
     return { url, headers: multipart, payload: forms[name]?.(formOf(form ?? {})) }
   })
-  const fields = (form ? [...known, '__proto__', 'image[0]', 'mask'] : []).map((field) => {
+  const fields = (form ? [...fieldNames, '__proto__', 'image[0]', 'mask'] : []).map((field) => {
     const shots = hostileText.map((text) => () => {
       return { url, headers: multipart, payload: `${formOf({ ...form, [field]: text })}--x--\r\n` }
     })
@@ -83,11 +83,11 @@ function inForm({ body, form, url }: Good, known: readonly string[]): Named[] {
   return [...fields, { name: 'form', shots: whole }]
 }
 
-function inQuery({ url, shot }: Good, { parameters = [] }: Operation): Named[] {
-  const known = parameters.filter((each) => each.in === 'query').map(({ name }) => name)
-  return [...known, '__proto__'].map((name) => {
+function inQuery({ url, shot }: Valid, { parameters = [] }: Operation): Named[] {
+  const queryNames = parameters.filter((each) => each.in === 'query').map(({ name }) => name)
+  return [...queryNames, '__proto__'].map((name) => {
     const shots = fc.array(hostileText, { minLength: 1, maxLength: 3 }).map((values) => () => {
-      // half surrogates cannot be written there
+      // unpaired surrogates cannot be encoded in a URL
       const written = values.map((text) => `${name}=${encodeURIComponent(text.replace(/\p{Cs}/gu, ''))}`)
       return { ...shot, url: `${url}?${written.join('&')}`.slice(0, longestUrl) }
     })
@@ -95,7 +95,7 @@ function inQuery({ url, shot }: Good, { parameters = [] }: Operation): Named[] {
   })
 }
 
-function inPath({ path, shot }: Good): Named[] {
+function inPath({ path, shot }: Valid): Named[] {
   if (!/\{\w+\}/.test(path)) return []
   const shots = fc
     .constantFrom(...segments)
@@ -103,7 +103,7 @@ function inPath({ path, shot }: Good): Named[] {
   return [{ name: 'path', shots }]
 }
 
-function inHeaders({ shot }: Good): Named {
+function inHeaders({ shot }: Valid): Named {
   const each = Object.entries(headers).flatMap(([name, values]) => values.map((value) => [name, value] as const))
   const shots = fc.constantFrom(...each).map(([name, value]) => () => ({
     ...shot,

@@ -1,4 +1,4 @@
-/** Paths and methods that are not there, in the shape of the family they would belong to. */
+/** Unknown paths and methods: each family responds to those below its prefix, in its own format. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openEverything, type Service } from './service.ts'
 
@@ -11,7 +11,7 @@ afterAll(async () => {
 })
 
 const text = expect.stringMatching(/\w/)
-/** What each family says of that kind. */
+/** Code → the error in the format of each family. */
 const shapes = {
   openai: (code: string) => ({ error: { message: text, type: 'invalid_request_error', param: null, code } }),
   flux: (code: string) => ({ success: false, error: { code, message: text }, detail: text }),
@@ -25,10 +25,10 @@ const ask = (what: string, headers = {}) => {
   return service.app.inject({ method: method as 'GET', url, ...payload })
 }
 
-/** Nobody needs a key for it, and pages of any origin may read it. */
+/** No key is needed, and pages of any origin may read the response. */
 const common = { 'access-control-allow-origin': '*', 'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/) }
 
-describe('a path that is asked in another way', () => {
+describe('a path with another method', () => {
   it.each<[string, object, string]>([
     ['GET /v1/images/generations', shapes.openai('method_not_supported'), 'OPTIONS, POST'],
     ['HEAD /v1/images/generations', {}, 'OPTIONS, POST'],
@@ -50,19 +50,19 @@ describe('a path that is asked in another way', () => {
     if (!what.startsWith('HEAD')) expect(answer.json()).toEqual(body)
   })
 
-  it('says how to ask, in the language of the request', async () => {
+  it('names the allowed methods, in the language of the request', async () => {
     expect((await ask('PUT /api/history')).json().error).toBe('This path does not take PUT: use DELETE, GET.')
     expect((await ask('PUT /api/history', { 'accept-language': 'zh' })).json().error).toMatch(/\p{Script=Han}.*GET/u)
   })
 
-  it('is in no document, and asked as it should be answers as ever', async () => {
+  it('is not documented, and HEAD and OPTIONS still work', async () => {
     expect(Object.keys(service.document.paths['/generate'] ?? {})).toEqual(['post'])
     expect((await ask('HEAD /v1/models', { 'x-api-key': service.operatorKey })).statusCode).toBe(200)
     expect((await ask('OPTIONS /generate')).statusCode).toBe(204)
   })
 })
 
-describe('a path that nobody knows', () => {
+describe('an unknown path', () => {
   it.each<[string, object]>([
     ['GET /v1/nothing', shapes.openai('unknown_url')],
     ['POST /api/v1/flux/nothing', shapes.flux('unknown_path')],
@@ -76,7 +76,7 @@ describe('a path that nobody knows', () => {
     expect((await ask(what.replace(/^\w+/, 'OPTIONS'))).statusCode).toBe(204)
   })
 
-  it('at the root is nobody’s', async () => {
+  it('at the root belongs to no family', async () => {
     expect((await ask('GET /nothing')).json()).toEqual({ error: { kind: 'not_found', message: text } })
   })
 })

@@ -7,14 +7,16 @@ import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { erase } from '../../../src/core/media/erase.ts'
+import { pruneWebhooks } from '../../../src/core/programs/webhook-deliveries.ts'
 import { openai } from '../../../src/http/api/openai/index.ts'
+import { webhookEvent } from '../../../src/http/api/openai/webhooks.ts'
 import type { ApiParts } from '../../../src/http/api/parts.ts'
-import { prune } from '../../../src/http/api/webhooks/due.ts'
+import { pauseAfter } from '../../../src/http/api/webhooks/deliver.ts'
 import { startWebhooks, type WebhookOptions, type Webhooks } from '../../../src/http/api/webhooks/index.ts'
-import { pauseAfter } from '../../../src/http/api/webhooks/tell.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { apiParts } from '../../helpers/http.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { keepLog } from '../../helpers/log.ts'
 import { type Canaries, startCanaries } from '../../net/canaries.ts'
@@ -23,7 +25,7 @@ import { type Receiver, startReceiver } from './receiver.ts'
 
 const operatorKey = 'the-operator-s-own-key'
 
-/** Draws at once, when the gate opens, or not at all. */
+/** Generates at once; 'later' waits for the gate, 'no' is refused. */
 let gate = createGate()
 const provider = createPlain({
   start: async ({ input }) => {
@@ -54,25 +56,19 @@ beforeAll(async () => {
   })
   userId = await accountOf(test.core, { id: 'test:ann', name: 'ann' })
   key = (await createApiKey(test.core, { userId, name: 'mine' })).key
-  parts = {
-    core: { ...test.core, log },
-    operatorKey,
-    publicUrl: 'http://localhost:8080',
-    imageExpirationSeconds: 600,
-    requestsPerMinute: 100_000,
-  }
-  app = createApp({ log, ready: async () => ({}), plugins: [openai(parts)] })
-  // by these names they are asked for: nothing of this machine is taken
+  parts = apiParts({ ...test.core, log }, { operatorKey, requestsPerMinute: 100_000 })
+  app = createApp({ log, plugins: [openai(parts)] })
+  // requests name public hosts, because local addresses are refused
   names = new Map([
     [receiver, 'https://receiver.example.com'],
     [other, 'https://other.example.com'],
   ])
-  for (const [{ origin }, name] of names) await isAt(name, origin)
+  for (const [{ origin }, name] of names) await redirect(name, origin)
   await test.work()
 })
 
-/** Whoever is asked for by this name stands under that origin instead. */
-async function isAt(name: string, origin: string): Promise<void> {
+/** Replaces the public name by the local origin when a webhook is saved. */
+async function redirect(name: string, origin: string): Promise<void> {
   const { rows } = test.core.database
   const id = sql.raw(`"at ${origin}"`)
   const body = `begin new.url := replace(new.url, '${name}/', '${origin}/'); return new; end`
@@ -93,12 +89,13 @@ afterAll(async () => {
   await test.close()
   await Promise.all([receiver.stop(), other.stop(), canaries.stop()])
   expect([...wrong, ...log.lines.filter((line) => line.startsWith('error'))]).toEqual([])
-  // addresses may hold secrets
+  // URLs may contain secrets
   expect(log.lines.filter((line) => line.includes('hush'))).toEqual([])
 })
 
-async function start(options: WebhookOptions = {}): Promise<Webhooks> {
-  const webhooks = await startWebhooks(parts, {
+async function start(options: Partial<WebhookOptions> = {}): Promise<Webhooks> {
+  const webhooks = await startWebhooks(parts.core, {
+    eventOf: (outcome) => webhookEvent(parts, outcome),
     trusted: [receiver.origin, other.origin],
     graceMs: 0,
     ...options,
@@ -122,7 +119,7 @@ interface Sent {
 }
 
 let asked = 0
-/** A path of its own for each, so that what is told can be told apart. The query stands for a secret. */
+/** Each request has its own webhook URL. The query stands for a secret. */
 async function ask(prompt: string, { path = '/fine', at = receiver, as = key, headers = {} } = {}) {
   const wanted = `${path}?case=${++asked}&token=hush`
   const answer = await send('POST', '/images/generations', {
@@ -136,23 +133,23 @@ async function ask(prompt: string, { path = '/fine', at = receiver, as = key, he
 
 interface Row {
   tries: number
-  told: boolean
-  over: boolean
+  delivered: boolean
+  final: boolean
   problem: string | null
-  /** Seconds until it is tried again. */
+  /** Seconds until the next attempt. */
   wait: number | null
 }
 
 async function rowOf(id: string): Promise<Row | undefined> {
   const [row] = await test.core.database.rows<Row>(sql`
-    select tries, problem, delivered_at is not null as told, due_at is null as over,
+    select tries, problem, delivered_at is not null as delivered, due_at is null as final,
       extract(epoch from due_at - now())::float8 as wait
     from api_webhooks where generation_id = ${id}::uuid`)
   return row
 }
 
 const settled = (id: string) => expect.poll(() => rowOf(id), { timeout: 10_000 })
-const told = (tries = 1) => ({ tries, told: true, over: true, problem: null, wait: null })
+const delivered = (tries = 1) => ({ tries, delivered: true, final: true, problem: null, wait: null })
 const dueNow = (id: string) =>
   test.core.database.rows(sql`
     with due as (update api_webhooks set due_at = now() where generation_id = ${id}::uuid)
@@ -176,16 +173,16 @@ interface Event {
   data: Job
 }
 
-/** Throws unless it was signed with the key's own secret, just now. */
+/** Throws unless the webhook was signed with the secret of the key, just now. */
 async function verified({ body, headers }: { body: string; headers: Record<string, string> }, as = key) {
   return new Webhook(await secretOf(as)).verify(body, headers) as Event
 }
 
-describe('whoever asked to be told', () => {
-  it('is told of the pictures, signed, with the job as it can be looked at', async () => {
+describe('a webhook', () => {
+  it('is signed and contains the job as the jobs route returns it', async () => {
     await start()
     const { id, heard } = await ask('a cat')
-    await settled(id).toEqual(told())
+    await settled(id).toEqual(delivered())
     const [message] = heard()
     expect(heard()).toHaveLength(1)
     expect(message).toMatchObject({
@@ -202,7 +199,7 @@ describe('whoever asked to be told', () => {
     expect({ ...data, result: null }).toEqual({ ...job, result: null })
   })
 
-  it('is told that it failed, or was cancelled, with the credits back', async () => {
+  it('reports a failed or cancelled request, whose credits are refunded', async () => {
     await start()
     gate = createGate()
     const before = (await readAccount(test.core, userId)).balance
@@ -210,8 +207,8 @@ describe('whoever asked to be told', () => {
     const cancelled = await ask('later')
     expect((await send('DELETE', `/images/jobs/${cancelled.id}`)).json<Job>().state).toBe('cancelled')
     gate.open()
-    await settled(failed.id).toEqual(told())
-    await settled(cancelled.id).toEqual(told())
+    await settled(failed.id).toEqual(delivered())
+    await settled(cancelled.id).toEqual(delivered())
     const events = await Promise.all([failed, cancelled].map(({ heard }) => verified(heard()[0] ?? expect.fail())))
     expect(events).toMatchObject([
       { type: 'image.job.failed', data: { id: failed.id, error: { code: 'content_policy_violation' }, result: null } },
@@ -220,7 +217,7 @@ describe('whoever asked to be told', () => {
     expect((await readAccount(test.core, userId)).balance).toBe(before)
   })
 
-  it('knows each key by its own secret, and nobody by another’s', async () => {
+  it('is signed with the secret of the key that made the request', async () => {
     await start()
     const second = (await createApiKey(test.core, { userId, name: 'second' })).key
     const secrets = await Promise.all([key, second, operatorKey].map(secretOf))
@@ -228,8 +225,8 @@ describe('whoever asked to be told', () => {
     expect(await secretOf(key)).toBe(secrets[0])
     const mine = await ask('a cat', { as: second })
     const operators = await ask('a cat', { as: operatorKey })
-    await settled(mine.id).toEqual(told())
-    await settled(operators.id).toEqual(told())
+    await settled(mine.id).toEqual(delivered())
+    await settled(operators.id).toEqual(delivered())
     const messages = [mine, operators].map(({ heard }) => heard()[0] ?? expect.fail())
     await verified(messages[0] ?? expect.fail(), second)
     await verified(messages[1] ?? expect.fail(), operatorKey)
@@ -238,17 +235,17 @@ describe('whoever asked to be told', () => {
     expect((await send('GET', '/webhooks/secret', { as: 'wrong' })).statusCode).toBe(401)
   })
 
-  it('is told once of a request that was sent twice', async () => {
+  it('is delivered once for a request that was sent twice', async () => {
     await start()
     const headers = { 'idempotency-key': 'once', prefer: 'respond-async' }
     const body = { prompt: 'a cat', webhook_url: `${names.get(receiver)}/once?token=hush` }
     const one = (await send('POST', '/images/generations', { body, headers })).json<Job>()
-    await settled(one.id).toEqual(told())
+    await settled(one.id).toEqual(delivered())
     expect((await send('POST', '/images/generations', { body, headers })).json<Job>().id).toBe(one.id)
     expect(receiver.heardAt('/once?token=hush')).toHaveLength(1)
   })
 
-  it('is nobody, when nobody asked', async () => {
+  it('is not delivered without a webhook_url', async () => {
     const { id } = (
       await send('POST', '/images/generations', { body: { prompt: 'a cat' }, headers: { prefer: 'respond-async' } })
     ).json<Job>()
@@ -258,12 +255,12 @@ describe('whoever asked to be told', () => {
     expect(await test.core.database.rows(sql`select * from api_webhooks`)).toEqual([])
   })
 
-  it('is not told of what its owner has erased', async () => {
+  it('is not delivered for a request that its owner has erased', async () => {
     const { id, heard } = await ask('a cat')
     await ended(id, 'succeeded')
     expect(await erase(test.core, userId, id)).toBe(true)
     await start()
-    await settled(id).toMatchObject({ told: false, over: true, problem: 'the request was erased' })
+    await settled(id).toMatchObject({ delivered: false, final: true, problem: 'the request was erased' })
     expect(heard()).toEqual([])
   })
 })
@@ -279,29 +276,34 @@ describe('a receiver that', () => {
 
   it.each<[string, (response: ServerResponse) => void, string | RegExp, number]>([
     ['fails', (response) => response.writeHead(500).end('no'), 'status 500', 5],
-    ['does not know us', (response) => response.writeHead(404).end(), 'status 404', 5],
+    ['responds with 404', (response) => response.writeHead(404).end(), 'status 404', 5],
+    ['asks for a short pause', (response) => response.writeHead(429, { 'retry-after': '90' }).end(), 'status 429', 90],
     [
-      'asks for a little patience',
-      (response) => response.writeHead(429, { 'retry-after': '90' }).end(),
-      'status 429',
-      90,
+      'asks for a pause that is too long',
+      (response) => response.writeHead(503, { 'retry-after': '999999' }).end(),
+      'status 503',
+      5,
     ],
-    ['asks for too much', (response) => response.writeHead(503, { 'retry-after': '999999' }).end(), 'status 503', 5],
     [
-      'sends us elsewhere',
+      'redirects',
       (response) => response.writeHead(307, { location: `http://127.0.0.1:${canaries.port}/` }).end(),
       'status 307: redirects are not followed',
       5,
     ],
     ['hangs up', (response) => response.destroy(), /^broken http:\/\/127\.0\.0\.1:\d+ UND_ERR_SOCKET$/, 5],
-    ['never answers', () => undefined, /^timeout http:\/\/127\.0\.0\.1:\d+$/, 5],
-    ['begins, and never ends', (response) => response.writeHead(500).write('n'), 'status 500', 5],
-  ])('%s is told again later, under the same id', async (name, answer, problem, pause) => {
+    ['never responds', () => undefined, /^timeout http:\/\/127\.0\.0\.1:\d+$/, 5],
+    ['never finishes its response', (response) => response.writeHead(500).write('n'), 'status 500', 5],
+  ])('%s gets a retry with the same id', async (name, answer, problem, pause) => {
     const path = `/trouble-${++asked}`
     receiver.answers.set(path, answer)
     const first = await start(/never/.test(name) ? { timeoutMs: 500 } : {})
     const { id, heard } = await ask('a cat', { path })
-    await settled(id).toMatchObject({ tries: 1, told: false, over: false, problem: expect.stringMatching(problem) })
+    await settled(id).toMatchObject({
+      tries: 1,
+      delivered: false,
+      final: false,
+      problem: expect.stringMatching(problem),
+    })
     const wait = (await rowOf(id))?.wait ?? 0
     expect(wait).toBeGreaterThan(pause - 5)
     expect(wait).toBeLessThan(pause * 1.1)
@@ -309,19 +311,24 @@ describe('a receiver that', () => {
     receiver.answers.delete(path)
     await start()
     await dueNow(id)
-    await settled(id).toEqual(told(2))
+    await settled(id).toEqual(delivered(2))
     expect(heard().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
     for (const message of heard()) await verified(message)
   })
 
-  it('is gone is not told again', async () => {
+  it('responds with 410 gets no retry', async () => {
     receiver.answers.set('/gone', (response) => response.writeHead(410).end())
     await start()
     const { id } = await ask('a cat', { path: '/gone' })
-    await settled(id).toMatchObject({ tries: 1, told: false, over: true, problem: expect.stringContaining('410') })
+    await settled(id).toMatchObject({
+      tries: 1,
+      delivered: false,
+      final: true,
+      problem: expect.stringContaining('410'),
+    })
   })
 
-  it('takes it and then talks without end has taken it, and is not listened to', async () => {
+  it('accepts and then sends an endless body has accepted, and the body is not read', async () => {
     let sent = 0
     receiver.answers.set('/huge', (response) => {
       const { socket } = response
@@ -332,23 +339,23 @@ describe('a receiver that', () => {
     })
     await start()
     const { id } = await ask('a cat', { path: '/huge' })
-    await settled(id).toEqual(told())
+    await settled(id).toEqual(delivered())
     await expect.poll(() => sent).toBeGreaterThan(0)
     expect(sent).toBeLessThan(16 * 1024 * 1024)
   })
 
-  it('fails for a day is given up', async () => {
+  it('fails for a day gets no further attempt', async () => {
     receiver.answers.set('/never', (response) => response.writeHead(500).end())
     const { id, heard } = await ask('a cat', { path: '/never' })
     await ended(id, 'succeeded')
     await test.core.database.rows(sql`update api_webhooks set tries = 8 where generation_id = ${id}::uuid`)
     await start()
-    await settled(id).toEqual({ tries: 9, told: false, over: true, problem: 'status 500', wait: null })
+    await settled(id).toEqual({ tries: 9, delivered: false, final: true, problem: 'status 500', wait: null })
     expect(heard()).toHaveLength(1)
-    expect(log.lines.findLast((line) => line.includes(id))).toMatch(/^warn .*"over":true,"problem":"status 500"/)
+    expect(log.lines.findLast((line) => line.includes(id))).toMatch(/^warn .*"final":true,"problem":"status 500"/)
   })
 
-  it('has a name that leads inside is never reached', async () => {
+  it('has a name that resolves to a private address is not connected to', async () => {
     const { id } = await ask('a cat')
     await ended(id, 'succeeded')
     const url = `https://inside.example/?token=hush`
@@ -356,40 +363,40 @@ describe('a receiver that', () => {
     await start({ lookup: async () => [{ address: '127.0.0.1', family: 4 }] })
     await settled(id).toMatchObject({
       tries: 1,
-      told: false,
+      delivered: false,
       problem: expect.stringMatching(/^forbidden https:\/\/inside\.example$/),
     })
   })
 
-  it('is slow does not hold up the others, nor gets more than it can take', async () => {
+  it('is slow gets eight deliveries at a time, and does not delay other receivers', async () => {
     const held: ServerResponse[] = []
     other.answers.set('/slow', (response) => held.push(response))
     await start()
     const slow = await Promise.all(Array.from({ length: 12 }, () => ask('a cat', { path: '/slow', at: other })))
     await expect.poll(() => held.length, { timeout: 10_000 }).toBe(8)
     const quick = await ask('a cat')
-    await settled(quick.id).toEqual(told())
+    await settled(quick.id).toEqual(delivered())
     expect(held).toHaveLength(8)
     other.answers.delete('/slow')
     for (const response of held) response.writeHead(200).end()
     for (const { id, heard } of slow) {
-      await settled(id).toEqual(told())
+      await settled(id).toEqual(delivered())
       expect(heard()).toHaveLength(1)
     }
   })
 })
 
 describe('of several processes', () => {
-  it('one tells, however many look', async () => {
+  it('one delivers each webhook', async () => {
     await Promise.all([start(), start(), start()])
     const all = await Promise.all(Array.from({ length: 20 }, () => ask('a cat')))
     for (const { id, heard } of all) {
-      await settled(id).toEqual(told())
+      await settled(id).toEqual(delivered())
       expect(heard()).toHaveLength(1)
     }
   })
 
-  it('another goes on at once when one stops in between', async () => {
+  it('another repeats the delivery at once when one stops in between', async () => {
     const held: ServerResponse[] = []
     receiver.answers.set('/held', (response) => held.push(response))
     const first = await start()
@@ -398,11 +405,11 @@ describe('of several processes', () => {
     receiver.answers.clear()
     await start()
     await first.stop()
-    await settled(id).toEqual(told())
+    await settled(id).toEqual(delivered())
     expect(heard().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
   })
 
-  it('another goes on when one was killed, and whoever was told first was told', async () => {
+  it('another repeats the delivery when one was killed, and the first success counts', async () => {
     const held: ServerResponse[] = []
     receiver.answers.set('/held', (response) => held.push(response))
     await start()
@@ -410,20 +417,20 @@ describe('of several processes', () => {
     await expect.poll(() => held.length).toBe(1)
     const wait = (await rowOf(id))?.wait ?? 0
     expect([wait > 50, wait <= 60]).toEqual([true, true])
-    // its lease has run out
+    // as if its lease had expired
     const second = await start({ graceMs: 5_000 })
     await dueNow(id)
     await expect.poll(() => held.length).toBe(2)
     held[0]?.writeHead(200).end()
-    await settled(id).toEqual(told(2))
-    // too late to undo it
+    await settled(id).toEqual(delivered(2))
+    // a late failure does not undo the success
     held[1]?.writeHead(500).end()
     await second.stop()
-    expect(await rowOf(id)).toEqual(told(2))
+    expect(await rowOf(id)).toEqual(delivered(2))
     expect(heard()).toHaveLength(2)
   })
 
-  it('one waits a little for those under way when it stops', async () => {
+  it('one waits for deliveries under way when it stops', async () => {
     const held: ServerResponse[] = []
     receiver.answers.set('/held', (response) => held.push(response))
     const webhooks = await start({ graceMs: 5_000 })
@@ -432,7 +439,7 @@ describe('of several processes', () => {
     const stopping = webhooks.stop()
     held[0]?.writeHead(204).end()
     await stopping
-    expect(await rowOf(id)).toEqual(told())
+    expect(await rowOf(id)).toEqual(delivered())
   })
 })
 
@@ -447,7 +454,7 @@ it.each([
   ['https://redis/', 'redis'],
   ['https://example.com:8443/', 'example.com:8443'],
   ['https://ann:hush@example.com/', 'example.com'],
-])('%s is refused by name, and nothing is charged', async (address, shown) => {
+])('refuses %s by its host, and charges nothing', async (address, shown) => {
   const before = await readAccount(test.core, userId)
   const answer = await send('POST', '/images/generations', { body: { prompt: 'a cat', webhook_url: address } })
   expect(answer.statusCode).toBe(400)
@@ -457,7 +464,7 @@ it.each([
   expect(await readAccount(test.core, userId)).toEqual(before)
 })
 
-it('the servers of this machine are refused, even those that would be told', async () => {
+it('refuses local addresses in requests, even origins that delivery trusts', async () => {
   const refused = [`http://127.0.0.1:${canaries.port}/`, receiver.origin, receiver.origin.replace('//', '//ann:hush@')]
   for (const address of refused) {
     const answer = await send('POST', '/images/generations', { body: { prompt: 'a cat', webhook_url: address } })
@@ -465,7 +472,7 @@ it('the servers of this machine are refused, even those that would be told', asy
   }
 })
 
-it('pauses grow, and whoever asks for patience gets it within reason', () => {
+it('lengthens pauses, and respects retry-after up to half a day', () => {
   const now = Date.parse('2026-01-01T00:00:00Z')
   const pauses = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((tries) => pauseAfter(tries, undefined, now))
   expect(pauses).toEqual([5, 30, 120, 600, 3_600, 10_800, 21_600, 43_200, undefined])
@@ -478,10 +485,10 @@ it('pauses grow, and whoever asks for patience gets it within reason', () => {
   expect(pauseAfter(9, '60', now)).toBeUndefined()
 })
 
-it('what is over is forgotten after a week, and what is not stays', async () => {
+it('deletes webhooks that ended a week ago, and keeps all others', async () => {
   await start()
   const over = await ask('a cat')
-  await settled(over.id).toEqual(told())
+  await settled(over.id).toEqual(delivered())
   await Promise.all(running.splice(0).map((each) => each.stop()))
   const waiting = await ask('a cat')
   const recent = await ask('a cat')
@@ -492,7 +499,7 @@ it('what is over is forgotten after a week, and what is not stays', async () => 
     sql`update api_webhooks set created_at = now() - interval '8 days' where generation_id <> ${recent.id}::uuid`,
   )
   await rows(sql`update api_webhooks set due_at = null where generation_id = ${recent.id}::uuid`)
-  // more than go at a time, of requests that need not be there
+  // more than one batch; the generations need not exist
   await test.core.database.db.transaction(async (tx) => {
     await rows(sql`set local session_replication_role = replica`, tx)
     await rows(
@@ -501,9 +508,9 @@ it('what is over is forgotten after a week, and what is not stays', async () => 
       tx,
     )
   })
-  await prune(test.core, () => true)
+  await pruneWebhooks(test.core, () => true)
   expect(await rows(sql`select from api_webhooks`)).toHaveLength(1_203)
-  await prune(test.core, () => false)
+  await pruneWebhooks(test.core, () => false)
   const left = await rows<{ id: string }>(sql`select generation_id as id from api_webhooks`)
   expect(left.map(({ id }) => id).sort()).toEqual([waiting.id, recent.id].sort())
 })

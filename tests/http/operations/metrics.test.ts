@@ -7,13 +7,15 @@ import { AppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import { createMetrics, type Metrics, metricsPage } from '../../../src/http/operations/metrics.ts'
+import { status } from '../../../src/http/operations/status.ts'
 import { createApp } from '../../../src/http/server/app.ts'
+import { createHttp } from '../../../src/http/server/http.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, type TestCore } from '../../helpers/core.ts'
 
 const operatorKey = 'the operator key of tests'.replaceAll(' ', '-')
 const plain = createPlain()
-/** Refuses what asks for it, or never ends it. */
+/** Refuses a prompt with 'refused', and never finishes one with 'slow'. */
 const provider: ImageProvider = {
   ...plain,
   start: async (task, signal) => {
@@ -40,14 +42,16 @@ afterAll(() => test.close())
 function appFor(local: boolean): FastifyInstance {
   return createApp({
     log: test.core.log,
-    ready: async () => ({}),
-    plugins: [metricsPage({ core: test.core, metrics, operatorKey, local })],
-    countAnswers: metrics.countAnswers,
+    plugins: [
+      metricsPage({ http: createHttp(test.core, { operatorKey }), metrics, local }),
+      status({ ready: async () => ({}) }),
+    ],
+    countResponses: metrics.countResponses,
   })
 }
 
-/** Name and labels → value; each line must be one that Prometheus takes. */
-function figures(text: string): Map<string, number> {
+/** Name and labels → value. Fails for a line that Prometheus would reject. */
+function samplesOf(text: string): Map<string, number> {
   const found = new Map<string, number>()
   const line = /^([a-z_]\w*(?:\{(?:[a-z_]\w*="(?:[^"\\\n]|\\.)*",?)*\})?) (-?[\d.e+-]+|NaN|[+-]Inf)$/i
   for (const each of text.split('\n')) {
@@ -58,10 +62,10 @@ function figures(text: string): Map<string, number> {
   return found
 }
 
-const read = async (app: FastifyInstance) => figures((await app.inject('/metrics')).body)
+const read = async (app: FastifyInstance) => samplesOf((await app.inject('/metrics')).body)
 
-describe('figures for Prometheus', () => {
-  it('tell of what has ended and how, and of how long the provider took', async () => {
+describe('metrics', () => {
+  it('count ended generations by result, and the time of the provider', async () => {
     const app = appFor(true)
     await test.ended(await test.say('/flux a cat'))
     await test.ended(await test.say('/flux a cat that is refused'))
@@ -94,7 +98,7 @@ describe('figures for Prometheus', () => {
     await app.close()
   })
 
-  it('count answers by route, not by address', async () => {
+  it('count responses by route instead of by URL', async () => {
     const app = appFor(true)
     for (const path of ['/healthz?a=1', '/healthz?a=2', '/nothing/1', '/nothing/2']) await app.inject(path)
     const found = await read(app)
@@ -105,7 +109,7 @@ describe('figures for Prometheus', () => {
     await app.close()
   })
 
-  it('are for admins where others can reach the service', async () => {
+  it('require an admin key when other machines can connect', async () => {
     const app = appFor(false)
     const keyFor = async (who: string) =>
       (await createApiKey(test.core, { userId: await accountOf(test.core, { id: who, name: who }), name: 'k' })).key

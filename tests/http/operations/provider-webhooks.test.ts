@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
-import { hookToken, receiveNews } from '../../../src/core/events/news.ts'
+import { receiveWebhook, webhookToken } from '../../../src/core/generation/provider-webhook.ts'
 import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
 import type { Json } from '../../../src/db/json.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
@@ -11,7 +11,7 @@ import { backends } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends())('the webhook for image services on %s', (kind) => {
+describe.each(backends())('the webhook for providers on %s', (kind) => {
   let test: TestCore
   afterEach(async () => {
     const wrong = await violations(test.core.database)
@@ -19,7 +19,7 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     expect(wrong).toEqual([])
   })
 
-  /** Done when it has been told; asked again only after a minute. */
+  /** Done once the webhook was called; polled only after a minute. */
   const patient = (over: Partial<ImageProvider> = {}) => {
     const messages: (Json | undefined)[] = []
     const provider: ImageProvider = {
@@ -42,14 +42,13 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     test = await openTestCore(kind, { providers: [provider], models: [sketch] })
     const app = createApp({
       log: test.core.log,
-      ready: async () => ({}),
-      plugins: [hooks((call) => receiveNews(test.core, call))],
+      plugins: [hooks((call) => receiveWebhook(test.core, call))],
     })
     await test.work()
     const call = await test.say('a cat')
     const rows = await test.core.database.rows<{ id: string }>(sql`select id from generations where key = ${call.key}`)
     const id = rows[0]?.id ?? ''
-    const post = (token = hookToken(test.core.secretKey, id), proof = 'right', name = 'sketch', about = id) =>
+    const post = (token = webhookToken(test.core.secretKey, id), proof = 'right', name = 'sketch', about = id) =>
       app.inject({
         method: 'POST',
         url: `/hooks/${name}/${about}/${token}`,
@@ -68,7 +67,7 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     return { call, post, running }
   }
 
-  it('wakes whoever waits for the picture, and a second call changes nothing', async () => {
+  it('wakes the worker that waits for the picture, and ignores a second call', async () => {
     const { provider, messages } = patient()
     const { call, post, running } = await open(provider)
     await running()
@@ -79,7 +78,7 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     expect(messages).toHaveLength(1)
   })
 
-  it('shows that a start arrived whose answer was lost', async () => {
+  it('proves that a submission arrived whose response was lost', async () => {
     const lost = patient({
       start: async () => {
         throw new AppError('provider_failed')
@@ -95,7 +94,7 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     expect(await test.ended(call)).toBe('delivered')
   })
 
-  it('believes nobody without the token, the proof, the provider or the generation', async () => {
+  it('ignores calls without the right token, signature, provider or generation', async () => {
     const { provider, messages } = patient()
     const { call, post, running } = await open(provider)
     await running()
@@ -107,7 +106,7 @@ describe.each(backends())('the webhook for image services on %s', (kind) => {
     ]) {
       expect([401, 404]).toContain(answer.statusCode)
     }
-    expect((await post(hookToken(test.core.secretKey, 'other'), 'right', 'sketch', 'other')).statusCode).toBe(200)
+    expect((await post(webhookToken(test.core.secretKey, 'other'), 'right', 'sketch', 'other')).statusCode).toBe(200)
     expect(messages).toEqual([])
     await post()
     expect(await test.ended(call)).toBe('delivered')

@@ -8,12 +8,12 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Core } from '../../../src/core/core.ts'
 import type { AppError } from '../../../src/core/errors.ts'
-import { outputKey } from '../../../src/core/generation/end.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
+import { outputKey, thumbnailKey } from '../../../src/core/media/object-keys.ts'
 import type { ObjectStore, StoredObject } from '../../../src/core/ports/storage.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
 import { createRenditions } from '../../../src/http/pictures/renditions.ts'
-import { createThumbnails } from '../../../src/http/pictures/thumbnails.ts'
+import { createStoredPictures } from '../../../src/http/pictures/stored.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { createDiskStore } from '../../../src/storage/disk.ts'
 import { createImageTools } from '../../../src/storage/images.ts'
@@ -26,7 +26,7 @@ const log = keepLog()
 
 let folder: string
 let store: ObjectStore
-/** What was read from the store. */
+/** Keys that were read from the store. */
 const read: string[] = []
 let app: FastifyInstance
 let url: string
@@ -46,8 +46,8 @@ beforeAll(async () => {
     },
   }
   const core = { store, secretKey, images: createImageTools() } as unknown as Core
-  key = outputKey(core, { id }, 'output', 0, 'image/png')
-  smallKey = outputKey(core, { id }, 'thumbnail', 0, 'image/webp')
+  key = outputKey(core, id, 0, 'image/png')
+  smallKey = thumbnailKey(core, id, 0)
   png = await sharp({ create: { width: 800, height: 400, channels: 3, background: '#3366cc' } })
     .png()
     .toBuffer()
@@ -55,8 +55,7 @@ beforeAll(async () => {
   const verify = (given: Parameters<typeof verifyLink>[1]) => verifyLink(secretKey, given)
   app = createApp({
     log,
-    ready: async () => ({}),
-    plugins: [pictures({ store, verify, thumbnails: createThumbnails(core) })],
+    plugins: [pictures({ ...createStoredPictures(core), verify })],
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
@@ -80,7 +79,7 @@ async function get(address: string, headers: Record<string, string> = {}, method
 }
 
 describe('a picture by its link', () => {
-  it('comes whole, with its type, unguessed, and may be kept as long as the link lives', async () => {
+  it('is sent whole, with its type, and may be cached until the link expires', async () => {
     const { status, headers, bytes } = await get(link)
     expect([status, bytes.equals(png)]).toEqual([200, true])
     expect(headers).toMatchObject({
@@ -99,7 +98,7 @@ describe('a picture by its link', () => {
     expect((await get(link, {}, 'OPTIONS')).status).toBe(204)
   })
 
-  it('is not read for those who have it', async () => {
+  it('is not loaded for clients that have it', async () => {
     const { headers } = await get(link)
     const etag = headers.etag ?? ''
     for (const given of [etag, `W/${etag}`, `"other", ${etag}`, `"a,b",W/${etag} , "c"`, '*']) {
@@ -125,7 +124,7 @@ describe('a picture by its link', () => {
     ['bytes=-3', -3, undefined],
     ['bytes=-99999999', 0, undefined],
     [`bytes=0-${'9'.repeat(400)}`, 0, undefined],
-  ])('comes in part: %s', async (range, from, to) => {
+  ])('is sent in part: %s', async (range, from, to) => {
     const part = png.subarray(from, to)
     const { status, headers, bytes } = await get(link, { range })
     expect([status, bytes.equals(part)]).toEqual([206, true])
@@ -134,19 +133,19 @@ describe('a picture by its link', () => {
     expect(headers['content-length']).toBe(String(part.length))
   })
 
-  it.each(['bytes=999999-', 'bytes=-0', `bytes=${'9'.repeat(400)}-`])('has no such part: %s', async (range) => {
+  it.each(['bytes=999999-', 'bytes=-0', `bytes=${'9'.repeat(400)}-`])('has no such range: %s', async (range) => {
     const { status, headers, bytes } = await get(link, { range })
     expect([status, bytes.length, headers['content-range']]).toEqual([416, 0, `bytes */${png.length}`])
   })
 
   it.each(['bytes=5-2', 'bytes=-', 'bytes=0-1,3-4', 'bytes=a-b', 'items=0-1', 'bytes=0x1-2', 'bytes', 'bytes=1.5-2'])(
-    'comes whole when a range is none that counts: %s',
+    'is sent whole when the range is invalid or unsupported: %s',
     async (range) => {
       expect((await get(link, { range })).bytes.equals(png)).toBe(true)
     },
   )
 
-  it('is continued only where it was begun', async () => {
+  it('is continued only when the ETag matches', async () => {
     const { etag = '' } = (await get(link)).headers
     const range = 'bytes=5-9'
     expect((await get(link, { range, 'if-range': etag })).status).toBe(206)
@@ -175,7 +174,7 @@ describe('?w=', () => {
     [300, 512],
     [513, 800],
     [2048, 800],
-  ])('%i pixels: a WebP of %i on its longer side', async (w, width) => {
+  ])('%i returns a WebP whose longer side has %i pixels', async (w, width) => {
     const { status, headers, bytes } = await get(`${link}&w=${w}`)
     expect([status, headers['content-type'], headers['x-content-type-options']]).toEqual([200, 'image/webp', 'nosniff'])
     expect(headers['content-disposition']).toMatch(/-\d+\.webp"$/)
@@ -190,8 +189,8 @@ describe('?w=', () => {
     },
   )
 
-  it('is made once for all widths of a step, and whoever asks at the same time', async () => {
-    const other = outputKey({ secretKey } as Core, { id }, 'output', 7, 'image/png')
+  it('makes one thumbnail for all widths of a step and for concurrent requests', async () => {
+    const other = outputKey({ secretKey }, id, 7, 'image/png')
     await store.put(other, png, 'image/png')
     const its = await store.link(other, 600)
     read.length = 0
@@ -202,25 +201,25 @@ describe('?w=', () => {
     expect((await get(`${its}&w=128`, { range: 'bytes=0-3' })).bytes.toString()).toBe('RIFF')
   })
 
-  it('uses the small picture that is stored beside a drawn one', async () => {
+  it('uses the thumbnail that is stored with a generated picture', async () => {
     const stored = await sharp({ create: { width: 512, height: 256, channels: 3, background: '#cc3333' } })
       .webp()
       .toBuffer()
     await store.put(smallKey, stored, 'image/webp')
-    const fresh = createThumbnails({ store, secretKey, images: createImageTools() } as unknown as Core)
+    const { thumbnail } = createStoredPictures({ store, secretKey, images: createImageTools() } as unknown as Core)
     read.length = 0
-    expect((await fresh(key, 500).load())?.data.equals(stored)).toBe(true)
-    const tiny = await fresh(key, 64).load()
+    expect((await thumbnail(key, 500).load())?.data.equals(stored)).toBe(true)
+    const tiny = await thumbnail(key, 64).load()
     const { dominant } = await sharp(tiny?.data).stats()
     expect(dominant.r).toBeGreaterThan(dominant.b)
     expect(read).toEqual([smallKey, smallKey])
-    expect((await fresh(key, 600).load())?.data.subarray(8, 12).toString()).toBe('WEBP')
+    expect((await thumbnail(key, 600).load())?.data.subarray(8, 12).toString()).toBe('WEBP')
     expect(read.at(-1)).toBe(key)
     await store.delete(smallKey)
   })
 
-  it('says that a picture which is none cannot be shown, and no more', async () => {
-    const broken = outputKey({ secretKey } as Core, { id }, 'output', 8, 'image/png')
+  it('answers 500 without details when the stored object is not a picture', async () => {
+    const broken = outputKey({ secretKey }, id, 8, 'image/png')
     await store.put(broken, Buffer.from('not a picture'), 'image/png')
     const { status, bytes } = await get(`${await store.link(broken, 60)}&w=64`)
     expect([status, JSON.parse(bytes.toString()).error.kind]).toEqual([500, 'internal'])
@@ -228,11 +227,11 @@ describe('?w=', () => {
   })
 })
 
-describe('pictures in another form', () => {
-  const limits = { bytes: 10_000, keepMs: 60_000, atATime: 2, waiting: 3 }
+describe('renditions', () => {
+  const limits = { bytes: 10_000, cacheMs: 60_000, atATime: 2, waiting: 3 }
   const object = (bytes: number): StoredObject => ({ data: randomBytes(bytes), type: 'image/webp' })
 
-  it('are kept until others need the room, those used longest ago first', async () => {
+  it('are cached until others need the room, the least recently used first', async () => {
     const renditions = createRenditions(limits)
     const made: string[] = []
     const make = (name: string) =>
@@ -247,8 +246,8 @@ describe('pictures in another form', () => {
     expect(made.at(-1)).toBe('a')
   })
 
-  it('are not kept for long, nor when there is none, nor when it failed', async () => {
-    const renditions = createRenditions({ ...limits, keepMs: -1 })
+  it('are not cached after they expire, when there is no picture, or when making them failed', async () => {
+    const renditions = createRenditions({ ...limits, cacheMs: -1 })
     let times = 0
     const make = async () => {
       times++
@@ -262,7 +261,7 @@ describe('pictures in another form', () => {
     expect(times).toBe(4)
   })
 
-  it('are made two at a time; when too many wait the next are refused', async () => {
+  it('are made two at a time, and refused when too many wait', async () => {
     const renditions = createRenditions(limits)
     let working = 0
     let most = 0
@@ -275,7 +274,7 @@ describe('pictures in another form', () => {
     }
     const asked = [1, 2, 3, 4, 5].map((n) => renditions(String(n), make))
     await expect(renditions('6', make)).rejects.toMatchObject({ kind: 'overloaded' } satisfies Partial<AppError>)
-    // the same again waits with the others
+    // a request for the same rendition shares the work
     asked.push(renditions('5', make))
     for (let done = 0; done < 5; ) {
       await new Promise(setImmediate)

@@ -3,18 +3,20 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
+import { type StatusOptions, status } from '../../../src/http/operations/status.ts'
 import { type AppOptions, createApp } from '../../../src/http/server/app.ts'
 import { keepLog } from '../../helpers/log.ts'
 
-const secret = 'a-signature-nobody-may-read'
+const secret = 'a-secret-signature'
 
-function open(over: Partial<AppOptions> = {}) {
+function open(over: Partial<AppOptions & StatusOptions> = {}) {
   const log = keepLog()
-  return { log, app: createApp({ log, ready: async () => ({}), plugins: [], ...over }) }
+  const { plugins = [], ready = async () => ({}), ...options } = over
+  return { log, app: createApp({ log, plugins: [...plugins, status({ ready })], ...options }) }
 }
 
-describe('what every answer has', () => {
-  it('an id of its own, and no guessing of types', async () => {
+describe('every response', () => {
+  it('has a unique id and forbids content sniffing', async () => {
     const { app } = open()
     const [one, two] = [await app.inject('/healthz'), await app.inject('/nothing')]
     expect(one.json()).toEqual({ status: 'ok' })
@@ -25,7 +27,7 @@ describe('what every answer has', () => {
     expect(two.json()).toEqual({ error: { kind: 'not_found', message: 'There is nothing here.' } })
   })
 
-  it('a line in the log, without the query', async () => {
+  it('is logged without the query', async () => {
     const { app, log } = open()
     await app.inject(`/healthz?signature=${secret}`)
     expect(log.lines).toHaveLength(1)
@@ -36,7 +38,7 @@ describe('what every answer has', () => {
 })
 
 describe('readiness', () => {
-  it('names what is missing', async () => {
+  it('names the parts that are not ready', async () => {
     const parts: Record<string, string | undefined> = { database: undefined, discord: 'is not connected' }
     const { app } = open({ ready: async () => parts })
     const missing = await app.inject('/readyz')
@@ -65,7 +67,7 @@ describe('errors', () => {
       ],
     })
 
-  it('those of the table say what to do, in the language of the client', async () => {
+  it('of a known kind say what to do, in the language of the client', async () => {
     const { app } = failing(new AppError('too_fast', { limit: 20, seconds: 3 }))
     const english = await app.inject('/fails')
     expect(english.statusCode).toBe(429)
@@ -78,10 +80,10 @@ describe('errors', () => {
   })
 
   it.each([
-    ['an unknown one', new Error(`connect postgres://root:${secret}@db`)],
-    ['one that is ours to mend', new AppError('internal', {}, { cause: new Error(secret) })],
-    ['one that claims a strange status', Object.assign(new Error(secret), { statusCode: 200 })],
-  ])('%s tells no details, but is logged with the id of the request', async (_name, error) => {
+    ['an unknown error', new Error(`connect postgres://root:${secret}@db`)],
+    ['an internal AppError', new AppError('internal', {}, { cause: new Error(secret) })],
+    ['an error with status 200', Object.assign(new Error(secret), { statusCode: 200 })],
+  ])('%s hides its details from clients and is logged with the request id', async (_name, error) => {
     const { app, log } = failing(error)
     const answer = await app.inject('/fails')
     expect(answer.statusCode).toBe(500)
@@ -91,7 +93,7 @@ describe('errors', () => {
     expect(logged).toContain(answer.headers['x-request-id'])
   })
 
-  it('a broken or an enormous body is refused as JSON', async () => {
+  it('report broken and oversized bodies as JSON', async () => {
     const { app } = failing(undefined)
     const headers = { 'content-type': 'application/json' }
     const broken = await app.inject({ method: 'POST', url: '/takes', headers, payload: '{"a":' })
@@ -102,8 +104,8 @@ describe('errors', () => {
   })
 })
 
-describe('what is no request', () => {
-  /** All that is answered until the connection ends. */
+describe('a malformed request', () => {
+  /** Resolves to everything that was received until the connection ended. */
   const send = (url: string, text: string) =>
     new Promise<string>((resolve, reject) => {
       const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(text))
@@ -115,10 +117,14 @@ describe('what is no request', () => {
     })
 
   it.each([
-    ['a line that is none', 'hello?\r\n\r\n', '400 Bad Request'],
-    ['headers that are too long', `GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`, '431 Request Header Fields'],
-    ['a length that is none', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: y\r\n\r\n', '400 Bad Request'],
-  ])('%s is refused like any other, and the connection ends', async (_name, text, status) => {
+    ['without a request line', 'hello?\r\n\r\n', '400 Bad Request'],
+    [
+      'with headers that are too long',
+      `GET / HTTP/1.1\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`,
+      '431 Request Header Fields',
+    ],
+    ['with an invalid content length', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: y\r\n\r\n', '400 Bad Request'],
+  ])('%s gets a JSON error, and the connection is closed', async (_name, text, status) => {
     const { app, log } = open()
     const answered = await send(await app.listen({ port: 0, host: '127.0.0.1' }), text)
     const [head = '', body = ''] = answered.split('\r\n\r\n')
@@ -130,7 +136,7 @@ describe('what is no request', () => {
     await app.close()
   })
 
-  it('is not said in the middle of an answer', async () => {
+  it('gets no error in the middle of a response', async () => {
     const { app } = open({
       plugins: [
         async (each) => {
@@ -189,7 +195,7 @@ describe('closing', () => {
     await closed
   })
 
-  it('does not wait for one that never ends', async () => {
+  it('does not wait for a request that never ends', async () => {
     let started = () => {}
     const underWay = new Promise<void>((resolve) => {
       started = resolve

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { base64, toJson } from '../../../src/http/server/json.ts'
 
-describe('JSON with pictures in it', () => {
-  it('is what it would be with the pictures written out', () => {
+describe('JSON with pictures', () => {
+  it('equals JSON in which the pictures are base64 strings', () => {
     for (const sizes of [[0], [1], [2, 3], [4, 300_000, 5]]) {
       const pictures = sizes.map((size) => randomBytes(size))
       const answer = (shown: (data: Buffer) => unknown) => ({
@@ -12,12 +12,12 @@ describe('JSON with pictures in it', () => {
       })
       const plain = JSON.stringify(answer((data) => data.toString('base64')))
       expect(toJson(answer(base64)).toString()).toBe(plain)
-      // also for whoever knows nothing of it
+      // serializers other than toJson produce the same
       expect(JSON.stringify(answer(base64))).toBe(plain)
     }
   })
 
-  it('is text where there are none, and one that fails leaves nothing behind', () => {
+  it('is text without pictures, and a failure does not affect the next call', () => {
     const circle: { self?: object; picture: unknown } = { picture: base64(Buffer.from('abc')) }
     circle.self = circle
     expect(() => toJson(circle)).toThrow(TypeError)

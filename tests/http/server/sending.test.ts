@@ -3,12 +3,14 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, expect, it } from 'vitest'
-import { loadPicture } from '../../../src/http/pictures/load.ts'
+import type { Core } from '../../../src/core/core.ts'
+import { status } from '../../../src/http/operations/status.ts'
+import { createStoredPictures } from '../../../src/http/pictures/stored.ts'
 import { type AppOptions, createApp } from '../../../src/http/server/app.ts'
 import { openStream } from '../../../src/http/server/stream.ts'
 import { keepLog } from '../../helpers/log.ts'
 
-/** More than the system takes for a client that reads nothing. */
+/** More than the operating system buffers for a client that reads nothing. */
 const large = 24 * 1024 * 1024
 const megabyte = 1024 * 1024
 
@@ -26,7 +28,6 @@ async function listen(over: Partial<AppOptions>): Promise<void> {
   })
   app = createApp({
     log: keepLog(),
-    ready: async () => ({}),
     closeMs: 50,
     plugins: [
       async (each) => {
@@ -41,13 +42,14 @@ async function listen(over: Partial<AppOptions>): Promise<void> {
           stream.end()
         })
       },
+      status({ ready: async () => ({}) }),
     ],
     ...over,
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
 }
 
-/** Asks, one after the other on one connection, and reads nothing. */
+/** Sends requests one after the other on one connection, and reads nothing. */
 async function ask(...paths: string[]): Promise<Socket> {
   const { port } = app.server.address() as { port: number }
   const socket = connect(port, '127.0.0.1').pause()
@@ -66,11 +68,11 @@ const bytesOf = async (path: string) => {
 }
 
 it.each(['/large', '/stream'])(
-  'an answer that nobody reads is let go, and one that is waited for is not: %s',
+  'disconnects a client that does not read its response, but not one that waits for it: %s',
   async (path) => {
     await listen({ unreadMs: 50 })
     const waiting = await ask('/waits')
-    // the second is let go after the first has been, so that the one who waits has outlasted both
+    // one after the other, so that the waiting client has outlasted both
     for (let at = 0; at < 2; at++) {
       await ask(path)
       await expect.poll(connections, { timeout: 20_000 }).toBe(1)
@@ -81,19 +83,19 @@ it.each(['/large', '/stream'])(
   },
 )
 
-it('a client that reads slowly gets all of it', async () => {
+it('sends the whole response to a client that reads slowly', async () => {
   await listen({ unreadMs: 1_500 })
   const socket = await ask('/large')
   let bytes = 0
   for (const until = Date.now() + 30_000; bytes < large && Date.now() < until; ) {
-    // at most 64 kB at a time; the system tells the sender in steps of a megabyte or so
+    // at most 64 kB at a time; the operating system reports progress to the sender in steps of about a megabyte
     bytes += socket.read()?.length ?? 0
     await pause(10)
   }
   expect(bytes).toBeGreaterThan(large)
 })
 
-it('when too much is on its way, whoever takes longest makes room', async () => {
+it('disconnects the slowest clients when too many bytes are being sent', async () => {
   await listen({ sending: { bytes: 2.5 * large, patienceMs: 0 } })
   for (let at = 0; at < 3; at++) {
     const { length } = sockets
@@ -103,20 +105,20 @@ it('when too much is on its way, whoever takes longest makes room', async () => 
   expect((await bytesOf('/large')).bytes).toBe(large)
 })
 
-it('when too much is on its way and nobody has had the time to take it, others are told when to come again', async () => {
+it('refuses a response with retry-after while no client has exceeded its time', async () => {
   await listen({ sending: { bytes: 1.5 * large } })
   const first = await ask('/large')
   await once(first, 'readable')
   const refused = await bytesOf('/large')
   expect(refused.status).toBe(503)
   expect(refused.headers.get('retry-after')).toBe('2')
-  // small ones are not counted
+  // small responses are not counted
   expect((await bytesOf('/healthz')).status).toBe(200)
   first.destroy()
   await expect.poll(async () => (await bytesOf('/large')).status).toBe(200)
 })
 
-it('what stood behind another answer of its connection is not on its way any more when that breaks', async () => {
+it('forgets a response behind another one when their connection breaks', async () => {
   await listen({ sending: { bytes: 1.5 * large } })
   const both = await ask('/waits', '/large')
   await expect.poll(async () => (await bytesOf('/large')).status).toBe(503)
@@ -124,12 +126,12 @@ it('what stood behind another answer of its connection is not on its way any mor
   await expect.poll(async () => (await bytesOf('/large')).status).toBe(200)
 })
 
-it('one answer may be larger than all together may be', async () => {
+it('sends a single response that is larger than the limit', async () => {
   await listen({ sending: { bytes: megabyte } })
   expect((await bytesOf('/large')).bytes).toBe(large)
 })
 
-it('pictures are loaded a few at a time', async () => {
+it('loads eight pictures at a time', async () => {
   await listen({})
   let loading = 0
   let most = 0
@@ -141,6 +143,7 @@ it('pictures are loaded a few at a time', async () => {
       return undefined
     },
   }
-  await Promise.all(Array.from({ length: 50 }, (_, at) => loadPicture(store, `image/${at}`)))
+  const { load } = createStoredPictures({ store } as unknown as Core)
+  await Promise.all(Array.from({ length: 50 }, (_, at) => load(`image/${at}`)))
   expect(most).toBe(8)
 })

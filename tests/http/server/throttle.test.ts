@@ -5,7 +5,7 @@ import { openService } from '../api/openai/service.ts'
 
 const holder = (keyId: string | null): KeyHolder => ({ userId: 'ann', keyId, admin: false, models: null })
 
-it('a key that asks more than 600 times in a minute waits, and only that key', async () => {
+it('refuses a key after 600 requests in a minute, and no other key', async () => {
   const throttle = createThrottle()
   for (let at = 0; at < 600; at++) await throttle(holder('one'))
   await expect(throttle(holder('one'))).rejects.toMatchObject({ kind: 'too_fast', data: { limit: 600 } })
@@ -13,7 +13,7 @@ it('a key that asks more than 600 times in a minute waits, and only that key', a
   for (let at = 0; at < 2_000; at++) await throttle(holder(null))
 })
 
-it('says when to ask again, and that clients may do so by themselves', async () => {
+it('says when to retry, and that clients may retry automatically', async () => {
   const service = await openService({}, 600)
   try {
     const answers = await Promise.all(

@@ -1,11 +1,11 @@
 /** Errors as this family says them: `{ error, details }`; of wrong parameters everything at once. */
 import type { FastifyRequest } from 'fastify'
-import { AppError, type ErrorKind } from '../../../core/errors.ts'
+import { AppError, type ErrorKind, type OptionNames } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
-import { type Names, problemIn } from '../problem.ts'
-import type { Refusal } from './answer-schemas.ts'
+import { problemIn } from '../problem.ts'
+import type { Refusal } from './response-schemas.ts'
 
 /** A refusal that only this family knows. */
 export class ComfyError extends Error {
@@ -26,12 +26,12 @@ interface ComfyAnswer extends Answer {
 
 const invalid = 'Invalid parameters'
 
-/** What the flags of the chats are called here. */
-const names: Names = {
-  ar: 'width and height',
+/** Options of the core → fields of this family. */
+const names: OptionNames = {
+  aspect: 'width and height',
   size: 'width and height',
-  n: 'num_images',
-  no: 'negative_prompt',
+  count: 'num_images',
+  negative: 'negative_prompt',
   guidance: 'guidance_scale',
 }
 
@@ -56,7 +56,7 @@ export function answerTo(error: unknown, request: FastifyRequest): ComfyAnswer |
   if (!problem) return undefined
   const { status, message, headers } = problem
   const named = error instanceof AppError && aboutParameters.has(error.kind)
-  const detail = problem.kind === 'unknown_ratio' ? `${names.ar}: ${message}` : message
+  const detail = problem.kind === 'unknown_ratio' ? `${names.aspect}: ${message}` : message
   return { ...(named ? answer(status, invalid, [detail]) : answer(status, message)), headers }
 }
 

@@ -1,15 +1,17 @@
 /** `POST /generate`: asked, and waited for unless the client would rather look later. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../core/errors.ts'
 import { outcomeOf } from '../../../core/history/outcome.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
-import { type ApiApp, type Family, untilAnswered } from '../family.ts'
-import { serve, wantsJob } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
-import { refused, taskAnswer } from './answer-schemas.ts'
-import { taskOf } from './answers.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { answerOnce, wantsJob } from '../once.ts'
 import { picturesIn } from './inputs.ts'
 import { comfyuiParams } from './params.ts'
+import { refused, taskAnswer } from './response-schemas.ts'
+import { taskOf } from './responses.ts'
 import { type GenerateBody, generateBody, generateQuery, tags } from './schemas.ts'
 
 const schema = {
@@ -45,17 +47,18 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   const { core, parts } = family
   const holder = await family.authenticate(request)
   const images = picturesIn(family, holder, body)
-  const params = comfyuiParams(core, holder, body, images.length)
-  const order = { holder, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const { chosen, params } = comfyuiParams(core, holder, body, images.length)
+  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const later = body.wait === false || wantsJob(request)
-  return serve(family, request, reply, order, async (id) => {
+  const answer = async (id: string) => {
     const outcome = later
       ? await outcomeOf(core, holder.userId, id)
-      : await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+      : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
     if (later) reply.code(202).headers({ location: `/image/${id}`, 'preference-applied': 'respond-async' })
     // whoever waited hears of a failure as an error
     else if (outcome.error) throw outcome.error
     return taskOf(parts, outcome, withPicture && !later)
-  })
+  }
+  return answerOnce(family.parts, { request, reply, order, answer })
 }

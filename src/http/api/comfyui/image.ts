@@ -2,17 +2,17 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ownerOf } from '../../../core/accounts/api-keys.ts'
-import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
 import { verifyLink } from '../../../core/media/links.ts'
 import { localeOf, wordsFor } from '../../../locales/index.ts'
-import { type Sending, sendPicture } from '../../pictures/bytes.ts'
-import { createThumbnails, type Thumbnail } from '../../pictures/thumbnails.ts'
+import { type PictureReply, sendPicture } from '../../pictures/reply.ts'
+import type { Thumbnail } from '../../pictures/stored.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { refused, underWayAnswer } from './answer-schemas.ts'
-import { asPng, statusOf } from './answers.ts'
+import type { ApiParts } from '../parts.ts'
 import { ComfyError, refusals } from './errors.ts'
+import { refused, underWayAnswer } from './response-schemas.ts'
+import { asPng, statusOf } from './responses.ts'
 import { imageParams, imageQuery, tags } from './schemas.ts'
 
 /** How often to ask again. */
@@ -51,7 +51,7 @@ interface Link {
 }
 
 export function imageRoutes(app: ApiApp, family: Family): void {
-  const thumbnails = createThumbnails(family.core)
+  const { pictures } = family.parts
   app.get('/image/:task_id', { config: { open: comesByLink }, schema }, async (request, reply) => {
     const id = request.params.task_id.toLowerCase()
     const { expires = '', signature = '', n, w } = request.query
@@ -63,9 +63,9 @@ export function imageRoutes(app: ApiApp, family: Family): void {
     const picture = outcome.pictures[n]
     if (!picture) throw new ComfyError(404, wordsOf(request).missing)
     const name = n === 0 ? id : `${id}-${n}`
-    const small = w === undefined ? undefined : thumbnails(picture.key, w)
-    const form = small ? smallOf(small, picture, name) : wholeOf(family.core, picture, name)
-    const sent = await sendPicture(request, reply, { ...form, cacheControl })
+    const small = w === undefined ? undefined : pictures.thumbnail(picture.key, w)
+    const form = small ? smallOf(small, picture, name) : wholeOf(family.parts, picture, name)
+    const sent = await sendPicture({ request, reply, ...form, cacheControl })
     if (!sent) throw new ComfyError(404, wordsOf(request).missing)
     return sent
   })
@@ -95,10 +95,10 @@ async function viewerOf({ core, authenticate }: Family, request: FastifyRequest,
 }
 
 type Picture = Outcome['pictures'][number]
-type Form = Pick<Sending, 'identity' | 'fileName' | 'load'>
+type Form = Pick<PictureReply, 'identity' | 'fileName' | 'load'>
 
-function wholeOf(core: Core, picture: Picture, name: string): Form {
-  return { identity: `png ${picture.key}`, fileName: `${name}.png`, load: () => asPng(core, picture) }
+function wholeOf(parts: ApiParts, picture: Picture, name: string): Form {
+  return { identity: `png ${picture.key}`, fileName: `${name}.png`, load: () => asPng(parts, picture) }
 }
 
 function smallOf({ edge, load }: Thumbnail, { key }: Picture, name: string): Form {

@@ -1,10 +1,8 @@
 /** What was sent → `RequestParams`, in the words of the model that it names. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import type { RequestParams } from '../../../core/ports/models.ts'
-import { modelFor } from '../../../core/programs/ask.ts'
-import { canDraw, type Needs } from '../../../core/request/default-model.ts'
-import { aspectIn, resolveModel } from '../resolve-model.ts'
+import { canServe, defaultModel as defaultModelOf, type Needs } from '../../../core/request/choose-model.ts'
+import { aspectIn, type ModelRequest, resolveModel } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
 
 /** In the order of preference. */
@@ -12,30 +10,33 @@ const ownModels = ['comfy-dev', 'comfy-schnell', 'comfy-kontext']
 const usualSide = 1024
 
 /** Throws AppError. */
-export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): RequestParams {
+export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): ModelRequest {
   const named = body.model ?? defaultModel(core, holder, { images, words: Boolean(body.prompt) })
-  const read = resolveModel(core, holder, { ...body, model: named }, images)
+  const resolved = resolveModel(core, holder, { ...body, model: named }, images)
   return {
-    ...read.params,
-    aspect: aspectIn(read, undefined, sizeOf(body)),
-    count: body.num_images ?? body.n,
-    steps: body.steps,
-    guidance: body.guidance_scale,
-    strength: body.strength ?? body.denoise,
+    chosen: resolved,
+    params: {
+      ...resolved.params,
+      aspect: aspectIn(resolved, undefined, sizeOf(body)),
+      count: body.num_images ?? body.n,
+      steps: body.steps,
+      guidance: body.guidance_scale,
+      strength: body.strength ?? body.denoise,
+    },
   }
 }
 
 /** ComfyUI's first that can do it, else the one that everybody's requests go to. */
-export function defaultModel(core: Core, holder: KeyHolder, needs?: Needs): string {
+export function defaultModel(core: Core, holder: KeyHolder, needs: Needs = { images: 0, words: true }): string {
   const own = ownModels.find((id) => allows(holder, id) && isServed(core, id, needs))
-  return own ?? modelFor(core, holder, undefined, needs)
+  return own ?? defaultModelOf(core, holder.models, needs)
 }
 
 export const allows = ({ models }: KeyHolder, id: string) => models === null || models.includes(id)
 
 function isServed(core: Core, id: string, needs: Needs = { images: 0, words: true }): boolean {
   const model = core.models.all().find((each) => each.id === id)
-  return model !== undefined && canDraw(core, model, needs)
+  return model !== undefined && canServe(core, model, needs)
 }
 
 /** Half a size is filled up. */

@@ -1,10 +1,10 @@
 /** `GET /queue`: what the account waits for, and how busy it is where `/generate` draws. */
 import { type KeyHolder, ownerOf } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import { countIn, drawnOf, waitingOf } from '../../../core/history/backlog.ts'
+import { countIn, queuedRequests, runningRequests } from '../../../core/history/backlog.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { queueAnswer, refused } from './answer-schemas.ts'
 import { defaultModel } from './params.ts'
+import { queueAnswer, refused } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const mostItems = 100
@@ -22,8 +22,8 @@ export function queueRoutes(app: ApiApp, { core, authenticate }: Family): void {
     const holder = await authenticate(request)
     const whose = ownerOf(holder)
     const [drawn, waiting, counts] = await Promise.all([
-      drawnOf(core, whose, mostItems),
-      waitingOf(core, whose, mostItems),
+      runningRequests(core, whose, mostItems),
+      queuedRequests(core, whose, mostItems),
       countIn(core, laneOf(core, holder)),
     ])
     return {

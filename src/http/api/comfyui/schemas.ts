@@ -1,7 +1,7 @@
 /** What may be sent: for checks, whose words clients show to people, and for the OpenAPI document. Unknown keys are let pass. */
 import { z } from 'zod'
 import { promptLimit } from '../../../core/request/parse.ts'
-import { widthParam } from '../../pictures/thumbnails.ts'
+import { widthParam } from '../../pictures/stored.ts'
 import { optional } from '../../server/validation.ts'
 import { longestAddress, longestPrompt, mostPictures } from '../fields.ts'
 

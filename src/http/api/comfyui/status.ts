@@ -4,12 +4,12 @@ import type { Core } from '../../../core/core.ts'
 import { countIn } from '../../../core/history/backlog.ts'
 import type { Model, NumberParam, Takes } from '../../../core/ports/models.ts'
 import type { InspectedServer, Inspection } from '../../../core/ports/providers.ts'
-import { offered } from '../../../core/request/resolve.ts'
-import { version } from '../../operations/version.ts'
+import { listed } from '../../../core/request/choose-model.ts'
+import { version } from '../../server/http.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './answer-schemas.ts'
 import { allows, defaultModel } from './params.ts'
 import { laneOf } from './queue.ts'
+import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './response-schemas.ts'
 import { limits, tags } from './schemas.ts'
 
 const provider = 'comfyui'
@@ -47,7 +47,7 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
       comfyui: { connected, servers: servers.map((server, at) => shownServer(server, at, holder)) },
       queue,
       version,
-      supported_models: offered(core.models.all()).flatMap(({ id }) => (allows(holder, id) ? [id] : [])),
+      supported_models: listed(core.models.all()).flatMap(({ id }) => (allows(holder, id) ? [id] : [])),
       default_model: defaultModel(core, holder),
       max_resolution: { width: limits.side.max, height: limits.side.max },
       max_steps: limits.steps.max,
@@ -59,7 +59,7 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
     const lists = folders.map((folder) => [folder, [...(files[folderNames[folder] ?? folder] ?? [])]] as const)
     return {
       models: Object.fromEntries(lists) as Record<(typeof folders)[number], string[]>,
-      available: offered(core.models.all()).flatMap((model) => (allows(holder, model.id) ? shownModel(model) : [])),
+      available: listed(core.models.all()).flatMap((model) => (allows(holder, model.id) ? shownModel(model) : [])),
       comfyui: { connected: servers.some((server) => server.connected) },
     }
   })

@@ -1,17 +1,19 @@
 /** The three ways to ask for pictures. A task answers at once, unless the client would rather wait. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
-import { type ApiApp, type Family, untilAnswered } from '../family.ts'
-import { serve } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
-import { refused, taskAnswer } from './answer-schemas.ts'
-import { taskOf } from './answers.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { answerOnce } from '../once.ts'
+import { readImages, refusePictures } from './inputs.ts'
 import { fluxParams } from './params.ts'
-import { readImages, refusePictures } from './pictures.ts'
+import { refused, taskAnswer } from './response-schemas.ts'
+import { taskOf } from './responses.ts'
 import {
   type DrawQuery,
   drawQuery,
@@ -38,21 +40,21 @@ const text = {
   summary: 'Draws pictures from words.',
   operationId: 'fluxTextToImage',
   body: textBody,
-  told: { headers },
+  documented: { headers },
 }
 
 const image = {
   ...common,
   summary: 'Draws pictures from one picture and words.',
   operationId: 'fluxImageToImage',
-  told: { headers, bodies: { 'application/json': imageBody, 'multipart/form-data': imageForm } },
+  documented: { headers, bodies: { 'application/json': imageBody, 'multipart/form-data': imageForm } },
 }
 
 const images = {
   ...common,
   summary: 'Draws pictures from several pictures and words.',
   operationId: 'fluxMultiImageEdit',
-  told: { headers, bodies: { 'application/json': imagesBody, 'multipart/form-data': imagesForm } },
+  documented: { headers, bodies: { 'application/json': imagesBody, 'multipart/form-data': imagesForm } },
 }
 
 interface Drawing {
@@ -86,18 +88,19 @@ async function draw(family: Family, request: Asked, reply: FastifyReply, drawing
   const { core, parts } = family
   const { body, images, content } = drawing
   const holder = await family.authenticate(request)
-  const params = fluxParams(core, holder, body, images.length)
-  const order = { holder, params, images, webhookUrl: body.webhook_url, content }
+  const { chosen, params } = fluxParams(core, holder, body, images.length)
+  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content }
   const waitMs = patienceOf(request, body)
-  return serve(family, request, reply, order, async (id) => {
+  const answer = async (id: string) => {
     const outcome =
       waitMs === 0
         ? await outcomeOf(core, holder.userId, id)
-        : await waitFor(core, holder.userId, id, { waitMs, gone: untilAnswered(reply) })
+        : await waitFor(core, holder.userId, id, { waitMs, gone: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
     reply.header('location', `/api/v1/flux/task/${id}`)
     return { success: true as const, ...(await taskOf(parts, request, outcome, waitMs === 0)) }
-  })
+  }
+  return answerOnce(family.parts, { request, reply, order, answer })
 }
 
 /** 0: answered at once. What the address says counts first, then `Prefer` (RFC 7240), then the body. */

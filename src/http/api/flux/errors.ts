@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { wordsFor } from '../../../locales/index.ts'
 import type { Answer } from '../family.ts'
 import { problemIn } from '../problem.ts'
-import type { Refusal } from './answer-schemas.ts'
 import { names } from './names.ts'
+import type { Refusal } from './response-schemas.ts'
 
 interface FluxAnswer extends Answer {
   body: Refusal

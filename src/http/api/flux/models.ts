@@ -1,15 +1,14 @@
 /** `GET /api/v1/flux/models`: what a key may draw with, and what each model takes. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import { AppError } from '../../../core/errors.ts'
+import { AppError, spelledName } from '../../../core/errors.ts'
 import type { Model, Takes } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { takenWith } from '../../../core/request/resolve.ts'
+import { takenWith } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
-import { nameOfFlag } from '../problem.ts'
-import { type Mode, modelsAnswer, refused, type ShownModel } from './answer-schemas.ts'
 import { names } from './names.ts'
+import { type Mode, modelsAnswer, refused, type ShownModel } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {
@@ -39,11 +38,10 @@ export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
 }
 
 function shown(core: Core, model: Model): ShownModel {
-  const has = (provider: string) => core.providers.get(provider) !== undefined
   const modes = {
-    text_to_image: modeWith(model, 0, has),
-    image_to_image: modeWith(model, 1, has),
-    multi_image_edit: modeWith(model, 2, has),
+    text_to_image: modeWith(core, model, 0),
+    image_to_image: modeWith(core, model, 1),
+    multi_image_edit: modeWith(core, model, 2),
   }
   const types = typesOf(modes)
   return {
@@ -60,9 +58,9 @@ function shown(core: Core, model: Model): ShownModel {
 }
 
 /** null: it takes no such number of pictures. */
-function modeWith(model: Model, images: 0 | 1 | 2, has: (provider: string) => boolean): Mode | null {
+function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
   try {
-    return modeOf(takenWith(model, images, has), images)
+    return modeOf(takenWith(core, model, images), images)
   } catch (error) {
     if (error instanceof AppError) return null
     throw error
@@ -72,7 +70,7 @@ function modeWith(model: Model, images: 0 | 1 | 2, has: (provider: string) => bo
 function modeOf(takes: Takes, images: number): Mode {
   const most = images < 2 ? images : Math.min(takes.images.max, mostPictures)
   const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
-    return [nameOfFlag(names, name), { min, max, integer }] as const
+    return [spelledName(name, names), { min, max, integer }] as const
   })
   const sizes = Object.entries(takes.aspects).map(([name, [width, height]]) => [name, { width, height }] as const)
   return {

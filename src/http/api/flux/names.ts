@@ -1,6 +1,6 @@
 /** The names that clients of such services write, and the ones that count here. */
 import { z } from 'zod'
-import type { Names } from '../problem.ts'
+import type { OptionNames } from '../../../core/errors.ts'
 
 /** Other name → name. Names are compared without regard to 'aspectRatio' or 'aspect_ratio'. */
 const others: Readonly<Record<string, string>> = {
@@ -18,11 +18,11 @@ const others: Readonly<Record<string, string>> = {
   wait: 'sync_mode',
 }
 
-/** What the flags of the chats are called here. */
-export const names: Names = {
-  ar: 'aspect_ratio',
-  no: 'negative_prompt',
-  n: 'num_images',
+/** Options of the core → fields of this family. */
+export const names: OptionNames = {
+  aspect: 'aspect_ratio',
+  negative: 'negative_prompt',
+  count: 'num_images',
   steps: 'num_inference_steps',
   guidance: 'guidance_scale',
 }

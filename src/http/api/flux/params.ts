@@ -1,21 +1,23 @@
 /** What was sent → `RequestParams`, in the words of the model that it names. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import type { RequestParams } from '../../../core/ports/models.ts'
-import { aspectIn, resolveModel, sizeIn } from '../resolve-model.ts'
+import { aspectIn, type ModelRequest, resolveModel, sizeIn } from '../resolve-model.ts'
 import { type ImagesBody, presetSizes, type TextBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
-export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | ImagesBody, images: number): RequestParams {
-  const read = resolveModel(core, holder, body, images)
+export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | ImagesBody, images: number): ModelRequest {
+  const resolved = resolveModel(core, holder, body, images)
   return {
-    ...read.params,
-    aspect: aspectIn(read, body.aspect_ratio, sizeOf(body)),
-    count: body.num_images,
-    steps: body.num_inference_steps,
-    guidance: body.guidance_scale,
-    strength: body.strength,
-    enhance: body.enhance,
+    chosen: resolved,
+    params: {
+      ...resolved.params,
+      aspect: aspectIn(resolved, body.aspect_ratio, sizeOf(body)),
+      count: body.num_images,
+      steps: body.num_inference_steps,
+      guidance: body.guidance_scale,
+      strength: body.strength,
+      enhance: body.enhance,
+    },
   }
 }
 

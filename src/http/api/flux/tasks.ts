@@ -5,8 +5,8 @@ import { AppError } from '../../../core/errors.ts'
 import { cancel } from '../../../core/generation/cancel.ts'
 import { type Outcome, outcomeOf, outcomes } from '../../../core/history/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { historyAnswer, refused, taskAnswer, unifiedAnswer } from './answer-schemas.ts'
-import { taskOf } from './answers.ts'
+import { historyAnswer, refused, taskAnswer, unifiedAnswer } from './response-schemas.ts'
+import { taskOf } from './responses.ts'
 import { pageQuery, tags, taskParams, unifiedQuery } from './schemas.ts'
 
 const one = {

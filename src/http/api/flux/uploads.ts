@@ -1,13 +1,13 @@
 /** Pictures that are sent ahead: looked at as closely as those that come with a request, and kept for a day. */
 import type { FastifyRequest } from 'fastify'
-import { keepUploads, keptHours, type Upload } from '../../../core/media/uploads.ts'
+import { keptHours, storeUploads, type Upload } from '../../../core/media/uploads.ts'
 import { type FormFile, readForm } from '../../server/form.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
 import type { ApiParts } from '../parts.ts'
-import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './answer-schemas.ts'
-import { filesOf } from './pictures.ts'
+import { filesOf } from './inputs.ts'
+import { refused, type UploadAnswer, uploadAnswer, uploadsAnswer } from './response-schemas.ts'
 import { tags, uploadForm, uploadsForm } from './schemas.ts'
 
 const one = {
@@ -15,7 +15,7 @@ const one = {
   description: 'It is told by its content whether it is a png, jpg or webp, and encoded anew. Costs nothing.',
   operationId: 'fluxUploadImage',
   tags,
-  told: { bodies: { 'multipart/form-data': uploadForm } },
+  documented: { bodies: { 'multipart/form-data': uploadForm } },
   response: { 200: uploadAnswer, ...refused },
 }
 
@@ -24,7 +24,7 @@ const several = {
   description: 'At most 10 MB each, and 50 MB together.',
   operationId: 'fluxUploadImages',
   tags,
-  told: { bodies: { 'multipart/form-data': uploadsForm } },
+  documented: { bodies: { 'multipart/form-data': uploadsForm } },
   response: { 200: uploadsAnswer, ...refused },
 }
 
@@ -53,7 +53,7 @@ const invalid = (name: string, message: string) => new InvalidRequest([{ name, m
 
 async function keep({ core, parts, authenticate }: Family, request: FastifyRequest, files: readonly FormFile[]) {
   const bytes = files.map(({ data }) => data)
-  const uploads = await keepUploads(core, await authenticate(request), bytes)
+  const uploads = await storeUploads(core, await authenticate(request), bytes)
   return Promise.all(uploads.map((upload) => answerFor(parts, upload)))
 }
 

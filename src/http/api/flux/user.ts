@@ -1,4 +1,5 @@
 /** `GET /api/v1/flux/config/user`: what this key may use. Nothing in it is a secret. */
+
 import { readAccount } from '../../../core/accounts/accounts.ts'
 import { type KeyHolder, listApiKeys } from '../../../core/accounts/api-keys.ts'
 import { limitsFor } from '../../../core/accounts/limits.ts'
@@ -6,11 +7,11 @@ import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { uploadsPerDay } from '../../../core/media/uploads.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
+import { megabyte, picturesBytes } from '../../server/bodies.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { mostPictures } from '../fields.ts'
-import { megabyte, picturesBytes } from '../parts.ts'
-import { refused, userAnswer } from './answer-schemas.ts'
 import { shownModels } from './models.ts'
+import { refused, userAnswer } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {

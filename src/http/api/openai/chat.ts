@@ -1,67 +1,80 @@
-/** `POST /v1/chat/completions`: the last message of the user is the prompt, the answer is markdown with the pictures. */
+/** `POST /v1/chat/completions`: the last user message is the prompt, the completion is Markdown with the images. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Outcome } from '../../../core/history/outcome.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { wordsFor } from '../../../locales/index.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
 import { openStream } from '../../server/stream.ts'
 import { parseWith } from '../../server/validation.ts'
-import { type ApiApp, type Family, problemOf, untilAnswered } from '../family.ts'
+import { type ApiApp, errorAnswer, type Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
-import { serve } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
-import { assertDone, seconds } from './answers.ts'
-import { chatAnswers, tags } from './answers-schemas.ts'
-import { OpenAiError, refusals } from './errors.ts'
-import { nameJob } from './jobs.ts'
-import { markdownOf, tokensOf } from './markdown.ts'
+import { answerOnce } from '../once.ts'
+import type { ApiParts } from '../parts.ts'
+import { errorFormat, OpenAiError } from './errors.ts'
+import { setJobHeader } from './jobs.ts'
 import { chatParams } from './params.ts'
-import { type ChatBody, chatBody, headersOfOrders, userContent } from './schemas.ts'
+import { chatResponses, tags } from './response-schemas.ts'
+import { assertSucceeded, linkTo, seconds, textTokens } from './responses.ts'
+import { type ChatBody, chatBody, idempotencyHeaders, userContent } from './schemas.ts'
 
-type Wanted = Pick<ChatBody, 'model' | 'stream_options'>
+type CompletionOptions = Pick<ChatBody, 'model' | 'stream_options'>
 
-interface Waiting {
+interface AcceptedRequest {
   id: string
   holder: KeyHolder
-  wanted: Wanted
+  options: CompletionOptions
 }
 
-/** JSON of so many characters stays below 4 kB a line: some clients cannot read longer ones. */
-const pieceLength = 500
+/** Keeps each line of the stream under 4 kB, the longest that some clients can parse. */
+const chunkCharacters = 500
 
 const schema = {
-  summary: 'Draws what the last message of the user says.',
+  summary: 'Creates the images that the last user message describes.',
   description:
-    'Words, a ratio such as 16:9 and flags at the end of them, and `image_url` parts. The answer is markdown with the ' +
-    'pictures in it. No context is kept.',
+    'The last user message is the prompt: text with an optional ratio such as `16:9` and optional flags at its end, and ' +
+    '`image_url` parts. Earlier messages are ignored. The completion is Markdown that links to the images.',
   operationId: 'createChatCompletion',
   tags,
   body: chatBody,
-  told: { headers: headersOfOrders },
-  response: chatAnswers,
+  documented: { headers: idempotencyHeaders },
+  response: chatResponses,
 }
 
 export function chatRoutes(app: ApiApp, family: Family): void {
   app.post('/chat/completions', { bodyLimit: bodyWithPicturesBytes, schema }, async (request, reply) => {
     const { body } = request
     const holder = await family.authenticate(request)
-    const { text, images } = lastWords(family, holder, body)
-    const params = chatParams(family.core, holder, body, { text, images: images.length })
-    const order = { holder, params, images, content: JSON.stringify(body) }
+    const { text, images } = lastUserMessage(family, holder, body)
+    const { chosen, params } = chatParams(family.core, holder, body, { text, images: images.length })
+    const order = { holder, chosen, params, images, content: JSON.stringify(body) }
     const { model, stream_options } = body
-    const answerWith = body.stream ? stream : answer
-    // not the messages, which may hold pictures
-    const wanted = { model, stream_options }
-    return serve(family, request, reply, order, (id) => {
-      nameJob(reply, id)
-      return answerWith(family, request, reply, { id, holder, wanted })
-    })
+    const respond = body.stream ? streamCompletion : sendCompletion
+    // do not hold the messages while waiting: they may contain images
+    const options = { model, stream_options }
+    const answer = (id: string) => {
+      setJobHeader(reply, id)
+      return respond(family, request, reply, { id, holder, options })
+    }
+    return answerOnce(family.parts, { request, reply, order, answer })
   })
 }
 
-function lastWords(family: Family, holder: KeyHolder, { messages }: ChatBody): { text: string; images: Attachment[] } {
+function lastUserMessage(
+  family: Family,
+  holder: KeyHolder,
+  { messages }: ChatBody,
+): { text: string; images: Attachment[] } {
   const at = messages.findLastIndex(({ role }) => role === 'user')
-  if (at < 0) throw new OpenAiError('There is no message of the user.', { param: 'messages', code: 'invalid_value' })
+  if (at < 0) {
+    throw new OpenAiError("Invalid value for 'messages': it must contain a message with the role 'user'.", {
+      param: 'messages',
+      code: 'invalid_value',
+    })
+  }
   const content = parseWith(userContent, messages[at]?.content, ['messages', String(at), 'content'])
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join('\n')
@@ -69,43 +82,51 @@ function lastWords(family: Family, holder: KeyHolder, { messages }: ChatBody): {
   return { text, images: addresses.map((address) => inputOf(family, holder, address)) }
 }
 
-const addressOf = (given: string | { url: string }) => (typeof given === 'string' ? given : given.url)
+const addressOf = (imageUrl: string | { url: string }) => (typeof imageUrl === 'string' ? imageUrl : imageUrl.url)
 
-async function answer({ core, parts }: Family, _request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
-  const { id, holder, wanted } = waiting
-  const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
-  assertDone(outcome)
+async function sendCompletion(
+  { core, parts }: Family,
+  _request: FastifyRequest,
+  reply: FastifyReply,
+  { id, holder, options }: AcceptedRequest,
+) {
+  const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
+  assertSucceeded(outcome)
   const content = await markdownOf(parts, outcome)
   const message = { role: 'assistant' as const, content, refusal: null }
   return {
-    ...envelope('chat.completion', outcome, wanted),
+    ...envelope('chat.completion', outcome, options),
     choices: [{ index: 0, message, logprobs: null, finish_reason: 'stop' as const }],
-    usage: tokensOf(outcome, content),
+    usage: chatUsageOf(outcome, content),
   }
 }
 
-async function stream({ core, parts }: Family, request: FastifyRequest, reply: FastifyReply, waiting: Waiting) {
-  const { id, holder, wanted } = waiting
-  const signal = untilAnswered(reply)
+async function streamCompletion(
+  { core, parts }: Family,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { id, holder, options }: AcceptedRequest,
+) {
+  const signal = closedSignal(reply)
   const events = openStream(reply)
   try {
     const outcome = await waitForEnd(core, holder.userId, id, { signal })
-    assertDone(outcome)
+    assertSucceeded(outcome)
     const content = await markdownOf(parts, outcome)
     const chunk = (delta: object, finish: 'stop' | null = null) => ({
-      ...envelope('chat.completion.chunk', outcome, wanted),
+      ...envelope('chat.completion.chunk', outcome, options),
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
     })
     events.send(chunk({ role: 'assistant', content: '' }))
-    for (const piece of pieces(content)) events.send(chunk({ content: piece }))
+    for (const piece of piecesOf(content)) events.send(chunk({ content: piece }))
     events.send(chunk({}, 'stop'))
-    if (wanted.stream_options?.include_usage) {
-      const usage = tokensOf(outcome, content)
-      events.send({ ...envelope('chat.completion.chunk', outcome, wanted), choices: [], usage })
+    if (options.stream_options?.include_usage) {
+      const usage = chatUsageOf(outcome, content)
+      events.send({ ...envelope('chat.completion.chunk', outcome, options), choices: [], usage })
     }
     events.send('[DONE]')
   } catch (error) {
-    if (!signal.aborted) events.send(problemOf(core.log, refusals, request, error).body)
+    if (!signal.aborted) events.send(errorAnswer(core, { format: errorFormat, error, request }).body)
   } finally {
     events.end()
   }
@@ -115,12 +136,38 @@ async function stream({ core, parts }: Family, request: FastifyRequest, reply: F
 function envelope<T extends 'chat.completion' | 'chat.completion.chunk'>(
   object: T,
   { id, createdAt, model }: Outcome,
-  wanted: Wanted,
+  options: CompletionOptions,
 ) {
-  return { id: `chatcmpl-${id}`, object, created: seconds(createdAt), model: wanted.model ?? model }
+  return { id: `chatcmpl-${id}`, object, created: seconds(createdAt), model: options.model ?? model }
 }
 
-/** Never between the two halves of one character. */
-function pieces(text: string): string[] {
-  return text.match(new RegExp(`[\\s\\S]{1,${pieceLength}}`, 'gu')) ?? []
+async function markdownOf(parts: ApiParts, outcome: Outcome): Promise<string> {
+  const { prompt, enhanced, pictures, request, notes } = outcome
+  const [first = request] = pictures
+  const enhancer = parts.core.enhancer?.model ?? '—'
+  const lines = [
+    ...(prompt === '' ? [] : [`**Prompt:** ${escapeMarkdown(prompt)}`]),
+    ...(enhanced === null
+      ? []
+      : [`**Optimized by:** ${escapeMarkdown(enhancer)}`, `**Optimized prompt:** ${escapeMarkdown(enhanced)}`]),
+    `**Size:** ${first.width}×${first.height}`,
+    ...notes.map(({ kind, data }) => escapeMarkdown(wordsFor('en').notes[kind](data ?? {}))),
+  ]
+  const alt = escapeMarkdown(prompt.slice(0, 100).replace(/\p{Cs}/gu, '')) || 'image'
+  const links = await Promise.all(pictures.map((picture) => linkTo(parts, picture)))
+  return [...lines, ...links.map((link) => `![${alt}](${link})`)].join('\n\n')
+}
+
+/** Keeps text that people wrote from becoming links, images or HTML. */
+const escapeMarkdown = (text: string) => text.replace(/[\\[\]<>`]/g, '\\$&')
+
+/** The `u` flag keeps surrogate pairs together. */
+function piecesOf(text: string): string[] {
+  return text.match(new RegExp(`[\\s\\S]{1,${chunkCharacters}}`, 'gu')) ?? []
+}
+
+function chatUsageOf({ prompt, credits }: Outcome, content: string) {
+  const input = textTokens(prompt)
+  const output = textTokens(content)
+  return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output, credits }
 }

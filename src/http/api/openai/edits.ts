@@ -1,25 +1,31 @@
-/** The two forms of an edit: a form with files, as OpenAI's clients send it, or JSON with addresses. */
+/**
+ * Parses an edit request. OpenAI's clients send multipart/form-data with files named `image`, `image[]` or `image[0]`;
+ * other clients send JSON with URLs.
+ */
+
 import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
+import { bodyOf, type FieldTypes, readForm } from '../../server/form.ts'
 import { parseWith } from '../../server/validation.ts'
 import type { Family } from '../family.ts'
+import { attachmentOf } from '../fetcher.ts'
 import { inputOf } from '../inputs.ts'
 import { OpenAiError } from './errors.ts'
-import { maskRefused, readForm } from './form.ts'
 import { type EditsBody, editsBody } from './schemas.ts'
 
-export interface Edit {
+export interface ParsedEdit {
   body: EditsBody
   images: Attachment[]
+  /** Distinguishes this request from others with the same idempotency key. */
   content: string
 }
 
 /** Throws OpenAiError, AppError and InvalidRequest. */
-export async function readEdit(family: Family, request: FastifyRequest): Promise<Edit> {
-  const form = request.isMultipart() ? await readForm(request) : undefined
-  const sent = form?.fields ?? request.body ?? {}
-  const body = parseWith(editsBody, sent)
-  if (body.mask !== undefined && body.mask !== null) throw maskRefused()
+export async function parseEdit(family: Family, request: FastifyRequest): Promise<ParsedEdit> {
+  const form = request.isMultipart() ? await parseForm(request) : undefined
+  const fields = form?.fields ?? request.body ?? {}
+  const body = parseWith(editsBody, fields)
+  if (body.mask !== undefined && body.mask !== null) throw unsupportedMask()
   const holder = await family.authenticate(request)
   const addresses = [body.image ?? [], body.images ?? []].flat().map(addressOf)
   const images = [...(form?.files ?? []), ...addresses.map((address) => inputOf(family, holder, address))]
@@ -29,13 +35,52 @@ export async function readEdit(family: Family, request: FastifyRequest): Promise
       code: 'missing_required_parameter',
     })
   }
-  return { body, images, content: JSON.stringify([sent, form?.hashes]) }
+  return { body, images, content: JSON.stringify([fields, form?.hashes]) }
 }
 
-type Addressed = string | { image_url?: unknown; url?: unknown }
+interface ParsedForm {
+  fields: Record<string, unknown>
+  files: Attachment[]
+  /** One for each file, in the same order. */
+  hashes: string[]
+}
 
-function addressOf(given: Addressed): string {
-  if (typeof given === 'string') return given
-  const { image_url: address = given.url } = given
+const imageName = /^images?(\[\d*\])?$/
+
+const types: FieldTypes = {
+  numbers: new Set(['n', 'steps', 'guidance', 'strength', 'partial_images']),
+  booleans: new Set(['stream', 'enhance']),
+  // text under a file's name is an image URL
+  lists: { names: imageName, as: 'images' },
+}
+
+async function parseForm(request: FastifyRequest): Promise<ParsedForm> {
+  const form = await readForm(request)
+  assertFileNames(form.files.map(({ field }) => field))
+  return {
+    fields: bodyOf(form, types),
+    files: form.files.map(({ data, name }) => attachmentOf(data, name)),
+    hashes: form.files.map(({ hash }) => hash),
+  }
+}
+
+function assertFileNames(names: readonly string[]): void {
+  if (names.includes('mask')) throw unsupportedMask()
+  const unknown = names.find((name) => !imageName.test(name))?.slice(0, 100)
+  if (unknown === undefined) return
+  throw new OpenAiError(`Unknown parameter: '${unknown}'. Send image files as 'image'.`, { param: unknown })
+}
+
+const unsupportedMask = () =>
+  new OpenAiError("Unsupported parameter: 'mask'. Describe the area to change in the prompt instead.", {
+    param: 'mask',
+    code: 'unsupported_parameter',
+  })
+
+type ImageReference = string | { image_url?: unknown; url?: unknown }
+
+function addressOf(reference: ImageReference): string {
+  if (typeof reference === 'string') return reference
+  const { image_url: address = reference.url } = reference
   return typeof address === 'string' ? address : (address as { url: string }).url
 }

@@ -1,16 +1,20 @@
-/** Errors as OpenAI says them: type, code and param, and whether its clients should try again by themselves. */
+/**
+ * Errors in OpenAI's format: type, code and param. The header `x-should-retry` controls whether OpenAI's clients retry by
+ * themselves.
+ */
 import type { FastifyError, FastifyRequest } from 'fastify'
-import { AppError, type ErrorData, type ErrorKind, errorRules } from '../../../core/errors.ts'
+import { AppError, type ErrorData, type ErrorKind, type OptionNames, spelled } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
+import { statusOf } from '../../server/error-status.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
-import { fieldOf, isKept, type Names, nameOfFlag, retryAfterOf, sayings } from '../problem.ts'
+import { fieldOf, isKept, retryAfterOf, sayings } from '../problem.ts'
 
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null }
 }
 
-interface Problem {
+interface ErrorFields {
   status?: number
   type?: string
   code?: string
@@ -18,74 +22,74 @@ interface Problem {
   headers?: Readonly<Record<string, string>>
 }
 
-/** A refusal that only this family knows. */
+/** An error without a kind in core/errors.ts. The default status is 400. */
 export class OpenAiError extends Error {
-  readonly problem: Problem
+  readonly fields: ErrorFields
 
-  constructor(message: string, problem: Problem = {}) {
+  constructor(message: string, fields: ErrorFields = {}) {
     super(message)
     this.name = 'OpenAiError'
-    this.problem = problem
+    this.fields = fields
   }
 }
 
-interface OpenAiAnswer extends Answer {
+interface ErrorAnswer extends Answer {
   body: ErrorBody
 }
 
-interface Rule extends Problem {
+interface Rule extends ErrorFields {
+  /** Absent: the message in `locales`. */
   message?: (data: ErrorData) => string
 }
 
-/** What the flags of the chats are called here. */
-const names: Names = { ar: 'size', no: 'negative_prompt' }
-const named = ({ name }: ErrorData) => nameOfFlag(names, String(name))
+/** Options of the core → fields of this family. */
+const names: OptionNames = { aspect: 'size', count: 'n', negative: 'negative_prompt' }
 
 const quota: Rule = { status: 429, type: 'insufficient_quota', code: 'insufficient_quota' }
-const pace: Rule = { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' }
+const rateLimit: Rule = { status: 429, type: 'rate_limit_error', code: 'rate_limit_exceeded' }
 const wrongKey: Rule = { status: 401, type: 'authentication_error', code: 'invalid_api_key' }
-const noModel: Rule = { status: 404, code: 'model_not_found' }
-const withoutModel = (name: ErrorData[string]) => `The model '${name}' does not exist or you do not have access to it.`
-/** 400, as OpenAI's clients know it; 413 is for the whole body. */
-const picture: Rule = { status: 400, param: 'image', code: 'invalid_image' }
+const missingModel: Rule = { status: 404, code: 'model_not_found' }
+const modelNotFound = (name: ErrorData[string]) => `The model '${name}' does not exist or you do not have access to it.`
+/** 400 as OpenAI responds, also for images that are too large: 413 means the whole body. */
+const invalidImage: Rule = { status: 400, param: 'image', code: 'invalid_image' }
 
-/** What differs from what the status says by itself. */
+/** Overrides the fields that follow from the status and the kind of the error. */
 const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   key_missing: wrongKey,
   key_wrong: wrongKey,
-  too_many_wrong_keys: pace,
+  too_many_wrong_keys: rateLimit,
   banned: { type: 'permission_error', code: 'account_deactivated' },
-  model_not_allowed: { ...noModel, message: ({ model }) => withoutModel(model) },
-  unknown_model: { ...noModel, message: ({ name }) => withoutModel(name) },
+  model_not_allowed: { ...missingModel, message: ({ model }) => modelNotFound(model) },
+  unknown_model: { ...missingModel, message: ({ name }) => modelNotFound(name) },
   empty_prompt: {
     code: 'missing_required_parameter',
-    message: () => "Missing required parameter: 'prompt'. Say what to draw.",
+    message: () => "Missing required parameter: 'prompt'. Describe the image to create.",
   },
   prompt_too_long: { code: 'string_above_max_length' },
   words_not_taken: { code: 'unsupported_parameter' },
   unknown_ratio: {
     code: 'invalid_value',
-    message: ({ ratio, model, known }) =>
-      `Invalid value for 'size': '${ratio}'. ${model} knows: auto, ${[known].flat().join(', ')}.`,
+    message: ({ ratio, model, available }) =>
+      `Invalid value for 'size': '${ratio}'. ${model} supports: auto, ${[available].flat().join(', ')}.`,
   },
   bad_option: {
     code: 'invalid_value',
-    message: (data) => `Invalid value for '${named(data)}': ${shown(data.value)}. Expected ${data.expected}.`,
+    message: ({ name, value, expected }) => `Invalid value for '${name}': ${quoted(value)}. Expected ${expected}.`,
   },
   unknown_option: { code: 'unknown_parameter' },
   not_taken: {
     code: 'unsupported_parameter',
-    message: (data) => `Unsupported parameter: '${named(data)}' is not supported with ${data.model}.`,
+    message: ({ name, model }) => `Unsupported parameter: '${name}' is not supported with ${model}.`,
   },
   enhancer_missing: { param: 'enhance', code: 'unsupported_parameter' },
   image_needed: { param: 'image', code: 'missing_required_parameter' },
   too_many_images: { param: 'image', code: 'too_many_images' },
-  image_too_big: picture,
-  image_type: picture,
-  image_unreadable: picture,
+  image_too_big: invalidImage,
+  image_type: invalidImage,
+  image_unreadable: invalidImage,
   image_unreachable: {
-    ...picture,
-    message: () => 'The image could not be fetched: use a public https address, or a data URL with base64.',
+    ...invalidImage,
+    message: () => 'The image could not be fetched. Use a public https URL or a base64 data URL.',
   },
   unknown_request: { code: 'job_not_found' },
   unknown_path: { code: 'unknown_url', message: ({ name }) => `Unknown request URL: ${name}.` },
@@ -98,8 +102,8 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   unknown_upload: { param: 'image' },
   no_credits: quota,
   cap_reached: quota,
-  too_fast: pace,
-  too_many_in_flight: pace,
+  too_fast: rateLimit,
+  too_many_in_flight: rateLimit,
   moderated: { type: 'image_generation_user_error', code: 'content_policy_violation' },
 }
 
@@ -111,55 +115,52 @@ const typeOf = (status: number) => {
 }
 
 /**
- * The answer to whatever was thrown; undefined: a defect, to be logged, of which nothing is told. `request`: the one that
- * failed, where it is that which is answered.
+ * The response to a thrown error. undefined: a defect, whose details must not leave the service. `request`: the request that
+ * failed; absent for an error that is shown later, as part of a job.
  */
-export function answerTo(error: unknown, request?: FastifyRequest): OpenAiAnswer | undefined {
-  if (error instanceof OpenAiError) return answer(error.message, { status: 400, ...error.problem })
-  if (error instanceof InvalidRequest) return answerToInvalid(error)
-  if (error instanceof AppError) return error.kind === 'internal' ? undefined : answerToKind(error, request)
+export function answerTo(error: unknown, request?: FastifyRequest): ErrorAnswer | undefined {
+  if (error instanceof OpenAiError) return errorAnswer(error.message, { status: 400, ...error.fields })
+  if (error instanceof InvalidRequest) return answerToInvalidRequest(error)
+  if (error instanceof AppError) return error.kind === 'internal' ? undefined : answerToAppError(error, request)
   const { statusCode = 500, code, message } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined
   const text = sayings[code ?? ''] ?? message ?? 'The request is not valid.'
-  return answer(text, { status: statusCode })
+  return errorAnswer(text, { status: statusCode })
 }
 
-const internalAnswer = (): OpenAiAnswer => answer(wordsFor('en').errors.internal(), { status: 500 })
+export const errorFormat = { answerTo, defect: errorAnswer(wordsFor('en').errors.internal(), { status: 500 }) }
 
-/** What streams say when they break off, as everything else here does. */
-export const refusals = { answerTo, defect: internalAnswer() }
-
-function answerToKind(error: AppError, request?: FastifyRequest): OpenAiAnswer {
-  const { kind, data } = error
+function answerToAppError(error: AppError, request?: FastifyRequest): ErrorAnswer {
+  const { kind } = error
   const { message, ...rule }: Rule = rules[kind] ?? {}
   const words = wordsFor('en')
-  const text = (message ?? words.errors[kind])(data)
-  const about = { status: errorRules[kind].status, code: kind, param: fieldOf(error, names), ...rule }
+  const text = (message ?? words.errors[kind])(spelled(error, names))
+  const fields = { status: statusOf[kind], code: kind, param: fieldOf(error, names), ...rule }
   if (request && isKept(error, request)) {
-    return answer(words.keptEnd(text), { ...about, headers: { 'x-should-retry': 'false' } })
+    return errorAnswer(words.keptEnd(text), { ...fields, headers: { 'x-should-retry': 'false' } })
   }
   const seconds = retryAfterOf(error)
-  // nothing was accepted, or it is over and paid back: another try is another request
+  // safe to retry: nothing was accepted, or the request has ended and its credits are back
   const headers = seconds === undefined ? undefined : { 'retry-after': String(seconds), 'x-should-retry': 'true' }
-  return answer(text, { ...about, headers })
+  return errorAnswer(text, { ...fields, headers })
 }
 
-/** OpenAI says one thing at a time. */
-function answerToInvalid({ issues: [issue] }: InvalidRequest): OpenAiAnswer {
-  const { name: param, message = 'it does not fit', problem } = issue ?? {}
+/** OpenAI's format has room for one issue: the first. */
+function answerToInvalidRequest({ issues: [issue] }: InvalidRequest): ErrorAnswer {
+  const { name: param, message = 'it is not valid', problem } = issue ?? {}
   if (problem === 'missing' && param !== undefined) {
     const code = 'missing_required_parameter'
-    return answer(`Missing required parameter: '${param}'.`, { status: 400, param, code })
+    return errorAnswer(`Missing required parameter: '${param}'.`, { status: 400, param, code })
   }
   const where = param === undefined ? 'the body' : `'${param}'`
   const code = problem === 'type' ? 'invalid_type' : 'invalid_value'
-  return answer(`Invalid value for ${where}: ${message}.`, { status: 400, param, code })
+  return errorAnswer(`Invalid value for ${where}: ${message}.`, { status: 400, param, code })
 }
 
-function answer(message: string, { status = 500, type, code, param, headers }: Problem): OpenAiAnswer {
+function errorAnswer(message: string, { status = 500, type, code, param, headers }: ErrorFields): ErrorAnswer {
   return {
     status,
-    // nothing that may have cost something is tried again unasked
+    // OpenAI's clients would retry these statuses by themselves, and a retry may cost credits
     headers: {
       ...(status === 409 || status === 429 || status >= 500 ? { 'x-should-retry': 'false' } : {}),
       ...headers,
@@ -168,7 +169,7 @@ function answer(message: string, { status = 500, type, code, param, headers }: P
   }
 }
 
-function shown(value: ErrorData[string]): string {
+function quoted(value: ErrorData[string]): string {
   const text = JSON.stringify(value) ?? 'nothing'
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }

@@ -1,95 +1,98 @@
-/** `POST /v1/images/generations` and `/v1/images/edits`: asked, waited for, answered in the form that was wanted. */
+/** `POST /v1/images/generations` and `/v1/images/edits`: one response, an event stream, or a job to poll. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
-import { type ApiApp, type Family, untilAnswered } from '../family.ts'
-import { serve, wantsJob } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
-import { type Format, imagesAnswer } from './answers.ts'
-import { picturesAnswers as response, tags } from './answers-schemas.ts'
-import { readEdit } from './edits.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
+import type { ApiApp, Family } from '../family.ts'
+import { answerOnce, wantsJob } from '../once.ts'
+import { parseEdit } from './edits.ts'
 import { OpenAiError } from './errors.ts'
-import { answerJob, nameJob } from './jobs.ts'
-import { answersBase64 } from './models.ts'
+import { type ImageResponseOptions, streamImages } from './image-stream.ts'
+import { respondWithNewJob, setJobHeader } from './jobs.ts'
+import { defaultsToBase64 } from './models.ts'
 import { openAiParams } from './params.ts'
-import { streamPictures, type Wanted } from './pictures.ts'
+import { imageResponses as response, tags } from './response-schemas.ts'
+import { type Format, imagesResponseOf } from './responses.ts'
 import {
   type EditsBody,
   editsBody,
   editsForm,
   type GenerationsBody,
   generationsBody,
-  headersOfImages as headers,
+  imageHeaders as headers,
 } from './schemas.ts'
 
-interface Drawing {
+interface ParsedRequest {
   body: GenerationsBody | EditsBody
   images: readonly Attachment[]
-  /** What tells this request from others under the same idempotency key. */
+  /** Distinguishes this request from others with the same idempotency key. */
   content: string
   events: 'image_generation' | 'image_edit'
 }
 
 const generations = {
-  summary: 'Draws pictures from words.',
+  summary: 'Creates images from a text prompt.',
   operationId: 'createImage',
   tags,
   body: generationsBody,
-  told: { headers },
+  documented: { headers },
   response,
 }
 
 const edits = {
-  summary: 'Draws pictures from pictures and words.',
+  summary: 'Creates images from input images and a text prompt.',
   operationId: 'createImageEdit',
   tags,
-  told: { headers, bodies: { 'multipart/form-data': editsForm, 'application/json': editsBody } },
+  documented: { headers, bodies: { 'multipart/form-data': editsForm, 'application/json': editsBody } },
   response,
 }
 
 export function imageRoutes(app: ApiApp, family: Family): void {
   app.post('/images/generations', { schema: generations }, async (request, reply) => {
     const { body } = request
-    refusePictures(body)
+    assertNoImages(body)
     const content = JSON.stringify(body)
-    return draw(family, request, reply, { body, images: [], content, events: 'image_generation' })
+    return generate(family, request, reply, { body, images: [], content, events: 'image_generation' })
   })
   app.post('/images/edits', { bodyLimit: bodyWithPicturesBytes, schema: edits }, async (request, reply) => {
-    const edit = await readEdit(family, request)
-    return draw(family, request, reply, { ...edit, events: 'image_edit' })
+    const edit = await parseEdit(family, request)
+    return generate(family, request, reply, { ...edit, events: 'image_edit' })
   })
 }
 
-/** They would be drawn without, and paid for. */
-function refusePictures(body: GenerationsBody): void {
+/** Ignoring the images would charge for a result that the client did not ask for. */
+function assertNoImages(body: GenerationsBody): void {
   const param = ['image', 'images', 'image_url'].find((name) => body[name] !== undefined && body[name] !== null)
   if (param === undefined) return
-  throw new OpenAiError(`Unsupported parameter: '${param}'. Send pictures to /v1/images/edits.`, {
+  throw new OpenAiError(`Unsupported parameter: '${param}'. Send input images to /v1/images/edits.`, {
     param,
     code: 'unsupported_parameter',
   })
 }
 
-async function draw(family: Family, request: FastifyRequest, reply: FastifyReply, drawing: Drawing) {
+async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, parsed: ParsedRequest) {
   const { core, parts } = family
-  const { body, images, content, events } = drawing
+  const { body, images, content, events } = parsed
   const holder = await family.authenticate(request)
-  const params = openAiParams(core, holder, body, images.length)
+  const { chosen, params } = openAiParams(core, holder, body, images.length)
   const { response_format, model, stream, partial_images } = body
-  // not the body, which may hold pictures
-  const wanted = { response_format, model, partial_images }
-  const format = formatOf(wanted)
-  const order = { holder, params, images, webhookUrl: body.webhook_url, format, content }
-  return serve(family, request, reply, order, async (id) => {
-    nameJob(reply, id)
-    // a client that reads events cannot read a job
-    if (stream) return streamPictures(family, request, reply, { id, holder, wanted, events })
-    if (wantsJob(request)) return answerJob(family, reply, id)
-    const outcome = await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
-    return imagesAnswer(parts, outcome, format)
-  })
+  // do not hold the body while waiting: it may contain images
+  const options = { response_format, model, partial_images }
+  const format = formatOf(options)
+  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, format, content }
+  const answer = async (id: string) => {
+    setJobHeader(reply, id)
+    // before `Prefer: respond-async`, because a client that expects events cannot parse a job
+    if (stream) return streamImages(family, request, reply, { id, holder, options, events })
+    if (wantsJob(request)) return respondWithNewJob(family, reply, id)
+    const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
+    return imagesResponseOf(parts, outcome, format)
+  }
+  return answerOnce(family.parts, { request, reply, order, answer })
 }
 
-function formatOf({ response_format: format, model }: Wanted): Format {
-  return format ?? (answersBase64(model) ? 'b64_json' : 'url')
+function formatOf({ response_format: format, model }: ImageResponseOptions): Format {
+  return format ?? (defaultsToBase64(model) ? 'b64_json' : 'url')
 }

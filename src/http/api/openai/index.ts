@@ -1,9 +1,9 @@
-/** OpenAI's API under /v1, so that its clients work unchanged: the same accounts, credits and queue as the chats. */
+/** OpenAI's API under /v1: OpenAI's clients work unchanged, with fluxbot's accounts, credits and queue. */
 import type { FastifyPluginAsync } from 'fastify'
 import { createFamily } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
 import { chatRoutes } from './chat.ts'
-import { refusals } from './errors.ts'
+import { errorFormat } from './errors.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
 import { modelRoutes } from './models.ts'
@@ -12,7 +12,7 @@ import { webhookRoutes } from './webhooks.ts'
 export function openai(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
     prefix: '/v1',
-    ...refusals,
+    ...errorFormat,
     routes: (app, family) => {
       modelRoutes(app, family)
       imageRoutes(app, family)

@@ -1,62 +1,62 @@
-/** `GET /v1/models` and `/v1/models/{id}`: what a key may draw with, and which model a name means. */
+/** `GET /v1/models` and `/v1/models/{id}`: the models that a key may use, and the model that a name stands for. */
 import { z } from 'zod'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import type { Model } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { offered } from '../../../core/request/resolve.ts'
+import { listed } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { modelAnswer, modelsAnswer, refused, tags } from './answers-schemas.ts'
+import { errorResponses, modelResponse, modelsResponse, tags } from './response-schemas.ts'
 
-/** What OpenAI's clients ask for when nobody chose: the default model answers to these, in whatever version. */
+/** Names that OpenAI's clients send by default, in any version. They stand for the default model. */
 const gptImage = /^(gpt-image-[\w.-]+|chatgpt-image-latest)$/i
 const dallE = /^dall-e-[23]$/i
-/** Those that lists show. */
-const commonNames = ['gpt-image-2', 'gpt-image-1.5', 'gpt-image-1', 'chatgpt-image-latest', 'dall-e-3', 'dall-e-2']
+/** The names of OpenAI's models that lists include. */
+const listedNames = ['gpt-image-2', 'gpt-image-1.5', 'gpt-image-1', 'chatgpt-image-latest', 'dall-e-3', 'dall-e-2']
 
-/** Clients sort by it; nothing else hangs on it. 2025-01-01. */
+/** Clients expect a time and sort by it. 2025-01-01. */
 const created = 1_735_689_600
 
-const listing = {
-  summary: 'What this key may draw with.',
+const list = {
+  summary: 'Lists the models that this key may use.',
   operationId: 'listModels',
   tags,
-  response: { 200: modelsAnswer, ...refused },
+  response: { 200: modelsResponse, ...errorResponses },
 }
 
-const finding = {
-  summary: 'Which model a name means.',
+const retrieval = {
+  summary: 'Returns the model that a name stands for.',
   operationId: 'retrieveModel',
   tags,
-  told: { params: z.object({ model: z.string().describe('An id or another name of a model; it may hold slashes.') }) },
-  response: { 200: modelAnswer, ...refused },
+  documented: { params: z.object({ model: z.string().describe('Id or alias of a model. It may contain slashes.') }) },
+  response: { 200: modelResponse, ...errorResponses },
 }
 
 export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
-  app.get('/models', { schema: listing }, async (request) => {
+  app.get('/models', { schema: list }, async (request) => {
     const holder = await authenticate(request)
-    const ids = allowed(core, holder).map(({ id }) => id)
-    const names = ids.length === 0 ? [] : commonNames
-    return { object: 'list' as const, data: [...ids, ...names].map(described) }
+    const ids = allowedModels(core, holder).map(({ id }) => id)
+    const names = ids.length === 0 ? [] : listedNames
+    return { object: 'list' as const, data: [...ids, ...names].map(modelObject) }
   })
-  // ids may hold slashes
-  app.get<{ Params: { '*': string } }>('/models/*', { schema: finding }, async (request) => {
+  // a wildcard, because ids may contain slashes
+  app.get<{ Params: { '*': string } }>('/models/*', { schema: retrieval }, async (request) => {
     const name = request.params['*']
-    const id = modelFor(core, await authenticate(request), meantBy(name))
-    return described(isCommon(name) ? name.toLowerCase() : id)
+    const id = modelFor(core, await authenticate(request), coreModelName(name))
+    return modelObject(isOpenAiName(name) ? name.toLowerCase() : id)
   })
 }
 
-/** What the core calls it: undefined is the key's default model. */
-export const meantBy = (name: string | undefined) => (name !== undefined && isCommon(name) ? undefined : name)
+/** The name to pass to the core. undefined: the default model of the key. */
+export const coreModelName = (name: string | undefined) => (name !== undefined && isOpenAiName(name) ? undefined : name)
 
-/** OpenAI's newer names all stand for models that answer with base64. */
-export const answersBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)
+/** OpenAI's newer models respond with base64 only, so clients that send these names expect it. */
+export const defaultsToBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)
 
-function allowed(core: Core, { models }: KeyHolder): Model[] {
-  return offered(core.models.all()).filter(({ id }) => models === null || models.includes(id))
+function allowedModels(core: Core, { models }: KeyHolder): Model[] {
+  return listed(core.models.all()).filter(({ id }) => models === null || models.includes(id))
 }
 
-const isCommon = (name: string) => gptImage.test(name) || dallE.test(name)
+const isOpenAiName = (name: string) => gptImage.test(name) || dallE.test(name)
 
-const described = (id: string) => ({ id, object: 'model' as const, created, owned_by: 'fluxbot' as const })
+const modelObject = (id: string) => ({ id, object: 'model' as const, created, owned_by: 'fluxbot' as const })

@@ -1,10 +1,9 @@
-/** The body of a request → `RequestParams`, in the words of the model that it names. */
+/** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import type { RequestParams } from '../../../core/ports/models.ts'
 import { parsePrompt } from '../../../core/request/parse.ts'
-import { resolveModel } from '../resolve-model.ts'
-import { meantBy } from './models.ts'
+import { type ModelRequest, resolveModel } from '../resolve-model.ts'
+import { coreModelName } from './models.ts'
 import type { ChatBody, EditsBody, GenerationsBody } from './schemas.ts'
 import { aspectFor } from './sizes.ts'
 
@@ -14,26 +13,31 @@ export function openAiParams(
   holder: KeyHolder,
   body: GenerationsBody | EditsBody,
   images: number,
-): RequestParams {
+): ModelRequest {
   const { n, size, steps, guidance, strength, enhance } = body
-  const read = resolveModel(core, holder, { ...body, model: meantBy(body.model) }, images)
-  return { ...read.params, aspect: aspectFor(read, size), count: n, steps, guidance, strength, enhance }
+  const resolved = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images)
+  const aspect = aspectFor(resolved, size)
+  return {
+    chosen: resolved,
+    params: { ...resolved.params, aspect, count: n, steps, guidance, strength, enhance },
+  }
 }
 
-/** Flags in the words win over keys of the body, as they were written for this one picture. Throws AppError. */
+/** Flags in the message take precedence over fields of the body. Throws AppError. */
 export function chatParams(
   core: Core,
   holder: KeyHolder,
   body: ChatBody,
-  said: { text: string; images: number },
-): RequestParams {
-  const written = parsePrompt(said.text)
-  const { prompt, negative, model = body.model, seed = body.seed, aspect = body.size, count = body.n } = written
-  const read = resolveModel(
+  message: { text: string; images: number },
+): ModelRequest {
+  const parsed = parsePrompt(message.text)
+  const { prompt, negative, model = body.model, seed = body.seed, aspect = body.size, count = body.n } = parsed
+  const resolved = resolveModel(
     core,
     holder,
-    { prompt, negative_prompt: negative, model: meantBy(model), seed },
-    said.images,
+    { prompt, negative_prompt: negative, model: coreModelName(model), seed },
+    message.images,
   )
-  return { ...written, ...read.params, aspect: aspectFor(read, aspect), count }
+  const params = { ...parsed, ...resolved.params, aspect: aspectFor(resolved, aspect), count }
+  return { chosen: resolved, params }
 }

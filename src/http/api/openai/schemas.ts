@@ -1,81 +1,87 @@
-/** What may be sent, and what is answered: for checks, and for the OpenAPI document. Keys nobody knows are let pass. */
+/** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
 import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
 
 const shared = {
   model: optional(word).describe(
-    'A model’s id. OpenAI’s common names stand for the default model. Absent: the default, or the first that takes the pictures.',
+    'A model id. OpenAI’s model names, such as `gpt-image-1` and `dall-e-3`, stand for the default model. Absent: the ' +
+      'default model, or the first model that accepts the input images.',
   ),
-  n: optional(z.int().min(1).max(10)).describe('How many pictures, within what the model takes.'),
+  n: optional(z.int().min(1).max(10)).describe('Number of images. The model may allow fewer than 10.'),
   size: optional(word).describe(
-    "A ratio such as '16:9', 'auto', or an exact '1024x1024' where the model takes sizes or knows that ratio. OpenAI’s " +
-      'own sizes are drawn in the nearest shape that the model knows; `size` in the answer tells.',
+    "A ratio such as '16:9', 'auto', or a size such as '1024x1024' if the model accepts exact sizes or has that ratio. " +
+      'For one of OpenAI’s own sizes the nearest shape of the model is used; `size` in the response is the actual size.',
   ),
   response_format: optional(z.enum(['url', 'b64_json'])).describe(
-    "Default 'url'; 'b64_json' for the gpt-image and chatgpt-image names. Links expire.",
+    "Default: 'b64_json' for the `gpt-image` and `chatgpt-image` names, otherwise 'url'. URLs expire.",
   ),
-  seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
+  seed: optional(seed).describe('The same seed gives the same image. −1: a random seed.'),
   steps: optional(z.int().min(1).max(1_000)),
   guidance: optional(z.number().min(0).max(1_000)),
-  strength: optional(z.number().min(0).max(1)).describe('How far to go from the picture that was sent.'),
-  negative_prompt: optional(promptText).describe('What must not be in the picture.'),
-  enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
-  stream: optional(z.boolean()).describe('Server-sent events instead of one answer.'),
-  partial_images: optional(z.int().min(0).max(3)).describe('With `stream`: at most so many previews.'),
-  webhook_url: optional(webhookAddress).describe('Told when it is over.'),
+  strength: optional(z.number().min(0).max(1)).describe('How far the result may depart from the input image.'),
+  negative_prompt: optional(promptText).describe('What the image must not show.'),
+  enhance: optional(z.boolean()).describe('Whether a language model improves the prompt first.'),
+  stream: optional(z.boolean()).describe('Whether to send server-sent events instead of one response.'),
+  partial_images: optional(z.int().min(0).max(3)).describe('With `stream`: maximum number of previews. Default 0.'),
+  webhook_url: optional(webhookAddress).describe(
+    'Address that receives a webhook when the request has ended. See `GET /v1/webhooks/secret`.',
+  ),
   quality: withoutEffect,
   style: withoutEffect,
   background: withoutEffect,
   moderation: withoutEffect,
-  output_format: withoutEffect.describe('Accepted, without effect: answers say what came.'),
+  output_format: withoutEffect.describe('Accepted and ignored. `output_format` in the response is the actual format.'),
   user: withoutEffect,
 }
 
 export const generationsBody = z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared }).meta({
   id: 'CreateImageRequest',
-  description: 'Draws pictures from words.',
+  description: 'Creates images from a text prompt.',
   examples: [{ prompt: 'a cute cat', size: '16:9' }],
 })
 
-const addressed = z.union([
+const imageReference = z.union([
   address,
   z.looseObject({ image_url: z.union([address, z.looseObject({ url: address })]) }),
   z.looseObject({ url: address }),
 ])
 
-/** In a form, files named `image`, `image[]` or `image[0]` take the place of `image`. */
 export const editsBody = z
   .looseObject({
     prompt: optional(promptText).describe('What to change.'),
-    image: optional(z.union([addressed, z.array(addressed).max(mostPictures)])).describe(
-      'In JSON: https addresses, data URLs, or keys of pictures that were sent ahead. In a form: files, named `image`, `image[]` or `image[0]`.',
+    image: optional(z.union([imageReference, z.array(imageReference).max(mostPictures)])).describe(
+      'In JSON: https URLs, data URLs, or keys of uploaded images. In a form: files named `image`, `image[]` or `image[0]`.',
     ),
-    images: optional(z.array(addressed).max(mostPictures)).describe('The same: `[{ "image_url": "…" }]`.'),
+    images: optional(z.array(imageReference).max(mostPictures)).describe(
+      'Same as `image`, as a list: `[{ "image_url": "…" }]`.',
+    ),
     ...shared,
   })
   .meta({
     id: 'CreateImageEditRequest',
-    description: 'Draws pictures from pictures and words.',
+    description: 'Creates images from input images and a text prompt.',
     examples: [{ prompt: 'make it night', image: examplePicture }],
   })
 
-/** The same as a form: everything is text but the files. */
 export const editsForm = z
   .looseObject({
     prompt: promptText.describe('What to change.'),
-    image: z.array(z.file()).max(mostPictures).describe('Files, named `image`, `image[]` or `image[0]`.'),
+    image: z.array(z.file()).max(mostPictures).describe('Files named `image`, `image[]` or `image[0]`.'),
     ...shared,
   })
-  .meta({ id: 'CreateImageEditForm', description: 'Draws pictures from files and words.' })
+  .meta({ id: 'CreateImageEditForm', description: 'Creates images from input files and a text prompt.' })
 
-/** Of requests for pictures. */
-export const headersOfOrders = z.object({
-  'idempotency-key': z.string().max(255).optional().describe('The same key, the same pictures, paid for once.'),
+export const idempotencyHeaders = z.object({
+  'idempotency-key': z
+    .string()
+    .max(255)
+    .optional()
+    .describe('Repeating a request with the same key returns the same images and charges them once.'),
 })
 
-export const headersOfImages = headersOfOrders.extend({
-  prefer: z.string().optional().describe("'respond-async': 202 at once, and a job to look at."),
+export const imageHeaders = idempotencyHeaders.extend({
+  prefer: z.string().optional().describe("'respond-async': respond at once with 202 and a job."),
 })
 
 const part = z.union([
@@ -86,12 +92,13 @@ const part = z.union([
   }),
 ])
 
-/** Those who are not asked may say anything: only the last message of the user is read. */
+/** The content is not checked here, because only the last user message is used: see `userContent`. */
 const message = z.looseObject({ role: word, content: z.unknown() })
 
-export const userContent = z
-  .union([promptText, z.array(part).max(100)])
-  .meta({ id: 'ChatContent', description: 'Words, with an optional ratio and flags at the end, and pictures.' })
+export const userContent = z.union([promptText, z.array(part).max(100)]).meta({
+  id: 'ChatContent',
+  description: 'A prompt with an optional ratio and optional flags at its end, and input images.',
+})
 
 export const chatBody = z
   .looseObject({
@@ -100,7 +107,7 @@ export const chatBody = z
       .array(message)
       .min(1)
       .max(10_000)
-      .describe('The last one of the user is the prompt; no context is kept.'),
+      .describe('The last user message is the prompt. Earlier messages are ignored.'),
     stream: shared.stream,
     stream_options: optional(z.looseObject({ include_usage: optional(z.boolean()) })),
     n: shared.n,
@@ -109,7 +116,7 @@ export const chatBody = z
   })
   .meta({
     id: 'CreateChatCompletionRequest',
-    description: 'The answer is markdown with the pictures in it.',
+    description: 'The completion is Markdown that links to the images.',
     examples: [{ messages: [{ role: 'user', content: 'a cute cat 16:9' }] }],
   })
 

@@ -1,136 +1,145 @@
 /**
- * Programs that want to be told when their requests have ended, are told: by whatever process looks first, again and again
- * until they have taken it, or for a day. At least once; the id of a message stays the same.
+ * Delivers webhooks when requests have ended: retries until the receiver accepts, or for a day. Each webhook is delivered at
+ * least once, always with the same id. Any number of processes may run it.
  */
+import type { Core } from '../../../core/core.ts'
 import { webhooksChannel } from '../../../core/generation/end.ts'
+import type { Outcome } from '../../../core/history/outcome.ts'
+import {
+  findDueWebhooks,
+  type LeasedWebhook,
+  leaseWebhooks,
+  pruneWebhooks,
+  returnLease,
+  saveDelivered,
+  saveProblem,
+} from '../../../core/programs/webhook-deliveries.ts'
 import type { Lookup } from '../../../net/guard.ts'
 import { createPoster } from '../../../net/post.ts'
-import type { ApiParts } from '../parts.ts'
-import { findDue, handBack, type Leased, lease, prune, saveProblem, saveTold } from './due.ts'
-import { createPlaces } from './places.ts'
-import { type Telling, tell } from './tell.ts'
+import { deliver, type Sender } from './deliver.ts'
+import { createSlots } from './slots.ts'
 
 export interface Webhooks {
-  /** Takes no more; those under way get `graceMs`, then others may have them. */
+  /** Starts no more deliveries. Those under way get `graceMs`, then other processes may repeat them. */
   stop(): Promise<void>
 }
 
 export interface WebhookOptions {
-  /** Origins that are told although they are private, http, or at a port. No setting names any. Default none. */
+  /** Body of the webhook of a request that has ended. */
+  eventOf(outcome: Outcome): Promise<object>
+  /** Origins that may be private, http, or at any port. Default none; no setting sets them. */
   trusted?: readonly string[]
   lookup?: Lookup
-  /** Of one try. Default 10 s. */
+  /** Milliseconds for one attempt. Default 10,000. */
   timeoutMs?: number
-  /** Default 3 s. */
+  /** Default 3,000. */
   graceMs?: number
 }
 
-/** Notifications may get lost, and a second try comes unannounced. */
-const lookEveryMs = 3_000
+/** Notifications may get lost, and retries become due without one. */
+const pollEveryMs = 3_000
 const pruneEveryMs = 600_000
 
-/** Any number of processes may run it. */
-export async function startWebhooks(parts: ApiParts, options: WebhookOptions = {}): Promise<Webhooks> {
-  const { trusted = [], lookup, timeoutMs, graceMs = 3_000 } = options
-  const { core } = parts
+export async function startWebhooks(core: Core, options: WebhookOptions): Promise<Webhooks> {
+  const { eventOf, trusted = [], lookup, timeoutMs, graceMs = 3_000 } = options
   const poster = createPoster({ trusted, lookup })
-  const places = createPlaces()
+  const slots = createSlots()
   const underWay = new Set<Promise<void>>()
   const stopping = new AbortController()
   let stopped = false
-  let looking: Promise<void> | undefined
-  let tidying: Promise<void> | undefined
-  let lookAgain = false
-  // somebody is due for whom there was no place
-  let waiting = false
+  let polling: Promise<void> | undefined
+  let pruning: Promise<void> | undefined
+  let pollAgain = false
+  // some webhook is due for which there was no slot
+  let blocked = false
 
-  function look(): void {
-    lookAgain = true
-    looking ??= lookWhileAsked().finally(() => {
-      looking = undefined
-      // asked for after the last look at whether it was
-      if (lookAgain && !stopped) look()
+  function poll(): void {
+    pollAgain = true
+    polling ??= pollWhileAsked().finally(() => {
+      polling = undefined
+      // a call between the last check and here was not seen
+      if (pollAgain && !stopped) poll()
     })
   }
 
-  async function lookWhileAsked(): Promise<void> {
+  async function pollWhileAsked(): Promise<void> {
     try {
-      while (lookAgain && !stopped) {
-        lookAgain = false
-        // there may be more than are looked at in one go
-        if ((await begin()) > 0) lookAgain = true
+      while (pollAgain && !stopped) {
+        pollAgain = false
+        // more may be due than one look-up returns
+        if ((await startDeliveries()) > 0) pollAgain = true
       }
     } catch (error) {
-      core.log.warn({ err: error }, 'who wants to be told of an end was not found out; the next look tries again')
+      core.log.warn({ err: error }, 'could not read due webhooks; retrying')
     }
   }
 
-  /** How many it began to tell. */
-  async function begin(): Promise<number> {
-    const full = places.full()
-    waiting = full.all || full.hosts.length + full.accounts.length > 0
+  /** Resolves to how many it started. */
+  async function startDeliveries(): Promise<number> {
+    const full = slots.full()
+    blocked = full.all || full.hosts.length + full.accounts.length > 0
     if (full.all) return 0
-    const found = await findDue(core, full)
-    const chosen = found.filter((due) => places.take(due))
-    waiting ||= chosen.length < found.length
-    const leased = await lease(core, chosen).catch((error: unknown) => {
-      chosen.forEach(places.give)
+    const due = await findDueWebhooks(core, full)
+    const chosen = due.filter((each) => slots.take(each))
+    blocked ||= chosen.length < due.length
+    const leased = await leaseWebhooks(core, chosen).catch((error: unknown) => {
+      chosen.forEach(slots.free)
       throw error
     })
     const ours = new Set(leased.map(({ generationId }) => generationId))
-    for (const due of chosen) if (!ours.has(due.generationId)) places.give(due)
-    for (const due of leased) {
-      const telling = tellOne({ parts, poster, timeoutMs, signal: stopping.signal }, due).finally(() => {
-        underWay.delete(telling)
-        places.give(due)
-        if (waiting) look()
+    for (const each of chosen) if (!ours.has(each.generationId)) slots.free(each)
+    for (const each of leased) {
+      const delivery = deliverOne({ core, eventOf, poster, timeoutMs, signal: stopping.signal }, each).finally(() => {
+        underWay.delete(delivery)
+        slots.free(each)
+        if (blocked) poll()
       })
-      underWay.add(telling)
+      underWay.add(delivery)
     }
     return leased.length
   }
 
-  function tidy(): void {
-    tidying ??= prune(core, () => stopped)
-      .catch((error: unknown) => core.log.warn({ err: error }, 'old webhooks were not deleted'))
+  function prune(): void {
+    pruning ??= pruneWebhooks(core, () => stopped)
+      .catch((error: unknown) => core.log.warn({ err: error }, 'could not delete old webhooks; retrying later'))
       .finally(() => {
-        tidying = undefined
+        pruning = undefined
       })
   }
 
-  const unlisten = await core.database.listen(webhooksChannel, look)
-  const timers = [setInterval(look, lookEveryMs), setInterval(tidy, pruneEveryMs)]
-  look()
+  const unlisten = await core.database.listen(webhooksChannel, poll)
+  const timers = [setInterval(poll, pollEveryMs), setInterval(prune, pruneEveryMs)]
+  poll()
 
   return {
     async stop() {
       stopped = true
       for (const timer of timers) clearInterval(timer)
       await unlisten()
-      await Promise.all([looking, tidying])
-      const patience = setTimeout(() => stopping.abort(new Error('this process stops')), graceMs)
+      await Promise.all([polling, pruning])
+      const grace = setTimeout(() => stopping.abort(new Error('this process stops')), graceMs)
       await Promise.all(underWay)
-      clearTimeout(patience)
+      clearTimeout(grace)
       await poster.close()
     },
   }
 }
 
-/** Never rejects: what could not be saved is due again when its lease runs out. */
-async function tellOne(telling: Telling, due: Leased): Promise<void> {
-  const { core } = telling.parts
-  const { generationId: id, host, tries } = due
+/** Never rejects: a webhook whose result could not be saved is due again when its lease runs out. */
+async function deliverOne(sender: Sender, webhook: LeasedWebhook): Promise<void> {
+  const { core } = sender
+  const { generationId: id, host, attempt } = webhook
   try {
-    const told = await tell(telling, due)
-    if (told === 'told') return await saveTold(core, due)
-    if (told === 'broken off') return await handBack(core, due)
-    if (!(await saveProblem(core, due, told))) return
-    const over = told.againSeconds === undefined
-    core.log[over ? 'warn' : 'debug'](
-      { id, host, tries, over, problem: told.problem },
-      'a program was not told of an end',
+    const result = await deliver(sender, webhook)
+    if (result === 'delivered') return await saveDelivered(core, webhook)
+    if (result === 'aborted') return await returnLease(core, webhook)
+    if (!(await saveProblem(core, webhook, result))) return
+    const final = result.retryInSeconds === undefined
+    core.log[final ? 'warn' : 'debug'](
+      { id, host, attempt, final, problem: result.problem },
+      'could not deliver a webhook',
     )
   } catch (error) {
-    core.log.warn({ id, err: error }, 'whether a program was told of an end was not saved; it is told again')
+    core.log.warn({ id, err: error }, 'could not save the result of a webhook delivery; it will be repeated')
   }
 }

@@ -1,18 +1,20 @@
 /** Errors as this family says them: `{ success: false, error, code, details? }`. */
 import type { FastifyRequest } from 'fastify'
+import type { OptionNames } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { Answer } from '../family.ts'
-import { type Names, problemIn } from '../problem.ts'
+import { problemIn } from '../problem.ts'
 import type { Refusal } from './schemas.ts'
 
 interface WebuiAnswer extends Answer {
   body: Refusal
 }
 
-/** What the flags of the chats, and settings, are called here. */
-const names: Names = {
-  ar: 'aspect_ratio',
-  no: 'negative_prompt',
+/** Options of the core, and settings of a provider → fields of this family. */
+const names: OptionNames = {
+  aspect: 'aspect_ratio',
+  count: 'n',
+  negative: 'negative_prompt',
   url: 'base_url',
   timeout: 'timeout_seconds',
   concurrency: 'max_concurrent',

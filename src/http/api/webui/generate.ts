@@ -1,14 +1,16 @@
 /** `POST /api/generate`: asked, and waited for unless the page would rather look later. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../core/errors.ts'
 import { outcomeOf } from '../../../core/history/outcome.ts'
-import { waitForEnd } from '../../../core/programs/ask.ts'
-import { type ApiApp, type Family, untilAnswered } from '../family.ts'
+import { waitForEnd } from '../../../core/programs/wait.ts'
+import { bodyWithPicturesBytes } from '../../server/bodies.ts'
+import { closedSignal } from '../../server/reply-closed.ts'
+import type { ApiApp, Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
-import { serve, wantsJob } from '../once.ts'
-import { bodyWithPicturesBytes } from '../parts.ts'
-import { itemOf } from './answers.ts'
+import { answerOnce, wantsJob } from '../once.ts'
 import { addressesIn, webuiParams } from './params.ts'
+import { itemOf } from './responses.ts'
 import { type GenerateBody, generateBody, itemAnswer, refused, tags } from './schemas.ts'
 
 const schema = {
@@ -30,17 +32,18 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   const { core, parts } = family
   const holder = await family.authenticate(request)
   const images = addressesIn(body).map((address) => inputOf(family, holder, address))
-  const params = webuiParams(core, holder, body, images.length)
-  const order = { holder, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const { chosen, params } = webuiParams(core, holder, body, images.length)
+  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const later = body.wait === false || wantsJob(request)
-  return serve(family, request, reply, order, async (id) => {
+  const answer = async (id: string) => {
     const outcome = later
       ? await outcomeOf(core, holder.userId, id)
-      : await waitForEnd(core, holder.userId, id, { signal: untilAnswered(reply) })
+      : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
     if (later) reply.code(202).headers({ location: `/api/history/${id}`, 'preference-applied': 'respond-async' })
     // whoever waited hears of a failure as an error
     else if (outcome.error) throw outcome.error
     return { success: true as const, ...(await itemOf(parts, request, outcome)) }
-  })
+  }
+  return answerOnce(family.parts, { request, reply, order, answer })
 }

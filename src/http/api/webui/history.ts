@@ -4,7 +4,7 @@ import { AppError } from '../../../core/errors.ts'
 import { outcomeOf, outcomes } from '../../../core/history/outcome.ts'
 import { erase, eraseAll } from '../../../core/media/erase.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { itemOf } from './answers.ts'
+import { itemOf } from './responses.ts'
 import {
   clearedAnswer,
   erasedAnswer,

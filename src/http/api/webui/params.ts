@@ -1,21 +1,23 @@
 /** What a page sent → `RequestParams`, in the words of the model that it names. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
-import type { RequestParams } from '../../../core/ports/models.ts'
-import { aspectIn, resolveModel, sizeIn } from '../resolve-model.ts'
+import { aspectIn, type ModelRequest, resolveModel, sizeIn } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
-export function webuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): RequestParams {
-  const read = resolveModel(core, holder, body, images)
+export function webuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): ModelRequest {
+  const resolved = resolveModel(core, holder, body, images)
   return {
-    ...read.params,
-    aspect: aspectIn(read, body.aspect_ratio ?? body.ratio ?? body.size, sizeIn(body)),
-    count: body.n ?? body.count ?? body.num_images,
-    steps: body.steps ?? body.num_inference_steps,
-    guidance: body.guidance ?? body.guidance_scale,
-    strength: body.strength,
-    enhance: body.enhance,
+    chosen: resolved,
+    params: {
+      ...resolved.params,
+      aspect: aspectIn(resolved, body.aspect_ratio ?? body.ratio ?? body.size, sizeIn(body)),
+      count: body.n ?? body.count ?? body.num_images,
+      steps: body.steps ?? body.num_inference_steps,
+      guidance: body.guidance ?? body.guidance_scale,
+      strength: body.strength,
+      enhance: body.enhance,
+    },
   }
 }
 

@@ -1,8 +1,8 @@
 /** What pages may send to draw and to look back, and what they are answered: for checks, and for the OpenAPI document. */
+
 import { z } from 'zod'
-import { sources } from '../../../core/history/outcome.ts'
 import { optional } from '../../server/validation.ts'
-import { address, mostPictures, pixels, promptText, seed, source, webhookAddress, word } from '../fields.ts'
+import { address, mostPictures, pixels, promptText, seed, source, sources, webhookAddress, word } from '../fields.ts'
 
 export const tags = ['Web UI']
 

@@ -4,9 +4,9 @@ import { readAccount } from '../../../core/accounts/accounts.ts'
 import type { Core } from '../../../core/core.ts'
 import { countIn } from '../../../core/history/backlog.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { offered } from '../../../core/request/resolve.ts'
-import { version } from '../../operations/version.ts'
-import { databaseAnswers, inTime } from '../../server/in-time.ts'
+import { listed } from '../../../core/request/choose-model.ts'
+import { version } from '../../server/http.ts'
+import { inTime } from '../../server/readiness.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { refused, tags } from './schemas.ts'
 
@@ -42,11 +42,11 @@ const health = {
   response: { 200: healthy, 503: unhealthy },
 }
 
-export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void {
+export function statusRoutes(app: ApiApp, { core, parts, authenticate }: Family): void {
   app.get('/api/status', { schema: status }, async (request) => {
     const holder = await authenticate(request)
     const { all } = core.models
-    const models = offered(all()).filter(({ id }) => holder.models?.includes(id) ?? true)
+    const models = listed(all()).filter(({ id }) => holder.models?.includes(id) ?? true)
     const { balance } = await readAccount(core, holder.userId)
     const missing = { database: core.database.notReady(), queue: core.queue.notReady() }
     return {
@@ -63,7 +63,7 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
     }
   })
   app.get('/health', { config: { open: true }, schema: health }, async (_request, reply) =>
-    (await databaseAnswers(core.database)) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
+    (await parts.databaseAnswers()) ? { status: 'ok' as const } : reply.code(503).send({ status: 'error' }),
   )
 }
 

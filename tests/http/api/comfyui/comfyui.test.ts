@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../../src/core/errors.ts'
 import { erase } from '../../../../src/core/media/erase.ts'
 import { signLink } from '../../../../src/core/media/links.ts'
-import { ask, waitForEnd } from '../../../../src/core/programs/ask.ts'
-import { createPlain } from '../../../helpers/core.ts'
+import { waitForEnd } from '../../../../src/core/programs/wait.ts'
+import { askAs, createPlain } from '../../../helpers/core.ts'
 import { openService, operatorKey, publicUrl, type Service } from './service.ts'
 
 let service: Service
@@ -181,7 +181,7 @@ describe('POST /generate', () => {
     [{ prompt: 'a cat', model: 'comfy-kontext' }, /^comfy-kontext needs a picture/],
     [
       { prompt: 'a cat', model: 'flux-pro', width: 640, height: 480 },
-      /^width and height: flux-pro does not know the ratio 640x480\. It knows: 1024x1024 \(1:1\), 1248x832 /,
+      /^width and height: flux-pro does not offer the ratio 640x480\. It offers: 1024x1024 \(1:1\), 1248x832 /,
     ],
   ])('refuses %j before anything is charged', async (given, detail) => {
     const before = [await service.balance(), await accepted()]
@@ -365,7 +365,7 @@ describe('GET /image/{task_id}', () => {
     // two JPEG pictures
     const holder = { userId: service.userId, keyId: null, admin: false, models: null }
     const params = { prompt: 'two cats', model: 'sketch', count: 2 }
-    id = (await ask(service.core, { holder, key: 'two', params, images: [] })).id
+    id = (await askAs(service.core, { holder, key: 'two', params, images: [] })).id
     await waitForEnd(service.core, service.userId, id, { signal: AbortSignal.timeout(20_000) })
     const expires = Math.floor(Date.now() / 1000) + 600
     link = `/image/${id}?expires=${expires}&signature=${signLink(service.core.secretKey, id, expires)}`

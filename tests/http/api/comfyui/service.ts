@@ -12,7 +12,6 @@ import { verifyLink } from '../../../../src/core/media/links.ts'
 import type { ImageProvider } from '../../../../src/core/ports/providers.ts'
 import { comfyui } from '../../../../src/http/api/comfyui/index.ts'
 import { pictures } from '../../../../src/http/pictures/pictures.ts'
-import { createThumbnails } from '../../../../src/http/pictures/thumbnails.ts'
 import { createApp } from '../../../../src/http/server/app.ts'
 import { comfyuiModels } from '../../../../src/models/comfyui.ts'
 import { fluxPro } from '../../../../src/models/kontext.ts'
@@ -21,6 +20,7 @@ import { createComfyui } from '../../../../src/providers/comfyui/comfyui.ts'
 import { type Comfyui, startComfyui } from '../../../emulators/comfyui/index.ts'
 import { quickest } from '../../../helpers/backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from '../../../helpers/core.ts'
+import { apiParts } from '../../../helpers/http.ts'
 import { violations } from '../../../helpers/invariants.ts'
 import { keepLog } from '../../../helpers/log.ts'
 import { quickPace } from '../../../helpers/providers/comfyui.ts'
@@ -83,18 +83,11 @@ export async function openService({ others, withComfyui = true, ...options }: Op
     (await createApiKey(core, { userId: await accountFor(name), name: 'mine', models: only })).key
   const key = await keyFor('ann')
   const userId = await accountFor('ann')
+  const parts = apiParts(core, { operatorKey, publicUrl })
   const app = createApp({
     log,
-    ready: async () => ({}),
     closeMs: 100,
-    plugins: [
-      comfyui({ core, operatorKey, publicUrl, imageExpirationSeconds: 600 }),
-      pictures({
-        store: core.store,
-        verify: (link) => verifyLink(core.secretKey, link),
-        thumbnails: createThumbnails(core),
-      }),
-    ],
+    plugins: [comfyui(parts), pictures({ ...parts.pictures, verify: (link) => verifyLink(core.secretKey, link) })],
   })
   const documented: { method: string; path: RegExp; response: Record<string, unknown> }[] = []
   app.addHook('onRoute', ({ method, url, schema }) => {

@@ -17,6 +17,7 @@ import { pictures } from '../../../../src/http/pictures/pictures.ts'
 import { createApp } from '../../../../src/http/server/app.ts'
 import { quickest } from '../../../helpers/backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from '../../../helpers/core.ts'
+import { apiParts } from '../../../helpers/http.ts'
 import { violations } from '../../../helpers/invariants.ts'
 import { keepLog } from '../../../helpers/log.ts'
 
@@ -135,15 +136,15 @@ export async function openService(
 }
 
 function apiOf(core: Core, publicUrl: string, log: ReturnType<typeof keepLog>): FastifyInstance {
-  const parts = { core, operatorKey, publicUrl, imageExpirationSeconds: 600 }
-  return createApp({ log, ready: async () => ({}), closeMs: 100, plugins: [flux(parts)] })
+  const parts = apiParts(core, { operatorKey, publicUrl })
+  return createApp({ log, closeMs: 100, plugins: [flux(parts)] })
 }
 
 function picturesOf(core: Core, fetched: string[]): FastifyInstance {
   const verify = (link: Parameters<typeof verifyLink>[1]) => verifyLink(core.secretKey, link)
   const { log } = core
-  const plugins = [pictures({ store: core.store, verify })]
-  const app = createApp({ log, ready: async () => ({}), closeMs: 100, plugins })
+  const plugins = [pictures({ load: (key) => core.store.get(key), verify })]
+  const app = createApp({ log, closeMs: 100, plugins })
   app.addHook('onRequest', async ({ url }) => void fetched.push(url))
   return app
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { AppError, type ErrorKind, errorRules } from '../../../../src/core/errors.ts'
+import { AppError, errorKinds } from '../../../../src/core/errors.ts'
 import { answerTo, OpenAiError } from '../../../../src/http/api/openai/errors.ts'
 import { chatBody, editsBody, generationsBody } from '../../../../src/http/api/openai/schemas.ts'
 import { closeService, openService, type Service } from './service.ts'
 
 let service: Service
-/** Without a credit, so that what is right is refused as well. */
+/** Without credits, so that valid requests are refused as well. */
 beforeAll(async () => {
   service = await openService({ limits: { welcome: 0 } })
 })
@@ -22,46 +22,47 @@ const post = async (path: string, payload: string | Buffer, type = 'application/
     payload,
   })
 
-const strange = [null, true, -1, 1e308, 0.5, '', 'x', '\u0000', '\ud800', '𝕏', [], [null], [[[]]], {}, { a: 1 }, '９']
-const keys: Record<string, readonly string[]> = {
+const oddValues = [null, true, -1, 1e308, 0.5, '', 'x', '\u0000', '\ud800', '𝕏', [], [null], [[[]]], {}, { a: 1 }, '９']
+const fields: Record<string, readonly string[]> = {
   '/images/generations': [...Object.keys(generationsBody.shape), '__proto__', 'constructor'],
   '/images/edits': [...Object.keys(editsBody.shape), 'mask', '__proto__'],
   '/chat/completions': [...Object.keys(chatBody.shape), 'tools', '__proto__'],
 }
-const good: Record<string, object> = {
+const validBodies: Record<string, object> = {
   '/images/generations': { prompt: 'a cat' },
   '/images/edits': { prompt: 'a cat', image: 'data:image/png;base64,AAAA' },
   '/chat/completions': { messages: [{ role: 'user', content: 'a cat' }] },
 }
 
-describe('whatever is sent', () => {
-  it.each(Object.keys(keys))('to %s is answered, never with a defect of ours', async (path) => {
-    const wrong: string[] = []
-    for (const key of keys[path] ?? []) {
-      for (const value of strange) {
-        const payload = `${JSON.stringify(good[path]).slice(0, -1)},${JSON.stringify(key)}:${JSON.stringify(value)}}`
+describe('the OpenAI routes', () => {
+  it.each(Object.keys(fields))('respond with a 4xx error to odd values in any field, at %s', async (path) => {
+    const failures: string[] = []
+    for (const field of fields[path] ?? []) {
+      for (const value of oddValues) {
+        const payload = `${JSON.stringify(validBodies[path]).slice(0, -1)},${JSON.stringify(field)}:${JSON.stringify(value)}}`
         const answer = await post(path, payload)
         const { error } = answer.json()
-        const told =
+        const isComplete =
           typeof error?.message === 'string' && typeof error.type === 'string' && !/undefined/.test(error.message)
-        if (answer.statusCode < 400 || answer.statusCode >= 500 || !told) wrong.push(`${payload} ${answer.body}`)
+        if (answer.statusCode < 400 || answer.statusCode >= 500 || !isComplete)
+          failures.push(`${payload} ${answer.body}`)
       }
     }
-    expect(wrong).toEqual([])
+    expect(failures).toEqual([])
     expect(await service.generations()).toEqual([])
   })
 
   it.each<[string, string, string, number]>([
-    ['no JSON', '{"prompt":', 'application/json', 400],
-    ['nothing', '', 'application/json', 400],
+    ['truncated JSON', '{"prompt":', 'application/json', 400],
+    ['empty', '', 'application/json', 400],
     ['a list', '[]', 'application/json', 400],
     ['a number', '7', 'application/json', 400],
-    ['another type', 'prompt=a', 'application/x-www-form-urlencoded', 415],
-    ['too much', `{"prompt":"${'x'.repeat(2 ** 21)}"}`, 'application/json', 413],
-    ['a deep nest', `{"prompt":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, 'application/json', 400],
+    ['URL-encoded', 'prompt=a', 'application/x-www-form-urlencoded', 415],
+    ['too large', `{"prompt":"${'x'.repeat(2 ** 21)}"}`, 'application/json', 413],
+    ['nested too deeply', `{"prompt":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, 'application/json', 400],
     ['a form', '--x--\r\n', 'multipart/form-data; boundary=x', 415],
-    ['text', '{"prompt":"a cat"}', 'text/plain', 415],
-  ])('%s is refused in the right shape', async (_name, payload, type, status) => {
+    ['plain text', '{"prompt":"a cat"}', 'text/plain', 415],
+  ])('refuse a body that is %s, in OpenAI’s format', async (_name, payload, type, status) => {
     const answer = await post('/images/generations', payload, type)
     expect(answer.statusCode).toBe(status)
     const { error } = answer.json()
@@ -71,22 +72,34 @@ describe('whatever is sent', () => {
 
   it.each([
     ['no boundary', 'x', 'multipart/form-data'],
-    ['no end', '--x\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\nabc', undefined],
-    ['a broken head', '--x\r\ngarbage\r\n\r\nabc\r\n--x--', undefined],
-    ['another file', '--x\r\ncontent-disposition: form-data; name="data"; filename="a"\r\n\r\nabc\r\n--x--', undefined],
-    ['a proto', '--x\r\ncontent-disposition: form-data; name="__proto__"\r\n\r\nabc\r\n--x--', undefined],
-    ['too many', '--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n'.repeat(200), undefined],
-  ])('a form with %s is refused', async (_name, payload, type = 'multipart/form-data; boundary=x') => {
+    [
+      'no closing boundary',
+      '--x\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\nabc',
+      undefined,
+    ],
+    ['a malformed part header', '--x\r\ngarbage\r\n\r\nabc\r\n--x--', undefined],
+    [
+      'a file field of another name',
+      '--x\r\ncontent-disposition: form-data; name="data"; filename="a"\r\n\r\nabc\r\n--x--',
+      undefined,
+    ],
+    [
+      'a field named __proto__',
+      '--x\r\ncontent-disposition: form-data; name="__proto__"\r\n\r\nabc\r\n--x--',
+      undefined,
+    ],
+    ['too many fields', '--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n'.repeat(200), undefined],
+  ])('refuse a form with %s', async (_name, payload, type = 'multipart/form-data; boundary=x') => {
     const answer = await post('/images/edits', payload, type)
     expect([400, 415]).toContain(answer.statusCode)
     expect(answer.json().error.type).toBe('invalid_request_error')
   })
 })
 
-describe('errors', () => {
-  const kinds = (Object.keys(errorRules) as ErrorKind[]).filter((kind) => kind !== 'internal')
+describe('error responses', () => {
+  const kinds = errorKinds.filter((kind) => kind !== 'internal')
 
-  it.each(kinds)('%s has a type, words, and says whether to try again', (kind) => {
+  it.each(kinds)('for %s have a type, a message and a retry hint', (kind) => {
     const answer = answerTo(
       new AppError(kind, { name: 'n', value: 9, expected: '1–4', model: 'm', limit: 1, available: ['a'] }),
     )
@@ -96,7 +109,7 @@ describe('errors', () => {
     expect(types).toContain(body?.error.type)
     expect(body?.error.code).toMatch(/^[a-z_]+$/)
     expect(status >= 500).toBe(body?.error.type === 'server_error')
-    const soon = [
+    const retryableKinds = [
       'too_fast',
       'too_many_wrong_keys',
       'too_many_in_flight',
@@ -104,19 +117,19 @@ describe('errors', () => {
       'overloaded',
       'idempotency_in_flight',
     ]
-    const again = soon.includes(kind)
-    if (status >= 500 || status === 429 || status === 409) expect(headers?.['x-should-retry']).toBe(String(again))
-    expect(headers?.['retry-after'] !== undefined).toBe(again)
+    const retryable = retryableKinds.includes(kind)
+    if (status >= 500 || status === 429 || status === 409) expect(headers?.['x-should-retry']).toBe(String(retryable))
+    expect(headers?.['retry-after'] !== undefined).toBe(retryable)
   })
 
-  it('that are defects tell nothing', () => {
+  it('reveal nothing about defects', () => {
     expect(answerTo(new Error('secret'))).toBeUndefined()
     expect(answerTo(new AppError('internal'))).toBeUndefined()
     expect(answerTo(new OpenAiError('no'))?.status).toBe(400)
   })
 })
 
-it('the schemas become an OpenAPI document, with words for each key', () => {
+it('the request schemas become JSON Schema with ids and descriptions', () => {
   for (const schema of [generationsBody, editsBody, chatBody]) {
     const { id = '' } = schema.meta() ?? {}
     const { $defs = {} } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'input' })

@@ -10,7 +10,7 @@ afterEach(async () => {
 })
 
 type Messages = OpenAI.ChatCompletionMessageParam[]
-const said = (content: string): Messages => [{ role: 'user', content }]
+const userMessage = (content: string): Messages => [{ role: 'user', content }]
 const poet: Enhancer = { model: 'poet', enhance: async () => 'a splendid cat', close: async () => undefined }
 
 async function open(options: TestCoreOptions = {}) {
@@ -27,8 +27,8 @@ async function open(options: TestCoreOptions = {}) {
   return { client: service.client(), tasks }
 }
 
-describe('chat.completions', () => {
-  it('answers with markdown that says what was drawn, and keeps no context', async () => {
+describe('a chat completion', () => {
+  it('is Markdown with the images, and ignores earlier messages', async () => {
     const { client, tasks } = await open({ enhancer: poet })
     const messages: Messages = [
       { role: 'system', content: 'You are helpful.' },
@@ -57,7 +57,7 @@ describe('chat.completions', () => {
     expect(tasks[0]?.input).toMatchObject({ prompt: 'a splendid cat', width: 1024, height: 576, count: 2 })
   })
 
-  it('joins words and takes pictures of the last message', async () => {
+  it('uses the texts and images of the last user message', async () => {
     const { client, tasks } = await open()
     const url = `data:image/png;base64,${(await pngOf(30, 30)).toString('base64')}`
     const content: OpenAI.ChatCompletionContentPart[] = [
@@ -70,9 +70,9 @@ describe('chat.completions', () => {
     expect(tasks[0]?.images.map(({ width }) => width)).toEqual([30])
   })
 
-  it('shows words as words', async () => {
+  it('escapes Markdown in the prompt', async () => {
     const { client } = await open()
-    const messages = said('![x](https://a.example/b.png) <b>')
+    const messages = userMessage('![x](https://a.example/b.png) <b>')
     const answer = await client.chat.completions.create({ model: 'sketch', messages })
     const content = answer.choices[0]?.message.content ?? ''
     expect(content).toContain('!\\[x\\](https://a.example/b.png) \\<b\\>')
@@ -80,13 +80,21 @@ describe('chat.completions', () => {
   })
 
   it.each<[string, object, string | null]>([
-    ['nobody says anything', { messages: [] }, 'messages'],
-    ['the user says nothing', { messages: [{ role: 'system', content: 'x' }] }, 'messages'],
-    ['the words are empty', { messages: said(' ') }, 'prompt'],
-    ['a part is unknown', { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] }, 'messages.0.content'],
-    ['the ratio is unknown', { messages: said('a cat 7:3') }, 'size'],
-    ['a negative prompt is too long', { messages: said(`a cat --no "${'x'.repeat(5_000)}"`) }, 'negative_prompt'],
-    ['a flag is unknown', { messages: said('a cat --wild 3') }, null],
+    ['there are no messages', { messages: [] }, 'messages'],
+    ['there is no user message', { messages: [{ role: 'system', content: 'x' }] }, 'messages'],
+    ['the prompt is blank', { messages: userMessage(' ') }, 'prompt'],
+    [
+      'the type of a part is unknown',
+      { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] },
+      'messages.0.content',
+    ],
+    ['the ratio is unknown', { messages: userMessage('a cat 7:3') }, 'size'],
+    [
+      'a negative prompt is too long',
+      { messages: userMessage(`a cat --no "${'x'.repeat(5_000)}"`) },
+      'negative_prompt',
+    ],
+    ['a flag is unknown', { messages: userMessage('a cat --wild 3') }, null],
   ])('is refused when %s', async (_name, body, param) => {
     const { client } = await open()
     const asking = client.post('/chat/completions', { body: { model: 'sketch', ...body } })
@@ -97,12 +105,12 @@ describe('chat.completions', () => {
   })
 })
 
-describe('streams of words', () => {
-  it('say the same in small pieces, and end as clients expect', async () => {
+describe('a completion stream', () => {
+  it('sends the completion in small chunks, then the finish reason and the usage', async () => {
     const { client } = await open({ enhancer: { ...poet, enhance: async () => 'é'.repeat(1_500) } })
     const stream = await client.chat.completions.create({
       model: 'sketch',
-      messages: said('a cat --enhance'),
+      messages: userMessage('a cat --enhance'),
       stream: true,
       stream_options: { include_usage: true },
     })
@@ -116,7 +124,7 @@ describe('streams of words', () => {
     expect(new Set(chunks.map(({ id, created }) => `${id} ${created}`)).size).toBe(1)
   })
 
-  it('have short lines, begin at once, and close with [DONE]', async () => {
+  it('begins at once, keeps lines short and closes with [DONE]', async () => {
     const gate = createGate()
     const slow = createPlain({
       start: async () => {
@@ -128,7 +136,7 @@ describe('streams of words', () => {
     const answer = await fetch(`${service.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${service.key}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ messages: said('"quoted" '.repeat(400)), stream: true }),
+      body: JSON.stringify({ messages: userMessage('"quoted" '.repeat(400)), stream: true }),
     })
     expect(answer.headers.get('content-type')).toMatch(/^text\/event-stream/)
     const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
@@ -141,12 +149,16 @@ describe('streams of words', () => {
     expect(lines.filter((line) => line !== '').at(-1)).toBe('data: [DONE]')
   })
 
-  it('end with the error', async () => {
+  it('ends with the error when the request fails', async () => {
     const failing = createPlain({ start: async () => Promise.reject(new Error('secret')) })
     service = await openService({ providers: [failing], limits: { deadlineMs: 20_000 } })
     await service.test.work()
     const client = service.client()
-    const stream = await client.chat.completions.create({ model: 'sketch', messages: said('a cat'), stream: true })
+    const stream = await client.chat.completions.create({
+      model: 'sketch',
+      messages: userMessage('a cat'),
+      stream: true,
+    })
     const reading = (async () => {
       for await (const _ of stream);
     })()

@@ -7,10 +7,10 @@ import { createGate } from './service.ts'
 let service: Service
 let key: string
 let later = createGate()
-/** Operations and statuses that were seen, each as the document has it. */
+/** Responses seen so far: operation, status and content type. */
 const seen = new Set<string>()
 
-/** Draws what the words say: at once, with previews, when the gate opens, or not at all. */
+/** The prompt decides how it draws: at once, with previews ('slowly'), once the gate opens ('later'), or not at all ('no'). */
 const provider = createPlain({
   start: async ({ input }) => {
     const { prompt, count = 1 } = input as { prompt: string; count?: number }
@@ -36,14 +36,14 @@ afterAll(async () => {
   expect(await service.close()).toEqual([])
 })
 
-interface Sent {
+interface RequestOptions {
   body?: object
   form?: FormData
   headers?: Record<string, string>
 }
 
-/** What the document says to it is checked with each answer. */
-async function send(method: 'GET' | 'POST' | 'DELETE', path: string, { body, form, headers }: Sent = {}) {
+/** Checks each response against the OpenAPI document. */
+async function send(method: 'GET' | 'POST' | 'DELETE', path: string, { body, form, headers }: RequestOptions = {}) {
   const encoded = form && new Response(form)
   const answer = await service.app.inject({
     method,
@@ -57,19 +57,19 @@ async function send(method: 'GET' | 'POST' | 'DELETE', path: string, { body, for
   })
   const operation = service.contract.find(method, `/v1${path}`)
   if (!operation) throw new Error(`${method} ${path} is not in the document`)
-  const { statusCode: status, payload, headers: answered } = answer
-  expect(service.contract.problems(operation, { status, headers: answered, body: payload }), payload).toEqual([])
-  seen.add(`${operation.operationId} ${status} ${String(answered['content-type']).split(';')[0]}`)
+  const { statusCode: status, payload, headers: responseHeaders } = answer
+  expect(service.contract.problems(operation, { status, headers: responseHeaders, body: payload }), payload).toEqual([])
+  seen.add(`${operation.operationId} ${status} ${String(responseHeaders['content-type']).split(';')[0]}`)
   return answer
 }
 
-const draw = (body: object, headers = {}) => send('POST', '/images/generations', { body, headers })
+const generate = (body: object, headers = {}) => send('POST', '/images/generations', { body, headers })
 const chat = (body: object) => send('POST', '/chat/completions', { body })
-const say = (content: unknown) => ({ messages: [{ role: 'user', content }] })
+const userMessage = (content: unknown) => ({ messages: [{ role: 'user', content }] })
 const async = { prefer: 'respond-async' }
 
-describe('what OpenAI’s routes answer is what the document says', () => {
-  it('of models', async () => {
+describe('the OpenAPI document', () => {
+  it('describes the responses of the model routes', async () => {
     await send('GET', '/models')
     await send('GET', '/models/sketch')
     await send('GET', '/models/dall-e-3')
@@ -77,21 +77,21 @@ describe('what OpenAI’s routes answer is what the document says', () => {
     await send('GET', '/models', { headers: { authorization: 'Bearer wrong' } })
   })
 
-  it('of pictures', async () => {
-    await draw({ prompt: 'a cat', n: 2, seed: 7, enhance: true })
-    await draw({ prompt: 'a cat', response_format: 'b64_json' })
-    await draw({ prompt: 'slowly', stream: true, partial_images: 2 })
-    await draw({ prompt: 'a cat', stream: true, response_format: 'url', enhance: true })
-    await draw({ prompt: 'no', stream: true })
-    await draw({ prompt: 'no' })
-    await draw({ prompt: 'no way' })
-    await draw({ prompt: 7 })
-    await draw({ prompt: 'a cat', model: 'nothing' })
-    await draw({ prompt: 'a cat' }, { authorization: 'Bearer wrong' })
-    await draw({ prompt: 'a cat' }, { authorization: `Bearer ${await service.keyWith(0)}` })
+  it('describes the responses of the generations route', async () => {
+    await generate({ prompt: 'a cat', n: 2, seed: 7, enhance: true })
+    await generate({ prompt: 'a cat', response_format: 'b64_json' })
+    await generate({ prompt: 'slowly', stream: true, partial_images: 2 })
+    await generate({ prompt: 'a cat', stream: true, response_format: 'url', enhance: true })
+    await generate({ prompt: 'no', stream: true })
+    await generate({ prompt: 'no' })
+    await generate({ prompt: 'no way' })
+    await generate({ prompt: 7 })
+    await generate({ prompt: 'a cat', model: 'nothing' })
+    await generate({ prompt: 'a cat' }, { authorization: 'Bearer wrong' })
+    await generate({ prompt: 'a cat' }, { authorization: `Bearer ${await service.keyWith(0)}` })
   })
 
-  it('of edits, as a form and as JSON', async () => {
+  it('describes the responses of the edits route, to forms and to JSON', async () => {
     const png = await pngOf(32, 32)
     const form = new FormData()
     form.set('prompt', 'at night')
@@ -107,38 +107,42 @@ describe('what OpenAI’s routes answer is what the document says', () => {
     await send('POST', '/images/edits', { body: { prompt: 'no', image } })
   })
 
-  it('of jobs, wherever they stand', async () => {
+  it('describes the responses of the job routes, in every state of a job', async () => {
     later = createGate()
-    const [one, two, refused] = await Promise.all(
-      ['later', 'later', 'no'].map(async (prompt) => (await draw({ prompt }, async)).json().id as string),
+    const [first, second, failing] = await Promise.all(
+      ['later', 'later', 'no'].map(async (prompt) => (await generate({ prompt }, async)).json().id as string),
     )
-    for (const id of [one, two]) expect(['queued', 'running']).toContain((await look(id)).state)
-    expect((await send('DELETE', `/images/jobs/${two}`)).json().state).toBe('cancelled')
+    for (const id of [first, second]) expect(['queued', 'running']).toContain((await jobState(id)).state)
+    expect((await send('DELETE', `/images/jobs/${second}`)).json().state).toBe('cancelled')
     later.open()
-    for (const [id, state] of Object.entries({ [String(one)]: 'succeeded', [String(refused)]: 'failed' })) {
-      await expect.poll(async () => (await look(id)).state, { timeout: 10_000 }).toBe(state)
+    for (const [id, state] of Object.entries({ [String(first)]: 'succeeded', [String(failing)]: 'failed' })) {
+      await expect.poll(async () => (await jobState(id)).state, { timeout: 10_000 }).toBe(state)
     }
-    await send('GET', `/images/jobs/${one}?response_format=b64_json`)
-    await send('GET', `/images/jobs/${one}?response_format=tiff`)
+    await send('GET', `/images/jobs/${first}?response_format=b64_json`)
+    await send('GET', `/images/jobs/${first}?response_format=tiff`)
     await send('GET', '/images/jobs/x')
     await send('DELETE', '/images/jobs/x')
   })
 
-  it('of chats', async () => {
-    await chat(say('a cat 16:9'))
-    await chat({ ...say([{ type: 'text', text: 'a cat' }]), stream: true, stream_options: { include_usage: true } })
-    await chat({ ...say('no'), stream: true })
-    await chat(say('no'))
-    await chat(say([]))
+  it('describes the responses of the chat route', async () => {
+    await chat(userMessage('a cat 16:9'))
+    await chat({
+      ...userMessage([{ type: 'text', text: 'a cat' }]),
+      stream: true,
+      stream_options: { include_usage: true },
+    })
+    await chat({ ...userMessage('no'), stream: true })
+    await chat(userMessage('no'))
+    await chat(userMessage([]))
     await chat({ messages: [] })
   })
 
-  it('of webhooks', async () => {
+  it('describes the responses of the webhook secret route', async () => {
     await send('GET', '/webhooks/secret')
     await send('GET', '/webhooks/secret', { headers: { authorization: 'Bearer wrong' } })
   })
 
-  it('and what it does not say is noticed', async () => {
+  it('rejects responses that it does not describe', async () => {
     const operation = service.contract.find('GET', '/v1/models')
     const answer = await send('GET', '/models')
     const problems = (over: object) =>
@@ -151,21 +155,23 @@ describe('what OpenAI’s routes answer is what the document says', () => {
     expect(problems({ body: answer.payload.replace('{', '{"more":1,') })).toHaveLength(1)
   })
 
-  it('all of it was seen', () => {
-    const told = service.contract.operations
+  it('describes no response that these tests do not cover', () => {
+    const documented = service.contract.operations
       .filter(({ tags }) => tags?.includes('OpenAI'))
       .flatMap(({ operationId, responses }) =>
         Object.entries(responses).flatMap(([status, { content = {} }]) =>
           Object.keys(content).map((type) => `${operationId} ${status} ${type}`),
         ),
       )
-    const missing = told.filter((each) => ![...seen].some((one) => one.replace(/ ([45])\d\d /, ' $1XX ') === each))
-    // what these do costs nothing that could fail but the database
-    const calm = ['listModels', 'retrieveModel', 'retrieveImageJob', 'cancelImageJob', 'retrieveWebhookSecret']
-    expect(missing.filter((each) => !calm.some((name) => each.startsWith(`${name} 5XX`)))).toEqual([])
+    const missing = documented.filter(
+      (each) => ![...seen].some((one) => one.replace(/ ([45])\d\d /, ' $1XX ') === each),
+    )
+    // these fail with 5XX only if the database is down
+    const databaseOnly = ['listModels', 'retrieveModel', 'retrieveImageJob', 'cancelImageJob', 'retrieveWebhookSecret']
+    expect(missing.filter((each) => !databaseOnly.some((name) => each.startsWith(`${name} 5XX`)))).toEqual([])
   })
 })
 
-async function look(id = ''): Promise<{ state: string }> {
+async function jobState(id = ''): Promise<{ state: string }> {
   return (await send('GET', `/images/jobs/${id}`)).json()
 }

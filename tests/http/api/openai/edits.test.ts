@@ -6,9 +6,9 @@ import { toFile } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../../src/core/accounts/api-keys.ts'
-import { keepUploads } from '../../../../src/core/media/uploads.ts'
+import { storeUploads } from '../../../../src/core/media/uploads.ts'
 import type { ImageFile } from '../../../../src/core/ports/images.ts'
-import { createFetcher } from '../../../../src/http/api/parts.ts'
+import { createFetcher } from '../../../../src/http/api/fetcher.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../../helpers/core.ts'
 import { closeService, createSeveral, openService, type Service } from './service.ts'
 
@@ -23,8 +23,8 @@ async function open(options: TestCoreOptions = {}): Promise<OpenAI> {
   return service.client()
 }
 
-describe('images.edit', () => {
-  const seen = () => {
+describe('an image edit', () => {
+  const recordInputs = () => {
     const images: (readonly ImageFile[])[] = []
     const provider = createPlain({
       start: async (task) => {
@@ -35,8 +35,8 @@ describe('images.edit', () => {
     return { provider, images }
   }
 
-  it('takes one file or several', async () => {
-    const { provider, images } = seen()
+  it('accepts one file or several', async () => {
+    const { provider, images } = recordInputs()
     const client = await open({ providers: [provider] })
     const file = async (edge: number) => toFile(await pngOf(edge, edge), `${edge}.png`, { type: 'image/png' })
     const one = await client.images.edit({ prompt: 'make it night', image: await file(30), n: 1 })
@@ -45,8 +45,8 @@ describe('images.edit', () => {
     expect(images.map((each) => each.map(({ width }) => width))).toEqual([[30], [30, 40]])
   })
 
-  it('takes numbered fields, and addresses in JSON in each of their forms', async () => {
-    const { provider, images } = seen()
+  it('accepts numbered file fields, and image URLs in each of their JSON forms', async () => {
+    const { provider, images } = recordInputs()
     await open({ providers: [provider] })
     const png = await pngOf(30, 30)
     const data = `data:image/png;base64,${png.toString('base64')}`
@@ -73,18 +73,18 @@ describe('images.edit', () => {
     expect(images.map((each) => each.length)).toEqual([2, 2, 1, 1])
   })
 
-  it('refuses masks, missing pictures, what is no picture, and addresses inside', async () => {
+  it('refuses masks, missing images, files that are not images, and private addresses', async () => {
     const client = await open()
     const image = await toFile(await pngOf(30, 30), 'a.png', { type: 'image/png' })
     const text = await toFile(Buffer.from('hello'), 'a.png', { type: 'image/png' })
-    const inside = { images: [{ image_url: 'https://127.0.0.1/a.png' }] } as unknown as { image: typeof image }
-    const plain = { images: [{ image_url: `${service.url}/healthz` }] } as unknown as { image: typeof image }
+    const loopback = { images: [{ image_url: 'https://127.0.0.1/a.png' }] } as unknown as { image: typeof image }
+    const plainHttp = { images: [{ image_url: `${service.url}/healthz` }] } as unknown as { image: typeof image }
     const asking = [
       client.images.edit({ prompt: 'night', image, mask: image }),
       client.images.edit({ prompt: 'night', image: [] }),
       client.images.edit({ prompt: 'night', image: text }),
-      client.post('/images/edits', { body: { prompt: 'night', ...inside } }),
-      client.post('/images/edits', { body: { prompt: 'night', ...plain } }),
+      client.post('/images/edits', { body: { prompt: 'night', ...loopback } }),
+      client.post('/images/edits', { body: { prompt: 'night', ...plainHttp } }),
     ]
     const errors = await Promise.all(asking.map((each) => Promise.resolve(each).catch((error: unknown) => error)))
     expect(errors.map((error) => (error as { param?: string }).param)).toEqual([
@@ -103,24 +103,24 @@ describe('images.edit', () => {
     expect(await service.generations()).toEqual([])
   })
 
-  it('takes what the account sent ahead or had drawn, by key and by link, and nothing of others', async () => {
-    const { provider, images } = seen()
+  it('accepts uploads and results of its own account by key and by link, and none of other accounts', async () => {
+    const { provider, images } = recordInputs()
     const client = await open({ providers: [provider] })
     const { core } = service.test
     const ann = { userId: await accountOf(core, { id: 'test:ann', name: 'ann' }), keyId: null }
     const bob = await accountOf(core, { id: 'test:bob', name: 'bob' })
     const stranger = service.client({ apiKey: (await createApiKey(core, { userId: bob, name: 'mine' })).key })
-    const [upload] = await keepUploads(core, ann, [await pngOf(40, 40)])
+    const [upload] = await storeUploads(core, ann, [await pngOf(40, 40)])
     const drawn = await client.images.generate({ prompt: 'a cat', model: 'sketch' })
     const key = upload?.key ?? ''
-    // nobody listens at the address of links here
+    // no server runs at the address of these links, so they must be read from the store
     const links = [await core.store.link(key, 600), drawn.data?.[0]?.url ?? '']
     const addresses = [key, ...links, ...links.map((link) => `${link.split('?')[0]}?expires=1&signature=x`)]
     images.length = 0
-    const ways = (who: OpenAI, url: string) => [
-      () => who.post('/images/edits', { body: { prompt: 'night', image: url } }),
+    const requestsWith = (sender: OpenAI, url: string) => [
+      () => sender.post('/images/edits', { body: { prompt: 'night', image: url } }),
       () =>
-        who.chat.completions.create({
+        sender.chat.completions.create({
           model: 'sketch',
           messages: [
             {
@@ -133,15 +133,16 @@ describe('images.edit', () => {
           ],
         }),
     ]
-    for (const ask of addresses.flatMap((address) => ways(client, address))) await ask()
+    for (const send of addresses.flatMap((address) => requestsWith(client, address))) await send()
     expect(images.flat().map(({ width }) => width)).toEqual([40, 40, 40, 40, 64, 64, 40, 40, 64, 64])
     for (const address of addresses) {
       const status = address === key ? 404 : 400
-      for (const ask of ways(stranger, address)) await expect(ask()).rejects.toMatchObject({ status, param: 'image' })
+      for (const send of requestsWith(stranger, address))
+        await expect(send()).rejects.toMatchObject({ status, param: 'image' })
     }
   })
 
-  it('streams each picture', async () => {
+  it('streams each image', async () => {
     const { provider } = createSeveral()
     const client = await open({ providers: [provider] })
     const image = await toFile(await pngOf(20, 20), 'a.png', { type: 'image/png' })
@@ -151,9 +152,9 @@ describe('images.edit', () => {
     expect(events.map(({ type }) => type)).toEqual(['image_edit.completed', 'image_edit.completed'])
   })
 
-  it('lets go of a picture that does not come in time', async () => {
-    const gone: Promise<unknown>[] = []
-    const pictures = createServer((_request, response) => gone.push(once(response, 'close')))
+  it('closes the connection to an image that does not arrive in time', async () => {
+    const closed: Promise<unknown>[] = []
+    const pictures = createServer((_request, response) => closed.push(once(response, 'close')))
     await once(pictures.listen(0, '127.0.0.1'), 'listening')
     const publicUrl = `http://127.0.0.1:${(pictures.address() as AddressInfo).port}`
     service = await openService({ publicUrl, limits: { fetchMs: 300 } })
@@ -162,12 +163,12 @@ describe('images.edit', () => {
       status: 400,
       param: 'image',
     })
-    expect(gone).toHaveLength(1)
-    await Promise.all(gone)
+    expect(closed).toHaveLength(1)
+    await Promise.all(closed)
     await new Promise((resolve) => pictures.close(resolve))
   })
 
-  it('fetches what our own links lead to, wherever we are', async () => {
+  it('fetches links to its own public URL even at a private address', async () => {
     await open()
     const fetcher = createFetcher({ publicUrl: service.url })
     expect((await fetcher.attachment(`${service.url}/healthz`).load(100)).toString()).toContain('ok')

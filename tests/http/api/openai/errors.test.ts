@@ -16,7 +16,7 @@ async function open(options: TestCoreOptions = {}): Promise<OpenAI> {
 }
 
 describe('errors', () => {
-  it('a wrong key or none is an authentication error', async () => {
+  it('a wrong or missing key is an authentication error', async () => {
     await open()
     const wrong = await service
       .client({ apiKey: 'fb_wrong' })
@@ -28,7 +28,7 @@ describe('errors', () => {
     expect(none.status).toBe(401)
   })
 
-  it('what does not fit names the parameter', async () => {
+  it('an invalid value names the parameter', async () => {
     const client = await open()
     const bodies: [object, string][] = [
       [{}, 'prompt'],
@@ -51,7 +51,7 @@ describe('errors', () => {
     expect(await service.generations()).toEqual([])
   })
 
-  it('an empty account is said once, and not tried again', async () => {
+  it('a lack of credits is not retried by the client', async () => {
     const client = await open({ limits: { welcome: 0 } })
     const error = await client.images.generate({ prompt: 'a cat' }).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(OpenAI.RateLimitError)
@@ -59,7 +59,7 @@ describe('errors', () => {
     expect(service.requests).toEqual(['POST /v1/images/generations 429'])
   })
 
-  it('who is too fast may come back later, and every answer says how many are left', async () => {
+  it('the rate limit says when to retry, and every response says how many requests are left', async () => {
     await open({ limits: { perMinute: 2 } })
     const client = service.client({ maxRetries: 0 })
     const left: (string | null)[] = []
@@ -76,7 +76,7 @@ describe('errors', () => {
     expect(headers.get('x-ratelimit-limit-requests')).toBe('2')
   })
 
-  it('the operator’s programs serve many, and may ask more often', async () => {
+  it('the rate limit of the operator’s key is higher', async () => {
     await open({ limits: { perMinute: 1 } })
     const client = service.client({ apiKey: operatorKey })
     await client.images.generate({ prompt: 'a cat' })
@@ -85,7 +85,7 @@ describe('errors', () => {
     expect(Number(response.headers.get('x-ratelimit-remaining-requests'))).toBeGreaterThan(5_900)
   })
 
-  it('a service that failed is not asked again unasked, and nothing is charged', async () => {
+  it('a failed request is neither retried by the client nor charged', async () => {
     const provider = createPlain({
       repeatable: false,
       start: async () => {

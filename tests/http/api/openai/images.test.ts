@@ -22,8 +22,8 @@ const isPng = (base64: string | undefined) =>
     .subarray(0, 8)
     .toString('hex') === '89504e470d0a1a0a'
 
-describe('images.generate', () => {
-  it('answers with links that expire, and what it was', async () => {
+describe('an image generation', () => {
+  it('returns links that expire, and the properties of the images', async () => {
     const { provider, tasks } = createSeveral()
     const client = await open({ providers: [provider] })
     const answer = await client.images.generate({ prompt: '  a\u0000 cat\u200b 16:9 ', n: 2, model: 'sketch' })
@@ -38,7 +38,7 @@ describe('images.generate', () => {
     expect(tasks[0]?.input).toMatchObject({ prompt: 'a cat 16:9', width: 1024, height: 1024 })
   })
 
-  it('answers with base64 when asked, and for names that know nothing else', async () => {
+  it('returns base64 on request, and by default for names of models that return nothing else', async () => {
     const client = await open()
     const asked = await client.images.generate({ prompt: 'a cat', response_format: 'b64_json' })
     const named = await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1' })
@@ -63,7 +63,7 @@ describe('images.generate', () => {
     expect(rows).toEqual([{ aspect }])
   })
 
-  it('refuses other sizes, and names those it knows', async () => {
+  it('refuses unsupported sizes, and lists the supported ones', async () => {
     const client = await open()
     for (const size of ['4096x4096', '7:3', '1024', 'huge', 'constructor']) {
       const asking = client.images.generate({ prompt: 'a cat', size: size as 'auto' })
@@ -74,16 +74,23 @@ describe('images.generate', () => {
     }
   })
 
-  it('takes the parameters of models as further keys, and lets OpenAI’s own pass', async () => {
+  it('accepts parameters of the model as additional fields, and ignores OpenAI’s own', async () => {
     const { provider, tasks } = createSeveral()
     const client = await open({ providers: [provider] })
-    const further = { seed: 42, steps: 9, guidance: 2.5, negative_prompt: 'dogs', unheard_of: { a: [1] } }
-    const theirs = { quality: 'hd', style: 'vivid', moderation: 'low', background: 'auto', user: 'u', n: null } as const
-    await client.images.generate({ prompt: 'a cat', ...theirs, ...further })
+    const additional = { seed: 42, steps: 9, guidance: 2.5, negative_prompt: 'dogs', unheard_of: { a: [1] } }
+    const ignored = {
+      quality: 'hd',
+      style: 'vivid',
+      moderation: 'low',
+      background: 'auto',
+      user: 'u',
+      n: null,
+    } as const
+    await client.images.generate({ prompt: 'a cat', ...ignored, ...additional })
     expect(tasks[0]?.input).toMatchObject({ seed: '42', steps: 9, guidance: 2.5, negative: 'dogs', count: 1 })
   })
 
-  it('says how the prompt was changed', async () => {
+  it('returns the enhanced prompt', async () => {
     const enhancer: Enhancer = { model: 'poet', enhance: async () => 'a splendid cat', close: async () => undefined }
     const client = await open({ enhancer })
     const plain = await client.images.generate({ prompt: 'a cat' })
@@ -93,8 +100,8 @@ describe('images.generate', () => {
   })
 })
 
-describe('streams of pictures', () => {
-  it('show previews as many as were wanted, then the picture', async () => {
+describe('an image stream', () => {
+  it('sends as many previews as requested, then the image', async () => {
     const previews = await Promise.all([16, 24, 32].map((edge) => pngOf(edge, edge)))
     const gate = createGate()
     let step = 0
@@ -128,7 +135,7 @@ describe('streams of pictures', () => {
     })
   })
 
-  it('end with the error, and the credits are back', async () => {
+  it('ends with the error, and the credits are returned', async () => {
     const provider = createPlain({
       start: async () => {
         throw new AppError('moderated')
@@ -146,7 +153,7 @@ describe('streams of pictures', () => {
     expect(await service.balance()).toBe(20)
   })
 
-  it('are refused like everything else before they begin', async () => {
+  it('is refused with an error status before it begins', async () => {
     const client = await open()
     const asking = client.images.generate({ prompt: 'a cat', n: 9, stream: true })
     await expect(asking).rejects.toMatchObject({ status: 400, param: 'n' })

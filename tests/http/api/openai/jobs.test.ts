@@ -22,7 +22,7 @@ interface Job {
   error: { code: string } | null
 }
 
-/** Every picture waits until the gate opens. */
+/** The provider finishes no image before the gate opens. */
 async function open(options: Parameters<typeof openService>[0] = {}) {
   const gate = createGate()
   const provider = createPlain({
@@ -39,11 +39,11 @@ async function open(options: Parameters<typeof openService>[0] = {}) {
 
 const body = { prompt: 'a cat' }
 const later = { body, headers: { prefer: 'respond-async, wait=5' } }
-const ended = (client: OpenAI, id: string) =>
+const expectState = (client: OpenAI, id: string) =>
   expect.poll(async () => (await client.get<Job>(`/images/jobs/${id}`)).state, { timeout: 10_000 })
 
-describe('requests that nobody waits for', () => {
-  it('are jobs, to be asked for until they are done', async () => {
+describe('a job', () => {
+  it('can be polled until it has succeeded', async () => {
     const { gate, client } = await open()
     const { data: job, response } = await client.post<Job>('/images/generations', later).withResponse()
     expect(response.status).toBe(202)
@@ -51,10 +51,10 @@ describe('requests that nobody waits for', () => {
     expect(job).toMatchObject({ object: 'image.job', model: 'sketch', estimate: null, result: null, error: null })
     expect(['queued', 'running']).toContain(job.state)
     gate.open()
-    await ended(client, job.id).toBe('succeeded')
+    await expectState(client, job.id).toBe('succeeded')
     const next = await client.post<Job & { estimate: number }>('/images/generations', later)
     expect(next.estimate).toBeGreaterThanOrEqual(1)
-    await ended(client, next.id).toBe('succeeded')
+    await expectState(client, next.id).toBe('succeeded')
     const done = await client.get<Job>(`/images/jobs/${job.id}`)
     expect(done.result?.data).toEqual([{ url: expect.stringMatching(/^http/) }])
     const encoded = await client.get<Job>(`/images/jobs/${job.id}?response_format=b64_json`)
@@ -66,16 +66,16 @@ describe('requests that nobody waits for', () => {
     [{ response_format: 'b64_json' }, '?response_format=url', 'url'],
     [{ response_format: 'url', model: 'gpt-image-1' }, '', 'url'],
     [{ model: 'gpt-image-1' }, '', 'b64_json'],
-  ])('show pictures as %j asked for, or as %j', async (asked, query, expected) => {
+  ])('created with %j and read with %j returns its images as %s', async (asked, query, expected) => {
     const { gate, client } = await open()
     gate.open()
     const job = await client.post<Job>('/images/generations', { ...later, body: { ...body, ...asked } })
-    await ended(client, job.id).toBe('succeeded')
+    await expectState(client, job.id).toBe('succeeded')
     const { result } = await client.get<Job>(`/images/jobs/${job.id}${query}`)
     expect(Object.keys(result?.data?.[0] ?? {})).toEqual([expected])
   })
 
-  it('are named to those who wait, as soon as a stream begins', async () => {
+  it('is named in `content-location`, before a stream begins', async () => {
     const { gate, client } = await open()
     const post = (path: string, sent: object) => client.post(path, { body: sent, stream: true }).asResponse()
     const streams = [
@@ -91,7 +91,7 @@ describe('requests that nobody waits for', () => {
     expect(response.headers.get('content-location')).toMatch(/^\/v1\/images\/jobs\//)
   })
 
-  it('are cancelled with the credits back, and a second time changes nothing', async () => {
+  it('is cancelled once, and its credits are returned', async () => {
     const { gate, client } = await open()
     const job = await client.post<Job>('/images/generations', later)
     expect(await service.balance()).toBe(19)
@@ -101,16 +101,16 @@ describe('requests that nobody waits for', () => {
     gate.open()
   })
 
-  it('say how they failed', async () => {
+  it('has the error that it failed with', async () => {
     const failing = createPlain({ start: async () => Promise.reject(new AppError('moderated')) })
     const { client } = await open({ providers: [failing] })
     const job = await client.post<Job>('/images/generations', later)
-    await ended(client, job.id).toBe('failed')
+    await expectState(client, job.id).toBe('failed')
     const failed = await client.get<Job>(`/images/jobs/${job.id}`)
     expect(failed.error).toMatchObject({ code: 'content_policy_violation' })
   })
 
-  it('are nobody else’s, but the operator’s', async () => {
+  it('is visible to its account and to the operator only', async () => {
     const { gate, client } = await open()
     gate.open()
     const job = await client.post<Job>('/images/generations', later)
@@ -118,18 +118,18 @@ describe('requests that nobody waits for', () => {
     const userId = await accountOf(core, { id: 'test:bob', name: 'bob' })
     const stranger = service.client({ apiKey: (await createApiKey(core, { userId, name: 'mine' })).key })
     for (const path of [job.id, 'x', '%00', `${job.id}'`]) {
-      const who = path === job.id ? stranger : client
-      await expect(who.get(`/images/jobs/${path}`)).rejects.toMatchObject({ status: 404, code: 'job_not_found' })
-      await expect(who.delete(`/images/jobs/${path}`)).rejects.toMatchObject({ status: 404, code: 'job_not_found' })
+      const sender = path === job.id ? stranger : client
+      await expect(sender.get(`/images/jobs/${path}`)).rejects.toMatchObject({ status: 404, code: 'job_not_found' })
+      await expect(sender.delete(`/images/jobs/${path}`)).rejects.toMatchObject({ status: 404, code: 'job_not_found' })
     }
-    await ended(service.client({ apiKey: operatorKey }), job.id).toBe('succeeded')
+    await expectState(service.client({ apiKey: operatorKey }), job.id).toBe('succeeded')
   })
 })
 
 describe('an idempotency key', () => {
   const keyed = (key: string) => ({ headers: { 'idempotency-key': key } })
 
-  it('has the same pictures for the same request, and refuses another', async () => {
+  it('returns the same images for the same request, and refuses a different one', async () => {
     const { gate, provider, client } = await open()
     gate.open()
     const one = await client.images.generate(body, keyed('k1'))
@@ -145,7 +145,7 @@ describe('an idempotency key', () => {
     expect(provider.starts).toHaveLength(2)
   })
 
-  it('is busy while the first request is being answered', async () => {
+  it('is in conflict while the first request is in progress', async () => {
     const { gate, client } = await open()
     const first = client.images.generate(body, keyed('k1')).then((answer) => answer)
     await expect.poll(async () => (await service.generations()).length).toBe(1)
@@ -161,24 +161,24 @@ describe('an idempotency key', () => {
     expect(await service.generations()).toHaveLength(1)
   })
 
-  it('finds what was accepted when nobody could write that down', async () => {
+  it('finds the generation although the process died before saving its id', async () => {
     const { gate, client } = await open()
     gate.open()
     const one = await client.images.generate(body, keyed('k1'))
-    // as a process leaves it that died after accepting
+    // as if the process had died right after acceptance
     await service.test.core.database.rows(
       sql`update api_requests set status = 'in_flight', response = null, generation_ids = '[]'`,
     )
     const again = await client.images.generate(body, keyed('k1'))
     expect(again.created).toBe(one.created)
     expect(await service.generations()).toHaveLength(1)
-    // a week later it is another request, with the same words or others
+    // the key has expired
     await service.test.core.database.rows(sql`update api_requests set created_at = created_at - interval '8 days'`)
     await client.images.generate(body, keyed('k1'))
     expect(await service.generations()).toHaveLength(2)
   })
 
-  it('is free again after a refusal', async () => {
+  it('can be used again after a refusal', async () => {
     const { gate, client } = await open()
     gate.open()
     await expect(client.images.generate({ prompt: 'a cat', n: 9 }, keyed('k1'))).rejects.toMatchObject({ status: 400 })
@@ -186,10 +186,10 @@ describe('an idempotency key', () => {
   })
 })
 
-describe('a connection that breaks', () => {
+describe('a request whose connection breaks', () => {
   const oneAccepted = () => expect.poll(async () => (await service.generations()).length).toBe(1)
-  /** The first answer never comes: the client gives up after it was accepted, and its own retry asks again. */
-  const breaking = (over: ConstructorParameters<typeof OpenAI>[0] = {}, then: () => Promise<void> = oneAccepted) => {
+  /** A client whose first connection breaks once `until` resolves, by default upon acceptance. It then retries by itself. */
+  const breaking = (over: ConstructorParameters<typeof OpenAI>[0] = {}, until: () => Promise<void> = oneAccepted) => {
     let tries = 0
     return service.client({
       maxRetries: 3,
@@ -198,7 +198,7 @@ describe('a connection that breaks', () => {
         if (++tries > 1) return fetch(input, init)
         const cut = new AbortController()
         const asking = fetch(input, { ...init, signal: cut.signal })
-        await then()
+        await until()
         cut.abort()
         return asking.catch(() => {
           throw new TypeError('fetch failed')
@@ -208,9 +208,9 @@ describe('a connection that breaks', () => {
   }
 
   it.each([
-    ['with a key', 'key'],
-    ['without one', undefined],
-  ])('costs one picture, and the retry has it, %s', async (_name, key) => {
+    ['with an idempotency key', 'key'],
+    ['without an idempotency key', undefined],
+  ])('is charged once, and the retry gets the image, %s', async (_name, key) => {
     const { gate } = await open()
     const headers = key === undefined ? undefined : { 'idempotency-key': key }
     const asking = breaking().images.generate(body, { headers })
@@ -221,33 +221,33 @@ describe('a connection that breaks', () => {
     expect(await service.balance()).toBe(19)
   })
 
-  it('is found by its repetition although nobody noticed, as after a kill', async () => {
+  it('is found by its retry before the server notices the loss, as after a kill', async () => {
     const { gate } = await open()
-    const say = (count: number) =>
+    const send = (retryCount: number) =>
       fetch(`${service.url}/v1/images/generations`, {
         method: 'POST',
         headers: {
           authorization: `Bearer ${service.key}`,
           'content-type': 'application/json',
-          'x-stainless-retry-count': String(count),
+          'x-stainless-retry-count': String(retryCount),
         },
         body: JSON.stringify(body),
       })
-    const first = say(0)
+    const first = send(0)
     await expect.poll(async () => (await service.generations()).length).toBe(1)
-    const again = say(1)
+    const again = send(1)
     gate.open()
     expect([(await first).status, (await again).status]).toEqual([200, 200])
     expect(await service.generations()).toHaveLength(1)
-    // answered in full: a repetition that comes later is a request of its own
+    // both got their response, so a later retry is a new request
     await expect
       .poll(async () => (await service.test.core.database.rows(sql`select 1 from api_requests`)).length)
       .toBe(0)
-    await say(1)
+    await send(1)
     expect(await service.generations()).toHaveLength(2)
   })
 
-  it('costs one picture also where it breaks before anything is accepted', async () => {
+  it('is charged once even if the connection breaks before acceptance', async () => {
     const png = await pngOf(30, 30)
     const asked: ServerResponse[] = []
     const pictures = createServer((_request, response) => asked.push(response))
@@ -258,13 +258,13 @@ describe('a connection that breaks', () => {
     const client = breaking({}, () => expect.poll(() => asked).toHaveLength(1))
     const edit = { body: { prompt: 'night', image: `${publicUrl}/a.png` } }
     const answer = client.post<OpenAI.ImagesResponse>('/images/edits', edit)
-    // the picture of the first comes when it is loaded for the second too
+    // the image of the first request arrives only when the second request loads it too
     await expect.poll(() => asked, { timeout: 10_000 }).toHaveLength(2)
     for (const response of asked) response.end(png)
     expect((await answer).data).toHaveLength(1)
     expect(await service.generations()).toMatchObject([{ state: 'delivered', images: 1 }])
     expect(await service.balance()).toBe(19)
-    // the same asked for twice on purpose is two
+    // the same request sent twice on purpose is two requests
     pictures.removeAllListeners('request').on('request', (_request, response) => response.end(png))
     const twice = [1, 2].map(() => service.client().post<OpenAI.ImagesResponse>('/images/edits', edit))
     expect(await Promise.all(twice)).toHaveLength(2)
@@ -272,7 +272,7 @@ describe('a connection that breaks', () => {
     await new Promise((resolve) => pictures.close(resolve))
   })
 
-  it('loses nothing: the job goes on', async () => {
+  it('continues without its client', async () => {
     const { gate } = await open()
     const asking = breaking({ maxRetries: 0 }).images.generate(body)
     await expect(asking).rejects.toBeInstanceOf(OpenAI.APIConnectionError)
@@ -284,7 +284,7 @@ describe('a connection that breaks', () => {
   })
 })
 
-it('a key is asked for before anything is read', async () => {
+it('the image routes check the key before they read the body', async () => {
   await open()
   for (const path of ['generations', 'edits', 'jobs/x']) {
     const answer = await fetch(`${service.url}/v1/images/${path}`, { method: path === 'jobs/x' ? 'GET' : 'POST' })

@@ -22,8 +22,8 @@ async function open(options: TestCoreOptions = {}): Promise<OpenAI> {
 
 const other: Model = { ...sketch, id: 'other', aliases: ['second'], title: 'Other' }
 
-describe('models', () => {
-  it('are listed under their ids and the names that clients ask for', async () => {
+describe('the model routes', () => {
+  it('list ids of models and OpenAI’s model names', async () => {
     const client = await open({ models: [sketch, { ...other, hidden: true }] })
     const ids: string[] = []
     for await (const model of client.models.list()) {
@@ -42,14 +42,14 @@ describe('models', () => {
     ['gpt-image-2-2026-04-21', 'b64_json'],
     ['chatgpt-image-latest', 'b64_json'],
     ['dall-e-2', 'url'],
-  ])('are meant by %s too, which answers with %s', async (model, format) => {
+  ])('accept %s for the default model, whose images come as %s', async (model, format) => {
     const client = await open()
     expect(await client.models.retrieve(model)).toMatchObject({ id: model.toLowerCase() })
     const { data } = await client.images.generate({ prompt: 'a cat', model })
     expect(Object.keys(data?.[0] ?? {})).toEqual([format])
   })
 
-  it('that nobody knows are not found', async () => {
+  it('respond with 404 to unknown names', async () => {
     const client = await open()
     for (const name of ['gpt-5', 'dall-e-4', 'chatgpt-4o-latest']) {
       await expect(client.models.retrieve(name)).rejects.toMatchObject({ status: 404 })
@@ -59,7 +59,7 @@ describe('models', () => {
     expect(error).toMatchObject({ status: 404, code: 'model_not_found', type: 'invalid_request_error', param: 'model' })
   })
 
-  it('are those that the key may use, and a common name stands for one of them', async () => {
+  it('offer only models that the key may use, also for OpenAI’s names', async () => {
     const { provider, tasks } = createSeveral()
     await open({ models: [sketch, other], providers: [provider] })
     const { core } = service.test
@@ -75,14 +75,14 @@ describe('models', () => {
   })
 })
 
-describe('a key with models of its own', () => {
+describe('a key that is limited to models', () => {
   const hidden: Model = { ...sketch, id: 'hidden', aliases: [], title: 'Hidden', hidden: true }
 
   it.each([
     [['hidden', 'other'], 'hidden'],
     [['gone', 'other'], 'other'],
     [['other', 'sketch'], 'sketch'],
-  ])('%j has one default model, whichever way it asks', async (models, expected) => {
+  ])('%j has the same default model in every route', async (models, expected) => {
     await open({ models: [sketch, other, hidden] })
     const { core } = service.test
     const userId = await accountOf(core, { id: 'test:bob', name: 'bob' })
@@ -100,7 +100,7 @@ describe('a key with models of its own', () => {
 })
 
 describe('pages of other origins', () => {
-  it('may ask, with a key', async () => {
+  it('may send requests with a key', async () => {
     await open()
     const headers = { 'access-control-request-headers': 'authorization,x-stainless-lang', origin: 'https://a.example' }
     const before = await fetch(`${service.url}/v1/images/generations`, { method: 'OPTIONS', headers })
@@ -112,7 +112,7 @@ describe('pages of other origins', () => {
     expect(after.headers.get('access-control-expose-headers')).toContain('x-request-id')
   })
 
-  it('find nothing where nothing is, in the shape they know', async () => {
+  it('get errors for unknown paths in OpenAI’s format', async () => {
     const client = await open()
     const error = await client.post('/images/variations', { body: {} }).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ status: 404, code: 'unknown_url' })

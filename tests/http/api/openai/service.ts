@@ -1,4 +1,4 @@
-/** The API on a port of this machine, with OpenAI's own client in front of it and a core on a real database behind. */
+/** The OpenAI routes on a local port, called by OpenAI's own client, with a core on a real database. */
 import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
@@ -7,9 +7,11 @@ import { accountOf, readAccount } from '../../../../src/core/accounts/accounts.t
 import { createApiKey } from '../../../../src/core/accounts/api-keys.ts'
 import type { ImageProvider, Task } from '../../../../src/core/ports/providers.ts'
 import { openai } from '../../../../src/http/api/openai/index.ts'
+import { status } from '../../../../src/http/operations/status.ts'
 import { createApp } from '../../../../src/http/server/app.ts'
 import { quickest } from '../../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../../../helpers/core.ts'
+import { apiParts } from '../../../helpers/http.ts'
 import { violations } from '../../../helpers/invariants.ts'
 import { keepLog } from '../../../helpers/log.ts'
 
@@ -18,22 +20,22 @@ export const operatorKey = 'the-operator-s-own-key'
 export interface Service {
   test: TestCore
   app: FastifyInstance
-  /** Ann's. */
+  /** Ann's API key. */
   key: string
   url: string
   log: ReturnType<typeof keepLog>
-  /** Every request that clients made, as 'POST /v1/images/generations 200'; 'gone' where no answer came. */
+  /** Every request of the clients, as 'POST /v1/images/generations 200', or 'gone' for a status if there was no response. */
   requests: string[]
-  /** With Ann's key, unless another is given. */
-  client(over?: ClientOptions): OpenAI
-  /** Requests that were accepted, in order. */
+  /** Uses Ann's key by default. */
+  client(options?: ClientOptions): OpenAI
+  /** Accepted requests, oldest first. `images`: number of stored results. */
   generations(): Promise<{ id: string; state: string; images: number }[]>
-  /** Ann's. */
+  /** Ann's credits. */
   balance(): Promise<number>
   close(): Promise<void>
 }
 
-/** `requestsPerMinute`: what one key may ask; tests ask more than programs do. */
+/** `requestsPerMinute`: limit for one key, high by default because tests send more requests than programs do. */
 export async function openService(
   { publicUrl = 'http://localhost:8080', ...options }: TestCoreOptions & { publicUrl?: string } = {},
   requestsPerMinute = 100_000,
@@ -42,24 +44,19 @@ export async function openService(
   const userId = await accountOf(test.core, { id: 'test:ann', name: 'ann' })
   const { key } = await createApiKey(test.core, { userId, name: 'mine' })
   const log = keepLog()
+  const core = { ...test.core, log: { ...test.core.log, error: log.error } }
   const app = createApp({
     log,
-    ready: async () => ({}),
     closeMs: 100,
     plugins: [
-      openai({
-        core: { ...test.core, log: { ...test.core.log, error: log.error } },
-        operatorKey,
-        publicUrl,
-        imageExpirationSeconds: 600,
-        requestsPerMinute,
-      }),
+      openai(apiParts(core, { operatorKey, publicUrl, requestsPerMinute })),
+      status({ ready: async () => ({}) }),
     ],
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const requests: string[] = []
-  const counted: typeof fetch = async (input, init) => {
+  const recordingFetch: typeof fetch = async (input, init) => {
     const at = requests.push('') - 1
     const name = `${init?.method ?? 'GET'} ${new URL(String(input)).pathname}`
     requests[at] = `${name} gone`
@@ -74,7 +71,7 @@ export async function openService(
     url,
     log,
     requests,
-    client: (over) => new OpenAI({ apiKey: key, baseURL: `${url}/v1`, fetch: counted, ...over }),
+    client: (options) => new OpenAI({ apiKey: key, baseURL: `${url}/v1`, fetch: recordingFetch, ...options }),
     generations: () =>
       test.core.database.rows(sql`
         select id, state, (select count(*)::int from images i where i.generation_id = g.id and role = 'output') as images
@@ -87,14 +84,14 @@ export async function openService(
   }
 }
 
-/** Closes it, and says what does not add up. Every request must have ended. */
+/** Closes the service. Returns violated invariants and logged errors. Every request must have ended. */
 export async function closeService(service: Service): Promise<string[]> {
   const wrong = await violations(service.test.core.database)
   await service.close()
   return [...wrong, ...service.log.lines.filter((line) => line.startsWith('error'))]
 }
 
-/** A provider's gate: starts wait until it opens. */
+/** A gate for providers to wait at until a test opens it. */
 export function createGate(): { opened: Promise<void>; open(): void } {
   let open = () => {}
   const opened = new Promise<void>((resolve) => {
@@ -103,7 +100,7 @@ export function createGate(): { opened: Promise<void>; open(): void } {
   return { opened, open: () => open() }
 }
 
-/** Draws at once as many pictures as were asked for, and keeps what it was asked. */
+/** A provider that draws the requested number of images at once and records its tasks. */
 export function createSeveral(): { provider: ImageProvider; tasks: Task[] } {
   const tasks: Task[] = []
   const provider = createPlain({

@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest'
+import type { Core } from '../../../../src/core/core.ts'
 import { AppError } from '../../../../src/core/errors.ts'
-import { takenWith } from '../../../../src/core/request/resolve.ts'
+import { takenWith } from '../../../../src/core/request/choose-model.ts'
 import { aspectFor } from '../../../../src/http/api/openai/sizes.ts'
 import { models } from '../../../../src/models/index.ts'
 
-/** The ratio or size that is drawn; what the model does not know at all is its name. */
-function drawn(id: string, images: number, size: string | undefined): string | undefined {
+/** A core in which every provider is set up. */
+const everywhere = { providers: { get: () => ({}) } } as unknown as Pick<Core, 'providers'>
+
+/** The aspect that a size becomes, or the kind of the error. */
+function aspectOrError(id: string, images: number, size: string | undefined): string | undefined {
   const model = models.find((each) => each.id === id)!
   try {
-    return aspectFor({ model, takes: takenWith(model, images, () => true) }, size)
+    return aspectFor({ model, takes: takenWith(everywhere, model, images) }, size)
   } catch (error) {
     if (error instanceof AppError) return error.kind
     throw error
@@ -20,14 +24,14 @@ describe('a size in pixels', () => {
     ['flux-pro', 0, '1536x1024', '3:2'],
     ['flux-pro', 0, ' 1536×1024 ', '3:2'],
     ['flux-pro', 2, '1024x1536', '2:3'],
-    // drawn as 1392x752, which is not quite 16:9
+    // the model draws 16:9 as 1392x752, which is not exactly 16:9
     ['flux-pro', 0, '1920x1080', '16:9'],
     ['flux-pro', 0, '1392x752', '16:9'],
     ['cf-flux-2-klein', 0, '2048x1024', 'unknown_ratio'],
     ['cf-flux-2-klein', 0, '1000x2000', '1:2'],
     ['cf-schnell', 0, '600x600', '1:1'],
-  ])('that %s does not take is its ratio where there is one: %i pictures, %s → %s', (id, images, size, expected) => {
-    expect(drawn(id, images, size)).toBe(expected)
+  ])('that %s does not accept becomes its ratio: %i input images, %s → %s', (id, images, size, expected) => {
+    expect(aspectOrError(id, images, size)).toBe(expected)
   })
 
   it.each([
@@ -37,14 +41,11 @@ describe('a size in pixels', () => {
     ['seedream', 0, '1024x1792', '9:16'],
     ['cf-schnell', 0, '1536x1024', '1:1'],
     ['flux-2', 0, '256x256', '1:1'],
-    // it keeps the shape of its picture, whatever is asked
+    // keeps the shape of its input image
     ['flux-dev', 1, '1024x1024', undefined],
-  ])(
-    'that all of OpenAI’s clients offer is the nearest shape: %s with %i pictures, %s → %s',
-    (id, images, size, expected) => {
-      expect(drawn(id, images, size)).toBe(expected)
-    },
-  )
+  ])('of OpenAI’s own becomes the nearest shape: %s with %i input images, %s → %s', (id, images, size, expected) => {
+    expect(aspectOrError(id, images, size)).toBe(expected)
+  })
 
   it.each([
     ['flux-dev', 0, '1536x1024', '1536x1024'],
@@ -57,7 +58,7 @@ describe('a size in pixels', () => {
     ['flux-pro', 0, '0x0', 'unknown_ratio'],
     ['flux-dev', 0, '4096x4096', 'unknown_ratio'],
     ['flux-dev', 1, '1000x999', '1000x999'],
-  ])('is otherwise what it says, or refused: %s with %i pictures, %s → %s', (id, images, size, expected) => {
-    expect(drawn(id, images, size)).toBe(expected)
+  ])('is otherwise used as it is, or refused: %s with %i input images, %s → %s', (id, images, size, expected) => {
+    expect(aspectOrError(id, images, size)).toBe(expected)
   })
 })

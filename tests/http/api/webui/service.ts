@@ -9,6 +9,7 @@ import { webui } from '../../../../src/http/api/webui/index.ts'
 import { createApp } from '../../../../src/http/server/app.ts'
 import { quickest } from '../../../helpers/backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from '../../../helpers/core.ts'
+import { apiParts } from '../../../helpers/http.ts'
 import { violations } from '../../../helpers/invariants.ts'
 import { keepLog } from '../../../helpers/log.ts'
 
@@ -58,8 +59,7 @@ export async function openService(options: TestCoreOptions = {}, change?: Change
   }
   const key = await keyFor('ann')
   const userId = await accountOf(core, { id: 'test:ann', name: 'ann' })
-  const parts = { core, operatorKey, publicUrl: 'http://localhost:8080', imageExpirationSeconds: 600 }
-  const app = createApp({ log, ready: async () => ({}), closeMs: 100, plugins: [webui(parts)] })
+  const app = createApp({ log, closeMs: 100, plugins: [webui(apiParts(core, { operatorKey }))] })
   const documented: { method: string; path: RegExp; response: Record<string, z.ZodType> }[] = []
   app.addHook('onRoute', ({ method, url, schema }) => {
     const response = schema?.response as Record<string, z.ZodType> | undefined

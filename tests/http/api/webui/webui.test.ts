@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { request as http } from 'undici'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../../src/core/errors.ts'
-import { keepUploads } from '../../../../src/core/media/uploads.ts'
+import { storeUploads } from '../../../../src/core/media/uploads.ts'
 import type { Task } from '../../../../src/core/ports/providers.ts'
 import { createPlain, pngOf } from '../../../helpers/core.ts'
 import { openService, operatorKey, type Service } from './service.ts'
@@ -119,7 +119,7 @@ describe('/api/generate', () => {
 
   it('takes its own links, also expired ones, and keys of pictures that were sent ahead; nothing of others', async () => {
     const sender = { userId: service.userId, keyId: null }
-    const [upload] = await keepUploads(service.core, sender, [await pngOf(40, 40)])
+    const [upload] = await storeUploads(service.core, sender, [await pngOf(40, 40)])
     const drawn = await generate({ prompt: 'a cat' })
     // nobody listens at the address of links here
     const link: string = drawn.body.image_url

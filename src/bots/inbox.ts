@@ -1,0 +1,269 @@
+/**
+ * Acts of people, from their arrival until they are handled. Any number of processes may receive the same act and work on
+ * one inbox: an act is stored once and claimed by one process at a time, in order within its lane. A claim that runs out
+ * (its process died, or hangs) is taken over by another process.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import { AppError } from '../core/errors.ts'
+import { columnsOf, readRows, typed } from '../db/columns.ts'
+import type { Database } from '../db/database.ts'
+import type { Json } from '../db/json.ts'
+import { inbox } from '../db/schema/chats.ts'
+import type { Log } from '../log.ts'
+
+/** An act as its platform sent it. */
+export interface Received {
+  /** The platform's id of it: the same for each delivery. */
+  key: string
+  /** Acts of one lane are handled in order: those of a person in a chat. */
+  lane: string
+  /** Acts that are handled together: the messages of an album. */
+  album?: string
+  body: Json
+}
+
+export interface Inbox {
+  /** Stores acts, in one statement; a repeated delivery changes nothing. Handling starts by itself. */
+  store(acts: readonly Received[]): Promise<void>
+  /** Takes no more acts; resolves when those being handled are done, or after `graceMs`. What is left stays stored. */
+  close(graceMs: number): Promise<void>
+}
+
+export interface InboxOptions {
+  database: Database
+  /** Name of the surface; several bots of one platform have a name each, such as 'telegram:123'. */
+  name: string
+  log: Log
+  /** Handles acts of one lane, in the order of their arrival: one act, or the acts of one album. Rejects to try again. */
+  handle(bodies: Json[]): Promise<void>
+  /** Seconds after which an act is too old to be answered. Default: a day. */
+  oldestSeconds?: number
+  /** Acts handled by this process at the same time. */
+  maxAtOnce?: number
+}
+
+/** A handler renews its claim every third of it. After a kill another process waits for the rest of it. */
+const claimSeconds = 6
+/** The messages of an album arrive separately, and none says that it is the last. */
+const albumQuietMs = 1_000
+/** Notifications may be lost, and an act may become due without one. */
+const pollMs = 1_000
+const retryMs = 5_000
+const daySeconds = 86_400
+const pruneEveryMs = 3_600_000
+
+export async function openInbox(options: InboxOptions): Promise<Inbox> {
+  const { database, name, log, handle, oldestSeconds = daySeconds, maxAtOnce = 50 } = options
+  const channel = 'fluxbot_inbox'
+  const handling = new Map<string, Handling>()
+  let closed = false
+  let looking: Promise<void> | undefined
+  let lookAgain = false
+
+  /** One look at a time; what arrives meanwhile leads to another one. */
+  function look(): void {
+    lookAgain = true
+    if (closed || looking) return
+    looking = claimAll().finally(() => {
+      looking = undefined
+      if (lookAgain) look()
+    })
+  }
+
+  async function claimAll(): Promise<void> {
+    lookAgain = false
+    try {
+      const free = maxAtOnce - handling.size
+      if (free <= 0) return
+      const rows = await claim(database, { name, oldestSeconds, limit: free })
+      for (const group of groupsOf(rows)) start(group)
+      if (rows.length > 0) lookAgain = true
+    } catch (error) {
+      log.warn({ err: error, inbox: name }, 'could not read the inbox; retrying')
+    }
+  }
+
+  function start(rows: readonly Claimed[]): void {
+    const keys = rows.map(({ key }) => key)
+    const id = keys[0] ?? ''
+    const renewing = setInterval(
+      () => {
+        renew(database, keys).catch((error: unknown) => log.warn({ err: error }, 'could not renew a claim; retrying'))
+      },
+      (claimSeconds * 1000) / 3,
+    )
+    const work = handleRows(rows, keys).finally(() => {
+      clearInterval(renewing)
+      handling.delete(id)
+      look()
+    })
+    handling.set(id, { keys, work, renewing })
+  }
+
+  async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
+    try {
+      // parts that arrive after their album was handled belong to nothing
+      if (!rows.some(({ late }) => late)) await handle(rows.map(({ body }) => body))
+      await finish(database, keys)
+    } catch (error) {
+      if (error instanceof AppError && !error.retry) {
+        log.warn({ kind: error.kind, inbox: name }, 'an act was not answered')
+        await finish(database, keys).catch(() => undefined)
+        return
+      }
+      log.error({ err: error, inbox: name }, 'an act was not handled; retrying')
+      await postpone(database, keys, retryMs).catch(() => undefined)
+    }
+  }
+
+  const unlisten = await database.listen(channel, (arrived) => arrived === name && look())
+  const prune = () =>
+    void pruneInbox(database).catch((error: unknown) => log.warn({ err: error }, 'could not prune the inbox'))
+  const timers = [setInterval(look, pollMs), setInterval(prune, pruneEveryMs)]
+  for (const timer of timers) timer.unref()
+  look()
+
+  return {
+    store: (acts) => store(database, { name, channel, acts }),
+    async close(graceMs) {
+      closed = true
+      for (const timer of timers) clearInterval(timer)
+      await unlisten()
+      await looking
+      let timer: NodeJS.Timeout | undefined
+      const patience = new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs)
+      })
+      await Promise.race([Promise.allSettled([...handling.values()].map(({ work }) => work)), patience])
+      clearTimeout(timer)
+      // another process may have at once what is not done by now
+      for (const { keys, renewing } of handling.values()) {
+        clearInterval(renewing)
+        await postpone(database, keys, 0).catch(() => undefined)
+      }
+    },
+  }
+}
+
+/** For processes that receive but do not handle: a webhook's, before its bot has started. */
+export function storeActs(database: Database, name: string, acts: readonly Received[]): Promise<void> {
+  return store(database, { name, channel: 'fluxbot_inbox', acts })
+}
+
+interface Handling {
+  keys: readonly string[]
+  work: Promise<void>
+  renewing: NodeJS.Timeout
+}
+
+interface Storing {
+  name: string
+  channel: string
+  acts: readonly Received[]
+}
+
+/** A new part of an album postpones the others, so that the album is handled once it has been quiet for a while. */
+async function store(database: Database, { name, channel, acts }: Storing): Promise<void> {
+  if (acts.length === 0) return
+  const rows = [...new Map(acts.map((act) => [act.key, act])).values()]
+  await database.rows(sql`
+    with arrived as (
+      select a.*, number
+      from jsonb_array_elements(${jsonOf(rows)}::jsonb) with ordinality as item(act, number),
+        jsonb_to_record(item.act) as a(key text, lane text, album text, body jsonb)),
+    stored as (
+      insert into inbox (key, surface, lane, album, body, due_at)
+      select key, ${name}, lane, album, body,
+        now() + case when album is null then interval '0' else ${`${albumQuietMs} milliseconds`}::interval end
+      from arrived order by number on conflict (key) do nothing returning key, album),
+    postponed as (
+      update inbox set due_at = now() + ${`${albumQuietMs} milliseconds`}::interval
+      where surface = ${name} and album in (select album from stored where album is not null)
+        and handled_at is null and claimed_until is null)
+    select pg_notify(${channel}, ${name}) from stored limit 1`)
+}
+
+const columns = columnsOf(
+  {
+    key: inbox.key,
+    lane: inbox.lane,
+    album: inbox.album,
+    body: typed<Json>(inbox.body),
+    position: inbox.position,
+    /** Its album was handled before it arrived. */
+    late: typed<boolean>(sql`exists (select from inbox other
+      where other.surface = inbox.surface and other.album = inbox.album and other.handled_at is not null)`),
+  },
+  'inbox',
+)
+
+type Claimed = NonNullable<(typeof columns)['row']>
+
+interface Claiming {
+  name: string
+  oldestSeconds: number
+  limit: number
+}
+
+/** The first unhandled act of each lane that is due and not claimed, with the other parts of its album. */
+function claim(database: Database, { name, oldestSeconds, limit }: Claiming): Promise<Claimed[]> {
+  const oldest = sql`now() - ${`${oldestSeconds} seconds`}::interval`
+  return readRows(
+    database,
+    columns,
+    (list) => sql`
+      with heads as (
+        select key, album from inbox i
+        where surface = ${name} and handled_at is null and due_at <= now() and received_at > ${oldest}
+          and (claimed_until is null or claimed_until < now())
+          and not exists (
+            select from inbox earlier
+            where earlier.surface = i.surface and earlier.lane = i.lane and earlier.handled_at is null
+              and earlier.received_at > ${oldest} and earlier.position < i.position)
+        order by position limit ${limit} for update skip locked)
+      update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
+      where handled_at is null and (claimed_until is null or claimed_until < now())
+        and (key in (select key from heads)
+          or (surface = ${name} and album in (select album from heads where album is not null)))
+      returning ${list}`,
+  )
+}
+
+/** Single acts, and the parts of an album together, in the order of their arrival. */
+function groupsOf(rows: readonly Claimed[]): Claimed[][] {
+  const groups = new Map<string, Claimed[]>()
+  for (const row of rows.toSorted((a, b) => a.position - b.position)) {
+    const name = row.album === null ? `act ${row.key}` : `album ${row.album}`
+    groups.set(name, [...(groups.get(name) ?? []), row])
+  }
+  return [...groups.values()]
+}
+
+const renew = (database: Database, keys: readonly string[]) =>
+  database.rows(sql`
+    update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
+    where key in (${listed(keys)}) and handled_at is null`)
+
+/** The body goes: it holds words and tokens of people. The key stays, so that a repeated delivery is recognised. */
+const finish = (database: Database, keys: readonly string[]) =>
+  database.rows(sql`update inbox set handled_at = now(), body = '{}' where key in (${listed(keys)})`)
+
+const postpone = (database: Database, keys: readonly string[], ms: number) =>
+  database.rows(sql`
+    update inbox set claimed_until = now() + ${`${ms} milliseconds`}::interval
+    where key in (${listed(keys)}) and handled_at is null`)
+
+/** Deletes what was handled more than a day ago, and what became too old to be handled. */
+export async function pruneInbox(database: Database): Promise<void> {
+  await database.rows(sql`
+    delete from inbox where handled_at < now() - interval '1 day' or received_at < now() - interval '2 days'`)
+}
+
+const listed = (keys: readonly string[]): SQL => sql`select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb)`
+
+/** Postgres accepts neither NUL nor half a surrogate pair in json, and one such act must not block the others. */
+function jsonOf(value: unknown): string {
+  return JSON.stringify(value, (_key, each: unknown) =>
+    typeof each === 'string' ? each.replaceAll('\0', ' ').replace(/\p{Surrogate}/gu, '\uFFFD') : each,
+  )
+}

@@ -1,0 +1,75 @@
+/** Content → the parts of a message, in the person's language. Surfaces lay the parts out; `plainText` is for those without markup. */
+import { spelled } from '../core/errors.ts'
+import type { Button, Content, Reply, Result } from '../core/ports/chat.ts'
+import { flagSpellings } from '../core/request/parse.ts'
+import { type Words, wordsFor } from '../locales/index.ts'
+import type { ActionName } from './action.ts'
+
+export interface ReplyParts {
+  /** How the request stands. */
+  status?: string
+  /** The person's own words. */
+  quote?: string
+  /** The prompt that was drawn in their place. */
+  enhanced?: string
+  /** Short facts, for one line. */
+  facts?: readonly string[]
+  notes?: readonly string[]
+  /** Anything else. */
+  text?: string
+}
+
+/** How chats spell the options of requests and commands. */
+const optionNames = { ...flagSpellings, cap: '--cap', models: '--models' }
+
+export function partsOf({ locale, content }: Pick<Reply, 'locale' | 'content'>): ReplyParts {
+  const words = wordsFor(locale)
+  switch (content.kind) {
+    case 'text':
+      return { text: content.text }
+    case 'queued':
+      return { status: words.status.queued(content), quote: content.prompt }
+    case 'drawing':
+      return { status: words.status.drawing(content), quote: content.prompt }
+    case 'finishing':
+      return { status: words.status.finishing }
+    case 'result':
+      return resultParts(words, content)
+    case 'failure':
+      return { quote: words.warning(content.prompt), text: words.refunded(errorText(words, content), content.refunded) }
+    case 'refusal':
+      return { text: words.warning(errorText(words, content)) }
+  }
+}
+
+export function plainText(reply: Pick<Reply, 'locale' | 'content'>): string {
+  const { status, quote, enhanced, facts, notes = [], text } = partsOf(reply)
+  if (status !== undefined) return quote === undefined ? status : wordsFor(reply.locale).status.of(status, quote)
+  const lines = [quote, enhanced && `✨ ${enhanced}`, facts?.join(' · '), text, ...notes.map((note) => `ℹ️ ${note}`)]
+  return lines.filter((line) => line !== undefined && line !== '').join('\n')
+}
+
+/** Labels by action. */
+export const labelOf = (locale: string, { action }: Button): string =>
+  wordsFor(locale).buttons[action as ActionName] ?? action
+
+function errorText(words: Words, { error: kind, data }: Extract<Content, { kind: 'failure' | 'refusal' }>): string {
+  return words.errors[kind](spelled({ kind, data }, optionNames))
+}
+
+function resultParts(words: Words, result: Result): ReplyParts {
+  const { prompt, enhanced, enhancedBy, model, servedBy, width, height, seed, seconds, credits, notes } = result
+  return {
+    quote: prompt,
+    enhanced: enhanced && (enhancedBy ? words.facts.enhancedBy(enhanced, enhancedBy) : enhanced),
+    facts: [
+      model,
+      ...(model.includes(servedBy) ? [] : [servedBy]),
+      `${width}×${height}`,
+      ...(seed ? [words.facts.seed(seed)] : []),
+      words.facts.seconds(seconds),
+      words.facts.credits(credits),
+    ],
+    notes: notes.map(({ kind, data = {} }) => words.notes[kind](data)),
+  }
+}

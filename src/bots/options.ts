@@ -1,0 +1,91 @@
+/** Values of a command's options: typed options where the platform has them, else the words after the command. */
+import { AppError } from '../core/errors.ts'
+import type { Options } from '../core/ports/chat.ts'
+import { cleanText } from '../core/text.ts'
+import type { AnyCommand, OptionSpec, OptionSpecs } from './command.ts'
+
+type Given = Record<string, string | number | undefined>
+
+/** Throws AppError bad_option and unknown_option, with the option's name. */
+export function valuesOf({ options: specs }: AnyCommand, text: string, typed: Options): Given {
+  const written = hasTyped(specs, typed) ? {} : parseWords(specs, text)
+  const values: Given = {}
+  for (const [name, spec] of Object.entries(specs)) {
+    const value = typed[name] ?? written[name]
+    if (spec.type !== 'image') values[name] = value === undefined ? undefined : checked(name, spec, value)
+  }
+  return values
+}
+
+/** Surfaces with typed options send their text option as `text` as well, so that a prompt may hold flags. */
+const hasTyped = (specs: OptionSpecs, typed: Options) => Object.keys(typed).some((name) => Object.hasOwn(specs, name))
+
+/** 'give @ann 5 thanks' → by position, then flags; the last text takes what is left. */
+function parseWords(specs: OptionSpecs, text: string): Record<string, string> {
+  const prompt = Object.keys(specs).find((name) => specs[name]?.type === 'prompt')
+  if (prompt !== undefined) return text === '' ? {} : { [prompt]: text }
+  const { words, flags } = splitFlags(specs, cleanText(text))
+  const byPosition = Object.entries(specs).filter(([, { type, flag }]) => type !== 'image' && !flag)
+  const values: Record<string, string> = { ...flags }
+  for (const [name, { rest }] of byPosition) {
+    const taken = words.splice(0, rest ? words.length : 1).join(' ')
+    if (taken !== '') values[name] = taken
+  }
+  return values
+}
+
+/** A value may be a list with spaces: `--models a, b`. */
+function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags: Record<string, string> } {
+  const tokens = text === '' ? [] : text.split(' ')
+  const words: string[] = []
+  const flags: Record<string, string> = {}
+  for (let at = 0; at < tokens.length; at++) {
+    const name = flagIn(specs, tokens[at] ?? '')
+    if (name === undefined) {
+      words.push(tokens[at] ?? '')
+      continue
+    }
+    const start = at + 1
+    at = start
+    while (tokens[at]?.endsWith(',') || tokens[at + 1]?.startsWith(',')) at++
+    flags[name] = tokens.slice(start, at + 1).join('')
+  }
+  return { words, flags }
+}
+
+/** Phones turn two hyphens into one dash, so '—cap' is a flag too; a dash before any other word is not. */
+function flagIn(specs: OptionSpecs, token: string): string | undefined {
+  const [, dash, written] = /^(--|—|–)([a-z]+)$/i.exec(token) ?? []
+  const names = Object.keys(specs).filter((each) => specs[each]?.flag)
+  const name = names.find((each) => each === written?.toLowerCase())
+  if (name === undefined && dash === '--') {
+    throw new AppError('unknown_option', { name: token, available: names.map((each) => `--${each}`) })
+  }
+  return name
+}
+
+function checked(name: string, spec: OptionSpec, value: string | number | boolean): string | number {
+  const text = cleanText(String(value))
+  if (spec.type === 'prompt') return String(value)
+  if (spec.type === 'choice') return choiceOf(name, spec, text)
+  if (spec.type !== 'integer' && spec.type !== 'number') return text
+  const number = Number(text)
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = spec
+  const fits = text !== '' && number >= min && number <= max && (spec.type === 'number' || Number.isInteger(number))
+  if (!fits) throw new AppError('bad_option', { name, value: text, expected: rangeOf(spec) })
+  return number
+}
+
+/** In text any case will do. A choice of models takes their aliases too, which are checked where models are known. */
+function choiceOf(name: string, { choices = [] }: OptionSpec, text: string): string {
+  if (typeof choices === 'function') return text
+  const choice = choices.find((each) => each === text.toLowerCase())
+  if (choice === undefined) throw new AppError('bad_option', { name, value: text, expected: choices.join(', ') })
+  return choice
+}
+
+function rangeOf({ min, max }: OptionSpec): string {
+  if (min === undefined || max === undefined)
+    return min === undefined ? '1, 2, 3 …' : `${min}, ${min + 1}, ${min + 2} …`
+  return `${min}–${max}`
+}

@@ -1,0 +1,59 @@
+/** The Bot API's methods, and what their failures mean. Nothing that leaves this file holds the token. */
+import { autoRetry } from '@grammyjs/auto-retry'
+import { Api, GrammyError, HttpError } from 'grammy'
+import { AppError } from '../../core/errors.ts'
+
+type Signal = Parameters<Api['getMe']>[0]
+
+export function createBotApi(token: string, apiUrl: string): Api {
+  const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
+  // only short pauses: longer ones are planned by the caller. A call that may have arrived is never repeated here
+  api.config.use(
+    autoRetry({ maxRetryAttempts: 2, maxDelaySeconds: 3, rethrowHttpErrors: true, rethrowInternalServerErrors: true }),
+  )
+  return api
+}
+
+/** grammY types signals as those of a polyfill; Node's have everything that it uses. */
+export const asSignal = (signal: AbortSignal) => signal as unknown as Signal
+
+export interface ApiFailure {
+  code: number
+  description: string
+  /** The group has become a supergroup with this id. */
+  newChatId?: number
+}
+
+/** undefined: Telegram did not answer at all. */
+export function failureOf(error: unknown): ApiFailure | undefined {
+  if (!(error instanceof GrammyError)) return undefined
+  const { error_code: code, description, parameters } = error
+  return { code, description, newChatId: parameters.migrate_to_chat_id }
+}
+
+/** One line for the log: no address, which would hold the token, and nothing that was sent. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof GrammyError) return `${error.method}: ${error.error_code} ${error.description}`
+  if (error instanceof HttpError) return `${error.message} (${codeOf(error.error)})`
+  return codeOf(error)
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown'
+  const { code } = (error.cause instanceof Error ? error.cause : error) as NodeJS.ErrnoException
+  // messages of our own defects are safe; others quote queries and addresses
+  return code ?? (error instanceof TypeError || error instanceof RangeError ? error.message : error.name)
+}
+
+/** A failed post or edit as an AppError. Failures that neither Telegram nor the network caused stay as they are. */
+export function asChatError(error: unknown): unknown {
+  if (!(error instanceof GrammyError || error instanceof HttpError)) return error
+  const cause = new Error(reasonOf(error))
+  if (error instanceof HttpError) return new AppError('chat_unavailable', {}, { cause })
+  const { error_code: code, parameters } = error
+  if (code === 429) {
+    const retryAfterMs = parameters.retry_after === undefined ? undefined : parameters.retry_after * 1000
+    return new AppError('chat_unavailable', {}, { cause, retryAfterMs })
+  }
+  return new AppError(code >= 500 ? 'chat_unavailable' : 'chat_refused', {}, { cause })
+}

@@ -1,0 +1,7 @@
+/** What a request costs. */
+import type { Model, PictureRequest } from '../ports/models.ts'
+
+/** Credits for the request when all its pictures arrive. */
+export function priceOf(model: Model, { count }: PictureRequest): number {
+  return model.price * count
+}

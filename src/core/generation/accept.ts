@@ -1,0 +1,143 @@
+/** Saves an accepted request and holds its credits, in one statement. */
+import { eq, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import { violates } from '../../db/database.ts'
+import { generations } from '../../db/schema/generations.ts'
+import { spentThisMonth } from '../accounts/api-keys.ts'
+import { spacing } from '../accounts/limits.ts'
+import type { Candidate, Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import { inputKey } from '../media/object-keys.ts'
+import type { Address, Attachment, Identity, Locale, Place } from '../ports/chat.ts'
+import type { ImageFile } from '../ports/images.ts'
+import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
+import type { Job } from '../ports/queue.ts'
+import type { ChosenModel } from '../request/choose-model.ts'
+import { refusal } from './rules.ts'
+
+/** A request, from a chat or from a program. */
+export interface Submission {
+  /** The same for each delivery of the same request: nothing happens twice for one key. */
+  key: string
+  surface: string
+  address: Address
+  /** Absent: not in a chat. */
+  place?: Place
+  locale: Locale
+  chosen: ChosenModel
+  params: RequestParams
+  images: readonly Attachment[]
+  /** Who pays: an identity of a platform, or an account. */
+  from: Identity | { userId: string }
+  /** Of programs only. `id`: of the generation, which their address names. */
+  program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string }
+  /** Absent: the usual limits. */
+  limits?: Pick<Candidate, 'inFlight' | 'perMinute'>
+}
+
+export interface Accepted {
+  id: string
+  job: Job
+  request: PictureRequest
+  /** False when this very request had been accepted before: then nothing has changed. */
+  fresh: boolean
+}
+
+/** When the sweeper looks at a row that no worker has started; later while its input pictures are being stored. */
+export const wakeAfterMs = 10_000
+const wakeAfterStoringMs = 120_000
+/** Attempts to accept before giving up. */
+const maxTries = 3
+
+interface Acceptance {
+  candidate: Candidate
+  route: Route
+  inputs: readonly ImageFile[]
+}
+
+export async function accept(core: Core, submission: Submission, acceptance: Acceptance): Promise<Accepted> {
+  const { candidate, route } = acceptance
+  const { request } = candidate
+  const id = submission.program?.id ?? uuidv7()
+  for (let tries = 1; ; tries++) {
+    let capped = false
+    const priority = await save(core, id, submission, acceptance).catch((error: unknown) => {
+      capped = violates(error, 'api_keys_within_cap')
+      // two deliveries of one call at once: one of them is saved
+      if (capped || violates(error, 'generations_key_unique')) return undefined
+      throw error
+    })
+    if (priority !== undefined) return { id, request, fresh: true, job: { id, lane: route.provider, priority } }
+    const before = await acceptedBefore(core, submission.key)
+    if (before) return { id: before.id, request, fresh: false, job: before }
+    if (capped) throw await capRefusal(core, submission)
+    const error = await refusal(core, candidate)
+    if (error) throw error
+    // the limit that blocked it has cleared since: try again
+    if (tries === maxTries) throw new AppError('too_many_in_flight', { limit: candidate.inFlight })
+  }
+}
+
+/** undefined: no request with this key was accepted. */
+export async function acceptedBefore(core: Core, key: string): Promise<Job | undefined> {
+  const [job] = await core.database.db
+    .select({ id: generations.id, lane: generations.provider, priority: generations.priority })
+    .from(generations)
+    .where(eq(generations.key, key))
+  return job
+}
+
+/**
+ * One statement, one transaction. The update of `users` locks the row and checks again after waiting for the lock, so limits
+ * hold for any number of concurrent requests. Resolves to the priority; undefined: refused.
+ */
+async function save(
+  core: Core,
+  id: string,
+  { key, surface, address, locale, program }: Submission,
+  { candidate, route, inputs }: Acceptance,
+): Promise<number | undefined> {
+  const { userId, request, price, inFlight, perMinute } = candidate
+  const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
+  const pictures = inputs.map(({ type, width, height, data }, position) => ({
+    key: inputKey(core, id, position, type),
+    position,
+    type,
+    width,
+    height,
+    bytes: data.length,
+  }))
+  const [row] = await core.database.rows<{ priority: number }>(sql`
+    with admitted as (
+      update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
+      where id = ${userId} and not banned and in_flight < ${inFlight}::int and balance >= ${price}::int
+        and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
+        and not exists (select from generations where key = ${key})
+      returning in_flight),
+    generation as (
+      insert into generations (id, user_id, key, surface, address, locale, model, provider, endpoint, request, price,
+        priority, api_key_id, webhook_url, watched, posted, wake_at, deadline_at)
+      select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address}, ${locale}, ${request.model}, ${route.provider},
+        ${route.endpoint}, ${JSON.stringify({ ...request, format: program?.format })}::jsonb, ${price}::int, in_flight + 1,
+        ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
+        ${program ? address : null}, -- a program's address stands for its message, too
+        now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
+      from admitted returning id, user_id, priority),
+    pictures as (
+      insert into images (key, generation_id, role, position, type, width, height, bytes)
+      select p.key, generation.id, 'input', p.position, p.type, p.width, p.height, p.bytes
+      from generation, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
+        as p(key text, position int, type text, width int, height int, bytes int)),
+    entry as (
+      insert into ledger (user_id, generation_id, kind, amount, held)
+      select user_id, id, 'hold', -(${price}::int), ${price}::int from generation)
+    select priority from generation`)
+  return row?.priority
+}
+
+/** The ledger trigger counts what the key has spent (drizzle/0003_api.sql), in the statement that was refused. */
+async function capRefusal(core: Core, { program }: Submission): Promise<AppError> {
+  const [key] = await core.database.rows<{ limit: number; spent: number }>(sql`
+    select monthly_cap as limit, ${spentThisMonth} as spent from api_keys where id = ${program?.keyId ?? null}::uuid`)
+  return new AppError('cap_reached', { ...key })
+}

@@ -1,0 +1,64 @@
+/**
+ * Objects of generations that failed, were cancelled, or were erased by their owner. A row notes them in the statement that
+ * ends or erases the generation; then objects go, then the row. After a crash the sweeper continues from the row.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import { objectDeletions } from '../../db/schema/generations.ts'
+import type { Core } from '../core.ts'
+import { possibleOutputKeys } from './object-keys.ts'
+
+interface Deletion {
+  id: string
+  /** Pictures requested. */
+  pictures: number
+}
+
+/** Generations whose objects are deleted at the same time. */
+const batchSize = 20
+const sweepMs = 2_000
+
+/**
+ * Part of the statement that ends or erases. `from`: a CTE with `id` and `pictures`. `settleMs`: how long a worker may still
+ * store pictures of it.
+ */
+export const noteDeletion = (from: SQL, settleMs: number) => sql`
+  insert into object_deletions (generation_id, pictures, final_at)
+  select id, pictures, now() + ${`${settleMs} milliseconds`}::interval from ${from}
+  on conflict (generation_id) do update set final_at = greatest(object_deletions.final_at, excluded.final_at)`
+
+/** Deletes what is due, as long as there is time. Stops at the first failure: a store that is away stays away. */
+export async function deleteDue(core: Core, withinMs = sweepMs): Promise<void> {
+  const until = Date.now() + withinMs
+  for (;;) {
+    // in random order, so that one that always fails does not block the others
+    const due = await core.database.db
+      .select({ id: objectDeletions.generationId, pictures: objectDeletions.pictures })
+      .from(objectDeletions)
+      .where(sql`${objectDeletions.finalAt} <= now()`)
+      .orderBy(sql`random()`)
+      .limit(batchSize)
+    const done = await Promise.all(due.map((each) => deleteNoted(core, each)))
+    if (due.length < batchSize || done.includes(false) || Date.now() >= until) return
+  }
+}
+
+/** Resolves to false when it has to be tried again. A row that is not final yet stays, and the sweeper repeats it. */
+export async function deleteNoted(core: Core, { id, pictures }: Deletion): Promise<boolean> {
+  try {
+    await deleteObjects(core, { id, pictures })
+    await core.database.rows(sql`
+      with gone as (delete from images where generation_id = ${id}::uuid)
+      delete from object_deletions where generation_id = ${id}::uuid and final_at <= now()`)
+    return true
+  } catch (error) {
+    core.log.warn({ id, err: error }, 'could not delete pictures of an ended request; the sweeper retries')
+    return false
+  }
+}
+
+/** Deletes recorded objects, and those that a worker stored before it died without recording them. */
+export async function deleteObjects(core: Core, { id, pictures }: Deletion): Promise<void> {
+  const rows = await core.database.rows<{ key: string }>(sql`select key from images where generation_id = ${id}::uuid`)
+  const keys = new Set([...rows.map(({ key }) => key), ...possibleOutputKeys(core, id, pictures)])
+  await Promise.all([...keys].map((key) => core.store.delete(key)))
+}

@@ -1,0 +1,117 @@
+/** Parameters → request: what the model agrees to, or a refusal that names what it does not take and what it does. */
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import {
+  type Model,
+  numberParams,
+  type PictureRequest,
+  type RequestParams,
+  type Route,
+  type Takes,
+} from '../ports/models.ts'
+import { type ChosenModel, isSetUp } from './choose-model.ts'
+
+/** Characters shown of a text that is refused for its length. */
+const shownCharacters = 40
+
+/** `images`: number of input pictures. Throws AppError for everything the model does not take. */
+export function checkParams(
+  { model, takes }: ChosenModel,
+  { model: _, ...params }: RequestParams,
+  images: number,
+): PictureRequest {
+  checkPrompt(model, takes, params.prompt)
+  const { count = 1 } = params
+  if (!Number.isInteger(count) || count < 1 || count > takes.count) {
+    throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${takes.count}` })
+  }
+  checkNegative(model, takes, params.negative)
+  checkNumbers(model, takes, params)
+  return { ...params, ...sizeOf(model, takes, params.aspect), model: model.id, count, images }
+}
+
+/** Routes of providers that are set up and serve the very same request, in order of preference. */
+export function routesFor(core: Pick<Core, 'providers'>, model: Model, request: PictureRequest): Route[] {
+  return model.routes.filter(({ provider, takes }) => isSetUp(core, provider) && accepts(takes, request))
+}
+
+/** Throws AppError provider_missing. */
+export function chooseRoute(core: Pick<Core, 'providers'>, model: Model, request: PictureRequest): Route {
+  const [route] = routesFor(core, model, request)
+  if (!route) throw new AppError('provider_missing', { model: model.title })
+  return route
+}
+
+/** The ratio that comes closest to a picture's own. undefined: the model keeps the shape of the picture. */
+export function nearestAspect({ aspects }: Takes, { width, height }: { width: number; height: number }) {
+  if (aspects.auto) return undefined
+  const distance = ([, [w, h]]: [string, readonly [number, number]]) => Math.abs(Math.log(((w / h) * height) / width))
+  const [nearest] = Object.entries(aspects).sort((a, b) => distance(a) - distance(b))
+  return nearest?.[0]
+}
+
+function accepts(takes: Takes, request: PictureRequest): boolean {
+  const { images, count, prompt, aspect, width, height, negative } = request
+  const preset = takes.aspects[aspect]
+  const exact = takes.sizes && Math.min(width, height) >= takes.sizes.min && Math.max(width, height) <= takes.sizes.max
+  return (
+    images >= takes.images.min &&
+    images <= takes.images.max &&
+    count <= takes.count &&
+    (takes.prompt === 'none') === (prompt === '' && takes.prompt !== 'optional') &&
+    prompt.length <= (takes.promptLimit ?? Number.POSITIVE_INFINITY) &&
+    (preset ? preset[0] === width && preset[1] === height : exact === true) &&
+    (negative === undefined || takes.negative === true) &&
+    (negative?.length ?? 0) <= (takes.negativeLimit ?? Number.POSITIVE_INFINITY) &&
+    numberParams.every((name) => {
+      const range = takes.params[name]
+      const value = request[name]
+      return value === undefined || (range !== undefined && Number(value) >= range.min && Number(value) <= range.max)
+    })
+  )
+}
+
+function checkPrompt(model: Model, takes: Takes, prompt: string): void {
+  if (takes.prompt === 'none' && prompt !== '') throw new AppError('words_not_taken', { model: model.id })
+  if (takes.prompt === undefined && prompt === '') throw new AppError('empty_prompt')
+  const { promptLimit } = takes
+  if (promptLimit !== undefined && prompt.length > promptLimit) {
+    throw new AppError('prompt_too_long', { limit: promptLimit })
+  }
+}
+
+function checkNegative(model: Model, { negative: taken, negativeLimit }: Takes, negative: string | undefined): void {
+  if (negative === undefined) return
+  if (!taken) throw new AppError('not_taken', { name: 'negative', model: model.id })
+  if (negativeLimit === undefined || negative.length <= negativeLimit) return
+  const value = `${negative.slice(0, shownCharacters)}…`
+  throw new AppError('bad_option', { name: 'negative', value, limit: negativeLimit, expected: `≤ ${negativeLimit}` })
+}
+
+function checkNumbers(model: Model, takes: Takes, params: RequestParams): void {
+  for (const name of numberParams) {
+    const value = params[name]
+    if (value === undefined) continue
+    const range = takes.params[name]
+    if (!range) throw new AppError('not_taken', { name, model: model.id })
+    const number = Number(value)
+    if (!(number >= range.min && number <= range.max) || (range.integer && !Number.isInteger(number))) {
+      throw new AppError('bad_option', { name, value, expected: `${range.min}–${range.max}` })
+    }
+  }
+}
+
+function sizeOf(model: Model, { aspects, sizes }: Takes, aspect: string | undefined) {
+  const available = Object.keys(aspects)
+  const name = aspect ?? available[0] ?? '1:1'
+  const preset = aspects[name]
+  if (preset) return { aspect: name, width: preset[0], height: preset[1] }
+  if (available.join() === 'auto') throw new AppError('not_taken', { name: 'aspect', model: model.id })
+  const exact = /^(\d+)x(\d+)$/.exec(name)
+  if (!exact || !sizes) throw new AppError('unknown_ratio', { ratio: name, model: model.id, available })
+  const [width, height] = [Number(exact[1]), Number(exact[2])]
+  if (Math.min(width, height) < sizes.min || Math.max(width, height) > sizes.max) {
+    throw new AppError('bad_option', { name: 'size', value: name, expected: `${sizes.min}–${sizes.max}` })
+  }
+  return { aspect: name, width, height }
+}

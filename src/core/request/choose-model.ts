@@ -1,0 +1,101 @@
+/** Which model serves a request, and what that model takes. Decided once for each request, on every surface alike. */
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import type { Model, Takes } from '../ports/models.ts'
+
+/** The model of one request, with what it takes for that number of input pictures. */
+export interface ChosenModel {
+  model: Model
+  takes: Takes
+}
+
+/** What the request needs of its model. */
+export interface Needs {
+  /** Number of input pictures. */
+  images: number
+  /** Whether the request has a prompt. */
+  words: boolean
+}
+
+export interface ModelChoice extends Needs {
+  /** Id or alias. Absent: the default model, or the first that can serve the request. */
+  name?: string
+  /** Ids, in order of preference. null or absent: all. */
+  allowed?: readonly string[] | null
+}
+
+type Available = Pick<Core, 'models' | 'providers'>
+
+/** It takes nearly everything, and is no substitute for other models. */
+const lastResort = 'sketch'
+
+/** Throws AppError unknown_model, model_not_allowed, image_needed, too_many_images. */
+export function chooseModel(core: Available, { name, allowed = null, ...needs }: ModelChoice): ChosenModel {
+  const model =
+    name === undefined
+      ? findModel(core.models.all(), defaultModel(core, allowed, needs))
+      : findAllowedModel(core, name, allowed)
+  return { model, takes: takenWith(core, model, needs.images) }
+}
+
+/** Throws AppError unknown_model, model_not_allowed. */
+export function findAllowedModel(core: Available, name: string, allowed: readonly string[] | null): Model {
+  const model = findModel(core.models.all(), name)
+  if (allowed === null || allowed.includes(model.id)) return model
+  throw new AppError('model_not_allowed', { model: model.id, available: allowed })
+}
+
+/** Throws AppError unknown_model. */
+export function findModel(models: readonly Model[], name: string): Model {
+  const wanted = name.toLowerCase()
+  const model = models.find((each) => each.id === wanted || each.aliases.includes(wanted))
+  if (!model) throw new AppError('unknown_model', { name, available: listed(models).map((each) => each.id) })
+  return model
+}
+
+/** Models that lists show. */
+export function listed(models: readonly Model[]): Model[] {
+  return models.filter((model) => !model.hidden)
+}
+
+/** Every ratio that one of the models offers, each once, in the order of the models. */
+export function offeredAspects(models: readonly Model[]): string[] {
+  const all = models.flatMap((model) => model.routes.flatMap(({ takes }) => Object.keys(takes.aspects)))
+  return [...new Set(all)].filter((aspect) => aspect !== 'auto')
+}
+
+/**
+ * Id of the default model if it can serve the request, otherwise of the first model that can. If none can, the default: its
+ * refusal says why.
+ */
+export function defaultModel(core: Available, allowed: readonly string[] | null, needs: Needs): string {
+  const models = core.models.all()
+  const preferred = core.models.preferred()
+  const byId = (id: string) => models.filter((model) => model.id === id)
+  const first = allowed === null || allowed.includes(preferred) ? byId(preferred) : []
+  const others = allowed === null ? listed(models).filter(({ id }) => id !== lastResort) : allowed.flatMap(byId)
+  const candidates = [...first, ...others]
+  const chosen = candidates.find((model) => canServe(core, model, needs)) ?? candidates[0]
+  return chosen?.id ?? allowed?.[0] ?? preferred
+}
+
+export function canServe(core: Pick<Core, 'providers'>, { routes }: Model, { images, words }: Needs): boolean {
+  const route = routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, images))
+  return route !== undefined && !(words && route.takes.prompt === 'none')
+}
+
+/** What the model takes with so many input pictures. Throws AppError image_needed, too_many_images. */
+export function takenWith(core: Pick<Core, 'providers'>, model: Model, images: number): Takes {
+  const fitting = model.routes.filter(({ takes }) => fits(takes, images))
+  const route = fitting.find(({ provider }) => isSetUp(core, provider)) ?? fitting[0]
+  if (route) return route.takes
+  const fewest = Math.min(...model.routes.map(({ takes }) => takes.images.min))
+  if (images < fewest) throw new AppError('image_needed', { model: model.id, count: fewest })
+  const most = Math.max(...model.routes.map(({ takes }) => takes.images.max))
+  throw new AppError('too_many_images', { model: model.id, limit: most })
+}
+
+export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string) =>
+  providers.get(provider) !== undefined
+
+const fits = ({ images }: Takes, count: number) => count >= images.min && count <= images.max

@@ -1,0 +1,76 @@
+/** People, their identities on each platform, and the keys of their programs. */
+import { sql } from 'drizzle-orm'
+import { boolean, check, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import { time } from './time.ts'
+
+/** One account. Only ledger rows change `balance` (credits to spend) and `held` (credits of requests under way). */
+export const users = pgTable(
+  'users',
+  {
+    id: uuid().primaryKey(),
+    name: text().notNull(),
+    balance: integer().notNull().default(0),
+    held: integer().notNull().default(0),
+    /** Requests accepted and not yet ended: the number of holds without a resolution. */
+    inFlight: integer('in_flight').notNull().default(0),
+    /** When the next request would be due if requests came evenly spaced (GCRA). It limits requests per minute. */
+    paceAt: time('pace_at').notNull().defaultNow(),
+    banned: boolean().notNull().default(false),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('users_balance_not_negative', sql`${t.balance} >= 0`),
+    check('users_held_not_negative', sql`${t.held} >= 0`),
+    check('users_in_flight_not_negative', sql`${t.inFlight} >= 0`),
+  ],
+)
+
+/** 'discord:123', 'telegram:456', 'web:…' → account. */
+export const identities = pgTable(
+  'identities',
+  {
+    id: text().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    name: text().notNull(),
+    /** '@name' without the sign, in lower case, on platforms that have such names. */
+    handle: text(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('identities_user').on(t.userId), index('identities_handle').on(t.handle)],
+)
+
+/** Keys with which programs act for an account. The ledger trigger keeps `spent` (drizzle/0003_api.sql). */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: uuid().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** Chosen by the owner. */
+    name: text().notNull(),
+    /** SHA-256 of the key, in hex. The key itself is not stored. */
+    hash: text().notNull().unique(),
+    /** The last four characters of the key, by which the owner recognises it. */
+    tail: text().notNull(),
+    /** Credits in a calendar month, UTC. Absent: no cap. */
+    monthlyCap: integer('monthly_cap'),
+    /** Ids of the models it may use. Absent: all. */
+    models: jsonb().$type<readonly string[]>(),
+    /** Credits held and charged in `spentMonth`; requests that end without pictures are subtracted again. */
+    spent: integer().notNull().default(0),
+    /** '2025-06'. */
+    spentMonth: text('spent_month').notNull().default(''),
+    createdAt: time('created_at').notNull().defaultNow(),
+    /** To the minute. */
+    usedAt: time('used_at'),
+    revokedAt: time('revoked_at'),
+  },
+  (t) => [
+    index('api_keys_of_user').on(t.userId),
+    check('api_keys_cap', sql`${t.monthlyCap} >= 1`),
+    check('api_keys_within_cap', sql`${t.spent} between 0 and coalesce(${t.monthlyCap}, ${t.spent})`),
+  ],
+)

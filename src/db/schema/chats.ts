@@ -1,0 +1,51 @@
+/** What arrives from chats, and the conversation of the page. */
+import { sql } from 'drizzle-orm'
+import { bigint, index, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
+import type { Json } from '../json.ts'
+import { time } from './time.ts'
+
+/**
+ * Everything that people do in chats (messages, commands, presses), until it is handled. One process claims a row at a
+ * time, so an act that reaches two processes is handled once; a row whose claim ran out is handled by another process.
+ */
+export const inbox = pgTable(
+  'inbox',
+  {
+    /** The platform's id of the act: 'telegram:<bot id>:<update id>', 'discord:<interaction id>'. */
+    key: text().primaryKey(),
+    /** Order of arrival. */
+    position: bigint({ mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    surface: text().notNull(),
+    /** Acts of one lane (a person in a chat) are handled in order. */
+    lane: text().notNull(),
+    /** Acts that are handled together: the messages of an album. */
+    album: text(),
+    /** As the platform sent it. */
+    body: jsonb().$type<Json>().notNull(),
+    receivedAt: time('received_at').notNull().defaultNow(),
+    /** Not handled before: an album waits for its parts. */
+    dueAt: time('due_at').notNull().defaultNow(),
+    /** Until then it belongs to one process. */
+    claimedUntil: time('claimed_until'),
+    handledAt: time('handled_at'),
+  },
+  (t) => [
+    index('inbox_unhandled').on(t.surface, t.lane, t.position).where(sql`handled_at is null`),
+    index('inbox_by_age').on(t.receivedAt),
+    index('inbox_albums').on(t.surface, t.album).where(sql`album is not null`),
+  ],
+)
+
+/** The page's conversation: any process may answer into it, and a reload shows it again. */
+export const webMessages = pgTable(
+  'web_messages',
+  {
+    id: text().primaryKey(),
+    visitor: text().notNull(),
+    /** Grows with every change: a page asks for changes after the last one it has seen. */
+    version: bigint({ mode: 'number' }).notNull(),
+    body: jsonb().$type<Json>().notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('web_messages_of_visitor').on(t.visitor, t.version)],
+)

@@ -1,0 +1,143 @@
+/** Accepted requests, their pictures, and the messages that show them. */
+import { sql } from 'drizzle-orm'
+import { boolean, check, index, integer, jsonb, pgTable, primaryKey, text, unique, uuid } from 'drizzle-orm/pg-core'
+import type { Json } from '../json.ts'
+import { apiKeys, users } from './accounts.ts'
+import { time } from './time.ts'
+
+export const generationStates = ['queued', 'running', 'stored', 'delivered', 'failed', 'cancelled'] as const
+export type GenerationState = (typeof generationStates)[number]
+
+/** One accepted request. This row is the truth and the outbox; the queue only carries its id. */
+export const generations = pgTable(
+  'generations',
+  {
+    /** uuid v7, so that ids sort by time. */
+    id: uuid().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** Key of the call that asked for it: the same call again changes nothing. */
+    key: text().notNull().unique(),
+    state: text().$type<GenerationState>().notNull().default('queued'),
+    /** Name of the surface where it was asked for. */
+    surface: text().notNull(),
+    /** Where on that surface the answer goes. */
+    address: text().notNull(),
+    /** Our message under the request, once posted. */
+    posted: text(),
+    locale: text().notNull(),
+    model: text().notNull(),
+    provider: text().notNull(),
+    endpoint: text().notNull(),
+    request: jsonb().$type<Json>().notNull(),
+    /** Credits held for it. */
+    price: integer().notNull(),
+    /** The API key it was asked with. Absent: a chat, or the operator's key. */
+    apiKeyId: uuid('api_key_id').references(() => apiKeys.id),
+    /** Called once it has ended. */
+    webhookUrl: text('webhook_url'),
+    /** A program may wait for it, so its end is notified. */
+    watched: boolean().notNull().default(false),
+    priority: integer().notNull(),
+    /** How often a worker took it up. It fences late writers: a write of an older attempt changes nothing. */
+    attempt: integer().notNull().default(0),
+    /** Until then it belongs to one worker. */
+    leaseUntil: time('lease_until'),
+    /** When the sweeper looks at it next. */
+    wakeAt: time('wake_at').notNull(),
+    deadlineAt: time('deadline_at').notNull(),
+    /** Written right before a submission: from then on the provider may have received it. */
+    submitAt: time('submit_at'),
+    ticket: jsonb().$type<Json>(),
+    /** The provider's verified webhook message. */
+    webhookMessage: jsonb('webhook_message').$type<Json>(),
+    /** Routes given up before this one. The provider of each is known not to have run the request. */
+    tried: jsonb().$type<Json>().notNull().default([]),
+    /** The prompt that is submitted, where it is not the person's own. */
+    enhanced: text(),
+    /** Notes for the caption. */
+    notes: jsonb().$type<Json>(),
+    seed: text(),
+    /** An ErrorKind of core/errors.ts. */
+    error: text(),
+    errorData: jsonb('error_data').$type<Json>(),
+    /** Failed tries to deliver the answer. */
+    deliveryTries: integer('delivery_tries').notNull().default(0),
+    /** When the waiting message last showed the place in the queue. */
+    narratedAt: time('narrated_at'),
+    createdAt: time('created_at').notNull().defaultNow(),
+    startedAt: time('started_at'),
+    storedAt: time('stored_at'),
+    endedAt: time('ended_at'),
+    /** When its owner removed it from the history. Words and pictures are gone; the price stays in the ledger. */
+    erasedAt: time('erased_at'),
+  },
+  (t) => [
+    check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),
+    index('generations_of_user').on(t.userId, t.id),
+    index('generations_of_user_by_surface').on(t.userId, t.surface, t.id),
+    index('generations_to_wake').on(t.wakeAt).where(sql`state in ('queued','running','stored')`),
+    index('generations_queued').on(t.provider, t.priority, t.id).where(sql`state = 'queued'`),
+  ],
+)
+
+/** Every object in the store that belongs to a generation. */
+export const images = pgTable(
+  'images',
+  {
+    key: text().primaryKey(),
+    generationId: uuid('generation_id')
+      .notNull()
+      .references(() => generations.id),
+    role: text().$type<'input' | 'output' | 'thumbnail'>().notNull(),
+    /** Position among the images of the same role, from 0. */
+    position: integer().notNull(),
+    type: text().$type<'image/png' | 'image/jpeg' | 'image/webp'>().notNull(),
+    width: integer().notNull(),
+    height: integer().notNull(),
+    bytes: integer().notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [unique('images_of_generation').on(t.generationId, t.role, t.position)],
+)
+
+/** Generations whose objects must leave the store: they failed, were cancelled, or were erased by their owner. */
+export const objectDeletions = pgTable(
+  'object_deletions',
+  {
+    generationId: uuid('generation_id')
+      .primaryKey()
+      .references(() => generations.id),
+    /** Pictures requested, from which the keys of unrecorded objects are derived. */
+    pictures: integer().notNull(),
+    /** The row goes once the objects were deleted after this time: until then a worker may still store some. */
+    finalAt: time('final_at').notNull().defaultNow(),
+  },
+  (t) => [index('object_deletions_by_time').on(t.finalAt)],
+)
+
+/** Messages that show a result, each recorded before the next one is sent, so that a crash repeats none. */
+export const sentMessages = pgTable(
+  'sent_messages',
+  {
+    generationId: uuid('generation_id')
+      .notNull()
+      .references(() => generations.id),
+    surface: text().notNull(),
+    /** The message, as `Posted` of its surface. */
+    posted: text().notNull(),
+    /** Position of its first picture in the result. */
+    part: integer().notNull(),
+    /** The platform's own ids of the files in it, where it has such. */
+    fileIds: jsonb('file_ids').$type<readonly string[]>().notNull().default([]),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.generationId, t.surface, t.part] })],
+)
+
+/** Lanes that a worker serves. A lane without one for a while is left to the sweeper. */
+export const servedLanes = pgTable('served_lanes', {
+  lane: text().primaryKey(),
+  servedAt: time('served_at').notNull(),
+})

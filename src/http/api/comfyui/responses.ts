@@ -1,0 +1,71 @@
+/** What became of a request → what clients of such services read, and the link that opens its picture. */
+
+import { AppError } from '../../../core/errors.ts'
+import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
+import { signLink } from '../../../core/media/links.ts'
+import type { StoredObject } from '../../../core/ports/storage.ts'
+import { base64 } from '../../server/json.ts'
+import type { ApiParts } from '../parts.ts'
+import { seedOf } from '../resolve-model.ts'
+import type { Status, Task } from './response-schemas.ts'
+
+export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
+  const { id, request, prompt, model, startedAt, endedAt } = outcome
+  const { count, steps = null, guidance = null, negative, strength } = request
+  const links = linksTo(parts, outcome)
+  return {
+    task_id: id,
+    status: statusOf(outcome),
+    image_url: links[0] ?? '',
+    ...(count > 1 && { image_urls: links }),
+    parameters: {
+      prompt,
+      ...(negative !== undefined && { negative_prompt: negative }),
+      ...pixelsOf(outcome),
+      steps,
+      guidance_scale: guidance,
+      seed: seedOf(outcome),
+      ...(strength !== undefined && { strength }),
+      ...(count > 1 && { num_images: count }),
+      model,
+    },
+    generation_time: startedAt && endedAt && Math.round((endedAt.getTime() - startedAt.getTime()) / 10) / 100,
+    ...(withPicture && { image_base64: await inBase64(parts, outcome) }),
+  }
+}
+
+/** Whether the pictures are only stored or already told of makes no difference to a program. */
+export function statusOf({ state }: Pick<Outcome, 'state'>): Status {
+  if (state === 'stored') return 'running'
+  return state === 'delivered' ? 'completed' : state
+}
+
+type Picture = Outcome['pictures'][number]
+
+/** undefined: it is not in the store. Rejects with AppError overloaded: whoever has a link may ask as often as they like. */
+export function asPng(parts: ApiParts, picture: Picture): Promise<StoredObject | undefined> {
+  const make = () => convert(parts, picture)
+  return picture.type === 'image/png' ? make() : parts.pictures.renditions(`png ${picture.key}`, make)
+}
+
+async function convert({ core, pictures }: ApiParts, { key, type }: Picture): Promise<StoredObject | undefined> {
+  const object = await pictures.load(key)
+  return object && type !== 'image/png' ? core.images.png(object) : object
+}
+
+/** Paths, as clients put the address of the service before them. Signed as links to keys are; no key looks like an id. */
+function linksTo({ core, imageExpirationSeconds }: ApiParts, { id, request, pictures }: Outcome): string[] {
+  const expires = Math.floor(Date.now() / 1000) + imageExpirationSeconds
+  const first = `/image/${id}?expires=${expires}&signature=${signLink(core.secretKey, id, expires)}`
+  // until they are there, as many as were asked for
+  const length = pictures.length || request.count
+  return Array.from({ length }, (_, n) => (n === 0 ? first : `${first}&n=${n}`))
+}
+
+/** It is paid for, so that it is never refused for there being too many others. */
+async function inBase64(parts: ApiParts, { pictures: [picture] }: Outcome): Promise<string> {
+  const object = picture && (await convert(parts, picture))
+  if (!object) throw new AppError('internal', {}, { cause: new Error('a picture is not in the store') })
+  // a string in the JSON that it becomes
+  return base64(object.data) as unknown as string
+}

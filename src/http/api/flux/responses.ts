@@ -1,0 +1,86 @@
+/** What became of a request → a task, as clients of such services follow it. */
+import type { FastifyRequest } from 'fastify'
+import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
+import type { ApiParts } from '../parts.ts'
+import { seedOf } from '../resolve-model.ts'
+import { refusals } from './errors.ts'
+import type { states, Task } from './response-schemas.ts'
+
+type State = (typeof states)[number]
+
+/** `request`: errors are told in its language. `accepted`: by this very request, and nobody has looked at it yet. */
+export async function taskOf(
+  parts: ApiParts,
+  request: FastifyRequest,
+  outcome: Outcome,
+  accepted = false,
+): Promise<Task> {
+  const { id, prompt, enhanced, model, source, credits } = outcome
+  const { aspect, count, steps, guidance, strength, negative } = outcome.request
+  const images = await Promise.all(outcome.pictures.map((picture) => shown(parts, picture)))
+  const url = images[0]?.url ?? null
+  return {
+    id,
+    task_id: id,
+    status: stateOf(outcome, accepted),
+    task_type: typeOf(outcome),
+    source,
+    model,
+    prompt,
+    enhanced_prompt: enhanced,
+    negative_prompt: negative ?? null,
+    aspect_ratio: aspect,
+    ...pixelsOf(outcome),
+    num_images: count,
+    guidance_scale: guidance ?? null,
+    num_inference_steps: steps ?? null,
+    strength: strength ?? null,
+    seed: seedOf(outcome),
+    images,
+    image_url: url,
+    cloud_image_url: url,
+    progress: progressOf(outcome),
+    queue_position: accepted ? null : outcome.position,
+    credits,
+    ...errorOf(request, outcome),
+    ...timesOf(outcome),
+  }
+}
+
+async function shown({ core, imageExpirationSeconds }: ApiParts, picture: Outcome['pictures'][number]) {
+  const { key, type, width, height } = picture
+  return { url: await core.store.link(key, imageExpirationSeconds), width, height, content_type: type }
+}
+
+/** Whether pictures are only stored or already told of makes no difference to a program. */
+function stateOf({ state }: Outcome, accepted: boolean): State {
+  if (state === 'queued') return accepted ? 'PENDING' : 'IN_QUEUE'
+  if (state === 'delivered') return 'SUCCESS'
+  return state === 'running' || state === 'stored' ? 'IN_PROGRESS' : 'FAILED'
+}
+
+function typeOf({ request: { images } }: Outcome): Task['task_type'] {
+  if (images === 0) return 'text_to_image'
+  return images === 1 ? 'image_to_image' : 'multi_image_edit'
+}
+
+function progressOf({ state, percent }: Outcome): number | null {
+  if (state === 'delivered') return 100
+  return state === 'queued' ? 0 : percent
+}
+
+function errorOf(request: FastifyRequest, { error }: Outcome): Pick<Task, 'error' | 'error_message'> {
+  if (!error) return { error: null, error_message: null }
+  const { code, message } = (refusals.answerTo(error, request) ?? refusals.defect).body.error
+  return { error: { code, message }, error_message: message }
+}
+
+function timesOf({ createdAt, startedAt, endedAt }: Outcome) {
+  return {
+    generation_time: startedAt && endedAt && (endedAt.getTime() - startedAt.getTime()) / 1000,
+    created_at: createdAt.toISOString(),
+    started_at: startedAt?.toISOString() ?? null,
+    completed_at: endedAt?.toISOString() ?? null,
+    updated_at: (endedAt ?? startedAt ?? createdAt).toISOString(),
+  }
+}

@@ -1,0 +1,21 @@
+/** Numbers, plurals and lists in the way of a language. */
+
+/** Details of an error or a note. */
+export type Data = Readonly<Record<string, string | number | readonly string[] | undefined>>
+
+export const numberOf = (locale: string) => {
+  const format = new Intl.NumberFormat(locale)
+  return (value: number) => format.format(value)
+}
+
+/** Picks the form of a count: `plural(2, { one: '1 credit', other: '2 credits' })`. */
+export const pluralOf = (locale: string) => {
+  const rules = new Intl.PluralRules(locale)
+  return (count: number, forms: Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }) =>
+    forms[rules.select(count)] ?? forms.other
+}
+
+export const listOf = (separator: string) => (values: Data[string]) =>
+  Array.isArray(values) ? values.join(separator) : String(values ?? '')
+
+export const amountOf = (value: Data[string]) => Number(value ?? 0)

@@ -1,0 +1,93 @@
+/** The models available now: built-in models and workflow packs whose provider is set up. */
+import { sql } from 'drizzle-orm'
+import type { Catalogue } from '../../core/core.ts'
+import type { Model } from '../../core/ports/models.ts'
+import type { Providers } from '../../core/providers/registry.ts'
+import { listed } from '../../core/request/choose-model.ts'
+import type { Database } from '../../db/database.ts'
+import type { Log } from '../../log.ts'
+import { models as builtIn } from '../index.ts'
+import { parsePack, readPacks } from './pack.ts'
+
+interface CatalogueOptions {
+  database: Database
+  providers: Providers
+  /** Replaces the built-in models. */
+  models?: readonly Model[]
+  /** Where workflow packs are kept as files (docs/workflow-packs.md). */
+  folder: string
+  log: Log
+}
+
+export interface LiveCatalogue extends Catalogue {
+  /** Reads all packs again. */
+  reload(): Promise<void>
+  stop(): void
+}
+
+const reloadEveryMs = 5_000
+
+export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCatalogue> {
+  const { database, providers, folder, log, models = builtIn } = options
+  let packs: readonly Model[] = []
+  let reported = ''
+
+  async function reload(): Promise<void> {
+    const rows = await database.rows<{ id: string; body: string }>(sql`select id, body from workflow_packs order by id`)
+    const files = await readPacks(folder)
+    const mistakes = [...files.mistakes]
+    const stored = rows.flatMap(({ id, body }) => {
+      try {
+        return [parsePack(body)]
+      } catch (error) {
+        mistakes.push(`${id}: ${(error as Error).message}`)
+        return []
+      }
+    })
+    packs = withoutTakenNames([...stored, ...files.models], models, mistakes)
+    const text = mistakes.join('\n')
+    if (text !== reported && text !== '')
+      log.error({ mistakes }, 'some workflow packs have mistakes; the others are used')
+    reported = text
+  }
+
+  const servedBy = (has: (provider: string) => boolean) =>
+    [...models, ...packs].filter(({ routes }) => routes.some(({ provider }) => has(provider)))
+  const all = () => servedBy((provider) => providers.get(provider) !== undefined)
+  await reload()
+  const timer = setInterval(
+    () =>
+      void reload().catch((error: unknown) =>
+        log.warn({ err: error }, 'could not read workflow packs; keeping the previous ones'),
+      ),
+    reloadEveryMs,
+  )
+  timer.unref()
+
+  return {
+    all,
+    of: (name) => servedBy((provider) => provider === name),
+    preferred() {
+      const available = all()
+      const names = providers.all().flatMap(({ defaultModel }) => (defaultModel === undefined ? [] : [defaultModel]))
+      const chosen = names.map((name) => available.find(({ id, aliases }) => id === name || aliases.includes(name)))
+      return chosen.find((model) => model !== undefined)?.id ?? listed(available)[0]?.id ?? 'sketch'
+    },
+    reload,
+    stop: () => clearInterval(timer),
+  }
+}
+
+/** The first to use a name keeps it: built-in models, then packs in the database, then files. */
+function withoutTakenNames(packs: readonly Model[], models: readonly Model[], mistakes: string[]): Model[] {
+  const names = new Set(models.flatMap(({ id, aliases }) => [id, ...aliases]))
+  return packs.filter((pack) => {
+    const taken = [pack.id, ...pack.aliases].find((name) => names.has(name))
+    if (taken !== undefined) {
+      mistakes.push(`${pack.id}: the name "${taken}" is taken by another model; choose another`)
+      return false
+    }
+    for (const name of [pack.id, ...pack.aliases]) names.add(name)
+    return true
+  })
+}

@@ -1,0 +1,64 @@
+/** Checks a workflow pack as far as that is possible without a server. */
+import type { Json } from '../../db/json.ts'
+import { type Graph, isLink } from './graph.ts'
+import { type Manifest, type NodeInput, nodeInputsOf } from './manifest.ts'
+
+/** Every input that the manifest names must exist and be of its kind; every link must lead to a node. */
+export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count }: Manifest): string[] {
+  const { images = [], prompt, negative, ...numbers } = nodes
+  const named = (name: string, inputs: NodeInput | readonly NodeInput[] | undefined, check: Check) =>
+    nodeInputsOf(inputs).flatMap((input) => inputMistake(graph, input, check).map((text) => `nodes.${name}: ${text}`))
+  return [
+    ...named('prompt', prompt, isText),
+    ...named('negative', negative, isText),
+    ...Object.entries(numbers).flatMap(([name, inputs]) => named(name, inputs, isNumber)),
+    ...images.flatMap((inputs, at) => named(`images.${at}`, inputs, isPicture)),
+    ...linkMistakes(graph),
+    ...Object.keys(params).flatMap((name) =>
+      nodes[name as keyof typeof params] ? [] : [`params.${name}: name the input in nodes.${name}, or remove this`],
+    ),
+    ...(prompt || images.length > 0
+      ? []
+      : ['nodes: name "prompt" or "images"; without either, every picture would be the same']),
+    ...(!nodes.width === !nodes.height ? [] : ['nodes: name both "width" and "height", or neither']),
+    ...((aspects || sizes) && !nodes.width
+      ? ['aspects, sizes: name the inputs in nodes.width and nodes.height, or remove these']
+      : []),
+    ...(count !== undefined && !nodes.count ? ['count: name the input in nodes.count, or remove this'] : []),
+  ]
+}
+
+/** What is wrong with the present value of an input. undefined: nothing. */
+type Check = (value: Json, classType: string) => string | undefined
+
+const isText: Check = (value) => (typeof value === 'string' || isLink(value) ? undefined : 'is not text')
+const isNumber: Check = (value) => (typeof value === 'number' || isLink(value) ? undefined : 'is not a number')
+const isPicture: Check = (value, classType) => {
+  if (/load/i.test(classType) && /image/i.test(classType) && typeof value === 'string') return undefined
+  return 'is not the file name of a picture; name the input "image" of a LoadImage node'
+}
+
+function inputMistake(graph: Graph, { node, input }: NodeInput, check: Check): string[] {
+  const found = graph[node]
+  if (!found) return [`the graph has no node ${node}; its nodes are ${list(Object.keys(graph))}`]
+  const value = found.inputs[input]
+  const name = `node ${node} (${found.class_type})`
+  if (value === undefined) return [`${name} has no input "${input}"; its inputs are ${list(Object.keys(found.inputs))}`]
+  const mistake = check(value, found.class_type)
+  return mistake === undefined ? [] : [`${name}: its input "${input}" ${mistake}`]
+}
+
+function linkMistakes(graph: Graph): string[] {
+  return Object.entries(graph).flatMap(([node, { class_type: name, inputs }]) =>
+    Object.entries(inputs).flatMap(([input, value]) =>
+      isLink(value) && typeof value[0] === 'string' && !graph[value[0]]
+        ? [`graph: node ${node} (${name}): its input "${input}" links to node ${value[0]}, which does not exist`]
+        : [],
+    ),
+  )
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 20).join(', ')
+  return names.length > 20 ? `${shown}, …` : shown || 'none'
+}

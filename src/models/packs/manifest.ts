@@ -1,0 +1,116 @@
+/** The manifest of a workflow pack: its names, the inputs of its graph that a request sets, and their limits. */
+import { z } from 'zod'
+import type { Range, Takes } from '../../core/ports/models.ts'
+import { aspects as commonAspects, likeInput, safeSeed, steps, strength } from '../routes/takes.ts'
+import type { Graph } from './graph.ts'
+
+/** One input of one node. */
+export interface NodeInput {
+  node: string
+  input: string
+}
+
+const nodeInput = z
+  .string()
+  .regex(/^[^.\s]+\.\S+$/, 'write "<node>.<input>", as in "6.text"')
+  .transform(
+    (text): NodeInput => ({ node: text.slice(0, text.indexOf('.')), input: text.slice(text.indexOf('.') + 1) }),
+  )
+
+/** Several inputs get the same value: both text inputs of CLIPTextEncodeFlux get the prompt. */
+const nodeInputs = z.union([nodeInput, z.array(nodeInput).min(1).max(8)], {
+  error: 'write "<node>.<input>", or a list of these',
+})
+
+const word = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,39}$/, 'use a–z, 0–9, "-" and ".", at most 40 characters')
+const range = z
+  .strictObject({ min: z.number(), max: z.number() })
+  .refine(({ min, max }) => min <= max, 'min is greater than max')
+const side = z.number().int().min(16, 'use at least 16 pixels').max(4096, 'use at most 4096 pixels')
+
+export const manifestShape = z.strictObject({
+  id: word,
+  title: z.string().trim().min(1).max(80),
+  aliases: z.array(word).max(8).default([]),
+  /** Credits for one picture. */
+  price: z.number().int('use a whole number of credits').min(0).max(10_000).default(1),
+  hidden: z.boolean().optional(),
+  nodes: z.strictObject({
+    prompt: nodeInputs.optional(),
+    negative: nodeInputs.optional(),
+    width: nodeInputs.optional(),
+    height: nodeInputs.optional(),
+    seed: nodeInputs.optional(),
+    steps: nodeInputs.optional(),
+    guidance: nodeInputs.optional(),
+    strength: nodeInputs.optional(),
+    count: nodeInputs.optional(),
+    /** One entry per input picture, in order. */
+    images: z.array(nodeInputs).min(1).max(14).optional(),
+  }),
+  aspects: z
+    .record(
+      z.string().regex(/^(\d{1,3}:\d{1,3}|auto)$/, 'write a ratio as "16:9"'),
+      z.tuple([side, side], { error: 'write [width, height] in pixels, 16–4096' }),
+    )
+    .refine((each) => Object.keys(each).length > 0, 'name at least one ratio, or leave "aspects" out')
+    .optional(),
+  sizes: z
+    .strictObject({ min: side, max: side })
+    .refine(({ min, max }) => min <= max, 'min is greater than max')
+    .optional(),
+  params: z.strictObject({ seed: range, steps: range, guidance: range, strength: range }).partial().default({}),
+  /** Most pictures per request. */
+  count: z.number().int().min(1).max(16).optional(),
+  promptLimit: z.number().int().min(1).max(100_000).optional(),
+})
+
+export type Manifest = z.infer<typeof manifestShape>
+
+export function nodeInputsOf(named: NodeInput | readonly NodeInput[] | undefined): readonly NodeInput[] {
+  if (named === undefined) return []
+  return 'node' in named ? [named] : named
+}
+
+/** Where the manifest sets no limits. */
+const defaultRanges: Readonly<Record<keyof Manifest['params'], Range>> = {
+  seed: safeSeed,
+  steps: steps(50),
+  guidance: { min: 0, max: 20 },
+  strength,
+}
+
+const defaultCount = 4
+
+export function takesOf({ nodes, aspects, sizes, params, count, promptLimit }: Manifest, graph: Graph): Takes {
+  const pictures = nodes.images?.length ?? 0
+  const sized = nodes.width !== undefined && nodes.height !== undefined
+  const names = (['seed', 'steps', 'guidance', 'strength'] as const).filter((name) => nodes[name] !== undefined)
+  const own = ownAspect(nodes, graph)
+  return {
+    images: { min: pictures, max: pictures },
+    prompt: nodes.prompt === undefined ? 'none' : undefined,
+    promptLimit,
+    count: nodes.count === undefined ? 1 : (count ?? defaultCount),
+    aspects: sized ? (aspects ?? { ...own, ...commonAspects, ...own }) : likeInput,
+    sizes: sized ? sizes : undefined,
+    params: Object.fromEntries(names.map((name) => [name, { ...defaultRanges[name], ...params[name] }])),
+    negative: nodes.negative !== undefined || undefined,
+  }
+}
+
+/** The size that the graph was exported with. It comes first, which makes it the default. */
+function ownAspect({ width, height }: Manifest['nodes'], graph: Graph): Takes['aspects'] {
+  const [w, h] = [width, height].map((named) => {
+    const [first] = nodeInputsOf(named)
+    return first && graph[first.node]?.inputs[first.input]
+  })
+  if (typeof w !== 'number' || typeof h !== 'number' || w < 1 || h < 1) return {}
+  const common = Object.entries(commonAspects).find(([, [width, height]]) => width === w && height === h)
+  const divisor = greatestDivisor(w, h)
+  return { [common?.[0] ?? `${w / divisor}:${h / divisor}`]: [w, h] }
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b < 1 ? a : greatestDivisor(b, a % b)
+}

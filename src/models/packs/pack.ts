@@ -1,0 +1,135 @@
+/**
+ * Workflow packs: an operator's own ComfyUI graph and the inputs of it that a request may set (docs/workflow-packs.md).
+ * A pack is one JSON file: `{ "manifest": …, "graph": … }`.
+ */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { z } from 'zod'
+import type { ImageRef, Model, PictureRequest, Route } from '../../core/ports/models.ts'
+import type { Json } from '../../db/json.ts'
+import { seedNumber } from '../routes/input.ts'
+import { mistakesIn } from './check.ts'
+import { type Graph, graphShape, pageFormatMistake } from './graph.ts'
+import { type Manifest, manifestShape, type NodeInput, nodeInputsOf, takesOf } from './manifest.ts'
+
+/** Lists every mistake in a pack, each with its cure. */
+export class PackError extends Error {
+  readonly mistakes: readonly string[]
+  constructor(mistakes: readonly string[]) {
+    super(mistakes.join('; '))
+    this.name = 'PackError'
+    this.mistakes = mistakes
+  }
+}
+
+const sizeLimit = 2 * 1024 * 1024
+const packLimit = 200
+
+/** Throws PackError. */
+export function parsePack(text: string): Model {
+  const { manifest, graph } = parse(text)
+  const mistakes = mistakesIn(graph, manifest)
+  if (mistakes.length > 0) throw new PackError(mistakes)
+  const { id, aliases, title, price, hidden } = manifest
+  const route: Route = {
+    provider: 'comfyui',
+    endpoint: `pack/${id}`,
+    takes: takesOf(manifest, graph),
+    input: (request, images) => fill(graph, { manifest, request, images }),
+  }
+  return { id, aliases, title, price, hidden, routes: [route] }
+}
+
+/** Reads every `*.json` in a folder. A missing folder has no packs. */
+export async function readPacks(folder: string): Promise<{ models: Model[]; mistakes: string[] }> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  const files = names.filter((name) => name.endsWith('.json')).sort()
+  const models: Model[] = []
+  const mistakes =
+    files.length > packLimit
+      ? [`there are more than ${packLimit} packs: only the first ${packLimit} by name are loaded`]
+      : []
+  for (const name of files.slice(0, packLimit)) {
+    try {
+      models.push(await readPack(join(folder, name)))
+    } catch (error) {
+      const found = error instanceof PackError ? error.mistakes : [(error as Error).message]
+      mistakes.push(...found.map((mistake) => `${name}: ${mistake}`))
+    }
+  }
+  return { models, mistakes }
+}
+
+async function readPack(path: string): Promise<Model> {
+  const { size } = await stat(path)
+  if (size > sizeLimit) throw new PackError([tooLarge])
+  return parsePack(await readFile(path, 'utf8'))
+}
+
+const tooLarge = `a pack can have at most ${sizeLimit / 1024 / 1024} MiB`
+
+function parse(text: string): { manifest: Manifest; graph: Graph } {
+  if (text.length > sizeLimit) throw new PackError([tooLarge])
+  const file = parseJson(text)
+  if (typeof file !== 'object' || file === null)
+    throw new PackError(['write a pack as { "manifest": {…}, "graph": {…} }'])
+  const { manifest: rawManifest, graph: rawGraph, ...rest } = file as Record<string, unknown>
+  const wrongFormat = pageFormatMistake(rawGraph ?? file)
+  if (wrongFormat) throw new PackError([wrongFormat])
+  const manifest = manifestShape.safeParse(rawManifest ?? {})
+  const graph = graphShape.safeParse(rawGraph ?? {})
+  const mistakes = [
+    ...Object.keys(rest).map((name) => `"${name}" is unknown: a pack has only "manifest" and "graph"`),
+    ...(rawManifest === undefined ? ['"manifest" is missing'] : mistakesOf('manifest', manifest.error)),
+    ...(rawGraph === undefined
+      ? ['"graph" is missing: paste the exported graph there']
+      : mistakesOf('graph', graph.error)),
+  ]
+  if (mistakes.length > 0 || !manifest.success || !graph.success) throw new PackError(mistakes)
+  return { manifest: manifest.data, graph: graph.data as Graph }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new PackError([`this is not valid JSON: ${(error as Error).message}`])
+  }
+}
+
+function mistakesOf(part: string, error: z.ZodError | undefined): string[] {
+  return (error?.issues ?? []).map(({ path, message }) => `${[part, ...path].join('.')}: ${message}`)
+}
+
+interface Filling {
+  manifest: Manifest
+  request: PictureRequest
+  images: readonly ImageRef[]
+}
+
+/**
+ * Inputs without a requested value stay as exported, except for the seed: ComfyUI would return the cached picture of an
+ * unchanged graph.
+ */
+function fill(graph: Graph, { manifest: { nodes }, request, images }: Filling): Json {
+  const filled = structuredClone(graph)
+  const put = (inputs: readonly NodeInput[], value: Json | undefined) => {
+    if (value === undefined) return
+    for (const { node, input } of inputs) filled[node]!.inputs[input] = value
+  }
+  const { width, height, steps, guidance, strength, negative, seed } = request
+  put(nodeInputsOf(nodes.prompt), request.prompt)
+  put(nodeInputsOf(nodes.negative), negative)
+  put(nodeInputsOf(nodes.width), width || undefined)
+  put(nodeInputsOf(nodes.height), height || undefined)
+  put(nodeInputsOf(nodes.seed), seedNumber(seed) ?? { $seed: true })
+  put(nodeInputsOf(nodes.steps), steps)
+  put(nodeInputsOf(nodes.guidance), guidance)
+  put(nodeInputsOf(nodes.strength), strength)
+  put(nodeInputsOf(nodes.count), request.count)
+  for (const [at, image] of images.entries()) put(nodeInputsOf(nodes.images?.[at]), image)
+  return filled as unknown as Json
+}

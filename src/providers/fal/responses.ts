@@ -1,0 +1,84 @@
+/**
+ * What fal returns for a request: its status while it runs, and its result. There is no status "failed": a request that
+ * failed is "COMPLETED", and its result is an error.
+ */
+import { z } from 'zod'
+import type { Json } from '../../db/json.ts'
+
+const logEntry = z.looseObject({ message: z.string().catch('') })
+
+export const statusShape = z.looseObject({
+  status: z.string(),
+  queue_position: z.number().nullish().catch(undefined),
+  logs: z.array(logEntry).nullish().catch(undefined),
+  metrics: z.looseObject({ inference_time: z.number() }).optional().catch(undefined),
+  error: z.string().nullish().catch(undefined),
+  error_type: z.string().nullish().catch(undefined),
+})
+export type Status = z.infer<typeof statusShape>
+
+export const resultShape = z.looseObject({
+  images: z.array(z.looseObject({ url: z.string() })).min(1),
+  /** A string if it exceeds 2^53; see `parseExactly`. */
+  seed: z.union([z.number(), z.string()]).nullish().catch(undefined),
+  has_nsfw_concepts: z.array(z.boolean()).nullish().catch(undefined),
+})
+export type Result = z.infer<typeof resultShape>
+
+const emptyResultShape = z.looseObject({ images: z.tuple([]) })
+
+/** A final result without pictures; reading it again returns the same. */
+export function isEmptyResult(body: Json | undefined): boolean {
+  return emptyResultShape.safeParse(body).success
+}
+
+/** Pictures that the request asked for. */
+export function requestedCount(input: Json): number {
+  const { data } = z.looseObject({ num_images: z.number() }).safeParse(input)
+  return data?.num_images ?? 1
+}
+
+export function isDone({ status }: Status): boolean {
+  return status === 'COMPLETED'
+}
+
+/** Place in fal's queue, from 1. undefined: not queued. */
+export function positionOf({ status, queue_position: position }: Status): number | undefined {
+  return status === 'IN_QUEUE' && typeof position === 'number' ? position + 1 : undefined
+}
+
+/** A progress bar in a log line. */
+export interface ProgressBar {
+  percent: number
+  /** Time left at the speed that the bar shows. Absent: it shows none. */
+  leftMs?: number
+}
+
+const barLine = /(\d{1,3})%\|[^|]*\|\s*(\d+)\/(\d+)(?:\s*\[[^\],]*,\s*([\d.]+)(it\/s|s\/it))?/
+
+/** The last bar in the logs; models log one line for each step. */
+export function progressBarOf({ logs }: Status): ProgressBar | undefined {
+  for (const { message } of [...(logs ?? [])].reverse()) {
+    const bar = parseBar(message)
+    if (bar) return bar
+  }
+  return undefined
+}
+
+function parseBar(line: string): ProgressBar | undefined {
+  const [, percent, done, total, speed, unit] = barLine.exec(line) ?? []
+  if (percent === undefined || Number(percent) > 100) return undefined
+  const stepMs = unit === 's/it' ? Number(speed) * 1000 : 1000 / Number(speed)
+  // on average a line is half a step old when it is read
+  const steps = Math.max(0, Number(total) - Number(done) - 0.5)
+  return { percent: Number(percent), leftMs: Number.isFinite(stepMs) ? steps * stepMs : undefined }
+}
+
+/** Strings are matched first, so that digits inside them stay as they are. */
+const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+const longInteger = /^-?\d{16,}$/
+
+/** Like JSON.parse, but turns whole numbers of 16 or more digits into strings, since seeds may exceed 2^53. */
+export function parseExactly(text: string): Json {
+  return JSON.parse(text.replace(tokens, (token) => (longInteger.test(token) ? `"${token}"` : token))) as Json
+}

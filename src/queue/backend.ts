@@ -1,0 +1,147 @@
+/** Where BullMQ keeps its jobs: connections to Redis, or to a pool of Postgres clients (embedded or not). */
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type BackendFactory,
+  type ConnectionOptions,
+  createPostgresBackend,
+  createRedisBackend,
+  type IQueueBackend,
+  runMigrations,
+} from 'bullmq'
+import { Redis, type RedisOptions } from 'ioredis'
+import type pg from 'pg'
+
+export interface Backend {
+  factory: BackendFactory
+  /** For adding jobs. On Redis it rejects at once while Redis is away, so that the caller can answer. */
+  producer: ConnectionOptions
+  /** For workers. On Redis it keeps commands until Redis is back, as BullMQ requires. */
+  worker(): ConnectionOptions
+  /** Makes room for this many workers, each of which occupies a connection. */
+  reserve(workers: number): void
+  /** undefined when ready, otherwise a sentence that says what is missing. */
+  notReady(): string | undefined
+  disconnect(): void
+}
+
+const connectWithinMs = 30_000
+
+export async function connectBackend(
+  backend: { redisUrl: string } | { pool: pg.Pool },
+  onError: (error: Error) => void,
+): Promise<Backend> {
+  return 'redisUrl' in backend ? connectRedis(backend.redisUrl, onError) : usePool(backend.pool)
+}
+
+async function connectRedis(url: string, onError: (error: Error) => void): Promise<Backend> {
+  const common: RedisOptions = {
+    connectTimeout: 5_000,
+    keepAlive: 10_000,
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
+  }
+  const producer = new Redis(url, {
+    ...common,
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: 2_000,
+  })
+  const where = `${producer.options.host}:${producer.options.port}`
+  let reason = ''
+  producer.on('error', (error: Error) => {
+    reason = error.message
+    onError(error)
+  })
+  try {
+    await becomesReady(producer)
+  } catch {
+    producer.disconnect()
+    throw new Error(
+      `Cannot reach Redis at ${where}: ${reason || 'no answer'}. Check REDIS_URL and that Redis is running.`,
+    )
+  }
+
+  let worker: Redis | undefined
+  return {
+    factory: withPauses(createRedisBackend),
+    producer,
+    worker() {
+      worker ??= new Redis(url, { ...common, maxRetriesPerRequest: null }).on('error', onError)
+      return worker
+    },
+    reserve: () => {},
+    notReady() {
+      return producer.status === 'ready' ? undefined : `Cannot reach Redis at ${where} (${producer.status}).`
+    },
+    disconnect() {
+      producer.disconnect()
+      worker?.disconnect()
+    },
+  }
+}
+
+/** Waits for a Redis that starts a little later than we do, but rejects at once when it refuses the password. */
+function becomesReady(redis: Redis): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, connectWithinMs, new Error('timed out'))
+    redis.once('ready', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    redis.on('error', (error: Error) => {
+      if (!/WRONGPASS|NOAUTH|NOPERM|invalid password/i.test(error.message)) return
+      clearTimeout(timer)
+      reject(error)
+    })
+  })
+}
+
+async function usePool(pool: pg.Pool): Promise<Backend> {
+  // the options of BullMQ's classes are typed for Redis only
+  const connection = pool as unknown as ConnectionOptions
+  pool.setMaxListeners(0)
+  const client = await pool.connect()
+  try {
+    // takes its own lock, so several processes may start at once
+    await runMigrations(client)
+  } finally {
+    client.release()
+  }
+  return {
+    factory: withPauses(createPostgresBackend as unknown as BackendFactory),
+    producer: connection,
+    worker: () => connection,
+    reserve(workers) {
+      pool.options.max = Math.max(pool.options.max, workers + 6)
+    },
+    notReady: () => undefined,
+    disconnect: () => {},
+  }
+}
+
+/**
+ * A worker that is woken gets no job while other processes use the whole limit of its lane. BullMQ would then try again
+ * thousands of times a second for as long as jobs wait, so each such attempt is followed by a short pause.
+ */
+function withPauses(factory: BackendFactory): BackendFactory {
+  return (name, options, extra) => {
+    const backend: IQueueBackend = factory(name, options, extra)
+    const { waitForJob, moveToActive } = backend
+    let woken = false
+    let misses = 0
+    backend.moveToActive = async (...args) => {
+      const result = await moveToActive.apply(backend, args)
+      if (result[0]) misses = 0
+      else if (woken) misses += 1
+      woken = false
+      return result
+    }
+    backend.waitForJob = async (...args) => {
+      // a single miss is common: another worker was faster
+      if (misses > 1) await sleep(Math.min(25 * misses, 250))
+      const marker = await waitForJob.apply(backend, args)
+      woken = marker !== null
+      return marker
+    }
+    return backend
+  }
+}

@@ -1,0 +1,156 @@
+/** The settings that the environment may hold: their names, forms and defaults, and the mistakes they may contain. */
+import { z } from 'zod'
+
+const roles = ['bots', 'worker', 'http'] as const
+export type Environment = Readonly<Record<string, string | undefined>>
+export type Role = (typeof roles)[number]
+
+const blankAsAbsent = (value: unknown) => (typeof value === 'string' ? unlessBlank(value) : value)
+const optional = <T extends z.ZodType>(schema: T) => z.preprocess(blankAsAbsent, schema.optional())
+const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
+  z.preprocess((given) => blankAsAbsent(given) ?? value, schema)
+
+const text = z.string().trim()
+const httpUrl = text
+  .refine((value) => /^https?:$/.test(urlOf(value)?.protocol ?? ''), 'must be an http:// or https:// address')
+  .transform((value) => value.replace(/\/+$/, ''))
+const whole = (min: number, max: number) =>
+  z.coerce
+    .number(`must be a whole number from ${min} to ${max}`)
+    .pipe(
+      z
+        .number()
+        .refine((n) => Number.isInteger(n) && n >= min && n <= max, `must be a whole number from ${min} to ${max}`),
+    )
+const snowflake = text.regex(
+  /^\d{15,21}$/,
+  'must be the application id from the Discord developer portal, 15 to 21 digits',
+)
+const oneOf = <const T extends readonly string[]>(values: T) => z.enum(values, `must be one of: ${values.join(', ')}`)
+const listOf = <T>(item: (value: string, context: z.RefinementCtx) => T) =>
+  text.transform((value, context) =>
+    value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
+      .map((part) => item(part, context)),
+  )
+
+const settingsSchema = z.object({
+  DATABASE_URL: optional(text.regex(/^postgres(ql)?:\/\//, 'must start with postgres://')),
+  REDIS_URL: optional(text.regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')),
+  DATA_DIR: withDefault(text, './data'),
+  PORT: withDefault(whole(0, 65535), 8080),
+  HOST: withDefault(text, '127.0.0.1'),
+  PUBLIC_URL: optional(httpUrl),
+  LOG_LEVEL: withDefault(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  ROLES: withDefault(
+    listOf((part, context) => {
+      const role = roles.find((each) => each === part)
+      if (!role) context.addIssue(`must be a comma-separated list of: ${roles.join(', ')}`)
+      return role ?? 'worker'
+    }),
+    roles.join(','),
+  ),
+  SECRET_KEY: optional(text.min(32, 'must have at least 32 characters; make one with: openssl rand -base64 32')),
+  ADMIN_IDS: optional(
+    listOf((part, context) => {
+      if (!/^(discord:\d+|telegram:\d+|web:[\w*-]+)$/.test(part))
+        context.addIssue('must look like discord:123,telegram:456')
+      return part
+    }),
+  ),
+  API_KEY: optional(text.min(16, 'must have at least 16 characters')),
+  WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
+  DAILY_CREDITS: withDefault(whole(0, 1_000_000), 5),
+  DISCORD_TOKEN: optional(text),
+  DISCORD_APP_ID: optional(snowflake),
+  DISCORD_PUBLIC_KEY: optional(text.regex(/^[0-9a-f]{64}$/i, 'must be 64 hexadecimal digits')),
+  DISCORD_API_URL: withDefault(httpUrl, 'https://discord.com/api'),
+  TELEGRAM_TOKEN: optional(text.regex(/^\d+:[\w-]+$/, 'must be the token from @BotFather, such as 123456:ABC…')),
+  TELEGRAM_API_URL: withDefault(httpUrl, 'https://api.telegram.org'),
+  TELEGRAM_WEBHOOK_SECRET: optional(text.regex(/^[\w-]{1,256}$/, 'may contain only letters, digits, _ and -')),
+  FAL_KEY: optional(text),
+  FAL_QUEUE_URL: withDefault(httpUrl, 'https://queue.fal.run'),
+  CF_ACCOUNT_ID: optional(text.regex(/^[0-9a-f]{32}$/i, 'must be 32 hexadecimal digits')),
+  CF_API_TOKEN: optional(text),
+  CF_API_URL: withDefault(httpUrl, 'https://api.cloudflare.com/client/v4'),
+  FLUX_NUM_STEPS: withDefault(whole(1, 8), 4),
+  COMFYUI_URL: optional(
+    listOf((part, context) => {
+      if (!/^https?:$/.test(urlOf(part)?.protocol ?? ''))
+        context.addIssue('must be one or more http:// or https:// addresses, comma-separated')
+      return part.replace(/\/+$/, '')
+    }),
+  ),
+  PROVIDER_TIMEOUT_SECONDS: withDefault(whole(1, 3600), 300),
+  PROVIDER_CONCURRENCY: withDefault(whole(1, 1000), 5),
+  DOUBAO_API_KEY: optional(text),
+  DOUBAO_API_URL: optional(httpUrl),
+  QWEN_API_KEY: optional(text),
+  QWEN_API_URL: optional(httpUrl),
+  PROMPT_OPTIMIZATION: withDefault(oneOf(['true', 'false', '1', '0', 'on', 'off']), 'false'),
+  EXTERNAL_API_BASE: optional(httpUrl),
+  EXTERNAL_MODEL: optional(text),
+  EXTERNAL_API_KEY: optional(text),
+  COS_SECRET_ID: optional(text),
+  COS_SECRET_KEY: optional(text),
+  COS_BUCKET: optional(text.regex(/^[a-z0-9-]+-\d+$/, 'must look like name-1250000000')),
+  COS_REGION: optional(text),
+  COS_DOMAIN: optional(text),
+  IMAGE_EXPIRATION: withDefault(whole(60, 604_800), 1800),
+})
+
+export const settingNames: readonly string[] = Object.keys(settingsSchema.shape)
+
+type SettingName = keyof typeof settingsSchema.shape
+export type Settings = z.output<typeof settingsSchema>
+
+/** Parses all settings, or returns every mistake in them, each with the name of its setting and its cure. */
+export function parseSettings(environment: Environment): { settings: Settings } | { mistakes: readonly string[] } {
+  const parsed = settingsSchema.safeParse(environment)
+  const single = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
+  const mistakes = new Set([...single, ...combinedMistakes((name) => unlessBlank(environment[name]))])
+  return parsed.success && mistakes.size === 0 ? { settings: parsed.data } : { mistakes: [...mistakes] }
+}
+
+/** undefined for a blank value, which counts as not set. */
+export function unlessBlank(value: string | undefined): string | undefined {
+  return value?.trim() === '' ? undefined : value
+}
+
+export function urlOf(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined
+}
+
+/** Mistakes that only show in several settings together. */
+function combinedMistakes(value: (name: SettingName) => string | undefined): string[] {
+  const mistakes: string[] = []
+  const needs = (name: SettingName, others: readonly SettingName[]) => {
+    for (const other of others) {
+      if (value(name) !== undefined && value(other) === undefined)
+        mistakes.push(`${other} must be set when ${name} is set`)
+    }
+  }
+  const cos = ['COS_SECRET_ID', 'COS_SECRET_KEY', 'COS_BUCKET', 'COS_REGION'] as const
+  for (const name of cos) needs(name, cos)
+  needs('CF_API_TOKEN', ['CF_ACCOUNT_ID'])
+  needs('CF_ACCOUNT_ID', ['CF_API_TOKEN'])
+  needs('TELEGRAM_WEBHOOK_SECRET', ['TELEGRAM_TOKEN', 'PUBLIC_URL'])
+  if (value('DATABASE_URL') === undefined) {
+    const ownRoles = value('ROLES')
+      ?.split(',')
+      .map((role) => role.trim())
+    if (ownRoles && roles.some((role) => !ownRoles.includes(role))) {
+      mistakes.push(
+        'DATABASE_URL must be set when ROLES leaves out a role: only one process can use the embedded database',
+      )
+    }
+  } else if (value('SECRET_KEY') === undefined) {
+    mistakes.push('SECRET_KEY must be set when DATABASE_URL is set; make one with: openssl rand -base64 32')
+  }
+  if (/^(true|1|on)$/.test(value('PROMPT_OPTIMIZATION') ?? '')) {
+    needs('PROMPT_OPTIMIZATION', ['EXTERNAL_API_BASE', 'EXTERNAL_MODEL', 'EXTERNAL_API_KEY'])
+  }
+  return mistakes
+}

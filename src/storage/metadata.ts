@@ -1,0 +1,79 @@
+/** Removes metadata from pictures without touching their pixels. */
+import type { ImageType } from '../core/ports/images.ts'
+
+export function stripMetadata(bytes: Buffer, type: ImageType): Buffer {
+  return { 'image/png': stripPng, 'image/jpeg': stripJpeg, 'image/webp': stripWebp }[type](bytes)
+}
+
+/** The chunks that affect how the pixels look; all others are removed. */
+const pngKept = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND', 'tRNS', 'gAMA', 'cHRM', 'sRGB', 'cICP'])
+
+function stripPng(bytes: Buffer): Buffer {
+  const parts = [bytes.subarray(0, 8)]
+  for (let at = 8; at + 12 <= bytes.length; ) {
+    const end = at + 12 + bytes.readUInt32BE(at)
+    const name = bytes.toString('latin1', at + 4, at + 8)
+    if (end > bytes.length) break
+    if (pngKept.has(name)) parts.push(bytes.subarray(at, end))
+    if (name === 'IEND') break
+    at = end
+  }
+  return Buffer.concat(parts)
+}
+
+const [marker, endOfImage, startOfScan, comment] = [0xff, 0xd9, 0xda, 0xfe]
+/** JFIF holds the pixel density, Adobe's segment the colour encoding. */
+const jpegKept = new Set([0xe0, 0xee])
+
+function stripJpeg(bytes: Buffer): Buffer {
+  const parts = [bytes.subarray(0, 2)]
+  let at = 2
+  while (at + 4 <= bytes.length && bytes[at] === marker) {
+    const kind = bytes[at + 1] ?? 0
+    if (kind === marker) {
+      at++
+      continue
+    }
+    if (kind === endOfImage) break
+    let end = at + 2 + bytes.readUInt16BE(at + 2)
+    if (kind === startOfScan) end = endOfScan(bytes, end)
+    const application = (kind >= 0xe0 && kind <= 0xef) || kind === comment
+    if (!application || jpegKept.has(kind)) parts.push(bytes.subarray(at, end))
+    at = end
+  }
+  return Buffer.concat([...parts, Buffer.from([marker, endOfImage])])
+}
+
+/** The scan ends at the next marker that is neither a stuffed zero nor a restart marker. */
+function endOfScan(bytes: Buffer, start: number): number {
+  for (let at = bytes.indexOf(marker, start); at !== -1; at = bytes.indexOf(marker, at + 1)) {
+    const next = bytes[at + 1] ?? 0
+    const inside = next === 0 || next === marker || (next >= 0xd0 && next <= 0xd7)
+    if (!inside) return at
+  }
+  return bytes.length
+}
+
+const webpKept = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH'])
+/** Flags of the VP8X chunk for the chunks that are removed: ICC, Exif, XMP. */
+const webpRemovedFlags = 0x20 | 0x08 | 0x04
+
+function stripWebp(bytes: Buffer): Buffer {
+  const parts: Buffer[] = []
+  const end = Math.min(bytes.length, 8 + bytes.readUInt32LE(4))
+  for (let at = 12; at + 8 <= end; ) {
+    const size = bytes.readUInt32LE(at + 4)
+    const next = at + 8 + size + (size % 2)
+    const name = bytes.toString('latin1', at, at + 4)
+    if (webpKept.has(name)) {
+      const chunk = Buffer.from(bytes.subarray(at, Math.min(next, bytes.length)))
+      if (name === 'VP8X') chunk[8] = (chunk[8] ?? 0) & ~webpRemovedFlags
+      parts.push(chunk)
+    }
+    at = next
+  }
+  const body = Buffer.concat(parts)
+  const header = Buffer.from('RIFF\0\0\0\0WEBP', 'latin1')
+  header.writeUInt32LE(4 + body.length, 4)
+  return Buffer.concat([header, body])
+}

@@ -1,0 +1,33 @@
+/** Short forms of calls and replies, for tests of surfaces. */
+import type { Call, Options, Reply, SentMessage, SentMessages } from '../../src/core/ports/chat.ts'
+
+/** A reply that says just that. */
+export const says = (text: string, state: Reply['state'], more: Partial<Reply> = {}): Reply => ({
+  locale: 'en',
+  state,
+  content: { kind: 'text', text },
+  ...more,
+})
+
+/** Progress as a worker shows it: the text is '🎨 Drawing, 40 %: a fox'. */
+export const drawing = (prompt: string, percent?: number, more: Partial<Reply> = {}): Reply => ({
+  locale: 'en',
+  state: 'waiting',
+  content: { kind: 'drawing', prompt, percent },
+  ...more,
+})
+
+/** A call with what its act says beside it: '' and {} where the act has no such part. */
+export type FlatCall = Call & { command: string; text: string; options: Options }
+
+export function flat(call: Call): FlatCall {
+  const { act } = call
+  if (act.kind === 'command') return { ...call, command: act.name, text: act.text, options: act.options }
+  return { ...call, command: '', text: act.kind === 'message' ? act.text : '', options: {} }
+}
+
+/** Records of sent messages, as the database keeps them. */
+export function keepSent(): SentMessages {
+  const earlier: SentMessage[] = []
+  return { earlier, add: async (message) => void earlier.push(message) }
+}
