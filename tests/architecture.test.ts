@@ -40,7 +40,9 @@ describe('the import rule', () => {
   it.each([
     ['bullmq', /^queue\//],
     ['ioredis', /^queue\//],
-    ['discord.js', /^bots\/discord/],
+    ['discord-api-types/v10', /^bots\/discord/],
+    ['@discordjs/rest', /^bots\/discord/],
+    ['@discordjs/ws', /^bots\/discord/],
     ['grammy', /^bots\/telegram/],
     ['sharp', /^(storage|providers)\//],
     ['cos-nodejs-sdk-v5', /^storage\/cos\.ts$/],

@@ -1,14 +1,6 @@
-/** Discord's REST interface, and what its refusals mean. No token and no address leaves this file in an error. */
-import {
-  DefaultRestOptions,
-  DiscordAPIError,
-  HTTPError,
-  RateLimitError,
-  type RawFile,
-  REST,
-  RESTJSONErrorCodes,
-  Routes,
-} from 'discord.js'
+/** Discord's REST API and the meaning of its errors. Errors and texts that leave this file hold neither tokens nor URLs. */
+import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST } from '@discordjs/rest'
+import { RESTJSONErrorCodes, Routes } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { InteractionTarget } from './address.ts'
 
@@ -21,13 +13,13 @@ export interface DiscordLog {
 interface ApiRequest {
   body?: unknown
   files?: RawFile[]
-  /** 'none' for what an interaction's token opens. Default: the bot's token. */
+  /** 'none': the route itself carries an interaction's token. Default: the bot's token is sent. */
   auth?: 'none'
-  /** Doing it twice is noticed: then it is not repeated when its answer was lost. */
+  /** true: the request is not repeated after a lost response, because people would see its effect twice. */
   once?: boolean
 }
 
-/** 'late': Discord has told the person that the bot did not answer. */
+/** 'late': Discord has shown the person an error instead. 'unknown': Discord did not respond. */
 export type Acknowledged = 'done' | 'late' | 'unknown'
 
 /** Callback types: 5 shows "thinking …", to the person only with flag 64; 6 shows nothing, since the message stays. */
@@ -39,42 +31,51 @@ const acknowledgements = {
 
 export interface Api {
   send<T>(method: 'post' | 'patch' | 'put' | 'delete' | 'get', route: `/${string}`, request?: ApiRequest): Promise<T>
-  /** Says "thinking …" within Discord's 3 seconds. 'late': the person was told that we did not answer. */
+  /** Shows "thinking …", or that the press arrived, within Discord's 3 s. */
   acknowledge(
     interaction: { id: string; token: string },
     audience: InteractionTarget['audience'],
   ): Promise<Acknowledged>
-  /** What to throw at those who know nothing of Discord. */
+  /** The error as the core understands it. */
   toAppError(error: unknown): AppError
   close(): void
 }
 
-/** A picture of 10 MiB on a slow line takes longer than the library's 15 s. */
+/** An upload of 10 MiB over a slow connection takes longer than the library's default of 15 s. */
 const sendTimeoutMs = 60_000
-/** Shorter pauses than this are waited out by the library. */
-const patienceMs = 5_000
-const acknowledgeTries = 3
+/** The library waits out rate limits up to this long; longer ones become a RateLimitError. */
+const longestRateLimitMs = 5_000
+const acknowledgeAttempts = 3
 const acknowledgeTimeoutMs = 900
+/** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
+const discordEpochMs = 1_420_070_400_000
+
+export const tokenRefused =
+  'Discord refuses DISCORD_TOKEN: reset the token at discord.com/developers → your application → Bot, then restart fluxbot'
 
 export function createRest({ token, apiUrl, log }: { token: string; apiUrl: string; log: DiscordLog }): Api {
-  const api = apiUrl.replace(/\/+$/, '')
+  const api = withoutTrailingSlash(apiUrl)
   const rest = new REST({
     api,
     timeout: sendTimeoutMs,
     retries: 1,
-    makeRequest: encoded,
-    rejectOnRateLimit: ({ retryAfter, timeToReset }) => Math.max(retryAfter, timeToReset) > patienceMs,
+    makeRequest: encodeForm,
+    rejectOnRateLimit: ({ retryAfter, timeToReset }) => Math.max(retryAfter, timeToReset) > longestRateLimitMs,
   }).setToken(token)
   const quick = new REST({ api, timeout: acknowledgeTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
 
-  async function send<T>(method: 'post' | 'patch' | 'put' | 'delete' | 'get', route: `/${string}`, wanted: ApiRequest) {
-    const { body, files, auth, once } = wanted
-    const request = () => rest[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>
+  async function send<T>(
+    method: 'post' | 'patch' | 'put' | 'delete' | 'get',
+    route: `/${string}`,
+    request: ApiRequest,
+  ) {
+    const { body, files, auth, once } = request
+    const attempt = () => rest[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>
     try {
-      return await request()
+      return await attempt()
     } catch (error) {
-      if (once || hasAnswered(error) || isTimeout(error)) throw error
-      return request()
+      if (once || isResponse(error) || isTimeout(error)) throw error
+      return attempt()
     }
   }
 
@@ -82,7 +83,7 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
     send: (method, route, request = {}) => send(method, route, request),
     async acknowledge({ id, token: interactionToken }, audience) {
       const body = acknowledgements[audience]
-      for (let left = acknowledgeTries; left > 0; left -= 1) {
+      for (let left = acknowledgeAttempts; left > 0; left -= 1) {
         try {
           await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })
           return 'done'
@@ -90,7 +91,7 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
           if (codeOf(error) === RESTJSONErrorCodes.UnknownInteraction) return 'late'
           if (codeOf(error) === RESTJSONErrorCodes.InteractionHasAlreadyBeenAcknowledged) return 'done'
           if (error instanceof DiscordAPIError || left === 1) {
-            log.warn({ interaction: id, reason: reasonOf(error) }, 'an interaction was not acknowledged')
+            log.warn({ interaction: id, reason: reasonOf(error) }, 'could not acknowledge an interaction')
             return 'unknown'
           }
         }
@@ -108,53 +109,58 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
         )
       }
       if (isTokenRefused(error)) {
-        rest.setToken(token) // the library forgets it, and then fails with words about itself
-        log.error(
-          { reason: cause.message },
-          'Discord refuses DISCORD_TOKEN: reset it at discord.com/developers, then restart',
-        )
+        rest.setToken(token) // the library clears it, and later requests would fail with a misleading error
+        log.error({ reason: cause.message }, tokenRefused)
         return new AppError('chat_unavailable', {}, { cause })
       }
       return new AppError(isPermanent(error) ? 'chat_refused' : 'chat_unavailable', {}, { cause })
     },
     close() {
-      for (const each of [rest, quick]) {
-        each.clearHashSweeper()
-        each.clearHandlerSweeper()
+      for (const client of [rest, quick]) {
+        client.clearHashSweeper()
+        client.clearHandlerSweeper()
       }
     },
   }
 }
 
+export const withoutTrailingSlash = (url: string) => url.replace(/\/+$/, '')
+
 /**
- * The library's undici 6 finds the agent of our undici 7 where both keep the global one, if ours was loaded first, and
- * hands it forms that it cannot read ("action is not a function"). Bytes are bytes to both.
+ * Encodes forms to bytes. Both undici 6 (the library's) and undici 7 (ours) keep their global agent in the same place; if
+ * ours is loaded first, the library hands it a form that it cannot read ("action is not a function").
  */
-const encoded: typeof DefaultRestOptions.makeRequest = async (url, init) => {
+const encodeForm: typeof DefaultRestOptions.makeRequest = async (url, init) => {
   if (!(init.body instanceof FormData)) return DefaultRestOptions.makeRequest(url, init)
   const form = new Response(init.body)
   const headers = { ...init.headers, 'content-type': form.headers.get('content-type') ?? '' }
   return DefaultRestOptions.makeRequest(url, { ...init, headers, body: new Uint8Array(await form.arrayBuffer()) })
 }
 
-/** Discord's own error code, such as 10008. undefined: it did not answer, or not with one. */
+/** Discord's error code, such as 10008. undefined: no response, or one without a code. */
 export function codeOf(error: unknown): number | undefined {
   return error instanceof DiscordAPIError && typeof error.code === 'number' ? error.code : undefined
 }
 
-/** Words for logs: what happened, without addresses, because these hold tokens. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof DiscordAPIError)
-    return `Discord answered ${error.status}, ${error.code}: ${plain(error.message)}`
-  if (error instanceof HTTPError) return `Discord answered ${error.status}`
-  if (error instanceof RateLimitError) return `Discord asks for a pause of ${Math.ceil(error.retryAfter / 1000)} s`
-  if (isTimeout(error)) return 'Discord did not answer in time'
-  return plain(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+/** Creation time that an id of Discord contains, in milliseconds since 1970. */
+export function createdAtMs(id: string): number {
+  return Number(BigInt(id) >> 22n) + discordEpochMs
 }
 
-const plain = (text: string) => text.replace(/\b\w+:\/\/\S+|\/(webhooks|interactions)\/\S+/g, '[address]').slice(0, 500)
+/** Describes an error for the log, without URLs, because they hold tokens. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof DiscordAPIError)
+    return `Discord responded with ${error.status}, ${error.code}: ${withoutUrls(error.message)}`
+  if (error instanceof HTTPError) return `Discord responded with ${error.status}`
+  if (error instanceof RateLimitError) return `Discord asks for a pause of ${Math.ceil(error.retryAfter / 1000)} s`
+  if (isTimeout(error)) return 'Discord did not respond in time'
+  return withoutUrls(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+}
 
-const hasAnswered = (error: unknown) =>
+const withoutUrls = (text: string) =>
+  text.replace(/\b\w+:\/\/\S+|\/(webhooks|interactions)\/\S+/g, '[address]').slice(0, 500)
+
+const isResponse = (error: unknown) =>
   error instanceof DiscordAPIError || error instanceof HTTPError || error instanceof RateLimitError
 
 const isTimeout = (error: unknown) => error instanceof Error && error.name === 'AbortError'
@@ -165,7 +171,7 @@ function isTokenRefused(error: unknown): boolean {
   )
 }
 
-/** A page of the proxy in front of Discord has no code: that passes. */
+/** A response without a code comes from a proxy in front of Discord, and retrying helps. */
 function isPermanent(error: unknown): boolean {
   return codeOf(error) !== undefined && error instanceof DiscordAPIError && ![408, 429].includes(error.status)
 }

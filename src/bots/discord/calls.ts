@@ -12,7 +12,7 @@ import {
   MessageType,
   PermissionFlagsBits,
   ApplicationCommandOptionType as Type,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import type { Act, Attachment, Call, Identity, Locale, Place } from '../../core/ports/chat.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../command.ts'

@@ -1,5 +1,10 @@
 /** Discord: slash commands, buttons, direct messages, and messages that mention the bot. */
-import { type APIInteraction, type APIMessage, type GatewayMessageCreateDispatchData, Routes } from 'discord.js'
+import {
+  type APIInteraction,
+  type APIMessage,
+  type GatewayMessageCreateDispatchData,
+  Routes,
+} from 'discord-api-types/v10'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'

@@ -1,18 +1,15 @@
-/** The line on which Discord tells us what people do. */
-
+/** The connection to Discord's gateway, on which interactions and messages arrive. */
 import { setTimeout as pause } from 'node:timers/promises'
+import { DiscordAPIError, REST } from '@discordjs/rest'
+import { type SessionInfo, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws'
 import {
   type APIInteraction,
-  Client,
-  Events,
   GatewayCloseCodes,
   GatewayDispatchEvents,
   GatewayIntentBits,
   type GatewayMessageCreateDispatchData,
-  Options,
-  Status,
-} from 'discord.js'
-import { type DiscordLog, reasonOf } from './api.ts'
+} from 'discord-api-types/v10'
+import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from './api.ts'
 
 export interface GatewayOptions {
   token: string
@@ -23,103 +20,207 @@ export interface GatewayOptions {
 }
 
 export interface Gateway {
-  /** Resolves when Discord has accepted us, however long that takes; rejects when it never will, or after `close`. */
+  /** Resolves once every shard is ready, however long that takes. Rejects if Discord refuses us for good, and after `close`. */
   open(): Promise<{ applicationId: string }>
-  /** Once open. */
+  /** User id of the bot. Empty until the first shard is ready. */
   botId(): string
+  /** Why events cannot arrive at the moment. Absent: every shard is ready. */
   notReady(): string | undefined
   close(): Promise<void>
 }
 
+interface Shard {
+  /** 'connecting': its socket is being opened. 'connected': it identifies or resumes. */
+  state: 'disconnected' | 'connecting' | 'connected' | 'ready'
+  session: SessionInfo | null
+  /** Connections lost or not established since the shard was last ready. */
+  failures: number
+  /** What the socket reported before it closed. */
+  reason?: string
+}
+
+// none of them is privileged: Discord sends direct messages, and the content of messages that mention the bot
+const intents = GatewayIntentBits.Guilds | GatewayIntentBits.GuildMessages | GatewayIntentBits.DirectMessages
+
 const restTimeoutMs = 15_000
-const retryInMs = { first: 1_000, most: 30_000 }
+const handshakeTimeoutMs = 10_000
+/** From opening the socket to Discord's first message on it. */
+const helloTimeoutMs = 15_000
+const closeTimeoutMs = 5_000
+const retryMs = { first: 1_000, most: 15_000 }
 
-export function createGateway(options: GatewayOptions): Gateway {
+export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: GatewayOptions): Gateway {
   const closing = new AbortController()
-  let client: Client | undefined
-  /** Why it will not come back. */
-  let over: string | undefined
+  const closed = rejectionOf(closing.signal)
+  const shards = new Map<number, Shard>()
+  const bot = { applicationId: '', userId: '' }
+  /** Why Discord will not accept another connection. */
+  let refused: string | undefined
 
-  async function open() {
-    for (let waitMs = retryInMs.first; ; waitMs = Math.min(2 * waitMs, retryInMs.most)) {
-      const current = connection(options, (reason) => {
-        over = reason
-      })
-      client = current
-      try {
-        await current.login(options.token)
-        return { applicationId: current.application?.id ?? current.user?.id ?? '' }
-      } catch (error) {
-        const reason = over ?? fatalReason(error)
-        if (reason || closing.signal.aborted) throw new Error(reason ?? 'stopped')
-        options.log.warn({ reason: reasonOf(error), retryInMs: waitMs }, 'Discord cannot be reached')
-      }
-      await pause(waitMs, undefined, { signal: closing.signal })
+  const manager = new WebSocketManager({
+    token,
+    intents,
+    rest: new REST({
+      api: withoutTrailingSlash(apiUrl),
+      timeout: restTimeoutMs,
+      // `open` retries, with pauses of its own instead of those that a server chooses
+      retries: 0,
+      rejectOnRateLimit: () => true,
+      hashSweepInterval: 0,
+      handlerSweepInterval: 0,
+    }).setToken(token),
+    // as many shards as Discord recommends, all in this process
+    shardCount: null,
+    shardIds: null,
+    handshakeTimeout: handshakeTimeoutMs,
+    helloTimeout: helloTimeoutMs,
+    // the library's default keeps the sessions of all managers of the process in one map
+    async retrieveSessionInfo(id) {
+      const shard = shardOf(id)
+      await turnToConnect(shard)
+      return shard.session
+    },
+    updateSessionInfo(id, session) {
+      shardOf(id).session = session
+    },
+  })
+
+  manager.on(WebSocketShardEvents.Hello, (id) => {
+    shardOf(id).state = 'connected'
+  })
+  // at READY, not once all guilds have arrived: interactions come before them and expire after 3 s
+  manager.on(WebSocketShardEvents.Ready, ({ application, user }, id) => {
+    Object.assign(bot, { applicationId: application.id, userId: user.id })
+    becomeReady(id)
+  })
+  manager.on(WebSocketShardEvents.Resumed, becomeReady)
+  manager.on(WebSocketShardEvents.Dispatch, (payload) => {
+    if (payload.t === GatewayDispatchEvents.InteractionCreate) onInteraction(payload.d)
+    if (payload.t === GatewayDispatchEvents.MessageCreate) onMessage(payload.d)
+  })
+  manager.on(WebSocketShardEvents.SocketError, (error, id) => {
+    shardOf(id).reason = reasonOf(error)
+  })
+  manager.on(WebSocketShardEvents.Closed, disconnected)
+  manager.on(WebSocketShardEvents.Error, (error, id) => {
+    // the library repeats here what `disconnected` has logged
+    if (!refused) log.error({ shard: id, reason: reasonOf(error) }, 'the Discord gateway client failed')
+  })
+
+  function shardOf(id: number): Shard {
+    const shard: Shard = shards.get(id) ?? { state: 'disconnected', session: null, failures: 0 }
+    shards.set(id, shard)
+    return shard
+  }
+
+  /**
+   * The library asks for the session before it opens a socket, and does so 500 ms after each failure, even after `close`.
+   * Waiting here makes the pauses grow, from the second failure on. Never returning stops the attempts after `close`.
+   */
+  async function turnToConnect(shard: Shard): Promise<void> {
+    if (shard.state === 'disconnected') {
+      await pause(retryPauseMs(shard.failures - 1), undefined, { signal: closing.signal }).catch(() => undefined)
+      if (!closing.signal.aborted) shard.state = 'connecting'
     }
+    if (closing.signal.aborted) await new Promise(() => undefined)
+  }
+
+  function becomeReady(id: number): void {
+    const shard = shardOf(id)
+    if (shard.failures > 0) log.info({ shard: id, attempts: shard.failures }, 'reconnected to the Discord gateway')
+    shard.state = 'ready'
+    shard.failures = 0
+  }
+
+  function disconnected(code: number, id: number): void {
+    const shard = shardOf(id)
+    const { state, reason, failures } = shard
+    Object.assign(shard, { state: 'disconnected', reason: undefined, failures: failures + 1 })
+    if (closing.signal.aborted || refused) return
+    refused = refusalOf(code)
+    if (refused) log.error({ shard: id, code }, refused)
+    // logged once, not for each attempt
+    else if (state === 'ready')
+      log.info({ shard: id, code, reason }, 'disconnected from the Discord gateway; reconnecting')
+    else if (failures === 0)
+      log.warn({ shard: id, code, reason }, 'could not connect to the Discord gateway; trying again')
+  }
+
+  async function open(): Promise<{ applicationId: string }> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await Promise.race([manager.connect(), closed])
+        return { applicationId: bot.applicationId }
+      } catch (error) {
+        if (closing.signal.aborted) throw error
+        if (isUnauthorized(error)) refused = tokenRefused
+        if (refused) throw new Error(refused)
+        const retryInMs = retryPauseMs(attempt)
+        log.warn({ reason: reasonOf(error), retryInMs }, 'could not reach Discord; retrying')
+        await Promise.race([pause(retryInMs, undefined, { signal: closing.signal }), closed])
+      }
+    }
+  }
+
+  /**
+   * The library forgets a socket that is still being opened: it would stay open, or end the process with an error that is
+   * not listened for. So that is awaited first.
+   */
+  async function disconnect(): Promise<void> {
+    while ([...shards.values()].some(({ state }) => state === 'connecting')) await pause(50)
+    await manager.destroy({ reason: 'fluxbot stops' })
   }
 
   return {
     open,
-    botId: () => client?.user?.id ?? '',
+    botId: () => bot.userId,
     notReady() {
-      if (over) return over
-      const shards = [...(client?.ws.shards.values() ?? [])]
-      const isLive = ({ status }: { status: Status }) => status === Status.Ready || status === Status.WaitingForGuilds
-      return shards.length > 0 && shards.every(isLive) ? undefined : 'not connected to the Discord gateway'
+      if (refused) return refused
+      const all = [...shards.values()]
+      const isReady = !closing.signal.aborted && all.length > 0 && all.every(({ state }) => state === 'ready')
+      return isReady ? undefined : 'not connected to the Discord gateway'
     },
     async close() {
       closing.abort()
-      await client?.destroy()
+      const deadline = new AbortController()
+      const expired = pause(closeTimeoutMs, undefined, { signal: deadline.signal }).catch(() => undefined)
+      await Promise.race([disconnect(), expired])
+      deadline.abort()
     },
   }
 }
 
-function connection(
-  { token: _token, apiUrl, log, onInteraction, onMessage }: GatewayOptions,
-  lost: (why: string) => void,
-) {
-  const client = new Client({
-    // none of them privileged: Discord shows us direct messages and those that name us
-    intents: [GatewayIntentBits.Guilds, GatewayIntentBits.GuildMessages, GatewayIntentBits.DirectMessages],
-    shards: 'auto',
-    allowedMentions: { parse: [] },
-    makeCache: Options.cacheWithLimits({
-      MessageManager: 0,
-      PresenceManager: 0,
-      ReactionManager: 0,
-      VoiceStateManager: 0,
-      StageInstanceManager: 0,
-      GuildEmojiManager: 0,
-      GuildStickerManager: 0,
-      GuildMemberManager: { maxSize: 0, keepOverLimit: (member) => member.id === member.client.user.id },
-      UserManager: { maxSize: 0, keepOverLimit: (user) => user.id === user.client.user.id },
-    }),
-    rest: { api: apiUrl.replace(/\/+$/, ''), timeout: restTimeoutMs, retries: 1 },
-  })
-  client.on(Events.Error, (error) => log.error({ reason: reasonOf(error) }, 'the Discord client failed'))
-  client.on(Events.ShardError, (error, shard) => log.warn({ shard, reason: reasonOf(error) }, 'the gateway failed'))
-  // the library tries twice a second: said once for each time away
-  const away = new Set<number>()
-  client.on(Events.ShardReconnecting, (shard) => {
-    if (!away.has(shard)) log.info({ shard }, 'connecting to the Discord gateway again')
-    away.add(shard)
-  })
-  client.on(Events.ShardReady, (shard) => away.delete(shard))
-  client.on(Events.ShardResume, (shard) => away.delete(shard))
-  client.on(Events.ShardDisconnect, ({ code }, shard) => {
-    const why = `Discord closed the gateway for good: ${code} ${GatewayCloseCodes[code] ?? ''}`
-    log.error({ shard, code }, why)
-    lost(code === GatewayCloseCodes.AuthenticationFailed ? tokenRefused : why)
-  })
-  // the raw events: the library's own come only after all guilds did, which may take longer than Discord's 3 seconds
-  client.ws.on(GatewayDispatchEvents.InteractionCreate, onInteraction)
-  client.ws.on(GatewayDispatchEvents.MessageCreate, onMessage)
-  return client
+/** 1 s after the first failure, then twice as long each time. */
+function retryPauseMs(failures: number): number {
+  return failures < 1 ? 0 : Math.min(retryMs.first * 2 ** (failures - 1), retryMs.most)
 }
 
-const tokenRefused = 'Discord refuses DISCORD_TOKEN: copy it again from discord.com/developers → your application → Bot'
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  const rejection = new Promise<never>((_resolve, reject) => {
+    const error = new Error('the gateway was closed before Discord accepted the connection')
+    signal.addEventListener('abort', () => reject(error), { once: true })
+  })
+  rejection.catch(() => undefined)
+  return rejection
+}
 
-function fatalReason(error: unknown): string | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'TokenInvalid' ? tokenRefused : undefined
+/** Discord takes the token with GET /gateway/bot before the gateway does. */
+function isUnauthorized(error: unknown): boolean {
+  return error instanceof DiscordAPIError && error.status === 401
+}
+
+const cures: Readonly<Partial<Record<number, string>>> = {
+  [GatewayCloseCodes.InvalidShard]: 'restart fluxbot, which then asks Discord for the number of shards again',
+  [GatewayCloseCodes.ShardingRequired]: 'restart fluxbot, which then asks Discord for the number of shards again',
+  [GatewayCloseCodes.InvalidAPIVersion]: 'update fluxbot',
+  [GatewayCloseCodes.InvalidIntents]: 'update fluxbot',
+  [GatewayCloseCodes.DisallowedIntents]:
+    'allow them at discord.com/developers → your application → Bot → Privileged Gateway Intents, then restart fluxbot',
+}
+
+/** A sentence for the close codes after which Discord accepts no other attempt. undefined: reconnecting makes sense. */
+function refusalOf(code: number): string | undefined {
+  if (code === GatewayCloseCodes.AuthenticationFailed) return tokenRefused
+  const cure = cures[code]
+  return cure && `Discord closed the gateway for good (${code} ${GatewayCloseCodes[code]}): ${cure}`
 }

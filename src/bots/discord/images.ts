@@ -1,5 +1,5 @@
 /** Pictures that people attach: fetched when somebody asks for them, from Discord's own servers only. */
-import type { APIAttachment } from 'discord.js'
+import type { APIAttachment } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
 import { type Downloads, tooBig } from '../downloads.ts'

@@ -5,7 +5,7 @@ import {
   InteractionContextType,
   Routes,
   ApplicationCommandOptionType as Type,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import type { Model } from '../../core/ports/models.ts'
 import { allLanguages, type Words } from '../../locales/index.ts'
 import type { AnyCommand, OptionSpec } from '../command.ts'

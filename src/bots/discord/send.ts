@@ -3,6 +3,7 @@
  * direct message. Any process may repeat any step without showing anything twice.
  */
 import { createHash } from 'node:crypto'
+import type { RawFile } from '@discordjs/rest'
 import {
   type APIActionRowComponent,
   type APIButtonComponentWithCustomId,
@@ -12,15 +13,13 @@ import {
   RESTJSONErrorCodes as Code,
   ComponentType,
   MessageFlags,
-  type RawFile,
   Routes,
-  SnowflakeUtil,
-} from 'discord.js'
+} from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { Button, Reply } from '../../core/ports/chat.ts'
 import { labelOf, plainText } from '../layout.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
-import { type Api, codeOf } from './api.ts'
+import { type Api, codeOf, createdAtMs } from './api.ts'
 import { altOf, contentOf } from './text.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
@@ -48,7 +47,7 @@ export async function edit(api: Api, target: Target, reply: Reply): Promise<Targ
 
 /** undefined: the token has expired. */
 async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): Promise<Target | undefined> {
-  if (Date.now() - SnowflakeUtil.timestampFrom(target.interactionId) > tokenLifeMs) return undefined
+  if (Date.now() - createdAtMs(target.interactionId) > tokenLifeMs) return undefined
   try {
     if (target.audience === 'press' && target.messageId === undefined) return await followUp(api, target, reply)
     return reply.private && target.audience === 'public'

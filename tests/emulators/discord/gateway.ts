@@ -33,6 +33,13 @@ interface Event {
   withoutContent?: Json
 }
 
+/** An identify or resume that a client sent. */
+export interface Handshake {
+  kind: 'identify' | 'resume'
+  shard: [number, number]
+  intents: number
+}
+
 export interface Gateway {
   /** Returns the number of receiving sessions, including disconnected ones that can still resume. */
   dispatch(event: Event): number
@@ -48,6 +55,16 @@ export interface Gateway {
   invalidate(resumable: boolean): void
   /** Terminates new connections while true. */
   refuse(refusing: boolean): void
+  /** Closes the connections with this close code: of one shard, or of all. */
+  close(code: number, shard?: number): void
+  /** While set, connections that identify are closed with this close code. */
+  closeOnIdentify(code: number | undefined): void
+  /** While true, heartbeats get no ACK. */
+  ignoreHeartbeats(ignoring: boolean): void
+  /** Accepted identifies and resumes, oldest first. */
+  handshakes: Handshake[]
+  /** Wall clock times of connection attempts in ms, refused ones included. */
+  attempts: number[]
   stop(): void
 }
 
@@ -55,6 +72,8 @@ export interface GatewayOptions {
   token: string
   heartbeatMs: number
   url: () => string
+  /** true: no GUILD_CREATE follows READY, as during an outage of guilds. */
+  guildsUnavailable?: boolean
   /** `user` and `application` of READY, and the bot's guilds as GUILD_CREATE payloads. */
   hello: () => { user: Json; application: Json; guilds: Json[] }
 }
@@ -63,9 +82,14 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
   const sockets = new WebSocketServer({ noServer: true })
   const sessions = new Map<string, Session>()
   const readiness = createSignal<void>()
+  const handshakes: Handshake[] = []
+  const attempts: number[] = []
   let refusing = false
+  let identifyCloseCode: number | undefined
+  let ignoringHeartbeats = false
 
   server.on('upgrade', (req, socket, head) => {
+    attempts.push(Date.now())
     if (refusing) return socket.destroy()
     sockets.handleUpgrade(req, socket, head, (client) => serve(client))
   })
@@ -87,7 +111,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       if (sends.length > SENDS_PER_MINUTE) return socket.close(4008, 'You are being rate limited.')
       const message = parse(text)
       if (!message || text.length > MAX_PAYLOAD_BYTES) return socket.close(4002, 'Error while decoding payload.')
-      if (message.op === 1) return socket.send('{"op":11}')
+      if (message.op === 1) return ignoringHeartbeats ? undefined : socket.send('{"op":11}')
       if (message.op === 2) {
         if (session) return socket.close(4005, 'Already authenticated.')
         session = identify(socket, message.d)
@@ -100,6 +124,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
 
   function identify(socket: WebSocket, d: Json): Session | undefined {
     if (!tokenFits(d)) return void socket.close(4004, 'Authentication failed.')
+    if (identifyCloseCode) return void socket.close(identifyCloseCode)
     const [id, count] = (d.shard ?? [0, 1]) as [number, number]
     if (!(id >= 0 && id < count)) return void socket.close(4010, 'Invalid shard.')
     if (typeof d.intents !== 'number') return void socket.close(4013, 'Invalid intent(s).')
@@ -112,6 +137,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       socket,
     }
     sessions.set(session.id, session)
+    handshakes.push({ kind: 'identify', shard: session.shard, intents: session.intents })
     const { user, application, guilds } = options.hello()
     const mine = guilds.filter((guild) => shardOf(guild.id as string, count) === id)
     send(session, 'READY', {
@@ -125,7 +151,8 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       relationships: [],
       private_channels: [],
     })
-    if (session.intents & INTENT.guilds) for (const guild of mine) send(session, 'GUILD_CREATE', guild)
+    if (session.intents & INTENT.guilds && !options.guildsUnavailable)
+      for (const guild of mine) send(session, 'GUILD_CREATE', guild)
     readiness.fire()
     return session
   }
@@ -138,6 +165,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
     session.socket?.terminate()
     session.socket = socket
     session.lostAt = undefined
+    handshakes.push({ kind: 'resume', shard: session.shard, intents: session.intents })
     for (const { s, text } of session.sent) if (s > (d.seq as number)) socket.send(text)
     send(session, 'RESUMED', {})
     readiness.fire()
@@ -200,6 +228,18 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
     refuse(on) {
       refusing = on
     },
+    close(code, shard) {
+      const closing = connected().filter((session) => shard === undefined || session.shard[0] === shard)
+      for (const { socket } of closing) socket?.close(code)
+    },
+    closeOnIdentify(code) {
+      identifyCloseCode = code
+    },
+    ignoreHeartbeats(on) {
+      ignoringHeartbeats = on
+    },
+    handshakes,
+    attempts,
     stop() {
       for (const socket of sockets.clients) socket.terminate()
       sockets.close()

@@ -9,7 +9,7 @@ import { createFaults, type Faults } from '../faults.ts'
 import { createCdn } from './cdn.ts'
 import { announceMessage } from './events.ts'
 import type { ModalValues } from './forms.ts'
-import { createGateway } from './gateway.ts'
+import { createGateway, type Handshake } from './gateway.ts'
 import { botToken, snowflake } from './ids.ts'
 import { interactionRoutes, type LiveInteraction } from './interactions.ts'
 import { createMessages, type StoredMessage, snapshot } from './messages.ts'
@@ -40,6 +40,8 @@ export interface DiscordOptions {
   /** Default 15 min. */
   tokenLifeMs?: number
   heartbeatMs?: number
+  /** true: no GUILD_CREATE follows READY, as during an outage of guilds. */
+  guildsUnavailable?: boolean
   /** Number of shards that GET /gateway/bot recommends. Default 1. */
   shards?: number
   /** false: drop the bytes of the bot's files, for long runs. Default true. */
@@ -120,7 +122,17 @@ export interface DiscordEmulator {
   invalidateSession(resumable?: boolean): void
   /** Terminates new gateway connections while true. */
   refuseGateway(refuse: boolean): void
+  /** Closes the gateway connections with this close code: of one shard, or of all. */
+  closeGateway(code: number, shard?: number): void
+  /** While set, connections that identify are closed with this close code. */
+  closeOnIdentify(code: number | undefined): void
+  /** While true, heartbeats get no ACK. */
+  ignoreHeartbeats(ignore: boolean): void
   connectedGateways(): number
+  /** Accepted identifies and resumes, oldest first. */
+  handshakes: readonly Handshake[]
+  /** Wall clock times of gateway connection attempts in ms, refused ones included. */
+  gatewayAttempts: readonly number[]
   stop(): Promise<void>
 }
 
@@ -154,6 +166,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
   const gateway = createGateway(server, {
     token,
     heartbeatMs: options.heartbeatMs ?? 41_250,
+    guildsUnavailable: options.guildsUnavailable,
     url: gatewayUrl,
     hello: () => ({
       user: userJson(world.bot),
@@ -280,7 +293,12 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     reconnectGateway: gateway.reconnect,
     invalidateSession: (resumable = false) => gateway.invalidate(resumable),
     refuseGateway: gateway.refuse,
+    closeGateway: gateway.close,
+    closeOnIdentify: gateway.closeOnIdentify,
+    ignoreHeartbeats: gateway.ignoreHeartbeats,
     connectedGateways: gateway.connected,
+    handshakes: gateway.handshakes,
+    gatewayAttempts: gateway.attempts,
     stop() {
       gateway.stop()
       server.closeAllConnections()
