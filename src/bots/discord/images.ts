@@ -1,4 +1,4 @@
-/** Pictures that people attach: fetched when somebody asks for them, from Discord's own servers only. */
+/** Pictures that people attach: fetched only when a handler opens them, from Discord's own servers only. */
 import type { APIAttachment } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'

@@ -1,4 +1,4 @@
-/** Plain text as Discord shows it: nothing in it is markup, nobody is named, and it fits. */
+/** Plain text as Discord shows it: it contains no markup and no mentions, and it fits. */
 
 const longest = 2000
 const longestAlt = 1024

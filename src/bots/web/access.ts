@@ -1,15 +1,15 @@
-/** Who may use the playground: everybody while only this machine can reach it, else whoever has the operator's key. */
+/** Who may use the playground: every visitor while only this machine can reach it, else visitors who have the operator's key. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createTries } from '../../net/tries.ts'
 
 export interface Access {
-  /** The visitor's id; undefined: has to sign in, or nobody can. */
+  /** The visitor's id. undefined: the visitor has to sign in first. */
   visitor(request: FastifyRequest, reply: FastifyReply): string | undefined
   signIn(key: string, request: FastifyRequest, reply: FastifyReply): 'ok' | 'wrong_key' | 'too_many_tries'
   /** Requests from other sites' pages, or through a name that is not ours, are not meant by the person. */
   foreign(request: FastifyRequest): boolean
-  /** What to tell whoever is not let in. */
+  /** The error for a visitor who may not come in. */
   readonly entrance: 'sign_in' | 'closed'
 }
 
@@ -29,7 +29,7 @@ const loopback = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
 export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOptions): Access {
   const secure = publicUrl.startsWith('https:')
   const { host } = new URL(publicUrl)
-  // another operator's key signs everybody out who came in with the old one
+  // a changed API_KEY signs out every visitor who came in with the old one
   const scope = local ? 'local' : `key ${apiKey}`
   const sign = (visitor: string) =>
     createHmac('sha256', secretKey).update(`visitor\n${scope}\n${visitor}`).digest('base64url')
@@ -76,7 +76,7 @@ function fromOurPage(headers: FastifyRequest['headers'], host: string): boolean 
   return headers.origin === undefined || (URL.canParse(headers.origin) && new URL(headers.origin).host === host)
 }
 
-/** In constant time, whatever the lengths. */
+/** Takes the same time for all inputs, also when the lengths differ. */
 function same(given: string, wanted: string): boolean {
   const digest = (text: string) => createHmac('sha256', 'compare').update(text).digest()
   return timingSafeEqual(digest(given), digest(wanted))

@@ -56,7 +56,7 @@ export function createStreams(options: StreamsOptions): Streams {
             }
           } while (againAsked() && out.writable)
         } catch (error) {
-          log.error({ err: error }, 'a page could not be told what changed')
+          log.error({ err: error }, 'could not send a change to an open page')
         }
         state = 'idle'
         if (out.writableLength > mostUnreadBytes) out.destroy()

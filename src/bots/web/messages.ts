@@ -37,7 +37,7 @@ const pruneRows = 10_000
  */
 const stamp = sql`(extract(epoch from clock_timestamp()) * 1000000)::bigint`
 
-/** Saves or overwrites, and tells whoever shows this visitor's page. What came to its end never waits again. */
+/** Saves or overwrites, and notifies the open pages of this visitor. What came to its end never waits again. */
 export async function saveAnswer(database: Database, visitor: string, id: string, body: Body): Promise<void> {
   await database.rows(sql`
     with saved as (

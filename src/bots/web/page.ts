@@ -28,7 +28,7 @@ export const page =
       'cache-control': 'no-cache',
       'x-frame-options': 'DENY',
     }
-    // whoever does not ask for text/html is told of the API, by another route of this path
+    // a client that does not ask for text/html gets the description of the API, from another route of this path
     app.get('/', async (_request, reply) => {
       reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
       return readFile(new URL('index.html', folder))

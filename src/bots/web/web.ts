@@ -151,7 +151,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     })
   }
 
-  /** What goes wrong in there is not the business of whoever sent the message: it has been accepted. */
+  /** An error in there does not concern the sender of the message: it has been accepted. */
   function inBackground(handler: (call: Call) => Promise<void>, call: Call): void {
     const done = Promise.resolve()
       .then(() => handler(call))

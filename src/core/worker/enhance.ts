@@ -12,7 +12,7 @@ const maxLength = 2_000
 /** Name of the fact that holds the operator's own instruction (`npm run providers -- instruction`). */
 export const instructionFact = 'enhancer:instruction'
 
-/** Saved in the row, so that it happens once, whatever fails later. */
+/** Saved in the row, so that it happens once, also when a later step fails. */
 export async function enhancePrompt(core: Core, generation: Generation, stop: AbortSignal): Promise<void> {
   const { request, enhanced, notes } = generation
   if (!request.enhance || enhanced !== null || notes?.some(({ kind }) => kind === 'not_enhanced')) return

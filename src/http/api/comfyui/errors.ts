@@ -48,7 +48,7 @@ const aboutParameters: ReadonlySet<ErrorKind> = new Set([
   'words_not_taken',
 ])
 
-/** The answer to whatever was thrown; undefined: a defect, to be logged, of which nothing is told. */
+/** The response for a thrown error. undefined: a defect, which is logged and not described to the client. */
 export function answerTo(error: unknown, request: FastifyRequest): ComfyAnswer | undefined {
   if (error instanceof ComfyError) return answer(error.status, error.message, error.details)
   if (error instanceof InvalidRequest) return answer(400, invalid, error.issues.map(sentence))

@@ -56,7 +56,7 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
       : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
     if (later) reply.code(202).headers({ location: `/image/${id}`, 'preference-applied': 'respond-async' })
-    // whoever waited hears of a failure as an error
+    // a client that waited gets a failure as an error
     else if (outcome.error) throw outcome.error
     return taskOf(parts, outcome, withPicture && !later)
   }

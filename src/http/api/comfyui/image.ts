@@ -1,4 +1,4 @@
-/** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or whoever has its signed link. */
+/** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or a client that has the links signed link. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ownerOf } from '../../../core/accounts/api-keys.ts'
@@ -38,7 +38,7 @@ const schema = {
   },
 }
 
-/** Who looks: null is whoever may see all. */
+/** The account that asks. null: an administrator, who may see all. */
 interface Viewer {
   userId: string | null
   cacheControl: string
@@ -71,7 +71,7 @@ export function imageRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-/** Whoever shows a key besides is counted by it. What proxies ask browsers for is no key. */
+/** A request that also has a key counts against that key. What proxies ask browsers for is no key. */
 function comesByLink({ query, headers }: FastifyRequest): boolean {
   const withKey = headers['x-api-key'] !== undefined || /^bearer /i.test(headers.authorization ?? '')
   return !withKey && (query as { signature?: unknown }).signature !== undefined
@@ -111,7 +111,7 @@ function underWay(reply: FastifyReply, outcome: Outcome) {
   return { task_id: id, status: statusOf(outcome), position, percent }
 }
 
-/** It will not come any more. */
+/** The picture will never exist. */
 function gone(request: FastifyRequest, error: AppError): ComfyError {
   const { body } = refusals.answerTo(error, request) ?? refusals.defect
   return new ComfyError(410, body.error, body.details)

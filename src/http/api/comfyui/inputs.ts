@@ -1,4 +1,4 @@
-/** The pictures that come with a request, whatever they were sent as. */
+/** The pictures of a request, in every form in which a client may send them. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import type { Family } from '../family.ts'

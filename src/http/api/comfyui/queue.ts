@@ -11,7 +11,7 @@ const mostItems = 100
 
 const schema = {
   summary: 'The account’s requests that are not over.',
-  description: 'Admins see everybody’s.',
+  description: 'Administrators see those of all accounts.',
   operationId: 'comfyQueue',
   tags,
   response: { 200: queueAnswer, ...refused },

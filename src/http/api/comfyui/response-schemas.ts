@@ -63,7 +63,7 @@ const device = z.object({
 const server = z.object({
   name: z.string().describe("'comfyui-1', in the order of the settings."),
   connected: z.boolean(),
-  queue_remaining: z.int().nullable().describe('Runs waiting and running there, whoever sent them.'),
+  queue_remaining: z.int().nullable().describe('Runs that wait or run on that server, from all clients.'),
   version: z.string().nullable().optional().describe('For admins, as all that follows.'),
   url: z.string().optional(),
   devices: z.array(device).optional(),
@@ -80,7 +80,7 @@ export const statusAnswer = z
     comfyui: z.object({ connected, servers: z.array(server) }),
     queue: z
       .object({ pending: z.int(), running: z.int() })
-      .describe('Of everybody, where `/generate` draws when no model is named.'),
+      .describe('Of all accounts, on the server that draws when `/generate` names no model.'),
     version: z.string(),
     supported_models: z.array(z.string()).describe('That `model` may name.'),
     default_model: z.string(),
@@ -126,11 +126,11 @@ export const queueAnswer = z
   .object({
     queue_running: z
       .array(z.object({ ...common, percent: z.number().nullable(), started_at: time.nullable() }))
-      .describe('The account’s own, at most 100; for admins everybody’s.'),
+      .describe('The account’s own, at most 100; for administrators those of all accounts.'),
     queue_pending: z
       .array(z.object({ ...common, position: z.int().describe('Place in the queue, from 1.') }))
-      .describe('The account’s own, at most 100; for admins everybody’s.'),
-    running: z.int().describe('Of everybody, where `/generate` draws when no model is named.'),
+      .describe('The account’s own, at most 100; for administrators those of all accounts.'),
+    running: z.int().describe('Of all accounts, on the server that draws when `/generate` names no model.'),
     pending: z.int(),
   })
   .meta({ id: 'ComfyQueue' })

@@ -113,7 +113,7 @@ function patienceOf({ query, headers }: Asked, body: Drawing['body']): number {
 
 interface Waiting {
   waitMs: number
-  /** Aborts when nobody waits any more. */
+  /** Aborts when the client has stopped waiting. */
   gone: AbortSignal
 }
 

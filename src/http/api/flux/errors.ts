@@ -10,7 +10,7 @@ interface FluxAnswer extends Answer {
   body: Refusal
 }
 
-/** The answer to whatever was thrown; undefined: a defect, to be logged, of which nothing is told. */
+/** The response for a thrown error. undefined: a defect, which is logged and not described to the client. */
 export function answerTo(error: unknown, request: FastifyRequest): FluxAnswer | undefined {
   const problem = problemIn(error, request, names)
   if (!problem) return undefined

@@ -108,5 +108,5 @@ function describe({
 /** The first that is set up. */
 function drawnBy({ providers }: Core, { routes }: Model): string {
   const titles = routes.map(({ provider }) => providers.get(provider)?.title)
-  return titles.find((title) => title !== undefined) ?? 'nobody now'
+  return titles.find((title) => title !== undefined) ?? 'no provider'
 }

@@ -84,7 +84,7 @@ export const unifiedAnswer = z
 const uploadFields = {
   success,
   message: z.string(),
-  url: z.string().describe('Signed; may be named in requests, by anybody who has it, until `expires_at`.'),
+  url: z.string().describe('Signed; every client that has it may use it in requests until `expires_at`.'),
   key: z.string().describe('May be named in requests of the same account until `kept_until`.'),
   file_id: z.string().describe('The same as `key`.'),
   width: z.int(),

@@ -8,7 +8,7 @@ import type { states, Task } from './response-schemas.ts'
 
 type State = (typeof states)[number]
 
-/** `request`: errors are told in its language. `accepted`: by this very request, and nobody has looked at it yet. */
+/** `request`: errors are in its language. `accepted`: by this very request, and no client has looked at it yet. */
 export async function taskOf(
   parts: ApiParts,
   request: FastifyRequest,

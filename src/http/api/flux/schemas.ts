@@ -59,7 +59,7 @@ const sent = 'https addresses, data URLs, links that were answered here, or keys
 export const textBody = named(z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared })).meta({
   id: 'FluxTextToImage',
   examples: [{ prompt: 'a cute cat', aspect_ratio: '16:9' }],
-  description: 'Keys that nobody knows are let pass. Names may also be written like `aspectRatio`.',
+  description: 'Unknown keys are ignored. Names may also be written like `aspectRatio`.',
 })
 
 const drawnFrom = {
@@ -83,7 +83,7 @@ export const imagesBody = named(z.looseObject(drawnFrom)).meta({
 
 const file = z.file()
 
-/** Forms are told of here and read by form.ts. */
+/** Describes forms; form.ts reads them. */
 export const imageForm = z
   .looseObject({ ...drawnFrom, image: file.optional().describe('A file: png, jpg or webp. Also `file`.') })
   .meta({ id: 'FluxImageToImageForm' })

@@ -12,7 +12,7 @@ import { tags, uploadForm, uploadsForm } from './schemas.ts'
 
 const one = {
   summary: 'Sends a picture ahead, to be named in requests.',
-  description: 'It is told by its content whether it is a png, jpg or webp, and encoded anew. Costs nothing.',
+  description: 'Its content decides whether it is a png, jpg or webp. The server encodes it again. Costs nothing.',
   operationId: 'fluxUploadImage',
   tags,
   documented: { bodies: { 'multipart/form-data': uploadForm } },

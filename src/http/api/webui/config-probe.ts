@@ -1,4 +1,4 @@
-/** `POST /api/config/test`: the error that a generation would meet, before anybody pays for one. */
+/** `POST /api/config/test`: the error that a generation would meet, without the cost of one. */
 
 import type { Core } from '../../../core/core.ts'
 import { AppError, type ErrorData } from '../../../core/errors.ts'

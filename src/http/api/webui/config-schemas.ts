@@ -1,4 +1,4 @@
-/** Provider configurations as administrators send and see them. Keys that nobody knows are refused: a typo must not be lost. */
+/** Provider configurations as administrators send and see them. Unknown keys are refused: a typo must not be lost. */
 import { z } from 'zod'
 import { optional } from '../../server/validation.ts'
 import { inEitherCase } from './schemas.ts'

@@ -1,6 +1,6 @@
 /**
  * `/api/config`: how providers are reached, for administrators. Keys are written and never read; processes notice changes by
- * themselves. An address is trusted like a setting, private or not: whoever may set it is the operator.
+ * themselves. An address is trusted like a setting, private or not: the person who may set it is the operator.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Core } from '../../../core/core.ts'

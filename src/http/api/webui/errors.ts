@@ -20,7 +20,7 @@ const names: OptionNames = {
   concurrency: 'max_concurrent',
 }
 
-/** The answer to whatever was thrown; undefined: a defect, to be logged, of which nothing is told. */
+/** The response for a thrown error. undefined: a defect, which is logged and not described to the client. */
 export function answerTo(error: unknown, request: FastifyRequest): WebuiAnswer | undefined {
   const problem = problemIn(error, request, names)
   if (!problem) return undefined

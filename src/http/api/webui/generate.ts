@@ -41,7 +41,7 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
       : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
     if (later) reply.code(202).headers({ location: `/api/history/${id}`, 'preference-applied': 'respond-async' })
-    // whoever waited hears of a failure as an error
+    // a client that waited gets a failure as an error
     else if (outcome.error) throw outcome.error
     return { success: true as const, ...(await itemOf(parts, request, outcome)) }
   }

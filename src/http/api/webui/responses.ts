@@ -6,7 +6,7 @@ import { seedOf } from '../resolve-model.ts'
 import { refusals } from './errors.ts'
 import type { Item, statuses } from './schemas.ts'
 
-/** `request`: errors are told in its language. */
+/** `request`: errors are in its language. */
 export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: Outcome): Promise<Item> {
   const { id, prompt, enhanced, model, provider, source, credits, position, percent, createdAt, endedAt } = outcome
   const { aspect, count, steps, guidance, strength, negative } = outcome.request

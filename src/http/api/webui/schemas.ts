@@ -53,7 +53,7 @@ export const generateBody = inEitherCase(
   }),
 ).meta({
   id: 'WebUiGenerate',
-  description: 'Draws pictures. Keys that nobody knows are let pass.',
+  description: 'Draws pictures. Unknown keys are ignored.',
   examples: [{ prompt: 'a cute cat', aspect_ratio: '16:9' }],
 })
 

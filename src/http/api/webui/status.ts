@@ -1,4 +1,4 @@
-/** `/api/status` for whoever has a key, and `/health` for whoever watches whether we live. */
+/** `/api/status` for clients with a key, and `/health` for health checks without one. */
 import { z } from 'zod'
 import { readAccount } from '../../../core/accounts/accounts.ts'
 import type { Core } from '../../../core/core.ts'

@@ -224,7 +224,7 @@ describe('POST /generate', () => {
     await until(body.task_id, 200)
   })
 
-  it('starts from a picture, whatever it is sent as', async () => {
+  it('starts from a picture in every form that a client may send', async () => {
     const drawn = await service.generate(small)
     const png = await sharp(await jpegOf(80, 40))
       .png()
@@ -264,7 +264,7 @@ describe('POST /generate', () => {
     await until(later.body.task_id, 200)
   })
 
-  it('starts from no picture of somebody else', async () => {
+  it('refuses to start from a picture of another account', async () => {
     const { body } = await service.generate(small)
     const bob = await service.keyFor('bob')
     expect(await service.generate({ ...small, image: body.image_url }, { key: bob })).toMatchObject({ status: 400 })
@@ -300,7 +300,7 @@ describe('POST /generate', () => {
     expect(await service.balance()).toBe(before - 2)
   })
 
-  it('answers at once when nobody waits, and the picture comes to its address', async () => {
+  it('answers at once when the client does not wait, and the picture appears at its address', async () => {
     stop()
     const later = { ...small, model: 'sketch', webhook_url: 'https://example.com/told' }
     const asked = await service.generate({ ...later, wait: false })
@@ -371,7 +371,7 @@ describe('GET /image/{task_id}', () => {
     link = `/image/${id}?expires=${expires}&signature=${signLink(service.core.secretKey, id, expires)}`
   })
 
-  it('is a PNG, whatever was drawn, and any of several', async () => {
+  it('is a PNG for every drawn format, and for each of several pictures', async () => {
     for (const [path, width] of [
       [`/image/${id}`, 96],
       [`/image/${id.toUpperCase()}?n=0`, 96],
@@ -436,7 +436,7 @@ describe('GET /image/{task_id}', () => {
     expect(head.headers.get('access-control-allow-origin')).toBe('*')
   })
 
-  it('is for its account, admins, and whoever has the link', async () => {
+  it('is for its account, administrators, and clients with the link', async () => {
     const bob = await service.keyFor('bob')
     expect(await service.call(`/image/${id}`, { key: bob })).toMatchObject({ status: 404, body: { details: [] } })
     expect((await service.call(link, { key: bob })).status).toBe(200)

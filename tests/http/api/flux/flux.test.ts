@@ -125,7 +125,7 @@ describe('a task', () => {
     expect([status, body.status]).toEqual([200, 'SUCCESS'])
   })
 
-  it('that takes longer than was to be waited for is told of as it is', async () => {
+  it('that takes longer than the client waits is described as it stands', async () => {
     stop()
     const { status, body } = await draw({ prompt: 'slow' }, {}, 'text-to-image?wait=1')
     release()
@@ -153,14 +153,14 @@ describe('a task', () => {
     expect(await service.balance()).toBe(before - 1)
   })
 
-  it('keeps the address that is to be told', async () => {
+  it('keeps the address of the webhook', async () => {
     const address = 'https://example.com/hook'
     const { id } = (await draw({ prompt: 'a cat', callbackUrl: address, sync: true })).body
     const rows = await service.core.database.rows(sql`select webhook_url from generations where id = ${id}`)
     expect(rows).toEqual([{ webhook_url: address }])
   })
 
-  it('of somebody else is nobody’s, but administrators see all', async () => {
+  it('of another account is not found, but administrators see all', async () => {
     const { id } = (await draw({ prompt: 'mine', sync: true })).body
     const key = await service.keyFor('bob')
     for (const what of [`GET task/${id}`, `DELETE task/${id}`, 'GET task/nothing', `GET task/${id.slice(1)}0`]) {
@@ -453,7 +453,7 @@ it('nothing that was answered holds a secret', () => {
   }
 })
 
-describe('before anybody draws', () => {
+describe('before a provider draws', () => {
   it('a task waits in the queue, in its place', async () => {
     const idle = await openService({ limits: { welcome: 10 } })
     const ask = async () => (await idle.call('POST text-to-image', { body: { prompt: 'a cat' } })).body

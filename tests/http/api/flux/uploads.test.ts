@@ -137,7 +137,7 @@ describe('pictures sent ahead', () => {
     expect([seen, service.fetched]).toEqual([[[64]], []])
   })
 
-  it('of somebody else are inputs by a link that is signed, and in no other way', async () => {
+  it('of another account are inputs only through a signed link', async () => {
     const { url, key } = (await upload([await pngOf(40, 40)])).body
     const bob = await service.keyFor('bob')
     expect((await change(url, bob)).body.status).toBe('SUCCESS')
@@ -209,7 +209,7 @@ describe('what is no picture leaves nothing behind', () => {
     }
   })
 
-  it('nor anything of somebody who is banned, or has sent too many', async () => {
+  it('refuses uploads of a banned account, and more than the limit', async () => {
     const key = await service.keyFor('mallory')
     const { database } = service.core
     await database.rows(sql`update users set banned = true where name = 'mallory'`)

@@ -201,7 +201,7 @@ describe('/api/config', () => {
     expect((await call(`PUT /api/config/${id}`, { key: null })).body.config).toMatchObject({ key: null })
   })
 
-  it('has one active one, whoever comes at once', async () => {
+  it('has one active configuration after concurrent requests', async () => {
     const made = await Promise.all(Array.from({ length: 4 }, (_, n) => create({ name: `n${n}`, active: n > 1 })))
     await Promise.all(made.map(({ id }) => call(`PUT /api/config/${id}`, { active: true })))
     const { configs } = (await call('GET /api/config')).body

@@ -139,7 +139,7 @@ describe('/api/generate', () => {
     ])
   })
 
-  it('answers at once when nobody waits, and says how far it is', async () => {
+  it('answers at once when the client does not wait, and reports the progress', async () => {
     stop()
     const asked = await generate({ prompt: 'a cat', wait: false })
     expect(asked.status).toBe(202)
@@ -242,7 +242,7 @@ describe('/api/history', () => {
     }
   })
 
-  it('erases one, and nobody else’s', async () => {
+  it('erases one, and none of another account', async () => {
     const { body } = await generate({ prompt: 'a private cat', images: [] })
     const stranger = await service.keyFor('bob')
     for (const what of [`GET /api/history/${body.id}`, `DELETE /api/history/${body.id}`]) {
@@ -295,7 +295,7 @@ describe('/api/history', () => {
 })
 
 describe('how it is', () => {
-  it('is told to whoever has a key', async () => {
+  it('is returned to clients with a key', async () => {
     const { body } = await service.call('GET /api/status')
     expect(body).toMatchObject({
       status: 'ok',
