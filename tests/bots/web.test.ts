@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { pruneWebMessages, readChanges } from '../../src/bots/web/messages.ts'
 import { createWeb, type WebOptions } from '../../src/bots/web/web.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
+import { status } from '../../src/http/operations/status.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
@@ -362,8 +363,8 @@ it('serves the page with a strict content security policy, and a status to progr
   expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' http")
   expect(policy).toContain("frame-ancestors 'none'")
   expect(policy).not.toContain('unsafe')
-  const status = await request(url, { headers: { accept: 'application/json' } })
-  expect(await status.body.json()).toMatchObject({ service: 'fluxbot', status: 'running' })
+  const described = await request(url, { headers: { accept: 'application/json' } })
+  expect(await described.body.json()).toMatchObject({ service: 'fluxbot', status: 'running' })
   for (const name of ['index.html', '..%2fpackage.json', 'constructor']) {
     expect((await request(`${url}/web/assets/${name}`)).statusCode).toBe(404)
   }
@@ -411,7 +412,7 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   links = 0
   const port = await freePort()
   const web = createWeb({ ...optionsFor(port), ...over })
-  const app: FastifyInstance = createApp({ log, plugins: [web.plugin] })
+  const app: FastifyInstance = createApp({ log, plugins: [web.plugin, status({ ready: async () => ({}) })] })
   if (started) {
     await web.start(async (call) => {
       calls.push(flat(call))
