@@ -76,7 +76,7 @@ describe.skipIf(missing)('the page', () => {
     const box = await shown.boundingBox()
     expect([box?.width, box?.height]).toEqual([512, 288])
     expect(await bar.count()).toBe(0)
-    expect(await page.locator('#announce').textContent()).toBe('a cute cat')
+    expect(await page.locator('#announce').textContent()).toBe('a cute cat · sketch · 16:9')
     expect(await page.locator('#empty').isVisible()).toBe(false)
 
     await page.reload()
@@ -175,7 +175,7 @@ describe.skipIf(missing)('the page', () => {
     const key = page.getByLabel('Operator key (API_KEY)')
     await key.fill('wrong')
     await key.press('Enter')
-    await page.getByText('That key is not right.').waitFor()
+    await page.getByText('That key is wrong.').waitFor()
     complaints = complaints.filter((each) => !each.includes('401'))
     await key.fill('the-key')
     await key.press('Enter')

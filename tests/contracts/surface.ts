@@ -170,7 +170,7 @@ export function surfaceContract(name: string, open: () => Promise<SurfaceHarness
       const [row] = await posted()
       const data = Buffer.concat([await pngOf(64, 64), Buffer.alloc(harness.maxPictureBytes ?? 1024)])
       const file = { data, type: 'image/png' as const, width: 64, height: 64 }
-      const pictures = [{ file, key: 'image/large', name: 'large.png', alt: 'large' }]
+      const pictures = [{ file, key: 'image/large.png', name: 'large.png', alt: 'large' }]
       const edited = surface.edit(row!.posted, says('a cat', 'done', { pictures }))
       if (harness.maxPictureBytes === undefined) await edited
       else await expect(edited).rejects.toSatisfy((error) => error instanceof AppError && error.kind === 'chat_refused')

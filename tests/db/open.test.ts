@@ -179,7 +179,7 @@ describe.skipIf(!backends().includes('postgres'))('a Postgres database', () => {
   })
 })
 
-test('the embedded database notifies its listeners', { timeout: 30_000 }, async () => {
+test('the embedded database notifies its listeners', async () => {
   const database = await openDatabase({ dataDir: folder })
   const heard: string[] = []
   const stop = await database.listen('Cancel', (payload) => heard.push(payload))

@@ -16,7 +16,7 @@ describe('the demo', () => {
         undefined,
         [768, 512],
       ])
-      expect(answers[3]?.answer).toContain('It knows: 1:1')
+      expect(answers[3]?.answer).toContain('It offers: 1:1')
       expect(answers[4]?.answer).toContain('1 credit.')
       expect(answers[5]?.answer).toContain('costs 3 credits and you have 1')
       expect(answers[6]?.answer).toContain('now 6 credits')
