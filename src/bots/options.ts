@@ -72,7 +72,9 @@ function checked(name: string, spec: OptionSpec, value: string | number | boolea
   const number = Number(text)
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = spec
   const fits = text !== '' && number >= min && number <= max && (spec.type === 'number' || Number.isInteger(number))
-  if (!fits) throw new AppError('bad_option', { name, value: text, expected: rangeOf(spec) })
+  if (!fits) {
+    throw new AppError('bad_option', { name, value: text, type: spec.type, expected: rangeOf(spec) })
+  }
   return number
 }
 

@@ -204,7 +204,7 @@ export const en = {
         ? `${d.name} needs a value, such as ${d.expected}.`
         : d.limit !== undefined
           ? `${d.name} is too long: at most ${d.limit} characters.`
-          : `"${d.value}" does not fit ${d.name}. Use ${d.expected}.`,
+          : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,
     unknown_option: (d: Data) => `There is no option ${d.name}. Options: ${list(d.available)}.`,
     not_taken: (d: Data) => `${d.model} does not take ${d.name}. Leave it out, or choose another model.`,
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,

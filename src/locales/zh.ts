@@ -182,7 +182,7 @@ export const zh: Words = {
         ? `${d.name} 需要一个值，例如 ${d.expected}。`
         : d.limit !== undefined
           ? `${d.name} 太长，最多 ${d.limit} 个字符。`
-          : `${d.name} 不能是“${d.value}”，请使用 ${d.expected}。`,
+          : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
     unknown_option: (d) => `没有选项 ${d.name}。可用：${list(d.available)}。`,
     not_taken: (d) => `${d.model} 不支持 ${d.name}。请去掉它，或换一个模型。`,
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,

@@ -273,7 +273,7 @@ describe.each(backends())('a request on %s', (kind) => {
     expect(await answer('/credits give @bob 5', { who: 'root', key: 'test:gift' })).toContain('now 25')
     expect(await answer('/credits give @bob 5', { who: 'root', key: 'test:gift' })).toContain('now 25')
     expect(await answer('/credits take @bob 100', { who: 'root' })).toContain('fewer than 100 credits')
-    expect(await answer('/credits give @nobody 5', { who: 'root' })).toContain('@nobody is not known')
+    expect(await answer('/credits give @stranger 5', { who: 'root' })).toContain('stranger is not known here')
     expect(await answer('/credits give @bob 1.5', { who: 'root' })).toContain('whole number')
     expect(await answer('/credits', { who: 'bob' })).toContain('25 credits')
   })
