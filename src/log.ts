@@ -1,5 +1,5 @@
 /** Logs one JSON line per event to standard error. Standard output is left to people and pipes. */
-import { pino } from 'pino'
+import { pino, stdSerializers } from 'pino'
 
 export interface Log {
   debug(data: object, message: string): void
@@ -30,6 +30,33 @@ export function redact(text: string): string {
   return secretShapes.reduce((rest, [shape, instead]) => rest.replace(shape, instead), text)
 }
 
+/** Where the database drivers and Postgres put the values of a statement. */
+const valueFields = new Set(['params', 'parameters', 'args', 'where', 'detail', 'query', 'internalQuery'])
+
+/**
+ * An error for the log, without the values of database statements, which contain words of people. drizzle writes the values
+ * into the message of its errors, and the drivers keep them in fields.
+ */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const listed = valueLists(error)
+  const withoutValues = (text: string) => listed.reduce((rest, list) => rest.replaceAll(list, ''), text)
+  const { raw: _raw, ...fields } = stdSerializers.err(error)
+  const kept = Object.entries(fields).filter(([name]) => !valueFields.has(name))
+  return Object.fromEntries(
+    kept.map(([name, value]) => [name, typeof value === 'string' ? withoutValues(value) : value]),
+  )
+}
+
+/** The last line of drizzle's messages, of the error and of its causes. */
+function valueLists(error: Error): string[] {
+  const lists: string[] = []
+  for (let each: unknown = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
+    if ('params' in each && Array.isArray(each.params)) lists.push(`\nparams: ${each.params}`)
+  }
+  return lists
+}
+
 /** `secrets`: values to remove from every line, in any shape. Values added later are removed as well. */
 export function createLog(level: string, secrets: Iterable<string> = []): Log {
   const withoutSecrets = (line: string) => {
@@ -42,6 +69,7 @@ export function createLog(level: string, secrets: Iterable<string> = []): Log {
       level,
       base: null,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
     {
