@@ -189,7 +189,10 @@ function templateOf(): Promise<Template> {
   return templateOnce
 }
 
-/** Kept as a comment: nothing can be copied from a database while somebody is connected to it. */
+/**
+ * Resolves to a digest of the template's schema. The digest is stored as the comment of the database, because computing it
+ * needs a connection, and Postgres does not copy a database that has one.
+ */
 async function schemaOfTemplate(client: pg.Client, name: string): Promise<string> {
   const { rows } = await client.query(
     `select shobj_description(oid, 'pg_database') as schema from pg_database where datname = $1`,

@@ -26,7 +26,7 @@ export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody,
   }
 }
 
-/** ComfyUI's first that can do it, else the one that everybody's requests go to. */
+/** The first ComfyUI model that can serve the request. If there is none: the default model of the service. */
 export function defaultModel(core: Core, holder: KeyHolder, needs: Needs = { images: 0, words: true }): string {
   const own = ownModels.find((id) => allows(holder, id) && isServed(core, id, needs))
   return own ?? defaultModelOf(core, holder.models, needs)
