@@ -47,22 +47,25 @@ describe('the service as a process', () => {
     const cookie = (session.headers.get('set-cookie') ?? '').split(';')[0] ?? ''
     const read = async () =>
       (await (await fetch(`${base}/web/messages`, { headers: { cookie } })).json()) as {
-        role: string
+        id: string
         state?: string
         text: string
         images: { url: string; width: number; height: number }[]
       }[]
+    let sent = ''
     return {
       send: async (text: string, picture?: Buffer) => {
         const form = new FormData()
-        form.set('id', crypto.randomUUID())
+        sent = crypto.randomUUID()
+        form.set('id', sent)
         form.set('text', text)
         if (picture) form.append('images', new Blob([new Uint8Array(picture)], { type: 'image/png' }), 'cat.png')
         const answer = await fetch(`${base}/web/messages`, { method: 'POST', body: form, headers: { cookie } })
         expect(answer.status).toBe(202)
       },
+      /** The answer to the last message. An earlier answer may be edited again if a slow worker loses its lease. */
       reply: async (state: string) => {
-        const find = async () => (await read()).findLast((message) => message.role === 'bot')
+        const find = async () => (await read()).find((message) => message.id === `${sent}:answer`)
         await expect.poll(async () => (await find())?.state, { timeout: 40_000 }).toBe(state)
         return find()
       },
