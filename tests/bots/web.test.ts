@@ -412,7 +412,11 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   links = 0
   const port = await freePort()
   const web = createWeb({ ...optionsFor(port), ...over })
-  const app: FastifyInstance = createApp({ log, plugins: [web.plugin, status({ ready: async () => ({}) })] })
+  const app: FastifyInstance = createApp({
+    log,
+    closeMs: 100,
+    plugins: [web.plugin, status({ ready: async () => ({}) })],
+  })
   if (started) {
     await web.start(async (call) => {
       calls.push(flat(call))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { backends } from '../helpers/backends.ts'
-import { newSeed, percentile, runChaos } from './chaos.ts'
+import { newSeed, runChaos } from './chaos.ts'
 
 describe.each(backends())('the service on %s', (backend) => {
   it('keeps all invariants while its processes are killed under load', async () => {
@@ -11,6 +11,5 @@ describe.each(backends())('the service on %s', (backend) => {
     expect(result.violations, `npm run chaos -- ${backend} ${requests} ${kills} ${seed}`).toEqual([])
     expect(result.delivered).toBeGreaterThan(requests / 2)
     expect(result.restarts.length).toBeGreaterThan(0)
-    expect(percentile(result.restarts, 0.95)).toBeLessThanOrEqual(8_000)
-  }, 170_000)
+  })
 })

@@ -335,7 +335,7 @@ async function untilEnded(url: string): Promise<void> {
 async function untilQuiet(world: World): Promise<void> {
   let [last, since] = [-1, Date.now()]
   const until = Date.now() + settleMs
-  while (Date.now() - since < 8_000 && Date.now() < until) {
+  while (Date.now() - since < 12_000 && Date.now() < until) {
     const now = finals(world).size
     if (now !== last) [last, since] = [now, Date.now()]
     await sleep(200)
