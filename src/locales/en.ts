@@ -201,7 +201,7 @@ export const en = {
     unknown_ratio: (d: Data) => `${d.model} does not offer the ratio ${d.ratio}. It offers: ${list(d.available)}.`,
     bad_option: (d: Data) =>
       d.value === ''
-        ? `${d.name} needs a value, such as ${d.expected}.`
+        ? `${d.name} needs a value${d.expected === undefined ? '' : `, such as ${d.expected}`}.`
         : d.limit !== undefined
           ? `${d.name} is too long: at most ${d.limit} characters.`
           : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,

@@ -179,7 +179,7 @@ export const zh: Words = {
     unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.available)}。`,
     bad_option: (d) =>
       d.value === ''
-        ? `${d.name} 需要一个值，例如 ${d.expected}。`
+        ? `${d.name} 需要一个值${d.expected === undefined ? '' : `，例如 ${d.expected}`}。`
         : d.limit !== undefined
           ? `${d.name} 太长，最多 ${d.limit} 个字符。`
           : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
