@@ -23,7 +23,8 @@ describe('the example in CONTRIBUTING.md', () => {
   })
   afterEach(() => rm(copy, { recursive: true, force: true }))
 
-  const compile = () => run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: copy })
+  const compile = () =>
+    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: copy })
 
   it('applies to the code and compiles', async () => {
     await compile()
