@@ -1,7 +1,10 @@
 /** Saves an accepted request and holds its credits, in one statement. */
+
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { violates } from '../../db/database.ts'
+import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { spacing } from '../accounts/limits.ts'
@@ -110,6 +113,7 @@ async function save(
     height,
     bytes: data.length,
   }))
+  // unchecked row: the column belongs to the statement's own tables
   const [row] = await core.database.rows<{ priority: number }>(sql`
     with admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
@@ -140,7 +144,10 @@ async function save(
 
 /** The ledger trigger counts what the key has spent (drizzle/0003_api.sql), in the statement that was refused. */
 async function capRefusal(core: Core, { program }: Submission): Promise<AppError> {
-  const [key] = await core.database.rows<{ limit: number; spent: number }>(sql`
-    select monthly_cap as limit, ${spentThisMonth} as spent from api_keys where id = ${program?.keyId ?? null}::uuid`)
-  return new AppError('cap_reached', { ...key })
+  const [key] = await readRows(
+    core.database,
+    columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) }),
+    (list) => sql`select ${list} from api_keys where id = ${program?.keyId ?? null}::uuid`,
+  )
+  return new AppError('cap_reached', { limit: key?.limit ?? undefined, spent: key?.spent })
 }

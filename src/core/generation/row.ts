@@ -88,7 +88,7 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
       returning ${list}`,
   )
   if (row) return { ...row, takenAt: Date.now() }
-  // an expression over one column: nothing of the schema to name
+  // unchecked row: an expression, no column
   const [other] = await core.database.rows<{ waitMs: number }>(sql`
     select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
     where id = ${id} and state in ('queued','running','stored')`)
@@ -186,10 +186,14 @@ export async function saveStored(core: Core, generation: Generation, pictures: S
 
 /** Renews the leases of everything this process works on; resolves to the ids that it still has. */
 export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
-  const rows = await core.database.rows<{ id: string }>(sql`
+  const rows = await readRows(
+    core.database,
+    columnsOf({ id: generations.id }, 'g'),
+    (list) => sql`
     update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
     from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
-    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning g.id`)
+    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning ${list}`,
+  )
   return rows.map(({ id }) => id)
 }
 

@@ -2,7 +2,10 @@
  * Request → accepted generation. Everything that can be refused is refused before the one statement that saves the row and
  * holds the credits; a refused request leaves nothing behind.
  */
+
 import { sql } from 'drizzle-orm'
+import { columnsOf, readRows } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import { slowDown } from '../accounts/limits.ts'
 import { priceOf } from '../billing/price.ts'
@@ -102,10 +105,14 @@ async function storeInputs(core: Core, id: string, inputs: readonly ImageFile[])
     core.log.error({ id, err: error }, 'could not store input pictures')
   }
   // from here on any process may start it
-  const [row] = await core.database.rows<{ state: string }>(sql`
+  const [row] = await readRows(
+    core.database,
+    columnsOf({ state: generations.state }),
+    (list) => sql`
     update generations set
       wake_at = case when attempt = 0 then now() + ${`${wakeAfterMs} milliseconds`}::interval else wake_at end
-    where id = ${id}::uuid returning state`)
+    where id = ${id}::uuid returning ${list}`,
+  )
   const ended = row?.state === 'failed' || row?.state === 'cancelled'
   if (ended) await Promise.all(keys.map((key) => core.store.delete(key)))
 }

@@ -2,10 +2,11 @@
  * `GET /metrics` for Prometheus. Counters cover this process, as Prometheus expects. Unfinished generations are read from the
  * database at each scrape, so every process reports the same.
  */
-import { sql } from 'drizzle-orm'
+
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { z } from 'zod'
+import { unfinishedLoad } from '../../core/history/backlog.ts'
 import type { Meter } from '../../core/ports/meter.ts'
 import type { Database } from '../../db/database.ts'
 import type { Http } from '../server/http.ts'
@@ -79,9 +80,7 @@ export function createMetrics(): Metrics {
       })
     },
     async read(database) {
-      const rows = await database.rows<{ provider: string; state: string; count: number; price: number }>(sql`
-        select provider, state, count(*)::int as count, sum(price)::int as price from generations
-        where state in ('queued','running','stored') group by provider, state`)
+      const rows = await unfinishedLoad(database)
       unfinished.reset()
       for (const { provider, state, count } of rows) unfinished.set({ provider, state }, count)
       held.set(rows.reduce((sum, { price }) => sum + price, 0))
