@@ -146,7 +146,7 @@ describe('POST /generate', () => {
   const side = 'must be a whole number between 64 and 2048'
   const steps = 'steps must be a whole number between 1 and 50'
   const guidance = 'guidance_scale must be a number between 0 and 20'
-  const seed = 'seed must be a whole number from 0, or -1 for any'
+  const seed = 'seed must be a whole number from 0, or -1 for a random seed'
   it.each<[unknown, string | RegExp]>([
     [{ ...small, width: 63 }, `width ${side}`],
     [{ ...small, width: 2049 }, `width ${side}`],
