@@ -118,17 +118,17 @@ interface Sent {
   headers?: Record<string, string>
 }
 
-let asked = 0
+let requestCount = 0
 /** Each request has its own webhook URL. The query stands for a secret. */
 async function ask(prompt: string, { path = '/fine', at = receiver, as = key, headers = {} } = {}) {
-  const wanted = `${path}?case=${++asked}&token=hush`
+  const target = `${path}?case=${++requestCount}&token=hush`
   const answer = await send('POST', '/images/generations', {
-    body: { prompt, webhook_url: names.get(at) + wanted },
+    body: { prompt, webhook_url: names.get(at) + target },
     as,
     headers: { prefer: 'respond-async', ...headers },
   })
   expect(answer.statusCode, answer.payload).toBe(202)
-  return { id: answer.json<Job>().id, received: () => at.receivedAt(wanted) }
+  return { id: answer.json<Job>().id, received: () => at.receivedAt(target) }
 }
 
 interface Row {
@@ -296,7 +296,7 @@ describe('a receiver that', () => {
     ['never responds', () => undefined, /^timeout http:\/\/127\.0\.0\.1:\d+$/, 5],
     ['never finishes its response', (response) => response.writeHead(500).write('n'), 'status 500', 5],
   ])('%s gets a retry with the same id', async (name, answer, problem, pause) => {
-    const path = `/trouble-${++asked}`
+    const path = `/trouble-${++requestCount}`
     receiver.answers.set(path, answer)
     const first = await start(/never/.test(name) ? { timeoutMs: 500 } : {})
     const { id, received } = await ask('a cat', { path })

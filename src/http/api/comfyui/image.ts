@@ -71,7 +71,7 @@ export function imageRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-/** A request with both a link and a key counts towards the limits of the key. Other authorization, as proxies require it, is ignored. */
+/** A request with a link and a key counts towards the limits of the key. Ignores Basic authorization, which proxies require. */
 function hasOnlyLink({ query, headers }: FastifyRequest): boolean {
   const hasKey = headers['x-api-key'] !== undefined || /^bearer /i.test(headers.authorization ?? '')
   return !hasKey && (query as { signature?: unknown }).signature !== undefined

@@ -42,7 +42,7 @@ export function statusOf({ state }: Pick<Outcome, 'state'>): Status {
 
 type Picture = Outcome['pictures'][number]
 
-/** Resolves to undefined when the store has no such picture. Rejects with AppError overloaded: requests by link have no other limit. */
+/** Resolves to undefined when the store has no such picture. Rejects with AppError overloaded, because links have no other limit. */
 export function asPng(parts: ApiParts, picture: Picture): Promise<StoredObject | undefined> {
   const make = () => loadPng(parts, picture)
   return picture.type === 'image/png' ? make() : parts.pictures.renditions(`png ${picture.key}`, make)

@@ -1,4 +1,4 @@
-/** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. Clients show the messages to people. */
+/** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. Clients show the messages. */
 import { z } from 'zod'
 import { promptLimit } from '../../../core/request/parse.ts'
 import { widthParam } from '../../pictures/stored.ts'

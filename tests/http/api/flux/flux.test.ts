@@ -10,7 +10,7 @@ import { openService, operatorKey, type Sent, type Service } from './service.ts'
 
 let service: Service
 const tasks: Task[] = []
-/** Whoever draws waits for it. */
+/** The providers wait for it. */
 let hold: Promise<void> | undefined
 let release = () => {}
 
