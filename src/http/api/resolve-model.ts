@@ -1,4 +1,4 @@
-/** Fields that all families interpret alike: prompts, model names, sizes and seeds. */
+/** Fields that have the same meaning in all families: prompts, model names, sizes and seeds. */
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
@@ -19,7 +19,7 @@ export interface ResolvedModel extends ChosenModel {
   params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed'> & { model: string }
 }
 
-/** What a request asks of its model. */
+/** A request with its model. */
 export interface ModelRequest {
   chosen: ChosenModel
   params: RequestParams
@@ -49,7 +49,7 @@ export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, imag
 
 /**
  * Returns undefined for the model's default, which 'auto' without a size means. A size that equals the size of one of the
- * model's ratios becomes that ratio. `named`: a ratio or size; `size` counts where it is absent. Throws AppError unknown_ratio.
+ * model's ratios becomes that ratio. `named`: a ratio or size. It takes precedence over `size`. Throws AppError unknown_ratio.
  */
 export function aspectIn(
   { model, takes }: Pick<ResolvedModel, 'model' | 'takes'>,

@@ -96,7 +96,7 @@ export interface MetricsOptions {
   local: boolean
 }
 
-const error = z.object({ error: z.object({ kind: z.string(), message: z.string() }) }).meta({ id: 'Refused' })
+const error = z.object({ error: z.object({ kind: z.string(), message: z.string() }) }).meta({ id: 'MetricsError' })
 
 const page = {
   summary: 'Returns metrics for Prometheus.',

@@ -15,7 +15,7 @@ export interface AppOptions {
   countResponses?(app: FastifyInstance): void
   /** Milliseconds that requests under way get when the app closes. Default 5,000. */
   closeMs?: number
-  /** Milliseconds in which a client must read some of its response, else it is disconnected within twice that time. Default 30,000. */
+  /** Milliseconds without reading after which a client is disconnected, or up to twice as many. Default 30,000. */
   unreadMs?: number
   sending?: SendingLimits
 }

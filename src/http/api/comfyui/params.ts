@@ -1,18 +1,18 @@
-/** What was sent → `RequestParams`, in the words of the model that it names. */
+/** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { canServe, defaultModel as defaultModelOf, type Needs } from '../../../core/request/choose-model.ts'
 import { aspectIn, type ModelRequest, resolveModel } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
 
-/** In the order of preference. */
-const ownModels = ['comfy-dev', 'comfy-schnell', 'comfy-kontext']
-const usualSide = 1024
+/** In order of preference. */
+const comfyuiModels = ['comfy-dev', 'comfy-schnell', 'comfy-kontext']
+const defaultSide = 1024
 
 /** Throws AppError. */
 export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): ModelRequest {
-  const named = body.model ?? defaultModel(core, holder, { images, words: Boolean(body.prompt) })
-  const resolved = resolveModel(core, holder, { ...body, model: named }, images)
+  const name = body.model ?? defaultModel(core, holder, { images, words: Boolean(body.prompt) })
+  const resolved = resolveModel(core, holder, { ...body, model: name }, images)
   return {
     chosen: resolved,
     params: {
@@ -26,10 +26,10 @@ export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody,
   }
 }
 
-/** The first ComfyUI model that can serve the request. If there is none: the default model of the service. */
+/** The first ComfyUI model that can serve the request, or else the default model of the service. */
 export function defaultModel(core: Core, holder: KeyHolder, needs: Needs = { images: 0, words: true }): string {
-  const own = ownModels.find((id) => allows(holder, id) && isServed(core, id, needs))
-  return own ?? defaultModelOf(core, holder.models, needs)
+  const id = comfyuiModels.find((each) => allows(holder, each) && isServed(core, each, needs))
+  return id ?? defaultModelOf(core, holder.models, needs)
 }
 
 export const allows = ({ models }: KeyHolder, id: string) => models === null || models.includes(id)
@@ -39,7 +39,7 @@ function isServed(core: Core, id: string, needs: Needs = { images: 0, words: tru
   return model !== undefined && canServe(core, model, needs)
 }
 
-/** Half a size is filled up. */
+/** A missing side gets the default. */
 function sizeOf({ width, height }: GenerateBody): string | undefined {
-  return width === undefined && height === undefined ? undefined : `${width ?? usualSide}x${height ?? usualSide}`
+  return width === undefined && height === undefined ? undefined : `${width ?? defaultSide}x${height ?? defaultSide}`
 }

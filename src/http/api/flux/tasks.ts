@@ -1,45 +1,45 @@
-/** One task, and the tasks of an account. */
+/** Routes that return, cancel and list tasks. */
 import type { FastifyRequest } from 'fastify'
 import { ownerOf } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
 import { cancel } from '../../../core/generation/cancel.ts'
 import { type Outcome, outcomeOf, outcomes } from '../../../core/history/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { historyAnswer, refused, taskAnswer, unifiedAnswer } from './response-schemas.ts'
+import { errorResponses, historyResponse, taskResponse, unifiedResponse } from './response-schemas.ts'
 import { taskOf } from './responses.ts'
 import { pageQuery, tags, taskParams, unifiedQuery } from './schemas.ts'
 
 const one = {
-  summary: 'How far a task is, and what became of it.',
+  summary: 'Returns a task: its progress or its result.',
   operationId: 'fluxTask',
   tags,
   params: taskParams,
-  response: { 200: taskAnswer, ...refused },
+  response: { 200: taskResponse, ...errorResponses },
 }
 
 const cancelled = {
-  summary: 'Cancels a task and gives the credits back.',
-  description: 'One that is over stays as it is: the answer says how it ended.',
+  summary: 'Cancels a task and returns its credits.',
+  description: 'A task that has ended is not changed.',
   operationId: 'fluxCancelTask',
   tags,
   params: taskParams,
-  response: { 200: taskAnswer, ...refused },
+  response: { 200: taskResponse, ...errorResponses },
 }
 
 const listed = {
-  summary: 'What the account asked for by this API, newest first.',
+  summary: 'Lists the tasks that the account requested through the API, newest first.',
   operationId: 'fluxHistory',
   tags,
   querystring: pageQuery,
-  response: { 200: historyAnswer, ...refused },
+  response: { 200: historyResponse, ...errorResponses },
 }
 
 const unified = {
-  summary: 'What the account asked for anywhere, in the chats too, newest first.',
+  summary: 'Lists all tasks of the account, those from the chats included, newest first.',
   operationId: 'fluxUnifiedHistory',
   tags,
   querystring: unifiedQuery,
-  response: { 200: unifiedAnswer, ...refused },
+  response: { 200: unifiedResponse, ...errorResponses },
 }
 
 export function taskRoutes(app: ApiApp, family: Family): void {

@@ -1,7 +1,7 @@
 /** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
-import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
+import { address, maxPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
 
 const shared = {
   model: optional(word).describe(
@@ -50,10 +50,10 @@ const imageReference = z.union([
 export const editsBody = z
   .looseObject({
     prompt: optional(promptText).describe('What to change.'),
-    image: optional(z.union([imageReference, z.array(imageReference).max(mostPictures)])).describe(
+    image: optional(z.union([imageReference, z.array(imageReference).max(maxPictures)])).describe(
       'In JSON: https URLs, data URLs, or keys of uploaded images. In a form: files named `image`, `image[]` or `image[0]`.',
     ),
-    images: optional(z.array(imageReference).max(mostPictures)).describe(
+    images: optional(z.array(imageReference).max(maxPictures)).describe(
       'Same as `image`, as a list: `[{ "image_url": "…" }]`.',
     ),
     ...shared,
@@ -67,7 +67,7 @@ export const editsBody = z
 export const editsForm = z
   .looseObject({
     prompt: promptText.describe('What to change.'),
-    image: z.array(z.file()).max(mostPictures).describe('Files named `image`, `image[]` or `image[0]`.'),
+    image: z.array(z.file()).max(maxPictures).describe('Files named `image`, `image[]` or `image[0]`.'),
     ...shared,
   })
   .meta({ id: 'CreateImageEditForm', description: 'Creates images from input files and a text prompt.' })

@@ -40,10 +40,10 @@ describe('an image generation', () => {
 
   it('returns base64 on request, and by default for names of models that return nothing else', async () => {
     const client = await open()
-    const asked = await client.images.generate({ prompt: 'a cat', response_format: 'b64_json' })
+    const response = await client.images.generate({ prompt: 'a cat', response_format: 'b64_json' })
     const named = await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1' })
     const linked = await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1', response_format: 'url' })
-    expect(isPng(asked.data?.[0]?.b64_json)).toBe(true)
+    expect(isPng(response.data?.[0]?.b64_json)).toBe(true)
     expect(isPng(named.data?.[0]?.b64_json)).toBe(true)
     expect(linked.data?.[0]).toEqual({ url: expect.stringMatching(/^http/) })
   })
