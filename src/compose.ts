@@ -21,6 +21,7 @@ import { keepCatalogue } from './models/packs/catalogue.ts'
 import { createEnhancer } from './providers/enhancer.ts'
 import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
+import { runAll } from './stop.ts'
 import { createCosStore } from './storage/cos.ts'
 import { createDiskStore } from './storage/disk.ts'
 import { createImageTools } from './storage/images.ts'
@@ -68,9 +69,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
   const secrets = new Set(config.secrets)
   const log = createLog(config.logLevel, secrets)
   const undo: (() => unknown)[] = []
-  const close = async () => {
-    for (const step of undo.reverse()) await step()
-  }
+  const close = () =>
+    runAll(undo.reverse(), (error) => log.error({ err: error }, 'a part of the service did not close'))
   try {
     const database = others.database ?? (await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir }))
     if (!others.database) undo.push(() => database.close())

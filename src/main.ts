@@ -20,7 +20,7 @@ import { pictures } from './http/pictures/pictures.ts'
 import { createStoredPictures } from './http/pictures/stored.ts'
 import { createApp } from './http/server/app.ts'
 import { createHttp, type Http } from './http/server/http.ts'
-import { type Step, stopOnce } from './stop.ts'
+import { runAll, type Step, stopOnce } from './stop.ts'
 
 const stopWithinMs = 20_000
 /** For generations under way. */
@@ -33,7 +33,8 @@ const clientsMs = graceMs + 1_000
 async function main(): Promise<void> {
   const config = loadConfig()
   const undo: Step[] = []
-  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit })
+  const onError = (error: unknown) => process.stderr.write(`${explain(error)}\n`)
+  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit, onError })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
   try {
     const surfaces = allSurfaces(config)
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
     undo.push(close)
     // stopped at the same time: while generations finish, people and clients still get their results
     const serving: Step[] = []
-    undo.push((leftMs) => Promise.allSettled(serving.map((step) => step(leftMs))))
+    undo.push((leftMs) => Promise.all(serving.map((step) => runAll([() => step(leftMs)], onError))))
     if (config.roles.has('worker')) {
       const worker = await startWorker(core)
       serving.push((leftMs) => worker.stop(Math.max(0, Math.min(graceMs, leftMs - closeMs))))

@@ -262,6 +262,13 @@ describe('access to the page', () => {
     expect((await ann.signIn(apiKey)).status).toBe(429)
   })
 
+  it('counts only wrong keys as tries', async () => {
+    const { visit } = await start({ local: false, apiKey })
+    const ann = await visit()
+    for (let n = 0; n < 4; n++) expect((await ann.signIn(`guess ${n}`)).status).toBe(401)
+    for (let n = 0; n < 6; n++) expect((await ann.signIn(apiKey)).status).toBe(200)
+  })
+
   it('is refused on a public page without a key, and the page names the setting that opens it', async () => {
     const { visit } = await start({ local: false })
     const ann = await visit()

@@ -55,8 +55,10 @@ export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOpti
     },
     signIn: (key, request, reply) => {
       if (tries.waitSeconds(request.ip) > 0) return 'too_many_tries'
-      tries.count(request.ip)
-      if (apiKey === undefined || !same(key, apiKey)) return 'wrong_key'
+      if (apiKey === undefined || !same(key, apiKey)) {
+        tries.count(request.ip)
+        return 'wrong_key'
+      }
       welcome(reply)
       return 'ok'
     },
