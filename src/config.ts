@@ -38,7 +38,6 @@ function build(settings: Settings) {
   const defaults = { timeoutMs: settings.PROVIDER_TIMEOUT_SECONDS * 1000, concurrency: settings.PROVIDER_CONCURRENCY }
   const publicUrl = settings.PUBLIC_URL ?? `http://localhost:${settings.PORT}`
   const reachable = settings.PUBLIC_URL !== undefined && !isPrivate(urlOf(publicUrl)?.hostname ?? '')
-  const local = isLoopback(settings.HOST) && isLoopback(urlOf(publicUrl)?.hostname ?? '')
   return {
     databaseUrl: settings.DATABASE_URL,
     redisUrl: settings.REDIS_URL,
@@ -46,13 +45,10 @@ function build(settings: Settings) {
     port: settings.PORT,
     host: settings.HOST,
     publicUrl,
-    /** Only this machine can reach the HTTP server. */
-    local,
     logLevel: settings.LOG_LEVEL,
     roles: new Set<Role>(settings.ROLES),
     secretKey: settings.SECRET_KEY,
-    /** By default every visitor of the page is an administrator while only this machine can reach it. */
-    adminIds: new Set(settings.ADMIN_IDS ?? (local ? ['web:*'] : [])),
+    adminIds: new Set(settings.ADMIN_IDS ?? []),
     apiKey: settings.API_KEY,
     welcomeCredits: settings.WELCOME_CREDITS,
     discord:

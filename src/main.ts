@@ -20,6 +20,7 @@ import { pictures } from './http/pictures/pictures.ts'
 import { createStoredPictures } from './http/pictures/stored.ts'
 import { createApp } from './http/server/app.ts'
 import { createHttp, type Http } from './http/server/http.ts'
+import { basePathOf } from './net/own-address.ts'
 import { runAll, type Step, stopOnce } from './stop.ts'
 
 const stopWithinMs = 20_000
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
     }
     const bots = await startBots(core, config.roles)
     serving.push(() => bots.stop())
-    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, local } = config
+    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds } = config
     const http = createHttp(core, { operatorKey })
     const parts = createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds })
     if (config.roles.has('http')) {
@@ -65,11 +66,12 @@ async function main(): Promise<void> {
         log: core.log,
         plugins: [
           ...(config.roles.has('http') ? routes(parts, surfaces) : []),
-          metricsPage({ http, metrics, local }),
+          metricsPage({ http, metrics, publicUrl }),
           status({ ready: () => readiness(http, bots.notReady), publicUrl }),
         ],
         countResponses: metrics.countResponses,
         closeMs: clientsMs,
+        basePath: basePathOf(publicUrl),
       })
       serving.push(() => app.close())
       await listen(app, config)

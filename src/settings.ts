@@ -55,8 +55,7 @@ const settingsSchema = z.object({
   SECRET_KEY: optional(text.min(32, 'must have at least 32 characters; make one with: openssl rand -base64 32')),
   ADMIN_IDS: optional(
     listOf((part, context) => {
-      if (!/^(discord:\d+|telegram:\d+|web:[\w*-]+)$/.test(part))
-        context.addIssue('must look like discord:123,telegram:456')
+      if (!/^(discord|telegram):\d+$/.test(part)) context.addIssue('must look like discord:123,telegram:456')
       return part
     }),
   ),

@@ -20,7 +20,6 @@ describe('settings', () => {
       host: '127.0.0.1',
       port: 8080,
       publicUrl: 'http://localhost:8080',
-      local: true,
       databaseUrl: undefined,
       welcomeCredits: 20,
       providerDefaults: { timeoutMs: 300_000, concurrency: 5 },
@@ -130,11 +129,11 @@ describe('settings', () => {
     expect(readConfig(environment).listens).toBe(listens)
   })
 
-  it('make every visitor of the page an administrator only while other machines cannot reach it', () => {
-    expect([...readConfig({}).adminIds]).toEqual(['web:*'])
-    expect([...readConfig({ HOST: '0.0.0.0' }).adminIds]).toEqual([])
-    expect([...readConfig({ PUBLIC_URL: 'https://x.org' }).adminIds]).toEqual([])
+  it('make only the accounts of ADMIN_IDS administrators', () => {
+    expect([...readConfig({}).adminIds]).toEqual([])
     expect([...readConfig({ ADMIN_IDS: 'discord:1, telegram:2' }).adminIds]).toEqual(['discord:1', 'telegram:2'])
+    for (const ADMIN_IDS of ['web:*', 'web:x', 'discord:*', 'discord:1,joe'])
+      expect(mistakes({ ADMIN_IDS })).toContain('ADMIN_IDS must look like')
   })
 
   it('include every documented setting', () => {
