@@ -33,6 +33,7 @@ const clientsMs = graceMs + 1_000
 
 async function main(): Promise<void> {
   const config = loadConfig()
+  for (const name of config.withoutEffect) process.stderr.write(`${name} has no effect yet.\n`)
   const undo: Step[] = []
   const onError = (error: unknown) => process.stderr.write(`${explain(error)}\n`)
   const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit, onError })
