@@ -20,8 +20,8 @@ export function allSurfaces(config: Config): Surfaces {
   return {
     plugins: () => plugins,
     create: (parts) => {
-      const { publicUrl, local, apiKey } = config
-      const web = createWeb({ ...parts, publicUrl, local, apiKey })
+      const { publicUrl, apiKey } = config
+      const web = createWeb({ ...parts, publicUrl, apiKey })
       plugins.push(web.plugin)
       return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
     },

@@ -12,12 +12,18 @@ export interface Service {
   stop(): Promise<number | null>
   /** The latest 100,000 characters of its standard error. */
   log(): string
+  /** All of its standard output. */
+  output(): string
 }
 
 export function startService(settings: Readonly<Record<string, string>>): Service {
   const { PATH, HOME } = process.env
   const child = spawn(process.execPath, [main], { env: { PATH, HOME, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
+  let output = ''
+  child.stdout.on('data', (text: Buffer) => {
+    output += text
+  })
   child.stderr.on('data', (text: Buffer) => {
     log = (log + text).slice(-100_000)
   })
@@ -26,7 +32,13 @@ export function startService(settings: Readonly<Record<string, string>>): Servic
     child.kill(signal)
     return ended
   }
-  return { ready: untilReady(child, () => log), kill: () => end('SIGKILL'), stop: () => end('SIGTERM'), log: () => log }
+  return {
+    ready: untilReady(child, () => log),
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+    log: () => log,
+    output: () => output,
+  }
 }
 
 function untilReady(child: ChildProcess, log: () => string): Promise<void> {

@@ -54,7 +54,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   async function introduce(): Promise<CallReader> {
     const me = await api.getMe()
     if (webhookSecret) {
-      const url = new URL(telegramWebhookPath, publicUrl).href
+      const url = `${publicUrl}${telegramWebhookPath}`
       await api.setWebhook(url, { secret_token: webhookSecret, allowed_updates: allowedUpdates })
     } else await api.deleteWebhook()
     await registerCommands(api, commands).catch((error: unknown) => {

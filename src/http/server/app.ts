@@ -18,13 +18,15 @@ export interface AppOptions {
   /** Milliseconds without reading after which a client is disconnected, or up to twice as many. Default 30,000. */
   unreadMs?: number
   sending?: SendingLimits
+  /** Path of the public address, '' or '/path'. Requests arrive with it, or without it from a proxy that removes it. */
+  basePath?: string
 }
 
 /** Milliseconds in which a whole request must arrive. */
 const receiveMs = 300_000
 
 export function createApp(options: AppOptions): FastifyInstance {
-  const { log, plugins, closeMs = 5_000, unreadMs = 30_000 } = options
+  const { log, plugins, closeMs = 5_000, unreadMs = 30_000, basePath = '' } = options
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
@@ -34,7 +36,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     requestTimeout: receiveMs,
     connectionTimeout: unreadMs,
     clientErrorHandler: refuseMalformed(log),
-    rewriteUrl: ({ url = '/' }) => decodable(url),
+    rewriteUrl: ({ url = '/' }) => decodable(withoutBase(url, basePath)),
     // the length of a line of HTTP, so that names of any length reach the routes and are reported as unknown
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
@@ -55,6 +57,15 @@ export function createApp(options: AppOptions): FastifyInstance {
     if (Buffer.isBuffer(payload)) reply.server.sending.add(reply, payload.buffer.byteLength)
     if (typeof payload === 'string') reply.server.sending.add(reply, payload.length)
   })
+  if (basePath !== '') {
+    app.addHook('onSend', async (_request, reply) => {
+      for (const name of ['location', 'content-location']) {
+        const path = reply.getHeader(name)
+        const isShort = typeof path === 'string' && path.startsWith('/') && !path.startsWith(`${basePath}/`)
+        if (isShort) reply.header(name, basePath + path)
+      }
+    })
+  }
   app.addHook('onResponse', async (request, reply) => {
     // without the query, which holds signatures, and without the token of a webhook
     const path = request.url.split('?')[0]?.replace(/^(\/hooks\/[^/]+\/[^/]+\/).*/, '$1…')
@@ -89,6 +100,13 @@ export function createApp(options: AppOptions): FastifyInstance {
   return app
 }
 
+function withoutBase(url: string, basePath: string): string {
+  if (basePath === '' || !url.startsWith(basePath)) return url
+  const rest = url.slice(basePath.length)
+  if (rest === '' || rest.startsWith('?')) return `/${rest}`
+  return rest.startsWith('/') ? rest : url
+}
+
 /** Escapes an invalid percent-encoding, so that it becomes an unknown path like any other. */
 function decodable(url: string): string {
   if (!url.includes('%')) return url
@@ -112,9 +130,12 @@ function separatePagesFromData(app: FastifyInstance): void {
       const stored = new Map<unknown, Stored>()
       return { get: (asks) => stored.get(asks) ?? null, set: (asks, route) => void stored.set(asks, route) }
     },
-    deriveConstraint: ({ headers }) => (prefersPage(headers.accept) ? 'page' : 'data'),
+    deriveConstraint: ({ headers, url }) => (isSignInLink(url) || prefersPage(headers.accept) ? 'page' : 'data'),
   })
 }
+
+/** Answers a program that opens the link as it would a browser. */
+const isSignInLink = (url = '') => /^\/\?(.*&)?token=/.test(url)
 
 /** Browsers list `text/html` without a weight. Programs that accept anything do not list it, or weigh it less. */
 function prefersPage(accept = ''): boolean {
