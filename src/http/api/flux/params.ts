@@ -1,8 +1,9 @@
 /** What was sent → `RequestParams`, in the words of the model that it names. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import { presetSizes } from '../fields.ts'
 import { aspectIn, type ModelRequest, resolveModel, sizeIn } from '../resolve-model.ts'
-import { type ImagesBody, presetSizes, type TextBody } from './schemas.ts'
+import type { ImagesBody, TextBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
 export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | ImagesBody, images: number): ModelRequest {

@@ -1,24 +1,22 @@
 /** What may be sent to draw: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
-import { address, mostPictures, promptText, seed, source, webhookAddress, withoutEffect, word } from '../fields.ts'
+import {
+  address,
+  edge,
+  mostPictures,
+  type PresetSize,
+  presetSizes,
+  promptText,
+  seed,
+  source,
+  webhookAddress,
+  withoutEffect,
+  word,
+} from '../fields.ts'
 import { named } from './names.ts'
 
 export const tags = ['Flux']
-
-const edge = z.int().min(16).max(14_142)
-
-/** fal's names for shapes → ratios. */
-export const presetSizes = {
-  square_hd: '1:1',
-  square: '1:1',
-  portrait_4_3: '3:4',
-  portrait_16_9: '9:16',
-  landscape_4_3: '4:3',
-  landscape_16_9: '16:9',
-} as const
-
-export type PresetSize = keyof typeof presetSizes
 
 const shared = {
   model: optional(word).describe("A model's id, or fal's name of it. Absent: the default."),
