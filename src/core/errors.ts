@@ -68,6 +68,7 @@ export const errorKinds = [
   'moderated',
   'bad_result',
   // after acceptance
+  'not_stored',
   'unresolved',
   'deadline',
   'input_lost',
@@ -86,6 +87,7 @@ const retryable: ReadonlySet<ErrorKind> = new Set([
   'provider_failed',
   'provider_timeout',
   'chat_unavailable',
+  'not_stored',
   'internal',
 ] satisfies ErrorKind[])
 

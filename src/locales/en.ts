@@ -1,11 +1,20 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
-import { amountOf, type Data, listOf, numberOf, pluralOf } from './format.ts'
+import { amountOf, type Data, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
 const list = listOf(', ')
 const number = numberOf('en')
 const plural = pluralOf('en')
 const credits = (count: Data[string]) =>
   plural(amountOf(count), { one: '1 credit', other: `${number(amountOf(count))} credits` })
+
+/** Why a picture is too big. */
+const pictureLimit = (d: Data) => {
+  const size = `it has ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels, and`
+  if (d.limitSide !== undefined) return `${size} a side may have ${number(amountOf(d.limitSide))} at most`
+  if (d.limitMegapixels !== undefined) return `${size} at most ${d.limitMegapixels} megapixels are possible`
+  if (d.limitRatio !== undefined) return `${size} one side may be ${d.limitRatio} times the other at most`
+  return `at most ${d.limitMb} MB each`
+}
 
 export const en = {
   /** How browsers and platforms call this language. */
@@ -213,9 +222,9 @@ export const en = {
       d.limit === 0
         ? `${d.model} draws from words only: leave the picture out.`
         : `${d.model} takes at most ${d.limit} pictures.`,
-    image_too_big: (d: Data) => `That picture is too big: at most ${d.limitMb} MB each.`,
+    image_too_big: (d: Data) => `That picture is too big: ${pictureLimit(d)}.`,
     image_type: () => 'Only PNG, JPEG and WebP pictures can be used. Please convert it and send it again.',
-    image_unreadable: () => 'That picture is damaged or too large. Please save it again as PNG or JPEG.',
+    image_unreadable: () => 'That picture is damaged. Please save it again as PNG or JPEG.',
     image_unreachable: () => 'That picture could not be downloaded. Please send it again.',
     unknown_command: (d: Data) => `There is no command /${d.name}. /help lists the commands.`,
     no_credits: (d: Data) =>
@@ -273,7 +282,11 @@ export const en = {
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
     unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.available)}.`,
     moderated: () => 'The image service refused this for its content. Try other words.',
-    bad_result: () => 'The image service sent no usable picture. Try again.',
+    bad_result: (d: Data) =>
+      hasLimit(d)
+        ? `The image service sent a picture that is too big to be stored: ${pictureLimit(d)}.`
+        : 'The image service sent no usable picture. Another model may work.',
+    not_stored: () => 'The picture was drawn but could not be stored. The operator has to fix this.',
     unresolved: () => 'The image service did not confirm that it received this request, so it was given up. Try again.',
     deadline: () => 'This took too long, so it was given up.',
     input_lost: () => 'The picture that you sent could not be stored. Please send it again.',

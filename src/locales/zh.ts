@@ -1,9 +1,17 @@
 import type { Words } from './en.ts'
-import { listOf, numberOf } from './format.ts'
+import { amountOf, type Data, hasLimit, listOf, numberOf } from './format.ts'
 
 const list = listOf('、')
 const number = numberOf('zh-CN')
 const credits = (count: number) => `${number(count)} 积分`
+
+const pictureLimit = (d: Data) => {
+  const size = `图片为 ${number(amountOf(d.width))} × ${number(amountOf(d.height))} 像素，`
+  if (d.limitSide !== undefined) return `${size}单边最多 ${number(amountOf(d.limitSide))} 像素`
+  if (d.limitMegapixels !== undefined) return `${size}最多 ${amountOf(d.limitMegapixels) * 100} 万像素`
+  if (d.limitRatio !== undefined) return `${size}长边最多为短边的 ${d.limitRatio} 倍`
+  return `每张最多 ${d.limitMb} MB`
+}
 
 export const zh: Words = {
   tags: { html: 'zh-CN', discord: ['zh-CN', 'zh-TW'], telegram: 'zh' },
@@ -189,9 +197,9 @@ export const zh: Words = {
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
     too_many_images: (d) =>
       d.limit === 0 ? `${d.model} 只支持文字，请去掉图片。` : `${d.model} 最多支持 ${d.limit} 张图片。`,
-    image_too_big: (d) => `图片太大，每张最多 ${d.limitMb} MB。`,
+    image_too_big: (d) => `图片太大：${pictureLimit(d)}。`,
     image_type: () => '只支持 PNG、JPEG 和 WebP 图片，请转换后重新发送。',
-    image_unreadable: () => '图片已损坏或尺寸过大，请另存为 PNG 或 JPEG 后重新发送。',
+    image_unreadable: () => '图片已损坏，请另存为 PNG 或 JPEG 后重新发送。',
     image_unreachable: () => '无法获取这张图片，请重新发送。',
     unknown_command: (d) => `没有命令 /${d.name}。发送 /help 查看可用命令。`,
     no_credits: (d) =>
@@ -244,7 +252,11 @@ export const zh: Words = {
     unknown_config: (d) => `没有配置“${d.id}”。`,
     unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.available)}。`,
     moderated: () => '图像服务因内容原因拒绝了请求，请换一种说法。',
-    bad_result: () => '图像服务没有返回可用的图片，请重试。',
+    bad_result: (d) =>
+      hasLimit(d)
+        ? `图像服务返回的图片太大，无法保存：${pictureLimit(d)}。`
+        : '图像服务没有返回可用的图片，可以换一个模型。',
+    not_stored: () => '图片已绘制完成，但未能保存，需要管理员处理。',
     unresolved: () => '图像服务未确认收到请求，已放弃，请重试。',
     deadline: () => '等待时间过长，已放弃。',
     input_lost: () => '你发送的图片未能保存，请重新发送。',

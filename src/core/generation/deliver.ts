@@ -111,7 +111,9 @@ async function readPictures(core: Core, id: string): Promise<Stored[]> {
   return Promise.all(
     rows.map(async ({ key, ...about }) => {
       const object = await core.store.get(key)
-      if (!object) throw new AppError('internal', {}, { cause: new Error(`the store has no object ${key}`) })
+      if (!object) {
+        throw new AppError('not_stored', {}, { cause: new Error(`the store has no object ${key}`), final: true })
+      }
       return { key, file: { data: object.data, ...about } }
     }),
   )

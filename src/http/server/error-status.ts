@@ -66,6 +66,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   moderated: 400,
   bad_result: 502,
   // after acceptance
+  not_stored: 500,
   unresolved: 502,
   deadline: 504,
   input_lost: 500,

@@ -1,8 +1,9 @@
 /** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import { presetSizes } from '../fields.ts'
 import { aspectIn, type ModelRequest, resolveModel, sizeIn } from '../resolve-model.ts'
-import { type ImagesBody, presetSizes, type TextBody } from './schemas.ts'
+import type { ImagesBody, TextBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
 export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | ImagesBody, images: number): ModelRequest {

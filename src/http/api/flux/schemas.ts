@@ -1,24 +1,22 @@
 /** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
-import { address, maxPictures, promptText, seed, source, webhookAddress, withoutEffect, word } from '../fields.ts'
+import {
+  address,
+  edge,
+  maxPictures,
+  type PresetSize,
+  presetSizes,
+  promptText,
+  seed,
+  source,
+  webhookAddress,
+  withoutEffect,
+  word,
+} from '../fields.ts'
 import { withAliases } from './names.ts'
 
 export const tags = ['Flux']
-
-const edge = z.int().min(16).max(14_142)
-
-/** fal's names of sizes → ratios. */
-export const presetSizes = {
-  square_hd: '1:1',
-  square: '1:1',
-  portrait_4_3: '3:4',
-  portrait_16_9: '9:16',
-  landscape_4_3: '4:3',
-  landscape_16_9: '16:9',
-} as const
-
-export type PresetSize = keyof typeof presetSizes
 
 const shared = {
   model: optional(word).describe('A model id, or the id of the model at fal. Absent: the default model.'),

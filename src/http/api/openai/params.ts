@@ -5,6 +5,7 @@ import { parsePrompt } from '../../../core/request/parse.ts'
 import { type ModelRequest, resolveModel } from '../resolve-model.ts'
 import { coreModelName } from './models.ts'
 import type { ChatBody, EditsBody, GenerationsBody } from './schemas.ts'
+import { countOf, shapeOf } from './shape.ts'
 import { aspectFor } from './sizes.ts'
 
 /** Throws AppError. */
@@ -14,12 +15,19 @@ export function openAiParams(
   body: GenerationsBody | EditsBody,
   images: number,
 ): ModelRequest {
-  const { n, size, steps, guidance, strength, enhance } = body
+  const { steps, guidance, strength, enhance } = body
   const resolved = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images)
-  const aspect = aspectFor(resolved, size)
   return {
     chosen: resolved,
-    params: { ...resolved.params, aspect, count: n, steps, guidance, strength, enhance },
+    params: {
+      ...resolved.params,
+      aspect: shapeOf(resolved, body),
+      count: countOf(body),
+      steps,
+      guidance,
+      strength,
+      enhance,
+    },
   }
 }
 
@@ -31,13 +39,14 @@ export function chatParams(
   message: { text: string; images: number },
 ): ModelRequest {
   const parsed = parsePrompt(message.text)
-  const { prompt, negative, model = body.model, seed = body.seed, aspect = body.size, count = body.n } = parsed
+  const { prompt, negative, model = body.model, seed = body.seed, count = countOf(body) } = parsed
   const resolved = resolveModel(
     core,
     holder,
     { prompt, negative_prompt: negative, model: coreModelName(model), seed },
     message.images,
   )
-  const params = { ...parsed, ...resolved.params, aspect: aspectFor(resolved, aspect), count }
+  const aspect = parsed.aspect === undefined ? shapeOf(resolved, body) : aspectFor(resolved, parsed.aspect)
+  const params = { ...parsed, ...resolved.params, aspect, count }
   return { chosen: resolved, params }
 }
