@@ -20,6 +20,8 @@ const attempt: Attempt = {
   hasNextRoute: false,
   repeatable: false,
   timeoutMs: 300_000,
+  submittedMs: 0,
+  newsLeftMs: 0,
   jitter: 1,
 }
 const failure = (kind: ErrorKind, more: Partial<Parameters<typeof afterFailure>[1]> = {}) => ({
