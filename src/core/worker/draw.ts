@@ -139,7 +139,6 @@ async function submit(core: Core, generation: Generation, submission: Submission
       { id: generation.id, provider: provider.name, kind: error.kind, err: error.cause },
       'a submission was not answered; looking for it at the provider',
     )
-    if (providerFailures.has(error.kind)) breaker.failed(generation.id)
     const found = await find(core, generation, submission)
     if (found !== 'never') return found
     throw new AppError(error.kind, error.data, { cause: error.cause, neverRan: true, retryAfterMs: error.retryAfterMs })
