@@ -128,9 +128,13 @@ export async function createQueue({ backend: config, lanes, prefix, log }: Queue
     return worker
   }
 
-  /** A resumed job has waited before, so it goes ahead of all others. */
-  async function moveToFront(job: Pick<BullJob, 'getState' | 'changePriority'>): Promise<void> {
-    const state = await command(job.getState())
+  /** A resumed job has waited before, so it goes ahead of all others, and a pause of its own ends. */
+  async function moveToFront(job: Pick<BullJob, 'getState' | 'changePriority' | 'promote'>): Promise<void> {
+    let state = await command(job.getState())
+    if (state === 'delayed') {
+      await job.promote().catch(onError)
+      state = 'prioritized'
+    }
     // 0 precedes every other priority; a job that has started meanwhile no longer waits
     if (state === 'waiting' || state === 'prioritized')
       await job.changePriority({ priority: 0, lifo: true }).catch(onError)

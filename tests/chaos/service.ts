@@ -8,6 +8,9 @@ const readyMs = 60_000
 export interface Service {
   ready: Promise<void>
   kill(): Promise<unknown>
+  /** Stops the process as a suspended machine does, and lets it go on. */
+  suspend(): void
+  resume(): void
   /** Resolves with the exit code, or null if a signal ended the process. */
   stop(): Promise<number | null>
   /** The latest 100,000 characters of its standard error. */
@@ -35,6 +38,8 @@ export function startService(settings: Readonly<Record<string, string>>): Servic
   return {
     ready: untilReady(child, () => log),
     kill: () => end('SIGKILL'),
+    suspend: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     stop: () => end('SIGTERM'),
     log: () => log,
     output: () => output,
