@@ -145,7 +145,7 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
       address: `test:${n}`,
       from: { id, name: 'p' },
       locale: 'en',
-      params: parsePrompt('a cute cat 16:9'),
+      params: parsePrompt('a cute cat 16:9', { ratios: ['16:9'] }),
       chosen: chooseModel(core, { images: 0, words: true }),
       images: [],
     })

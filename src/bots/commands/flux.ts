@@ -3,8 +3,9 @@
 import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { submit } from '../../core/generation/submit.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
+import { readAspect } from '../../core/request/aspect.ts'
 import { chooseModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
-import { parsePrompt, readAspect } from '../../core/request/parse.ts'
+import { parsePrompt } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 
 export const fluxCommand = defineCommand({
@@ -23,7 +24,7 @@ export const fluxCommand = defineCommand({
   },
   async run({ core, call, values, images }) {
     const { prompt = '', model, aspect } = values
-    const written = parsePrompt(prompt)
+    const written = parsePrompt(prompt, { ratios: offeredAspects(core.models.all()) })
     const params: RequestParams = {
       ...written,
       ...(model === undefined ? {} : { model: model.toLowerCase() }),

@@ -28,9 +28,8 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
   function callOfMessages(messages: readonly Message[]): Call | undefined {
     const album = messages.toSorted((a, b) => a.message_id - b.message_id)
     const first = album[0]
-    const captioned = album.find((part) => textOf(part) !== '') ?? first
-    if (!captioned || !first || !isFromPerson(first) || !album.some(hasContent)) return undefined
-    const act = actOf(captioned)
+    if (!first || !isFromPerson(first) || !album.some(hasContent)) return undefined
+    const act = actOfAll(album)
     if (!act) return undefined
     const { chat, from } = first
     return {
@@ -50,6 +49,18 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
       images: imagesOf(album),
       isPrivate: chat.type === 'private',
     }
+  }
+
+  /** All texts of an album, or of a text in parts. One of them addresses the bot. */
+  function actOfAll(messages: readonly Message[]): Act | undefined {
+    const acts = messages.map(actOf)
+    const main = acts.find((act) => act?.kind === 'command') ?? acts.find((act) => act !== undefined)
+    if (!main || main.kind === 'press') return undefined
+    const texts = messages.map((message, index) => {
+      const act = acts[index]
+      return act === main || act?.kind === 'message' ? act.text : textOf(message).trim()
+    })
+    return { ...main, text: texts.filter((text) => text !== '').join('\n') }
   }
 
   /** The message without what only addresses the bot. undefined: it is meant for others. */

@@ -103,7 +103,9 @@ function checkNumbers(model: Model, takes: Takes, params: RequestParams): void {
 
 function sizeOf(model: Model, { aspects, sizes }: Takes, aspect: string | undefined) {
   const available = Object.keys(aspects)
-  const name = aspect ?? available[0] ?? '1:1'
+  const wanted = aspect ?? available[0] ?? '1:1'
+  const ofSameSize = Object.entries(aspects).find(([, [width, height]]) => wanted === `${width}x${height}`)
+  const name = ofSameSize?.[0] ?? wanted
   const preset = aspects[name]
   if (preset) return { aspect: name, width: preset[0], height: preset[1] }
   if (available.join() === 'auto') throw new AppError('not_taken', { name: 'aspect', model: model.id })

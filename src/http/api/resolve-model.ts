@@ -5,7 +5,7 @@ import { AppError } from '../../core/errors.ts'
 import type { RequestParams, Takes } from '../../core/ports/models.ts'
 import { type ChosenModel, chooseModel } from '../../core/request/choose-model.ts'
 import { promptLimit, readSeed } from '../../core/request/parse.ts'
-import { cleanText, shorten } from '../../core/text.ts'
+import { cleanLines, cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
 interface Fields {
@@ -30,7 +30,7 @@ const shownCharacters = 40
 
 /** The prompt is used as it is: flags belong to plain text. Throws AppError prompt_too_long, bad_option, unknown_model, … */
 export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, images: number): ResolvedModel {
-  const prompt = cleanText(fields.prompt ?? '')
+  const prompt = cleanLines(fields.prompt ?? '')
   const negative = cleanText(fields.negative_prompt ?? '')
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
   if (negative.length > promptLimit) {

@@ -5,6 +5,7 @@ import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Outcome } from '../../../core/history/outcome.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
+import { foldSpaces } from '../../../core/text.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import { bodyWithPicturesBytes } from '../../server/bodies.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
@@ -77,7 +78,7 @@ function lastUserMessage(
   }
   const content = parseWith(userContent, messages[at]?.content, ['messages', String(at), 'content'])
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
-  const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join('\n')
+  const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join(' ')
   const addresses = parts.flatMap((part) => ('text' in part ? [] : [addressOf(part.image_url)]))
   return { text, images: addresses.map((address) => inputOf(family, holder, address)) }
 }
@@ -158,8 +159,8 @@ async function markdownOf(parts: ApiParts, outcome: Outcome): Promise<string> {
   return [...lines, ...links.map((link) => `![${alt}](${link})`)].join('\n\n')
 }
 
-/** Keeps text that people wrote from becoming links, images or HTML. */
-const escapeMarkdown = (text: string) => text.replace(/[\\[\]<>`]/g, '\\$&')
+/** Keeps text that people wrote on one line, and from becoming links, images or HTML. */
+const escapeMarkdown = (text: string) => foldSpaces(text).replace(/[\\[\]<>`]/g, '\\$&')
 
 /** The `u` flag keeps surrogate pairs together. */
 function piecesOf(text: string): string[] {

@@ -1,6 +1,7 @@
 /** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import { offeredAspects } from '../../../core/request/choose-model.ts'
 import { parsePrompt } from '../../../core/request/parse.ts'
 import { type ModelRequest, resolveModel } from '../resolve-model.ts'
 import { coreModelName } from './models.ts'
@@ -38,7 +39,7 @@ export function chatParams(
   body: ChatBody,
   message: { text: string; images: number },
 ): ModelRequest {
-  const parsed = parsePrompt(message.text)
+  const parsed = parsePrompt(message.text, { ratios: offeredAspects(core.models.all()), lines: true })
   const { prompt, negative, model = body.model, seed = body.seed, count = countOf(body) } = parsed
   const resolved = resolveModel(
     core,

@@ -38,6 +38,18 @@ describe('an image generation', () => {
     expect(tasks[0]?.input).toMatchObject({ prompt: 'a cat 16:9', width: 1024, height: 1024 })
   })
 
+  it('draws a prompt of several lines as it was sent', async () => {
+    const { provider, tasks } = createSeveral()
+    const client = await open({ providers: [provider] })
+    await client.images.generate({ prompt: 'a cat\r\non a mat', model: 'sketch' })
+    const messages = [{ role: 'user' as const, content: 'a dog\non a rug\n16:9' }]
+    await client.chat.completions.create({ model: 'sketch', messages })
+    expect(tasks.map(({ input }) => input)).toMatchObject([
+      { prompt: 'a cat\non a mat' },
+      { prompt: 'a dog\non a rug', width: 1024, height: 576 },
+    ])
+  })
+
   it('returns base64 on request, and by default for names of models that return nothing else', async () => {
     const client = await open()
     const response = await client.images.generate({ prompt: 'a cat', response_format: 'b64_json' })
