@@ -19,7 +19,7 @@ const megapixel = 1_000_000
 
 /** Decoding takes time for each row, so few pixels in very many rows are as costly as a large picture. */
 const limitSide = 16_384
-const limitRatio = 20
+const limitRatio = 100
 const limitMegapixels = 50
 /** Scans of a JPEG times megapixels. Each scan goes over the whole picture; encoders write about ten. */
 const limitScanMegapixels = 1_000

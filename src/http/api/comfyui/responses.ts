@@ -4,6 +4,7 @@ import { AppError } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { signLink } from '../../../core/media/links.ts'
 import type { StoredObject } from '../../../core/ports/storage.ts'
+import { rejectStored } from '../../pictures/stored.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
@@ -50,7 +51,7 @@ export function asPng(parts: ApiParts, picture: Picture): Promise<StoredObject |
 
 async function loadPng({ core, pictures }: ApiParts, { key, type }: Picture): Promise<StoredObject | undefined> {
   const object = await pictures.load(key)
-  return object && type !== 'image/png' ? core.images.png(object) : object
+  return object && type !== 'image/png' ? core.images.png(object).catch(rejectStored) : object
 }
 
 /** Paths, because clients prepend the address of the service. Signed like links to keys, which no id can be mistaken for. */
