@@ -31,6 +31,7 @@ export const errorKinds = [
   'banned',
   'admins_only',
   'unknown_user',
+  'anonymous',
   'bad_amount',
   // programs
   'key_missing',

@@ -292,6 +292,8 @@ export const en = {
     input_lost: () => 'The picture that you sent could not be stored. Please send it again.',
     interrupted: () => 'This was interrupted too often, so it was given up. Try again.',
     cancelled: () => 'Cancelled.',
+    anonymous: () =>
+      'Accounts belong to people, and this message does not say who sent it. Send it as yourself, not as a group or channel.',
     unknown_button: () => 'This button no longer works. Ask for the picture again.',
     not_yours: () => 'Only the person who made this request can do that.',
     already_ended: () => 'This request has ended already.',

@@ -262,6 +262,7 @@ export const zh: Words = {
     input_lost: () => '你发送的图片未能保存，请重新发送。',
     interrupted: () => '多次被中断，已放弃，请重试。',
     cancelled: () => '已取消。',
+    anonymous: () => '账户属于个人，而这条消息没有显示发送者。请以个人身份发送，不要以群组或频道的名义发送。',
     unknown_button: () => '此按钮已失效，请重新发起请求。',
     not_yours: () => '只有发起该请求的人可以这样做。',
     already_ended: () => '该请求已经结束。',

@@ -4,6 +4,7 @@ import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { submit } from '../../core/generation/submit.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
+import { checkParams } from '../../core/request/check.ts'
 import { chooseModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
 import { parsePrompt } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
@@ -31,8 +32,12 @@ export const fluxCommand = defineCommand({
       ...(aspect === undefined ? {} : { aspect: readAspect(aspect) }),
     }
     const { key, surface, address, place, locale, from } = call
-    const needs = { images: images.length, words: params.prompt !== '' }
-    const chosen = chooseModel(core, { name: params.model, ...needs })
+    const chosen = chooseModel(core, {
+      name: params.model,
+      images: images.length,
+      words: params.prompt !== '',
+      check: (model) => checkParams(model, params, images.length),
+    })
     const accepted = await submit(core, { key, surface, address, place, locale, from, params, images, chosen })
     const asked = { id: accepted.id, locale, request: accepted.request }
     return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }

@@ -1,12 +1,11 @@
 /** Updates → calls. Decides whether a message is addressed to the bot at all. */
 import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types'
 import type { Act, Attachment, Call, Identity, Place } from '../../core/ports/chat.ts'
+import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
 import { toAddress } from './address.ts'
-import { isImage, type TelegramFiles } from './files.ts'
-
-const maxImages = 10
+import type { TelegramFiles } from './files.ts'
 
 export interface CallReader {
   /** An update, or those of an album. undefined: it is not for us. */
@@ -43,6 +42,7 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
         replyTo: first.message_id,
       }),
       from: identityOf(from),
+      ...(first.sender_chat && { isAnonymous: true }),
       place: placeOf(chat),
       locale: localeOf(from.language_code),
       act,
@@ -90,13 +90,13 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
     return type === 'mention' && text.slice(offset + 1, offset + length).toLowerCase() === ownName
   }
 
+  /** Own pictures, then those that are replied to, in this chat or another. */
   function imagesOf(album: readonly Message[]): Attachment[] {
-    const replied = album[0] && repliedTo(album[0])
-    const sources = replied && isImage(replied) ? [...album, replied] : album
-    return sources
+    const first = album.find((message) => message.reply_to_message ?? message.external_reply)
+    const replied = first && (repliedTo(first) ?? first.external_reply)
+    return [...album, ...(replied ? [replied] : [])]
       .map((message) => files.of(message))
       .filter((image) => image !== undefined)
-      .slice(0, maxImages)
   }
 
   return {
@@ -131,7 +131,7 @@ function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefin
 
 const identityOf = ({ id, first_name, last_name, username }: User): Identity => ({
   id: `telegram:${id}`,
-  name: [first_name, last_name].filter(Boolean).join(' '),
+  name: cleanText([first_name, last_name].filter(Boolean).join(' ')) || username || String(id),
   handle: username,
 })
 
@@ -141,15 +141,42 @@ function placeOf(chat: Chat): Place {
   return { group, channel: String(chat.id), nsfw: false, manager: false, roles: [] }
 }
 
-function isFromPerson(message: Message): message is Message & { from: NonNullable<Message['from']> } {
+type FromPerson = Message & { from: NonNullable<Message['from']> }
+
+/** People who act as their group or channel appear as bots of Telegram's own. */
+function isFromPerson(message: Message): message is FromPerson {
   const isChat = ['private', 'group', 'supergroup'].includes(message.chat.type)
-  return isChat && message.from !== undefined && !message.from.is_bot && !message.is_automatic_forward
+  const { from, sender_chat: sender, is_automatic_forward: isForward } = message
+  return isChat && from !== undefined && (!from.is_bot || sender !== undefined) && !isForward
 }
 
 const textOf = (message: Message) => message.text ?? message.caption ?? ''
 
-/** Only words and pictures are answered. */
-const hasContent = ({ text, photo, document }: Message) => Boolean(text ?? photo ?? document)
+/** What people send. Other messages report events, such as a new member. */
+const contents = [
+  'text',
+  'photo',
+  'document',
+  'sticker',
+  'live_photo',
+  'video',
+  'animation',
+  'audio',
+  'voice',
+  'video_note',
+  'paid_media',
+  'story',
+  'contact',
+  'location',
+  'venue',
+  'poll',
+  'dice',
+  'game',
+  'checklist',
+  'rich_message',
+] as const satisfies (keyof Message)[]
+
+const hasContent = (message: Message) => contents.some((name) => message[name] !== undefined)
 
 /** In a topic, a message that replies to no other arrives as a reply to the one that opened the topic. */
 function repliedTo({ reply_to_message: replied, is_topic_message, message_thread_id }: Message) {

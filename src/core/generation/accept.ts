@@ -15,7 +15,7 @@ import type { Address, Attachment, Identity, Locale, Place } from '../ports/chat
 import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
-import type { ChosenModel } from '../request/choose-model.ts'
+import type { ChosenModel } from '../request/check.ts'
 import { refusal } from './rules.ts'
 
 /** A request, from a chat or from a program. */

@@ -128,6 +128,7 @@ async function changeUnanswered(core: Core, generation: Generation, set: SQL): P
 
 /** The intent, right before a submission: from here on the provider may have received it. */
 export async function saveIntent(core: Core, generation: Generation): Promise<boolean> {
+  // unchecked row: an expression, no column
   const [row] = await core.database.rows<{ submitAt: string }>(sql`
     update generations set submit_at = now() where ${isOurs(generation)} and ${hasNoNews(generation)}
     returning submit_at::text as "submitAt"`)
@@ -175,6 +176,7 @@ export const jobColumns = columnsOf(
  */
 export async function awaitNews(core: Core, generation: Generation, retryInMs: number): Promise<number> {
   const { webhookMessage } = generation
+  // unchecked row: an expression, no column
   const [row] = await core.database.rows<{ news: boolean }>(sql`
     update generations set searches = searches + 1, lease_until = null, wake_at = ${wakeIn(retryInMs)}
     where ${isOurs(generation)}
@@ -244,6 +246,7 @@ export async function saveStored(
   generation: Generation,
   pictures: StoredPicture[],
 ): Promise<'ours' | 'late' | false> {
+  // unchecked row: the column belongs to the statement's own table
   const [row] = await core.database.rows<{ attempt: number }>(sql`
     with stored as (
       update generations set state = 'stored', stored_at = now(), seed = ${generation.seed},

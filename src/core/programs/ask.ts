@@ -12,7 +12,8 @@ import { acceptedBefore } from '../generation/accept.ts'
 import { submit, wake, wakeAgain } from '../generation/submit.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
-import { type ChosenModel, defaultModel, findAllowedModel } from '../request/choose-model.ts'
+import type { ChosenModel } from '../request/check.ts'
+import { defaultModel, findAllowedModel } from '../request/choose-model.ts'
 
 export interface ProgramRequest {
   holder: KeyHolder

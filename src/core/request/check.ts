@@ -9,7 +9,12 @@ import {
   type Route,
   type Takes,
 } from '../ports/models.ts'
-import { type ChosenModel, isSetUp } from './choose-model.ts'
+
+/** The model of one request, with what it takes for that number of input pictures. */
+export interface ChosenModel {
+  model: Model
+  takes: Takes
+}
 
 /** Characters shown of a text that is refused for its length. */
 const shownCharacters = 40
@@ -49,6 +54,9 @@ export function nearestAspect({ aspects }: Takes, { width, height }: { width: nu
   const [nearest] = Object.entries(aspects).sort((a, b) => distance(a) - distance(b))
   return nearest?.[0]
 }
+
+export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string) =>
+  providers.get(provider) !== undefined
 
 function accepts(takes: Takes, request: PictureRequest): boolean {
   const { images, count, prompt, aspect, width, height, negative } = request

@@ -25,7 +25,7 @@ export async function newsLeftMs(core: Core, generation: Generation, error: AppE
 
 /** The 95th percentile, from submission to stored picture. */
 async function slowestMs(core: Core, { provider, endpoint }: Generation): Promise<number> {
-  // an aggregate over a subquery: no column of the schema to name
+  // unchecked row: an aggregate over a subquery, no column
   const [row] = await core.database.rows<{ ms: number | null; served: number }>(sql`
     select count(*)::int as served,
       (percentile_cont(0.95) within group (order by extract(epoch from stored_at - submit_at)) * 1000)::float8 as ms

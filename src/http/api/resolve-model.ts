@@ -3,7 +3,8 @@ import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { RequestParams, Takes } from '../../core/ports/models.ts'
-import { type ChosenModel, chooseModel } from '../../core/request/choose-model.ts'
+import { type ChosenModel, checkParams } from '../../core/request/check.ts'
+import { chooseModel } from '../../core/request/choose-model.ts'
 import { promptLimit, readSeed } from '../../core/request/parse.ts'
 import { cleanLines, cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
@@ -28,8 +29,20 @@ export interface ModelRequest {
 /** Characters of a refused value that its error repeats. */
 const shownCharacters = 40
 
-/** The prompt is used as it is: flags belong to plain text. Throws AppError prompt_too_long, bad_option, unknown_model, … */
-export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, images: number): ResolvedModel {
+/** All parameters of the request for a model, which knows sizes by other names than another model. Throws AppError. */
+type BuildParams = (resolved: ResolvedModel) => RequestParams
+
+/**
+ * The prompt is used as it is: flags belong to plain text. `build`: where no model is named, the first one is chosen that takes what it
+ * returns. Throws AppError prompt_too_long, bad_option, unknown_model, …
+ */
+export function resolveModel(
+  core: Core,
+  holder: KeyHolder,
+  fields: Fields,
+  images: number,
+  build?: BuildParams,
+): ResolvedModel {
   const prompt = cleanLines(fields.prompt ?? '')
   const negative = cleanText(fields.negative_prompt ?? '')
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
@@ -37,14 +50,20 @@ export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, imag
     const value = shorten(negative, shownCharacters)
     throw new AppError('bad_option', { name: 'negative', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
-  const { model, takes } = chooseModel(core, {
+  const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
+  const resolvedFor = ({ model, takes }: ChosenModel): ResolvedModel => ({
+    params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative },
+    model,
+    takes,
+  })
+  const chosen = chooseModel(core, {
     name: fields.model,
     allowed: holder.models,
     images,
     words: prompt !== '',
+    check: build && ((candidate) => checkParams(candidate, build(resolvedFor(candidate)), images)),
   })
-  const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
-  return { params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }
+  return resolvedFor(chosen)
 }
 
 /**

@@ -19,6 +19,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   image_unreachable: 400,
   unknown_command: 404,
   unknown_button: 404,
+  anonymous: 403,
   not_yours: 403,
   already_ended: 409,
   managers_only: 403,

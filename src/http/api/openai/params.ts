@@ -3,7 +3,7 @@ import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { offeredAspects } from '../../../core/request/choose-model.ts'
 import { parsePrompt } from '../../../core/request/parse.ts'
-import { type ModelRequest, resolveModel } from '../resolve-model.ts'
+import { type ModelRequest, type ResolvedModel, resolveModel } from '../resolve-model.ts'
 import { coreModelName } from './models.ts'
 import type { ChatBody, EditsBody, GenerationsBody } from './schemas.ts'
 import { countOf, shapeOf } from './shape.ts'
@@ -17,19 +17,12 @@ export function openAiParams(
   images: number,
 ): ModelRequest {
   const { steps, guidance, strength, enhance } = body
-  const resolved = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images)
-  return {
-    chosen: resolved,
-    params: {
-      ...resolved.params,
-      aspect: shapeOf(resolved, body),
-      count: countOf(body),
-      steps,
-      guidance,
-      strength,
-      enhance,
-    },
+  const build = (resolved: ResolvedModel) => {
+    const aspect = shapeOf(resolved, body)
+    return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, enhance }
   }
+  const chosen = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images, build)
+  return { chosen, params: build(chosen) }
 }
 
 /** Flags in the message take precedence over fields of the body. Throws AppError. */
@@ -41,13 +34,13 @@ export function chatParams(
 ): ModelRequest {
   const parsed = parsePrompt(message.text, { ratios: offeredAspects(core.models.all()), lines: true })
   const { prompt, negative, model = body.model, seed = body.seed, count = countOf(body) } = parsed
-  const resolved = resolveModel(
-    core,
-    holder,
-    { prompt, negative_prompt: negative, model: coreModelName(model), seed },
-    message.images,
-  )
-  const aspect = parsed.aspect === undefined ? shapeOf(resolved, body) : aspectFor(resolved, parsed.aspect)
-  const params = { ...parsed, ...resolved.params, aspect, count }
-  return { chosen: resolved, params }
+  const build = (resolved: ResolvedModel) => ({
+    ...parsed,
+    ...resolved.params,
+    aspect: parsed.aspect === undefined ? shapeOf(resolved, body) : aspectFor(resolved, parsed.aspect),
+    count,
+  })
+  const fields = { prompt, negative_prompt: negative, model: coreModelName(model), seed }
+  const chosen = resolveModel(core, holder, fields, message.images, build)
+  return { chosen, params: build(chosen) }
 }
