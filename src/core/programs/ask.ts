@@ -10,6 +10,7 @@ import { submit, wake, wakeAgain } from '../generation/submit.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { type ChosenModel, defaultModel, findAllowedModel } from '../request/choose-model.ts'
+import { requestIds } from './request-ids.ts'
 
 export interface ProgramRequest {
   holder: KeyHolder
@@ -50,7 +51,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     params,
     images,
     from: { userId },
-    program: { id, keyId, webhookUrl, format },
+    program: { id, keyId, webhookUrl, format, requestId: requestIds.getStore() },
     limits: limitsFor(core, holder),
   })
   await (accepted.fresh ? wake : wakeAgain)(core, accepted.job)
