@@ -290,7 +290,7 @@ export const en = {
     unresolved: () => 'The image service did not confirm that it received this request, so it was given up. Try again.',
     deadline: () => 'This took too long, so it was given up.',
     input_lost: () => 'The picture that you sent could not be stored. Please send it again.',
-    interrupted: () => 'This was interrupted too often, so it was given up. Try again.',
+    interrupted: () => 'This was interrupted too often, so it was given up.',
     cancelled: () => 'Cancelled.',
     anonymous: () =>
       'Accounts belong to people, and this message does not say who sent it. Send it as yourself, not as a group or channel.',

@@ -197,7 +197,7 @@ function createProcessor({ run, running, log, onError }: Processing) {
     running.add(controller)
     try {
       const outcome = await run(job.id as string, controller.signal).catch((error: unknown) => {
-        log.error({ id: job.id, reason: String(error) }, 'a job threw an error; retrying')
+        log.error({ id: job.id, err: error }, 'a job threw an error; retrying')
         return { retryInMs: retryAfterErrorMs }
       })
       if (outcome === undefined) return

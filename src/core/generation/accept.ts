@@ -33,7 +33,7 @@ export interface Submission {
   /** Who pays: an identity of a platform, or an account. */
   from: Identity | { userId: string }
   /** Of programs only. `id`: of the generation, which their address names. */
-  program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string }
+  program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string; requestId?: string }
   /** Absent: the usual limits. */
   limits?: Pick<Candidate, 'inFlight' | 'perMinute'>
 }
@@ -123,11 +123,12 @@ async function save(
       returning in_flight),
     generation as (
       insert into generations (id, user_id, key, surface, address, locale, model, provider, endpoint, request, price,
-        priority, api_key_id, webhook_url, watched, posted, wake_at, deadline_at)
+        priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address}, ${locale}, ${request.model}, ${route.provider},
         ${route.endpoint}, ${JSON.stringify({ ...request, format: program?.format })}::jsonb, ${price}::int, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
         ${program ? address : null}, -- a program's address stands for its message, too
+        ${program?.requestId ?? null},
         now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority),
     pictures as (

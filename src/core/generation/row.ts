@@ -22,6 +22,7 @@ const columns = columnsOf({
   userId: generations.userId,
   state: generations.state,
   surface: generations.surface,
+  requestId: generations.requestId,
   address: typed<Address>(generations.address),
   posted: typed<Posted | null>(generations.posted),
   locale: generations.locale,

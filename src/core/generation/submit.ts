@@ -43,8 +43,16 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   const request = aspect === undefined ? first : checkParams(chosen, { ...params, aspect }, images.length)
   const route = chooseRoute(core, model, request)
   const accepted = await accept(core, submission, { candidate: { ...candidate, request }, route, inputs })
+  if (accepted.fresh) logAccepted(core, accepted, submission)
   if (accepted.fresh && inputs.length > 0) await storeInputs(core, accepted.id, inputs)
   return accepted
+}
+
+function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {
+  core.log.info(
+    { id, requestId: program?.requestId, surface, model: request.model, credits: price },
+    'a request was accepted',
+  )
 }
 
 /** Adds it to the queue. If that fails the sweeper does: the row is what counts. */

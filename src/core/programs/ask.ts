@@ -14,6 +14,7 @@ import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
 import type { ChosenModel } from '../request/check.ts'
 import { defaultModel, findAllowedModel } from '../request/choose-model.ts'
+import { requestIds } from './request-ids.ts'
 
 export interface ProgramRequest {
   holder: KeyHolder
@@ -54,7 +55,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     params,
     images,
     from: { userId },
-    program: { id, keyId, webhookUrl, format },
+    program: { id, keyId, webhookUrl, format, requestId: requestIds.getStore() },
     limits: limitsFor(core, holder),
   })
   await (accepted.fresh ? wake : wakeAgain)(core, accepted.job)

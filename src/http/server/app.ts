@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { AppError } from '../../core/errors.ts'
+import { requestIds } from '../../core/programs/request-ids.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
 import { statusOf } from './error-status.ts'
 import { toJson } from './json.ts'
@@ -52,6 +53,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     reply.raw.on('timeout', () => reply.raw.writableLength > 0 && request.raw.socket.destroy())
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
   })
+  // not earlier: reading the body loses the context
+  app.addHook('preHandler', (request, _reply, done) => requestIds.run(request.id, done))
   app.addHook('onSend', async (_request, reply, payload) => {
     // a part of a picture keeps the whole picture in memory
     if (Buffer.isBuffer(payload)) reply.server.sending.add(reply, payload.buffer.byteLength)
