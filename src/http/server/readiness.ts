@@ -11,7 +11,7 @@ interface Ping {
   at: number
 }
 
-/** True: the database answers. One ping at a time, however many callers check, so that a hanging database gets no more of them. */
+/** True: the database takes a row. One ping at a time, however many callers check, so that a hanging database gets no more of them. */
 export function createDatabaseCheck(database: Pick<Database, 'ping'>): () => Promise<boolean> {
   let current: Ping | undefined
 
