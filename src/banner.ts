@@ -12,8 +12,14 @@ interface Line {
   hint?: string
 }
 
-export function welcome(config: Config, core: Core): string {
-  const lines = linesFor(config, core)
+interface State {
+  core: Core
+  /** Chat → why it is not connected. */
+  notReady: Readonly<Record<string, string | undefined>>
+}
+
+export function welcome(config: Config, { core, notReady }: State): string {
+  const lines = linesFor(config, { core, notReady })
   const width = Math.max(...lines.filter(({ hint }) => hint).map(({ state }) => state.length))
   const table = lines.map(({ part, state, hint = '' }) =>
     `  ${part.padEnd(9)}  ${state.padEnd(width)}  ${hint}`.trimEnd(),
@@ -27,8 +33,9 @@ export function welcome(config: Config, core: Core): string {
   return `\nfluxbot is ready${where}\n${page}\n${table.join('\n')}\n${advice}\n`
 }
 
-function linesFor(config: Config, core: Core): readonly Line[] {
+function linesFor(config: Config, { core, notReady }: State): readonly Line[] {
   const models = listed(core.models.all()).map(({ id }) => id)
+  const listens = config.roles.has('bots')
   const providers = core.providers.all().map(({ title }) => title)
   return [
     config.databaseUrl
@@ -39,7 +46,7 @@ function linesFor(config: Config, core: Core): readonly Line[] {
           hint: 'DATABASE_URL: use a Postgres server instead',
         },
     config.redisUrl
-      ? { part: 'Queue', state: 'Redis' }
+      ? { part: 'Queue', state: core.queue.notReady() ?? 'Redis' }
       : { part: 'Queue', state: 'in the database', hint: 'REDIS_URL: use Redis instead' },
     config.cos
       ? { part: 'Pictures', state: `Tencent COS, ${config.cos.bucket}` }
@@ -55,15 +62,21 @@ function linesFor(config: Config, core: Core): readonly Line[] {
     },
     { part: 'Models', state: models.join(', ') },
     config.discord
-      ? { part: 'Discord', state: 'connected' }
+      ? { part: 'Discord', state: stateOf('discord', listens, notReady) }
       : { part: 'Discord', state: 'off', hint: 'DISCORD_TOKEN: connect a Discord bot' },
     config.telegram
-      ? { part: 'Telegram', state: 'connected' }
+      ? { part: 'Telegram', state: stateOf('telegram', listens, notReady) }
       : { part: 'Telegram', state: 'off', hint: 'TELEGRAM_TOKEN: connect a Telegram bot' },
     config.apiKey
       ? { part: 'API keys', state: 'API_KEY, and /apikey in chats' }
       : { part: 'API keys', state: '/apikey in chats', hint: 'API_KEY: set a key for yourself' },
   ]
+}
+
+/** Each process posts to the chats; those with the role bots also receive what people write. */
+function stateOf(name: string, listens: boolean, notReady: State['notReady']): string {
+  if (!listens) return 'posts only; a process with the role bots listens'
+  return notReady[name] === undefined ? 'connected' : `not connected yet (${notReady[name]}); still trying`
 }
 
 function folderOf({ dataDir }: Config, name: string): string {

@@ -23,6 +23,7 @@ import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
 import { runAll } from './stop.ts'
 import { createCosStore } from './storage/cos.ts'
+import { dataDirMistake, folderProblem } from './storage/data-dir.ts'
 import { createDiskStore } from './storage/disk.ts'
 import { createImageTools } from './storage/images.ts'
 import { secretKey } from './storage/secret-key.ts'
@@ -44,6 +45,8 @@ export interface Replacements {
   enhancer?: Enhancer
   limits?: Partial<Limits>
   meter?: Meter
+  /** Gets a line for people about each step that may take long. */
+  report?(line: string): void
   /** The surfaces that this process can post to. */
   surfaces(parts: Parts): readonly ChatSurface[]
 }
@@ -72,9 +75,11 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
   const close = () =>
     runAll(undo.reverse(), (error) => log.error({ err: error }, 'a part of the service did not close'))
   try {
-    const database = others.database ?? (await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir }))
+    await checkDataDir(config)
+    const { databaseUrl: url, dataDir } = config
+    const database = others.database ?? (await openDatabase({ url, dataDir, report: others.report }))
     if (!others.database) undo.push(() => database.close())
-    const key = await secretKey(config.secretKey, config.dataDir)
+    const key = await secretKey(config.secretKey, dataDir)
     secrets.add(signInToken(key))
     const store = await openStore(config, key, log)
     undo.push(() => store.close?.())
@@ -95,7 +100,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const link = (name: string) => store.link(name, config.imageExpirationSeconds)
     const ours = surfaces({ database, secretKey: key, log, link, models: models.all })
     const queue = await (others.queue?.({ database, providers, log }) ??
-      openQueue(config, database, { providers, log }))
+      openQueue(config, database, { providers, log, report: others.report }))
     undo.push(() => queue.close(0))
     const events = await listenForEvents(database)
     undo.push(() => events.stop())
@@ -129,6 +134,11 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
   }
 }
 
+async function checkDataDir({ usesDataDir, dataDir }: Config): Promise<void> {
+  const problem = usesDataDir ? await folderProblem(dataDir) : undefined
+  if (problem) throw new ConfigError([dataDirMistake(dataDir, problem)])
+}
+
 type OpenStore = ObjectStore & { close?(): Promise<void> }
 
 async function openStore(config: Config, key: Buffer, log: Log): Promise<OpenStore> {
@@ -146,12 +156,13 @@ async function openStore(config: Config, key: Buffer, log: Log): Promise<OpenSto
 interface ForQueue {
   providers: Providers
   log: Log
+  report?(line: string): void
 }
 
-async function openQueue(config: Config, database: Database, { providers, log }: ForQueue): Promise<JobQueue> {
+async function openQueue(config: Config, database: Database, { providers, log, report }: ForQueue): Promise<JobQueue> {
   const backend = config.redisUrl ? { redisUrl: config.redisUrl } : { pool: database.bullPool() }
   const lane = ({ provider, settings }: Provided) => ({ name: provider.name, concurrency: settings.concurrency })
-  const queue = await createQueue({ backend, lanes: providers.all().map(lane), log })
+  const queue = await createQueue({ backend, lanes: providers.all().map(lane), log, report })
   providers.onChange(() => {
     queue
       .setLanes(providers.all().map(lane))

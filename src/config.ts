@@ -75,6 +75,8 @@ function build(settings: Settings) {
     databaseUrl: settings.DATABASE_URL,
     redisUrl: settings.REDIS_URL,
     dataDir: resolve(settings.DATA_DIR),
+    /** Whether anything is written there: pictures, or the embedded database. */
+    usesDataDir: settings.DATABASE_URL === undefined || settings.COS_BUCKET === undefined,
     port: settings.PORT,
     host: settings.HOST,
     publicUrl,

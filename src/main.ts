@@ -1,10 +1,12 @@
 /** Starts what ROLES asks for, in order, and stops it in reverse. Reads from top to bottom like the life of a process. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { welcome } from './banner.ts'
 import { allSurfaces, type Surfaces } from './bots/index.ts'
-import { startBots } from './bots/start.ts'
+import { type Bots, startBots } from './bots/start.ts'
 import { compose } from './compose.ts'
-import { ConfigError, loadConfig } from './config.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
+import type { Core } from './core/core.ts'
 import { receiveWebhook } from './core/generation/provider-webhook.ts'
 import { verifyLink } from './core/media/links.ts'
 import { startWorker } from './core/worker/worker.ts'
@@ -22,6 +24,7 @@ import { createApp } from './http/server/app.ts'
 import { createHttp, type Http } from './http/server/http.ts'
 import { basePathOf } from './net/own-address.ts'
 import { runAll, type Step, stopOnce } from './stop.ts'
+import { folderProblem } from './storage/data-dir.ts'
 
 const stopWithinMs = 20_000
 /** For generations under way. */
@@ -30,6 +33,9 @@ const graceMs = 12_000
 const closeMs = 5_000
 /** Clients that wait for a picture still get those that are finished within the grace period. */
 const clientsMs = graceMs + 1_000
+
+/** For the chats to accept us before the banner. */
+const connectMs = 10_000
 
 async function main(): Promise<void> {
   const config = loadConfig()
@@ -44,6 +50,7 @@ async function main(): Promise<void> {
     const { core, close } = await compose(config, {
       surfaces: (parts) => [...surfaces.create(parts), createApiSurface(parts)],
       meter: metrics.meter,
+      report: say,
     })
     undo.push(close)
     // stopped at the same time: while generations finish, people and clients still get their results
@@ -53,7 +60,7 @@ async function main(): Promise<void> {
       const worker = await startWorker(core)
       serving.push((leftMs) => worker.stop(Math.max(0, Math.min(graceMs, leftMs - closeMs))))
     }
-    const bots = await startBots(core, config.roles)
+    const bots = startBots(core, config.roles)
     serving.push(() => bots.stop())
     const { apiKey: operatorKey, publicUrl, imageExpirationSeconds } = config
     const http = createHttp(core, { operatorKey })
@@ -68,7 +75,7 @@ async function main(): Promise<void> {
         plugins: [
           ...(config.roles.has('http') ? routes(parts, surfaces) : []),
           metricsPage({ http, metrics, publicUrl }),
-          status({ ready: () => readiness(http, bots.notReady), publicUrl }),
+          status({ http, ready: createReadiness({ http, bots, config }), publicUrl }),
         ],
         countResponses: metrics.countResponses,
         closeMs: clientsMs,
@@ -77,7 +84,8 @@ async function main(): Promise<void> {
       serving.push(() => app.close())
       await listen(app, config)
     }
-    process.stdout.write(welcome(config, core))
+    await connected(bots, core)
+    process.stdout.write(welcome(config, { core, notReady: bots.notReady() }))
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`)
     await stop(1)
@@ -91,17 +99,59 @@ const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
   pictures({ ...parts.pictures, verify: (link) => verifyLink(parts.core.secretKey, link) }),
 ]
 
-async function readiness({ core, databaseAnswers }: Http, bots: () => Record<string, string | undefined>) {
-  const database = core.database.notReady() ?? ((await databaseAnswers()) ? undefined : 'does not answer')
-  return { database, queue: core.queue.notReady(), ...bots() }
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+
+/** Waits a moment for the chats, so that the banner is right. Rejects if one refuses us. */
+async function connected(bots: Bots, { log }: Core): Promise<void> {
+  const late = new AbortController()
+  const waited = sleep(connectMs, undefined, { signal: late.signal }).catch(() => undefined)
+  await Promise.race([bots.started, waited])
+  late.abort()
+  bots.started.catch((error: unknown) => log.error({ reason: explain(error) }, 'a chat does not accept the bot'))
+}
+
+interface ForReadiness {
+  http: Http
+  bots: Bots
+  config: Config
+}
+
+/** Logs each change: the route itself tells strangers no reasons. */
+function createReadiness({ http: { core, databaseAnswers }, bots, config }: ForReadiness) {
+  let last = ''
+  return async () => {
+    const answers = await databaseAnswers()
+    const database = core.database.notReady() ?? (answers ? undefined : 'does not answer, or cannot be written')
+    const storage = config.usesDataDir ? await folderProblem(config.dataDir) : undefined
+    const parts = { database, queue: core.queue.notReady(), storage, ...bots.notReady() }
+    const now = JSON.stringify(parts)
+    if (now !== last && now !== '{}') core.log.warn({ parts }, 'not ready')
+    else if (now !== last && last !== '') core.log.info({}, 'ready again')
+    last = now
+    return parts
+  }
 }
 
 async function listen(app: FastifyInstance, { port, host }: { port: number; host: string }): Promise<void> {
   try {
     await app.listen({ port, host })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    throw new ConfigError([`PORT ${port} is taken by another program: stop it, or choose another PORT`])
+    const { code = '' } = error as NodeJS.ErrnoException
+    const mistake = listenMistakes(port, host)[code]
+    throw mistake === undefined ? error : new ConfigError([mistake])
+  }
+}
+
+function listenMistakes(port: number, host: string): Readonly<Record<string, string>> {
+  const notHere = `HOST ${host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0 for all its addresses`
+  return {
+    EADDRINUSE: `PORT ${port} is taken by another program: stop it, or choose another PORT`,
+    EACCES: `PORT ${port} needs rights that fluxbot does not have: choose a PORT above 1023`,
+    EADDRNOTAVAIL: notHere,
+    EAFNOSUPPORT: notHere,
+    EINVAL: notHere,
+    ENOTFOUND: notHere,
+    EAI_AGAIN: notHere,
   }
 }
 

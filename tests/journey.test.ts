@@ -87,7 +87,8 @@ describe('a request in a chat', () => {
     stops.push(() => composed.close())
     const worker = await startWorker(core)
     stops.push(() => worker.stop(2_000))
-    const bots = await startBots(core, config.roles)
+    const bots = startBots(core, config.roles)
+    await bots.started
     stops.push(() => bots.stop())
   })
   afterAll(async () => {

@@ -5,16 +5,21 @@ import { allCommands } from './commands/index.ts'
 import { createDispatch } from './dispatch.ts'
 
 export interface Bots {
+  /** Resolves once every platform has accepted us; rejects when one refuses for good, such as a wrong token. */
+  started: Promise<void>
   stop(): Promise<void>
   /** Surface → what is missing. */
   notReady(): Record<string, string | undefined>
 }
 
-export async function startBots(core: Core, roles: ReadonlySet<string>): Promise<Bots> {
+/** Starts to connect, and does not wait: while a platform is away, the others work. */
+export function startBots(core: Core, roles: ReadonlySet<string>): Bots {
   const dispatch = createDispatch(core, { commands: allCommands, actions: allActions })
   const ours = [...core.surfaces.values()].filter((surface) => roles.has(surface.name === 'web' ? 'http' : 'bots'))
-  await Promise.all(ours.map((surface) => surface.start(dispatch)))
+  const started = Promise.all(ours.map((surface) => surface.start(dispatch))).then(() => undefined)
+  started.catch(() => undefined)
   return {
+    started,
     stop: async () => {
       await Promise.all(ours.map((surface) => surface.stop()))
     },

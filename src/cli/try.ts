@@ -39,7 +39,7 @@ async function main(text: string): Promise<number> {
   const terminal = terminalSurface(settle)
   const { core, close } = await compose(
     { ...config, dataDir, databaseUrl: undefined, redisUrl: undefined, cos: undefined, logLevel: 'silent' },
-    { surfaces: () => [terminal] },
+    { surfaces: () => [terminal], report: (line) => process.stderr.write(`${line}\n`) },
   )
   try {
     await topUp(core)

@@ -26,9 +26,13 @@ export interface Database {
   listen(channel: string, onNotify: (payload: string) => void): Promise<() => Promise<void>>
   /** undefined when ready, otherwise a sentence that says what is missing. */
   notReady(): string | undefined
+  /** Writes a row: a database that is read-only, or on a full disk, still answers queries. */
   ping(): Promise<void>
   close(): Promise<void>
 }
+
+export const pingStatement = `
+  insert into facts (name, value) values ('ping', '') on conflict (name) do update set value = excluded.value`
 
 /** Whether a statement failed because of this constraint. drizzle wraps the driver's error as its cause. */
 export function violates(error: unknown, constraint: string): boolean {

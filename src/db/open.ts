@@ -14,6 +14,8 @@ interface DatabaseOptions {
   image?: Blob
   /** Connections in the pool for the service's own queries. Default 10. */
   maxConnections?: number
+  /** Gets a line about each step that may take long. */
+  report?(line: string): void
 }
 
 /** The same folder from src/db and from dist/db. */
@@ -21,7 +23,7 @@ const migrationsFolder = fileURLToPath(new URL('../../drizzle/', import.meta.url
 
 /** Opens a Postgres server, or without `url` a database embedded in this process. */
 export function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { url, dataDir, memory, image, maxConnections } = options
-  if (url) return openPostgres({ url, migrationsFolder, maxConnections })
-  return openPglite({ dataDir: memory ? undefined : dataDir, image, migrationsFolder })
+  const { url, dataDir, memory, image, maxConnections, report } = options
+  if (url) return openPostgres({ url, migrationsFolder, maxConnections, report })
+  return openPglite({ dataDir: memory ? undefined : dataDir, image, migrationsFolder, report })
 }

@@ -1,13 +1,14 @@
 /** The embedded database: Postgres inside this process, with files in DATA_DIR/db. Survives kill -9. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
 import pg from 'pg'
-import type { Database, Db } from './database.ts'
+import { type Database, type Db, pingStatement } from './database.ts'
 import { type FolderLock, lockFolder } from './lock.ts'
+import { refuseNewer } from './migrate.ts'
 import { poolOver } from './pglite-pool.ts'
 import { rowsOf } from './rows.ts'
 
@@ -19,6 +20,7 @@ interface PgliteOptions {
   migrationsFolder: string
   /** A dumped data folder to start from. In memory only. */
   image?: Blob
+  report?(line: string): void
 }
 
 export async function openPglite(options: PgliteOptions): Promise<Database> {
@@ -32,16 +34,39 @@ export async function openPglite(options: PgliteOptions): Promise<Database> {
   }
 }
 
-async function start({ dataDir, migrationsFolder, image }: PgliteOptions): Promise<PGlite> {
+async function start({ dataDir, migrationsFolder, image, report }: PgliteOptions): Promise<PGlite> {
   const folder = dataDir === undefined ? 'memory://' : join(dataDir, 'db')
-  if (dataDir !== undefined) await mkdir(folder, { recursive: true })
-  const pglite = await PGlite.create(folder, { loadDataDir: image })
-  // migrations create tables in the first schema of the path; afterwards BullMQ needs its own schema first
-  await pglite.exec('set search_path to public')
-  await migrate(drizzle(pglite), { migrationsFolder })
-  await pglite.exec('set search_path to bullmq, public')
+  if (dataDir !== undefined) {
+    await mkdir(folder, { recursive: true })
+    const isNew = (await readdir(folder)).length === 0
+    report?.(`${isNew ? 'Creating' : 'Opening'} the embedded database in ${folder} …`)
+  }
+  const pglite = await PGlite.create(folder, { loadDataDir: image }).catch((error: unknown) => {
+    throw new Error(`The embedded database in ${folder} cannot be opened: ${reasonOf(error)}. ${damaged}`)
+  })
+  try {
+    // migrations create tables in the first schema of the path; afterwards BullMQ needs its own schema first
+    await pglite.exec('set search_path to public')
+    const db = drizzle(pglite)
+    await refuseNewer(db as unknown as Db, migrationsFolder, 'set DATA_DIR to another folder.')
+    await migrate(db, { migrationsFolder }).catch((error: unknown) => {
+      throw new Error(`The embedded database in ${folder} cannot be brought up to date: ${reasonOf(error)}. ${damaged}`)
+    })
+    await pglite.exec('set search_path to bullmq, public')
+  } catch (error) {
+    await pglite.close().catch(() => undefined)
+    throw error
+  }
   yieldBetweenStatements(pglite)
   return pglite
+}
+
+const damaged = 'Restore a backup of DATA_DIR, or set DATA_DIR to another folder to start with an empty database.'
+
+/** drizzle puts the statement into its message and the reason into its cause. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error
+  return (cause instanceof Error ? cause.message : message).replace(/\.$/, '')
 }
 
 /**
@@ -88,7 +113,7 @@ function database(pglite: PGlite, lock: FolderLock | undefined): Database {
       if (lock?.lost()) return 'Another process took over the data folder: restart this process.'
       return pglite.closed ? 'The embedded database is closed.' : undefined
     },
-    ping: async () => void (await pglite.query('select 1')),
+    ping: async () => void (await pglite.query(pingStatement)),
     close() {
       closing ??= (async () => {
         clearInterval(timer)

@@ -5,18 +5,20 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import pg from 'pg'
 import postgres, { type Sql } from 'postgres'
-import type { Database, Db } from './database.ts'
+import { type Database, type Db, pingStatement } from './database.ts'
+import { refuseNewer } from './migrate.ts'
 import { rowsOf } from './rows.ts'
 
 /** An arbitrary advisory lock id: 'flux' in ASCII. */
 const migrationLock = 0x666c7578
-const connectWithinMs = 30_000
+const connectWithinMs = 15_000
 const pingEveryMs = 5_000
 
 interface PostgresOptions {
   url: string
   migrationsFolder: string
   maxConnections?: number
+  report?(line: string): void
 }
 
 const common = {
@@ -25,8 +27,9 @@ const common = {
   connect_timeout: 10,
 }
 
-export async function openPostgres({ url, migrationsFolder, maxConnections }: PostgresOptions): Promise<Database> {
-  await migrateLocked(url, migrationsFolder)
+export async function openPostgres(options: PostgresOptions): Promise<Database> {
+  const { url, maxConnections } = options
+  await migrateLocked(options)
   const client = postgres(url, {
     ...common,
     max: maxConnections ?? 10,
@@ -50,11 +53,11 @@ function database(client: Sql, bull: pg.Pool): Database {
   // the pool replaces a broken idle connection; without a listener the event would end the process
   bull.on('error', () => {})
 
-  const ping = async () => void (await client`select 1`)
   const timer = setInterval(() => {
-    ping().then(
-      () => {
-        problem = undefined
+    client<{ read_only: string }[]>`select current_setting('transaction_read_only') as read_only`.then(
+      ([row]) => {
+        problem =
+          row?.read_only === 'on' ? 'Postgres is read-only. Check that DATABASE_URL names the primary.' : undefined
       },
       (error: unknown) => {
         problem = messageFor(error)
@@ -79,7 +82,7 @@ function database(client: Sql, bull: pg.Pool): Database {
       return unlisten
     },
     notReady: () => problem,
-    ping,
+    ping: async () => void (await client.unsafe(pingStatement)),
     close() {
       closing ??= (async () => {
         clearInterval(timer)
@@ -91,11 +94,20 @@ function database(client: Sql, bull: pg.Pool): Database {
 }
 
 /** Migrates under an advisory lock, because several processes may start at once and drizzle takes no lock. */
-async function migrateLocked(url: string, migrationsFolder: string): Promise<void> {
-  const client = await connect(url)
+async function migrateLocked({ url, migrationsFolder, report }: PostgresOptions): Promise<void> {
+  const client = await connect(url, report)
   try {
     await client`select pg_advisory_lock(${migrationLock})`
-    await migrate(drizzle(client), { migrationsFolder })
+    const db = drizzle(client)
+    await refuseNewer(db as unknown as Db, migrationsFolder, 'set DATABASE_URL to another database.')
+    await migrate(db, { migrationsFolder }).catch((error: unknown) => {
+      const { message, cause } = error as Error
+      const reason = cause instanceof Error ? cause.message : message
+      throw new Error(
+        `Cannot bring the tables of database ${client.options.database} up to date: ${reason}. ` +
+          'Check DATABASE_URL and the rights of its user, or restore a backup.',
+      )
+    })
   } finally {
     // the end of the session releases the lock
     await client.end({ timeout: 1 }).catch(() => {})
@@ -103,7 +115,7 @@ async function migrateLocked(url: string, migrationsFolder: string): Promise<voi
 }
 
 /** Retries while the server may still be starting. */
-async function connect(url: string): Promise<Sql> {
+async function connect(url: string, report?: (line: string) => void): Promise<Sql> {
   const deadline = Date.now() + connectWithinMs
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
     const client = postgres(url, { ...common, max: 1, connect_timeout: 5 })
@@ -113,6 +125,7 @@ async function connect(url: string): Promise<Sql> {
     } catch (error) {
       await client.end({ timeout: 0 }).catch(() => {})
       if (!isTemporary(error) || Date.now() + waitMs > deadline) throw new Error(messageFor(error, client))
+      if (waitMs === 100) report?.(`Waiting for Postgres: ${messageFor(error, client)}`)
       await sleep(waitMs)
     }
   }

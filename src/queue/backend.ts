@@ -19,21 +19,31 @@ export interface Backend {
   worker(): ConnectionOptions
   /** Makes room for this many workers, each of which occupies a connection. */
   reserve(workers: number): void
+  /** What to say when a command fails at the start. */
+  explain(reason: string): string
   /** undefined when ready, otherwise a sentence that says what is missing. */
   notReady(): string | undefined
   disconnect(): void
 }
 
-const connectWithinMs = 30_000
+const connectWithinMs = 15_000
+/** A server that is being started at the same time needs no line. */
+const reportAfterMs = 1_000
+
+interface Callbacks {
+  onError(error: Error): void
+  /** Gets a line when the server does not answer at once. */
+  report?(line: string): void
+}
 
 export async function connectBackend(
   backend: { redisUrl: string } | { pool: pg.Pool },
-  onError: (error: Error) => void,
+  callbacks: Callbacks,
 ): Promise<Backend> {
-  return 'redisUrl' in backend ? connectRedis(backend.redisUrl, onError) : usePool(backend.pool)
+  return 'redisUrl' in backend ? connectRedis(backend.redisUrl, callbacks) : usePool(backend.pool)
 }
 
-async function connectRedis(url: string, onError: (error: Error) => void): Promise<Backend> {
+async function connectRedis(url: string, { onError, report }: Callbacks): Promise<Backend> {
   const common: RedisOptions = {
     connectTimeout: 5_000,
     keepAlive: 10_000,
@@ -51,13 +61,18 @@ async function connectRedis(url: string, onError: (error: Error) => void): Promi
     reason = error.message
     onError(error)
   })
+  const cure = 'Check REDIS_URL and that Redis is running.'
+  const waiting = setTimeout(
+    () => report?.(`Waiting for Redis at ${where}: ${reason || 'no answer yet'}`),
+    reportAfterMs,
+  )
   try {
     await becomesReady(producer)
   } catch {
     producer.disconnect()
-    throw new Error(
-      `Cannot reach Redis at ${where}: ${reason || 'no answer'}. Check REDIS_URL and that Redis is running.`,
-    )
+    throw new Error(`Cannot reach Redis at ${where}: ${reason || 'no answer'}. ${cure}`)
+  } finally {
+    clearTimeout(waiting)
   }
 
   let worker: Redis | undefined
@@ -69,6 +84,8 @@ async function connectRedis(url: string, onError: (error: Error) => void): Promi
       return worker
     },
     reserve: () => {},
+    explain: (problem) =>
+      `Cannot use Redis at ${where}: ${problem}. Check that REDIS_URL names a primary with free memory.`,
     notReady() {
       return producer.status === 'ready' ? undefined : `Cannot reach Redis at ${where} (${producer.status}).`
     },
@@ -113,6 +130,7 @@ async function usePool(pool: pg.Pool): Promise<Backend> {
     reserve(workers) {
       pool.options.max = Math.max(pool.options.max, workers + 6)
     },
+    explain: (problem) => `Cannot use the queue in the database: ${problem}.`,
     notReady: () => undefined,
     disconnect: () => {},
   }

@@ -17,6 +17,8 @@ export interface QueueConfig {
     warn(data: Record<string, unknown>, message: string): void
     error(data: Record<string, unknown>, message: string): void
   }
+  /** Gets a line when the server does not answer at once. */
+  report?(line: string): void
 }
 
 type Run = Parameters<JobQueue['work']>[0]
@@ -32,9 +34,9 @@ const retryAfterErrorMs = 1_000
 /** BullMQ's limit. */
 const lowestPriority = 2_097_151
 
-export async function createQueue({ backend: config, lanes, prefix, log }: QueueConfig): Promise<JobQueue> {
+export async function createQueue({ backend: config, lanes, prefix, log, report }: QueueConfig): Promise<JobQueue> {
   const onError = throttledWarning(log)
-  const backend = await connectBackend(config, onError)
+  const backend = await connectBackend(config, { onError, report })
   const options: QueueOptions = {
     connection: backend.producer,
     prefix: prefix ?? 'fluxbot',
@@ -77,7 +79,11 @@ export async function createQueue({ backend: config, lanes, prefix, log }: Queue
   async function writeLimits(): Promise<void> {
     for (const [lane, concurrency] of open) await command(queueOf(lane).setGlobalConcurrency(concurrency))
   }
-  await writeLimits()
+  await writeLimits().catch(async (error: Error) => {
+    await settles(Promise.allSettled([...queues.values()].map((queue) => queue.close())), forceMs)
+    backend.disconnect()
+    throw new Error(backend.explain(error.message))
+  })
   let nextAt = Date.now() + refreshEveryMs
   // written again every ten seconds, or every second until the queue answers, which clears `problem`
   const timer = setInterval(() => {

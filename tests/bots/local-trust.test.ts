@@ -30,7 +30,8 @@ beforeAll(async () => {
   const config = readConfig({ DATA_DIR: dataDir, PORT: String(port), LOG_LEVEL: 'silent', API_KEY: operatorKey })
   const surfaces = allSurfaces(config)
   composed = await compose(config, { database: test.database, surfaces: surfaces.create })
-  const bots = await startBots(composed.core, config.roles)
+  const bots = startBots(composed.core, config.roles)
+  await bots.started
   const metrics = createMetrics()
   const http = createHttp(composed.core, { operatorKey })
   const plugins = [...surfaces.plugins(), metricsPage({ http, metrics, publicUrl: config.publicUrl })]

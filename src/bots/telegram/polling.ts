@@ -37,7 +37,10 @@ export function createConnection({ log, signal }: ConnectionOptions): Connection
       return true
     } catch (error) {
       if (signal.aborted) return false
-      if (!hasWorked && isTokenRefused(error)) throw new Error(wrongToken)
+      if (!hasWorked && isTokenRefused(error)) {
+        problem = wrongToken
+        throw new Error(wrongToken)
+      }
       failures += 1
       const sentence = sentenceFor(error)
       const details = { reason: reasonOf(error), failures }

@@ -2,10 +2,13 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { basePathOf } from '../../net/own-address.ts'
-import { version } from '../server/http.ts'
+import { type Http, version } from '../server/http.ts'
+import { inTime } from '../server/readiness.ts'
 import { withSchemas } from '../server/validation.ts'
 
 export interface StatusOptions {
+  /** To know administrators, who get reasons. Absent: none gets them. */
+  http?: Pick<Http, 'authenticate'>
   /** Part of the service → what is missing. undefined: the part is ready. */
   ready(): Promise<Record<string, string | undefined>>
   /** Address of the service for people. Absent: links are paths. */
@@ -47,7 +50,9 @@ const alive = {
 const readiness = z
   .object({
     status: z.enum(['ready', 'not ready']),
-    parts: z.record(z.string(), z.string()).describe("Part of the service → 'ready', or what is missing."),
+    parts: z
+      .record(z.string(), z.string())
+      .describe("Part of the service → 'ready' or 'not ready'. With an admin key: what is missing."),
   })
   .meta({ id: 'Readiness' })
 
@@ -59,7 +64,7 @@ const readyz = {
 }
 
 /** Register it after the plugin that serves the page at `/`, if there is one. */
-export function status({ ready, publicUrl = '' }: StatusOptions): FastifyPluginAsync {
+export function status({ http, ready, publicUrl = '' }: StatusOptions): FastifyPluginAsync {
   return async (plain) => {
     const app = withSchemas(plain)
     const config = { open: true }
@@ -70,10 +75,12 @@ export function status({ ready, publicUrl = '' }: StatusOptions): FastifyPluginA
       return { service: 'fluxbot' as const, version, status: 'running' as const, ...docs }
     })
     app.get('/healthz', { config, schema: alive }, async () => ({ status: 'ok' as const }))
-    app.get('/readyz', { config, schema: readyz }, async (_request, reply) => {
+    app.get('/readyz', { config, schema: readyz }, async (request, reply) => {
       const missing = Object.entries(await ready())
       const ok = missing.every(([, what]) => what === undefined)
-      const parts = Object.fromEntries(missing.map(([part, what]) => [part, what ?? 'ready']))
+      const asksAdmin = !ok && http !== undefined && (await inTime(http.authenticate(request, 'admin'))) !== undefined
+      const shown = (what: string | undefined) => (what === undefined ? 'ready' : asksAdmin ? what : 'not ready')
+      const parts = Object.fromEntries(missing.map(([part, what]) => [part, shown(what)]))
       return reply.code(ok ? 200 : 503).send({ status: ok ? 'ready' : 'not ready', parts })
     })
   }

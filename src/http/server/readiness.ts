@@ -11,7 +11,7 @@ interface Ping {
   at: number
 }
 
-/** The check resolves to true when the database responds. Concurrent checks share one ping, so that a hanging database gets one. */
+/** The check resolves to true when the database accepts a write. Concurrent checks share one, so that a hanging database gets one. */
 export function createDatabaseCheck(database: Pick<Database, 'ping'>): () => Promise<boolean> {
   let current: Ping | undefined
 
