@@ -1,6 +1,7 @@
 /** Values of a command's options: typed options where the platform has them, else the words after the command. */
 import { AppError } from '../core/errors.ts'
 import type { Options } from '../core/ports/chat.ts'
+import { anyDash, longDash, plainSigns } from '../core/request/plain.ts'
 import { cleanText } from '../core/text.ts'
 import type { AnyCommand, OptionSpec, OptionSpecs } from './command.ts'
 
@@ -51,28 +52,33 @@ function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags:
   const words: string[] = []
   const flags: Record<string, string> = {}
   for (let at = 0; at < tokens.length; at++) {
-    const name = flagIn(specs, tokens[at] ?? '')
-    if (name === undefined) {
+    const flag = flagIn(specs, tokens[at] ?? '')
+    if (flag === undefined) {
       words.push(tokens[at] ?? '')
       continue
     }
-    const start = at + 1
-    at = start
+    // '--cap=5' holds its value, or the start of a list
+    if (flag.value === undefined) at++
+    else tokens[at] = flag.value
+    const start = at
     while (tokens[at]?.endsWith(',') || tokens[at + 1]?.startsWith(',')) at++
-    flags[name] = tokens.slice(start, at + 1).join('')
+    flags[flag.name] = tokens.slice(start, at + 1).join('')
   }
   return { words, flags }
 }
 
-/** Phones turn two hyphens into one dash, so '—cap' is a flag too; a dash before any other word is not. */
-function flagIn(specs: OptionSpecs, token: string): string | undefined {
-  const [, dash, written] = /^(--|—|–)([a-z]+)$/i.exec(token) ?? []
+const flagForm = new RegExp(`^(${anyDash}{2}|${longDash})([a-z]+)(?:[=:](.*))?$`, 'i')
+
+/** Keyboards write dashes in place of two hyphens, so '—cap' is a flag too; a dash before any other word is not. */
+function flagIn(specs: OptionSpecs, token: string): { name: string; value?: string } | undefined {
+  const [, dashes, written, value] = flagForm.exec(plainSigns(token)) ?? []
   const names = Object.keys(specs).filter((each) => specs[each]?.flag)
   const name = names.find((each) => each === written?.toLowerCase())
-  if (name === undefined && dash === '--') {
+  if (name !== undefined) return { name, value }
+  if (dashes === '--') {
     throw new AppError('unknown_option', { name: token, available: names.map((each) => `--${each}`) })
   }
-  return name
+  return undefined
 }
 
 function checked(name: string, spec: OptionSpec, value: string | number | boolean): string | number {

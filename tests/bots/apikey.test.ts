@@ -73,7 +73,9 @@ describe('/apikey', () => {
     expect((await answer('/apikey', { options: typed, locale: 'zh' }))?.text).toContain(
       '每月最多 7 积分。\n仅限 sketch。',
     )
-    expect((await answer('/apikey create —cap 3 from a phone'))?.text).toContain('At most 3 credits a month.')
+    for (const flag of ['—cap 3', '--cap=3', '––cap 3', '−−cap:3', '－－cap＝3']) {
+      expect((await answer(`/apikey create ${flag} from a phone`))?.text).toContain('At most 3 credits a month.')
+    }
     expect((await answer('/apikey'))?.text).toContain('from a phone · 0 of 3 credits')
   })
 

@@ -67,6 +67,22 @@ describe('a picture that a message refers to on Telegram', () => {
     }
   })
 
+  it('may be behind a link that shows a preview', async () => {
+    const data = await pngOf(20, 20)
+    const { message } = telegram.sendDocument({ data, fileName: 'a.png' }, { userId: 501 })
+    const { file_path: path } = await createBotApi(telegram.token, telegram.apiUrl).getFile(message.document!.file_id)
+    const text = `${telegram.apiUrl}/file/bot${telegram.token}/${path}`
+    const link = { text, entities: [{ type: 'url', offset: 0, length: text.length }] }
+    expect(await callOf(link)?.images[0]?.load(MB)).toEqual(data)
+    const replied = callOf({ text: 'night', reply_to_message: { message_id: 3, ...link } })
+    expect(await replied?.images[0]?.load(MB)).toEqual(data)
+    expect(callOf({ ...link, link_preview_options: { is_disabled: true } })?.images).toEqual([])
+    const page = { text: 'a.example', entities: [{ type: 'url', offset: 0, length: 9 }] }
+    expect(callOf(page)?.images).toEqual([])
+    const inside = { text: 'http://10.0.0.1/a.png', entities: [{ type: 'url', offset: 0, length: 21 }] }
+    await expect(callOf(inside)?.images[0]?.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
+  })
+
   it.each<[string, object]>([
     ['video', { video: { file_id: 'a' } }],
     ['animation', { animation: { file_id: 'a' }, document: { file_id: 'a', mime_type: 'video/mp4' } }],

@@ -9,7 +9,7 @@ import { asSignal, failureOf, reasonOf } from './bot-api.ts'
 const locateTimeoutMs = 20_000
 
 export interface TelegramFiles {
-  /** The message's picture: a photo in its largest size, a document, a sticker. What cannot be used refuses to load. */
+  /** The message's picture: a photo in its largest size, a document, a sticker, a linked one. What cannot be used refuses to load. */
   of(message: Media): Attachment | undefined
   close(): Promise<void>
 }
@@ -17,7 +17,18 @@ export interface TelegramFiles {
 /** What a message shows that a person may take for a picture. Messages in other chats that are replied to have the same fields. */
 export type Media = Pick<
   Message,
-  'photo' | 'document' | 'sticker' | 'live_photo' | 'video' | 'animation' | 'video_note' | 'paid_media' | 'story'
+  | 'photo'
+  | 'document'
+  | 'sticker'
+  | 'live_photo'
+  | 'video'
+  | 'animation'
+  | 'video_note'
+  | 'paid_media'
+  | 'story'
+  | 'text'
+  | 'entities'
+  | 'link_preview_options'
 >
 
 interface TelegramFilesOptions {
@@ -72,15 +83,28 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
       if (sticker && !sticker.is_animated && !sticker.is_video) return picture('sticker.webp', sticker)
       const name = document?.file_name ?? 'document'
       if (document && mayBePicture(document)) return picture(name, document)
-      return (
-        (document ?? sticker ?? live ?? video ?? animation ?? note ?? paid_media ?? story) && { name, load: refuse }
-      )
+      if (document ?? sticker ?? live ?? video ?? animation ?? note ?? paid_media ?? story)
+        return { name, load: refuse }
+      const link = previewedPicture(media)
+      return link === undefined ? undefined : { name: 'preview', load: (limitBytes) => downloads.get(link, limitBytes) }
     },
   }
 }
 
 const largestOf = (sizes: readonly PhotoSize[] | undefined) =>
   sizes?.reduce((best, size) => (size.width * size.height > best.width * best.height ? size : best))
+
+/** Bots do not get the preview of a link, only the link. undefined: the first one leads to no picture. */
+function previewedPicture({ text = '', entities = [], link_preview_options: preview }: Media): string | undefined {
+  if (preview?.is_disabled) return undefined
+  const first = entities.find(({ type }) => type === 'url' || type === 'text_link')
+  const written =
+    first?.type === 'text_link' ? first.url : first && text.slice(first.offset, first.offset + first.length)
+  const link = preview?.url ?? written ?? ''
+  const address = /^https?:/i.test(link) ? link : `https://${link}`
+  const isPicture = URL.canParse(address) && /\.(?:png|jpe?g|jfif|webp)$/i.test(new URL(address).pathname)
+  return isPicture ? address : undefined
+}
 
 const refuse = () => Promise.reject(new AppError('image_type'))
 

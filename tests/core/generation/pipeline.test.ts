@@ -75,7 +75,7 @@ describe.each(backends())('a request on %s', (kind) => {
   it('that is invalid is refused with a reason, and nothing is charged or stored', async () => {
     const { say, chat } = await open()
     const answer = async (text: string, over = {}) => chat.last((await say(text, over)).address)?.text
-    expect(await answer('a cat 5:7')).toContain('It offers: 1:1, 1:2')
+    expect(await answer('a cat --ar 5:7')).toContain('It offers: 1:1, 1:2')
     expect(await answer('16:9')).toContain('Write what to draw')
     expect(await answer('a cat --steps 999')).toContain('1–50')
     expect(await answer('a cat --model nix')).toContain('Models: sketch')
