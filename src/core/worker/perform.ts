@@ -131,6 +131,8 @@ async function handleFailure(core: Core, generation: Generation, stop: AbortSign
     await letGo(core, generation, decision.retryInMs)
     return decision
   }
+  // `draw` counts all others, but cannot know that no look for news follows
+  if (error.kind === 'unresolved') core.meter?.drew(name, error.kind, submittedSince(generation) / 1000)
   if (decision.kind === 'giveUp' && decision.cancel) await cancelAtProvider(core, name, ticket)
   return fail(core, generation, error)
 }
