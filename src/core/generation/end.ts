@@ -20,6 +20,7 @@ const settleMs = 120_000
 
 /** stored → delivered, charged for the pictures that arrived. Resolves to false when another worker was first. */
 export async function endDelivered(core: Core, generation: Generation, posted: Posted): Promise<boolean> {
+  // unchecked row: an expression over the statement's own tables
   const [row] = await core.database.rows<{ credits: number }>(sql`
     with ended as (
       update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted}
