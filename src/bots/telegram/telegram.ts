@@ -1,6 +1,7 @@
 /** Telegram, by long polling or by webhook. Posts and edits in any process, started or not. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Update } from 'grammy/types'
+import type { Message, Update } from 'grammy/types'
+import { AppError } from '../../core/errors.ts'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
@@ -9,6 +10,7 @@ import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
 import { createBotApi, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './calls.ts'
+import { createDialogues } from './dialogues.ts'
 import { createFiles } from './files.ts'
 import { allowedUpdates, createConnection, startPolling } from './polling.ts'
 import { registerCommands } from './register.ts'
@@ -44,6 +46,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const apiUrl = options.apiUrl.replace(/\/+$/, '')
   const api = createBotApi(token, apiUrl)
   const files = createFiles({ api, apiUrl, token })
+  const dialogues = createDialogues(database)
+  const sender = createSender(api, dialogues)
   const inboxName = `telegram:${token.split(':', 1)[0]}`
   const leaving = new AbortController()
   const connection = createConnection({ log, signal: leaving.signal })
@@ -78,6 +82,20 @@ export function createTelegram(options: TelegramOptions): Telegram {
     }
   }
 
+  /** A text that replies to a question of ours answers it. undefined: it was refused, and the person has the reason. */
+  async function asAnswer(call: Call, message: Message | undefined): Promise<Call | undefined> {
+    const replied = message?.reply_to_message
+    if (!replied || call.act.kind !== 'message' || call.act.text === '' || call.images.length > 0) return call
+    try {
+      return await dialogues.read(call, { chatId: replied.chat.id, messageId: replied.message_id })
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      const content = { kind: 'refusal', error: error.kind, data: error.data } as const
+      await sender.post(call.address, { locale: call.locale, state: 'failed', content, private: true })
+      return undefined
+    }
+  }
+
   async function receive(updates: readonly Update[]): Promise<void> {
     const calls = reader
     if (!calls || !inbox) return storeActs(database, inboxName, updates.map(actOf))
@@ -101,7 +119,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
         handle: async (bodies) => {
           const updates = bodies as unknown as Update[]
           const call = updates.every((update) => concerns(calls, update)) ? calls.callOf(updates) : undefined
-          if (call) await handle(call)
+          const asked = call && (await asAnswer(call, updates[0]?.message))
+          if (asked) await handle(asked)
         },
       })
       if (webhookSecret) return
@@ -116,7 +135,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     },
 
     notReady: connection.problem,
-    ...createSender(api),
+    ...sender,
 
     async handleUpdate(body, secret) {
       if (!webhookSecret || typeof secret !== 'string' || !isSame(secret, webhookSecret)) return 401

@@ -20,6 +20,9 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   unknown_command: 404,
   unknown_button: 404,
   not_yours: 403,
+  not_your_question: 403,
+  question_over: 410,
+  form_late: 503,
   already_ended: 409,
   managers_only: 403,
   // the person
