@@ -36,7 +36,7 @@ export const generations = pgTable(
     surface: text().notNull(),
     /** Where on that surface the answer goes. */
     address: text().notNull(),
-    /** The chat that people see it in, as `Place` has it. Absent: not asked for in a chat, or before this was kept. */
+    /** The chat that people see it in, as `Place` has it. Absent: only its owner sees it. */
     channel: text(),
     /** Our message under the request, once posted. */
     posted: text(),
