@@ -151,6 +151,14 @@ describe('an edit', () => {
     expect((await edits()).map(({ request }) => request)).toMatchObject([expected])
   })
 
+  it('takes words that stay as they are without looking for flags and ratios in them', async () => {
+    const { submit } = await drawn('a sign that says 16:9 --ar 1:1')
+    expect(await test.ended(await submit({}))).toBe('delivered')
+    expect((await edits()).map(({ request }) => request)).toMatchObject([
+      { prompt: 'a sign that says 16:9', aspect: '1:1' },
+    ])
+  })
+
   it.each([
     ['a dog', { prompt: 'a dog', model: 'both' }],
     ['a dog\nModel: editor', { prompt: 'a dog', model: 'editor' }],

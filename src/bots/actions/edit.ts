@@ -41,7 +41,8 @@ export const editAction: Action = {
   async run({ core, call, values: { ref, fields } }) {
     const result = await resultOf(core, ref)
     const { prompt = '', aspect = '', model = '' } = fields
-    const written = parsePrompt(prompt)
+    // words that stay as they are were parsed before: what is left in them is no flag and no ratio
+    const written: RequestParams = prompt === result.request.prompt ? { prompt } : parsePrompt(prompt)
     const proposed = proposeEdit(core, result.request.model)?.model.id
     // what was changed in the form wins over a flag in the text, and that over what the form proposed
     const name = (model === '' || model === proposed ? written.model : undefined) ?? (model || proposed)
