@@ -5,10 +5,10 @@ const together = ['http', 'core', 'models', 'net', 'storage', 'providers'].map((
 
 export default defineConfig({
   test: {
-    testTimeout: 180_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 200_000,
     // what is waited for comes at once on a quiet machine, and later on a busy one
-    expect: { poll: { timeout: 15_000 } },
+    expect: { poll: { timeout: 30_000 } },
     // for two cores: of four that work, two wait for something
     maxWorkers: 4,
     projects: [

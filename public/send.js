@@ -23,11 +23,25 @@ export async function send(text) {
 }
 
 /** Presses a button. Each press has an id of its own, by which the server handles it once. */
-export async function press(button) {
-  const id = freshId()
+export const press = (button) => act('web/presses', { id: freshId(), button })
+
+/** Forms that could not be sent. A retry sends the same values under the same id, so that they are handled once. */
+const unsentForms = new Map()
+
+export async function submit(values) {
+  const key = JSON.stringify(values)
+  const id = unsentForms.get(key) ?? freshId()
+  unsentForms.set(key, id)
+  const sent = await act('web/forms', { id, ...values })
+  if (sent) unsentForms.delete(key)
+  return sent
+}
+
+/** Resolves to whether it was sent. */
+async function act(path, body) {
   const headers = { 'content-type': 'application/json' }
   try {
-    const answer = await ask('web/presses', { method: 'POST', headers, body: JSON.stringify({ id, button }) })
+    const answer = await ask(path, { method: 'POST', headers, body: JSON.stringify(body) })
     if (answer.status === 401) page.begin()
     banner(answer.ok ? undefined : ((await answer.json()).error?.message ?? page.words.press_failed))
     return answer.ok

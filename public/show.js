@@ -1,5 +1,6 @@
 // The conversation, updated live.
 import { $, addressOf, banner, element, page } from './common.js'
+import { formBelow } from './form.js'
 import { press } from './send.js'
 
 /** Message id → { item, version, state }. */
@@ -78,11 +79,12 @@ function render(message) {
     item.append(names)
   }
   if (message.state === 'waiting') item.append(progress(message.percent))
-  for (const row of message.buttons ?? []) item.append(buttons(row))
+  for (const row of message.buttons ?? []) item.append(buttons(row, message.state))
+  if (message.form) item.append(formBelow(message.id, message.form))
   return item
 }
 
-function buttons(row) {
+function buttons(row, state) {
   const box = element('div')
   box.className = 'buttons'
   for (const { id, label, style } of row) {
@@ -90,9 +92,10 @@ function buttons(row) {
     button.type = 'button'
     if (style) button.className = style
     button.onclick = async () => {
-      // until the message changes, or the press could not be sent
       button.disabled = true
-      button.disabled = await press(id)
+      const sent = await press(id)
+      // a press of a waiting message changes it; below a result a button can be pressed again
+      button.disabled = sent && state === 'waiting'
     }
     box.append(button)
   }

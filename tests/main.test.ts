@@ -67,7 +67,7 @@ describe('the service as a process', () => {
       /** The answer to the last message. An earlier answer may be edited again if a slow worker loses its lease. */
       reply: async (state: string) => {
         const find = async () => (await read()).find((message) => message.id === `${sent}:answer`)
-        await expect.poll(async () => (await find())?.state, { timeout: 40_000 }).toBe(state)
+        await expect.poll(async () => (await find())?.state, { timeout: 90_000 }).toBe(state)
         return find()
       },
       picture: async (url: string) => Buffer.from(await (await fetch(new URL(url, base))).arrayBuffer()),
@@ -92,13 +92,13 @@ describe('the service as a process', () => {
     const bytes = await ann.picture(cat?.images[0]?.url ?? '')
     expect(bytes.subarray(1, 4).toString()).toBe('PNG')
     await ann.send('make it night', bytes)
-    await expect.poll(async () => (await ann.reply('done'))?.text, { timeout: 20_000 }).toContain('make it night')
+    await expect.poll(async () => (await ann.reply('done'))?.text, { timeout: 90_000 }).toContain('make it night')
     await ann.send('a dog')
     expect((await ann.reply('failed'))?.text).toContain('you have 0')
     await ann.send('/credits give @me 5')
     expect((await ann.reply('info'))?.text).toContain('now 5 credits')
     await ann.send('/history')
-    await expect.poll(async () => (await ann.reply('info'))?.text, { timeout: 20_000 }).toContain('make it night')
+    await expect.poll(async () => (await ann.reply('info'))?.text, { timeout: 90_000 }).toContain('make it night')
     await service.stop()
   })
 
@@ -124,7 +124,7 @@ describe('the service as a process', () => {
     const second = startService({ DATA_DIR: dataDir, PORT: String(next) })
     await second.ready
     const read = ann.as(next)
-    await expect.poll(async () => (await read()).at(-1)?.state, { timeout: 30_000 }).toBe('done')
+    await expect.poll(async () => (await read()).at(-1)?.state, { timeout: 90_000 }).toBe('done')
     await second.stop()
   })
 

@@ -166,7 +166,7 @@ it('a start serves HTTP while a chat is away, and says that it is not connected'
     API_KEY: 'a-key-for-this-test',
   })
   const status = async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).status
-  await expect.poll(() => status().catch(() => 0), { timeout: 60_000 }).toBe(200)
+  await expect.poll(() => status().catch(() => 0), { timeout: 200_000 }).toBe(200)
   await service.ready
   expect(service.output()).toMatch(/Opening the embedded database/)
   expect(service.output()).toMatch(/Telegram +not connected yet \(.*\); still trying/)

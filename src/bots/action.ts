@@ -1,19 +1,36 @@
 /** What stands behind a button. One file in actions/ each; actions/index.ts lists them. */
+import { parseButton } from '../core/chats/buttons.ts'
+import type { Form } from '../core/ports/chat.ts'
 import type { Words } from '../locales/index.ts'
 import type { Answer, Asked, Permission } from './command.ts'
 
 export type ActionName = keyof Words['buttons']
 
-/** The button's ref: the id of a generation. */
 export interface Pressed {
+  /** The button's ref: the id of a generation. */
   ref: string
+  /** What was submitted, by field: all fields of the action's form. Empty without a form. */
+  fields: Readonly<Record<string, string>>
 }
 
 export interface Action {
   /** Its label in each language is `words.buttons[name]`. */
   name: ActionName
-  /** asker: the person whose request it is, and admins. */
-  who: 'asker' | Permission
+  /** asker: the person whose request it is, and admins · viewer: they, and people in the chat that shows the result. */
+  who: 'asker' | 'viewer' | Permission
+  /** Opened by a press; its submission runs the action. Absent: a press runs it. */
+  form?: {
+    /** Who sees the answer to a submission, where the surface can do that. Errors are always private. */
+    audience: 'public' | 'private'
+    make(asked: Asked<Pressed>): Promise<Form>
+  }
   /** Dispatch has checked who pressed. It may run twice for one press after a crash, so its effect carries the call's key. */
   run(asked: Asked<Pressed>): Promise<Answer>
+}
+
+/** By the id of a button, as it came from the client. */
+export function findAction(actions: readonly Action[], id: string): { action: Action; ref: string } | undefined {
+  const button = parseButton(id)
+  const action = button && actions.find(({ name }) => name === button.action)
+  return button && action && { action, ref: button.ref }
 }

@@ -1,16 +1,17 @@
 /** Call → command or action → reply, on every surface. The one place where errors become answers in a chat. */
 import { accountOf } from '../core/accounts/accounts.ts'
-import { parseButton } from '../core/chats/buttons.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { showCancelled } from '../core/generation/cancel.ts'
+import { readResult } from '../core/generation/result.ts'
 import { savePosted } from '../core/generation/row.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
 import { outcomeOf } from '../core/history/outcome.ts'
 import type { Act, Call, Reply } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
-import type { Action } from './action.ts'
+import { type Action, findAction } from './action.ts'
 import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
+import { submittedTo } from './form.ts'
 import { valuesOf } from './options.ts'
 
 export interface Handlers {
@@ -50,7 +51,9 @@ function run(core: Core, handlers: Handlers, call: Call, act: Act): Promise<Answ
     case 'command':
       return runCommand(core, handlers, call, act)
     case 'press':
-      return runAction(core, handlers, call, act.button)
+      return runAction(core, handlers, call, { button: act.button })
+    case 'form':
+      return runAction(core, handlers, call, { button: act.form, submission: act })
   }
 }
 
@@ -70,13 +73,31 @@ async function runCommand(
   return command.run({ core, call, words: wordsFor(call.locale), values, images: call.images })
 }
 
-async function runAction(core: Core, { actions }: Handlers, call: Call, pressed: string): Promise<Answer> {
-  const button = parseButton(pressed)
-  const action = button && actions.find(({ name }) => name === button.action)
-  if (!button || !action) throw new AppError('unknown_button')
-  if (action.who === 'asker') await assertAsker(core, call, button.ref)
+interface Use {
+  button: string
+  /** Absent: the button was pressed. */
+  submission?: Extract<Act, { kind: 'form' }>
+}
+
+async function runAction(core: Core, { actions }: Handlers, call: Call, { button, submission }: Use): Promise<Answer> {
+  const found = findAction(actions, button)
+  if (!found) throw new AppError('unknown_button')
+  const { action, ref } = found
+  await assertMayUse(core, call, found)
+  const asked = { core, call, words: wordsFor(call.locale), values: { ref, fields: {} }, images: [] }
+  if (!action.form) {
+    if (submission) throw new AppError('unknown_button')
+    return action.run(asked)
+  }
+  const form = await action.form.make(asked)
+  if (submission) return action.run({ ...asked, values: { ref, fields: submittedTo(form, submission) } })
+  return { locale: call.locale, state: 'info', content: { kind: 'text', text: form.title }, private: true, form }
+}
+
+async function assertMayUse(core: Core, call: Call, { action, ref }: { action: Action; ref: string }): Promise<void> {
+  if (action.who === 'asker') await assertAsker(core, call, ref)
+  else if (action.who === 'viewer') await assertViewer(core, call, ref)
   else assertPermission(core, call, action.who)
-  return action.run({ core, call, words: wordsFor(call.locale), values: { ref: button.ref }, images: [] })
 }
 
 function assertPermission(core: Core, { from, place }: Call, needs: Permission): void {
@@ -90,6 +111,15 @@ async function assertAsker(core: Core, { from }: Call, id: string): Promise<void
   if (!(await outcomeOf(core, null, id))) throw new AppError('unknown_button')
   if (core.isAdmin(from.id) || (await outcomeOf(core, await accountOf(core, from), id))) return
   throw new AppError('not_yours')
+}
+
+/** Throws AppError unknown_button: for people who cannot see it, a result does not exist. */
+async function assertViewer(core: Core, { from, surface, place }: Call, id: string): Promise<void> {
+  const result = await readResult(core, id)
+  if (!result) throw new AppError('unknown_button')
+  if (result.surface === surface && result.channel === place.channel) return
+  if (core.isAdmin(from.id) || result.userId === (await accountOf(core, from))) return
+  throw new AppError('unknown_button')
 }
 
 /** A reply that cannot be shown is lost; the end of a generation is not, since deliver.ts posts it again. */

@@ -4,6 +4,7 @@ import type { Parts } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { ChatSurface } from '../core/ports/chat.ts'
 import { readFact, saveFact } from '../db/facts.ts'
+import { allActions } from './actions/index.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord/discord.ts'
 import { createTelegram, telegramWebhookPath } from './telegram/telegram.ts'
@@ -34,7 +35,7 @@ function discord({ discord: settings }: Config, { database, log, models }: Parts
     get: (name: string) => readFact(database, name),
     set: (name: string, value: string) => saveFact(database, name, value),
   }
-  return [createDiscord({ ...settings, commands: allCommands, models, database, facts, log })]
+  return [createDiscord({ ...settings, commands: allCommands, actions: allActions, models, database, facts, log })]
 }
 
 function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {

@@ -49,9 +49,12 @@ export function plainText(reply: Pick<Reply, 'locale' | 'content'>): string {
   return lines.filter((line) => line !== undefined && line !== '').join('\n')
 }
 
-/** Labels by action. */
-export const labelOf = (locale: string, { action }: Button): string =>
-  wordsFor(locale).buttons[action as ActionName] ?? action
+/** Labels by action, with the price. */
+export function labelOf(locale: string, { action, price = 0 }: Button): string {
+  const words = wordsFor(locale)
+  const label = words.buttons[action as ActionName] ?? action
+  return price > 0 ? words.priced(label, price) : label
+}
 
 function errorText(words: Words, { error: kind, data }: Extract<Content, { kind: 'failure' | 'refusal' }>): string {
   return words.errors[kind](spelled({ kind, data }, optionNames))

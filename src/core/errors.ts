@@ -22,6 +22,9 @@ export const errorKinds = [
   'unknown_command',
   'unknown_button',
   'not_yours',
+  'not_your_question',
+  'question_over',
+  'form_late',
   'already_ended',
   'managers_only',
   // the person

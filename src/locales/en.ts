@@ -45,10 +45,34 @@ export const en = {
   warning: (text: string) => `⚠️ ${text}`,
 
   buttons: {
+    edit: '✏️ Edit',
     cancel: 'Cancel',
   } satisfies Record<string, string>,
   toasts: {
     cancelled: 'Cancelled.',
+  },
+  /** The label of a button that costs something. */
+  priced: (label: string, price: number) => `${label} · ${credits(price)}`,
+
+  /** By action and field: a form whose texts are missing here does not compile. */
+  forms: {
+    edit: {
+      title: '✏️ Edit the picture',
+      fields: {
+        prompt: { label: 'Prompt', hint: 'What the new picture should show' },
+        aspect: { label: 'Ratio', hint: 'Like the picture' },
+        model: { label: 'Model', hint: 'The model that draws it' },
+      },
+      model: (m: { title: string; price: number; wordsOnly: boolean }) =>
+        `${m.title} · ${credits(m.price)}${m.wordsOnly ? ' · ignores the picture' : ''}`,
+    },
+  },
+  /** A form as a question, on platforms without forms. */
+  question: {
+    reply: 'Reply to this message with the new text. Tap the current one to copy it:',
+    more: 'To change more, add lines like these:',
+    example: (label: string, value: string) => `${label}: ${value}`,
+    choices: (values: readonly string[]) => `(${list(values)})`,
   },
 
   balance: (b: { balance: number; held: number; price: number; model: string }) =>
@@ -296,6 +320,10 @@ export const en = {
       'Accounts belong to people, and this message does not say who sent it. Send it as yourself, not as a group or channel.',
     unknown_button: () => 'This button no longer works. Ask for the picture again.',
     not_yours: () => 'Only the person who made this request can do that.',
+    not_your_question: () =>
+      'Only the person who pressed the button can answer this. Press it yourself to change the picture.',
+    form_late: () => 'That took too long. Press the button again.',
+    question_over: () => 'This question has been answered already, or is too old. Press the button again.',
     already_ended: () => 'This request has ended already.',
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',

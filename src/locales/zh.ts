@@ -38,10 +38,30 @@ export const zh: Words = {
   warning: (text) => `⚠️ ${text}`,
 
   buttons: {
+    edit: '✏️ 修改',
     cancel: '取消',
   },
   toasts: {
     cancelled: '已取消。',
+  },
+  priced: (label, price) => `${label} · ${credits(price)}`,
+
+  forms: {
+    edit: {
+      title: '✏️ 修改图片',
+      fields: {
+        prompt: { label: '提示词', hint: '新图片要画什么' },
+        aspect: { label: '比例', hint: '与原图相同' },
+        model: { label: '模型', hint: '用哪个模型绘制' },
+      },
+      model: (m) => `${m.title} · ${credits(m.price)}${m.wordsOnly ? ' · 不参考原图' : ''}`,
+    },
+  },
+  question: {
+    reply: '请回复这条消息，写下新的文字。点按当前文字即可复制：',
+    more: '要修改其他内容，请另起一行，例如：',
+    example: (label, value) => `${label}：${value}`,
+    choices: (values) => `（${list(values)}）`,
   },
 
   balance: (b) =>
@@ -265,6 +285,9 @@ export const zh: Words = {
     anonymous: () => '账户属于个人，而这条消息没有显示发送者。请以个人身份发送，不要以群组或频道的名义发送。',
     unknown_button: () => '此按钮已失效，请重新发起请求。',
     not_yours: () => '只有发起该请求的人可以这样做。',
+    not_your_question: () => '只有按下按钮的人可以回答。想修改这张图片，请自己按一下按钮。',
+    form_late: () => '打开表单超时，请再按一次按钮。',
+    question_over: () => '这个问题已经回答过，或已过期。请重新按一下按钮。',
     already_ended: () => '该请求已经结束。',
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',

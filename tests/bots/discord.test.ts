@@ -1,6 +1,7 @@
 /** The Discord surface against the emulator: what people see, and which requests Discord gets. */
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDiscord, type DiscordOptions } from '../../src/bots/discord/discord.ts'
 import { attachmentHosts, attachments } from '../../src/bots/discord/images.ts'
@@ -36,6 +37,7 @@ function surface(more: Partial<DiscordOptions> = {}): ChatSurface {
     apiUrl: discord.apiUrl,
     database: database.database,
     commands: allCommands,
+    actions: allActions,
     models,
     facts: { get: async (name) => facts.get(name), set: async (name, value) => void facts.set(name, value) },
     log,

@@ -4,7 +4,7 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
-import type { Reply } from '../../src/core/ports/chat.ts'
+import type { Form, Reply } from '../../src/core/ports/chat.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
@@ -94,6 +94,42 @@ describe.skipIf(missing)('the page', () => {
     expect((box?.height ?? 0) / (box?.width ?? 1)).toBeCloseTo(1024 / 576, 1)
     expect(box?.height).toBeLessThan(0.65 * 640)
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+  })
+
+  it('shows a form in the conversation, and sends it once', async () => {
+    await write('a cat')
+    const choices = [
+      { value: '1:1', label: '1:1' },
+      { value: '16:9', label: '16:9' },
+    ]
+    const form: Form = {
+      id: '1:edit:one',
+      title: 'Edit',
+      fields: [
+        { name: 'prompt', kind: 'text', label: 'Prompt', hint: 'What', value: attack, required: true, maxLength: 4000 },
+        { name: 'aspect', kind: 'choice', label: 'Ratio', hint: 'Like the picture', choices },
+        { name: 'model', kind: 'choice', label: 'Shape', value: '16:9', required: true, choices },
+      ],
+    }
+    await web.post((await nextCall()).address, { ...done, form })
+    const prompt = page.getByRole('textbox', { name: 'Prompt' })
+    expect(await prompt.inputValue()).toBe(attack)
+    await page.reload()
+    await prompt.fill('')
+    const send = page.locator('.form').getByRole('button', { name: 'Send' })
+    await send.click()
+    const valid = (each: { validity: { valid: boolean } }) => each.validity.valid
+    expect(await prompt.evaluate(valid)).toBe(false)
+    await prompt.fill('a dog')
+    await page.getByRole('combobox', { name: 'Ratio' }).selectOption('16:9')
+    await send.dblclick()
+    const { act } = await nextCall()
+    expect(act).toEqual({ kind: 'form', form: form.id, fields: { prompt: 'a dog', aspect: '16:9', model: '16:9' } })
+    await prompt.waitFor({ state: 'detached' })
+    await page.reload()
+    await page.locator('#messages li').nth(1).waitFor()
+    expect(await prompt.count()).toBe(0)
+    expect(calls).toEqual([])
   })
 
   it('supports both languages, and calls carry the language', async () => {

@@ -1,6 +1,8 @@
 /** Discord, Telegram and the page behind one contract, each with two people. */
 import type { FastifyInstance } from 'fastify'
 import { request } from 'undici'
+import { expect } from 'vitest'
+import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDiscord } from '../../src/bots/discord/discord.ts'
 import { createTelegram } from '../../src/bots/telegram/telegram.ts'
@@ -21,6 +23,8 @@ async function discordHarness(): Promise<SurfaceHarness> {
   const presses: Interaction[] = []
   const people = { ann: discord.person.id, bob: '80351110224678912' }
   let asked: Interaction | undefined
+  let opened: Interaction | undefined
+  let submission: Interaction | undefined
   return {
     create: async ({ database, models }) =>
       createDiscord({
@@ -28,6 +32,7 @@ async function discordHarness(): Promise<SurfaceHarness> {
         apiUrl: discord.apiUrl,
         database,
         commands: allCommands,
+        actions: allActions,
         models,
         facts: { get: async (name) => facts.get(name), set: async (name, value) => void facts.set(name, value) },
         log: keepLog(),
@@ -48,9 +53,34 @@ async function discordHarness(): Promise<SurfaceHarness> {
       for (let again = 1; again < deliveries; again++) discord.redeliver(press)
     },
     pressAnswers: async () => presses.flatMap((press) => press.followUps().map(({ content }) => content)),
+    openForm: async (person, label) => {
+      opened = discord.press(asked!.reply()!, label, { userId: people[person] })
+      await opened.waitForAck()
+      return Object.fromEntries((opened.modal!.components as ModalLabel[]).map(({ component }) => shownIn(component)))
+    },
+    submit: async (person, { prompt, aspect }, deliveries = 1) => {
+      const values = { ...(prompt && { prompt }), ...(aspect && { aspect: [aspect] }) }
+      submission = discord.submitModal(opened!, values, { userId: people[person] })
+      for (let again = 1; again < deliveries; again++) discord.redeliver(submission)
+    },
+    submitted: async () => {
+      const message = submission!.followUps().at(-1) ?? submission!.reply()
+      if (!message || message.thinking) return undefined
+      return { text: message.content, buttons: [], pictures: message.attachments.length }
+    },
+    submitsOfOthers: 'are their own',
+    violations: () => discord.violations,
     maxPictureBytes: 12 * megabyte,
     stop: () => discord.stop(),
   }
+}
+
+interface ModalLabel {
+  component: { custom_id: string; value?: string; options?: { value: string; default?: boolean }[] }
+}
+
+function shownIn({ custom_id: name, value, options = [] }: ModalLabel['component']): [string, string] {
+  return [name, value ?? options.find((option) => option.default)?.value ?? '']
 }
 
 async function telegramHarness(): Promise<SurfaceHarness> {
@@ -64,7 +94,18 @@ async function telegramHarness(): Promise<SurfaceHarness> {
       for (const each of processes) await each.handleUpdate(update, 'secret')
     }
   }
-  const answer = () => telegram.messages(group.chatId).findLast(({ fromBot }) => fromBot)
+  let askedId = 0
+  let sentId = 0
+  const answerTo = (messageId: number) =>
+    telegram.botMessages(group.chatId).find(({ replyTo, opensReplyOf }) => replyTo === messageId && !opensReplyOf)
+  const answer = () => answerTo(askedId)
+  const question = () => telegram.botMessages(group.chatId).findLast(({ opensReplyOf }) => opensReplyOf)
+  const shownAs = (message: ReturnType<typeof answer>) =>
+    message && {
+      text: message.text,
+      buttons: message.buttons.flat().map(({ label }) => label),
+      pictures: message.photo || message.document ? 1 : 0,
+    }
   return {
     create: async ({ database }) => {
       const surface = createTelegram({
@@ -80,19 +121,40 @@ async function telegramHarness(): Promise<SurfaceHarness> {
       return surface
     },
     identityOf: (person) => `telegram:${people[person]}`,
-    ask: async (prompt) => deliver(telegram.say(`/flux ${prompt}`, { ...group, userId: people.ann }).update),
-    answer: async () => {
-      const message = answer()
-      if (!message) return undefined
-      const buttons = message.buttons.flat().map(({ label }) => label)
-      return { text: message.text ?? '', buttons, pictures: message.photo || message.document ? 1 : 0 }
+    ask: async (prompt) => {
+      const sent = telegram.say(`/flux ${prompt}`, { ...group, userId: people.ann })
+      askedId = sent.messageId
+      await deliver(sent.update)
     },
+    answer: async () => shownAs(answer()),
     press: async (person, label, deliveries = 1) => {
       const press = telegram.press(answer()!, label, { userId: people[person] })
       presses.push(press)
       await deliver(press.update, deliveries)
     },
     pressAnswers: async () => Promise.all(presses.map(async (press) => (await press.answered()).text ?? '')),
+    openForm: async (person, label) => {
+      const press = telegram.press(answer()!, label, { userId: people[person] })
+      await deliver(press.update)
+      await press.answered(20_000)
+      const { text, entities, opensReplyOf } = question()!
+      expect(opensReplyOf).toEqual([people[person]])
+      const copied = entities.flatMap(({ type, offset, length }) =>
+        type === 'pre' || type === 'code' ? [text.slice(offset, offset + length)] : [],
+      )
+      const [prompt = '', aspect, model = ''] = copied
+      expect(aspect).toBe('Ratio: 1:1')
+      return { prompt, aspect: '', model: model.replace('Model: ', '') }
+    },
+    submit: async (person, { prompt, aspect }, deliveries = 1) => {
+      const text = [prompt, ...(aspect ? [`Ratio: ${aspect}`] : [])].join('\n')
+      const sent = telegram.say(text, { ...group, userId: people[person], replyTo: question()!.messageId })
+      sentId = sent.messageId
+      await deliver(sent.update, deliveries)
+    },
+    submitted: async () => shownAs(answerTo(sentId)),
+    submitsOfOthers: /^⚠️ Only the person who pressed the button can answer this/,
+    violations: () => telegram.violations,
     maxPictureBytes: 51 * megabyte,
     stop: () => telegram.stop(),
   }
@@ -122,7 +184,10 @@ async function webHarness(): Promise<SurfaceHarness> {
     id: string
     images: unknown[]
     buttons?: { id: string; label: string }[][]
+    form?: { id: string; fields: { name: string; value?: string }[] }
   }
+  let submission = { person: 'ann' as Person, id: '' }
+  let opened: WebMessage | undefined
   const messagesOf = async (person: Person): Promise<WebMessage[]> =>
     (await call('/web/messages', { person, ...apps.at(-1)! })).json
   const answer = async () => (await messagesOf('ann')).find(({ role }) => role === 'bot')
@@ -165,6 +230,32 @@ async function webHarness(): Promise<SurfaceHarness> {
         for (const app of listening) await call('/web/presses', { person, ...app, body: { headers, data } })
       }
     },
+    openForm: async (person, label) => {
+      const button = (await answer())?.buttons?.flat().find((each) => each.label === label)?.id
+      await call('/web/presses', { person, ...apps.at(-1)!, body: jsonOf({ id: crypto.randomUUID(), button }) })
+      const withForm = async () => (await messagesOf(person)).find(({ form }) => form)
+      await expect.poll(withForm, { timeout: 20_000 }).toBeTruthy()
+      opened = await withForm()
+      return Object.fromEntries(opened!.form!.fields.map(({ name, value = '' }) => [name, value]))
+    },
+    submit: async (person, values, deliveries = 1) => {
+      submission = { person, id: crypto.randomUUID() }
+      const given = opened!.form!.fields.map(({ name, value = '' }) => [name, value])
+      const fields = { ...Object.fromEntries(given), ...values }
+      const body = jsonOf({ id: submission.id, form: opened!.form!.id, message: opened!.id, fields })
+      const listening = deliveries > 1 ? apps : apps.slice(-1)
+      for (let again = 0; again < deliveries; again++) {
+        for (const app of listening) await call('/web/forms', { person, ...app, body })
+      }
+      if (person === 'ann') expect((await messagesOf('ann')).filter(({ form }) => form)).toEqual([])
+    },
+    submitted: async () => {
+      const all = await messagesOf(submission.person)
+      const message = all.find(({ id }) => id === `${submission.id}:answer`)
+      return message && { text: message.text, buttons: [], pictures: message.images.length }
+    },
+    submitsOfOthers: /^⚠️ This button no longer works/,
+    violations: () => [],
     pressAnswers: async () => {
       const [first] = await messagesOf('ann')
       const all = [...(await messagesOf('ann')), ...(await messagesOf('bob'))]
@@ -176,6 +267,8 @@ async function webHarness(): Promise<SurfaceHarness> {
   }
 }
 
+const jsonOf = (body: object) => ({ headers: { 'content-type': 'application/json' }, data: JSON.stringify(body) })
+
 interface WebCall {
   person: Person
   url: string
@@ -184,5 +277,5 @@ interface WebCall {
 }
 
 surfaceContract('Discord', discordHarness)
-surfaceContract('Telegram', telegramHarness)
+surfaceContract('Telegram', telegramHarness, { asksQuestions: true })
 surfaceContract('the page', webHarness)

@@ -334,6 +334,25 @@ describe('limits', () => {
     expect(calls).toEqual([])
   })
 
+  it.each([
+    ['/web/presses', { id: 'press-0001' }],
+    ['/web/presses', { id: 'x', button: '1:edit:one' }],
+    ['/web/presses', { id: 'press-0001', button: 'b'.repeat(101) }],
+    ['/web/forms', { id: 'form-0001', form: '1:edit:one', message: 'm' }],
+    ['/web/forms', { id: 'form-0001', form: '1:edit:one', message: 'm', fields: { prompt: 7 } }],
+    ['/web/forms', { id: 'form-0001', form: '1:edit:one', message: 'm', fields: { prompt: 'x'.repeat(20_001) } }],
+    ['/web/forms', { id: 'form-0001', form: 1, message: 'm', fields: {} }],
+    ['/web/forms', { id: '../../x', form: '1:edit:one', message: 'm', fields: {} }],
+    ['/web/forms', null],
+  ])('of %s refuse %j', async (path, body) => {
+    const { visit } = await start()
+    const ann = await visit()
+    const headers = { 'content-type': 'application/json' }
+    const refused = await ann.ask(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    expect([refused.status, JSON.parse(refused.text).error.kind]).toEqual([400, 'bad_message'])
+    expect(calls).toEqual([])
+  })
+
   it('allow fourteen pictures', async () => {
     const { visit } = await start()
     const files = Array.from({ length: 14 }, () => Buffer.from('x'))

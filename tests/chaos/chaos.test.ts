@@ -11,5 +11,5 @@ describe.each(backends())('the service on %s', (backend) => {
     expect(result.violations, `npm run chaos -- ${backend} ${requests} ${kills} ${seed} all`).toEqual([])
     expect(result.delivered).toBeGreaterThan(requests / 2)
     expect(result.restarts.length).toBeGreaterThan(0)
-  })
+  }, 600_000)
 })

@@ -55,7 +55,7 @@ export interface ChaosResult {
 }
 
 const requestsPerPerson = 3
-const settleMs = 90_000
+const settleMs = 150_000
 /** Number of the Redis database that only this run uses, so that it can be emptied. */
 const redisDatabase = 5
 
@@ -135,7 +135,7 @@ async function play(world: World): Promise<ChaosResult> {
   const workers = options.backend === 'pglite' ? [startService(settings)] : startApart(world)
   services.push(...workers)
   await Promise.all(services.map((service) => service.ready))
-  await discord.waitForBot(30_000)
+  await discord.waitForBot(120_000)
 
   const watch = options.backend === 'pglite' ? watchAnswers(world) : await watchRows(world)
   const sending = sendRequests(world)

@@ -75,14 +75,14 @@ it.concurrent.each(cases)(
       // the submission is processed but never answered
       upstream.faults.add({ kind: 'delayAfter', match: { method: 'POST', path: /^\/(prompt|fal-ai\/)/ }, times: 1 })
       const sent = telegram.say(`a cute cat --model ${model}`)
-      await expect.poll(upstream.accepted, { timeout: 20_000 }).toBe(1)
+      await expect.poll(upstream.accepted, { timeout: 90_000 }).toBe(1)
       await service.kill()
       service = startService(settings)
       await service.ready
       const shown = await telegram.waitFor(
         sent.chatId,
         (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
-        30_000,
+        90_000,
       )
       expect(shown.text).toMatch(answer)
       expect(upstream.accepted()).toBe(1)

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
-const readyMs = 60_000
+const readyMs = 150_000
 
 export interface Service {
   ready: Promise<void>

@@ -49,12 +49,12 @@ describe.skipIf(shared.length === 0)('a worker that is stopped during a submissi
         const [row] = await database.rows<{ searches: number }>(sql`select searches from generations`)
         return row?.searches
       }
-      await expect.poll(searches, { timeout: 30_000 }).toBeGreaterThan(0)
+      await expect.poll(searches, { timeout: 90_000 }).toBeGreaterThan(0)
       first.resume()
       const shown = await telegram.waitFor(
         sent.chatId,
         ({ fromBot, replyTo, text }) => fromBot && replyTo === sent.messageId && hasEnded.test(text),
-        30_000,
+        90_000,
       )
       expect(shown.text).toMatch(/a cute cat\nFLUX/)
       expect(fal.accepted()).toBe(1)

@@ -6,8 +6,10 @@ import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import type { Parts } from '../../src/compose.ts'
 import { accountOf, readAccount } from '../../src/core/accounts/accounts.ts'
+import { grant } from '../../src/core/billing/ledger.ts'
 import { AppError } from '../../src/core/errors.ts'
 import { cancel } from '../../src/core/generation/cancel.ts'
+import { eraseAll } from '../../src/core/media/erase.ts'
 import type { ChatSurface, Posted } from '../../src/core/ports/chat.ts'
 import { quickest } from '../helpers/backends.ts'
 import { says } from '../helpers/chat.ts'
@@ -19,6 +21,17 @@ export interface ShownAnswer {
   /** Labels, of all rows. */
   buttons: readonly string[]
   pictures: number
+}
+
+const editLabel = '✏️ Edit · 1 credit'
+
+interface Edit {
+  isAsker: boolean
+  isChild: boolean
+  button: string
+  prompt: string
+  aspect: string
+  images: number
 }
 
 interface Shown {
@@ -41,12 +54,31 @@ export interface SurfaceHarness {
   press(person: Person, label: string, deliveries?: number): Promise<void>
   /** Texts that were shown to those who pressed. */
   pressAnswers(): Promise<string[]>
+  /** A person opens a form with a button of that answer. Resolves with the values that it shows, by field. */
+  openForm(person: Person, label: string): Promise<Record<string, string>>
+  /** A person fills in the form that was opened last and sends it. `deliveries`: how often each process receives that. */
+  submit(person: Person, values: { prompt?: string; aspect?: string }, deliveries?: number): Promise<void>
+  /** The bot's answer to the last submission. undefined: there is none yet. */
+  submitted(): Promise<ShownAnswer | undefined>
+  /** What others may submit: their own form, which they pay for, or a refusal with this text. */
+  submitsOfOthers: 'are their own' | RegExp
+  /** Violations of the platform's own API description. */
+  violations(): readonly string[]
   /** Largest picture that the platform takes, bytes. Absent: any. */
   maxPictureBytes?: number
   stop(): Promise<void>
 }
 
-export function surfaceContract(name: string, open: () => Promise<SurfaceHarness>): void {
+interface Platform {
+  /** It has no forms: a form is a question, which expires. */
+  asksQuestions?: boolean
+}
+
+export function surfaceContract(
+  name: string,
+  open: () => Promise<SurfaceHarness>,
+  { asksQuestions = false }: Platform = {},
+): void {
   describe(`${name} as a surface`, () => {
     let harness: SurfaceHarness
     let test: TestCore
@@ -78,8 +110,10 @@ export function surfaceContract(name: string, open: () => Promise<SurfaceHarness
       await Promise.all(processes.map((surface) => surface.stop()))
       const wrong = await violations(test.core.database)
       await test.close()
+      const violated = harness.violations()
       await harness.stop()
       expect(wrong).toEqual([])
+      expect(violated).toEqual([])
     })
 
     const answered = async () => {
@@ -151,13 +185,129 @@ export function surfaceContract(name: string, open: () => Promise<SurfaceHarness
       expect((await harness.pressAnswers()).filter((text) => text !== 'Cancelled.')).toEqual([])
     })
 
-    it('turns the waiting message into the picture, and removes its buttons', async () => {
+    it('turns the waiting message into the picture, with the buttons of a result', async () => {
       await startProcess()
       await test.work()
       await harness.ask('a cat')
       await expect.poll(async () => (await harness.answer())?.pictures, { timeout: 30_000 }).toBe(1)
-      expect(await harness.answer()).toMatchObject({ text: expect.stringContaining('a cat'), buttons: [] })
+      expect(await harness.answer()).toMatchObject({ text: expect.stringContaining('a cat'), buttons: [editLabel] })
       await expect.poll(state).toBe('delivered')
+    })
+
+    describe('with a form', () => {
+      const drawn = async (count = 1) => {
+        const delivered = async () => {
+          const rows = await test.core.database.rows<{ n: number }>(
+            sql`select count(*)::int as n from generations where state = 'delivered'`,
+          )
+          return rows[0]?.n
+        }
+        await expect.poll(delivered, { timeout: 30_000 }).toBe(count)
+      }
+      const edits = () =>
+        test.core.database.rows<Edit>(sql`
+          select user_id = (select user_id from generations where parent_id is null) as "isAsker", parent_button as button,
+            parent_id = (select id from generations where parent_id is null) as "isChild",
+            request->>'prompt' as prompt, request->>'aspect' as aspect, (request->>'images')::int as images
+          from generations where parent_id is not null order by id`)
+      const answeredTo = async (text: string | RegExp) => {
+        await expect.poll(async () => (await harness.submitted())?.text, { timeout: 20_000 }).toMatch(text)
+      }
+      const inboxIsEmpty = () =>
+        expect
+          .poll(() => test.core.database.rows(sql`select key from inbox where handled_at is null`), { timeout: 20_000 })
+          .toEqual([])
+
+      beforeEach(async () => {
+        await startProcess()
+        await test.work()
+        await harness.ask('a cat')
+        await drawn()
+        await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual([editLabel])
+      })
+
+      it('opens it with the values of the result, at no cost', async () => {
+        expect(await harness.openForm('ann', editLabel)).toEqual({ prompt: 'a cat', aspect: '', model: 'sketch' })
+        expect(await balance('ann')).toMatchObject({ balance: 19, held: 0 })
+      })
+
+      it('draws anew from the picture when it is submitted', async () => {
+        await harness.openForm('ann', editLabel)
+        await harness.submit('ann', { prompt: 'a dog', aspect: '16:9' })
+        await drawn(2)
+        await expect.poll(async () => (await harness.submitted())?.pictures, { timeout: 20_000 }).toBe(1)
+        expect((await harness.submitted())?.text).toContain('a dog')
+        const edit = { isAsker: true, isChild: true, button: 'edit', prompt: 'a dog', aspect: '16:9', images: 1 }
+        expect(await edits()).toEqual([edit])
+        expect(await balance('ann')).toMatchObject({ balance: 18, held: 0 })
+        expect((await harness.answer())?.buttons).toEqual([editLabel])
+      })
+
+      it('draws once for a submission that reaches two processes several times', async () => {
+        await startProcess()
+        await harness.openForm('ann', editLabel)
+        await harness.submit('ann', { prompt: 'a dog' }, 3)
+        await drawn(2)
+        await inboxIsEmpty()
+        expect(await edits()).toHaveLength(1)
+        expect(await balance('ann')).toMatchObject({ balance: 18, held: 0 })
+      })
+
+      it('accepts a submission after a restart', async () => {
+        await harness.openForm('ann', editLabel)
+        await processes[0]!.stop()
+        processes = [await harness.create(parts)]
+        await processes[0]!.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
+        await harness.submit('ann', { prompt: 'a dog' })
+        await drawn(2)
+        expect(await edits()).toMatchObject([{ isAsker: true, prompt: 'a dog' }])
+      })
+
+      it('never charges a person for what another one submits', async () => {
+        await harness.openForm('ann', editLabel)
+        await harness.submit('bob', { prompt: 'a dog' })
+        const ownForms = harness.submitsOfOthers === 'are their own'
+        if (harness.submitsOfOthers === 'are their own') await drawn(2)
+        else await answeredTo(harness.submitsOfOthers)
+        expect(await balance('ann')).toMatchObject({ balance: 19, held: 0 })
+        expect(await balance('bob')).toMatchObject({ balance: ownForms ? 19 : 20, held: 0 })
+      })
+
+      it('refuses a submission that the person cannot pay for, with its price', async () => {
+        await harness.openForm('ann', editLabel)
+        const userId = await accountOf(test.core, { id: harness.identityOf('ann'), name: 'ann' })
+        await grant(test.core, { userId, amount: -19, reason: 'test', actor: 'test', key: 'test' })
+        await harness.submit('ann', { prompt: 'a dog' })
+        await answeredTo('That costs 1 credit and you have 0.')
+        expect(await edits()).toEqual([])
+      })
+
+      it('refuses a form whose result was erased', async () => {
+        await harness.openForm('ann', editLabel)
+        await eraseAll(test.core, await accountOf(test.core, { id: harness.identityOf('ann'), name: 'ann' }))
+        await harness.submit('ann', { prompt: 'a dog' })
+        await answeredTo('This button no longer works')
+        expect(await edits()).toEqual([])
+      })
+
+      it.runIf(asksQuestions)('refuses an answer to a question that has expired', async () => {
+        await harness.openForm('ann', editLabel)
+        await test.core.database.rows(sql`update dialogues set expires_at = now()`)
+        await harness.submit('ann', { prompt: 'a dog' })
+        await answeredTo('Press the button again')
+        expect(await edits()).toEqual([])
+      })
+
+      it.runIf(asksQuestions)('refuses a second answer to a question, but not after a refusal', async () => {
+        await harness.openForm('ann', editLabel)
+        await harness.submit('ann', { prompt: 'a dog', aspect: '5:7' })
+        await answeredTo('does not offer the ratio 5:7')
+        await harness.submit('ann', { prompt: 'a dog' })
+        await drawn(2)
+        await harness.submit('ann', { prompt: 'a bird' })
+        await answeredTo('This question has been answered already')
+        expect(await edits()).toHaveLength(1)
+      })
     })
 
     it('refuses a picture that is too large for it, and nothing else is lost', async () => {

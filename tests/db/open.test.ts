@@ -19,7 +19,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
 
 test('a data folder refuses a second process, and after kill -9 a third one finds every row', {
-  timeout: 60_000,
+  timeout: 200_000,
 }, async () => {
   const first = child(folder, 'write')
   await first.until((line) => line === '200')
@@ -125,7 +125,7 @@ describe('the lock of a data folder', () => {
 })
 
 describe.skipIf(!backends().includes('postgres'))('a Postgres database', () => {
-  test('is migrated by six processes at once', { timeout: 60_000 }, async () => {
+  test('is migrated by six processes at once', { timeout: 200_000 }, async () => {
     const { url, drop } = await createDatabase()
     try {
       const opened = await Promise.all(Array.from({ length: 6 }, () => openDatabase({ url, dataDir: '' })))

@@ -16,7 +16,7 @@ import { admin, conversation } from './script.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const output = 'demo-output'
-const readyMs = 60_000
+const readyMs = 150_000
 
 export interface DemoLine {
   surface: string

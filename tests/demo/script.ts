@@ -11,7 +11,7 @@ export interface Exchange {
 
 /** Name of the administrator, whose identities ADMIN_IDS has to contain. */
 export const admin = 'root'
-const answerMs = 30_000
+const answerMs = 90_000
 
 export async function* conversation(chat: EmulatedChat, place: 'group' | 'private'): AsyncGenerator<Exchange> {
   const ann = chat.person('ann', place)

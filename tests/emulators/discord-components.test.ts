@@ -287,6 +287,44 @@ describe('a modal', () => {
     expect(() => discord.submitModal(person, { text: 'x'.repeat(21) })).toThrow('takes 0 to 20 characters, not 21')
   })
 
+  const option = (value: string, more = {}) => ({ value, label: value.toUpperCase(), ...more })
+  const menu = (more: object = {}) => ({
+    type: 18,
+    label: 'Size',
+    component: { type: 3, custom_id: 'size', options: [option('s'), option('m', { default: true })], ...more },
+  })
+  const filled = { type: 18, label: 'Text', component: { type: 4, custom_id: 'text', style: 1, value: 'a fox' } }
+
+  test('is submitted with what it filled in where the person changes nothing', async () => {
+    const { person, bot } = await testBot.imagine()
+    await bot.showModal({ custom_id: 'edit', title: 'Edit', components: [filled, menu()] })
+    const submitting = submitted()
+    discord.submitModal(person, {})
+    const { fields } = await submitting
+    expect(fields.getTextInputValue('text')).toBe('a fox')
+    expect(fields.getStringSelectValues('size')).toEqual(['m'])
+    expect(() => discord.submitModal(person, { size: ['x'] })).toThrow('has no value "x"')
+    expect(() => discord.submitModal(person, { size: [] })).toThrow('takes 1 to 1 values, not 0')
+  })
+
+  const twice = [option('s', { default: true }), option('m', { default: true })]
+  const long = { ...filled, component: { ...filled.component, max_length: 3 } }
+  const many = Array.from({ length: 26 }, (_, number) => option(`o${number}`))
+
+  test.each([
+    ['more than 25 options', menu({ options: many }), 'BASE_TYPE_BAD_LENGTH'],
+    ['options of the same value', menu({ options: [option('s'), option('s')] }), 'OPTION_VALUE_DUPLICATED'],
+    ['two defaults where one is taken', menu({ options: twice }), 'TOO_MANY_DEFAULTS'],
+    ['a required menu that takes no value', menu({ min_values: 0 }), 'BASE_TYPE_MIN'],
+    ['a value that is too long', long, 'BASE_TYPE_MAX_LENGTH'],
+    ['a label that is too long', { ...filled, label: 'l'.repeat(46) }, 'BASE_TYPE_BAD_LENGTH'],
+  ])('is refused with %s', async (_title, component, code) => {
+    const { bot } = await testBot.imagine()
+    const showing = bot.showModal({ custom_id: 'edit', title: 'Edit', components: [component] })
+    await expect(showing).rejects.toThrow('Invalid Form Body')
+    expect(discord.violations.splice(0)).toEqual([expect.stringContaining(code)])
+  })
+
   test('takes uploaded files, opened by a message command that sees its target', async () => {
     const target = discord.sendMessage('look', { attachments: [{ filename: 'a.png', data: png }] })
     const arriving = testBot.received<MessageContextMenuCommandInteraction>()

@@ -273,3 +273,33 @@ describe('two bot processes', () => {
     expect(received.at(-1)![0]).toBe('one')
   })
 })
+
+describe('a reply box', () => {
+  const force_reply = true as const
+  const of = (sent: { message_id: number; chat: { id: number } }) =>
+    shown({ chatId: sent.chat.id, messageId: sent.message_id }).opensReplyOf
+
+  it('opens for everyone in the chat', async () => {
+    expect(of(await api.sendMessage(user, 'Which?', { reply_markup: { force_reply } }))).toBe('everyone')
+    expect(of(await api.sendMessage(user, 'No question'))).toBeUndefined()
+  })
+
+  it('opens for people who are mentioned or replied to, when it is selective', async () => {
+    telegram.open(group)
+    const reply_markup = { force_reply, selective: true }
+    const person = { id: BOB, is_bot: false, first_name: 'Bob' }
+    const entities = [{ type: 'text_mention' as const, offset: 0, length: 5, user: person }]
+    expect(of(await api.sendMessage(group.chatId, 'Which?', { reply_markup, entities }))).toEqual([BOB])
+    const { messageId: message_id } = telegram.say('hello', group)
+    const reply_parameters = { message_id }
+    expect(of(await api.sendMessage(group.chatId, 'Which?', { reply_markup, reply_parameters }))).toEqual([user])
+    expect(of(await api.sendMessage(group.chatId, 'Which?', { reply_markup }))).toEqual([])
+  })
+
+  it('takes a placeholder of 1 to 64 characters', async () => {
+    const ask = (length: number) =>
+      api.sendMessage(user, 'Which?', { reply_markup: { force_reply, input_field_placeholder: 'p'.repeat(length) } })
+    await ask(64)
+    expect(await errorOf(ask(65))).toMatch(/^400/)
+  })
+})

@@ -14,10 +14,11 @@ export interface InteractionTarget {
   channelId: string
   userId: string
   /**
-   * public, private: how the command was acknowledged, which cannot change · press: of a button, whose answers are follow-ups
-   * to the message that it is part of.
+   * public, private: how a command or a submitted form was acknowledged, which cannot change · press: of a button, whose
+   * answers are follow-ups to the message that it is part of · form: a press that is not acknowledged, because a form can only
+   * be the first answer.
    */
-  audience: 'public' | 'private' | 'press'
+  audience: 'public' | 'private' | 'press' | 'form'
   /** A follow-up of ours. Absent: the answer itself, '@original'. */
   messageId?: string
 }
@@ -75,7 +76,7 @@ export function targetOf(address: string): Target {
   }
 }
 
-const audienceIn = (text: string) => (text === 'private' || text === 'press' ? text : 'public')
+const audienceIn = (text: string) => (text === 'private' || text === 'press' || text === 'form' ? text : 'public')
 
 function invalid(): never {
   throw new AppError('chat_refused', {}, { cause: new Error('not an address of Discord') })

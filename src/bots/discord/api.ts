@@ -1,6 +1,6 @@
 /** Discord's REST API and the meaning of its errors. Errors and texts that leave this file hold neither tokens nor URLs. */
 import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST } from '@discordjs/rest'
-import { RESTJSONErrorCodes, Routes } from 'discord-api-types/v10'
+import { type APIInteractionResponse, RESTJSONErrorCodes, Routes } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { InteractionTarget } from './address.ts'
 
@@ -19,7 +19,7 @@ interface ApiRequest {
   once?: boolean
 }
 
-/** 'late': Discord has shown the person an error instead. 'unknown': Discord did not respond. */
+/** 'done' also when it was answered before. 'late': Discord has shown the person an error instead. 'unknown': no response. */
 export type Acknowledged = 'done' | 'late' | 'unknown'
 
 /** Callback types: 5 shows "thinking …", to the person only with flag 64; 6 shows nothing, since the message stays. */
@@ -27,15 +27,22 @@ const acknowledgements = {
   public: { type: 5 },
   private: { type: 5, data: { flags: 64 } },
   press: { type: 6 },
-} as const satisfies Record<InteractionTarget['audience'], object>
+} as const satisfies Record<Exclude<InteractionTarget['audience'], 'form'>, object>
+
+/** The ways to acknowledge an interaction. */
+export type Acknowledgement = keyof typeof acknowledgements
+
+interface InteractionRef {
+  id: string
+  token: string
+}
 
 export interface Api {
   send<T>(method: 'post' | 'patch' | 'put' | 'delete' | 'get', route: `/${string}`, request?: ApiRequest): Promise<T>
   /** Shows "thinking …", or that the press arrived, within Discord's 3 s. */
-  acknowledge(
-    interaction: { id: string; token: string },
-    audience: InteractionTarget['audience'],
-  ): Promise<Acknowledged>
+  acknowledge(interaction: InteractionRef, audience: Acknowledgement): Promise<Acknowledged>
+  /** The first answer to an interaction, within Discord's 3 s. */
+  respond(interaction: InteractionRef, body: APIInteractionResponse): Promise<Acknowledged>
   /** The error as the core understands it. */
   toAppError(error: unknown): AppError
   close(): void
@@ -45,8 +52,8 @@ export interface Api {
 const sendTimeoutMs = 60_000
 /** The library waits out rate limits up to this long; longer ones become a RateLimitError. */
 const longestRateLimitMs = 5_000
-const acknowledgeAttempts = 3
-const acknowledgeTimeoutMs = 900
+const respondAttempts = 3
+const respondTimeoutMs = 900
 /** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
 const discordEpochMs = 1_420_070_400_000
 
@@ -62,7 +69,7 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
     makeRequest: encodeForm,
     rejectOnRateLimit: ({ retryAfter, timeToReset }) => Math.max(retryAfter, timeToReset) > longestRateLimitMs,
   }).setToken(token)
-  const quick = new REST({ api, timeout: acknowledgeTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
+  const quick = new REST({ api, timeout: respondTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
 
   async function send<T>(
     method: 'post' | 'patch' | 'put' | 'delete' | 'get',
@@ -79,25 +86,27 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
     }
   }
 
-  return {
-    send: (method, route, request = {}) => send(method, route, request),
-    async acknowledge({ id, token: interactionToken }, audience) {
-      const body = acknowledgements[audience]
-      for (let left = acknowledgeAttempts; left > 0; left -= 1) {
-        try {
-          await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })
-          return 'done'
-        } catch (error) {
-          if (codeOf(error) === RESTJSONErrorCodes.UnknownInteraction) return 'late'
-          if (codeOf(error) === RESTJSONErrorCodes.InteractionHasAlreadyBeenAcknowledged) return 'done'
-          if (error instanceof DiscordAPIError || left === 1) {
-            log.warn({ interaction: id, reason: reasonOf(error) }, 'could not acknowledge an interaction')
-            return 'unknown'
-          }
+  async function respond({ id, token: interactionToken }: InteractionRef, body: object): Promise<Acknowledged> {
+    for (let left = respondAttempts; left > 0; left -= 1) {
+      try {
+        await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })
+        return 'done'
+      } catch (error) {
+        if (codeOf(error) === RESTJSONErrorCodes.UnknownInteraction) return 'late'
+        if (codeOf(error) === RESTJSONErrorCodes.InteractionHasAlreadyBeenAcknowledged) return 'done'
+        if (error instanceof DiscordAPIError || left === 1) {
+          log.warn({ interaction: id, reason: reasonOf(error) }, 'could not acknowledge an interaction')
+          return 'unknown'
         }
       }
-      return 'unknown'
-    },
+    }
+    return 'unknown'
+  }
+
+  return {
+    send: (method, route, request = {}) => send(method, route, request),
+    acknowledge: (interaction, audience) => respond(interaction, acknowledgements[audience]),
+    respond,
     toAppError(error) {
       if (error instanceof AppError) return error
       const cause = new Error(reasonOf(error))

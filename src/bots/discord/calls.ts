@@ -5,10 +5,12 @@ import {
   type APIInteraction,
   type APIMessage,
   type APIMessageComponentInteraction,
+  type APIModalSubmitInteraction,
   type APIUser,
   ApplicationCommandType,
   type GatewayMessageCreateDispatchData,
   InteractionType,
+  MessageFlags,
   MessageType,
   PermissionFlagsBits,
   ApplicationCommandOptionType as Type,
@@ -16,39 +18,59 @@ import {
 import type { Act, Attachment, Call, Identity, Locale, Place } from '../../core/ports/chat.ts'
 import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
+import { type Action, findAction } from '../action.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
 import { addressOf, type InteractionTarget } from './address.ts'
 import { ofAttachment, picturesOf, type RemotePicture } from './images.ts'
+import { submittedFields } from './modal.ts'
 
 type Load = (pictures: readonly RemotePicture[]) => Attachment[]
 
 /** The interactions that are answered. */
-export type Interaction = APIChatInputApplicationCommandInteraction | APIMessageComponentInteraction
+export type Interaction =
+  | APIChatInputApplicationCommandInteraction
+  | APIMessageComponentInteraction
+  | APIModalSubmitInteraction
+
+/** What the bot offers. */
+export interface Offers {
+  commands: readonly AnyCommand[]
+  actions: readonly Action[]
+}
 
 export function isAnswered(interaction: APIInteraction): interaction is Interaction {
   if (interaction.type === InteractionType.MessageComponent) return true
+  // a form that no message opened is not one of ours: it has no channel either
+  if (interaction.type === InteractionType.ModalSubmit) return interaction.channel !== undefined
   return (
     interaction.type === InteractionType.ApplicationCommand &&
     interaction.data.type === ApplicationCommandType.ChatInput
   )
 }
 
-/** How it is acknowledged: a command says who may see its answer. */
-export function audienceOf(interaction: Interaction, commands: readonly AnyCommand[]): InteractionTarget['audience'] {
-  if (interaction.type === InteractionType.MessageComponent) return 'press'
-  return findCommand(commands, interaction.data.name)?.audience === 'public' ? 'public' : 'private'
+/** How it is acknowledged: commands and forms say who may see their answers. */
+export function audienceOf(interaction: Interaction, { commands, actions }: Offers): InteractionTarget['audience'] {
+  switch (interaction.type) {
+    case InteractionType.MessageComponent:
+      return findAction(actions, interaction.data.custom_id)?.action.form ? 'form' : 'press'
+    case InteractionType.ModalSubmit: {
+      // what only the person sees stays with the person
+      const isPrivate = ((interaction.message?.flags ?? 0) & MessageFlags.Ephemeral) !== 0
+      return isPrivate
+        ? 'private'
+        : (findAction(actions, interaction.data.custom_id)?.action.form?.audience ?? 'private')
+    }
+    case InteractionType.ApplicationCommand:
+      return findCommand(commands, interaction.data.name)?.audience === 'public' ? 'public' : 'private'
+  }
 }
 
-interface InteractionContext {
-  commands: readonly AnyCommand[]
-  load: Load
-}
-
-/** undefined: Discord names no person. */
-export function callOfInteraction(interaction: Interaction, { commands, load }: InteractionContext): Call | undefined {
+/** undefined: Discord names no person, or no channel. */
+export function callOfInteraction(interaction: Interaction, offers: Offers & { load: Load }): Call | undefined {
   const user = interaction.member?.user ?? interaction.user
-  if (!user) return undefined
-  const audience = audienceOf(interaction, commands)
+  const { channel } = interaction
+  if (!user || !channel) return undefined
+  const audience = audienceOf(interaction, offers)
   return {
     key: `discord:${interaction.id}`,
     surface: 'discord',
@@ -57,17 +79,17 @@ export function callOfInteraction(interaction: Interaction, { commands, load }: 
       applicationId: interaction.application_id,
       token: interaction.token,
       interactionId: interaction.id,
-      channelId: interaction.channel.id,
+      channelId: channel.id,
       userId: user.id,
       audience,
     }),
     from: identityOf(user),
-    place: placeOf(interaction),
+    place: placeOf(interaction, channel),
     locale: localeOf(interaction.locale),
     act: actOf(interaction),
     images:
       interaction.type === InteractionType.ApplicationCommand
-        ? load(attachmentsOf(interaction, commands).map(ofAttachment))
+        ? offers.load(attachmentsOf(interaction, offers.commands).map(ofAttachment))
         : [],
     isPrivate: audience !== 'public',
   }
@@ -77,11 +99,14 @@ function actOf(interaction: Interaction): Act {
   if (interaction.type === InteractionType.MessageComponent) {
     return { kind: 'press', button: interaction.data.custom_id }
   }
+  if (interaction.type === InteractionType.ModalSubmit) {
+    return { kind: 'form', form: interaction.data.custom_id, fields: submittedFields(interaction.data) }
+  }
   return { kind: 'command', name: interaction.data.name, text: '', options: optionsOf(interaction) }
 }
 
 /** From the payload that Discord signed or sent over the gateway. */
-function placeOf({ guild_id: guildId, channel, member }: Interaction): Place {
+function placeOf({ guild_id: guildId, member }: Interaction, channel: NonNullable<Interaction['channel']>): Place {
   const permissions = BigInt(member?.permissions ?? 0)
   return {
     group: guildId === undefined ? undefined : { id: guildId },

@@ -3,16 +3,19 @@ import {
   type APIInteraction,
   type APIMessage,
   type GatewayMessageCreateDispatchData,
+  InteractionType,
   Routes,
 } from 'discord-api-types/v10'
-import type { Call, ChatSurface } from '../../core/ports/chat.ts'
+import type { ErrorKind } from '../../core/errors.ts'
+import type { Address, Call, ChatSurface, Reply } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
+import type { Action } from '../action.ts'
 import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { addressOf, targetOf } from './address.ts'
-import { createRest, reasonOf } from './api.ts'
+import { type Acknowledged, createRest, reasonOf } from './api.ts'
 import { audienceOf, callOfInteraction, callOfMessage, concernsUs, type Interaction, isAnswered } from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { attachmentHosts, attachments } from './images.ts'
@@ -27,6 +30,7 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   apiUrl: string
   database: Database
   log: Log
+  actions: readonly Action[]
   /** Origins besides Discord's own and that of `apiUrl` from which attachments are downloaded. */
   cdnOrigins?: readonly string[]
   /** How long `start` waits for Discord; after that it connects in the background. Default: 30 s. */
@@ -36,6 +40,8 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
 const stopWithinMs = 10_000
 const registerAgainMs = 60_000
 const checkCommandsMs = 5_000
+/** A form can only be the first answer, and Discord waits 3 s for it: after this time the person is asked to press again. */
+const openWithinMs = 2_000
 /** A handler that starts later acknowledges again, which Discord answers with "already acknowledged". */
 const rememberMs = 60_000
 /** An interaction can be answered for 15 minutes; a message waits no longer than that either. */
@@ -49,13 +55,15 @@ type Stored =
   | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
 
 export function createDiscord(options: DiscordOptions): ChatSurface {
-  const { commands, database, log, startWithinMs = 30_000 } = options
+  const { database, log, startWithinMs = 30_000 } = options
   const api = createRest(options)
   const trusted = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
   const source = { origins: [...attachmentHosts, ...trusted], downloads: createDownloads(trusted) }
   const load = (given: Parameters<typeof attachments>[0]) => attachments(given, source)
   /** Acknowledgements by this process, so that its handlers do not repeat them. */
   const acknowledging = new Map<string, ReturnType<typeof acknowledge>>()
+  /** Presses whose forms are being prepared, and what happens if that takes too long. */
+  const opening = new Map<string, NodeJS.Timeout>()
   const registering = new AbortController()
   let gateway: Gateway | undefined
   let inbox: Inbox | undefined
@@ -124,31 +132,51 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     const { id } = interaction
     const acknowledged = acknowledge(interaction)
     acknowledging.set(id, acknowledged)
+    if (isForm(interaction))
+      opening.set(
+        id,
+        setTimeout(() => void refuse(interaction, 'form_late'), openWithinMs),
+      )
     const user = interaction.member?.user.id ?? interaction.user?.id
     const body: Stored = { kind: 'interaction', interaction }
     // a press waits for no earlier act of the person
-    const audience = audienceOf(interaction, commands)
-    const lane = audience === 'press' ? `press ${id}` : `${interaction.channel.id}:${user}`
+    const isPress = interaction.type === InteractionType.MessageComponent
+    const lane = isPress ? `press ${id}` : `${interaction.channel?.id}:${user}`
     try {
       await inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])
     } catch (error) {
-      await refuse(interaction, acknowledged)
+      await acknowledged
+      await refuse(interaction, 'internal')
       throw error
     } finally {
       setTimeout(() => acknowledging.delete(id), rememberMs).unref()
     }
   }
 
-  const acknowledge = (interaction: Interaction) => api.acknowledge(interaction, audienceOf(interaction, commands))
+  const isForm = (interaction: Interaction) => audienceOf(interaction, options) === 'form'
 
-  /** The database is away: nothing else can answer. */
-  async function refuse(interaction: Interaction, acknowledged: Promise<unknown>): Promise<void> {
-    const call = callOfInteraction(interaction, { commands, load })
+  /** A press that opens a form is not acknowledged: the form itself has to be the first answer. */
+  async function acknowledge(interaction: Interaction): Promise<Acknowledged> {
+    const audience = audienceOf(interaction, options)
+    return audience === 'form' ? 'done' : api.acknowledge(interaction, audience)
+  }
+
+  /** Answers where the handler cannot: the database is away, or slow. */
+  async function refuse(interaction: Interaction, error: ErrorKind): Promise<void> {
+    const call = callOfInteraction(interaction, { ...options, load })
     if (!call) return
-    await acknowledged
-    const content = { kind: 'refusal', error: 'internal', data: {} } as const
-    const reply = { locale: call.locale, state: 'failed', content, private: true } as const
-    await post(api, targetOf(call.address), reply).catch(() => undefined)
+    const content = { kind: 'refusal', error, data: {} } as const
+    await show(call.address, { locale: call.locale, state: 'failed', content, private: true }).catch(() => undefined)
+  }
+
+  async function show(address: Address, reply: Reply): Promise<Address> {
+    const target = targetOf(address)
+    try {
+      return addressOf(await post(api, target, reply))
+    } finally {
+      if (target.kind === 'interaction') clearTimeout(opening.get(target.interactionId))
+      if (target.kind === 'interaction') opening.delete(target.interactionId)
+    }
   }
 
   async function receiveMessage(message: GatewayMessageCreateDispatchData): Promise<void> {
@@ -167,7 +195,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     const { interaction } = stored
     // the process that received it may have died before it acknowledged
     const acknowledged = await (acknowledging.get(interaction.id) ?? acknowledge(interaction))
-    if (acknowledged !== 'late') return callOfInteraction(interaction, { commands, load })
+    if (acknowledged !== 'late') return callOfInteraction(interaction, { ...options, load })
     log.warn({ interaction: interaction.id }, 'an interaction arrived too late to be answered')
     return undefined
   }
@@ -186,13 +214,14 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       stopping = true
       registering.abort()
       clearInterval(watching)
+      for (const timer of opening.values()) clearTimeout(timer)
       await inbox?.close(stopWithinMs)
       await gateway?.close()
       api.close()
       await source.downloads.close()
     },
     notReady: () => (gateway ? gateway.notReady() : 'not started'),
-    post: async (address, reply) => addressOf(await post(api, targetOf(address), reply).catch(fail)),
+    post: (address, reply) => show(address, reply).catch(fail),
     edit: async (posted, reply) => addressOf(await edit(api, targetOf(posted), reply).catch(fail)),
   }
 

@@ -12,6 +12,7 @@ import {
   ButtonStyle,
   RESTJSONErrorCodes as Code,
   ComponentType,
+  InteractionResponseType,
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
@@ -20,6 +21,7 @@ import type { Button, Reply } from '../../core/ports/chat.ts'
 import { labelOf, plainText } from '../layout.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
 import { type Api, codeOf, createdAtMs } from './api.ts'
+import { modalOf } from './modal.ts'
 import { altOf, contentOf } from './text.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
@@ -29,6 +31,7 @@ const maxNonce = 25
 
 export async function post(api: Api, target: Target, reply: Reply): Promise<Target> {
   if (target.kind === 'channel') return write(api, target, reply)
+  if (target.audience === 'form') return respond(api, target, reply)
   // the message shows the effect of the press
   if (target.audience === 'press' && reply.toast) return target
   return (await answerInTime(api, target, reply)) ?? answerLate(api, target, reply)
@@ -94,6 +97,24 @@ function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<
   const isPrivate = target.audience === 'private' || reply.private === true
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
   return isPrivate ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
+}
+
+/** The first answer: the form, or a private message in its place. A repeated one changes nothing. */
+async function respond(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+  const { interactionId: id, token } = target
+  const { body } = messageOf(reply)
+  const outcome = await api.respond(
+    { id, token },
+    reply.form
+      ? { type: InteractionResponseType.Modal, data: modalOf(reply.form) }
+      : {
+          type: InteractionResponseType.ChannelMessageWithSource,
+          data: { content: body.content, allowed_mentions: { parse: [] }, flags: MessageFlags.Ephemeral },
+        },
+  )
+  if (outcome !== 'done')
+    throw new AppError('chat_refused', {}, { cause: new Error('a form could not be opened in time') })
+  return target
 }
 
 // ── With the bot's own token ─────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ export function altOf(text: string): string {
 }
 
 /** Neither half a character nor an escape without what it escapes stays before the ellipsis. */
-function cut(text: string, limit: number): string {
+export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text
   const kept = text.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')
   const odd = /\\*$/.exec(kept)![0].length % 2 === 1

@@ -9,10 +9,13 @@ export interface ChatTarget {
   replyTo?: number
 }
 
-/** A press of a button. Its answer is a toast that only the person sees. */
+/** A press of a button. Its answer is a toast that only the person sees, or a question to the person below the message. */
 export interface PressTarget {
   kind: 'press'
   queryId: string
+  userId: number
+  /** Where the button is. */
+  message: ChatTarget
 }
 
 export type Target = ChatTarget | PressTarget
@@ -24,16 +27,25 @@ export interface Shown {
   target: ChatTarget
 }
 
-export const toAddress = (target: Target): Address =>
-  target.kind === 'press'
-    ? `telegram:press:${target.queryId}`
-    : `telegram:${target.chatId}:${target.threadId ?? ''}:${target.replyTo ?? ''}`
+export function toAddress(target: Target): Address {
+  const { chatId, threadId = '', replyTo = '' } = target.kind === 'press' ? target.message : target
+  const chat = `${chatId}:${threadId}:${replyTo}`
+  return target.kind === 'press' ? `telegram:press:${target.queryId}:${target.userId}:${chat}` : `telegram:${chat}`
+}
 
 export function fromAddress(address: Address): Target {
-  const [, chatId, second = '', replyTo] = address.split(':')
-  if (chatId === 'press') return { kind: 'press', queryId: second }
-  return { kind: 'chat', chatId: Number(chatId), threadId: numberOf(second), replyTo: numberOf(replyTo) }
+  const [, ...parts] = address.split(':')
+  if (parts[0] !== 'press') return chatOf(parts)
+  const [, queryId = '', userId, ...chat] = parts
+  return { kind: 'press', queryId, userId: Number(userId), message: chatOf(chat) }
 }
+
+const chatOf = ([chatId, threadId, replyTo]: readonly string[]): ChatTarget => ({
+  kind: 'chat',
+  chatId: Number(chatId),
+  threadId: numberOf(threadId),
+  replyTo: numberOf(replyTo),
+})
 
 export const toPosted = ({ messageId, kind, target: { chatId, threadId, replyTo } }: Shown): Posted =>
   `telegram:${chatId}:${messageId}:${kind}:${threadId ?? ''}:${replyTo ?? ''}`

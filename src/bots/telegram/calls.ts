@@ -37,8 +37,7 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
       address: toAddress({
         kind: 'chat',
         chatId: chat.id,
-        // outside forums replies carry a thread too, but nothing can be sent to it
-        threadId: first.is_topic_message ? first.message_thread_id : undefined,
+        threadId: threadOf(first),
         replyTo: first.message_id,
       }),
       from: identityOf(from),
@@ -119,7 +118,17 @@ function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefin
   return {
     key: `telegram:press:${id}`,
     surface: 'telegram',
-    address: toAddress({ kind: 'press', queryId: id }),
+    address: toAddress({
+      kind: 'press',
+      queryId: id,
+      userId: from.id,
+      message: {
+        kind: 'chat',
+        chatId: message.chat.id,
+        threadId: threadOf(message),
+        replyTo: message.message_id,
+      },
+    }),
     from: identityOf(from),
     place: placeOf(message.chat),
     locale: localeOf(from.language_code),
@@ -148,6 +157,11 @@ function isFromPerson(message: Message): message is FromPerson {
   const isChat = ['private', 'group', 'supergroup'].includes(message.chat.type)
   const { from, sender_chat: sender, is_automatic_forward: isForward } = message
   return isChat && from !== undefined && (!from.is_bot || sender !== undefined) && !isForward
+}
+
+/** Outside forums replies carry a thread too, but nothing can be sent to it. A message that is too old tells no thread. */
+function threadOf(message: NonNullable<CallbackQuery['message']>): number | undefined {
+  return 'is_topic_message' in message && message.is_topic_message ? message.message_thread_id : undefined
 }
 
 const textOf = (message: Message) => message.text ?? message.caption ?? ''

@@ -5,7 +5,8 @@
 import { type Api, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup, Message } from 'grammy/types'
 import { AppError } from '../../core/errors.ts'
-import type { ChatSurface, Reply, ReplyPicture, SentMessages } from '../../core/ports/chat.ts'
+import type { ChatSurface, Form, Reply, ReplyPicture, SentMessages } from '../../core/ports/chat.ts'
+import { wordsFor } from '../../locales/index.ts'
 import { labelOf, plainText } from '../layout.ts'
 import {
   type ChatTarget,
@@ -17,17 +18,21 @@ import {
   toPosted,
 } from './address.ts'
 import { asChatError, asSignal, failureOf } from './bot-api.ts'
+import type { Dialogues } from './dialogues.ts'
+import { questionOf } from './question.ts'
 
 /** Telegram's limits, in UTF-16 units: of a message, of a caption, of the answer to a press. */
 const maxText = 4096
 const maxCaption = 1024
 const maxToast = 200
+/** … of the text in an empty reply box. */
+const maxPlaceholder = 64
 const maxInAlbum = 10
 const actionTimeoutMs = 2_000
 
 const withoutPreview = { link_preview_options: { is_disabled: true } } as const
 
-export function createSender(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
+export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 'post' | 'edit'> {
   async function send(target: ChatTarget, reply: Reply, sent?: SentMessages): Promise<Shown> {
     const { pictures = [] } = reply
     if (pictures.length > 0) return sendAll(target, reply, pictures, sent)
@@ -146,9 +151,36 @@ export function createSender(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
     }
   }
 
+  /** Opens the person's reply box. In a group, only people who are mentioned see it. The press is answered last. */
+  async function ask(target: PressTarget, { locale }: Reply, form: Form): Promise<void> {
+    const { userId, message: place } = target
+    const isGroup = place.chatId < 0
+    const { text, entities } = questionOf(form, { locale, limit: maxText, mention: isGroup ? userId : undefined })
+    const placeholder = cut(form.fields[0]?.hint ?? form.title, maxPlaceholder)
+    const question = await api
+      .sendMessage(place.chatId, text, {
+        ...optionsOf(place),
+        ...withoutPreview,
+        entities,
+        reply_markup: { force_reply: true, selective: isGroup, input_field_placeholder: placeholder },
+      })
+      .catch(async (error: unknown) => {
+        await answerQuery(target, { text: wordsFor(locale).errors.chat_unavailable(), show_alert: true })
+        throw error
+      })
+    await dialogues.open({
+      question: { chatId: place.chatId, messageId: question.message_id },
+      userId,
+      form: form.id,
+    })
+    await answerQuery(target, {})
+  }
+
+  const answerPress = (target: PressTarget, reply: Reply) =>
+    answerQuery(target, { text: cut(plainText(reply), maxToast), show_alert: !reply.toast })
+
   /** A press older than Telegram's 150 seconds can no longer be answered; its effect shows in the message. */
-  async function answerPress({ queryId }: PressTarget, reply: Reply): Promise<void> {
-    const answer = { text: cut(plainText(reply), maxToast), show_alert: !reply.toast }
+  async function answerQuery({ queryId }: PressTarget, answer: { text?: string; show_alert?: boolean }): Promise<void> {
     await api.answerCallbackQuery(queryId, answer).catch((error: unknown) => {
       if (!failureOf(error)?.description.includes('query is too old')) throw error
     })
@@ -178,7 +210,8 @@ export function createSender(api: Api): Pick<ChatSurface, 'post' | 'edit'> {
           (moved) => send(moved, reply, sent),
         )
       }
-      await answerPress(target, reply).catch((error: unknown) => {
+      const answering = reply.form ? ask(target, reply, reply.form) : answerPress(target, reply)
+      await answering.catch((error: unknown) => {
         throw asChatError(error)
       })
       return toAddress(target)

@@ -1,6 +1,7 @@
 /** Telegram, by long polling or by webhook. Posts and edits in any process, started or not. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Update } from 'grammy/types'
+import type { Message, Update } from 'grammy/types'
+import { AppError } from '../../core/errors.ts'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
@@ -9,6 +10,7 @@ import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
 import { createBotApi, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './calls.ts'
+import { createDialogues } from './dialogues.ts'
 import { createFiles } from './files.ts'
 import { laneOf } from './parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './polling.ts'
@@ -45,6 +47,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const apiUrl = options.apiUrl.replace(/\/+$/, '')
   const api = createBotApi(token, apiUrl)
   const files = createFiles({ api, apiUrl, token })
+  const dialogues = createDialogues(database)
+  const sender = createSender(api, dialogues)
   const inboxName = `telegram:${token.split(':', 1)[0]}`
   const leaving = new AbortController()
   const connection = createConnection({ log, signal: leaving.signal })
@@ -80,6 +84,20 @@ export function createTelegram(options: TelegramOptions): Telegram {
     }
   }
 
+  /** A text that replies to a question of ours answers it. undefined: it was refused, and the person has the reason. */
+  async function asAnswer(call: Call, message: Message | undefined): Promise<Call | undefined> {
+    const replied = message?.reply_to_message
+    if (!replied || call.act.kind !== 'message' || call.act.text === '' || call.images.length > 0) return call
+    try {
+      return await dialogues.read(call, { chatId: replied.chat.id, messageId: replied.message_id })
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      const content = { kind: 'refusal', error: error.kind, data: error.data } as const
+      await sender.post(call.address, { locale: call.locale, state: 'failed', content, private: true })
+      return undefined
+    }
+  }
+
   async function receive(updates: readonly Update[]): Promise<void> {
     const calls = reader
     if (!calls || !inbox) return storeActs(database, inboxName, updates.map(actOf))
@@ -109,7 +127,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
         handle: async (bodies) => {
           const updates = bodies as unknown as Update[]
           const call = readWith(() => calls.callOf(updates), updates)
-          if (call) await handle(call)
+          const answered = call && (await asAnswer(call, updates[0]?.message))
+          if (answered) await handle(answered)
         },
       })
       if (webhookSecret) return
@@ -124,7 +143,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     },
 
     notReady: connection.problem,
-    ...createSender(api),
+    ...sender,
 
     async handleUpdate(body, secret) {
       if (!webhookSecret || typeof secret !== 'string' || !isSame(secret, webhookSecret)) return 401

@@ -1,7 +1,7 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
 
 import { type SQL, sql } from 'drizzle-orm'
-import type { Reply } from '../../core/ports/chat.ts'
+import type { Form, Reply } from '../../core/ports/chat.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
 import { webMessages } from '../../db/schema/chats.ts'
@@ -24,6 +24,8 @@ export interface Body {
   /** `preview`: a data: URL in place of something kept, while it is being drawn. */
   images?: { key: string; preview?: string; width: number; height: number; alt: string; name: string }[]
   buttons?: { id: string; label: string; style?: 'primary' | 'danger' }[][]
+  /** Asked of the visitor, below the text. */
+  form?: Pick<Form, 'id' | 'fields'>
   /** Names of what the person attached. */
   files?: string[]
 }
@@ -65,6 +67,15 @@ export async function saveMessage(database: Database, visitor: string, id: strin
   if (fresh.length > 0) return true
   const answers = await database.rows(sql`select 1 from web_messages where id = ${answerTo(id)}`)
   return answers.length === 0
+}
+
+/** Removes the form of a message, and notifies the open pages of this visitor. */
+export async function closeForm(database: Database, visitor: string, id: string): Promise<void> {
+  await database.rows(sql`
+    with closed as (
+      update web_messages set body = body - 'form', version = greatest(${stamp}, version + 1)
+      where id = ${id} and visitor = ${visitor} and body->'form' is not null returning visitor)
+    select pg_notify('web', visitor) from closed`)
 }
 
 /** The latest part of the conversation, oldest first. */

@@ -7,6 +7,7 @@ const style = 'text/css; charset=utf-8'
 const assets: Readonly<Record<string, string>> = {
   'app.js': script,
   'common.js': script,
+  'form.js': script,
   'send.js': script,
   'show.js': script,
   'app.css': style,

@@ -11,6 +11,7 @@ import { basePathOf } from '../../net/own-address.ts'
 import { type Inbox, openInbox, type Received } from '../inbox.ts'
 import { labelOf, plainText } from '../layout.ts'
 import { createAccess } from './access.ts'
+import { actOf, callOf, callOfStored, formBody, pressBody, type Said } from './calls.ts'
 import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
 import { page } from './page.ts'
@@ -113,17 +114,27 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       if (open) inBackground(handle, { ...call, images })
       return reply.code(202).send({ id })
     })
-    app.post<{ Body: { id?: unknown; button?: unknown } | undefined }>('/web/presses', async (request, reply) => {
+    app.post('/web/presses', async (request, reply) => {
       const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       if (!inbox) return refuse(request, reply, 'starting', 503)
-      const { id, button } = request.body ?? {}
-      if (!isPressId(id) || typeof button !== 'string' || button.length > 100) {
-        return refuse(request, reply, 'bad_message', 400)
-      }
-      const act: Press = { visitor: who.visitor, id, locale: localeFrom(request), button }
-      const received: Received = { key: `web:${who.visitor}:${id}`, lane: `press ${id}`, body: { ...act } }
-      await inbox.store([received])
+      const { data: press } = pressBody.safeParse(request.body)
+      if (!press) return refuse(request, reply, 'bad_message', 400)
+      const act: Act = { kind: 'press', button: press.button }
+      await inbox.store([received({ visitor: who.visitor, id: press.id, locale: localeFrom(request), act })])
+      return reply.code(202).send({ id: press.id })
+    })
+    app.post('/web/forms', async (request, reply) => {
+      const who = enter(request)
+      if ('trouble' in who) return refuse(request, reply, who.trouble)
+      if (!inbox) return refuse(request, reply, 'starting', 503)
+      const { data } = formBody.safeParse(request.body)
+      if (!data) return refuse(request, reply, 'bad_message', 400)
+      const { id, form, fields, message } = data
+      const act: Act = { kind: 'form', form, fields }
+      await inbox.store([received({ visitor: who.visitor, id, locale: localeFrom(request), act })])
+      // a form that was sent is not shown again
+      await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
       return reply.code(202).send({ id })
     })
     app.get<{ Querystring: { after?: string } }>('/web/messages', async (request, reply) => {
@@ -163,7 +174,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
 
   async function put(address: Address | Posted, reply: Reply): Promise<Posted> {
     const [, visitor = '', id = ''] = address.split(':')
-    const { state, content, locale, buttons } = reply
+    const { state, content, locale, buttons, form } = reply
     // the message that the button is part of shows what the press did
     if (reply.toast) return address
     const images = reply.pictures?.map(({ file, key, name, alt }) => {
@@ -180,6 +191,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       buttons: buttons?.map((row) =>
         row.map((each) => ({ id: each.id, label: labelOf(locale, each), style: each.style })),
       ),
+      form: form && { id: form.id, fields: form.fields },
     } as const
     await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
     return address
@@ -195,7 +207,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
         name: 'web',
         log,
         oldestSeconds: pressSeconds,
-        handle: ([body]) => handler(callOfPress(body)),
+        handle: ([body]) => handler(callOfStored(body)),
       })
       stopListening = await database.listen('web', (visitor) => streams.changed(visitor))
       pruning = setInterval(prune, pruneEveryMs)
@@ -229,44 +241,12 @@ function refuse(
 const localeFrom = (request: FastifyRequest): Language => localeOf(request.headers['accept-language'])
 const pageWords = (request: FastifyRequest): PageWords => wordsFor(localeFrom(request)).page
 
-interface Said {
-  visitor: string
-  /** Made by the page, the same for each try to send it. */
-  id: string
-  locale: string
-  act: Act
-}
-
-type Press = Omit<Said, 'act'> & { button: string }
-
-const isPressId = (id: unknown): id is string => typeof id === 'string' && /^[\w-]{8,64}$/.test(id)
-
-function callOfPress(body: Json | undefined): Call {
-  const { button, ...said } = body as unknown as Press
-  return callOf({ ...said, act: { kind: 'press', button } })
-}
-
-function callOf({ visitor, id, locale, act }: Said): Call {
-  return {
-    key: `web:${visitor}:${id}`,
-    surface: 'web',
-    address: `web:${visitor}:${id}`,
-    from: { id: `web:${visitor}`, name: `web:${visitor.slice(0, 6)}` },
-    place: { channel: visitor, nsfw: false, manager: false, roles: [] },
-    locale,
-    act,
-    images: [],
-    // the conversation is stored, so nothing that is shown once belongs here
-    isPrivate: false,
-  }
-}
-
-/** '/history 2' is a command; anything else is a request. */
-function actOf(text: string): Act {
-  const [start = '', name = ''] = /^\s*\/([a-z][\w-]*)(?=\s|$)/i.exec(text) ?? []
-  if (name === '') return { kind: 'message', text: text.trim() }
-  return { kind: 'command', name: name.toLowerCase(), text: text.slice(start.length).trim(), options: {} }
-}
+/** Presses and forms wait for no earlier act of the visitor. */
+const received = (said: Said): Received => ({
+  key: `web:${said.visitor}:${said.id}`,
+  lane: `press ${said.id}`,
+  body: said as unknown as Json,
+})
 
 const versionOf = (text: string | undefined) => (/^\d{1,16}$/.test(text ?? '') ? Number(text) : 0)
 

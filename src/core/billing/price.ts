@@ -2,6 +2,6 @@
 import type { Model, PictureRequest } from '../ports/models.ts'
 
 /** Credits for the request when all its pictures arrive. */
-export function priceOf(model: Model, { count }: PictureRequest): number {
+export function priceOf(model: Model, { count }: Pick<PictureRequest, 'count'>): number {
   return model.price * count
 }

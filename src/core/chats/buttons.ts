@@ -18,14 +18,14 @@ export function parseButton(id: string): PressedButton | undefined {
   return { action, ref }
 }
 
-export const button = (action: string, ref: string, style?: Button['style']): Button => ({
+export const button = (action: string, ref: string, look: Pick<Button, 'style' | 'price'> = {}): Button => ({
   id: buttonId(action, ref),
   action,
-  style,
+  ...look,
 })
 
 /** Throws for an id that Telegram would refuse: a defect of ours. */
-function buttonId(action: string, ref: string): ButtonId {
+export function buttonId(action: string, ref: string): ButtonId {
   const id: ButtonId = `${version}:${action}:${ref}`
   if (Buffer.byteLength(id) > maxBytes) throw new Error(`the button id ${id} is longer than ${maxBytes} bytes`)
   return id

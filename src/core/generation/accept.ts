@@ -32,6 +32,8 @@ export interface Submission {
   images: readonly Attachment[]
   /** Who pays: an identity of a platform, or an account. */
   from: Identity | { userId: string }
+  /** The result that it starts from, and the button that was pressed there. */
+  parent?: { id: string; button: string }
   /** Of programs only. `id`: of the generation, which their address names. */
   program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string; requestId?: string }
   /** Absent: the usual limits. */
@@ -100,7 +102,7 @@ export async function acceptedBefore(core: Core, key: string): Promise<Job | und
 async function save(
   core: Core,
   id: string,
-  { key, surface, address, locale, program }: Submission,
+  { key, surface, address, place, locale, parent, program }: Submission,
   { candidate, route, inputs }: Acceptance,
 ): Promise<number | undefined> {
   const { userId, request, price, inFlight, perMinute } = candidate
@@ -122,10 +124,12 @@ async function save(
         and not exists (select from generations where key = ${key})
       returning in_flight),
     generation as (
-      insert into generations (id, user_id, key, surface, address, locale, model, provider, endpoint, request, price,
-        priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address}, ${locale}, ${request.model}, ${route.provider},
-        ${route.endpoint}, ${JSON.stringify({ ...request, format: program?.format })}::jsonb, ${price}::int, in_flight + 1,
+      insert into generations (id, user_id, key, surface, address, channel, locale, model, provider, endpoint, request,
+        parent_id, parent_button, price, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
+      select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address}, ${place?.channel ?? null}, ${locale},
+        ${request.model}, ${route.provider}, ${route.endpoint},
+        ${JSON.stringify({ ...request, format: program?.format })}::jsonb,
+        ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
         ${program ? address : null}, -- a program's address stands for its message, too
         ${program?.requestId ?? null},

@@ -4,6 +4,7 @@ import type { Core } from '../core.ts'
 import { AppError, type ErrorData, type ErrorKind } from '../errors.ts'
 import type { ChatSurface, Content, Reply, ReplyPicture } from '../ports/chat.ts'
 import { shorten } from '../text.ts'
+import { proposeEdit } from './edit.ts'
 import type { Generation } from './row.ts'
 
 type Asked = Pick<Generation, 'id' | 'locale' | 'request'>
@@ -30,7 +31,7 @@ export const waitingReply = (asked: Asked, content: Content, pictures?: readonly
   state: 'waiting',
   content,
   pictures,
-  buttons: [[button('cancel', asked.id, 'danger')]],
+  buttons: [[button('cancel', asked.id, { style: 'danger' })]],
 })
 
 /** Its pictures are stored and paid for, so it can no longer be cancelled. */
@@ -60,6 +61,7 @@ interface Drawn {
   seconds: number
 }
 
+/** With a button that changes the result. */
 export function resultReply(core: Core, generation: Generation, { pictures, sizes, seconds }: Drawn): Reply {
   const { locale, request, enhanced, provider, seed, price, notes } = generation
   const model = core.models.all().find(({ id }) => id === generation.model)
@@ -82,5 +84,12 @@ export function resultReply(core: Core, generation: Generation, { pictures, size
       notes: notes ?? [],
     },
     pictures,
+    buttons: editButtons(core, generation),
   }
+}
+
+/** The price is that of the model which the form proposes. Absent: no model can draw it. */
+function editButtons(core: Core, { id, model }: Generation): Reply['buttons'] {
+  const edit = proposeEdit(core, model)
+  return edit && [[button('edit', id, { price: edit.price })]]
 }

@@ -59,6 +59,11 @@ export type Act =
   | { kind: 'command'; name: string; text: string; options: Options }
   /** `button` as it came from the client: it is checked in dispatch. */
   | { kind: 'press'; button: string }
+  /**
+   * `form`: the id of the button that opened it, as it came from the client. `fields`: by name; those left out keep the values
+   * that the form shows. `text`: a written answer, on platforms without forms.
+   */
+  | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string }
 
 export interface Call {
   /** The same for each delivery of the same act: 'discord:<interaction id>'. Nothing happens twice for one key. */
@@ -85,7 +90,37 @@ export type ButtonId = `${number}:${string}:${string}`
 export interface Button {
   id: ButtonId
   action: string
+  /** Credits that a press costs, for the label. Absent or 0: it is free. */
+  price?: number
   style?: 'primary' | 'danger'
+}
+
+/** Asked of the person who pressed a button. Its words are of the person's language already. */
+export interface Form {
+  /** The button that opened it. */
+  id: ButtonId
+  title: string
+  fields: readonly FormField[]
+}
+
+export interface FormField {
+  name: string
+  kind: 'text' | 'choice'
+  label: string
+  /** Filled in already. Absent: empty. */
+  value?: string
+  /** What an empty field means. */
+  hint?: string
+  required?: boolean
+  /** Of a text, in UTF-16 units. */
+  maxLength?: number
+  /** Of a choice. */
+  choices?: readonly Choice[]
+}
+
+export interface Choice {
+  value: string
+  label: string
 }
 
 /** What a reply says. The words are chosen by the surface, in the person's language. */
@@ -135,6 +170,8 @@ export interface Reply {
   pictures?: readonly ReplyPicture[]
   /** Rows of buttons. Absent: none, so an edit removes those that were there. */
   buttons?: readonly (readonly Button[])[]
+  /** Opens a form, or asks a question where the platform has no forms. The content is its title. */
+  form?: Form
   /** For the person only, where the surface can do that. */
   private?: boolean
   /** A short confirmation of a press whose effect shows in the message itself. Surfaces without toasts leave it out. */

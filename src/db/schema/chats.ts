@@ -36,6 +36,26 @@ export const inbox = pgTable(
   ],
 )
 
+/**
+ * Questions of ours that wait for a reply, on platforms without forms. They hold no words of people, and are kept past their
+ * expiry, so that a late reply is recognised as one.
+ */
+export const dialogues = pgTable(
+  'dialogues',
+  {
+    /** The message that asks: '<surface>:<chat>:<message>'. */
+    question: text().primaryKey(),
+    /** Identity of the person who may answer. */
+    person: text().notNull(),
+    /** Id of the button whose form it asks for. */
+    form: text().notNull(),
+    expiresAt: time('expires_at').notNull(),
+    /** Key of the call that answered it. */
+    answeredBy: text('answered_by'),
+  },
+  (t) => [index('dialogues_by_age').on(t.expiresAt)],
+)
+
 /** The page's conversation: any process may answer into it, and a reload shows it again. */
 export const webMessages = pgTable(
   'web_messages',

@@ -1,6 +1,18 @@
 /** Accepted requests, their pictures, and the messages that show them. */
 import { sql } from 'drizzle-orm'
-import { boolean, check, index, integer, jsonb, pgTable, primaryKey, text, unique, uuid } from 'drizzle-orm/pg-core'
+import {
+  type AnyPgColumn,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { apiKeys, users } from './accounts.ts'
 import { time } from './time.ts'
@@ -24,6 +36,8 @@ export const generations = pgTable(
     surface: text().notNull(),
     /** Where on that surface the answer goes. */
     address: text().notNull(),
+    /** The chat that people see it in, as `Place` has it. Absent: only its owner sees it. */
+    channel: text(),
     /** Our message under the request, once posted. */
     posted: text(),
     locale: text().notNull(),
@@ -31,6 +45,9 @@ export const generations = pgTable(
     provider: text().notNull(),
     endpoint: text().notNull(),
     request: jsonb().$type<Json>().notNull(),
+    /** The generation whose result this one started from, and the button that was pressed there. */
+    parentId: uuid('parent_id').references((): AnyPgColumn => generations.id),
+    parentButton: text('parent_button'),
     /** Credits held for it. */
     price: integer().notNull(),
     /** The API key it was asked with. Absent: a chat, or the operator's key. */

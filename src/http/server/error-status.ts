@@ -21,6 +21,9 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   unknown_button: 404,
   anonymous: 403,
   not_yours: 403,
+  not_your_question: 403,
+  question_over: 410,
+  form_late: 503,
   already_ended: 409,
   managers_only: 403,
   // the person

@@ -19,19 +19,23 @@ export function checkPicks({ type, custom_id: customId, options, ...limits }: Js
     throw new Error(`menu "${customId}" has no value "${unknown}", only: ${offered.join(', ')}`)
 }
 
-/** `components` and `resolved` of a modal submission. */
+/** `components` and `resolved` of a modal submission. Fields without a value keep what the modal filled in. */
 export function fillModal(modal: Json, values: ModalValues, upload: (file: Upload) => Attachment) {
   const attachments: Json = {}
   const fields = [...everyField(modal.components as Json[])]
   const unknown = Object.keys(values).find((name) => !fields.some(({ custom_id: customId }) => customId === name))
   if (unknown !== undefined) throw new Error(`the modal has no field "${unknown}"`)
-  for (const field of fields) if (field.type === TYPE.textInput) checkText(field, values[String(field.custom_id)] ?? '')
+  const shownIn = (field: Json) => values[String(field.custom_id)] ?? filledIn(field)
+  for (const field of fields) {
+    if (field.type === TYPE.textInput) checkText(field, shownIn(field) ?? '')
+    if (field.type === TYPE.stringSelect) checkMenu(field, shownIn(field))
+  }
 
   function fill(component: Json): Json {
     const { type, id = 1, custom_id: customId } = component
     if (type === TYPE.label) return { type, id, component: fill(component.component as Json) }
     if (type === TYPE.row) return { type, id, components: (component.components as Json[]).map(fill) }
-    const value = values[String(customId)]
+    const value = shownIn(component)
     if (!Array.isArray(value)) return { type, id, custom_id: customId, value: value ?? '' }
     const picks = value.map((pick) => {
       if (typeof pick === 'string') return pick
@@ -51,6 +55,18 @@ function* everyField(components: Json[]): Generator<Json> {
     const field = (component.component as Json | undefined) ?? component
     if (field.custom_id !== undefined) yield field
   }
+}
+
+function filledIn({ type, value, options }: Json): string | string[] | undefined {
+  if (type === TYPE.textInput) return value as string | undefined
+  if (type !== TYPE.stringSelect) return undefined
+  return (options as { value: string; default?: boolean }[]).filter((each) => each.default).map((each) => each.value)
+}
+
+function checkMenu(field: Json, picks: unknown) {
+  if (!Array.isArray(picks)) throw new Error(`menu "${field.custom_id}" takes a list of values`)
+  if (picks.length === 0 && field.required === false) return
+  checkPicks(field, picks as string[])
 }
 
 function checkText(field: Json, value: unknown) {

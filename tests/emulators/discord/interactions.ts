@@ -210,6 +210,43 @@ function refuseBadModal({ custom_id: customId, title, components }: Json) {
   if (length(customId) < 1 || length(customId) > 100) throw wrong('custom_id', 1, 100)
   if (length(title) < 1 || length(title) > 45) throw wrong('title', 1, 45)
   if (length(components) < 1 || length(components) > 5) throw wrong('components', 1, 5)
+  for (const [index, part] of (components as Json[]).entries()) {
+    const path = `components.${index}`
+    if (part.type !== LABEL) continue
+    if (length(part.label) < 1 || length(part.label) > 45) throw wrong(`${path}.label`, 1, 45)
+    refuseBadField(part.component as Json, `data.${path}.component`)
+  }
+}
+
+const LABEL = 18
+const TEXT_INPUT = 4
+const STRING_SELECT = 3
+
+function refuseBadField(field: Json, path: string) {
+  const { type, value, max_length: most = 4000, options = [], required = true, min_values: least = 1 } = field
+  const tooLong = (name: string, max: unknown) =>
+    invalidForm(`${path}.${name}`, 'BASE_TYPE_MAX_LENGTH', `Must be ${max} or fewer in length.`)
+  if (type === TEXT_INPUT && typeof value === 'string' && value.length > Number(most)) throw tooLong('value', most)
+  if (type === TEXT_INPUT && String(field.placeholder ?? '').length > 100) throw tooLong('placeholder', 100)
+  if (type !== STRING_SELECT) return
+  const all = options as Json[]
+  if (all.length < 1 || all.length > 25) {
+    throw invalidForm(`${path}.options`, 'BASE_TYPE_BAD_LENGTH', 'Must be between 1 and 25 in length.')
+  }
+  const values = all.map((option) => option.value)
+  if (new Set(values).size < values.length) {
+    throw invalidForm(
+      `${path}.options`,
+      'SELECT_COMPONENT_OPTION_VALUE_DUPLICATED',
+      'The specified option value is already used',
+    )
+  }
+  if (all.filter((option) => option.default).length > Number(field.max_values ?? 1)) {
+    throw invalidForm(`${path}.options`, 'SELECT_COMPONENT_TOO_MANY_DEFAULTS', 'There are too many default options')
+  }
+  if (required && least === 0) {
+    throw invalidForm(`${path}.min_values`, 'BASE_TYPE_MIN', 'A required select needs at least one value')
+  }
 }
 
 function originOf(interaction: LiveInteraction, isFollowUp: boolean): Json {

@@ -13,6 +13,7 @@ import type { Content } from './world.ts'
 const MAX_TEXT = 4096
 const MAX_CAPTION = 1024
 const MAX_CALLBACK_DATA_BYTES = 64
+const MAX_PLACEHOLDER = 64
 const MAX_BUTTONS = 100
 const STYLES = ['primary', 'success', 'danger']
 /** Fields of a button that are not its action. */
@@ -22,7 +23,7 @@ export function readText(telegram: Telegram, params: Json): Content {
   const formatted = format(telegram, params, 'text', 'entities')
   if (formatted.text === '') throw badRequest('message text is empty')
   if (formatted.text.length > MAX_TEXT) throw badRequest('message is too long')
-  return { ...formatted, keyboard: readKeyboard(telegram, params) }
+  return { ...formatted, keyboard: readKeyboard(telegram, params), forceReply: readForceReply(params) }
 }
 
 export function readCaption(telegram: Telegram, params: Json): FormattedText {
@@ -87,6 +88,18 @@ function findUpload({ files }: Call, kind: string, source: unknown) {
   if (!source.startsWith('attach://')) return undefined
   const field = source.slice('attach://'.length)
   return files.find((file) => file.field === field)
+}
+
+/** undefined: the message opens no reply box. */
+export function readForceReply(params: Json): Content['forceReply'] {
+  const markup = objectOf(params, 'reply_markup')
+  if (markup?.force_reply === undefined) return undefined
+  if (markup.force_reply !== true) throw badRequest('object expected as reply markup')
+  const placeholder = markup.input_field_placeholder as string | undefined
+  if (placeholder !== undefined && (placeholder === '' || placeholder.length > MAX_PLACEHOLDER)) {
+    throw badRequest('input field placeholder is too long')
+  }
+  return { selective: markup.selective === true, placeholder }
 }
 
 /** Returns the inline keyboard. Accepts other kinds of keyboards without effect. */

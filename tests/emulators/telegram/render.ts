@@ -61,11 +61,18 @@ export function toShown(stored: StoredMessage): ShownMessage {
     replyTo: stored.replyTo?.id,
     mediaGroupId: stored.mediaGroupId,
     spoiler: content.spoiler ?? false,
+    opensReplyOf: content.forceReply && (content.forceReply.selective ? addressed(stored) : 'everyone'),
     edits: stored.edits.map(toVersion),
     date: stored.date,
     editDate: stored.editDate,
     raw: toMessage(stored),
   }
+}
+
+/** Ids of the people that a selective reply markup is for. */
+function addressed({ content, replyTo }: StoredMessage): number[] {
+  const mentioned = content.entities.flatMap((entity) => (entity.type === 'text_mention' ? [entity.user.id] : []))
+  return replyTo && !replyTo.from.is_bot ? [...mentioned, replyTo.from.id] : mentioned
 }
 
 function toVersion({ text, photo, document, keyboard }: Content): Version {

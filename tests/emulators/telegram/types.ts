@@ -127,6 +127,8 @@ export interface ShownMessage extends Version, MessageRef {
   replyTo?: number
   mediaGroupId?: string
   spoiler: boolean
+  /** Whether the person's client opens a reply box. Absent: the message does not ask for a reply. */
+  opensReplyOf?: 'everyone' | number[]
   /** Earlier versions, oldest first. */
   edits: Version[]
   /** Unix seconds. */

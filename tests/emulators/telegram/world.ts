@@ -16,6 +16,8 @@ export interface Content {
   spoiler?: boolean
   captionAbove?: boolean
   keyboard?: InlineKeyboardMarkup
+  /** Opens a reply box. `selective`: only of people who are mentioned, or whose message is replied to. */
+  forceReply?: { selective: boolean; placeholder?: string }
 }
 
 export interface StoredMessage {

@@ -1,0 +1,85 @@
+/** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
+import { AppError } from '../../core/errors.ts'
+import { editingModels, editingWith, proposeEdit } from '../../core/generation/edit.ts'
+import { promptOf, waitingReply } from '../../core/generation/replies.ts'
+import { asInput, readResult, type StoredResult } from '../../core/generation/result.ts'
+import { submit } from '../../core/generation/submit.ts'
+import type { RequestParams } from '../../core/ports/models.ts'
+import { readAspect } from '../../core/request/aspect.ts'
+import type { ChosenModel } from '../../core/request/check.ts'
+import { chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
+import { parsePrompt, promptLimit } from '../../core/request/parse.ts'
+import type { Action } from '../action.ts'
+import { formOf } from '../form.ts'
+
+export const editAction: Action = {
+  name: 'edit',
+  who: 'viewer',
+  form: {
+    audience: 'public',
+    async make({ core, words, values: { ref } }) {
+      const { request } = await resultOf(core, ref)
+      const models = editingModels(core, request.model)
+      const aspects = offeredAspects(models.map(({ model }) => model))
+      return formOf(words, {
+        action: 'edit',
+        ref,
+        fields: {
+          prompt: { kind: 'text', value: request.prompt, required: true, maxLength: promptLimit },
+          aspect: { kind: 'choice', choices: aspects.map((value) => ({ value, label: value })) },
+          model: {
+            kind: 'choice',
+            value: proposeEdit(core, request.model)?.model.id,
+            required: true,
+            choices: models.map(({ model: { id, title }, price, images }) => ({
+              value: id,
+              label: words.forms.edit.model({ title, price, wordsOnly: images === 0 }),
+            })),
+          },
+        },
+      })
+    },
+  },
+  async run({ core, call, values: { ref, fields } }) {
+    const result = await resultOf(core, ref)
+    const { prompt = '', aspect = '', model = '' } = fields
+    // words that stay as they are were parsed before: what is left in them is no flag and no ratio
+    const ratios = offeredAspects(core.models.all())
+    const written: RequestParams = prompt === result.request.prompt ? { prompt } : parsePrompt(prompt, { ratios })
+    const proposed = proposeEdit(core, result.request.model)?.model.id
+    // what was changed in the form wins over a flag in the text, and that over what the form proposed
+    const name = (model === '' || model === proposed ? written.model : undefined) ?? (model || proposed)
+    const images = name === undefined ? 1 : (editingWith(core, findModel(core.models.all(), name))?.images ?? 1)
+    const chosen = chooseModel(core, { name, images, words: true })
+    const params: RequestParams = {
+      ...written,
+      aspect: aspect === '' ? (written.aspect ?? sameShape(chosen, result, images)) : readAspect(aspect),
+    }
+    const { key, surface, address, place, locale, from } = call
+    const accepted = await submit(core, {
+      key,
+      surface,
+      address,
+      place,
+      locale,
+      from,
+      params,
+      images: images === 0 ? [] : [asInput(core, result.picture)],
+      chosen,
+      parent: { id: ref, button: 'edit' },
+    })
+    const asked = { id: accepted.id, locale, request: accepted.request }
+    return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }
+  },
+}
+
+/** With a picture the model keeps its shape itself (submit.ts). */
+function sameShape({ takes }: ChosenModel, { request }: StoredResult, images: number): string | undefined {
+  return images === 0 && Object.hasOwn(takes.aspects, request.aspect) ? request.aspect : undefined
+}
+
+async function resultOf(core: Parameters<typeof readResult>[0], id: string): Promise<StoredResult> {
+  const result = await readResult(core, id)
+  if (!result) throw new AppError('unknown_button')
+  return result
+}
