@@ -62,8 +62,10 @@ export interface Takes {
   prompt?: 'optional' | 'none'
   /** Characters of a prompt. Absent: the service's own limit. */
   promptLimit?: number
-  /** Pictures in one request, at most. */
+  /** The greatest count that a request may ask for. */
   count: number
+  /** Pictures for each one that is asked for. All of them are paid for. Absent: 1. */
+  picturesEach?: number
   /** Ratio → size in pixels. The first is the default. 'auto' → [0, 0] keeps the shape of the input picture. */
   aspects: Readonly<Record<string, readonly [width: number, height: number]>>
   /** Limits of either side in pixels, for exact sizes. Absent: exact sizes are refused. */
