@@ -74,7 +74,7 @@ describe('the seed of a workflow pack', () => {
     expect(sentGraph(emulator)[name!.split('.')[0]!]?.inputs.seed).toBeLessThanOrEqual(max)
   })
 
-  it('is one number in all inputs, whatever their ranges', () => {
+  it('is one number in all inputs, within their range', () => {
     const limit = fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 })
     const seed = fc.tuple(limit, limit).map(([a, b]) => ({ $seed: true, min: Math.min(a, b), max: Math.max(a, b) }))
     fc.assert(

@@ -9,8 +9,15 @@
 import type { Json } from '../../db/json.ts'
 import type { ErrorData } from '../errors.ts'
 
-export const numberParams = ['seed', 'steps', 'guidance', 'strength'] as const
+/** `safety`: how much a provider's filter lets through, 1 the least. */
+export const numberParams = ['seed', 'steps', 'guidance', 'strength', 'safety'] as const
 export type NumberParam = (typeof numberParams)[number]
+
+/** What was changed to fit the model: names of options that were left out, and of numbers that were moved into its range. */
+interface Fit {
+  ignored: readonly string[]
+  adjusted: readonly string[]
+}
 
 /** Parameters as the person gave them, not yet checked by a model. Absent: not given. */
 export interface RequestParams {
@@ -24,8 +31,10 @@ export interface RequestParams {
   steps?: number
   guidance?: number
   strength?: number
+  safety?: number
   negative?: string
   enhance?: boolean
+  fit?: Fit
 }
 
 /** A request that a model takes. Sizes in pixels. */
@@ -42,8 +51,10 @@ export interface PictureRequest {
   steps?: number
   guidance?: number
   strength?: number
+  safety?: number
   negative?: string
   enhance?: boolean
+  fit?: Fit
   /** The form in which a program wants its pictures. Absent: the default of its API family. */
   format?: string
 }

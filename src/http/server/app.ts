@@ -34,7 +34,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     requestTimeout: receiveMs,
     connectionTimeout: unreadMs,
     clientErrorHandler: refuseMalformed(log),
-    rewriteUrl: ({ url = '/' }) => decodable(url),
+    rewriteUrl: ({ url = '/' }) => routeAddress(url),
     // the length of a line of HTTP, so that names of any length reach the routes and are reported as unknown
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
@@ -87,6 +87,15 @@ export function createApp(options: AppOptions): FastifyInstance {
   options.countResponses?.(app)
   for (const plugin of plugins) app.register(plugin)
   return app
+}
+
+/** Beginnings of paths that clients use → the beginnings of the routes. */
+const others: readonly (readonly [RegExp, string])[] = [[/^\/api\/flux(?=[/?]|$)/, '/api/v1/flux']]
+
+/** The address under which routes are found. */
+function routeAddress(url: string): string {
+  const other = others.find(([beginning]) => beginning.test(url))
+  return decodable(other ? url.replace(...other) : url)
 }
 
 /** Escapes an invalid percent-encoding, so that it becomes an unknown path like any other. */

@@ -17,7 +17,7 @@ export interface WithImages {
   content: string
 }
 
-const fileName = /^(image|file)s?(_urls?)?(\[\d*\])?$/i
+const fileName = /^(input_)?(image|file)s?(_urls?)?(\[\d*\])?$/i
 
 const types: FieldTypes = {
   numbers: new Set(['num_images', 'width', 'height', 'seed', 'guidance_scale', 'num_inference_steps', 'strength']),

@@ -31,9 +31,11 @@ export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
   })
 }
 
-/** Those that lists show; a key that names models shows just these. */
+/** Those that lists show, and the endpoints of fal, by whose names clients ask. A key that names models shows just these. */
 export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
-  const all = core.models.all().filter(({ id, hidden }) => (models === null ? !hidden : models.includes(id)))
+  const all = core.models
+    .all()
+    .filter(({ id, hidden }) => (models === null ? !hidden || id.startsWith('fal-ai/') : models.includes(id)))
   return all.map((model) => shown(core, model))
 }
 

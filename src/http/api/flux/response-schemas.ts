@@ -28,7 +28,13 @@ const taskFields = {
         'drawn, or stored. SUCCESS: the pictures are there. FAILED: it failed or was cancelled, and cost nothing.',
     ),
   task_type: z.enum(taskTypes),
-  source: z.string().describe(`Where it was asked for: ${sources.join(', ')}.`),
+  source: z
+    .string()
+    .describe(`Where it was asked for: ${sources.join(', ')}. In a unified history the same as \`generator\`.`),
+  surface: z.string().describe('Where it was asked for.'),
+  generator: z.string().describe("What draws it: 'flux', or the name of another provider."),
+  request_id: z.string().describe('The same as `id`.'),
+  user_id: z.string(),
   model: z.string(),
   prompt: z.string(),
   enhanced_prompt: z.string().nullable().describe('What was drawn, where it is not the sender’s own prompt.'),
@@ -41,6 +47,12 @@ const taskFields = {
   num_inference_steps: z.number().nullable(),
   strength: z.number().nullable(),
   seed: z.union([z.int(), z.string()]).nullable().describe('As text beyond 2^53.'),
+  safety_tolerance: z.string().nullable(),
+  ignored: z.array(z.string()).describe('Parameters that were left out, because the model does not take them.'),
+  adjusted: z.array(z.string()).describe('Numbers that were moved to the nearest end of what the model takes.'),
+  input_image_url: z.string().nullable().describe('The first picture that was sent.'),
+  input_image_urls: z.array(z.string()),
+  uploaded_image_url: z.string().nullable().describe('The same as `input_image_url`.'),
   images: z.array(picture),
   image_url: z.string().nullable().describe('The first of `images`.'),
   cloud_image_url: z.string().nullable().describe('The same as `image_url`.'),
@@ -49,6 +61,7 @@ const taskFields = {
   credits: z.int().describe('What it cost; 0 until it is over.'),
   error: z.object({ code: z.string().describe("'cancelled', or why it failed."), message: z.string() }).nullable(),
   error_message: z.string().nullable().describe('The same in words alone.'),
+  retry_count: z.int().describe('How often it was begun again.'),
   generation_time: z.number().nullable().describe('Seconds from started to completed.'),
   created_at: time,
   started_at: time.nullable(),
@@ -80,6 +93,9 @@ export const unifiedAnswer = z
     pagination: z.object({ page: z.int(), limit: z.int(), has_more: z.boolean() }),
   })
   .meta({ id: 'FluxUnifiedHistory' })
+
+/** As clients read it that expect a list and nothing else. */
+export const unifiedList = z.array(task)
 
 const uploadFields = {
   success,
@@ -169,6 +185,7 @@ export const userAnswer = z
       images: z.int().describe('Pictures of one request.'),
       uploads_per_day: z.int(),
     }),
+    timeout: z.int().describe('Seconds that one picture may take.'),
     max_concurrent_tasks: z.int().describe('The same as `limits.in_flight`.'),
     models: z.array(model),
     default_model: z.string(),

@@ -1,8 +1,9 @@
 /** What may be sent to draw: for checks, and for the OpenAPI document. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
-import { address, mostPictures, promptText, seed, source, webhookAddress, withoutEffect, word } from '../fields.ts'
+import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
 import { named } from './names.ts'
+import { generatorOrSource } from './sources.ts'
 
 export const tags = ['Flux']
 
@@ -22,7 +23,7 @@ export type PresetSize = keyof typeof presetSizes
 
 const shared = {
   model: optional(word).describe("A model's id, or fal's name of it. Absent: the default."),
-  num_images: optional(z.int().min(1).max(10)).describe('How many, within what the model takes. Also `n`, `count`.'),
+  num_images: optional(z.int()).describe('How many. Also `n`, `count`.'),
   aspect_ratio: optional(word).describe(
     "A ratio such as '16:9', an exact '1024x576' where the model takes sizes, or 'auto'. Also `ratio`, `size`.",
   ),
@@ -37,14 +38,16 @@ const shared = {
   width: optional(edge).describe('Pixels, together with `height`; counts when no ratio is given.'),
   height: optional(edge).describe('Pixels, together with `width`.'),
   seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
-  guidance_scale: optional(z.number().min(0).max(1_000)).describe('How closely to follow the words. Also `guidance`.'),
-  strength: optional(z.number().min(0).max(1)).describe('How far to go from the picture that was sent.'),
-  num_inference_steps: optional(z.int().min(1).max(1_000)).describe('Also `steps`.'),
+  guidance_scale: optional(z.number()).describe('How closely to follow the words. Also `guidance`.'),
+  strength: optional(z.number()).describe('How far to go from the picture that was sent.'),
+  num_inference_steps: optional(z.int()).describe('Also `steps`.'),
   negative_prompt: optional(promptText).describe('What must not be in the picture.'),
   enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
   webhook_url: optional(webhookAddress).describe('Told when it is over. Also `callback_url`.'),
   sync_mode: optional(z.boolean()).describe('Answered when it is over. Also `sync`, `wait`.'),
-  safety_tolerance: withoutEffect,
+  safety_tolerance: optional(z.unknown()).describe(
+    'How much the filter of the provider lets through: 1 is the strictest, 6 the most tolerant.',
+  ),
   enable_safety_checker: withoutEffect,
   output_format: withoutEffect.describe('Accepted, without effect: answers say what came.'),
 }
@@ -59,13 +62,15 @@ const sent = 'https addresses, data URLs, links that were answered here, or keys
 export const textBody = named(z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared })).meta({
   id: 'FluxTextToImage',
   examples: [{ prompt: 'a cute cat', aspect_ratio: '16:9' }],
-  description: 'Unknown keys are ignored. Names may also be written like `aspectRatio`.',
+  description:
+    'Unknown keys are ignored. Names may also be written like `aspectRatio`. Parameters that the model does not take are ' +
+    'left out and listed in `ignored`; numbers outside its range are moved to the nearest end and listed in `adjusted`.',
 })
 
 const drawnFrom = {
   ...shared,
   prompt: optional(promptText).describe('What to change. Some models work from the picture alone.'),
-  image_url: optional(pictures).describe(`One of: ${sent} Also \`image\`.`),
+  image_url: optional(pictures).describe(`One of: ${sent} Also \`image\`, \`input_image_url\`.`),
   image_urls: optional(pictures).describe(`Several: ${sent} Also \`images\`.`),
 }
 
@@ -123,7 +128,7 @@ export const pageQuery = z.object({
 })
 
 export const unifiedQuery = pageQuery.extend({
-  source,
+  source: generatorOrSource,
 })
 
 export type TextBody = z.output<typeof textBody>
