@@ -31,6 +31,16 @@ export const en = {
     not_enhanced: () => 'The prompt could not be enhanced, so the original was used.',
     some_missing: () => 'Some pictures did not arrive. You paid only for those that did.',
   },
+  /** The lines of a chat completion, by which clients find its parts. */
+  completion: {
+    original: (prompt: string) => `🎨 Original prompt: ${prompt}`,
+    optimizer: (model: string | undefined) => `💬 Prompt optimizer: ${model ?? 'Original Prompt'}`,
+    optimized: (prompt: string) => `🌐 Optimized prompt: ${prompt}`,
+    size: (size: string) => `📐 Image size: ${size}`,
+    drawing: '⏳ Drawing the image …',
+    done: '🌟 The image is ready!\nHere is the result:',
+    alt: (prompt: string) => prompt || 'image',
+  },
   refunded: (reason: string, count: number) =>
     count > 0 ? `${reason} Nothing was charged: ${credits(count)} given back.` : reason,
   warning: (text: string) => `⚠️ ${text}`,

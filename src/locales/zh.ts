@@ -26,6 +26,15 @@ export const zh: Words = {
     not_enhanced: () => '提示词未能优化，已按原文绘制。',
     some_missing: () => '部分图片未生成，只收取已生成图片的费用。',
   },
+  completion: {
+    original: (prompt) => `🎨 原始提示词：${prompt}`,
+    optimizer: (model) => `💬 提示词生成模型：${model ?? 'Original Prompt'}`,
+    optimized: (prompt) => `🌐 优化后的提示词：${prompt}`,
+    size: (size) => `📐 图像规格：${size}`,
+    drawing: '⏳ 正在生成图像……',
+    done: '🌟 图像生成成功！\n以下是结果：',
+    alt: () => '生成的图像',
+  },
   refunded: (reason, count) => (count > 0 ? `${reason}没有扣费，已退回 ${credits(count)}。` : reason),
   warning: (text) => `⚠️ ${text}`,
 

@@ -31,7 +31,7 @@ export const fluxCommand = defineCommand({
     }
     const { key, surface, address, place, locale, from } = call
     const needs = { images: images.length, words: params.prompt !== '' }
-    const chosen = chooseModel(core, { name: params.model, ...needs })
+    const chosen = chooseModel(core, { name: params.model, aspect: params.aspect, ...needs })
     const accepted = await submit(core, { key, surface, address, place, locale, from, params, images, chosen })
     const asked = { id: accepted.id, locale, request: accepted.request }
     return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }

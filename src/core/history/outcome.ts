@@ -30,6 +30,7 @@ const columns = columnsOf({
   attempt: generations.attempt,
   model: generations.model,
   provider: generations.provider,
+  endpoint: generations.endpoint,
   /** The prompt that was submitted, where it is not the person's own. */
   enhanced: generations.enhanced,
   request: typed<PictureRequest>(generations.request),

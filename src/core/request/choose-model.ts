@@ -15,6 +15,8 @@ export interface Needs {
   images: number
   /** Whether the request has a prompt. */
   words: boolean
+  /** The ratio or size. Absent: any. */
+  aspect?: string
 }
 
 export interface ModelChoice extends Needs {
@@ -79,9 +81,16 @@ export function defaultModel(core: Available, allowed: readonly string[] | null,
   return chosen?.id ?? allowed?.[0] ?? preferred
 }
 
-export function canServe(core: Pick<Core, 'providers'>, { routes }: Model, { images, words }: Needs): boolean {
+export function canServe(core: Pick<Core, 'providers'>, { routes }: Model, { images, words, aspect }: Needs): boolean {
   const route = routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, images))
-  return route !== undefined && !(words && route.takes.prompt === 'none')
+  return route !== undefined && !(words && route.takes.prompt === 'none') && offersAspect(route.takes, aspect)
+}
+
+function offersAspect({ aspects, sizes }: Takes, aspect: string | undefined): boolean {
+  if (aspect === undefined || Object.hasOwn(aspects, aspect)) return true
+  const sides = /^(\d+)x(\d+)$/.exec(aspect)?.slice(1).map(Number) ?? []
+  const isPreset = Object.values(aspects).some(([width, height]) => width === sides[0] && height === sides[1])
+  return isPreset || (sides.length > 0 && sides.every((side) => sizes && side >= sizes.min && side <= sizes.max))
 }
 
 /** What the model takes with so many input pictures. Throws AppError image_needed, too_many_images. */

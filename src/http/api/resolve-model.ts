@@ -12,6 +12,8 @@ interface Fields {
   prompt?: string
   negative_prompt?: string
   model?: string
+  /** Decides which model serves a request that names none. */
+  aspect?: string
   seed?: number | string
 }
 
@@ -42,6 +44,7 @@ export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, imag
     allowed: holder.models,
     images,
     words: prompt !== '',
+    aspect: fields.aspect,
   })
   const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
   return { params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }

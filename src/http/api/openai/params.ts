@@ -35,7 +35,7 @@ export function chatParams(
   const resolved = resolveModel(
     core,
     holder,
-    { prompt, negative_prompt: negative, model: coreModelName(model), seed },
+    { prompt, negative_prompt: negative, model: coreModelName(model), seed, aspect: parsed.aspect },
     message.images,
   )
   const params = { ...parsed, ...resolved.params, aspect: aspectFor(resolved, aspect), count }
