@@ -5,7 +5,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
-import { type Environment, parseSettings, type Role, type Settings, unlessBlank, urlOf } from './settings.ts'
+import {
+  type Environment,
+  isLoopback,
+  parseSettings,
+  type Role,
+  type Settings,
+  unlessBlank,
+  urlOf,
+} from './settings.ts'
 
 export type Config = ReturnType<typeof readConfig>
 
@@ -54,6 +62,8 @@ function build(settings: Settings) {
     /** By default every visitor of the page is an administrator while only this machine can reach it. */
     adminIds: new Set(settings.ADMIN_IDS ?? (local ? ['web:*'] : [])),
     apiKey: settings.API_KEY,
+    /** Families of the API that need no key. */
+    anonymousApi: settings.ANONYMOUS_API,
     welcomeCredits: settings.WELCOME_CREDITS,
     discord:
       settings.DISCORD_TOKEN === undefined
@@ -155,8 +165,4 @@ function isPrivate(host: string): boolean {
     isLoopback(host) ||
     (literal ? privateRanges.test(host) : !host.includes('.') || /\.(local|internal|lan|test)$/.test(host))
   )
-}
-
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 }

@@ -2,6 +2,8 @@
 import { z } from 'zod'
 
 const roles = ['bots', 'worker', 'http'] as const
+/** Families of the API. */
+const families: readonly string[] = ['openai', 'flux', 'comfyui', 'webui']
 export type Environment = Readonly<Record<string, string | undefined>>
 export type Role = (typeof roles)[number]
 
@@ -59,6 +61,13 @@ const settingsSchema = z.object({
         context.addIssue('must look like discord:123,telegram:456')
       return part
     }),
+  ),
+  ANONYMOUS_API: withDefault(
+    listOf((part, context) => {
+      if (!families.includes(part)) context.addIssue(`must be a comma-separated list of: ${families.join(', ')}`)
+      return part
+    }),
+    '',
   ),
   API_KEY: optional(text.min(16, 'must have at least 16 characters')),
   WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
@@ -123,6 +132,10 @@ export function urlOf(value: string): URL | undefined {
   return URL.canParse(value) ? new URL(value) : undefined
 }
 
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
+}
+
 /** Mistakes that only show in several settings together. */
 function combinedMistakes(value: (name: SettingName) => string | undefined): string[] {
   const mistakes: string[] = []
@@ -134,6 +147,15 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   }
   const cos = ['COS_SECRET_ID', 'COS_SECRET_KEY', 'COS_BUCKET', 'COS_REGION'] as const
   for (const name of cos) needs(name, cos)
+  const names = [
+    value('HOST')?.trim() ?? '127.0.0.1',
+    urlOf(value('PUBLIC_URL')?.trim() ?? '')?.hostname ?? 'localhost',
+  ]
+  if (value('ANONYMOUS_API') !== undefined && !names.every(isLoopback)) {
+    mistakes.push(
+      'ANONYMOUS_API must not be set unless HOST is 127.0.0.1 and PUBLIC_URL is local: others could draw too',
+    )
+  }
   needs('CF_API_TOKEN', ['CF_ACCOUNT_ID'])
   needs('CF_ACCOUNT_ID', ['CF_API_TOKEN'])
   needs('TELEGRAM_WEBHOOK_SECRET', ['TELEGRAM_TOKEN', 'PUBLIC_URL'])

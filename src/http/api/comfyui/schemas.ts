@@ -52,8 +52,10 @@ export const generateBody = z
       negative_prompt: optional(words).describe('What must not be in the picture.'),
       width: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
       height: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
-      steps: wholeNumber(limits.steps).describe('Absent: the model’s own.'),
-      guidance_scale: number(limits.guidance).describe('Absent: the model’s own.'),
+      steps: wholeNumber(limits.steps).describe(
+        'Default 20 where the model takes guidance and 20 steps; else its own.',
+      ),
+      guidance_scale: number(limits.guidance).describe('Default 3.5 where the model takes it.'),
       num_images: wholeNumber(limits.count).describe('How many pictures, within what the model takes. Default 1.'),
       n: wholeNumber(limits.count).describe('The same as `num_images`.'),
       seed: optional(seed).describe('The same seed, the same picture. −1: any, which the answer tells.'),

@@ -48,6 +48,7 @@ export interface Service {
   test: TestCore
   core: Core
   emulator: Comfyui
+  url: string
   userId: string
   /** Everything that was answered in JSON. */
   answers: string[]
@@ -64,11 +65,12 @@ interface Options extends TestCoreOptions {
   others: readonly ImageProvider[]
   /** Default: yes. */
   withComfyui?: boolean
+  anonymousApi?: readonly string[]
 }
 
 const models = [sketch, fluxPro, ...comfyuiModels]
 
-export async function openService({ others, withComfyui = true, ...options }: Options): Promise<Service> {
+export async function openService({ others, withComfyui = true, anonymousApi, ...options }: Options): Promise<Service> {
   const emulator = await startComfyui()
   // a second server is away
   const baseUrl = `${emulator.url}, http://127.0.0.1:9`
@@ -83,7 +85,7 @@ export async function openService({ others, withComfyui = true, ...options }: Op
     (await createApiKey(core, { userId: await accountFor(name), name: 'mine', models: only })).key
   const key = await keyFor('ann')
   const userId = await accountFor('ann')
-  const parts = apiParts(core, { operatorKey, publicUrl })
+  const parts = apiParts(core, { operatorKey, publicUrl, anonymousApi })
   const app = createApp({
     log,
     closeMs: 100,
@@ -131,6 +133,7 @@ export async function openService({ others, withComfyui = true, ...options }: Op
     test,
     core,
     emulator,
+    url,
     userId,
     answers,
     call,
