@@ -145,7 +145,7 @@ async function ourPipeline({ database, queue }: World, count: number): Promise<v
       address: `test:${n}`,
       from: { id, name: 'p' },
       locale: 'en',
-      params: parsePrompt('a cute cat 16:9'),
+      params: parsePrompt('a cute cat 16:9', { ratios: ['16:9'] }),
       chosen: chooseModel(core, { images: 0, words: true }),
       images: [],
     })
@@ -182,8 +182,9 @@ async function bareQueue({ database, queue }: World, count: number): Promise<voi
     const userId = `00000000-0000-7000-8000-${String((n % people) + 1).padStart(12, '0')}`
     await database.rows(sql`
       with generation as (
-        insert into generations (id, user_id, key, address, locale, model, provider, endpoint, request, price, priority, wake_at, deadline_at)
-        values (${id}, ${userId}, ${id}, 'test:1', 'en', 'sketch', 'sketch', 'sketch', '{}', 1, 1, now(), now()) returning id, user_id)
+        insert into generations (id, user_id, key, surface, address, locale, model, provider, endpoint, request, price, priority,
+          wake_at, deadline_at)
+        values (${id}, ${userId}, ${id}, 'test', 'test:1', 'en', 'sketch', 'sketch', 'sketch', '{}', 1, 1, now(), now()) returning id, user_id)
       insert into ledger (user_id, generation_id, kind, amount, held) select user_id, id, 'hold', -1, 1 from generation`)
     await queue.add({ id, lane: 'sketch', priority: 1 })
   })

@@ -8,7 +8,7 @@ let retry
 async function begin() {
   clearTimeout(retry)
   try {
-    const session = await (await ask('/web/session')).json()
+    const session = await (await ask('web/session')).json()
     page.locale = session.locale
     page.words = session.words
     enter(session)
@@ -72,7 +72,7 @@ $('signin').onsubmit = async (event) => {
   event.preventDefault()
   try {
     const headers = { 'content-type': 'application/json' }
-    const answer = await ask('/web/signin', { method: 'POST', headers, body: JSON.stringify({ key: $('key').value }) })
+    const answer = await ask('web/signin', { method: 'POST', headers, body: JSON.stringify({ key: $('key').value }) })
     banner(answer.ok ? undefined : (await answer.json()).error.message)
     if (!answer.ok) return
     $('key').value = ''

@@ -27,7 +27,7 @@ export async function press(button) {
   const id = freshId()
   const headers = { 'content-type': 'application/json' }
   try {
-    const answer = await ask('/web/presses', { method: 'POST', headers, body: JSON.stringify({ id, button }) })
+    const answer = await ask('web/presses', { method: 'POST', headers, body: JSON.stringify({ id, button }) })
     if (answer.status === 401) page.begin()
     banner(answer.ok ? undefined : ((await answer.json()).error?.message ?? page.words.press_failed))
     return answer.ok
@@ -44,7 +44,7 @@ async function deliver({ id, text, files }) {
   form.set('text', text)
   for (const file of files) form.append('images', file)
   try {
-    const answer = await ask('/web/messages', { method: 'POST', body: form })
+    const answer = await ask('web/messages', { method: 'POST', body: form })
     if (answer.ok) return undefined
     if (answer.status === 401) page.begin()
     return (await answer.json()).error?.message ?? page.words.failed

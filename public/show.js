@@ -1,5 +1,5 @@
 // The conversation, updated live.
-import { $, banner, element, page } from './common.js'
+import { $, addressOf, banner, element, page } from './common.js'
 import { press } from './send.js'
 
 /** Message id → { item, version, state }. */
@@ -15,7 +15,7 @@ export function disconnect() {
 
 export function connect() {
   source?.close()
-  const ours = new EventSource(`/web/events?after=${last}`)
+  const ours = new EventSource(addressOf(`web/events?after=${last}`))
   source = ours
   let lost = false
   ours.onopen = () => {

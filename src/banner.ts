@@ -1,5 +1,6 @@
 /** The text that an operator sees once everything has started: the address, what is in use, and how to change it. */
 import { relative } from 'node:path'
+import { signInToken } from './bots/web/access.ts'
 import type { Config } from './config.ts'
 import type { Core } from './core/core.ts'
 import { listed } from './core/request/choose-model.ts'
@@ -17,9 +18,13 @@ export function welcome(config: Config, core: Core): string {
   const table = lines.map(({ part, state, hint = '' }) =>
     `  ${part.padEnd(9)}  ${state.padEnd(width)}  ${hint}`.trimEnd(),
   )
+  const link = `${config.publicUrl}/?token=${signInToken(core.secretKey)}`
+  const page = config.roles.has('http')
+    ? `\nThis link signs your browser in as administrator; keep it secret:\n  ${link}\n`
+    : ''
   const where = config.roles.has('http') ? `: ${config.publicUrl}/` : ` (${[...config.roles].join(', ')})`
   const advice = lines.some(({ hint }) => hint) ? '\nSettings go into .env; .env.example explains them.\n' : ''
-  return `\nfluxbot is ready${where}\n\n${table.join('\n')}\n${advice}\n`
+  return `\nfluxbot is ready${where}\n${page}\n${table.join('\n')}\n${advice}\n`
 }
 
 function linesFor(config: Config, core: Core): readonly Line[] {

@@ -1,11 +1,11 @@
 /** Builds the core from a configuration. Used by main.ts and the command line. */
 import { join } from 'node:path'
+import { isOperator, signInToken } from './bots/web/access.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { Core, Limits } from './core/core.ts'
 import { listenForEvents } from './core/events/events.ts'
 import { webhookToken } from './core/generation/provider-webhook.ts'
 import { allRules } from './core/generation/rules.ts'
-import { surfaceOf } from './core/ids.ts'
 import { createInputLimits } from './core/media/input-limits.ts'
 import type { ChatSurface } from './core/ports/chat.ts'
 import type { Meter } from './core/ports/meter.ts'
@@ -21,7 +21,8 @@ import { keepCatalogue } from './models/packs/catalogue.ts'
 import { createEnhancer } from './providers/enhancer.ts'
 import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
-import { isLoopback } from './settings.ts'
+import { isLoopback } from './setting-values.ts'
+import { runAll } from './stop.ts'
 import { createCosStore } from './storage/cos.ts'
 import { createDiskStore } from './storage/disk.ts'
 import { createImageTools } from './storage/images.ts'
@@ -69,13 +70,13 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
   const secrets = new Set(config.secrets)
   const log = createLog(config.logLevel, secrets)
   const undo: (() => unknown)[] = []
-  const close = async () => {
-    for (const step of undo.reverse()) await step()
-  }
+  const close = () =>
+    runAll(undo.reverse(), (error) => log.error({ err: error }, 'a part of the service did not close'))
   try {
     const database = others.database ?? (await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir }))
     if (!others.database) undo.push(() => database.close())
     const key = await secretKey(config.secretKey, config.dataDir)
+    secrets.add(signInToken(key))
     const store = await openStore(config, key, log)
     undo.push(() => store.close?.())
     const providers = await keepProviders({
@@ -118,7 +119,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       surfaces: new Map(ours.map((surface) => [surface.name, surface])),
       limits,
       secretKey: key,
-      isAdmin: (identity) => config.adminIds.has(identity) || config.adminIds.has(`${surfaceOf(identity)}:*`),
+      isAdmin: (identity) => config.adminIds.has(identity) || isOperator(identity),
       meter: others.meter,
       log,
     }

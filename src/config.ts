@@ -5,12 +5,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
+import { isLoopback } from './setting-values.ts'
 import {
   type Environment,
-  isLoopback,
   parseSettings,
   type Role,
   type Settings,
+  settingNames,
   unlessBlank,
   urlOf,
 } from './settings.ts'
@@ -27,18 +28,43 @@ export class ConfigError extends Error {
 
 /** Reads `.env` in the current folder, then the environment, which wins. Throws ConfigError. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config {
-  const fromFile = existsSync(envFile) ? parseEnv(readFileSync(envFile, 'utf8')) : {}
-  return readConfig({ ...fromFile, ...environment })
+  const text = existsSync(envFile) ? readText(envFile) : ''
+  const isOverridden = (name: string) => unlessBlank(environment[name]) !== undefined
+  const cut = cutNames(text).filter((name) => !isOverridden(name))
+  return readConfig(
+    { ...parseEnv(text), ...environment },
+    cut.map((name) => `${name} is cut off at # in ${envFile}: put quotes around its value`),
+  )
 }
 
-/** Throws ConfigError. */
-export function readConfig(environment: Environment) {
+/** Windows saves files with a byte order mark, or as UTF-16. */
+function readText(path: string): string {
+  try {
+    const bytes = readFileSync(path)
+    const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe
+    return bytes.toString(isUtf16 ? 'utf16le' : 'utf8').replace(/^\uFEFF/, '')
+  } catch (error) {
+    throw new ConfigError([`${path} cannot be read: ${(error as Error).message}`])
+  }
+}
+
+/** In a value without quotes, # starts a comment. After a space that is meant; inside a password it is not. */
+function cutNames(text: string): string[] {
+  const lines = text.matchAll(/^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*[^\s#'"`][^\n#]*#/gm)
+  return [...lines].flatMap(([line, name = '']) => (settingNames.includes(name) && !/\s#$/.test(line) ? [name] : []))
+}
+
+/** `found`: mistakes that the caller has found already. Throws ConfigError. */
+export function readConfig(environment: Environment, found: readonly string[] = []) {
   const parsed = parseSettings(environment)
-  if ('mistakes' in parsed) throw new ConfigError(parsed.mistakes)
+  if ('mistakes' in parsed) throw new ConfigError([...found, ...parsed.mistakes])
+  if (found.length > 0) throw new ConfigError(found)
   return Object.freeze({
     ...build(parsed.settings),
     /** A process without the role http serves only health checks and metrics, and only if PORT is set. */
     listens: parsed.settings.ROLES.includes('http') || unlessBlank(environment.PORT) !== undefined,
+    /** Names of settings that are set and have no effect yet. */
+    withoutEffect: parsed.warnings,
   })
 }
 
@@ -46,7 +72,6 @@ function build(settings: Settings) {
   const defaults = { timeoutMs: settings.PROVIDER_TIMEOUT_SECONDS * 1000, concurrency: settings.PROVIDER_CONCURRENCY }
   const publicUrl = settings.PUBLIC_URL ?? `http://localhost:${settings.PORT}`
   const reachable = settings.PUBLIC_URL !== undefined && !isPrivate(urlOf(publicUrl)?.hostname ?? '')
-  const local = isLoopback(settings.HOST) && isLoopback(urlOf(publicUrl)?.hostname ?? '')
   return {
     databaseUrl: settings.DATABASE_URL,
     redisUrl: settings.REDIS_URL,
@@ -54,13 +79,10 @@ function build(settings: Settings) {
     port: settings.PORT,
     host: settings.HOST,
     publicUrl,
-    /** Only this machine can reach the HTTP server. */
-    local,
     logLevel: settings.LOG_LEVEL,
     roles: new Set<Role>(settings.ROLES),
     secretKey: settings.SECRET_KEY,
-    /** By default every visitor of the page is an administrator while only this machine can reach it. */
-    adminIds: new Set(settings.ADMIN_IDS ?? (local ? ['web:*'] : [])),
+    adminIds: new Set(settings.ADMIN_IDS ?? []),
     apiKey: settings.API_KEY,
     /** Families of the API that need no key. */
     anonymousApi: settings.ANONYMOUS_API,

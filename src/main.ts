@@ -20,7 +20,8 @@ import { pictures } from './http/pictures/pictures.ts'
 import { createStoredPictures } from './http/pictures/stored.ts'
 import { createApp } from './http/server/app.ts'
 import { createHttp, type Http } from './http/server/http.ts'
-import { type Step, stopOnce } from './stop.ts'
+import { basePathOf } from './net/own-address.ts'
+import { runAll, type Step, stopOnce } from './stop.ts'
 
 const stopWithinMs = 20_000
 /** For generations under way. */
@@ -32,8 +33,10 @@ const clientsMs = graceMs + 1_000
 
 async function main(): Promise<void> {
   const config = loadConfig()
+  for (const name of config.withoutEffect) process.stderr.write(`${name} has no effect yet.\n`)
   const undo: Step[] = []
-  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit })
+  const onError = (error: unknown) => process.stderr.write(`${explain(error)}\n`)
+  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit, onError })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
   try {
     const surfaces = allSurfaces(config)
@@ -45,14 +48,14 @@ async function main(): Promise<void> {
     undo.push(close)
     // stopped at the same time: while generations finish, people and clients still get their results
     const serving: Step[] = []
-    undo.push((leftMs) => Promise.allSettled(serving.map((step) => step(leftMs))))
+    undo.push((leftMs) => Promise.all(serving.map((step) => runAll([() => step(leftMs)], onError))))
     if (config.roles.has('worker')) {
       const worker = await startWorker(core)
       serving.push((leftMs) => worker.stop(Math.max(0, Math.min(graceMs, leftMs - closeMs))))
     }
     const bots = await startBots(core, config.roles)
     serving.push(() => bots.stop())
-    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, local, anonymousApi } = config
+    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, anonymousApi } = config
     const http = createHttp(core, { operatorKey })
     const stored = createStoredPictures(core)
     const parts = createApiParts({ http, pictures: stored, publicUrl, imageExpirationSeconds, anonymousApi })
@@ -65,11 +68,12 @@ async function main(): Promise<void> {
         log: core.log,
         plugins: [
           ...(config.roles.has('http') ? routes(parts, surfaces) : []),
-          metricsPage({ http, metrics, local }),
+          metricsPage({ http, metrics, publicUrl }),
           status({ ready: () => readiness(http, bots.notReady), publicUrl }),
         ],
         countResponses: metrics.countResponses,
         closeMs: clientsMs,
+        basePath: basePathOf(publicUrl),
       })
       serving.push(() => app.close())
       await listen(app, config)

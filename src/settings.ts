@@ -1,5 +1,14 @@
 /** The settings that the environment may hold: their names, forms and defaults, and the mistakes they may contain. */
 import { z } from 'zod'
+import { lookalikes, withoutEffectYet } from './setting-names.ts'
+import {
+  baseMistake,
+  hostMistake,
+  isLoopback,
+  publicUrlMistake,
+  quoteMistake,
+  serverMistake,
+} from './setting-values.ts'
 
 const roles = ['bots', 'worker', 'http'] as const
 /** Families of the API. */
@@ -13,9 +22,19 @@ const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
   z.preprocess((given) => blankAsAbsent(given) ?? value, schema)
 
 const text = z.string().trim()
-const httpUrl = text
-  .refine((value) => /^https?:$/.test(urlOf(value)?.protocol ?? ''), 'must be an http:// or https:// address')
-  .transform((value) => value.replace(/\/+$/, ''))
+/** A text without the mistakes that `find` knows. */
+const without = (find: (value: string) => string | undefined) =>
+  text.superRefine((value, context) => {
+    const mistake = find(value)
+    if (mistake !== undefined) context.addIssue(mistake)
+  })
+const httpUrl = without(baseMistake).transform((value) => value.replace(/\/+$/, ''))
+/** In the form in which browsers send it. */
+const publicUrl = without(publicUrlMistake).transform((value) =>
+  URL.canParse(value) ? new URL(value).href.replace(/\/+$/, '') : value,
+)
+/** Sent in a header. */
+const key = text.regex(/^[!-~]+$/, 'may contain only letters, digits and punctuation, without spaces')
 const whole = (min: number, max: number) =>
   z.coerce
     .number(`must be a whole number from ${min} to ${max}`)
@@ -39,26 +58,33 @@ const listOf = <T>(item: (value: string, context: z.RefinementCtx) => T) =>
   )
 
 const settingsSchema = z.object({
-  DATABASE_URL: optional(text.regex(/^postgres(ql)?:\/\//, 'must start with postgres://')),
-  REDIS_URL: optional(text.regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')),
-  DATA_DIR: withDefault(text, './data'),
+  DATABASE_URL: optional(
+    without((value) => (/^postgres(ql)?:\/\//.test(value) ? serverMistake(value) : 'must start with postgres://')),
+  ),
+  REDIS_URL: optional(without(redisMistake)),
+  DATA_DIR: withDefault(
+    text.regex(/^[^~\0]/, 'must be a whole path: ~ means your home folder in a shell only'),
+    './data',
+  ),
   PORT: withDefault(whole(0, 65535), 8080),
-  HOST: withDefault(text, '127.0.0.1'),
-  PUBLIC_URL: optional(httpUrl),
+  HOST: withDefault(
+    without(hostMistake).transform((value) => value.replace(/^\[|\]$/g, '')),
+    '127.0.0.1',
+  ),
+  PUBLIC_URL: optional(publicUrl),
   LOG_LEVEL: withDefault(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   ROLES: withDefault(
     listOf((part, context) => {
       const role = roles.find((each) => each === part)
       if (!role) context.addIssue(`must be a comma-separated list of: ${roles.join(', ')}`)
       return role ?? 'worker'
-    }),
+    }).refine((list) => list.length > 0, `must be a comma-separated list of: ${roles.join(', ')}`),
     roles.join(','),
   ),
   SECRET_KEY: optional(text.min(32, 'must have at least 32 characters; make one with: openssl rand -base64 32')),
   ADMIN_IDS: optional(
     listOf((part, context) => {
-      if (!/^(discord:\d+|telegram:\d+|web:[\w*-]+)$/.test(part))
-        context.addIssue('must look like discord:123,telegram:456')
+      if (!/^(discord|telegram):\d+$/.test(part)) context.addIssue('must look like discord:123,telegram:456')
       return part
     }),
   ),
@@ -69,41 +95,40 @@ const settingsSchema = z.object({
     }),
     '',
   ),
-  API_KEY: optional(text.min(16, 'must have at least 16 characters')),
+  API_KEY: optional(key.min(16, 'must have at least 16 characters')),
   WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
   DAILY_CREDITS: withDefault(whole(0, 1_000_000), 5),
-  DISCORD_TOKEN: optional(text),
+  DISCORD_TOKEN: optional(key),
   DISCORD_APP_ID: optional(snowflake),
   DISCORD_PUBLIC_KEY: optional(text.regex(/^[0-9a-f]{64}$/i, 'must be 64 hexadecimal digits')),
   DISCORD_API_URL: withDefault(httpUrl, 'https://discord.com/api'),
   TELEGRAM_TOKEN: optional(text.regex(/^\d+:[\w-]+$/, 'must be the token from @BotFather, such as 123456:ABC…')),
   TELEGRAM_API_URL: withDefault(httpUrl, 'https://api.telegram.org'),
   TELEGRAM_WEBHOOK_SECRET: optional(text.regex(/^[\w-]{1,256}$/, 'may contain only letters, digits, _ and -')),
-  FAL_KEY: optional(text),
+  FAL_KEY: optional(key),
   FAL_QUEUE_URL: withDefault(httpUrl, 'https://queue.fal.run'),
   CF_ACCOUNT_ID: optional(text.regex(/^[0-9a-f]{32}$/i, 'must be 32 hexadecimal digits')),
-  CF_API_TOKEN: optional(text),
+  CF_API_TOKEN: optional(key),
   CF_API_URL: withDefault(httpUrl, 'https://api.cloudflare.com/client/v4'),
   FLUX_NUM_STEPS: withDefault(whole(1, 8), 4),
   COMFYUI_URL: optional(
     listOf((part, context) => {
-      if (!/^https?:$/.test(urlOf(part)?.protocol ?? ''))
-        context.addIssue('must be one or more http:// or https:// addresses, comma-separated')
+      if (baseMistake(part)) context.addIssue('must be one or more http:// or https:// addresses, comma-separated')
       return part.replace(/\/+$/, '')
     }),
   ),
   PROVIDER_TIMEOUT_SECONDS: withDefault(whole(1, 3600), 300),
   PROVIDER_CONCURRENCY: withDefault(whole(1, 1000), 5),
-  DOUBAO_API_KEY: optional(text),
+  DOUBAO_API_KEY: optional(key),
   DOUBAO_API_URL: optional(httpUrl),
-  QWEN_API_KEY: optional(text),
+  QWEN_API_KEY: optional(key),
   QWEN_API_URL: optional(httpUrl),
   PROMPT_OPTIMIZATION: withDefault(oneOf(['true', 'false', '1', '0', 'on', 'off']), 'false'),
   EXTERNAL_API_BASE: optional(httpUrl),
   EXTERNAL_MODEL: optional(text),
-  EXTERNAL_API_KEY: optional(text),
-  COS_SECRET_ID: optional(text),
-  COS_SECRET_KEY: optional(text),
+  EXTERNAL_API_KEY: optional(key),
+  COS_SECRET_ID: optional(key),
+  COS_SECRET_KEY: optional(key),
   COS_BUCKET: optional(text.regex(/^[a-z0-9-]+-\d+$/, 'must look like name-1250000000')),
   COS_REGION: optional(text),
   COS_DOMAIN: optional(text),
@@ -115,12 +140,29 @@ export const settingNames: readonly string[] = Object.keys(settingsSchema.shape)
 type SettingName = keyof typeof settingsSchema.shape
 export type Settings = z.output<typeof settingsSchema>
 
+/** `warnings`: names of settings that have no effect yet. */
+type Parsed = { settings: Settings; warnings: readonly string[] } | { mistakes: readonly string[] }
+
 /** Parses all settings, or returns every mistake in them, each with the name of its setting and its cure. */
-export function parseSettings(environment: Environment): { settings: Settings } | { mistakes: readonly string[] } {
+export function parseSettings(environment: Environment): Parsed {
+  const value = (name: string) => unlessBlank(environment[name])
+  const given = Object.keys(environment).filter((name) => value(name) !== undefined)
+  const quoted = new Map(
+    settingNames.flatMap((name) => {
+      const mistake = quoteMistake(value(name) ?? '')
+      return mistake ? [[name, `${name} ${mistake}`]] : []
+    }),
+  )
   const parsed = settingsSchema.safeParse(environment)
-  const single = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
-  const mistakes = new Set([...single, ...combinedMistakes((name) => unlessBlank(environment[name]))])
-  return parsed.success && mistakes.size === 0 ? { settings: parsed.data } : { mistakes: [...mistakes] }
+  const issues = parsed.success ? [] : parsed.error.issues.filter(({ path }) => !quoted.has(String(path[0])))
+  const mistakes = new Set([
+    ...quoted.values(),
+    ...issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
+    ...combinedMistakes(value),
+    ...lookalikes(given, settingNames),
+  ])
+  if (!parsed.success || mistakes.size > 0) return { mistakes: [...mistakes] }
+  return { settings: parsed.data, warnings: withoutEffectYet(given, settingNames) }
 }
 
 /** undefined for a blank value, which counts as not set. */
@@ -128,13 +170,35 @@ export function unlessBlank(value: string | undefined): string | undefined {
   return value?.trim() === '' ? undefined : value
 }
 
+function redisMistake(value: string): string | undefined {
+  if (!/^rediss?:\/\//.test(value)) return 'must start with redis:// or rediss://'
+  const mistake = serverMistake(value)
+  if (mistake) return mistake
+  const { pathname } = new URL(value)
+  return /^(\/\d*)?$/.test(pathname)
+    ? undefined
+    : 'must end with the number of a database, such as /0, or with the port'
+}
+
 export function urlOf(value: string): URL | undefined {
   return URL.canParse(value) ? new URL(value) : undefined
 }
 
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
-}
+/** Settings that have no effect without another one. A default that is written down does no harm. */
+const useless = [
+  ['DISCORD_APP_ID', 'DISCORD_TOKEN'],
+  ['DISCORD_API_URL', 'DISCORD_TOKEN'],
+  ['TELEGRAM_API_URL', 'TELEGRAM_TOKEN'],
+  ['FAL_QUEUE_URL', 'FAL_KEY'],
+  ['CF_API_URL', 'CF_API_TOKEN'],
+  ['FLUX_NUM_STEPS', 'CF_API_TOKEN'],
+  ['DOUBAO_API_URL', 'DOUBAO_API_KEY'],
+  ['QWEN_API_URL', 'QWEN_API_KEY'],
+  ['COS_DOMAIN', 'COS_BUCKET'],
+] as const satisfies readonly (readonly [SettingName, SettingName])[]
+const defaults: Environment = Object.fromEntries(
+  Object.entries(settingsSchema.parse({})).map(([name, value]) => [name, String(value)]),
+)
 
 /** Mistakes that only show in several settings together. */
 function combinedMistakes(value: (name: SettingName) => string | undefined): string[] {
@@ -147,18 +211,24 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   }
   const cos = ['COS_SECRET_ID', 'COS_SECRET_KEY', 'COS_BUCKET', 'COS_REGION'] as const
   for (const name of cos) needs(name, cos)
-  const names = [
+  const hosts = [
     value('HOST')?.trim() ?? '127.0.0.1',
     urlOf(value('PUBLIC_URL')?.trim() ?? '')?.hostname ?? 'localhost',
   ]
-  if (value('ANONYMOUS_API') !== undefined && !names.every(isLoopback)) {
+  if (value('ANONYMOUS_API') !== undefined && !hosts.every(isLoopback)) {
     mistakes.push(
-      'ANONYMOUS_API must not be set unless HOST is 127.0.0.1 and PUBLIC_URL is local: others could draw too',
+      'ANONYMOUS_API must not be set unless HOST is 127.0.0.1 and PUBLIC_URL is unset or local: other machines could use it',
     )
   }
   needs('CF_API_TOKEN', ['CF_ACCOUNT_ID'])
   needs('CF_ACCOUNT_ID', ['CF_API_TOKEN'])
   needs('TELEGRAM_WEBHOOK_SECRET', ['TELEGRAM_TOKEN', 'PUBLIC_URL'])
+  const external = ['EXTERNAL_API_BASE', 'EXTERNAL_MODEL', 'EXTERNAL_API_KEY'] as const
+  for (const name of external) needs(name, external)
+  for (const [name, other] of useless) {
+    const isUseless = value(name) !== undefined && value(other) === undefined && value(name) !== defaults[name]
+    if (isUseless) mistakes.push(`${name} has no effect without ${other}: set ${other}, or remove ${name}`)
+  }
   if (value('DATABASE_URL') === undefined) {
     const ownRoles = value('ROLES')
       ?.split(',')
@@ -172,7 +242,7 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
     mistakes.push('SECRET_KEY must be set when DATABASE_URL is set; make one with: openssl rand -base64 32')
   }
   if (/^(true|1|on)$/.test(value('PROMPT_OPTIMIZATION') ?? '')) {
-    needs('PROMPT_OPTIMIZATION', ['EXTERNAL_API_BASE', 'EXTERNAL_MODEL', 'EXTERNAL_API_KEY'])
+    needs('PROMPT_OPTIMIZATION', external)
   }
   return mistakes
 }

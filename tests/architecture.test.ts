@@ -56,6 +56,16 @@ describe('the import rule', () => {
     expect(wrong.map((each) => each.from)).toEqual([])
   })
 
+  it('has no row type that the schema does not check, unless a comment says why', () => {
+    const unchecked = files.flatMap((name) => {
+      const lines = readFileSync(join(src, name), 'utf8').split('\n')
+      const isUnchecked = (line: string, at: number) =>
+        /\.rows<(?!Row>)/.test(line) && !lines[at - 1]?.includes('// unchecked row: ')
+      return lines.flatMap((line, at) => (isUnchecked(line, at) ? [`${name}:${at + 1}`] : []))
+    })
+    expect(unchecked).toEqual([])
+  })
+
   it('reads the environment in config.ts only', () => {
     const readers = files.filter((name) => /process\.env/.test(readFileSync(join(src, name), 'utf8')))
     expect(readers).toEqual(['config.ts'])

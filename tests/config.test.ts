@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest'
-import { ConfigError, readConfig } from '../src/config.ts'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ConfigError, loadConfig, readConfig } from '../src/config.ts'
 import { settingNames } from '../src/settings.ts'
 
 function mistakes(environment: Record<string, string>): string {
@@ -15,12 +18,189 @@ function mistakes(environment: Record<string, string>): string {
 const shared = { DATABASE_URL: 'postgres://x/y', SECRET_KEY: 's'.repeat(32) }
 
 describe('settings', () => {
+  it('name each of thirty mistakes, and what to do', () => {
+    const wrong: [string, string, string][] = [
+      ['DATABASE_URL', 'postgres://postgres:p@ss#w%rd@127.0.0.1:5432/x', 'write % as %25, @ as %40'],
+      ['REDIS_URL', 'redis://127.0.0.1:6379/zero', 'number of a database'],
+      ['DATA_DIR', '~/fluxbot', 'must be a whole path'],
+      ['PORT', '80 80', 'whole number from 0 to 65535'],
+      ['HOST', 'http://0.0.0.0:8080', 'the port belongs into PORT'],
+      ['PUBLIC_URL', 'https://x.org/v1', 'must not have the path /v1'],
+      ['LOG_LEVEL', 'verbose', 'must be one of: trace'],
+      ['ROLES', ',', 'comma-separated list of: bots'],
+      ['SECRET_KEY', 'short', 'openssl rand'],
+      ['ADMIN_IDS', 'web:*', 'must look like discord:123'],
+      ['API_KEY', '"field-operator-key-0001"', 'has quotes around its value: remove them'],
+      ['WELCOME_CREDITS', '-1', 'whole number from 0'],
+      ['DISCORD_TOKEN', 'Bot abc.def.ghi', 'without spaces'],
+      ['DISCORD_APP_ID', 'me', '15 to 21 digits'],
+      ['DISCORD_PUBLIC_KEY', 'xyz', '64 hexadecimal digits'],
+      ['TELEGRAM_TOKEN', 'bot', 'from @BotFather'],
+      ['TELEGRAM_API_URL', 'api.telegram.org', 'must be an http:// or https:// address'],
+      ['TELEGRAM_WEBHOOK_SECRET', 'a b', 'only letters, digits, _ and -'],
+      ['FAL_KEY', 'Key abc', 'without spaces'],
+      ['FAL_QUEUE_URL', 'https://queue.fal.run/?a=1', 'must not contain ?'],
+      ['CF_ACCOUNT_ID', '123', '32 hexadecimal digits'],
+      ['FLUX_NUM_STEPS', '9', 'whole number from 1 to 8'],
+      ['COMFYUI_URL', 'localhost:8188', 'comma-separated'],
+      ['PROVIDER_TIMEOUT_SECONDS', '0', 'whole number from 1'],
+      ['PROVIDER_CONCURRENCY', 'many', 'whole number from 1'],
+      ['PROMPT_OPTIMIZATION', 'yes', 'must be one of: true'],
+      ['COS_BUCKET', 'pictures', 'must look like name-1250000000'],
+      ['IMAGE_EXPIRATION', '1', 'whole number from 60'],
+      ['QWEN_API_URL', 'https://dashscope.example', 'has no effect without QWEN_API_KEY'],
+      ['DISCORD_BOT_TOKEN', 'abc', 'did you mean DISCORD_TOKEN?'],
+    ]
+    const lines = mistakes(Object.fromEntries(wrong)).split('\n')
+    for (const [name, , cure] of wrong) {
+      expect(lines.filter((line) => line.startsWith(`  ${name} `)).join()).toContain(cure)
+    }
+  })
+
+  it.each([
+    ['postgres://u:a%40b%23c%25d%2Fe%3Ff%22@db:5432/x', ''],
+    [`postgres://u:a"b'c[d]\\e@db/x`, ''],
+    ['postgres://u:a:b@db/x?sslmode=require', ''],
+    ['postgresql:///x', ''],
+    ['postgres://u:a/b@db/x', 'cannot be read'],
+    ['postgres://u:1/b@db/x', 'cannot be read'],
+    ['postgres://u:a#b@db/x', 'cannot be read'],
+    ['postgres://u:a?b@db/x', 'cannot be read'],
+    ['postgres://u:1?b@db/x', 'cannot be read'],
+    ['postgres://u:a@b@db/x', 'cannot be read'],
+    ['postgres://u:a%b@db/x', 'cannot be read'],
+    ['postgres://u:a%ff@db/x', 'cannot be read'],
+    ['postgres://u:a b@db/x', 'cannot be read'],
+    ['postgres://u:a', 'cannot be read'],
+    ['postgres://u:p@db:99999/x', 'must be from 1 to 65535'],
+    ['postgres://u:p@one:1,two:2/x', 'names several servers'],
+    ['"postgres://u:p@db/x"', 'has quotes around its value'],
+    [`'postgres://u:p@db/x'`, 'has quotes around its value'],
+    ['“postgres://u:p@db/x”', 'has quotes around its value'],
+    ['"postgres://u:p@db/x', 'starts with a quote that does not end'],
+    ['db:5432', 'must start with postgres://'],
+  ])('with DATABASE_URL %s are right or say what is wrong: %s', (url, message) => {
+    const found = mistakes({ DATABASE_URL: url, SECRET_KEY: 's'.repeat(32) })
+    if (message === '') expect(found).toBe('')
+    else expect(found).toContain(message)
+    expect(
+      found
+        .split('\n')
+        .slice(1)
+        .every((line) => line.startsWith('  DATABASE_URL ')),
+    ).toBe(true)
+    expect(found).not.toContain('u:')
+  })
+
+  it.each([
+    ['DATABSE_URL', 'did you mean DATABASE_URL?'],
+    ['DATABASEURL', 'did you mean DATABASE_URL?'],
+    ['REDIS_URI', 'did you mean REDIS_URL?'],
+    ['redis_url', 'did you mean REDIS_URL?'],
+    ['PROT', 'did you mean PORT?'],
+    ['TELEGRAM_BOT_TOKEN', 'did you mean TELEGRAM_TOKEN?'],
+    ['WELCOME_CREDIT', 'did you mean WELCOME_CREDITS?'],
+    ['CF_API_KEY', 'is not a setting'],
+    ['FLUXBOT_PORT_NUMBER', '.env.example lists all settings'],
+    ['COS_SECRETID', 'did you mean COS_SECRET_ID?'],
+  ])('that are misspelled, as %s, are named', (name, cure) => {
+    expect(mistakes({ [name]: 'x' })).toMatch(new RegExp(`${name} is not a setting of fluxbot: `))
+    expect(mistakes({ [name]: 'x' })).toContain(cure)
+    expect(mistakes({ [name]: ' ' })).toBe('')
+  })
+
+  it('ignore names of other programs', () => {
+    const names =
+      'PATH HOME USER SHELL HOSTNAME NODE_ENV PWD TZ LANG POSTGRES_PASSWORD COMPOSE_PROJECT_NAME REDIS_PORT_6379_TCP ' +
+      'FLUXBOT_SERVICE_HOST FLUXBOT_SERVICE_PORT_HTTP FLUXBOT_PORT FLUXBOT_PORT_8080_TCP_ADDR CF_INSTANCE_IP PORTS ' +
+      'TEST_DATABASE_URL PGPASSWORD OPENAI_API_KEY AWS_REGION APP_KEY AWS_REGION_ID npm_config_cache npm_package_name npm_lifecycle_event'
+    expect(mistakes(Object.fromEntries(names.split(' ').map((name) => [name, 'x'])))).toBe('')
+  })
+
+  it.each([
+    [{ FAL_QUEUE_URL: 'http://relay' }, 'FAL_QUEUE_URL has no effect without FAL_KEY: set FAL_KEY, or remove'],
+    [{ DISCORD_APP_ID: '123456789012345678' }, 'DISCORD_APP_ID has no effect without DISCORD_TOKEN'],
+    [{ COS_DOMAIN: 'x.org' }, 'COS_DOMAIN has no effect without COS_BUCKET'],
+    [{ FAL_QUEUE_URL: 'https://queue.fal.run' }, ''],
+    [{ FLUX_NUM_STEPS: '4' }, ''],
+  ])('without effect, as %j, are named unless they repeat a default: %s', (environment, message) => {
+    if (message === '') expect(mistakes(environment)).toBe('')
+    else expect(mistakes(environment)).toContain(message)
+  })
+
+  it('of a later version are accepted and named', () => {
+    const environment = { DAILY_CREDITS: '5', S3_BUCKET: 'x', DISCORD_PUBLIC_KEY: 'a'.repeat(64), PORT: '1' }
+    expect(readConfig(environment).withoutEffect).toEqual(['DAILY_CREDITS', 'S3_BUCKET', 'DISCORD_PUBLIC_KEY'])
+  })
+
+  it.each([
+    ['https://x.org/flux/', 'https://x.org/flux'],
+    ['https://X.org/a b', ''],
+    ['https://x.org/wörter', 'https://x.org/w%C3%B6rter'],
+    ['https://x.org/', 'https://x.org'],
+    ['https://x.org/api/x', ''],
+    ['https://x.org/apis', 'https://x.org/apis'],
+    ['https://u:p@x.org', ''],
+    ['https://x.org/?a', ''],
+    ['https://x.org/#a', ''],
+  ])('with PUBLIC_URL %s have the address %j', (PUBLIC_URL, publicUrl) => {
+    if (publicUrl === '') expect(mistakes({ PUBLIC_URL })).toContain('PUBLIC_URL must')
+    else expect(readConfig({ PUBLIC_URL }).publicUrl).toBe(publicUrl)
+  })
+
+  it.each([
+    ['0.0.0.0', '0.0.0.0'],
+    ['::', '::'],
+    ['[::1]', '::1'],
+    ['my-host_1.lan', 'my-host_1.lan'],
+    ['0.0.0.0:80', ''],
+    ['*', ''],
+    ['a b', ''],
+    ['//x', ''],
+  ])('with HOST %s listen on %j', (HOST, host) => {
+    if (host === '') expect(mistakes({ HOST })).toContain('HOST must be')
+    else expect(readConfig({ HOST }).host).toBe(host)
+  })
+
+  describe('in .env', () => {
+    let folder: string
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'fluxbot-config-'))
+    })
+    afterEach(() => rm(folder, { recursive: true, force: true }))
+    const load = async (text: string | Buffer, environment = {}) => {
+      await writeFile(join(folder, '.env'), text)
+      return loadConfig(environment, join(folder, '.env'))
+    }
+
+    it.each<[string, string | Buffer]>([
+      ['plain', 'PORT=81\nAPI_KEY="a-key#with-a-hash" # mine\n'],
+      ['with a byte order mark', '\uFEFFPORT=81\r\nAPI_KEY="a-key#with-a-hash"\r\n'],
+      ['as UTF-16', Buffer.from('\uFEFFPORT=81\r\nAPI_KEY="a-key#with-a-hash"\r\n', 'utf16le')],
+      ['with comments', '#PORT=1\nexport PORT=81 # not 82\nAPI_KEY="a-key#with-a-hash"'],
+    ])('are read %s', async (_name, text) => {
+      expect(await load(text)).toMatchObject({ port: 81, apiKey: 'a-key#with-a-hash' })
+      expect(await load(text, { PORT: '82' })).toMatchObject({ port: 82 })
+    })
+
+    it('are refused where # would cut a value off', async () => {
+      const text = 'API_KEY=0123456789abcdef#g\nPORT=x'
+      await expect(load(text)).rejects.toThrow(/API_KEY is cut off at #[\s\S]*PORT must be/)
+      expect((await load('API_KEY=0123456789abcdef#g', { API_KEY: 'the-other-key-is-right' })).apiKey).toContain(
+        'other',
+      )
+    })
+
+    it('are refused when the file cannot be read', () => {
+      expect(() => loadConfig({}, folder)).toThrow(/cannot be read/)
+    })
+  })
+
   it('all have defaults, reachable from this machine only', () => {
     expect(readConfig({})).toMatchObject({
       host: '127.0.0.1',
       port: 8080,
       publicUrl: 'http://localhost:8080',
-      local: true,
       databaseUrl: undefined,
       welcomeCredits: 20,
       providerDefaults: { timeoutMs: 300_000, concurrency: 5 },
@@ -66,8 +246,6 @@ describe('settings', () => {
       CF_API_TOKEN: 'token',
       COMFYUI_URL: 'http://one:8188/, http://two:8188',
       PROVIDER_TIMEOUT_SECONDS: '60',
-      EXTERNAL_API_BASE: 'https://llm.example/v1',
-      EXTERNAL_MODEL: 'm',
     })
     const limits = { timeoutMs: 60_000, concurrency: 5 }
     expect(Object.fromEntries(providers)).toEqual({
@@ -116,6 +294,10 @@ describe('settings', () => {
     [{ COS_SECRET_ID: 'x' }, 'COS_BUCKET must be set when COS_SECRET_ID is set'],
     [{ PROMPT_OPTIMIZATION: 'on' }, 'EXTERNAL_API_BASE must be set'],
     [{ TELEGRAM_WEBHOOK_SECRET: 'x' }, 'PUBLIC_URL must be set'],
+    [
+      { EXTERNAL_API_BASE: 'https://llm.example/v1', EXTERNAL_MODEL: 'm' },
+      'EXTERNAL_API_KEY must be set when EXTERNAL_MODEL is set',
+    ],
   ])('%j are incomplete: %s', (environment, message) => {
     expect(mistakes(environment)).toContain(message)
   })
@@ -130,11 +312,11 @@ describe('settings', () => {
     expect(readConfig(environment).listens).toBe(listens)
   })
 
-  it('make every visitor of the page an administrator only while other machines cannot reach it', () => {
-    expect([...readConfig({}).adminIds]).toEqual(['web:*'])
-    expect([...readConfig({ HOST: '0.0.0.0' }).adminIds]).toEqual([])
-    expect([...readConfig({ PUBLIC_URL: 'https://x.org' }).adminIds]).toEqual([])
+  it('make only the accounts of ADMIN_IDS administrators', () => {
+    expect([...readConfig({}).adminIds]).toEqual([])
     expect([...readConfig({ ADMIN_IDS: 'discord:1, telegram:2' }).adminIds]).toEqual(['discord:1', 'telegram:2'])
+    for (const ADMIN_IDS of ['web:*', 'web:x', 'discord:*', 'discord:1,joe'])
+      expect(mistakes({ ADMIN_IDS })).toContain('ADMIN_IDS must look like')
   })
 
   it.each([

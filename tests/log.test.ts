@@ -1,5 +1,11 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { parseFile, stringsOf } from '../scripts/source.ts'
 import { redact } from '../src/log.ts'
+
+const source = fileURLToPath(new URL('../src', import.meta.url))
 
 describe('the log', () => {
   it.each([
@@ -19,6 +25,32 @@ describe('the log', () => {
     ['https://x.cos.ap.myqcloud.com/a?q-sign-algorithm=sha1&q-signature=deadbeefdeadbeef', 'deadbeef'],
   ])('removes the secret from %s', (line, secret) => {
     expect(redact(line)).not.toContain(secret)
+  })
+
+  it('removes secrets from JSON inside of a line of JSON', () => {
+    const body = JSON.stringify({ token: 'hunter2', api_key: 'swordfish', list: [{ password: 'correct horse' }] })
+    const line = redact(JSON.stringify({ msg: `the answer was ${body}` }))
+    expect(line).not.toMatch(/hunter2|swordfish|correct/)
+  })
+
+  it('leaves every text of fluxbot unchanged', () => {
+    const changed = readdirSync(source, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .flatMap((name) => stringsOf(parseFile(name, readFileSync(join(source, name), 'utf8'))))
+      // the signature in a template of a link
+      .filter(({ text }) => !text.includes('&signature=') && redact(text) !== text)
+    expect(changed).toEqual([])
+  })
+
+  it.each([
+    'Bot permissions are missing',
+    'Key rejected by the image service.',
+    'Basic authentication is not supported',
+    'the design: a fox in the snow',
+    'Discord refuses DISCORD_TOKEN: reset the token at discord.com/developers',
+    '"Telegram does not accept TELEGRAM_TOKEN: copy it again from @BotFather"',
+  ])('leaves the sentence %s unchanged', (sentence) => {
+    expect(redact(sentence)).toBe(sentence)
   })
 
   it('leaves other text unchanged', () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { startService } from './chaos/service.ts'
+import { type Service, startService } from './chaos/service.ts'
 import { backends, openTestDatabase } from './helpers/backends.ts'
 import { freePort } from './helpers/ports.ts'
 
@@ -40,11 +40,12 @@ describe('the service as a process', () => {
     ])
   })
 
-  /** Uses the HTTP routes of the page as a visitor does. */
-  async function visit(port: number) {
+  /** Opens the sign-in link that the service printed, and uses the HTTP routes of the page as a browser does. */
+  async function visit(port: number, service: Service) {
     const base = `http://127.0.0.1:${port}`
-    const session = await fetch(`${base}/web/session`)
-    const cookie = (session.headers.get('set-cookie') ?? '').split(';')[0] ?? ''
+    const [, token] = /\?token=(\S+)/.exec(service.output()) ?? []
+    const signedIn = await fetch(`${base}/?token=${token}`, { redirect: 'manual' })
+    const cookie = (signedIn.headers.get('set-cookie') ?? '').split(';')[0] ?? ''
     const read = async () =>
       (await (await fetch(`${base}/web/messages`, { headers: { cookie } })).json()) as {
         id: string
@@ -84,7 +85,7 @@ describe('the service as a process', () => {
     const port = await freePort()
     const service = startService({ DATA_DIR: dataDir, PORT: String(port), WELCOME_CREDITS: '2' })
     await service.ready
-    const ann = await visit(port)
+    const ann = await visit(port, service)
     await ann.send('a cute cat 16:9')
     const cat = await ann.reply('done')
     expect(cat?.images[0]).toMatchObject({ width: 1024, height: 576 })
@@ -105,7 +106,7 @@ describe('the service as a process', () => {
     const [port, next] = [await freePort(), await freePort()]
     const first = startService({ DATA_DIR: dataDir, PORT: String(port), API_KEY: 'a-key-for-this-test' })
     await first.ready
-    const ann = await visit(port)
+    const ann = await visit(port, first)
     await ann.send('a cat [slow 15s] 64x64')
     await ann.reply('waiting')
     const headers = { authorization: 'Bearer a-key-for-this-test', 'content-type': 'application/json' }
@@ -148,6 +149,7 @@ describe('the service as a process', () => {
         DATABASE_URL: url,
         SECRET_KEY: 'a secret for tests, 32 characters',
         ROLES: 'worker',
+        API_KEY: 'a-key-for-this-test',
       }
       const service = startService({ ...split, PORT: String(port) })
       // without PORT it does not listen, so the default port does not matter
@@ -157,7 +159,9 @@ describe('the service as a process', () => {
         (await fetch(`http://127.0.0.1:${port}${path}`, init)).status
       expect(await status('/healthz')).toBe(200)
       expect(await status('/readyz')).toBe(200)
-      expect(await status('/metrics')).toBe(200)
+      expect(await status('/metrics')).toBe(401)
+      const headers = { authorization: 'Bearer a-key-for-this-test' }
+      expect(await status('/metrics', { headers })).toBe(200)
       expect(await status('/v1/models')).toBe(404)
       expect(await status('/web/session')).toBe(404)
       await Promise.all([service.stop(), silent.stop()])

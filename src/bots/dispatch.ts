@@ -34,6 +34,7 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
 
 async function answerTo(core: Core, handlers: Handlers, call: Call): Promise<Answer> {
   try {
+    if (call.isAnonymous) throw new AppError('anonymous')
     return await run(core, handlers, call, call.act)
   } catch (thrown) {
     const { kind, data, cause } = asAppError(thrown)

@@ -17,8 +17,12 @@ export interface Received {
   key: string
   /** Acts of one lane are handled in order: those of a person in a chat. */
   lane: string
-  /** Acts that are handled together: the messages of an album. */
+  /** Acts that are handled together: the messages of an album, or the parts of a long text. */
   album?: string
+  /** Names of albums of which it is a part if one of them was stored before. */
+  joins?: readonly string[]
+  /** Only stored as a part of one of those. */
+  partOnly?: boolean
   body: Json
 }
 
@@ -165,22 +169,36 @@ interface Storing {
 /** A new part of an album postpones the others, so that the album is handled once it has been quiet for a while. */
 async function store(database: Database, { name, channel, acts }: Storing): Promise<void> {
   if (acts.length === 0) return
-  const rows = [...new Map(acts.map((act) => [act.key, act])).values()]
+  const rows = joinedAtOnce([...new Map(acts.map((act) => [act.key, act])).values()])
   await database.rows(sql`
     with arrived as (
-      select a.*, number
+      select key, lane, body, number, part_only, coalesce((
+          select i.album from inbox i
+          where i.surface = ${name} and i.lane = a.lane and i.album in (select jsonb_array_elements_text(a.joins))
+          order by i.position desc limit 1), album) as album
       from jsonb_array_elements(${jsonOf(rows)}::jsonb) with ordinality as item(act, number),
-        jsonb_to_record(item.act) as a(key text, lane text, album text, body jsonb)),
+        jsonb_to_record(item.act) as a(key text, lane text, album text, joins jsonb, part_only boolean, body jsonb)),
     stored as (
       insert into inbox (key, surface, lane, album, body, due_at)
       select key, ${name}, lane, album, body,
         now() + case when album is null then interval '0' else ${`${albumQuietMs} milliseconds`}::interval end
-      from arrived order by number on conflict (key) do nothing returning key, album),
+      from arrived where album is not null or part_only is not true
+      order by number on conflict (key) do nothing returning key, album),
     postponed as (
       update inbox set due_at = now() + ${`${albumQuietMs} milliseconds`}::interval
       where surface = ${name} and album in (select album from stored where album is not null)
         and handled_at is null and claimed_until is null)
     select pg_notify(${channel}, ${name}) from stored limit 1`)
+}
+
+/** Parts that arrive in one delivery are joined before any of them is stored. */
+function joinedAtOnce(acts: readonly Received[]) {
+  const albums = new Set<string>()
+  return acts.map(({ key, lane, album: own, joins = [], partOnly = false, body }) => {
+    const album = joins.find((name) => albums.has(name)) ?? own
+    if (album !== undefined) albums.add(album)
+    return { key, lane, album, joins, part_only: partOnly, body }
+  })
 }
 
 const columns = columnsOf(

@@ -3,7 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { Parts } from '../compose.ts'
 import type { Config } from '../config.ts'
 import type { ChatSurface } from '../core/ports/chat.ts'
-import { readFact, saveFact } from '../db/database.ts'
+import { readFact, saveFact } from '../db/facts.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord/discord.ts'
 import { createTelegram, telegramWebhookPath } from './telegram/telegram.ts'
@@ -20,8 +20,8 @@ export function allSurfaces(config: Config): Surfaces {
   return {
     plugins: () => plugins,
     create: (parts) => {
-      const { publicUrl, local, apiKey } = config
-      const web = createWeb({ ...parts, publicUrl, local, apiKey })
+      const { publicUrl, apiKey } = config
+      const web = createWeb({ ...parts, publicUrl, apiKey })
       plugins.push(web.plugin)
       return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
     },

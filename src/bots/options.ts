@@ -12,9 +12,20 @@ export function valuesOf({ options: specs }: AnyCommand, text: string, typed: Op
   const values: Given = {}
   for (const [name, spec] of Object.entries(specs)) {
     const value = typed[name] ?? written[name]
-    if (spec.type !== 'image') values[name] = value === undefined ? undefined : checked(name, spec, value)
+    if (spec.type === 'image') continue
+    if (value === undefined && isMissing(spec))
+      throw new AppError('bad_option', { name, value: '', ...exampleOf(spec) })
+    values[name] = value === undefined ? undefined : checked(name, spec, value)
   }
   return values
+}
+
+/** A command that takes a prompt reports a missing one itself, because pictures may stand for it. */
+const isMissing = ({ required, type }: OptionSpec) => required === true && type !== 'prompt'
+
+function exampleOf(spec: OptionSpec): { expected?: string } {
+  if (Array.isArray(spec.choices)) return { expected: spec.choices.join(', ') }
+  return spec.type === 'integer' || spec.type === 'number' ? { expected: rangeOf(spec) } : {}
 }
 
 /** Surfaces with typed options send their text option as `text` as well, so that a prompt may hold flags. */

@@ -3,6 +3,7 @@
  * a terminal. Running processes notice changes within seconds. Keys are read from standard input, because other users
  * of the machine can see the command line.
  */
+
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
@@ -21,8 +22,11 @@ import {
 import { probe } from '../core/providers/probe.ts'
 import { keepProviders } from '../core/providers/registry.ts'
 import { instructionFact } from '../core/worker/enhance.ts'
-import { type Database, readFact, saveFact } from '../db/database.ts'
+import { columnsOf, readRows } from '../db/columns.ts'
+import type { Database } from '../db/database.ts'
+import { readFact, saveFact } from '../db/facts.ts'
 import { openDatabase } from '../db/open.ts'
+import { workflowPacks } from '../db/schema/operation.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
 import { parsePack } from '../models/packs/pack.ts'
@@ -122,7 +126,11 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   reseal: async (context) =>
     `${await resealConfigs(context, Buffer.from((await text(process.stdin)).trim()))} keys encrypted again.`,
   workflows: async ({ database }) => {
-    const rows = await database.rows<{ id: string }>(sql`select id from workflow_packs order by id`)
+    const rows = await readRows(
+      database,
+      columnsOf({ id: workflowPacks.id }),
+      (list) => sql`select ${list} from workflow_packs order by id`,
+    )
     return (
       rows.map(({ id }) => id).join('\n') ||
       'No workflow packs are stored in the database. Packs in DATA_DIR/workflows work as well.'

@@ -3,6 +3,7 @@
  * embedded database of its own. Prints progress to standard error and one JSON line to standard output.
  * Exit codes: 0 delivered, 1 accepted but failed, 2 refused.
  */
+
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { allActions } from '../bots/actions/index.ts'
@@ -16,6 +17,8 @@ import { grant } from '../core/billing/ledger.ts'
 import type { Core } from '../core/core.ts'
 import type { Call, ChatSurface, Reply } from '../core/ports/chat.ts'
 import { startWorker } from '../core/worker/worker.ts'
+import { columnsOf, readRows, typed } from '../db/columns.ts'
+import { generations } from '../db/schema/generations.ts'
 import { localeOf } from '../locales/index.ts'
 
 const from = { id: 'cli:local', name: 'command line' }
@@ -62,20 +65,23 @@ async function main(text: string): Promise<number> {
   }
 }
 
-interface Row {
-  id: string
-  state: string
-  model: string
-  charged: number
-}
+const rowColumns = columnsOf({
+  id: generations.id,
+  state: generations.state,
+  model: generations.model,
+  charged: typed<number>(sql`coalesce((select -sum(amount)::int from ledger where generation_id = generations.id), 0)`),
+})
+
+type Row = NonNullable<(typeof rowColumns)['row']>
 
 /** Waits for the row to end, which happens just after the picture is shown. undefined: the request was not accepted. */
 async function waitForRow(core: Core, key: string): Promise<Row | undefined> {
   for (;;) {
-    const [row] = await core.database.rows<Row>(sql`
-      select g.id, g.state, g.model,
-        coalesce((select -sum(amount)::int from ledger where generation_id = g.id), 0) as charged
-      from generations g where key = ${key}`)
+    const [row] = await readRows(
+      core.database,
+      rowColumns,
+      (list) => sql`select ${list} from generations where key = ${key}`,
+    )
     if (!row || ['delivered', 'failed', 'cancelled'].includes(row.state)) return row
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

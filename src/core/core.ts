@@ -20,7 +20,7 @@ export interface Limits {
   perMinute: number
   /** Milliseconds from acceptance to the deadline. Less than the 15 minutes for which Discord lets us edit an answer. */
   deadlineMs: number
-  /** Milliseconds after a submission without a response in which the provider may still show that it received it. */
+  /** Most milliseconds after a submission without an answer in which news of it are waited for (worker/lost.ts). */
   lostMs: number
   /** Milliseconds without a worker after which a lane counts as not served. */
   goneMs: number

@@ -31,6 +31,7 @@ export const errorKinds = [
   'banned',
   'admins_only',
   'unknown_user',
+  'anonymous',
   'bad_amount',
   // programs
   'key_missing',
@@ -68,6 +69,7 @@ export const errorKinds = [
   'moderated',
   'bad_result',
   // after acceptance
+  'not_stored',
   'unresolved',
   'deadline',
   'input_lost',
@@ -86,6 +88,7 @@ const retryable: ReadonlySet<ErrorKind> = new Set([
   'provider_failed',
   'provider_timeout',
   'chat_unavailable',
+  'not_stored',
   'internal',
 ] satisfies ErrorKind[])
 

@@ -1,5 +1,5 @@
 /** The database as the rest of the service sees it, whichever driver is behind it. */
-import { type SQL, sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import type pg from 'pg'
 
@@ -37,15 +37,4 @@ export function violates(error: unknown, constraint: string): boolean {
     if (fields.constraint === constraint || fields.constraint_name === constraint) return true
   }
   return false
-}
-
-/** Reads a fact: a small value that all processes share. undefined: it was never saved. */
-export async function readFact(database: Database, name: string): Promise<string | undefined> {
-  const [row] = await database.rows<{ value: string }>(sql`select value from facts where name = ${name}`)
-  return row?.value
-}
-
-export async function saveFact(database: Database, name: string, value: string): Promise<void> {
-  await database.rows(sql`
-    insert into facts (name, value) values (${name}, ${value}) on conflict (name) do update set value = excluded.value`)
 }

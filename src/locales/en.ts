@@ -1,11 +1,20 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
-import { amountOf, type Data, listOf, numberOf, pluralOf } from './format.ts'
+import { amountOf, type Data, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
 const list = listOf(', ')
 const number = numberOf('en')
 const plural = pluralOf('en')
 const credits = (count: Data[string]) =>
   plural(amountOf(count), { one: '1 credit', other: `${number(amountOf(count))} credits` })
+
+/** Why a picture is too big. */
+const pictureLimit = (d: Data) => {
+  const size = `it has ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels, and`
+  if (d.limitSide !== undefined) return `${size} a side may have ${number(amountOf(d.limitSide))} at most`
+  if (d.limitMegapixels !== undefined) return `${size} at most ${d.limitMegapixels} megapixels are possible`
+  if (d.limitRatio !== undefined) return `${size} one side may be ${d.limitRatio} times the other at most`
+  return `at most ${d.limitMb} MB each`
+}
 
 export const en = {
   /** How browsers and platforms call this language. */
@@ -179,15 +188,15 @@ export const en = {
     lost: 'The connection was lost. Trying again …',
     failed: 'The message could not be sent. Try again.',
     you: 'You are',
-    youHint: 'Your id; put it into ADMIN_IDS to become an admin',
+    youHint: 'The account of this browser, an administrator',
     language: '中文',
     languageHint: '切换到简体中文',
     open: 'Open the picture in full size',
     key: 'Operator key (API_KEY)',
     enter: 'Sign in',
     starting: 'Still starting. Try again in a moment.',
-    sign_in: 'Sign in with the key of the operator first.',
-    closed: 'The playground is closed: set API_KEY and sign in with it, or open it on the machine that it runs on.',
+    sign_in: 'Sign in with the operator key first, or open the link that fluxbot printed when it started.',
+    closed: 'Open the link that fluxbot printed when it started, or set API_KEY and sign in with that key.',
     foreign: 'Open this page at its own address (PUBLIC_URL).',
     wrong_key: 'That key is wrong.',
     too_many_tries: 'Too many tries. Wait a minute.',
@@ -211,7 +220,7 @@ export const en = {
     unknown_ratio: (d: Data) => `${d.model} does not offer the ratio ${d.ratio}. It offers: ${list(d.available)}.`,
     bad_option: (d: Data) =>
       d.value === ''
-        ? `${d.name} needs a value, such as ${d.expected}.`
+        ? `${d.name} needs a value${d.expected === undefined ? '' : `, such as ${d.expected}`}.`
         : d.limit !== undefined
           ? `${d.name} is too long: at most ${d.limit} characters.`
           : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,
@@ -223,9 +232,9 @@ export const en = {
       d.limit === 0
         ? `${d.model} draws from words only: leave the picture out.`
         : `${d.model} takes at most ${d.limit} pictures.`,
-    image_too_big: (d: Data) => `That picture is too big: at most ${d.limitMb} MB each.`,
+    image_too_big: (d: Data) => `That picture is too big: ${pictureLimit(d)}.`,
     image_type: () => 'Only PNG, JPEG and WebP pictures can be used. Please convert it and send it again.',
-    image_unreadable: () => 'That picture is damaged or too large. Please save it again as PNG or JPEG.',
+    image_unreadable: () => 'That picture is damaged. Please save it again as PNG or JPEG.',
     image_unreachable: () => 'That picture could not be downloaded. Please send it again.',
     unknown_command: (d: Data) => `There is no command /${d.name}. /help lists the commands.`,
     no_credits: (d: Data) =>
@@ -284,12 +293,19 @@ export const en = {
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
     unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.available)}.`,
     moderated: () => 'The image service refused this for its content. Try other words.',
-    bad_result: (d: Data) => `The image service sent no usable picture${d.lasting ? `: ${d.reason}.` : '. Try again.'}`,
+    bad_result: (d: Data) => {
+      if (hasLimit(d)) return `The image service sent a picture that is too big to be stored: ${pictureLimit(d)}.`
+      if (d.lasting) return `The image service sent no usable picture: ${d.reason}. Another model may work.`
+      return 'The image service sent no usable picture. Another model may work.'
+    },
+    not_stored: () => 'The picture was drawn but could not be stored. The operator has to fix this.',
     unresolved: () => 'The image service did not confirm that it received this request, so it was given up. Try again.',
     deadline: () => 'This took too long, so it was given up.',
     input_lost: () => 'The picture that you sent could not be stored. Please send it again.',
-    interrupted: () => 'This was interrupted too often, so it was given up. Try again.',
+    interrupted: () => 'This was interrupted too often, so it was given up.',
     cancelled: () => 'Cancelled.',
+    anonymous: () =>
+      'Accounts belong to people, and this message does not say who sent it. Send it as yourself, not as a group or channel.',
     unknown_button: () => 'This button no longer works. Ask for the picture again.',
     not_yours: () => 'Only the person who made this request can do that.',
     already_ended: () => 'This request has ended already.',

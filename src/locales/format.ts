@@ -19,3 +19,7 @@ export const listOf = (separator: string) => (values: Data[string]) =>
   Array.isArray(values) ? values.join(separator) : String(values ?? '')
 
 export const amountOf = (value: Data[string]) => Number(value ?? 0)
+
+/** Whether a picture is beyond a limit, which the details then name. */
+export const hasLimit = ({ limitMb, limitSide, limitMegapixels, limitRatio }: Data) =>
+  (limitMb ?? limitSide ?? limitMegapixels ?? limitRatio) !== undefined

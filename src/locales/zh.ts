@@ -1,9 +1,17 @@
 import type { Words } from './en.ts'
-import { listOf, numberOf } from './format.ts'
+import { amountOf, type Data, hasLimit, listOf, numberOf } from './format.ts'
 
 const list = listOf('、')
 const number = numberOf('zh-CN')
 const credits = (count: number) => `${number(count)} 积分`
+
+const pictureLimit = (d: Data) => {
+  const size = `图片为 ${number(amountOf(d.width))} × ${number(amountOf(d.height))} 像素，`
+  if (d.limitSide !== undefined) return `${size}单边最多 ${number(amountOf(d.limitSide))} 像素`
+  if (d.limitMegapixels !== undefined) return `${size}最多 ${amountOf(d.limitMegapixels) * 100} 万像素`
+  if (d.limitRatio !== undefined) return `${size}长边最多为短边的 ${d.limitRatio} 倍`
+  return `每张最多 ${d.limitMb} MB`
+}
 
 export const zh: Words = {
   tags: { html: 'zh-CN', discord: ['zh-CN', 'zh-TW'], telegram: 'zh' },
@@ -156,15 +164,15 @@ export const zh: Words = {
     lost: '连接已断开，正在重试……',
     failed: '发送失败，请重试。',
     you: '你是',
-    youHint: '你的 ID；填入 ADMIN_IDS 即可成为管理员',
+    youHint: '此浏览器的账户，拥有管理员权限',
     language: 'English',
     languageHint: 'Switch to English',
     open: '查看原图',
     key: '管理员密钥（API_KEY）',
     enter: '登录',
     starting: '正在启动，请稍后再试。',
-    sign_in: '请先使用管理员密钥登录。',
-    closed: '试玩页面未开放：请设置 API_KEY 并用它登录，或仅从本机打开。',
+    sign_in: '请先使用管理员密钥登录，或打开 fluxbot 启动时输出的链接。',
+    closed: '请打开 fluxbot 启动时输出的链接，或设置 API_KEY 后用它登录。',
     foreign: '请使用正确的地址（PUBLIC_URL）打开此页面。',
     wrong_key: '密钥不正确。',
     too_many_tries: '尝试次数过多，请稍等一分钟。',
@@ -188,7 +196,7 @@ export const zh: Words = {
     unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.available)}。`,
     bad_option: (d) =>
       d.value === ''
-        ? `${d.name} 需要一个值，例如 ${d.expected}。`
+        ? `${d.name} 需要一个值${d.expected === undefined ? '' : `，例如 ${d.expected}`}。`
         : d.limit !== undefined
           ? `${d.name} 太长，最多 ${d.limit} 个字符。`
           : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
@@ -198,9 +206,9 @@ export const zh: Words = {
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
     too_many_images: (d) =>
       d.limit === 0 ? `${d.model} 只支持文字，请去掉图片。` : `${d.model} 最多支持 ${d.limit} 张图片。`,
-    image_too_big: (d) => `图片太大，每张最多 ${d.limitMb} MB。`,
+    image_too_big: (d) => `图片太大：${pictureLimit(d)}。`,
     image_type: () => '只支持 PNG、JPEG 和 WebP 图片，请转换后重新发送。',
-    image_unreadable: () => '图片已损坏或尺寸过大，请另存为 PNG 或 JPEG 后重新发送。',
+    image_unreadable: () => '图片已损坏，请另存为 PNG 或 JPEG 后重新发送。',
     image_unreachable: () => '无法获取这张图片，请重新发送。',
     unknown_command: (d) => `没有命令 /${d.name}。发送 /help 查看可用命令。`,
     no_credits: (d) =>
@@ -253,12 +261,18 @@ export const zh: Words = {
     unknown_config: (d) => `没有配置“${d.id}”。`,
     unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.available)}。`,
     moderated: () => '图像服务因内容原因拒绝了请求，请换一种说法。',
-    bad_result: (d) => `图像服务没有返回可用的图片${d.lasting ? `：${d.reason}。` : '，请重试。'}`,
+    bad_result: (d) => {
+      if (hasLimit(d)) return `图像服务返回的图片太大，无法保存：${pictureLimit(d)}。`
+      if (d.lasting) return `图像服务没有返回可用的图片：${d.reason}。可以换一个模型。`
+      return '图像服务没有返回可用的图片，可以换一个模型。'
+    },
+    not_stored: () => '图片已绘制完成，但未能保存，需要管理员处理。',
     unresolved: () => '图像服务未确认收到请求，已放弃，请重试。',
     deadline: () => '等待时间过长，已放弃。',
     input_lost: () => '你发送的图片未能保存，请重新发送。',
-    interrupted: () => '多次被中断，已放弃，请重试。',
+    interrupted: () => '多次被中断，已放弃。',
     cancelled: () => '已取消。',
+    anonymous: () => '账户属于个人，而这条消息没有显示发送者。请以个人身份发送，不要以群组或频道的名义发送。',
     unknown_button: () => '此按钮已失效，请重新发起请求。',
     not_yours: () => '只有发起该请求的人可以这样做。',
     already_ended: () => '该请求已经结束。',

@@ -131,16 +131,15 @@ async function read(
   return bytes > buffer.length / 2 ? filled : Buffer.from(filled)
 }
 
-/** Decodes a data URL. Checks the alphabet, because Node's decoder skips unknown characters. */
+/** Decodes a data URL, also one with line breaks. Checks the alphabet, because Node's decoder skips unknown characters. */
 function decode(address: string, maxBytes: number): Download {
   const head = /^data:([^,;]{0,100})(?:;[^,;]{0,100}){0,5};base64,/i.exec(address)
   if (!head) throw new NetError('broken', { origin: 'data:', reason: 'not base64', neverSent: true })
-  const start = head[0].length
-  const padding = address.endsWith('==') ? 2 : address.endsWith('=') ? 1 : 0
-  if (Math.floor(((address.length - start - padding) * 3) / 4) > maxBytes) {
+  const text = address.slice(head[0].length).replace(/[\r\n\t]+|%0[AD]/gi, '')
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
+  if (Math.floor(((text.length - padding) * 3) / 4) > maxBytes) {
     throw new NetError('too_big', { origin: 'data:', neverSent: true })
   }
-  const text = address.slice(start)
   if (!/^[\w+/-]*={0,2}$/.test(text)) {
     throw new NetError('broken', { origin: 'data:', reason: 'not base64', neverSent: true })
   }

@@ -128,9 +128,13 @@ export async function createQueue({ backend: config, lanes, prefix, log }: Queue
     return worker
   }
 
-  /** A resumed job has waited before, so it goes ahead of all others. */
-  async function moveToFront(job: Pick<BullJob, 'getState' | 'changePriority'>): Promise<void> {
-    const state = await command(job.getState())
+  /** A resumed job has waited before, so it goes ahead of all others, and a pause of its own ends. */
+  async function moveToFront(job: Pick<BullJob, 'getState' | 'changePriority' | 'promote'>): Promise<void> {
+    let state = await command(job.getState())
+    if (state === 'delayed') {
+      await job.promote().catch(onError)
+      state = 'prioritized'
+    }
     // 0 precedes every other priority; a job that has started meanwhile no longer waits
     if (state === 'waiting' || state === 'prioritized')
       await job.changePriority({ priority: 0, lifo: true }).catch(onError)
@@ -193,7 +197,7 @@ function createProcessor({ run, running, log, onError }: Processing) {
     running.add(controller)
     try {
       const outcome = await run(job.id as string, controller.signal).catch((error: unknown) => {
-        log.error({ id: job.id, reason: String(error) }, 'a job threw an error; retrying')
+        log.error({ id: job.id, err: error }, 'a job threw an error; retrying')
         return { retryInMs: retryAfterErrorMs }
       })
       if (outcome === undefined) return

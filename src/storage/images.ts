@@ -2,10 +2,12 @@
  * Checks and converts pictures. Only the PNG, JPEG and WebP decoders can run: all other loaders of the library are
  * blocked for the whole process, because formats such as SVG and PDF can load files and run code.
  */
-import sharp, { type Sharp } from 'sharp'
+import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { AppError } from '../core/errors.ts'
+import { createTurns } from '../core/media/turns.ts'
 import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
-import { stripMetadata } from './metadata.ts'
+import { type Header, inspect } from './inspect.ts'
+import { isCut, stripMetadata, withEnd } from './metadata.ts'
 
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({
@@ -17,65 +19,97 @@ sharp.concurrency(1)
 
 const uploadLimitMb = 10
 const resultLimitMb = 64
-const pixelLimit = 16_777_216
-const secondsLimit = 20
+/** Larger uploads are shrunk: models read fewer pixels, and encoding so many takes seconds. */
+const untouchedPixels = 16_777_216
+const shrunkPixels = 8_388_608
+/** Fewer than the 4 threads of Node's pool, so that files and DNS never wait behind pictures. */
+const atATime = 2
 
 export function createImageTools(): ImageTools {
-  return { clean, keep, thumbnail, png }
+  // no limit on those that wait: uploads and thumbnails have their own, and results are paid for
+  const inTurn = createTurns({ atATime, waiting: Number.POSITIVE_INFINITY })
+  return {
+    clean: (bytes) => inTurn(() => clean(bytes)),
+    keep: (bytes) => inTurn(() => keep(bytes).catch(rejectResult)),
+    thumbnail: (file, edge) => inTurn(() => thumbnail(file.data, edge).catch(rejectResult)),
+    png: (file) => inTurn(() => png(file.data).catch(rejectResult)),
+  }
 }
 
 async function clean(bytes: Buffer): Promise<ImageFile> {
-  if (bytes.length > uploadLimitMb * 1024 * 1024) throw new AppError('image_too_big', { limitMb: uploadLimitMb })
-  const type = typeOf(bytes)
-  if (!type) throw new AppError('image_type')
+  const header = await inspect(bytes, uploadLimitMb)
+  const whole = header.type === 'image/jpeg' ? withEnd(bytes) : bytes
   try {
-    return await encode(open(bytes).autoOrient(), type)
+    return await encode(shrunk(open(whole, header).autoOrient(), header), header.type)
   } catch (error) {
+    if (isTimeout(error)) throw new AppError('overloaded', {}, { cause: error })
     throw new AppError('image_unreadable', {}, { cause: error })
   }
 }
 
 async function keep(bytes: Buffer): Promise<ImageFile> {
-  const type = typeOf(bytes)
-  if (!type || bytes.length > resultLimitMb * 1024 * 1024) throw new AppError('bad_result')
+  const header = await inspect(bytes, resultLimitMb)
+  const { type, width, height } = header
+  // stripping would lose the orientation, and the frames of an animation
+  if (header.upright && !header.animated) {
+    const data = stripMetadata(bytes, type)
+    if (await isDecodable(data, header, isCut(bytes, type))) return { data, type, width, height }
+  }
+  return encode(open(bytes, header).autoOrient(), type)
+}
+
+/** `cut`: nothing but the end marker may be missing, because the rest of a result can still be fetched. */
+async function isDecodable(data: Buffer, header: Header, cut: boolean): Promise<boolean> {
   try {
-    const { info } = await open(bytes).raw().toBuffer({ resolveWithObject: true })
-    return { data: stripMetadata(bytes, type), type, width: info.width, height: info.height }
-  } catch (error) {
-    throw new AppError('bad_result', {}, { cause: error })
+    // one channel, because all of them would take three or four times the memory
+    await open(data, header, { failOn: cut ? 'warning' : 'error', ignoreIcc: true })
+      .extractChannel(0)
+      .raw()
+      .toBuffer()
+    return true
+  } catch {
+    return false
   }
 }
 
-async function thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile> {
-  const small = open(file.data).resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
+async function thumbnail(bytes: Buffer, edge: number): Promise<ImageFile> {
+  const picture = open(bytes, await inspect(bytes, resultLimitMb))
+  const small = picture.resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
   const { data, info } = await small.webp({ quality: 80, effort: 2 }).toBuffer({ resolveWithObject: true })
   return { data, type: 'image/webp', width: info.width, height: info.height }
 }
 
-async function png(file: Pick<ImageFile, 'data'>): Promise<ImageFile> {
-  return encode(open(file.data), 'image/png')
+async function png(bytes: Buffer): Promise<ImageFile> {
+  return encode(open(bytes, await inspect(bytes, resultLimitMb)), 'image/png')
 }
 
-function open(bytes: Buffer): Sharp {
-  return sharp(bytes, { limitInputPixels: pixelLimit, pages: 1, failOn: 'error', sequentialRead: true }).timeout({
-    seconds: secondsLimit,
-  })
+/** The first frame. `inspect` has checked its size. */
+function open(bytes: Buffer, { width, height }: Header, options: SharpOptions = {}): Sharp {
+  const defaults: SharpOptions = { limitInputPixels: false, pages: 1, failOn: 'error', sequentialRead: true }
+  // 2 seconds, and up to 8 for a photo of 50 megapixels
+  const seconds = 2 + Math.floor((width * height) / 8_000_000)
+  return sharp(bytes, { ...defaults, ...options }).timeout({ seconds })
+}
+
+function shrunk(picture: Sharp, { width, height }: Header): Sharp {
+  const pixels = width * height
+  return pixels <= untouchedPixels ? picture : picture.resize(Math.round(width * Math.sqrt(shrunkPixels / pixels)))
 }
 
 async function encode(picture: Sharp, type: ImageType): Promise<ImageFile> {
   const encoded = {
     'image/png': () => picture.png(),
     'image/jpeg': () => picture.toColourspace('srgb').jpeg({ quality: 92 }),
-    'image/webp': () => picture.webp({ quality: 92 }),
+    'image/webp': () => picture.webp({ quality: 92, effort: 2 }),
   }[type]()
   const { data, info } = await encoded.toBuffer({ resolveWithObject: true })
   return { data, type, width: info.width, height: info.height }
 }
 
-/** Recognises a type by its first bytes. */
-function typeOf(bytes: Buffer): ImageType | undefined {
-  if (bytes.subarray(0, 8).equals(Buffer.from('89504e470d0a1a0a', 'hex'))) return 'image/png'
-  if (bytes.subarray(0, 3).equals(Buffer.from('ffd8ff', 'hex'))) return 'image/jpeg'
-  const riff = bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP'
-  return riff ? 'image/webp' : undefined
+/** A picture beyond a limit is so again when it is fetched again. */
+function rejectResult(error: unknown): never {
+  const tooBig = error instanceof AppError && error.kind === 'image_too_big'
+  throw new AppError('bad_result', tooBig ? error.data : {}, { cause: error, final: tooBig })
 }
+
+const isTimeout = (error: unknown) => error instanceof Error && /timeout/i.test(error.message)

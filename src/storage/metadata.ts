@@ -1,4 +1,4 @@
-/** Removes metadata from pictures without touching their pixels. */
+/** Removes metadata from pictures without touching their pixels. Colour profiles stay, because pixels mean nothing without. */
 import type { ImageType } from '../core/ports/images.ts'
 
 export function stripMetadata(bytes: Buffer, type: ImageType): Buffer {
@@ -6,7 +6,7 @@ export function stripMetadata(bytes: Buffer, type: ImageType): Buffer {
 }
 
 /** The chunks that affect how the pixels look; all others are removed. */
-const pngKept = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND', 'tRNS', 'gAMA', 'cHRM', 'sRGB', 'cICP'])
+const pngKept = new Set(['IHDR', 'PLTE', 'IDAT', 'IEND', 'tRNS', 'gAMA', 'cHRM', 'sRGB', 'cICP', 'iCCP'])
 
 function stripPng(bytes: Buffer): Buffer {
   const parts = [bytes.subarray(0, 8)]
@@ -21,27 +21,61 @@ function stripPng(bytes: Buffer): Buffer {
   return Buffer.concat(parts)
 }
 
-const [marker, endOfImage, startOfScan, comment] = [0xff, 0xd9, 0xda, 0xfe]
+const [marker, endOfImage, startOfScan, comment, profileSegment] = [0xff, 0xd9, 0xda, 0xfe, 0xe2]
+const jpegEnd = Buffer.from([marker, endOfImage])
+const profileName = Buffer.from('ICC_PROFILE\0', 'latin1')
 /** JFIF holds the pixel density, Adobe's segment the colour encoding. */
 const jpegKept = new Set([0xe0, 0xee])
 
+interface Segment {
+  kind: number
+  /** With its marker; a scan with its pixels. */
+  data: Buffer
+}
+
 function stripJpeg(bytes: Buffer): Buffer {
-  const parts = [bytes.subarray(0, 2)]
-  let at = 2
-  while (at + 4 <= bytes.length && bytes[at] === marker) {
+  const kept = [...segmentsOf(bytes)].filter(affectsPixels).map(({ data }) => data)
+  return Buffer.concat([bytes.subarray(0, 2), ...kept, jpegEnd])
+}
+
+function affectsPixels({ kind, data }: Segment): boolean {
+  const application = (kind >= 0xe0 && kind <= 0xef) || kind === comment
+  if (!application || jpegKept.has(kind)) return kind !== endOfImage
+  return kind === profileSegment && data.subarray(4, 4 + profileName.length).equals(profileName)
+}
+
+/** How many scans a JPEG has. */
+export function scansOf(bytes: Buffer): number {
+  let scans = 0
+  for (const { kind } of segmentsOf(bytes)) if (kind === startOfScan) scans++
+  return scans
+}
+
+/** Whether a JPEG has lost its end. PNG and WebP without their end cannot be decoded. */
+export function isCut(bytes: Buffer, type: ImageType): boolean {
+  if (type !== 'image/jpeg') return false
+  return [...segmentsOf(bytes)].at(-1)?.kind !== endOfImage
+}
+
+/** The same JPEG with an end marker: decoders then show as much of it as there is, as browsers do. */
+export function withEnd(jpeg: Buffer): Buffer {
+  return isCut(jpeg, 'image/jpeg') ? Buffer.concat([jpeg, jpegEnd]) : jpeg
+}
+
+function* segmentsOf(bytes: Buffer): Generator<Segment> {
+  for (let at = 2; at + 2 <= bytes.length && bytes[at] === marker; ) {
     const kind = bytes[at + 1] ?? 0
     if (kind === marker) {
       at++
       continue
     }
-    if (kind === endOfImage) break
+    if (kind === endOfImage) yield { kind, data: jpegEnd }
+    if (kind === endOfImage || at + 4 > bytes.length) return
     let end = at + 2 + bytes.readUInt16BE(at + 2)
     if (kind === startOfScan) end = endOfScan(bytes, end)
-    const application = (kind >= 0xe0 && kind <= 0xef) || kind === comment
-    if (!application || jpegKept.has(kind)) parts.push(bytes.subarray(at, end))
+    yield { kind, data: bytes.subarray(at, end) }
     at = end
   }
-  return Buffer.concat([...parts, Buffer.from([marker, endOfImage])])
 }
 
 /** The scan ends at the next marker that is neither a stuffed zero nor a restart marker. */
@@ -54,9 +88,9 @@ function endOfScan(bytes: Buffer, start: number): number {
   return bytes.length
 }
 
-const webpKept = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH'])
-/** Flags of the VP8X chunk for the chunks that are removed: ICC, Exif, XMP. */
-const webpRemovedFlags = 0x20 | 0x08 | 0x04
+const webpKept = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH', 'ICCP'])
+/** Flags of the VP8X chunk for the chunks that are removed: Exif, XMP. */
+const webpRemovedFlags = 0x08 | 0x04
 
 function stripWebp(bytes: Buffer): Buffer {
   const parts: Buffer[] = []

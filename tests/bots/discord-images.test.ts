@@ -20,7 +20,7 @@ describe('the download of an attachment', () => {
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const downloads = createDownloads([origin])
     const load = (path: string) => {
-      const given = { id: '1', filename: 'liar.png', size: 10, proxy_url: '', url: origin + path }
+      const given = { name: 'liar.png', bytes: 10, url: origin + path }
       return attachments([given], { origins: [origin], downloads })[0]!.load(2 * MB)
     }
     for (const path of ['/honest', '/silent']) await expect(load(path)).rejects.toMatchObject({ kind: 'image_too_big' })

@@ -488,7 +488,7 @@ describe('pictures that people attach', () => {
       'nonsense',
     ]
     for (const image of attachments(
-      given.map((url) => ({ id: '1', filename: 'a.png', size: 1, url, proxy_url: url })),
+      given.map((url) => ({ name: 'a.png', bytes: 1, url })),
       { origins: attachmentHosts, downloads: createDownloads([]) },
     )) {
       await expect(image.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
@@ -529,9 +529,14 @@ describe('a plain message', () => {
     discord.faults.add({ match: { method: 'POST', path: channelPosts }, kind: 'dropAfter', times: 1 })
     const posted = await bot.post(call.address, says('In the queue', 'waiting'))
     const answer = () => discord.messages(dm).at(-1)
-    expect(answer()).toMatchObject({ content: 'In the queue', replyTo: asking.id, author: { bot: true } })
+    // 4: links in it show no previews
+    expect(answer()).toMatchObject({ content: 'In the queue', replyTo: asking.id, author: { bot: true }, flags: 4 })
     await surface().edit(posted, done('Here', { pictures: [picture()] }))
-    expect(answer()).toMatchObject({ content: 'Here', attachments: [{ filename: 'fox.png', description: 'A fox' }] })
+    expect(answer()).toMatchObject({
+      content: 'Here',
+      attachments: [{ filename: 'fox.png', description: 'A fox' }],
+      flags: 4,
+    })
     // a worker without the message's id finds it by its nonce and updates it
     await surface().post(call.address, done('Here again', { pictures: [picture()] }))
     expect(

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import type { Reply } from '../../src/core/ports/chat.ts'
 import { createApp } from '../../src/http/server/app.ts'
@@ -24,6 +25,7 @@ const args = [
   '--disable-component-update',
   '--disable-sync',
 ]
+const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const attack = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
 
 let browser: Browser
@@ -167,10 +169,11 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.evaluate('document.activeElement.id')).toBe('text')
   })
 
-  it('asks for the key when it is not open to all visitors', async () => {
+  it('asks a browser that did not open the sign-in link for the key', async () => {
     await page.goto('about:blank')
+    await page.context().clearCookies()
     await close()
-    await serve({ local: false, apiKey: 'the-key' })
+    await serve({ apiKey: 'the-key' })
     await page.goto(url)
     const key = page.getByLabel('Operator key (API_KEY)')
     await key.fill('wrong')
@@ -181,6 +184,24 @@ describe.skipIf(missing)('the page', () => {
     await key.press('Enter')
     await page.locator('#who').getByText('web:').waitFor()
     expect(await key.isVisible()).toBe(false)
+  })
+
+  it('works below a path of the public address, with and without a slash at its end', async () => {
+    await page.goto('about:blank')
+    await close()
+    await serve({ path: '/flux' })
+    await page.context().clearCookies()
+    await page.goto(`${url}?token=${signInToken(secretKey)}`)
+    await page.locator('#composer').waitFor()
+    expect(page.url()).toBe(`${url}/`)
+    await page.goto(url)
+    await write('a cat')
+    await web.post((await nextCall()).address, { ...done, pictures: [await picture(64, 32)] })
+    await page.getByRole('img', { name: 'a cute cat' }).waitFor()
+    await page.waitForFunction(`document.querySelector('.pictures img').naturalWidth === 64`)
+    const original = await page.locator('.pictures a').getAttribute('href')
+    expect(original).toMatch(/^\/flux\/web\/pictures\//)
+    expect((await page.request.get(new URL(original ?? '', url).href)).headers()['content-type']).toBe('image/png')
   })
 })
 
@@ -200,11 +221,12 @@ async function picture(width: number, height: number) {
 }
 
 /** Starts the server on the port of the first start, so that the page can reconnect. */
-async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<void> {
+async function serve({ path = '', ...over }: { apiKey?: string; path?: string } = {}): Promise<void> {
   const port = url === undefined ? 0 : Number(new URL(url).port)
   const log = keepLog()
   app = createApp({
     log,
+    basePath: path,
     plugins: [
       async (each) => {
         each.get<{ Params: { '*': string } }>('/image/*', async (request, reply) =>
@@ -214,12 +236,11 @@ async function serve(over: { local?: boolean; apiKey?: string } = {}): Promise<v
       async (each) => each.register(web.plugin),
     ],
   })
-  const publicUrl = port === 0 ? await freeUrl() : url
+  const publicUrl = (port === 0 ? await freeUrl() : new URL(url).origin) + path
   web = createWeb({
     database: test.database,
-    secretKey: Buffer.from('a secret key for tests, 32 chars'),
+    secretKey,
     publicUrl,
-    local: true,
     link: async (key) => `${publicUrl}/image/${key}`,
     log,
     ...over,
@@ -252,7 +273,7 @@ async function visit(): Promise<Page> {
   opened.on('request', (request) => {
     if (!request.url().startsWith(url) && !/^(blob|about):/.test(request.url())) complaints.push(request.url())
   })
-  await opened.goto(url)
+  await opened.goto(`${url}/?token=${signInToken(secretKey)}`)
   await opened.locator('#composer').waitFor()
   return opened
 }

@@ -4,6 +4,7 @@ import { request } from 'undici'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDiscord } from '../../src/bots/discord/discord.ts'
 import { createTelegram } from '../../src/bots/telegram/telegram.ts'
+import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { type Person, type SurfaceHarness, surfaceContract } from '../contracts/surface.ts'
@@ -104,12 +105,15 @@ async function webHarness(): Promise<SurfaceHarness> {
   const call = async (path: string, { person, url, host, body }: WebCall) => {
     const headers = { host, cookie: cookies.get(person)?.cookie ?? '', ...body?.headers }
     const response = await request(url + path, { method: body ? 'POST' : 'GET', headers, body: body?.data })
-    return { headers: response.headers, json: (await response.body.json()) as never }
+    return { json: (await response.body.json()) as never }
   }
-  async function signIn(person: Person) {
-    const { headers, json } = await call('/web/session', { person, ...apps[0]! })
+  async function signIn(person: Person, token: string) {
+    const { url, host } = apps[0]!
+    const { headers } = await request(`${url}/?token=${token}`, { headers: { host } })
     const [cookie = ''] = String(headers['set-cookie']).split(';')
-    cookies.set(person, { cookie, visitor: (json as { visitor: string }).visitor })
+    cookies.set(person, { cookie, visitor: '' })
+    const { visitor } = (await call('/web/session', { person, url, host })).json as { visitor: string }
+    cookies.set(person, { cookie, visitor })
   }
   interface WebMessage {
     role: string
@@ -126,10 +130,11 @@ async function webHarness(): Promise<SurfaceHarness> {
     create: async ({ database, secretKey, link, models: _ }) => {
       const port = await freePort()
       const publicUrl = `http://localhost:${port}`
-      const web = createWeb({ database, secretKey, publicUrl, local: true, link, log })
+      const web = createWeb({ database, secretKey, publicUrl, link, log })
       const app = createApp({ log, plugins: [web.plugin] })
       apps.push({ app, url: await app.listen({ port, host: '127.0.0.1' }), host: `localhost:${port}` })
-      for (const person of ['ann', 'bob'] as const) if (!cookies.has(person)) await signIn(person)
+      for (const person of ['ann', 'bob'] as const)
+        if (!cookies.has(person)) await signIn(person, signInToken(secretKey))
       return web
     },
     identityOf: (person) => cookies.get(person)!.visitor,

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import { request } from 'undici'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { isOperator, signInToken } from '../../src/bots/web/access.ts'
 import { pruneWebMessages, readChanges } from '../../src/bots/web/messages.ts'
 import { createWeb, type WebOptions } from '../../src/bots/web/web.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
@@ -128,7 +129,7 @@ describe('a conversation', () => {
     expect((await ann.messages()).map(({ text }) => text)).toEqual(['mine'])
     expect((await bob.messages()).map(({ text }) => text)).toEqual(['his'])
     const forged = await ann.ask('/web/session', { headers: { cookie: ann.cookie.replace(/.$/, '0_') } })
-    expect(JSON.parse(forged.text).visitor).not.toBe(ann.visitor)
+    expect(JSON.parse(forged.text).visitor).toBeUndefined()
   })
 
   it('resumes after a lost connection, and includes changes that were committed late', async () => {
@@ -231,9 +232,9 @@ describe('access to the page', () => {
     }
   })
 
-  it('needs the key on a public page, and ends when the key changes', async () => {
-    const { visit } = await start({ local: false, apiKey })
-    const ann = await visit()
+  it('needs the sign-in link or the key, and ends when the key changes', async () => {
+    const { visit } = await start()
+    const ann = await visit('')
     expect(ann.session).toMatchObject({ trouble: 'sign_in' })
     expect((await ann.send('a cat')).status).toBe(401)
     const wrong = await ann.signIn('a guess')
@@ -245,26 +246,68 @@ describe('access to the page', () => {
     expect(cookie).not.toContain(apiKey)
     const headers = { cookie: cookie.split(';')[0] as string }
     expect((await ann.send('a cat', { headers })).status).toBe(202)
-    const other = await start({ local: false, apiKey: 'another-key' })
-    expect((await (await other.visit()).send('a cat', { headers })).status).toBe(401)
+    const other = await start({ apiKey: 'another-key' })
+    expect((await (await other.visit('')).send('a cat', { headers })).status).toBe(401)
   })
 
-  it('is refused on a public page with the cookie of a local one', async () => {
-    const { cookie } = await (await start()).visit()
-    const { visit } = await start({ local: false, apiKey })
-    expect((await (await visit()).send('a cat', { headers: { cookie } })).status).toBe(401)
+  it('is given by the sign-in link, which leaves the address at once and works until the secret key changes', async () => {
+    const { visit } = await start()
+    const link = await (await visit('')).ask(`/?token=${signInToken(secretKey)}`)
+    expect([link.status, link.headers.location, link.headers['cache-control']]).toEqual([303, '/', 'no-store'])
+    expect(String(link.headers['set-cookie'])).toMatch(/; Path=\/; HttpOnly; SameSite=Strict/)
+    expect(String(link.headers['set-cookie'])).not.toContain(signInToken(secretKey))
+    const ann = await visit()
+    const again = await ann.ask(`/?token=${signInToken(secretKey)}`)
+    expect(String(again.headers['set-cookie'])).toContain(ann.cookie)
+    const headers = { cookie: ann.cookie }
+    const other = await start({ secretKey: Buffer.from('another secret key for the tests') })
+    expect((await (await other.visit('')).send('a cat', { headers })).status).toBe(401)
+    expect((await other.visit()).session).toMatchObject({ trouble: 'sign_in' })
+  })
+
+  it.each(['wrong', '', '&token=x'])('is not given by a link with the token %j', async (token) => {
+    const { visit } = await start()
+    expect((await visit(token)).session).toMatchObject({ trouble: 'sign_in' })
+  })
+
+  it('makes browsers that signed in administrators, and no other identity', async () => {
+    const { visit } = await start()
+    const [byLink, byKey] = [await visit(), await visit('')]
+    const cookie = String((await byKey.signIn(apiKey)).headers['set-cookie']).split(';')[0] as string
+    const session = JSON.parse((await byKey.ask('/web/session', { headers: { cookie } })).text) as { visitor: string }
+    expect([byLink.visitor, session.visitor].map(isOperator)).toEqual([true, true])
+    for (const id of ['web:x', 'web:x-operator', 'web:*', `discord:${byLink.visitor}`])
+      expect(isOperator(id)).toBe(false)
+  })
+
+  it('works behind a proxy that changes the Host header, for pages of the public address only', async () => {
+    const { visit, port } = await start({ publicUrl: 'https://pictures.example.org/flux' })
+    const { cookie } = await visit()
+    const ask = async (origin: string) => {
+      const headers = { host: `127.0.0.1:${port}`, origin, cookie, 'sec-fetch-site': 'same-origin' }
+      return (await (await visit('')).send('a cat', { headers })).status
+    }
+    expect(await ask('https://pictures.example.org')).toBe(202)
+    expect(await ask('https://evil.example')).toBe(403)
   })
 
   it('is refused for a minute after five wrong keys, even with the right one', async () => {
-    const { visit } = await start({ local: false, apiKey })
-    const ann = await visit()
+    const { visit } = await start()
+    const ann = await visit('')
     for (let n = 0; n < 5; n++) expect((await ann.signIn(`guess ${n}`)).status).toBe(401)
     expect((await ann.signIn(apiKey)).status).toBe(429)
   })
 
-  it('is refused on a public page without a key, and the page names the setting that opens it', async () => {
-    const { visit } = await start({ local: false })
-    const ann = await visit()
+  it('counts only wrong keys as tries', async () => {
+    const { visit } = await start()
+    const ann = await visit('')
+    for (let n = 0; n < 4; n++) expect((await ann.signIn(`guess ${n}`)).status).toBe(401)
+    for (let n = 0; n < 6; n++) expect((await ann.signIn(apiKey)).status).toBe(200)
+  })
+
+  it('is refused without a key and without the link, and the page names both', async () => {
+    const { visit } = await start({ apiKey: undefined })
+    const ann = await visit('')
     expect(ann.session).toMatchObject({ trouble: 'closed' })
     expect(JSON.stringify(ann.session)).toContain('API_KEY')
     expect((await ann.signIn('')).status).toBe(401)
@@ -402,7 +445,7 @@ const optionsFor = (port: number): WebOptions => ({
   database: test.database,
   secretKey,
   publicUrl: `http://localhost:${port}`,
-  local: true,
+  apiKey,
   link: async (key) => `http://localhost:${port}/image/${key}?signature=${++links}`,
   log,
 })
@@ -428,19 +471,21 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
     () => app.close(),
     () => web.stop(),
   )
-  return { web, app, url, port, visit: () => visit(url, port) }
+  const right = signInToken(secretKey)
+  return { web, app, url, port, visit: (token = right) => visit(url, port, token) }
 }
-/** A client that keeps its cookie as a browser does. */
-async function visit(url: string, port: number) {
+
+/** A client that keeps its cookie as a browser does. `token`: of the sign-in link. '': it does not open the link. */
+async function visit(url: string, port: number, token: string) {
   let cookie = ''
   const ask = async (path: string, { method = 'GET', headers, body }: AskOptions = {}) => {
     const own = { host: `localhost:${port}`, ...(cookie && { cookie }) }
     const answer = await request(url + path, { method, headers: { ...own, ...headers }, body })
     return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
   }
-  const answer = await ask('/web/session')
-  const session = JSON.parse(answer.text) as { visitor?: string }
-  cookie = String(answer.headers['set-cookie'] ?? '').split(';')[0] as string
+  const link = await ask(`/?token=${token}`)
+  cookie = String(link.headers['set-cookie'] ?? '').split(';')[0] as string
+  const session = JSON.parse((await ask('/web/session')).text) as { visitor?: string }
 
   return {
     session,

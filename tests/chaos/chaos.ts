@@ -18,10 +18,22 @@ import { type FalEmulator, startFal } from '../emulators/fal/index.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
 import { type Backend, createDatabase } from '../helpers/backends.ts'
 import { violations } from '../helpers/invariants.ts'
+import { freePort } from '../helpers/ports.ts'
 import { type Service, startService } from './service.ts'
+
+/** What gets lost besides processes, as shares of all: answers to submissions, calls of webhooks, answers of chats. */
+export const mixes = {
+  /** fal cannot reach us. */
+  usual: { submissions: 0.05, chats: 0 },
+  all: { submissions: 0.05, webhooks: 0.3, chats: 0.03 },
+  /** A provider that never calls back, although it is asked to. */
+  silent: { submissions: 0.1, webhooks: 1, chats: 0 },
+} satisfies Record<string, { submissions: number; webhooks?: number; chats: number }>
+export type Mix = keyof typeof mixes
 
 export interface ChaosOptions {
   backend: Backend
+  mix: Mix
   requests: number
   kills: number
   seed: number
@@ -35,6 +47,8 @@ export interface ChaosResult {
   delivered: number
   /** Milliseconds from a kill until the work of the killed process continued. */
   restarts: number[]
+  /** Milliseconds from the last fault until new requests were answered, by model. */
+  answers: Record<string, number>
   /** Waiting messages that are never edited, because a process died between posting and recording them. */
   leftover: number
   violations: string[]
@@ -66,13 +80,19 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     startFal({ random, workMs: () => 50 + random() * 800 }),
     startComfyui({ random, workMs: 300 }),
   ])
-  // lose some of the answers to submissions
+  const mix: { submissions: number; webhooks?: number; chats: number } = mixes[options.mix]
   for (const { faults } of [fal, comfyui]) {
-    faults.add({ kind: 'dropAfter', match: { method: 'POST', path: submissions }, probability: 0.05 })
+    const match = { method: 'POST', path: submissions }
+    faults.add({ kind: 'dropAfter', match, probability: mix.submissions })
   }
+  for (const { faults } of [discord, telegram]) {
+    faults.add({ kind: 'dropAfter', match: { path: answersOfChats }, probability: mix.chats })
+  }
+  Object.defineProperty(fal.hooks.switches, 'on', { get: () => random() >= (mix.webhooks ?? 0) })
   const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-chaos-'))
   const { url, drop } = options.backend === 'pglite' ? { url: undefined, drop: async () => {} } : await createDatabase()
-  const settings = settingsOf(options.backend, { discord, telegram, fal, comfyui, dataDir, url })
+  const port = mix.webhooks === undefined ? undefined : await freePort()
+  const settings = settingsOf(options.backend, { discord, telegram, fal, comfyui, dataDir, url, port })
   const world: World = { options, discord, telegram, fal, comfyui, services: [], settings, url, dataDir, random }
   try {
     return await play(world)
@@ -86,13 +106,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 
 function settingsOf(
   backend: Backend,
-  world: Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'url'>,
+  world: Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'url'> & { port?: number },
 ): Record<string, string> {
-  const { discord, telegram, fal, comfyui, dataDir, url } = world
+  const { discord, telegram, fal, comfyui, dataDir, url, port } = world
   const redis = `${process.env.TEST_REDIS_URL}/${redisDatabase}`
   return {
     DATA_DIR: dataDir,
-    PORT: '0',
+    PORT: String(port ?? 0),
+    ...(port === undefined ? {} : { PUBLIC_URL: `http://127.0.0.1:${port}` }),
     LOG_LEVEL: 'warn',
     PROVIDER_CONCURRENCY: '10',
     DISCORD_TOKEN: discord.token,
@@ -108,7 +129,7 @@ function settingsOf(
 }
 
 async function play(world: World): Promise<ChaosResult> {
-  const { options, discord, settings, services } = world
+  const { options, discord, telegram, fal, comfyui, settings, services } = world
   const say = options.say ?? (() => undefined)
   if (options.backend === 'redis') await withRedis((redis) => redis.flushdb())
   const workers = options.backend === 'pglite' ? [startService(settings)] : startApart(world)
@@ -127,7 +148,7 @@ async function play(world: World): Promise<ChaosResult> {
     await watch.killing()
     await victim.kill()
     services.splice(services.indexOf(victim), 1)
-    const fresh = startService(options.backend === 'pglite' ? settings : { ...settings, ROLES: 'worker' })
+    const fresh = startService(options.backend === 'pglite' ? settings : { ...settings, ROLES: 'worker', PORT: '0' })
     workers[index] = fresh
     services.push(fresh)
     say(`kill ${kill + 1} of ${options.kills}`)
@@ -136,24 +157,44 @@ async function play(world: World): Promise<ChaosResult> {
     if (options.backend === 'pglite') await watch.continued()
   }
   await sending
+  for (const emulator of [fal, comfyui, discord, telegram]) emulator.faults.clear()
+  const answers = await answerAgain(world)
   const restarts = await watch.stop()
-  return finish(world, restarts)
+  return finish(world, { restarts, answers })
 }
 
-/** Starts one process for the bots and three workers. Returns the workers. */
+/** Starts one process for the bots and the webhooks, and three workers. Returns the workers. */
 function startApart({ settings, services }: World): Service[] {
-  services.push(startService({ ...settings, ROLES: 'bots' }))
-  return [1, 2, 3].map(() => startService({ ...settings, ROLES: 'worker' }))
+  services.push(startService({ ...settings, ROLES: settings.PUBLIC_URL ? 'bots,http' : 'bots' }))
+  return [1, 2, 3].map(() => startService({ ...settings, ROLES: 'worker', PORT: '0' }))
 }
 
 const submissions = /^\/(prompt$|fal-ai\/)/
+const answersOfChats = /^(send|edit)|\/messages\//
+
+/** Telegram id of the person who asks after the last fault, for each model. */
+const lastAsker = 600_000
+const lastModels = ['sketch', 'flux-dev', 'comfy-dev']
+
+/** Milliseconds until requests are answered that come after the last fault, while others still wait. */
+async function answerAgain({ telegram }: World): Promise<Record<string, number>> {
+  const times = lastModels.map(async (model, n): Promise<[string, number]> => {
+    const since = Date.now()
+    const userId = lastAsker + n
+    telegram.say(`last picture of ${model}. --model ${model} 64x64`, { userId, firstName: `last of ${model}` })
+    const answered = () => telegram.messages(userId).some(({ fromBot, text }) => fromBot && !isWaiting(text))
+    while (!answered() && Date.now() - since < settleMs) await sleep(20)
+    return [model, Date.now() - since]
+  })
+  return Object.fromEntries(await Promise.all(times))
+}
 
 /** Violations of I3: requests that were submitted to the image services more than once. */
 function repeatedSubmissions({ fal, comfyui }: World): string[] {
   const count = new Map<string, number>()
   for (const { method, path, body } of [...fal.requests, ...comfyui.requests]) {
     if (method !== 'POST' || !submissions.test(path)) continue
-    const name = /picture \d+\./.exec(body.toString())?.[0] ?? 'unnamed'
+    const name = /picture \d+\.|last picture of [a-z-]+\./.exec(body.toString())?.[0] ?? 'unnamed'
     count.set(name, (count.get(name) ?? 0) + 1)
   }
   const repeated = [...count].filter(([, times]) => times > 1)
@@ -283,10 +324,11 @@ function leftovers({ telegram, options }: World): number {
 function telegramChats({ requests, kills }: ChaosOptions): number[] {
   const people = Array.from({ length: Math.ceil(requests / requestsPerPerson) }, (_, person) => person)
   const probes = Array.from({ length: kills }, (_, kill) => firstProbe + kill)
-  return [...people.filter((person) => person % 2 === 1).map((person) => 1000 + person), ...probes]
+  const last = lastModels.map((_, n) => lastAsker + n)
+  return [...people.filter((person) => person % 2 === 1).map((person) => 1000 + person), ...probes, ...last]
 }
 
-async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
+async function finish(world: World, measured: Pick<ChaosResult, 'restarts' | 'answers'>): Promise<ChaosResult> {
   const { options, url, dataDir, services, discord, telegram } = world
   if (url) await untilEnded(url)
   else await untilQuiet(world)
@@ -312,7 +354,7 @@ async function finish(world: World, restarts: number[]): Promise<ChaosResult> {
     if (options.backend !== 'pglite' && rows.length < options.requests)
       found.push(`${options.requests - rows.length} requests were never accepted`)
     const delivered = rows.filter((row) => row.state === 'delivered').length
-    return { accepted: rows.length, delivered, restarts, leftover: leftovers(world), violations: found }
+    return { ...measured, accepted: rows.length, delivered, leftover: leftovers(world), violations: found }
   } finally {
     await database.close()
   }

@@ -8,16 +8,25 @@ const readyMs = 60_000
 export interface Service {
   ready: Promise<void>
   kill(): Promise<unknown>
+  /** Stops the process as a suspended machine does, and lets it go on. */
+  suspend(): void
+  resume(): void
   /** Resolves with the exit code, or null if a signal ended the process. */
   stop(): Promise<number | null>
   /** The latest 100,000 characters of its standard error. */
   log(): string
+  /** All of its standard output. */
+  output(): string
 }
 
 export function startService(settings: Readonly<Record<string, string>>): Service {
   const { PATH, HOME } = process.env
   const child = spawn(process.execPath, [main], { env: { PATH, HOME, ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
   let log = ''
+  let output = ''
+  child.stdout.on('data', (text: Buffer) => {
+    output += text
+  })
   child.stderr.on('data', (text: Buffer) => {
     log = (log + text).slice(-100_000)
   })
@@ -26,7 +35,15 @@ export function startService(settings: Readonly<Record<string, string>>): Servic
     child.kill(signal)
     return ended
   }
-  return { ready: untilReady(child, () => log), kill: () => end('SIGKILL'), stop: () => end('SIGTERM'), log: () => log }
+  return {
+    ready: untilReady(child, () => log),
+    kill: () => end('SIGKILL'),
+    suspend: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    stop: () => end('SIGTERM'),
+    log: () => log,
+    output: () => output,
+  }
 }
 
 function untilReady(child: ChildProcess, log: () => string): Promise<void> {

@@ -66,6 +66,30 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     await expect.poll(() => queue.waiting('fresh')).toBe(0)
   })
 
+  test('ends the pause of a job that is added again as resumed, and of no other', async () => {
+    const queue = await open()
+    const paused = [job(), job()]
+    const order: string[] = []
+    await queue.work(async (id) => {
+      order.push(id)
+      const first = order.filter((each) => each === id).length === 1
+      return first && paused.some((one) => one.id === id) ? { retryInMs: 3_600_000 } : undefined
+    })
+    for (const one of paused) await queue.add(one)
+    await expect.poll(() => order).toHaveLength(2)
+    const last = job()
+    // a worker pauses a job only after its call has resolved, so it is added until it runs
+    await expect
+      .poll(async () => {
+        await queue.add({ ...paused[0]!, resumed: true })
+        await queue.add(paused[1]!)
+        return order.length
+      })
+      .toBe(3)
+    await queue.add(last)
+    await expect.poll(() => order.slice(2)).toEqual([paused[0]!.id, last.id])
+  })
+
   test('runs a resumed job before all others, also when it was added before', async () => {
     const queue = await open()
     const jobs = [job(1), job(3), job(1), job(3)]

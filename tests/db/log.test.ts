@@ -1,6 +1,7 @@
 /** What the log shows of an error of the database, with both drivers. */
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { generations } from '../../src/db/schema/generations.ts'
 import { facts } from '../../src/db/schema/operation.ts'
 import { createLog } from '../../src/log.ts'
 import { backends, openTestDatabase } from '../helpers/backends.ts'
@@ -21,6 +22,12 @@ describe.each(backends())('a database error in the log, on %s', (backend) => {
       () => database.rows(sql`insert into facts (name, value) values (${words}, 'x')`),
       () => database.rows(sql`select 1 / (length(${words}::text) - length(${words}::text))`),
       () => database.rows(sql`select ${JSON.stringify({ words }).slice(1)}::jsonb`),
+      () => database.rows(sql`select ${words}::text::uuid`),
+      () => database.rows(sql`select ${`"${words}" in "quotes"`}::text::int`),
+      () => database.rows(sql`select ${words}::text::timestamptz`),
+      () => database.rows(sql`select ${`{"${words}`}::text::int[]`),
+      () => database.db.select().from(generations).where(eq(generations.id, words)),
+      () => database.db.insert(generations).values({ id: words } as never),
     ]
     for (const statement of statements) {
       const error = await statement().then(
@@ -33,7 +40,8 @@ describe.each(backends())('a database error in the log, on %s', (backend) => {
     }
     vi.restoreAllMocks()
     await drop()
-    expect(lines).toHaveLength(8)
+    expect(lines).toHaveLength(2 * statements.length)
+    expect(lines.join('')).toContain('invalid input syntax for type uuid: \\"…\\"')
     expect(lines.join('')).toContain('duplicate key')
     expect(lines.join('')).not.toContain(words)
   })

@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: runs the built service in a process of its own with both bots connected to the emulated chats, holds a short
- * conversation on each, prints the transcript and writes the pictures to demo-output/.
+ * conversation on each, prints the transcript, and writes the pictures and a page with both chats to demo-output/.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -11,6 +11,7 @@ import sharp from 'sharp'
 import { chatOnDiscord, chatOnTelegram } from '../emulators/chat.ts'
 import { startDiscord } from '../emulators/discord/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
+import { writePage } from './page.ts'
 import { admin, conversation } from './script.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -108,6 +109,6 @@ function print({ surface, who, said, answer, picture }: DemoLine): void {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await playDemo(print)
-  process.stdout.write(`\nThe pictures are in ${output}\n`)
+  const files = await writePage(await playDemo(print), output)
+  process.stdout.write(`\nThe pictures are in ${output}, and both chats are in ${files.join(' and ')}\n`)
 }

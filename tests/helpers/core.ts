@@ -120,6 +120,7 @@ export interface TestCoreOptions {
   /** Timeout of a provider, milliseconds. */
   providerMs?: number
   meter?: Core['meter']
+  publicUrl?: string
   /** In place of the chat. */
   surfaces?: (parts: Parts) => readonly ChatSurface[]
 }
@@ -133,7 +134,12 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
   const models = options.models ?? [sketch]
   const chat = options.chat ?? createChat()
   const settings = { baseUrl: 'test:', timeoutMs: options.providerMs ?? 10_000, concurrency: 5 }
-  const config = readConfig({ DATA_DIR: folder, LOG_LEVEL: 'silent', SECRET_KEY: 'a secret key for tests, 32 chars' })
+  const config = readConfig({
+    DATA_DIR: folder,
+    LOG_LEVEL: 'silent',
+    SECRET_KEY: 'a secret key for tests, 32 chars',
+    PUBLIC_URL: options.publicUrl,
+  })
   const composed = await compose(
     {
       ...config,

@@ -368,8 +368,15 @@ describe('a download', () => {
       ['DATA:Image/PNG;name=a.png;BASE64,+//+AA==', 'image/png'],
       ['data:;base64,+//+AA', ''],
       ['data:image/webp;base64,-__-AA', 'image/webp'],
+      ['data:image/png;base64,\n+//+\r\nAA==\n', 'image/png'],
+      ['data:image/png;base64,+//+%0D%0AAA==%0a', 'image/png'],
     ])('decodes %s', async (url, type) => {
       expect(await of(url)).toEqual({ body: bytes, type, url: 'data:' })
+    })
+
+    it('does not count line breaks as bytes', async () => {
+      const lines = Buffer.alloc(100, 7).toString('base64').replace(/.{4}/g, '$&\r\n')
+      expect((await of(`data:;base64,${lines}`)).body).toEqual(Buffer.alloc(100, 7))
     })
 
     it('has the same size limit, and may be empty', async () => {

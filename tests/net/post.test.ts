@@ -38,7 +38,7 @@ describe('a post', () => {
   it('sends only what it is given, and returns status and Retry-After', async () => {
     receiver.answers.set('/a', (response) => response.writeHead(503, { 'retry-after': '7' }).end('busy'))
     expect(await post(`${receiver.origin}/a?b=c`)).toEqual({ status: 503, retryAfter: '7' })
-    expect(receiver.heardAt('/a?b=c')).toEqual([
+    expect(receiver.receivedAt('/a?b=c')).toEqual([
       {
         path: '/a?b=c',
         method: 'POST',
@@ -92,11 +92,11 @@ describe('a post', () => {
       ...[receiver.origin.replace('//', '//ann:hush@'), receiver.origin.replace('http:', 'https:')],
       ...['file:///etc/passwd', `ftp://127.0.0.1:${port}/`, 'data:text/plain;base64,aGk=', '/a', ''],
     ]
-    const before = receiver.heard.length
+    const before = receiver.received.length
     for (const place of places) {
       expect(await errorOf(post(place)), place).toMatchObject({ kind: 'forbidden', neverSent: true })
     }
-    expect(receiver.heard.length).toBe(before)
+    expect(receiver.received.length).toBe(before)
   })
 
   it('sends nothing to a server without a valid certificate', async () => {

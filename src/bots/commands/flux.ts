@@ -3,8 +3,10 @@
 import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { submit } from '../../core/generation/submit.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
+import { readAspect } from '../../core/request/aspect.ts'
+import { checkParams } from '../../core/request/check.ts'
 import { chooseModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
-import { parsePrompt, readAspect } from '../../core/request/parse.ts'
+import { parsePrompt } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 
 export const fluxCommand = defineCommand({
@@ -23,15 +25,19 @@ export const fluxCommand = defineCommand({
   },
   async run({ core, call, values, images }) {
     const { prompt = '', model, aspect } = values
-    const written = parsePrompt(prompt)
+    const written = parsePrompt(prompt, { ratios: offeredAspects(core.models.all()) })
     const params: RequestParams = {
       ...written,
       ...(model === undefined ? {} : { model: model.toLowerCase() }),
       ...(aspect === undefined ? {} : { aspect: readAspect(aspect) }),
     }
     const { key, surface, address, place, locale, from } = call
-    const needs = { images: images.length, words: params.prompt !== '' }
-    const chosen = chooseModel(core, { name: params.model, aspect: params.aspect, ...needs })
+    const chosen = chooseModel(core, {
+      name: params.model,
+      images: images.length,
+      words: params.prompt !== '',
+      check: (model) => checkParams(model, params, images.length),
+    })
     const accepted = await submit(core, { key, surface, address, place, locale, from, params, images, chosen })
     const asked = { id: accepted.id, locale, request: accepted.request }
     return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }

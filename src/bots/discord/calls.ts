@@ -14,11 +14,13 @@ import {
   ApplicationCommandOptionType as Type,
 } from 'discord-api-types/v10'
 import type { Act, Attachment, Call, Identity, Locale, Place } from '../../core/ports/chat.ts'
+import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
 import { addressOf, type InteractionTarget } from './address.ts'
+import { ofAttachment, picturesOf, type RemotePicture } from './images.ts'
 
-type Load = (attachments: readonly APIAttachment[]) => Attachment[]
+type Load = (pictures: readonly RemotePicture[]) => Attachment[]
 
 /** The interactions that are answered. */
 export type Interaction = APIChatInputApplicationCommandInteraction | APIMessageComponentInteraction
@@ -63,7 +65,10 @@ export function callOfInteraction(interaction: Interaction, { commands, load }: 
     place: placeOf(interaction),
     locale: localeOf(interaction.locale),
     act: actOf(interaction),
-    images: interaction.type === InteractionType.ApplicationCommand ? load(attachmentsOf(interaction, commands)) : [],
+    images:
+      interaction.type === InteractionType.ApplicationCommand
+        ? load(attachmentsOf(interaction, commands).map(ofAttachment))
+        : [],
     isPrivate: audience !== 'public',
   }
 }
@@ -120,7 +125,8 @@ export function concernsUs(message: GatewayMessageCreateDispatchData, botId: str
   if (message.author.bot || message.webhook_id || !isWritten(message)) return false
   if (message.guild_id === undefined || message.mentions.some(({ id }) => id === botId)) return true
   const isReplyToUs = message.referenced_message?.author.id === botId
-  return isReplyToUs && (message.content !== '' || message.attachments.length > 0)
+  const { content, attachments, sticker_items: stickers = [] } = message
+  return isReplyToUs && (content !== '' || attachments.length > 0 || stickers.length > 0)
 }
 
 export async function callOfMessage(
@@ -128,9 +134,7 @@ export async function callOfMessage(
   { botId, load, fetchReferenced }: MessageContext,
 ): Promise<Call> {
   const text = message.content.replaceAll(new RegExp(`<@!?${botId}>`, 'g'), ' ').trim()
-  const own = message.attachments
-  const referenced = own.length > 0 ? undefined : await fetchReferenced(message)
-  const attachments = own.length > 0 ? own : (referenced?.attachments ?? [])
+  const referenced = message.type === MessageType.Reply ? await fetchReferenced(message) : undefined
   const { guild_id: guildId, channel_id: channel, member } = message
   return {
     key: `discord:${message.id}`,
@@ -147,20 +151,15 @@ export async function callOfMessage(
     },
     locale: languageOf(text),
     act: { kind: 'message', text },
-    images: load(attachments.filter(looksLikePicture)),
+    images: load([message, ...(referenced ? [referenced] : [])].flatMap(picturesOf)),
   }
 }
 
 const isWritten = ({ type }: APIMessage) => type === MessageType.Default || type === MessageType.Reply
 
-/** Where Discord does not know the type it gives none; then decoding decides. */
-function looksLikePicture({ content_type: type }: APIAttachment): boolean {
-  return type === undefined || type.startsWith('image/')
-}
-
 const identityOf = ({ id, username, global_name: shown }: APIUser): Identity => ({
   id: `discord:${id}`,
-  name: shown ?? username,
+  name: cleanText(shown ?? '') || username,
   handle: username,
 })
 

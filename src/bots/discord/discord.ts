@@ -115,7 +115,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
   }
 
   function receive(work: Promise<void>): void {
-    work.catch((error) => log.error({ reason: reasonOf(error) }, 'could not store what a person did on Discord'))
+    work.catch((error) => log.error({ err: error }, 'could not store what a person did on Discord'))
   }
 
   /** Acknowledges at once, for Discord waits 3 seconds, and stores it for whichever process handles it. */

@@ -1,10 +1,23 @@
-/** Pictures that people attach: fetched only when a handler opens them, from Discord's own servers only. */
-import type { APIAttachment } from 'discord-api-types/v10'
+/** Pictures of messages: fetched only when a handler opens them, from Discord's own servers only. */
+import {
+  type APIAttachment,
+  type APIEmbed,
+  type APIMessage,
+  type APIMessageSnapshotFields,
+  type APIStickerItem,
+  StickerFormatType,
+} from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
 import { type Downloads, tooBig } from '../downloads.ts'
 
-export const attachmentHosts = ['https://cdn.discordapp.com', 'https://media.discordapp.net']
+export const attachmentHosts = [
+  'https://cdn.discordapp.com',
+  'https://media.discordapp.net',
+  // previews of links
+  'https://images-ext-1.discordapp.net',
+  'https://images-ext-2.discordapp.net',
+]
 
 interface Source {
   /** Where attachments may lie. */
@@ -12,12 +25,22 @@ interface Source {
   downloads: Downloads
 }
 
-export function attachments(given: readonly APIAttachment[], { origins, downloads }: Source): Attachment[] {
-  return given.map(({ filename, size, url }) => ({
-    name: filename,
-    bytes: size,
+/** A picture on Discord's servers. */
+export interface RemotePicture {
+  name: string
+  bytes?: number
+  url: string
+  /** It is no picture that can be used. */
+  unusable?: boolean
+}
+
+export function attachments(given: readonly RemotePicture[], { origins, downloads }: Source): Attachment[] {
+  return given.map(({ name, bytes, url, unusable }) => ({
+    name,
+    bytes,
     load: async (limitBytes) => {
-      if (size > limitBytes) throw tooBig(limitBytes)
+      if (unusable) throw new AppError('image_type')
+      if (bytes !== undefined && bytes > limitBytes) throw tooBig(limitBytes)
       if (!origins.includes(originOf(url))) {
         throw new AppError('image_unreachable', {}, { cause: new Error('the address is not one of Discord') })
       }
@@ -25,6 +48,40 @@ export function attachments(given: readonly APIAttachment[], { origins, download
     },
   }))
 }
+
+/** All pictures of a message and of the messages that it forwards: attached, in the preview of a link, and stickers. */
+export function picturesOf(message: APIMessage): RemotePicture[] {
+  const forwarded = message.message_snapshots?.map(({ message: snapshot }) => snapshot) ?? []
+  return [message, ...forwarded].flatMap(shownBy)
+}
+
+function shownBy({
+  attachments: attached,
+  embeds,
+  sticker_items: stickers = [],
+}: APIMessage | APIMessageSnapshotFields) {
+  return [...attached.map(ofAttachment), ...embeds.flatMap(ofEmbed), ...stickers.map(ofSticker)]
+}
+
+/** Discord guesses the type from the name, so only types of other things are refused before the bytes are read. */
+export function ofAttachment({ filename, size, url, content_type: type = '' }: APIAttachment): RemotePicture {
+  const mayBePicture =
+    /^(?:image\/.*|application\/octet-stream|)$/i.test(type) || /\.(?:png|jpe?g|jfif|webp)$/i.test(filename)
+  return { name: filename, bytes: size, url, unusable: !mayBePicture }
+}
+
+/** A link to a picture has it as its thumbnail. */
+function ofEmbed({ image, thumbnail, video }: APIEmbed): RemotePicture[] {
+  const picture = image ?? thumbnail
+  if (!picture) return []
+  return [{ name: 'preview', url: picture.proxy_url ?? picture.url, unusable: video !== undefined }]
+}
+
+const ofSticker = ({ id, name, format_type: format }: APIStickerItem): RemotePicture => ({
+  name,
+  url: `https://cdn.discordapp.com/stickers/${id}.png`,
+  unusable: ![StickerFormatType.PNG, StickerFormatType.APNG].includes(format),
+})
 
 function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : ''

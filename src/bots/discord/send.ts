@@ -80,7 +80,7 @@ async function followUp(api: Api, target: InteractionTarget, reply: Reply): Prom
   const { applicationId, token } = target
   const { body, files } = messageOf(reply)
   const message = await api.send<APIMessage>('post', Routes.webhook(applicationId, token), {
-    body: reply.private ? { ...body, flags: MessageFlags.Ephemeral } : body,
+    body: reply.private ? { ...body, flags: body.flags | MessageFlags.Ephemeral } : body,
     files,
     auth: 'none',
     once: true,
@@ -158,6 +158,8 @@ interface Message {
     /** All of them: an edit without buttons removes them. */
     components: ButtonRow[]
     allowed_mentions: { parse: []; users?: string[]; replied_user: false }
+    /** Links in prompts show no previews. */
+    flags: MessageFlags
     message_reference?: { message_id: string; fail_if_not_exists: boolean }
   }
   files: RawFile[]
@@ -175,6 +177,7 @@ function messageOf(reply: Reply, mention?: string): Message {
         description: altOf(alt),
       })),
       components: buttons.map((row) => rowOf(locale, row)),
+      flags: MessageFlags.SuppressEmbeds,
       allowed_mentions: { parse: [], ...(mention ? { users: [mention] } : {}), replied_user: false },
     },
     files: pictures.map(({ name, file }) => ({ name, data: file.data, contentType: file.type })),

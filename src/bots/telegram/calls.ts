@@ -1,12 +1,11 @@
 /** Updates → calls. Decides whether a message is addressed to the bot at all. */
 import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types'
 import type { Act, Attachment, Call, Identity, Place } from '../../core/ports/chat.ts'
+import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
 import { toAddress } from './address.ts'
-import { isImage, type TelegramFiles } from './files.ts'
-
-const maxImages = 10
+import type { TelegramFiles } from './files.ts'
 
 export interface CallReader {
   /** An update, or those of an album. undefined: it is not for us. */
@@ -28,9 +27,8 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
   function callOfMessages(messages: readonly Message[]): Call | undefined {
     const album = messages.toSorted((a, b) => a.message_id - b.message_id)
     const first = album[0]
-    const captioned = album.find((part) => textOf(part) !== '') ?? first
-    if (!captioned || !first || !isFromPerson(first) || !album.some(hasContent)) return undefined
-    const act = actOf(captioned)
+    if (!first || !isFromPerson(first) || !album.some(hasContent)) return undefined
+    const act = actOfAll(album)
     if (!act) return undefined
     const { chat, from } = first
     return {
@@ -44,12 +42,25 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
         replyTo: first.message_id,
       }),
       from: identityOf(from),
+      ...(first.sender_chat && { isAnonymous: true }),
       place: placeOf(chat),
       locale: localeOf(from.language_code),
       act,
       images: imagesOf(album),
       isPrivate: chat.type === 'private',
     }
+  }
+
+  /** All texts of an album, or of a text in parts. One of them addresses the bot. */
+  function actOfAll(messages: readonly Message[]): Act | undefined {
+    const acts = messages.map(actOf)
+    const main = acts.find((act) => act?.kind === 'command') ?? acts.find((act) => act !== undefined)
+    if (!main || main.kind === 'press') return undefined
+    const texts = messages.map((message, index) => {
+      const act = acts[index]
+      return act === main || act?.kind === 'message' ? act.text : textOf(message).trim()
+    })
+    return { ...main, text: texts.filter((text) => text !== '').join('\n') }
   }
 
   /** The message without what only addresses the bot. undefined: it is meant for others. */
@@ -79,13 +90,13 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
     return type === 'mention' && text.slice(offset + 1, offset + length).toLowerCase() === ownName
   }
 
+  /** Own pictures, then those that are replied to, in this chat or another. */
   function imagesOf(album: readonly Message[]): Attachment[] {
-    const replied = album[0] && repliedTo(album[0])
-    const sources = replied && isImage(replied) ? [...album, replied] : album
-    return sources
+    const first = album.find((message) => message.reply_to_message ?? message.external_reply)
+    const replied = first && (repliedTo(first) ?? first.external_reply)
+    return [...album, ...(replied ? [replied] : [])]
       .map((message) => files.of(message))
       .filter((image) => image !== undefined)
-      .slice(0, maxImages)
   }
 
   return {
@@ -120,7 +131,7 @@ function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefin
 
 const identityOf = ({ id, first_name, last_name, username }: User): Identity => ({
   id: `telegram:${id}`,
-  name: [first_name, last_name].filter(Boolean).join(' '),
+  name: cleanText([first_name, last_name].filter(Boolean).join(' ')) || username || String(id),
   handle: username,
 })
 
@@ -130,15 +141,42 @@ function placeOf(chat: Chat): Place {
   return { group, channel: String(chat.id), nsfw: false, manager: false, roles: [] }
 }
 
-function isFromPerson(message: Message): message is Message & { from: NonNullable<Message['from']> } {
+type FromPerson = Message & { from: NonNullable<Message['from']> }
+
+/** People who act as their group or channel appear as bots of Telegram's own. */
+function isFromPerson(message: Message): message is FromPerson {
   const isChat = ['private', 'group', 'supergroup'].includes(message.chat.type)
-  return isChat && message.from !== undefined && !message.from.is_bot && !message.is_automatic_forward
+  const { from, sender_chat: sender, is_automatic_forward: isForward } = message
+  return isChat && from !== undefined && (!from.is_bot || sender !== undefined) && !isForward
 }
 
 const textOf = (message: Message) => message.text ?? message.caption ?? ''
 
-/** Only words and pictures are answered. */
-const hasContent = ({ text, photo, document }: Message) => Boolean(text ?? photo ?? document)
+/** What people send. Other messages report events, such as a new member. */
+const contents = [
+  'text',
+  'photo',
+  'document',
+  'sticker',
+  'live_photo',
+  'video',
+  'animation',
+  'audio',
+  'voice',
+  'video_note',
+  'paid_media',
+  'story',
+  'contact',
+  'location',
+  'venue',
+  'poll',
+  'dice',
+  'game',
+  'checklist',
+  'rich_message',
+] as const satisfies (keyof Message)[]
+
+const hasContent = (message: Message) => contents.some((name) => message[name] !== undefined)
 
 /** In a topic, a message that replies to no other arrives as a reply to the one that opened the topic. */
 function repliedTo({ reply_to_message: replied, is_topic_message, message_thread_id }: Message) {

@@ -1,6 +1,6 @@
 /** Pictures in messages, downloaded when a request needs them. */
 import type { Api } from 'grammy'
-import type { Message } from 'grammy/types'
+import type { Document, Message, PhotoSize, Sticker } from 'grammy/types'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
 import { createDownloads, tooBig } from '../downloads.ts'
@@ -9,10 +9,16 @@ import { asSignal, failureOf, reasonOf } from './bot-api.ts'
 const locateTimeoutMs = 20_000
 
 export interface TelegramFiles {
-  /** The message's picture: a photo in its largest size, or a document. undefined: it has neither. */
-  of(message: Pick<Message, 'photo' | 'document'>): Attachment | undefined
+  /** The message's picture: a photo in its largest size, a document, a sticker. What cannot be used refuses to load. */
+  of(message: Media): Attachment | undefined
   close(): Promise<void>
 }
+
+/** What a message shows that a person may take for a picture. Messages in other chats that are replied to have the same fields. */
+export type Media = Pick<
+  Message,
+  'photo' | 'document' | 'sticker' | 'live_photo' | 'video' | 'animation' | 'video_note' | 'paid_media' | 'story'
+>
 
 interface TelegramFilesOptions {
   api: Api
@@ -51,28 +57,34 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
 
   return {
     close: () => downloads.close(),
-    of({ photo, document }) {
-      const largest = photo?.reduce((best, size) => (size.width * size.height > best.width * best.height ? size : best))
-      if (largest) {
-        const file = { id: largest.file_id, bytes: largest.file_size }
-        return { name: 'photo.jpg', bytes: file.bytes, load: (limitBytes) => load(file, limitBytes) }
-      }
-      if (!document) return undefined
-      const file = { id: document.file_id, bytes: document.file_size }
-      return {
-        name: document.file_name ?? 'document',
-        bytes: file.bytes,
-        load: isImage({ document })
-          ? (limitBytes) => load(file, limitBytes)
-          : () => Promise.reject(new AppError('image_type')),
-      }
+    of(media) {
+      const { document, sticker, live_photo: live, video, animation, video_note: note, paid_media, story } = media
+      const largest = largestOf(media.photo ?? live?.photo)
+      const picture = (
+        name: string,
+        { file_id: id, file_size: bytes }: PhotoSize | Document | Sticker,
+      ): Attachment => ({
+        name,
+        bytes,
+        load: (limitBytes) => load({ id, bytes }, limitBytes),
+      })
+      if (largest) return picture('photo.jpg', largest)
+      if (sticker && !sticker.is_animated && !sticker.is_video) return picture('sticker.webp', sticker)
+      const name = document?.file_name ?? 'document'
+      if (document && mayBePicture(document)) return picture(name, document)
+      return (
+        (document ?? sticker ?? live ?? video ?? animation ?? note ?? paid_media ?? story) && { name, load: refuse }
+      )
     },
   }
 }
 
-/** By what the platform says. The bytes are checked when they are read. */
-export function isImage({ photo, document }: Pick<Message, 'photo' | 'document'>): boolean {
-  if (photo) return true
-  const { mime_type: type = '', file_name: name = '' } = document ?? {}
-  return /^image\/(png|jpe?g|webp)$/i.test(type) || /\.(png|jpe?g|webp)$/i.test(name)
+const largestOf = (sizes: readonly PhotoSize[] | undefined) =>
+  sizes?.reduce((best, size) => (size.width * size.height > best.width * best.height ? size : best))
+
+const refuse = () => Promise.reject(new AppError('image_type'))
+
+/** The platform guesses the type from the name, so only types of other things are refused before the bytes are read. */
+function mayBePicture({ mime_type: type = '', file_name: name = '' }: Document): boolean {
+  return /^(?:image\/.*|application\/octet-stream|)$/i.test(type) || /\.(?:png|jpe?g|jfif|webp)$/i.test(name)
 }

@@ -10,6 +10,7 @@ import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
 import { createBotApi, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './calls.ts'
 import { createFiles } from './files.ts'
+import { laneOf } from './parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './polling.ts'
 import { registerCommands } from './register.ts'
 import { createSender } from './send.ts'
@@ -54,7 +55,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   async function introduce(): Promise<CallReader> {
     const me = await api.getMe()
     if (webhookSecret) {
-      const url = new URL(telegramWebhookPath, publicUrl).href
+      const url = `${publicUrl}${telegramWebhookPath}`
       await api.setWebhook(url, { secret_token: webhookSecret, allowed_updates: allowedUpdates })
     } else await api.deleteWebhook()
     await registerCommands(api, commands).catch((error: unknown) => {
@@ -69,19 +70,26 @@ export function createTelegram(options: TelegramOptions): Telegram {
     body: update as unknown as Json,
   })
 
-  function concerns(calls: CallReader, update: Update): boolean {
+  /** undefined: not for us, or not readable. */
+  function readWith<T>(read: () => T, updates: readonly Update[]): T | undefined {
     try {
-      return calls.concerns(update)
+      return read()
     } catch (error) {
-      log.error({ update: update.update_id, reason: reasonOf(error) }, 'an update from Telegram could not be read')
-      return false
+      log.error({ update: updates[0]?.update_id, reason: reasonOf(error) }, 'an update from Telegram could not be read')
+      return undefined
     }
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
     const calls = reader
     if (!calls || !inbox) return storeActs(database, inboxName, updates.map(actOf))
-    await inbox.store(updates.filter((update) => concerns(calls, update)).map(actOf))
+    const acts = updates.flatMap((update): Received[] => {
+      const act = actOf(update)
+      if (readWith(() => calls.concerns(update), [update])) return [act]
+      // the rest of a long text does not name the bot again
+      return act.joins ? [{ ...act, album: undefined, partOnly: true }] : []
+    })
+    await inbox.store(acts)
   }
 
   return {
@@ -100,7 +108,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
         log,
         handle: async (bodies) => {
           const updates = bodies as unknown as Update[]
-          const call = updates.every((update) => concerns(calls, update)) ? calls.callOf(updates) : undefined
+          const call = readWith(() => calls.callOf(updates), updates)
           if (call) await handle(call)
         },
       })
@@ -125,13 +133,6 @@ export function createTelegram(options: TelegramOptions): Telegram {
       return 200
     },
   }
-}
-
-/** Messages of a person in a chat are handled in order; a press waits for none of them. */
-function laneOf({ message, callback_query: query, update_id }: Update): Pick<Received, 'lane' | 'album'> {
-  if (query || !message) return { lane: `press ${query?.id ?? update_id}` }
-  const { chat, from, media_group_id: album } = message
-  return { lane: `${chat.id}:${from?.id}`, album: album === undefined ? undefined : `${chat.id}:${album}` }
 }
 
 /** Takes the same time for any difference. */

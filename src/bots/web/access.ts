@@ -1,12 +1,18 @@
-/** Who may use the playground: every visitor while only this machine can reach it, else visitors who have the operator's key. */
+/**
+ * Who may use the page: a browser that opened the sign-in link, which the start prints, or that sent the operator's key. Both
+ * make it an administrator. Where a request comes from gives no rights: behind a proxy, all come from this machine.
+ */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { basePathOf, isOwnHost } from '../../net/own-address.ts'
 import { createTries } from '../../net/tries.ts'
 
 export interface Access {
   /** The visitor's id. undefined: the visitor has to sign in first. */
-  visitor(request: FastifyRequest, reply: FastifyReply): string | undefined
+  visitor(request: FastifyRequest): string | undefined
   signIn(key: string, request: FastifyRequest, reply: FastifyReply): 'ok' | 'wrong_key' | 'too_many_tries'
+  /** Signs the browser in if the token is that of the sign-in link. */
+  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): void
   /** Requests from other sites' pages, or through a name that is not ours, are not meant by the person. */
   foreign(request: FastifyRequest): boolean
   /** The error for a visitor who may not come in. */
@@ -16,64 +22,78 @@ export interface Access {
 export interface AccessOptions {
   secretKey: Buffer
   publicUrl: string
-  /** Only this machine reaches us. */
-  local: boolean
   apiKey?: string
 }
 
 const cookieName = 'fluxbot_visitor'
 const yearSeconds = 365 * 86_400
 const triesAMinute = 5
-const loopback = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
+/** Only `signInAsOperator` makes such ids, and cookies are signed. */
+const operatorId = /^web:[0-9a-f]{18}-operator$/
 
-export function createAccess({ secretKey, publicUrl, local, apiKey }: AccessOptions): Access {
+/** Whether an identity is a browser that signed in as administrator. */
+export const isOperator = (identity: string): boolean => operatorId.test(identity)
+
+/** The token of the sign-in link. It changes with the secret key only, so that no process has to store it. */
+export function signInToken(secretKey: Buffer): string {
+  return createHmac('sha256', secretKey).update('sign-in link').digest('base64url')
+}
+
+export function createAccess({ secretKey, publicUrl, apiKey }: AccessOptions): Access {
   const secure = publicUrl.startsWith('https:')
   const { host } = new URL(publicUrl)
-  // a changed API_KEY signs out every visitor who came in with the old one
-  const scope = local ? 'local' : `key ${apiKey}`
-  const sign = (visitor: string) =>
-    createHmac('sha256', secretKey).update(`visitor\n${scope}\n${visitor}`).digest('base64url')
+  const token = signInToken(secretKey)
+  /** A changed API_KEY signs out the browsers that signed in with the old one. */
+  const scopes = ['link', ...(apiKey === undefined ? [] : [`key ${apiKey}`])]
   const tries = createTries(triesAMinute)
 
-  function known(request: FastifyRequest): string | undefined {
-    const [visitor = '', signature = ''] = request.cookies[cookieName]?.split('.') ?? []
-    return visitor !== '' && same(signature, sign(visitor)) ? visitor : undefined
+  function sign(visitor: string, scope: string): string {
+    return createHmac('sha256', secretKey).update(`visitor\n${scope}\n${visitor}`).digest('base64url')
   }
 
-  function welcome(reply: FastifyReply): string {
-    const visitor = randomBytes(9).toString('hex')
-    const options = { path: '/', httpOnly: true, sameSite: 'strict', secure, maxAge: yearSeconds } as const
-    reply.setCookie(cookieName, `${visitor}.${sign(visitor)}`, options)
-    return visitor
+  function visitorOf(request: FastifyRequest): string | undefined {
+    const [visitor = '', signature = ''] = request.cookies[cookieName]?.split('.') ?? []
+    return visitor !== '' && scopes.some((scope) => same(signature, sign(visitor, scope))) ? visitor : undefined
+  }
+
+  /** A browser that is signed in stays the same visitor and keeps its conversation. */
+  function signInAsOperator(request: FastifyRequest, reply: FastifyReply, scope: string): void {
+    const current = visitorOf(request)
+    const isSignedIn = current !== undefined && isOperator(`web:${current}`)
+    const visitor = isSignedIn ? current : `${randomBytes(9).toString('hex')}-operator`
+    const path = basePathOf(publicUrl) || '/'
+    const options = { path, httpOnly: true, sameSite: 'strict', secure, maxAge: yearSeconds } as const
+    reply.setCookie(cookieName, `${visitor}.${sign(visitor, scope)}`, options)
   }
 
   return {
     entrance: apiKey === undefined ? 'closed' : 'sign_in',
-    visitor: (request, reply) => {
-      if (local) return known(request) ?? welcome(reply)
-      return apiKey === undefined ? undefined : known(request)
-    },
+    visitor: visitorOf,
     signIn: (key, request, reply) => {
       if (tries.waitSeconds(request.ip) > 0) return 'too_many_tries'
-      tries.count(request.ip)
-      if (apiKey === undefined || !same(key, apiKey)) return 'wrong_key'
-      welcome(reply)
+      if (apiKey === undefined || !same(key, apiKey)) {
+        tries.count(request.ip)
+        return 'wrong_key'
+      }
+      signInAsOperator(request, reply, `key ${apiKey}`)
       return 'ok'
+    },
+    openLink: (given, request, reply) => {
+      if (typeof given === 'string' && same(given, token)) signInAsOperator(request, reply, 'link')
     },
     foreign: ({ headers }) => {
       const asked = headers.host ?? ''
-      const ownName = asked === host || (local && loopback.test(asked))
-      return !ownName || !fromOurPage(headers, asked)
+      return !isOwnHost(asked, publicUrl) || !fromOurPage(headers, [asked, host])
     },
   }
 }
 
-/** Browsers say where a request comes from; programs that are no browsers say nothing. */
-function fromOurPage(headers: FastifyRequest['headers'], host: string): boolean {
+/** Browsers say where a request comes from; programs that are no browsers say nothing. A proxy may change the Host header. */
+function fromOurPage(headers: FastifyRequest['headers'], hosts: readonly string[]): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
   // 'null' and the like are no addresses, so not ours
-  return headers.origin === undefined || (URL.canParse(headers.origin) && new URL(headers.origin).host === host)
+  return headers.origin === undefined || (URL.canParse(headers.origin) && hosts.includes(new URL(headers.origin).host))
 }
 
 /** Takes the same time for all inputs, also when the lengths differ. */

@@ -1,15 +1,20 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
+
 import { type SQL, sql } from 'drizzle-orm'
 import type { Reply } from '../../core/ports/chat.ts'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
+import { webMessages } from '../../db/schema/chats.ts'
 
-export interface WebMessage {
+const columns = columnsOf({
   /** '<visitor>:<id made by the page>' is the person's, with ':answer' behind it our answer to that one. */
-  id: string
+  id: webMessages.id,
   /** Grows with every change. */
-  version: number
-  body: Body
-}
+  version: webMessages.version,
+  body: typed<Body>(webMessages.body),
+})
+
+export type WebMessage = NonNullable<(typeof columns)['row']>
 
 export interface Body {
   role: 'person' | 'bot'
@@ -90,7 +95,9 @@ export async function pruneWebMessages(database: Database, olderThanDays: number
 const answerTo = (id: string) => `${id}:answer`
 
 function select(database: Database, visitor: string, rest: SQL): Promise<WebMessage[]> {
-  return database.rows<WebMessage>(
-    sql`select id, version, body from web_messages where visitor = ${visitor} and ${rest} limit ${pageSize}`,
+  return readRows(
+    database,
+    columns,
+    (list) => sql`select ${list} from web_messages where visitor = ${visitor} and ${rest} limit ${pageSize}`,
   )
 }

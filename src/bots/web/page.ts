@@ -1,6 +1,6 @@
 /** The files of the page: a fixed list, with a policy under which nothing but them runs. */
 import { readFile } from 'node:fs/promises'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 
 const script = 'text/javascript; charset=utf-8'
 const style = 'text/css; charset=utf-8'
@@ -19,9 +19,17 @@ const policy = (pictures: string) =>
   `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' ${pictures} data: blob:; connect-src 'self'; ` +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** `pictures`: the origin that links to stored pictures point to. */
+export interface PageOptions {
+  /** The origin that links to stored pictures point to. */
+  pictures: string
+  /** The path below which the page is: '' or '/path'. */
+  basePath: string
+  /** Called when a browser opens the sign-in link. */
+  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): void
+}
+
 export const page =
-  (pictures: string): FastifyPluginAsync =>
+  ({ pictures, basePath, openLink }: PageOptions): FastifyPluginAsync =>
   async (app) => {
     const headers = {
       'content-security-policy': policy(pictures),
@@ -29,9 +37,16 @@ export const page =
       'x-frame-options': 'DENY',
     }
     // a client that does not ask for text/html gets the description of the API, from another route of this path
-    app.get('/', async (_request, reply) => {
+    app.get<{ Querystring: { token?: unknown } }>('/', async (request, reply) => {
+      const { token } = request.query
+      if (token !== undefined) {
+        openLink(token, request, reply)
+        // takes the token out of the address
+        return reply.header('cache-control', 'no-store').redirect(`${basePath}/`, 303)
+      }
       reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
-      return readFile(new URL('index.html', folder))
+      const html = await readFile(new URL('index.html', folder), 'utf8')
+      return html.replaceAll('"/web/', `"${basePath}/web/`)
     })
     app.get<{ Params: { name: string } }>('/web/assets/:name', async (request, reply) => {
       const { name } = request.params

@@ -7,6 +7,7 @@ import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import { type Language, localeOf, type PageWords, wordsFor } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
+import { basePathOf } from '../../net/own-address.ts'
 import { type Inbox, openInbox, type Received } from '../inbox.ts'
 import { labelOf, plainText } from '../layout.ts'
 import { createAccess } from './access.ts'
@@ -19,9 +20,7 @@ export interface WebOptions {
   database: Database
   secretKey: Buffer
   publicUrl: string
-  /** Only this machine reaches us: no one has to sign in. */
-  local: boolean
-  /** The operator's key, with which visitors sign in. Absent: a page that is not local is closed. */
+  /** The operator's key, with which visitors sign in. Absent: only the sign-in link opens the page. */
   apiKey?: string
   /** A signed link to a picture of the store. */
   link(key: string): Promise<string>
@@ -43,6 +42,7 @@ const pressSeconds = 600
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
   const { database, publicUrl, link, log, mostStreams } = options
   const access = createAccess(options)
+  const basePath = basePathOf(publicUrl)
   const streams = createStreams({ database, show, log, mostOpen: mostStreams })
   const readUpload = createUploads()
   const handling = new Set<Promise<void>>()
@@ -59,15 +59,15 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       ...image,
       url: preview ?? pathOf(await link(key), publicUrl),
       // a page may stay open longer than a signed link lives
-      original: preview ?? `/web/pictures/${encodeURIComponent(ownId)}/${number}`,
+      original: preview ?? `${basePath}/web/pictures/${encodeURIComponent(ownId)}/${number}`,
     }))
     return { id: ownId, version, ...body, images: await Promise.all(images) }
   }
 
   /** The visitor's id, or why this request is not let in. */
-  function enter(request: FastifyRequest, reply: FastifyReply): { visitor: string } | { trouble: Trouble } {
+  function enter(request: FastifyRequest): { visitor: string } | { trouble: Trouble } {
     if (access.foreign(request)) return { trouble: 'foreign' }
-    const visitor = access.visitor(request, reply)
+    const visitor = access.visitor(request)
     return visitor === undefined ? { trouble: access.entrance } : { visitor }
   }
 
@@ -80,14 +80,15 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   const plugin: FastifyPluginAsync = async (app) => {
     await app.register(cookie)
     await app.register(multipart)
-    await app.register(page(new URL(await link('image/origin/0-0.png')).origin))
+    const pictures = new URL(await link('image/origin/0-0.png')).origin
+    await app.register(page({ pictures, basePath, openLink: access.openLink }))
     app.addHook('preClose', async () => streams.close())
     app.addHook('onRequest', async (request, reply) => {
       if (request.url.startsWith('/web/')) reply.header('cache-control', 'no-store')
     })
 
-    app.get('/web/session', async (request, reply) => {
-      const who = enter(request, reply)
+    app.get('/web/session', async (request) => {
+      const who = enter(request)
       const state = 'visitor' in who ? { visitor: `web:${who.visitor}` } : who
       return { locale: localeFrom(request), words: pageWords(request), ...state }
     })
@@ -98,7 +99,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return refuse(request, reply, verdict, verdict === 'wrong_key' ? 401 : 429)
     })
     app.post('/web/messages', async (request, reply) => {
-      const who = enter(request, reply)
+      const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       if (!handle) return refuse(request, reply, 'starting', 503)
       const upload = await readUpload(request)
@@ -113,7 +114,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return reply.code(202).send({ id })
     })
     app.post<{ Body: { id?: unknown; button?: unknown } | undefined }>('/web/presses', async (request, reply) => {
-      const who = enter(request, reply)
+      const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       if (!inbox) return refuse(request, reply, 'starting', 503)
       const { id, button } = request.body ?? {}
@@ -126,7 +127,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return reply.code(202).send({ id })
     })
     app.get<{ Querystring: { after?: string } }>('/web/messages', async (request, reply) => {
-      const who = enter(request, reply)
+      const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       const version = versionOf(request.query.after)
       const found =
@@ -136,14 +137,14 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return Promise.all(found.map(show))
     })
     app.get<{ Querystring: { after?: string } }>('/web/events', async (request, reply) => {
-      const who = enter(request, reply)
+      const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       const after = versionOf(request.headers['last-event-id']?.toString() ?? request.query.after)
       if (streams.open(who.visitor, reply, after) === 'full') return refuse(request, reply, 'too_many_pages', 429)
       return reply
     })
     app.get<{ Params: { id: string; number: string } }>('/web/pictures/:id/:number', async (request, reply) => {
-      const who = enter(request, reply)
+      const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       const message = await messages.readMessage(database, who.visitor, `${who.visitor}:${request.params.id}`)
       const image = message?.body.images?.[Number(request.params.number)]

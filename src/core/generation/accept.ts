@@ -1,7 +1,10 @@
 /** Saves an accepted request and holds its credits, in one statement. */
+
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { violates } from '../../db/database.ts'
+import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { spacing } from '../accounts/limits.ts'
@@ -12,7 +15,7 @@ import type { Address, Attachment, Identity, Locale, Place } from '../ports/chat
 import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
-import type { ChosenModel } from '../request/choose-model.ts'
+import type { ChosenModel } from '../request/check.ts'
 import { refusal } from './rules.ts'
 
 /** A request, from a chat or from a program. */
@@ -30,7 +33,7 @@ export interface Submission {
   /** Who pays: an identity of a platform, or an account. */
   from: Identity | { userId: string }
   /** Of programs only. `id`: of the generation, which their address names. */
-  program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string }
+  program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string; requestId?: string }
   /** Absent: the usual limits. */
   limits?: Pick<Candidate, 'inFlight' | 'perMinute'>
 }
@@ -110,6 +113,7 @@ async function save(
     height,
     bytes: data.length,
   }))
+  // unchecked row: the column belongs to the statement's own tables
   const [row] = await core.database.rows<{ priority: number }>(sql`
     with admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
@@ -119,11 +123,12 @@ async function save(
       returning in_flight),
     generation as (
       insert into generations (id, user_id, key, surface, address, locale, model, provider, endpoint, request, price,
-        priority, api_key_id, webhook_url, watched, posted, wake_at, deadline_at)
+        priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address}, ${locale}, ${request.model}, ${route.provider},
         ${route.endpoint}, ${JSON.stringify({ ...request, format: program?.format })}::jsonb, ${price}::int, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
         ${program ? address : null}, -- a program's address stands for its message, too
+        ${program?.requestId ?? null},
         now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority),
     pictures as (
@@ -140,7 +145,10 @@ async function save(
 
 /** The ledger trigger counts what the key has spent (drizzle/0003_api.sql), in the statement that was refused. */
 async function capRefusal(core: Core, { program }: Submission): Promise<AppError> {
-  const [key] = await core.database.rows<{ limit: number; spent: number }>(sql`
-    select monthly_cap as limit, ${spentThisMonth} as spent from api_keys where id = ${program?.keyId ?? null}::uuid`)
-  return new AppError('cap_reached', { ...key })
+  const [key] = await readRows(
+    core.database,
+    columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) }),
+    (list) => sql`select ${list} from api_keys where id = ${program?.keyId ?? null}::uuid`,
+  )
+  return new AppError('cap_reached', { limit: key?.limit ?? undefined, spent: key?.spent })
 }

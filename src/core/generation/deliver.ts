@@ -23,6 +23,7 @@ const reducedEdge = 2048
 const maxTries = 12
 /** How long past the deadline an unreachable chat may keep the credits on hold. */
 const graceMs = 30_000
+const leastPauseMs = 500
 
 /** stored → delivered. `files`: the pictures, where this process still has them in memory. */
 export async function deliver(core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> {
@@ -64,13 +65,16 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
 /** A chat that refuses, or stays unreachable for too long, ends the request with a refund. */
 async function retryOrGiveUp(core: Core, generation: Generation, error: AppError): Promise<Retry> {
   const tries = generation.deliveryTries + 1
-  const giveUp = !error.retry || tries >= maxTries || generation.leftMs < -graceMs
+  const leftMs = generation.leftMs + generation.takenAt - Date.now()
+  const giveUp = !error.retry || tries >= maxTries || leftMs < -graceMs
   core.log.warn({ id: generation.id, kind: error.kind, err: error.cause, tries, giveUp }, 'could not deliver an answer')
   if (giveUp) {
     await endFailed(core, generation, generation.error ?? error.kind)
     return undefined
   }
-  const retryInMs = error.retryAfterMs ?? Math.min(30_000, 500 * 2 ** generation.deliveryTries)
+  const pauseMs = error.retryAfterMs ?? Math.min(30_000, 500 * 2 ** generation.deliveryTries)
+  // a platform may ask for hours: the last try comes when the request has to end
+  const retryInMs = Math.max(leastPauseMs, Math.min(pauseMs, leftMs + graceMs + leastPauseMs))
   await saveDeliveryTry(core, generation, retryInMs)
   return { retryInMs }
 }
@@ -111,7 +115,9 @@ async function readPictures(core: Core, id: string): Promise<Stored[]> {
   return Promise.all(
     rows.map(async ({ key, ...about }) => {
       const object = await core.store.get(key)
-      if (!object) throw new AppError('internal', {}, { cause: new Error(`the store has no object ${key}`) })
+      if (!object) {
+        throw new AppError('not_stored', {}, { cause: new Error(`the store has no object ${key}`), final: true })
+      }
       return { key, file: { data: object.data, ...about } }
     }),
   )

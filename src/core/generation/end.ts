@@ -8,6 +8,7 @@ import type { ErrorKind } from '../errors.ts'
 import { notify } from '../events/events.ts'
 import { deleteNoted, noteDeletion } from '../media/deletions.ts'
 import type { Posted } from '../ports/chat.ts'
+import type { HowEnded } from '../ports/meter.ts'
 import type { PictureRequest } from '../ports/models.ts'
 import { ageOf, type Generation } from './row.ts'
 
@@ -19,16 +20,17 @@ const settleMs = 120_000
 
 /** stored → delivered, charged for the pictures that arrived. Resolves to false when another worker was first. */
 export async function endDelivered(core: Core, generation: Generation, posted: Posted): Promise<boolean> {
-  const rows = await core.database.rows(sql`
+  // unchecked row: an expression over the statement's own tables
+  const [row] = await core.database.rows<{ credits: number }>(sql`
     with ended as (
       update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted}
       where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
       returning *, (request->>'count')::int as pictures),
-    entry as (${resolution(sql`ended`, 'capture')}),
+    entry as (${resolution(sql`ended`, 'capture')} returning amount),
     ${aftermath}
-    select id, ${wakeWebhooks}, ${wakeWatchers} from ended`)
-  if (rows.length === 0) return false
-  core.meter?.ended(generation, { state: 'delivered' }, ageOf(generation))
+    select price - (select amount from entry) as credits, ${wakeWebhooks}, ${wakeWatchers} from ended`)
+  if (!row) return false
+  report(core, generation, { state: 'delivered', credits: row.credits })
   return true
 }
 
@@ -44,7 +46,7 @@ export async function endFailed(core: Core, generation: Generation, error: Error
     ${aftermath}
     select id, ${wakeWebhooks}, ${wakeWatchers} from ended`)
   if (rows.length === 0) return false
-  core.meter?.ended(generation, { state: 'failed', error }, ageOf(generation))
+  report(core, generation, { state: 'failed', error, credits: 0 })
   await deleteNoted(core, { id: generation.id, pictures: generation.request.count })
   return true
 }
@@ -60,6 +62,9 @@ const cancelledColumns = columnsOf(
     model: generations.model,
     provider: generations.provider,
     ticket: generations.ticket,
+    requestId: generations.requestId,
+    /** Since acceptance. */
+    ageMs: typed<number>(sql`(extract(epoch from now() - ended.created_at) * 1000)::float8`),
   },
   'ended',
 )
@@ -86,10 +91,31 @@ export async function endCancelled(core: Core, userId: string | null, id: string
       select ${list}, ${wakeWebhooks}, ${notify('ended', sql`id`)} from ended`,
   )
   if (!cancelled) return undefined
-  core.meter?.ended(cancelled, { state: 'cancelled' })
+  report(core, { ...cancelled, takenAt: Date.now() }, { state: 'cancelled', credits: 0 })
   // a worker may be storing pictures or inputs of it right now: the sweeper deletes again after `settleMs`
   await deleteNoted(core, { id, pictures: cancelled.request.count })
   return cancelled
+}
+
+type Ended = Pick<Generation, 'id' | 'requestId' | 'surface' | 'provider' | 'model' | 'ageMs' | 'takenAt'>
+
+function report(core: Core, generation: Ended, { credits, ...how }: HowEnded & { credits: number }): void {
+  const { id, requestId, surface, model, provider } = generation
+  const seconds = ageOf(generation)
+  core.meter?.ended(generation, how, how.state === 'cancelled' ? undefined : seconds)
+  core.log.info(
+    {
+      id,
+      requestId: requestId ?? undefined,
+      surface,
+      model,
+      provider,
+      ...how,
+      seconds: Math.round(seconds * 100) / 100,
+      credits,
+    },
+    'a request has ended',
+  )
 }
 
 /** In every statement that ends generations: progress goes, and its webhook becomes due, so that none is forgotten. */

@@ -1,11 +1,15 @@
 /** Calls of our webhook by providers. The message goes into the row, and the worker that waits for it is notified. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { eq, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { notify } from '../events/events.ts'
+import { isId } from '../ids.ts'
+import { wakeUnheld } from './row.ts'
+import { wake } from './submit.ts'
 
 /** Part of the webhook's address: only the provider that was given it can report on this generation. */
 export function webhookToken(secretKey: Buffer, id: string): string {
@@ -21,7 +25,10 @@ export interface WebhookCall {
   body: Buffer
 }
 
-/** Keeps the first message about a generation; later ones change nothing. Throws AppError forged. */
+/**
+ * Keeps the first message about a generation; later ones change nothing. A generation that no worker has, because it waits
+ * for news of its submission, is woken. Throws AppError forged.
+ */
 export async function receiveWebhook(core: Core, { provider, id, token, headers, body }: WebhookCall): Promise<void> {
   const expected = Buffer.from(webhookToken(core.secretKey, id))
   const given = Buffer.from(token)
@@ -29,12 +36,28 @@ export async function receiveWebhook(core: Core, { provider, id, token, headers,
   const receive = core.providers.get(provider)?.provider.receive
   if (!receive) throw new AppError('forged')
   const message = await receive({ headers, body })
-  await core.database.rows(sql`
-    with received as (
-      update generations set webhook_message = ${JSON.stringify(message)}::jsonb
-      where id::text = ${id} and provider = ${provider} and state = 'running' and webhook_message is null returning id)
-    select ${notify('webhook', sql`id`)} from received`)
+  if (!isId(id)) return
+  const [job] = await readRows(
+    core.database,
+    received,
+    (list) => sql`
+      with received as (
+        update generations set webhook_message = ${JSON.stringify(message)}::jsonb, ${wakeUnheld}
+        where id = ${id}::uuid and provider = ${provider} and state = 'running' and webhook_message is null returning *)
+      select ${list}, ${notify('webhook', sql`id`)} from received`,
+  )
+  if (job && !job.held) await wake(core, { ...job, resumed: true })
 }
+
+const received = columnsOf(
+  {
+    id: generations.id,
+    lane: generations.provider,
+    priority: generations.priority,
+    held: typed<boolean>(sql`lease_until is not null`),
+  },
+  '',
+)
 
 /** undefined: the provider has not called yet. */
 export async function readWebhookMessage(core: Core, id: string): Promise<Json | undefined> {

@@ -4,9 +4,10 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import type { ErrorData, ErrorKind } from '../errors.ts'
+import type { AppError, ErrorData, ErrorKind } from '../errors.ts'
 import type { Address, Posted } from '../ports/chat.ts'
 import type { Note, PictureRequest, Route } from '../ports/models.ts'
+import type { Job } from '../ports/queue.ts'
 
 /** A route given up before; its provider is known not to have run the request. */
 export interface TriedRoute {
@@ -21,6 +22,7 @@ const columns = columnsOf({
   userId: generations.userId,
   state: generations.state,
   surface: generations.surface,
+  requestId: generations.requestId,
   address: typed<Address>(generations.address),
   posted: typed<Posted | null>(generations.posted),
   locale: generations.locale,
@@ -32,6 +34,7 @@ const columns = columnsOf({
   priority: generations.priority,
   /** The fence. */
   attempt: generations.attempt,
+  searches: generations.searches,
   ticket: generations.ticket,
   webhookMessage: generations.webhookMessage,
   tried: typed<TriedRoute[]>(generations.tried),
@@ -51,6 +54,8 @@ const columns = columnsOf({
   ),
   /** A submission of an earlier attempt may have reached the provider. */
   submittedBefore: typed<boolean>(sql`before.submit_at is not null`),
+  /** When that submission's intent was saved, which tells it from every other one. */
+  submitAt: typed<string | null>(sql`before.submit_at::text`),
   /** Since that submission; 0 without one. */
   submittedMs: typed<number>(sql`coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8`),
 })
@@ -59,6 +64,10 @@ export type Generation = NonNullable<(typeof columns)['row']> & {
   /** This process's clock when it read the row. */
   takenAt: number
 }
+
+/** Milliseconds since the last submission. */
+export const submittedSince = ({ submittedMs, takenAt }: Pick<Generation, 'submittedMs' | 'takenAt'>) =>
+  submittedMs + Date.now() - takenAt
 
 /** Seconds since acceptance. */
 export const ageOf = ({ ageMs, takenAt }: Pick<Generation, 'ageMs' | 'takenAt'>) =>
@@ -70,6 +79,10 @@ export const leaseMs = 4_000
 const wakeMs = leaseMs + 1_000
 
 const milliseconds = (ms: number) => sql`${`${Math.round(ms)} milliseconds`}::interval`
+
+/** When the sweeper looks at a row that the queue runs again in `ms`. A pause never outlasts the deadline. */
+const wakeIn = (ms: number) =>
+  sql`least(now() + ${milliseconds(ms)}, greatest(now(), deadline_at)) + ${milliseconds(leaseMs)}`
 
 /** Takes the generation for this worker, with a new attempt number as its fence. 'over': it has ended. */
 export async function takeUp(core: Core, id: string): Promise<Generation | 'over' | { retryInMs: number }> {
@@ -88,7 +101,7 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
       returning ${list}`,
   )
   if (row) return { ...row, takenAt: Date.now() }
-  // an expression over one column: nothing of the schema to name
+  // unchecked row: an expression, no column
   const [other] = await core.database.rows<{ waitMs: number }>(sql`
     select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
     where id = ${id} and state in ('queued','running','stored')`)
@@ -107,11 +120,70 @@ async function change(core: Core, fence: Fence, set: SQL): Promise<boolean> {
   return rows.length > 0
 }
 
+/** As `change`, and only while no late answer has come since this worker read the row. */
+async function changeUnanswered(core: Core, generation: Generation, set: SQL): Promise<boolean> {
+  const rows = await core.database.rows(sql`
+    update generations set ${set} where ${isOurs(generation)} and ${hasNoNews(generation)} returning id`)
+  return rows.length > 0
+}
+
 /** The intent, right before a submission: from here on the provider may have received it. */
-export const saveIntent = (core: Core, fence: Fence) => change(core, fence, sql`submit_at = now()`)
+export async function saveIntent(core: Core, generation: Generation): Promise<boolean> {
+  // unchecked row: an expression, no column
+  const [row] = await core.database.rows<{ submitAt: string }>(sql`
+    update generations set submit_at = now() where ${isOurs(generation)} and ${hasNoNews(generation)}
+    returning submit_at::text as "submitAt"`)
+  if (!row) return false
+  generation.submitAt = row.submitAt
+  generation.submittedMs = generation.takenAt - Date.now()
+  return true
+}
+
+/** No late answer (`adoptTicket`, `saveStored`) has come since this worker read the row. */
+const hasNoNews = ({ ticket }: Pick<Generation, 'ticket'>) =>
+  sql`state in ('queued','running') and (ticket is null or ${ticket !== null}::bool)`
+
+/** The answer to the one submission of an open row, of a worker that may have lost the row since. */
+const answersSubmission = ({ id, submitAt }: Pick<Generation, 'id' | 'submitAt'>) =>
+  sql`id = ${id} and submit_at = ${submitAt}::timestamptz and state = 'running' and error is null`
 
 export const saveTicket = (core: Core, fence: Fence, ticket: Json) =>
   change(core, fence, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
+
+/** Keeps a ticket that came after this worker had lost the row. undefined: the row has no use for it. */
+export async function adoptTicket(core: Core, generation: Generation, ticket: Json): Promise<Job | undefined> {
+  const [job] = await readRows(
+    core.database,
+    jobColumns,
+    (list) => sql`
+      update generations set ticket = ${JSON.stringify(ticket)}::jsonb, ${wakeUnheld}
+      where ${answersSubmission(generation)} and (ticket is null or ticket = ${JSON.stringify(ticket)}::jsonb)
+      returning ${list}`,
+  )
+  return job && { ...job, resumed: true }
+}
+
+/** The sweeper wakes a row that has news if the queue does not. */
+export const wakeUnheld = sql`wake_at = case when lease_until is null then now() else wake_at end`
+
+export const jobColumns = columnsOf(
+  { id: generations.id, lane: generations.provider, priority: generations.priority },
+  '',
+)
+
+/**
+ * Lets go of a row whose submission was not answered. Resolves to the milliseconds until the next look: none if news have
+ * come since this worker read the row.
+ */
+export async function awaitNews(core: Core, generation: Generation, retryInMs: number): Promise<number> {
+  const { webhookMessage } = generation
+  // unchecked row: an expression, no column
+  const [row] = await core.database.rows<{ news: boolean }>(sql`
+    update generations set searches = searches + 1, lease_until = null, wake_at = ${wakeIn(retryInMs)}
+    where ${isOurs(generation)}
+    returning (not (${hasNoNews(generation)}) or (webhook_message is not null) <> ${webhookMessage !== null}::bool) as news`)
+  return row && !row.news ? retryInMs : 1
+}
 
 /** Resolves to the state, which may be over already: then the message that was just posted is out of date. */
 export async function savePosted(core: Core, id: string, posted: Posted): Promise<Generation['state'] | undefined> {
@@ -126,38 +198,35 @@ export async function savePosted(core: Core, id: string, posted: Posted): Promis
 const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null`
 
 /** Back to the queue, to be submitted again: the provider is known not to have run it. */
-export const backToQueue = (core: Core, fence: Fence, waitMs: number) =>
-  change(core, fence, sql`${restarted}, wake_at = now() + ${milliseconds(waitMs + leaseMs)}`)
+export const backToQueue = (core: Core, generation: Generation, waitMs: number) =>
+  changeUnanswered(core, generation, sql`${restarted}, wake_at = ${wakeIn(waitMs)}`)
 
 interface NextRoute extends Pick<Route, 'provider' | 'endpoint'> {
   tried: readonly TriedRoute[]
 }
 
 /** Back to the queue, to be submitted to another provider. */
-export const moveToRoute = (core: Core, fence: Fence, { provider, endpoint, tried }: NextRoute) =>
-  change(
+export const moveToRoute = (core: Core, generation: Generation, { provider, endpoint, tried }: NextRoute) =>
+  changeUnanswered(
     core,
-    fence,
+    generation,
     sql`${restarted}, provider = ${provider}, endpoint = ${endpoint}, tried = ${JSON.stringify(tried)}::jsonb,
-      wake_at = now() + ${milliseconds(leaseMs)}`,
+      wake_at = ${wakeIn(0)}`,
   )
 
 export const saveEnhanced = (core: Core, generation: Fence & Pick<Generation, 'enhanced' | 'notes'>) =>
   change(core, generation, sql`enhanced = ${generation.enhanced}, notes = ${jsonOf(generation.notes)}`)
 
-/** Another worker may take it at once. */
-export const letGo = (core: Core, fence: Fence) => change(core, fence, sql`lease_until = null`)
+/** Any worker may take it, and the queue runs it again in `waitMs`. */
+export const letGo = (core: Core, fence: Fence, waitMs: number) =>
+  change(core, fence, sql`lease_until = null, wake_at = ${wakeIn(waitMs)}`)
 
 /** The decision that it has failed. Any process may then say so and settle (deliver.ts). */
-export const saveFailure = (core: Core, fence: Fence, kind: ErrorKind, data: ErrorData) =>
-  change(core, fence, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
+export const saveFailure = (core: Core, generation: Generation, { kind, data }: AppError) =>
+  changeUnanswered(core, generation, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
 
 export const saveDeliveryTry = (core: Core, fence: Fence, waitMs: number) =>
-  change(
-    core,
-    fence,
-    sql`delivery_tries = delivery_tries + 1, lease_until = null, wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
-  )
+  change(core, fence, sql`delivery_tries = delivery_tries + 1, lease_until = null, wake_at = ${wakeIn(waitMs)}`)
 
 export interface StoredPicture {
   key: string
@@ -169,27 +238,41 @@ export interface StoredPicture {
   bytes: number
 }
 
-/** running → stored, with the rows of its pictures. */
-export async function saveStored(core: Core, generation: Generation, pictures: StoredPicture[]): Promise<boolean> {
-  const rows = await core.database.rows(sql`
+/**
+ * running → stored, with the rows of its pictures. 'late': stored although this worker had lost the row, whose owner delivers
+ * them. false: the row has no use for them.
+ */
+export async function saveStored(
+  core: Core,
+  generation: Generation,
+  pictures: StoredPicture[],
+): Promise<'ours' | 'late' | false> {
+  // unchecked row: the column belongs to the statement's own table
+  const [row] = await core.database.rows<{ attempt: number }>(sql`
     with stored as (
       update generations set state = 'stored', stored_at = now(), seed = ${generation.seed},
-        notes = ${jsonOf(generation.notes)}
-      where ${isOurs(generation)} and state = 'running' and error is null returning id)
+        notes = ${jsonOf(generation.notes)}, ${wakeUnheld}
+      where (${isOurs(generation)} and state = 'running' and error is null) or (${answersSubmission(generation)} and ticket is null)
+      returning id, attempt)
     insert into images (key, generation_id, role, position, type, width, height, bytes)
     select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes
     from stored, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
       as p(key text, role text, position int, type text, width int, height int, bytes int)
-    returning key`)
-  return rows.length > 0
+    returning (select attempt from stored)`)
+  if (!row) return false
+  return row.attempt === generation.attempt ? 'ours' : 'late'
 }
 
 /** Renews the leases of everything this process works on; resolves to the ids that it still has. */
 export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
-  const rows = await core.database.rows<{ id: string }>(sql`
+  const rows = await readRows(
+    core.database,
+    columnsOf({ id: generations.id }, 'g'),
+    (list) => sql`
     update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
     from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
-    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning g.id`)
+    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning ${list}`,
+  )
   return rows.map(({ id }) => id)
 }
 

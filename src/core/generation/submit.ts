@@ -2,7 +2,10 @@
  * Request → accepted generation. Everything that can be refused is refused before the one statement that saves the row and
  * holds the credits; a refused request leaves nothing behind.
  */
+
 import { sql } from 'drizzle-orm'
+import { columnsOf, readRows } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import { slowDown } from '../accounts/limits.ts'
 import { priceOf } from '../billing/price.ts'
@@ -40,8 +43,16 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   const request = aspect === undefined ? first : checkParams(chosen, { ...params, aspect }, images.length)
   const route = chooseRoute(core, model, request)
   const accepted = await accept(core, submission, { candidate: { ...candidate, request }, route, inputs })
+  if (accepted.fresh) logAccepted(core, accepted, submission)
   if (accepted.fresh && inputs.length > 0) await storeInputs(core, accepted.id, inputs)
   return accepted
+}
+
+function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {
+  core.log.info(
+    { id, requestId: program?.requestId, surface, model: request.model, credits: price },
+    'a request was accepted',
+  )
 }
 
 /** Adds it to the queue. If that fails the sweeper does: the row is what counts. */
@@ -102,10 +113,14 @@ async function storeInputs(core: Core, id: string, inputs: readonly ImageFile[])
     core.log.error({ id, err: error }, 'could not store input pictures')
   }
   // from here on any process may start it
-  const [row] = await core.database.rows<{ state: string }>(sql`
+  const [row] = await readRows(
+    core.database,
+    columnsOf({ state: generations.state }),
+    (list) => sql`
     update generations set
       wake_at = case when attempt = 0 then now() + ${`${wakeAfterMs} milliseconds`}::interval else wake_at end
-    where id = ${id}::uuid returning state`)
+    where id = ${id}::uuid returning ${list}`,
+  )
   const ended = row?.state === 'failed' || row?.state === 'cancelled'
   if (ended) await Promise.all(keys.map((key) => core.store.delete(key)))
 }

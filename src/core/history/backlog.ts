@@ -1,6 +1,8 @@
 /** Requests that wait and requests that are being drawn: counts for a lane, and lists for an account. */
+
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import type { Database } from '../../db/database.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { apiProgress } from '../../db/schema/programs.ts'
 import type { Core } from '../core.ts'
@@ -66,5 +68,23 @@ export function runningRequests(core: Core, userId: string | null, limit: number
       where generations.state in ('running','stored')
         and (${userId}::uuid is null or generations.user_id = ${userId}::uuid)
       order by generations.started_at, generations.id limit ${limit}`,
+  )
+}
+
+const loadColumns = columnsOf({
+  provider: generations.provider,
+  state: generations.state,
+  count: typed<number>(sql`count(*)::int`),
+  /** Credits held. */
+  price: typed<number>(sql`sum(price)::int`),
+})
+
+/** Unfinished generations of all accounts, by provider and state. */
+export function unfinishedLoad(database: Pick<Database, 'rows'>) {
+  return readRows(
+    database,
+    loadColumns,
+    (list) => sql`
+    select ${list} from generations where state in ('queued','running','stored') group by provider, state`,
   )
 }

@@ -10,7 +10,7 @@ const recentRequests = 500
 export async function estimateOf(core: Core, outcome: Outcome): Promise<number | null> {
   const { model, provider, state, position, percent, startedAt } = outcome
   if (hasEnded(state)) return null
-  // an aggregate over a subquery: no column of the schema to name
+  // unchecked row: an aggregate over a subquery, no column
   const [row] = await core.database.rows<{ usual: number | null }>(sql`
     select percentile_cont(0.5) within group (order by extract(epoch from stored_at - started_at))::float8 as usual
     from (select model, started_at, stored_at from generations order by id desc limit ${recentRequests}) recent

@@ -1,4 +1,4 @@
-/** What kind of model drew a picture: 'flux' for every FLUX model, else the name of the provider. */
+/** The kind of a request's model: 'flux' for every FLUX model, or else the name of the provider. */
 import { type SQL, sql } from 'drizzle-orm'
 import { generations } from '../../db/schema/generations.ts'
 

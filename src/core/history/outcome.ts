@@ -21,12 +21,12 @@ export interface OutcomePicture {
 const columns = columnsOf({
   id: generations.id,
   state: generations.state,
-  /** Name of the surface where it was asked for. */
+  /** Name of the surface where the request was made. */
   source: generations.surface,
-  /** The kind of model that draws it. */
+  /** The kind of its model. */
   generator: typed<string>(generator),
   userId: generations.userId,
-  /** How often a worker took it up. */
+  /** How many times a worker started it. */
   attempt: generations.attempt,
   model: generations.model,
   provider: generations.provider,

@@ -2,8 +2,10 @@
  * Objects of generations that failed, were cancelled, or were erased by their owner. A row notes them in the statement that
  * ends or erases the generation; then objects go, then the row. After a crash the sweeper continues from the row.
  */
+
 import { type SQL, sql } from 'drizzle-orm'
-import { objectDeletions } from '../../db/schema/generations.ts'
+import { columnsOf, readRows } from '../../db/columns.ts'
+import { images, objectDeletions } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { possibleOutputKeys } from './object-keys.ts'
 
@@ -58,7 +60,11 @@ export async function deleteNoted(core: Core, { id, pictures }: Deletion): Promi
 
 /** Deletes recorded objects, and those that a worker stored before it died without recording them. */
 export async function deleteObjects(core: Core, { id, pictures }: Deletion): Promise<void> {
-  const rows = await core.database.rows<{ key: string }>(sql`select key from images where generation_id = ${id}::uuid`)
+  const rows = await readRows(
+    core.database,
+    columnsOf({ key: images.key }),
+    (list) => sql`select ${list} from images where generation_id = ${id}::uuid`,
+  )
   const keys = new Set([...rows.map(({ key }) => key), ...possibleOutputKeys(core, id, pictures)])
   await Promise.all([...keys].map((key) => core.store.delete(key)))
 }

@@ -52,6 +52,7 @@ const endedAfter = (userId: string, last = '00000000-0000-0000-0000-000000000000
 
 /** The ticket and the webhook message go too: they may quote the prompt, or link to the pictures. */
 function eraseWords(core: Core, userId: string, which: SQL): Promise<Erased[]> {
+  // unchecked row: the columns belong to the statement's own table
   return core.database.rows<Erased>(sql`
     with erased as (
       update generations set erased_at = now(), request = (request - 'negative') || '{"prompt": ""}'::jsonb,

@@ -2,9 +2,13 @@
  * Pictures that programs upload ahead of the requests that name them. A row exists before its object, marked by 0 bytes until
  * the object is stored, and marked again before the object goes: after a crash the sweeper finds the object by its row.
  */
+
 import { type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Db } from '../../db/database.ts'
+import { users } from '../../db/schema/accounts.ts'
+import { uploads } from '../../db/schema/programs.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
 import { assertPace, limitsFor, slowDown } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'
@@ -80,11 +84,15 @@ export async function ownPicture(core: Core, userId: string, key: string): Promi
 /** Deletes uploads older than a day, and those that a crash left half stored. The next sweep repeats what fails. */
 export async function forgetOldUploads(core: Core): Promise<void> {
   // marked before their objects go, so that no request may name them; in random order, so that a failing one blocks no others
-  const old = await core.database.rows<{ key: string }>(sql`
+  const old = await readRows(
+    core.database,
+    columnsOf({ key: uploads.key }),
+    (list) => sql`
     update uploads set bytes = 0 where key in (
       select key from uploads where created_at < now() - ${keptFor}::interval
       order by random() limit ${sweepRows} for update skip locked)
-    returning key`)
+    returning ${list}`,
+  )
   const keys = old.map(({ key }) => key)
   for (let start = 0; start < keys.length; start += batchSize) {
     if (!(await forget(core, keys.slice(start, start + batchSize)))) return
@@ -146,13 +154,12 @@ async function announce(core: Core, sender: Sender, uploads: readonly StoringUpl
 /** Throws AppError unknown_user, banned, too_many_uploads. */
 async function assertAllowed(core: Core, sender: Sender, more: number, on?: Db): Promise<void> {
   const limit = uploadsPerDay(sender)
-  // counts in a subquery
-  const [user] = await core.database.rows<{ banned: boolean; sent: number }>(
-    sql`
-      select banned, (
-        select count(*)::int from uploads
-        where user_id = u.id and created_at > now() - ${keptFor}::interval) as sent
-      from users u where id = ${sender.userId}::uuid`,
+  const sent = sql`(
+    select count(*)::int from uploads where user_id = users.id and created_at > now() - ${keptFor}::interval)`
+  const [user] = await readRows(
+    core.database,
+    columnsOf({ banned: users.banned, sent: typed<number>(sent) }),
+    (list) => sql`select ${list} from users where id = ${sender.userId}::uuid`,
     on,
   )
   if (!user) throw new AppError('unknown_user', { user: sender.userId })
@@ -163,6 +170,7 @@ async function assertAllowed(core: Core, sender: Sender, more: number, on?: Db):
 /** Their objects are stored. Throws when that took so long that the sweeper has given them up. */
 async function confirm(core: Core, uploads: readonly StoringUpload[]): Promise<Upload[]> {
   const rows = uploads.map(({ key, file: { data } }) => ({ key, bytes: data.length }))
+  // unchecked row: an aggregate over the statement's own table
   const [confirmed] = await core.database.rows<{ count: number; createdAt: Date }>(sql`
     with confirmed as (
       update uploads u set bytes = p.bytes, created_at = now()

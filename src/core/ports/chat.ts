@@ -66,6 +66,8 @@ export interface Call {
   surface: string
   address: Address
   from: Identity
+  /** The platform does not say which person acted, such as an anonymous administrator. It is refused. */
+  isAnonymous?: boolean
   place: Place
   locale: Locale
   act: Act

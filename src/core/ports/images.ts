@@ -2,7 +2,7 @@
 
 export type ImageType = 'image/png' | 'image/jpeg' | 'image/webp'
 
-/** A checked picture: decodable, of an allowed type, without metadata. Sizes in pixels. */
+/** A checked picture: decodable, of an allowed type, upright, without metadata but its colours. Sizes in pixels. */
 export interface ImageFile {
   data: Buffer
   type: ImageType
@@ -10,11 +10,14 @@ export interface ImageFile {
   height: number
 }
 
-/** Checks and conversions of pictures. All reject with an `AppError`. */
+/** Checks and conversions of pictures. They take turns. All reject with an `AppError`; of results with bad_result. */
 export interface ImageTools {
-  /** Decodes an upload in full and encodes it anew, so that nothing of the original file survives. */
+  /** Decodes an upload in full and encodes it anew, so that nothing of the original file survives. Shrinks large photos. */
   clean(bytes: Buffer): Promise<ImageFile>
-  /** Decodes a provider's result in full as a check, keeps its pixels and strips its metadata. */
+  /**
+   * Strips a provider's result of its metadata and decodes what is left in full, as a check. Turned and animated pictures
+   * are encoded anew; of an animation the first frame stays.
+   */
   keep(bytes: Buffer): Promise<ImageFile>
   /** Makes a WebP of at most `edge` pixels on its longer side, and never larger than the picture. */
   thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>

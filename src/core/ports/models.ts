@@ -9,7 +9,7 @@
 import type { Json } from '../../db/json.ts'
 import type { ErrorData } from '../errors.ts'
 
-/** `safety`: how much a provider's filter lets through, 1 the least. */
+/** `safety`: how much a provider's content filter allows; 1 is the strictest. */
 export const numberParams = ['seed', 'steps', 'guidance', 'strength', 'safety'] as const
 export type NumberParam = (typeof numberParams)[number]
 
@@ -75,7 +75,7 @@ export interface Takes {
   promptLimit?: number
   /** The greatest count that a request may ask for. */
   count: number
-  /** Pictures for each one that is asked for. All of them are paid for. Absent: 1. */
+  /** Pictures that the provider makes for each requested one. Each is charged. Absent: 1. */
   picturesEach?: number
   /** Ratio → size in pixels. The first is the default. 'auto' → [0, 0] keeps the shape of the input picture. */
   aspects: Readonly<Record<string, readonly [width: number, height: number]>>

@@ -66,15 +66,15 @@ export interface ImageProvider {
    * Submits the task once, without retries of its own. Synchronous providers resolve to 'done'. If their response contains
    * links, they resolve to 'pending' with the links as the ticket, so that paid work is saved before it is fetched. Rejects
    * with an AppError; `neverRan` in it means that nothing was started that costs money. The signal aborts when the generation
-   * has ended or belongs to another worker; release every socket and timer then. For providers with `cancel` it does not abort
-   * before the response has arrived, so that started work can be cancelled.
+   * has ended, or when this process must let go of it; release every socket and timer then. For providers with `cancel` it does
+   * not abort when the generation has ended, so that started work can be cancelled.
    */
   start(task: Task, signal: AbortSignal): Promise<Progress>
   /** Called every `waitMs`. The ticket was saved before, so a restarted process resumes and does not pay twice. */
   check?(ticket: Json, task: Task, signal: AbortSignal): Promise<Progress>
   /**
    * Looks for the work of a start whose response was lost. 'never': the start did not arrive and may be repeated. 'unknown':
-   * the work may still be found later.
+   * the work may still be found later. Rejects with a final AppError unresolved if it cannot be found.
    */
   find?(task: Task, signal: AbortSignal): Promise<Progress | 'never' | 'unknown'>
   /** Has no effect on work that has ended. */

@@ -7,7 +7,7 @@ export interface Job {
   lane: string
   /** 1 is first. */
   priority: number
-  /** It was begun before and interrupted. It moves ahead of all others, even if it is in the queue already. */
+  /** It was begun before and interrupted. It moves ahead of all others, even if it is in the queue already or pauses. */
   resumed?: boolean
 }
 

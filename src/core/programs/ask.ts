@@ -1,6 +1,9 @@
 /** Submits requests of programs. They take the same way as requests of a chat. */
+
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { users } from '../../db/schema/accounts.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
 import { limitsFor } from '../accounts/limits.ts'
 import { grant } from '../billing/ledger.ts'
@@ -9,7 +12,9 @@ import { acceptedBefore } from '../generation/accept.ts'
 import { submit, wake, wakeAgain } from '../generation/submit.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
-import { type ChosenModel, defaultModel, findAllowedModel } from '../request/choose-model.ts'
+import type { ChosenModel } from '../request/check.ts'
+import { defaultModel, findAllowedModel } from '../request/choose-model.ts'
+import { requestIds } from './request-ids.ts'
 
 export interface ProgramRequest {
   holder: KeyHolder
@@ -50,7 +55,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     params,
     images,
     from: { userId },
-    program: { id, keyId, webhookUrl, format },
+    program: { id, keyId, webhookUrl, format, requestId: requestIds.getStore() },
     limits: limitsFor(core, holder),
   })
   await (accepted.fresh ? wake : wakeAgain)(core, accepted.job)
@@ -72,9 +77,12 @@ export function modelFor(core: Core, { models }: KeyHolder, named: string | unde
 
 /** The grant is keyed by the last ledger entry before it, so that concurrent calls grant once. */
 async function topUp(core: Core, userId: string): Promise<void> {
-  const [account] = await core.database.rows<{ balance: number; last: number }>(sql`
-    select balance, (select coalesce(max(id), 0) from ledger where user_id = u.id) as last
-    from users u where id = ${userId}`)
+  const last = typed<number>(sql`(select coalesce(max(id), 0) from ledger where user_id = users.id)`)
+  const [account] = await readRows(
+    core.database,
+    columnsOf({ balance: users.balance, last }),
+    (list) => sql`select ${list} from users where id = ${userId}`,
+  )
   if (!account || account.balance >= operatorMinimum) return
   const key = `operator:${userId}:${account.last}`
   await grant(core, { userId, amount: operatorGrant, reason: 'operator', actor: 'api:operator', key })

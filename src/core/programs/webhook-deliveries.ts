@@ -1,21 +1,31 @@
 /** Rows of webhooks to deliver. Each step is one statement, so that any number of processes may share the work. */
+
 import { sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
+import { apiWebhooks } from '../../db/schema/programs.ts'
 import type { Core } from '../core.ts'
 import { webhooksChannel } from '../generation/end.ts'
 
-/** A webhook that is due. */
-export interface DueWebhook {
-  /** The generation that has ended. */
-  generationId: string
-  url: string
-  /** With the port, if the URL has one. */
-  host: string
-  userId: string
-  /** Key of the request. null: the operator's. */
-  keyId: string | null
-}
+/** With the port, if the URL has one. URLs are stored as the parser spells them, so the host follows '//'. */
+const host = sql`split_part(${apiWebhooks.url}, '/', 3)`
 
-export interface LeasedWebhook extends DueWebhook {
+const dueColumns = columnsOf({
+  /** The generation that has ended. */
+  generationId: apiWebhooks.generationId,
+  url: apiWebhooks.url,
+  host: typed<string>(host),
+  userId: generations.userId,
+  /** Key of the request. null: the operator's. */
+  keyId: generations.apiKeyId,
+})
+
+/** A webhook that is due. */
+export type DueWebhook = NonNullable<(typeof dueColumns)['row']>
+
+const leasedColumns = columnsOf({ id: apiWebhooks.generationId, attempt: apiWebhooks.tries })
+
+export type LeasedWebhook = DueWebhook & {
   /** Number of this attempt, from 1. It fences late writers, except for a success. */
   attempt: number
 }
@@ -32,28 +42,33 @@ export function findDueWebhooks(
   core: Core,
   without: { hosts: readonly string[]; accounts: readonly string[] },
 ): Promise<DueWebhook[]> {
-  // URLs are stored as the parser spells them, so the host follows '//'
-  const host = sql`split_part(w.url, '/', 3)`
-  return core.database.rows<DueWebhook>(sql`
-    select w.generation_id as "generationId", w.url, ${host} as host, g.user_id as "userId", g.api_key_id as "keyId"
-    from api_webhooks w join generations g on g.id = w.generation_id
-    where w.due_at <= now()
+  return readRows(
+    core.database,
+    dueColumns,
+    (list) => sql`
+    select ${list} from api_webhooks join generations on generations.id = api_webhooks.generation_id
+    where due_at <= now()
       and ${host} not in (select jsonb_array_elements_text(${JSON.stringify(without.hosts)}::jsonb))
-      and g.user_id::text not in (select jsonb_array_elements_text(${JSON.stringify(without.accounts)}::jsonb))
-    order by w.due_at limit ${maxDue}`)
+      and user_id::text not in (select jsonb_array_elements_text(${JSON.stringify(without.accounts)}::jsonb))
+    order by due_at limit ${maxDue}`,
+  )
 }
 
 /** Returns those that no other process has leased. */
 export async function leaseWebhooks(core: Core, found: readonly DueWebhook[]): Promise<LeasedWebhook[]> {
   if (found.length === 0) return []
   const ids = JSON.stringify(found.map(({ generationId }) => generationId))
-  const rows = await core.database.rows<{ id: string; attempt: number }>(sql`
+  const rows = await readRows(
+    core.database,
+    leasedColumns,
+    (list) => sql`
     update api_webhooks set tries = tries + 1, due_at = now() + ${leaseTime}::interval
     where generation_id in (
       select generation_id from api_webhooks
       where generation_id in (select jsonb_array_elements_text(${ids}::jsonb)::uuid) and due_at <= now()
       for update skip locked)
-    returning generation_id as id, tries as attempt`)
+    returning ${list}`,
+  )
   const attempts = new Map(rows.map((row) => [row.id, row.attempt]))
   return found.flatMap((due) => {
     const attempt = attempts.get(due.generationId)

@@ -12,7 +12,11 @@ export interface Breaker {
 const maxFailures = 5
 const openMs = 15_000
 
-export function createBreaker(now: () => number = Date.now): Breaker {
+/** `changed`: called when it opens, and when a request has succeeded since. */
+export function createBreaker(
+  now: () => number = Date.now,
+  changed: (state: 'open' | 'closed') => void = () => {},
+): Breaker {
   const failures = new Set<string>()
   let openUntil = 0
 
@@ -25,12 +29,17 @@ export function createBreaker(now: () => number = Date.now): Breaker {
       return 0
     },
     succeeded() {
+      const wasOpen = failures.size >= maxFailures
       failures.clear()
+      if (wasOpen) changed('closed')
     },
     failed(generationId) {
+      const wasOpen = failures.size >= maxFailures
       // more failures would change nothing, so the set stays bounded
-      if (failures.size < maxFailures) failures.add(generationId)
-      if (failures.size >= maxFailures) openUntil = now() + openMs
+      if (!wasOpen) failures.add(generationId)
+      if (failures.size < maxFailures) return
+      openUntil = now() + openMs
+      if (!wasOpen) changed('open')
     },
   }
 }

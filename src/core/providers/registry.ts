@@ -89,7 +89,8 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     if (before?.signature === signature) return before
     try {
       const provider = kind.create(settings, options.context(kind, settings))
-      return { provider, title: kind.title, settings, breaker: createBreaker(), defaultModel, signature }
+      const breaker = createBreaker(Date.now, (state) => reportBreaker(kind.name, state))
+      return { provider, title: kind.title, settings, breaker, defaultModel, signature }
     } catch (error) {
       log.error(
         { provider: kind.name, err: error },
@@ -97,6 +98,12 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
       )
       return undefined
     }
+  }
+
+  function reportBreaker(provider: string, state: 'open' | 'closed'): void {
+    if (state === 'open')
+      log.warn({ provider }, 'a provider keeps failing; it gets single requests as trials until one succeeds')
+    else log.info({ provider }, 'a provider works again; it gets all requests')
   }
 
   function settingsOf(config: OpenConfig): ProviderSettings | undefined {

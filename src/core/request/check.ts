@@ -9,7 +9,12 @@ import {
   type Route,
   type Takes,
 } from '../ports/models.ts'
-import { type ChosenModel, isSetUp } from './choose-model.ts'
+
+/** The model of one request, with what it takes for that number of input pictures. */
+export interface ChosenModel {
+  model: Model
+  takes: Takes
+}
 
 /** Characters shown of a text that is refused for its length. */
 const shownCharacters = 40
@@ -50,6 +55,9 @@ export function nearestAspect({ aspects }: Takes, { width, height }: { width: nu
   const [nearest] = Object.entries(aspects).sort((a, b) => distance(a) - distance(b))
   return nearest?.[0]
 }
+
+export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string) =>
+  providers.get(provider) !== undefined
 
 function accepts(takes: Takes, request: PictureRequest): boolean {
   const { images, count, prompt, aspect, width, height, negative } = request
@@ -106,7 +114,9 @@ function checkNumbers(model: Model, takes: Takes, params: RequestParams): void {
 
 function sizeOf(model: Model, { aspects, sizes }: Takes, aspect: string | undefined) {
   const available = Object.keys(aspects)
-  const name = aspect ?? available[0] ?? '1:1'
+  const wanted = aspect ?? available[0] ?? '1:1'
+  const ofSameSize = Object.entries(aspects).find(([, [width, height]]) => wanted === `${width}x${height}`)
+  const name = ofSameSize?.[0] ?? wanted
   const preset = aspects[name]
   if (preset) return { aspect: name, width: preset[0], height: preset[1] }
   if (available.join() === 'auto') throw new AppError('not_taken', { name: 'aspect', model: model.id })

@@ -2,12 +2,7 @@
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Model, Takes } from '../ports/models.ts'
-
-/** The model of one request, with what it takes for that number of input pictures. */
-export interface ChosenModel {
-  model: Model
-  takes: Takes
-}
+import { type ChosenModel, isSetUp } from './check.ts'
 
 /** What the request needs of its model. */
 export interface Needs {
@@ -15,8 +10,8 @@ export interface Needs {
   images: number
   /** Whether the request has a prompt. */
   words: boolean
-  /** The ratio or size. Absent: any. */
-  aspect?: string
+  /** Throws AppError when the model does not take the request for another reason: its ratio, its parameters. */
+  check?: (chosen: ChosenModel) => unknown
 }
 
 export interface ModelChoice extends Needs {
@@ -67,8 +62,8 @@ export function offeredAspects(models: readonly Model[]): string[] {
 }
 
 /**
- * Id of the default model if it can serve the request, otherwise of the first model that can. If none can, the default: its
- * refusal says why.
+ * Id of the default model if it can serve the request, otherwise of the first model that can. If none can, a model whose refusal
+ * says why: one that takes as many pictures, or else the most.
  */
 export function defaultModel(core: Available, allowed: readonly string[] | null, needs: Needs): string {
   const models = core.models.all()
@@ -77,20 +72,33 @@ export function defaultModel(core: Available, allowed: readonly string[] | null,
   const first = allowed === null || allowed.includes(preferred) ? byId(preferred) : []
   const others = allowed === null ? listed(models).filter(({ id }) => id !== lastResort) : allowed.flatMap(byId)
   const candidates = [...first, ...others]
-  const chosen = candidates.find((model) => canServe(core, model, needs)) ?? candidates[0]
+  const { check: _, ...inputs } = needs
+  const chosen =
+    candidates.find((model) => canServe(core, model, needs)) ??
+    candidates.find((model) => canServe(core, model, inputs)) ??
+    withMostImages(core, candidates, needs)
   return chosen?.id ?? allowed?.[0] ?? preferred
 }
 
-export function canServe(core: Pick<Core, 'providers'>, { routes }: Model, { images, words, aspect }: Needs): boolean {
-  const route = routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, images))
-  return route !== undefined && !(words && route.takes.prompt === 'none') && offersAspect(route.takes, aspect)
+export function canServe(core: Pick<Core, 'providers'>, model: Model, { images, words, check }: Needs): boolean {
+  const route = model.routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, images))
+  if (!route || (words && route.takes.prompt === 'none')) return false
+  try {
+    check?.({ model, takes: route.takes })
+    return true
+  } catch (error) {
+    if (error instanceof AppError) return false
+    throw error
+  }
 }
 
-function offersAspect({ aspects, sizes }: Takes, aspect: string | undefined): boolean {
-  if (aspect === undefined || Object.hasOwn(aspects, aspect)) return true
-  const sides = /^(\d+)x(\d+)$/.exec(aspect)?.slice(1).map(Number) ?? []
-  const isPreset = Object.values(aspects).some(([width, height]) => width === sides[0] && height === sides[1])
-  return isPreset || (sides.length > 0 && sides.every((side) => sizes && side >= sizes.min && side <= sizes.max))
+/** The first candidate, or where all take fewer pictures the one that takes the most. */
+function withMostImages(core: Pick<Core, 'providers'>, candidates: readonly Model[], { images }: Needs) {
+  const most = ({ routes }: Model) =>
+    Math.max(0, ...routes.filter(({ provider }) => isSetUp(core, provider)).map(({ takes }) => takes.images.max))
+  const [first, ...others] = candidates
+  if (!first || candidates.some((model) => most(model) >= images)) return first
+  return others.reduce((best, model) => (most(model) > most(best) ? model : best), first)
 }
 
 /** What the model takes with so many input pictures. Throws AppError image_needed, too_many_images. */
@@ -103,8 +111,5 @@ export function takenWith(core: Pick<Core, 'providers'>, model: Model, images: n
   const most = Math.max(...model.routes.map(({ takes }) => takes.images.max))
   throw new AppError('too_many_images', { model: model.id, limit: most })
 }
-
-export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string) =>
-  providers.get(provider) !== undefined
 
 const fits = ({ images }: Takes, count: number) => count >= images.min && count <= images.max

@@ -1,29 +1,15 @@
 /**
- * Parses text into parameters: `a cute cat --seed 7 16:9`. Flags may be anywhere; a ratio or size without a flag is recognised
- * at the very end only. Whether a model takes the parameters is checked later (check.ts).
+ * Parses text into parameters: `a cute cat --seed 7 16:9`. Flags may be anywhere. Whether a model takes the parameters is checked
+ * later (check.ts).
  */
 import { AppError, type OptionNames } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
-import { cleanText } from '../text.ts'
+import { cleanLines, foldSpaces } from '../text.ts'
+import { findAspect, readAspect } from './aspect.ts'
+import { type Flag, flagNames, flags, mayHaveFlags, splitFlags } from './flags.ts'
 
 /** Characters of a prompt. More than the text encoder of any provider uses. */
 export const promptLimit = 4000
-
-/** Flag → the option that it sets. */
-const flags = {
-  ar: 'aspect',
-  seed: 'seed',
-  n: 'count',
-  no: 'negative',
-  model: 'model',
-  steps: 'steps',
-  guidance: 'guidance',
-  strength: 'strength',
-  enhance: 'enhance',
-} as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'>>>
-type Flag = keyof typeof flags
-
-const flagNames = Object.keys(flags) as Flag[]
 
 /** The flag of each option, for error messages in chats. */
 export const flagSpellings: OptionNames = {
@@ -31,21 +17,22 @@ export const flagSpellings: OptionNames = {
   size: '--ar',
 }
 
-const aspectAtEnd = /(?:^|\s)(\d{1,3}[:：]\d{1,3}|\d{2,4}[x×]\d{2,4})$/u
-const aspectForm = /^(\d{1,3}:\d{1,3}|\d{2,4}x\d{2,4})$/u
+interface ParseOptions {
+  /** Ratios that count where no flag names them: those that some model offers. */
+  ratios: readonly string[]
+  /** Keeps the line breaks of the prompt. */
+  lines?: boolean
+}
 
 /** Throws AppError prompt_too_long, bad_option, unknown_option. The prompt may be empty: some models need pictures only. */
-export function parsePrompt(text: string): RequestParams {
+export function parsePrompt(text: string, { ratios, lines = false }: ParseOptions): RequestParams {
   // refused before any further work; the flags cannot need three times the length of a prompt
   if (text.length > promptLimit * 4) throw new AppError('prompt_too_long', { limit: promptLimit })
-  const { words, values } = splitFlags(cleanText(text).split(' '))
-  let prompt = words.join(' ')
-  let aspect = values.ar === undefined ? undefined : readAspect(values.ar)
-  const suffix = aspect === undefined ? aspectAtEnd.exec(prompt) : null
-  if (suffix?.[1] !== undefined) {
-    aspect = readAspect(suffix[1])
-    prompt = prompt.slice(0, suffix.index).trimEnd()
-  }
+  const { words, values } = splitFlags(cleanLines(text))
+  const found = values.ar === undefined ? findAspect(cleanLines(words), ratios) : undefined
+  const aspect = values.ar === undefined ? found?.aspect : readAspect(values.ar)
+  const written = found?.prompt ?? words
+  const prompt = lines ? cleanLines(written) : foldSpaces(written)
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
   return withoutAbsent({
     prompt,
@@ -56,35 +43,29 @@ export function parsePrompt(text: string): RequestParams {
     steps: values.steps === undefined ? undefined : readNumber('steps', values.steps, true),
     guidance: values.guidance === undefined ? undefined : readNumber('guidance', values.guidance, false),
     strength: values.strength === undefined ? undefined : readNumber('strength', values.strength, false),
-    negative: values.no,
-    enhance: values.enhance === undefined ? undefined : true,
+    negative: values.no === undefined ? undefined : foldSpaces(values.no),
+    enhance: values.enhance === undefined ? undefined : readSwitch('enhance', values.enhance),
   })
 }
 
 /** Writes parameters as text that `parsePrompt` parses into the same parameters. */
 export function formatParams(params: RequestParams): string {
   const flag = (name: Flag, value: string | number | undefined) => (value === undefined ? [] : [`--${name} ${value}`])
-  return [
-    params.prompt,
+  const quoted = (value: string | undefined) => (value === undefined ? undefined : `"${value}"`)
+  const written = [
     ...flag('ar', params.aspect),
-    ...flag('model', params.model),
+    ...flag('model', quoted(params.model)),
     ...flag('n', params.count),
     ...flag('seed', params.seed),
     ...flag('steps', params.steps),
     ...flag('guidance', params.guidance),
     ...flag('strength', params.strength),
-    ...flag('no', params.negative === undefined ? undefined : `"${params.negative}"`),
+    ...flag('no', quoted(params.negative)),
     ...(params.enhance ? ['--enhance'] : []),
   ]
-    .filter((part) => part !== '')
-    .join(' ')
-}
-
-/** Accepts '16：9' for '16:9' and '640×480' for '640x480'. Throws AppError bad_option. */
-export function readAspect(value: string): string {
-  const aspect = value.trim().toLowerCase().replace('：', ':').replace('×', 'x')
-  if (!aspectForm.test(aspect)) throw new AppError('bad_option', { name: 'aspect', value, expected: '16:9' })
-  return aspect
+  const { prompt } = params
+  const parts = mayHaveFlags(prompt) ? [...written, '--', prompt] : [prompt, ...written]
+  return parts.filter((part) => part !== '').join(' ')
 }
 
 /** A seed has up to 20 digits and stays text. undefined: '-1', which asks for a random seed. Throws AppError bad_option. */
@@ -94,52 +75,11 @@ export function readSeed(value: string): string | undefined {
   return BigInt(value).toString()
 }
 
-function splitFlags(tokens: string[]): { words: string[]; values: Partial<Record<Flag, string>> } {
-  const words: string[] = []
-  const values: Partial<Record<Flag, string>> = {}
-  for (let at = 0; at < tokens.length; at++) {
-    const token = tokens[at] ?? ''
-    const name = flagName(token)
-    if (name === undefined) {
-      words.push(token)
-    } else if (name === 'enhance') {
-      values.enhance = ''
-    } else {
-      const end = name === 'no' ? endOfList(tokens, at + 1) : at + 2
-      values[name] = readValue(name, tokens.slice(at + 1, end))
-      at = end - 1
-    }
-  }
-  return { words, values }
-}
-
-/** Phones turn two hyphens into one dash, so '—seed' is a flag as well. Prose such as '—he said' is not. */
-function flagName(token: string): Flag | undefined {
-  const match = /^(--|—|–)([a-z]+)$/i.exec(token)
-  if (!match) return undefined
-  const name = (match[2] ?? '').toLowerCase()
-  const flag = flagNames.find((each) => each === name)
-  if (flag === undefined && match[1] === '--') {
-    throw new AppError('unknown_option', { name: `--${name}`, available: flagNames.map((each) => `--${each}`) })
-  }
-  return flag
-}
-
-/** Index after the value of `--no`: one word, a list such as 'text, frames', or text in double quotes. */
-function endOfList(tokens: string[], start: number): number {
-  const quoted = tokens[start]?.startsWith('"') ?? false
-  let at = start
-  if (quoted) while (at < tokens.length && !(tokens[at]?.endsWith('"') && (at > start || tokens[at] !== '"'))) at++
-  else while (at < tokens.length && tokens[at]?.endsWith(',')) at++
-  return Math.min(at + 1, tokens.length)
-}
-
-function readValue(name: Flag, tokens: string[]): string {
-  const value = name === 'no' ? tokens.join(' ').replaceAll('"', '').trim() : (tokens[0] ?? '')
-  if (value === '' || flagName(tokens[0] ?? '') !== undefined) {
-    throw new AppError('bad_option', { name: flags[name], value: '', expected: name === 'ar' ? '16:9' : '…' })
-  }
-  return value
+/** undefined: off, which is the same as no flag. Throws AppError bad_option. */
+function readSwitch(name: string, value: string): true | undefined {
+  if (['on', 'true', 'yes', '1'].includes(value)) return true
+  if (['off', 'false', 'no', '0'].includes(value)) return undefined
+  throw new AppError('bad_option', { name, value, expected: 'on, off' })
 }
 
 function readNumber(name: string, value: string, whole: boolean): number {

@@ -4,11 +4,12 @@ import type { Generation } from '../generation/row.ts'
 
 /**
  * nextRoute: submit to another provider · restart: submit to the same one again · resume: ask the same one about the work
- * under way · giveUp: fail and refund, `cancel` first what is under way.
+ * under way · awaitNews: look again for a submission that was not answered · giveUp: fail and refund, `cancel` first what is
+ * under way.
  */
 export type Decision =
   | { kind: 'nextRoute' }
-  | { kind: 'restart' | 'resume'; retryInMs: number }
+  | { kind: 'restart' | 'resume' | 'awaitNews'; retryInMs: number }
   | { kind: 'giveUp'; cancel: boolean }
 
 export interface Attempt extends Pick<Generation, 'attempt' | 'ticket' | 'leftMs' | 'runMs'> {
@@ -18,6 +19,10 @@ export interface Attempt extends Pick<Generation, 'attempt' | 'ticket' | 'leftMs
   repeatable: boolean
   /** The provider: how long one generation may take. */
   timeoutMs: number
+  /** Since the submission. */
+  submittedMs: number
+  /** How much longer news of a submission that was not answered may come. */
+  newsLeftMs: number
   /** Of a random pause, 0 to 1: restarts of many generations must not coincide. */
   jitter: number
 }
@@ -30,6 +35,8 @@ const maxSubmissions = 5
 const maxFetches = 3
 /** A provider that asks for a longer pause is not waited for: the person learns of it at once. */
 const maxPauseMs = 60_000
+/** Pauses between two looks for a submission that was not answered; they grow with its age. */
+const newsPauseMs = { least: 2_000, most: 15_000 }
 
 /** Faults of a provider, not of the request: another provider may serve it. */
 const providerFaults: ReadonlySet<ErrorKind> = new Set([
@@ -43,6 +50,7 @@ const providerFaults: ReadonlySet<ErrorKind> = new Set([
 
 export function afterFailure(attempt: Attempt, error: Failure): Decision {
   if (error.neverRan && providerFaults.has(error.kind) && attempt.hasNextRoute) return { kind: 'nextRoute' }
+  if (mayAwaitNews(attempt, error)) return { kind: 'awaitNews', retryInMs: newsPauseOf(attempt) }
   const retryInMs = pauseOf(attempt, error)
   const inTime = retryInMs < Math.min(attempt.leftMs, maxPauseMs)
   if (inTime && mayRestart(attempt, error)) return { kind: 'restart', retryInMs }
@@ -54,6 +62,14 @@ export function afterFailure(attempt: Attempt, error: Failure): Decision {
 function pauseOf({ attempt, jitter }: Attempt, { retryAfterMs = 0 }: Failure): number {
   const backoffMs = Math.min(30_000, 1000 * 2 ** (attempt - 1)) * (0.5 + jitter / 2)
   return Math.max(retryAfterMs, backoffMs)
+}
+
+const mayAwaitNews = ({ ticket, newsLeftMs, leftMs }: Attempt, { kind }: Failure) =>
+  kind === 'unresolved' && ticket === null && Math.min(newsLeftMs, leftMs) > 0
+
+function newsPauseOf({ submittedMs, newsLeftMs, leftMs }: Attempt): number {
+  const pauseMs = Math.min(newsPauseMs.most, Math.max(newsPauseMs.least, submittedMs / 2))
+  return Math.ceil(Math.min(pauseMs, newsLeftMs, leftMs))
 }
 
 /** Only when no work is under way, and the provider either did not run it or may run it twice. */

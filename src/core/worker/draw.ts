@@ -1,13 +1,16 @@
 /**
  * Submits one generation to its provider, at most once, and waits for the pictures. The intent is saved right before the
- * submission and the ticket right after; a submission whose answer was lost is resolved before anything else happens.
+ * submission and the ticket right after; a submission whose answer was lost is resolved before anything else happens. An
+ * answer that comes late, to a worker that has lost the row, is kept as well: it stands for work that is paid for.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Json } from '../../db/json.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError, type ErrorKind } from '../errors.ts'
-import type { Following } from '../events/events.ts'
+import { cancelAtProvider } from '../generation/cancel.ts'
 import { readWebhookMessage } from '../generation/provider-webhook.ts'
-import { type Generation, saveIntent, saveTicket } from '../generation/row.ts'
+import { adoptTicket, type Generation, saveIntent, saveTicket } from '../generation/row.ts'
+import { wake } from '../generation/submit.ts'
 import type { Progress, Task } from '../ports/providers.ts'
 import type { Provided } from '../providers/registry.ts'
 import type { Narrator } from './narrate.ts'
@@ -16,6 +19,8 @@ import { taskOf } from './task.ts'
 export interface Run {
   /** Aborts when the generation has ended or is no longer ours, or when this process must let go of its work. */
   stop: AbortSignal
+  /** Aborts when the generation has ended, or when this process must let go of its work. */
+  over: AbortSignal
   /** Aborts only when this process must let go of its work. */
   leave: AbortSignal
   narrator: Narrator
@@ -24,7 +29,6 @@ export interface Run {
 type Done = Extract<Progress, { state: 'done' }>
 type Pending = Extract<Progress, { state: 'pending' }>
 
-const findEveryMs = 2_000
 /** Tries to save a ticket, which stands for work that is paid for. */
 const maxSaves = 4
 /** With less time left the picture would arrive too late, and be paid for. */
@@ -37,23 +41,23 @@ export async function draw(
   core: Core,
   generation: Generation,
   provided: Provided,
-  { stop, leave, narrator }: Run,
+  { stop, over: ended, leave, narrator }: Run,
 ): Promise<Done> {
   const { provider, settings, breaker } = provided
   const over = new AbortController()
   const limitMs = Math.ceil(Math.max(1, Math.min(settings.timeoutMs, generation.leftMs)))
   const limit = AbortSignal.timeout(limitMs)
   const signal = AbortSignal.any([stop, limit, over.signal])
-  // a submission that can be cancelled is not aborted before its ticket is known
-  const submitting = provider.cancel ? AbortSignal.any([leave, limit, over.signal]) : signal
+  // a submission that can be cancelled is not aborted before its ticket is known, and none for the loss of the row
+  const submitting = AbortSignal.any([provider.cancel ? leave : ended, limit, over.signal])
   const events = core.events.follow(generation.id, ['webhook'])
   const since = performance.now()
   const count = (how: 'done' | ErrorKind) => core.meter?.drew(provider.name, how, (performance.now() - since) / 1000)
   try {
     let task = await taskOf(core, generation)
-    let progress = await begin(core, generation, { provided, task, submitting, signal, events })
+    let progress = await begin(core, generation, { provided, task, submitting, signal })
     while (progress.state === 'pending') {
-      await keepTicket(core, generation, progress, stop)
+      await keepTicket(core, generation, progress, leave)
       narrator.progress(progress)
       const called = await events.wait(Math.max(minWaitMs, progress.waitMs), signal)
       if (called) task = { ...task, webhookMessage: await readWebhookMessage(core, generation.id) }
@@ -68,7 +72,8 @@ export async function draw(
     const error = limit.aborted
       ? new AppError('provider_timeout', { provider: provider.name }, { cause: thrown })
       : asAppError(thrown)
-    count(error.kind)
+    // counted when it is given up: until then each look for news ends like this
+    if (error.kind !== 'unresolved') count(error.kind)
     // the time that ran out may have been the request's own
     const deadlineCame = limit.aborted && limitMs < settings.timeoutMs
     if (providerFailures.has(error.kind)) {
@@ -100,7 +105,6 @@ interface Submission {
   submitting: AbortSignal
   /** For everything after it. */
   signal: AbortSignal
-  events: Following
 }
 
 async function begin(core: Core, generation: Generation, submission: Submission): Promise<Progress> {
@@ -108,7 +112,7 @@ async function begin(core: Core, generation: Generation, submission: Submission)
   const { provider } = provided
   if (generation.ticket !== null && provider.check) return provider.check(generation.ticket, task, signal)
   if (generation.submittedBefore && !provider.repeatable) {
-    const found = await find(core, generation, submission, generation.submittedMs)
+    const found = await find(core, generation, submission)
     if (found !== 'never') return found
   }
   return submit(core, generation, submission)
@@ -128,51 +132,52 @@ async function submit(core: Core, generation: Generation, submission: Submission
     return await provider.start(task, submitting)
   } catch (thrown) {
     const error = asAppError(thrown)
-    if (submitting.aborted || error.neverRan || provider.repeatable || !provider.find) throw thrown
+    if (submitting.aborted || submission.signal.aborted || error.neverRan || provider.repeatable || !provider.find)
+      throw thrown
     // the submission may have arrived although its answer did not
     core.log.warn(
       { id: generation.id, provider: provider.name, kind: error.kind, err: error.cause },
       'a submission was not answered; looking for it at the provider',
     )
-    const found = await find(core, generation, submission, 0)
+    const found = await find(core, generation, submission)
     if (found !== 'never') return found
     throw new AppError(error.kind, error.data, { cause: error.cause, neverRan: true, retryAfterMs: error.retryAfterMs })
   }
 }
 
-/** `sinceMs`: age of the submission. Throws AppError unresolved when its fate stays unknown for too long. */
-async function find(
-  core: Core,
-  generation: Generation,
-  submission: Submission,
-  sinceMs: number,
-): Promise<Progress | 'never'> {
-  const { provided, signal, events } = submission
-  const { provider } = provided
-  if (!provider.find) throw new AppError('unresolved')
-  const until = Date.now() - sinceMs + core.limits.lostMs
-  for (let { task } = submission; ; ) {
-    task = { ...task, webhookMessage: await readWebhookMessage(core, generation.id) }
-    const found = await provider.find(task, signal)
-    if (found !== 'unknown') return found
-    const leftMs = until - Date.now()
-    if (leftMs <= 0) throw new AppError('unresolved')
-    await events.wait(Math.min(findEveryMs, leftMs), signal)
-  }
+/** Throws AppError unresolved while its fate is unknown; final, if this provider cannot report on it. */
+async function find(core: Core, generation: Generation, submission: Submission): Promise<Progress | 'never'> {
+  const { provided, task, signal } = submission
+  if (!provided.provider.find) throw new AppError('unresolved', {}, { final: true })
+  const webhookMessage = await readWebhookMessage(core, generation.id)
+  const found = await provided.provider.find({ ...task, webhookMessage }, signal)
+  if (found === 'unknown') throw new AppError('unresolved')
+  return found
 }
 
-async function keepTicket(core: Core, generation: Generation, { ticket }: Pending, stop: AbortSignal): Promise<void> {
+async function keepTicket(core: Core, generation: Generation, { ticket }: Pending, leave: AbortSignal): Promise<void> {
   if (JSON.stringify(ticket) === JSON.stringify(generation.ticket)) return
+  const isFirst = generation.ticket === null
   // kept in memory first: if saving fails, the work can still be cancelled
   generation.ticket = ticket
   for (let tries = 1; ; tries++) {
     try {
       if (await saveTicket(core, generation, ticket)) return
+      if (isFirst) await handOver(core, generation, ticket)
       break
     } catch (error) {
       if (tries === maxSaves) throw error
-      await sleep(100 * 4 ** tries, undefined, { signal: stop })
+      await sleep(100 * 4 ** tries, undefined, { signal: leave })
     }
   }
-  throw new AppError('interrupted')
+  // final: the work goes on without us
+  throw new AppError('interrupted', {}, { final: true })
+}
+
+/** The row was lost before the provider answered: its owner goes on with the ticket, or nothing does. */
+async function handOver(core: Core, generation: Generation, ticket: Json): Promise<void> {
+  const job = await adoptTicket(core, generation, ticket)
+  if (job) return wake(core, job)
+  await cancelAtProvider(core, generation.provider, ticket)
+  generation.ticket = null
 }

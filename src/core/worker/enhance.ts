@@ -1,5 +1,5 @@
 /** Improves the prompt before drawing, when asked for. It may take a little time, and its failure never fails the request. */
-import { readFact } from '../../db/database.ts'
+import { readFact } from '../../db/facts.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { type Generation, saveEnhanced } from '../generation/row.ts'

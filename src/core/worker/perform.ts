@@ -8,7 +8,18 @@ import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { cancelAtProvider, showCancelled } from '../generation/cancel.ts'
 import { deliver, deliverFailure } from '../generation/deliver.ts'
-import { backToQueue, type Generation, letGo, moveToRoute, saveFailure, saveStored, takeUp } from '../generation/row.ts'
+import {
+  awaitNews,
+  backToQueue,
+  type Generation,
+  letGo,
+  moveToRoute,
+  saveFailure,
+  saveStored,
+  submittedSince,
+  takeUp,
+} from '../generation/row.ts'
+import { wake } from '../generation/submit.ts'
 import { deleteObjects } from '../media/deletions.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { Route } from '../ports/models.ts'
@@ -17,6 +28,7 @@ import { type Attempt, afterFailure } from './after-failure.ts'
 import { draw, type Run } from './draw.ts'
 import { enhancePrompt } from './enhance.ts'
 import type { Leases } from './leases.ts'
+import { newsLeftMs } from './lost.ts'
 import { narrateRun } from './narrate.ts'
 import { storePictures } from './store-pictures.ts'
 
@@ -34,32 +46,33 @@ export async function perform(core: Core, leases: Leases, id: string, signal: Ab
     if (generation === 'over') return undefined
     if ('retryInMs' in generation) return generation
     const { lost, done } = leases.hold(generation)
-    const stop = AbortSignal.any([signal, lost, events.ended])
-    return await proceed(core, generation, { stop, leave: signal }).finally(done)
+    const over = AbortSignal.any([signal, events.ended])
+    const stop = AbortSignal.any([over, lost])
+    return await proceed(core, generation, { stop, over, leave: signal }).finally(done)
   } finally {
     events.stop()
   }
 }
 
-async function proceed(core: Core, generation: Generation, { stop, leave }: Omit<Run, 'narrator'>): Promise<Retry> {
+async function proceed(core: Core, generation: Generation, signals: Omit<Run, 'narrator'>): Promise<Retry> {
   if (generation.state === 'stored') return deliver(core, generation)
   if (generation.error) return deliverFailure(core, generation)
   if (generation.leftMs <= 0) return fail(core, generation, new AppError('deadline'))
-  if (generation.attempt > maxAttempts) return fail(core, generation, new AppError('interrupted'))
+  if (attemptsOf(generation) > maxAttempts) return fail(core, generation, new AppError('interrupted'))
   const narrator = narrateRun(core, generation)
   let files: ImageFile[]
   try {
-    files = await drawAndStore(core, generation, { stop, leave, narrator })
+    files = await drawAndStore(core, generation, { ...signals, narrator })
   } catch (error) {
     await narrator.stop()
-    return handleFailure(core, generation, stop, error)
+    return handleFailure(core, generation, signals.stop, error)
   }
   // an edit that is still under way must not overwrite the picture
   await narrator.stop()
   return files.length === 0 ? undefined : deliver(core, generation, files)
 }
 
-/** Resolves to no files when the generation has ended meanwhile. */
+/** Resolves to no files when there is nothing to deliver here: it has ended meanwhile, or another worker delivers them. */
 async function drawAndStore(core: Core, generation: Generation, run: Run): Promise<ImageFile[]> {
   const { request, model, provider, submittedBefore } = generation
   const provided = core.providers.get(provider)
@@ -71,10 +84,17 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   generation.seed = seed ?? request.seed ?? null
   generation.notes = [...(generation.notes ?? []), ...notes]
   const pictures = await storePictures(core, generation, files)
-  if (await saveStored(core, generation, pictures)) return files
-  await cleanUp(core, generation)
+  const stored = await saveStored(core, generation, pictures)
+  if (stored === 'ours') return files
+  if (stored === 'late') await wake(core, jobOf(generation))
+  else await cleanUp(core, generation)
   return []
 }
+
+/** Attempts that did more than look for news. */
+const attemptsOf = ({ attempt, searches }: Generation) => attempt - searches
+
+const jobOf = ({ id, provider, priority }: Generation) => ({ id, lane: provider, priority, resumed: true })
 
 /**
  * Our write was refused. If the generation has ended, our objects and our work at the provider belong to nothing. If it is
@@ -95,31 +115,43 @@ async function cleanUp(core: Core, generation: Generation): Promise<void> {
 
 async function handleFailure(core: Core, generation: Generation, stop: AbortSignal, thrown: unknown): Promise<Retry> {
   if (stop.aborted) {
-    if (!(await letGo(core, generation))) await cleanUp(core, generation)
-    return { retryInMs: 1 }
+    return again(core, generation)
   }
   const error = asAppError(thrown)
   const { id, provider: name, attempt, ticket } = generation
-  core.log.warn({ id, provider: name, kind: error.kind, attempt, err: error.cause ?? error }, 'an attempt failed')
   const next = nextRoute(core, generation)
-  const decision = afterFailure(attemptOf(core, generation, next), error)
+  const decision = afterFailure(await attemptOf(core, generation, { next, error }), error)
+  if (decision.kind === 'awaitNews') return { retryInMs: await awaitNews(core, generation, decision.retryInMs) }
+  core.log.warn({ id, provider: name, kind: error.kind, attempt, err: error.cause ?? error }, 'an attempt failed')
   if (decision.kind === 'nextRoute' && next) return failOver(core, generation, error, next)
   if (decision.kind === 'restart') {
-    await backToQueue(core, generation, decision.retryInMs)
-    return decision
+    return (await backToQueue(core, generation, decision.retryInMs)) ? decision : again(core, generation)
   }
   if (decision.kind === 'resume') {
-    await letGo(core, generation)
+    await letGo(core, generation, decision.retryInMs)
     return decision
   }
   if (decision.kind === 'giveUp' && decision.cancel) await cancelAtProvider(core, name, ticket)
   return fail(core, generation, error)
 }
 
-function attemptOf(core: Core, generation: Generation, next: Route | undefined): Attempt {
+/** Leaves the row to its owner or the next worker, or cleans up after its end. */
+async function again(core: Core, generation: Generation): Promise<Retry> {
+  if (!(await letGo(core, generation, 0))) await cleanUp(core, generation)
+  return { retryInMs: 1 }
+}
+
+async function attemptOf(
+  core: Core,
+  generation: Generation,
+  { next, error }: { next: Route | undefined; error: AppError },
+): Promise<Attempt> {
   const provided = core.providers.get(generation.provider)
   return {
     ...generation,
+    attempt: attemptsOf(generation),
+    submittedMs: submittedSince(generation),
+    newsLeftMs: await newsLeftMs(core, generation, error),
     hasNextRoute: next !== undefined,
     repeatable: provided?.provider.repeatable ?? false,
     timeoutMs: provided?.settings.timeoutMs ?? 0,
@@ -140,21 +172,13 @@ function nextRoute(core: Core, { model: id, request, provider, endpoint, tried }
 async function failOver(core: Core, generation: Generation, error: AppError, next: Route): Promise<Retry> {
   const { id, provider, endpoint, priority } = generation
   const tried = [...generation.tried, { provider, endpoint, error: error.kind }]
-  if (!(await moveToRoute(core, generation, { ...next, tried }))) {
-    await cleanUp(core, generation)
-    return undefined
-  }
+  if (!(await moveToRoute(core, generation, { ...next, tried }))) return again(core, generation)
   core.log.warn({ id, from: provider, to: next.provider, kind: error.kind }, 'moved a request to another provider')
-  await core.queue
-    .add({ id, lane: next.provider, priority, resumed: true })
-    .catch((failure) => core.log.warn({ id, err: failure }, 'could not queue a request; the sweeper will'))
+  await wake(core, { id, lane: next.provider, priority, resumed: true })
   return undefined
 }
 
 async function fail(core: Core, generation: Generation, error: AppError): Promise<Retry> {
-  if (!(await saveFailure(core, generation, error.kind, error.data))) {
-    await cleanUp(core, generation)
-    return undefined
-  }
+  if (!(await saveFailure(core, generation, error))) return again(core, generation)
   return deliverFailure(core, { ...generation, error: error.kind, errorData: error.data })
 }

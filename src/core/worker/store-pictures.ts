@@ -1,6 +1,7 @@
 /** Puts the pictures of a generation and their thumbnails into the store. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
 import type { Generation, StoredPicture } from '../generation/row.ts'
 import { outputKey, thumbnailKey } from '../media/object-keys.ts'
 import type { ImageFile } from '../ports/images.ts'
@@ -8,11 +9,20 @@ import type { ImageFile } from '../ports/images.ts'
 /** Pixels on the longer side. */
 const thumbnailEdge = 512
 const maxTries = 4
+/** Attempts of a generation after which a store that fails ends it: the person must not wait for minutes. */
+const maxAttempts = 3
 
-export async function storePictures(core: Core, { id }: Generation, files: ImageFile[]): Promise<StoredPicture[]> {
+/** Throws AppError not_stored, and bad_result where a picture can have no thumbnail. */
+export async function storePictures(
+  core: Pick<Core, 'store' | 'images' | 'secretKey'>,
+  { id, attempt }: Pick<Generation, 'id' | 'attempt'>,
+  files: readonly ImageFile[],
+): Promise<StoredPicture[]> {
   const put = async (key: string, file: ImageFile): Promise<Omit<StoredPicture, 'role' | 'position'>> => {
     const { type, width, height, data } = file
-    await putWithRetries(core, key, file)
+    await putWithRetries(core, key, file).catch((error: unknown) => {
+      throw new AppError('not_stored', {}, { cause: error, final: attempt >= maxAttempts })
+    })
     return { key, type, width, height, bytes: data.length }
   }
   const pairs = files.map(async (file, position): Promise<StoredPicture[]> => {
@@ -30,7 +40,7 @@ export async function storePictures(core: Core, { id }: Generation, files: Image
 }
 
 /** The pictures may have cost money: a short failure of the store must not lose them. */
-async function putWithRetries(core: Core, key: string, file: ImageFile): Promise<void> {
+async function putWithRetries(core: Pick<Core, 'store'>, key: string, file: ImageFile): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
       return await core.store.put(key, file.data, file.type)

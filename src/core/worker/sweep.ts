@@ -16,8 +16,12 @@ const everyMs = 1_000
 const tidyEvery = 30
 /** Rows of one round, and the pause before the same row is looked at again: waiting in the queue, or cut short. */
 const batchSize = 200
+/** A chat that does not answer must not keep the rest of the batch past their deadlines. */
+const atOnce = 20
 const queuedPause = '15 seconds'
 const resumedPause = '2 seconds'
+/** A later look at a row past its deadline is too late, whatever chose it. */
+const overduePause = '10 seconds'
 
 export interface Sweeper {
   stop(): Promise<void>
@@ -77,15 +81,16 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
     columns,
     (list) => sql`
       update generations
-      set wake_at = now() + case state when 'queued' then ${queuedPause} else ${resumedPause} end::interval
+      set wake_at = now() + case
+        when state = 'queued' and deadline_at >= now() then ${queuedPause} else ${resumedPause} end::interval
       where id in (
-        select id from generations where state in ('queued','running','stored') and wake_at < now()
+        select id from generations where state in ('queued','running','stored')
+          and (wake_at < now() or (deadline_at < now() and wake_at > now() + ${overduePause}::interval))
         order by wake_at limit ${batchSize} for update skip locked)
       returning ${list}`,
   )
   const abandoned = await lanes.abandoned(forgotten.map(({ lane }) => lane))
-  for (const { overdue, ...job } of forgotten) {
-    if (signal.aborted) return
+  const wake = async ({ overdue, ...job }: (typeof forgotten)[number]) => {
     try {
       // ends past its deadline even with the queue away; in an abandoned lane no worker would take it
       if (overdue || abandoned.has(job.lane)) await perform(core, leases, job.id, signal)
@@ -93,6 +98,9 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
     } catch (error) {
       core.log.warn({ id: job.id, err: error }, 'could not wake a generation; the next sweep retries')
     }
+  }
+  for (let at = 0; at < forgotten.length && !signal.aborted; at += atOnce) {
+    await Promise.all(forgotten.slice(at, at + atOnce).map(wake))
   }
 }
 

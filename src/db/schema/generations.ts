@@ -39,9 +39,13 @@ export const generations = pgTable(
     webhookUrl: text('webhook_url'),
     /** A program may wait for it, so its end is notified. */
     watched: boolean().notNull().default(false),
+    /** The `x-request-id` of the HTTP request that asked for it, for the log. */
+    requestId: text('request_id'),
     priority: integer().notNull(),
     /** How often a worker took it up. It fences late writers: a write of an older attempt changes nothing. */
     attempt: integer().notNull().default(0),
+    /** Attempts that only looked for news of a submission that was not answered. */
+    searches: integer().notNull().default(0),
     /** Until then it belongs to one worker. */
     leaseUntil: time('lease_until'),
     /** When the sweeper looks at it next. */
@@ -78,6 +82,7 @@ export const generations = pgTable(
     index('generations_of_user').on(t.userId, t.id),
     index('generations_of_user_by_surface').on(t.userId, t.surface, t.id),
     index('generations_to_wake').on(t.wakeAt).where(sql`state in ('queued','running','stored')`),
+    index('generations_overdue').on(t.deadlineAt).where(sql`state in ('queued','running','stored')`),
     index('generations_queued').on(t.provider, t.priority, t.id).where(sql`state = 'queued'`),
   ],
 )

@@ -1,4 +1,4 @@
-/** Requests without a key, for the families that ANONYMOUS_API names. Only this machine may make them. */
+/** Requests without a key, from programs on this machine to the families that ANONYMOUS_API names. */
 import type { FastifyRequest } from 'fastify'
 import { accountOf } from '../../core/accounts/accounts.ts'
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
@@ -33,8 +33,8 @@ export function admitAnonymous(anonymous: Anonymous, name: FamilyName, request: 
 }
 
 /**
- * A browser on this machine also sends requests of pages from elsewhere, with their origin; and a page whose name leads to
- * this machine is named in Host.
+ * A browser on this machine may also send requests from pages of other sites: `Origin` names such a site. If its name resolves to
+ * this machine (DNS rebinding), `Host` names it.
  */
 function isFromThisMachine({ ip, headers }: FastifyRequest): boolean {
   const { host = '', origin } = headers

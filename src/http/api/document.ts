@@ -72,15 +72,15 @@ const bodyOf = (given: Parameters<SwaggerTransform>[0], body: z.ZodType) =>
 
 /** Receives every named schema twice: as input and as output. */
 export const tidy: SwaggerTransformObject = (given) => {
-  const whole = jsonSchemaTransformObject(given) as unknown as Document
-  for (const [method, operation] of operationsOf(whole)) {
+  const document = jsonSchemaTransformObject(given) as unknown as Document
+  for (const [method, operation] of operationsOf(document)) {
     describeResponses(method, operation)
     showExamples(operation)
   }
-  const used = new Set(operationsOf(whole).flatMap(([, { tags = [] }]) => tags))
-  const tags = whole.tags?.filter(({ name }) => used.has(name))
-  const components = { ...whole.components, headers, schemas: reached(whole) }
-  return withPlainNames({ ...whole, tags, components }) as unknown as ReturnType<SwaggerTransformObject>
+  const used = new Set(operationsOf(document).flatMap(([, { tags = [] }]) => tags))
+  const tags = document.tags?.filter(({ name }) => used.has(name))
+  const components = { ...document.components, headers, schemas: referencedSchemas(document) }
+  return withPlainNames({ ...document, tags, components }) as unknown as ReturnType<SwaggerTransformObject>
 }
 
 const operationsOf = ({ paths }: Document) => Object.values(paths).flatMap((path) => Object.entries(path))
@@ -102,7 +102,7 @@ const headers = {
 
 /** What @fastify/swagger inserts for a missing description. */
 const missingDescription = 'Default Response'
-const meanings: Readonly<Record<string, string>> = {
+const defaultDescriptions: Readonly<Record<string, string>> = {
   2: 'The request succeeded.',
   4: 'The request, the key or the account does not permit this. Nothing is charged.',
   5: 'The service or its provider failed. Nothing is charged.',
@@ -113,7 +113,7 @@ function describeResponses(method: string, { security, responses }: Operation): 
   const rateLimited = method === 'post' && security === undefined
   for (const [status, response] of Object.entries(responses)) {
     if (response.description === missingDescription)
-      response.description = meanings[status[0] ?? ''] ?? 'Another response.'
+      response.description = defaultDescriptions[status[0] ?? ''] ?? 'Another response.'
     response.headers = {
       ...response.headers,
       'x-request-id': named('RequestId'),
@@ -138,7 +138,7 @@ function showExamples(operation: Operation): void {
 const prefix = '#/components/schemas/'
 
 /** The schemas that a path refers to, directly or through other schemas. */
-function reached({ paths, components: { schemas = {} } }: Document): Record<string, unknown> {
+function referencedSchemas({ paths, components: { schemas = {} } }: Document): Record<string, unknown> {
   const found = new Set(namesIn(paths))
   for (const name of found) for (const next of namesIn(schemas[name])) found.add(next)
   return Object.fromEntries([...found].sort().map((name) => [name, schemas[name]]))
@@ -157,8 +157,8 @@ function withPlainNames(document: Document): Document {
     return Object.hasOwn(schemas, short) ? name : short
   }
   const renamed = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [plain(name), schema]))
-  const whole = { ...document, components: { ...document.components, schemas: renamed } }
-  return JSON.parse(JSON.stringify(whole), (key, value) => {
+  const changed = { ...document, components: { ...document.components, schemas: renamed } }
+  return JSON.parse(JSON.stringify(changed), (key, value) => {
     // the range of JavaScript's numbers is not a limit of this field
     if (Math.abs(value) === Number.MAX_SAFE_INTEGER && /^(max|min)imum$/.test(key)) return undefined
     const named = key === '$ref' && typeof value === 'string' && value.startsWith(prefix)

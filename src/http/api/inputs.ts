@@ -14,18 +14,21 @@ const keyForm = /(?:^|\/)((?:input|image)\/[0-9a-f-]{36}\/[A-Za-z0-9_-][A-Za-z0-
 /** The link of a generation, which responses of the ComfyUI family contain. */
 const generationForm = /^\/image\/([0-9a-f-]{36})(?=\?|$)/i
 const maxKeyLength = 200
+/** Base64 of a PNG, JPEG or WebP, by its first bytes. */
+const base64Form = /^(?:iVBORw0KGgo|\/9j\/|UklGR)[\w+/=\s-]{40,}$/
 /** The links are only compared, so their lifetime does not matter. */
 const comparedSeconds = 60
 
 /**
- * `address`: an https address, a data URL, a link of the service, or the key of an uploaded or generated picture. `load`
+ * `sent`: an https address, a data URL, base64, a link of the service, or the key of an uploaded or generated picture. `load`
  * rejects with AppError unknown_upload, image_too_big, image_unreachable.
  */
 export function inputOf(
   { core, fetcher, parts }: Pick<Family, 'core' | 'fetcher'> & { parts: Pick<ApiParts, 'publicUrl'> },
   holder: KeyHolder,
-  address: string,
+  sent: string,
 ): Attachment {
+  const address = base64Form.test(sent) ? `data:;base64,${sent}` : sent
   const fetched = fetcher.attachment(address)
   const generated = generatedPictureIn(parts, address)
   if (generated) {

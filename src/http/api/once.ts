@@ -47,7 +47,7 @@ export function answerOnce<T>(parts: Parts, exchange: Exchange<T>): Promise<T> {
   })
 }
 
-/** A generation that was accepted before and is not there any longer was erased by its owner. */
+/** A generation that an earlier request created and that no longer exists was erased by its owner. */
 function asErased(error: unknown): unknown {
   return error instanceof AppError && error.kind === 'unknown_request' ? new AppError('idempotency_erased') : error
 }
@@ -173,8 +173,8 @@ async function beginOrFind(
 }
 
 /**
- * Without an idempotency key: OpenAI's clients count their retries in a header. A request is noted by its content until it was
- * answered in full, and a retry finds the note. A first attempt is always a new request.
+ * Without an idempotency key: OpenAI's clients count their retries in a header. A hash of the request is saved until the
+ * response was sent in full, and a retry is recognized by it. A first attempt is always a new request.
  */
 async function claimByContent(
   { core }: Parts,
@@ -191,7 +191,7 @@ async function claimByContent(
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) return
       noteAnswered(core, keyed, key).catch((error: unknown) =>
-        core.log.warn({ err: error }, 'could not note that a request was answered; a repetition would find it'),
+        core.log.warn({ err: error }, 'could not save that a request was answered; a retry would get the same images'),
       )
     })
   }
@@ -204,6 +204,6 @@ const hashOf = (text: string) => createHash('sha256').update(text).digest('base6
 
 const idIn = (response: Json) => (response as { id: string }).id
 
-/** The client will not wait for the pictures. RFC 7240. */
+/** `Prefer: respond-async`: the client does not wait for the pictures. RFC 7240. */
 export const wantsJob = ({ headers }: FastifyRequest) =>
   /(^|[,\s;])respond-async($|[,\s;])/i.test(String(headers.prefer))

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyPluginAsync } from 'fastify'
+import { basePathOf } from '../../net/own-address.ts'
 import { cors } from '../server/cors.ts'
 import { version } from '../server/http.ts'
 import { asOperation, keys, tidy } from './document.ts'
@@ -58,7 +59,7 @@ export function openapi({ publicUrl }: Pick<ApiParts, 'publicUrl'>): FastifyPlug
       transformObject: tidy,
     })
     await app.register(document)
-    await app.register(page(new URL(publicUrl).origin))
+    await app.register(page(publicUrl))
   }
   // describes the routes of the whole app instead of those of this plugin
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
@@ -81,18 +82,19 @@ const document: FastifyPluginAsync = async (app) => {
   })
 }
 
-/** `api`: the origin to which the page sends requests. It loads nothing else from outside, and runs only its own scripts. */
+/** The page sends requests to the origin of the public address. It loads nothing else from outside, and runs only its own scripts. */
 const page =
-  (api: string): FastifyPluginAsync =>
+  (publicUrl: string): FastifyPluginAsync =>
   async (app) => {
     const policy =
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
-      `connect-src 'self' ${api}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+      `connect-src 'self' ${new URL(publicUrl).origin}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
     app.addHook('onRequest', async (_request, reply) => {
       reply.headers({ 'content-security-policy': policy, 'x-frame-options': 'DENY' })
     })
     await app.register(swaggerUi, {
       routePrefix: '/docs',
+      indexPrefix: basePathOf(publicUrl),
       theme: { title: 'fluxbot API' },
       uiConfig: {
         layout: 'BaseLayout',

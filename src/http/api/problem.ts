@@ -15,8 +15,8 @@ export interface Problem {
   headers: Readonly<Record<string, string>>
 }
 
-/** Messages in place of those of the framework, which do not say what to change. */
-export const sayings: Readonly<Record<string, string>> = {
+/** Replaces messages of the framework that do not say what to change. */
+export const frameworkMessages: Readonly<Record<string, string>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'Send JSON, with the header content-type: application/json.',
   FST_ERR_CTP_INVALID_JSON_BODY: 'The body of the request is not valid JSON.',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'The body of the request is not valid JSON.',
@@ -61,13 +61,13 @@ const retryHeaders = (error: AppError): Problem['headers'] => {
   return seconds === undefined ? {} : { 'retry-after': String(seconds) }
 }
 
-/** The same idempotency key leads to this failed request again, so a new attempt needs another key. */
-export const isKept = (error: AppError, { headers }: Pick<FastifyRequest, 'headers'>) =>
+/** The request failed for good. Its idempotency key stays with it, so a new attempt needs another key. */
+export const isFinalForKey = (error: AppError, { headers }: Pick<FastifyRequest, 'headers'>) =>
   error.final && headers['idempotency-key'] !== undefined
 
 /**
  * Returns undefined for a defect, whose details clients must not see. The message is in the language that the request asks
- * for. `names`: how the family calls the options.
+ * for. `names`: the family's names of the options.
  */
 export function problemIn(error: unknown, request: FastifyRequest, names: OptionNames): Problem | undefined {
   const words = wordsFor(localeOf(request.headers['accept-language']))
@@ -78,15 +78,21 @@ export function problemIn(error: unknown, request: FastifyRequest, names: Option
   if (error instanceof AppError) {
     if (error.kind === 'internal') return undefined
     const { kind } = error
-    const kept = isKept(error, request)
+    const isFinal = isFinalForKey(error, request)
     const sentence = words.errors[kind](spelled(error, names))
-    const message = kept ? words.keptEnd(sentence) : sentence
+    const message = isFinal ? words.keptEnd(sentence) : sentence
     const field = fieldOf(error, names)
     const fields = field === undefined ? [] : [{ name: field, message }]
-    const headers = kept ? { 'x-should-retry': 'false' } : retryHeaders(error)
+    const headers = isFinal ? { 'x-should-retry': 'false' } : retryHeaders(error)
     return { status: statusOf[kind], kind, message, fields, headers }
   }
   const { statusCode = 500, code, message = 'The request is not valid.' } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined
-  return { status: statusCode, kind: 'bad_request', message: sayings[code ?? ''] ?? message, fields: [], headers: {} }
+  return {
+    status: statusCode,
+    kind: 'bad_request',
+    message: frameworkMessages[code ?? ''] ?? message,
+    fields: [],
+    headers: {},
+  }
 }

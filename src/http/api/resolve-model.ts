@@ -1,19 +1,18 @@
-/** Fields that all families interpret alike: prompts, model names, sizes and seeds. */
+/** Fields that have the same meaning in all families: prompts, model names, sizes and seeds. */
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { RequestParams, Takes } from '../../core/ports/models.ts'
-import { type ChosenModel, chooseModel } from '../../core/request/choose-model.ts'
+import { type ChosenModel, checkParams } from '../../core/request/check.ts'
+import { chooseModel } from '../../core/request/choose-model.ts'
 import { promptLimit, readSeed } from '../../core/request/parse.ts'
-import { cleanText, shorten } from '../../core/text.ts'
+import { cleanLines, cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
 
 interface Fields {
   prompt?: string
   negative_prompt?: string
   model?: string
-  /** Decides which model serves a request that names none. */
-  aspect?: string
   seed?: number | string
 }
 
@@ -21,7 +20,7 @@ export interface ResolvedModel extends ChosenModel {
   params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed'> & { model: string }
 }
 
-/** What a request asks of its model. */
+/** A request with its model. */
 export interface ModelRequest {
   chosen: ChosenModel
   params: RequestParams
@@ -30,29 +29,46 @@ export interface ModelRequest {
 /** Characters of a refused value that its error repeats. */
 const shownCharacters = 40
 
-/** The prompt is used as it is: flags belong to plain text. Throws AppError prompt_too_long, bad_option, unknown_model, … */
-export function resolveModel(core: Core, holder: KeyHolder, fields: Fields, images: number): ResolvedModel {
-  const prompt = cleanText(fields.prompt ?? '')
+/** All parameters of the request for a model, which knows sizes by other names than another model. Throws AppError. */
+type BuildParams = (resolved: ResolvedModel) => RequestParams
+
+/**
+ * The prompt is used as it is: flags belong to plain text. `build`: where no model is named, the first one is chosen that takes what it
+ * returns. Throws AppError prompt_too_long, bad_option, unknown_model, …
+ */
+export function resolveModel(
+  core: Core,
+  holder: KeyHolder,
+  fields: Fields,
+  images: number,
+  build?: BuildParams,
+): ResolvedModel {
+  const prompt = cleanLines(fields.prompt ?? '')
   const negative = cleanText(fields.negative_prompt ?? '')
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
   if (negative.length > promptLimit) {
     const value = shorten(negative, shownCharacters)
     throw new AppError('bad_option', { name: 'negative', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
-  const { model, takes } = chooseModel(core, {
+  const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
+  const resolvedFor = ({ model, takes }: ChosenModel): ResolvedModel => ({
+    params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative },
+    model,
+    takes,
+  })
+  const chosen = chooseModel(core, {
     name: fields.model,
     allowed: holder.models,
     images,
     words: prompt !== '',
-    aspect: fields.aspect,
+    check: build && ((candidate) => checkParams(candidate, build(resolvedFor(candidate)), images)),
   })
-  const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
-  return { params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative }, model, takes }
+  return resolvedFor(chosen)
 }
 
 /**
  * Returns undefined for the model's default, which 'auto' without a size means. A size that equals the size of one of the
- * model's ratios becomes that ratio. `named`: a ratio or size; `size` counts where it is absent. Throws AppError unknown_ratio.
+ * model's ratios becomes that ratio. `named`: a ratio or size. It takes precedence over `size`. Throws AppError unknown_ratio.
  */
 export function aspectIn(
   { model, takes }: Pick<ResolvedModel, 'model' | 'takes'>,

@@ -2,12 +2,15 @@
  * `GET /metrics` for Prometheus. Counters cover this process, as Prometheus expects. Unfinished generations are read from the
  * database at each scrape, so every process reports the same.
  */
-import { sql } from 'drizzle-orm'
+
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { z } from 'zod'
+import { AppError } from '../../core/errors.ts'
+import { unfinishedLoad } from '../../core/history/backlog.ts'
 import type { Meter } from '../../core/ports/meter.ts'
 import type { Database } from '../../db/database.ts'
+import { isNetworkHost } from '../../net/own-address.ts'
 import type { Http } from '../server/http.ts'
 import { withSchemas } from '../server/validation.ts'
 
@@ -79,9 +82,7 @@ export function createMetrics(): Metrics {
       })
     },
     async read(database) {
-      const rows = await database.rows<{ provider: string; state: string; count: number; price: number }>(sql`
-        select provider, state, count(*)::int as count, sum(price)::int as price from generations
-        where state in ('queued','running','stored') group by provider, state`)
+      const rows = await unfinishedLoad(database)
       unfinished.reset()
       for (const { provider, state, count } of rows) unfinished.set({ provider, state }, count)
       held.set(rows.reduce((sum, { price }) => sum + price, 0))
@@ -93,15 +94,14 @@ export function createMetrics(): Metrics {
 export interface MetricsOptions {
   http: Pick<Http, 'core' | 'authenticate'>
   metrics: Metrics
-  /** True: only this machine can connect, so no key is needed. */
-  local: boolean
+  publicUrl: string
 }
 
-const error = z.object({ error: z.object({ kind: z.string(), message: z.string() }) }).meta({ id: 'Refused' })
+const error = z.object({ error: z.object({ kind: z.string(), message: z.string() }) }).meta({ id: 'MetricsError' })
 
 const page = {
   summary: 'Returns metrics for Prometheus.',
-  description: 'Requires an admin key, unless only the machine of the service can connect to it.',
+  description: 'Requires an admin key.',
   operationId: 'metrics',
   tags: ['Operations'],
   response: {
@@ -112,11 +112,12 @@ const page = {
   },
 }
 
-export function metricsPage({ http, metrics, local }: MetricsOptions): FastifyPluginAsync {
+export function metricsPage({ http, metrics, publicUrl }: MetricsOptions): FastifyPluginAsync {
   return async (plain) => {
     const app = withSchemas(plain)
     app.get('/metrics', { schema: page }, async (request, reply) => {
-      if (!local) await http.authenticate(request, 'admin')
+      if (!isNetworkHost(request.headers.host ?? '', publicUrl)) throw new AppError('admins_only')
+      await http.authenticate(request, 'admin')
       reply.headers({ 'content-type': Registry.PROMETHEUS_CONTENT_TYPE, 'cache-control': 'no-store' })
       return metrics.read(http.core.database)
     })

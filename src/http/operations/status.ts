@@ -1,6 +1,7 @@
 /** Routes that need no key: the service's own description, liveness and readiness. */
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
+import { basePathOf } from '../../net/own-address.ts'
 import { version } from '../server/http.ts'
 import { withSchemas } from '../server/validation.ts'
 
@@ -65,7 +66,7 @@ export function status({ ready, publicUrl = '' }: StatusOptions): FastifyPluginA
     const onlyData = app.hasRoute({ method: 'GET', url: '/' }) ? { constraints: { asks: 'data' } } : {}
     app.get('/', { config, schema: root, ...onlyData }, async (_request, reply) => {
       reply.headers({ vary: 'accept', 'cache-control': 'no-cache', 'access-control-allow-origin': '*' })
-      const docs = { docs: `${publicUrl}/docs`, openapi: '/openapi.json' }
+      const docs = { docs: `${publicUrl}/docs`, openapi: `${publicUrl && basePathOf(publicUrl)}/openapi.json` }
       return { service: 'fluxbot' as const, version, status: 'running' as const, ...docs }
     })
     app.get('/healthz', { config, schema: alive }, async () => ({ status: 'ok' as const }))

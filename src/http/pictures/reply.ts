@@ -40,7 +40,7 @@ const exposed = 'etag, content-length, content-range, accept-ranges, x-request-i
 /** Ignores the weak mark, because proxies that compress responses add it. */
 function matches(condition: string | undefined, etag: string): boolean {
   const tags = [...(condition ?? '').matchAll(/\*|(?:W\/)?("[^"]*")/g)]
-  return tags.some(([whole, quoted]) => whole === '*' || quoted === etag)
+  return tags.some(([tag, quoted]) => tag === '*' || quoted === etag)
 }
 
 /** Returns undefined for the whole picture, also when several ranges are requested or the range is invalid. */

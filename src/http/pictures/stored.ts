@@ -1,6 +1,7 @@
 /** Loads pictures from the store, whole or as thumbnails, within limits that hold for the whole process. */
 import { z } from 'zod'
 import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
 import { thumbnailKeyOf } from '../../core/media/object-keys.ts'
 import { createTurns } from '../../core/media/turns.ts'
 import type { StoredObject } from '../../core/ports/storage.ts'
@@ -50,7 +51,7 @@ export function createStoredPictures(core: Pick<Core, 'store' | 'images' | 'secr
     const small = stored === undefined ? undefined : await store.get(stored)
     if (small && edge === storedEdge) return small
     const original = small ?? (await store.get(key))
-    return original && images.thumbnail(original, edge)
+    return original && images.thumbnail(original, edge).catch(rejectStored)
   }
 
   return {
@@ -61,4 +62,9 @@ export function createStoredPictures(core: Pick<Core, 'store' | 'images' | 'secr
     },
     renditions,
   }
+}
+
+/** Pictures were checked before they were stored: one that cannot be read is a defect of ours, not of the image service. */
+export function rejectStored(error: unknown): never {
+  throw new AppError('internal', {}, { cause: error })
 }

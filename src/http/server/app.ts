@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { AppError } from '../../core/errors.ts'
+import { requestIds } from '../../core/programs/request-ids.ts'
 import { localeOf, wordsFor } from '../../locales/index.ts'
 import { statusOf } from './error-status.ts'
 import { toJson } from './json.ts'
@@ -15,16 +16,18 @@ export interface AppOptions {
   countResponses?(app: FastifyInstance): void
   /** Milliseconds that requests under way get when the app closes. Default 5,000. */
   closeMs?: number
-  /** Milliseconds in which a client must read some of its response, else it is disconnected within twice that time. Default 30,000. */
+  /** Milliseconds without reading after which a client is disconnected, or up to twice as many. Default 30,000. */
   unreadMs?: number
   sending?: SendingLimits
+  /** Path of the public address, '' or '/path'. Requests arrive with it, or without it from a proxy that removes it. */
+  basePath?: string
 }
 
 /** Milliseconds in which a whole request must arrive. */
 const receiveMs = 300_000
 
 export function createApp(options: AppOptions): FastifyInstance {
-  const { log, plugins, closeMs = 5_000, unreadMs = 30_000 } = options
+  const { log, plugins, closeMs = 5_000, unreadMs = 30_000, basePath = '' } = options
   const app = fastify({
     logger: false,
     bodyLimit: 1024 * 1024,
@@ -34,7 +37,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     requestTimeout: receiveMs,
     connectionTimeout: unreadMs,
     clientErrorHandler: refuseMalformed(log),
-    rewriteUrl: ({ url = '/' }) => routeAddress(url),
+    rewriteUrl: ({ url = '/' }) => decodable(routeAddress(withoutBase(url, basePath))),
     // the length of a line of HTTP, so that names of any length reach the routes and are reported as unknown
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
@@ -50,11 +53,22 @@ export function createApp(options: AppOptions): FastifyInstance {
     reply.raw.on('timeout', () => reply.raw.writableLength > 0 && request.raw.socket.destroy())
     reply.headers({ 'x-request-id': request.id, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
   })
+  // not earlier: reading the body loses the context
+  app.addHook('preHandler', (request, _reply, done) => requestIds.run(request.id, done))
   app.addHook('onSend', async (_request, reply, payload) => {
     // a part of a picture keeps the whole picture in memory
     if (Buffer.isBuffer(payload)) reply.server.sending.add(reply, payload.buffer.byteLength)
     if (typeof payload === 'string') reply.server.sending.add(reply, payload.length)
   })
+  if (basePath !== '') {
+    app.addHook('onSend', async (_request, reply) => {
+      for (const name of ['location', 'content-location']) {
+        const path = reply.getHeader(name)
+        const isShort = typeof path === 'string' && path.startsWith('/') && !path.startsWith(`${basePath}/`)
+        if (isShort) reply.header(name, basePath + path)
+      }
+    })
+  }
   app.addHook('onResponse', async (request, reply) => {
     // without the query, which holds signatures, and without the token of a webhook
     const path = request.url.split('?')[0]?.replace(/^(\/hooks\/[^/]+\/[^/]+\/).*/, '$1…')
@@ -89,13 +103,19 @@ export function createApp(options: AppOptions): FastifyInstance {
   return app
 }
 
-/** Beginnings of paths that clients use → the beginnings of the routes. */
-const others: readonly (readonly [RegExp, string])[] = [[/^\/api\/flux(?=[/?]|$)/, '/api/v1/flux']]
+/** Path prefixes that some clients use → prefixes of the routes. */
+const prefixes: readonly (readonly [RegExp, string])[] = [[/^\/api\/flux(?=[/?]|$)/, '/api/v1/flux']]
 
-/** The address under which routes are found. */
 function routeAddress(url: string): string {
-  const other = others.find(([beginning]) => beginning.test(url))
-  return decodable(other ? url.replace(...other) : url)
+  const prefix = prefixes.find(([pattern]) => pattern.test(url))
+  return prefix ? url.replace(...prefix) : url
+}
+
+function withoutBase(url: string, basePath: string): string {
+  if (basePath === '' || !url.startsWith(basePath)) return url
+  const rest = url.slice(basePath.length)
+  if (rest === '' || rest.startsWith('?')) return `/${rest}`
+  return rest.startsWith('/') ? rest : url
 }
 
 /** Escapes an invalid percent-encoding, so that it becomes an unknown path like any other. */
@@ -121,9 +141,12 @@ function separatePagesFromData(app: FastifyInstance): void {
       const stored = new Map<unknown, Stored>()
       return { get: (asks) => stored.get(asks) ?? null, set: (asks, route) => void stored.set(asks, route) }
     },
-    deriveConstraint: ({ headers }) => (prefersPage(headers.accept) ? 'page' : 'data'),
+    deriveConstraint: ({ headers, url }) => (isSignInLink(url) || prefersPage(headers.accept) ? 'page' : 'data'),
   })
 }
+
+/** Answers a program that opens the link as it would a browser. */
+const isSignInLink = (url = '') => /^\/\?(.*&)?token=/.test(url)
 
 /** Browsers list `text/html` without a weight. Programs that accept anything do not list it, or weigh it less. */
 function prefersPage(accept = ''): boolean {

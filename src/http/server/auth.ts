@@ -43,7 +43,7 @@ export function createAuthenticate(core: Core, operatorKey: string | undefined):
   }
 }
 
-/** Whether the request carries a key, right or wrong. */
+/** Whether the request has a key, valid or not. */
 export const hasKey = (request: FastifyRequest) =>
   request.headers.authorization !== undefined || keyOf(request) !== undefined
 

@@ -19,6 +19,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   image_unreachable: 400,
   unknown_command: 404,
   unknown_button: 404,
+  anonymous: 403,
   not_yours: 403,
   already_ended: 409,
   managers_only: 403,
@@ -66,6 +67,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   moderated: 400,
   bad_result: 502,
   // after acceptance
+  not_stored: 500,
   unresolved: 502,
   deadline: 504,
   input_lost: 500,

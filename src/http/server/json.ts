@@ -38,16 +38,16 @@ export interface Base64 {
   toJSON(): string
 }
 
-/** Stands where a picture belongs. Random, so that no text of a request can be mistaken for it. */
+/** Takes the place of a picture in the text. Random, so that no text of a request can be mistaken for it. */
 const placeholder = `<${randomUUID()}>`
-/** Pictures met by the call of `toJson` that is running; it is synchronous. */
-let met: Buffer[] | undefined
+/** Pictures that the current call of `toJson` has found. The call is synchronous, so there is only one at a time. */
+let found: Buffer[] | undefined
 
 export function base64(data: Buffer): Base64 {
   return {
     toJSON: () => {
-      if (!met) return data.toString('base64')
-      met.push(data)
+      if (!found) return data.toString('base64')
+      found.push(data)
       return placeholder
     },
   }
@@ -60,24 +60,25 @@ export function base64(data: Buffer): Base64 {
 export function toJson(value: unknown): string | Buffer {
   const pictures: Buffer[] = []
   let text: string
-  met = pictures
+  found = pictures
   try {
     text = JSON.stringify(value)
   } finally {
-    met = undefined
+    found = undefined
   }
-  return pictures.length === 0 ? text : filled(text.split(placeholder), pictures)
+  return pictures.length === 0 ? text : withPictures(text.split(placeholder), pictures)
 }
 
-function filled(between: readonly string[], pictures: readonly Buffer[]): Buffer {
+/** Puts a picture after each text but the last. */
+function withPictures(texts: readonly string[], pictures: readonly Buffer[]): Buffer {
   const sizes = pictures.map(({ length }) => Math.ceil(length / 3) * 4)
-  const bytes = [...between.map((text) => Buffer.byteLength(text)), ...sizes].reduce((sum, size) => sum + size, 0)
-  const whole = Buffer.allocUnsafe(bytes)
+  const bytes = [...texts.map((text) => Buffer.byteLength(text)), ...sizes].reduce((sum, size) => sum + size, 0)
+  const json = Buffer.allocUnsafe(bytes)
   let at = 0
-  for (const [n, text] of between.entries()) {
-    at += whole.write(text, at)
+  for (const [n, text] of texts.entries()) {
+    at += json.write(text, at)
     const picture = pictures[n]
-    if (picture) at += whole.write(picture.toString('base64'), at, 'latin1')
+    if (picture) at += json.write(picture.toString('base64'), at, 'latin1')
   }
-  return whole
+  return json
 }

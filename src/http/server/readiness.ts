@@ -11,7 +11,7 @@ interface Ping {
   at: number
 }
 
-/** True: the database answers. One ping at a time, however many callers check, so that a hanging database gets no more of them. */
+/** The check resolves to true when the database responds. Concurrent checks share one ping, so that a hanging database gets one. */
 export function createDatabaseCheck(database: Pick<Database, 'ping'>): () => Promise<boolean> {
   let current: Ping | undefined
 

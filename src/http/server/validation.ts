@@ -103,5 +103,5 @@ function fieldOf(issue: z.core.$ZodIssue, within: readonly string[]): InvalidFie
   const name = path.length === 0 ? undefined : path.map(String).join('.')
   const missing = issue.code === 'invalid_type' && issue.input === undefined
   const problem = missing ? 'missing' : issue.code === 'invalid_type' ? 'type' : 'value'
-  return { name, message: missing ? 'it must be given' : issue.message, problem }
+  return { name, message: missing ? 'it is required' : issue.message, problem }
 }

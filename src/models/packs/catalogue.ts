@@ -4,7 +4,9 @@ import type { Catalogue } from '../../core/core.ts'
 import type { Model } from '../../core/ports/models.ts'
 import type { Providers } from '../../core/providers/registry.ts'
 import { listed } from '../../core/request/choose-model.ts'
+import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
+import { workflowPacks } from '../../db/schema/operation.ts'
 import type { Log } from '../../log.ts'
 import { models as builtIn } from '../index.ts'
 import { parsePack, readPacks } from './pack.ts'
@@ -27,13 +29,15 @@ export interface LiveCatalogue extends Catalogue {
 
 const reloadEveryMs = 5_000
 
+const packColumns = columnsOf({ id: workflowPacks.id, body: workflowPacks.body })
+
 export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCatalogue> {
   const { database, providers, folder, log, models = builtIn } = options
   let packs: readonly Model[] = []
   let reported = ''
 
   async function reload(): Promise<void> {
-    const rows = await database.rows<{ id: string; body: string }>(sql`select id, body from workflow_packs order by id`)
+    const rows = await readRows(database, packColumns, (list) => sql`select ${list} from workflow_packs order by id`)
     const files = await readPacks(folder)
     const mistakes = [...files.mistakes]
     const stored = rows.flatMap(({ id, body }) => {

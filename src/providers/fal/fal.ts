@@ -87,7 +87,7 @@ function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }:
     check: (saved, task, signal) => check(ticketShape.parse(saved), task, signal),
     async find(task, signal) {
       // without the response to the submission, only a webhook can name the request's id
-      if (!webhookUrl) throw new AppError('unresolved')
+      if (!webhookUrl) throw new AppError('unresolved', {}, { final: true })
       const message = messageOf(task)
       if (!message) return 'unknown'
       const ticket = ticketFor({ requestId: message.request_id }, { endpoint: task.endpoint, baseUrl })

@@ -3,7 +3,11 @@ import { createBreaker } from '../../../src/core/providers/breaker.ts'
 
 it('opens after five failed requests in a row, lets one through as a trial, and closes when it succeeds', () => {
   let now = 0
-  const breaker = createBreaker(() => now)
+  const changes: string[] = []
+  const breaker = createBreaker(
+    () => now,
+    (state) => changes.push(state),
+  )
   for (const id of 'abcd') breaker.failed(id)
   breaker.succeeded()
   for (const id of 'abcd') breaker.failed(id)
@@ -17,4 +21,6 @@ it('opens after five failed requests in a row, lets one through as a trial, and 
   expect(breaker.restMs()).toBe(15_000)
   breaker.succeeded()
   expect(breaker.restMs()).toBe(0)
+  breaker.succeeded()
+  expect(changes).toEqual(['open', 'closed'])
 })

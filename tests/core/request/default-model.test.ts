@@ -29,14 +29,45 @@ describe('a request that names no model', () => {
   it('gets the default model if that can serve it, else the first that can', async () => {
     await open('fal')
     expect([0, 1, 2, 4].map((images) => chosen(images))).toEqual(['flux-dev', 'flux-dev', 'flux-pro', 'flux-pro'])
-    // only sketch takes five pictures, and it does not replace a real model
-    expect(chosen(5)).toBe('flux-dev')
+    // only sketch takes five pictures, and it does not replace a real model: the refusal names the most that another takes
+    expect(chosen(5)).toBe('flux-pro')
     expect(defaultModel(test.core, null, { images: 2, words: false })).toBe('flux-pro')
   })
 
   it('with a picture gets another model when the default takes text only', async () => {
     await open('cloudflare')
     expect([chosen(0), chosen(1), chosen(4)]).toEqual(['flux-schnell', 'cf-flux-2-klein', 'cf-flux-2-klein'])
+  })
+
+  it.each<[string, string, string]>([
+    ['cloudflare', 'a cute cat', 'flux-schnell'],
+    ['cloudflare', 'a cute cat 16:9', 'cf-flux-2-klein'],
+    ['cloudflare', '一只可爱的猫咪 3:2', 'cf-flux-2-klein'],
+    ['cloudflare', 'a cute cat 640x480', 'cf-flux-2-dev'],
+    ['cloudflare', 'a cute cat --seed 7', 'cf-flux-2-dev'],
+    ['cloudflare', 'a cute cat --no dogs', 'cf-phoenix'],
+    ['cloudflare', `a cat ${'and a cat '.repeat(300)}`, 'cf-flux-2-klein'],
+    ['fal', 'a cute cat 16:9 --n 4', 'flux-dev'],
+  ])('with %s gets a model for its ratio and parameters: %.40s', async (provider, text, id) => {
+    await open(provider)
+    await test.work()
+    const call = await test.say(text)
+    expect(await test.ended(call)).toBe('delivered')
+    expect(await test.core.database.rows(sql`select model from generations`)).toEqual([{ model: id }])
+  })
+
+  it('is refused by the default model if no model takes its parameters', async () => {
+    await open('cloudflare')
+    const refused = await test.say('a cute cat 16:9 --n 4')
+    expect(test.chat.last(refused.address)?.text).toContain('--n')
+    expect(await test.core.database.rows(sql`select model from generations`)).toEqual([])
+  })
+
+  it('names the most pictures that a model takes, when there are more', async () => {
+    await open('fal')
+    const images = await Promise.all([1, 2, 3, 4, 5, 6].map(async (edge) => attachment(await pngOf(edge * 20, 20))))
+    const refused = await test.say('join them', { images })
+    expect(test.chat.last(refused.address)?.text).toContain('flux-pro takes at most 4')
   })
 
   it('gets sketch when no other provider is set up', async () => {

@@ -20,6 +20,8 @@ const attempt: Attempt = {
   hasNextRoute: false,
   repeatable: false,
   timeoutMs: 300_000,
+  submittedMs: 0,
+  newsLeftMs: 0,
   jitter: 1,
 }
 const failure = (kind: ErrorKind, more: Partial<Parameters<typeof afterFailure>[1]> = {}) => ({
@@ -71,6 +73,37 @@ describe('after a failure', () => {
   it.each(errorKinds)('%s that is final gives up and cancels nothing', (kind) => {
     const final = failure(kind, { final: true, retry: false })
     expect(afterFailure({ ...attempt, ticket }, final)).toEqual({ kind: 'giveUp', cancel: false })
+  })
+
+  it.each(errorKinds)('%s waits for news only where the fate of a submission is unknown', (kind) => {
+    const waits = kind === 'unresolved'
+    for (const final of [true, false]) {
+      const error = failure(kind, { final, retry: !final && retries(kind) })
+      expect(decide({ newsLeftMs: 60_000 }, error) === 'awaitNews').toBe(waits)
+      expect(decide({ newsLeftMs: 60_000, attempt: 11 }, error) === 'awaitNews').toBe(waits)
+      expect(decide({ newsLeftMs: 60_000, ticket }, error)).not.toBe('awaitNews')
+    }
+  })
+
+  it.each([
+    ['looks soon after the submission', { submittedMs: 0 }, 2_000],
+    ['looks less often later', { submittedMs: 10_000 }, 5_000],
+    ['looks every 15 seconds at least', { submittedMs: 100_000 }, 15_000],
+    ['looks a last time when news can no longer come', { newsLeftMs: 700 }, 700],
+    ['looks a last time at the deadline', { leftMs: 500.5 }, 501],
+  ])('without news of a submission, %s', (_what, over, retryInMs) => {
+    const state = { ...attempt, newsLeftMs: 60_000, ...over }
+    expect(afterFailure(state, failure('unresolved'))).toEqual({ kind: 'awaitNews', retryInMs })
+  })
+
+  it.each([
+    ['no news came in time', { newsLeftMs: 0 }],
+    ['no news came in time, and the row was read late', { newsLeftMs: -5_000 }],
+    ['the deadline has come', { newsLeftMs: 60_000, leftMs: 0 }],
+  ])('gives up when %s', (_when, over) => {
+    const decision = { kind: 'giveUp', cancel: false }
+    expect(afterFailure({ ...attempt, ...over }, failure('unresolved'))).toEqual(decision)
+    expect(afterFailure({ ...attempt, ...over }, failure('unresolved', { final: true }))).toEqual(decision)
   })
 
   it('fetches a damaged result three times at most', () => {

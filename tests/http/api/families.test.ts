@@ -56,7 +56,7 @@ describe('a request with pictures', () => {
     return { messages: [{ role: 'user', content: [{ type: 'text', text: 'both' }, ...parts] }] }
   }
 
-  it('without a model uses one that takes so many pictures', async () => {
+  it('without a model uses one that accepts that number of pictures', async () => {
     const post = await open({ ...fal, limits: { perMinute: 100 } })
     const images = await pictures(2)
     for (const [url, body] of ways) expect((await post(url, { body: body(images) })).statusCode).toBe(200)
@@ -152,7 +152,7 @@ describe('a body', () => {
     ['/v1/images/edits', "'image'"],
     ['/api/v1/flux/image-to-image', 'image_url'],
     ['/api/v1/flux/multi-image-edit', 'image_urls'],
-  ])('of %s that is missing lacks %s', async (url, name) => {
+  ])('of %s that is missing is refused with the name of a required field: %s', async (url, name) => {
     const post = await open()
     const answer = await post(url, { body: '' })
     expect([answer.statusCode, answer.body]).toEqual([400, expect.stringContaining(name)])
@@ -198,9 +198,9 @@ describe('a failure under an idempotency key', () => {
 
   it('asks for a new key in event streams too', async () => {
     const post = await open({ providers: [busy()] })
-    const asked = { headers: { 'idempotency-key': 'k5' }, body: { prompt, stream: true } }
-    await post('/v1/images/generations', asked)
-    expect((await post('/v1/images/generations', asked)).body).toContain('send a new Idempotency-Key')
+    const repeated = { headers: { 'idempotency-key': 'k5' }, body: { prompt, stream: true } }
+    await post('/v1/images/generations', repeated)
+    expect((await post('/v1/images/generations', repeated)).body).toContain('send a new Idempotency-Key')
   })
 
   it('does not keep a request that was refused before it was accepted', async () => {

@@ -28,8 +28,8 @@ describe('a slash at the end of a path', () => {
     ['/web/assets/app.css', 'text/css'],
   ])('makes no difference to %s', async (path, type) => {
     const headers = { authorization: `Bearer ${service.operatorKey}` }
-    const asked = [path, `${path}/`].map((url) => service.app.inject({ url, headers }))
-    const [without, slashed] = await Promise.all(asked)
+    const responses = [path, `${path}/`].map((url) => service.app.inject({ url, headers }))
+    const [without, slashed] = await Promise.all(responses)
     expect([without?.statusCode, slashed?.statusCode]).toEqual([200, 200])
     expect(slashed?.headers['content-type']).toContain(type)
   })
@@ -70,8 +70,10 @@ describe('the document', () => {
     expect(new Set(names).size).toBe(names.length)
     expect(names.filter((name) => !/^[a-z]\w+$/.test(name))).toEqual([])
     expect(operations.filter(({ summary = '' }) => !/^\p{Lu}.+\.$/u.test(summary)).map(named)).toEqual([])
-    const known = service.document.tags.map(({ name }) => name)
-    expect(operations.filter(({ tags }) => tags?.length !== 1 || !known.includes(tags[0] ?? '')).map(named)).toEqual([])
+    const declared = service.document.tags.map(({ name }) => name)
+    expect(operations.filter(({ tags }) => tags?.length !== 1 || !declared.includes(tags[0] ?? '')).map(named)).toEqual(
+      [],
+    )
     expect(service.document.tags.filter(({ description }) => !description)).toEqual([])
   })
 

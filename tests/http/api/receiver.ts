@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-export interface Heard {
+export interface ReceivedRequest {
   path: string
   method: string
   headers: Record<string, string>
@@ -13,22 +13,22 @@ export interface Heard {
 export interface Receiver {
   origin: string
   /** Complete requests, in order. */
-  heard: Heard[]
+  received: ReceivedRequest[]
   /** Requests to this path and query. */
-  heardAt(path: string): Heard[]
+  receivedAt(path: string): ReceivedRequest[]
   /** Path without its query → how it responds. Absent: 204. */
   answers: Map<string, (response: ServerResponse) => void>
   stop(): Promise<void>
 }
 
 export async function startReceiver(): Promise<Receiver> {
-  const heard: Heard[] = []
+  const received: ReceivedRequest[] = []
   const answers: Receiver['answers'] = new Map()
   const server = createServer(async (request, response) => {
     const { url: path = '', method = '' } = request
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
-    heard.push({
+    received.push({
       path,
       method,
       headers: request.headers as Record<string, string>,
@@ -42,8 +42,8 @@ export async function startReceiver(): Promise<Receiver> {
   await once(server, 'listening')
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    heard,
-    heardAt: (path) => heard.filter((each) => each.path === path),
+    received,
+    receivedAt: (path) => received.filter((each) => each.path === path),
     answers,
     stop: async () => {
       server.closeAllConnections()

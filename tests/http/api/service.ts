@@ -12,6 +12,7 @@ import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
 import { status } from '../../../src/http/operations/status.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
 import { createApp } from '../../../src/http/server/app.ts'
+import { basePathOf } from '../../../src/net/own-address.ts'
 import { quickest } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { apiParts } from '../../helpers/http.ts'
@@ -35,7 +36,7 @@ export interface Service {
   close(): Promise<string[]>
 }
 
-export async function openEverything(options: TestCoreOptions & { publicUrl?: string } = {}): Promise<Service> {
+export async function openEverything(options: TestCoreOptions = {}): Promise<Service> {
   const { publicUrl = 'http://localhost:8080' } = options
   const test = await openTestCore(quickest, { ...options, limits: { welcome: 0, ...options.limits } })
   const log = keepLog()
@@ -44,10 +45,11 @@ export async function openEverything(options: TestCoreOptions & { publicUrl?: st
   const { database, secretKey, store } = core
   const parts = apiParts(core, { operatorKey, publicUrl, requestsPerMinute: 100_000 })
   const link = (key: string) => store.link(key, 600)
-  const web = createWeb({ database, secretKey, publicUrl, local: true, link, log })
+  const web = createWeb({ database, secretKey, publicUrl, link, log })
   const app = createApp({
     log,
     closeMs: 100,
+    basePath: basePathOf(publicUrl),
     plugins: [
       web.plugin,
       hooks((call) => receiveWebhook(core, call)),

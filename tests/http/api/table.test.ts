@@ -78,7 +78,7 @@ const requests = {
     for (let at = 0; at < 2; at++) await draw(name, key)
     return draw(name, key)
   },
-  'with the idempotency key of another': async (name: Name) => {
+  'with the idempotency key of a different one': async (name: Name) => {
     const key = await service.keyWith(5)
     const headers = { 'idempotency-key': 'one' }
     await draw(name, key, { headers })
@@ -109,7 +109,7 @@ const table: Record<keyof typeof requests, Row> = {
   'without a prompt': alike(400, 'empty_prompt', [400, 'missing_required_parameter']),
   'with a prompt of another type': alike(400, 'bad_request', [400, 'invalid_type']),
   'above the limit of concurrent ones': alike(429, 'too_many_in_flight', [429, 'rate_limit_exceeded']),
-  'with the idempotency key of another': alike(422, 'idempotency_reused', [422, 'idempotency_key_reused']),
+  'with the idempotency key of a different one': alike(422, 'idempotency_reused', [422, 'idempotency_key_reused']),
   'for an unknown task': alike(404, 'unknown_request', [404, 'job_not_found']),
 }
 

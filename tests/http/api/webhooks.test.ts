@@ -118,17 +118,17 @@ interface Sent {
   headers?: Record<string, string>
 }
 
-let asked = 0
+let requestCount = 0
 /** Each request has its own webhook URL. The query stands for a secret. */
 async function ask(prompt: string, { path = '/fine', at = receiver, as = key, headers = {} } = {}) {
-  const wanted = `${path}?case=${++asked}&token=hush`
+  const target = `${path}?case=${++requestCount}&token=hush`
   const answer = await send('POST', '/images/generations', {
-    body: { prompt, webhook_url: names.get(at) + wanted },
+    body: { prompt, webhook_url: names.get(at) + target },
     as,
     headers: { prefer: 'respond-async', ...headers },
   })
   expect(answer.statusCode, answer.payload).toBe(202)
-  return { id: answer.json<Job>().id, heard: () => at.heardAt(wanted) }
+  return { id: answer.json<Job>().id, received: () => at.receivedAt(target) }
 }
 
 interface Row {
@@ -181,10 +181,10 @@ async function verified({ body, headers }: { body: string; headers: Record<strin
 describe('a webhook', () => {
   it('is signed and contains the job as the jobs route returns it', async () => {
     await start()
-    const { id, heard } = await ask('a cat')
+    const { id, received } = await ask('a cat')
     await settled(id).toEqual(delivered())
-    const [message] = heard()
-    expect(heard()).toHaveLength(1)
+    const [message] = received()
+    expect(received()).toHaveLength(1)
     expect(message).toMatchObject({
       method: 'POST',
       headers: { 'content-type': 'application/json', 'webhook-id': `msg_${id}` },
@@ -209,7 +209,9 @@ describe('a webhook', () => {
     gate.open()
     await settled(failed.id).toEqual(delivered())
     await settled(cancelled.id).toEqual(delivered())
-    const events = await Promise.all([failed, cancelled].map(({ heard }) => verified(heard()[0] ?? expect.fail())))
+    const events = await Promise.all(
+      [failed, cancelled].map(({ received }) => verified(received()[0] ?? expect.fail())),
+    )
     expect(events).toMatchObject([
       { type: 'image.job.failed', data: { id: failed.id, error: { code: 'content_policy_violation' }, result: null } },
       { type: 'image.job.cancelled', data: { id: cancelled.id, state: 'cancelled', result: null } },
@@ -227,7 +229,7 @@ describe('a webhook', () => {
     const operators = await ask('a cat', { as: operatorKey })
     await settled(mine.id).toEqual(delivered())
     await settled(operators.id).toEqual(delivered())
-    const messages = [mine, operators].map(({ heard }) => heard()[0] ?? expect.fail())
+    const messages = [mine, operators].map(({ received }) => received()[0] ?? expect.fail())
     await verified(messages[0] ?? expect.fail(), second)
     await verified(messages[1] ?? expect.fail(), operatorKey)
     await expect(verified(messages[0] ?? expect.fail())).rejects.toThrow('No matching signature')
@@ -242,7 +244,7 @@ describe('a webhook', () => {
     const one = (await send('POST', '/images/generations', { body, headers })).json<Job>()
     await settled(one.id).toEqual(delivered())
     expect((await send('POST', '/images/generations', { body, headers })).json<Job>().id).toBe(one.id)
-    expect(receiver.heardAt('/once?token=hush')).toHaveLength(1)
+    expect(receiver.receivedAt('/once?token=hush')).toHaveLength(1)
   })
 
   it('is not delivered without a webhook_url', async () => {
@@ -256,12 +258,12 @@ describe('a webhook', () => {
   })
 
   it('is not delivered for a request that its owner has erased', async () => {
-    const { id, heard } = await ask('a cat')
+    const { id, received } = await ask('a cat')
     await ended(id, 'succeeded')
     expect(await erase(test.core, userId, id)).toBe(true)
     await start()
     await settled(id).toMatchObject({ delivered: false, final: true, problem: 'the request was erased' })
-    expect(heard()).toEqual([])
+    expect(received()).toEqual([])
   })
 })
 
@@ -294,10 +296,10 @@ describe('a receiver that', () => {
     ['never responds', () => undefined, /^timeout http:\/\/127\.0\.0\.1:\d+$/, 5],
     ['never finishes its response', (response) => response.writeHead(500).write('n'), 'status 500', 5],
   ])('%s gets a retry with the same id', async (name, answer, problem, pause) => {
-    const path = `/trouble-${++asked}`
+    const path = `/trouble-${++requestCount}`
     receiver.answers.set(path, answer)
     const first = await start(/never/.test(name) ? { timeoutMs: 500 } : {})
-    const { id, heard } = await ask('a cat', { path })
+    const { id, received } = await ask('a cat', { path })
     await settled(id).toMatchObject({
       tries: 1,
       delivered: false,
@@ -312,8 +314,8 @@ describe('a receiver that', () => {
     await start()
     await dueNow(id)
     await settled(id).toEqual(delivered(2))
-    expect(heard().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
-    for (const message of heard()) await verified(message)
+    expect(received().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
+    for (const message of received()) await verified(message)
   })
 
   it('responds with 410 gets no retry', async () => {
@@ -346,12 +348,12 @@ describe('a receiver that', () => {
 
   it('fails for a day gets no further attempt', async () => {
     receiver.answers.set('/never', (response) => response.writeHead(500).end())
-    const { id, heard } = await ask('a cat', { path: '/never' })
+    const { id, received } = await ask('a cat', { path: '/never' })
     await ended(id, 'succeeded')
     await test.core.database.rows(sql`update api_webhooks set tries = 8 where generation_id = ${id}::uuid`)
     await start()
     await settled(id).toEqual({ tries: 9, delivered: false, final: true, problem: 'status 500', wait: null })
-    expect(heard()).toHaveLength(1)
+    expect(received()).toHaveLength(1)
     expect(log.lines.findLast((line) => line.includes(id))).toMatch(/^warn .*"final":true,"problem":"status 500"/)
   })
 
@@ -379,9 +381,9 @@ describe('a receiver that', () => {
     expect(held).toHaveLength(8)
     other.answers.delete('/slow')
     for (const response of held) response.writeHead(200).end()
-    for (const { id, heard } of slow) {
+    for (const { id, received } of slow) {
       await settled(id).toEqual(delivered())
-      expect(heard()).toHaveLength(1)
+      expect(received()).toHaveLength(1)
     }
   })
 })
@@ -390,9 +392,9 @@ describe('of several processes', () => {
   it('one delivers each webhook', async () => {
     await Promise.all([start(), start(), start()])
     const all = await Promise.all(Array.from({ length: 20 }, () => ask('a cat')))
-    for (const { id, heard } of all) {
+    for (const { id, received } of all) {
       await settled(id).toEqual(delivered())
-      expect(heard()).toHaveLength(1)
+      expect(received()).toHaveLength(1)
     }
   })
 
@@ -400,20 +402,20 @@ describe('of several processes', () => {
     const held: ServerResponse[] = []
     receiver.answers.set('/held', (response) => held.push(response))
     const first = await start()
-    const { id, heard } = await ask('a cat', { path: '/held' })
+    const { id, received } = await ask('a cat', { path: '/held' })
     await expect.poll(() => held.length).toBe(1)
     receiver.answers.clear()
     await start()
     await first.stop()
     await settled(id).toEqual(delivered())
-    expect(heard().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
+    expect(received().map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${id}`, `msg_${id}`])
   })
 
   it('another repeats the delivery when one was killed, and the first success counts', async () => {
     const held: ServerResponse[] = []
     receiver.answers.set('/held', (response) => held.push(response))
     await start()
-    const { id, heard } = await ask('a cat', { path: '/held' })
+    const { id, received } = await ask('a cat', { path: '/held' })
     await expect.poll(() => held.length).toBe(1)
     const wait = (await rowOf(id))?.wait ?? 0
     expect([wait > 50, wait <= 60]).toEqual([true, true])
@@ -427,7 +429,7 @@ describe('of several processes', () => {
     held[1]?.writeHead(500).end()
     await second.stop()
     expect(await rowOf(id)).toEqual(delivered(2))
-    expect(heard()).toHaveLength(2)
+    expect(received()).toHaveLength(2)
   })
 
   it('one waits for deliveries under way when it stops', async () => {

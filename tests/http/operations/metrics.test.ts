@@ -14,6 +14,7 @@ import { quickest } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, type TestCore } from '../../helpers/core.ts'
 
 const operatorKey = 'the operator key of tests'.replaceAll(' ', '-')
+const operator = { authorization: `Bearer ${operatorKey}` }
 const plain = createPlain()
 /** Refuses a prompt with 'refused', and never finishes one with 'slow'. */
 const provider: ImageProvider = {
@@ -39,11 +40,11 @@ beforeAll(async () => {
 })
 afterAll(() => test.close())
 
-function appFor(local: boolean): FastifyInstance {
+function openApp(): FastifyInstance {
   return createApp({
     log: test.core.log,
     plugins: [
-      metricsPage({ http: createHttp(test.core, { operatorKey }), metrics, local }),
+      metricsPage({ http: createHttp(test.core, { operatorKey }), metrics, publicUrl: 'https://pictures.example.org' }),
       status({ ready: async () => ({}) }),
     ],
     countResponses: metrics.countResponses,
@@ -62,11 +63,11 @@ function samplesOf(text: string): Map<string, number> {
   return found
 }
 
-const read = async (app: FastifyInstance) => samplesOf((await app.inject('/metrics')).body)
+const read = async (app: FastifyInstance) => samplesOf((await app.inject({ url: '/metrics', headers: operator })).body)
 
 describe('metrics', () => {
   it('count ended generations by result, and the time of the provider', async () => {
-    const app = appFor(true)
+    const app = openApp()
     await test.ended(await test.say('/flux a cat'))
     await test.ended(await test.say('/flux a cat that is refused'))
     const cancelled = await test.say('/flux a slow cat')
@@ -99,7 +100,7 @@ describe('metrics', () => {
   })
 
   it('count responses by route instead of by URL', async () => {
-    const app = appFor(true)
+    const app = openApp()
     for (const path of ['/healthz?a=1', '/healthz?a=2', '/nothing/1', '/nothing/2']) await app.inject(path)
     const found = await read(app)
     const answers = (route: string, status: number) =>
@@ -109,8 +110,8 @@ describe('metrics', () => {
     await app.close()
   })
 
-  it('require an admin key when other machines can connect', async () => {
-    const app = appFor(false)
+  it('require an admin key, also from this machine', async () => {
+    const app = openApp()
     const keyFor = async (who: string) =>
       (await createApiKey(test.core, { userId: await accountOf(test.core, { id: who, name: who }), name: 'k' })).key
     const asked = async (key?: string) => {
@@ -122,6 +123,20 @@ describe('metrics', () => {
     expect(await asked(await keyFor('test:ann'))).toBe(403)
     expect(await asked(await keyFor('test:root'))).toBe(200)
     expect(await asked(operatorKey)).toBe(200)
+    await app.close()
+  })
+
+  it.each([
+    ['pictures.example.org', 200],
+    ['localhost:8080', 200],
+    ['10.1.2.3:8080', 200],
+    ['[fd00::1]:8080', 200],
+    ['worker:8080', 200],
+    ['evil.example', 403],
+    ['localhost.evil.example:8080', 403],
+  ])('asked for by the name %s are answered with %s', async (host, status) => {
+    const app = openApp()
+    expect((await app.inject({ url: '/metrics', headers: { ...operator, host } })).statusCode).toBe(status)
     await app.close()
   })
 })

@@ -271,17 +271,17 @@ describe('renditions', () => {
       working--
       return object(10)
     }
-    const asked = [1, 2, 3, 4, 5].map((n) => renditions(String(n), make))
+    const results = [1, 2, 3, 4, 5].map((n) => renditions(String(n), make))
     await expect(renditions('6', make)).rejects.toMatchObject({ kind: 'overloaded' } satisfies Partial<AppError>)
     // a request for the same rendition shares the work
-    asked.push(renditions('5', make))
+    results.push(renditions('5', make))
     for (let done = 0; done < 5; ) {
       await new Promise(setImmediate)
       const next = go.splice(0)
       done += next.length
       for (const each of next) each()
     }
-    expect((await Promise.all(asked)).every((each) => each?.data.length === 10)).toBe(true)
+    expect((await Promise.all(results)).every((each) => each?.data.length === 10)).toBe(true)
     expect([most, working]).toEqual([2, 0])
   })
 })

@@ -187,11 +187,11 @@ describe('closing', () => {
       ],
     })
     const url = await app.listen({ port: 0, host: '127.0.0.1' })
-    const asked = request(`${url}/slow`)
+    const pending = request(`${url}/slow`)
     await underWay
     const closed = app.close()
     finish()
-    expect(await (await asked).body.json()).toEqual({ slow: true })
+    expect(await (await pending).body.json()).toEqual({ slow: true })
     await closed
   })
 
@@ -212,10 +212,10 @@ describe('closing', () => {
       ],
     })
     const url = await app.listen({ port: 0, host: '127.0.0.1' })
-    const asked = request(`${url}/stuck`).catch((error: Error) => error)
+    const pending = request(`${url}/stuck`).catch((error: Error) => error)
     await underWay
     const outcome = await Promise.race([app.close().then(() => 'closed'), pause(5_000, 'still open')])
     expect(outcome).toBe('closed')
-    expect(await asked).toBeInstanceOf(Error)
+    expect(await pending).toBeInstanceOf(Error)
   })
 })

@@ -78,7 +78,7 @@ describe('wrong keys', () => {
     const page = metricsPage({
       http: createHttp(test.core, { operatorKey: right }),
       metrics: createMetrics(),
-      local: false,
+      publicUrl: 'http://localhost:8080',
     })
     const app = createApp({ log: test.core.log, plugins: [page] })
     const ask = (key: string) => app.inject({ url: '/metrics', headers: { 'x-api-key': key } })

@@ -1,13 +1,13 @@
-/** Errors as this family says them: `{ error, details }`; of wrong parameters everything at once. */
+/** Errors in the format of this family: `{ error, details }`. `details` lists all invalid parameters. */
 import type { FastifyRequest } from 'fastify'
 import { AppError, type ErrorKind, type OptionNames } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
 import { problemIn } from '../problem.ts'
-import type { Refusal } from './response-schemas.ts'
+import type { ErrorBody } from './response-schemas.ts'
 
-/** A refusal that only this family knows. */
+/** An error without a kind in core/errors.ts. */
 export class ComfyError extends Error {
   readonly status: number
   readonly details: readonly string[]
@@ -20,11 +20,11 @@ export class ComfyError extends Error {
   }
 }
 
-interface ComfyAnswer extends Answer {
-  body: Refusal
+interface ErrorAnswer extends Answer {
+  body: ErrorBody
 }
 
-const invalid = 'Invalid parameters'
+const invalidParameters = 'Invalid parameters'
 
 /** Options of the core → fields of this family. */
 const names: OptionNames = {
@@ -35,8 +35,8 @@ const names: OptionNames = {
   guidance: 'guidance_scale',
 }
 
-/** What is found wrong with a parameter once the model is known. */
-const aboutParameters: ReadonlySet<ErrorKind> = new Set([
+/** Errors of the core that are about a parameter. They are reported like those of the schema. */
+const parameterErrors: ReadonlySet<ErrorKind> = new Set([
   'bad_option',
   'empty_prompt',
   'image_needed',
@@ -48,26 +48,26 @@ const aboutParameters: ReadonlySet<ErrorKind> = new Set([
   'words_not_taken',
 ])
 
-/** The response for a thrown error. undefined: a defect, which is logged and not described to the client. */
-export function answerTo(error: unknown, request: FastifyRequest): ComfyAnswer | undefined {
+/** The response to a thrown error. undefined: a defect, whose details must not leave the service. */
+export function answerTo(error: unknown, request: FastifyRequest): ErrorAnswer | undefined {
   if (error instanceof ComfyError) return answer(error.status, error.message, error.details)
-  if (error instanceof InvalidRequest) return answer(400, invalid, error.issues.map(sentence))
+  if (error instanceof InvalidRequest) return answer(400, invalidParameters, error.issues.map(detailOf))
   const problem = problemIn(error, request, names)
   if (!problem) return undefined
   const { status, message, headers } = problem
-  const named = error instanceof AppError && aboutParameters.has(error.kind)
+  const isParameter = error instanceof AppError && parameterErrors.has(error.kind)
   const detail = problem.kind === 'unknown_ratio' ? `${names.aspect}: ${message}` : message
-  return { ...(named ? answer(status, invalid, [detail]) : answer(status, message)), headers }
+  return { ...(isParameter ? answer(status, invalidParameters, [detail]) : answer(status, message)), headers }
 }
 
-function sentence({ name, message, problem }: InvalidRequest['issues'][number]): string {
+function detailOf({ name, message, problem }: InvalidRequest['issues'][number]): string {
   if (name === undefined) return `the request ${message.startsWith('must') ? message : 'must be a JSON object'}`
   if (problem === 'missing') return `${name} is required`
   return /^(must|is) /.test(message) ? `${name} ${message}` : `${name}: ${message}`
 }
 
-function answer(status: number, error: string, details: readonly string[] = []): ComfyAnswer {
+function answer(status: number, error: string, details: readonly string[] = []): ErrorAnswer {
   return { status, headers: {}, body: { error, details: [...details] } }
 }
 
-export const refusals = { answerTo, defect: answer(500, wordsFor('en').errors.internal()) }
+export const errorFormat = { answerTo, defect: answer(500, wordsFor('en').errors.internal()) }

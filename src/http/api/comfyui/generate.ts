@@ -1,4 +1,4 @@
-/** `POST /generate`: asked, and waited for unless the client would rather look later. */
+/** `POST /generate`: responds with the finished task, or at once with a task to poll. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../core/errors.ts'
@@ -10,28 +10,29 @@ import type { ApiApp, Family } from '../family.ts'
 import { answerOnce, wantsJob } from '../once.ts'
 import { picturesIn } from './inputs.ts'
 import { comfyuiParams } from './params.ts'
-import { refused, taskAnswer } from './response-schemas.ts'
+import { errorResponses, taskResponse } from './response-schemas.ts'
 import { taskOf } from './responses.ts'
 import { type GenerateBody, generateBody, generateQuery, tags } from './schemas.ts'
 
 const schema = {
-  summary: 'Draws a picture from words, or from pictures and words.',
+  summary: 'Creates images from a text prompt, input images, or both.',
   description:
-    'Answers when it is drawn; with `wait: false` or `Prefer: respond-async` at once. With `Idempotency-Key` the same ' +
-    'request again is the same task, and is paid for once.',
+    'Responds when the images are finished; with `wait: false` or `Prefer: respond-async` at once. Repeating a request ' +
+    'with the same `Idempotency-Key` returns the same task and is charged once.',
   operationId: 'comfyGenerate',
   tags,
   querystring: generateQuery,
   body: generateBody,
   response: {
-    200: taskAnswer,
-    202: taskAnswer.describe('Under way: `image_url` has the picture later.'),
-    ...refused,
+    200: taskResponse,
+    202: taskResponse.describe('The task is not finished. `image_url` returns the image once it is.'),
+    ...errorResponses,
   },
 }
 
-interface Wanted {
+interface ParsedRequest {
   body: GenerateBody
+  /** Whether the response contains the picture in base64. */
   withPicture: boolean
 }
 
@@ -43,22 +44,27 @@ export function generateRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, { body, withPicture }: Wanted) {
+async function generate(
+  family: Family,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { body, withPicture }: ParsedRequest,
+) {
   const { core, parts } = family
   const holder = await family.authenticate(request)
   const images = picturesIn(family, holder, body)
   const { chosen, params } = comfyuiParams(core, holder, body, images.length)
   const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
-  const later = body.wait === false || wantsJob(request)
+  const respondAsync = body.wait === false || wantsJob(request)
   const answer = async (id: string) => {
-    const outcome = later
+    const outcome = respondAsync
       ? await outcomeOf(core, holder.userId, id)
       : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
-    if (later) reply.code(202).headers({ location: `/image/${id}`, 'preference-applied': 'respond-async' })
-    // a client that waited gets a failure as an error
+    if (respondAsync) reply.code(202).headers({ location: `/image/${id}`, 'preference-applied': 'respond-async' })
+    // a client that waited gets an error status for a failure
     else if (outcome.error) throw outcome.error
-    return taskOf(parts, outcome, withPicture && !later)
+    return taskOf(parts, outcome, withPicture && !respondAsync)
   }
   return answerOnce(family.parts, { request, reply, order, answer })
 }

@@ -1,4 +1,4 @@
-/** `GET /image/{task_id}`: the picture of a request as PNG, for the account's key or a client that has the links signed link. */
+/** `GET /image/{task_id}`: a picture of a task as PNG. Requires the account's key or a signed link. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ownerOf } from '../../../core/accounts/api-keys.ts'
@@ -10,36 +10,36 @@ import { type PictureReply, sendPicture } from '../../pictures/reply.ts'
 import type { Thumbnail } from '../../pictures/stored.ts'
 import type { ApiApp, Family } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
-import { ComfyError, refusals } from './errors.ts'
-import { refused, underWayAnswer } from './response-schemas.ts'
+import { ComfyError, errorFormat } from './errors.ts'
+import { errorResponses, pendingResponse } from './response-schemas.ts'
 import { asPng, statusOf } from './responses.ts'
 import { imageParams, imageQuery, tags } from './schemas.ts'
 
-/** How often to ask again. */
-const retrySeconds = 2
+/** Seconds after which a client should poll again. */
+const pollSeconds = 2
 
 const part = { content: { 'image/png': { schema: z.file() }, 'image/webp': { schema: z.file() } } }
 
 const schema = {
-  summary: 'The picture of a task, as PNG; with `w`, a small WebP of it.',
+  summary: 'Returns an image of a task, as PNG, or as a small WebP with `w`.',
   description:
-    'With the account’s key, or without one by the signed `image_url`. `Range`, `If-Range` and `If-None-Match` are heeded.',
+    'Requires the account’s key or the signed `image_url`. `Range`, `If-Range` and `If-None-Match` are supported.',
   operationId: 'comfyImage',
   tags,
   params: imageParams,
   querystring: imageQuery,
   response: {
-    200: { description: 'PNG; with `w`, WebP.', ...part },
-    202: underWayAnswer.describe('It is not drawn yet: ask again after `retry-after`.'),
-    206: { description: 'The part of it that was asked for.', ...part },
-    304: z.null().describe('The client has it already.'),
-    416: z.null().describe('It is shorter than that.'),
-    ...refused,
+    200: { description: 'PNG. With `w`: WebP.', ...part },
+    202: pendingResponse.describe('The image is not finished. Poll again after `retry-after`.'),
+    206: { description: 'The requested range.', ...part },
+    304: z.null().describe('The client has the image already.'),
+    416: z.null().describe('The image has fewer bytes than the range starts at.'),
+    ...errorResponses,
   },
 }
 
-/** The account that asks. null: an administrator, who may see all. */
 interface Viewer {
+  /** null: any account's pictures, for administrators and for clients with a valid link. */
   userId: string | null
   cacheControl: string
 }
@@ -52,32 +52,32 @@ interface Link {
 
 export function imageRoutes(app: ApiApp, family: Family): void {
   const { pictures } = family.parts
-  app.get('/image/:task_id', { config: { open: comesByLink }, schema }, async (request, reply) => {
+  app.get('/image/:task_id', { config: { open: hasOnlyLink }, schema }, async (request, reply) => {
     const id = request.params.task_id.toLowerCase()
     const { expires = '', signature = '', n, w } = request.query
     const { userId, cacheControl } = await viewerOf(family, request, { id, expires, signature })
     const outcome = await outcomeOf(family.core, userId, id)
     if (!outcome) throw new AppError('unknown_request')
-    if (outcome.error) throw gone(request, outcome.error)
-    if (outcome.state !== 'delivered') return underWay(reply, outcome)
+    if (outcome.error) throw failureOf(request, outcome.error)
+    if (outcome.state !== 'delivered') return respondPending(reply, outcome)
     const picture = outcome.pictures[n]
     if (!picture) throw new ComfyError(404, wordsOf(request).missing)
     const name = n === 0 ? id : `${id}-${n}`
-    const small = w === undefined ? undefined : pictures.thumbnail(picture.key, w)
-    const form = small ? smallOf(small, picture, name) : wholeOf(family.parts, picture, name)
+    const thumbnail = w === undefined ? undefined : pictures.thumbnail(picture.key, w)
+    const form = thumbnail ? thumbnailForm(thumbnail, picture, name) : pngForm(family.parts, picture, name)
     const sent = await sendPicture({ request, reply, ...form, cacheControl })
     if (!sent) throw new ComfyError(404, wordsOf(request).missing)
     return sent
   })
 }
 
-/** A request that also has a key counts against that key. What proxies ask browsers for is no key. */
-function comesByLink({ query, headers }: FastifyRequest): boolean {
-  const withKey = headers['x-api-key'] !== undefined || /^bearer /i.test(headers.authorization ?? '')
-  return !withKey && (query as { signature?: unknown }).signature !== undefined
+/** A request with a link and a key counts towards the limits of the key. Ignores Basic authorization, which proxies require. */
+function hasOnlyLink({ query, headers }: FastifyRequest): boolean {
+  const hasKey = headers['x-api-key'] !== undefined || /^bearer /i.test(headers.authorization ?? '')
+  return !hasKey && (query as { signature?: unknown }).signature !== undefined
 }
 
-/** A good link is enough, and without a good one a key is. */
+/** Accepts a valid link, or otherwise a key. */
 async function viewerOf({ core, authenticate }: Family, request: FastifyRequest, link: Link): Promise<Viewer> {
   const now = Math.floor(Date.now() / 1000)
   const verdict = link.signature === '' ? undefined : verifyLink(core.secretKey, { ...link, key: link.id, now })
@@ -86,34 +86,34 @@ async function viewerOf({ core, authenticate }: Family, request: FastifyRequest,
   }
   try {
     const userId = ownerOf(await authenticate(request))
-    // looked at again each time, for it may be erased and the key revoked
+    // revalidated each time, because the picture may be erased and the key revoked
     return { userId, cacheControl: 'private, no-cache' }
   } catch (error) {
-    const keyless = error instanceof AppError && error.kind === 'key_missing'
-    throw keyless && verdict ? new ComfyError(403, wordsOf(request)[verdict]) : error
+    const hasNoKey = error instanceof AppError && error.kind === 'key_missing'
+    throw hasNoKey && verdict ? new ComfyError(403, wordsOf(request)[verdict]) : error
   }
 }
 
 type Picture = Outcome['pictures'][number]
 type Form = Pick<PictureReply, 'identity' | 'fileName' | 'load'>
 
-function wholeOf(parts: ApiParts, picture: Picture, name: string): Form {
+function pngForm(parts: ApiParts, picture: Picture, name: string): Form {
   return { identity: `png ${picture.key}`, fileName: `${name}.png`, load: () => asPng(parts, picture) }
 }
 
-function smallOf({ edge, load }: Thumbnail, { key }: Picture, name: string): Form {
+function thumbnailForm({ edge, load }: Thumbnail, { key }: Picture, name: string): Form {
   return { identity: `${edge} ${key}`, fileName: `${name}-${edge}.webp`, load }
 }
 
-function underWay(reply: FastifyReply, outcome: Outcome) {
+function respondPending(reply: FastifyReply, outcome: Outcome) {
   const { id, position, percent } = outcome
-  reply.code(202).header('retry-after', String(retrySeconds))
+  reply.code(202).header('retry-after', String(pollSeconds))
   return { task_id: id, status: statusOf(outcome), position, percent }
 }
 
-/** The picture will never exist. */
-function gone(request: FastifyRequest, error: AppError): ComfyError {
-  const { body } = refusals.answerTo(error, request) ?? refusals.defect
+/** 410, because a failed task never gets a picture. */
+function failureOf(request: FastifyRequest, error: AppError): ComfyError {
+  const { body } = errorFormat.answerTo(error, request) ?? errorFormat.defect
   return new ComfyError(410, body.error, body.details)
 }
 

@@ -1,10 +1,10 @@
 /**
- * What clients of small services around ComfyUI expect: a picture by size and steps, at the root. Errors are `{ error, details }`.
+ * The API of small services around ComfyUI: generation by size and steps, with routes at the root.
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { createFamily } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
-import { refusals } from './errors.ts'
+import { errorFormat } from './errors.ts'
 import { generateRoutes } from './generate.ts'
 import { imageRoutes } from './image.ts'
 import { queueRoutes } from './queue.ts'
@@ -13,7 +13,7 @@ import { statusRoutes } from './status.ts'
 export function comfyui(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
     name: 'comfyui',
-    ...refusals,
+    ...errorFormat,
     routes: (app, family) => {
       generateRoutes(app, family)
       imageRoutes(app, family)

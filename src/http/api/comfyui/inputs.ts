@@ -1,4 +1,4 @@
-/** The pictures of a request, in every form in which a client may send them. */
+/** Input pictures of a request: addresses, paths from responses, keys, or base64. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import type { Family } from '../family.ts'
@@ -6,12 +6,12 @@ import { inputOf } from '../inputs.ts'
 import type { GenerateBody } from './schemas.ts'
 
 export function picturesIn(family: Family, holder: KeyHolder, { image, images }: GenerateBody): Attachment[] {
-  return [image ?? [], images ?? []].flat().map((sent) => inputOf(family, holder, addressOf(family, sent)))
+  return [image ?? [], images ?? []].flat().map((text) => inputOf(family, holder, addressOf(family, text)))
 }
 
-/** Paths are those of our own answers. Base64 may come without a word about it, and in lines. */
-function addressOf({ parts }: Family, sent: string): string {
-  if (sent.startsWith('/image/')) return parts.publicUrl + sent
-  const bare = !/^(https?|data):/i.test(sent) && /^[\w+/=\s-]+$/.test(sent)
-  return bare ? `data:image/png;base64,${sent.replace(/\s/g, '')}` : sent
+/** Completes paths from our responses. Base64 may come without `data:`, and with line breaks. */
+function addressOf({ parts }: Family, text: string): string {
+  if (text.startsWith('/image/')) return parts.publicUrl + text
+  const isBase64 = !/^(https?|data):/i.test(text) && /^[\w+/=\s-]+$/.test(text)
+  return isBase64 ? `data:image/png;base64,${text.replace(/\s/g, '')}` : text
 }

@@ -1,9 +1,10 @@
-/** What became of a request → what clients of such services read, and the link that opens its picture. */
+/** Renders the outcome of a request as a task, with signed links to its pictures. */
 
 import { AppError } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { signLink } from '../../../core/media/links.ts'
 import type { StoredObject } from '../../../core/ports/storage.ts'
+import { rejectStored } from '../../pictures/stored.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
@@ -30,11 +31,11 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
       model,
     },
     generation_time: startedAt && endedAt && Math.round((endedAt.getTime() - startedAt.getTime()) / 10) / 100,
-    ...(withPicture && { image_base64: await inBase64(parts, outcome) }),
+    ...(withPicture && { image_base64: await firstPictureInBase64(parts, outcome) }),
   }
 }
 
-/** Whether the pictures are only stored or already told of makes no difference to a program. */
+/** `stored`: the pictures are stored but not delivered yet, which is still `running` for a program. */
 export function statusOf({ state }: Pick<Outcome, 'state'>): Status {
   if (state === 'stored') return 'running'
   return state === 'delivered' ? 'completed' : state
@@ -42,30 +43,30 @@ export function statusOf({ state }: Pick<Outcome, 'state'>): Status {
 
 type Picture = Outcome['pictures'][number]
 
-/** undefined: it is not in the store. Rejects with AppError overloaded: whoever has a link may ask as often as they like. */
+/** Resolves to undefined when the store has no such picture. Rejects with AppError overloaded, because links have no other limit. */
 export function asPng(parts: ApiParts, picture: Picture): Promise<StoredObject | undefined> {
-  const make = () => convert(parts, picture)
+  const make = () => loadPng(parts, picture)
   return picture.type === 'image/png' ? make() : parts.pictures.renditions(`png ${picture.key}`, make)
 }
 
-async function convert({ core, pictures }: ApiParts, { key, type }: Picture): Promise<StoredObject | undefined> {
+async function loadPng({ core, pictures }: ApiParts, { key, type }: Picture): Promise<StoredObject | undefined> {
   const object = await pictures.load(key)
-  return object && type !== 'image/png' ? core.images.png(object) : object
+  return object && type !== 'image/png' ? core.images.png(object).catch(rejectStored) : object
 }
 
-/** Paths, as clients put the address of the service before them. Signed as links to keys are; no key looks like an id. */
+/** Paths, because clients prepend the address of the service. Signed like links to keys, which no id can be mistaken for. */
 function linksTo({ core, imageExpirationSeconds }: ApiParts, { id, request, pictures }: Outcome): string[] {
   const expires = Math.floor(Date.now() / 1000) + imageExpirationSeconds
   const first = `/image/${id}?expires=${expires}&signature=${signLink(core.secretKey, id, expires)}`
-  // until they are there, as many as were asked for
+  // until they are stored, as many as were requested
   const length = pictures.length || request.count
   return Array.from({ length }, (_, n) => (n === 0 ? first : `${first}&n=${n}`))
 }
 
-/** It is paid for, so that it is never refused for there being too many others. */
-async function inBase64(parts: ApiParts, { pictures: [picture] }: Outcome): Promise<string> {
-  const object = picture && (await convert(parts, picture))
-  if (!object) throw new AppError('internal', {}, { cause: new Error('a picture is not in the store') })
-  // a string in the JSON that it becomes
+/** Not limited like `asPng`, because these pictures have been charged. */
+async function firstPictureInBase64(parts: ApiParts, { pictures: [picture] }: Outcome): Promise<string> {
+  const object = picture && (await loadPng(parts, picture))
+  if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture?.key}`) })
+  // serialized as a JSON string
   return base64(object.data) as unknown as string
 }

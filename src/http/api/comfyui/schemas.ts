@@ -1,13 +1,13 @@
-/** What may be sent: for checks, whose words clients show to people, and for the OpenAPI document. Unknown keys are let pass. */
+/** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. Clients show the messages. */
 import { z } from 'zod'
 import { promptLimit } from '../../../core/request/parse.ts'
 import { widthParam } from '../../pictures/stored.ts'
 import { optional } from '../../server/validation.ts'
-import { longestAddress, longestPrompt, mostPictures } from '../fields.ts'
+import { maxAddressLength, maxPictures, maxPromptLength } from '../fields.ts'
 
 export const tags = ['ComfyUI']
 
-/** As the services did that this one stands in for. */
+/** Limits of the services whose API this is. */
 export const limits = {
   side: { min: 64, max: 2048 },
   steps: { min: 1, max: 50 },
@@ -32,15 +32,15 @@ const number = ({ min, max }: Range) => {
 
 const text = (most: number) => z.string('must be text').max(most, `must be at most ${most} characters`)
 
-/** The document tells what is drawn from. */
-const words = text(longestPrompt).meta({ maxLength: promptLimit })
+/** The document shows the limit of the core. */
+const promptText = text(maxPromptLength).meta({ maxLength: promptLimit })
 
-const seedWords = 'must be a whole number from 0, or -1 for any'
-const seed = z.union([z.int().min(-1, seedWords), z.string().regex(/^(-1|\d{1,20})$/, seedWords)], seedWords)
+const seedRule = 'must be a whole number from 0, or -1 for a random seed'
+const seed = z.union([z.int().min(-1, seedRule), z.string().regex(/^(-1|\d{1,20})$/, seedRule)], seedRule)
 
-const pictureWords = `must be an https address, a data URL or base64, or a list of at most ${mostPictures} of these`
-const picture = z.string(pictureWords).min(1, pictureWords).max(longestAddress, 'must be at most 10 MB each')
-const pictures = optional(z.union([picture, z.array(picture).max(mostPictures)], pictureWords))
+const pictureRule = `must be an https address, a data URL or base64, or a list of at most ${maxPictures} of these`
+const picture = z.string(pictureRule).min(1, pictureRule).max(maxAddressLength, 'must be at most 10 MB each')
+const pictures = optional(z.union([picture, z.array(picture).max(maxPictures)], pictureRule))
 
 const flag = optional(z.boolean('must be true or false'))
 const strength = number({ min: 0, max: 1 })
@@ -48,46 +48,48 @@ const strength = number({ min: 0, max: 1 })
 export const generateBody = z
   .looseObject(
     {
-      prompt: optional(words).describe('What to draw. Needed unless a picture comes with it.'),
-      negative_prompt: optional(words).describe('What must not be in the picture.'),
-      width: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
-      height: wholeNumber(limits.side).describe('Pixels. Default 1024; with a picture, its shape.'),
+      prompt: optional(promptText).describe('What to draw. Required without an input image.'),
+      negative_prompt: optional(promptText).describe('What the image must not show.'),
+      width: wholeNumber(limits.side).describe('Pixels. Default: 1024, or the ratio of the input image.'),
+      height: wholeNumber(limits.side).describe('Pixels. Default: 1024, or the ratio of the input image.'),
       steps: wholeNumber(limits.steps).describe(
-        'Default 20 where the model takes guidance and 20 steps; else its own.',
+        'Default 20 if the model accepts guidance and 20 steps, or else the default of the model.',
       ),
-      guidance_scale: number(limits.guidance).describe('Default 3.5 where the model takes it.'),
-      num_images: wholeNumber(limits.count).describe('How many pictures, within what the model takes. Default 1.'),
-      n: wholeNumber(limits.count).describe('The same as `num_images`.'),
-      seed: optional(seed).describe('The same seed, the same picture. −1: any, which the answer tells.'),
-      model: optional(text(200)).describe('A model’s id. Absent: ComfyUI’s first, else the default.'),
+      guidance_scale: number(limits.guidance).describe('Default 3.5 if the model accepts it.'),
+      num_images: wholeNumber(limits.count).describe('Number of images. The model may allow fewer than 10. Default 1.'),
+      n: wholeNumber(limits.count).describe('Same as `num_images`.'),
+      seed: optional(seed).describe(
+        'The same seed gives the same image. −1: a random seed, which the response contains.',
+      ),
+      model: optional(text(200)).describe(
+        'A model id. Absent: the first ComfyUI model that accepts the request, or else the default model.',
+      ),
       image: pictures.describe(
-        'Pictures to start from: https addresses, data URLs, base64, or keys of pictures that were sent ahead.',
+        'Input images: https URLs, data URLs, base64, links from responses, or keys of uploaded images.',
       ),
-      images: pictures.describe('The same as `image`.'),
-      strength: strength.describe('How far to go from the picture that was sent.'),
-      denoise: strength.describe('The same as `strength`.'),
-      return_base64: flag.describe(
-        'Whether the picture itself is in the answer, as PNG in base64: the first of several.',
-      ),
-      wait: flag.describe('false: answered at once with 202; `/image/{task_id}` has the picture later.'),
+      images: pictures.describe('Same as `image`.'),
+      strength: strength.describe('How far the result may depart from the input image.'),
+      denoise: strength.describe('Same as `strength`.'),
+      return_base64: flag.describe('Whether the response contains the first image, as PNG in base64.'),
+      wait: flag.describe('false: respond at once with 202. `/image/{task_id}` returns the image once it is finished.'),
       webhook_url: optional(
         z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).max(2_000, 'is too long'),
-      ).describe('Told when it is over.'),
+      ).describe('Address that receives a webhook when the request has ended. See `GET /v1/webhooks/secret`.'),
     },
     'must be a JSON object',
   )
-  // said together with whatever else is wrong
-  .refine(saysWhat, { path: ['prompt'], message: 'is required', when: () => true })
+  // reported together with the other issues
+  .refine(hasPromptOrImage, { path: ['prompt'], message: 'is required', when: () => true })
   .meta({
     id: 'ComfyGenerate',
-    description: 'Draws one picture, or several of the same words.',
+    description: 'Creates one image, or several from the same prompt.',
     examples: [{ prompt: 'a cute cat', width: 1024, height: 1024, seed: -1 }],
   })
 
 export type GenerateBody = z.output<typeof generateBody>
 
-/** Also of what is no such body. */
-function saysWhat(body: unknown): boolean {
+/** True for a body that is not an object, which the schema reports by itself. */
+function hasPromptOrImage(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return true
   const { prompt, image, images } = body as Record<string, unknown>
   if (typeof prompt === 'string' ? prompt.trim() !== '' : (prompt ?? undefined) !== undefined) return true
@@ -95,13 +97,13 @@ function saysWhat(body: unknown): boolean {
 }
 
 export const generateQuery = z.object({
-  base64: z.enum(['0', '1', 'false', 'true'], 'must be 0 or 1').optional().describe('1: as `return_base64`.'),
+  base64: z.enum(['0', '1', 'false', 'true'], 'must be 0 or 1').optional().describe('1: same as `return_base64`.'),
 })
 
 export const imageParams = z.object({ task_id: z.string().max(100) })
 
 export const imageQuery = z.object({
-  expires: z.string().max(20).optional().describe('With `signature`, in place of a key: as in `image_url`.'),
+  expires: z.string().max(20).optional().describe('From `image_url`. Replaces a key, together with `signature`.'),
   signature: z.string().max(200).optional(),
   n: z.coerce
     .number('must be a whole number from 0')
@@ -109,6 +111,6 @@ export const imageQuery = z.object({
     .min(0, 'must be a whole number from 0')
     .max(99, 'must be at most 99')
     .default(0)
-    .describe('Which of several pictures, from 0.'),
+    .describe('Position of the image in the task, from 0.'),
   w: widthParam,
 })

@@ -1,4 +1,4 @@
-/** `GET /status` and `GET /models`: what ComfyUI is doing and has, and what it draws here. */
+/** `GET /status` and `GET /models`: the state of the ComfyUI servers, their files, and the models that they serve. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { countIn } from '../../../core/history/backlog.ts'
@@ -9,29 +9,36 @@ import { version } from '../../server/http.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { allows, defaultModel } from './params.ts'
 import { laneOf } from './queue.ts'
-import { folders, modelsAnswer, refused, type ShownModel, type ShownServer, statusAnswer } from './response-schemas.ts'
+import {
+  errorResponses,
+  folders,
+  modelsResponse,
+  type ShownModel,
+  type ShownServer,
+  statusResponse,
+} from './response-schemas.ts'
 import { limits, tags } from './schemas.ts'
 
 const provider = 'comfyui'
 
-/** What wrappers of ComfyUI call its folders; the others keep their names. */
+/** Names of wrappers → names of ComfyUI's folders. The others are the same. */
 const folderNames: Readonly<Partial<Record<(typeof folders)[number], string>>> = {
   unet: 'diffusion_models',
   clip: 'text_encoders',
 }
 
 const status = {
-  summary: 'Whether ComfyUI answers, and how much it has to do.',
+  summary: 'Returns the state of ComfyUI and the length of its queue.',
   operationId: 'comfyStatus',
   tags,
-  response: { 200: statusAnswer, ...refused },
+  response: { 200: statusResponse, ...errorResponses },
 }
 
 const models = {
-  summary: 'The files that the connected ComfyUI can load, and the models that it serves here.',
+  summary: 'Lists the files that ComfyUI can load, and the models that it serves.',
   operationId: 'comfyModels',
   tags,
-  response: { 200: modelsAnswer, ...refused },
+  response: { 200: modelsResponse, ...errorResponses },
 }
 
 export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void {
@@ -39,10 +46,10 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
     const holder = await authenticate(request)
     const [{ servers }, queue] = await Promise.all([inspect(core), countIn(core, laneOf(core, holder))])
     const connected = servers.some((server) => server.connected)
-    const away = core.providers.get(provider) !== undefined && !connected
+    const isUnreachable = core.providers.get(provider) !== undefined && !connected
     const missing = core.database.notReady() ?? core.queue.notReady()
     return {
-      status: away || missing !== undefined ? ('degraded' as const) : ('running' as const),
+      status: isUnreachable || missing !== undefined ? ('degraded' as const) : ('running' as const),
       comfyui_status: connected,
       comfyui: { connected, servers: servers.map((server, at) => shownServer(server, at, holder)) },
       queue,
@@ -65,18 +72,18 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
   })
 }
 
-/** Without any, there is nothing to see: clients read empty lists, not an error. */
+/** Resolves to empty lists, which clients expect instead of an error, when ComfyUI is not set up. */
 async function inspect({ providers }: Core): Promise<Inspection> {
   return (await providers.get(provider)?.provider.inspect?.()) ?? { servers: [], files: {} }
 }
 
-/** Where they are and what they run on is for the operator. */
+/** Only administrators see addresses, versions and devices. */
 function shownServer(server: InspectedServer, at: number, { admin }: KeyHolder): ShownServer {
   const { url, connected, busy = null, version = null, devices = [] } = server
-  const seen = { name: `${provider}-${at + 1}`, connected, queue_remaining: busy }
-  if (!admin) return seen
+  const common = { name: `${provider}-${at + 1}`, connected, queue_remaining: busy }
+  if (!admin) return common
   return {
-    ...seen,
+    ...common,
     version,
     url,
     devices: devices.map(({ name, type, memoryTotal = null, memoryFree = null }) => ({
@@ -88,7 +95,7 @@ function shownServer(server: InspectedServer, at: number, { admin }: KeyHolder):
   }
 }
 
-/** What its routes on ComfyUI take together; nothing when it has none. */
+/** What the model accepts on any of its ComfyUI routes. Returns an empty list when it has none. */
 function shownModel({ id, title, price, routes }: Model): ShownModel[] {
   const all = routes.flatMap((route) => (route.provider === provider ? [route.takes] : []))
   const [first] = all

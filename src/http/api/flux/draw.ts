@@ -1,4 +1,4 @@
-/** The three ways to ask for pictures. A task answers at once, unless the client would rather wait. */
+/** The three routes that create images. Each responds at once with a task, unless the client asks to wait for the result. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Core } from '../../../core/core.ts'
@@ -10,9 +10,9 @@ import { bodyWithPicturesBytes } from '../../server/bodies.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { answerOnce } from '../once.ts'
-import { readImages, refusePictures } from './inputs.ts'
+import { assertNoImages, readImages } from './inputs.ts'
 import { fluxParams } from './params.ts'
-import { refused, taskAnswer } from './response-schemas.ts'
+import { errorResponses, taskResponse } from './response-schemas.ts'
 import { taskOf } from './responses.ts'
 import {
   type DrawQuery,
@@ -29,15 +29,15 @@ import {
 } from './schemas.ts'
 
 const description =
-  'Answers at once with a task; `GET /api/v1/flux/task/{id}` tells how far it is. With `sync_mode`, `?wait=true` or ' +
-  '`Prefer: wait` the answer is the finished task, whichever way it ended. With `Idempotency-Key` the same request again ' +
-  'is the same task, and is paid for once.'
+  'Responds at once with a task, to poll with `GET /api/v1/flux/task/{id}`. With `sync_mode`, `?wait=true` or ' +
+  '`Prefer: wait` it responds when the task has succeeded or failed. Repeating a request with the same `Idempotency-Key` ' +
+  'returns the same task and is charged once.'
 
-const common = { description, tags, querystring: drawQuery, response: { 200: taskAnswer, ...refused } }
+const common = { description, tags, querystring: drawQuery, response: { 200: taskResponse, ...errorResponses } }
 
 const text = {
   ...common,
-  summary: 'Draws pictures from words.',
+  summary: 'Creates images from a text prompt.',
   operationId: 'fluxTextToImage',
   body: textBody,
   documented: { headers },
@@ -45,35 +45,35 @@ const text = {
 
 const image = {
   ...common,
-  summary: 'Draws pictures from one picture and words.',
+  summary: 'Creates images from one input image and a text prompt.',
   operationId: 'fluxImageToImage',
   documented: { headers, bodies: { 'application/json': imageBody, 'multipart/form-data': imageForm } },
 }
 
 const images = {
   ...common,
-  summary: 'Draws pictures from several pictures and words.',
+  summary: 'Creates images from several input images and a text prompt.',
   operationId: 'fluxMultiImageEdit',
   documented: { headers, bodies: { 'application/json': imagesBody, 'multipart/form-data': imagesForm } },
 }
 
-interface Drawing {
+interface ParsedRequest {
   body: TextBody | ImagesBody
   images: readonly Attachment[]
-  /** What tells this request from others under the same idempotency key. */
+  /** Distinguishes this request from others with the same idempotency key. */
   content: string
 }
 
-type Asked = FastifyRequest & { query: DrawQuery }
+type DrawRequest = FastifyRequest & { query: DrawQuery }
 
-/** Longer than any request takes. */
-const longestWaitMs = 15 * 60_000
+/** Above the 14 minutes in which every request ends. */
+const maxWaitMs = 15 * 60_000
 
 export function drawRoutes(app: ApiApp, family: Family): void {
   const bodyLimit = bodyWithPicturesBytes
   app.post('/flux/text-to-image', { schema: text }, async (request, reply) => {
     const { body } = request
-    refusePictures(body)
+    assertNoImages(body)
     return draw(family, request, reply, { body, images: [], content: JSON.stringify(body) })
   })
   app.post('/flux/image-to-image', { bodyLimit, schema: image }, async (request, reply) =>
@@ -84,18 +84,18 @@ export function drawRoutes(app: ApiApp, family: Family): void {
   )
 }
 
-async function draw(family: Family, request: Asked, reply: FastifyReply, drawing: Drawing) {
+async function draw(family: Family, request: DrawRequest, reply: FastifyReply, parsed: ParsedRequest) {
   const { core, parts } = family
-  const { body, images, content } = drawing
+  const { body, images, content } = parsed
   const holder = await family.authenticate(request)
   const { chosen, params } = fluxParams(core, holder, body, images.length)
   const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content }
-  const waitMs = patienceOf(request, body)
+  const waitMs = waitMsOf(request, body)
   const answer = async (id: string) => {
     const outcome =
       waitMs === 0
         ? await outcomeOf(core, holder.userId, id)
-        : await waitFor(core, holder.userId, id, { waitMs, gone: closedSignal(reply) })
+        : await waitFor(core, holder.userId, id, { waitMs, closed: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
     reply.header('location', `/api/v1/flux/task/${id}`)
     return { success: true as const, ...(await taskOf(parts, request, outcome, waitMs === 0)) }
@@ -103,32 +103,32 @@ async function draw(family: Family, request: Asked, reply: FastifyReply, drawing
   return answerOnce(family.parts, { request, reply, order, answer })
 }
 
-/** 0: answered at once. What the address says counts first, then `Prefer` (RFC 7240), then the body. */
-function patienceOf({ query, headers }: Asked, body: Drawing['body']): number {
+/** 0: respond at once. The query takes precedence over `Prefer` (RFC 7240), and `Prefer` over the body. */
+function waitMsOf({ query, headers }: DrawRequest, body: ParsedRequest['body']): number {
   const preferred = /(?:^|[,;\s])wait(?:=(\d{1,3}))?(?:$|[,;\s])/i.exec(String(headers.prefer ?? ''))
-  const said = query.wait ?? (preferred ? (preferred[1] ?? 'true') : String(body.sync_mode ?? false))
-  if (said === 'true') return longestWaitMs
-  return said === 'false' ? 0 : Math.min(Number(said) * 1000, longestWaitMs)
+  const wait = query.wait ?? (preferred ? (preferred[1] ?? 'true') : String(body.sync_mode ?? false))
+  if (wait === 'true') return maxWaitMs
+  return wait === 'false' ? 0 : Math.min(Number(wait) * 1000, maxWaitMs)
 }
 
-interface Waiting {
+interface WaitOptions {
   waitMs: number
-  /** Aborts when the client has stopped waiting. */
-  gone: AbortSignal
+  /** Aborts when the client has disconnected. */
+  closed: AbortSignal
 }
 
-/** As it is when the time is over. */
+/** Resolves to the unfinished task when `waitMs` have passed. */
 async function waitFor(
   core: Core,
   userId: string,
   id: string,
-  { waitMs, gone }: Waiting,
+  { waitMs, closed }: WaitOptions,
 ): Promise<Outcome | undefined> {
-  const patience = AbortSignal.timeout(waitMs)
+  const timeout = AbortSignal.timeout(waitMs)
   try {
-    return await waitForEnd(core, userId, id, { signal: AbortSignal.any([patience, gone]) })
+    return await waitForEnd(core, userId, id, { signal: AbortSignal.any([timeout, closed]) })
   } catch (error) {
-    if (!patience.aborted || gone.aborted) throw error
+    if (!timeout.aborted || closed.aborted) throw error
     return outcomeOf(core, userId, id)
   }
 }

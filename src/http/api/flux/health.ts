@@ -1,4 +1,4 @@
-/** `GET /api/v1/flux/health`: whether the service can work, without a key and without anything else. */
+/** `GET /api/v1/flux/health`: a health check that needs no key. */
 
 import { version } from '../../server/http.ts'
 import type { ApiApp, Family } from '../family.ts'
@@ -6,10 +6,10 @@ import { healthy, unhealthy } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {
-  summary: 'Whether the service can work. Needs no key.',
+  summary: 'Checks that the service and its database respond. Requires no key.',
   operationId: 'fluxHealth',
   tags,
-  response: { 200: healthy, 503: unhealthy.describe('The database does not answer.') },
+  response: { 200: healthy, 503: unhealthy.describe('The database does not respond.') },
 }
 
 export function healthRoutes(app: ApiApp, { parts }: Family): void {

@@ -1,12 +1,12 @@
 /**
- * The FLUX service under /api/v1: tasks by words and by pictures, pictures sent ahead, and one history of what an account
- * asked for anywhere. In requests `numImages` and `n` are as good as `num_images`.
+ * The FLUX service under /api/v1: tasks from text and from images, uploads, and the history of an account. Fields of requests
+ * have aliases, such as `numImages` and `n` for `num_images`.
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { createFamily } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
 import { drawRoutes } from './draw.ts'
-import { refusals } from './errors.ts'
+import { errorFormat } from './errors.ts'
 import { healthRoutes } from './health.ts'
 import { modelRoutes } from './models.ts'
 import { taskRoutes } from './tasks.ts'
@@ -17,7 +17,7 @@ export function flux(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
     name: 'flux',
     prefix: '/api/v1',
-    ...refusals,
+    ...errorFormat,
     routes: (app, family) => {
       healthRoutes(app, family)
       modelRoutes(app, family)

@@ -1,4 +1,4 @@
-/** The pictures that come with a request: as JSON with addresses, or as a form with files. */
+/** Reads requests with input images: JSON with addresses, or a form with files. */
 
 import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
@@ -6,18 +6,19 @@ import { bodyOf, type FieldTypes, type Form, readForm } from '../../server/form.
 import { InvalidRequest, parseWith } from '../../server/validation.ts'
 import type { Family } from '../family.ts'
 import { attachmentOf } from '../fetcher.ts'
-import { mostPictures } from '../fields.ts'
+import { maxPictures } from '../fields.ts'
 import { inputOf } from '../inputs.ts'
-import { nameOf } from './names.ts'
+import { fieldNameOf } from './names.ts'
 import { type ImagesBody, imageBody, imagesBody, type TextBody } from './schemas.ts'
 
-export interface WithImages {
+export interface ParsedImages {
   body: ImagesBody
   images: Attachment[]
+  /** Distinguishes this request from others with the same idempotency key. */
   content: string
 }
 
-const fileName = /^(input_)?(image|file)s?(_urls?)?(\[\d*\])?$/i
+const fileField = /^(input_)?(image|file)s?(_urls?)?(\[\d*\])?$/i
 
 const types: FieldTypes = {
   numbers: new Set(['num_images', 'width', 'height', 'seed', 'guidance_scale', 'num_inference_steps', 'strength']),
@@ -26,10 +27,14 @@ const types: FieldTypes = {
 }
 
 /** Throws AppError and InvalidRequest. */
-export async function readImages(family: Family, request: FastifyRequest, how: 'one' | 'several'): Promise<WithImages> {
+export async function readImages(
+  family: Family,
+  request: FastifyRequest,
+  count: 'one' | 'several',
+): Promise<ParsedImages> {
   const form = request.isMultipart() ? await readForm(request) : undefined
-  const sent = form ? bodyOf(withNames(form), types) : (request.body ?? {})
-  const body = parseWith(how === 'one' ? imageBody : imagesBody, sent)
+  const fields = form ? bodyOf(withFieldNames(form), types) : (request.body ?? {})
+  const body = parseWith(count === 'one' ? imageBody : imagesBody, fields)
   const holder = await family.authenticate(request)
   const addresses = [...(body.image_url ?? []), ...(body.image_urls ?? [])]
   const files = form ? filesOf(form) : []
@@ -37,36 +42,36 @@ export async function readImages(family: Family, request: FastifyRequest, how: '
     ...files.map(({ data, name }) => attachmentOf(data, name)),
     ...addresses.map((address) => inputOf(family, holder, address)),
   ]
-  checkNumber(images.length, how)
-  return { body, images, content: JSON.stringify([sent, files.map(({ hash }) => hash)]) }
+  assertCount(images.length, count)
+  return { body, images, content: JSON.stringify([fields, files.map(({ hash }) => hash)]) }
 }
 
-/** For files that are sent ahead, or with a request. Throws InvalidRequest. */
+/** Files of an upload or of a request. Throws InvalidRequest for a file in any other field. */
 export function filesOf({ files }: Form): Form['files'] {
-  const other = files.find(({ field }) => !fileName.test(field))
-  if (other) throw invalid(other.field.slice(0, 100), 'it is no field for files')
+  const other = files.find(({ field }) => !fileField.test(field))
+  if (other) throw invalid(other.field.slice(0, 100), "it is not a field for files. Use 'image' or 'file'")
   return files
 }
 
-/** Where they would be lost. Throws InvalidRequest. */
-export function refusePictures(body: TextBody): void {
+/** Ignoring the images would charge for a result that the client did not ask for. Throws InvalidRequest. */
+export function assertNoImages(body: TextBody): void {
   const name = ['image_url', 'image_urls'].find((each) => body[each] !== undefined && body[each] !== null)
-  if (name !== undefined) throw invalid(name, 'this draws from words alone: image-to-image takes a picture')
+  if (name !== undefined) throw invalid(name, 'this route takes no images. Send them to image-to-image')
 }
 
-function checkNumber(count: number, how: 'one' | 'several'): void {
-  if (how === 'one') {
-    if (count === 0) throw invalid('image_url', 'it must be given, as an address or as a file', 'missing')
-    if (count > 1) throw invalid('image_url', 'it must be one picture: multi-image-edit takes several')
-  } else if (count < 2 || count > mostPictures) {
-    throw invalid('image_urls', `it must be 2 to ${mostPictures} pictures: image-to-image takes one`)
+function assertCount(images: number, count: 'one' | 'several'): void {
+  if (count === 'one') {
+    if (images === 0) throw invalid('image_url', 'an image is required, as an address or as a file', 'missing')
+    if (images > 1) throw invalid('image_url', 'it must be one image. Send several to multi-image-edit')
+  } else if (images < 2 || images > maxPictures) {
+    throw invalid('image_urls', `there must be 2 to ${maxPictures} images. Send one image to image-to-image`)
   }
 }
 
 const invalid = (name: string, message: string, problem: 'missing' | 'value' = 'value') =>
   new InvalidRequest([{ name, message, problem }])
 
-const withNames = (form: Form): Form => ({
+const withFieldNames = (form: Form): Form => ({
   ...form,
-  fields: form.fields.map(({ name, text }) => ({ name: nameOf(name), text })),
+  fields: form.fields.map(({ name, text }) => ({ name: fieldNameOf(name), text })),
 })

@@ -1,4 +1,4 @@
-/** `GET /api/v1/flux/models`: what a key may draw with, and what each model takes. */
+/** `GET /api/v1/flux/models`: the models that a key may use, and what each of them accepts. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError, spelledName } from '../../../core/errors.ts'
@@ -6,16 +6,16 @@ import type { Model, Takes } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
 import { takenWith } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { mostPictures } from '../fields.ts'
+import { maxPictures } from '../fields.ts'
 import { names } from './names.ts'
-import { type Mode, modelsAnswer, refused, type ShownModel } from './response-schemas.ts'
+import { errorResponses, type Mode, modelsResponse, type ShownModel } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {
-  summary: 'The models that this key may use, what they cost and what they take.',
+  summary: 'Lists the models that this key may use, with prices and accepted parameters.',
   operationId: 'fluxModels',
   tags,
-  response: { 200: modelsAnswer, ...refused },
+  response: { 200: modelsResponse, ...errorResponses },
 }
 
 export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
@@ -31,15 +31,18 @@ export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
   })
 }
 
-/** Those that lists show, and the endpoints of fal, by whose names clients ask. A key that names models shows just these. */
+/**
+ * The models that lists include, and the endpoints of fal, because clients use their names. A key that is limited to models has
+ * all of those, hidden ones too.
+ */
 export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
   const all = core.models
     .all()
     .filter(({ id, hidden }) => (models === null ? !hidden || id.startsWith('fal-ai/') : models.includes(id)))
-  return all.map((model) => shown(core, model))
+  return all.map((model) => shownModel(core, model))
 }
 
-function shown(core: Core, model: Model): ShownModel {
+function shownModel(core: Core, model: Model): ShownModel {
   const modes = {
     text_to_image: modeWith(core, model, 0),
     image_to_image: modeWith(core, model, 1),
@@ -51,7 +54,7 @@ function shown(core: Core, model: Model): ShownModel {
     name: model.title,
     aliases: [...model.aliases],
     description: describe(modes),
-    provider: drawnBy(core, model),
+    provider: providerTitle(core, model),
     price: model.price,
     type: types[0] ?? 'text_to_image',
     types,
@@ -59,7 +62,7 @@ function shown(core: Core, model: Model): ShownModel {
   }
 }
 
-/** null: it takes no such number of pictures. */
+/** null: the model does not accept that number of images. */
 function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
   try {
     return modeOf(takenWith(core, model, images), images)
@@ -70,13 +73,13 @@ function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
 }
 
 function modeOf(takes: Takes, images: number): Mode {
-  const most = images < 2 ? images : Math.min(takes.images.max, mostPictures)
+  const max = images < 2 ? images : Math.min(takes.images.max, maxPictures)
   const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
     return [spelledName(name, names), { min, max, integer }] as const
   })
   const sizes = Object.entries(takes.aspects).map(([name, [width, height]]) => [name, { width, height }] as const)
   return {
-    input_images: { min: images, max: most },
+    input_images: { min: images, max },
     prompt: takes.prompt ?? 'required',
     aspect_ratios: Object.fromEntries(sizes),
     sizes: takes.sizes ? { min: takes.sizes.min, max: takes.sizes.max } : null,
@@ -100,15 +103,15 @@ function describe({
   multi_image_edit: several,
 }: ShownModel['modes']): string {
   const from = [
-    ...(text ? ['words'] : []),
-    ...(image ? ['one picture'] : []),
-    ...(several ? [`2 to ${several.input_images.max} pictures`] : []),
+    ...(text ? ['text'] : []),
+    ...(image ? ['one image'] : []),
+    ...(several ? [`2 to ${several.input_images.max} images`] : []),
   ]
-  return `Draws from ${from.join(', from ')}.`
+  return `Creates images from ${from.join(', from ')}.`
 }
 
-/** The first that is set up. */
-function drawnBy({ providers }: Core, { routes }: Model): string {
+/** The title of the first provider that is set up. */
+function providerTitle({ providers }: Core, { routes }: Model): string {
   const titles = routes.map(({ provider }) => providers.get(provider)?.title)
   return titles.find((title) => title !== undefined) ?? 'no provider'
 }

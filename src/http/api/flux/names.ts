@@ -1,9 +1,9 @@
-/** The names that clients of such services write, and the ones that count here. */
+/** Field names: clients of FLUX services use several names for the same field. */
 import { z } from 'zod'
 import type { OptionNames } from '../../../core/errors.ts'
 
-/** Other name → name. Names are compared without regard to 'aspectRatio' or 'aspect_ratio'. */
-const others: Readonly<Record<string, string>> = {
+/** Alias → name of the field. Both may also be written in camel case. */
+const aliases: Readonly<Record<string, string>> = {
   n: 'num_images',
   count: 'num_images',
   ratio: 'aspect_ratio',
@@ -29,19 +29,20 @@ export const names: OptionNames = {
   safety: 'safety_tolerance',
 }
 
-/** What a field is called here, whichever way it was written. */
-export function nameOf(written: string): string {
+/** Resolves aliases and camel case: 'numImages' and 'n' → 'num_images'. */
+export function fieldNameOf(written: string): string {
   const name = written.replace(/([a-z0-9])([A-Z]+)/g, '$1_$2').toLowerCase()
-  return Object.hasOwn(others, name) ? (others[name] ?? name) : name
+  return Object.hasOwn(aliases, name) ? (aliases[name] ?? name) : name
 }
 
-/** A body whose names may be any of those; what is said by its own name wins. */
-export const named = <T extends z.ZodType>(schema: T) => z.preprocess(renamed, schema)
+/** A body whose fields may have any of these names. A field under its own name takes precedence over its aliases. */
+export const withAliases = <T extends z.ZodType>(schema: T) => z.preprocess(resolveNames, schema)
 
-function renamed(body: unknown): unknown {
+function resolveNames(body: unknown): unknown {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
-  const said = Object.entries(body)
-  const isOwn = ([name]: [string, unknown]) => nameOf(name) === name
-  const entries = [...said.filter((each) => !isOwn(each)), ...said.filter(isOwn)]
-  return Object.fromEntries(entries.map(([name, value]) => [nameOf(name), value]))
+  const fields = Object.entries(body)
+  const isOwn = ([name]: [string, unknown]) => fieldNameOf(name) === name
+  // the last entry wins
+  const entries = [...fields.filter((each) => !isOwn(each)), ...fields.filter(isOwn)]
+  return Object.fromEntries(entries.map(([name, value]) => [fieldNameOf(name), value]))
 }

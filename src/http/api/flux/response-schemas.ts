@@ -1,4 +1,4 @@
-/** What is answered: for the OpenAPI document, and for tests that compare it with real answers. */
+/** Response schemas, for the OpenAPI document and for tests that check real responses. */
 
 import { z } from 'zod'
 import { pixels, sources } from '../fields.ts'
@@ -11,7 +11,7 @@ const time = z.iso.datetime()
 
 const picture = z
   .object({
-    url: z.string().describe('Expires.'),
+    url: z.string().describe('A signed URL, which expires.'),
     width: z.int(),
     height: z.int(),
     content_type: z.enum(['image/png', 'image/jpeg', 'image/webp']),
@@ -20,24 +20,24 @@ const picture = z
 
 const taskFields = {
   id: z.string(),
-  task_id: z.string().describe('The same as `id`.'),
+  task_id: z.string().describe('Same as `id`.'),
   status: z
     .enum(states)
     .describe(
-      'PENDING: accepted just now, as the answer to a POST says it. IN_QUEUE: waits for its turn. IN_PROGRESS: being ' +
-        'drawn, or stored. SUCCESS: the pictures are there. FAILED: it failed or was cancelled, and cost nothing.',
+      'PENDING: accepted; only in responses to POST. IN_QUEUE: waiting in the queue. IN_PROGRESS: being generated or ' +
+        'stored. SUCCESS: the images are available. FAILED: failed or cancelled; nothing was charged.',
     ),
   task_type: z.enum(taskTypes),
   source: z
     .string()
-    .describe(`Where it was asked for: ${sources.join(', ')}. In a unified history the same as \`generator\`.`),
-  surface: z.string().describe('Where it was asked for.'),
-  generator: z.string().describe("What draws it: 'flux', or the name of another provider."),
-  request_id: z.string().describe('The same as `id`.'),
+    .describe(`Where the request was made: ${sources.join(', ')}. In unified histories the same as \`generator\`.`),
+  surface: z.string().describe('Where the request was made.'),
+  generator: z.string().describe("The kind of model: 'flux' for all FLUX models, or else the name of the provider."),
+  request_id: z.string().describe('Same as `id`.'),
   user_id: z.string(),
   model: z.string(),
   prompt: z.string(),
-  enhanced_prompt: z.string().nullable().describe('What was drawn, where it is not the sender’s own prompt.'),
+  enhanced_prompt: z.string().nullable().describe('The enhanced prompt. null: the prompt was used as sent.'),
   negative_prompt: z.string().nullable(),
   aspect_ratio: z.string(),
   width: pixels,
@@ -46,23 +46,27 @@ const taskFields = {
   guidance_scale: z.number().nullable(),
   num_inference_steps: z.number().nullable(),
   strength: z.number().nullable(),
-  seed: z.union([z.int(), z.string()]).nullable().describe('As text beyond 2^53.'),
-  safety_tolerance: z.string().nullable(),
-  ignored: z.array(z.string()).describe('Parameters that were left out, because the model does not take them.'),
-  adjusted: z.array(z.string()).describe('Numbers that were moved to the nearest end of what the model takes.'),
-  input_image_url: z.string().nullable().describe('The first picture that was sent.'),
-  input_image_urls: z.array(z.string()),
-  uploaded_image_url: z.string().nullable().describe('The same as `input_image_url`.'),
+  seed: z.union([z.int(), z.string()]).nullable().describe('A string if it is above 2^53.'),
+  safety_tolerance: z.string().nullable().describe('null: the default of the provider.'),
+  ignored: z.array(z.string()).describe('Parameters that the model does not accept. They had no effect.'),
+  adjusted: z
+    .array(z.string())
+    .describe('Parameters outside the range of the model. The nearest valid value was used.'),
+  input_image_url: z.string().nullable().describe('URL of the first input image. null: there is none.'),
+  input_image_urls: z.array(z.string()).describe('Signed URLs of all input images.'),
+  uploaded_image_url: z.string().nullable().describe('Same as `input_image_url`.'),
   images: z.array(picture),
-  image_url: z.string().nullable().describe('The first of `images`.'),
-  cloud_image_url: z.string().nullable().describe('The same as `image_url`.'),
-  progress: z.number().nullable().describe('Percent. null: not known.'),
-  queue_position: z.int().nullable().describe('Place in the queue, from 1.'),
-  credits: z.int().describe('What it cost; 0 until it is over.'),
-  error: z.object({ code: z.string().describe("'cancelled', or why it failed."), message: z.string() }).nullable(),
-  error_message: z.string().nullable().describe('The same in words alone.'),
-  retry_count: z.int().describe('How often it was begun again.'),
-  generation_time: z.number().nullable().describe('Seconds from started to completed.'),
+  image_url: z.string().nullable().describe('URL of the first of `images`.'),
+  cloud_image_url: z.string().nullable().describe('Same as `image_url`.'),
+  progress: z.number().nullable().describe('Progress in percent. null: unknown.'),
+  queue_position: z.int().nullable().describe('Position in the queue, from 1. null: not in the queue.'),
+  credits: z.int().describe('Credits charged. 0 until the task has succeeded.'),
+  error: z
+    .object({ code: z.string().describe("'cancelled', or the kind of the error."), message: z.string() })
+    .nullable(),
+  error_message: z.string().nullable().describe('Same as `error.message`.'),
+  retry_count: z.int().describe('How many times the generation was started again after a failure.'),
+  generation_time: z.number().nullable().describe('Seconds from `started_at` to `completed_at`.'),
   created_at: time,
   started_at: time.nullable(),
   completed_at: time.nullable(),
@@ -73,20 +77,20 @@ const task = z.object(taskFields).meta({ id: 'FluxTask' })
 
 export type Task = z.output<typeof task>
 
-export const taskAnswer = z.object({ success, ...taskFields }).meta({ id: 'FluxTaskAnswer' })
+export const taskResponse = z.object({ success, ...taskFields }).meta({ id: 'FluxTaskAnswer' })
 
-export const historyAnswer = z
+export const historyResponse = z
   .object({
     success,
     data: z.array(task),
     page: z.int(),
     limit: z.int(),
-    total: z.int().describe('At least so many: as far as this page and one task more, where there is one.'),
+    total: z.int().describe('A lower bound: the tasks up to the end of this page, plus one if there are more.'),
     has_more: z.boolean(),
   })
   .meta({ id: 'FluxHistory' })
 
-export const unifiedAnswer = z
+export const unifiedResponse = z
   .object({
     success,
     items: z.array(task),
@@ -94,15 +98,15 @@ export const unifiedAnswer = z
   })
   .meta({ id: 'FluxUnifiedHistory' })
 
-/** As clients read it that expect a list and nothing else. */
+/** For clients that expect a bare list. */
 export const unifiedList = z.array(task)
 
 const uploadFields = {
   success,
   message: z.string(),
-  url: z.string().describe('Signed; every client that has it may use it in requests until `expires_at`.'),
-  key: z.string().describe('May be named in requests of the same account until `kept_until`.'),
-  file_id: z.string().describe('The same as `key`.'),
+  url: z.string().describe('A signed URL. Any account may use it as an input image until `expires_at`.'),
+  key: z.string().describe('The same account may use it as an input image until `kept_until`.'),
+  file_id: z.string().describe('Same as `key`.'),
   width: z.int(),
   height: z.int(),
   content_type: picture.shape.content_type,
@@ -111,11 +115,11 @@ const uploadFields = {
   kept_until: time,
 }
 
-export const uploadAnswer = z.object(uploadFields).meta({ id: 'FluxUploaded' })
+export const uploadResponse = z.object(uploadFields).meta({ id: 'FluxUploaded' })
 
-export type UploadAnswer = z.output<typeof uploadAnswer>
+export type UploadResponse = z.output<typeof uploadResponse>
 
-export const uploadsAnswer = z.array(uploadAnswer).describe('In the order of the files.')
+export const uploadsResponse = z.array(uploadResponse).describe('In the order of the files.')
 
 const range = z.object({ min: z.number(), max: z.number(), integer: z.boolean() })
 
@@ -125,11 +129,14 @@ const mode = z
     prompt: z.enum(['required', 'optional', 'none']),
     aspect_ratios: z
       .record(z.string(), z.object({ width: z.int(), height: z.int() }))
-      .describe("Pixels of each; the first is the default. 'auto', 0×0: the shape of the picture that was sent."),
-    sizes: z.object({ min: z.int(), max: z.int() }).nullable().describe("Exact 'WxH': pixels of either side."),
-    parameters: z.record(z.string(), range).describe('Everything else is refused.'),
+      .describe("Ratio → size in pixels. The first is the default. 'auto', 0×0: the ratio of the input image."),
+    sizes: z
+      .object({ min: z.int(), max: z.int() })
+      .nullable()
+      .describe("Limits of exact sizes 'WxH', in pixels of either side. null: no exact sizes."),
+    parameters: z.record(z.string(), range).describe('Other parameters are refused.'),
     negative_prompt: z.boolean(),
-    max_images: z.int().describe('Most `num_images`.'),
+    max_images: z.int().describe('Maximum of `num_images`.'),
   })
   .meta({ id: 'FluxMode' })
 
@@ -141,8 +148,8 @@ const model = z
     name: z.string(),
     aliases: z.array(z.string()).describe('Other names that requests may use.'),
     description: z.string(),
-    provider: z.string().describe('Who draws.'),
-    price: z.int().describe('Credits for one picture.'),
+    provider: z.string().describe('The provider that serves the model.'),
+    price: z.int().describe('Credits for one image.'),
     type: z.enum(['text_to_image', 'image_to_image', 'multi_image']).describe('The first of `types`.'),
     types: z.array(z.enum(['text_to_image', 'image_to_image', 'multi_image'])),
     modes: z.object({
@@ -155,65 +162,65 @@ const model = z
 
 export type ShownModel = z.output<typeof model>
 
-export const modelsAnswer = z
+export const modelsResponse = z
   .object({ success, enabled: z.boolean(), models: z.array(model), default_model: z.string() })
   .meta({ id: 'FluxModels' })
 
-export const userAnswer = z
+export const userResponse = z
   .object({
     success,
-    enabled: z.boolean().describe('Whether there is a model for this key.'),
+    enabled: z.boolean().describe('Whether this key may use any model.'),
     user: z.object({
       name: z.string(),
-      credits: z.object({ balance: z.int(), held: z.int().describe('Put aside for what is under way.') }),
+      credits: z.object({ balance: z.int(), held: z.int().describe('Credits held for unfinished tasks.') }),
     }),
     key: z.union([
       z.object({
         name: z.string(),
         last_four: z.string(),
-        monthly_cap: z.int().nullable().describe('Credits. null: none.'),
+        monthly_cap: z.int().nullable().describe('Credits that the key may spend in a month. null: no cap.'),
         spent_this_month: z.int(),
-        models: z.array(z.string()).nullable().describe('The only ones. null: all.'),
+        models: z.array(z.string()).nullable().describe('The models that the key is limited to. null: all models.'),
       }),
       z.object({ operator: z.literal(true) }),
     ]),
     limits: z.object({
       in_flight: z.int(),
       per_minute: z.int(),
-      upload_mb: z.int().describe('One picture.'),
-      request_mb: z.int().describe('All pictures of one request.'),
-      images: z.int().describe('Pictures of one request.'),
+      upload_mb: z.int().describe('Megabytes of one image.'),
+      request_mb: z.int().describe('Megabytes of all images of one request.'),
+      images: z.int().describe('Input images of one request.'),
       uploads_per_day: z.int(),
     }),
-    timeout: z.int().describe('Seconds that one picture may take.'),
-    max_concurrent_tasks: z.int().describe('The same as `limits.in_flight`.'),
+    timeout: z.int().describe('Seconds after which a generation times out.'),
+    max_concurrent_tasks: z.int().describe('Same as `limits.in_flight`.'),
     models: z.array(model),
     default_model: z.string(),
-    model_credits: z.record(z.string(), z.int()).describe('Model → credits for one picture.'),
+    model_credits: z.record(z.string(), z.int()).describe('Model → credits for one image.'),
     providers: z
       .array(z.object({ name: z.string(), configured: z.literal(true) }))
       .optional()
-      .describe('For administrators.'),
+      .describe('For administrators only.'),
   })
   .meta({ id: 'FluxUserConfig' })
 
 const service = z.literal('fluxbot')
 export const healthy = z.object({ status: z.literal('ok'), service, version: z.string() }).meta({ id: 'FluxHealth' })
-export const unhealthy = z.object({ status: z.literal('error'), service }).meta({ id: 'FluxIll' })
+export const unhealthy = z.object({ status: z.literal('error'), service }).meta({ id: 'FluxUnhealthy' })
 
-const refusal = z
+const errorResponse = z
   .object({
     success: z.literal(false),
     error: z.object({
       code: z.string(),
-      message: z.string().describe('In the language of `Accept-Language`.'),
+      message: z.string().describe('The message, in the language of `Accept-Language`.'),
       details: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
     }),
-    detail: z.string().describe('The same as `error.message`.'),
+    detail: z.string().describe('Same as `error.message`.'),
   })
   .meta({ id: 'FluxError' })
 
-export type Refusal = z.output<typeof refusal>
+export type ErrorBody = z.output<typeof errorResponse>
 
-/** Of every route. */
-export const refused = { '4xx': refusal, '5xx': refusal }
+/** Part of every route's responses. */
+export const errorResponses = { '4xx': errorResponse, '5xx': errorResponse }

@@ -1,16 +1,16 @@
-/** What became of a request → a task, as clients of such services follow it. */
+/** Renders the outcome of a request as a task. */
 import type { FastifyRequest } from 'fastify'
 import { spelledName } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
-import { refusals } from './errors.ts'
+import { errorFormat } from './errors.ts'
 import { names } from './names.ts'
 import type { states, Task } from './response-schemas.ts'
 
 type State = (typeof states)[number]
 
-/** `request`: errors are in its language. `accepted`: by this very request, and no client has looked at it yet. */
+/** `request`: its language is used for errors. `accepted`: the response to the POST that created the task. */
 export async function taskOf(
   parts: ApiParts,
   request: FastifyRequest,
@@ -19,7 +19,7 @@ export async function taskOf(
 ): Promise<Task> {
   const { id, prompt, enhanced, model, source, generator, userId, attempt, credits } = outcome
   const { aspect, count, steps, guidance, strength, safety, negative, fit } = outcome.request
-  const images = await Promise.all(outcome.pictures.map((picture) => shown(parts, picture)))
+  const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
   const inputs = await Promise.all(
     outcome.inputs.map((key) => parts.core.store.link(key, parts.imageExpirationSeconds)),
   )
@@ -64,12 +64,12 @@ export async function taskOf(
   }
 }
 
-async function shown({ core, imageExpirationSeconds }: ApiParts, picture: Outcome['pictures'][number]) {
+async function imageOf({ core, imageExpirationSeconds }: ApiParts, picture: Outcome['pictures'][number]) {
   const { key, type, width, height } = picture
   return { url: await core.store.link(key, imageExpirationSeconds), width, height, content_type: type }
 }
 
-/** Whether pictures are only stored or already told of makes no difference to a program. */
+/** `stored`: the images are stored but not delivered yet, which is still in progress for a program. */
 function stateOf({ state }: Outcome, accepted: boolean): State {
   if (state === 'queued') return accepted ? 'PENDING' : 'IN_QUEUE'
   if (state === 'delivered') return 'SUCCESS'
@@ -88,7 +88,7 @@ function progressOf({ state, percent }: Outcome): number | null {
 
 function errorOf(request: FastifyRequest, { error }: Outcome): Pick<Task, 'error' | 'error_message'> {
   if (!error) return { error: null, error_message: null }
-  const { code, message } = (refusals.answerTo(error, request) ?? refusals.defect).body.error
+  const { code, message } = (errorFormat.answerTo(error, request) ?? errorFormat.defect).body.error
   return { error: { code, message }, error_message: message }
 }
 

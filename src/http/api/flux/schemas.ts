@@ -1,31 +1,28 @@
-/** What may be sent to draw: for checks, and for the OpenAPI document. */
+/** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
-import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
-import { named } from './names.ts'
+import {
+  address,
+  edge,
+  maxPictures,
+  type PresetSize,
+  presetSizes,
+  promptText,
+  seed,
+  webhookAddress,
+  withoutEffect,
+  word,
+} from '../fields.ts'
+import { withAliases } from './names.ts'
 import { generatorOrSource } from './sources.ts'
 
 export const tags = ['Flux']
 
-const edge = z.int().min(16).max(14_142)
-
-/** fal's names for shapes → ratios. */
-export const presetSizes = {
-  square_hd: '1:1',
-  square: '1:1',
-  portrait_4_3: '3:4',
-  portrait_16_9: '9:16',
-  landscape_4_3: '4:3',
-  landscape_16_9: '16:9',
-} as const
-
-export type PresetSize = keyof typeof presetSizes
-
 const shared = {
-  model: optional(word).describe("A model's id, or fal's name of it. Absent: the default."),
-  num_images: optional(z.int()).describe('How many. Also `n`, `count`.'),
+  model: optional(word).describe('A model id, or the id of the model at fal. Absent: the default model.'),
+  num_images: optional(z.int()).describe('Number of images. Aliases: `n`, `count`.'),
   aspect_ratio: optional(word).describe(
-    "A ratio such as '16:9', an exact '1024x576' where the model takes sizes, or 'auto'. Also `ratio`, `size`.",
+    "A ratio such as '16:9', a size such as '1024x576' if the model accepts exact sizes, or 'auto'. Aliases: `ratio`, `size`.",
   ),
   image_size: optional(
     z.union(
@@ -34,97 +31,111 @@ const shared = {
         error: `it must be one of ${Object.keys(presetSizes).join(', ')}, or { width, height } in pixels`,
       },
     ),
-  ).describe('In place of `aspect_ratio`: the name of a shape, or pixels.'),
-  width: optional(edge).describe('Pixels, together with `height`; counts when no ratio is given.'),
-  height: optional(edge).describe('Pixels, together with `width`.'),
-  seed: optional(seed).describe('The same seed, the same picture. −1: any.'),
-  guidance_scale: optional(z.number()).describe('How closely to follow the words. Also `guidance`.'),
-  strength: optional(z.number()).describe('How far to go from the picture that was sent.'),
-  num_inference_steps: optional(z.int()).describe('Also `steps`.'),
-  negative_prompt: optional(promptText).describe('What must not be in the picture.'),
-  enhance: optional(z.boolean()).describe('Whether the prompt is made better first.'),
-  webhook_url: optional(webhookAddress).describe('Told when it is over. Also `callback_url`.'),
-  sync_mode: optional(z.boolean()).describe('Answered when it is over. Also `sync`, `wait`.'),
+  ).describe('A size by name, or a width and height in pixels. A ratio in `aspect_ratio` takes precedence.'),
+  width: optional(edge).describe('Pixels. Requires `height`. A ratio in `aspect_ratio` takes precedence.'),
+  height: optional(edge).describe('Pixels. Requires `width`.'),
+  seed: optional(seed).describe('The same seed gives the same image. −1: a random seed.'),
+  guidance_scale: optional(z.number()).describe('How closely the image follows the prompt. Alias: `guidance`.'),
+  strength: optional(z.number()).describe('How far the result may depart from the input image.'),
+  num_inference_steps: optional(z.int()).describe('Alias: `steps`.'),
+  negative_prompt: optional(promptText).describe('What the image must not show.'),
+  enhance: optional(z.boolean()).describe('Whether a language model improves the prompt first.'),
+  webhook_url: optional(webhookAddress).describe(
+    'Address that receives a webhook when the task has ended. See `GET /v1/webhooks/secret`. Alias: `callback_url`.',
+  ),
+  sync_mode: optional(z.boolean()).describe(
+    'Whether to respond when the task has ended instead of at once. Aliases: `sync`, `wait`.',
+  ),
   safety_tolerance: optional(z.unknown()).describe(
-    'How much the filter of the provider lets through: 1 is the strictest, 6 the most tolerant.',
+    "How much the provider's content filter allows: 1 is the strictest, 6 the most tolerant.",
   ),
   enable_safety_checker: withoutEffect,
-  output_format: withoutEffect.describe('Accepted, without effect: answers say what came.'),
+  output_format: withoutEffect.describe('Accepted and ignored. `content_type` in the response is the actual format.'),
 }
 
 const picture = z.union([address, z.looseObject({ url: address }).transform(({ url }) => url)])
-const pictures = z.union([picture.transform((one) => [one]), z.array(picture).max(mostPictures)], {
-  error: `it must be an address, or at most ${mostPictures} of them`,
+const pictures = z.union([picture.transform((one) => [one]), z.array(picture).max(maxPictures)], {
+  error: `it must be an address, or a list of at most ${maxPictures} addresses`,
 })
 
-const sent = 'https addresses, data URLs, links that were answered here, or keys of pictures that were sent ahead.'
+const accepted = 'https URLs, data URLs, links from responses, or keys of uploaded images.'
 
-export const textBody = named(z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared })).meta({
+export const textBody = withAliases(z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared })).meta({
   id: 'FluxTextToImage',
   examples: [{ prompt: 'a cute cat', aspect_ratio: '16:9' }],
   description:
-    'Unknown keys are ignored. Names may also be written like `aspectRatio`. Parameters that the model does not take are ' +
-    'left out and listed in `ignored`; numbers outside its range are moved to the nearest end and listed in `adjusted`.',
+    'Unknown fields are ignored. Names may also be in camel case, such as `aspectRatio`. The response lists in `ignored` the ' +
+    'parameters that the model does not accept, and in `adjusted` the numbers that were moved into its range.',
 })
 
-const drawnFrom = {
+const imageFields = {
   ...shared,
-  prompt: optional(promptText).describe('What to change. Some models work from the picture alone.'),
-  image_url: optional(pictures).describe(`One of: ${sent} Also \`image\`, \`input_image_url\`.`),
-  image_urls: optional(pictures).describe(`Several: ${sent} Also \`images\`.`),
+  prompt: optional(promptText).describe('What to change. Some models need no prompt.'),
+  image_url: optional(pictures).describe(`The input image: ${accepted} Aliases: \`image\`, \`input_image_url\`.`),
+  image_urls: optional(pictures).describe(`The input images: ${accepted} Alias: \`images\`.`),
 }
 
-export const imageBody = named(z.looseObject(drawnFrom)).meta({
+export const imageBody = withAliases(z.looseObject(imageFields)).meta({
   id: 'FluxImageToImage',
   examples: [{ prompt: 'make it night', image_url: examplePicture }],
-  description: 'With one picture: `image_url`.',
+  description: 'Requires one input image in `image_url`.',
 })
 
-export const imagesBody = named(z.looseObject(drawnFrom)).meta({
+export const imagesBody = withAliases(z.looseObject(imageFields)).meta({
   id: 'FluxMultiImageEdit',
   examples: [{ prompt: 'put them side by side', image_urls: [examplePicture, examplePicture] }],
-  description: `With 2 to ${mostPictures} pictures: \`image_urls\`.`,
+  description: `Requires 2 to ${maxPictures} input images in \`image_urls\`.`,
 })
 
 const file = z.file()
 
-/** Describes forms; form.ts reads them. */
+/** Forms are described here and read by server/form.ts. */
 export const imageForm = z
-  .looseObject({ ...drawnFrom, image: file.optional().describe('A file: png, jpg or webp. Also `file`.') })
+  .looseObject({ ...imageFields, image: file.optional().describe('A PNG, JPEG or WebP file. Alias: `file`.') })
   .meta({ id: 'FluxImageToImageForm' })
 
 export const imagesForm = z
-  .looseObject({ ...drawnFrom, images: z.array(file).optional().describe('Files: png, jpg or webp. Also `files`.') })
+  .looseObject({
+    ...imageFields,
+    images: z.array(file).optional().describe('PNG, JPEG or WebP files. Alias: `files`.'),
+  })
   .meta({ id: 'FluxMultiImageEditForm' })
 
 export const uploadForm = z
-  .object({ file: file.describe('png, jpg or webp, at most 10 MB.') })
+  .object({ file: file.describe('PNG, JPEG or WebP, at most 10 MB.') })
   .meta({ id: 'FluxUpload' })
 
 export const uploadsForm = z
-  .object({ files: z.array(file).min(1).max(mostPictures).describe('png, jpg or webp, at most 10 MB each.') })
+  .object({ files: z.array(file).min(1).max(maxPictures).describe('PNG, JPEG or WebP, at most 10 MB each.') })
   .meta({ id: 'FluxUploads' })
 
 /** `wait`: 'true', or seconds. */
 export const drawQuery = z.object({
   wait: z
     .string()
-    .regex(/^(true|false|\d{1,3})$/, "it must be 'true', 'false' or seconds")
+    .regex(/^(true|false|\d{1,3})$/, "it must be 'true', 'false' or a number of seconds")
     .optional()
-    .describe("'true': answered when it is over; a number: after so many seconds at the latest."),
+    .describe("'true': respond when the task has ended. A number: respond after that many seconds at the latest."),
 })
 
 export const drawHeaders = z.object({
-  'idempotency-key': z.string().max(255).optional().describe('The same key and request again: the same task.'),
-  prefer: z.string().optional().describe('`wait`, or `wait=30`: as `wait` in the address.'),
+  'idempotency-key': z
+    .string()
+    .max(255)
+    .optional()
+    .describe('Repeating a request with the same key returns the same task and charges it once.'),
+  prefer: z.string().optional().describe('`wait` or `wait=30`: same as the query parameter `wait`.'),
 })
 
-export const taskParams = z.object({ id: z.string().max(100).describe('As answered when it was accepted.') })
+export const taskParams = z.object({ id: z.string().max(100).describe('Id of the task.') })
 
 export const pageQuery = z.object({
   page: z.coerce.number().int().min(1).max(1_000).default(1),
-  before: z.uuid().optional().describe('Only what is older than this one: to go far back, better than `page`.'),
-  limit: z.coerce.number().int().min(1).max(100).default(20).describe('Tasks on a page.'),
+  before: z
+    .uuid()
+    .optional()
+    .describe('Returns only tasks older than the task with this id. Faster than `page` for long histories.'),
+  limit: z.coerce.number().int().min(1).max(100).default(20).describe('Tasks in a page.'),
 })
 
 export const unifiedQuery = pageQuery.extend({

@@ -1,4 +1,4 @@
-/** `source` of a unified history: the kind of model that drew a picture, or where it was asked for. */
+/** The `source` filter of unified histories: a kind of model, or where requests were made. */
 import { z } from 'zod'
 import { sources } from '../fields.ts'
 
@@ -35,7 +35,9 @@ export const generatorOrSource = z
     z.enum(names as [string, ...string[]], `it must be one of ${names.join(', ')}, or all`).optional(),
   )
   .optional()
-  .describe('Only what this kind of model drew, or what was asked for there. `all`, or absent: everything.')
+  .describe(
+    'Returns only requests for this kind of model, or requests that were made there. `all`, or absent: all requests.',
+  )
 
 export function filterOf(source: string | undefined): { generator?: string; source?: string } {
   if (source === undefined) return {}

@@ -1,54 +1,54 @@
-/** One task, and the tasks of an account. */
+/** Routes that return, cancel and list tasks. */
 import type { FastifyRequest } from 'fastify'
 import { ownerOf } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
 import { cancel } from '../../../core/generation/cancel.ts'
 import { type Outcome, outcomeOf, outcomes } from '../../../core/history/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { historyAnswer, refused, taskAnswer, unifiedAnswer, unifiedList } from './response-schemas.ts'
+import { errorResponses, historyResponse, taskResponse, unifiedList, unifiedResponse } from './response-schemas.ts'
 import { taskOf } from './responses.ts'
 import { pageQuery, tags, taskParams, unifiedQuery } from './schemas.ts'
 import { filterOf } from './sources.ts'
 
 const one = {
-  summary: 'How far a task is, and what became of it.',
+  summary: 'Returns a task: its progress or its result.',
   operationId: 'fluxTask',
   tags,
   params: taskParams,
-  response: { 200: taskAnswer, ...refused },
+  response: { 200: taskResponse, ...errorResponses },
 }
 
 const cancelled = {
-  summary: 'Cancels a task and gives the credits back.',
-  description: 'One that is over stays as it is: the answer says how it ended.',
+  summary: 'Cancels a task and returns its credits.',
+  description: 'A task that has ended is not changed.',
   operationId: 'fluxCancelTask',
   tags,
   params: taskParams,
-  response: { 200: taskAnswer, ...refused },
+  response: { 200: taskResponse, ...errorResponses },
 }
 
 const listed = {
-  summary: 'What the account asked for by this API, newest first.',
+  summary: 'Lists the tasks that the account requested through the API, newest first.',
   operationId: 'fluxHistory',
   tags,
   querystring: pageQuery,
-  response: { 200: historyAnswer, ...refused },
+  response: { 200: historyResponse, ...errorResponses },
 }
 
 const unified = {
-  summary: 'What the account asked for anywhere, in the chats too, newest first.',
+  summary: 'Lists all tasks of the account, those from the chats included, newest first.',
   operationId: 'fluxUnifiedHistory',
   tags,
   querystring: unifiedQuery,
-  response: { 200: unifiedAnswer, ...refused },
+  response: { 200: unifiedResponse, ...errorResponses },
 }
 
 const list = {
-  summary: 'The pictures that the account asked for anywhere, newest first, as a list.',
+  summary: 'Lists the successful tasks of the account, those from the chats included, newest first, as a bare list.',
   operationId: 'fluxUnifiedList',
   tags,
   querystring: unifiedQuery,
-  response: { 200: unifiedList, ...refused },
+  response: { 200: unifiedList, ...errorResponses },
 }
 
 export function taskRoutes(app: ApiApp, family: Family): void {
@@ -84,7 +84,7 @@ export function taskRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-/** In a history of everything, what drew a picture is its source. */
+/** In unified histories, `source` is the kind of model. */
 async function unifiedTaskOf({ parts }: Family, request: FastifyRequest, outcome: Outcome) {
   return { ...(await taskOf(parts, request, outcome)), source: outcome.generator }
 }

@@ -1,4 +1,4 @@
-/** `GET /api/v1/flux/config/user`: what this key may use. Nothing in it is a secret. */
+/** `GET /api/v1/flux/config/user`: what this key may use. The response contains no secret. */
 
 import { readAccount } from '../../../core/accounts/accounts.ts'
 import { type KeyHolder, listApiKeys } from '../../../core/accounts/api-keys.ts'
@@ -9,16 +9,16 @@ import { uploadsPerDay } from '../../../core/media/uploads.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
 import { megabyte, picturesBytes } from '../../server/bodies.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { mostPictures } from '../fields.ts'
+import { maxPictures } from '../fields.ts'
 import { shownModels } from './models.ts'
-import { refused, userAnswer } from './response-schemas.ts'
+import { errorResponses, userResponse } from './response-schemas.ts'
 import { tags } from './schemas.ts'
 
 const schema = {
-  summary: 'What this key may use: credits, limits, models.',
+  summary: 'Returns the credits, limits and models of this key.',
   operationId: 'fluxUserConfig',
   tags,
-  response: { 200: userAnswer, ...refused },
+  response: { 200: userResponse, ...errorResponses },
 }
 
 export function userRoutes(app: ApiApp, { core, authenticate }: Family): void {
@@ -57,7 +57,7 @@ async function userOf(core: Core, { userId }: KeyHolder) {
 async function keyOf(core: Core, { userId, keyId }: KeyHolder) {
   if (keyId === null) return { operator: true as const }
   const key = (await listApiKeys(core, userId)).find(({ id }) => id === keyId)
-  // revoked since it was asked for
+  // revoked since this request was authenticated
   if (!key) throw new AppError('key_wrong')
   const { name, tail, monthlyCap, spent, models } = key
   return {
@@ -76,7 +76,7 @@ function limitsOf(core: Core, holder: KeyHolder) {
     per_minute: perMinute,
     upload_mb: core.limits.uploadBytes / megabyte,
     request_mb: picturesBytes / megabyte,
-    images: mostPictures,
+    images: maxPictures,
     uploads_per_day: uploadsPerDay(holder),
   }
 }

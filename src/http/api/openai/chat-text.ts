@@ -1,5 +1,6 @@
 /** The text of a chat completion: labelled lines about the request, progress while it is drawn, and the images. */
 import type { Outcome } from '../../../core/history/outcome.ts'
+import { foldSpaces } from '../../../core/text.ts'
 import { type Words, wordsFor } from '../../../locales/index.ts'
 import type { ApiParts } from '../parts.ts'
 import { linkTo } from './responses.ts'
@@ -55,4 +56,4 @@ function languageOf(text: string): 'zh' | 'en' {
 }
 
 /** Keeps text that people wrote on one line, and from becoming links, images or HTML. */
-const escapeMarkdown = (text: string) => text.replace(/\s+/g, ' ').replace(/[\\[\]<>`]/g, '\\$&')
+const escapeMarkdown = (text: string) => foldSpaces(text).replace(/[\\[\]<>`]/g, '\\$&')

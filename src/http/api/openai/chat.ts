@@ -79,7 +79,7 @@ function lastUserMessage(
   }
   const content = parseWith(userContent, messages[at]?.content, ['messages', String(at), 'content'])
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
-  const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join('\n')
+  const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join(' ')
   const addresses = parts.flatMap((part) => ('text' in part ? [] : [addressOf(part.image_url)]))
   return { text, images: addresses.map((address) => inputOf(family, holder, address)) }
 }

@@ -8,7 +8,7 @@ import { wordsFor } from '../../../locales/index.ts'
 import { statusOf } from '../../server/error-status.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { Answer } from '../family.ts'
-import { fieldOf, isKept, retryAfterOf, sayings } from '../problem.ts'
+import { fieldOf, frameworkMessages, isFinalForKey, retryAfterOf } from '../problem.ts'
 
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null }
@@ -124,7 +124,7 @@ export function answerTo(error: unknown, request?: FastifyRequest): ErrorAnswer 
   if (error instanceof AppError) return error.kind === 'internal' ? undefined : answerToAppError(error, request)
   const { statusCode = 500, code, message } = error as Partial<FastifyError>
   if (!(statusCode >= 400 && statusCode < 500)) return undefined
-  const text = sayings[code ?? ''] ?? message ?? 'The request is not valid.'
+  const text = frameworkMessages[code ?? ''] ?? message ?? 'The request is not valid.'
   return errorAnswer(text, { status: statusCode })
 }
 
@@ -136,7 +136,7 @@ function answerToAppError(error: AppError, request?: FastifyRequest): ErrorAnswe
   const words = wordsFor('en')
   const text = (message ?? words.errors[kind])(spelled(error, names))
   const fields = { status: statusOf[kind], code: kind, param: fieldOf(error, names), ...rule }
-  if (request && isKept(error, request)) {
+  if (request && isFinalForKey(error, request)) {
     return errorAnswer(words.keptEnd(text), { ...fields, headers: { 'x-should-retry': 'false' } })
   }
   const seconds = retryAfterOf(error)

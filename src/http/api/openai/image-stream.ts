@@ -22,7 +22,7 @@ interface StreamedRequest {
 }
 
 /** Previews are dropped while a slow client has this much unread, so that they do not fill memory. */
-const mostUnreadBytes = 8 * 1024 * 1024
+const maxUnreadBytes = 8 * 1024 * 1024
 
 /** Resolves when the stream has ended. */
 export async function streamImages(
@@ -35,7 +35,7 @@ export async function streamImages(
   const signal = closedSignal(reply)
   const stream = openStream(reply)
   const event = `${events}.partial_image`
-  const previews = createPreviews(family, stream, { most: options.partial_images ?? 0, event })
+  const previews = createPreviews(family, stream, { max: options.partial_images ?? 0, event })
   try {
     const outcome = await waitForEnd(core, holder.userId, id, { signal, onProgress: previews.show })
     await previews.sent()
@@ -57,7 +57,7 @@ interface Previews {
 function createPreviews(
   { core }: Family,
   stream: EventStream,
-  { most, event }: { most: number; event: string },
+  { max, event }: { max: number; event: string },
 ): Previews {
   let index = 0
   let sending: Promise<void> | undefined
@@ -71,7 +71,7 @@ function createPreviews(
 
   return {
     show: ({ preview }) => {
-      if (!preview || sending || index >= most || stream.waiting() > mostUnreadBytes) return
+      if (!preview || sending || index >= max || stream.waiting() > maxUnreadBytes) return
       // providers may send bytes that are not an image: skip them
       sending = send(preview)
         .catch(() => undefined)

@@ -11,7 +11,7 @@ import { parseEdit } from './edits.ts'
 import { OpenAiError } from './errors.ts'
 import { type ImageResponseOptions, streamImages } from './image-stream.ts'
 import { respondWithNewJob, setJobHeader } from './jobs.ts'
-import { defaultsToBase64 } from './models.ts'
+import { defaultsToBase64, defaultsToUrl } from './models.ts'
 import { openAiParams } from './params.ts'
 import { imageResponses as response, tags } from './response-schemas.ts'
 import { type Format, imagesResponseOf } from './responses.ts'
@@ -80,7 +80,7 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   const { response_format, model, stream, partial_images } = body
   // do not hold the body while waiting: it may contain images
   const options = { response_format, model, partial_images }
-  const format = formatOf(options)
+  const format = formatOf(options, events)
   const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, format, content }
   const answer = async (id: string) => {
     setJobHeader(reply, id)
@@ -93,6 +93,9 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   return answerOnce(family.parts, { request, reply, order, answer })
 }
 
-function formatOf({ response_format: format, model }: ImageResponseOptions): Format {
-  return format ?? (defaultsToBase64(model) ? 'b64_json' : 'url')
+/** OpenAI answers edits in base64, but with its oldest model. */
+function formatOf({ response_format: format, model }: ImageResponseOptions, events: ParsedRequest['events']): Format {
+  if (format) return format
+  const base64 = events === 'image_edit' ? !defaultsToUrl(model) : defaultsToBase64(model)
+  return base64 ? 'b64_json' : 'url'
 }

@@ -55,6 +55,9 @@ export const coreModelName = (name: string | undefined) => (name !== undefined &
 /** OpenAI's newer models respond with base64 only, so clients that send these names expect it. */
 export const defaultsToBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)
 
+/** OpenAI's older models respond with links, also to edits. */
+export const defaultsToUrl = (name: string | undefined) => name !== undefined && dallE.test(name)
+
 function allowedModels(core: Core, { models }: KeyHolder): Model[] {
   return listed(core.models.all()).filter(({ id }) => models === null || models.includes(id))
 }

@@ -1,10 +1,12 @@
 /** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import { offeredAspects } from '../../../core/request/choose-model.ts'
 import { parsePrompt } from '../../../core/request/parse.ts'
-import { type ModelRequest, resolveModel } from '../resolve-model.ts'
+import { type ModelRequest, type ResolvedModel, resolveModel } from '../resolve-model.ts'
 import { coreModelName } from './models.ts'
 import type { ChatBody, EditsBody, GenerationsBody } from './schemas.ts'
+import { countOf, shapeOf } from './shape.ts'
 import { aspectFor } from './sizes.ts'
 
 /** Throws AppError. */
@@ -14,13 +16,13 @@ export function openAiParams(
   body: GenerationsBody | EditsBody,
   images: number,
 ): ModelRequest {
-  const { n, size, steps, guidance, strength, enhance } = body
-  const resolved = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images)
-  const aspect = aspectFor(resolved, size)
-  return {
-    chosen: resolved,
-    params: { ...resolved.params, aspect, count: n, steps, guidance, strength, enhance },
+  const { steps, guidance, strength, enhance } = body
+  const build = (resolved: ResolvedModel) => {
+    const aspect = shapeOf(resolved, body)
+    return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, enhance }
   }
+  const chosen = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images, build)
+  return { chosen, params: build(chosen) }
 }
 
 /** Flags in the message take precedence over fields of the body. Throws AppError. */
@@ -30,14 +32,15 @@ export function chatParams(
   body: ChatBody,
   message: { text: string; images: number },
 ): ModelRequest {
-  const parsed = parsePrompt(message.text)
-  const { prompt, negative, model = body.model, seed = body.seed, aspect = body.size, count = body.n } = parsed
-  const resolved = resolveModel(
-    core,
-    holder,
-    { prompt, negative_prompt: negative, model: coreModelName(model), seed, aspect: parsed.aspect },
-    message.images,
-  )
-  const params = { ...parsed, ...resolved.params, aspect: aspectFor(resolved, aspect), count }
-  return { chosen: resolved, params }
+  const parsed = parsePrompt(message.text, { ratios: offeredAspects(core.models.all()), lines: true })
+  const { prompt, negative, model = body.model, seed = body.seed, count = countOf(body) } = parsed
+  const build = (resolved: ResolvedModel) => ({
+    ...parsed,
+    ...resolved.params,
+    aspect: parsed.aspect === undefined ? shapeOf(resolved, body) : aspectFor(resolved, parsed.aspect),
+    count,
+  })
+  const fields = { prompt, negative_prompt: negative, model: coreModelName(model), seed }
+  const chosen = resolveModel(core, holder, fields, message.images, build)
+  return { chosen, params: build(chosen) }
 }

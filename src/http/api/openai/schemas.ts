@@ -1,7 +1,11 @@
 /** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
-import { address, mostPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
+import { address, edge, maxPictures, promptText, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
+
+const imageSize = z.union([word, z.object({ width: edge, height: edge })], {
+  error: "it must be a size such as '1024x576', or { width, height } in pixels",
+})
 
 const shared = {
   model: optional(word).describe(
@@ -13,8 +17,18 @@ const shared = {
     "A ratio such as '16:9', 'auto', or a size such as '1024x1024' if the model accepts exact sizes or has that ratio. " +
       'For one of OpenAI’s own sizes the nearest shape of the model is used; `size` in the response is the actual size.',
   ),
+  aspect_ratio: optional(word).describe("In place of `size`: a ratio such as '16:9'."),
+  image_size: optional(imageSize).describe(
+    "In place of `size`: '1024x576', `{ width, height }`, or a shape's name at fal.",
+  ),
+  width: optional(edge).describe('In place of `size`, together with `height`: pixels.'),
+  height: optional(edge).describe('In place of `size`, together with `width`: pixels.'),
+  image_config: optional(z.strictObject({ aspect_ratio: optional(word), image_size: optional(imageSize) })).describe(
+    'In place of `size`: `aspect_ratio` or `image_size` in an object.',
+  ),
+  num_images: optional(z.int().min(1).max(10)).describe('In place of `n`.'),
   response_format: optional(z.enum(['url', 'b64_json'])).describe(
-    "Default: 'b64_json' for the `gpt-image` and `chatgpt-image` names, otherwise 'url'. URLs expire.",
+    "Default: 'b64_json' for edits and for the `gpt-image` and `chatgpt-image` names, otherwise 'url'. URLs expire.",
   ),
   seed: optional(seed).describe('The same seed gives the same image. −1: a random seed.'),
   steps: optional(z.int().min(1).max(1_000)),
@@ -50,10 +64,10 @@ const imageReference = z.union([
 export const editsBody = z
   .looseObject({
     prompt: optional(promptText).describe('What to change.'),
-    image: optional(z.union([imageReference, z.array(imageReference).max(mostPictures)])).describe(
+    image: optional(z.union([imageReference, z.array(imageReference).max(maxPictures)])).describe(
       'In JSON: https URLs, data URLs, or keys of uploaded images. In a form: files named `image`, `image[]` or `image[0]`.',
     ),
-    images: optional(z.array(imageReference).max(mostPictures)).describe(
+    images: optional(z.array(imageReference).max(maxPictures)).describe(
       'Same as `image`, as a list: `[{ "image_url": "…" }]`.',
     ),
     ...shared,
@@ -67,7 +81,7 @@ export const editsBody = z
 export const editsForm = z
   .looseObject({
     prompt: promptText.describe('What to change.'),
-    image: z.array(z.file()).max(mostPictures).describe('Files named `image`, `image[]` or `image[0]`.'),
+    image: z.array(z.file()).max(maxPictures).describe('Files named `image`, `image[]` or `image[0]`.'),
     ...shared,
   })
   .meta({ id: 'CreateImageEditForm', description: 'Creates images from input files and a text prompt.' })
@@ -113,6 +127,12 @@ export const chatBody = z
     n: shared.n,
     seed: shared.seed,
     size: shared.size,
+    aspect_ratio: shared.aspect_ratio,
+    image_size: shared.image_size,
+    width: shared.width,
+    height: shared.height,
+    image_config: shared.image_config,
+    num_images: shared.num_images,
   })
   .meta({
     id: 'CreateChatCompletionRequest',

@@ -1,4 +1,4 @@
-/** `POST /api/config/test`: the error that a generation would meet, without the cost of one. */
+/** `POST /api/config/test`: finds the errors of a configuration without paying for a generation. */
 
 import type { Core } from '../../../core/core.ts'
 import { AppError, type ErrorData } from '../../../core/errors.ts'
@@ -9,40 +9,40 @@ import { InvalidRequest } from '../../server/validation.ts'
 import type { TestBody } from './config-schemas.ts'
 import { readKey } from './config-shown.ts'
 
-/** Throws AppError and InvalidRequest, neither with the key in it. */
+/** Throws AppError and InvalidRequest, which never contain the key. */
 export async function testConfig(core: Core, body: TestBody) {
   const { provider, settings } = await settingsIn(core, body)
   try {
     return { success: true as const, provider, result: await probe(core.providers, provider, settings) }
   } catch (error) {
-    throw error instanceof AppError ? discreet(error, settings.key) : error
+    throw error instanceof AppError ? withoutKey(error, settings.key) : error
   }
 }
 
-interface Tested {
+interface ProbeTarget {
   provider: string
   settings: ProviderSettings
 }
 
-async function settingsIn(core: Core, { id, ...given }: TestBody): Promise<Tested> {
-  const others = [given.provider, given.base_url, given.key].some((value) => value !== undefined)
-  if (id !== undefined && others) throw invalid('id', 'nothing else is given with it')
+async function settingsIn(core: Core, { id, ...fields }: TestBody): Promise<ProbeTarget> {
+  const hasFields = [fields.provider, fields.base_url, fields.key].some((value) => value !== undefined)
+  if (id !== undefined && hasFields) throw invalid('id', 'it cannot be combined with other fields')
   if (id !== undefined) {
     const config = (await openConfigs(core)).find((each) => each.id === id)
     if (!config) throw new AppError('unknown_config', { id })
     return settingsOf(core, config)
   }
-  const { provider, base_url: baseUrl, key } = given
-  if (provider === undefined) throw invalid('provider', 'either this or id must be given')
-  const used = core.providers.get(provider)
-  if (used && !baseUrl && !key) return { provider, settings: used.settings }
+  const { provider, base_url: baseUrl, key } = fields
+  if (provider === undefined) throw invalid('provider', 'either provider or id is required')
+  const current = core.providers.get(provider)
+  if (current && !baseUrl && !key) return { provider, settings: current.settings }
   checkChange({ baseUrl })
-  return settingsOf(core, { ...unsaved, provider, baseUrl: baseUrl ?? null, key: key ? readKey(key) : undefined })
+  return settingsOf(core, { ...unsavedConfig, provider, baseUrl: baseUrl ?? null, key: key ? readKey(key) : undefined })
 }
 
-const unsaved = {
+const unsavedConfig = {
   id: '',
-  name: 'not stored yet',
+  name: 'not saved yet',
   enabled: true,
   active: false,
   timeoutSeconds: null,
@@ -50,23 +50,23 @@ const unsaved = {
   defaultModel: null,
 }
 
-function settingsOf({ providers }: Core, config: OpenConfig): Tested {
+function settingsOf({ providers }: Core, config: OpenConfig): ProbeTarget {
   const { provider } = config
-  const known = providers.kinds.map(({ name }) => name)
-  if (!known.includes(provider)) throw new AppError('unknown_provider', { name: provider, available: known })
+  const available = providers.kinds.map(({ name }) => name)
+  if (!available.includes(provider)) throw new AppError('unknown_provider', { name: provider, available })
   const settings = providers.settingsOf(config)
   if (settings) return { provider, settings }
-  if (config.key === 'unreadable') throw invalid('key', 'it was stored under another SECRET_KEY: store it again')
+  if (config.key === 'unreadable') throw invalid('key', 'it was encrypted with another SECRET_KEY. Save the key again')
   const needsKey = providers.kinds.some(({ name, needsKey }) => name === provider && needsKey)
   throw needsKey && config.key === undefined
-    ? invalid('key', 'this provider needs one')
-    : invalid('base_url', 'this provider needs one')
+    ? invalid('key', 'this provider requires a key')
+    : invalid('base_url', 'this provider requires an address')
 }
 
 const invalid = (name: string, message: string) => new InvalidRequest([{ name, message, problem: 'missing' }])
 
-/** A provider that repeats the key in its words is not believed to be discreet. */
-function discreet(error: AppError, key: string | undefined): AppError {
+/** Removes the key from the error, because a provider may repeat it in its message. */
+function withoutKey(error: AppError, key: string | undefined): AppError {
   const data: ErrorData = Object.fromEntries(
     Object.entries(error.data).map(([name, value]) => [
       name,

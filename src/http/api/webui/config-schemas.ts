@@ -1,39 +1,44 @@
-/** Provider configurations as administrators send and see them. Unknown keys are refused: a typo must not be lost. */
+/** Schemas of provider configurations. Unknown fields are refused, so that a typo is noticed. */
 import { z } from 'zod'
 import { optional } from '../../server/validation.ts'
-import { inEitherCase } from './schemas.ts'
+import { inAnyCase } from './schemas.ts'
 
 const name = z.string().max(60)
 const baseUrl = z.string().max(2_000)
 const key = z.string().max(2_000)
 
 const changes = {
-  name: optional(name).describe('For people.'),
-  base_url: baseUrl.nullish().describe('null: the provider’s own. Trusted like a setting, private addresses too.'),
-  key: key.nullish().describe('Never shown again but for its end. null takes it away.'),
-  enabled: optional(z.boolean()).describe('An active one that is not enabled switches its provider off.'),
-  active: optional(z.boolean()).describe('The one that is used: the provider’s others are not, then.'),
-  timeout_seconds: z.int().min(1).max(3_600).nullish().describe('For one picture.'),
-  max_concurrent: z.int().min(1).max(1_000).nullish().describe('Pictures at the same time, in all processes together.'),
+  name: optional(name).describe('A name for administrators.'),
+  base_url: baseUrl.nullish().describe('null: the address of the provider. Private addresses are allowed.'),
+  key: key.nullish().describe('Responses contain only its last characters. null removes it.'),
+  enabled: optional(z.boolean()).describe('false, for the active configuration: the provider is not used.'),
+  active: optional(z.boolean()).describe(
+    'Whether this configuration is used. A provider has one active configuration.',
+  ),
+  timeout_seconds: z.int().min(1).max(3_600).nullish().describe('Limit for one generation.'),
+  max_concurrent: z.int().min(1).max(1_000).nullish().describe('Concurrent generations, in all processes together.'),
   default_model: z.string().max(200).nullish().describe('The model for requests that name none.'),
 }
 
 const provider = z.string().max(100).describe("One of `providers`, such as 'fal'.")
 
-export const createBody = inEitherCase(z.strictObject({ provider, ...changes })).meta({
+export const createBody = inAnyCase(z.strictObject({ provider, ...changes })).meta({
   id: 'WebUiNewConfig',
   examples: [{ provider: 'fal', name: 'main', key: 'the key that fal gave you' }],
 })
 
-export const changeBody = inEitherCase(z.strictObject(changes)).meta({
+export const changeBody = inAnyCase(z.strictObject(changes)).meta({
   id: 'WebUiConfigChange',
   examples: [{ max_concurrent: 10 }],
-  description: 'What is absent stays. A stored key is for its address: with another `base_url` it must be given again.',
+  description:
+    'Absent fields are not changed. A new `base_url` requires `key`, because a stored key is never sent to another address.',
 })
 
-export const testBody = inEitherCase(
+export const testBody = inAnyCase(
   z.strictObject({
-    id: optional(z.string().max(100)).describe('A stored configuration; nothing else is given with it.'),
+    id: optional(z.string().max(100)).describe(
+      'Id of a stored configuration. It cannot be combined with other fields.',
+    ),
     provider: optional(provider),
     base_url: changes.base_url,
     key: changes.key,
@@ -50,8 +55,11 @@ const config = z
     id: z.string(),
     provider: z.string(),
     name: z.string(),
-    base_url: z.string().nullable().describe('Without what might be secret in it.'),
-    key: z.string().nullable().describe("'…abcd': its end. '????': sealed under another SECRET_KEY."),
+    base_url: z.string().nullable().describe('The address without user, password and query, which may be secret.'),
+    key: z
+      .string()
+      .nullable()
+      .describe("The last characters, such as '…abcd'. '????': encrypted with another SECRET_KEY. null: no key."),
     enabled: z.boolean(),
     active: z.boolean(),
     timeout_seconds: z.int().nullable(),
@@ -68,22 +76,22 @@ const kind = z
     title: z.string(),
     needs_key: z.boolean(),
     default_url: z.string().nullable(),
-    using: z.enum(['stored', 'environment', 'none']).describe('What it is set up by now.'),
+    using: z.enum(['stored', 'environment', 'none']).describe('Where the current configuration comes from.'),
   })
   .meta({ id: 'WebUiProvider' })
 
-export const configsAnswer = z
+export const configsResponse = z
   .object({ success, configs: z.array(config), providers: z.array(kind) })
   .meta({ id: 'WebUiConfigs' })
 
-export const configAnswer = z.object({ success, config }).meta({ id: 'WebUiConfigStored' })
+export const configResponse = z.object({ success, config }).meta({ id: 'WebUiConfigStored' })
 
-export const removedAnswer = z.object({ success, id: z.string() }).meta({ id: 'WebUiConfigRemoved' })
+export const removedResponse = z.object({ success, id: z.string() }).meta({ id: 'WebUiConfigRemoved' })
 
-export const testAnswer = z
+export const testResponse = z
   .object({
     success,
     provider: z.string(),
-    result: z.enum(['works', 'unknown']).describe('unknown: it cannot be found out without paying.'),
+    result: z.enum(['works', 'unknown']).describe('unknown: testing this provider would cost money.'),
   })
   .meta({ id: 'WebUiConfigTested' })

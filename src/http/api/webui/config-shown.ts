@@ -1,4 +1,4 @@
-/** A configuration as administrators see it, and what they send → what changes. */
+/** Converts configurations to responses, and request bodies to changes. */
 import type { ConfigChange, ProviderConfig } from '../../../core/providers/configs.ts'
 import { cleanText } from '../../../core/text.ts'
 import { InvalidRequest } from '../../server/validation.ts'
@@ -19,7 +19,7 @@ export function shownConfig(config: ProviderConfig): ShownConfig {
   }
 }
 
-/** `before`: what is shown of it may be sent back, and changes nothing. Throws InvalidRequest. */
+/** `before`: the current configuration. A field with the value that a response shows is not changed. Throws InvalidRequest. */
 export function changeOf(body: ChangeBody, before?: ProviderConfig): ConfigChange {
   const shown = before && shownConfig(before)
   const baseUrl = body.base_url === shown?.base_url ? undefined : body.base_url
@@ -36,25 +36,25 @@ export function changeOf(body: ChangeBody, before?: ProviderConfig): ConfigChang
   }
 }
 
-/** Keys travel in headers. Throws InvalidRequest, which does not repeat it. */
+/** Keys are sent in headers, so only printable ASCII is valid. Throws InvalidRequest, which does not contain the key. */
 export function readKey(key: string): string {
   const trimmed = key.trim()
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed
-  const message = 'a key has letters, digits and signs only, without spaces'
+  const message = 'it must consist of printable ASCII characters without spaces'
   throw new InvalidRequest([{ name: 'key', message, problem: 'value' }])
 }
 
-/** What is left out where it is shown would be lost. */
+/** Refuses a shortened address from a response, which would lose the hidden parts. */
 function readUrl(url: string): string {
   if (!url.includes('…')) return url.trim().replace(/\/+$/, '')
-  throw new InvalidRequest([{ name: 'base_url', message: 'give the whole address again', problem: 'value' }])
+  throw new InvalidRequest([{ name: 'base_url', message: 'send the full address, without …', problem: 'value' }])
 }
 
 function shownKey(end: string | null): string | null {
   return end === null || end === '…' || end === '????' ? end : `…${end}`
 }
 
-/** Names, passwords and queries may be secrets; there may be several addresses. */
+/** Hides user, password and query, which may be secret. `url` may hold several addresses. */
 function shownUrl(url: string | null): string | null {
   if (url === null) return null
   return url

@@ -1,6 +1,6 @@
 /**
- * `/api/config`: how providers are reached, for administrators. Keys are written and never read; processes notice changes by
- * themselves. An address is trusted like a setting, private or not: the person who may set it is the operator.
+ * `/api/config`: stored configurations of providers, for administrators. Keys are never returned. Other processes load changes
+ * by themselves. Private addresses are allowed, because administrators are trusted like the operator's settings.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Core } from '../../../core/core.ts'
@@ -20,29 +20,29 @@ import type { ApiApp, Family } from '../family.ts'
 import { testConfig } from './config-probe.ts'
 import {
   changeBody,
-  configAnswer,
-  configsAnswer,
+  configResponse,
+  configsResponse,
   createBody,
-  removedAnswer,
-  testAnswer,
+  removedResponse,
   testBody,
+  testResponse,
 } from './config-schemas.ts'
 import { changeOf, shownConfig } from './config-shown.ts'
-import { idParams, refused, tags } from './schemas.ts'
+import { errorResponses, idParams, tags } from './schemas.ts'
 
 const listed = {
-  summary: 'Stored configurations, and which providers there are.',
+  summary: 'Lists the stored configurations and the available providers.',
   operationId: 'webuiConfigs',
   tags,
-  response: { 200: configsAnswer, ...refused },
+  response: { 200: configsResponse, ...errorResponses },
 }
 
 const created = {
-  summary: 'Stores a configuration; the first of a provider is used at once.',
+  summary: 'Stores a configuration. The first one of a provider becomes active.',
   operationId: 'webuiCreateConfig',
   tags,
   body: createBody,
-  response: { 201: configAnswer, ...refused },
+  response: { 201: configResponse, ...errorResponses },
 }
 
 const changed = {
@@ -51,25 +51,25 @@ const changed = {
   tags,
   params: idParams,
   body: changeBody,
-  response: { 200: configAnswer, ...refused },
+  response: { 200: configResponse, ...errorResponses },
 }
 
 const removed = {
-  summary: 'Removes a configuration; without one the environment counts again.',
+  summary: 'Removes a configuration. Without one, the provider uses the environment.',
   operationId: 'webuiRemoveConfig',
   tags,
   params: idParams,
-  response: { 200: removedAnswer, ...refused },
+  response: { 200: removedResponse, ...errorResponses },
 }
 
 const tested = {
-  summary: 'Whether address and key work; costs nothing.',
+  summary: 'Tests the address and the key of a provider, at no cost.',
   description:
-    'Of a stored configuration, of one that is not stored yet, or, with `provider` alone, of what is used now.',
+    'Tests a stored configuration (`id`), unsaved values, or the current configuration of a provider (`provider` alone).',
   operationId: 'webuiTestConfig',
   tags,
   body: testBody,
-  response: { 200: testAnswer, ...refused },
+  response: { 200: testResponse, ...errorResponses },
 }
 
 export function configRoutes(app: ApiApp, { core, authenticate }: Family): void {
@@ -80,15 +80,15 @@ export function configRoutes(app: ApiApp, { core, authenticate }: Family): void 
     const kind = kindOf(core, provider)
     const change = changeOf(body)
     checkChange(change)
-    assertDrawnBy(core, kind.name, change)
-    assertUsable(core, kind, change)
+    assertServesModel(core, kind.name, change)
+    assertHasKey(core, kind, change)
     const id = await addConfig(core, kind.name, change)
     return reply.code(201).send(await stored(core, id))
   })
   app.put('/api/config/:id', { onRequest, schema: changed }, async ({ body, params: { id } }) => {
     const before = await configOf(core, id)
     const change = changeOf(body, before)
-    assertDrawnBy(core, before.provider, change)
+    assertServesModel(core, before.provider, change)
     await changeConfig(core, id, change)
     return stored(core, id)
   })
@@ -100,7 +100,7 @@ export function configRoutes(app: ApiApp, { core, authenticate }: Family): void 
   app.post('/api/config/test', { onRequest, schema: tested }, ({ body }) => testConfig(core, body))
 }
 
-type Used = 'stored' | 'environment' | 'none'
+type Source = 'stored' | 'environment' | 'none'
 
 async function overview(core: Core) {
   const configs = await listConfigs(core)
@@ -109,17 +109,17 @@ async function overview(core: Core) {
     title,
     needs_key: needsKey,
     default_url: defaultUrl ?? null,
-    using: usedBy(core, name, configs),
+    using: sourceOf(core, name, configs),
   }))
   return { success: true as const, configs: configs.map(shownConfig), providers }
 }
 
-function usedBy({ providers }: Core, name: string, configs: readonly ProviderConfig[]): Used {
+function sourceOf({ providers }: Core, name: string, configs: readonly ProviderConfig[]): Source {
   if (!providers.get(name)) return 'none'
   return configs.some(({ provider, active }) => provider === name && active) ? 'stored' : 'environment'
 }
 
-/** This process knows at once; the others have been told. */
+/** Loads the change in this process at once; a notification reaches the others. */
 async function stored(core: Core, id: string) {
   await core.providers.reload()
   return { success: true as const, config: shownConfig(await configOf(core, id)) }
@@ -131,20 +131,20 @@ async function configOf(core: Core, id: string): Promise<ProviderConfig> {
   return config
 }
 
-/** Throws InvalidRequest for a default model that this provider cannot draw with. */
-function assertDrawnBy({ models }: Core, provider: string, { defaultModel }: ConfigChange): void {
+/** Throws InvalidRequest for a default model that this provider does not serve. */
+function assertServesModel({ models }: Core, provider: string, { defaultModel }: ConfigChange): void {
   if (typeof defaultModel !== 'string') return
-  const known = models.of(provider)
-  if (known.some(({ id, aliases }) => id === defaultModel || aliases.includes(defaultModel))) return
-  const message = `this provider draws with: ${known.map(({ id }) => id).join(', ') || 'no model that is known here'}`
+  const served = models.of(provider)
+  if (served.some(({ id, aliases }) => id === defaultModel || aliases.includes(defaultModel))) return
+  const message = `it must be a model of this provider: ${served.map(({ id }) => id).join(', ') || 'there is none'}`
   throw new InvalidRequest([{ name: 'default_model', message, problem: 'value' }])
 }
 
-/** The environment's key is for the environment's address. Throws InvalidRequest. */
-function assertUsable({ providers }: Core, { name, needsKey }: ProviderKind, { key, baseUrl }: ConfigChange): void {
-  const lent = (baseUrl ?? null) === null && providers.get(name)?.settings.key !== undefined
-  if (!needsKey || key || lent) return
-  throw new InvalidRequest([{ name: 'key', message: 'this provider needs one', problem: 'missing' }])
+/** The current key is used for the current address only. Throws InvalidRequest. */
+function assertHasKey({ providers }: Core, { name, needsKey }: ProviderKind, { key, baseUrl }: ConfigChange): void {
+  const inheritsKey = (baseUrl ?? null) === null && providers.get(name)?.settings.key !== undefined
+  if (!needsKey || key || inheritsKey) return
+  throw new InvalidRequest([{ name: 'key', message: 'this provider requires a key', problem: 'missing' }])
 }
 
 function kindOf({ providers }: Core, name: string): ProviderKind {

@@ -1,13 +1,13 @@
-/** Errors as this family says them: `{ success: false, error, code, details? }`. */
+/** Errors in the format of this family: `{ success: false, error, code, details? }`. */
 import type { FastifyRequest } from 'fastify'
 import type { OptionNames } from '../../../core/errors.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import type { Answer } from '../family.ts'
 import { problemIn } from '../problem.ts'
-import type { Refusal } from './schemas.ts'
+import type { ErrorBody } from './schemas.ts'
 
-interface WebuiAnswer extends Answer {
-  body: Refusal
+interface ErrorAnswer extends Answer {
+  body: ErrorBody
 }
 
 /** Options of the core, and settings of a provider → fields of this family. */
@@ -20,8 +20,8 @@ const names: OptionNames = {
   concurrency: 'max_concurrent',
 }
 
-/** The response for a thrown error. undefined: a defect, which is logged and not described to the client. */
-export function answerTo(error: unknown, request: FastifyRequest): WebuiAnswer | undefined {
+/** The response to a thrown error. undefined: a defect, whose details must not leave the service. */
+export function answerTo(error: unknown, request: FastifyRequest): ErrorAnswer | undefined {
   const problem = problemIn(error, request, names)
   if (!problem) return undefined
   const { status, kind, message, headers, fields } = problem
@@ -30,10 +30,10 @@ export function answerTo(error: unknown, request: FastifyRequest): WebuiAnswer |
   return { status, headers, body }
 }
 
-const defect: WebuiAnswer = {
+const defect: ErrorAnswer = {
   status: 500,
   headers: {},
   body: { success: false, error: wordsFor('en').errors.internal(), code: 'internal' },
 }
 
-export const refusals = { answerTo, defect }
+export const errorFormat = { answerTo, defect }

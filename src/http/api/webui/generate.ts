@@ -1,4 +1,4 @@
-/** `POST /api/generate`: asked, and waited for unless the page would rather look later. */
+/** `POST /api/generate`: responds with the finished images, or at once with an item to poll. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../core/errors.ts'
@@ -11,15 +11,19 @@ import { inputOf } from '../inputs.ts'
 import { answerOnce, wantsJob } from '../once.ts'
 import { addressesIn, webuiParams } from './params.ts'
 import { itemOf } from './responses.ts'
-import { type GenerateBody, generateBody, itemAnswer, refused, tags } from './schemas.ts'
+import { errorResponses, type GenerateBody, generateBody, itemResponse, tags } from './schemas.ts'
 
 const schema = {
-  summary: 'Draws pictures from words, or from words and pictures.',
-  description: 'With `Idempotency-Key` the same request again has the same pictures, and is paid for once.',
+  summary: 'Creates images from a text prompt, input images, or both.',
+  description: 'Repeating a request with the same `Idempotency-Key` returns the same images and is charged once.',
   operationId: 'webuiGenerate',
   tags,
   body: generateBody,
-  response: { 200: itemAnswer, 202: itemAnswer.describe('Under way.'), ...refused },
+  response: {
+    200: itemResponse,
+    202: itemResponse.describe('The images are not finished. Poll `location`.'),
+    ...errorResponses,
+  },
 }
 
 export function generateRoutes(app: ApiApp, family: Family): void {
@@ -34,14 +38,14 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   const images = addressesIn(body).map((address) => inputOf(family, holder, address))
   const { chosen, params } = webuiParams(core, holder, body, images.length)
   const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
-  const later = body.wait === false || wantsJob(request)
+  const respondAsync = body.wait === false || wantsJob(request)
   const answer = async (id: string) => {
-    const outcome = later
+    const outcome = respondAsync
       ? await outcomeOf(core, holder.userId, id)
       : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
     if (!outcome) throw new AppError('unknown_request')
-    if (later) reply.code(202).headers({ location: `/api/history/${id}`, 'preference-applied': 'respond-async' })
-    // a client that waited gets a failure as an error
+    if (respondAsync) reply.code(202).headers({ location: `/api/history/${id}`, 'preference-applied': 'respond-async' })
+    // a client that waited gets an error status for a failure
     else if (outcome.error) throw outcome.error
     return { success: true as const, ...(await itemOf(parts, request, outcome)) }
   }

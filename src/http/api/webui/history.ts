@@ -1,4 +1,4 @@
-/** `/api/history`: what an account asked for anywhere, newest first, and how to take it out again. */
+/** `/api/history`: all requests of an account, those from the chats included, and erasing them. */
 
 import { AppError } from '../../../core/errors.ts'
 import { outcomeOf, outcomes } from '../../../core/history/outcome.ts'
@@ -6,46 +6,46 @@ import { erase, eraseAll } from '../../../core/media/erase.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { itemOf } from './responses.ts'
 import {
-  clearedAnswer,
-  erasedAnswer,
-  historyAnswer,
+  clearedResponse,
+  erasedResponse,
+  errorResponses,
   historyQuery,
+  historyResponse,
   idParams,
-  itemAnswer,
-  refused,
+  itemResponse,
   tags,
 } from './schemas.ts'
 
 const listed = {
-  summary: 'What the account asked for, newest first.',
+  summary: 'Lists the requests of the account, newest first.',
   operationId: 'webuiHistory',
   tags,
   querystring: historyQuery,
-  response: { 200: historyAnswer, ...refused },
+  response: { 200: historyResponse, ...errorResponses },
 }
 
 const one = {
-  summary: 'One request, and how far it is.',
+  summary: 'Returns a request: its progress or its result.',
   operationId: 'webuiHistoryItem',
   tags,
   params: idParams,
-  response: { 200: itemAnswer, ...refused },
+  response: { 200: itemResponse, ...errorResponses },
 }
 
 const erased = {
-  summary: 'Erases one request: its words and pictures.',
-  description: 'What it cost stays. 409 while it is under way.',
+  summary: 'Erases the prompt and the images of a request.',
+  description: 'Charges are not refunded. Responds with 409 while the request is unfinished.',
   operationId: 'webuiEraseHistoryItem',
   tags,
   params: idParams,
-  response: { 200: erasedAnswer, ...refused },
+  response: { 200: erasedResponse, ...errorResponses },
 }
 
 const cleared = {
   summary: 'Erases every request that has ended.',
   operationId: 'webuiEraseHistory',
   tags,
-  response: { 200: clearedAnswer, ...refused },
+  response: { 200: clearedResponse, ...errorResponses },
 }
 
 export function historyRoutes(app: ApiApp, { core, parts, authenticate }: Family): void {
@@ -70,7 +70,7 @@ export function historyRoutes(app: ApiApp, { core, parts, authenticate }: Family
   })
   app.delete('/api/history', { schema: cleared }, async (request) => {
     const { userId } = await authenticate(request)
-    // an id that is empty is no params to erase everything
+    // a missing id must not erase everything: '/api/history/' also matches this route
     if (request.url.split('?')[0]?.endsWith('/')) throw new AppError('unknown_request')
     const { erased, running } = await eraseAll(core, userId)
     return { success: true as const, deleted: erased, remaining: running }

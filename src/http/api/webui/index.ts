@@ -1,12 +1,12 @@
 /**
- * What web pages that draw with FLUX expect of their server: generate, history, configuration, status. Names are written
- * with underscores; in requests `aspectRatio` is as good as `aspect_ratio`.
+ * The API for web pages: generation, history, provider configurations and status. Fields of requests may be in snake case or
+ * camel case.
  */
 import type { FastifyPluginAsync } from 'fastify'
 import { createFamily } from '../family.ts'
 import type { ApiParts } from '../parts.ts'
 import { configRoutes } from './config.ts'
-import { refusals } from './errors.ts'
+import { errorFormat } from './errors.ts'
 import { generateRoutes } from './generate.ts'
 import { historyRoutes } from './history.ts'
 import { statusRoutes } from './status.ts'
@@ -15,7 +15,7 @@ export function webui(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
     name: 'webui',
     owns: '/api',
-    ...refusals,
+    ...errorFormat,
     routes: (app, family) => {
       generateRoutes(app, family)
       historyRoutes(app, family)

@@ -1,4 +1,4 @@
-/** What a page sent → `RequestParams`, in the words of the model that it names. */
+/** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { aspectIn, type ModelRequest, resolveModel, sizeIn } from '../resolve-model.ts'

@@ -1,16 +1,16 @@
-/** What became of a request → what pages show. */
+/** Renders the outcome of a request as an item of the history. */
 import type { FastifyRequest } from 'fastify'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
-import { refusals } from './errors.ts'
+import { errorFormat } from './errors.ts'
 import type { Item, statuses } from './schemas.ts'
 
-/** `request`: errors are in its language. */
+/** `request`: its language is used for errors. */
 export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: Outcome): Promise<Item> {
   const { id, prompt, enhanced, model, provider, source, credits, position, percent, createdAt, endedAt } = outcome
   const { aspect, count, steps, guidance, strength, negative } = outcome.request
-  const images = await Promise.all(outcome.pictures.map((picture) => shown(parts, picture)))
+  const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
   return {
     id,
     status: statusOf(outcome),
@@ -39,11 +39,14 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
   }
 }
 
-async function shown({ core, imageExpirationSeconds }: ApiParts, { key, width, height }: Outcome['pictures'][number]) {
+async function imageOf(
+  { core, imageExpirationSeconds }: ApiParts,
+  { key, width, height }: Outcome['pictures'][number],
+) {
   return { url: await core.store.link(key, imageExpirationSeconds), width, height }
 }
 
-/** Whether the pictures are only stored or already told of makes no difference to a page. */
+/** `stored`: the images are stored but not delivered yet, which is still `running` for a page. */
 function statusOf({ state }: Outcome): (typeof statuses)[number] {
   if (state === 'stored') return 'running'
   return state === 'delivered' ? 'completed' : state
@@ -51,6 +54,6 @@ function statusOf({ state }: Outcome): (typeof statuses)[number] {
 
 function errorOf(request: FastifyRequest, { error }: Outcome): Pick<Item, 'error' | 'code'> {
   if (!error) return { error: null, code: null }
-  const { error: message, code } = (refusals.answerTo(error, request) ?? refusals.defect).body
+  const { error: message, code } = (errorFormat.answerTo(error, request) ?? errorFormat.defect).body
   return { error: message, code }
 }

@@ -1,4 +1,4 @@
-/** `/api/status` for clients with a key, and `/health` for health checks without one. */
+/** `/api/status`, which requires a key, and `/health`, which does not. */
 import { z } from 'zod'
 import { readAccount } from '../../../core/accounts/accounts.ts'
 import type { Core } from '../../../core/core.ts'
@@ -8,18 +8,20 @@ import { listed } from '../../../core/request/choose-model.ts'
 import { version } from '../../server/http.ts'
 import { inTime } from '../../server/readiness.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { refused, tags } from './schemas.ts'
+import { errorResponses, tags } from './schemas.ts'
 
-const statusAnswer = z
+const statusResponse = z
   .object({
     success: z.literal(true),
     status: z.enum(['ok', 'degraded']),
     version: z.string(),
-    uptime: z.int().describe('Seconds.'),
-    queue: z.record(z.string(), z.int().nullable()).describe('Provider → requests waiting; null: not known now.'),
+    uptime: z.int().describe('Seconds since the process started.'),
+    queue: z
+      .record(z.string(), z.int().nullable())
+      .describe('Provider → waiting requests. null: unknown at the moment.'),
     queue_state: z.string().describe("'ready', or what is missing."),
     database: z.string().describe("'ready', or what is missing."),
-    models: z.int().describe('How many this key may draw with.'),
+    models: z.int().describe('Number of models that this key may use.'),
     default_model: z.string(),
     credits: z.int(),
   })
@@ -29,14 +31,14 @@ const healthy = z.object({ status: z.literal('ok') })
 const unhealthy = z.object({ status: z.literal('error') })
 
 const status = {
-  summary: 'How the service is, and what the account has.',
+  summary: 'Returns the state of the service and the credits of the account.',
   operationId: 'webuiStatus',
   tags,
-  response: { 200: statusAnswer, ...refused },
+  response: { 200: statusResponse, ...errorResponses },
 }
 
 const health = {
-  summary: 'Whether the service can work. Needs no key.',
+  summary: 'Checks that the service and its database respond. Requires no key.',
   operationId: 'health',
   tags,
   response: { 200: healthy, 503: unhealthy },
@@ -67,7 +69,7 @@ export function statusRoutes(app: ApiApp, { core, parts, authenticate }: Family)
   )
 }
 
-/** Requests, not jobs: one that waits for another try is still one that waits. */
+/** Counts rows instead of jobs of the queue, so that requests waiting for a retry are included. */
 async function waitingIn(core: Core): Promise<Record<string, number | null>> {
   const lanes = core.providers.all().map(({ provider }) => provider.name)
   const counts = lanes.map(async (lane) => [lane, (await inTime(countIn(core, lane)))?.pending ?? null] as const)

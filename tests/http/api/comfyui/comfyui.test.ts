@@ -9,7 +9,7 @@ import { askAs, createPlain } from '../../../helpers/core.ts'
 import { openService, operatorKey, publicUrl, type Service } from './service.ts'
 
 let service: Service
-/** Whoever else draws waits for it. */
+/** Providers other than ComfyUI wait for it. */
 let hold: Promise<void> | undefined
 let release = () => {}
 
@@ -18,8 +18,8 @@ const jpegOf = (width: number, height: number) =>
     .jpeg()
     .toBuffer()
 
-/** Draws JPEG, as many as were asked for, each a little wider. */
-const draws = (name: string) =>
+/** A provider that returns the requested number of JPEG images, each a pixel wider. */
+const jpegProvider = (name: string) =>
   createPlain({
     name,
     repeatable: false,
@@ -33,7 +33,7 @@ const draws = (name: string) =>
 
 beforeAll(async () => {
   const limits = { perMinute: 10_000, welcome: 1_000, inFlight: 20 }
-  service = await openService({ others: [draws('sketch'), draws('fal')], limits })
+  service = await openService({ others: [jpegProvider('sketch'), jpegProvider('fal')], limits })
   await service.test.work()
 })
 afterAll(async () => {
@@ -52,7 +52,7 @@ const stop = () => {
 
 const small = { prompt: 'a cat', width: 64, height: 64, steps: 1 }
 
-/** What KSampler, the size and the words became in the last graph that ComfyUI got. */
+/** Inputs of the nodes for sampling, size and text in the last prompt that ComfyUI received. */
 function lastGraph() {
   const sent = service.emulator.requests.findLast(({ method, path }) => method === 'POST' && path === '/prompt')
   const { prompt } = JSON.parse(sent?.body.toString() ?? '{}') as { prompt: Record<string, { inputs: object }> }
@@ -73,7 +73,7 @@ const until = (id: string, status: number) =>
   expect.poll(async () => (await service.call(`/image/${id}`)).status, { timeout: 10_000 }).toBe(status)
 
 describe('POST /generate', () => {
-  it('answers with a task, its parameters and a picture that opens without a key', async () => {
+  it('responds with a task, its parameters and a link that needs no key', async () => {
     const before = await service.balance()
     const { status, body } = await service.generate({
       prompt: '  a majestic dragon,  fantasy art ',
@@ -110,7 +110,7 @@ describe('POST /generate', () => {
   it.each([
     [{ width: 64, height: 2048, steps: 1, guidance_scale: 0 }],
     [{ width: 2048, height: 64, steps: 50, guidance_scale: 20 }],
-  ])('takes everything up to its limits: %j', async (given) => {
+  ])('accepts values at the limits: %j', async (given) => {
     const { status, body } = await service.generate({ prompt: 'a cat', ...given })
     expect({ status, given: body.parameters }).toMatchObject({ status: 200, given })
     const { guidance_scale: guidance, ...rest } = given
@@ -123,30 +123,30 @@ describe('POST /generate', () => {
     [{ seed: 0 }, 0],
     [{ seed: -1 }, undefined],
     [{ seed: null, model: null, unheard_of: 1 }, undefined],
-  ])('draws with the seed of %j and tells it', async (given, seed) => {
+  ])('uses the seed of %j and returns it', async (given, seed) => {
     const { status, body } = await service.generate({ ...small, ...given })
     expect(status).toBe(200)
     expect(body.parameters.seed).toBe(lastGraph().seed)
     if (seed !== undefined) expect(body.parameters.seed).toBe(seed)
   })
 
-  it('draws 1024 × 1024 when no size is given, and fills up a half of one', async () => {
+  it('generates 1024 × 1024 by default, also for a missing side', async () => {
     stop()
     const fields = { prompt: 'a cat', model: 'sketch', wait: false }
-    const asked = [await service.generate(fields), await service.generate({ ...fields, height: 512 })]
-    expect(asked.map(({ body }) => [body.parameters.width, body.parameters.height])).toEqual([
+    const responses = [await service.generate(fields), await service.generate({ ...fields, height: 512 })]
+    expect(responses.map(({ body }) => [body.parameters.width, body.parameters.height])).toEqual([
       [1024, 1024],
       [1024, 512],
     ])
-    expect(asked[0]?.body.parameters).toMatchObject({ steps: 20, guidance_scale: 3.5, seed: null })
+    expect(responses[0]?.body.parameters).toMatchObject({ steps: 20, guidance_scale: 3.5, seed: null })
     release()
-    for (const { body } of asked) await until(body.task_id, 200)
+    for (const { body } of responses) await until(body.task_id, 200)
   })
 
   const side = 'must be a whole number between 64 and 2048'
   const steps = 'steps must be a whole number between 1 and 50'
   const guidance = 'guidance_scale must be a number between 0 and 20'
-  const seed = 'seed must be a whole number from 0, or -1 for any'
+  const seed = 'seed must be a whole number from 0, or -1 for a random seed'
   it.each<[unknown, string | RegExp]>([
     [{ ...small, width: 63 }, `width ${side}`],
     [{ ...small, width: 2049 }, `width ${side}`],
@@ -183,7 +183,7 @@ describe('POST /generate', () => {
       { prompt: 'a cat', model: 'flux-pro', width: 640, height: 480 },
       /^width and height: flux-pro does not offer the ratio 640x480\. It offers: 1024x1024 \(1:1\), 1248x832 /,
     ],
-  ])('refuses %j before anything is charged', async (given, detail) => {
+  ])('refuses %j, and charges nothing', async (given, detail) => {
     const before = [await service.balance(), await accepted()]
     const { status, body } = await service.generate(given)
     const details = [typeof detail === 'string' ? detail : expect.stringMatching(detail)]
@@ -199,7 +199,7 @@ describe('POST /generate', () => {
     expect([status, body.details]).toEqual([400, [expect.stringMatching(detail)]])
   })
 
-  it('says all that is wrong at once', async () => {
+  it('reports all invalid parameters at once', async () => {
     const { body } = await service.generate({ width: 1, height: 9_999, steps: 0, guidance_scale: 'much', seed: 'x' })
     expect(body.details).toHaveLength(6)
     expect(body.details.map((each: string) => each.split(' ')[0]).sort()).toEqual(
@@ -210,11 +210,11 @@ describe('POST /generate', () => {
   it.each([
     ['{"prompt": ', []],
     ['', ['the request must be a JSON object']],
-  ])('refuses %j, which is no JSON object', async (body, details) => {
+  ])('refuses the body %j, which is not a JSON object', async (body, details) => {
     expect(await service.generate(body)).toMatchObject({ status: 400, body: { error: expect.any(String), details } })
   })
 
-  it('draws a preset of a model that knows no other sizes', async () => {
+  it('accepts a preset of a model without exact sizes', async () => {
     const wanted = { prompt: 'a cat', model: 'pro', width: 1392, height: 752, wait: false }
     const { status, body } = await service.generate(wanted)
     expect({ status, parameters: body.parameters }).toMatchObject({
@@ -224,7 +224,7 @@ describe('POST /generate', () => {
     await until(body.task_id, 200)
   })
 
-  it('starts from a picture in every form that a client may send', async () => {
+  it('accepts an input image as data URL, base64, path and URL', async () => {
     const drawn = await service.generate(small)
     const png = await sharp(await jpegOf(80, 40))
       .png()
@@ -248,7 +248,7 @@ describe('POST /generate', () => {
     expect(uploads).toHaveLength(forms.length)
   })
 
-  it('gives two pictures to the model that takes two', async () => {
+  it('selects a model that accepts two input images', async () => {
     const image = `data:image/png;base64,${(
       await sharp(await jpegOf(80, 40))
         .png()
@@ -264,14 +264,14 @@ describe('POST /generate', () => {
     await until(later.body.task_id, 200)
   })
 
-  it('refuses to start from a picture of another account', async () => {
+  it('refuses an input image of another account, and data that is not an image', async () => {
     const { body } = await service.generate(small)
     const bob = await service.keyFor('bob')
     expect(await service.generate({ ...small, image: body.image_url }, { key: bob })).toMatchObject({ status: 400 })
     expect(await service.generate({ ...small, image: 'bm90IGEgcGljdHVyZQ==' })).toMatchObject({ status: 415 })
   })
 
-  it('has the picture itself in the answer where that is wished, always as PNG', async () => {
+  it('returns the image in base64 on request, always as PNG', async () => {
     for (const answer of [
       await service.generate({ ...small, model: 'sketch', return_base64: true }),
       await service.call('/generate?base64=1', { method: 'POST', body: small }),
@@ -286,7 +286,7 @@ describe('POST /generate', () => {
     expect(without.body).not.toHaveProperty('image_base64')
   })
 
-  it.each(['num_images', 'n'])('draws as many as %s says, each with its link', async (name) => {
+  it.each(['num_images', 'n'])('generates the number of images in %s, each with a link', async (name) => {
     const before = await service.balance()
     const { status, body } = await service.generate({ prompt: 'a cat', model: 'sketch', [name]: 2 })
     expect({ status, parameters: body.parameters }).toMatchObject({ status: 200, parameters: { num_images: 2 } })
@@ -300,26 +300,26 @@ describe('POST /generate', () => {
     expect(await service.balance()).toBe(before - 2)
   })
 
-  it('answers at once when the client does not wait, and the picture appears at its address', async () => {
+  it('responds at once when the client does not wait, and the link returns the image later', async () => {
     stop()
-    const later = { ...small, model: 'sketch', webhook_url: 'https://example.com/told' }
-    const asked = await service.generate({ ...later, wait: false })
+    const later = { ...small, model: 'sketch', webhook_url: 'https://example.com/hook' }
+    const byField = await service.generate({ ...later, wait: false })
     const preferred = await service.generate(later, { headers: { prefer: 'respond-async' } })
-    for (const { status, headers, body } of [asked, preferred]) {
+    for (const { status, headers, body } of [byField, preferred]) {
       expect(status).toBe(202)
       expect(headers.get('location')).toBe(`/image/${body.task_id}`)
       expect(body.generation_time).toBeNull()
       expect(['queued', 'running']).toContain(body.status)
-      expect(await rowOf(body.task_id)).toMatchObject({ webhook: 'https://example.com/told' })
-      const looked = await service.call(body.image_url, { key: null })
-      expect([looked.status, looked.headers.get('retry-after')]).toEqual([202, '2'])
-      expect(looked.body).toMatchObject({ task_id: body.task_id, percent: null })
+      expect(await rowOf(body.task_id)).toMatchObject({ webhook: 'https://example.com/hook' })
+      const pending = await service.call(body.image_url, { key: null })
+      expect([pending.status, pending.headers.get('retry-after')]).toEqual([202, '2'])
+      expect(pending.body).toMatchObject({ task_id: body.task_id, percent: null })
     }
     release()
-    for (const { body } of [asked, preferred]) await until(body.task_id, 200)
+    for (const { body } of [byField, preferred]) await until(body.task_id, 200)
   })
 
-  it('draws once for one idempotency key', async () => {
+  it('generates once for one idempotency key', async () => {
     const headers = { 'idempotency-key': 'comfy-1' }
     const before = await service.balance()
     const [one, again] = [await service.generate(small, { headers }), await service.generate(small, { headers })]
@@ -328,14 +328,14 @@ describe('POST /generate', () => {
     expect(await service.generate({ ...small, width: 128 }, { headers })).toMatchObject({ status: 422 })
   })
 
-  it('says why it failed, and charges nothing', async () => {
+  it('returns the error of a failed task, and charges nothing', async () => {
     const before = await service.balance()
     const failed = await service.generate({ ...small, model: 'sketch', prompt: 'forbidden things' })
     expect(failed).toMatchObject({ status: 400, body: { details: [] } })
     expect(await service.balance()).toBe(before)
   })
 
-  it('keeps to the models of the key', async () => {
+  it('uses only models that the key may use', async () => {
     const key = await service.keyFor('carol', ['sketch'])
     expect((await service.generate(small, { key })).body.parameters.model).toBe('sketch')
     expect(await service.generate({ ...small, model: 'comfy-dev' }, { key })).toMatchObject({ status: 403 })
@@ -345,7 +345,7 @@ describe('POST /generate', () => {
   })
 
   it.each(['/status', '/models', '/queue', '/generate', '/image/01890000-0000-7000-8000-000000000000'])(
-    '%s asks for a key',
+    '%s requires a key',
     async (path) => {
       const method = path === '/generate' ? 'POST' : 'GET'
       const body = method === 'POST' ? small : undefined
@@ -371,7 +371,7 @@ describe('GET /image/{task_id}', () => {
     link = `/image/${id}?expires=${expires}&signature=${signLink(service.core.secretKey, id, expires)}`
   })
 
-  it('is a PNG for every drawn format, and for each of several pictures', async () => {
+  it('returns PNG for every stored format, and each of several images', async () => {
     for (const [path, width] of [
       [`/image/${id}`, 96],
       [`/image/${id.toUpperCase()}?n=0`, 96],
@@ -395,7 +395,7 @@ describe('GET /image/{task_id}', () => {
     }
   })
 
-  it('is a small WebP where a width is asked for, by its link and with a key', async () => {
+  it('returns a small WebP for a width, by link and with a key', async () => {
     const whole = await service.call(link, { key: null })
     for (const [path, edge, name] of [
       [`${link}&w=60`, 64, `${id}-64.webp`],
@@ -419,7 +419,7 @@ describe('GET /image/{task_id}', () => {
     expect(await service.call(`${link}&w=64&n=2`, { key: null })).toMatchObject({ status: 404 })
   })
 
-  it('is sent in parts, and not twice', async () => {
+  it('supports ranges, ETags and HEAD', async () => {
     const whole = await service.call(link, { key: null })
     const etag = String(whole.headers.get('etag'))
     expect(whole.headers.get('cache-control')).toMatch(/^private, max-age=(600|59\d), immutable$/)
@@ -436,14 +436,14 @@ describe('GET /image/{task_id}', () => {
     expect(head.headers.get('access-control-allow-origin')).toBe('*')
   })
 
-  it('is for its account, administrators, and clients with the link', async () => {
+  it('is permitted to its account, administrators, and clients with the link', async () => {
     const bob = await service.keyFor('bob')
     expect(await service.call(`/image/${id}`, { key: bob })).toMatchObject({ status: 404, body: { details: [] } })
     expect((await service.call(link, { key: bob })).status).toBe(200)
     expect((await service.call(`/image/${id}`, { key: operatorKey })).status).toBe(200)
   })
 
-  it('opens with no other link', async () => {
+  it('refuses every other link', async () => {
     const { secretKey } = service.core
     const [, expires = '', signature = ''] = /expires=(\d+)&signature=(.+)$/.exec(link) ?? []
     const past = Math.floor(Date.now() / 1000) - 1
@@ -463,14 +463,14 @@ describe('GET /image/{task_id}', () => {
     }
     const twice = await service.call(`/image/${id}?signature=a&signature=b`, { key: null })
     expect(twice.status).toBe(400)
-    // a key is as good, and one that is shown has to be
+    // a valid key replaces the link, and a wrong key is refused even with a valid link
     expect((await service.call(forged[0]?.[0] ?? '')).status).toBe(200)
     expect((await service.call(link, { key: 'wrong' })).status).toBe(401)
     const behindProxy = { authorization: `Basic ${Buffer.from('ann:secret').toString('base64')}` }
     expect((await service.call(link, { key: null, headers: behindProxy })).status).toBe(200)
   })
 
-  it('is gone when it failed, and unknown when it was erased or never was', async () => {
+  it('responds with 410 for a failed task, and with 404 for an erased or unknown one', async () => {
     const failed = await service.generate({ ...small, model: 'sketch', prompt: 'forbidden', wait: false })
     await until(failed.body.task_id, 410)
     expect((await service.call(failed.body.image_url, { key: null })).body.error).toMatch(/\w/)
@@ -485,7 +485,7 @@ describe('GET /image/{task_id}', () => {
 })
 
 describe('GET /status, /models and /queue', () => {
-  it('tell that ComfyUI answers and what it is, the rest to admins only', async () => {
+  it('return the state of ComfyUI, with addresses and devices for admins only', async () => {
     const { body } = await service.call('/status')
     expect(body).toEqual({
       status: 'running',
@@ -543,20 +543,20 @@ describe('GET /status, /models and /queue', () => {
     expect(body.available[1].guidance_scale).toBeNull()
   })
 
-  it('do not ask ComfyUI for everyone who asks', async () => {
+  it('do not ask ComfyUI for each request', async () => {
     await Promise.all(Array.from({ length: 20 }, (_, at) => service.call(at % 2 ? '/status' : '/models')))
-    const looks = service.emulator.requests.filter(({ path }) => path === '/system_stats')
-    expect(looks.length).toBeLessThanOrEqual(1)
+    const inspections = service.emulator.requests.filter(({ path }) => path === '/system_stats')
+    expect(inspections.length).toBeLessThanOrEqual(1)
   })
 
-  it('show the account its own requests, and admins all', async () => {
+  it('list the requests of the account, and all for admins', async () => {
     stop()
     const bob = await service.keyFor('bob')
-    const asked = { ...small, model: 'sketch', wait: false }
+    const fields = { ...small, model: 'sketch', wait: false }
     const mine: string[] = []
-    for (let n = 0; n < 6; n++) mine.push((await service.generate(asked)).body.task_id)
-    const theirs = (await service.generate(asked, { key: bob })).body.task_id
-    // five are drawn at a time
+    for (let n = 0; n < 6; n++) mine.push((await service.generate(fields)).body.task_id)
+    const theirs = (await service.generate(fields, { key: bob })).body.task_id
+    // five run at a time
     await expect.poll(async () => (await service.call('/queue')).body.queue_running.length).toBe(5)
     const { body } = await service.call('/queue')
     expect(body.queue_running.map((each: { task_id: string }) => each.task_id).sort()).toEqual(mine.slice(0, 5).sort())
@@ -564,7 +564,7 @@ describe('GET /status, /models and /queue', () => {
     const [waiting] = body.queue_pending
     expect(body.queue_pending).toHaveLength(1)
     expect(waiting).toMatchObject({ task_id: mine[5], model: 'sketch', position: expect.any(Number) })
-    // of ComfyUI's lane, in which nothing waits
+    // the lane of ComfyUI is empty
     expect([body.running, body.pending]).toEqual([0, 0])
     const key = await service.keyFor('carol', ['sketch'])
     const sketched = (await service.call('/queue', { key })).body
@@ -578,8 +578,8 @@ describe('GET /status, /models and /queue', () => {
     await expect.poll(async () => (await rowOf(theirs))?.state).toBe('delivered')
   })
 
-  it('say what is missing instead of failing', async () => {
-    const without = await openService({ others: [draws('sketch')], withComfyui: false })
+  it('return empty lists when ComfyUI is not set up', async () => {
+    const without = await openService({ others: [jpegProvider('sketch')], withComfyui: false })
     await without.test.work()
     const status = (await without.call('/status')).body
     expect(status).toMatchObject({ status: 'running', comfyui_status: false, default_model: 'sketch' })

@@ -1,6 +1,6 @@
 /**
- * The ComfyUI-style routes on a port of this machine, in front of an emulated ComfyUI and of models that others draw. Every
- * answer in JSON is checked against what its route says of itself.
+ * Serves the ComfyUI routes on a local port, with an emulated ComfyUI and other providers. Every JSON response is checked
+ * against the schema of its route.
  */
 import type { AddressInfo } from 'node:net'
 import { expect } from 'vitest'
@@ -31,7 +31,7 @@ export const publicUrl = 'http://localhost:8080'
 interface Sent {
   method?: string
   body?: unknown
-  /** Ann's unless said otherwise; null: none. */
+  /** Default: Ann's key. null: no key. */
   key?: string | null
   headers?: Record<string, string>
 }
@@ -40,7 +40,7 @@ interface Answered {
   status: number
   headers: Headers
   bytes: Buffer
-  // biome-ignore lint/suspicious/noExplicitAny: whatever comes, which its own schema has passed
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows the fields, and the schema has checked them
   body: any
 }
 
@@ -50,20 +50,20 @@ export interface Service {
   emulator: Comfyui
   url: string
   userId: string
-  /** Everything that was answered in JSON. */
+  /** All JSON responses, as text. */
   answers: string[]
   call(path: string, sent?: Sent): Promise<Answered>
   generate(body: unknown, sent?: Sent): Promise<Answered>
   keyFor(name: string, models?: readonly string[]): Promise<string>
   balance(): Promise<number>
-  /** Says what does not add up. */
+  /** Closes it. Resolves to violated invariants and logged errors. */
   close(): Promise<string[]>
 }
 
 interface Options extends TestCoreOptions {
-  /** Who draws the models of others. */
+  /** Providers other than ComfyUI. */
   others: readonly ImageProvider[]
-  /** Default: yes. */
+  /** Default: true. */
   withComfyui?: boolean
   anonymousApi?: readonly string[]
 }
@@ -72,17 +72,19 @@ const models = [sketch, fluxPro, ...comfyuiModels]
 
 export async function openService({ others, withComfyui = true, anonymousApi, ...options }: Options): Promise<Service> {
   const emulator = await startComfyui()
-  // a second server is away
+  // the second server does not respond
   const baseUrl = `${emulator.url}, http://127.0.0.1:9`
-  const own = withComfyui ? [createComfyui({ baseUrl }, { log: keepLog() }, quickPace)] : []
-  const providers = [...others, ...own]
-  const known = models.filter(({ routes }) => routes.some(({ provider }) => providers.some((p) => p.name === provider)))
-  const test = await openTestCore(quickest, { ...options, providers, models: known })
+  const comfyuiProviders = withComfyui ? [createComfyui({ baseUrl }, { log: keepLog() }, quickPace)] : []
+  const providers = [...others, ...comfyuiProviders]
+  const served = models.filter(({ routes }) =>
+    routes.some(({ provider }) => providers.some((p) => p.name === provider)),
+  )
+  const test = await openTestCore(quickest, { ...options, providers, models: served })
   const log = keepLog()
   const core = { ...test.core, log: { ...test.core.log, error: log.error } }
   const accountFor = (name: string) => accountOf(core, { id: `test:${name}`, name })
-  const keyFor: Service['keyFor'] = async (name, only) =>
-    (await createApiKey(core, { userId: await accountFor(name), name: 'mine', models: only })).key
+  const keyFor: Service['keyFor'] = async (name, models) =>
+    (await createApiKey(core, { userId: await accountFor(name), name: 'mine', models })).key
   const key = await keyFor('ann')
   const userId = await accountFor('ann')
   const parts = apiParts(core, { operatorKey, publicUrl, anonymousApi })
@@ -104,15 +106,15 @@ export async function openService({ others, withComfyui = true, anonymousApi, ..
   function check(method: string, path: string, { status, body }: Answered) {
     const route = documented.find((each) => each.method === method && each.path.test(path))
     const schema = route?.response[status] ?? route?.response[`${Math.floor(status / 100)}xx`]
-    if (!(schema instanceof ZodType)) throw new Error(`${method} ${path} does not say what ${status} means`)
+    if (!(schema instanceof ZodType)) throw new Error(`${method} ${path} has no schema for status ${status}`)
     expect(schema.parse(body)).toEqual(body)
   }
 
-  const call: Service['call'] = async (path, { method = 'GET', body, key: shown = key, headers = {} } = {}) => {
+  const call: Service['call'] = async (path, { method = 'GET', body, key: sentKey = key, headers = {} } = {}) => {
     const response = await fetch(url + path, {
       method,
       headers: {
-        ...(shown !== null && { authorization: `Bearer ${shown}` }),
+        ...(sentKey !== null && { authorization: `Bearer ${sentKey}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },

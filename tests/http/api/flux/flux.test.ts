@@ -10,7 +10,7 @@ import { openService, operatorKey, type Sent, type Service } from './service.ts'
 
 let service: Service
 const tasks: Task[] = []
-/** Whoever draws waits for it. */
+/** The providers wait for it. */
 let hold: Promise<void> | undefined
 let release = () => {}
 
@@ -53,7 +53,7 @@ const until = async (id: string, status: string) => {
 const dataUrl = async (edge = 30) => `data:image/png;base64,${(await pngOf(edge, edge)).toString('base64')}`
 
 describe('a task', () => {
-  it('is accepted at once, drawn, paid for once and kept', async () => {
+  it('is accepted at once, generated, and charged once', async () => {
     const before = await service.balance()
     const wanted = { prompt: ' a  cat ', model: 'sketch', num_images: 2, aspect_ratio: '16:9', seed: 42 }
     const { status, headers, body } = await draw({ ...wanted, num_inference_steps: 9, guidance_scale: 2.5 })
@@ -100,12 +100,12 @@ describe('a task', () => {
     expect(rows).toEqual([{ state: 'delivered', price: 2 }])
   })
 
-  it('is in progress while it is drawn, and can be cancelled for nothing', async () => {
+  it('is in progress while it is generated, and cancelling it returns the credits', async () => {
     stop()
     const before = await service.balance()
     const { id } = (await draw({ prompt: 'slow' })).body
     expect(await until(id, 'IN_PROGRESS')).toMatchObject({ queue_position: null, credits: 0, images: [] })
-    // as browsers' clients send it: a type, and no body
+    // some clients send a content type without a body
     const headers = { 'content-type': 'application/json' }
     const cancelled = await service.call(`DELETE task/${id}`, { headers })
     release()
@@ -120,12 +120,12 @@ describe('a task', () => {
     ['?wait=true', 'text-to-image?wait=true', { body: { prompt: 'a cat' } }],
     ['Prefer: wait', 'text-to-image', { body: { prompt: 'a cat' }, headers: { prefer: 'wait' } }],
     ['Prefer: wait=20', 'text-to-image', { body: { prompt: 'a cat' }, headers: { prefer: 'wait=20' } }],
-  ])('%s waits for its end', async (_name, path, sent) => {
+  ])('with %s is returned when it has ended', async (_name, path, sent) => {
     const { status, body } = await service.call(`POST ${path}`, sent)
     expect([status, body.status]).toEqual([200, 'SUCCESS'])
   })
 
-  it('that takes longer than the client waits is described as it stands', async () => {
+  it('that takes longer than the client waits is returned unfinished', async () => {
     stop()
     const { status, body } = await draw({ prompt: 'slow' }, {}, 'text-to-image?wait=1')
     release()
@@ -133,7 +133,7 @@ describe('a task', () => {
     await until(body.id, 'SUCCESS')
   })
 
-  it('that fails says why, in the language that is asked for, and costs nothing', async () => {
+  it('that fails has an error in the language of the request, and is not charged', async () => {
     const before = await service.balance()
     const failed = await draw({ prompt: 'forbidden', sync: true }, { headers: { 'accept-language': 'zh-CN' } })
     expect(failed.status).toBe(200)
@@ -142,7 +142,7 @@ describe('a task', () => {
     expect(await service.balance()).toBe(before)
   })
 
-  it('is the same for the same Idempotency-Key, and another body is refused', async () => {
+  it('is returned again for the same Idempotency-Key, and a different body is refused', async () => {
     const before = await service.balance()
     const headers = { 'idempotency-key': 'once' }
     const first = await draw({ prompt: 'once', wait: true }, { headers })
@@ -153,14 +153,14 @@ describe('a task', () => {
     expect(await service.balance()).toBe(before - 1)
   })
 
-  it('keeps the address of the webhook', async () => {
+  it('saves the address of the webhook', async () => {
     const address = 'https://example.com/hook'
     const { id } = (await draw({ prompt: 'a cat', callbackUrl: address, sync: true })).body
     const rows = await service.core.database.rows(sql`select webhook_url from generations where id = ${id}`)
     expect(rows).toEqual([{ webhook_url: address }])
   })
 
-  it('of another account is not found, but administrators see all', async () => {
+  it('of another account is not found, except by administrators', async () => {
     const { id } = (await draw({ prompt: 'mine', sync: true })).body
     const key = await service.keyFor('bob')
     for (const what of [`GET task/${id}`, `DELETE task/${id}`, 'GET task/nothing', `GET task/${id.slice(1)}0`]) {
@@ -173,7 +173,7 @@ describe('a task', () => {
   })
 })
 
-describe('what may be asked', () => {
+describe('request fields', () => {
   it.each<[object, object]>([
     [{ n: 2 }, { num_images: 2 }],
     [{ numImages: 2 }, { num_images: 2 }],
@@ -225,14 +225,14 @@ describe('what may be asked', () => {
     ],
     [{ safety_tolerance: '2' }, { safety_tolerance: null, ignored: ['safety_tolerance'] }],
     [{ model: 'fal-ai/flux-pro/kontext/text-to-image' }, { status: 'SUCCESS' }],
-  ])('%j', async (asked, told) => {
-    const { status, body } = await draw({ prompt: 'a cat', sync_mode: true, ...asked })
+  ])('%j are accepted', async (fields, expected) => {
+    const { status, body } = await draw({ prompt: 'a cat', sync_mode: true, ...fields })
     expect(status).toBe(200)
-    // the size that is told of is that of the picture
-    expect({ ...body, ...(tasks[0]?.input as object) }).toMatchObject(told)
+    // the input replaces the size of the picture by the requested one
+    expect({ ...body, ...(tasks[0]?.input as object) }).toMatchObject(expected)
   })
 
-  it('pictures: an address, a file, several of each', async () => {
+  it('for input images: addresses, files, and both together', async () => {
     const form = async (fields: Record<string, string | number>, files: Record<string, number[]>) => {
       const form = new FormData()
       for (const [name, value] of Object.entries(fields)) form.set(name, String(value))
@@ -242,7 +242,7 @@ describe('what may be asked', () => {
       return form
     }
     const address = await dataUrl()
-    const asked: [string, unknown, string, number[]][] = [
+    const requests: [string, unknown, string, number[]][] = [
       ['image-to-image', { prompt: 'night', image_url: address, strength: 0.4 }, 'image_to_image', [30]],
       ['image-to-image', { prompt: 'night', image: { url: address } }, 'image_to_image', [30]],
       ['image-to-image', await form({ prompt: 'night', strength: 0.4 }, { image: [40] }), 'image_to_image', [40]],
@@ -260,7 +260,7 @@ describe('what may be asked', () => {
       ['image-to-image', { model: 'flux-dev-redux', prompt: 'a', image_url: address }, 'image_to_image', [30]],
       ['image-to-image', { prompt: 'night', input_image_url: address }, 'image_to_image', [30]],
     ]
-    for (const [how, body, type, edges] of asked) {
+    for (const [how, body, type, edges] of requests) {
       const answer = await service.call(`POST ${how}?wait=true`, { body })
       expect([answer.status, answer.body.status, answer.body.task_type]).toEqual([200, 'SUCCESS', type])
       expect(answer.body).toMatchObject({ width: 64, height: 32 })
@@ -269,7 +269,7 @@ describe('what may be asked', () => {
   })
 })
 
-it('the shape of a picture is not known before one is drawn', async () => {
+it('a task with the ratio of its input image has no size until it is generated', async () => {
   stop()
   const { body } = await draw({ prompt: 'night', model: 'flux-pro', image_url: await dataUrl() }, {}, 'image-to-image')
   expect(body).toMatchObject({ aspect_ratio: 'auto', width: null, height: null })
@@ -277,7 +277,7 @@ it('the shape of a picture is not known before one is drawn', async () => {
   expect(await until(body.id, 'SUCCESS')).toMatchObject({ aspect_ratio: 'auto', width: 64, height: 32 })
 })
 
-describe('what is refused', () => {
+describe('a refused request', () => {
   const text = 'POST text-to-image'
   const image = 'POST image-to-image'
   const several = 'POST multi-image-edit'
@@ -332,7 +332,7 @@ describe('what is refused', () => {
     ['GET /api/v1/images/unified-history?source=fax', undefined, 400, 'bad_request', 'source'],
     ['GET nothing', undefined, 404, 'unknown_path', undefined],
     ['POST upload-image', { file: 'x' }, 400, 'bad_request', 'file'],
-  ])('%s %j', async (what, body, status, code, field) => {
+  ])('%s %j names the field, and is not charged', async (what, body, status, code, field) => {
     const [before, accepted] = [await service.balance(), await service.accepted()]
     const answer = await service.call(what, { body })
     expect([answer.status, answer.body.error.code]).toEqual([status, code])
@@ -342,7 +342,7 @@ describe('what is refused', () => {
     expect([await service.balance(), await service.accepted()]).toEqual([before, accepted])
   })
 
-  it('for want of a key, credits, a model, or room', async () => {
+  it('without a key, credits, permission or a free slot has its own code', async () => {
     const refused = async (sent: Sent) => {
       const { status, body } = await draw({ prompt: 'a cat', num_images: 2, sync: true }, sent)
       return [status, body.error?.code]
@@ -369,8 +369,8 @@ describe('what is refused', () => {
   })
 })
 
-describe('what a key may use', () => {
-  it('models: those that it may, what they cost and take', async () => {
+describe('routes about a key', () => {
+  it('list the models that it may use, with prices and parameters', async () => {
     const { status, body } = await service.call('GET models')
     expect(status).toBe(200)
     expect(body).toMatchObject({ enabled: true, default_model: 'sketch' })
@@ -399,7 +399,7 @@ describe('what a key may use', () => {
     expect(limited.default_model).toBe('flux-pro')
   })
 
-  it('config/user: credits, limits and the key, never a secret', async () => {
+  it('return its credits and limits, and no secret', async () => {
     const key = await service.keyFor('eve', { name: 'page', monthlyCap: 50, models: ['sketch'] })
     await draw({ prompt: 'a cat', num_images: 2, sync: true }, { key })
     const { body } = await service.call('GET config/user', { key })
@@ -423,7 +423,7 @@ describe('what a key may use', () => {
 })
 
 describe('history', () => {
-  it('of this API, and of the chats as well', async () => {
+  it('lists the requests of the API, or of the chats too', async () => {
     const key = await service.keyFor('zoe')
     for (const prompt of ['one', 'two', 'three']) await draw({ prompt, sync: true }, { key })
     const call = await service.test.say('a chat’s cat', { who: 'zoe' })
@@ -461,7 +461,7 @@ describe('history', () => {
   })
 })
 
-it('nothing that was answered holds a secret', () => {
+it('no response contains a secret', () => {
   const all = service.answers.join('\n')
   for (const secret of [
     operatorKey,
@@ -474,8 +474,8 @@ it('nothing that was answered holds a secret', () => {
   }
 })
 
-describe('before a provider draws', () => {
-  it('a task waits in the queue, in its place', async () => {
+describe('without a worker or a database', () => {
+  it('a task waits in the queue and has a position', async () => {
     const idle = await openService({ limits: { welcome: 10 } })
     const ask = async () => (await idle.call('POST text-to-image', { body: { prompt: 'a cat' } })).body
     const [first, second] = [await ask(), await ask()]
@@ -488,17 +488,20 @@ describe('before a provider draws', () => {
     expect(await idle.close()).toEqual([])
   })
 
-  it('health needs no key, and says when the database does not answer', async () => {
-    let away = false
-    const ill = await openService({}, ({ database }) => {
-      const ping = () => (away ? Promise.reject(new Error('gone')) : database.ping())
+  it('the health check needs no key, and fails when the database does not respond', async () => {
+    let isDown = false
+    const unhealthy = await openService({}, ({ database }) => {
+      const ping = () => (isDown ? Promise.reject(new Error('down')) : database.ping())
       return { database: { ...database, ping } }
     })
-    const well = await ill.call('GET health', { key: null })
-    expect([well.status, well.body]).toEqual([200, { status: 'ok', service: 'fluxbot', version: expect.any(String) }])
-    away = true
-    const sick = await ill.call('GET health', { key: null })
-    expect([sick.status, sick.body]).toEqual([503, { status: 'error', service: 'fluxbot' }])
-    expect(await ill.close()).toEqual([])
+    const before = await unhealthy.call('GET health', { key: null })
+    expect([before.status, before.body]).toEqual([
+      200,
+      { status: 'ok', service: 'fluxbot', version: expect.any(String) },
+    ])
+    isDown = true
+    const after = await unhealthy.call('GET health', { key: null })
+    expect([after.status, after.body]).toEqual([503, { status: 'error', service: 'fluxbot' }])
+    expect(await unhealthy.close()).toEqual([])
   })
 })

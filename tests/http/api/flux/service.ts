@@ -1,6 +1,6 @@
 /**
- * The FLUX service on a port of this machine, with the pictures that its links lead to on another. Every answer is checked
- * against what the routes say of themselves.
+ * Serves the FLUX routes on a local port, and the pictures that their links point to on another. Every response is checked
+ * against the schema of its route.
  */
 import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
@@ -26,7 +26,7 @@ export const operatorKey = 'the-operator-s-own-key'
 export interface Sent {
   /** JSON, or a form. */
   body?: unknown
-  /** Ann's unless said otherwise; null: none. */
+  /** Default: Ann's key. null: no key. */
   key?: string | null
   headers?: Record<string, string>
 }
@@ -34,7 +34,7 @@ export interface Sent {
 export interface Answered {
   status: number
   headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: whatever comes, which its own schema has passed
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows the fields, and the schema has checked them
   body: any
 }
 
@@ -45,22 +45,22 @@ export interface Service {
   userId: string
   key: string
   log: ReturnType<typeof keepLog>
-  /** Whatever was answered, as text. */
+  /** Bodies and headers of all responses, as text. */
   answers: string[]
-  /** Paths that were asked of the server of pictures. */
+  /** Paths that were requested from the server of pictures. */
   fetched: string[]
-  /** 'GET task/…', below /api/v1/flux unless it begins with a slash. */
+  /** `what`: 'GET task/…'. The path is relative to /api/v1/flux unless it begins with a slash. */
   call(what: string, sent?: Sent): Promise<Answered>
-  /** A key for an account of that name. */
+  /** Creates a key for the account of that name. */
   keyFor(name: string, over?: Partial<NewKey>): Promise<string>
   balance(): Promise<number>
-  /** Requests that were accepted. */
+  /** Number of accepted requests. */
   accepted(): Promise<number>
-  /** Says what does not add up. */
+  /** Closes it. Resolves to violated invariants and logged errors. */
   close(): Promise<string[]>
 }
 
-/** Knows which objects there are. */
+/** A store that lists its objects. */
 export interface WatchedStore extends ObjectStore {
   keys(): Promise<string[]>
 }
@@ -80,11 +80,11 @@ export async function openService(
   const fetched: string[] = []
   const { app: server, url: publicUrl } = await listen(picturesOf(test.core, fetched))
   const store = watched(test.core.store, publicUrl)
-  // in the very core that workers have
+  // changes the core in place, because the workers use the same object
   const core = Object.assign(test.core, { store, log: { ...test.core.log, error: log.error }, ...over(test.core) })
-  const keyFor = async (name: string, wanted: Partial<NewKey> = {}) => {
+  const keyFor = async (name: string, fields: Partial<NewKey> = {}) => {
     const userId = await accountOf(core, { id: `test:${name}`, name })
-    return (await createApiKey(core, { userId, name: 'mine', ...wanted })).key
+    return (await createApiKey(core, { userId, name: 'mine', ...fields })).key
   }
   const key = await keyFor('ann')
   const userId = await accountOf(core, { id: 'test:ann', name: 'ann' })
@@ -101,8 +101,8 @@ export async function openService(
     answers,
     fetched,
     call: async (what, { body, key: own = key, headers = {} } = {}) => {
-      const [method = 'GET', named = ''] = what.split(' ')
-      const path = named.startsWith('/') ? named : `/api/v1/flux/${named}`
+      const [method = 'GET', target = ''] = what.split(' ')
+      const path = target.startsWith('/') ? target : `/api/v1/flux/${target}`
       const json = body !== undefined && !(body instanceof FormData)
       const response = await fetch(`${url}${path}`, {
         method,
@@ -162,23 +162,23 @@ async function listen(app: FastifyInstance, documented: Documented[] = []) {
 function check(documented: readonly Documented[], what: string, { status, body }: Answered): void {
   const route = documented.find(({ path }) => path.test(what))
   const schema = route?.response[status] ?? route?.response[`${Math.floor(status / 100)}xx`]
-  if (route && !schema) throw new Error(`${what} does not say what ${status} means`)
+  if (route && !schema) throw new Error(`${what} has no schema for status ${status}`)
   if (schema) expect(schema.parse(body)).toEqual(body)
 }
 
 function watched(store: ObjectStore, publicUrl: string): WatchedStore {
-  const held = new Set<string>()
+  const keys = new Set<string>()
   return {
     ...store,
     link: async (key, ttl) => (await store.link(key, ttl)).replace('http://localhost:8080', publicUrl),
     put: async (key, body, type) => {
       await store.put(key, body, type)
-      held.add(key)
+      keys.add(key)
     },
     delete: async (key) => {
       await store.delete(key)
-      held.delete(key)
+      keys.delete(key)
     },
-    keys: async () => [...held],
+    keys: async () => [...keys],
   }
 }

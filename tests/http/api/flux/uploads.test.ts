@@ -11,14 +11,14 @@ import { createPlain, pngOf } from '../../../helpers/core.ts'
 import { openService, type Service } from './service.ts'
 
 let service: Service
-/** The edges of what providers were sent. */
-const seen: number[][] = []
+/** Widths of the images that providers received. */
+const received: number[][] = []
 
 beforeAll(async () => {
   const widths = (images: readonly ImageFile[]) => images.map(({ width }) => width)
   const provider = createPlain({
     start: async ({ images }) => {
-      seen.push(widths(images))
+      received.push(widths(images))
       return { state: 'done', images: [await pngOf(64, 32)] }
     },
   })
@@ -29,7 +29,7 @@ afterAll(async () => {
   expect(await service.close()).toEqual([])
 })
 beforeEach(() => {
-  seen.length = 0
+  received.length = 0
   service.fetched.length = 0
 })
 
@@ -48,14 +48,14 @@ const change = (image_url: string, key?: string) =>
   service.call('POST image-to-image?wait=true', { body: { prompt: 'night', image_url }, key })
 const rows = () => service.core.database.rows(sql`select key, type, width, height, bytes from uploads order by key`)
 
-describe('pictures sent ahead', () => {
-  it('are encoded anew, kept, and told of', async () => {
-    const withWords = await sharp({ create: { width: 20, height: 10, channels: 3, background: '#123456' } })
-      .withExif({ IFD0: { Copyright: 'somebody' } })
+describe('an uploaded image', () => {
+  it('is encoded again without metadata, stored, and described', async () => {
+    const withMetadata = await sharp({ create: { width: 20, height: 10, channels: 3, background: '#123456' } })
+      .withExif({ IFD0: { Copyright: 'the author' } })
       .jpeg()
       .toBuffer()
     const before = await rows()
-    const { status, body } = await upload([Buffer.concat([withWords, Buffer.from('<script>alert(1)</script>')])])
+    const { status, body } = await upload([Buffer.concat([withMetadata, Buffer.from('<script>alert(1)</script>')])])
     expect(status).toBe(200)
     expect(body).toMatchObject({ success: true, width: 20, height: 10, content_type: 'image/jpeg', file_id: body.key })
     expect(body.key).toMatch(/^input\/[0-9a-f-]{36}\/0-[\w-]{22}\.jpg$/)
@@ -63,7 +63,7 @@ describe('pictures sent ahead', () => {
     expect(Date.parse(body.expires_at) - Date.now()).toBeLessThanOrEqual(600_000)
     const kept = await service.core.store.get(body.key)
     expect(kept?.data.length).toBe(body.bytes)
-    for (const word of ['somebody', 'script']) expect(kept?.data.includes(word)).toBe(false)
+    for (const word of ['the author', 'script']) expect(kept?.data.includes(word)).toBe(false)
     expect(await rows()).toEqual(
       expect.arrayContaining([
         ...before,
@@ -74,7 +74,7 @@ describe('pictures sent ahead', () => {
     expect([shown.status, shown.headers.get('content-type')]).toEqual([200, 'image/jpeg'])
   })
 
-  it('several come back in their order', async () => {
+  it('of several has the position of its file', async () => {
     const webp = await sharp(await pngOf(30, 30))
       .webp()
       .toBuffer()
@@ -85,18 +85,18 @@ describe('pictures sent ahead', () => {
     const urls = body.map(({ url }: { url: string }) => url)
     const edit = { prompt: 'all', image_urls: [urls[2], body[0].key, urls[1]] }
     expect((await service.call('POST multi-image-edit?wait=true', { body: edit })).body.status).toBe('SUCCESS')
-    expect(seen).toEqual([[30, 10, 20]])
+    expect(received).toEqual([[30, 10, 20]])
   })
 
-  it('are inputs of the same account by link and by key, without asking ourselves over the network', async () => {
+  it('is used by the same account by link and by key, without a network request', async () => {
     const { url, key } = (await upload([await pngOf(40, 40)])).body
     const expired = `${url.split('?')[0]}?expires=1&signature=x`
     for (const address of [url, key, expired]) expect((await change(address)).body.status).toBe('SUCCESS')
-    expect(seen).toEqual([[40], [40], [40]])
+    expect(received).toEqual([[40], [40], [40]])
     expect(service.fetched).toEqual([])
   })
 
-  it('are so by the links of COS as well', async () => {
+  it('is used by its COS link without a network request', async () => {
     const { key } = (await upload([await pngOf(40, 40)])).body
     const {
       userId,
@@ -116,7 +116,7 @@ describe('pictures sent ahead', () => {
     await cos.close()
   })
 
-  it('that only look like ours are let go of with their request', async () => {
+  it('that is fetched from a similar link stops loading when the request is aborted', async () => {
     const { core, userId } = service
     const signals: unknown[] = []
     const load = async (_limitBytes: number, signal?: AbortSignal) => Buffer.alloc(signals.push(signal))
@@ -130,14 +130,14 @@ describe('pictures sent ahead', () => {
     expect(signals).toEqual([signal, signal])
   })
 
-  it('what was drawn for the account is its own as well', async () => {
+  it('has the same rights as a generated image', async () => {
     const { image_url: url } = (await change((await upload([await pngOf(40, 40)])).body.url)).body
-    seen.length = 0
+    received.length = 0
     expect((await change(url)).body.status).toBe('SUCCESS')
-    expect([seen, service.fetched]).toEqual([[[64]], []])
+    expect([received, service.fetched]).toEqual([[[64]], []])
   })
 
-  it('of another account are inputs only through a signed link', async () => {
+  it('of another account can only be used by its signed link', async () => {
     const { url, key } = (await upload([await pngOf(40, 40)])).body
     const bob = await service.keyFor('bob')
     expect((await change(url, bob)).body.status).toBe('SUCCESS')
@@ -150,7 +150,7 @@ describe('pictures sent ahead', () => {
     expect([elsewhere.status, elsewhere.body.error.code]).toEqual([400, 'image_unreachable'])
   })
 
-  it('are gone after a day', async () => {
+  it('is deleted after a day', async () => {
     const { key } = (await upload([await pngOf(40, 40)])).body
     await service.core.database.rows(
       sql`update uploads set created_at = now() - interval '25 hours' where key = ${key}`,
@@ -163,11 +163,11 @@ describe('pictures sent ahead', () => {
   })
 })
 
-describe('what is no picture leaves nothing behind', () => {
+describe('an invalid upload', () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'
   const gif = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
   const png = () => pngOf(30, 30)
-  /** A head that promises 60,000 × 60,000 pixels. */
+  /** A header that declares 60,000 × 60,000 pixels. */
   const bomb = async () => {
     const bytes = await png()
     bytes.writeUInt32BE(60_000, 16)
@@ -177,27 +177,33 @@ describe('what is no picture leaves nothing behind', () => {
   const big = async () => Buffer.concat([await png(), randomBytes(11 * 1024 * 1024)])
 
   it.each<[string, () => Promise<readonly (Buffer | string)[]>, number, string, string | undefined]>([
-    ['an SVG that is called PNG', async () => [svg], 415, 'image_type', 'files.0'],
+    ['an SVG named .png', async () => [svg], 415, 'image_type', 'files.0'],
     ['a GIF', async () => [gif], 415, 'image_type', 'files.0'],
-    ['nothing', async () => [''], 415, 'image_type', 'files.0'],
+    ['an empty file', async () => [''], 415, 'image_type', 'files.0'],
     ['a web page', async () => ['<html></html>'], 415, 'image_type', 'files.0'],
     ['half a picture', async () => [(await png()).subarray(0, 60)], 400, 'image_unreadable', 'files.0'],
-    ['a head without a body', async () => [(await png()).subarray(0, 8)], 400, 'image_unreadable', 'files.0'],
-    ['more pixels than anybody has', async () => [await bomb()], 400, 'image_unreadable', 'files.0'],
-    ['11 MB', async () => [await big()], 413, 'image_too_big', undefined],
-    ['one bad among good', async () => [await png(), svg, await png()], 415, 'image_type', 'files.1'],
+    ['a header without data', async () => [(await png()).subarray(0, 8)], 400, 'image_unreadable', 'files.0'],
+    ['too many pixels', async () => [await bomb()], 413, 'image_too_big', 'files.0'],
+    ['a file of 11 MB', async () => [await big()], 413, 'image_too_big', undefined],
+    ['one invalid file among valid ones', async () => [await png(), svg, await png()], 415, 'image_type', 'files.1'],
     ['no file', async () => [], 400, 'bad_request', 'files'],
-    ['fifteen', async () => Array(15).fill(await png()), 400, 'bad_request', 'files'],
-    ['twenty', async () => Array(20).fill(await png()), 400, 'bad_request', 'body'],
-    ['54 MB together', async () => Array(6).fill(randomBytes(9 * 1024 * 1024)), 413, 'request_too_big', undefined],
-  ])('%s', async (_name, files, status, code, field) => {
+    ['fifteen files', async () => Array(15).fill(await png()), 400, 'bad_request', 'files'],
+    ['twenty files', async () => Array(20).fill(await png()), 400, 'bad_request', 'body'],
+    [
+      'files of 54 MB together',
+      async () => Array(6).fill(randomBytes(9 * 1024 * 1024)),
+      413,
+      'request_too_big',
+      undefined,
+    ],
+  ])('with %s is refused, and nothing is stored', async (_name, files, status, code, field) => {
     const before = [await rows(), (await service.store.keys()).length]
     const { status: answered, body } = await upload(await files())
     expect([answered, body.error.code, body.error.details?.[0]?.field]).toEqual([status, code, field])
     expect([await rows(), (await service.store.keys()).length]).toEqual(before)
   })
 
-  it('nor do two files where one is wanted, or files with strange names', async () => {
+  it('with a second file, or with a file in an unknown field, is refused by the name of the field', async () => {
     const two = formOf([await png(), await png()])
     const other = formOf([await png()], 'mask')
     for (const [body, field] of [
@@ -209,7 +215,7 @@ describe('what is no picture leaves nothing behind', () => {
     }
   })
 
-  it('refuses uploads of a banned account, and more than the limit', async () => {
+  it('by a banned account, or above the daily limit, is refused', async () => {
     const key = await service.keyFor('mallory')
     const { database } = service.core
     await database.rows(sql`update users set banned = true where name = 'mallory'`)

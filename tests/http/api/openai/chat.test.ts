@@ -90,7 +90,7 @@ describe('a chat completion', () => {
       { messages: [{ role: 'user', content: [{ type: 'input_audio' }] }] },
       'messages.0.content',
     ],
-    ['the ratio is unknown', { messages: userMessage('a cat 7:3') }, 'size'],
+    ['the ratio is unknown', { messages: userMessage('a cat --ar 7:3') }, 'size'],
     [
       'a negative prompt is too long',
       { messages: userMessage(`a cat --no "${'x'.repeat(5_000)}"`) },

@@ -41,7 +41,7 @@ describe('an image edit', () => {
     const file = async (edge: number) => toFile(await pngOf(edge, edge), `${edge}.png`, { type: 'image/png' })
     const one = await client.images.edit({ prompt: 'make it night', image: await file(30), n: 1 })
     await client.images.edit({ prompt: 'both', image: [await file(30), await file(40)], size: '1024x1024' })
-    expect(one.data?.[0]?.url).toMatch(/^http/)
+    expect(one.data?.[0]?.b64_json).toMatch(/^iVBORw0KGgo/)
     expect(images.map((each) => each.map(({ width }) => width))).toEqual([[30], [30, 40]])
   })
 

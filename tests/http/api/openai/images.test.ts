@@ -38,12 +38,24 @@ describe('an image generation', () => {
     expect(tasks[0]?.input).toMatchObject({ prompt: 'a cat 16:9', width: 1024, height: 1024 })
   })
 
+  it('draws a prompt of several lines as it was sent', async () => {
+    const { provider, tasks } = createSeveral()
+    const client = await open({ providers: [provider] })
+    await client.images.generate({ prompt: 'a cat\r\non a mat', model: 'sketch' })
+    const messages = [{ role: 'user' as const, content: 'a dog\non a rug\n16:9' }]
+    await client.chat.completions.create({ model: 'sketch', messages })
+    expect(tasks.map(({ input }) => input)).toMatchObject([
+      { prompt: 'a cat\non a mat' },
+      { prompt: 'a dog\non a rug', width: 1024, height: 576 },
+    ])
+  })
+
   it('returns base64 on request, and by default for names of models that return nothing else', async () => {
     const client = await open()
-    const asked = await client.images.generate({ prompt: 'a cat', response_format: 'b64_json' })
+    const response = await client.images.generate({ prompt: 'a cat', response_format: 'b64_json' })
     const named = await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1' })
     const linked = await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1', response_format: 'url' })
-    expect(isPng(asked.data?.[0]?.b64_json)).toBe(true)
+    expect(isPng(response.data?.[0]?.b64_json)).toBe(true)
     expect(isPng(named.data?.[0]?.b64_json)).toBe(true)
     expect(linked.data?.[0]).toEqual({ url: expect.stringMatching(/^http/) })
   })

@@ -66,10 +66,10 @@ describe('a job', () => {
     [{ response_format: 'b64_json' }, '?response_format=url', 'url'],
     [{ response_format: 'url', model: 'gpt-image-1' }, '', 'url'],
     [{ model: 'gpt-image-1' }, '', 'b64_json'],
-  ])('created with %j and read with %j returns its images as %s', async (asked, query, expected) => {
+  ])('created with %j and read with %j returns its images as %s', async (fields, query, expected) => {
     const { gate, client } = await open()
     gate.open()
-    const job = await client.post<Job>('/images/generations', { ...later, body: { ...body, ...asked } })
+    const job = await client.post<Job>('/images/generations', { ...later, body: { ...body, ...fields } })
     await expectState(client, job.id).toBe('succeeded')
     const { result } = await client.get<Job>(`/images/jobs/${job.id}${query}`)
     expect(Object.keys(result?.data?.[0] ?? {})).toEqual([expected])
@@ -249,18 +249,18 @@ describe('a request whose connection breaks', () => {
 
   it('is charged once even if the connection breaks before acceptance', async () => {
     const png = await pngOf(30, 30)
-    const asked: ServerResponse[] = []
-    const pictures = createServer((_request, response) => asked.push(response))
+    const received: ServerResponse[] = []
+    const pictures = createServer((_request, response) => received.push(response))
     await new Promise<void>((resolve) => pictures.listen(0, '127.0.0.1', resolve))
     const publicUrl = `http://127.0.0.1:${(pictures.address() as AddressInfo).port}`
     const { gate } = await open({ publicUrl })
     gate.open()
-    const client = breaking({}, () => expect.poll(() => asked).toHaveLength(1))
+    const client = breaking({}, () => expect.poll(() => received).toHaveLength(1))
     const edit = { body: { prompt: 'night', image: `${publicUrl}/a.png` } }
     const answer = client.post<OpenAI.ImagesResponse>('/images/edits', edit)
     // the image of the first request arrives only when the second request loads it too
-    await expect.poll(() => asked, { timeout: 10_000 }).toHaveLength(2)
-    for (const response of asked) response.end(png)
+    await expect.poll(() => received, { timeout: 10_000 }).toHaveLength(2)
+    for (const response of received) response.end(png)
     expect((await answer).data).toHaveLength(1)
     expect(await service.generations()).toMatchObject([{ state: 'delivered', images: 1 }])
     expect(await service.balance()).toBe(19)

@@ -20,12 +20,12 @@ const secrets = {
 let service: Service
 let tested: ProviderSettings[]
 
-/** Says what it was asked with; a key that ends with 'wxyz' is not let in. */
+/** A provider that records the settings of each test. It refuses keys that end with 'wxyz'. */
 function kindOf(name: string, over: Partial<ProviderKind> = {}): ProviderKind {
   const test = async (settings: ProviderSettings) => {
     tested.push(settings)
     if (settings.key?.endsWith('wxyz')) throw new AppError('provider_account', { provider: name })
-    if (settings.baseUrl.includes('nobody')) {
+    if (settings.baseUrl.includes('refusing')) {
       const cause = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
       throw new AppError('provider_failed', { provider: name }, { cause })
     }
@@ -90,7 +90,7 @@ const using = async (provider: string) =>
   (await call('GET /api/config')).body.providers.find((each: { provider: string }) => each.provider === provider).using
 
 describe('/api/config', () => {
-  it('stores, shows, changes and removes, and the change counts at once', async () => {
+  it('stores, returns, changes and removes configurations, with effect at once', async () => {
     expect((await call('GET /api/config')).body).toMatchObject({
       configs: [],
       providers: [
@@ -129,7 +129,7 @@ describe('/api/config', () => {
     }
   })
 
-  it('is for administrators only: the operator, and their own keys', async () => {
+  it('requires the key of the operator or of an administrator', async () => {
     const { core } = service
     const userId = await accountOf(core, { id: 'test:root', name: 'root' })
     const { key } = await createApiKey(core, { userId, name: 'mine' })
@@ -148,7 +148,7 @@ describe('/api/config', () => {
   })
 
   it.each([
-    [{ provider: 'nobody' }, 'unknown_provider', 'provider'],
+    [{ provider: 'unknown' }, 'unknown_provider', 'provider'],
     [{}, 'bad_request', 'provider'],
     [{ provider: 'fal', base_ur: 'https://x.example' }, 'bad_request', 'body'],
     [{ provider: 'fal', base_url: 'ftp://x.example' }, 'bad_option', 'base_url'],
@@ -160,13 +160,13 @@ describe('/api/config', () => {
     [{ provider: 'fal', enabled: 'yes' }, 'bad_request', 'enabled'],
     [{ provider: 'fal', default_model: 'flux-dve' }, 'bad_request', 'default_model'],
     [{ provider: 'fal', default_model: 'sketch' }, 'bad_request', 'default_model'],
-  ])('refuses %j by name', async (body, code, field) => {
+  ])('refuses %j, and names the field', async (body, code, field) => {
     const refused = await call('POST /api/config', body)
     expect(refused).toMatchObject({ status: 400, body: { success: false, code, details: [{ field }] } })
     expect((await call('GET /api/config')).body.configs).toEqual([])
   })
 
-  it('takes what it showed as unchanged, and shows no secret of an address', async () => {
+  it('hides secrets in addresses, and leaves fields unchanged that are sent back as shown', async () => {
     const { id, ...shown } = await create({
       base_url: `https://me:${secrets.password}@relay.example/v1?key=${secrets.password}`,
     })
@@ -181,7 +181,7 @@ describe('/api/config', () => {
     expect(await call(`PUT /api/config/${id}`, guessed)).toMatchObject({ body: { details: [{ field: 'base_url' }] } })
   })
 
-  it('gives a stored key to no other address', async () => {
+  it('sends a stored key to no other address', async () => {
     const { id } = await create()
     for (const base_url of ['https://elsewhere.example', 'https://fal.example@elsewhere.example']) {
       expect(await call(`PUT /api/config/${id}`, { base_url })).toMatchObject({
@@ -209,7 +209,7 @@ describe('/api/config', () => {
     expect(configs.filter(({ active }: { active: boolean }) => active)).toHaveLength(1)
   })
 
-  it('reaches other processes by itself', async () => {
+  it('updates other processes', async () => {
     const { core, log } = service
     const others = await keepProviders({
       database: core.database,
@@ -229,7 +229,7 @@ describe('/api/config', () => {
 describe('/api/config/test', () => {
   const test = (body: object) => call('POST /api/config/test', body)
 
-  it('tries what is stored, what is used, and what is not stored yet', async () => {
+  it('tests stored, current and unsaved settings', async () => {
     const { id } = await create({ base_url: 'http://127.0.0.1:9/inside' })
     expect(await test({ id })).toMatchObject({ status: 200, body: { provider: 'fal', result: 'works' } })
     expect(await test({ provider: 'ark' })).toMatchObject({ body: { provider: 'ark', result: 'works' } })
@@ -247,33 +247,33 @@ describe('/api/config/test', () => {
     expect((await call('GET /api/config')).body.configs).toHaveLength(1)
   })
 
-  it('says what is wrong, and keeps the key to itself', async () => {
+  it('reports the error without the key', async () => {
     const wrong = await test({ provider: 'fal', key: secrets.other })
     expect(wrong).toMatchObject({ status: 503, body: { success: false, code: 'provider_account' } })
     expect(wrong.body.error).toContain('FAL does not accept this key')
     const broken = await test({ provider: 'fal', base_url: 'https://broken.example', key: secrets.stored })
     expect(broken).toMatchObject({ status: 502, body: { code: 'provider_refused' } })
     expect(broken.body.error).toContain('no such key: …')
-    const nobody = await test({ provider: 'fal', base_url: 'https://nobody.example', key: secrets.stored })
-    expect(nobody).toMatchObject({ status: 502, body: { code: 'provider_failed' } })
-    expect(nobody.body.error).toContain('nothing listens at that address')
+    const refusing = await test({ provider: 'fal', base_url: 'https://refusing.example', key: secrets.stored })
+    expect(refusing).toMatchObject({ status: 502, body: { code: 'provider_failed' } })
+    expect(refusing.body.error).toContain('nothing listens at that address')
   })
 
   it.each([
     [{}, 'provider'],
     [{ provider: 'fal' }, 'key'],
     [{ provider: 'local' }, 'base_url'],
-    [{ provider: 'nobody', key: 'x' }, 'provider'],
+    [{ provider: 'unknown', key: 'x' }, 'provider'],
     [{ id: 'x', provider: 'fal' }, 'id'],
     [{ provider: 'fal', key: 'k', url: 'https://x.example' }, 'body'],
     [{ provider: 'fal', key: 'k', base_url: 'file:///etc/passwd' }, 'base_url'],
     [{ provider: 'fal', key: 'k', base_url: 'https://a.example,https://b.example' }, 'base_url'],
-  ])('names what is missing in %j', async (body, field) => {
+  ])('refuses %j, and names the field', async (body, field) => {
     expect(await test(body)).toMatchObject({ status: 400, body: { details: [{ field }] } })
-    expect(await test({ id: 'nobody' })).toMatchObject({ status: 404, body: { code: 'unknown_config' } })
+    expect(await test({ id: 'unknown' })).toMatchObject({ status: 404, body: { code: 'unknown_config' } })
   })
 
-  it('tells a key that was sealed under another SECRET_KEY from a wrong one', async () => {
+  it('distinguishes a key that was encrypted with another SECRET_KEY from a wrong key', async () => {
     const { id } = await create()
     const { secretKey } = service.core
     Object.assign(service.core, { secretKey: Buffer.from('quite another secret key, 32 chars') })

@@ -1,4 +1,4 @@
-/** The routes for web pages on a port of this machine. Every answer is checked against what the routes say of themselves. */
+/** Serves the routes for web pages on a local port. Every response is checked against the schema of its route. */
 import type { AddressInfo } from 'node:net'
 import { expect } from 'vitest'
 import type { z } from 'zod'
@@ -17,7 +17,7 @@ export const operatorKey = 'the-operator-s-own-key'
 
 interface Sent {
   body?: unknown
-  /** Ann's unless said otherwise; null: none. */
+  /** Default: Ann's key. null: no key. */
   key?: string | null
   headers?: Record<string, string>
 }
@@ -25,7 +25,7 @@ interface Sent {
 export interface Answered {
   status: number
   headers: Headers
-  // biome-ignore lint/suspicious/noExplicitAny: whatever comes, which its own schema has passed
+  // biome-ignore lint/suspicious/noExplicitAny: each test knows the fields, and the schema has checked them
   body: any
 }
 
@@ -36,14 +36,14 @@ export interface Service {
   userId: string
   key: string
   log: ReturnType<typeof keepLog>
-  /** Whatever was answered, as text. */
+  /** Bodies and headers of all responses, as text. */
   answers: string[]
   /** 'GET /api/history?page=1' */
   call(what: string, sent?: Sent): Promise<Answered>
-  /** A key for an account of that name. */
+  /** Creates a key for the account of that name. */
   keyFor(name: string): Promise<string>
   balance(): Promise<number>
-  /** Says what does not add up. */
+  /** Closes it. Resolves to violated invariants and logged errors. */
   close(): Promise<string[]>
 }
 
@@ -74,7 +74,7 @@ export async function openService(options: TestCoreOptions = {}, change?: Change
     // the fixed path before the one with an id
     const route = documented.findLast((each) => each.method === method && each.path.test(path))
     const schema = route?.response[status] ?? route?.response[`${Math.floor(status / 100)}xx`]
-    if (!schema) throw new Error(`${method} ${path} does not say what ${status} means`)
+    if (!schema) throw new Error(`${method} ${path} has no schema for status ${status}`)
     expect(schema.parse(body)).toEqual(body)
   }
 

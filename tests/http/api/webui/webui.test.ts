@@ -9,7 +9,7 @@ import { openService, operatorKey, type Service } from './service.ts'
 
 let service: Service
 const tasks: Task[] = []
-/** Whoever draws waits for it. */
+/** The provider waits for it. */
 let hold: Promise<void> | undefined
 let release = () => {}
 
@@ -48,7 +48,7 @@ const until = (id: string, status: string, key?: string) =>
     .toBe(status)
 
 describe('/api/generate', () => {
-  it('answers with pictures, what they are and what they cost', async () => {
+  it('responds with the images, their properties and the charge', async () => {
     const before = await service.balance()
     const { status, body } = await generate({ prompt: ' a  cat ', aspect_ratio: '16:9', n: 2, seed: 42, steps: 9 })
     expect(status).toBe(200)
@@ -103,12 +103,12 @@ describe('/api/generate', () => {
       { count: 3, negative: 'dogs', seed: '18' },
     ],
     [{ unheard_of: { a: 1 } }, { prompt: 'a cat' }],
-  ])('takes %j', async (given, drawn) => {
+  ])('accepts %j', async (given, input) => {
     expect(await generate({ prompt: 'a cat', ...given })).toMatchObject({ status: 200 })
-    expect(tasks[0]?.input).toMatchObject(drawn)
+    expect(tasks[0]?.input).toMatchObject(input)
   })
 
-  it('takes pictures as data URLs, also large ones', async () => {
+  it('accepts input images as data URLs, also large ones', async () => {
     const noise = await pngOf(1500, 1500)
     const large = Buffer.concat([noise, Buffer.alloc(1_500_000)])
     const dataUrl = `data:image/png;base64,${large.toString('base64')}`
@@ -117,11 +117,11 @@ describe('/api/generate', () => {
     expect(tasks[0]?.images).toHaveLength(2)
   })
 
-  it('takes its own links, also expired ones, and keys of pictures that were sent ahead; nothing of others', async () => {
+  it('accepts links, also expired ones, and keys of its own account, and none of other accounts', async () => {
     const sender = { userId: service.userId, keyId: null }
     const [upload] = await storeUploads(service.core, sender, [await pngOf(40, 40)])
     const drawn = await generate({ prompt: 'a cat' })
-    // nobody listens at the address of links here
+    // no server listens at the address of these links
     const link: string = drawn.body.image_url
     const task = `http://localhost:8080/image/${drawn.body.id}?expires=1&signature=x`
     const addresses = [link, `${link.split('?')[0]}?expires=1&signature=x`, task, upload?.key]
@@ -139,21 +139,21 @@ describe('/api/generate', () => {
     ])
   })
 
-  it('answers at once when the client does not wait, and reports the progress', async () => {
+  it('responds at once when the client does not wait, and the item is completed later', async () => {
     stop()
-    const asked = await generate({ prompt: 'a cat', wait: false })
-    expect(asked.status).toBe(202)
-    expect(asked.headers.get('location')).toBe(`/api/history/${asked.body.id}`)
-    expect(asked.body).toMatchObject({ images: [], image_url: null, credits: 0, ended_at: null })
-    expect(asked.body).toMatchObject({ width: 1024, height: 1024 })
+    const byField = await generate({ prompt: 'a cat', wait: false })
+    expect(byField.status).toBe(202)
+    expect(byField.headers.get('location')).toBe(`/api/history/${byField.body.id}`)
+    expect(byField.body).toMatchObject({ images: [], image_url: null, credits: 0, ended_at: null })
+    expect(byField.body).toMatchObject({ width: 1024, height: 1024 })
     const preferred = await generate({ prompt: 'a cat' }, { headers: { prefer: 'respond-async' } })
     expect(preferred.status).toBe(202)
     release()
-    await until(asked.body.id, 'completed')
+    await until(byField.body.id, 'completed')
     await until(preferred.body.id, 'completed')
   })
 
-  it('draws once for one idempotency key', async () => {
+  it('generates once for one idempotency key', async () => {
     const headers = { 'idempotency-key': 'webui-1' }
     const one = await generate({ prompt: 'a cat' }, { headers })
     const again = await generate({ prompt: 'a cat' }, { headers })
@@ -185,7 +185,7 @@ describe('/api/generate', () => {
     [[], 'bad_request', 'body'],
     ['{', 'bad_request', undefined],
     ['', 'bad_request', 'body'],
-  ])('refuses %j by name, and charges nothing', async (body, code, field) => {
+  ])('refuses %j, names the field, and charges nothing', async (body, code, field) => {
     const before = await service.balance()
     const refused = await generate(body)
     expect(refused).toMatchObject({ status: 400, body: { success: false, code } })
@@ -195,7 +195,7 @@ describe('/api/generate', () => {
     expect(tasks).toEqual([])
   })
 
-  it('says why nothing was drawn, in the reader’s language', async () => {
+  it('reports a failure in the language of the request', async () => {
     const before = await service.balance()
     const failed = await generate({ prompt: 'forbidden' }, { headers: { 'accept-language': 'zh-CN' } })
     expect(failed).toMatchObject({ status: 400, body: { success: false, code: 'moderated' } })
@@ -205,7 +205,7 @@ describe('/api/generate', () => {
     expect(await service.balance()).toBe(before)
   })
 
-  it('wants a key', async () => {
+  it('requires a key', async () => {
     for (const key of [null, 'fb_wrong']) {
       const refused = await generate({ prompt: 'a cat' }, { key })
       expect(refused).toMatchObject({ status: 401, body: { success: false } })
@@ -214,7 +214,7 @@ describe('/api/generate', () => {
 })
 
 describe('/api/history', () => {
-  it('shows pages, newest first, and what came from where', async () => {
+  it('lists pages, newest first, and filters them by source', async () => {
     const key = await service.keyFor('carol')
     for (const prompt of ['one', 'two', 'three']) await generate({ prompt }, { key })
     await service.test.ended(await service.test.say('four', { who: 'carol' }))
@@ -242,7 +242,7 @@ describe('/api/history', () => {
     }
   })
 
-  it('erases one, and none of another account', async () => {
+  it('erases a request, but none of another account', async () => {
     const { body } = await generate({ prompt: 'a private cat', images: [] })
     const stranger = await service.keyFor('bob')
     for (const what of [`GET /api/history/${body.id}`, `DELETE /api/history/${body.id}`]) {
@@ -252,7 +252,7 @@ describe('/api/history', () => {
       })
     }
     const before = await service.balance()
-    // as pages send it
+    // some pages send a content type without a body
     const headers = { 'content-type': 'application/json' }
     const erased = await service.call(`DELETE /api/history/${body.id}`, { headers })
     expect(erased).toMatchObject({ status: 200, body: { success: true, id: body.id } })
@@ -263,7 +263,7 @@ describe('/api/history', () => {
     expect(await service.balance()).toBe(before)
   })
 
-  it('clears what is over, and keeps what is not', async () => {
+  it('erases all ended requests, and keeps unfinished ones', async () => {
     const key = await service.keyFor('dan')
     await generate({ prompt: 'one' }, { key })
     await generate({ prompt: 'two' }, { key })
@@ -273,7 +273,7 @@ describe('/api/history', () => {
       status: 409,
       body: { code: 'still_running' },
     })
-    // as of a page whose id got lost
+    // a page whose id is empty
     expect(await service.call('DELETE /api/history/', { key })).toMatchObject({ status: 404 })
     const cleared = await service.call('DELETE /api/history', { key })
     expect(cleared.body).toEqual({ success: true, deleted: 2, remaining: 1 })
@@ -282,7 +282,7 @@ describe('/api/history', () => {
     expect((await service.call('GET /api/history', { key })).body.items).toMatchObject([{ id }])
   })
 
-  it('what was erased is not found by its idempotency key either', async () => {
+  it('does not return an erased request for its idempotency key', async () => {
     const headers = { 'idempotency-key': 'webui-erased' }
     const { body } = await generate({ prompt: 'a cat' }, { headers })
     await service.call(`DELETE /api/history/${body.id}`)
@@ -294,7 +294,7 @@ describe('/api/history', () => {
   })
 })
 
-describe('how it is', () => {
+describe('the state of the service', () => {
   it('is returned to clients with a key', async () => {
     const { body } = await service.call('GET /api/status')
     expect(body).toMatchObject({
@@ -311,29 +311,29 @@ describe('how it is', () => {
     expect(await service.call('GET /api/status', { key: null })).toMatchObject({ status: 401 })
   })
 
-  it('is watched without one, and not for long', async () => {
+  it('is checked without a key, with a timeout and one ping at a time', async () => {
     expect(await service.call('GET /health', { key: null })).toMatchObject({ status: 200, body: { status: 'ok' } })
     const { database } = service.core
     const { ping } = database
-    let asked = 0
+    let pings = 0
     try {
       Object.assign(database, {
         ping: () => {
-          asked++
+          pings++
           return new Promise(() => undefined)
         },
       })
-      const watching = Array.from({ length: 5 }, () => service.call('GET /health', { key: null }))
-      for (const answer of await Promise.all(watching)) {
+      const checks = Array.from({ length: 5 }, () => service.call('GET /health', { key: null }))
+      for (const answer of await Promise.all(checks)) {
         expect(answer).toMatchObject({ status: 503, body: { status: 'error' } })
       }
-      expect(asked).toBe(1)
+      expect(pings).toBe(1)
     } finally {
       Object.assign(database, { ping })
     }
   })
 
-  it('may be asked by pages of any origin', async () => {
+  it('and the history are available to pages of any origin', async () => {
     const answer = await http(`${service.url}/api/history/x`, {
       method: 'OPTIONS',
       headers: { origin: 'https://a.example', 'access-control-request-method': 'DELETE' },

@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+describe('the example in CONTRIBUTING.md', () => {
+  let copy: string
+  beforeEach(async () => {
+    copy = await mkdtemp(join(tmpdir(), 'fluxbot-example-'))
+    for (const name of ['src', 'tsconfig.json', 'package.json']) {
+      await cp(join(root, name), join(copy, name), { recursive: true })
+    }
+    await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
+    const example = /```diff\n([\s\S]*?)```/.exec(await readFile(join(root, 'CONTRIBUTING.md'), 'utf8'))?.[1] ?? ''
+    await writeFile(join(copy, 'example.diff'), example)
+    await run('git', ['apply', 'example.diff'], { cwd: copy })
+  })
+  afterEach(() => rm(copy, { recursive: true, force: true }))
+
+  const compile = () =>
+    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: copy })
+
+  it('applies to the code and compiles', async () => {
+    await compile()
+  })
+
+  it.each([
+    ['the description of an option', /, count: '图片数量'/, 'count'],
+    ['the label of the button', / {4}balance: '我的积分',\n/, 'balance'],
+  ])('does not compile without the translation of %s', async (_name, text, missing) => {
+    const file = join(copy, 'src/locales/zh.ts')
+    const before = await readFile(file, 'utf8')
+    expect(before).toMatch(text)
+    await writeFile(file, before.replace(text, ''))
+    await expect(compile()).rejects.toMatchObject({ stdout: expect.stringContaining(`'${missing}'`) })
+  })
+})
