@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
+import { isLoopback } from './setting-values.ts'
 import {
   type Environment,
   parseSettings,
@@ -85,6 +86,8 @@ function build(settings: Settings) {
     secretKey: settings.SECRET_KEY,
     adminIds: new Set(settings.ADMIN_IDS ?? []),
     apiKey: settings.API_KEY,
+    /** Families of the API that need no key. */
+    anonymousApi: settings.ANONYMOUS_API,
     welcomeCredits: settings.WELCOME_CREDITS,
     discord:
       settings.DISCORD_TOKEN === undefined
@@ -186,8 +189,4 @@ function isPrivate(host: string): boolean {
     isLoopback(host) ||
     (literal ? privateRanges.test(host) : !host.includes('.') || /\.(local|internal|lan|test)$/.test(host))
   )
-}
-
-export function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 }

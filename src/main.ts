@@ -62,9 +62,10 @@ async function main(): Promise<void> {
     }
     const bots = startBots(core, config.roles)
     serving.push(() => bots.stop())
-    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds } = config
+    const { apiKey: operatorKey, publicUrl, imageExpirationSeconds, anonymousApi } = config
     const http = createHttp(core, { operatorKey })
-    const parts = createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds })
+    const stored = createStoredPictures(core)
+    const parts = createApiParts({ http, pictures: stored, publicUrl, imageExpirationSeconds, anonymousApi })
     if (config.roles.has('http')) {
       const webhooks = await startWebhooks(core, { eventOf: (outcome) => webhookEvent(parts, outcome) })
       serving.push(() => webhooks.stop())

@@ -65,3 +65,8 @@ export function hostMistake(value: string): string | undefined {
   if (isName || isIP(value.replace(/^\[|\]$/g, '')) > 0) return undefined
   return 'must be an address or name of this machine alone, such as 127.0.0.1 or 0.0.0.0; the port belongs into PORT'
 }
+
+/** Whether a host of a URL or the HOST setting is this machine alone. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
+}

@@ -1,9 +1,18 @@
 /** The settings that the environment may hold: their names, forms and defaults, and the mistakes they may contain. */
 import { z } from 'zod'
 import { lookalikes, withoutEffectYet } from './setting-names.ts'
-import { baseMistake, hostMistake, publicUrlMistake, quoteMistake, serverMistake } from './setting-values.ts'
+import {
+  baseMistake,
+  hostMistake,
+  isLoopback,
+  publicUrlMistake,
+  quoteMistake,
+  serverMistake,
+} from './setting-values.ts'
 
 const roles = ['bots', 'worker', 'http'] as const
+/** Families of the API. */
+const families: readonly string[] = ['openai', 'flux', 'comfyui', 'webui']
 export type Environment = Readonly<Record<string, string | undefined>>
 export type Role = (typeof roles)[number]
 
@@ -78,6 +87,13 @@ const settingsSchema = z.object({
       if (!/^(discord|telegram):\d+$/.test(part)) context.addIssue('must look like discord:123,telegram:456')
       return part
     }),
+  ),
+  ANONYMOUS_API: withDefault(
+    listOf((part, context) => {
+      if (!families.includes(part)) context.addIssue(`must be a comma-separated list of: ${families.join(', ')}`)
+      return part
+    }),
+    '',
   ),
   API_KEY: optional(key.min(16, 'must have at least 16 characters')),
   WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
@@ -195,6 +211,15 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   }
   const cos = ['COS_SECRET_ID', 'COS_SECRET_KEY', 'COS_BUCKET', 'COS_REGION'] as const
   for (const name of cos) needs(name, cos)
+  const hosts = [
+    value('HOST')?.trim() ?? '127.0.0.1',
+    urlOf(value('PUBLIC_URL')?.trim() ?? '')?.hostname ?? 'localhost',
+  ]
+  if (value('ANONYMOUS_API') !== undefined && !hosts.every(isLoopback)) {
+    mistakes.push(
+      'ANONYMOUS_API must not be set unless HOST is 127.0.0.1 and PUBLIC_URL is unset or local: other machines could use it',
+    )
+  }
   needs('CF_API_TOKEN', ['CF_ACCOUNT_ID'])
   needs('CF_ACCOUNT_ID', ['CF_API_TOKEN'])
   needs('TELEGRAM_WEBHOOK_SECRET', ['TELEGRAM_TOKEN', 'PUBLIC_URL'])

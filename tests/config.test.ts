@@ -319,9 +319,26 @@ describe('settings', () => {
       expect(mistakes({ ADMIN_IDS })).toContain('ADMIN_IDS must look like')
   })
 
+  it.each([
+    [{ ANONYMOUS_API: 'comfyui', HOST: '0.0.0.0' }, 'ANONYMOUS_API must not be set unless HOST is 127.0.0.1'],
+    [
+      { ANONYMOUS_API: 'comfyui', PUBLIC_URL: 'https://x.org' },
+      'ANONYMOUS_API must not be set unless HOST is 127.0.0.1',
+    ],
+    [{ ANONYMOUS_API: 'comfy' }, 'ANONYMOUS_API must be a comma-separated list of: openai, flux, comfyui, webui'],
+  ])('refuse %j', (settings, mistake) => {
+    expect(() => readConfig(settings)).toThrow(mistake)
+  })
+
+  it('let families do without a key on this machine only', () => {
+    expect(readConfig({}).anonymousApi).toEqual([])
+    expect(readConfig({ ANONYMOUS_API: 'comfyui, webui', HOST: '::1' }).anonymousApi).toEqual(['comfyui', 'webui'])
+  })
+
   it('include every documented setting', () => {
     const documented =
       'DATABASE_URL REDIS_URL DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
+      'ANONYMOUS_API ' +
       'DAILY_CREDITS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
       'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +

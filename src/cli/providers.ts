@@ -30,6 +30,7 @@ import { workflowPacks } from '../db/schema/operation.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
 import { parsePack } from '../models/packs/pack.ts'
+import { readText } from '../models/packs/read-text.ts'
 import { providerKinds } from '../providers/index.ts'
 import { secretKey } from '../storage/secret-key.ts'
 
@@ -136,7 +137,7 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
     )
   },
   'workflow-add': async ({ database, argument }) => {
-    const body = await readFile(argument, 'utf8')
+    const body = await readText(argument)
     const { id } = parsePack(body)
     await database.rows(sql`
       insert into workflow_packs (id, body) values (${id}, ${body}) on conflict (id) do update set body = excluded.body`)

@@ -95,7 +95,8 @@ const retryable: ReadonlySet<ErrorKind> = new Set([
   'internal',
 ] satisfies ErrorKind[])
 
-export type ErrorData = Readonly<Record<string, string | number | readonly string[] | undefined>>
+/** `lasting`: the same request would fail again, so words must not suggest another try. */
+export type ErrorData = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
 export interface ErrorExtra {
   cause?: unknown

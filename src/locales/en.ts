@@ -40,6 +40,16 @@ export const en = {
     not_enhanced: () => 'The prompt could not be enhanced, so the original was used.',
     some_missing: () => 'Some pictures did not arrive. You paid only for those that did.',
   },
+  /** The lines of a chat completion, by which clients find its parts. */
+  completion: {
+    original: (prompt: string) => `🎨 Original prompt: ${prompt}`,
+    optimizer: (model: string | undefined) => `💬 Prompt optimizer: ${model ?? 'Original Prompt'}`,
+    optimized: (prompt: string) => `🌐 Optimized prompt: ${prompt}`,
+    size: (size: string) => `📐 Image size: ${size}`,
+    drawing: '⏳ Drawing the image …',
+    done: '🌟 The image is ready!\nHere is the result:',
+    alt: (prompt: string) => prompt || 'image',
+  },
   refunded: (reason: string, count: number) =>
     count > 0 ? `${reason} Nothing was charged: ${credits(count)} given back.` : reason,
   warning: (text: string) => `⚠️ ${text}`,
@@ -293,7 +303,8 @@ export const en = {
     request_too_big: (d: Data) => `All pictures of one request together may have at most ${d.limitMb} MB.`,
     provider_missing: (d: Data) => `${d.model} is not available: no image service that offers it is set up.`,
     provider_busy: () => 'The image service is overloaded. Try again in a few minutes.',
-    provider_failed: (d: Data) => `The image service failed${d.reason ? `: ${d.reason}` : ''}. Try again.`,
+    provider_failed: (d: Data) =>
+      `The image service failed${d.reason ? `: ${d.reason}` : ''}.${d.lasting ? '' : ' Try again.'}`,
     provider_timeout: () => 'The image service took too long.',
     provider_refused: (d: Data) => `The image service did not accept the request${d.reason ? `: ${d.reason}` : '.'}`,
     provider_account: (d: Data) =>
@@ -306,10 +317,11 @@ export const en = {
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
     unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.available)}.`,
     moderated: () => 'The image service refused this for its content. Try other words.',
-    bad_result: (d: Data) =>
-      hasLimit(d)
-        ? `The image service sent a picture that is too big to be stored: ${pictureLimit(d)}.`
-        : 'The image service sent no usable picture. Another model may work.',
+    bad_result: (d: Data) => {
+      if (hasLimit(d)) return `The image service sent a picture that is too big to be stored: ${pictureLimit(d)}.`
+      if (d.lasting) return `The image service sent no usable picture: ${d.reason}. Another model may work.`
+      return 'The image service sent no usable picture. Another model may work.'
+    },
     not_stored: () => 'The picture was drawn but could not be stored. The operator has to fix this.',
     unresolved: () => 'The image service did not confirm that it received this request, so it was given up. Try again.',
     deadline: () => 'This took too long, so it was given up.',

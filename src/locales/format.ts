@@ -1,7 +1,7 @@
 /** Numbers, plurals and lists in the way of a language. */
 
 /** Details of an error or a note. */
-export type Data = Readonly<Record<string, string | number | readonly string[] | undefined>>
+export type Data = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
 export const numberOf = (locale: string) => {
   const format = new Intl.NumberFormat(locale)

@@ -34,6 +34,15 @@ export const zh: Words = {
     not_enhanced: () => '提示词未能优化，已按原文绘制。',
     some_missing: () => '部分图片未生成，只收取已生成图片的费用。',
   },
+  completion: {
+    original: (prompt) => `🎨 原始提示词：${prompt}`,
+    optimizer: (model) => `💬 提示词生成模型：${model ?? 'Original Prompt'}`,
+    optimized: (prompt) => `🌐 优化后的提示词：${prompt}`,
+    size: (size) => `📐 图像规格：${size}`,
+    drawing: '⏳ 正在生成图像……',
+    done: '🌟 图像生成成功！\n以下是结果：',
+    alt: () => '生成的图像',
+  },
   refunded: (reason, count) => (count > 0 ? `${reason}没有扣费，已退回 ${credits(count)}。` : reason),
   warning: (text) => `⚠️ ${text}`,
 
@@ -259,7 +268,7 @@ export const zh: Words = {
     request_too_big: (d) => `一次请求的所有图片合计不能超过 ${d.limitMb} MB。`,
     provider_missing: (d) => `${d.model} 暂不可用：没有配置提供它的图像服务。`,
     provider_busy: () => '图像服务繁忙，请过几分钟再试。',
-    provider_failed: (d) => `图像服务出错${d.reason ? `：${d.reason}` : ''}，请重试。`,
+    provider_failed: (d) => `图像服务出错${d.reason ? `：${d.reason}` : ''}${d.lasting ? '。' : '，请重试。'}`,
     provider_timeout: () => '图像服务超时。',
     provider_refused: (d) => `图像服务没有接受这个请求${d.reason ? `：${d.reason}` : '。'}`,
     provider_account: (d) =>
@@ -272,10 +281,11 @@ export const zh: Words = {
     unknown_config: (d) => `没有配置“${d.id}”。`,
     unknown_provider: (d) => `没有服务“${d.name}”。可用：${list(d.available)}。`,
     moderated: () => '图像服务因内容原因拒绝了请求，请换一种说法。',
-    bad_result: (d) =>
-      hasLimit(d)
-        ? `图像服务返回的图片太大，无法保存：${pictureLimit(d)}。`
-        : '图像服务没有返回可用的图片，可以换一个模型。',
+    bad_result: (d) => {
+      if (hasLimit(d)) return `图像服务返回的图片太大，无法保存：${pictureLimit(d)}。`
+      if (d.lasting) return `图像服务没有返回可用的图片：${d.reason}。可以换一个模型。`
+      return '图像服务没有返回可用的图片，可以换一个模型。'
+    },
     not_stored: () => '图片已绘制完成，但未能保存，需要管理员处理。',
     unresolved: () => '图像服务未确认收到请求，已放弃，请重试。',
     deadline: () => '等待时间过长，已放弃。',

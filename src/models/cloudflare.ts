@@ -79,9 +79,21 @@ function inputImages(images: readonly Json[]): Record<string, Json> {
 }
 
 export const cloudflareModels: readonly Model[] = [
-  { id: 'cf-schnell', aliases: [], title: 'FLUX.1 schnell (Cloudflare)', price: 1, routes: [schnellOnCloudflare] },
-  { id: 'cf-flux-2-klein', aliases: [], title: 'FLUX.2 klein (Cloudflare)', price: 1, routes: [klein] },
-  { id: 'cf-flux-2-dev', aliases: [], title: 'FLUX.2 dev (Cloudflare)', price: 2, routes: [dev] },
-  { id: 'cf-lucid', aliases: [], title: 'Leonardo Lucid Origin (Cloudflare)', price: 2, routes: [lucid] },
-  { id: 'cf-phoenix', aliases: [], title: 'Leonardo Phoenix 1.0 (Cloudflare)', price: 2, routes: [phoenix] },
+  {
+    id: 'cf-schnell',
+    aliases: [schnellOnCloudflare.endpoint],
+    title: 'FLUX.1 schnell (Cloudflare)',
+    price: 1,
+    routes: [schnellOnCloudflare],
+  },
+  { id: 'cf-flux-2-klein', aliases: [klein.endpoint], title: 'FLUX.2 klein (Cloudflare)', price: 1, routes: [klein] },
+  { id: 'cf-flux-2-dev', aliases: [dev.endpoint], title: 'FLUX.2 dev (Cloudflare)', price: 2, routes: [dev] },
+  { id: 'cf-lucid', aliases: [lucid.endpoint], title: 'Leonardo Lucid Origin (Cloudflare)', price: 2, routes: [lucid] },
+  {
+    id: 'cf-phoenix',
+    aliases: [phoenix.endpoint],
+    title: 'Leonardo Phoenix 1.0 (Cloudflare)',
+    price: 2,
+    routes: [phoenix],
+  },
 ]

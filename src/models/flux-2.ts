@@ -6,6 +6,7 @@ import {
   imageSize,
   safetyChecker,
   safetyTolerance,
+  safetyUpTo,
   seed,
   seedOf,
   stepsAndGuidance,
@@ -46,14 +47,14 @@ const edit = falRoute(
 
 /** One picture per request, without steps or guidance. */
 function largeRoutes(endpoint: string): Route[] {
-  const large = { count: 1, sizes, params: { seed } }
+  const large = { count: 1, sizes, params: { seed, safety: safetyUpTo(5) } }
   return [
     falRoute(endpoint, { images: textOnly, aspects, ...large }, (request) => ({
       prompt: request.prompt,
       ...imageSize(request),
       ...seedOf(request),
       ...safetyChecker,
-      ...safetyTolerance,
+      ...safetyTolerance(request),
     })),
     falRoute(`${endpoint}/edit`, { images: upToFourImages, aspects: editAspects, ...large }, (request, images) => ({
       prompt: request.prompt,
@@ -61,7 +62,7 @@ function largeRoutes(endpoint: string): Route[] {
       ...imageSize(request),
       ...seedOf(request),
       ...safetyChecker,
-      ...safetyTolerance,
+      ...safetyTolerance(request),
     })),
   ]
 }

@@ -1,6 +1,7 @@
 /** FLUX.1 [dev] and its Redux variant on fal. */
 import type { Model } from '../core/ports/models.ts'
 import {
+  endpointModel,
   endpointModels,
   falRoute,
   guidance,
@@ -83,6 +84,8 @@ export const fluxDevRedux: Model = {
 }
 
 export const fluxDevEndpoints: readonly Model[] = [
-  ...endpointModels(fluxDev, [text, imageToImage]),
+  // a page keeps the name of the model when it changes from words to a picture
+  endpointModel(fluxDev, text.endpoint, [text, imageToImage]),
+  endpointModel(fluxDev, imageToImage.endpoint, [imageToImage]),
   ...endpointModels(fluxDevRedux, [redux]),
 ]

@@ -1,6 +1,6 @@
 /** FLUX.1 Kontext on fal, in [pro] and [max]. */
 import type { Model, PictureRequest, Route, Takes } from '../core/ports/models.ts'
-import { endpointModels, falRoute, guidance, safetyTolerance, seed, seedOf } from './routes/fal.ts'
+import { endpointModel, falRoute, guidance, safetyTolerance, safetyUpTo, seed, seedOf } from './routes/fal.ts'
 import { likeInput, oneImage, textOnly } from './routes/takes.ts'
 
 /** The request names a ratio; these are the sizes of about one megapixel that Kontext draws for it. */
@@ -16,7 +16,7 @@ const aspects = {
   '9:21': [672, 1568],
 } as const satisfies Takes['aspects']
 
-const params = { seed, guidance }
+const params = { seed, guidance, safety: safetyUpTo(6) }
 /** Kontext's own service takes four pictures at most. */
 const severalImages = { min: 2, max: 4 }
 const edit = { count: 4, aspects: { ...likeInput, ...aspects }, params }
@@ -28,7 +28,7 @@ const common = (request: PictureRequest) => ({
   guidance_scale: request.guidance,
   ...seedOf(request),
   num_images: request.count,
-  ...safetyTolerance,
+  ...safetyTolerance(request),
 })
 
 function routesOf(endpoint: string): Route[] {
@@ -58,6 +58,8 @@ export const fluxMax: Model = {
   routes: routesOf('fal-ai/flux-pro/kontext/max'),
 }
 
-export const kontextEndpoints: readonly Model[] = [fluxPro, fluxMax].flatMap((model) =>
-  endpointModels(model, model.routes),
-)
+/** Without a picture, the name of the endpoint that edits stands for the one that draws from words. */
+export const kontextEndpoints: readonly Model[] = [fluxPro, fluxMax].flatMap((model) => {
+  const [words, edit] = model.routes
+  return model.routes.map((route) => endpointModel(model, route.endpoint, route === edit ? [words!, edit] : [route]))
+})

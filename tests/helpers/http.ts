@@ -8,10 +8,17 @@ export interface ApiTestOptions {
   operatorKey: string
   publicUrl?: string
   requestsPerMinute?: number
+  anonymousApi?: readonly string[]
 }
 
 export function apiParts(core: Core, options: ApiTestOptions): ApiParts {
-  const { operatorKey, publicUrl = 'http://localhost:8080', requestsPerMinute } = options
+  const { operatorKey, publicUrl = 'http://localhost:8080', requestsPerMinute, anonymousApi } = options
   const http = createHttp(core, { operatorKey, requestsPerMinute })
-  return createApiParts({ http, pictures: createStoredPictures(core), publicUrl, imageExpirationSeconds: 600 })
+  return createApiParts({
+    http,
+    pictures: createStoredPictures(core),
+    publicUrl,
+    imageExpirationSeconds: 600,
+    anonymousApi,
+  })
 }

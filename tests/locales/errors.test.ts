@@ -11,7 +11,6 @@ const passing: ErrorKind[] = [
   'overloaded',
   'provider_busy',
   'provider_failed',
-  'bad_result',
   'unresolved',
   'internal',
 ]

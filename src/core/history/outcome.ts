@@ -8,6 +8,7 @@ import { AppError, asFinal, type ErrorData, type ErrorKind } from '../errors.ts'
 import { isId } from '../ids.ts'
 import type { ImageType } from '../ports/images.ts'
 import type { Note, PictureRequest } from '../ports/models.ts'
+import { generator } from './generator.ts'
 
 export interface OutcomePicture {
   key: string
@@ -20,10 +21,16 @@ export interface OutcomePicture {
 const columns = columnsOf({
   id: generations.id,
   state: generations.state,
-  /** Name of the surface where it was asked for. */
+  /** Name of the surface where the request was made. */
   source: generations.surface,
+  /** The kind of its model. */
+  generator: typed<string>(generator),
+  userId: generations.userId,
+  /** How many times a worker started it. */
+  attempt: generations.attempt,
   model: generations.model,
   provider: generations.provider,
+  endpoint: generations.endpoint,
   /** The prompt that was submitted, where it is not the person's own. */
   enhanced: generations.enhanced,
   request: typed<PictureRequest>(generations.request),
@@ -44,6 +51,9 @@ const columns = columnsOf({
   /** Charged so far: nothing while it is under way, or when it ended without pictures. */
   credits: typed<number>(sql`case when generations.ended_at is null then 0 else coalesce(
     (select -sum(l.amount)::int from ledger l where l.generation_id = generations.id), 0) end`),
+  /** Keys of the input pictures. */
+  inputs: typed<string[]>(sql`coalesce((select jsonb_agg(i.key order by i.position)
+    from images i where i.generation_id = generations.id and i.role = 'input'), '[]')`),
   pictures: typed<OutcomePicture[]>(sql`case when generations.state <> 'delivered' then '[]' else coalesce((
     select jsonb_agg(jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height,
       'bytes', i.bytes) order by i.position)
@@ -83,6 +93,10 @@ export interface PageOfOutcomes {
   limit: number
   /** Only requests made on this surface. */
   source?: string
+  /** Only requests that this kind of model draws. */
+  generator?: string
+  /** Only requests whose pictures were delivered. */
+  delivered?: boolean
   /** Only requests older than this one. It costs the same however old that is; `page` costs what it skips. */
   before?: string
 }
@@ -90,7 +104,7 @@ export interface PageOfOutcomes {
 /** Newest first. `more`: there is another page. Ids sort by time, so an index has them in this order. */
 export async function outcomes(
   core: Core,
-  { userId, page, limit, source, before }: PageOfOutcomes,
+  { userId, page, limit, source, generator: kind, delivered, before }: PageOfOutcomes,
 ): Promise<{ items: Outcome[]; more: boolean }> {
   const only = (condition: SQL | undefined) => condition ?? sql``
   const rows = await readRows(
@@ -101,6 +115,8 @@ export async function outcomes(
         select * from generations
         where user_id = ${userId}::uuid and erased_at is null
           ${only(source === undefined ? undefined : sql`and surface = ${source}`)}
+          ${only(kind === undefined ? undefined : sql`and ${generator} = ${kind}`)}
+          ${only(delivered ? sql`and state = 'delivered'` : undefined)}
           ${only(before === undefined ? undefined : sql`and id < ${before}::uuid`)}
         order by id desc limit ${limit + 1} offset ${(page - 1) * limit}) generations
       left join api_progress on ${isProgressOf}

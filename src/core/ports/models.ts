@@ -9,8 +9,15 @@
 import type { Json } from '../../db/json.ts'
 import type { ErrorData } from '../errors.ts'
 
-export const numberParams = ['seed', 'steps', 'guidance', 'strength'] as const
+/** `safety`: how much a provider's content filter allows; 1 is the strictest. */
+export const numberParams = ['seed', 'steps', 'guidance', 'strength', 'safety'] as const
 export type NumberParam = (typeof numberParams)[number]
+
+/** What was changed to fit the model: names of options that were left out, and of numbers that were moved into its range. */
+interface Fit {
+  ignored: readonly string[]
+  adjusted: readonly string[]
+}
 
 /** Parameters as the person gave them, not yet checked by a model. Absent: not given. */
 export interface RequestParams {
@@ -24,8 +31,10 @@ export interface RequestParams {
   steps?: number
   guidance?: number
   strength?: number
+  safety?: number
   negative?: string
   enhance?: boolean
+  fit?: Fit
 }
 
 /** A request that a model takes. Sizes in pixels. */
@@ -42,8 +51,10 @@ export interface PictureRequest {
   steps?: number
   guidance?: number
   strength?: number
+  safety?: number
   negative?: string
   enhance?: boolean
+  fit?: Fit
   /** The form in which a program wants its pictures. Absent: the default of its API family. */
   format?: string
 }
@@ -62,8 +73,10 @@ export interface Takes {
   prompt?: 'optional' | 'none'
   /** Characters of a prompt. Absent: the service's own limit. */
   promptLimit?: number
-  /** Pictures in one request, at most. */
+  /** The greatest count that a request may ask for. */
   count: number
+  /** Pictures that the provider makes for each requested one. Each is charged. Absent: 1. */
+  picturesEach?: number
   /** Ratio → size in pixels. The first is the default. 'auto' → [0, 0] keeps the shape of the input picture. */
   aspects: Readonly<Record<string, readonly [width: number, height: number]>>
   /** Limits of either side in pixels, for exact sizes. Absent: exact sizes are refused. */

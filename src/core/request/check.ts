@@ -32,7 +32,8 @@ export function checkParams(
   }
   checkNegative(model, takes, params.negative)
   checkNumbers(model, takes, params)
-  return { ...params, ...sizeOf(model, takes, params.aspect), model: model.id, count, images }
+  const size = sizeOf(model, takes, params.aspect)
+  return { ...params, ...size, model: model.id, count: count * (takes.picturesEach ?? 1), images }
 }
 
 /** Routes of providers that are set up and serve the very same request, in order of preference. */
@@ -60,12 +61,14 @@ export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string
 
 function accepts(takes: Takes, request: PictureRequest): boolean {
   const { images, count, prompt, aspect, width, height, negative } = request
+  const { picturesEach = 1 } = takes
   const preset = takes.aspects[aspect]
   const exact = takes.sizes && Math.min(width, height) >= takes.sizes.min && Math.max(width, height) <= takes.sizes.max
   return (
     images >= takes.images.min &&
     images <= takes.images.max &&
-    count <= takes.count &&
+    count <= takes.count * picturesEach &&
+    count % picturesEach === 0 &&
     (takes.prompt === 'none') === (prompt === '' && takes.prompt !== 'optional') &&
     prompt.length <= (takes.promptLimit ?? Number.POSITIVE_INFINITY) &&
     (preset ? preset[0] === width && preset[1] === height : exact === true) &&

@@ -10,6 +10,7 @@ import { acceptJson } from '../server/json.ts'
 import { clientDisconnected } from '../server/reply-closed.ts'
 import { assertShallow, type TypedApp, withoutBlanks, withSchemas } from '../server/validation.ts'
 import { refuseOtherMethods } from '../server/wrong-method.ts'
+import { admitAnonymous, type FamilyName } from './anonymous.ts'
 import type { ApiParts } from './parts.ts'
 
 /** The app to which a family adds its routes. */
@@ -28,6 +29,8 @@ export interface Answer {
 }
 
 export interface FamilyOptions {
+  /** As ANONYMOUS_API names it. */
+  name: FamilyName
   /** Absent: the paths of its routes begin at the root. */
   prefix?: string
   /** Path below which the family answers unknown paths. Absent: its prefix, if it has one. */
@@ -64,6 +67,7 @@ function routesOf(parts: ApiParts, options: Omit<FamilyOptions, 'prefix'>): Fast
     // before the body is read, so that strangers cannot fill our memory
     app.addHook('onRequest', async (request, reply) => {
       reply.header('cache-control', 'no-store')
+      admitAnonymous(parts.anonymous, options.name, request)
       if (request.is404 || isOpen(request)) return
       const holder = await authenticate(request)
       await throttle(holder)

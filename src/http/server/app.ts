@@ -37,7 +37,7 @@ export function createApp(options: AppOptions): FastifyInstance {
     requestTimeout: receiveMs,
     connectionTimeout: unreadMs,
     clientErrorHandler: refuseMalformed(log),
-    rewriteUrl: ({ url = '/' }) => decodable(withoutBase(url, basePath)),
+    rewriteUrl: ({ url = '/' }) => decodable(routeAddress(withoutBase(url, basePath))),
     // the length of a line of HTTP, so that names of any length reach the routes and are reported as unknown
     routerOptions: { maxParamLength: 16_384, ignoreTrailingSlash: true },
   })
@@ -101,6 +101,14 @@ export function createApp(options: AppOptions): FastifyInstance {
   options.countResponses?.(app)
   for (const plugin of plugins) app.register(plugin)
   return app
+}
+
+/** Path prefixes that some clients use → prefixes of the routes. */
+const prefixes: readonly (readonly [RegExp, string])[] = [[/^\/api\/flux(?=[/?]|$)/, '/api/v1/flux']]
+
+function routeAddress(url: string): string {
+  const prefix = prefixes.find(([pattern]) => pattern.test(url))
+  return prefix ? url.replace(...prefix) : url
 }
 
 function withoutBase(url: string, basePath: string): string {

@@ -43,6 +43,10 @@ export function createAuthenticate(core: Core, operatorKey: string | undefined):
   }
 }
 
+/** Whether the request has a key, valid or not. */
+export const hasKey = (request: FastifyRequest) =>
+  request.headers.authorization !== undefined || keyOf(request) !== undefined
+
 /** `Authorization: Bearer …`, as OpenAI's clients send it, or `x-api-key`. */
 function keyOf({ headers }: FastifyRequest): string | undefined {
   const bearer = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1]

@@ -2,10 +2,11 @@
 import type { Json } from '../../db/json.ts'
 import { type Graph, isLink } from './graph.ts'
 import { type Manifest, type NodeInput, nodeInputsOf } from './manifest.ts'
+import { pictureLimit, resultNodes, saverMistakes } from './savers.ts'
 
 /** Every input that the manifest names must exist and be of its kind; every link must lead to a node. */
 export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count }: Manifest): string[] {
-  const { images = [], prompt, negative, ...numbers } = nodes
+  const { images = [], prompt, negative, output: _, ...numbers } = nodes
   const named = (name: string, inputs: NodeInput | readonly NodeInput[] | undefined, check: Check) =>
     nodeInputsOf(inputs).flatMap((input) => inputMistake(graph, input, check).map((text) => `nodes.${name}: ${text}`))
   return [
@@ -14,6 +15,7 @@ export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count 
     ...Object.entries(numbers).flatMap(([name, inputs]) => named(name, inputs, isNumber)),
     ...images.flatMap((inputs, at) => named(`images.${at}`, inputs, isPicture)),
     ...linkMistakes(graph),
+    ...saverMistakes(graph, nodes),
     ...Object.keys(params).flatMap((name) =>
       nodes[name as keyof typeof params] ? [] : [`params.${name}: name the input in nodes.${name}, or remove this`],
     ),
@@ -25,17 +27,43 @@ export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count 
       ? ['aspects, sizes: name the inputs in nodes.width and nodes.height, or remove these']
       : []),
     ...(count !== undefined && !nodes.count ? ['count: name the input in nodes.count, or remove this'] : []),
+    ...countMistakes(graph, nodes, count),
   ]
 }
 
 /** What is wrong with the present value of an input. undefined: nothing. */
-type Check = (value: Json, classType: string) => string | undefined
+type Check = (value: Json, place: Place) => string | undefined
+
+interface Place {
+  classType: string
+  input: string
+}
 
 const isText: Check = (value) => (typeof value === 'string' || isLink(value) ? undefined : 'is not text')
 const isNumber: Check = (value) => (typeof value === 'number' || isLink(value) ? undefined : 'is not a number')
-const isPicture: Check = (value, classType) => {
-  if (/load/i.test(classType) && /image/i.test(classType) && typeof value === 'string') return undefined
-  return 'is not the file name of a picture; name the input "image" of a LoadImage node'
+const isPicture: Check = (value, { classType, input }) =>
+  typeof value === 'string' && takesFileName(value, { classType, input })
+    ? undefined
+    : 'is not the file name of a picture; name the input "image" of a LoadImage node'
+
+/** ComfyUI's own loaders, which may have been exported before a picture was chosen. */
+const usualLoaders = new Set(['LoadImage', 'LoadImageMask', 'LoadImageOutput'])
+/** Loaders that read something else than a file of the server's input folder. */
+const otherSource = /base64|b64|url|path|folder|dir|batch|http/i
+/** As in "cat.png" and "clipspace/cat.webp [input]". */
+const fileName = /^(?![a-z]+:|[\\/~])[^\n]{1,250}\.(png|jpe?g|jfif|webp|gif|bmp|tiff?|avif)( \[\w+\])?$/i
+
+function takesFileName(value: string, { classType, input }: Place): boolean {
+  if (usualLoaders.has(classType)) return input === 'image'
+  if (!/load/i.test(classType) || !/image/i.test(classType)) return false
+  return !otherSource.test(classType) && !otherSource.test(input) && fileName.test(value)
+}
+
+function countMistakes(graph: Graph, nodes: Manifest['nodes'], count = 1): string[] {
+  const savers = resultNodes(graph, nodes).length
+  const most = Math.floor(pictureLimit / savers)
+  if (count <= most || savers > pictureLimit) return []
+  return [`count: ${savers} nodes save pictures, so use at most ${most}, or name fewer nodes in nodes.output`]
 }
 
 function inputMistake(graph: Graph, { node, input }: NodeInput, check: Check): string[] {
@@ -44,7 +72,7 @@ function inputMistake(graph: Graph, { node, input }: NodeInput, check: Check): s
   const value = found.inputs[input]
   const name = `node ${node} (${found.class_type})`
   if (value === undefined) return [`${name} has no input "${input}"; its inputs are ${list(Object.keys(found.inputs))}`]
-  const mistake = check(value, found.class_type)
+  const mistake = check(value, { classType: found.class_type, input })
   return mistake === undefined ? [] : [`${name}: its input "${input}" ${mistake}`]
 }
 

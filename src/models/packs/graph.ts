@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import type { Json } from '../../db/json.ts'
 
-export type Graph = Record<string, { class_type: string; inputs: Record<string, Json> }>
+/** `$result`: the pictures of this node are the result. */
+export type Graph = Record<string, { class_type: string; inputs: Record<string, Json>; $result?: true }>
 
 const nodeLimit = 1000
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Range, Takes } from '../../core/ports/models.ts'
 import { aspects as commonAspects, likeInput, safeSeed, steps, strength } from '../routes/takes.ts'
 import type { Graph } from './graph.ts'
+import { pictureLimit, resultNodes } from './savers.ts'
 
 /** One input of one node. */
 export interface NodeInput {
@@ -20,6 +21,11 @@ const nodeInput = z
 /** Several inputs get the same value: both text inputs of CLIPTextEncodeFlux get the prompt. */
 const nodeInputs = z.union([nodeInput, z.array(nodeInput).min(1).max(8)], {
   error: 'write "<node>.<input>", or a list of these',
+})
+
+const nodeId = z.string().regex(/^[^.\s]+$/, 'write the id of a node, as in "9"')
+const nodeIds = z.union([nodeId, z.array(nodeId).min(1).max(pictureLimit)], {
+  error: 'write the id of a node, as in "9", or a list of these',
 })
 
 const word = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,39}$/, 'use a–z, 0–9, "-" and ".", at most 40 characters')
@@ -45,6 +51,8 @@ export const manifestShape = z.strictObject({
     guidance: nodeInputs.optional(),
     strength: nodeInputs.optional(),
     count: nodeInputs.optional(),
+    /** Nodes whose pictures are the result. Absent: those of all nodes that save pictures. */
+    output: nodeIds.optional(),
     /** One entry per input picture, in order. */
     images: z.array(nodeInputs).min(1).max(14).optional(),
   }),
@@ -87,16 +95,31 @@ export function takesOf({ nodes, aspects, sizes, params, count, promptLimit }: M
   const sized = nodes.width !== undefined && nodes.height !== undefined
   const names = (['seed', 'steps', 'guidance', 'strength'] as const).filter((name) => nodes[name] !== undefined)
   const own = ownAspect(nodes, graph)
+  const picturesEach = resultNodes(graph, nodes).length
   return {
     images: { min: pictures, max: pictures },
     prompt: nodes.prompt === undefined ? 'none' : undefined,
     promptLimit,
-    count: nodes.count === undefined ? 1 : (count ?? defaultCount),
+    count: nodes.count === undefined ? 1 : (count ?? Math.min(defaultCount, Math.floor(pictureLimit / picturesEach))),
+    picturesEach: picturesEach > 1 ? picturesEach : undefined,
     aspects: sized ? (aspects ?? { ...own, ...commonAspects, ...own }) : likeInput,
     sizes: sized ? sizes : undefined,
-    params: Object.fromEntries(names.map((name) => [name, { ...defaultRanges[name], ...params[name] }])),
+    params: Object.fromEntries(
+      names.map((name) => [
+        name,
+        { ...defaultRanges[name], ...(name === 'seed' && ownSeeds(nodes, graph)), ...params[name] },
+      ]),
+    ),
     negative: nodes.negative !== undefined || undefined,
   }
+}
+
+/** Seed nodes that take fewer seeds than samplers do, and their greatest seed. */
+const greatestSeeds: Readonly<Record<string, number>> = { 'Seed (rgthree)': 2 ** 50, 'easy seed': 2 ** 50 }
+
+function ownSeeds({ seed }: Manifest['nodes'], graph: Graph): Partial<Range> {
+  const limits = nodeInputsOf(seed).flatMap(({ node }) => greatestSeeds[graph[node]?.class_type ?? ''] ?? [])
+  return limits.length === 0 ? {} : { max: Math.min(...limits) }
 }
 
 /** The size that the graph was exported with. It comes first, which makes it the default. */

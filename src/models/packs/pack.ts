@@ -2,15 +2,17 @@
  * Workflow packs: an operator's own ComfyUI graph and the inputs of it that a request may set (docs/workflow-packs.md).
  * A pack is one JSON file: `{ "manifest": …, "graph": … }`.
  */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
-import type { ImageRef, Model, PictureRequest, Route } from '../../core/ports/models.ts'
+import type { ImageRef, Model, PictureRequest, Route, Takes } from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
 import { seedNumber } from '../routes/input.ts'
 import { mistakesIn } from './check.ts'
 import { type Graph, graphShape, pageFormatMistake } from './graph.ts'
 import { type Manifest, manifestShape, type NodeInput, nodeInputsOf, takesOf } from './manifest.ts'
+import { readText } from './read-text.ts'
+import { nodeIdsOf } from './savers.ts'
 
 /** Lists every mistake in a pack, each with its cure. */
 export class PackError extends Error {
@@ -31,22 +33,23 @@ export function parsePack(text: string): Model {
   const mistakes = mistakesIn(graph, manifest)
   if (mistakes.length > 0) throw new PackError(mistakes)
   const { id, aliases, title, price, hidden } = manifest
+  const takes = takesOf(manifest, graph)
   const route: Route = {
     provider: 'comfyui',
     endpoint: `pack/${id}`,
-    takes: takesOf(manifest, graph),
-    input: (request, images) => fill(graph, { manifest, request, images }),
+    takes,
+    input: (request, images) => fill(graph, { manifest, takes, request, images }),
   }
   return { id, aliases, title, price, hidden, routes: [route] }
 }
 
-/** Reads every `*.json` in a folder. A missing folder has no packs. */
+/** Reads every `*.json` in a folder, but no hidden file. A missing folder has no packs. */
 export async function readPacks(folder: string): Promise<{ models: Model[]; mistakes: string[] }> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
   })
-  const files = names.filter((name) => name.endsWith('.json')).sort()
+  const files = names.filter((name) => /^[^.].*\.json$/i.test(name)).sort()
   const models: Model[] = []
   const mistakes =
     files.length > packLimit
@@ -66,7 +69,7 @@ export async function readPacks(folder: string): Promise<{ models: Model[]; mist
 async function readPack(path: string): Promise<Model> {
   const { size } = await stat(path)
   if (size > sizeLimit) throw new PackError([tooLarge])
-  return parsePack(await readFile(path, 'utf8'))
+  return parsePack(await readText(path))
 }
 
 const tooLarge = `a pack can have at most ${sizeLimit / 1024 / 1024} MiB`
@@ -94,7 +97,7 @@ function parse(text: string): { manifest: Manifest; graph: Graph } {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (error) {
     throw new PackError([`this is not valid JSON: ${(error as Error).message}`])
   }
@@ -106,6 +109,7 @@ function mistakesOf(part: string, error: z.ZodError | undefined): string[] {
 
 interface Filling {
   manifest: Manifest
+  takes: Takes
   request: PictureRequest
   images: readonly ImageRef[]
 }
@@ -114,7 +118,7 @@ interface Filling {
  * Inputs without a requested value stay as exported, except for the seed: ComfyUI would return the cached picture of an
  * unchanged graph.
  */
-function fill(graph: Graph, { manifest: { nodes }, request, images }: Filling): Json {
+function fill(graph: Graph, { manifest: { nodes, params }, takes, request, images }: Filling): Json {
   const filled = structuredClone(graph)
   const put = (inputs: readonly NodeInput[], value: Json | undefined) => {
     if (value === undefined) return
@@ -125,11 +129,13 @@ function fill(graph: Graph, { manifest: { nodes }, request, images }: Filling): 
   put(nodeInputsOf(nodes.negative), negative)
   put(nodeInputsOf(nodes.width), width || undefined)
   put(nodeInputsOf(nodes.height), height || undefined)
-  put(nodeInputsOf(nodes.seed), seedNumber(seed) ?? { $seed: true })
+  put(nodeInputsOf(nodes.seed), seedNumber(seed) ?? { $seed: true, ...params.seed })
   put(nodeInputsOf(nodes.steps), steps)
   put(nodeInputsOf(nodes.guidance), guidance)
   put(nodeInputsOf(nodes.strength), strength)
-  put(nodeInputsOf(nodes.count), request.count)
+  put(nodeInputsOf(nodes.count), request.count / (takes.picturesEach ?? 1))
   for (const [at, image] of images.entries()) put(nodeInputsOf(nodes.images?.[at]), image)
+  for (const id of nodes.output === undefined ? [] : nodeIdsOf(nodes.output))
+    filled[id] = { ...filled[id]!, $result: true }
   return filled as unknown as Json
 }

@@ -11,7 +11,9 @@ export const guidance: Range = { min: 1, max: 20 }
 const jpeg = { output_format: 'jpeg' }
 export const safetyChecker = { ...jpeg, enable_safety_checker: true }
 /** fal takes the level as a string. */
-export const safetyTolerance = { ...jpeg, safety_tolerance: '2' }
+export const safetyTolerance = ({ safety = 2 }: PictureRequest) => ({ ...jpeg, safety_tolerance: String(safety) })
+
+export const safetyUpTo = (max: number): Range => ({ min: 1, max, integer: true })
 
 export const seedOf = ({ seed }: PictureRequest) => ({ seed: seedNumber(seed) })
 
@@ -32,13 +34,11 @@ export function falRoute(endpoint: string, takes: Takes, input: Input): Route {
 }
 
 /** One hidden model per endpoint, named after it and with this route only, so that no other endpoint serves it. */
-export function endpointModels({ title, price }: Model, routes: readonly Route[]): Model[] {
-  return routes.map((route) => ({
-    id: route.endpoint,
-    aliases: [],
-    title: `${title} (${route.endpoint})`,
-    hidden: true,
-    price,
-    routes: [route],
-  }))
+export function endpointModels(model: Model, routes: readonly Route[]): Model[] {
+  return routes.map((route) => endpointModel(model, route.endpoint, [route]))
+}
+
+/** A hidden model named after an endpoint. `routes`: those that the name stands for. */
+export function endpointModel({ title, price }: Model, endpoint: string, routes: readonly Route[]): Model {
+  return { id: endpoint, aliases: [], title: `${title} (${endpoint})`, hidden: true, price, routes }
 }

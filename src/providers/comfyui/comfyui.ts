@@ -14,7 +14,7 @@ import type {
 } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
 import { nextEvent, percentOf, type Run } from './events.ts'
-import { type Graph, graphOf, notesOf, randomSeedIn, samplersIn } from './graph.ts'
+import { type Graph, graphOf, notesOf, randomSeedIn, resultNodesIn, samplersIn } from './graph.ts'
 import { type HistoryEntry, picturesIn } from './history.ts'
 import { createInspect } from './inspect.ts'
 import { locateRun, readTicket, stopRun, ticketFor } from './runs.ts'
@@ -108,7 +108,7 @@ interface Finished {
 }
 
 async function download(server: ComfyServer, { entry, graph, signal }: Finished): Promise<Progress> {
-  const images = await Promise.all(picturesIn(entry).map((ref) => server.picture(ref, signal)))
+  const images = await Promise.all(picturesIn(entry, resultNodesIn(graph)).map((ref) => server.picture(ref, signal)))
   return { state: 'done', images, seed: randomSeedIn(graph, entry.prompt[2]), notes: notesOf(graph) }
 }
 

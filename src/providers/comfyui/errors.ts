@@ -42,6 +42,11 @@ export function submitError(response: ProviderResponse): AppError {
   return statusError('comfyui', response, { neverRan: stoppedByProxy || envelope !== undefined })
 }
 
+/** The error for a graph that this server cannot run, found before it was submitted. */
+export function refused(reason: string): AppError {
+  return new AppError('provider_refused', { provider: 'comfyui', reason: reason.slice(0, 300) }, { neverRan: true })
+}
+
 /** For example "node 12 (UNETLoader), unet_name: 'x' not in list". undefined: there are no node errors. */
 export function describeNodeErrors(errors: NodeErrors): string | undefined {
   const sentences = Object.entries(errors).flatMap(([node, { class_type: name, errors }]) =>

@@ -67,7 +67,7 @@ async function inspectServer(server: ComfyServer, signal: AbortSignal): Promise<
 /** A folder whose files cannot be read counts as empty. */
 async function filesOf(server: ComfyServer, signal: AbortSignal): Promise<Record<string, readonly string[]>> {
   const lists = Object.entries(loaders).map(async ([folder, [classType, input]]) => {
-    const names = await server.choices(classType, input, signal).catch(() => undefined)
+    const names = await server.nodes.choices(classType, input, signal).catch(() => undefined)
     return [folder, names ?? []] as const
   })
   return Object.fromEntries(await Promise.all(lists))

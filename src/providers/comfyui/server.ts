@@ -12,14 +12,15 @@ import { withRetries } from '../retry.ts'
 import { type NodeErrors, nodeErrorsShape, submitError } from './errors.ts'
 import { createEvents, type RunEvents } from './events.ts'
 import { type HistoryEntry, historyEntryShape, type PictureRef } from './history.ts'
+import { createNodeFacts, type NodeFacts, type ReadNode } from './nodes.ts'
 
 export interface ComfyServer {
   readonly url: string
   /** Runs about to be submitted, which `busy` does not count yet. */
   starting: number
   readonly events: RunEvents
-  /** The values that an input of a node accepts, cached for a minute. undefined: there is no such node or input. */
-  choices(classType: string, input: string, signal: AbortSignal): Promise<readonly string[] | undefined>
+  /** What the inputs of its nodes accept, cached for a minute. */
+  readonly nodes: NodeFacts
   /** Number of running and queued runs, of all clients. */
   busy(signal: AbortSignal): Promise<number>
   /** Returns the name under which a graph finds the picture. */
@@ -122,7 +123,7 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
     url,
     starting: 0,
     events,
-    choices: createChoices(readNode),
+    nodes: createNodeFacts(readNode),
     async busy(signal) {
       const limits = { timeoutMs: pace.busyTimeoutMs, maxBytes: smallLimit }
       return (await get('/prompt', busyShape, signal, limits)).exec_info.queue_remaining
@@ -183,44 +184,4 @@ function parseAs<T>(shape: z.ZodType<T>, value: unknown): T {
   const { data, error, success } = shape.safeParse(value)
   if (!success) throw new AppError('bad_result', { provider }, { cause: error })
   return data
-}
-
-/** Installed files change rarely, so what a node accepts is cached for this time. */
-const choicesMs = 60_000
-
-const nodeShape = z.looseObject({
-  input: z.looseObject({
-    required: z.record(z.string(), z.unknown()).nullish(),
-    optional: z.record(z.string(), z.unknown()).nullish(),
-  }),
-})
-
-/** Older nodes list the values instead of a type. */
-const olderInput = z.tuple([z.array(z.union([z.string(), z.number(), z.boolean()]))]).rest(z.unknown())
-/** Newer nodes have the type COMBO and list the values as its options. */
-const newerInput = z.tuple([z.literal('COMBO'), z.looseObject({ options: z.array(z.unknown()) })]).rest(z.unknown())
-
-/** GET /object_info/<class>. */
-type ReadNode = (classType: string, signal: AbortSignal) => Promise<Record<string, unknown>>
-
-function createChoices(readNode: ReadNode): ComfyServer['choices'] {
-  const cache = new Map<string, { until: number; node: Record<string, unknown> }>()
-
-  async function cachedNode(classType: string, signal: AbortSignal) {
-    const cached = cache.get(classType)
-    if (cached && cached.until > performance.now()) return cached.node
-    const node = await readNode(classType, signal)
-    cache.set(classType, { until: performance.now() + choicesMs, node })
-    return node
-  }
-
-  return async (classType, input, signal) => {
-    const node = nodeShape.safeParse((await cachedNode(classType, signal))[classType])
-    const spec = node.data?.input.required?.[input] ?? node.data?.input.optional?.[input]
-    if (spec === undefined) return undefined
-    const values = olderInput.safeParse(spec).data?.[0] ?? newerInput.safeParse(spec).data?.[1].options
-    if (!values)
-      throw new AppError('bad_result', { provider }, { cause: new Error(`${input} is not a list of values`) })
-    return values.map(String)
-  }
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts'
 import type { Progress, Task } from '../../core/ports/providers.ts'
 import { withRetries } from '../retry.ts'
 import { describeNodeErrors, type NodeErrors } from './errors.ts'
-import { fillFiles, fillRest, type Graph, graphOf, samplersIn } from './graph.ts'
+import { fillForServer, fillRest, type Graph, graphOf, resultNodesIn, samplersIn } from './graph.ts'
 import { stopRun, ticketFor } from './runs.ts'
 import type { ComfyServer } from './server.ts'
 
@@ -38,8 +38,7 @@ async function chooseServer(servers: readonly ComfyServer[], task: Task, signal:
     const { server } = best
     server.starting++
     try {
-      const choices = (classType: string, input: string) => server.choices(classType, input, signal)
-      return { server, graph: await fillFiles(graphOf(task), choices) }
+      return { server, graph: await fillForServer(graphOf(task), server.nodes, signal) }
     } catch (thrown) {
       server.starting--
       signal.throwIfAborted()
@@ -83,8 +82,9 @@ async function beforeSubmission<T>(work: () => Promise<T>): Promise<T> {
 /** A server accepts a graph if one of its outputs is valid, even if that output is not a picture. */
 function allPicturesFail(graph: Graph, nodeErrors: NodeErrors): boolean {
   const failing = new Set(Object.entries(nodeErrors).flatMap(([node, each]) => [node, ...each.dependent_outputs]))
-  const pictureNodes = Object.entries(graph).filter(
-    ([, { class_type: name }]) => /image/i.test(name) && /save|preview/i.test(name),
+  const results = resultNodesIn(graph)
+  const pictureNodes = Object.entries(graph).filter(([node, { class_type: name }]) =>
+    results.length > 0 ? results.includes(node) : /image/i.test(name) && /save|preview/i.test(name),
   )
   return pictureNodes.length > 0 && pictureNodes.every(([node]) => failing.has(node))
 }

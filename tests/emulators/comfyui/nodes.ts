@@ -156,6 +156,12 @@ export const nodeKinds: Readonly<Record<string, NodeKind>> = {
     },
     outputs: ['IMAGE'],
   },
+  ImageScaleBy: {
+    required: { image: link('IMAGE'), upscale_method: scaling, scale_by: float(1, 0.01, 8) },
+    outputs: ['IMAGE'],
+  },
+  /** Of a widely used extension. It takes fewer seeds than a sampler, and negative ones as commands. */
+  'Seed (rgthree)': { required: { seed: int(0, -(2 ** 50), 2 ** 50) }, outputs: ['INT'] },
   FluxKontextImageScale: { required: { image: link('IMAGE') }, outputs: ['IMAGE'] },
   ImageStitch: {
     required: {

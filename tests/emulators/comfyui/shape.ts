@@ -52,6 +52,9 @@ export async function shapeOf(graph: Graph, id: string, files: Files): Promise<S
   if (!source) throw new Error(`node ${id} has no picture`)
   const from = await shapeOf(graph, source[0], files)
   if (name === 'ImageScale') return scaled(from, number('width'), number('height'))
+  if (name === 'ImageScaleBy') {
+    return scaled(from, Math.round(from.width * number('scale_by')), Math.round(from.height * number('scale_by')))
+  }
   if (name === 'FluxKontextImageScale') return { ...from, ...kontextSize(from) }
   if (name === 'RepeatLatentBatch') return { ...from, batch: from.batch * number('amount') }
   if (name === 'ImageStitch' && isLink(inputs.image2)) {

@@ -7,7 +7,7 @@ const publicUrl = 'https://pictures.example.org/flux'
 let service: Service
 let key: string
 beforeAll(async () => {
-  service = await openEverything({ publicUrl })
+  service = await openEverything({ publicUrl, limits: { inFlight: 20 } })
   await service.test.work()
   key = await service.keyWith(100)
 })
@@ -32,6 +32,7 @@ describe.each(['', '/flux'])('requests that arrive with the path %j', (prefix) =
     ['/api/generate', { prompt: 'a cat', aspect: '1:1' }],
     ['/generate', { prompt: 'a cat', width: 64, height: 64 }],
     ['/api/v1/flux/text-to-image', { prompt: 'a cat' }],
+    ['/api/flux/text-to-image', { prompt: 'a cat' }],
   ])('to %s get a location below it', async (path, body) => {
     const answer = await ask(path, body, { prefer: 'respond-async' })
     expect([200, 202]).toContain(answer.statusCode)

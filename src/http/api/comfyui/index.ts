@@ -12,6 +12,7 @@ import { statusRoutes } from './status.ts'
 
 export function comfyui(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
+    name: 'comfyui',
     ...errorFormat,
     routes: (app, family) => {
       generateRoutes(app, family)

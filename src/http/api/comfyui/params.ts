@@ -1,6 +1,7 @@
 /** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import type { Range, Takes } from '../../../core/ports/models.ts'
 import { canServe, defaultModel as defaultModelOf, type Needs } from '../../../core/request/choose-model.ts'
 import { aspectIn, type ModelRequest, resolveModel } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
@@ -8,6 +9,8 @@ import type { GenerateBody } from './schemas.ts'
 /** In order of preference. */
 const comfyuiModels = ['comfy-dev', 'comfy-schnell', 'comfy-kontext']
 const defaultSide = 1024
+const defaultSteps = 20
+const defaultGuidance = 3.5
 
 /** Throws AppError. */
 export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): ModelRequest {
@@ -19,8 +22,8 @@ export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody,
       ...resolved.params,
       aspect: aspectIn(resolved, undefined, sizeOf(body)),
       count: body.num_images ?? body.n,
-      steps: body.steps,
-      guidance: body.guidance_scale,
+      steps: body.steps ?? stepsFor(resolved.takes),
+      guidance: body.guidance_scale ?? ifWithin(resolved.takes.params.guidance, defaultGuidance),
       strength: body.strength ?? body.denoise,
     },
   }
@@ -37,6 +40,15 @@ export const allows = ({ models }: KeyHolder, id: string) => models === null || 
 function isServed(core: Core, id: string, needs: Needs = { images: 0, words: true }): boolean {
   const model = core.models.all().find((each) => each.id === id)
   return model !== undefined && canServe(core, model, needs)
+}
+
+/** Models without guidance are distilled: they need only a few steps and have their own default. */
+function stepsFor({ params }: Takes): number | undefined {
+  return params.guidance && ifWithin(params.steps, defaultSteps)
+}
+
+function ifWithin(range: Range | undefined, value: number): number | undefined {
+  return range && value >= range.min && value <= range.max ? value : undefined
 }
 
 /** A missing side gets the default. */

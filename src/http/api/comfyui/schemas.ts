@@ -52,8 +52,10 @@ export const generateBody = z
       negative_prompt: optional(promptText).describe('What the image must not show.'),
       width: wholeNumber(limits.side).describe('Pixels. Default: 1024, or the ratio of the input image.'),
       height: wholeNumber(limits.side).describe('Pixels. Default: 1024, or the ratio of the input image.'),
-      steps: wholeNumber(limits.steps).describe('Absent: the default of the model.'),
-      guidance_scale: number(limits.guidance).describe('Absent: the default of the model.'),
+      steps: wholeNumber(limits.steps).describe(
+        'Default 20 if the model accepts guidance and 20 steps, or else the default of the model.',
+      ),
+      guidance_scale: number(limits.guidance).describe('Default 3.5 if the model accepts it.'),
       num_images: wholeNumber(limits.count).describe('Number of images. The model may allow fewer than 10. Default 1.'),
       n: wholeNumber(limits.count).describe('Same as `num_images`.'),
       seed: optional(seed).describe(

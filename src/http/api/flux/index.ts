@@ -15,6 +15,7 @@ import { userRoutes } from './user.ts'
 
 export function flux(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
+    name: 'flux',
     prefix: '/api/v1',
     ...errorFormat,
     routes: (app, family) => {

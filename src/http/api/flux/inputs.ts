@@ -18,7 +18,7 @@ export interface ParsedImages {
   content: string
 }
 
-const fileField = /^(image|file)s?(_urls?)?(\[\d*\])?$/i
+const fileField = /^(input_)?(image|file)s?(_urls?)?(\[\d*\])?$/i
 
 const types: FieldTypes = {
   numbers: new Set(['num_images', 'width', 'height', 'seed', 'guidance_scale', 'num_inference_steps', 'strength']),

@@ -31,9 +31,14 @@ export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
   })
 }
 
-/** The models that lists include. A key that is limited to models has all of those, hidden ones too. */
+/**
+ * The models that lists include, and the endpoints of fal, because clients use their names. A key that is limited to models has
+ * all of those, hidden ones too.
+ */
 export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
-  const all = core.models.all().filter(({ id, hidden }) => (models === null ? !hidden : models.includes(id)))
+  const all = core.models
+    .all()
+    .filter(({ id, hidden }) => (models === null ? !hidden || id.startsWith('fal-ai/') : models.includes(id)))
   return all.map((model) => shownModel(core, model))
 }
 

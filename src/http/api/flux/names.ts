@@ -13,6 +13,7 @@ const aliases: Readonly<Record<string, string>> = {
   negative: 'negative_prompt',
   image: 'image_url',
   images: 'image_urls',
+  input_image_url: 'image_url',
   callback_url: 'webhook_url',
   sync: 'sync_mode',
   wait: 'sync_mode',
@@ -25,6 +26,7 @@ export const names: OptionNames = {
   count: 'num_images',
   steps: 'num_inference_steps',
   guidance: 'guidance_scale',
+  safety: 'safety_tolerance',
 }
 
 /** Resolves aliases and camel case: 'numImages' and 'n' → 'num_images'. */

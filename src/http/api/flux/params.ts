@@ -1,25 +1,31 @@
 /** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import { fitParams } from '../../../core/request/fit.ts'
 import { presetSizes } from '../fields.ts'
-import { aspectIn, type ModelRequest, resolveModel, sizeIn } from '../resolve-model.ts'
+import { aspectIn, type ModelRequest, type ResolvedModel, resolveModel, sizeIn } from '../resolve-model.ts'
 import type { ImagesBody, TextBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
 export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | ImagesBody, images: number): ModelRequest {
-  const resolved = resolveModel(core, holder, body, images)
-  return {
-    chosen: resolved,
-    params: {
+  const build = (resolved: ResolvedModel) =>
+    fitParams(resolved.takes, {
       ...resolved.params,
       aspect: aspectIn(resolved, body.aspect_ratio, sizeOf(body)),
       count: body.num_images,
       steps: body.num_inference_steps,
       guidance: body.guidance_scale,
       strength: body.strength,
+      safety: safetyOf(body),
       enhance: body.enhance,
-    },
-  }
+    })
+  const chosen = resolveModel(core, holder, body, images, build)
+  return { chosen, params: build(chosen) }
+}
+
+/** Clients send a number or a string. Other values have no effect. */
+function safetyOf({ safety_tolerance: level }: TextBody | ImagesBody): number | undefined {
+  return /^\d{1,3}$/.test(String(level)) ? Number(level) : undefined
 }
 
 function sizeOf({ image_size: size, ...body }: TextBody | ImagesBody): string | undefined {

@@ -28,7 +28,13 @@ const taskFields = {
         'stored. SUCCESS: the images are available. FAILED: failed or cancelled; nothing was charged.',
     ),
   task_type: z.enum(taskTypes),
-  source: z.string().describe(`Where the request was made: ${sources.join(', ')}.`),
+  source: z
+    .string()
+    .describe(`Where the request was made: ${sources.join(', ')}. In unified histories the same as \`generator\`.`),
+  surface: z.string().describe('Where the request was made.'),
+  generator: z.string().describe("The kind of model: 'flux' for all FLUX models, or else the name of the provider."),
+  request_id: z.string().describe('Same as `id`.'),
+  user_id: z.string(),
   model: z.string(),
   prompt: z.string(),
   enhanced_prompt: z.string().nullable().describe('The enhanced prompt. null: the prompt was used as sent.'),
@@ -41,6 +47,14 @@ const taskFields = {
   num_inference_steps: z.number().nullable(),
   strength: z.number().nullable(),
   seed: z.union([z.int(), z.string()]).nullable().describe('A string if it is above 2^53.'),
+  safety_tolerance: z.string().nullable().describe('null: the default of the provider.'),
+  ignored: z.array(z.string()).describe('Parameters that the model does not accept. They had no effect.'),
+  adjusted: z
+    .array(z.string())
+    .describe('Parameters outside the range of the model. The nearest valid value was used.'),
+  input_image_url: z.string().nullable().describe('URL of the first input image. null: there is none.'),
+  input_image_urls: z.array(z.string()).describe('Signed URLs of all input images.'),
+  uploaded_image_url: z.string().nullable().describe('Same as `input_image_url`.'),
   images: z.array(picture),
   image_url: z.string().nullable().describe('URL of the first of `images`.'),
   cloud_image_url: z.string().nullable().describe('Same as `image_url`.'),
@@ -51,6 +65,7 @@ const taskFields = {
     .object({ code: z.string().describe("'cancelled', or the kind of the error."), message: z.string() })
     .nullable(),
   error_message: z.string().nullable().describe('Same as `error.message`.'),
+  retry_count: z.int().describe('How many times the generation was started again after a failure.'),
   generation_time: z.number().nullable().describe('Seconds from `started_at` to `completed_at`.'),
   created_at: time,
   started_at: time.nullable(),
@@ -82,6 +97,9 @@ export const unifiedResponse = z
     pagination: z.object({ page: z.int(), limit: z.int(), has_more: z.boolean() }),
   })
   .meta({ id: 'FluxUnifiedHistory' })
+
+/** For clients that expect a bare list. */
+export const unifiedList = z.array(task)
 
 const uploadFields = {
   success,
@@ -174,6 +192,7 @@ export const userResponse = z
       images: z.int().describe('Input images of one request.'),
       uploads_per_day: z.int(),
     }),
+    timeout: z.int().describe('Seconds after which a generation times out.'),
     max_concurrent_tasks: z.int().describe('Same as `limits.in_flight`.'),
     models: z.array(model),
     default_model: z.string(),

@@ -1,9 +1,11 @@
 /** Renders the outcome of a request as a task. */
 import type { FastifyRequest } from 'fastify'
+import { spelledName } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
 import { errorFormat } from './errors.ts'
+import { names } from './names.ts'
 import type { states, Task } from './response-schemas.ts'
 
 type State = (typeof states)[number]
@@ -15,16 +17,24 @@ export async function taskOf(
   outcome: Outcome,
   accepted = false,
 ): Promise<Task> {
-  const { id, prompt, enhanced, model, source, credits } = outcome
-  const { aspect, count, steps, guidance, strength, negative } = outcome.request
+  const { id, prompt, enhanced, model, source, generator, userId, attempt, credits } = outcome
+  const { aspect, count, steps, guidance, strength, safety, negative, fit } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
+  const inputs = await Promise.all(
+    outcome.inputs.map((key) => parts.core.store.link(key, parts.imageExpirationSeconds)),
+  )
   const url = images[0]?.url ?? null
+  const input = inputs[0] ?? null
   return {
     id,
     task_id: id,
     status: stateOf(outcome, accepted),
     task_type: typeOf(outcome),
     source,
+    surface: source,
+    generator,
+    request_id: id,
+    user_id: userId,
     model,
     prompt,
     enhanced_prompt: enhanced,
@@ -36,6 +46,12 @@ export async function taskOf(
     num_inference_steps: steps ?? null,
     strength: strength ?? null,
     seed: seedOf(outcome),
+    safety_tolerance: safety === undefined ? null : String(safety),
+    ignored: (fit?.ignored ?? []).map((name) => spelledName(name, names)),
+    adjusted: (fit?.adjusted ?? []).map((name) => spelledName(name, names)),
+    input_image_url: input,
+    input_image_urls: inputs,
+    uploaded_image_url: input,
     images,
     image_url: url,
     cloud_image_url: url,
@@ -43,6 +59,7 @@ export async function taskOf(
     queue_position: accepted ? null : outcome.position,
     credits,
     ...errorOf(request, outcome),
+    retry_count: Math.max(0, attempt - 1),
     ...timesOf(outcome),
   }
 }

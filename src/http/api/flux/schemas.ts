@@ -9,20 +9,18 @@ import {
   presetSizes,
   promptText,
   seed,
-  source,
   webhookAddress,
   withoutEffect,
   word,
 } from '../fields.ts'
 import { withAliases } from './names.ts'
+import { generatorOrSource } from './sources.ts'
 
 export const tags = ['Flux']
 
 const shared = {
   model: optional(word).describe('A model id, or the id of the model at fal. Absent: the default model.'),
-  num_images: optional(z.int().min(1).max(10)).describe(
-    'Number of images. The model may allow fewer than 10. Aliases: `n`, `count`.',
-  ),
+  num_images: optional(z.int()).describe('Number of images. Aliases: `n`, `count`.'),
   aspect_ratio: optional(word).describe(
     "A ratio such as '16:9', a size such as '1024x576' if the model accepts exact sizes, or 'auto'. Aliases: `ratio`, `size`.",
   ),
@@ -37,11 +35,9 @@ const shared = {
   width: optional(edge).describe('Pixels. Requires `height`. A ratio in `aspect_ratio` takes precedence.'),
   height: optional(edge).describe('Pixels. Requires `width`.'),
   seed: optional(seed).describe('The same seed gives the same image. −1: a random seed.'),
-  guidance_scale: optional(z.number().min(0).max(1_000)).describe(
-    'How closely the image follows the prompt. Alias: `guidance`.',
-  ),
-  strength: optional(z.number().min(0).max(1)).describe('How far the result may depart from the input image.'),
-  num_inference_steps: optional(z.int().min(1).max(1_000)).describe('Alias: `steps`.'),
+  guidance_scale: optional(z.number()).describe('How closely the image follows the prompt. Alias: `guidance`.'),
+  strength: optional(z.number()).describe('How far the result may depart from the input image.'),
+  num_inference_steps: optional(z.int()).describe('Alias: `steps`.'),
   negative_prompt: optional(promptText).describe('What the image must not show.'),
   enhance: optional(z.boolean()).describe('Whether a language model improves the prompt first.'),
   webhook_url: optional(webhookAddress).describe(
@@ -50,7 +46,9 @@ const shared = {
   sync_mode: optional(z.boolean()).describe(
     'Whether to respond when the task has ended instead of at once. Aliases: `sync`, `wait`.',
   ),
-  safety_tolerance: withoutEffect,
+  safety_tolerance: optional(z.unknown()).describe(
+    "How much the provider's content filter allows: 1 is the strictest, 6 the most tolerant.",
+  ),
   enable_safety_checker: withoutEffect,
   output_format: withoutEffect.describe('Accepted and ignored. `content_type` in the response is the actual format.'),
 }
@@ -65,13 +63,15 @@ const accepted = 'https URLs, data URLs, links from responses, or keys of upload
 export const textBody = withAliases(z.looseObject({ prompt: promptText.describe('What to draw.'), ...shared })).meta({
   id: 'FluxTextToImage',
   examples: [{ prompt: 'a cute cat', aspect_ratio: '16:9' }],
-  description: 'Unknown fields are ignored. Names may also be in camel case, such as `aspectRatio`.',
+  description:
+    'Unknown fields are ignored. Names may also be in camel case, such as `aspectRatio`. The response lists in `ignored` the ' +
+    'parameters that the model does not accept, and in `adjusted` the numbers that were moved into its range.',
 })
 
 const imageFields = {
   ...shared,
   prompt: optional(promptText).describe('What to change. Some models need no prompt.'),
-  image_url: optional(pictures).describe(`The input image: ${accepted} Alias: \`image\`.`),
+  image_url: optional(pictures).describe(`The input image: ${accepted} Aliases: \`image\`, \`input_image_url\`.`),
   image_urls: optional(pictures).describe(`The input images: ${accepted} Alias: \`images\`.`),
 }
 
@@ -139,7 +139,7 @@ export const pageQuery = z.object({
 })
 
 export const unifiedQuery = pageQuery.extend({
-  source,
+  source: generatorOrSource,
 })
 
 export type TextBody = z.output<typeof textBody>

@@ -5,9 +5,10 @@ import { AppError } from '../../../core/errors.ts'
 import { cancel } from '../../../core/generation/cancel.ts'
 import { type Outcome, outcomeOf, outcomes } from '../../../core/history/outcome.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { errorResponses, historyResponse, taskResponse, unifiedResponse } from './response-schemas.ts'
+import { errorResponses, historyResponse, taskResponse, unifiedList, unifiedResponse } from './response-schemas.ts'
 import { taskOf } from './responses.ts'
 import { pageQuery, tags, taskParams, unifiedQuery } from './schemas.ts'
+import { filterOf } from './sources.ts'
 
 const one = {
   summary: 'Returns a task: its progress or its result.',
@@ -42,6 +43,14 @@ const unified = {
   response: { 200: unifiedResponse, ...errorResponses },
 }
 
+const list = {
+  summary: 'Lists the successful tasks of the account, those from the chats included, newest first, as a bare list.',
+  operationId: 'fluxUnifiedList',
+  tags,
+  querystring: unifiedQuery,
+  response: { 200: unifiedList, ...errorResponses },
+}
+
 export function taskRoutes(app: ApiApp, family: Family): void {
   const { core, parts, authenticate } = family
   app.get('/flux/task/:id', { schema: one }, async (request) => {
@@ -63,10 +72,21 @@ export function taskRoutes(app: ApiApp, family: Family): void {
   app.get('/images/unified-history', { schema: unified }, async (request) => {
     const { userId } = await authenticate(request)
     const { page, limit, source, before } = request.query
-    const { items, more } = await outcomes(core, { userId, page, limit, source, before })
-    const shown = await Promise.all(items.map((outcome) => taskOf(parts, request, outcome)))
+    const { items, more } = await outcomes(core, { userId, page, limit, before, ...filterOf(source) })
+    const shown = await Promise.all(items.map((outcome) => unifiedTaskOf(family, request, outcome)))
     return { success: true as const, items: shown, pagination: { page, limit, has_more: more } }
   })
+  app.get('/flux/unified-history', { schema: list }, async (request) => {
+    const { userId } = await authenticate(request)
+    const { source, ...page } = request.query
+    const { items } = await outcomes(core, { userId, ...page, delivered: true, ...filterOf(source) })
+    return Promise.all(items.map((outcome) => unifiedTaskOf(family, request, outcome)))
+  })
+}
+
+/** In unified histories, `source` is the kind of model. */
+async function unifiedTaskOf({ parts }: Family, request: FastifyRequest, outcome: Outcome) {
+  return { ...(await taskOf(parts, request, outcome)), source: outcome.generator }
 }
 
 async function answer({ parts }: Family, request: FastifyRequest, outcome: Outcome | undefined) {

@@ -33,6 +33,7 @@ export function userRoutes(app: ApiApp, { core, authenticate }: Family): void {
       user: await userOf(core, holder),
       key: await keyOf(core, holder),
       limits,
+      timeout: timeoutSeconds(core),
       max_concurrent_tasks: limits.in_flight,
       models,
       default_model: modelFor(core, holder, undefined),
@@ -40,6 +41,12 @@ export function userRoutes(app: ApiApp, { core, authenticate }: Family): void {
       ...(holder.admin ? { providers } : {}),
     }
   })
+}
+
+/** Of the slowest provider. */
+function timeoutSeconds({ limits, providers }: Core): number {
+  const timeouts = providers.all().map(({ settings }) => settings.timeoutMs)
+  return Math.round(Math.max(0, ...timeouts, timeouts.length === 0 ? limits.deadlineMs : 0) / 1000)
 }
 
 async function userOf(core: Core, { userId }: KeyHolder) {

@@ -2,11 +2,10 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
-import type { Outcome } from '../../../core/history/outcome.ts'
+import { AppError } from '../../../core/errors.ts'
+import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
-import { foldSpaces } from '../../../core/text.ts'
-import { wordsFor } from '../../../locales/index.ts'
 import { bodyWithPicturesBytes } from '../../server/bodies.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
 import { openStream } from '../../server/stream.ts'
@@ -14,12 +13,12 @@ import { parseWith } from '../../server/validation.ts'
 import { type ApiApp, errorAnswer, type Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { answerOnce } from '../once.ts'
-import type { ApiParts } from '../parts.ts'
+import { type ChatText, chatText } from './chat-text.ts'
 import { errorFormat, OpenAiError } from './errors.ts'
 import { setJobHeader } from './jobs.ts'
 import { chatParams } from './params.ts'
 import { chatResponses, tags } from './response-schemas.ts'
-import { assertSucceeded, linkTo, seconds, textTokens } from './responses.ts'
+import { assertSucceeded, seconds, textTokens } from './responses.ts'
 import { type ChatBody, chatBody, idempotencyHeaders, userContent } from './schemas.ts'
 
 type CompletionOptions = Pick<ChatBody, 'model' | 'stream_options'>
@@ -27,6 +26,7 @@ type CompletionOptions = Pick<ChatBody, 'model' | 'stream_options'>
 interface AcceptedRequest {
   id: string
   holder: KeyHolder
+  text: ChatText
   options: CompletionOptions
 }
 
@@ -56,9 +56,10 @@ export function chatRoutes(app: ApiApp, family: Family): void {
     const respond = body.stream ? streamCompletion : sendCompletion
     // do not hold the messages while waiting: they may contain images
     const options = { model, stream_options }
+    const completion = chatText(text)
     const answer = (id: string) => {
       setJobHeader(reply, id)
-      return respond(family, request, reply, { id, holder, options })
+      return respond(family, request, reply, { id, holder, text: completion, options })
     }
     return answerOnce(family.parts, { request, reply, order, answer })
   })
@@ -89,11 +90,11 @@ async function sendCompletion(
   { core, parts }: Family,
   _request: FastifyRequest,
   reply: FastifyReply,
-  { id, holder, options }: AcceptedRequest,
+  { id, holder, text, options }: AcceptedRequest,
 ) {
   const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
   assertSucceeded(outcome)
-  const content = await markdownOf(parts, outcome)
+  const content = `${text.start}\n${await text.end(parts, outcome)}`
   const message = { role: 'assistant' as const, content, refusal: null }
   return {
     ...envelope('chat.completion', outcome, options),
@@ -106,24 +107,32 @@ async function streamCompletion(
   { core, parts }: Family,
   request: FastifyRequest,
   reply: FastifyReply,
-  { id, holder, options }: AcceptedRequest,
+  { id, holder, text, options }: AcceptedRequest,
 ) {
   const signal = closedSignal(reply)
   const events = openStream(reply)
   try {
-    const outcome = await waitForEnd(core, holder.userId, id, { signal })
-    assertSucceeded(outcome)
-    const content = await markdownOf(parts, outcome)
+    const accepted = await outcomeOf(core, holder.userId, id)
+    if (!accepted) throw new AppError('unknown_request')
     const chunk = (delta: object, finish: 'stop' | null = null) => ({
-      ...envelope('chat.completion.chunk', outcome, options),
+      ...envelope('chat.completion.chunk', accepted, options),
       choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
     })
+    let content = ''
+    const write = (more: string) => {
+      content += more
+      for (const piece of piecesOf(more)) events.send(chunk({ content: piece }))
+    }
     events.send(chunk({ role: 'assistant', content: '' }))
-    for (const piece of piecesOf(content)) events.send(chunk({ content: piece }))
+    write(text.start + text.progress())
+    const onProgress = ({ percent }: { percent?: number }) => percent !== undefined && write(text.progress(percent))
+    const outcome = await waitForEnd(core, holder.userId, id, { signal, onProgress })
+    assertSucceeded(outcome)
+    write(`\n${await text.end(parts, outcome)}`)
     events.send(chunk({}, 'stop'))
     if (options.stream_options?.include_usage) {
       const usage = chatUsageOf(outcome, content)
-      events.send({ ...envelope('chat.completion.chunk', outcome, options), choices: [], usage })
+      events.send({ ...envelope('chat.completion.chunk', accepted, options), choices: [], usage })
     }
     events.send('[DONE]')
   } catch (error) {
@@ -136,31 +145,13 @@ async function streamCompletion(
 
 function envelope<T extends 'chat.completion' | 'chat.completion.chunk'>(
   object: T,
-  { id, createdAt, model }: Outcome,
+  { id, createdAt, model, endpoint }: Outcome,
   options: CompletionOptions,
 ) {
-  return { id: `chatcmpl-${id}`, object, created: seconds(createdAt), model: options.model ?? model }
+  // clients of Cloudflare know its models by their own names
+  const drawnBy = endpoint.startsWith('@cf/') ? endpoint : model
+  return { id: `chatcmpl-${id}`, object, created: seconds(createdAt), model: options.model ?? drawnBy }
 }
-
-async function markdownOf(parts: ApiParts, outcome: Outcome): Promise<string> {
-  const { prompt, enhanced, pictures, request, notes } = outcome
-  const [first = request] = pictures
-  const enhancer = parts.core.enhancer?.model ?? '—'
-  const lines = [
-    ...(prompt === '' ? [] : [`**Prompt:** ${escapeMarkdown(prompt)}`]),
-    ...(enhanced === null
-      ? []
-      : [`**Optimized by:** ${escapeMarkdown(enhancer)}`, `**Optimized prompt:** ${escapeMarkdown(enhanced)}`]),
-    `**Size:** ${first.width}×${first.height}`,
-    ...notes.map(({ kind, data }) => escapeMarkdown(wordsFor('en').notes[kind](data ?? {}))),
-  ]
-  const alt = escapeMarkdown(prompt.slice(0, 100).replace(/\p{Cs}/gu, '')) || 'image'
-  const links = await Promise.all(pictures.map((picture) => linkTo(parts, picture)))
-  return [...lines, ...links.map((link) => `![${alt}](${link})`)].join('\n\n')
-}
-
-/** Keeps text that people wrote on one line, and from becoming links, images or HTML. */
-const escapeMarkdown = (text: string) => foldSpaces(text).replace(/[\\[\]<>`]/g, '\\$&')
 
 /** The `u` flag keeps surrogate pairs together. */
 function piecesOf(text: string): string[] {

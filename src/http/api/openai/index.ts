@@ -11,6 +11,7 @@ import { webhookRoutes } from './webhooks.ts'
 
 export function openai(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
+    name: 'openai',
     prefix: '/v1',
     ...errorFormat,
     routes: (app, family) => {

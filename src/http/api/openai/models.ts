@@ -35,9 +35,11 @@ const retrieval = {
 export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/models', { schema: list }, async (request) => {
     const holder = await authenticate(request)
-    const ids = allowedModels(core, holder).map(({ id }) => id)
+    const models = allowedModels(core, holder)
+    const ids = models.map(({ id }) => id)
+    const cloudflareIds = models.flatMap(({ aliases }) => aliases.filter((alias) => alias.startsWith('@cf/')))
     const names = ids.length === 0 ? [] : listedNames
-    return { object: 'list' as const, data: [...ids, ...names].map(modelObject) }
+    return { object: 'list' as const, data: [...ids, ...cloudflareIds, ...names].map(modelObject) }
   })
   // a wildcard, because ids may contain slashes
   app.get<{ Params: { '*': string } }>('/models/*', { schema: retrieval }, async (request) => {

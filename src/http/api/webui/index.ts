@@ -13,6 +13,7 @@ import { statusRoutes } from './status.ts'
 
 export function webui(parts: ApiParts): FastifyPluginAsync {
   return createFamily(parts, {
+    name: 'webui',
     owns: '/api',
     ...errorFormat,
     routes: (app, family) => {

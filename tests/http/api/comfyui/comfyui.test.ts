@@ -138,7 +138,7 @@ describe('POST /generate', () => {
       [1024, 1024],
       [1024, 512],
     ])
-    expect(responses[0]?.body.parameters).toMatchObject({ steps: null, guidance_scale: null, seed: null })
+    expect(responses[0]?.body.parameters).toMatchObject({ steps: 20, guidance_scale: 3.5, seed: null })
     release()
     for (const { body } of responses) await until(body.task_id, 200)
   })

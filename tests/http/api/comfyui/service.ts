@@ -48,6 +48,7 @@ export interface Service {
   test: TestCore
   core: Core
   emulator: Comfyui
+  url: string
   userId: string
   /** All JSON responses, as text. */
   answers: string[]
@@ -64,11 +65,12 @@ interface Options extends TestCoreOptions {
   others: readonly ImageProvider[]
   /** Default: true. */
   withComfyui?: boolean
+  anonymousApi?: readonly string[]
 }
 
 const models = [sketch, fluxPro, ...comfyuiModels]
 
-export async function openService({ others, withComfyui = true, ...options }: Options): Promise<Service> {
+export async function openService({ others, withComfyui = true, anonymousApi, ...options }: Options): Promise<Service> {
   const emulator = await startComfyui()
   // the second server does not respond
   const baseUrl = `${emulator.url}, http://127.0.0.1:9`
@@ -85,7 +87,7 @@ export async function openService({ others, withComfyui = true, ...options }: Op
     (await createApiKey(core, { userId: await accountFor(name), name: 'mine', models })).key
   const key = await keyFor('ann')
   const userId = await accountFor('ann')
-  const parts = apiParts(core, { operatorKey, publicUrl })
+  const parts = apiParts(core, { operatorKey, publicUrl, anonymousApi })
   const app = createApp({
     log,
     closeMs: 100,
@@ -133,6 +135,7 @@ export async function openService({ others, withComfyui = true, ...options }: Op
     test,
     core,
     emulator,
+    url,
     userId,
     answers,
     call,

@@ -46,11 +46,13 @@ describe('a chat completion', () => {
     })
     expect(answer.choices).toHaveLength(1)
     expect(answer.choices[0]).toMatchObject({ finish_reason: 'stop', message: { role: 'assistant' } })
-    expect(content.split('\n\n').slice(0, 4)).toEqual([
-      '**Prompt:** a cat',
-      '**Optimized by:** poet',
-      '**Optimized prompt:** a splendid cat',
-      '**Size:** 64×48',
+    expect(content.split('\n').slice(0, 6)).toEqual([
+      '🎨 Original prompt: a cat 16:9 --n 2 --enhance',
+      '💬 Prompt optimizer: poet',
+      '🌐 Optimized prompt: a splendid cat',
+      '📐 Image size: 64x48',
+      '🌟 The image is ready!',
+      'Here is the result:',
     ])
     expect(content.match(/^!\[a cat\]\(http:\/\/localhost:8080\/image\/\S+\)$/gm)).toHaveLength(2)
     expect(answer.usage?.total_tokens).toBe((answer.usage?.prompt_tokens ?? 0) + (answer.usage?.completion_tokens ?? 0))
@@ -117,7 +119,7 @@ describe('a completion stream', () => {
     const chunks: OpenAI.ChatCompletionChunk[] = []
     for await (const chunk of stream) chunks.push(chunk)
     const content = chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')
-    expect(content).toMatch(/^\*\*Prompt:\*\* a cat\n\n[\s\S]*é{1500}[\s\S]*!\[a cat\]\(http\S+\)$/)
+    expect(content).toMatch(/^🎨 Original prompt: a cat --enhance\n⏳ [\s\S]*é{1500}[\s\S]*!\[a cat\]\(http\S+\)$/)
     expect(chunks[0]?.choices[0]?.delta).toEqual({ role: 'assistant', content: '' })
     expect(chunks.at(-2)?.choices[0]).toMatchObject({ delta: {}, finish_reason: 'stop' })
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: expect.any(Number) } })
@@ -141,7 +143,7 @@ describe('a completion stream', () => {
     expect(answer.headers.get('content-type')).toMatch(/^text\/event-stream/)
     const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader()
     let text = (await reader?.read())?.value ?? ''
-    expect(text).toBe(': ping\n\n')
+    expect(text).toMatch(/^: ping\n\n/)
     gate.open()
     for (let more = await reader?.read(); more && !more.done; more = await reader?.read()) text += more.value
     const lines = text.split('\n')
