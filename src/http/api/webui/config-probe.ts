@@ -8,12 +8,17 @@ import { probe } from '../../../core/providers/probe.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { TestBody } from './config-schemas.ts'
 import { readKey } from './config-shown.ts'
+import { fieldsOf, providerNamed } from './other-names.ts'
 
 /** Throws AppError and InvalidRequest, neither with the key in it. */
 export async function testConfig(core: Core, body: TestBody) {
   const { provider, settings } = await settingsIn(core, body)
   try {
-    return { success: true as const, provider, result: await probe(core.providers, provider, settings) }
+    return {
+      success: true as const,
+      provider: body.provider ?? provider,
+      result: await probe(core.providers, provider, settings),
+    }
   } catch (error) {
     throw error instanceof AppError ? discreet(error, settings.key) : error
   }
@@ -25,19 +30,31 @@ interface Tested {
 }
 
 async function settingsIn(core: Core, { id, ...given }: TestBody): Promise<Tested> {
-  const others = [given.provider, given.base_url, given.key].some((value) => value !== undefined)
+  const others = Object.values(given).some((value) => value !== undefined)
   if (id !== undefined && others) throw invalid('id', 'nothing else is given with it')
   if (id !== undefined) {
     const config = (await openConfigs(core)).find((each) => each.id === id)
     if (!config) throw new AppError('unknown_config', { id })
     return settingsOf(core, config)
   }
-  const { provider, base_url: baseUrl, key } = given
+  const { base_url: baseUrl } = given
+  const { key, default_model: model } = fieldsOf(given)
+  const provider = given.provider && providerNamed(given.provider)
   if (provider === undefined) throw invalid('provider', 'either this or id must be given')
   const used = core.providers.get(provider)
+  if (used) assertDrawnBy(core, provider, model)
   if (used && !baseUrl && !key) return { provider, settings: used.settings }
   checkChange({ baseUrl })
   return settingsOf(core, { ...unsaved, provider, baseUrl: baseUrl ?? null, key: key ? readKey(key) : undefined })
+}
+
+/** Throws InvalidRequest for a model that this provider cannot draw with. */
+export function assertDrawnBy({ models }: Core, provider: string, model: string | null | undefined): void {
+  if (typeof model !== 'string') return
+  const known = models.of(provider)
+  if (known.some(({ id, aliases }) => id === model || aliases.includes(model))) return
+  const message = `this provider draws with: ${known.map(({ id }) => id).join(', ') || 'no model that is known here'}`
+  throw new InvalidRequest([{ name: 'default_model', message, problem: 'value' }])
 }
 
 const unsaved = {
