@@ -52,7 +52,7 @@ const aspects = {
 
 export const qwenImage: Model = {
   id: 'qwen-image',
-  aliases: ['qwen'],
+  aliases: ['qwen', 'qwen-image-plus', 'qwen-image-edit-plus'],
   title: 'Qwen Image',
   price: 2,
   routes: [
@@ -93,7 +93,7 @@ export const qwenImage: Model = {
 
 export const qwenImage2: Model = {
   id: 'qwen-image-2',
-  aliases: [],
+  aliases: ['qwen-image-2.0'],
   title: 'Qwen Image 2.0',
   price: 2,
   routes: [
@@ -108,7 +108,7 @@ export const qwenImage2: Model = {
 
 export const wan: Model = {
   id: 'wan',
-  aliases: [],
+  aliases: ['wan2.7-image'],
   title: 'Wan 2.7',
   price: 2,
   routes: [

@@ -42,7 +42,7 @@ const routes = (endpoint: string): Route[] =>
 
 export const seedream: Model = {
   id: 'seedream',
-  aliases: ['doubao'],
+  aliases: ['doubao', 'doubao-seedream-5-0-lite-260128'],
   title: 'Doubao Seedream 5.0 lite',
   price: 3,
   routes: routes('doubao-seedream-5-0-lite-260128'),
@@ -50,7 +50,7 @@ export const seedream: Model = {
 
 export const seedream45: Model = {
   id: 'seedream-4-5',
-  aliases: [],
+  aliases: ['doubao-seedream-4-5-251128'],
   title: 'Doubao Seedream 4.5',
   price: 3,
   routes: routes('doubao-seedream-4-5-251128'),
@@ -58,7 +58,7 @@ export const seedream45: Model = {
 
 export const seedream40: Model = {
   id: 'seedream-4-0',
-  aliases: [],
+  aliases: ['doubao-seedream-4-0-250828'],
   title: 'Doubao Seedream 4.0',
   price: 3,
   routes: routes('doubao-seedream-4-0-250828'),

@@ -88,7 +88,7 @@ export async function addConfig(vault: Vault, provider: string, change: ConfigCh
     insert into provider_configs (id, provider, name, base_url, sealed_key, enabled, active, timeout_seconds,
       max_concurrent, default_model)
     values (${id}, ${provider}, ${name}, ${baseUrl ?? null}, ${key ? seal(vault.secretKey, id, key) : null}, ${enabled},
-      not exists (select from provider_configs where provider = ${provider}), ${timeoutSeconds ?? null}::int,
+      ${change.active !== false} and not exists (select from provider_configs where provider = ${provider}), ${timeoutSeconds ?? null}::int,
       ${maxConcurrent ?? null}::int, ${defaultModel ?? null})`
   await serialised(vault, async (tx) => {
     await vault.database.rows(insert, tx)

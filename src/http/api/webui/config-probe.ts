@@ -8,12 +8,17 @@ import { probe } from '../../../core/providers/probe.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { TestBody } from './config-schemas.ts'
 import { readKey } from './config-shown.ts'
+import { fieldsOf, providerNamed } from './other-names.ts'
 
 /** Throws AppError and InvalidRequest, which never contain the key. */
 export async function testConfig(core: Core, body: TestBody) {
   const { provider, settings } = await settingsIn(core, body)
   try {
-    return { success: true as const, provider, result: await probe(core.providers, provider, settings) }
+    return {
+      success: true as const,
+      provider: body.provider ?? provider,
+      result: await probe(core.providers, provider, settings),
+    }
   } catch (error) {
     throw error instanceof AppError ? withoutKey(error, settings.key) : error
   }
@@ -25,19 +30,31 @@ interface ProbeTarget {
 }
 
 async function settingsIn(core: Core, { id, ...fields }: TestBody): Promise<ProbeTarget> {
-  const hasFields = [fields.provider, fields.base_url, fields.key].some((value) => value !== undefined)
+  const hasFields = Object.values(fields).some((value) => value !== undefined)
   if (id !== undefined && hasFields) throw invalid('id', 'it cannot be combined with other fields')
   if (id !== undefined) {
     const config = (await openConfigs(core)).find((each) => each.id === id)
     if (!config) throw new AppError('unknown_config', { id })
     return settingsOf(core, config)
   }
-  const { provider, base_url: baseUrl, key } = fields
+  const { base_url: baseUrl } = fields
+  const { key, default_model: model } = fieldsOf(fields)
+  const provider = fields.provider && providerNamed(fields.provider)
   if (provider === undefined) throw invalid('provider', 'either provider or id is required')
   const current = core.providers.get(provider)
+  if (current) assertServesModel(core, provider, model)
   if (current && !baseUrl && !key) return { provider, settings: current.settings }
   checkChange({ baseUrl })
   return settingsOf(core, { ...unsavedConfig, provider, baseUrl: baseUrl ?? null, key: key ? readKey(key) : undefined })
+}
+
+/** Throws InvalidRequest for a model that this provider does not serve. */
+export function assertServesModel({ models }: Core, provider: string, model: string | null | undefined): void {
+  if (typeof model !== 'string') return
+  const served = models.of(provider)
+  if (served.some(({ id, aliases }) => id === model || aliases.includes(model))) return
+  const message = `it must be a model of this provider: ${served.map(({ id }) => id).join(', ') || 'there is none'}`
+  throw new InvalidRequest([{ name: 'default_model', message, problem: 'value' }])
 }
 
 const unsavedConfig = {

@@ -3,36 +3,43 @@ import type { ConfigChange, ProviderConfig } from '../../../core/providers/confi
 import { cleanText } from '../../../core/text.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ChangeBody, ShownConfig } from './config-schemas.ts'
+import { fieldsOf, otherProviderName } from './other-names.ts'
 
-export function shownConfig(config: ProviderConfig): ShownConfig {
+/** `sentProvider`: the provider as the client of this very request calls it. */
+export function shownConfig(config: ProviderConfig, sentProvider?: string): ShownConfig {
+  const key = shownKey(config.keyEnd)
   return {
     id: config.id,
-    provider: config.provider,
+    provider: sentProvider ?? otherProviderName(config.provider) ?? config.provider,
     name: config.name,
     base_url: shownUrl(config.baseUrl),
-    key: shownKey(config.keyEnd),
+    key,
     enabled: config.enabled,
     active: config.active,
     timeout_seconds: config.timeoutSeconds,
     max_concurrent: config.maxConcurrent,
     default_model: config.defaultModel,
+    api_key: key,
+    model: config.defaultModel,
+    is_active: config.active,
   }
 }
 
 /** `before`: the current configuration. A field with the value that a response shows is not changed. Throws InvalidRequest. */
-export function changeOf(body: ChangeBody, before?: ProviderConfig): ConfigChange {
+export function changeOf(body: Omit<ChangeBody, 'id' | 'provider'>, before?: ProviderConfig): ConfigChange {
   const shown = before && shownConfig(before)
   const baseUrl = body.base_url === shown?.base_url ? undefined : body.base_url
-  const key = body.key === shown?.key ? undefined : body.key
+  const { key: sentKey, default_model, active } = fieldsOf(body, shown)
+  const key = sentKey === shown?.key ? undefined : sentKey
   return {
     name: body.name === undefined ? undefined : cleanText(body.name),
     baseUrl: typeof baseUrl === 'string' ? readUrl(baseUrl) : baseUrl,
     key: typeof key === 'string' ? readKey(key) : key,
     enabled: body.enabled,
-    active: body.active,
+    active,
     timeoutSeconds: body.timeout_seconds,
     maxConcurrent: body.max_concurrent,
-    defaultModel: body.default_model,
+    defaultModel: default_model,
   }
 }
 

@@ -17,8 +17,9 @@ import {
 } from '../../../core/providers/configs.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { testConfig } from './config-probe.ts'
+import { assertServesModel, testConfig } from './config-probe.ts'
 import {
+  type ChangeBody,
   changeBody,
   configResponse,
   configsResponse,
@@ -28,6 +29,7 @@ import {
   testResponse,
 } from './config-schemas.ts'
 import { changeOf, shownConfig } from './config-shown.ts'
+import { otherProviderName, providerNamed } from './other-names.ts'
 import { errorResponses, idParams, tags } from './schemas.ts'
 
 const listed = {
@@ -72,25 +74,33 @@ const tested = {
   response: { 200: testResponse, ...errorResponses },
 }
 
+/** A response may be sent back as a change, but only for its own configuration. Throws InvalidRequest. */
+function assertSame(before: ProviderConfig, { id = before.id, provider = before.provider }: ChangeBody): void {
+  const changed = id !== before.id ? 'id' : providerNamed(provider) !== before.provider ? 'provider' : undefined
+  if (changed === undefined) return
+  throw new InvalidRequest([{ name: changed, message: 'it cannot be changed: add another configuration', problem: 'value' }])
+}
+
 export function configRoutes(app: ApiApp, { core, authenticate }: Family): void {
   // before the body is read
   const onRequest = async (request: FastifyRequest) => void (await authenticate(request, 'admin'))
   app.get('/api/config', { onRequest, schema: listed }, () => overview(core))
   app.post('/api/config', { onRequest, schema: created }, async ({ body: { provider, ...body } }, reply) => {
-    const kind = kindOf(core, provider)
+    const kind = kindOf(core, providerNamed(provider))
     const change = changeOf(body)
     checkChange(change)
-    assertServesModel(core, kind.name, change)
+    assertServesModel(core, kind.name, change.defaultModel)
     assertHasKey(core, kind, change)
     const id = await addConfig(core, kind.name, change)
-    return reply.code(201).send(await stored(core, id))
+    return reply.code(201).send(await stored(core, id, provider))
   })
   app.put('/api/config/:id', { onRequest, schema: changed }, async ({ body, params: { id } }) => {
     const before = await configOf(core, id)
+    assertSame(before, body)
     const change = changeOf(body, before)
-    assertServesModel(core, before.provider, change)
+    assertServesModel(core, before.provider, change.defaultModel)
     await changeConfig(core, id, change)
-    return stored(core, id)
+    return stored(core, id, body.provider)
   })
   app.delete('/api/config/:id', { onRequest, schema: removed }, async ({ params: { id } }) => {
     await removeConfig(core, id)
@@ -106,12 +116,13 @@ async function overview(core: Core) {
   const configs = await listConfigs(core)
   const providers = core.providers.kinds.map(({ name, title, needsKey, defaultUrl }) => ({
     provider: name,
+    aliases: [otherProviderName(name) ?? []].flat(),
     title,
     needs_key: needsKey,
     default_url: defaultUrl ?? null,
     using: sourceOf(core, name, configs),
   }))
-  return { success: true as const, configs: configs.map(shownConfig), providers }
+  return { success: true as const, configs: configs.map((config) => shownConfig(config)), providers }
 }
 
 function sourceOf({ providers }: Core, name: string, configs: readonly ProviderConfig[]): Source {
@@ -120,24 +131,16 @@ function sourceOf({ providers }: Core, name: string, configs: readonly ProviderC
 }
 
 /** Loads the change in this process at once; a notification reaches the others. */
-async function stored(core: Core, id: string) {
+async function stored(core: Core, id: string, sentProvider?: string) {
   await core.providers.reload()
-  return { success: true as const, config: shownConfig(await configOf(core, id)) }
+  const config = shownConfig(await configOf(core, id), sentProvider)
+  return { success: true as const, config, ...config }
 }
 
 async function configOf(core: Core, id: string): Promise<ProviderConfig> {
   const config = (await listConfigs(core)).find((each) => each.id === id)
   if (!config) throw new AppError('unknown_config', { id })
   return config
-}
-
-/** Throws InvalidRequest for a default model that this provider does not serve. */
-function assertServesModel({ models }: Core, provider: string, { defaultModel }: ConfigChange): void {
-  if (typeof defaultModel !== 'string') return
-  const served = models.of(provider)
-  if (served.some(({ id, aliases }) => id === defaultModel || aliases.includes(defaultModel))) return
-  const message = `it must be a model of this provider: ${served.map(({ id }) => id).join(', ') || 'there is none'}`
-  throw new InvalidRequest([{ name: 'default_model', message, problem: 'value' }])
 }
 
 /** The current key is used for the current address only. Throws InvalidRequest. */

@@ -11,17 +11,7 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
   const { id, prompt, enhanced, model, provider, source, credits, position, percent, createdAt, endedAt } = outcome
   const { aspect, count, steps, guidance, strength, negative } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
-  return {
-    id,
-    status: statusOf(outcome),
-    images,
-    image_url: images[0]?.url ?? null,
-    prompt,
-    enhanced_prompt: enhanced,
-    negative_prompt: negative ?? null,
-    model,
-    provider,
-    source,
+  const parameters = {
     aspect_ratio: aspect,
     ...pixelsOf(outcome),
     n: count,
@@ -29,6 +19,22 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
     steps: steps ?? null,
     guidance: guidance ?? null,
     strength: strength ?? null,
+    negative_prompt: negative ?? null,
+  }
+  return {
+    id,
+    status: statusOf(outcome),
+    images,
+    image_url: images[0]?.url ?? null,
+    image_urls: images.map(({ url }) => url),
+    timestamp: createdAt.toISOString(),
+    parameters,
+    prompt,
+    enhanced_prompt: enhanced,
+    model,
+    provider,
+    source,
+    ...parameters,
     credits,
     position,
     percent: outcome.state === 'delivered' ? 100 : percent,
