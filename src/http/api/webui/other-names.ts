@@ -8,7 +8,7 @@ export const otherFields = {
   model: z.string().max(200).nullish().describe('Same as `default_model`.'),
   // clients with databases that have no boolean type send 1 and 0
   is_active: optional(z.union([z.boolean(), z.literal([0, 1]).transform((value) => value === 1)])).describe(
-    'The same as `active`.',
+    'Same as `active`.',
   ),
 }
 
