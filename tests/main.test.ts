@@ -194,7 +194,7 @@ describe('the service as a process', () => {
   })
 
   it('`try` exits with 2 when a request is refused and with 1 when it fails, and says why', async () => {
-    expect(await run('a cat 5:7')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('5:7') })
+    expect(await run('a cat --ar 5:7')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('5:7') })
     const failed = await run('a cat [fail moderated]')
     expect(failed).toMatchObject({ code: 1, err: expect.stringContaining('content') })
     expect(JSON.parse(failed.out)).toMatchObject({ status: 'failed', credits: 0, file: null })

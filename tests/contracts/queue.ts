@@ -81,6 +81,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
     // a worker pauses a job only after its call has resolved, so it is added until it runs
     await expect
       .poll(async () => {
+        if (order.length > 2) return order.length
         await queue.add({ ...paused[0]!, resumed: true })
         await queue.add(paused[1]!)
         return order.length

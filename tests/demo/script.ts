@@ -22,7 +22,7 @@ export async function* conversation(chat: EmulatedChat, place: 'group' | 'privat
   const castle = 'a castle by the sea --ar 9:16 --seed 7'
   yield await exchange('ann', castle, ann.ask(castle))
   yield await exchange('ann', '(her picture) make it night', ann.ask('make it night', cat.picture))
-  yield await exchange('ann', 'a cat 5:7', ann.ask('a cat 5:7'))
+  yield await exchange('ann', 'a cat --ar 5:7', ann.ask('a cat --ar 5:7'))
   yield await exchange('ann', '/credits', ann.command('credits'))
   yield await exchange('ann', 'a city at night --n 3', ann.ask('a city at night --n 3'))
   const gift = { action: 'give', user: ann.userId, amount: 5 }

@@ -78,7 +78,9 @@ const tested = {
 function assertSame(before: ProviderConfig, { id = before.id, provider = before.provider }: ChangeBody): void {
   const changed = id !== before.id ? 'id' : providerNamed(provider) !== before.provider ? 'provider' : undefined
   if (changed === undefined) return
-  throw new InvalidRequest([{ name: changed, message: 'it cannot be changed: add another configuration', problem: 'value' }])
+  throw new InvalidRequest([
+    { name: changed, message: 'it cannot be changed: add another configuration', problem: 'value' },
+  ])
 }
 
 export function configRoutes(app: ApiApp, { core, authenticate }: Family): void {
