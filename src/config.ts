@@ -166,10 +166,10 @@ function providersOf(settings: Settings, defaults: Defaults) {
     providers.set('cloudflare', { ...defaults, baseUrl, key: settings.CF_API_TOKEN, steps: settings.FLUX_NUM_STEPS })
   }
   if (settings.COMFYUI_URL?.length) providers.set('comfyui', { ...defaults, baseUrl: settings.COMFYUI_URL.join(',') })
-  const { DOUBAO_API_URL = 'https://ark.cn-beijing.volces.com/api/v3' } = settings
+  const { DOUBAO_API_URL } = settings
   if (settings.DOUBAO_API_KEY)
     providers.set('ark', { ...defaults, baseUrl: DOUBAO_API_URL, key: settings.DOUBAO_API_KEY })
-  const { QWEN_API_URL = 'https://dashscope.aliyuncs.com/api/v1' } = settings
+  const { QWEN_API_URL } = settings
   if (settings.QWEN_API_KEY)
     providers.set('dashscope', { ...defaults, baseUrl: QWEN_API_URL, key: settings.QWEN_API_KEY })
   return providers

@@ -22,6 +22,7 @@ import { pictures } from './http/pictures/pictures.ts'
 import { createStoredPictures } from './http/pictures/stored.ts'
 import { createApp } from './http/server/app.ts'
 import { createHttp, type Http } from './http/server/http.ts'
+import { inTime } from './http/server/readiness.ts'
 import { basePathOf } from './net/own-address.ts'
 import { runAll, type Step, stopOnce } from './stop.ts'
 import { folderProblem } from './storage/data-dir.ts'
@@ -120,10 +121,21 @@ interface ForReadiness {
 /** Logs each change: the route itself tells strangers no reasons. */
 function createReadiness({ http: { core, databaseAnswers }, bots, config }: ForReadiness) {
   let last = ''
+  let probe: Promise<{ problem: string | undefined }> | undefined
+  // checks share one probe, so that a disk that hangs gets one
+  const storageProblem = async () => {
+    probe ??= folderProblem(config.dataDir)
+      .then((problem) => ({ problem }))
+      .finally(() => {
+        probe = undefined
+      })
+    const found = await inTime(probe)
+    return found ? found.problem : 'does not answer'
+  }
   return async () => {
     const answers = await databaseAnswers()
     const database = core.database.notReady() ?? (answers ? undefined : 'does not answer, or cannot be written')
-    const storage = config.usesDataDir ? await folderProblem(config.dataDir) : undefined
+    const storage = config.usesDataDir ? await storageProblem() : undefined
     const parts = { database, queue: core.queue.notReady(), storage, ...bots.notReady() }
     const now = JSON.stringify(parts)
     if (now !== last && now !== '{}') core.log.warn({ parts }, 'not ready')

@@ -2,7 +2,7 @@
 
 /** Promised for a later version. */
 const planned =
-  'DATABASE_DIRECT_URL DATABASE_POOL REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX SHARDS ANONYMOUS_API REFERRAL_CREDITS ' +
+  'DATABASE_DIRECT_URL DATABASE_POOL REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX SHARDS REFERRAL_CREDITS ' +
   'OPENAI_IMAGE_BASE OPENAI_IMAGE_KEY GEMINI_API_KEY GEMINI_API_URL MIDJOURNEY_URL MIDJOURNEY_SECRET JIMENG_ACCESS_KEY ' +
   'JIMENG_SECRET_KEY JIMENG_API_URL KLING_ACCESS_KEY KLING_SECRET_KEY KLING_API_URL S3_ENDPOINT S3_REGION S3_BUCKET ' +
   'S3_ACCESS_KEY_ID S3_SECRET_ACCESS_KEY IMAGE_RETENTION_DAYS'
@@ -15,8 +15,13 @@ const prefixes =
 /** Kubernetes and Docker describe services by such variables. */
 const injected = /_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP).*)?$/
 
-/** Common names that differ from one of ours by a letter. */
-const others: ReadonlySet<string> = new Set(['APP_KEY'])
+/** Names of other programs that resemble ours, or that often stand in the same .env file. */
+const others: ReadonlySet<string> = new Set(
+  (
+    'APP_KEY TELEGRAM_API_ID TELEGRAM_API_HASH TELEGRAM_LOCAL TELEGRAM_STAT COMFYUI_PATH FLUXBOT_TAG FLUXBOT_IMAGE ' +
+    'FLUXBOT_VERSION'
+  ).split(' '),
+)
 
 /** Names of settings that have no effect in this version. */
 export function withoutEffectYet(given: readonly string[], known: readonly string[]): string[] {

@@ -55,7 +55,7 @@ export function publicUrlMistake(value: string): string | undefined {
   if (username || password) return 'must not contain a user name or password'
   const [, first = ''] = pathname.split('/')
   return ownPaths.includes(first)
-    ? `must not have the path /${first}, which is one of the service itself: choose another path, such as /fluxbot`
+    ? `must not begin with the path /${first}, which fluxbot uses itself: choose another path, such as /fluxbot`
     : undefined
 }
 
@@ -63,7 +63,7 @@ export function publicUrlMistake(value: string): string | undefined {
 export function hostMistake(value: string): string | undefined {
   const isName = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/i.test(value)
   if (isName || isIP(value.replace(/^\[|\]$/g, '')) > 0) return undefined
-  return 'must be an address or name of this machine alone, such as 127.0.0.1 or 0.0.0.0; the port belongs into PORT'
+  return 'must be an IP address or a host name without a port, such as 127.0.0.1 or 0.0.0.0; set the port in PORT'
 }
 
 /** Whether a host of a URL or the HOST setting is this machine alone. */

@@ -113,16 +113,17 @@ const settingsSchema = z.object({
   FLUX_NUM_STEPS: withDefault(whole(1, 8), 4),
   COMFYUI_URL: optional(
     listOf((part, context) => {
-      if (baseMistake(part)) context.addIssue('must be one or more http:// or https:// addresses, comma-separated')
+      const mistake = baseMistake(part)
+      if (mistake) context.addIssue(`${mistake}; separate several addresses by commas`)
       return part.replace(/\/+$/, '')
     }),
   ),
   PROVIDER_TIMEOUT_SECONDS: withDefault(whole(1, 3600), 300),
   PROVIDER_CONCURRENCY: withDefault(whole(1, 1000), 5),
   DOUBAO_API_KEY: optional(key),
-  DOUBAO_API_URL: optional(httpUrl),
+  DOUBAO_API_URL: withDefault(httpUrl, 'https://ark.cn-beijing.volces.com/api/v3'),
   QWEN_API_KEY: optional(key),
-  QWEN_API_URL: optional(httpUrl),
+  QWEN_API_URL: withDefault(httpUrl, 'https://dashscope.aliyuncs.com/api/v1'),
   PROMPT_OPTIMIZATION: withDefault(oneOf(['true', 'false', '1', '0', 'on', 'off']), 'false'),
   EXTERNAL_API_BASE: optional(httpUrl),
   EXTERNAL_MODEL: optional(text),

@@ -24,8 +24,8 @@ describe('settings', () => {
       ['REDIS_URL', 'redis://127.0.0.1:6379/zero', 'number of a database'],
       ['DATA_DIR', '~/fluxbot', 'must be a whole path'],
       ['PORT', '80 80', 'whole number from 0 to 65535'],
-      ['HOST', 'http://0.0.0.0:8080', 'the port belongs into PORT'],
-      ['PUBLIC_URL', 'https://x.org/v1', 'must not have the path /v1'],
+      ['HOST', 'http://0.0.0.0:8080', 'set the port in PORT'],
+      ['PUBLIC_URL', 'https://x.org/v1', 'must not begin with the path /v1'],
       ['LOG_LEVEL', 'verbose', 'must be one of: trace'],
       ['ROLES', ',', 'comma-separated list of: bots'],
       ['SECRET_KEY', 'short', 'openssl rand'],
@@ -42,7 +42,7 @@ describe('settings', () => {
       ['FAL_QUEUE_URL', 'https://queue.fal.run/?a=1', 'must not contain ?'],
       ['CF_ACCOUNT_ID', '123', '32 hexadecimal digits'],
       ['FLUX_NUM_STEPS', '9', 'whole number from 1 to 8'],
-      ['COMFYUI_URL', 'localhost:8188', 'comma-separated'],
+      ['COMFYUI_URL', 'localhost:8188', 'separate several addresses by commas'],
       ['PROVIDER_TIMEOUT_SECONDS', '0', 'whole number from 1'],
       ['PROVIDER_CONCURRENCY', 'many', 'whole number from 1'],
       ['PROMPT_OPTIMIZATION', 'yes', 'must be one of: true'],
@@ -111,7 +111,7 @@ describe('settings', () => {
 
   it('ignore names of other programs', () => {
     const names =
-      'PATH HOME USER SHELL HOSTNAME NODE_ENV PWD TZ LANG POSTGRES_PASSWORD COMPOSE_PROJECT_NAME REDIS_PORT_6379_TCP ' +
+      'PATH HOME USER SHELL HOSTNAME NODE_ENV PWD TZ LANG POSTGRES_PASSWORD TELEGRAM_API_ID COMPOSE_PROJECT_NAME REDIS_PORT_6379_TCP ' +
       'FLUXBOT_SERVICE_HOST FLUXBOT_SERVICE_PORT_HTTP FLUXBOT_PORT FLUXBOT_PORT_8080_TCP_ADDR CF_INSTANCE_IP PORTS ' +
       'TEST_DATABASE_URL PGPASSWORD OPENAI_API_KEY AWS_REGION APP_KEY AWS_REGION_ID npm_config_cache npm_package_name npm_lifecycle_event'
     expect(mistakes(Object.fromEntries(names.split(' ').map((name) => [name, 'x'])))).toBe('')

@@ -36,7 +36,7 @@ describe('the service as a process', () => {
     expect(service.log().trim().split('\n')).toEqual([
       'Fix these settings before starting fluxbot:',
       '  PORT must be a whole number from 0 to 65535',
-      '  COMFYUI_URL must be one or more http:// or https:// addresses, comma-separated',
+      '  COMFYUI_URL must be an http:// or https:// address; separate several addresses by commas',
     ])
   })
 

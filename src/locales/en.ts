@@ -221,7 +221,7 @@ export const en = {
     starting: 'Still starting. Try again in a moment.',
     sign_in: 'Sign in with the operator key first, or open the link that fluxbot printed when it started.',
     closed: 'Open the link that fluxbot printed when it started, or set API_KEY and sign in with that key.',
-    foreign: 'Open this page at its own address (PUBLIC_URL).',
+    foreign: 'Open this page at the address in PUBLIC_URL, or set PUBLIC_URL to the address that you use.',
     wrong_key: 'That key is wrong.',
     too_many_tries: 'Too many tries. Wait a minute.',
     too_many_pages: 'This page is open too many times. Close one of them.',

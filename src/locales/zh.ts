@@ -193,7 +193,7 @@ export const zh: Words = {
     starting: '正在启动，请稍后再试。',
     sign_in: '请先使用管理员密钥登录，或打开 fluxbot 启动时输出的链接。',
     closed: '请打开 fluxbot 启动时输出的链接，或设置 API_KEY 后用它登录。',
-    foreign: '请使用正确的地址（PUBLIC_URL）打开此页面。',
+    foreign: '请用 PUBLIC_URL 中的地址打开此页面，或把 PUBLIC_URL 设为您使用的地址。',
     wrong_key: '密钥不正确。',
     too_many_tries: '尝试次数过多，请稍等一分钟。',
     too_many_pages: '此页面打开得太多，请关闭其中一个。',

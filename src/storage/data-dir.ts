@@ -29,8 +29,9 @@ export async function folderProblem(folder: string): Promise<string | undefined>
     } finally {
       await rm(probe, { force: true }).catch(() => undefined)
     }
-    const { bavail, bsize } = await statfs(folder)
-    return bavail * bsize < freeBytes ? 'its disk is full' : undefined
+    const { bavail, blocks, bsize } = await statfs(folder)
+    // some file systems report no sizes
+    return blocks > 0 && bavail * bsize < freeBytes ? reasons.ENOSPC : undefined
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException
     return reasons[code] ?? message
@@ -51,4 +52,9 @@ async function makeFolder(folder: string): Promise<void> {
 }
 
 export const dataDirMistake = (folder: string, problem: string) =>
-  `DATA_DIR ${folder} cannot be used, because ${problem}: set it to a folder that fluxbot can write to`
+  `DATA_DIR ${folder} cannot be used, because ${problem}: ${
+    // another folder would have another database and another secret key
+    problem === reasons.ENOSPC || problem === reasons.EDQUOT
+      ? 'free at least 64 MB there'
+      : 'set it to a folder that fluxbot can write to'
+  }`

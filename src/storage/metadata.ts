@@ -54,7 +54,9 @@ export function scansOf(bytes: Buffer): number {
 /** Whether a JPEG has lost its end. PNG and WebP without their end cannot be decoded. */
 export function isCut(bytes: Buffer, type: ImageType): boolean {
   if (type !== 'image/jpeg') return false
-  return [...segmentsOf(bytes)].at(-1)?.kind !== endOfImage
+  let last = 0
+  for (const { kind } of segmentsOf(bytes)) last = kind
+  return last !== endOfImage
 }
 
 /** The same JPEG with an end marker: decoders then show as much of it as there is, as browsers do. */

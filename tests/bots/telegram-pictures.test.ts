@@ -16,7 +16,7 @@ let files: TelegramFiles
 beforeEach(async () => {
   telegram = await startTelegram()
   const { token, apiUrl } = telegram
-  files = createFiles({ api: createBotApi(token, apiUrl), apiUrl, token })
+  files = createFiles({ api: createBotApi(token, apiUrl), apiUrl, token, publicUrl: apiUrl })
 })
 
 afterEach(async () => {
@@ -81,6 +81,11 @@ describe('a picture that a message refers to on Telegram', () => {
     expect(callOf(page)?.images).toEqual([])
     const inside = { text: 'http://10.0.0.1/a.png', entities: [{ type: 'url', offset: 0, length: 21 }] }
     await expect(callOf(inside)?.images[0]?.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
+    // a private Bot API server is trusted for files, not for addresses that people write
+    await files.close()
+    const { token, apiUrl } = telegram
+    files = createFiles({ api: createBotApi(token, apiUrl), apiUrl, token })
+    await expect(callOf(link)?.images[0]?.load(MB)).rejects.toMatchObject({ kind: 'image_unreachable' })
   })
 
   it.each<[string, object]>([

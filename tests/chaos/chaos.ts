@@ -56,6 +56,7 @@ export interface ChaosResult {
 
 const requestsPerPerson = 3
 const settleMs = 150_000
+const apiKey = 'a-key-for-the-chaos-run'
 /** Number of the Redis database that only this run uses, so that it can be emptied. */
 const redisDatabase = 5
 
@@ -91,8 +92,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   Object.defineProperty(fal.hooks.switches, 'on', { get: () => random() >= (mix.webhooks ?? 0) })
   const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-chaos-'))
   const { url, drop } = options.backend === 'pglite' ? { url: undefined, drop: async () => {} } : await createDatabase()
-  const port = mix.webhooks === undefined ? undefined : await freePort()
-  const settings = settingsOf(options.backend, { discord, telegram, fal, comfyui, dataDir, url, port })
+  const port = await freePort()
+  const base = settingsOf(options.backend, { discord, telegram, fal, comfyui, dataDir, url, port })
+  const settings = mix.webhooks === undefined ? base : { ...base, PUBLIC_URL: `http://127.0.0.1:${port}` }
   const world: World = { options, discord, telegram, fal, comfyui, services: [], settings, url, dataDir, random }
   try {
     return await play(world)
@@ -106,14 +108,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 
 function settingsOf(
   backend: Backend,
-  world: Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'url'> & { port?: number },
+  world: Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'url'> & { port: number },
 ): Record<string, string> {
   const { discord, telegram, fal, comfyui, dataDir, url, port } = world
   const redis = `${process.env.TEST_REDIS_URL}/${redisDatabase}`
   return {
     DATA_DIR: dataDir,
-    PORT: String(port ?? 0),
-    ...(port === undefined ? {} : { PUBLIC_URL: `http://127.0.0.1:${port}` }),
+    PORT: String(port),
+    API_KEY: apiKey,
     LOG_LEVEL: 'warn',
     PROVIDER_CONCURRENCY: '10',
     DISCORD_TOKEN: discord.token,
@@ -373,15 +375,25 @@ async function untilEnded(url: string): Promise<void> {
   await database.close()
 }
 
-/** Waits until no more answers come, because the embedded database cannot be read while the service has it open. */
+/**
+ * Waits until every request has ended and no more answers come. The embedded database cannot be read while the service has it
+ * open, so the service is asked.
+ */
 async function untilQuiet(world: World): Promise<void> {
   let [last, since] = [-1, Date.now()]
   const until = Date.now() + settleMs
-  while (Date.now() - since < 12_000 && Date.now() < until) {
+  while (Date.now() - since < 5_000 && Date.now() < until) {
     const now = finals(world).size
-    if (now !== last) [last, since] = [now, Date.now()]
+    if (now !== last || (await unfinished(world)) > 0) [last, since] = [now, Date.now()]
     await sleep(200)
   }
+}
+
+async function unfinished({ settings }: World): Promise<number> {
+  const headers = { authorization: `Bearer ${apiKey}` }
+  const answer = await fetch(`http://127.0.0.1:${settings.PORT}/metrics`, { headers })
+  const counts = (await answer.text()).matchAll(/^fluxbot_generations_unfinished\{.*\} (\d+)$/gm)
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
 }
 
 async function files(folder: string): Promise<string[]> {

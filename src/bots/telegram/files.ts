@@ -35,6 +35,7 @@ interface TelegramFilesOptions {
   api: Api
   apiUrl: string
   token: string
+  publicUrl?: string
 }
 
 interface RemoteFile {
@@ -42,8 +43,10 @@ interface RemoteFile {
   bytes?: number
 }
 
-export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): TelegramFiles {
+export function createFiles({ api, apiUrl, token, publicUrl }: TelegramFilesOptions): TelegramFiles {
   const downloads = createDownloads([new URL(apiUrl).origin])
+  // people write these addresses: of private ones, only our own pictures are fetched
+  const linked = createDownloads(publicUrl === undefined ? [] : [new URL(publicUrl).origin])
 
   async function load(file: RemoteFile, limitBytes: number): Promise<Buffer> {
     try {
@@ -67,7 +70,7 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
   }
 
   return {
-    close: () => downloads.close(),
+    close: async () => void (await Promise.all([downloads.close(), linked.close()])),
     of(media) {
       const { document, sticker, live_photo: live, video, animation, video_note: note, paid_media, story } = media
       const largest = largestOf(media.photo ?? live?.photo)
@@ -86,7 +89,7 @@ export function createFiles({ api, apiUrl, token }: TelegramFilesOptions): Teleg
       if (document ?? sticker ?? live ?? video ?? animation ?? note ?? paid_media ?? story)
         return { name, load: refuse }
       const link = previewedPicture(media)
-      return link === undefined ? undefined : { name: 'preview', load: (limitBytes) => downloads.get(link, limitBytes) }
+      return link === undefined ? undefined : { name: 'preview', load: (limitBytes) => linked.get(link, limitBytes) }
     },
   }
 }

@@ -168,10 +168,12 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
         await answerQuery(target, { text: wordsFor(locale).errors.chat_unavailable(), show_alert: true })
         throw error
       })
-    await dialogues.open({
-      question: { chatId: place.chatId, messageId: question.message_id },
-      userId,
-      form: form.id,
+    const asked = { chatId: place.chatId, messageId: question.message_id }
+    await dialogues.open({ question: asked, userId, form: form.id }).catch(async (error: unknown) => {
+      // an answer to a question without a row would be a new request
+      await api.deleteMessage(place.chatId, question.message_id).catch(() => undefined)
+      await answerQuery(target, { text: wordsFor(locale).errors.chat_unavailable(), show_alert: true })
+      throw error
     })
     await answerQuery(target, {})
   }

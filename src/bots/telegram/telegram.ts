@@ -46,7 +46,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const { token, database, commands, log, webhookSecret, publicUrl } = options
   const apiUrl = options.apiUrl.replace(/\/+$/, '')
   const api = createBotApi(token, apiUrl)
-  const files = createFiles({ api, apiUrl, token })
+  const files = createFiles({ api, apiUrl, token, publicUrl })
   const dialogues = createDialogues(database)
   const sender = createSender(api, dialogues)
   const inboxName = `telegram:${token.split(':', 1)[0]}`
@@ -87,7 +87,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
   /** A text that replies to a question of ours answers it. undefined: it was refused, and the person has the reason. */
   async function asAnswer(call: Call, message: Message | undefined): Promise<Call | undefined> {
     const replied = message?.reply_to_message
-    if (!replied || call.act.kind !== 'message' || call.act.text === '' || call.images.length > 0) return call
+    // a picture of its own is a request; the preview of a link is not
+    if (!replied || call.act.kind !== 'message' || call.act.text === '' || message.text === undefined) return call
     try {
       return await dialogues.read(call, { chatId: replied.chat.id, messageId: replied.message_id })
     } catch (error) {

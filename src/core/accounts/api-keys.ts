@@ -12,7 +12,7 @@ import { accountOf } from './accounts.ts'
 /** The account that a program acts for, and what its key permits. */
 export interface KeyHolder {
   userId: string
-  /** null: the operator's API_KEY. */
+  /** null: the operator's API_KEY, or no key (ANONYMOUS_API). */
   keyId: string | null
   admin: boolean
   /** Ids of the models it may use. null: all. */

@@ -68,6 +68,11 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   const leftMs = generation.leftMs + generation.takenAt - Date.now()
   const giveUp = !error.retry || tries >= maxTries || leftMs < -graceMs
   core.log.warn({ id: generation.id, kind: error.kind, err: error.cause, tries, giveUp }, 'could not deliver an answer')
+  const isChat = error.kind === 'chat_refused' || error.kind === 'chat_unavailable'
+  if (giveUp && !isChat && !generation.error) {
+    // the chat works: its message says why the pictures do not come
+    return deliverFailure(core, { ...generation, error: error.kind, errorData: error.data })
+  }
   if (giveUp) {
     await endFailed(core, generation, generation.error ?? error.kind)
     return undefined

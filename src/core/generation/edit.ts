@@ -2,13 +2,13 @@
 import { priceOf } from '../billing/price.ts'
 import type { Core } from '../core.ts'
 import type { Model } from '../ports/models.ts'
-import { canServe, defaultModel, listed } from '../request/choose-model.ts'
+import { canServe, defaultModel, listed, takenWith } from '../request/choose-model.ts'
 
 export interface EditingModel {
   model: Model
   /** Pictures of the result that it starts from: 0 where it draws from words only. */
   images: 0 | 1
-  /** Credits for one picture. */
+  /** Credits for a request with a count of 1. */
   price: number
 }
 
@@ -17,7 +17,9 @@ type Available = Pick<Core, 'models' | 'providers'>
 /** Absent: its provider is not set up, or it takes no words. */
 export function editingWith(core: Available, model: Model): EditingModel | undefined {
   const images = ([1, 0] as const).find((count) => canServe(core, model, { images: count, words: true }))
-  return images === undefined ? undefined : { model, images, price: priceOf(model, { count: 1 }) }
+  if (images === undefined) return undefined
+  const { picturesEach = 1 } = takenWith(core, model, images)
+  return { model, images, price: priceOf(model, { count: picturesEach }) }
 }
 
 /** The listed models that can change a result, and the one that drew it. */

@@ -29,7 +29,8 @@ const separatedBefore = new RegExp(`(?:^|[${separator}.。!！?？])\\s*$`)
 const separatedAfter = new RegExp(`^\\s*(?:$|[${separator}.。!！?？])`)
 const ending = /^[\s.,:;!?。，、；：！？…)\]}>】）］」』》〉"'”’»›]*$/
 const droppedAtEnd = /[\s.,:;!?。，、；：！？…]+/gu
-const danglingBefore = /(?:[\s,，、،;；:：|·]|(?<=\s)[-\u2012-\u2015])+$/u
+// the look-behind lets each run of separators be tried once
+const danglingBefore = /(?<![\s,，、،;；:：|·\u2012-\u2015-])(?:[\s,，、،;；:：|·]|(?<=\s)[-\u2012-\u2015])+$/u
 
 const brackets: Readonly<Record<string, string>> = {
   '(': ')',

@@ -33,7 +33,8 @@ const endOfFlags = /--(?=\s|$)/y
 const valueAhead = /^\s*[=:]?\s*[-+]?\d|^[=:]\S/
 const numberAhead = /^\s*[=:]?\s*\(?["“„«]?[-+]?\d/
 const assignment = /^\s*[=:]\s*|^\s+/
-const afterValue = /[,.;，。；、)\]）】]+$/u
+// the look-behind lets each run of signs be tried once
+const afterValue = /(?<![,.;，。；、)\]）】])[,.;，。；、)\]）】]+$/u
 
 /** Opening quotation mark → the marks that close it. */
 const quotes: Readonly<Record<string, string>> = {

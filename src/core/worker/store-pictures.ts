@@ -15,13 +15,13 @@ const maxAttempts = 3
 /** Throws AppError not_stored, and bad_result where a picture can have no thumbnail. */
 export async function storePictures(
   core: Pick<Core, 'store' | 'images' | 'secretKey'>,
-  { id, attempt }: Pick<Generation, 'id' | 'attempt'>,
+  { id, attempt, searches }: Pick<Generation, 'id' | 'attempt' | 'searches'>,
   files: readonly ImageFile[],
 ): Promise<StoredPicture[]> {
   const put = async (key: string, file: ImageFile): Promise<Omit<StoredPicture, 'role' | 'position'>> => {
     const { type, width, height, data } = file
     await putWithRetries(core, key, file).catch((error: unknown) => {
-      throw new AppError('not_stored', {}, { cause: error, final: attempt >= maxAttempts })
+      throw new AppError('not_stored', {}, { cause: error, final: attempt - searches >= maxAttempts })
     })
     return { key, type, width, height, bytes: data.length }
   }

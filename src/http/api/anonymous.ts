@@ -32,11 +32,15 @@ export function admitAnonymous(anonymous: Anonymous, name: FamilyName, request: 
   request.keyHolder = anonymous.holder()
 }
 
+/** Headers of tunnels and proxies on this machine, which pass on the requests of others. */
+const forwarded = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'cf-connecting-ip']
+
 /**
  * A browser on this machine may also send requests from pages of other sites: `Origin` names such a site. If its name resolves to
  * this machine (DNS rebinding), `Host` names it.
  */
 function isFromThisMachine({ ip, headers }: FastifyRequest): boolean {
+  if (forwarded.some((name) => headers[name] !== undefined)) return false
   const { host = '', origin } = headers
   return isLoopback(ip) && isLoopback(nameIn(`http://${host}`)) && (origin === undefined || isLoopback(nameIn(origin)))
 }

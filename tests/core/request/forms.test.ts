@@ -205,3 +205,20 @@ describe('a prompt of several lines', () => {
     expect(parsePrompt('a cat\n16:9\nwatercolor', { ratios, lines: true }).prompt).toBe('a cat\nwatercolor')
   })
 })
+
+describe('a long run of separators', () => {
+  it.each([
+    ['before the ratio', `${','.repeat(15_000)}a cat 16:9`],
+    ['in the middle of a list', `a cat --no ${','.repeat(15_000)}a`],
+  ])('costs no time %s', (_where, text) => {
+    const before = process.cpuUsage()
+    try {
+      parse(text)
+    } catch (error) {
+      expect(error).toMatchObject({ kind: 'prompt_too_long' })
+    }
+    const { user, system } = process.cpuUsage(before)
+    // a few milliseconds; trying each place of the run as a start would take a second
+    expect((user + system) / 1000).toBeLessThan(400)
+  })
+})

@@ -78,7 +78,9 @@ describe('a store that fails', () => {
     const file = await images.keep(await pngOf(64, 64))
     const errors = await Promise.all(
       [1, 2, 3, 7].map((attempt) =>
-        storePictures(core, { id: crypto.randomUUID(), attempt }, [file]).catch((error: unknown) => error),
+        storePictures(core, { id: crypto.randomUUID(), attempt: attempt + 2, searches: 2 }, [file]).catch(
+          (error: unknown) => error,
+        ),
       ),
     )
     expect(errors).toMatchObject([

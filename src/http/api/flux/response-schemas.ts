@@ -182,7 +182,7 @@ export const userResponse = z
         spent_this_month: z.int(),
         models: z.array(z.string()).nullable().describe('The models that the key is limited to. null: all models.'),
       }),
-      z.object({ operator: z.literal(true) }),
+      z.object({ operator: z.boolean().describe('false: a request without a key, from this machine.') }),
     ]),
     limits: z.object({
       in_flight: z.int(),

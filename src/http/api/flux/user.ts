@@ -54,8 +54,8 @@ async function userOf(core: Core, { userId }: KeyHolder) {
   return { name, credits: { balance, held } }
 }
 
-async function keyOf(core: Core, { userId, keyId }: KeyHolder) {
-  if (keyId === null) return { operator: true as const }
+async function keyOf(core: Core, { userId, keyId, admin }: KeyHolder) {
+  if (keyId === null) return { operator: admin }
   const key = (await listApiKeys(core, userId)).find(({ id }) => id === keyId)
   // revoked since this request was authenticated
   if (!key) throw new AppError('key_wrong')
