@@ -334,6 +334,21 @@ describe('limits', () => {
     expect(calls).toEqual([])
   })
 
+  it('handle a form once, from however many tabs it is sent', async () => {
+    const { visit } = await start()
+    const ann = await visit()
+    for (const id of ['form-0001', 'form-0002']) {
+      const fields = { prompt: 'a dog' }
+      const body = JSON.stringify({ id, form: '1:edit:one', message: 'message-0001:answer', fields })
+      const headers = { 'content-type': 'application/json' }
+      expect((await ann.ask('/web/forms', { method: 'POST', headers, body })).status).toBe(202)
+    }
+    await expect.poll(() => calls.length).toBe(1)
+    const rows = await test.database.rows(sql`select handled_at is not null as handled from inbox`)
+    expect(rows).toHaveLength(1)
+    expect(calls[0]).toMatchObject({ key: `${ann.visitor}:form-0001` })
+  })
+
   it.each([
     ['/web/presses', { id: 'press-0001' }],
     ['/web/presses', { id: 'x', button: '1:edit:one' }],

@@ -132,7 +132,10 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       if (!data) return refuse(request, reply, 'bad_message', 400)
       const { id, form, fields, message } = data
       const act: Act = { kind: 'form', form, fields }
-      await inbox.store([received({ visitor: who.visitor, id, locale: localeFrom(request), act })])
+      const { visitor } = who
+      const submission = received({ visitor, id, locale: localeFrom(request), act })
+      // the form's own key: a form that is open in two tabs is paid for once
+      await inbox.store([{ ...submission, key: `web:${visitor}:form:${message}` }])
       // a form that was sent is not shown again
       await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
       return reply.code(202).send({ id })

@@ -225,8 +225,13 @@ export const letGo = (core: Core, fence: Fence, waitMs: number) =>
 export const saveFailure = (core: Core, generation: Generation, { kind, data }: AppError) =>
   changeUnanswered(core, generation, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
 
+/** `waitMs`: capped already (deliver.ts). It may pass the deadline by the time that the last try of a chat gets. */
 export const saveDeliveryTry = (core: Core, fence: Fence, waitMs: number) =>
-  change(core, fence, sql`delivery_tries = delivery_tries + 1, lease_until = null, wake_at = ${wakeIn(waitMs)}`)
+  change(
+    core,
+    fence,
+    sql`delivery_tries = delivery_tries + 1, lease_until = null, wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
+  )
 
 export interface StoredPicture {
   key: string

@@ -22,6 +22,8 @@ const queuedPause = '15 seconds'
 const resumedPause = '2 seconds'
 /** A later look at a row past its deadline is too late, whatever chose it. */
 const overduePause = '10 seconds'
+/** A delivery may be tried so long after the deadline, because a chat asked for a pause (deliver.ts). */
+const lastTry = '35 seconds'
 
 export interface Sweeper {
   stop(): Promise<void>
@@ -85,7 +87,8 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
         when state = 'queued' and deadline_at >= now() then ${queuedPause} else ${resumedPause} end::interval
       where id in (
         select id from generations where state in ('queued','running','stored')
-          and (wake_at < now() or (deadline_at < now() and wake_at > now() + ${overduePause}::interval))
+          and (wake_at < now()
+            or (deadline_at < now() and wake_at > greatest(now(), deadline_at + ${lastTry}::interval) + ${overduePause}::interval))
         order by wake_at limit ${batchSize} for update skip locked)
       returning ${list}`,
   )

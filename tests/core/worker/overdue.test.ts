@@ -52,6 +52,24 @@ describe.each(backends())('the deadline on %s', (kind) => {
     expect(await ended(call)).toBe('failed')
   })
 
+  it('leaves a row alone that waits for the last try of its chat', async () => {
+    const { core, say, ended, work } = await open()
+    const call = await say('a cat')
+    await core.database.rows(sql`
+      update generations set state = 'stored', attempt = 1, lease_until = null, deadline_at = now() - interval '1 second',
+        wake_at = now() + interval '25 seconds'`)
+    await test.lose()
+    const before = await core.database.rows(sql`select wake_at, attempt from generations`)
+    await work()
+    const other = await say('a dog')
+    expect(await ended(other)).toBe('delivered')
+    expect(await core.database.rows(sql`select wake_at, attempt from generations where key <> ${other.key}`)).toEqual(
+      before,
+    )
+    await core.database.rows(sql`update generations set state = 'running', wake_at = now() where key <> ${other.key}`)
+    expect(await ended(call)).toBe('failed')
+  })
+
   it('caps the pause that a chat asks for before it shows a failure', async () => {
     const chat = createChat()
     chat.refuse = (reply) =>
