@@ -35,7 +35,7 @@ const closeMs = 5_000
 /** Clients that wait for a picture still get those that are finished within the grace period. */
 const clientsMs = graceMs + 1_000
 
-/** For the chats to accept us before the banner. */
+/** Most milliseconds that the banner waits for the chats to connect. */
 const connectMs = 10_000
 
 async function main(): Promise<void> {
@@ -103,7 +103,7 @@ const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
-/** Waits a moment for the chats, so that the banner is right. Rejects if one refuses us. */
+/** Waits briefly for the chats to connect, so that the banner shows them. Rejects if a chat refuses the bot. */
 async function connected(bots: Bots, { log }: Core): Promise<void> {
   const late = new AbortController()
   const waited = sleep(connectMs, undefined, { signal: late.signal }).catch(() => undefined)
@@ -118,7 +118,7 @@ interface ForReadiness {
   config: Config
 }
 
-/** Logs each change: the route itself tells strangers no reasons. */
+/** Logs each change with its reasons, because the route shows them to administrators only. */
 function createReadiness({ http: { core, databaseAnswers }, bots, config }: ForReadiness) {
   let last = ''
   let probe: Promise<{ problem: string | undefined }> | undefined

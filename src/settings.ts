@@ -22,7 +22,7 @@ const withDefault = <T extends z.ZodType>(schema: T, value: z.input<T>) =>
   z.preprocess((given) => blankAsAbsent(given) ?? value, schema)
 
 const text = z.string().trim()
-/** A text without the mistakes that `find` knows. */
+/** A text in which `find` finds no mistake. */
 const without = (find: (value: string) => string | undefined) =>
   text.superRefine((value, context) => {
     const mistake = find(value)
@@ -185,7 +185,7 @@ export function urlOf(value: string): URL | undefined {
   return URL.canParse(value) ? new URL(value) : undefined
 }
 
-/** Settings that have no effect without another one. A default that is written down does no harm. */
+/** Settings that have no effect without another one. The default value is accepted without it. */
 const useless = [
   ['DISCORD_APP_ID', 'DISCORD_TOKEN'],
   ['DISCORD_API_URL', 'DISCORD_TOKEN'],

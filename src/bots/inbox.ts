@@ -19,9 +19,9 @@ export interface Received {
   lane: string
   /** Acts that are handled together: the messages of an album, or the parts of a long text. */
   album?: string
-  /** Names of albums of which it is a part if one of them was stored before. */
+  /** Albums that this act may belong to. It joins the first one that is stored already. */
   joins?: readonly string[]
-  /** Only stored as a part of one of those. */
+  /** Stored only if it joins one of these albums. */
   partOnly?: boolean
   body: Json
 }

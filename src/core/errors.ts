@@ -95,7 +95,7 @@ const retryable: ReadonlySet<ErrorKind> = new Set([
   'internal',
 ] satisfies ErrorKind[])
 
-/** `lasting`: the same request would fail again, so words must not suggest another try. */
+/** `lasting`: the same request would fail again, so the text must not say 'Try again'. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
 export interface ErrorExtra {

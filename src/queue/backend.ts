@@ -27,7 +27,7 @@ export interface Backend {
 }
 
 const connectWithinMs = 15_000
-/** A server that is being started at the same time needs no line. */
+/** No line is printed for a server that answers within this time, such as one that is starting as well. */
 const reportAfterMs = 1_000
 
 interface Callbacks {

@@ -26,7 +26,7 @@ const shrunkPixels = 8_388_608
 const atATime = 2
 
 export function createImageTools(): ImageTools {
-  // no limit on those that wait: uploads and thumbnails have their own, and results are paid for
+  // the number of waiting calls is not limited: uploads and thumbnails have limits of their own, and results are paid for
   const inTurn = createTurns({ atATime, waiting: Number.POSITIVE_INFINITY })
   return {
     clean: (bytes) => inTurn(() => clean(bytes)),
@@ -106,7 +106,7 @@ async function encode(picture: Sharp, type: ImageType): Promise<ImageFile> {
   return { data, type, width: info.width, height: info.height }
 }
 
-/** A picture beyond a limit is so again when it is fetched again. */
+/** A result beyond a limit is final: fetching it again gives the same picture. */
 function rejectResult(error: unknown): never {
   const tooBig = error instanceof AppError && error.kind === 'image_too_big'
   throw new AppError('bad_result', tooBig ? error.data : {}, { cause: error, final: tooBig })

@@ -43,11 +43,11 @@ export const editAction: Action = {
   async run({ core, call, values: { ref, fields } }) {
     const result = await resultOf(core, ref)
     const { prompt = '', aspect = '', model = '' } = fields
-    // words that stay as they are were parsed before: what is left in them is no flag and no ratio
+    // an unchanged prompt was parsed before, so it is not searched for flags and ratios again
     const ratios = offeredAspects(core.models.all())
     const written: RequestParams = prompt === result.request.prompt ? { prompt } : parsePrompt(prompt, { ratios })
     const proposed = proposeEdit(core, result.request.model)?.model.id
-    // what was changed in the form wins over a flag in the text, and that over what the form proposed
+    // order of precedence: the model changed in the form, a flag in the prompt, the model that the form proposed
     const name = (model === '' || model === proposed ? written.model : undefined) ?? (model || proposed)
     const images = name === undefined ? 1 : (editingWith(core, findModel(core.models.all(), name))?.images ?? 1)
     const chosen = chooseModel(core, { name, images, words: true })
@@ -73,7 +73,7 @@ export const editAction: Action = {
   },
 }
 
-/** With a picture the model keeps its shape itself (submit.ts). */
+/** Only for requests without a picture: otherwise the shape of the picture is kept (submit.ts). */
 function sameShape({ takes }: ChosenModel, { request }: StoredResult, images: number): string | undefined {
   return images === 0 && Object.hasOwn(takes.aspects, request.aspect) ? request.aspect : undefined
 }

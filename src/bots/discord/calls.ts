@@ -54,7 +54,7 @@ export function audienceOf(interaction: Interaction, { commands, actions }: Offe
     case InteractionType.MessageComponent:
       return findAction(actions, interaction.data.custom_id)?.action.form ? 'form' : 'press'
     case InteractionType.ModalSubmit: {
-      // what only the person sees stays with the person
+      // below a private message the answer is private, too
       const isPrivate = ((interaction.message?.flags ?? 0) & MessageFlags.Ephemeral) !== 0
       return isPrivate
         ? 'private'

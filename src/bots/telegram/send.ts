@@ -25,7 +25,7 @@ import { questionOf } from './question.ts'
 const maxText = 4096
 const maxCaption = 1024
 const maxToast = 200
-/** … of the text in an empty reply box. */
+/** Characters of the placeholder in an empty reply box. */
 const maxPlaceholder = 64
 const maxInAlbum = 10
 const actionTimeoutMs = 2_000

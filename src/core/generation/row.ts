@@ -54,7 +54,7 @@ const columns = columnsOf({
   ),
   /** A submission of an earlier attempt may have reached the provider. */
   submittedBefore: typed<boolean>(sql`before.submit_at is not null`),
-  /** When that submission's intent was saved, which tells it from every other one. */
+  /** When the intent of the latest submission was saved. It identifies the submission. */
   submitAt: typed<string | null>(sql`before.submit_at::text`),
   /** Since that submission; 0 without one. */
   submittedMs: typed<number>(sql`coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8`),
@@ -139,18 +139,18 @@ export async function saveIntent(core: Core, generation: Generation): Promise<bo
   return true
 }
 
-/** No late answer (`adoptTicket`, `saveStored`) has come since this worker read the row. */
+/** Whether no late answer (`adoptTicket`, `saveStored`) was saved since this worker read the row. */
 const hasNoNews = ({ ticket }: Pick<Generation, 'ticket'>) =>
   sql`state in ('queued','running') and (ticket is null or ${ticket !== null}::bool)`
 
-/** The answer to the one submission of an open row, of a worker that may have lost the row since. */
+/** Matches an open row that still waits for this submission, also if another worker owns the row now. */
 const answersSubmission = ({ id, submitAt }: Pick<Generation, 'id' | 'submitAt'>) =>
   sql`id = ${id} and submit_at = ${submitAt}::timestamptz and state = 'running' and error is null`
 
 export const saveTicket = (core: Core, fence: Fence, ticket: Json) =>
   change(core, fence, sql`ticket = ${JSON.stringify(ticket)}::jsonb`)
 
-/** Keeps a ticket that came after this worker had lost the row. undefined: the row has no use for it. */
+/** Saves a ticket that arrived after this worker lost the row. undefined: the row has ended or has a ticket already. */
 export async function adoptTicket(core: Core, generation: Generation, ticket: Json): Promise<Job | undefined> {
   const [job] = await readRows(
     core.database,
@@ -163,7 +163,7 @@ export async function adoptTicket(core: Core, generation: Generation, ticket: Js
   return job && { ...job, resumed: true }
 }
 
-/** The sweeper wakes a row that has news if the queue does not. */
+/** Lets the sweeper wake the row if no worker has it. */
 export const wakeUnheld = sql`wake_at = case when lease_until is null then now() else wake_at end`
 
 export const jobColumns = columnsOf(

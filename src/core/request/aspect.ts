@@ -8,12 +8,12 @@ export interface Found {
   prompt: string
 }
 
-/** A number above it makes no fraction of everyday language: 3/4 and 3 by 4 are words, 16/9 and 16 by 9 are ratios. */
+/** Fractions with numbers up to this are words (3/4, 3 by 4); with a larger number they are ratios (16/9, 16 by 9). */
 const largestFraction = 8
 /** Pixels. Smaller numbers are no size of a picture: 24x36. */
 const smallestSide = 64
 
-/** What decides about a ratio stands this close to it. */
+/** Only this many characters on either side decide whether numbers are a ratio. */
 const nearCharacters = 60
 
 const pair = /(?<!\d)(\d{1,4})\s*([:x*/比]|by(?=\s))\s*(\d{1,4})(?!\d)/giu
@@ -29,7 +29,7 @@ const separatedBefore = new RegExp(`(?:^|[${separator}.。!！?？])\\s*$`)
 const separatedAfter = new RegExp(`^\\s*(?:$|[${separator}.。!！?？])`)
 const ending = /^[\s.,:;!?。，、；：！？…)\]}>】）］」』》〉"'”’»›]*$/
 const droppedAtEnd = /[\s.,:;!?。，、；：！？…]+/gu
-// the look-behind lets each run of separators be tried once
+// the look-behind prevents a quadratic search in long runs of separators
 const danglingBefore = /(?<![\s,，、،;；:：|·\u2012-\u2015-])(?:[\s,，、،;；:：|·]|(?<=\s)[-\u2012-\u2015])+$/u
 
 const brackets: Readonly<Record<string, string>> = {
@@ -72,7 +72,7 @@ const leadIn = /(?:(?<!\p{L})(?:in|at|with|using|im|en|au|mit|con|в)(?:\s+(?:an
 /** Only at the end of the text: `a cat in 16:9`. */
 const leadInAtEnd = /\s(?:in|im|en|в)\s*$/iu
 
-/** `ratios`: those that count. Any others are words, such as times and verses. undefined: there is none. */
+/** `ratios`: the ratios to look for. Others, such as 12:45, remain words. undefined: none was found. */
 export function findAspect(text: string, ratios: readonly string[]): Found | undefined {
   const candidates = candidatesIn(text, ratios)
   const found =
@@ -114,7 +114,7 @@ interface Candidate {
   /** Up to `nearCharacters` of the text on either side. */
   before: string
   after: string
-  /** It may be a fraction or a count of everyday language. */
+  /** Whether it may be an ordinary fraction, such as 3/4. */
   isFraction: boolean
 }
 

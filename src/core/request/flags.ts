@@ -33,7 +33,7 @@ const endOfFlags = /--(?=\s|$)/y
 const valueAhead = /^\s*[=:]?\s*[-+]?\d|^[=:]\S/
 const numberAhead = /^\s*[=:]?\s*\(?["“„«]?[-+]?\d/
 const assignment = /^\s*[=:]\s*|^\s+/
-// the look-behind lets each run of signs be tried once
+// the look-behind prevents a quadratic search in long runs of punctuation
 const afterValue = /(?<![,.;，。；、)\]）】])[,.;，。；、)\]）】]+$/u
 
 /** Opening quotation mark → the marks that close it. */
@@ -189,7 +189,7 @@ function bareAt(name: Flag, { text, plain }: Written, at: number): Value {
   return { text: name === 'no' ? value : plain.slice(at, at + value.length), end: at + value.length }
 }
 
-/** White space, or the next flag. */
+/** Index of the next white space or flag. */
 function endOfWord(plain: string, from: number): number {
   for (let at = from; at < plain.length; at++) {
     const sign = plain.charAt(at)

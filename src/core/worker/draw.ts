@@ -72,7 +72,7 @@ export async function draw(
     const error = limit.aborted
       ? new AppError('provider_timeout', { provider: provider.name }, { cause: thrown })
       : asAppError(thrown)
-    // counted once it is given up (perform.ts): each look for news ends like this
+    // counted when the request is given up (perform.ts), not for each look for news
     if (error.kind !== 'unresolved') count(error.kind)
     // the time that ran out may have been the request's own
     const deadlineCame = limit.aborted && limitMs < settings.timeoutMs

@@ -4,9 +4,9 @@ import type { Core } from '../core.ts'
 import type { AppError } from '../errors.ts'
 import { type Generation, submittedSince } from '../generation/row.ts'
 
-/** In which a stopped or disconnected worker may still get the answer. */
+/** Time in which a stopped or disconnected worker may still receive the provider's answer. */
 const lateMs = 20_000
-/** News come with the result, so they may take as long as the slowest requests of the route, and longer after a fault. */
+/** A webhook arrives with the result, so the wait is this many times the slowest requests of the route. */
 const slowestTimes = 3
 /** Assumed for the slowest requests of a route that has served too few. */
 const unknownSlowestMs = 20_000
@@ -14,10 +14,10 @@ const fewest = 5
 /** Newest requests that are considered, so that the cost does not grow with the history. */
 const recentRequests = 1_000
 
-/** Negative once the time is over. 0: nothing can tell what became of the submission. */
+/** Milliseconds left to wait. 0: do not wait, because no news can arrive. Negative: the time has passed. */
 export async function newsLeftMs(core: Core, generation: Generation, error: AppError): Promise<number> {
   if (error.kind !== 'unresolved' || generation.ticket !== null) return 0
-  // our own submission has failed, so no answer to it is under way
+  // this attempt's submission has failed, so no answer to it can arrive
   if (error.final && !generation.submittedBefore) return 0
   const limitMs = error.final ? lateMs : Math.max(lateMs, slowestTimes * (await slowestMs(core, generation)))
   return Math.min(limitMs, core.limits.lostMs) - submittedSince(generation)

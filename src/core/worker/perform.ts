@@ -131,7 +131,7 @@ async function handleFailure(core: Core, generation: Generation, stop: AbortSign
     await letGo(core, generation, decision.retryInMs)
     return decision
   }
-  // `draw` counts all others, but cannot know that no look for news follows
+  // `draw` counts all other failures; only here is it known that no look for news follows
   if (error.kind === 'unresolved') core.meter?.drew(name, error.kind, submittedSince(generation) / 1000)
   if (decision.kind === 'giveUp' && decision.cancel) await cancelAtProvider(core, name, ticket)
   return fail(core, generation, error)

@@ -20,9 +20,9 @@ const batchSize = 200
 const atOnce = 20
 const queuedPause = '15 seconds'
 const resumedPause = '2 seconds'
-/** A later look at a row past its deadline is too late, whatever chose it. */
+/** The sweeper handles a row past its deadline if its `wake_at` is further away than this. */
 const overduePause = '10 seconds'
-/** A delivery may be tried so long after the deadline, because a chat asked for a pause (deliver.ts). */
+/** Time after the deadline in which a delivery may still be retried, because the chat asked for a pause (deliver.ts). */
 const lastTry = '35 seconds'
 
 export interface Sweeper {

@@ -1,4 +1,4 @@
-/** Requests past their deadline end, whatever chose the next look at them. */
+/** The sweeper ends requests past their deadline, even if a chat or a provider asked for a longer pause. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'

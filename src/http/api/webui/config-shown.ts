@@ -5,7 +5,7 @@ import { InvalidRequest } from '../../server/validation.ts'
 import type { ChangeBody, ShownConfig } from './config-schemas.ts'
 import { fieldsOf, otherProviderName } from './other-names.ts'
 
-/** `sentProvider`: the provider as the client of this very request calls it. */
+/** `sentProvider`: the name of the provider that the client sent. */
 export function shownConfig(config: ProviderConfig, sentProvider?: string): ShownConfig {
   const key = shownKey(config.keyEnd)
   return {
