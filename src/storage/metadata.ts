@@ -34,7 +34,9 @@ interface Segment {
 }
 
 function stripJpeg(bytes: Buffer): Buffer {
-  const kept = [...segmentsOf(bytes)].filter(affectsPixels).map(({ data }) => data)
+  const kept: Buffer[] = []
+  // not collected first: a file may hold millions of empty comments
+  for (const segment of segmentsOf(bytes)) if (affectsPixels(segment)) kept.push(segment.data)
   return Buffer.concat([bytes.subarray(0, 2), ...kept, jpegEnd])
 }
 
