@@ -1,6 +1,6 @@
 /** Column lists of hand-written SQL. The type of the rows comes from the schema, so a renamed column fails the compiler. */
 import { type SQL, sql } from 'drizzle-orm'
-import type { PgColumn } from 'drizzle-orm/pg-core'
+import { type PgColumn, PgDialect } from 'drizzle-orm/pg-core'
 import type { Database, Db } from './database.ts'
 
 /** An expression, or a column whose stored type is wider than what the code writes. Its type is the author's word. */
@@ -39,7 +39,15 @@ export function columnsOf<const W extends Wanted>(wanted: W, alias?: string): Co
     const expression = 'sql' in column ? column.sql : column
     return sql`${'table' in expression ? nameOf(expression, alias) : expression} as ${sql.identifier(name)}`
   })
-  return { list: sql.join(parts, sql`, `) }
+  return { list: rendered(sql.join(parts, sql`, `)) }
+}
+
+const dialect = new PgDialect()
+
+/** As text, where the list has no parameters: drizzle would render thirty columns anew for each statement. */
+function rendered(list: SQL): SQL {
+  const { sql: text, params } = dialect.sqlToQuery(list)
+  return params.length === 0 ? sql.raw(text) : list
 }
 
 function nameOf(column: PgColumn, alias: string | undefined): SQL {
