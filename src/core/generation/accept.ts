@@ -147,11 +147,13 @@ async function save(
   return row?.priority
 }
 
+const capColumns = columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) })
+
 /** The ledger trigger counts what the key has spent (drizzle/0003_api.sql), in the statement that was refused. */
 async function capRefusal(core: Core, { program }: Submission): Promise<AppError> {
   const [key] = await readRows(
     core.database,
-    columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) }),
+    capColumns,
     (list) => sql`select ${list} from api_keys where id = ${program?.keyId ?? null}::uuid`,
   )
   return new AppError('cap_reached', { limit: key?.limit ?? undefined, spent: key?.spent })

@@ -268,11 +268,13 @@ export async function saveStored(
   return row.attempt === generation.attempt ? 'ours' : 'late'
 }
 
+const heldColumns = columnsOf({ id: generations.id }, 'g')
+
 /** Renews the leases of everything this process works on; resolves to the ids that it still has. */
 export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
   const rows = await readRows(
     core.database,
-    columnsOf({ id: generations.id }, 'g'),
+    heldColumns,
     (list) => sql`
     update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
     from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)

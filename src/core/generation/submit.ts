@@ -101,6 +101,8 @@ async function loadInputs(core: Core, candidate: Candidate, { key, images }: Sub
   })
 }
 
+const stateColumns = columnsOf({ state: generations.state })
+
 /**
  * Runs after acceptance, so that nothing is stored for a refused request. A crash in between, or a store that is away, ends as
  * 'input_lost' with a refund.
@@ -115,7 +117,7 @@ async function storeInputs(core: Core, id: string, inputs: readonly ImageFile[])
   // from here on any process may start it
   const [row] = await readRows(
     core.database,
-    columnsOf({ state: generations.state }),
+    stateColumns,
     (list) => sql`
     update generations set
       wake_at = case when attempt = 0 then now() + ${`${wakeAfterMs} milliseconds`}::interval else wake_at end

@@ -58,11 +58,13 @@ export async function deleteNoted(core: Core, { id, pictures }: Deletion): Promi
   }
 }
 
+const keyColumns = columnsOf({ key: images.key })
+
 /** Deletes recorded objects, and those that a worker stored before it died without recording them. */
 export async function deleteObjects(core: Core, { id, pictures }: Deletion): Promise<void> {
   const rows = await readRows(
     core.database,
-    columnsOf({ key: images.key }),
+    keyColumns,
     (list) => sql`select ${list} from images where generation_id = ${id}::uuid`,
   )
   const keys = new Set([...rows.map(({ key }) => key), ...possibleOutputKeys(core, id, pictures)])

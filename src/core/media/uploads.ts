@@ -81,12 +81,14 @@ export async function ownPicture(core: Core, userId: string, key: string): Promi
   return rows.length > 0 ? (await core.store.get(key))?.data : undefined
 }
 
+const keyColumns = columnsOf({ key: uploads.key })
+
 /** Deletes uploads older than a day, and those that a crash left half stored. The next sweep repeats what fails. */
 export async function forgetOldUploads(core: Core): Promise<void> {
   // marked before their objects go, so that no request may name them; in random order, so that a failing one blocks no others
   const old = await readRows(
     core.database,
-    columnsOf({ key: uploads.key }),
+    keyColumns,
     (list) => sql`
     update uploads set bytes = 0 where key in (
       select key from uploads where created_at < now() - ${keptFor}::interval
@@ -151,14 +153,19 @@ async function announce(core: Core, sender: Sender, uploads: readonly StoringUpl
   })
 }
 
+const senderColumns = columnsOf({
+  banned: users.banned,
+  /** Uploads of the last day. */
+  sent: typed<number>(sql`(
+    select count(*)::int from uploads where user_id = users.id and created_at > now() - ${keptFor}::interval)`),
+})
+
 /** Throws AppError unknown_user, banned, too_many_uploads. */
 async function assertAllowed(core: Core, sender: Sender, more: number, on?: Db): Promise<void> {
   const limit = uploadsPerDay(sender)
-  const sent = sql`(
-    select count(*)::int from uploads where user_id = users.id and created_at > now() - ${keptFor}::interval)`
   const [user] = await readRows(
     core.database,
-    columnsOf({ banned: users.banned, sent: typed<number>(sent) }),
+    senderColumns,
     (list) => sql`select ${list} from users where id = ${sender.userId}::uuid`,
     on,
   )

@@ -75,12 +75,16 @@ export function modelFor(core: Core, { models }: KeyHolder, named: string | unde
   return findAllowedModel(core, named, models).id
 }
 
+const topUpColumns = columnsOf({
+  balance: users.balance,
+  last: typed<number>(sql`(select coalesce(max(id), 0) from ledger where user_id = users.id)`),
+})
+
 /** The grant is keyed by the last ledger entry before it, so that concurrent calls grant once. */
 async function topUp(core: Core, userId: string): Promise<void> {
-  const last = typed<number>(sql`(select coalesce(max(id), 0) from ledger where user_id = users.id)`)
   const [account] = await readRows(
     core.database,
-    columnsOf({ balance: users.balance, last }),
+    topUpColumns,
     (list) => sql`select ${list} from users where id = ${userId}`,
   )
   if (!account || account.balance >= operatorMinimum) return
