@@ -322,7 +322,8 @@ describe('a modal', () => {
     const { bot } = await testBot.imagine()
     const showing = bot.showModal({ custom_id: 'edit', title: 'Edit', components: [component] })
     await expect(showing).rejects.toThrow('Invalid Form Body')
-    expect(discord.violations.splice(0)).toEqual([expect.stringContaining(code)])
+    // with the OpenAPI document at hand, its complaint about the same request comes first
+    expect(discord.violations.splice(0).at(-1)).toContain(code)
   })
 
   test('takes uploaded files, opened by a message command that sees its target', async () => {

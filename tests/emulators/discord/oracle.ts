@@ -61,11 +61,22 @@ export async function createOracle(specPath: string): Promise<Oracle | undefined
   }
 }
 
-/** The document says that `default_member_permissions` is an integer; clients send a string and the API accepts it. */
+/**
+ * The document is wrong in two places. It says that `default_member_permissions` is an integer: clients send a string and
+ * the API accepts it. It says that the `code` of an error of one field is an integer: the API sends words there, for
+ * example `BASE_TYPE_BAD_LENGTH`.
+ */
 function withoutFalseAlarms(body: unknown): unknown {
   if (Array.isArray(body)) return body.map(withoutFalseAlarms)
-  if (typeof body !== 'object' || body === null || !('default_member_permissions' in body)) return body
-  return { ...body, default_member_permissions: null }
+  if (typeof body !== 'object' || body === null) return body
+  if ('default_member_permissions' in body) return { ...body, default_member_permissions: null }
+  return 'errors' in body ? { ...body, errors: withNumericCodes(body.errors) } : body
+}
+
+function withNumericCodes(errors: unknown): unknown {
+  if (Array.isArray(errors)) return errors.map((error) => ({ ...error, code: 0 }))
+  if (typeof errors !== 'object' || errors === null) return errors
+  return Object.fromEntries(Object.entries(errors).map(([field, error]) => [field, withNumericCodes(error)]))
 }
 
 /** Keeps the errors at the deepest path, because each other branch of a union also reports one further up. */
