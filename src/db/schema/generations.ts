@@ -48,6 +48,10 @@ export const generations = pgTable(
     /** The generation whose result this one started from, and the button that was pressed there. */
     parentId: uuid('parent_id').references((): AnyPgColumn => generations.id),
     parentButton: text('parent_button'),
+    /** Only its owner sees it. */
+    private: boolean().notNull().default(false),
+    /** By action: the prices that the buttons under its result show. A press never costs more than was shown. */
+    quoted: jsonb().$type<Json>(),
     /** Credits held for it. */
     price: integer().notNull(),
     /** The API key it was asked with. Absent: a chat, or the operator's key. */
@@ -97,6 +101,7 @@ export const generations = pgTable(
   (t) => [
     check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),
     index('generations_of_user').on(t.userId, t.id),
+    index('generations_by_short_id').on(t.userId, sql`right(${t.id}::text, 8)`),
     index('generations_of_user_by_surface').on(t.userId, t.surface, t.id),
     index('generations_to_wake').on(t.wakeAt).where(sql`state in ('queued','running','stored')`),
     index('generations_overdue').on(t.deadlineAt).where(sql`state in ('queued','running','stored')`),

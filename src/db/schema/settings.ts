@@ -1,0 +1,47 @@
+/** Settings of people and of chats. Absent values: the chat's, then the service's. */
+import { sql } from 'drizzle-orm'
+import { boolean, check, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import { users } from './accounts.ts'
+import { time } from './time.ts'
+
+export const enhanceSettings = ['on', 'off', 'ask'] as const
+export type EnhanceSetting = (typeof enhanceSettings)[number]
+
+const shared = () => ({
+  model: text(),
+  aspect: text(),
+  count: integer(),
+  enhance: text().$type<EnhanceSetting>(),
+  private: boolean(),
+  language: text(),
+  /** Whether a result comes with its original file. */
+  original: boolean(),
+  changedAt: time('changed_at').notNull().defaultNow(),
+})
+
+export const userSettings = pgTable(
+  'user_settings',
+  {
+    userId: uuid('user_id')
+      .primaryKey()
+      .references(() => users.id),
+    ...shared(),
+  },
+  (t) => [
+    check('user_settings_enhance', sql`${t.enhance} in ('on', 'off', 'ask')`),
+    check('user_settings_count', sql`${t.count} >= 1`),
+  ],
+)
+
+export const chatSettings = pgTable(
+  'chat_settings',
+  {
+    /** '<surface>:<group id>', the group as `Place` has it. */
+    chat: text().primaryKey(),
+    ...shared(),
+  },
+  (t) => [
+    check('chat_settings_enhance', sql`${t.enhance} in ('on', 'off', 'ask')`),
+    check('chat_settings_count', sql`${t.count} >= 1`),
+  ],
+)
