@@ -22,8 +22,8 @@ export async function send(text) {
   $('text').focus({ preventScroll: true })
 }
 
-/** Presses a button. Each press has an id of its own, by which the server handles it once. */
-export const press = (button) => act('web/presses', { id: freshId(), button })
+/** Presses a button of a message. Each press has an id of its own, by which the server handles it once. */
+export const press = (button, message) => act('web/presses', { id: freshId(), button, message })
 
 /** Forms that could not be sent. A retry sends the same values under the same id, so that they are handled once. */
 const unsentForms = new Map()

@@ -43,6 +43,12 @@ function show(message) {
   last = Math.max(last, message.version)
   const existing = shown.get(message.id)
   if (existing && existing.version >= message.version) return
+  if (message.removed) {
+    existing?.item.remove()
+    shown.delete(message.id)
+    showEmpty()
+    return
+  }
   const item = render(message)
   const follow = atEnd || message.role === 'person'
   if (existing) existing.item.replaceWith(item)
@@ -78,13 +84,25 @@ function render(message) {
     names.className = 'files'
     item.append(names)
   }
+  if (message.downloads?.length > 0) item.append(downloads(message.downloads))
   if (message.state === 'waiting') item.append(progress(message.percent))
-  for (const row of message.buttons ?? []) item.append(buttons(row, message.state))
+  for (const row of message.buttons ?? []) item.append(buttons(message, row))
   if (message.form) item.append(formBelow(message.id, message.form))
   return item
 }
 
-function buttons(row, state) {
+function downloads(files) {
+  const list = element('p')
+  list.className = 'files'
+  for (const { name, url } of files) {
+    const link = element('a', `⬇ ${name}`)
+    Object.assign(link, { href: url, download: name })
+    list.append(link)
+  }
+  return list
+}
+
+function buttons({ id: message, state }, row) {
   const box = element('div')
   box.className = 'buttons'
   for (const { id, label, style } of row) {
@@ -93,7 +111,7 @@ function buttons(row, state) {
     if (style) button.className = style
     button.onclick = async () => {
       button.disabled = true
-      const sent = await press(id)
+      const sent = await press(id, message)
       // a press of a waiting message changes it; below a result a button can be pressed again
       button.disabled = sent && state === 'waiting'
     }

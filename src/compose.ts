@@ -124,6 +124,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       surfaces: new Map(ours.map((surface) => [surface.name, surface])),
       limits,
       secretKey: key,
+      link,
       isAdmin: (identity) => config.adminIds.has(identity) || isOperator(identity),
       meter: others.meter,
       log,

@@ -1,5 +1,5 @@
 /** What stands behind a button. One file in actions/ each; actions/index.ts lists them. */
-import { parseButton } from '../core/chats/buttons.ts'
+import { parseButton, type Ref } from '../core/chats/buttons.ts'
 import type { Form } from '../core/ports/chat.ts'
 import type { Words } from '../locales/index.ts'
 import type { Answer, Asked, Permission } from './command.ts'
@@ -7,8 +7,10 @@ import type { Answer, Asked, Permission } from './command.ts'
 export type ActionName = keyof Words['buttons']
 
 export interface Pressed {
-  /** The button's ref: the id of a generation. */
+  /** Id of the generation. */
   ref: string
+  /** Of the picture that the button is about, from 1. Absent: the result has one, or the button is about all. */
+  number?: number
   /** What was submitted, by field: all fields of the action's form. Empty without a form. */
   fields: Readonly<Record<string, string>>
 }
@@ -18,6 +20,8 @@ export interface Action {
   name: ActionName
   /** asker: the person whose request it is, and admins · viewer: they, and people in the chat that shows the result. */
   who: 'asker' | 'viewer' | Permission
+  /** Its answer is a message of its own. Absent: the effect shows in the pressed message, or a few words say what it was. */
+  answers?: 'public' | 'private'
   /** Opened by a press; its submission runs the action. Absent: a press runs it. */
   form?: {
     /** Who sees the answer to a submission, where the surface can do that. Errors are always private. */
@@ -29,7 +33,7 @@ export interface Action {
 }
 
 /** By the id of a button, as it came from the client. */
-export function findAction(actions: readonly Action[], id: string): { action: Action; ref: string } | undefined {
+export function findAction(actions: readonly Action[], id: string): { action: Action; ref: Ref } | undefined {
   const button = parseButton(id)
   const action = button && actions.find(({ name }) => name === button.action)
   return button && action && { action, ref: button.ref }

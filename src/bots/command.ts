@@ -3,8 +3,8 @@
  * and typed. One file in commands/ each; commands/index.ts lists them.
  */
 import type { Core } from '../core/core.ts'
-import type { Accepted } from '../core/generation/accept.ts'
-import type { Attachment, Call, Reply } from '../core/ports/chat.ts'
+import type { Accepted, Submission } from '../core/generation/accept.ts'
+import type { Attachment, ButtonRows, Call, Reply } from '../core/ports/chat.ts'
 import type { Model } from '../core/ports/models.ts'
 import type { Words } from '../locales/index.ts'
 
@@ -52,10 +52,18 @@ export interface Asked<V> {
   words: Words
   values: V
   images: readonly Attachment[]
+  /** The result that the person replied to: its originals are among the images. */
+  parent?: Submission['parent']
 }
 
-/** A reply, and the accepted request it waits for: its work starts once the reply stands. */
-export type Answer = Reply & { accepted?: Accepted }
+export type Answer = Reply & {
+  /** The accepted request that the reply waits for: its work starts once the reply stands. */
+  accepted?: Accepted
+  /** The generation whose result the reply shows: its messages are recorded, so that replies and buttons find it. */
+  shows?: string
+  /** Takes the place of the buttons of the pressed message. */
+  newButtons?: ButtonRows
+}
 
 export interface Command<O extends OptionSpecs = OptionSpecs> {
   name: CommandName
@@ -65,6 +73,8 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   audience: 'public' | 'private'
   /** In the order in which platforms with typed options show them; in text, by position or as flags. */
   options: O
+  /** Whether it answers with a form: on platforms with forms, nothing else may answer before one. */
+  opensForm?(given: readonly string[]): boolean
   /** Never posts: dispatch does. Throws AppError for what cannot be done. */
   run(asked: Asked<Values<O>>): Promise<Answer>
 }

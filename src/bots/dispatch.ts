@@ -1,13 +1,16 @@
 /** Call → command or action → reply, on every surface. The one place where errors become answers in a chat. */
-import { accountOf } from '../core/accounts/accounts.ts'
+
+import type { Ref } from '../core/chats/buttons.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { showCancelled } from '../core/generation/cancel.ts'
-import { readResult } from '../core/generation/result.ts'
 import { savePosted } from '../core/generation/row.ts'
+import { sentMessages } from '../core/generation/sent-messages.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
-import { outcomeOf } from '../core/history/outcome.ts'
-import type { Act, Call, Reply } from '../core/ports/chat.ts'
+import type { Act, Call, PressedMessage, Reply } from '../core/ports/chat.ts'
+import { assertAsker, assertViewer } from '../core/results/access.ts'
+import { withOriginals } from '../core/results/originals.ts'
+import { quoteAnew } from '../core/results/quotes.ts'
 import { wordsFor } from '../locales/index.ts'
 import { type Action, findAction } from './action.ts'
 import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
@@ -51,7 +54,7 @@ function run(core: Core, handlers: Handlers, call: Call, act: Act): Promise<Answ
     case 'command':
       return runCommand(core, handlers, call, act)
     case 'press':
-      return runAction(core, handlers, call, { button: act.button })
+      return runAction(core, handlers, call, { button: act.button, on: act.on })
     case 'form':
       return runAction(core, handlers, call, { button: act.form, submission: act })
   }
@@ -70,33 +73,59 @@ async function runCommand(
   // the declaration gives the values their types; a list of commands cannot keep them
   const values = valuesOf(command, text, options) as never
   assertPermission(core, call, typeof command.needs === 'function' ? command.needs(values) : command.needs)
-  return command.run({ core, call, words: wordsFor(call.locale), values, images: call.images })
+  const originals = await withOriginals(core, call)
+  return command.run({ core, call, words: wordsFor(call.locale), values, ...originals })
 }
 
 interface Use {
   button: string
+  on?: PressedMessage
   /** Absent: the button was pressed. */
   submission?: Extract<Act, { kind: 'form' }>
 }
 
-async function runAction(core: Core, { actions }: Handlers, call: Call, { button, submission }: Use): Promise<Answer> {
+async function runAction(core: Core, { actions }: Handlers, call: Call, use: Use): Promise<Answer> {
+  const { button, submission } = use
   const found = findAction(actions, button)
   if (!found) throw new AppError('unknown_button')
   const { action, ref } = found
-  await assertMayUse(core, call, found)
-  const asked = { core, call, words: wordsFor(call.locale), values: { ref, fields: {} }, images: [] }
+  await assertMayUse(core, call, { ...found, on: use.on })
+  const values = { ref: ref.id, number: ref.number, fields: {} }
+  const asked = { core, call, words: wordsFor(call.locale), values, images: [] }
   if (!action.form) {
     if (submission) throw new AppError('unknown_button')
-    return action.run(asked)
+    return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(asked) })
   }
   const form = await action.form.make(asked)
-  if (submission) return action.run({ ...asked, values: { ref, fields: submittedTo(form, submission) } })
+  if (submission) return action.run({ ...asked, values: { ...values, fields: submittedTo(form, submission) } })
   return { locale: call.locale, state: 'info', content: { kind: 'text', text: form.title }, private: true, form }
 }
 
-async function assertMayUse(core: Core, call: Call, { action, ref }: { action: Action; ref: string }): Promise<void> {
-  if (action.who === 'asker') await assertAsker(core, call, ref)
-  else if (action.who === 'viewer') await assertViewer(core, call, ref)
+/** A press that is refused because the price rose shows it on the buttons, so that the next press agrees to it. */
+async function withTodaysPrices(
+  core: Core,
+  { locale }: Call,
+  { id, answer }: { id: string; answer: () => Promise<Answer> },
+): Promise<Answer> {
+  try {
+    return await answer()
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.kind !== 'price_rose') throw thrown
+    const newButtons = await quoteAnew(core, id)
+    const { kind: error, data } = thrown
+    return { locale, state: 'failed', content: { kind: 'refusal', error, data }, private: true, newButtons }
+  }
+}
+
+interface Used {
+  action: Action
+  ref: Ref
+  on?: PressedMessage
+}
+
+async function assertMayUse(core: Core, call: Call, { action, ref, on }: Used): Promise<void> {
+  if (action.who === 'asker') await assertAsker(core, call, ref.id)
+  else if (action.who === 'viewer') await assertViewer(core, { ...call, on }, ref.id)
   else assertPermission(core, call, action.who)
 }
 
@@ -106,32 +135,30 @@ function assertPermission(core: Core, { from, place }: Call, needs: Permission):
   if (!place.manager) throw new AppError('managers_only')
 }
 
-/** Throws AppError unknown_button when the request is gone, not_yours. */
-async function assertAsker(core: Core, { from }: Call, id: string): Promise<void> {
-  if (!(await outcomeOf(core, null, id))) throw new AppError('unknown_button')
-  if (core.isAdmin(from.id) || (await outcomeOf(core, await accountOf(core, from), id))) return
-  throw new AppError('not_yours')
-}
-
-/** Throws AppError unknown_button: for people who cannot see it, a result does not exist. */
-async function assertViewer(core: Core, { from, surface, place }: Call, id: string): Promise<void> {
-  const result = await readResult(core, id)
-  if (!result) throw new AppError('unknown_button')
-  if (result.surface === surface && result.channel === place.channel) return
-  if (core.isAdmin(from.id) || result.userId === (await accountOf(core, from))) return
-  throw new AppError('unknown_button')
-}
-
 /** A reply that cannot be shown is lost; the end of a generation is not, since deliver.ts posts it again. */
 async function show(core: Core, call: Call, answer: Answer): Promise<void> {
-  const { accepted, ...reply } = answer
+  const { accepted, shows, newButtons, ...reply } = answer
+  const { surface: name, key, address } = call
+  const surface = core.surfaces.get(name)
   try {
-    const posted = await core.surfaces.get(call.surface)?.post(call.address, reply satisfies Reply)
+    await changePressed(core, call, newButtons)
+    const sent = shows === undefined ? undefined : await sentMessages(core, { id: shows, surface: name, askedBy: key })
+    const posted = await surface?.post(address, reply satisfies Reply, sent)
     if (!accepted || !posted) return
     const state = await savePosted(core, accepted.id, posted)
     // cancelled before its message was known
     if (state === 'cancelled') await showCancelled(core, { ...accepted, ...call, posted })
   } catch (error) {
-    core.log.warn({ err: error, surface: call.surface }, 'could not show a reply')
+    core.log.warn({ err: error, surface: name }, 'could not show a reply')
+  }
+}
+
+/** The reply is shown even if the message is gone. */
+async function changePressed(core: Core, { act, surface, locale }: Call, buttons: Answer['newButtons']): Promise<void> {
+  if (act.kind !== 'press' || !act.on || !buttons) return
+  try {
+    await core.surfaces.get(surface)?.changeButtons(act.on.posted, { locale, buttons })
+  } catch (error) {
+    core.log.debug({ err: error, surface }, 'could not change the buttons of a message')
   }
 }

@@ -50,9 +50,10 @@ export function plainText(reply: Pick<Reply, 'locale' | 'content'>): string {
 }
 
 /** Labels by action, with the price. */
-export function labelOf(locale: string, { action, price = 0 }: Button): string {
+export function labelOf(locale: string, { action, number, price = 0 }: Button): string {
   const words = wordsFor(locale)
-  const label = words.buttons[action as ActionName] ?? action
+  const name = words.buttons[action as ActionName] ?? action
+  const label = number === undefined ? name : `${name} ${number}`
   return price > 0 ? words.priced(label, price) : label
 }
 
@@ -61,7 +62,7 @@ function errorText(words: Words, { error: kind, data }: Extract<Content, { kind:
 }
 
 function resultParts(words: Words, result: Result): ReplyParts {
-  const { prompt, enhanced, enhancedBy, model, servedBy, width, height, seed, seconds, credits, notes } = result
+  const { id, parent, prompt, enhanced, enhancedBy, model, servedBy, width, height, seed, seconds, notes } = result
   return {
     quote: prompt,
     enhanced: enhanced && (enhancedBy ? words.facts.enhancedBy(enhanced, enhancedBy) : enhanced),
@@ -71,7 +72,9 @@ function resultParts(words: Words, result: Result): ReplyParts {
       `${width}×${height}`,
       ...(seed ? [words.facts.seed(seed)] : []),
       words.facts.seconds(seconds),
-      words.facts.credits(credits),
+      words.facts.credits(result),
+      words.facts.id(id),
+      ...(parent ? [words.facts.parent(parent)] : []),
     ],
     notes: notes.map(({ kind, data = {} }) => words.notes[kind](data)),
   }

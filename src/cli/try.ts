@@ -131,6 +131,8 @@ function terminalSurface(settle: (outcome: Outcome) => void): ChatSurface {
     notReady: () => undefined,
     post: (_address, reply) => show(reply),
     edit: (_posted, reply) => show(reply),
+    changeButtons: async () => undefined,
+    remove: async () => undefined,
   }
 }
 

@@ -77,6 +77,8 @@ export interface Core {
   readonly surfaces: ReadonlyMap<string, ChatSurface>
   readonly limits: Limits
   readonly secretKey: Buffer
+  /** A signed link to a picture of the store. */
+  link(key: string): Promise<string>
   isAdmin(identity: string): boolean
   /** Absent: metrics are off. */
   readonly meter?: Meter

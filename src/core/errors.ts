@@ -26,6 +26,9 @@ export const errorKinds = [
   'question_over',
   'form_late',
   'already_ended',
+  'price_rose',
+  'nothing_to_edit',
+  'shown_privately',
   'managers_only',
   // the person
   'no_credits',

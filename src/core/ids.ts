@@ -1,6 +1,35 @@
 /** Ids of rows. */
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows } from '../db/columns.ts'
+import type { Database } from '../db/database.ts'
+import { generations } from '../db/schema/generations.ts'
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const short = /^[0-9a-f]{8}$/i
 
 /** Ids are of the database's uuid type; it rejects any other text. */
 export const isId = (id: string) => uuid.test(id)
+
+/** What captions show of the id of a request: its last eight digits, which are random. */
+export const shortId = (id: string) => id.slice(-8)
+
+const columns = columnsOf({ id: generations.id })
+
+/** The id of a request of this account, by its id or short id, also with '#' before it. undefined: there is none. */
+export async function findRequest(
+  { database }: { database: Pick<Database, 'rows'> },
+  userId: string,
+  written: string,
+): Promise<string | undefined> {
+  const name = written.trim().replace(/^#/, '').toLowerCase()
+  const matches = isId(name) ? sql`id = ${name}::uuid` : short.test(name) && sql`right(id::text, 8) = ${name}`
+  if (!matches) return undefined
+  const [row] = await readRows(
+    database,
+    columns,
+    (list) => sql`
+      select ${list} from generations where user_id = ${userId}::uuid and ${matches} and erased_at is null
+      order by id desc limit 1`,
+  )
+  return row?.id
+}

@@ -31,7 +31,10 @@ export const en = {
   facts: {
     seed: (seed: string) => `seed ${seed}`,
     seconds: (seconds: number) => `${seconds.toFixed(1)} s`,
-    credits: (count: number) => credits(count),
+    credits: (c: { credits: number; left?: number }) =>
+      c.left === undefined ? credits(c.credits) : `${credits(c.credits)}, ${number(c.left)} left`,
+    id: (id: string) => `#${id}`,
+    parent: (id: string) => `from #${id}`,
     enhancedBy: (text: string, model: string) => `${text} (${model})`,
   },
   notes: {
@@ -55,12 +58,35 @@ export const en = {
   warning: (text: string) => `⚠️ ${text}`,
 
   buttons: {
+    reroll: '🎲 Again',
+    vary: '🔀 Vary',
     edit: '✏️ Edit',
+    remix: '🔁 Other model',
+    original: '💾 Original',
+    favourite: '⭐',
+    up: '👍',
+    down: '👎',
+    report: '🚩 Report',
+    delete: '🗑 Delete',
+    erase: 'Delete for good',
+    keep: 'Keep',
     cancel: 'Cancel',
   } satisfies Record<string, string>,
   toasts: {
     cancelled: 'Cancelled.',
+    sure: 'Sure?',
+    kept: 'Kept.',
+    deleted: 'Deleted.',
   },
+  reactions: {
+    favourite: '⭐ Added to your favourites.',
+    noFavourite: 'Removed from your favourites.',
+    up: '👍 Thanks for the rating.',
+    down: '👎 Thanks for the rating.',
+    unrated: 'Your rating was taken back.',
+    reported: '🚩 Thanks. The administrators will look at it.',
+  },
+  originals: (count: number) => plural(count, { one: '💾 The original picture', other: '💾 The original pictures' }),
   /** The label of a button that costs something. */
   priced: (label: string, price: number) => `${label} · ${credits(price)}`,
 
@@ -75,6 +101,20 @@ export const en = {
       },
       model: (m: { title: string; price: number; wordsOnly: boolean }) =>
         `${m.title} · ${credits(m.price)}${m.wordsOnly ? ' · ignores the picture' : ''}`,
+    },
+    remix: {
+      title: '🔁 The same with another model',
+      fields: { model: { label: 'Model', hint: 'The model that draws it' } },
+      model: (m: { title: string; price: number; count?: number }) =>
+        [
+          m.title,
+          credits(m.price),
+          ...(m.count === undefined ? [] : [plural(m.count, { one: '1 picture', other: `${m.count} pictures` })]),
+        ].join(' · '),
+    },
+    report: {
+      title: '🚩 Report the picture',
+      fields: { reason: { label: 'Reason', hint: 'What is wrong with it' } },
     },
   },
   /** A form as a question, on platforms without forms. */
@@ -149,6 +189,7 @@ export const en = {
       'Or send a picture with words: make it night',
       '',
       '/flux <words> draws a picture; put the ratio last',
+      '/edit <words> changes the picture that you reply to, /show <number after #> shows a picture again',
       '/credits shows your balance, /history your last requests',
       '',
       `Ratios: ${h.ratios}`,
@@ -171,6 +212,18 @@ export const en = {
         image3: 'A third picture',
         image4: 'A fourth picture',
       },
+    },
+    edit: {
+      description: 'Change a picture',
+      options: {
+        prompt: 'What to change; leave it out to see a form',
+        id: 'A picture of yours: the number after # below it',
+        image: 'The picture to change',
+      },
+    },
+    show: {
+      description: 'Show one of your pictures again',
+      options: { id: 'The number after # below the picture' },
     },
     credits: {
       description: 'Your balance, and the price of a picture',
@@ -337,6 +390,11 @@ export const en = {
     form_late: () => 'That took too long. Press the button again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',
     already_ended: () => 'This request has ended already.',
+    price_rose: (d: Data) =>
+      `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Press again if you agree.`,
+    nothing_to_edit: () =>
+      'Which picture? Attach it, reply to it, or write the number below one of yours: /edit 1a2b3c4d make it night',
+    shown_privately: () => 'This picture is private: ask for it in a private chat with the bot.',
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

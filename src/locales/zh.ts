@@ -26,7 +26,9 @@ export const zh: Words = {
   facts: {
     seed: (seed) => `种子 ${seed}`,
     seconds: (seconds) => `${seconds.toFixed(1)} 秒`,
-    credits: (count) => credits(count),
+    credits: (c) => (c.left === undefined ? credits(c.credits) : `${credits(c.credits)}，剩余 ${number(c.left)}`),
+    id: (id) => `#${id}`,
+    parent: (id) => `源自 #${id}`,
     enhancedBy: (text, model) => `${text}（${model}）`,
   },
   notes: {
@@ -47,12 +49,35 @@ export const zh: Words = {
   warning: (text) => `⚠️ ${text}`,
 
   buttons: {
+    reroll: '🎲 再来一张',
+    vary: '🔀 变化',
     edit: '✏️ 修改',
+    remix: '🔁 换模型',
+    original: '💾 原图',
+    favourite: '⭐',
+    up: '👍',
+    down: '👎',
+    report: '🚩 举报',
+    delete: '🗑 删除',
+    erase: '永久删除',
+    keep: '保留',
     cancel: '取消',
   },
   toasts: {
     cancelled: '已取消。',
+    sure: '确定吗？',
+    kept: '已保留。',
+    deleted: '已删除。',
   },
+  reactions: {
+    favourite: '⭐ 已收藏。',
+    noFavourite: '已取消收藏。',
+    up: '👍 感谢评价。',
+    down: '👎 感谢评价。',
+    unrated: '已撤回评价。',
+    reported: '🚩 谢谢，管理员会查看。',
+  },
+  originals: (count) => (count === 1 ? '💾 原图' : `💾 ${number(count)} 张原图`),
   priced: (label, price) => `${label} · ${credits(price)}`,
 
   forms: {
@@ -64,6 +89,15 @@ export const zh: Words = {
         model: { label: '模型', hint: '用哪个模型绘制' },
       },
       model: (m) => `${m.title} · ${credits(m.price)}${m.wordsOnly ? ' · 不参考原图' : ''}`,
+    },
+    remix: {
+      title: '🔁 换一个模型重画',
+      fields: { model: { label: '模型', hint: '用哪个模型绘制' } },
+      model: (m) => [m.title, credits(m.price), ...(m.count === undefined ? [] : [`${m.count} 张`])].join(' · '),
+    },
+    report: {
+      title: '🚩 举报图片',
+      fields: { reason: { label: '原因', hint: '图片有什么问题' } },
     },
   },
   question: {
@@ -123,6 +157,7 @@ export const zh: Words = {
       '或者发一张图片并附上文字：改成夜晚',
       '',
       '/flux <文字> 画一张图，比例写在最后',
+      '/edit <文字> 修改你回复的图片，/show <# 后的编号> 再次查看图片',
       '/credits 查看积分，/history 查看最近的请求',
       '',
       `比例：${h.ratios}`,
@@ -145,6 +180,15 @@ export const zh: Words = {
         image4: '第四张图片',
       },
     },
+    edit: {
+      description: '修改一张图片',
+      options: {
+        prompt: '要改什么；留空则打开表单',
+        id: '自己的图片：图片下方 # 后的编号',
+        image: '要修改的图片',
+      },
+    },
+    show: { description: '再次查看自己的图片', options: { id: '图片下方 # 后的编号' } },
     credits: {
       description: '查看积分和价格',
       options: {
@@ -298,6 +342,10 @@ export const zh: Words = {
     not_your_question: () => '只有按下按钮的人可以回答。想修改这张图片，请自己按一下按钮。',
     form_late: () => '打开表单超时，请再按一次按钮。',
     question_over: () => '这个问题已经回答过，或已过期。请重新按一下按钮。',
+    price_rose: (d) =>
+      `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再按一次。`,
+    nothing_to_edit: () => '要修改哪张图片？请附上图片、回复图片，或写上自己图片下方的编号：/edit 1a2b3c4d 改成夜晚',
+    shown_privately: () => '这张图片是私密的：请在与机器人的私聊中查看。',
     already_ended: () => '该请求已经结束。',
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',

@@ -14,7 +14,7 @@ import { plainText } from '../../src/bots/layout.ts'
 import { compose, type Parts } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
 import type { Core } from '../../src/core/core.ts'
-import type { Attachment, Call, ChatSurface, Posted, Reply } from '../../src/core/ports/chat.ts'
+import type { Attachment, Call, ChatSurface, Posted, Reply, SentMessages } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
 import type { Enhancer, ImageProvider, ProviderKind } from '../../src/core/ports/providers.ts'
 import { ask, type ProgramRequest } from '../../src/core/programs/ask.ts'
@@ -44,10 +44,15 @@ export interface TestChat extends ChatSurface {
 export function createChat(options: { name?: string; postsAnew?: boolean } = {}): TestChat {
   const { name = 'test', postsAnew = false } = options
   const messages: ShownMessage[] = []
+  let posts = 0
   const shown = (reply: Reply): ShownReply => ({ ...reply, text: plainText(reply) })
   const check = (reply: Reply) => {
     const error = chat.refuse?.(reply)
     if (error) throw error
+  }
+  const record = async (posted: Posted, { pictures = [], buttons }: Reply, sent?: SentMessages) => {
+    if (pictures.length === 0) return
+    await sent?.add({ posted, part: 0, fileIds: [], message: posted, buttons: buttons !== undefined })
   }
   const chat: TestChat = {
     name,
@@ -56,21 +61,33 @@ export function createChat(options: { name?: string; postsAnew?: boolean } = {})
     start: async () => undefined,
     stop: async () => undefined,
     notReady: () => undefined,
-    post: async (address, given) => {
+    post: async (address, given, sent) => {
       const reply = shown(given)
       check(reply)
       const known = postsAnew ? undefined : messages.find((message) => message.address === address)
       if (known) known.history.push(reply)
-      else messages.push({ id: `${name}:${messages.length}`, address, history: [reply] })
-      return (known ?? messages.at(-1) ?? { id: `${name}:0` as const }).id
+      else messages.push({ id: `${name}:${posts++}`, address, history: [reply] })
+      const { id } = known ?? messages.at(-1) ?? { id: `${name}:0` as const }
+      await record(id, reply, sent)
+      return id
     },
-    edit: async (posted, given) => {
+    edit: async (posted, given, sent) => {
       const reply = shown(given)
       check(reply)
       const message = messages.find((each) => each.id === posted)
       if (!message) throw new Error(`no message ${posted}`)
       message.history.push(reply)
+      await record(posted, reply, sent)
       return posted
+    },
+    changeButtons: async (posted, { buttons }) => {
+      const message = messages.find((each) => each.id === posted)
+      const reply = message?.history.at(-1)
+      if (reply) message?.history.push({ ...reply, buttons })
+    },
+    remove: async (posted) => {
+      const index = messages.findIndex((each) => each.id === posted)
+      if (index >= 0) messages.splice(index, 1)
     },
     last: (address) => messages.findLast((message) => message.address === address)?.history.at(-1),
   }

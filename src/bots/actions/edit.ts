@@ -1,9 +1,6 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
-import { AppError } from '../../core/errors.ts'
 import { editingModels, editingWith, proposeEdit } from '../../core/generation/edit.ts'
-import { promptOf, waitingReply } from '../../core/generation/replies.ts'
-import { asInput, readResult, type StoredResult } from '../../core/generation/result.ts'
-import { submit } from '../../core/generation/submit.ts'
+import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import type { ChosenModel } from '../../core/request/check.ts'
@@ -11,6 +8,7 @@ import { chooseModel, findModel, offeredAspects } from '../../core/request/choos
 import { parsePrompt, promptLimit } from '../../core/request/parse.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
+import { submitFor } from '../submit.ts'
 
 export const editAction: Action = {
   name: 'edit',
@@ -55,31 +53,16 @@ export const editAction: Action = {
       ...written,
       aspect: aspect === '' ? (written.aspect ?? sameShape(chosen, result, images)) : readAspect(aspect),
     }
-    const { key, surface, address, place, locale, from } = call
-    const accepted = await submit(core, {
-      key,
-      surface,
-      address,
-      place,
-      locale,
-      from,
+    return submitFor(core, call, {
       params,
-      images: images === 0 ? [] : [asInput(core, result.picture)],
+      images: images === 0 ? [] : [asInput(core, pictureOf(result))],
       chosen,
       parent: { id: ref, button: 'edit' },
     })
-    const asked = { id: accepted.id, locale, request: accepted.request }
-    return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }
   },
 }
 
 /** Only for requests without a picture: otherwise the shape of the picture is kept (submit.ts). */
 function sameShape({ takes }: ChosenModel, { request }: StoredResult, images: number): string | undefined {
   return images === 0 && Object.hasOwn(takes.aspects, request.aspect) ? request.aspect : undefined
-}
-
-async function resultOf(core: Parameters<typeof readResult>[0], id: string): Promise<StoredResult> {
-  const result = await readResult(core, id)
-  if (!result) throw new AppError('unknown_button')
-  return result
 }

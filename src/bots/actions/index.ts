@@ -1,6 +1,28 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
 import { cancelAction } from './cancel.ts'
+import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { editAction } from './edit.ts'
+import { favouriteAction } from './favourite.ts'
+import { originalAction } from './original.ts'
+import { downAction, upAction } from './rate.ts'
+import { remixAction } from './remix.ts'
+import { reportAction } from './report.ts'
+import { rerollAction } from './reroll.ts'
+import { varyAction } from './vary.ts'
 
-export const allActions: readonly Action[] = [cancelAction, editAction]
+export const allActions: readonly Action[] = [
+  cancelAction,
+  rerollAction,
+  varyAction,
+  editAction,
+  remixAction,
+  originalAction,
+  favouriteAction,
+  upAction,
+  downAction,
+  reportAction,
+  deleteAction,
+  eraseAction,
+  keepAction,
+]

@@ -1,13 +1,11 @@
 /** `/flux a cute cat 16:9`, and every plain message: a request. */
-
-import { promptOf, waitingReply } from '../../core/generation/replies.ts'
-import { submit } from '../../core/generation/submit.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import { checkParams } from '../../core/request/check.ts'
 import { chooseModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
 import { parsePrompt } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
+import { submitFor } from '../submit.ts'
 
 export const fluxCommand = defineCommand({
   name: 'flux',
@@ -23,7 +21,7 @@ export const fluxCommand = defineCommand({
     image3: { type: 'image' },
     image4: { type: 'image' },
   },
-  async run({ core, call, values, images }) {
+  async run({ core, call, values, images, parent }) {
     const { prompt = '', model, aspect } = values
     const written = parsePrompt(prompt, { ratios: offeredAspects(core.models.all()) })
     const params: RequestParams = {
@@ -31,15 +29,12 @@ export const fluxCommand = defineCommand({
       ...(model === undefined ? {} : { model: model.toLowerCase() }),
       ...(aspect === undefined ? {} : { aspect: readAspect(aspect) }),
     }
-    const { key, surface, address, place, locale, from } = call
     const chosen = chooseModel(core, {
       name: params.model,
       images: images.length,
       words: params.prompt !== '',
       check: (model) => checkParams(model, params, images.length),
     })
-    const accepted = await submit(core, { key, surface, address, place, locale, from, params, images, chosen })
-    const asked = { id: accepted.id, locale, request: accepted.request }
-    return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }
+    return submitFor(core, call, { params, images, chosen, parent })
   },
 })

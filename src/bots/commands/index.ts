@@ -2,12 +2,16 @@
 import type { AnyCommand } from '../command.ts'
 import { apikeyCommand } from './apikey.ts'
 import { creditsCommand } from './credits.ts'
+import { editCommand } from './edit.ts'
 import { fluxCommand } from './flux.ts'
 import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
+import { showCommand } from './show.ts'
 
 export const allCommands: readonly AnyCommand[] = [
   fluxCommand,
+  editCommand,
+  showCommand,
   creditsCommand,
   historyCommand,
   apikeyCommand,

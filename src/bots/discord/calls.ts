@@ -15,7 +15,7 @@ import {
   PermissionFlagsBits,
   ApplicationCommandOptionType as Type,
 } from 'discord-api-types/v10'
-import type { Act, Attachment, Call, Identity, Locale, Place } from '../../core/ports/chat.ts'
+import type { Act, Attachment, Call, Identity, Locale, Place, PressedMessage } from '../../core/ports/chat.ts'
 import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type Action, findAction } from '../action.ts'
@@ -51,18 +51,24 @@ export function isAnswered(interaction: APIInteraction): interaction is Interact
 /** How it is acknowledged: commands and forms say who may see their answers. */
 export function audienceOf(interaction: Interaction, { commands, actions }: Offers): InteractionTarget['audience'] {
   switch (interaction.type) {
-    case InteractionType.MessageComponent:
-      return findAction(actions, interaction.data.custom_id)?.action.form ? 'form' : 'press'
-    case InteractionType.ModalSubmit: {
-      // below a private message the answer is private, too
-      const isPrivate = ((interaction.message?.flags ?? 0) & MessageFlags.Ephemeral) !== 0
-      return isPrivate
-        ? 'private'
-        : (findAction(actions, interaction.data.custom_id)?.action.form?.audience ?? 'private')
+    case InteractionType.MessageComponent: {
+      const action = findAction(actions, interaction.data.custom_id)?.action
+      if (action?.form) return 'form'
+      return action?.answers ? besides(interaction, action.answers) : 'press'
     }
-    case InteractionType.ApplicationCommand:
-      return findCommand(commands, interaction.data.name)?.audience === 'public' ? 'public' : 'private'
+    case InteractionType.ModalSubmit:
+      return besides(interaction, findAction(actions, interaction.data.custom_id)?.action.form?.audience ?? 'private')
+    case InteractionType.ApplicationCommand: {
+      const command = findCommand(commands, interaction.data.name)
+      if (command?.opensForm?.((interaction.data.options ?? []).map(({ name }) => name))) return 'form'
+      return command?.audience === 'public' ? 'public' : 'private'
+    }
   }
+}
+
+/** Below a private message the answer is private, too. */
+function besides({ message }: Pick<Interaction, 'message'>, audience: 'public' | 'private') {
+  return ((message?.flags ?? 0) & MessageFlags.Ephemeral) === 0 ? audience : 'private'
 }
 
 /** undefined: Discord names no person, or no channel. */
@@ -70,39 +76,51 @@ export function callOfInteraction(interaction: Interaction, offers: Offers & { l
   const user = interaction.member?.user ?? interaction.user
   const { channel } = interaction
   if (!user || !channel) return undefined
-  const audience = audienceOf(interaction, offers)
+  const target: InteractionTarget = {
+    kind: 'interaction',
+    applicationId: interaction.application_id,
+    token: interaction.token,
+    interactionId: interaction.id,
+    channelId: channel.id,
+    userId: user.id,
+    audience: audienceOf(interaction, offers),
+  }
   return {
     key: `discord:${interaction.id}`,
     surface: 'discord',
-    address: addressOf({
-      kind: 'interaction',
-      applicationId: interaction.application_id,
-      token: interaction.token,
-      interactionId: interaction.id,
-      channelId: channel.id,
-      userId: user.id,
-      audience,
-    }),
+    address: addressOf(target),
     from: identityOf(user),
     place: placeOf(interaction, channel),
     locale: localeOf(interaction.locale),
-    act: actOf(interaction),
+    act: actOf(interaction, target),
     images:
       interaction.type === InteractionType.ApplicationCommand
         ? offers.load(attachmentsOf(interaction, offers.commands).map(ofAttachment))
         : [],
-    isPrivate: audience !== 'public',
+    isPrivate: true,
+    maxFileBytes: interaction.attachment_size_limit,
   }
 }
 
-function actOf(interaction: Interaction): Act {
+function actOf(interaction: Interaction, target: InteractionTarget): Act {
   if (interaction.type === InteractionType.MessageComponent) {
-    return { kind: 'press', button: interaction.data.custom_id }
+    return { kind: 'press', button: interaction.data.custom_id, on: pressedMessage(interaction, target) }
   }
   if (interaction.type === InteractionType.ModalSubmit) {
     return { kind: 'form', form: interaction.data.custom_id, fields: submittedFields(interaction.data) }
   }
   return { kind: 'command', name: interaction.data.name, text: '', options: optionsOf(interaction) }
+}
+
+/** Where the press is acknowledged without an answer of its own, its token reaches the message, also one that only the person sees. */
+function pressedMessage({ message }: APIMessageComponentInteraction, target: InteractionTarget): PressedMessage {
+  const { id, channel_id: channelId } = message
+  const isPress = target.audience === 'press'
+  const { userId } = target
+  const posted = isPress
+    ? addressOf({ ...target, audience: 'private' })
+    : addressOf({ kind: 'channel', channelId, userId, messageId: id })
+  return { posted, name: id }
 }
 
 /** From the payload that Discord signed or sent over the gateway. */
@@ -176,8 +194,19 @@ export async function callOfMessage(
     },
     locale: languageOf(text),
     act: { kind: 'message', text },
-    images: load([message, ...(referenced ? [referenced] : [])].flatMap(picturesOf)),
+    images: [...load(picturesOf(message)), ...repliedTo(referenced, { botId, load })],
   }
+}
+
+/** Ours may show a result, whose originals we have. */
+function repliedTo(
+  message: APIMessage | undefined,
+  { botId, load }: Pick<MessageContext, 'botId' | 'load'>,
+): Attachment[] {
+  if (!message) return []
+  const pictures = load(picturesOf(message))
+  if (message.author.id !== botId) return pictures
+  return pictures.map((picture, index) => ({ ...picture, shownIn: { message: message.id, index } }))
 }
 
 const isWritten = ({ type }: APIMessage) => type === MessageType.Default || type === MessageType.Reply

@@ -4,23 +4,24 @@ import {
   type APIMessage,
   type GatewayMessageCreateDispatchData,
   InteractionType,
+  MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
 import type { ErrorKind } from '../../core/errors.ts'
-import type { Address, Call, ChatSurface, Reply } from '../../core/ports/chat.ts'
+import type { Address, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { Action } from '../action.ts'
 import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
-import { addressOf, targetOf } from './address.ts'
+import { addressOf, type Target, targetOf } from './address.ts'
 import { type Acknowledged, createRest, reasonOf } from './api.ts'
 import { audienceOf, callOfInteraction, callOfMessage, concernsUs, type Interaction, isAnswered } from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { attachmentHosts, attachments } from './images.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
-import { edit, post } from './send.ts'
+import { changeButtons, edit, type Placed, post, take } from './send.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -169,14 +170,31 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     await show(call.address, { locale: call.locale, state: 'failed', content, private: true }).catch(() => undefined)
   }
 
-  async function show(address: Address, reply: Reply): Promise<Address> {
+  async function show(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const target = targetOf(address)
     try {
-      return addressOf(await post(api, target, reply))
+      return await recorded(await post(api, target, reply), reply, sent)
     } finally {
       if (target.kind === 'interaction') clearTimeout(opening.get(target.interactionId))
       if (target.kind === 'interaction') opening.delete(target.interactionId)
     }
+  }
+
+  /** A message that only one person sees can be found by nothing but its own buttons. */
+  async function recorded({ target, message }: Placed, reply: Reply, sent?: SentMessages): Promise<Posted> {
+    const isEphemeral = ((message?.flags ?? 0) & MessageFlags.Ephemeral) !== 0
+    const shown = (reply.pictures ?? []).length + (reply.files ?? []).length
+    if (message && shown > 0 && !isEphemeral) {
+      const standing: Target = {
+        kind: 'channel',
+        channelId: message.channel_id,
+        userId: target.userId,
+        messageId: message.id,
+      }
+      const buttons = (reply.buttons ?? []).length > 0
+      await sent?.add({ posted: addressOf(standing), part: 0, fileIds: [], message: message.id, buttons })
+    }
+    return addressOf(target)
   }
 
   async function receiveMessage(message: GatewayMessageCreateDispatchData): Promise<void> {
@@ -221,8 +239,10 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       await source.downloads.close()
     },
     notReady: () => (gateway ? gateway.notReady() : 'not started'),
-    post: (address, reply) => show(address, reply).catch(fail),
-    edit: async (posted, reply) => addressOf(await edit(api, targetOf(posted), reply).catch(fail)),
+    post: (address, reply, sent) => show(address, reply, sent).catch(fail),
+    edit: async (posted, reply, sent) => recorded(await edit(api, targetOf(posted), reply).catch(fail), reply, sent),
+    changeButtons: (posted, look) => changeButtons(api, targetOf(posted), look).catch(fail),
+    remove: (posted) => take(api, targetOf(posted)).catch(fail),
   }
 
   function fail(error: unknown): never {

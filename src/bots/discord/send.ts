@@ -3,41 +3,41 @@
  * direct message. Any process may repeat any step without showing anything twice.
  */
 import { createHash } from 'node:crypto'
-import type { RawFile } from '@discordjs/rest'
 import {
-  type APIActionRowComponent,
-  type APIButtonComponentWithCustomId,
   type APIChannel,
   type APIMessage,
-  ButtonStyle,
   RESTJSONErrorCodes as Code,
-  ComponentType,
   InteractionResponseType,
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
-import type { Button, Reply } from '../../core/ports/chat.ts'
-import { labelOf, plainText } from '../layout.ts'
+import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
 import { type Api, codeOf, createdAtMs } from './api.ts'
+import { type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
-import { altOf, contentOf } from './text.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
 const tokenLifeMs = 14.5 * 60_000
 /** Discord's limit, in characters. */
 const maxNonce = 25
 
-export async function post(api: Api, target: Target, reply: Reply): Promise<Target> {
+/** Where the reply is now. `message` absent: it became no message. */
+export interface Placed {
+  target: Target
+  message?: APIMessage
+}
+
+export async function post(api: Api, target: Target, reply: Reply): Promise<Placed> {
   if (target.kind === 'channel') return write(api, target, reply)
   if (target.audience === 'form') return respond(api, target, reply)
   // the message shows the effect of the press
-  if (target.audience === 'press' && reply.toast) return target
+  if (target.audience === 'press' && reply.toast) return { target }
   return (await answerInTime(api, target, reply)) ?? answerLate(api, target, reply)
 }
 
-export async function edit(api: Api, target: Target, reply: Reply): Promise<Target> {
+export async function edit(api: Api, target: Target, reply: Reply): Promise<Placed> {
   if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
   const answered = await answerInTime(api, target, reply)
   if (answered) return answered
@@ -49,8 +49,8 @@ export async function edit(api: Api, target: Target, reply: Reply): Promise<Targ
 // ── Through the interaction's token ──────────────────────────────────────────────────────────────────────────────
 
 /** undefined: the token has expired. */
-async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): Promise<Target | undefined> {
-  if (Date.now() - createdAtMs(target.interactionId) > tokenLifeMs) return undefined
+async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed | undefined> {
+  if (hasExpired(target)) return undefined
   try {
     if (target.audience === 'press' && target.messageId === undefined) return await followUp(api, target, reply)
     return reply.private && target.audience === 'public'
@@ -62,24 +62,19 @@ async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): 
   }
 }
 
-async function answer(api: Api, target: InteractionTarget, message: Message): Promise<Target> {
+async function answer(api: Api, target: InteractionTarget, message: Message): Promise<Placed> {
   const { applicationId, token, messageId = '@original' } = target
-  await api.send('patch', Routes.webhookMessage(applicationId, token, messageId), { ...message, auth: 'none' })
-  return target
+  const route = Routes.webhookMessage(applicationId, token, messageId)
+  return { target, message: await api.send<APIMessage>('patch', route, { ...message, auth: 'none' }) }
 }
 
 /** A public acknowledgement cannot become private: it is deleted, and a private follow-up takes its place. */
-async function whisper(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
-  const { applicationId, token, messageId = '@original' } = target
-  try {
-    await api.send('delete', Routes.webhookMessage(applicationId, token, messageId), { auth: 'none' })
-  } catch (error) {
-    if (codeOf(error) !== Code.UnknownMessage) throw error
-  }
+async function whisper(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
+  await take(api, target)
   return followUp(api, target, reply)
 }
 
-async function followUp(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+async function followUp(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
   const { applicationId, token } = target
   const { body, files } = messageOf(reply)
   const message = await api.send<APIMessage>('post', Routes.webhook(applicationId, token), {
@@ -88,11 +83,11 @@ async function followUp(api: Api, target: InteractionTarget, reply: Reply): Prom
     auth: 'none',
     once: true,
   })
-  return { ...target, audience: reply.private ? 'private' : 'public', messageId: message.id }
+  return { target: { ...target, audience: reply.private ? 'private' : 'public', messageId: message.id }, message }
 }
 
 /** A private answer does not appear in the channel. */
-function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
   const { channelId, userId, interactionId } = target
   const isPrivate = target.audience === 'private' || reply.private === true
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
@@ -100,7 +95,7 @@ function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<
 }
 
 /** The first answer: the form, or a private message in its place. A repeated one changes nothing. */
-async function respond(api: Api, target: InteractionTarget, reply: Reply): Promise<Target> {
+async function respond(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
   const { interactionId: id, token } = target
   const { body } = messageOf(reply)
   const outcome = await api.respond(
@@ -114,7 +109,7 @@ async function respond(api: Api, target: InteractionTarget, reply: Reply): Promi
   )
   if (outcome !== 'done')
     throw new AppError('chat_refused', {}, { cause: new Error('a form could not be opened in time') })
-  return target
+  return { target }
 }
 
 // ── With the bot's own token ─────────────────────────────────────────────────────────────────────────────────────
@@ -126,14 +121,14 @@ interface Letter {
   message: Message
 }
 
-function write(api: Api, { channelId, userId, replyTo = '' }: ChannelTarget, reply: Reply): Promise<Target> {
+function write(api: Api, { channelId, userId, replyTo = '' }: ChannelTarget, reply: Reply): Promise<Placed> {
   const { body, files } = messageOf(reply)
   const reference = { message_id: replyTo, fail_if_not_exists: false }
   const message = { body: replyTo ? { ...body, message_reference: reference } : body, files }
   return writeOrTellPerson(api, channelId, { key: replyTo, userId, message })
 }
 
-async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): Promise<Target> {
+async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): Promise<Placed> {
   try {
     return await writeTo(api, channelId, letter)
   } catch (error) {
@@ -142,13 +137,13 @@ async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): P
   }
 }
 
-async function writeToPerson(api: Api, letter: Letter): Promise<Target> {
+async function writeToPerson(api: Api, letter: Letter): Promise<Placed> {
   const { message_reference: _elsewhere, ...body } = letter.message.body
   const channel = await api.send<APIChannel>('post', Routes.userChannels(), { body: { recipient_id: letter.userId } })
   return writeTo(api, channel.id, { ...letter, message: { ...letter.message, body } })
 }
 
-async function writeTo(api: Api, channelId: string, { key, userId, message }: Letter): Promise<Target> {
+async function writeTo(api: Api, channelId: string, { key, userId, message }: Letter): Promise<Placed> {
   const nonce = createHash('sha256').update(`${key} in ${channelId}`).digest('base64url').slice(0, maxNonce)
   const body = { ...message.body, nonce, enforce_nonce: true }
   const shown = await api.send<APIMessage>('post', Routes.channelMessages(channelId), { ...message, body })
@@ -158,63 +153,42 @@ async function writeTo(api: Api, channelId: string, { key, userId, message }: Le
     shown.content === body.content.trim() &&
     shown.attachments.length === body.attachments.length &&
     (shown.components?.length ?? 0) === body.components.length
-  return isCurrent ? target : rewrite(api, target, message)
+  return isCurrent ? { target, message: shown } : rewrite(api, target, message)
 }
 
-async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message): Promise<Target> {
+async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message): Promise<Placed> {
   const { message_reference: _onlyOnce, ...changed } = body
-  await api.send('patch', Routes.channelMessage(target.channelId, target.messageId ?? ''), { body: changed, files })
-  return target
+  const message = await api.send<APIMessage>('patch', routeOf(target), { body: changed, files })
+  return { target, message }
 }
 
-// ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Messages that stand already ──────────────────────────────────────────────────────────────────────────────────
 
-type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId>
-
-interface Message {
-  body: {
-    content: string
-    /** All of them: Discord removes those that are not listed. */
-    attachments: { id: string; filename: string; description: string }[]
-    /** All of them: an edit without buttons removes them. */
-    components: ButtonRow[]
-    allowed_mentions: { parse: []; users?: string[]; replied_user: false }
-    /** Links in prompts show no previews. */
-    flags: MessageFlags
-    message_reference?: { message_id: string; fail_if_not_exists: boolean }
-  }
-  files: RawFile[]
+/** Their texts and pictures stay. */
+export async function changeButtons(
+  api: Api,
+  target: Target,
+  { locale, buttons }: { locale: Locale; buttons: ButtonRows },
+): Promise<void> {
+  await api.send('patch', routeOf(target), { body: { components: rowsOf(locale, buttons) }, ...authOf(target) })
 }
 
-/** `mention`: the person to notify that this has arrived. */
-function messageOf(reply: Reply, mention?: string): Message {
-  const { pictures = [], buttons = [], locale } = reply
-  return {
-    body: {
-      content: contentOf(plainText(reply), mention ? `<@${mention}> ` : ''),
-      attachments: pictures.map(({ name, alt }, index) => ({
-        id: String(index),
-        filename: name,
-        description: altOf(alt),
-      })),
-      components: buttons.map((row) => rowOf(locale, row)),
-      flags: MessageFlags.SuppressEmbeds,
-      allowed_mentions: { parse: [], ...(mention ? { users: [mention] } : {}), replied_user: false },
-    },
-    files: pictures.map(({ name, file }) => ({ name, data: file.data, contentType: file.type })),
+/** A message that is gone already is no error. */
+export async function take(api: Api, target: Target): Promise<void> {
+  try {
+    await api.send('delete', routeOf(target), authOf(target))
+  } catch (error) {
+    if (codeOf(error) !== Code.UnknownMessage) throw error
   }
 }
 
-const styles = { primary: ButtonStyle.Primary, danger: ButtonStyle.Danger, plain: ButtonStyle.Secondary } as const
+function routeOf(target: Target): `/${string}` {
+  if (target.kind === 'channel') return Routes.channelMessage(target.channelId, target.messageId ?? '')
+  return Routes.webhookMessage(target.applicationId, target.token, target.messageId ?? '@original')
+}
 
-const rowOf = (locale: string, row: readonly Button[]): ButtonRow => ({
-  type: ComponentType.ActionRow,
-  components: row.map((button) => ({
-    type: ComponentType.Button,
-    style: styles[button.style ?? 'plain'],
-    label: labelOf(locale, button),
-    custom_id: button.id,
-  })),
-})
+const authOf = ({ kind }: Target) => (kind === 'interaction' ? ({ auth: 'none' } as const) : {})
+
+const hasExpired = ({ interactionId }: InteractionTarget) => Date.now() - createdAtMs(interactionId) > tokenLifeMs
 
 const isOneOf = (error: unknown, codes: readonly number[]) => codes.includes(codeOf(error) ?? 0)

@@ -47,6 +47,9 @@ const chatOf = ([chatId, threadId, replyTo]: readonly string[]): ChatTarget => (
   replyTo: numberOf(replyTo),
 })
 
+/** By which replies and presses refer to a message. */
+export const messageName = (chatId: number, messageId: number) => `${chatId}:${messageId}`
+
 export const toPosted = ({ messageId, kind, target: { chatId, threadId, replyTo } }: Shown): Posted =>
   `telegram:${chatId}:${messageId}:${kind}:${threadId ?? ''}:${replyTo ?? ''}`
 

@@ -1,11 +1,14 @@
 /** Updates → calls. Decides whether a message is addressed to the bot at all. */
 import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types'
-import type { Act, Attachment, Call, Identity, Place } from '../../core/ports/chat.ts'
+import type { Act, Attachment, Call, Identity, Place, PressedMessage } from '../../core/ports/chat.ts'
 import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
-import { toAddress } from './address.ts'
+import { messageName, toAddress, toPosted } from './address.ts'
 import type { TelegramFiles } from './files.ts'
+
+/** Telegram's limit for files of bots. */
+const maxFileBytes = 50 * 1024 * 1024
 
 export interface CallReader {
   /** An update, or those of an album. undefined: it is not for us. */
@@ -92,10 +95,14 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
   /** Own pictures, then those that are replied to, in this chat or another. */
   function imagesOf(album: readonly Message[]): Attachment[] {
     const first = album.find((message) => message.reply_to_message ?? message.external_reply)
-    const replied = first && (repliedTo(first) ?? first.external_reply)
-    return [...album, ...(replied ? [replied] : [])]
-      .map((message) => files.of(message))
-      .filter((image) => image !== undefined)
+    const here = first && repliedTo(first)
+    const replied = here ?? first?.external_reply
+    const own = album.map((message) => files.of(message)).filter((image) => image !== undefined)
+    const theirs = replied && files.of(replied)
+    if (!theirs) return own
+    if (here?.from?.id !== me.id) return [...own, theirs]
+    // it may show a result, whose original we have
+    return [...own, { ...theirs, shownIn: { message: messageName(here.chat.id, here.message_id), index: 0 } }]
   }
 
   return {
@@ -132,10 +139,19 @@ function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefin
     from: identityOf(from),
     place: placeOf(message.chat),
     locale: localeOf(from.language_code),
-    act: { kind: 'press', button: data },
+    act: { kind: 'press', button: data, on: pressedMessage(message) },
     images: [],
     isPrivate: true,
+    maxFileBytes,
   }
+}
+
+function pressedMessage(message: NonNullable<CallbackQuery['message']>): PressedMessage {
+  const { chat, message_id: messageId } = message
+  const kind =
+    'photo' in message && message.photo ? 'photo' : 'document' in message && message.document ? 'document' : 'text'
+  const target = { kind: 'chat', chatId: chat.id, threadId: threadOf(message) } as const
+  return { posted: toPosted({ messageId, kind, target }), name: messageName(chat.id, messageId) }
 }
 
 const identityOf = ({ id, first_name, last_name, username }: User): Identity => ({

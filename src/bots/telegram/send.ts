@@ -5,34 +5,34 @@
 import { type Api, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup, Message } from 'grammy/types'
 import { AppError } from '../../core/errors.ts'
-import type { ChatSurface, Form, Reply, ReplyPicture, SentMessages } from '../../core/ports/chat.ts'
-import { wordsFor } from '../../locales/index.ts'
-import { labelOf, plainText } from '../layout.ts'
+import type { Address, ChatSurface, Reply, ReplyFile, ReplyPicture, SentMessages } from '../../core/ports/chat.ts'
+import { plainText } from '../layout.ts'
 import {
   type ChatTarget,
   fromAddress,
   fromPosted,
-  type PressTarget,
+  messageName,
   type Shown,
+  type Target,
   toAddress,
   toPosted,
 } from './address.ts'
+import { createAnswers } from './answers.ts'
 import { asChatError, asSignal, failureOf } from './bot-api.ts'
 import type { Dialogues } from './dialogues.ts'
-import { questionOf } from './question.ts'
+import { keyboardOf } from './keyboard.ts'
+import { changed, createStanding } from './standing.ts'
+import { cut, maxCaption, maxText, optionsOf, withoutPreview } from './text.ts'
 
-/** Telegram's limits, in UTF-16 units: of a message, of a caption, of the answer to a press. */
-const maxText = 4096
-const maxCaption = 1024
-const maxToast = 200
-/** Characters of the placeholder in an empty reply box. */
-const maxPlaceholder = 64
 const maxInAlbum = 10
 const actionTimeoutMs = 2_000
 
-const withoutPreview = { link_preview_options: { is_disabled: true } } as const
+type Sender = Pick<ChatSurface, 'post' | 'edit' | 'changeButtons' | 'remove'>
 
-export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 'post' | 'edit'> {
+export function createSender(api: Api, dialogues: Dialogues): Sender {
+  const answers = createAnswers(api, dialogues)
+  const standing = createStanding(api)
+
   async function send(target: ChatTarget, reply: Reply, sent?: SentMessages): Promise<Shown> {
     const { pictures = [] } = reply
     if (pictures.length > 0) return sendAll(target, reply, pictures, sent)
@@ -63,7 +63,7 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
     const together = pictures.slice(0, reply.buttons ? 1 : maxInAlbum)
     const look = { caption: cut(plainText(reply), maxCaption), reply_markup: keyboardOf(reply) }
     const { kind, messages } = await sendAlbum(target, together, look)
-    await record(target, { kind, messages, firstPart: 0 }, sent)
+    await record(target, { kind, messages, firstPart: 0, buttons: reply.buttons !== undefined }, sent)
     await sendOthers(target, { pictures: pictures.slice(together.length), offset: together.length }, sent)
     return { messageId: messages[0]?.message_id ?? 0, kind, target }
   }
@@ -74,14 +74,44 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
       const album = pictures.slice(start, start + maxInAlbum)
       const firstPart = offset + start
       const isSent = sent?.earlier.some(({ part }) => part >= firstPart && part < firstPart + album.length)
-      if (!isSent) await record(target, { ...(await sendAlbum(target, album)), firstPart }, sent)
+      if (!isSent) await record(target, { ...(await sendAlbum(target, album)), firstPart, buttons: false }, sent)
     }
   }
 
-  async function record(target: ChatTarget, { kind, messages, firstPart }: SentAlbum, sent?: SentMessages) {
+  async function record(target: ChatTarget, { kind, messages, firstPart, buttons }: SentAlbum, sent?: SentMessages) {
     for (const [index, message] of messages.entries()) {
-      const posted = toPosted({ messageId: message.message_id, kind, target })
-      await sent?.add({ posted, part: firstPart + index, fileIds: fileIdsOf(message) })
+      const { message_id: messageId } = message
+      const shown: Shown = { messageId, kind, target }
+      const about = { message: messageName(target.chatId, messageId), fileIds: fileIdsOf(message) }
+      await sent?.add({ posted: toPosted(shown), part: firstPart + index, buttons, ...about })
+    }
+  }
+
+  /** Telegram compresses photos, but not documents. Files that are too large are links in the text. */
+  async function sendFiles(target: ChatTarget, reply: Reply, files: readonly ReplyFile[], sent?: SentMessages) {
+    const whole = files.flatMap(({ data, name }, part) =>
+      data ? [{ name, part, file: new InputFile(data, name) }] : [],
+    )
+    const links = files.filter(({ data }) => !data).map(({ name, link }) => `${name}: ${link}`)
+    const text = [plainText(reply), ...links].join('\n')
+    const options = optionsOf(target)
+    if (links.length > 0) await api.sendMessage(target.chatId, cut(text, maxText), { ...options, ...withoutPreview })
+    const missing = whole.filter(({ part }) => !sent?.earlier.some((each) => each.part === part))
+    for (let start = 0; start < missing.length; start += maxInAlbum) {
+      const album = missing.slice(start, start + maxInAlbum)
+      const [only, ...more] = album
+      const messages =
+        only && more.length === 0
+          ? [await api.sendDocument(target.chatId, only.file, options)]
+          : await api.sendMediaGroup(
+              target.chatId,
+              album.map(({ file }) => ({ type: 'document', media: file })),
+              options,
+            )
+      for (const [index, { part }] of album.entries()) {
+        const sentNow = messages.slice(index, index + 1) as Message[]
+        await record(target, { kind: 'document', messages: sentNow, firstPart: part, buttons: false }, sent)
+      }
     }
   }
 
@@ -127,7 +157,13 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
       api.editMessageMedia(chatId, shown.messageId, media, { reply_markup: keyboardOf(reply) }),
     )
     const now: Shown = { ...shown, kind }
-    await sent?.add({ posted: toPosted(now), part: 0, fileIds: message ? fileIdsOf(message) : [] })
+    await sent?.add({
+      posted: toPosted(now),
+      part: 0,
+      fileIds: message ? fileIdsOf(message) : [],
+      message: messageName(chatId, shown.messageId),
+      buttons: reply.buttons !== undefined,
+    })
     return now
   }
 
@@ -151,43 +187,6 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
     }
   }
 
-  /** Opens the person's reply box. In a group, only people who are mentioned see it. The press is answered last. */
-  async function ask(target: PressTarget, { locale }: Reply, form: Form): Promise<void> {
-    const { userId, message: place } = target
-    const isGroup = place.chatId < 0
-    const { text, entities } = questionOf(form, { locale, limit: maxText, mention: isGroup ? userId : undefined })
-    const placeholder = cut(form.fields[0]?.hint ?? form.title, maxPlaceholder)
-    const question = await api
-      .sendMessage(place.chatId, text, {
-        ...optionsOf(place),
-        ...withoutPreview,
-        entities,
-        reply_markup: { force_reply: true, selective: isGroup, input_field_placeholder: placeholder },
-      })
-      .catch(async (error: unknown) => {
-        await answerQuery(target, { text: wordsFor(locale).errors.chat_unavailable(), show_alert: true })
-        throw error
-      })
-    const asked = { chatId: place.chatId, messageId: question.message_id }
-    await dialogues.open({ question: asked, userId, form: form.id }).catch(async (error: unknown) => {
-      // an answer to a question without a row would be a new request
-      await api.deleteMessage(place.chatId, question.message_id).catch(() => undefined)
-      await answerQuery(target, { text: wordsFor(locale).errors.chat_unavailable(), show_alert: true })
-      throw error
-    })
-    await answerQuery(target, {})
-  }
-
-  const answerPress = (target: PressTarget, reply: Reply) =>
-    answerQuery(target, { text: cut(plainText(reply), maxToast), show_alert: !reply.toast })
-
-  /** A press older than Telegram's 150 seconds can no longer be answered; its effect shows in the message. */
-  async function answerQuery({ queryId }: PressTarget, answer: { text?: string; show_alert?: boolean }): Promise<void> {
-    await api.answerCallbackQuery(queryId, answer).catch((error: unknown) => {
-      if (!failureOf(error)?.description.includes('query is too old')) throw error
-    })
-  }
-
   /** A group that became a supergroup has another id; its messages have too, so there is nothing to edit or reply to. */
   async function following(first: () => Promise<Shown>, elsewhere: (target: ChatTarget) => Promise<Shown>) {
     try {
@@ -206,17 +205,14 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
   return {
     async post(address, reply, sent) {
       const target = fromAddress(address)
-      if (target.kind === 'chat') {
-        return following(
-          () => send(target, reply, sent),
-          (moved) => send(moved, reply, sent),
-        )
-      }
-      const answering = reply.form ? ask(target, reply, reply.form) : answerPress(target, reply)
-      await answering.catch((error: unknown) => {
-        throw asChatError(error)
-      })
-      return toAddress(target)
+      if (reply.form || (target.kind === 'press' && reply.private)) return tell(target, reply, sent)
+      const place = target.kind === 'press' ? target.message : target
+      const posted = await following(
+        () => send(place, reply, sent),
+        (moved) => send(moved, reply, sent),
+      )
+      if (target.kind === 'press') await answers.seen(target)
+      return posted
     },
     edit: (posted, reply, sent) =>
       following(
@@ -227,6 +223,22 @@ export function createSender(api: Api, dialogues: Dialogues): Pick<ChatSurface, 
           return send(moved, reply, sent)
         },
       ),
+    ...standing,
+  }
+
+  /** Asks the person, or tells the one who pressed a button. */
+  async function tell(target: Target, reply: Reply, sent?: SentMessages): Promise<Address> {
+    const { form, files = [] } = reply
+    try {
+      if (form) await answers.ask(target, reply, form)
+      else if (target.kind === 'press') {
+        if (files.length > 0) await sendFiles(target.message, reply, files, sent)
+        await answers.tell(target, reply)
+      }
+    } catch (error) {
+      throw asChatError(error)
+    }
+    return toAddress(target)
   }
 }
 
@@ -246,20 +258,8 @@ interface SentAlbum {
   messages: readonly Message[]
   /** Position of its first picture in the result. */
   firstPart: number
-}
-
-/** undefined removes the keyboard of an edited message. */
-function keyboardOf({ buttons, locale }: Reply): InlineKeyboardMarkup | undefined {
-  if (!buttons) return undefined
-  const rows = buttons.map((row) => row.map((each) => ({ text: labelOf(locale, each), callback_data: each.id })))
-  return { inline_keyboard: rows }
-}
-
-function optionsOf({ threadId, replyTo }: ChatTarget) {
-  return {
-    message_thread_id: threadId,
-    ...(replyTo !== undefined && { reply_parameters: { message_id: replyTo, allow_sending_without_reply: true } }),
-  }
+  /** Whether the buttons of the result are below it. */
+  buttons: boolean
 }
 
 /** From memory, so that it can be sent again after a pause. */
@@ -274,20 +274,4 @@ function kindOf({ file: { data, width, height } }: ReplyPicture): 'photo' | 'doc
 function fileIdsOf(message: Pick<Message, 'photo' | 'document'>): string[] {
   const id = message.photo?.at(-1)?.file_id ?? message.document?.file_id
   return id === undefined ? [] : [id]
-}
-
-/** An edit that changes nothing was made before: undefined. */
-async function changed(edit: Promise<Message | true>): Promise<Message | undefined> {
-  try {
-    const message = await edit
-    return message === true ? undefined : message
-  } catch (error) {
-    if (!failureOf(error)?.description.includes('message is not modified')) throw error
-    return undefined
-  }
-}
-
-function cut(text: string, limit: number): string {
-  if (text.length <= limit) return text
-  return `${text.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }

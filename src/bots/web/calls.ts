@@ -1,6 +1,6 @@
 /** What a visitor of the page did → `Call`. */
 import { z } from 'zod'
-import type { Act, Call } from '../../core/ports/chat.ts'
+import type { Act, Call, Posted } from '../../core/ports/chat.ts'
 import type { Json } from '../../db/json.ts'
 
 export interface Said {
@@ -17,18 +17,25 @@ const buttonId = z.string().max(100)
 const maxField = 20_000
 const maxFields = 20
 
-/** A press of a button. */
-export const pressBody = z.strictObject({ id: actId, button: buttonId })
+/** As the page knows it: '<id of the act>:answer'. */
+const messageId = z.string().max(100)
+
+/** A press of a button. `message`: the message that it is part of. */
+export const pressBody = z.strictObject({ id: actId, button: buttonId, message: messageId })
 
 /** A submitted form. `message`: the message that shows it. */
 export const formBody = z.strictObject({
   id: actId,
   form: buttonId,
-  message: z.string().max(100),
+  message: messageId,
   fields: z
     .record(z.string().max(40), z.string().max(maxField))
     .refine((fields) => Object.keys(fields).length <= maxFields),
 })
+
+/** The message of ours that the page names. */
+export const postedOf = (visitor: string, message: string): Posted =>
+  `web:${visitor}:${message.replace(/:answer$/, '')}`
 
 /** From a row of the inbox. */
 export const callOfStored = (body: Json | undefined): Call => callOf(body as unknown as Said)

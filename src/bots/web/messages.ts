@@ -23,11 +23,21 @@ export interface Body {
   percent?: number
   /** `preview`: a data: URL in place of something kept, while it is being drawn. */
   images?: { key: string; preview?: string; width: number; height: number; alt: string; name: string }[]
-  buttons?: { id: string; label: string; style?: 'primary' | 'danger' }[][]
+  /** Stored pictures to save. */
+  downloads?: { key: string; name: string }[]
+  buttons?: ShownButton[][]
   /** Asked of the visitor, below the text. */
   form?: Pick<Form, 'id' | 'fields'>
   /** Names of what the person attached. */
   files?: string[]
+  /** It was taken away: open pages remove it. */
+  removed?: boolean
+}
+
+interface ShownButton {
+  id: string
+  label: string
+  style?: 'primary' | 'danger'
 }
 
 /** The place of a message in the order of changes. */
@@ -69,13 +79,26 @@ export async function saveMessage(database: Database, visitor: string, id: strin
   return answers.length === 0
 }
 
-/** Removes the form of a message, and notifies the open pages of this visitor. */
+/** Removes the form of a message. */
 export async function closeForm(database: Database, visitor: string, id: string): Promise<void> {
-  await database.rows(sql`
-    with closed as (
-      update web_messages set body = body - 'form', version = greatest(${stamp}, version + 1)
-      where id = ${id} and visitor = ${visitor} and body->'form' is not null returning visitor)
-    select pg_notify('web', visitor) from closed`)
+  await change(database, visitor, { id, body: sql`body - 'form'` })
+}
+
+interface NewButtons {
+  id: string
+  buttons: ShownButton[][]
+}
+
+/** In our answer to a message; the rest of it stays. */
+export async function changeButtons(database: Database, visitor: string, { id, buttons }: NewButtons): Promise<void> {
+  const body = sql`jsonb_set(body, '{buttons}', ${JSON.stringify(buttons)}::jsonb)`
+  await change(database, visitor, { id: answerTo(id), body })
+}
+
+/** Our answer to a message. */
+export async function removeAnswer(database: Database, visitor: string, id: string): Promise<void> {
+  const gone: Body = { role: 'bot', text: '', removed: true }
+  await change(database, visitor, { id: answerTo(id), body: sql`${JSON.stringify(gone)}::jsonb` })
 }
 
 /** The latest part of the conversation, oldest first. */
@@ -101,6 +124,15 @@ export async function pruneWebMessages(database: Database, olderThanDays: number
       limit ${pruneRows})
     returning 1`)
   return gone.length
+}
+
+/** Notifies the open pages of this visitor. */
+async function change(database: Database, visitor: string, { id, body }: { id: string; body: SQL }): Promise<void> {
+  await database.rows(sql`
+    with changed as (
+      update web_messages set body = ${body}, version = greatest(${stamp}, version + 1)
+      where id = ${id} and visitor = ${visitor} and body is distinct from ${body} returning visitor)
+    select pg_notify('web', visitor) from changed`)
 }
 
 const answerTo = (id: string) => `${id}:answer`

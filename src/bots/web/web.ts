@@ -2,7 +2,7 @@
 import cookie from '@fastify/cookie'
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Act, Address, Call, ChatSurface, Posted, Reply } from '../../core/ports/chat.ts'
+import type { Act, Address, ButtonRows, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import { type Language, localeOf, type PageWords, wordsFor } from '../../locales/index.ts'
@@ -11,7 +11,7 @@ import { basePathOf } from '../../net/own-address.ts'
 import { type Inbox, openInbox, type Received } from '../inbox.ts'
 import { labelOf, plainText } from '../layout.ts'
 import { createAccess } from './access.ts'
-import { actOf, callOf, callOfStored, formBody, pressBody, type Said } from './calls.ts'
+import { actOf, callOf, callOfStored, formBody, postedOf, pressBody, type Said } from './calls.ts'
 import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
 import { page } from './page.ts'
@@ -62,7 +62,17 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       // a page may stay open longer than a signed link lives
       original: preview ?? `${basePath}/web/pictures/${encodeURIComponent(ownId)}/${number}`,
     }))
-    return { id: ownId, version, ...body, images: await Promise.all(images) }
+    const downloads = (body.downloads ?? []).map(async ({ key, name }) => ({
+      name,
+      url: pathOf(await link(key), publicUrl),
+    }))
+    return {
+      id: ownId,
+      version,
+      ...body,
+      images: await Promise.all(images),
+      downloads: await Promise.all(downloads),
+    }
   }
 
   /** The visitor's id, or why this request is not let in. */
@@ -120,8 +130,9 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       if (!inbox) return refuse(request, reply, 'starting', 503)
       const { data: press } = pressBody.safeParse(request.body)
       if (!press) return refuse(request, reply, 'bad_message', 400)
-      const act: Act = { kind: 'press', button: press.button }
-      await inbox.store([received({ visitor: who.visitor, id: press.id, locale: localeFrom(request), act })])
+      const { visitor } = who
+      const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(visitor, press.message) } }
+      await inbox.store([received({ visitor, id: press.id, locale: localeFrom(request), act })])
       return reply.code(202).send({ id: press.id })
     })
     app.post('/web/forms', async (request, reply) => {
@@ -175,9 +186,9 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     handling.add(done)
   }
 
-  async function put(address: Address | Posted, reply: Reply): Promise<Posted> {
-    const [, visitor = '', id = ''] = address.split(':')
-    const { state, content, locale, buttons, form } = reply
+  async function put(address: Address | Posted, reply: Reply, sent?: SentMessages): Promise<Posted> {
+    const { visitor, id } = placeOf(address)
+    const { state, content, locale, buttons, form, files } = reply
     // the message that the button is part of shows what the press did
     if (reply.toast) return address
     const images = reply.pictures?.map(({ file, key, name, alt }) => {
@@ -191,12 +202,12 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       state,
       percent: content.kind === 'drawing' ? content.percent : undefined,
       images,
-      buttons: buttons?.map((row) =>
-        row.map((each) => ({ id: each.id, label: labelOf(locale, each), style: each.style })),
-      ),
+      downloads: files?.map(({ key, name }) => ({ key, name })),
+      buttons: buttons && shownButtons(locale, buttons),
       form: form && { id: form.id, fields: form.fields },
     } as const
     await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
+    if (state === 'done') await sent?.add({ posted: address, part: 0, fileIds: [], buttons: buttons !== undefined })
     return address
   }
 
@@ -228,6 +239,17 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     notReady: () => undefined,
     post: put,
     edit: put,
+    async changeButtons(posted, { locale, buttons }) {
+      const { visitor, id } = placeOf(posted)
+      await messages.changeButtons(database, visitor, {
+        id: `${visitor}:${id}`,
+        buttons: shownButtons(locale, buttons),
+      })
+    },
+    async remove(posted) {
+      const { visitor, id } = placeOf(posted)
+      await messages.removeAnswer(database, visitor, `${visitor}:${id}`)
+    },
   }
 }
 
@@ -239,6 +261,14 @@ function refuse(
 ): FastifyReply {
   return reply.code(status).send({ error: { kind, message: pageWords(request)[kind] } })
 }
+
+function placeOf(address: Address | Posted): { visitor: string; id: string } {
+  const [, visitor = '', id = ''] = address.split(':')
+  return { visitor, id }
+}
+
+const shownButtons = (locale: string, buttons: ButtonRows) =>
+  buttons.map((row) => row.map((each) => ({ id: each.id, label: labelOf(locale, each), style: each.style })))
 
 /** The page says its language in the same header as the browser. */
 const localeFrom = (request: FastifyRequest): Language => localeOf(request.headers['accept-language'])

@@ -7,19 +7,28 @@ const maxBytes = 64
 
 export interface PressedButton {
   action: string
-  /** What the action works on: the id of a generation. */
-  ref: string
+  /** What the action works on: a generation, or one of its pictures. */
+  ref: Ref
+}
+
+export interface Ref {
+  /** Of a generation. */
+  id: string
+  /** Of a picture of its result, from 1. Absent: the result has one picture, or the button is about all. */
+  number?: number
 }
 
 /** undefined: not an id of ours, or of a version that no longer works. */
 export function parseButton(id: string): PressedButton | undefined {
   const [, of, action, ref] = /^(\d{1,3}):([a-z]{1,20}):([\w-]{1,60})$/.exec(id) ?? []
   if (of !== String(version) || action === undefined || ref === undefined) return undefined
-  return { action, ref }
+  const [, request = ref, number] = /^([\w-]{36})-(\d{1,3})$/.exec(ref) ?? []
+  return { action, ref: number === undefined ? { id: request } : { id: request, number: Number(number) } }
 }
 
-export const button = (action: string, ref: string, look: Pick<Button, 'style' | 'price'> = {}): Button => ({
-  id: buttonId(action, ref),
+/** `look.number`: the picture that it is about. */
+export const button = (action: string, id: string, look: Pick<Button, 'style' | 'price' | 'number'> = {}): Button => ({
+  id: buttonId(action, look.number === undefined ? id : `${id}-${look.number}`),
   action,
   ...look,
 })

@@ -32,8 +32,10 @@ export interface Submission {
   images: readonly Attachment[]
   /** Who pays: an identity of a platform, or an account. */
   from: Identity | { userId: string }
-  /** The result that it starts from, and the button that was pressed there. */
+  /** The result that it starts from, and the button that was pressed there; 'reply' for a reply to it. */
   parent?: { id: string; button: string }
+  /** The price that the button showed. Absent: it showed none. */
+  shownPrice?: number
   /** Of programs only. `id`: of the generation, which their address names. */
   program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string; requestId?: string }
   /** Absent: the usual limits. */

@@ -2,24 +2,21 @@
  * Shows the person how the request ended, and only then settles the money. Editing our message twice is harmless, so each
  * step may be repeated by any process until the row says that the generation has ended.
  */
-import { and, eq } from 'drizzle-orm'
-import { images } from '../../db/schema/generations.ts'
+import { readAccount } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
-import { AppError, asAppError } from '../errors.ts'
-import { extensionOf, outputKey } from '../media/object-keys.ts'
-import type { Posted, Reply, ReplyPicture } from '../ports/chat.ts'
+import { type AppError, asAppError } from '../errors.ts'
+import { outputKey } from '../media/object-keys.ts'
+import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import { endDelivered, endFailed } from './end.ts'
-import { altOf, failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
+import { creditsFor, failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
+import { picturesToShow, readPictures } from './reply-pictures.ts'
+import { type Quoted, resultButtons } from './result-buttons.ts'
 import { type Generation, saveDeliveryTry, savePosted } from './row.ts'
 import { sentMessages } from './sent-messages.ts'
 
 type Retry = { retryInMs: number } | undefined
 
-/** Bytes of the largest picture that every surface accepts: Discord's default upload limit, and Telegram's for photos. */
-const uploadLimit = 10 * 1024 * 1024
-/** Pixels on the longer side of what is sent in place of a larger file. */
-const reducedEdge = 2048
 const maxTries = 12
 /** How long past the deadline an unreachable chat may keep the credits on hold. */
 const graceMs = 30_000
@@ -28,12 +25,14 @@ const leastPauseMs = 500
 /** stored → delivered. `files`: the pictures, where this process still has them in memory. */
 export async function deliver(core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> {
   let posted: Posted
+  let result: ResultReply
   try {
-    posted = await show(core, generation, await pictureReply(core, generation, files))
+    result = await pictureReply(core, generation, files)
+    posted = await show(core, generation, result.reply)
   } catch (error) {
     return retryOrGiveUp(core, generation, asAppError(error))
   }
-  await endDelivered(core, generation, posted)
+  await endDelivered(core, generation, { posted, quoted: result.quoted })
   return undefined
 }
 
@@ -52,7 +51,8 @@ export async function deliverFailure(core: Core, generation: Generation): Promis
 
 async function show(core: Core, generation: Generation, reply: Reply): Promise<Posted> {
   const surface = surfaceFor(core, generation)
-  const sent = await sentMessages(core, generation)
+  const { id, surface: name, attempt } = generation
+  const sent = await sentMessages(core, { id, surface: name, isFirst: attempt === 1 })
   if (generation.posted) return surface.edit(generation.posted, reply, sent)
   if (!surface.postsAnew) return surface.post(generation.address, reply, sent)
   // a repeated post would show twice, so a message is posted and recorded first, and the answer goes into it by an edit
@@ -84,46 +84,26 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   return { retryInMs }
 }
 
-interface Stored {
-  key: string
-  file: ImageFile
+interface ResultReply {
+  reply: Reply
+  quoted: Quoted
 }
 
-async function pictureReply(core: Core, generation: Generation, files?: ImageFile[]): Promise<Reply> {
-  const { id, runMs, state, takenAt } = generation
+async function pictureReply(core: Core, generation: Generation, files?: ImageFile[]): Promise<ResultReply> {
+  const { id, runMs, state, takenAt, userId, price } = generation
   const stored = files
     ? files.map((file, position) => ({ key: outputKey(core, id, position, file.type), file }))
     : await readPictures(core, id)
-  const pictures = await Promise.all(stored.map((each, position) => pictureOf(core, generation, each, position)))
+  const pictures = await picturesToShow(core, generation, stored)
   // a row that was stored before this attempt has its final time
   const seconds = (runMs + (state === 'stored' ? 0 : Date.now() - takenAt)) / 1000
-  return resultReply(core, generation, { pictures, sizes: stored.map(({ file }) => file), seconds })
-}
-
-async function pictureOf(
-  core: Core,
-  generation: Generation,
-  { key, file }: Stored,
-  position: number,
-): Promise<ReplyPicture> {
-  const shown = file.data.length <= uploadLimit ? file : await core.images.thumbnail(file, reducedEdge)
-  const name = `fluxbot-${generation.id.slice(-12)}-${position + 1}.${extensionOf(shown.type)}`
-  return { file: shown, key, name, alt: altOf(generation) }
-}
-
-async function readPictures(core: Core, id: string): Promise<Stored[]> {
-  const rows = await core.database.db
-    .select({ key: images.key, type: images.type, width: images.width, height: images.height })
-    .from(images)
-    .where(and(eq(images.generationId, id), eq(images.role, 'output')))
-    .orderBy(images.position)
-  return Promise.all(
-    rows.map(async ({ key, ...about }) => {
-      const object = await core.store.get(key)
-      if (!object) {
-        throw new AppError('not_stored', {}, { cause: new Error(`the store has no object ${key}`), final: true })
-      }
-      return { key, file: { data: object.data, ...about } }
-    }),
-  )
+  const sizes = stored.map(({ file }) => file)
+  if (surfaceFor(core, generation).isSilent) {
+    return { reply: resultReply(core, generation, { pictures, sizes, seconds, buttons: [] }), quoted: {} }
+  }
+  const { rows, quoted } = resultButtons(core, generation, stored.length)
+  // on hold until it is delivered
+  const left = (await readAccount(core, userId)).balance + price - creditsFor(generation, stored.length)
+  const reply = resultReply(core, generation, { pictures, sizes, seconds, left, buttons: rows })
+  return { reply, quoted }
 }

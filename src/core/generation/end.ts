@@ -10,6 +10,7 @@ import { deleteNoted, noteDeletion } from '../media/deletions.ts'
 import type { Posted } from '../ports/chat.ts'
 import type { HowEnded } from '../ports/meter.ts'
 import type { PictureRequest } from '../ports/models.ts'
+import type { Quoted } from './result-buttons.ts'
 import { ageOf, type Generation } from './row.ts'
 
 /** Notified when a row of api_webhooks is due. */
@@ -18,12 +19,19 @@ export const webhooksChannel = 'fluxbot_webhooks'
 /** A worker that stores pictures of a cancelled request has stopped after this time. */
 const settleMs = 120_000
 
+interface Shown {
+  posted: Posted
+  /** Prices that its buttons show. */
+  quoted: Quoted
+}
+
 /** stored → delivered, charged for the pictures that arrived. Resolves to false when another worker was first. */
-export async function endDelivered(core: Core, generation: Generation, posted: Posted): Promise<boolean> {
+export async function endDelivered(core: Core, generation: Generation, { posted, quoted }: Shown): Promise<boolean> {
   // unchecked row: an expression over the statement's own tables
   const [row] = await core.database.rows<{ credits: number }>(sql`
     with ended as (
-      update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted}
+      update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted},
+        quoted = ${JSON.stringify(quoted)}::jsonb
       where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
       returning *, (request->>'count')::int as pictures),
     entry as (${resolution(sql`ended`, 'capture')} returning amount),

@@ -2,9 +2,9 @@
 import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import { AppError, type ErrorData, type ErrorKind } from '../errors.ts'
-import type { ChatSurface, Content, Reply, ReplyPicture } from '../ports/chat.ts'
+import { shortId } from '../ids.ts'
+import type { ButtonRows, ChatSurface, Content, Reply, ReplyPicture } from '../ports/chat.ts'
 import { shorten } from '../text.ts'
-import { proposeEdit } from './edit.ts'
 import type { Generation } from './row.ts'
 
 type Asked = Pick<Generation, 'id' | 'locale' | 'request'>
@@ -12,6 +12,8 @@ type Asked = Pick<Generation, 'id' | 'locale' | 'request'>
 /** Characters of the prompt in a message that waits or failed, in a caption, and in the alternative text. */
 const shortPrompt = 200
 const captionPrompt = 500
+/** Of each prompt in a caption with two, so that Telegram's 1,024 characters hold the facts as well. */
+const captionPrompts = 350
 const altPrompt = 1000
 
 /** Throws AppError chat_refused when this process knows no such surface. */
@@ -54,42 +56,49 @@ export const failureReply = (asked: Asked, failure: Failure): Reply => ({
   content: { kind: 'failure', prompt: promptOf(asked), ...failure },
 })
 
-interface Drawn {
+/** What `resultReply` needs of a generation, under way or stored. */
+type Drawn = Asked & Pick<Generation, 'model' | 'provider' | 'enhanced' | 'seed' | 'price' | 'notes' | 'parentId'>
+
+interface Shown {
   pictures: readonly ReplyPicture[]
   /** Sizes of the stored pictures, which those in the message may be smaller than. */
   sizes: readonly { width: number; height: number }[]
   seconds: number
+  /** Credits of the person who paid, after it. */
+  left?: number
+  buttons: ButtonRows
 }
 
-/** With a button that changes the result. */
-export function resultReply(core: Core, generation: Generation, { pictures, sizes, seconds }: Drawn): Reply {
-  const { locale, request, enhanced, provider, seed, price, notes } = generation
-  const model = core.models.all().find(({ id }) => id === generation.model)
+export function resultReply(core: Core, drawn: Drawn, { pictures, sizes, seconds, left, buttons }: Shown): Reply {
+  const { id, locale, request, enhanced, provider, seed, notes, parentId } = drawn
+  const model = core.models.all().find((each) => each.id === drawn.model)
   const [{ width, height } = request] = sizes
+  const limit = enhanced === null ? captionPrompt : captionPrompts
   return {
     locale,
     state: 'done',
     content: {
       kind: 'result',
-      prompt: shorten(request.prompt, captionPrompt),
-      enhanced: enhanced === null ? undefined : shorten(enhanced, captionPrompt),
+      id: shortId(id),
+      parent: parentId === null ? undefined : shortId(parentId),
+      prompt: shorten(request.prompt, limit),
+      enhanced: enhanced === null ? undefined : shorten(enhanced, limit),
       enhancedBy: core.enhancer?.model,
-      model: model?.title ?? generation.model,
+      model: model?.title ?? drawn.model,
       servedBy: core.providers.get(provider)?.title ?? provider,
       width,
       height,
       seed: seed ?? undefined,
       seconds,
-      credits: Math.floor((price * sizes.length) / request.count),
+      credits: creditsFor(drawn, sizes.length),
+      left,
       notes: notes ?? [],
     },
     pictures,
-    buttons: editButtons(core, generation),
+    buttons,
   }
 }
 
-/** The price is that of the model which the form proposes. Absent: no model can draw it. */
-function editButtons(core: Core, { id, model }: Generation): Reply['buttons'] {
-  const edit = proposeEdit(core, model)
-  return edit && [[button('edit', id, { price: edit.price })]]
-}
+/** What is charged when so many pictures arrived. */
+export const creditsFor = ({ price, request }: Pick<Generation, 'price' | 'request'>, pictures: number) =>
+  Math.floor((price * pictures) / request.count)

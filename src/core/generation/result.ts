@@ -1,25 +1,16 @@
-/** The stored result of a request, as buttons below it need it. */
-import { and, eq, inArray, isNull } from 'drizzle-orm'
-import { generations, images } from '../../db/schema/generations.ts'
+/** The stored result of a request, as the buttons below it and commands about it need it. */
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
-import type { Attachment } from '../ports/chat.ts'
+import type { Attachment, Posted } from '../ports/chat.ts'
 import type { ImageType } from '../ports/images.ts'
-import type { PictureRequest } from '../ports/models.ts'
+import type { Note, PictureRequest } from '../ports/models.ts'
+import type { Quoted } from './result-buttons.ts'
 
-export interface StoredResult {
-  id: string
-  userId: string
-  surface: string
-  /** The chat where people see it. null: in no chat. */
-  channel: string | null
-  request: PictureRequest
-  /** The first one. */
-  picture: StoredPicture
-}
-
-interface StoredPicture {
+export interface StoredPicture {
   key: string
   type: ImageType
   width: number
@@ -27,31 +18,68 @@ interface StoredPicture {
   bytes: number
 }
 
+const picturesOf = (role: 'input' | 'output') => sql`coalesce((
+  select jsonb_agg(jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height,
+    'bytes', i.bytes) order by i.position)
+  from images i where i.generation_id = generations.id and i.role = '${sql.raw(role)}'), '[]')`
+
+const columns = columnsOf({
+  id: generations.id,
+  userId: generations.userId,
+  surface: generations.surface,
+  /** The chat where people see it. null: in no chat. */
+  channel: generations.channel,
+  private: generations.private,
+  posted: typed<Posted | null>(generations.posted),
+  locale: generations.locale,
+  model: generations.model,
+  provider: generations.provider,
+  request: typed<PictureRequest>(generations.request),
+  enhanced: generations.enhanced,
+  notes: typed<readonly Note[] | null>(generations.notes),
+  seed: generations.seed,
+  price: generations.price,
+  parentId: generations.parentId,
+  quoted: typed<Quoted | null>(generations.quoted),
+  /** From the first attempt to stored. */
+  runMs: typed<number>(
+    sql`coalesce(extract(epoch from generations.stored_at - generations.started_at) * 1000, 0)::float8`,
+  ),
+  /** In order. */
+  pictures: typed<StoredPicture[]>(picturesOf('output')),
+  inputs: typed<StoredPicture[]>(picturesOf('input')),
+})
+
+export type StoredResult = NonNullable<(typeof columns)['row']>
+
 /** Pixels on the longer side of what replaces an original that is too large for an input. */
 const reducedEdge = 2048
 
 /** undefined: there is no such result, or it was erased. A result is posted a little before its request counts as delivered. */
 export async function readResult(core: Core, id: string): Promise<StoredResult | undefined> {
   if (!isId(id)) return undefined
-  const { key, type, width, height, bytes } = images
-  const isFirst = and(eq(images.generationId, generations.id), eq(images.role, 'output'))
-  const [row] = await core.database.db
-    .select({
-      id: generations.id,
-      userId: generations.userId,
-      surface: generations.surface,
-      channel: generations.channel,
-      request: generations.request,
-      picture: { key, type, width, height, bytes },
-    })
-    .from(generations)
-    .innerJoin(images, isFirst)
-    .where(
-      and(eq(generations.id, id), inArray(generations.state, ['stored', 'delivered']), isNull(generations.erasedAt)),
-    )
-    .orderBy(images.position)
-    .limit(1)
-  return row && { ...row, request: row.request as unknown as PictureRequest }
+  const [row] = await readRows(
+    core.database,
+    columns,
+    (list) => sql`
+      select ${list} from generations
+      where id = ${id}::uuid and state in ('stored','delivered') and erased_at is null`,
+  )
+  return row && row.pictures.length > 0 ? row : undefined
+}
+
+/** Throws AppError unknown_button. */
+export async function resultOf(core: Core, id: string): Promise<StoredResult> {
+  const result = await readResult(core, id)
+  if (!result) throw new AppError('unknown_button')
+  return result
+}
+
+/** `number` from 1; absent: the first. Throws AppError unknown_button. */
+export function pictureOf({ pictures }: StoredResult, number = 1): StoredPicture {
+  const picture = pictures[number - 1]
+  if (!picture) throw new AppError('unknown_button')
+  return picture
 }
 
 /** The original, as an input of another request. It rejects with AppError unknown_button once the picture is gone. */
@@ -60,12 +88,18 @@ export function asInput(core: Core, { key, type, width, height, bytes }: StoredP
     name: key,
     bytes,
     load: async (limitBytes) => {
-      const object = await core.store.get(key)
-      if (!object) throw new AppError('unknown_button')
-      if (object.data.length <= limitBytes) return object.data
-      const reduced = await core.images.thumbnail({ data: object.data }, Math.min(reducedEdge, Math.max(width, height)))
+      const data = await readPicture(core, key)
+      if (data.length <= limitBytes) return data
+      const reduced = await core.images.thumbnail({ data }, Math.min(reducedEdge, Math.max(width, height)))
       core.log.debug({ key, type, bytes }, 'an original was too large for an input; a smaller copy is used')
       return reduced.data
     },
   }
+}
+
+/** Rejects with AppError unknown_button once the picture is gone. */
+export async function readPicture(core: Core, key: string): Promise<Buffer> {
+  const object = await core.store.get(key)
+  if (!object) throw new AppError('unknown_button')
+  return object.data
 }

@@ -43,6 +43,7 @@ const columns = columnsOf({
   seed: generations.seed,
   error: typed<ErrorKind | null>(generations.error),
   errorData: typed<ErrorData | null>(generations.errorData),
+  parentId: generations.parentId,
   deliveryTries: generations.deliveryTries,
   /** Until the deadline; negative once past it. */
   leftMs: typed<number>(sql`(extract(epoch from generations.deadline_at - now()) * 1000)::float8`),

@@ -2,27 +2,68 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { sentMessages as table } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import type { Posted, SentMessages } from '../ports/chat.ts'
-import type { Generation } from './row.ts'
+import type { MessageName, Posted, SentMessages } from '../ports/chat.ts'
 
-/** Those that were sent before, and where the next ones are recorded. A single picture needs neither. */
+interface Showing {
+  id: string
+  surface: string
+  /** Key of the call that asked to see the result again. Absent: its delivery. */
+  askedBy?: string
+  /** Certainly nothing was sent before. */
+  isFirst?: boolean
+}
+
+/** Those that were sent before, and where the next ones are recorded. */
 export async function sentMessages(
   core: Core,
-  { id, surface, request }: Pick<Generation, 'id' | 'surface' | 'request'>,
-): Promise<SentMessages | undefined> {
-  if (request.count === 1) return undefined
-  const rows = await core.database.db
-    .select({ posted: table.posted, part: table.part, fileIds: table.fileIds })
-    .from(table)
-    .where(and(eq(table.generationId, id), eq(table.surface, surface)))
-    .orderBy(table.part)
+  { id, surface, askedBy = '', isFirst = false }: Showing,
+): Promise<SentMessages> {
+  const isOfShowing = and(eq(table.generationId, id), eq(table.surface, surface), eq(table.askedBy, askedBy))
+  const rows = isFirst
+    ? []
+    : await core.database.db
+        .select({ posted: table.posted, part: table.part, fileIds: table.fileIds })
+        .from(table)
+        .where(isOfShowing)
+        .orderBy(table.part)
   return {
     earlier: rows.map((row) => ({ ...row, posted: row.posted as Posted })),
-    add: async ({ posted, part, fileIds }) => {
+    add: async ({ posted, part, fileIds, message = null, buttons = false }) => {
       await core.database.rows(sql`
-        insert into sent_messages (generation_id, surface, posted, part, file_ids)
-        values (${id}::uuid, ${surface}, ${posted}, ${part}::int, ${JSON.stringify(fileIds)}::jsonb)
-        on conflict (generation_id, surface, part) do nothing`)
+        insert into sent_messages (generation_id, surface, asked_by, posted, message, part, buttons, file_ids)
+        values (${id}::uuid, ${surface}, ${askedBy}, ${posted}, ${message}, ${part}::int, ${buttons}::bool,
+          ${JSON.stringify(fileIds)}::jsonb)
+        on conflict (generation_id, surface, asked_by, part) do nothing`)
     },
   }
+}
+
+export interface SentPart {
+  surface: string
+  posted: Posted
+  /** Whether it has the buttons of the result. */
+  buttons: boolean
+}
+
+/** Every message that shows the result, or a part of it. */
+export async function allSent(core: Core, id: string): Promise<SentPart[]> {
+  const rows = await core.database.db
+    .select({ surface: table.surface, posted: table.posted, buttons: table.buttons })
+    .from(table)
+    .where(eq(table.generationId, id))
+  return rows.map((row) => ({ ...row, posted: row.posted as Posted }))
+}
+
+/** The generation whose result a message shows, and the position of its first picture. */
+export async function findSent(
+  core: Core,
+  surface: string,
+  message: MessageName,
+): Promise<{ id: string; part: number } | undefined> {
+  const [row] = await core.database.db
+    .select({ id: table.generationId, part: table.part })
+    .from(table)
+    .where(and(eq(table.surface, surface), eq(table.message, message)))
+    .limit(1)
+  return row
 }

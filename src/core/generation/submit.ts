@@ -37,6 +37,9 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
     inFlight: limits.inFlight,
     perMinute: limits.perMinute,
   }
+  if (rose(candidate, submission) && !(await acceptedBefore(core, submission.key))) {
+    throw new AppError('price_rose', { price: candidate.price, shown: submission.shownPrice })
+  }
   const inputs = await loadInputs(core, candidate, submission)
   // an edited picture keeps its shape unless the person asks for another
   const aspect = params.aspect ?? (inputs[0] && nearestAspect(takes, inputs[0]))
@@ -47,6 +50,8 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   if (accepted.fresh && inputs.length > 0) await storeInputs(core, accepted.id, inputs)
   return accepted
 }
+
+const rose = ({ price }: Candidate, { shownPrice = price }: Submission) => price > shownPrice
 
 function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {
   core.log.info(

@@ -15,6 +15,9 @@ export type Address = `${string}:${string}`
 /** A message of ours that can be edited. Opaque like an address. */
 export type Posted = `${string}:${string}`
 
+/** The platform's own name of a message, which stays the same whatever we know of it besides. */
+export type MessageName = string
+
 /** A language tag such as 'en' or 'zh'. The languages there are stand in `locales`. */
 export type Locale = string
 
@@ -23,6 +26,8 @@ export interface Attachment {
   name: string
   /** What the platform says; it may lie. Absent: it did not say. */
   bytes?: number
+  /** The message of ours that the person replied to, and which of its pictures this is, from 0. */
+  shownIn?: { message: MessageName; index: number }
   /** Rejects with AppError 'image_too_big' past `limitBytes`, or 'image_unreachable'. `signal`: the request was given up. */
   load(limitBytes: number, signal?: AbortSignal): Promise<Buffer>
 }
@@ -58,12 +63,19 @@ export type Act =
   /** `text`: what follows the command. Typed options win over flags in the text. */
   | { kind: 'command'; name: string; text: string; options: Options }
   /** `button` as it came from the client: it is checked in dispatch. */
-  | { kind: 'press'; button: string }
+  | { kind: 'press'; button: string; on?: PressedMessage }
   /**
    * `form`: the id of the button that opened it, as it came from the client. `fields`: by name; those left out keep the values
    * that the form shows. `text`: a written answer, on platforms without forms.
    */
   | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string }
+
+/** The message that a pressed button is part of. */
+export interface PressedMessage {
+  posted: Posted
+  /** Absent: only the person who pressed sees it. */
+  name?: MessageName
+}
 
 export interface Call {
   /** The same for each delivery of the same act: 'discord:<interaction id>'. Nothing happens twice for one key. */
@@ -79,6 +91,8 @@ export interface Call {
   images: readonly Attachment[]
   /** Only the person can read the answer, or what is `private` in it. Absent: unknown. */
   isPrivate?: boolean
+  /** Bytes of the largest file that the answer may hold. Absent: files are linked. */
+  maxFileBytes?: number
 }
 
 // ── What we answer ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -90,6 +104,8 @@ export type ButtonId = `${number}:${string}:${string}`
 export interface Button {
   id: ButtonId
   action: string
+  /** Of the picture that it is about, from 1. Absent: the result has one picture, or it is about all. */
+  number?: number
   /** Credits that a press costs, for the label. Absent or 0: it is free. */
   price?: number
   style?: 'primary' | 'danger'
@@ -100,6 +116,8 @@ export interface Form {
   /** The button that opened it. */
   id: ButtonId
   title: string
+  /** Identity of the person who is asked. Absent: the one whose press the reply answers. */
+  person?: string
   fields: readonly FormField[]
 }
 
@@ -139,6 +157,9 @@ export type Content =
 
 /** Sizes in pixels. */
 export interface Result {
+  /** Short ids of the request, and of the one whose result it started from. */
+  id: string
+  parent?: string
   prompt: string
   /** The prompt that was submitted, where it is not the person's own, and the model that wrote it. */
   enhanced?: string
@@ -150,6 +171,8 @@ export interface Result {
   seed?: string
   seconds: number
   credits: number
+  /** The balance of the person who paid, after it. Absent: it is shown again. */
+  left?: number
   notes: readonly Note[]
 }
 
@@ -161,6 +184,20 @@ export interface ReplyPicture {
   alt: string
 }
 
+/** A stored picture as it is. */
+export interface ReplyFile {
+  name: string
+  key: string
+  type: string
+  /** Absent: the file is too large for this chat, so it is linked. */
+  data?: Buffer
+  /** Signed; it expires. */
+  link: string
+}
+
+/** Rows of buttons. */
+export type ButtonRows = readonly (readonly Button[])[]
+
 export interface Reply {
   locale: Locale
   /** waiting: will be edited · done, failed: how the request ended · info: any other answer. */
@@ -168,14 +205,18 @@ export interface Reply {
   content: Content
   /** With 'waiting': a preview. */
   pictures?: readonly ReplyPicture[]
-  /** Rows of buttons. Absent: none, so an edit removes those that were there. */
-  buttons?: readonly (readonly Button[])[]
+  /** To be saved, unlike `pictures`, which platforms compress. */
+  files?: readonly ReplyFile[]
+  /** Absent: none, so an edit removes those that were there. */
+  buttons?: ButtonRows
   /** Opens a form, or asks a question where the platform has no forms. The content is its title. */
   form?: Form
   /** For the person only, where the surface can do that. */
   private?: boolean
   /** A short confirmation of a press whose effect shows in the message itself. Surfaces without toasts leave it out. */
   toast?: boolean
+  /** So short that it may pass by itself, where the surface can do that. */
+  brief?: boolean
 }
 
 /** A message that shows a result, or a part of it. */
@@ -185,6 +226,10 @@ export interface SentMessage {
   part: number
   /** The platform's ids of its files. */
   fileIds: readonly string[]
+  /** Absent: nothing can refer to it. */
+  message?: MessageName
+  /** Whether it has the buttons of the result. */
+  buttons?: boolean
 }
 
 /** Messages of one result: each is added before the next is sent, so that a crash repeats none. */
@@ -199,6 +244,8 @@ export interface ChatSurface {
   readonly postsAnew?: boolean
   /** Milliseconds between edits of a waiting message. Absent: as often as chats permit. */
   readonly paceMs?: number
+  /** True when no person reads its replies. */
+  readonly isSilent?: boolean
   /** Connects and calls `handle` for each act; resolves when the platform has accepted us. */
   start(handle: (call: Call) => Promise<void>): Promise<void>
   /** Takes no more calls, waits for those being handled. */
@@ -208,4 +255,8 @@ export interface ChatSurface {
   /** Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. */
   post(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted>
   edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>
+  /** Replaces the buttons of a message, and nothing else. Rejects as `edit` does. */
+  changeButtons(posted: Posted, look: { locale: Locale; buttons: ButtonRows }): Promise<void>
+  /** Takes a message away. One that is gone already is no error. Rejects as `edit` does. */
+  remove(posted: Posted): Promise<void>
 }

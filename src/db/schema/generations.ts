@@ -8,9 +8,9 @@ import {
   integer,
   jsonb,
   pgTable,
-  primaryKey,
   text,
   unique,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
@@ -154,13 +154,22 @@ export const sentMessages = pgTable(
     surface: text().notNull(),
     /** The message, as `Posted` of its surface. */
     posted: text().notNull(),
+    /** The platform's name of the message, by which replies and presses refer to it. */
+    message: text(),
+    /** Key of the call that asked to see the result again. '': the delivery. */
+    askedBy: text('asked_by').notNull().default(''),
     /** Position of its first picture in the result. */
     part: integer().notNull(),
+    /** Whether the buttons of the result are below it. */
+    buttons: boolean().notNull().default(false),
     /** The platform's own ids of the files in it, where it has such. */
     fileIds: jsonb('file_ids').$type<readonly string[]>().notNull().default([]),
     createdAt: time('created_at').notNull().defaultNow(),
   },
-  (t) => [primaryKey({ columns: [t.generationId, t.surface, t.part] })],
+  (t) => [
+    uniqueIndex('sent_messages_once').on(t.generationId, t.surface, t.askedBy, t.part),
+    index('sent_messages_by_message').on(t.surface, t.message),
+  ],
 )
 
 /** Lanes that a worker serves. A lane without one for a while is left to the sweeper. */

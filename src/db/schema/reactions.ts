@@ -33,3 +33,13 @@ export const reports = pgTable('reports', { ...columns(), reason: text().notNull
   index('reports_by_time').on(t.createdAt),
   index('reports_of_generation').on(t.generationId),
 ])
+
+/** Presses that changed a favourite or a rating. A press that is handled again, after a crash, changes nothing. */
+export const presses = pgTable(
+  'presses',
+  {
+    key: text().primaryKey(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('presses_by_age').on(t.createdAt)],
+)

@@ -22,8 +22,11 @@ export function createApiSurface({ database }: { database: Database }): ChatSurf
   return {
     name: 'api',
     paceMs,
+    isSilent: true,
     post: show,
     edit: show,
+    changeButtons: async () => undefined,
+    remove: async () => undefined,
     start: async () => undefined,
     stop: async () => undefined,
     notReady: () => undefined,

@@ -25,6 +25,9 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   question_over: 410,
   form_late: 503,
   already_ended: 409,
+  price_rose: 409,
+  nothing_to_edit: 400,
+  shown_privately: 403,
   managers_only: 403,
   // the person
   no_credits: 402,

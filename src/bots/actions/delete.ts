@@ -1,0 +1,40 @@
+/** Deletes a result, in two presses: the first one asks, in place of the other buttons. */
+
+import { resultOf } from '../../core/generation/result.ts'
+import { deletionButtons } from '../../core/generation/result-buttons.ts'
+import { buttonsToShow } from '../../core/results/quotes.ts'
+import { removeResult } from '../../core/results/remove.ts'
+import type { Action } from '../action.ts'
+
+export const deleteAction: Action = {
+  name: 'delete',
+  who: 'asker',
+  async run({ core, call, words, values: { ref } }) {
+    await resultOf(core, ref)
+    const content = { kind: 'text', text: words.toasts.sure } as const
+    const newButtons = deletionButtons(ref)
+    return { locale: call.locale, state: 'info', content, private: true, toast: true, newButtons }
+  },
+}
+
+export const keepAction: Action = {
+  name: 'keep',
+  who: 'asker',
+  async run({ core, call, words, values: { ref } }) {
+    const newButtons = await buttonsToShow(core, await resultOf(core, ref))
+    const content = { kind: 'text', text: words.toasts.kept } as const
+    return { locale: call.locale, state: 'info', content, private: true, toast: true, newButtons }
+  },
+}
+
+export const eraseAction: Action = {
+  name: 'erase',
+  who: 'asker',
+  async run({ core, call, words, values: { ref } }) {
+    const { act, surface } = call
+    const pressed = act.kind === 'press' ? act.on : undefined
+    await removeResult(core, { id: ref, on: pressed && { surface, posted: pressed.posted } })
+    const content = { kind: 'text', text: words.toasts.deleted } as const
+    return { locale: call.locale, state: 'info', content, private: true, toast: true }
+  },
+}

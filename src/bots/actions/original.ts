@@ -1,0 +1,15 @@
+/** Sends the stored pictures as they are: platforms compress what they show. */
+import { resultOf } from '../../core/generation/result.ts'
+import { originalFiles } from '../../core/results/show.ts'
+import type { Action } from '../action.ts'
+
+export const originalAction: Action = {
+  name: 'original',
+  who: 'viewer',
+  answers: 'private',
+  async run({ core, call, words, values: { ref } }) {
+    const files = await originalFiles(core, await resultOf(core, ref), call.maxFileBytes)
+    const content = { kind: 'text', text: words.originals(files.length) } as const
+    return { locale: call.locale, state: 'info', content, files, private: true, shows: ref }
+  },
+}

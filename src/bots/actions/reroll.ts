@@ -1,0 +1,25 @@
+/** Draws the same request again with another seed. The presser pays. */
+import { AppError } from '../../core/errors.ts'
+import { asInput, resultOf } from '../../core/generation/result.ts'
+import { rerollOf } from '../../core/results/again.ts'
+import type { Action } from '../action.ts'
+import { submitFor } from '../submit.ts'
+
+export const rerollAction: Action = {
+  name: 'reroll',
+  who: 'viewer',
+  answers: 'public',
+  async run({ core, call, values: { ref } }) {
+    const result = await resultOf(core, ref)
+    const reroll = rerollOf(core, result)
+    if (!reroll) throw new AppError('provider_missing', { model: result.model })
+    const { chosen, params } = reroll
+    return submitFor(core, call, {
+      chosen,
+      params,
+      images: result.inputs.map((picture) => asInput(core, picture)),
+      parent: { id: ref, button: 'reroll' },
+      shownPrice: result.quoted?.reroll,
+    })
+  },
+}

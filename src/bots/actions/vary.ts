@@ -1,0 +1,25 @@
+/** Draws a variation of one picture, from its original. The presser pays. */
+import { AppError } from '../../core/errors.ts'
+import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
+import { variationOf } from '../../core/results/again.ts'
+import type { Action } from '../action.ts'
+import { submitFor } from '../submit.ts'
+
+export const varyAction: Action = {
+  name: 'vary',
+  who: 'viewer',
+  answers: 'public',
+  async run({ core, call, values: { ref, number } }) {
+    const result = await resultOf(core, ref)
+    const variation = variationOf(core, result)
+    if (!variation) throw new AppError('provider_missing', { model: result.model })
+    const { chosen, params } = variation
+    return submitFor(core, call, {
+      chosen,
+      params,
+      images: [asInput(core, pictureOf(result, number))],
+      parent: { id: ref, button: 'vary' },
+      shownPrice: result.quoted?.vary,
+    })
+  },
+}

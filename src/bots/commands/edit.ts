@@ -1,0 +1,71 @@
+/**
+ * `/edit [id] words`: changes a picture of one's own, named by its id, or one that is attached or replied to. Without words, a form
+ * asks for them.
+ */
+import { accountOf } from '../../core/accounts/accounts.ts'
+import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
+import { proposeEdit } from '../../core/generation/edit.ts'
+import { asInput, pictureOf, readResult, type StoredResult } from '../../core/generation/result.ts'
+import { findRequest } from '../../core/ids.ts'
+import type { Call } from '../../core/ports/chat.ts'
+import { checkParams } from '../../core/request/check.ts'
+import { chooseModel, offeredAspects } from '../../core/request/choose-model.ts'
+import { parsePrompt } from '../../core/request/parse.ts'
+import { editAction } from '../actions/edit.ts'
+import { defineCommand } from '../command.ts'
+import { submitFor } from '../submit.ts'
+
+export const editCommand = defineCommand({
+  name: 'edit',
+  needs: 'everyone',
+  audience: 'public',
+  options: {
+    prompt: { type: 'prompt' },
+    id: { type: 'text' },
+    image: { type: 'image' },
+  },
+  opensForm: (given) => !given.includes('prompt') && !given.includes('image'),
+  async run({ core, call, words, values, images, parent }) {
+    const named = values.id === undefined ? splitId(values.prompt ?? '') : { id: values.id, text: values.prompt ?? '' }
+    const result = await resultFor(core, call, { id: named.id, parent: parent?.id })
+    if (!result && images.length === 0) throw new AppError('nothing_to_edit')
+    if (named.text.trim() === '') {
+      if (!result || !editAction.form) throw new AppError('empty_prompt')
+      const form = await editAction.form.make({ core, call, words, values: { ref: result.id, fields: {} }, images: [] })
+      const content = { kind: 'text', text: form.title } as const
+      return { locale: call.locale, state: 'info', content, private: true, form: { ...form, person: call.from.id } }
+    }
+    // a picture that the person replied to is among the images already
+    const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
+    const params = parsePrompt(named.text, { ratios: offeredAspects(core.models.all()) })
+    const proposed = result && all.length === 1 ? proposeEdit(core, result.model) : undefined
+    const chosen = chooseModel(core, {
+      name: params.model ?? (proposed?.images === 1 ? proposed.model.id : undefined),
+      images: all.length,
+      words: true,
+      check: (model) => checkParams(model, params, all.length),
+    })
+    const from = result && { id: result.id, button: named.id === undefined ? 'reply' : 'edit' }
+    return submitFor(core, call, { params, images: all, chosen, parent: from })
+  },
+})
+
+/** '1a2b3c4d make it night', with '#' before the id or without. */
+function splitId(text: string): { id?: string; text: string } {
+  const [start = '', id] = /^\s*(#?[0-9a-f]{8}(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?)(?=\s|$)/i.exec(text) ?? []
+  return { id, text: text.slice(start.length) }
+}
+
+/** Throws AppError unknown_request for an id that the person has no result of. */
+async function resultFor(
+  core: Core,
+  call: Call,
+  { id, parent }: { id?: string; parent?: string },
+): Promise<StoredResult | undefined> {
+  if (id === undefined) return parent === undefined ? undefined : readResult(core, parent)
+  const found = await findRequest(core, await accountOf(core, call.from), id)
+  const result = found === undefined ? undefined : await readResult(core, found)
+  if (!result) throw new AppError('unknown_request')
+  return result
+}

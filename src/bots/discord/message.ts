@@ -1,0 +1,66 @@
+/** A reply as a message of Discord. */
+import type { RawFile } from '@discordjs/rest'
+import {
+  type APIActionRowComponent,
+  type APIButtonComponentWithCustomId,
+  ButtonStyle,
+  ComponentType,
+  MessageFlags,
+} from 'discord-api-types/v10'
+import type { Button, ButtonRows, Reply } from '../../core/ports/chat.ts'
+import { labelOf, plainText } from '../layout.ts'
+import { altOf, contentOf } from './text.ts'
+
+type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId>
+
+export interface Message {
+  body: {
+    content: string
+    /** All of them: Discord removes those that are not listed. */
+    attachments: { id: string; filename: string; description?: string }[]
+    /** All of them: an edit without buttons removes them. */
+    components: ButtonRow[]
+    allowed_mentions: { parse: []; users?: string[]; replied_user: false }
+    /** Links in prompts show no previews. */
+    flags: MessageFlags
+    message_reference?: { message_id: string; fail_if_not_exists: boolean }
+  }
+  files: RawFile[]
+}
+
+/** `mention`: the person to notify that this has arrived. */
+export function messageOf(reply: Reply, mention?: string): Message {
+  const { pictures = [], files = [], buttons = [], locale } = reply
+  const shown = pictures.map(({ name, alt, file }) => ({ name, alt: altOf(alt), data: file.data, type: file.type }))
+  const whole = files.flatMap(({ name, data, type }) => (data ? [{ name, data, type, alt: undefined }] : []))
+  const attached = [...shown, ...whole]
+  const links = files.filter(({ data }) => !data).map(({ name, link }) => `\n${name}: <${link}>`)
+  return {
+    body: {
+      content: contentOf(plainText(reply), mention ? `<@${mention}> ` : '') + links.join(''),
+      attachments: attached.map(({ name, alt }, index) => ({
+        id: String(index),
+        filename: name,
+        ...(alt !== undefined && { description: alt }),
+      })),
+      components: rowsOf(locale, buttons),
+      flags: MessageFlags.SuppressEmbeds,
+      allowed_mentions: { parse: [], ...(mention ? { users: [mention] } : {}), replied_user: false },
+    },
+    files: attached.map(({ name, data, type }) => ({ name, data, contentType: type })),
+  }
+}
+
+const styles = { primary: ButtonStyle.Primary, danger: ButtonStyle.Danger, plain: ButtonStyle.Secondary } as const
+
+export const rowsOf = (locale: string, rows: ButtonRows): ButtonRow[] => rows.map((row) => rowOf(locale, row))
+
+const rowOf = (locale: string, row: readonly Button[]): ButtonRow => ({
+  type: ComponentType.ActionRow,
+  components: row.map((button) => ({
+    type: ComponentType.Button,
+    style: styles[button.style ?? 'plain'],
+    label: labelOf(locale, button),
+    custom_id: button.id,
+  })),
+})

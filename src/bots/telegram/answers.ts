@@ -1,0 +1,70 @@
+/** Answers to presses of buttons, and questions to people. */
+import type { Api } from 'grammy'
+import type { Form, Reply } from '../../core/ports/chat.ts'
+import { wordsFor } from '../../locales/index.ts'
+import { plainText } from '../layout.ts'
+import type { PressTarget, Target } from './address.ts'
+import { failureOf } from './bot-api.ts'
+import type { Dialogues } from './dialogues.ts'
+import { questionOf } from './question.ts'
+import { cut, maxText, optionsOf, withoutPreview } from './text.ts'
+
+/** Telegram's limit of the answer to a press, in UTF-16 units. */
+const maxToast = 200
+/** Characters of the placeholder in an empty reply box. */
+const maxPlaceholder = 64
+
+export interface Answers {
+  /** Shows a few words to the person who pressed. */
+  tell(target: PressTarget, reply: Reply): Promise<void>
+  /** Ends the waiting of the button. It must not fail what came before it. */
+  seen(target: PressTarget): Promise<void>
+  /** Asks for the fields of a form. */
+  ask(target: Target, reply: Reply, form: Form): Promise<void>
+}
+
+export function createAnswers(api: Api, dialogues: Dialogues): Answers {
+  /** A press older than Telegram's 150 seconds can no longer be answered; its effect shows in the message. */
+  async function answer(target: Target, shown: { text?: string; show_alert?: boolean }): Promise<void> {
+    if (target.kind !== 'press') return
+    await api.answerCallbackQuery(target.queryId, shown).catch((error: unknown) => {
+      if (!failureOf(error)?.description.includes('query is too old')) throw error
+    })
+  }
+
+  return {
+    tell: (target, reply) =>
+      answer(target, { text: cut(plainText(reply), maxToast), show_alert: !reply.toast && !reply.brief }),
+
+    seen: (target) => answer(target, {}).catch(() => undefined),
+
+    /** Opens the person's reply box. In a group, only people who are mentioned see it. The press is answered last. */
+    async ask(target, { locale }, form) {
+      const place = target.kind === 'press' ? target.message : target
+      const userId = target.kind === 'press' ? target.userId : Number(form.person?.split(':')[1])
+      const unavailable = { text: wordsFor(locale).errors.chat_unavailable(), show_alert: true }
+      const isGroup = place.chatId < 0
+      const { text, entities } = questionOf(form, { locale, limit: maxText, mention: isGroup ? userId : undefined })
+      const placeholder = cut(form.fields[0]?.hint ?? form.title, maxPlaceholder)
+      const question = await api
+        .sendMessage(place.chatId, text, {
+          ...optionsOf(place),
+          ...withoutPreview,
+          entities,
+          reply_markup: { force_reply: true, selective: isGroup, input_field_placeholder: placeholder },
+        })
+        .catch(async (error: unknown) => {
+          await answer(target, unavailable)
+          throw error
+        })
+      const asked = { chatId: place.chatId, messageId: question.message_id }
+      await dialogues.open({ question: asked, userId, form: form.id }).catch(async (error: unknown) => {
+        // an answer to a question without a row would be a new request
+        await api.deleteMessage(place.chatId, question.message_id).catch(() => undefined)
+        await answer(target, unavailable)
+        throw error
+      })
+      await answer(target, {})
+    },
+  }
+}

@@ -1,0 +1,91 @@
+/** The buttons under a result. This is the one list of them, for every surface. */
+import { button } from '../chats/buttons.ts'
+import type { Core } from '../core.ts'
+import type { Button, ButtonRows } from '../ports/chat.ts'
+import type { PictureRequest } from '../ports/models.ts'
+import { remixesOf, rerollOf, variationOf } from '../results/again.ts'
+import { proposeEdit } from './edit.ts'
+
+/** Prices that the buttons of a result show, by action. */
+export type Quoted = Readonly<Record<string, number>>
+
+interface Drawn {
+  id: string
+  /** Id of the model that drew it. */
+  model: string
+  request: PictureRequest
+}
+
+interface Offer {
+  action: string
+  /** Buttons of one group stand together, in the order of `groups`. */
+  group: Group
+  /** One for each picture. */
+  each?: boolean
+  style?: Button['style']
+  /** Credits that a press costs. undefined: it is not offered for this result. */
+  price(core: Available, drawn: Drawn): number | undefined
+}
+
+type Available = Pick<Core, 'models' | 'providers'>
+type Group = (typeof groups)[number]
+
+const groups = ['draw', 'each', 'keep', 'end'] as const
+/** Of Discord: buttons in a row. It allows five rows, so of more pictures than `mostNumbered` the others have no buttons. */
+const mostInRow = 5
+const mostNumbered = 10
+
+const free = () => 0
+
+/** Adding a button: a line here and an action of that name. At most five in a group. */
+const offers: readonly Offer[] = [
+  { action: 'reroll', group: 'draw', price: (core, drawn) => rerollOf(core, drawn)?.price },
+  { action: 'vary', group: 'each', each: true, price: (core, drawn) => variationOf(core, drawn)?.price },
+  { action: 'edit', group: 'draw', price: (core, { model }) => proposeEdit(core, model)?.price },
+  { action: 'remix', group: 'draw', price: (core, drawn) => (remixesOf(core, drawn).length > 0 ? 0 : undefined) },
+  { action: 'original', group: 'keep', price: free },
+  { action: 'favourite', group: 'keep', price: free },
+  { action: 'up', group: 'keep', price: free },
+  { action: 'down', group: 'keep', price: free },
+  { action: 'report', group: 'end', price: free },
+  { action: 'delete', group: 'end', style: 'danger', price: free },
+]
+
+/** `pictures`: how many the result has. */
+export function resultButtons(core: Available, drawn: Drawn, pictures: number): { rows: ButtonRows; quoted: Quoted } {
+  const offered = offers.flatMap((offer) => {
+    const price = offer.price(core, drawn)
+    return price === undefined ? [] : [{ ...offer, price }]
+  })
+  const rows = groups.flatMap((group) => {
+    const inGroup = offered.filter((offer) => groupOf(offer, pictures) === group)
+    return inRows(inGroup.flatMap((offer) => buttonsFor(drawn.id, offer, pictures)))
+  })
+  const paid = offered.filter(({ price }) => price > 0)
+  return { rows, quoted: Object.fromEntries(paid.map(({ action, price }) => [action, price])) }
+}
+
+/** A single picture needs no row of its own. */
+const groupOf = ({ group, each }: Pick<Offer, 'group' | 'each'>, pictures: number): Group =>
+  each && pictures === 1 ? 'draw' : group
+
+function buttonsFor(
+  id: string,
+  { action, each, price, style }: Omit<Offer, 'price'> & { price: number },
+  pictures: number,
+) {
+  const look = { ...(price > 0 && { price }), ...(style && { style }) }
+  if (!each || pictures === 1) return [button(action, id, look)]
+  const numbers = Array.from({ length: Math.min(pictures, mostNumbered) }, (_, index) => index + 1)
+  return numbers.map((number) => button(action, id, { ...look, number }))
+}
+
+function inRows(buttons: readonly Button[]): ButtonRows {
+  const starts = Array.from({ length: Math.ceil(buttons.length / mostInRow) }, (_, row) => row * mostInRow)
+  return starts.map((start) => buttons.slice(start, start + mostInRow))
+}
+
+/** Asked before a result is deleted for good; in place of its other buttons. */
+export const deletionButtons = (id: string): ButtonRows => [
+  [button('erase', id, { style: 'danger' }), button('keep', id)],
+]

@@ -1,0 +1,61 @@
+/** Who may do something with a request. For people who may not see it, it does not exist. */
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
+import { accountOf } from '../accounts/accounts.ts'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import { readResult, type StoredResult } from '../generation/result.ts'
+import { findSent } from '../generation/sent-messages.ts'
+import { isId } from '../ids.ts'
+import type { Call, MessageName, PressedMessage } from '../ports/chat.ts'
+
+type Viewer = Pick<Call, 'from' | 'surface' | 'place'> & { on?: PressedMessage }
+
+const columns = columnsOf({ userId: generations.userId, private: generations.private })
+
+/** Throws AppError not_yours for all but the person who asked for it and admins; unknown_button when there is no such request. */
+export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<void> {
+  const [request] = isId(id)
+    ? await readRows(
+        core.database,
+        columns,
+        (list) => sql`select ${list} from generations where id = ${id}::uuid and erased_at is null`,
+      )
+    : []
+  if (!request) throw new AppError('unknown_button')
+  if (request.userId === (await accountOf(core, from))) return
+  if (request.private) throw new AppError('unknown_button')
+  if (!core.isAdmin(from.id)) throw new AppError('not_yours')
+}
+
+/** Throws AppError unknown_button for all but the person who asked for it, people in a chat that shows it, and admins. */
+export async function assertViewer(core: Core, viewer: Viewer, id: string): Promise<void> {
+  const result = await readResult(core, id)
+  if (!result || !(await maySee(core, viewer, result))) throw new AppError('unknown_button')
+}
+
+async function maySee(core: Core, { from, surface, place, on }: Viewer, result: StoredResult): Promise<boolean> {
+  if (result.userId === (await accountOf(core, from))) return true
+  if (result.private) return false
+  if (core.isAdmin(from.id)) return true
+  if (result.surface === surface && result.channel === place.channel) return true
+  // it was shown again elsewhere
+  return (await shownBy(core, surface, on?.name))?.id === result.id
+}
+
+/** The picture of a result that a message of ours shows. undefined: it shows none, or one that this person may not see. */
+export async function shownTo(
+  core: Core,
+  { from, surface }: Pick<Call, 'from' | 'surface'>,
+  { message, index }: { message: MessageName; index: number },
+): Promise<{ result: StoredResult; number: number } | undefined> {
+  const sent = await shownBy(core, surface, message)
+  const result = sent && (await readResult(core, sent.id))
+  if (!sent || !result?.pictures[sent.part + index]) return undefined
+  if (result.private && result.userId !== (await accountOf(core, from))) return undefined
+  return { result, number: sent.part + index + 1 }
+}
+
+const shownBy = async (core: Core, surface: string, message: MessageName | undefined) =>
+  message === undefined ? undefined : findSent(core, surface, message)

@@ -1,0 +1,44 @@
+/** Deletes a result for good: its messages on all surfaces, its words and its pictures. */
+import { and, eq, isNull } from 'drizzle-orm'
+import { generations } from '../../db/schema/generations.ts'
+import type { Core } from '../core.ts'
+import { AppError, asAppError } from '../errors.ts'
+import { allSent } from '../generation/sent-messages.ts'
+import { erase } from '../media/erase.ts'
+import type { Posted } from '../ports/chat.ts'
+
+interface Removal {
+  id: string
+  /** The message with the pressed button, which may be one that only that person sees. */
+  on?: { surface: string; posted: Posted }
+}
+
+/**
+ * Messages go first: after a crash, the repeated press finds the request and continues. A message that its chat does not let us
+ * delete stays. Throws AppError chat_unavailable, still_running, and unknown_button when there is no such request.
+ */
+export async function removeResult(core: Core, { id, on }: Removal): Promise<void> {
+  const [request] = await core.database.db
+    .select({ userId: generations.userId, surface: generations.surface, posted: generations.posted })
+    .from(generations)
+    .where(and(eq(generations.id, id), isNull(generations.erasedAt)))
+  if (!request) throw new AppError('unknown_button')
+  const { userId, surface, posted } = request
+  const messages = [
+    ...(on ? [on] : []),
+    ...(await allSent(core, id)),
+    ...(posted === null ? [] : [{ surface, posted: posted as Posted }]),
+  ]
+  for (const message of messages) await removeMessage(core, id, message)
+  await erase(core, userId, id)
+}
+
+async function removeMessage(core: Core, id: string, { surface, posted }: { surface: string; posted: Posted }) {
+  try {
+    await core.surfaces.get(surface)?.remove(posted)
+  } catch (thrown) {
+    const error = asAppError(thrown)
+    if (error.kind === 'chat_unavailable') throw error
+    core.log.warn({ id, surface, kind: error.kind, err: error.cause }, 'a message of a deleted result stays')
+  }
+}
