@@ -119,6 +119,8 @@ export const en = {
   },
   /** A form as a question, on platforms without forms. */
   question: {
+    write: 'Reply to this message with your answer.',
+    choose: 'Reply to this message with one of these. Tap one to copy it:',
     reply: 'Reply to this message with the new text. Tap the current one to copy it:',
     more: 'To change more, add lines like these:',
     example: (label: string, value: string) => `${label}: ${value}`,

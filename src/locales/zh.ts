@@ -101,6 +101,8 @@ export const zh: Words = {
     },
   },
   question: {
+    write: '请回复这条消息，写下你的回答。',
+    choose: '请回复这条消息，写下其中一个。点按即可复制：',
     reply: '请回复这条消息，写下新的文字。点按当前文字即可复制：',
     more: '要修改其他内容，请另起一行，例如：',
     example: (label, value) => `${label}：${value}`,

@@ -86,7 +86,7 @@ describe('an edit', () => {
 
   it('shows its price on the button, and the prices of all models in the form', async () => {
     const { id, buttons, press } = await drawn()
-    expect(buttons).toEqual([[{ id, action: 'edit', price: 2 }]])
+    expect(buttons?.flat()).toContainEqual({ id, action: 'edit', price: 2 })
     const { form } = (await press()) ?? {}
     expect(form).toMatchObject({ id, title: '✏️ Edit the picture' })
     const [prompt, aspect, model] = form?.fields ?? []

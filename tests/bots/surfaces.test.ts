@@ -9,6 +9,7 @@ import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import { createApp } from '../../src/http/server/app.ts'
+import { resultContract } from '../contracts/results.ts'
 import { type Person, type SurfaceHarness, surfaceContract } from '../contracts/surface.ts'
 import { type Interaction, startDiscord } from '../emulators/discord/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
@@ -47,8 +48,25 @@ async function discordHarness(): Promise<SurfaceHarness> {
       const buttons = message.buttons.flat().map(({ label }) => label ?? '')
       return { text: message.content, buttons, pictures: message.attachments.length }
     },
-    press: async (person, label, deliveries = 1) => {
-      const press = discord.press(asked!.reply()!, label, { userId: people[person] })
+    messages: async () =>
+      discord
+        .botMessages()
+        .filter(({ visibleTo = people.ann, thinking }) => visibleTo === people.ann && !thinking)
+        .map(({ id, content, buttons, attachments }) => ({
+          id,
+          text: content,
+          buttons: buttons.flat().map(({ label }) => label ?? ''),
+          pictures: attachments.length,
+          files: attachments.map(({ data }) => data),
+          links: [],
+        })),
+    command: async (name, options) => void discord.slash(name, options),
+    reply: async ({ id }, words) => {
+      asked = undefined
+      discord.sendMessage(words, { replyTo: discord.botMessages().find((each) => each.id === id)! })
+    },
+    press: async (person, label, deliveries = 1, on = undefined) => {
+      const press = discord.press(on?.id ?? asked!.reply()!, label, { userId: people[person] })
       presses.push(press)
       for (let again = 1; again < deliveries; again++) discord.redeliver(press)
     },
@@ -58,8 +76,9 @@ async function discordHarness(): Promise<SurfaceHarness> {
       await opened.waitForAck()
       return Object.fromEntries((opened.modal!.components as ModalLabel[]).map(({ component }) => shownIn(component)))
     },
-    submit: async (person, { prompt, aspect }, deliveries = 1) => {
-      const values = { ...(prompt && { prompt }), ...(aspect && { aspect: [aspect] }) }
+    submit: async (person, { prompt, aspect, model, reason }, deliveries = 1) => {
+      const chosen = { ...(aspect && { aspect: [aspect] }), ...(model && { model: [model] }) }
+      const values = { ...(prompt && { prompt }), ...(reason && { reason }), ...chosen }
       submission = discord.submitModal(opened!, values, { userId: people[person] })
       for (let again = 1; again < deliveries; again++) discord.redeliver(submission)
     },
@@ -69,6 +88,9 @@ async function discordHarness(): Promise<SurfaceHarness> {
       return { text: message.content, buttons: [], pictures: message.attachments.length }
     },
     submitsOfOthers: 'are their own',
+    age: async () => {
+      for (const each of [asked, opened, submission, ...presses]) if (each) discord.expireToken(each)
+    },
     violations: () => discord.violations,
     maxPictureBytes: 12 * megabyte,
     stop: () => discord.stop(),
@@ -127,8 +149,22 @@ async function telegramHarness(): Promise<SurfaceHarness> {
       await deliver(sent.update)
     },
     answer: async () => shownAs(answer()),
-    press: async (person, label, deliveries = 1) => {
-      const press = telegram.press(answer()!, label, { userId: people[person] })
+    messages: async () =>
+      telegram.botMessages(group.chatId).map((message) => ({
+        ...shownAs(message)!,
+        id: String(message.messageId),
+        files: [message.photo, message.document?.data].filter((data) => data !== undefined),
+        links: [],
+      })),
+    command: async (name, options) => {
+      const text = ['', ...Object.values(options)].join(' ')
+      await deliver(telegram.say(`/${name}${text}`, { ...group, userId: people.ann }).update)
+    },
+    reply: async ({ id }, words) =>
+      deliver(telegram.say(words, { ...group, userId: people.ann, replyTo: Number(id) }).update),
+    press: async (person, label, deliveries = 1, on = undefined) => {
+      const message = on ? { chatId: group.chatId, messageId: Number(on.id) } : answer()!
+      const press = telegram.press(message, label, { userId: people[person] })
       presses.push(press)
       await deliver(press.update, deliveries)
     },
@@ -139,21 +175,25 @@ async function telegramHarness(): Promise<SurfaceHarness> {
       await press.answered(20_000)
       const { text, entities, opensReplyOf } = question()!
       expect(opensReplyOf).toEqual([people[person]])
-      const copied = entities.flatMap(({ type, offset, length }) =>
+      const copied: string[] = entities.flatMap(({ type, offset, length }) =>
         type === 'pre' || type === 'code' ? [text.slice(offset, offset + length)] : [],
       )
       const [prompt = '', aspect, model = ''] = copied
-      expect(aspect).toBe('Ratio: 1:1')
-      return { prompt, aspect: '', model: model.replace('Model: ', '') }
+      const values: Record<string, string> = { prompt, aspect: '', model: model.replace('Model: ', '') }
+      if (label.includes('Edit')) expect(aspect).toBe('Ratio: 1:1')
+      return values
     },
-    submit: async (person, { prompt, aspect }, deliveries = 1) => {
-      const text = [prompt, ...(aspect ? [`Ratio: ${aspect}`] : [])].join('\n')
+    submit: async (person, { prompt, aspect, model, reason }, deliveries = 1) => {
+      const text = [prompt ?? model ?? reason, ...(aspect ? [`Ratio: ${aspect}`] : [])].join('\n')
       const sent = telegram.say(text, { ...group, userId: people[person], replyTo: question()!.messageId })
       sentId = sent.messageId
       await deliver(sent.update, deliveries)
     },
     submitted: async () => shownAs(answerTo(sentId)),
     submitsOfOthers: /^⚠️ Only the person who pressed the button can answer this/,
+    age: async () => {
+      for (const message of telegram.botMessages(group.chatId)) telegram.age(message, 3 * 86_400)
+    },
     violations: () => telegram.violations,
     maxPictureBytes: 51 * megabyte,
     stop: () => telegram.stop(),
@@ -183,6 +223,8 @@ async function webHarness(): Promise<SurfaceHarness> {
     state: string
     id: string
     images: unknown[]
+    downloads: { url: string }[]
+    removed?: boolean
     buttons?: { id: string; label: string }[][]
     form?: { id: string; fields: { name: string; value?: string }[] }
   }
@@ -191,6 +233,19 @@ async function webHarness(): Promise<SurfaceHarness> {
   const messagesOf = async (person: Person): Promise<WebMessage[]> =>
     (await call('/web/messages', { person, ...apps.at(-1)! })).json
   const answer = async () => (await messagesOf('ann')).find(({ role }) => role === 'bot')
+  const say = async (text: string) => {
+    const form = new FormData()
+    form.set('id', crypto.randomUUID())
+    form.set('text', text)
+    const data = new Response(form)
+    const headers = { 'content-type': data.headers.get('content-type') ?? '' }
+    const body = { headers, data: Buffer.from(await data.arrayBuffer()) }
+    await call('/web/messages', { person: 'ann', ...apps[0]!, body })
+  }
+  const pressOn = async (message: WebMessage | undefined, label: string) => {
+    const button = message?.buttons?.flat().find((each) => each.label === label)?.id
+    return { id: crypto.randomUUID(), button, message: message?.id }
+  }
   return {
     create: async ({ database, secretKey, link, models: _ }) => {
       const port = await freePort()
@@ -203,36 +258,36 @@ async function webHarness(): Promise<SurfaceHarness> {
       return web
     },
     identityOf: (person) => cookies.get(person)!.visitor,
-    ask: async (prompt) => {
-      const form = new FormData()
-      form.set('id', crypto.randomUUID())
-      form.set('text', prompt)
-      const data = new Response(form)
-      const headers = { 'content-type': data.headers.get('content-type') ?? '' }
-      await call('/web/messages', {
-        person: 'ann',
-        ...apps[0]!,
-        body: { headers, data: Buffer.from(await data.arrayBuffer()) },
-      })
-    },
+    ask: say,
+    command: (name, options) => say(['', ...Object.values(options)].join(' ').replace('', `/${name}`)),
+    messages: async () =>
+      (await messagesOf('ann'))
+        .filter(({ role, removed }) => role === 'bot' && !removed)
+        .map(({ id, text, buttons = [], images, downloads }) => ({
+          id,
+          text,
+          buttons: buttons.flat().map(({ label }) => label),
+          pictures: images.length,
+          files: [],
+          links: downloads.map(({ url }) => url),
+        })),
     answer: async () => {
       const message = await answer()
       if (!message) return undefined
       const buttons = (message.buttons ?? []).flat().map(({ label }) => label)
       return { text: message.text, buttons, pictures: message.images.length }
     },
-    press: async (person, label, deliveries = 1) => {
-      const button = (await answer())?.buttons?.flat().find((each) => each.label === label)?.id
-      const data = JSON.stringify({ id: crypto.randomUUID(), button })
-      const headers = { 'content-type': 'application/json' }
+    press: async (person, label, deliveries = 1, on = undefined) => {
+      const message = on ? (await messagesOf('ann')).find(({ id }) => id === on.id) : await answer()
+      const body = jsonOf(await pressOn(message, label))
       const listening = deliveries > 1 ? apps : apps.slice(-1)
       for (let again = 0; again < deliveries; again++) {
-        for (const app of listening) await call('/web/presses', { person, ...app, body: { headers, data } })
+        for (const app of listening) await call('/web/presses', { person, ...app, body })
       }
     },
     openForm: async (person, label) => {
-      const button = (await answer())?.buttons?.flat().find((each) => each.label === label)?.id
-      await call('/web/presses', { person, ...apps.at(-1)!, body: jsonOf({ id: crypto.randomUUID(), button }) })
+      const press = await pressOn(await answer(), label)
+      await call('/web/presses', { person, ...apps.at(-1)!, body: jsonOf(press) })
       const withForm = async () => (await messagesOf(person)).find(({ form }) => form)
       await expect.poll(withForm, { timeout: 20_000 }).toBeTruthy()
       opened = await withForm()
@@ -277,5 +332,8 @@ interface WebCall {
 }
 
 surfaceContract('Discord', discordHarness)
+resultContract('Discord', discordHarness)
 surfaceContract('Telegram', telegramHarness, { asksQuestions: true })
+resultContract('Telegram', telegramHarness)
 surfaceContract('the page', webHarness)
+resultContract('the page', webHarness)

@@ -13,7 +13,7 @@ import { eraseAll } from '../../src/core/media/erase.ts'
 import type { ChatSurface, Posted } from '../../src/core/ports/chat.ts'
 import { quickest } from '../helpers/backends.ts'
 import { says } from '../helpers/chat.ts'
-import { openTestCore, pngOf, type TestCore } from '../helpers/core.ts'
+import { openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
 export interface ShownAnswer {
@@ -23,7 +23,27 @@ export interface ShownAnswer {
   pictures: number
 }
 
-const editLabel = '✏️ Edit · 1 credit'
+export interface ShownMessage extends ShownAnswer {
+  id: string
+  /** Bytes of what it shows or holds. Empty where a surface only links. */
+  files: readonly Buffer[]
+  /** Addresses of pictures to save. */
+  links: readonly string[]
+}
+
+export const editLabel = '✏️ Edit · 1 credit'
+/** Below a single picture, when no other model is there. */
+export const resultLabels = [
+  '🎲 Again · 1 credit',
+  '🔀 Vary · 1 credit',
+  editLabel,
+  '💾 Original',
+  '⭐',
+  '👍',
+  '👎',
+  '🚩 Report',
+  '🗑 Delete',
+]
 
 interface Edit {
   isAsker: boolean
@@ -50,18 +70,28 @@ export interface SurfaceHarness {
   ask(prompt: string): Promise<void>
   /** The bot's answer to Ann. undefined: there is none yet. */
   answer(): Promise<ShownAnswer | undefined>
-  /** A person presses a button of that answer. `deliveries`: how often each process receives the press. */
-  press(person: Person, label: string, deliveries?: number): Promise<void>
+  /** Messages of the bot in the chat where Ann asked, oldest first: those that Ann sees. */
+  messages(): Promise<ShownMessage[]>
+  /**
+   * A person presses a button of that answer, or of another message. `deliveries`: how often each process receives the press.
+   */
+  press(person: Person, label: string, deliveries?: number, on?: ShownMessage): Promise<void>
+  /** Ann uses a command. */
+  command(name: string, options: Record<string, string>): Promise<void>
+  /** Ann replies to a message with these words. Absent: people cannot reply on this surface. */
+  reply?(to: ShownMessage, words: string): Promise<void>
   /** Texts that were shown to those who pressed. */
   pressAnswers(): Promise<string[]>
   /** A person opens a form with a button of that answer. Resolves with the values that it shows, by field. */
   openForm(person: Person, label: string): Promise<Record<string, string>>
   /** A person fills in the form that was opened last and sends it. `deliveries`: how often each process receives that. */
-  submit(person: Person, values: { prompt?: string; aspect?: string }, deliveries?: number): Promise<void>
+  submit(person: Person, values: FormValues, deliveries?: number): Promise<void>
   /** The bot's answer to the last submission. undefined: there is none yet. */
   submitted(): Promise<ShownAnswer | undefined>
   /** What others may submit: their own form, which they pay for, or a refusal with this text. */
   submitsOfOthers: 'are their own' | RegExp
+  /** Lets so much time pass for all messages that the platform allows least. Absent: time changes nothing. */
+  age?(): Promise<void>
   /** Violations of the platform's own API description. */
   violations(): readonly string[]
   /** Largest picture that the platform takes, bytes. Absent: any. */
@@ -69,9 +99,65 @@ export interface SurfaceHarness {
   stop(): Promise<void>
 }
 
+export interface FormValues {
+  prompt?: string
+  aspect?: string
+  model?: string
+  reason?: string
+}
+
 interface Platform {
   /** It has no forms: a form is a question, which expires. */
   asksQuestions?: boolean
+}
+
+export interface Stage {
+  harness: SurfaceHarness
+  test: TestCore
+  /** One more process that listens to the chat. */
+  startProcess(): Promise<ChatSurface>
+  /** Stops the first process and starts another one. */
+  restart(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A core with this chat, to which no process listens yet. */
+export async function openStage(harness: SurfaceHarness, options: TestCoreOptions = {}): Promise<Stage> {
+  const processes: ChatSurface[] = []
+  let parts: Parts | undefined
+  const opened = await openTestCore(quickest, {
+    ...options,
+    surfaces: (given) => {
+      parts = given
+      return []
+    },
+  })
+  const create = () => harness.create(parts!)
+  const listen = async (surface: ChatSurface) => {
+    processes.push(surface)
+    await surface.start(createDispatch(opened.core, { commands: allCommands, actions: allActions }))
+    return surface
+  }
+  const first = await create()
+  const test = { ...opened, core: Object.assign(opened.core, { surfaces: new Map([[first.name, first]]) }) }
+  return {
+    harness,
+    test,
+    startProcess: async () => listen(processes.length === 0 ? first : await create()),
+    restart: async () => {
+      await processes.shift()?.stop()
+      await listen(await create())
+    },
+    async close() {
+      await Promise.all(processes.map((surface) => surface.stop()))
+      const wrong = await violations(test.core.database)
+      await test.close()
+      const violated = harness.violations()
+      await harness.stop()
+      expect(wrong).toEqual([])
+      expect(violated).toEqual([])
+    },
+  }
 }
 
 export function surfaceContract(
@@ -80,42 +166,17 @@ export function surfaceContract(
   { asksQuestions = false }: Platform = {},
 ): void {
   describe(`${name} as a surface`, () => {
+    let stage: Stage
     let harness: SurfaceHarness
     let test: TestCore
-    let parts: Parts
-    let processes: ChatSurface[]
-
-    /** One more process that listens to the chat. */
-    async function startProcess(): Promise<ChatSurface> {
-      const surface = processes.length === 0 ? [...test.core.surfaces.values()][0]! : await harness.create(parts)
-      processes.push(surface)
-      await surface.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
-      return surface
-    }
 
     beforeEach(async () => {
-      harness = await open()
-      processes = []
-      const opened = await openTestCore(quickest, {
-        surfaces: (given) => {
-          parts = given
-          return []
-        },
-      })
-      const first = await harness.create(parts)
-      test = { ...opened, core: Object.assign(opened.core, { surfaces: new Map([[first.name, first]]) }) }
+      stage = await openStage(await open())
+      ;({ harness, test } = stage)
     })
+    afterEach(() => stage.close())
 
-    afterEach(async () => {
-      await Promise.all(processes.map((surface) => surface.stop()))
-      const wrong = await violations(test.core.database)
-      await test.close()
-      const violated = harness.violations()
-      await harness.stop()
-      expect(wrong).toEqual([])
-      expect(violated).toEqual([])
-    })
-
+    const startProcess = () => stage.startProcess()
     const answered = async () => {
       await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual(['Cancel'])
     }
@@ -156,12 +217,10 @@ export function surfaceContract(
     })
 
     it('keeps buttons alive over a restart', async () => {
-      const before = await startProcess()
+      await startProcess()
       await harness.ask('a cat')
       await answered()
-      await before.stop()
-      processes = [await harness.create(parts)]
-      await processes[0]!.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
+      await stage.restart()
       await harness.press('ann', 'Cancel')
       await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
     })
@@ -190,7 +249,7 @@ export function surfaceContract(
       await test.work()
       await harness.ask('a cat')
       await expect.poll(async () => (await harness.answer())?.pictures, { timeout: 30_000 }).toBe(1)
-      expect(await harness.answer()).toMatchObject({ text: expect.stringContaining('a cat'), buttons: [editLabel] })
+      expect(await harness.answer()).toMatchObject({ text: expect.stringContaining('a cat'), buttons: resultLabels })
       await expect.poll(state).toBe('delivered')
     })
 
@@ -223,7 +282,7 @@ export function surfaceContract(
         await test.work()
         await harness.ask('a cat')
         await drawn()
-        await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual([editLabel])
+        await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual(resultLabels)
       })
 
       it('opens it with the values of the result, at no cost', async () => {
@@ -240,7 +299,7 @@ export function surfaceContract(
         const edit = { isAsker: true, isChild: true, button: 'edit', prompt: 'a dog', aspect: '16:9', images: 1 }
         expect(await edits()).toEqual([edit])
         expect(await balance('ann')).toMatchObject({ balance: 18, held: 0 })
-        expect((await harness.answer())?.buttons).toEqual([editLabel])
+        expect((await harness.answer())?.buttons).toEqual(resultLabels)
       })
 
       it('draws once for a submission that reaches two processes several times', async () => {
@@ -255,9 +314,7 @@ export function surfaceContract(
 
       it('accepts a submission after a restart', async () => {
         await harness.openForm('ann', editLabel)
-        await processes[0]!.stop()
-        processes = [await harness.create(parts)]
-        await processes[0]!.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
+        await stage.restart()
         await harness.submit('ann', { prompt: 'a dog' })
         await drawn(2)
         expect(await edits()).toMatchObject([{ isAsker: true, prompt: 'a dog' }])

@@ -172,10 +172,8 @@ export function concernsUs(message: GatewayMessageCreateDispatchData, botId: str
   return isReplyToUs && (content !== '' || attachments.length > 0 || stickers.length > 0)
 }
 
-export async function callOfMessage(
-  message: GatewayMessageCreateDispatchData,
-  { botId, load, fetchReferenced }: MessageContext,
-): Promise<Call> {
+export async function callOfMessage(message: GatewayMessageCreateDispatchData, context: MessageContext): Promise<Call> {
+  const { botId, fetchReferenced } = context
   const text = message.content.replaceAll(new RegExp(`<@!?${botId}>`, 'g'), ' ').trim()
   const referenced = message.type === MessageType.Reply ? await fetchReferenced(message) : undefined
   const { guild_id: guildId, channel_id: channel, member } = message
@@ -194,19 +192,19 @@ export async function callOfMessage(
     },
     locale: languageOf(text),
     act: { kind: 'message', text },
-    images: [...load(picturesOf(message)), ...repliedTo(referenced, { botId, load })],
+    images: imagesOf(message, referenced, context),
   }
 }
 
-/** Ours may show a result, whose originals we have. */
-function repliedTo(
-  message: APIMessage | undefined,
-  { botId, load }: Pick<MessageContext, 'botId' | 'load'>,
-): Attachment[] {
-  if (!message) return []
-  const pictures = load(picturesOf(message))
-  if (message.author.id !== botId) return pictures
-  return pictures.map((picture, index) => ({ ...picture, shownIn: { message: message.id, index } }))
+/** Of the message, then of the one that it replies to. Ours may show a result, whose originals we have. */
+function imagesOf(message: APIMessage, replied: APIMessage | undefined, { botId, load }: MessageContext): Attachment[] {
+  const own = picturesOf(message)
+  const pictures = load([...own, ...(replied ? picturesOf(replied) : [])])
+  if (replied?.author.id !== botId) return pictures
+  return pictures.map((picture, at) => {
+    const index = at - own.length
+    return index < 0 ? picture : { ...picture, shownIn: { message: replied.id, index } }
+  })
 }
 
 const isWritten = ({ type }: APIMessage) => type === MessageType.Default || type === MessageType.Reply

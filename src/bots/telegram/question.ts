@@ -2,7 +2,7 @@
 import type { MessageEntity } from 'grammy/types'
 import type { Form, FormField } from '../../core/ports/chat.ts'
 import { shorten } from '../../core/text.ts'
-import { wordsFor } from '../../locales/index.ts'
+import { type Words, wordsFor } from '../../locales/index.ts'
 
 interface Part {
   text: string
@@ -26,7 +26,7 @@ export function questionOf({ title, fields }: Form, look: Look): { text: string;
   const { mention } = look
   const before: Part[] = [
     { text: title, ...(mention && { entity: { type: 'text_mention', user: personOf(mention) } }) },
-    { text: `\n${words.reply}\n\n` },
+    { text: `\n${promptFor(words, first)}\n` },
   ]
   const more = others.flatMap((field): Part[] => [
     { text: '\n' },
@@ -35,8 +35,25 @@ export function questionOf({ title, fields }: Form, look: Look): { text: string;
   ])
   const after: Part[] = more.length === 0 ? [] : [{ text: `\n\n${words.more}` }, ...more]
   const left = look.limit - lengthOf([...before, ...after])
-  const value: Part[] = first?.value ? [{ text: shorten(first.value, left), entity: { type: 'pre' } }] : []
-  return joined([...before, ...value, ...after])
+  return joined([...before, ...copiesOf(first, left), ...after])
+}
+
+function promptFor(words: Words['question'], field: FormField | undefined): string {
+  if (field?.choices) return words.choose
+  return field?.value ? words.reply : words.write
+}
+
+/** What can be copied: the current text, or each choice. */
+function copiesOf(field: FormField | undefined, limit: number): Part[] {
+  if (!field?.choices)
+    return field?.value ? [{ text: '\n' }, { text: shorten(field.value, limit - 1), entity: { type: 'pre' } }] : []
+  const lines = field.choices.map(({ value, label }): Part[] => [
+    { text: '\n' },
+    { text: value, entity: { type: 'code' } },
+    { text: ` (${label})` },
+  ])
+  const fitting = lines.filter((_, index) => lengthOf(lines.slice(0, index + 1).flat()) <= limit)
+  return fitting.flat()
 }
 
 const shownValue = ({ value, hint, choices = [] }: FormField) => value ?? choices[0]?.value ?? hint ?? ''

@@ -27,6 +27,8 @@ export interface People {
   expirePress(pressed: Pressed): void
   /** Deletes a message of the bot or of a person, as an administrator does. The bot gets no update. */
   deleteMessage(message: MessageRef): void
+  /** Lets this time pass since the message was sent. */
+  age(message: MessageRef, seconds: number): void
   /** Makes a person an administrator of the group, or an ordinary member again. */
   promote(chatId: number, userId: number, isAdmin?: boolean): void
   /** Delivers the same update again, with the same id. */
@@ -120,6 +122,10 @@ export function createPeople(telegram: Telegram): People {
       const stored = existingMessage(message)
       stored.deleted = true
       messageChanged.fire(stored)
+    },
+
+    age(message, seconds) {
+      existingMessage(message).date -= seconds
     },
 
     promote(chatId, userId, isAdmin = true) {

@@ -3,7 +3,7 @@ import { integerOf, isTrue, listOf, objectOf, textOf } from './body.ts'
 import { readKeyboard, readMedia, readText } from './content.ts'
 import { badRequest, deleteNotFound, replyNotFound, threadNotFound } from './errors.ts'
 import { toMessage } from './render.ts'
-import type { Call, Method, Telegram } from './telegram.ts'
+import { type Call, type Method, type Telegram, unixNow } from './telegram.ts'
 import type { Json } from './types.ts'
 import type { Content, Room, StoredMessage } from './world.ts'
 
@@ -123,7 +123,11 @@ function readTarget(room: Room, params: Json): Pick<StoredMessage, 'threadId' | 
 }
 
 /** The bot is an ordinary member of groups, where it can delete only its own messages. */
-function mayDelete({ world }: Telegram, { room, from }: StoredMessage): boolean {
+/** Telegram deletes nothing that is older than 48 hours. */
+const DELETABLE_SECONDS = 48 * 3600
+
+function mayDelete({ world }: Telegram, { room, from, date }: StoredMessage): boolean {
+  if (unixNow() - date > DELETABLE_SECONDS) return false
   return room.chat.type === 'private' || from.id === world.bot.id
 }
 
