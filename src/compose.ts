@@ -6,6 +6,7 @@ import type { Core, Limits } from './core/core.ts'
 import { listenForEvents } from './core/events/events.ts'
 import { webhookToken } from './core/generation/provider-webhook.ts'
 import { allRules } from './core/generation/rules.ts'
+import { createExpectations } from './core/history/expectations.ts'
 import { createInputLimits } from './core/media/input-limits.ts'
 import type { ChatSurface } from './core/ports/chat.ts'
 import type { Meter } from './core/ports/meter.ts'
@@ -116,6 +117,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       models,
       providers,
       events,
+      expectations: createExpectations(database),
       accountIds: new Map(),
       inputLimits: createInputLimits(limits),
       rules: allRules,

@@ -61,6 +61,8 @@ export type Answer = Reply & {
   accepted?: Accepted
   /** The generation whose result the reply shows: its messages are recorded, so that replies and buttons find it. */
   shows?: string
+  /** Takes the place of the pressed message. A command, or a message that is gone: it is posted. */
+  inPlace?: boolean
   /** Takes the place of the buttons of the pressed message. */
   newButtons?: ButtonRows
 }

@@ -7,6 +7,7 @@ import { showCancelled } from '../core/generation/cancel.ts'
 import { savePosted } from '../core/generation/row.ts'
 import { sentMessages } from '../core/generation/sent-messages.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
+import { firstWait } from '../core/history/estimate.ts'
 import type { Act, Call, PressedMessage, Reply } from '../core/ports/chat.ts'
 import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
@@ -137,12 +138,16 @@ function assertPermission(core: Core, { from, place }: Call, needs: Permission):
 
 /** A reply that cannot be shown is lost; the end of a generation is not, since deliver.ts posts it again. */
 async function show(core: Core, call: Call, answer: Answer): Promise<void> {
-  const { accepted, shows, newButtons, ...reply } = answer
+  const { accepted, shows, newButtons, inPlace, ...reply } = answer
   const { surface: name, key, address } = call
   const surface = core.surfaces.get(name)
   try {
     await changePressed(core, call, newButtons)
+    if (inPlace && (await replacePressed(core, call, reply))) return
     const sent = shows === undefined ? undefined : await sentMessages(core, { id: shows, surface: name, askedBy: key })
+    if (accepted && reply.content.kind === 'queued') {
+      reply.content = { ...reply.content, ...(await firstWait(core, accepted)) }
+    }
     const posted = await surface?.post(address, reply satisfies Reply, sent)
     if (!accepted || !posted) return
     const state = await savePosted(core, accepted.id, posted)
@@ -151,6 +156,26 @@ async function show(core: Core, call: Call, answer: Answer): Promise<void> {
   } catch (error) {
     core.log.warn({ err: error, surface: name }, 'could not show a reply')
   }
+}
+
+/** False: there is no message to replace. */
+async function replacePressed(
+  core: Core,
+  { act, surface: name, address, locale }: Call,
+  reply: Reply,
+): Promise<boolean> {
+  const surface = core.surfaces.get(name)
+  if (act.kind !== 'press' || !act.on || !surface) return false
+  try {
+    await surface.edit(act.on.posted, reply)
+  } catch (error) {
+    core.log.debug({ err: error, surface: name }, 'could not replace a message')
+    return false
+  }
+  // ends the waiting of the button
+  const content = { kind: 'text', text: '' } as const
+  await surface.post(address, { locale, state: 'info', content, private: true, toast: true })
+  return true
 }
 
 /** The reply is shown even if the message is gone. */

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts'
 import type { Log } from '../log.ts'
 import type { AppError } from './errors.ts'
 import type { GenerationEvents } from './events/events.ts'
+import type { Expectations } from './history/expectations.ts'
 import type { InputLimits } from './media/input-limits.ts'
 import type { ChatSurface, Place } from './ports/chat.ts'
 import type { ImageTools } from './ports/images.ts'
@@ -64,6 +65,7 @@ export interface Core {
   readonly models: Catalogue
   readonly providers: Providers
   readonly events: GenerationEvents
+  readonly expectations: Expectations
   /** Cache: identity, name and handle → account id. */
   readonly accountIds: Map<string, string>
   /** Bounds the work and memory that input pictures take in this process. */

@@ -7,6 +7,9 @@ const plural = pluralOf('en')
 const credits = (count: Data[string]) =>
   plural(amountOf(count), { one: '1 credit', other: `${number(amountOf(count))} credits` })
 
+/** An estimate in words. */
+const about = (seconds: number) => `about ${seconds > 100 ? `${number(Math.ceil(seconds / 60))} min` : `${seconds} s`}`
+
 /** Why a picture is too big. */
 const pictureLimit = (d: Data) => {
   const size = `it has ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels, and`
@@ -21,9 +24,18 @@ export const en = {
   tags: { html: 'en', discord: [] as readonly string[], telegram: undefined as string | undefined },
 
   status: {
-    queued: ({ place, at }: { place?: number; at?: string }) =>
-      `⏳ ${place === undefined ? 'In the queue' : `Number ${place} in the queue`}${at === undefined ? '' : ` at ${at}`}`,
-    drawing: ({ percent }: { percent?: number }) => (percent === undefined ? '🎨 Drawing' : `🎨 Drawing, ${percent} %`),
+    queued: ({ place, at, seconds }: { place?: number; at?: string; seconds?: number }) =>
+      [
+        `⏳ ${place === undefined ? 'In the queue' : `Number ${number(place)} in the queue`}`,
+        ...(at === undefined ? [] : [` at ${at}`]),
+        ...(seconds === undefined ? [] : [`, ${about(seconds)}`]),
+      ].join(''),
+    drawing: ({ percent, seconds }: { percent?: number; seconds?: number }) =>
+      [
+        '🎨 Drawing',
+        ...(percent === undefined ? [] : [`${percent} %`]),
+        ...(seconds === undefined ? [] : [`${about(seconds)} left`]),
+      ].join(', '),
     finishing: '🎨 Almost there …',
     /** A status and the prompt, in one line. */
     of: (status: string, prompt: string) => `${status}: ${prompt}`,
@@ -70,6 +82,9 @@ export const en = {
     delete: '🗑 Delete',
     erase: 'Delete for good',
     keep: 'Keep',
+    drop: 'Cancel',
+    queue: '🔄 Refresh',
+    models: 'Page',
     cancel: 'Cancel',
   } satisfies Record<string, string>,
   toasts: {
@@ -179,6 +194,26 @@ export const en = {
       '/apikey lists your keys, /apikey create [name] [--cap credits a month] [--models a,b] makes one, /apikey revoke <id or last four> ends one.',
     unnamed: 'key',
   },
+  queue: {
+    title: '⏳ Your requests under way',
+    none: 'You have no request under way.',
+    cancelled: (prompt: string) => `✖️ Cancelled: ${prompt}`,
+    lanes: 'Image services:',
+    lane: (l: { title: string; running: number; places: number; waiting: number }) =>
+      `${l.title}: ${number(l.running)} of ${number(l.places)} places in use, ${number(l.waiting)} waiting`,
+  },
+  models: {
+    title: (page: number) => (page === 1 ? '🎨 Models' : `🎨 Models, page ${page}`),
+    name: (m: { id: string; title: string; price: number; isDefault: boolean }) =>
+      `${m.isDefault ? '⭐ ' : ''}${m.title} · ${m.id} · ${credits(m.price)} a picture${m.isDefault ? ' · default' : ''}`,
+    takes: (t: { words: boolean; fewest: number; most: number }) => {
+      const pictures = t.most === 1 ? 'a picture' : `up to ${t.most} pictures`
+      if (t.most === 0) return 'Takes words'
+      if (!t.words) return `Takes ${pictures}, no words`
+      return t.fewest === 0 ? `Takes words, and ${pictures} if you like` : `Takes words and ${pictures}`
+    },
+    aliases: (names: readonly string[]) => `Also: ${list(names)}`,
+  },
   historyTitle: (page: number) => (page === 1 ? '🖼 Your last requests' : `🖼 Your requests, page ${page}`),
   historyEmpty: 'Nothing here yet. Try: a cute cat 16:9',
   historyLine: (h: { when: string; state: string; prompt: string; model: string; size: string }) =>
@@ -192,6 +227,8 @@ export const en = {
       '',
       '/flux <words> draws a picture; put the ratio last',
       '/edit <words> changes the picture that you reply to, /show <number after #> shows a picture again',
+      '/models shows what each model takes and costs',
+      '/queue shows your requests under way, /cancel stops the newest one, or /cancel <id> another',
       '/credits shows your balance, /history your last requests',
       '',
       `Ratios: ${h.ratios}`,
@@ -226,6 +263,12 @@ export const en = {
     show: {
       description: 'Show one of your pictures again',
       options: { id: 'The number after # below the picture' },
+    },
+    models: { description: 'All models: prices, and what they take', options: { page: 'More models: 2, 3 …' } },
+    queue: { description: 'Your requests under way, and how busy the services are', options: {} },
+    cancel: {
+      description: 'Stop a request and get its credits back',
+      options: { id: 'Which one, as /queue shows it; leave it out for the newest' },
     },
     credits: {
       description: 'Your balance, and the price of a picture',

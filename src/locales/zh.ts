@@ -5,6 +5,8 @@ const list = listOf('、')
 const number = numberOf('zh-CN')
 const credits = (count: number) => `${number(count)} 积分`
 
+const about = (seconds: number) => `约 ${seconds > 100 ? `${Math.ceil(seconds / 60)} 分钟` : `${seconds} 秒`}`
+
 const pictureLimit = (d: Data) => {
   const size = `图片为 ${number(amountOf(d.width))} × ${number(amountOf(d.height))} 像素，`
   if (d.limitSide !== undefined) return `${size}单边最多 ${number(amountOf(d.limitSide))} 像素`
@@ -17,9 +19,16 @@ export const zh: Words = {
   tags: { html: 'zh-CN', discord: ['zh-CN', 'zh-TW'], telegram: 'zh' },
 
   status: {
-    queued: ({ place, at }) =>
-      place === undefined ? '⏳ 排队中' : at === undefined ? `⏳ 排在第 ${place} 位` : `⏳ 在 ${at} 排第 ${place} 位`,
-    drawing: ({ percent }) => (percent === undefined ? '🎨 正在绘制' : `🎨 正在绘制 ${percent}%`),
+    queued: ({ place, at, seconds }) =>
+      [
+        place === undefined ? '⏳ 排队中' : at === undefined ? `⏳ 排在第 ${place} 位` : `⏳ 在 ${at} 排第 ${place} 位`,
+        ...(seconds === undefined ? [] : [about(seconds)]),
+      ].join('，'),
+    drawing: ({ percent, seconds }) =>
+      [
+        percent === undefined ? '🎨 正在绘制' : `🎨 正在绘制 ${percent}%`,
+        ...(seconds === undefined ? [] : [`还需${about(seconds)}`]),
+      ].join('，'),
     finishing: '🎨 马上就好……',
     of: (status, prompt) => `${status}：${prompt}`,
   },
@@ -61,6 +70,9 @@ export const zh: Words = {
     delete: '🗑 删除',
     erase: '永久删除',
     keep: '保留',
+    drop: '取消',
+    queue: '🔄 刷新',
+    models: '页码',
     cancel: '取消',
   },
   toasts: {
@@ -148,6 +160,26 @@ export const zh: Words = {
       '/apikey 列出密钥，/apikey create [名称] [--cap 每月积分] [--models a,b] 创建，/apikey revoke <编号或最后四位> 吊销。',
     unnamed: '密钥',
   },
+  queue: {
+    title: '⏳ 进行中的请求',
+    none: '没有进行中的请求。',
+    cancelled: (prompt) => `✖️ 已取消：${prompt}`,
+    lanes: '图像服务：',
+    lane: (l) =>
+      `${l.title}：${number(l.places)} 个位置已用 ${number(l.running)} 个，${number(l.waiting)} 个请求排队中`,
+  },
+  models: {
+    title: (page) => (page === 1 ? '🎨 模型' : `🎨 模型，第 ${page} 页`),
+    name: (m) =>
+      `${m.isDefault ? '⭐ ' : ''}${m.title} · ${m.id} · 每张 ${credits(m.price)}${m.isDefault ? ' · 默认' : ''}`,
+    takes: (t) => {
+      const pictures = t.most === 1 ? '一张图片' : `最多 ${t.most} 张图片`
+      if (t.most === 0) return '输入文字'
+      if (!t.words) return `输入${pictures}，不需要文字`
+      return t.fewest === 0 ? `输入文字，可附${pictures}` : `输入文字和${pictures}`
+    },
+    aliases: (names) => `别名：${list(names)}`,
+  },
   historyTitle: (page) => (page === 1 ? '🖼 最近的请求' : `🖼 请求记录，第 ${page} 页`),
   historyEmpty: '还没有记录。试试：一只可爱的猫 16:9',
   historyLine: (h) => `${h.when}  ${h.state}  ${h.prompt}（${h.model}，${h.size}）`,
@@ -160,6 +192,8 @@ export const zh: Words = {
       '',
       '/flux <文字> 画一张图，比例写在最后',
       '/edit <文字> 修改你回复的图片，/show <# 后的编号> 再次查看图片',
+      '/models 查看各模型的价格和用法',
+      '/queue 查看进行中的请求，/cancel 取消最新的请求，/cancel <编号> 取消指定的请求',
       '/credits 查看积分，/history 查看最近的请求',
       '',
       `比例：${h.ratios}`,
@@ -191,6 +225,9 @@ export const zh: Words = {
       },
     },
     show: { description: '再次查看自己的图片', options: { id: '图片下方 # 后的编号' } },
+    models: { description: '所有模型的价格和用法', options: { page: '更多模型：2、3……' } },
+    queue: { description: '进行中的请求和服务的繁忙程度', options: {} },
+    cancel: { description: '取消请求并退回积分', options: { id: '/queue 中显示的编号；不填则取消最新的请求' } },
     credits: {
       description: '查看积分和价格',
       options: {

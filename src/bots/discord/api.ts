@@ -39,6 +39,8 @@ interface InteractionRef {
 
 export interface Api {
   send<T>(method: 'post' | 'patch' | 'put' | 'delete' | 'get', route: `/${string}`, request?: ApiRequest): Promise<T>
+  /** For edits that show progress: a result may wait for the end of one, so it is tried once and given up early. */
+  sendProgress: Api['send']
   /** Shows "thinking …", or that the press arrived, within Discord's 3 s. */
   acknowledge(interaction: InteractionRef, audience: Acknowledgement): Promise<Acknowledged>
   /** The first answer to an interaction, within Discord's 3 s. */
@@ -52,6 +54,7 @@ export interface Api {
 const sendTimeoutMs = 60_000
 /** The library waits out rate limits up to this long; longer ones become a RateLimitError. */
 const longestRateLimitMs = 5_000
+const progressTimeoutMs = 5_000
 const respondAttempts = 3
 const respondTimeoutMs = 900
 /** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
@@ -68,6 +71,13 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
     retries: 1,
     makeRequest: encodeForm,
     rejectOnRateLimit: ({ retryAfter, timeToReset }) => Math.max(retryAfter, timeToReset) > longestRateLimitMs,
+  }).setToken(token)
+  const progress = new REST({
+    api,
+    timeout: progressTimeoutMs,
+    retries: 0,
+    makeRequest: encodeForm,
+    rejectOnRateLimit: () => true,
   }).setToken(token)
   const quick = new REST({ api, timeout: respondTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
 
@@ -105,6 +115,8 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
 
   return {
     send: (method, route, request = {}) => send(method, route, request),
+    sendProgress: <T>(...[method, route, { body, files, auth } = {}]: Parameters<Api['send']>) =>
+      progress[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>,
     acknowledge: (interaction, audience) => respond(interaction, acknowledgements[audience]),
     respond,
     toAppError(error) {
@@ -118,14 +130,15 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
         )
       }
       if (isTokenRefused(error)) {
-        rest.setToken(token) // the library clears it, and later requests would fail with a misleading error
+        // the library clears it, and later requests would fail with a misleading error
+        for (const client of [rest, progress]) client.setToken(token)
         log.error({ reason: cause.message }, tokenRefused)
         return new AppError('chat_unavailable', {}, { cause })
       }
       return new AppError(isPermanent(error) ? 'chat_refused' : 'chat_unavailable', {}, { cause })
     },
     close() {
-      for (const client of [rest, quick]) {
+      for (const client of [rest, progress, quick]) {
         client.clearHashSweeper()
         client.clearHandlerSweeper()
       }

@@ -7,6 +7,7 @@ import {
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
+import { createChatPace } from '../../core/chats/pace.ts'
 import type { ErrorKind } from '../../core/errors.ts'
 import type { Address, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
@@ -48,6 +49,9 @@ const rememberMs = 60_000
 /** An interaction can be answered for 15 minutes; a message waits no longer than that either. */
 const answerableSeconds = 14 * 60
 
+/** Discord allows about 5 edits in 5 s in a channel. The others are left to answers and results. */
+const channelPace = [{ calls: 3, ms: 5_000 }]
+
 type Handle = (call: Call) => Promise<void>
 
 /** What the inbox keeps. */
@@ -58,6 +62,7 @@ type Stored =
 export function createDiscord(options: DiscordOptions): ChatSurface {
   const { database, log, startWithinMs = 30_000 } = options
   const api = createRest(options)
+  const pace = createChatPace(database)
   const trusted = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
   const source = { origins: [...attachmentHosts, ...trusted], downloads: createDownloads(trusted) }
   const load = (given: Parameters<typeof attachments>[0]) => attachments(given, source)
@@ -240,6 +245,11 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     },
     notReady: () => (gateway ? gateway.notReady() : 'not started'),
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
+    takeRoom: async (posted) => {
+      const target = targetOf(posted)
+      // each interaction has a limit of its own, which one message does not reach
+      return target.kind === 'interaction' || pace.takeRoom(`discord:${target.channelId}`, channelPace)
+    },
     edit: async (posted, reply, sent) => recorded(await edit(api, targetOf(posted), reply).catch(fail), reply, sent),
     changeButtons: (posted, look) => changeButtons(api, targetOf(posted), look).catch(fail),
     remove: (posted) => take(api, targetOf(posted)).catch(fail),

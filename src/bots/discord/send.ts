@@ -37,7 +37,8 @@ export async function post(api: Api, target: Target, reply: Reply): Promise<Plac
   return (await answerInTime(api, target, reply)) ?? answerLate(api, target, reply)
 }
 
-export async function edit(api: Api, target: Target, reply: Reply): Promise<Placed> {
+export async function edit(given: Api, target: Target, reply: Reply): Promise<Placed> {
+  const api = reply.state === 'waiting' ? { ...given, send: given.sendProgress } : given
   if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
   const answered = await answerInTime(api, target, reply)
   if (answered) return answered

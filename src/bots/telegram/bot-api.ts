@@ -1,18 +1,24 @@
 /** The Bot API's methods, and what their failures mean. Nothing that leaves this file holds the token. */
 import { autoRetry } from '@grammyjs/auto-retry'
-import { Api, GrammyError, HttpError } from 'grammy'
+import { Api, GrammyError, HttpError, type Transformer } from 'grammy'
 import { AppError } from '../../core/errors.ts'
 
 type Signal = Parameters<Api['getMe']>[0]
 
-export function createBotApi(token: string, apiUrl: string): Api {
+/** `watch`: sees each call on its way, those that are repeated too. */
+export function createBotApi(token: string, apiUrl: string, watch?: Transformer): Api {
   const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
+  if (watch) api.config.use(watch)
   // only short pauses: longer ones are planned by the caller. A call that may have arrived is never repeated here
   api.config.use(
     autoRetry({ maxRetryAttempts: 2, maxDelaySeconds: 3, rethrowHttpErrors: true, rethrowInternalServerErrors: true }),
   )
   return api
 }
+
+/** For edits that show progress: a result may wait for the end of one, so it is tried once and given up early. */
+export const createProgressApi = (token: string, apiUrl: string): Api =>
+  new Api(token, { apiRoot: apiUrl, timeoutSeconds: 5 })
 
 /** grammY types signals as those of a polyfill; Node's have everything that it uses. */
 export const asSignal = (signal: AbortSignal) => signal as unknown as Signal

@@ -21,6 +21,7 @@ import { createAnswers } from './answers.ts'
 import { asChatError, asSignal, failureOf } from './bot-api.ts'
 import type { Dialogues } from './dialogues.ts'
 import { keyboardOf } from './keyboard.ts'
+import { isGroup } from './pace.ts'
 import { changed, createStanding } from './standing.ts'
 import { cut, maxCaption, maxText, optionsOf, withoutPreview } from './text.ts'
 
@@ -42,7 +43,8 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
         ...withoutPreview,
         reply_markup: keyboardOf(reply),
       }),
-      reply.state === 'waiting' ? showAction(target) : undefined,
+      // in a group it would take the room of messages
+      reply.state === 'waiting' && !isGroup(target.chatId) ? showAction(target) : undefined,
     ])
     return { messageId: message.message_id, kind: 'text', target }
   }

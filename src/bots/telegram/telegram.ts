@@ -1,6 +1,7 @@
 /** Telegram, by long polling or by webhook. Posts and edits in any process, started or not. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Message, Update } from 'grammy/types'
+import { createChatPace } from '../../core/chats/pace.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
@@ -8,10 +9,12 @@ import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
-import { createBotApi, reasonOf } from './bot-api.ts'
+import { fromPosted } from './address.ts'
+import { createBotApi, createProgressApi, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './calls.ts'
 import { createDialogues } from './dialogues.ts'
 import { createFiles } from './files.ts'
+import { countCalls, isGroup, paceName, type TelegramPace, telegramPace } from './pace.ts'
 import { laneOf } from './parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './polling.ts'
 import { registerCommands } from './register.ts'
@@ -40,16 +43,22 @@ interface TelegramOptions {
   webhookSecret?: string
   /** Where Telegram reaches the webhook. */
   publicUrl?: string
+  /** Default: Telegram's limits. */
+  pace?: TelegramPace
 }
 
 export function createTelegram(options: TelegramOptions): Telegram {
   const { token, database, commands, log, webhookSecret, publicUrl } = options
   const apiUrl = options.apiUrl.replace(/\/+$/, '')
-  const api = createBotApi(token, apiUrl)
+  const botId = token.split(':', 1)[0] ?? ''
+  const chatPace = createChatPace(database)
+  const pace = options.pace ?? telegramPace
+  const api = createBotApi(token, apiUrl, countCalls(chatPace, botId))
   const files = createFiles({ api, apiUrl, token, publicUrl })
   const dialogues = createDialogues(database)
   const sender = createSender(api, dialogues)
-  const inboxName = `telegram:${token.split(':', 1)[0]}`
+  const progressSender = createSender(createProgressApi(token, apiUrl), dialogues)
+  const inboxName = `telegram:${botId}`
   const leaving = new AbortController()
   const connection = createConnection({ log, signal: leaving.signal })
   let reader: CallReader | undefined
@@ -145,6 +154,12 @@ export function createTelegram(options: TelegramOptions): Telegram {
 
     notReady: connection.problem,
     ...sender,
+    edit: (posted, reply, sent) => (reply.state === 'waiting' ? progressSender : sender).edit(posted, reply, sent),
+
+    takeRoom(posted) {
+      const { chatId } = fromPosted(posted).target
+      return chatPace.takeRoom(paceName(botId, chatId), isGroup(chatId) ? pace.group : pace.private)
+    },
 
     async handleUpdate(body, secret) {
       if (!webhookSecret || typeof secret !== 'string' || !isSame(secret, webhookSecret)) return 401

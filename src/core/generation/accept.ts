@@ -46,6 +46,8 @@ export interface Accepted {
   id: string
   job: Job
   request: PictureRequest
+  /** Of the provider in whose lane its job is. */
+  endpoint: string
   /** Credits on hold for it. */
   price: number
   /** False when this very request had been accepted before: then nothing has changed. */
@@ -76,10 +78,10 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
       if (capped || violates(error, 'generations_key_unique')) return undefined
       throw error
     })
-    if (priority !== undefined)
-      return { id, request, price: candidate.price, fresh: true, job: { id, lane: route.provider, priority } }
+    const accepted = { request, endpoint: route.endpoint, price: candidate.price }
+    if (priority !== undefined) return { ...accepted, id, fresh: true, job: { id, lane: route.provider, priority } }
     const before = await acceptedBefore(core, submission.key)
-    if (before) return { id: before.id, request, price: candidate.price, fresh: false, job: before }
+    if (before) return { ...accepted, id: before.id, fresh: false, job: before }
     if (capped) throw await capRefusal(core, submission)
     const error = await refusal(core, candidate)
     if (error) throw error

@@ -9,6 +9,7 @@ import { outputKey } from '../media/object-keys.ts'
 import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import { endDelivered, endFailed } from './end.ts'
+import { placeEditIsOver } from './place-edits.ts'
 import { creditsFor, failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
 import { picturesToShow, readPictures } from './reply-pictures.ts'
 import { type Quoted, resultButtons } from './result-buttons.ts'
@@ -53,7 +54,10 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   const surface = surfaceFor(core, generation)
   const { id, surface: name, attempt } = generation
   const sent = await sentMessages(core, { id, surface: name, isFirst: attempt === 1 })
-  if (generation.posted) return surface.edit(generation.posted, reply, sent)
+  if (generation.posted) {
+    await placeEditIsOver(core, generation)
+    return surface.edit(generation.posted, reply, sent)
+  }
   if (!surface.postsAnew) return surface.post(generation.address, reply, sent)
   // a repeated post would show twice, so a message is posted and recorded first, and the answer goes into it by an edit
   const waiting = await surface.post(generation.address, finishingReply(generation))

@@ -2,6 +2,7 @@
 import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import { AppError, type ErrorData, type ErrorKind } from '../errors.ts'
+import { roughly } from '../history/estimate.ts'
 import { shortId } from '../ids.ts'
 import type { ButtonRows, ChatSurface, Content, Reply, ReplyPicture } from '../ports/chat.ts'
 import { shorten } from '../text.ts'
@@ -26,6 +27,21 @@ export function surfaceFor(core: Core, { surface: name }: Pick<Generation, 'surf
 export const promptOf = ({ request }: Asked) => shorten(request.prompt, shortPrompt)
 
 export const altOf = ({ request }: Asked) => shorten(request.prompt, altPrompt)
+
+interface Waiting {
+  place?: number
+  /** The provider in whose own queue it waits. */
+  at?: string
+  /** Until the pictures are there. */
+  seconds?: number
+}
+
+export const queuedContent = (asked: Asked, { seconds, ...where }: Waiting = {}): Content => ({
+  kind: 'queued',
+  prompt: promptOf(asked),
+  ...where,
+  seconds: roughly(seconds),
+})
 
 /** With a button that cancels the request. */
 export const waitingReply = (asked: Asked, content: Content, pictures?: readonly ReplyPicture[]): Reply => ({

@@ -57,6 +57,10 @@ const columns = columnsOf({
   submittedBefore: typed<boolean>(sql`before.submit_at is not null`),
   /** When the intent of the latest submission was saved. It identifies the submission. */
   submitAt: typed<string | null>(sql`before.submit_at::text`),
+  /** Left of an edit that shows its place (place-edits.ts); 0 without one. */
+  editingMs: typed<number>(
+    sql`greatest(0, coalesce(extract(epoch from generations.editing_until - now()) * 1000, 0))::float8`,
+  ),
   /** Since that submission; 0 without one. */
   submittedMs: typed<number>(sql`coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8`),
 })
@@ -196,7 +200,9 @@ export async function savePosted(core: Core, id: string, posted: Posted): Promis
   return row?.state
 }
 
-const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null`
+/** Its message shows progress by now, so its place is shown anew. */
+const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null,
+  narrated_place = null`
 
 /** Back to the queue, to be submitted again: the provider is known not to have run it. */
 export const backToQueue = (core: Core, generation: Generation, waitMs: number) =>

@@ -18,6 +18,11 @@ export interface OutcomePicture {
   bytes: number
 }
 
+export const placeInQueue = sql`case when generations.state = 'queued' then (
+  select count(*)::int from generations o
+  where o.provider = generations.provider and o.state = 'queued'
+    and (o.priority, o.id) <= (generations.priority, generations.id)) end`
+
 const columns = columnsOf({
   id: generations.id,
   state: generations.state,
@@ -44,10 +49,7 @@ const columns = columnsOf({
   /** When a worker first took it up. */
   startedAt: typed<Date | null>(sql`case when generations.state <> 'queued' then generations.started_at end`),
   /** Place in its provider's queue, from 1; null once it is being drawn. */
-  position: typed<number | null>(sql`case when generations.state = 'queued' then (
-    select count(*)::int from generations o
-    where o.provider = generations.provider and o.state = 'queued'
-      and (o.priority, o.id) <= (generations.priority, generations.id)) end`),
+  position: typed<number | null>(placeInQueue),
   /** Charged so far: nothing while it is under way, or when it ended without pictures. */
   credits: typed<number>(sql`case when generations.ended_at is null then 0 else coalesce(
     (select -sum(l.amount)::int from ledger l where l.generation_id = generations.id), 0) end`),

@@ -104,7 +104,7 @@ export type ButtonId = `${number}:${string}:${string}`
 export interface Button {
   id: ButtonId
   action: string
-  /** Of the picture that it is about, from 1. Absent: the result has one picture, or it is about all. */
+  /** Tells it from others of its action: the number of a picture, of a line in a list, or of a page. */
   number?: number
   /** Credits that a press costs, for the label. Absent or 0: it is free. */
   price?: number
@@ -145,10 +145,13 @@ export interface Choice {
 export type Content =
   /** An answer of a command, in the person's language already. */
   | { kind: 'text'; text: string }
-  /** In the queue. `place` from 1; `at`: the provider in whose own queue it waits. */
-  | { kind: 'queued'; prompt: string; place?: number; at?: string }
-  /** `percent` absent: unknown. */
-  | { kind: 'drawing'; prompt: string; percent?: number }
+  /**
+   * In the queue. `place` from 1; `at`: the provider in whose own queue it waits; `seconds`: about how long it takes until the
+   * pictures are there. Absent: unknown.
+   */
+  | { kind: 'queued'; prompt: string; place?: number; at?: string; seconds?: number }
+  /** `seconds`: about how long it still takes. Absent: unknown. */
+  | { kind: 'drawing'; prompt: string; percent?: number; seconds?: number }
   | { kind: 'finishing' }
   | ({ kind: 'result' } & Result)
   | { kind: 'failure'; prompt: string; error: ErrorKind; data: ErrorData; refunded: number }
@@ -252,7 +255,15 @@ export interface ChatSurface {
   stop(): Promise<void>
   /** undefined when ready, else a sentence that says what is missing. Only called after `start`. */
   notReady(): string | undefined
-  /** Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. */
+  /**
+   * Asked before an edit of a waiting message, which shows progress only and can be left out: whether its chat has room for
+   * it now. If so, it counts as made. Absent: chats have no limits.
+   */
+  takeRoom?(posted: Posted): Promise<boolean>
+  /**
+   * Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. The edit of a waiting
+   * message is tried once, for five seconds at most.
+   */
   post(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted>
   edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>
   /** Replaces the buttons of a message, and nothing else. Rejects as `edit` does. */

@@ -1,14 +1,14 @@
-/** Wakes what the queue forgot, ends what is overdue, shows places in the queue. Any number of processes may sweep. */
+/** Wakes what the queue forgot, ends what is overdue, deletes what is old. Any number of processes may sweep. */
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
+import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { deleteDue } from '../media/deletions.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
-import { narrateQueue } from './narrate.ts'
 import { perform } from './perform.ts'
 
 const everyMs = 1_000
@@ -45,7 +45,6 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
       await lanes.record()
       await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
       if (rounds++ % tidyEvery === 0) await tidy(core)
-      await narrateQueue(core)
     } catch (error) {
       core.log.warn({ err: error }, 'a sweep failed; retrying')
     }
@@ -111,4 +110,5 @@ async function tidy(core: Core): Promise<void> {
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldRequests(core)
+  await forgetOldCalls(core.database)
 }

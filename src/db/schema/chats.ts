@@ -1,6 +1,6 @@
 /** What arrives from chats, and the conversation of the page. */
 import { sql } from 'drizzle-orm'
-import { bigint, index, jsonb, pgTable, text } from 'drizzle-orm/pg-core'
+import { bigint, index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { time } from './time.ts'
 
@@ -69,3 +69,13 @@ export const webMessages = pgTable(
   },
   (t) => [index('web_messages_of_visitor').on(t.visitor, t.version)],
 )
+
+/** Calls to platforms that limit them for each chat, so that all processes together stay within the limit. */
+export const chatCalls = pgTable('chat_calls', {
+  /** '<surface>:<chat>'. */
+  chat: text().primaryKey(),
+  /** Times of the latest calls, oldest first. */
+  calls: timestamp({ withTimezone: true, mode: 'date' }).array().notNull(),
+  /** The platform has asked for a pause. */
+  pausedUntil: time('paused_until'),
+})

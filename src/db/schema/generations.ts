@@ -89,8 +89,11 @@ export const generations = pgTable(
     errorData: jsonb('error_data').$type<Json>(),
     /** Failed tries to deliver the answer. */
     deliveryTries: integer('delivery_tries').notNull().default(0),
-    /** When the waiting message last showed the place in the queue. */
+    /** When its message was last to show its place in the queue, and the place that it shows. */
     narratedAt: time('narrated_at'),
+    narratedPlace: integer('narrated_place'),
+    /** Until then such an edit may be under way: a worker's own edits wait for its end. */
+    editingUntil: time('editing_until'),
     createdAt: time('created_at').notNull().defaultNow(),
     startedAt: time('started_at'),
     storedAt: time('stored_at'),
@@ -176,4 +179,6 @@ export const sentMessages = pgTable(
 export const servedLanes = pgTable('served_lanes', {
   lane: text().primaryKey(),
   servedAt: time('served_at').notNull(),
+  /** When a process last showed people their places in it. One process at a time does it for all. */
+  narratedAt: time('narrated_at').notNull().defaultNow(),
 })

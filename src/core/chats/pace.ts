@@ -1,0 +1,68 @@
+/**
+ * Keeps calls to a chat within what its platform permits, over all processes. Answers and results are counted and always
+ * made; edits that only show progress take the room that is left.
+ */
+import { sql } from 'drizzle-orm'
+import type { Database } from '../../db/database.ts'
+
+/** So many calls in so many milliseconds. */
+export interface Window {
+  calls: number
+  ms: number
+}
+
+export interface ChatPace {
+  /** Counts calls that are made in any case. */
+  count(chat: string, calls: number): Promise<void>
+  /** Whether the chat has room for a call that can be left out. If so, it is counted. */
+  takeRoom(chat: string, windows: readonly Window[]): Promise<boolean>
+  /** The platform refused a call and asks for a pause: until then the chat has no room. */
+  pause(chat: string, ms: number): Promise<void>
+}
+
+/** The longest window that is possible. */
+const keptMs = 60_000
+/** A platform may ask for days; other calls find out when it takes some again. */
+const longestPauseMs = 10 * 60_000
+const tidyRows = 1_000
+
+/** The clock of the database, because a statement may wait for another one that has the row. */
+const now = sql`clock_timestamp()`
+const recent = sql`array(
+  select made from unnest(chat_calls.calls) made where made > ${now} - ${`${keptMs} milliseconds`}::interval order by made)`
+
+export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
+  return {
+    async count(chat, calls) {
+      const made = sql`array_fill(${now}, array[${calls}::int])`
+      await database.rows(sql`
+        insert into chat_calls (chat, calls) values (${chat}, ${made})
+        on conflict (chat) do update set calls = ${recent} || ${made}`)
+    },
+    async takeRoom(chat, windows) {
+      const rows = await database.rows(sql`
+        insert into chat_calls (chat, calls) values (${chat}, array[${now}])
+        on conflict (chat) do update set calls = ${recent} || ${now}
+        where coalesce(chat_calls.paused_until < ${now}, true) and not exists (
+          select from jsonb_to_recordset(${JSON.stringify(windows)}::jsonb) as w(calls int, ms float8)
+          where w.calls <= (
+            select count(*) from unnest(chat_calls.calls) made where made > ${now} - w.ms * interval '1 millisecond'))
+        returning chat`)
+      return rows.length > 0
+    },
+    async pause(chat, ms) {
+      await database.rows(sql`
+        update chat_calls set paused_until = ${now} + ${`${Math.min(ms, longestPauseMs)} milliseconds`}::interval
+        where chat = ${chat}`)
+    },
+  }
+}
+
+/** Deletes rows of chats without recent calls. They are few, because this runs all the time. */
+export async function forgetOldCalls(database: Pick<Database, 'rows'>): Promise<void> {
+  await database.rows(sql`
+    delete from chat_calls where chat in (
+      select chat from chat_calls
+      where calls[cardinality(calls)] < now() - ${`${longestPauseMs} milliseconds`}::interval
+      limit ${tidyRows} for update skip locked)`)
+}

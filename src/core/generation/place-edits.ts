@@ -1,0 +1,96 @@
+/**
+ * Edits of waiting messages that show a place in the queue. They keep no worker from starting the request: the worker's own
+ * edits wait until such an edit is over, so that an older text never replaces a picture.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { eq, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
+import type { Core } from '../core.ts'
+import type { Posted } from '../ports/chat.ts'
+import type { PictureRequest } from '../ports/models.ts'
+import type { Generation } from './row.ts'
+
+/** A surface gives an edit that shows progress up before that (ports/chat.ts). */
+const editWithin = '8 seconds'
+const lookEveryMs = 50
+/**
+ * Places of a lane that are shown as they change. A message further back keeps the place that it was posted with: it would
+ * change long before anything happens, and looking at all places would cost more the longer the queue is.
+ */
+const firstPlaces = 300
+/** Messages of a lane in one round, and the pause of each. */
+const mostEdits = 10
+const pause = '3 seconds'
+/** A message is usually drawn before that, and needs no place. */
+const youngest = '2 seconds'
+
+const columns = columnsOf(
+  {
+    id: generations.id,
+    surface: generations.surface,
+    posted: typed<Posted>(generations.posted),
+    locale: generations.locale,
+    model: generations.model,
+    provider: generations.provider,
+    endpoint: generations.endpoint,
+    request: typed<PictureRequest>(generations.request),
+    price: generations.price,
+    place: typed<number>(sql`locked.place`),
+  },
+  'g',
+)
+
+export type PlaceEdit = NonNullable<(typeof columns)['row']>
+
+/** Messages of a lane whose place has changed by at least a tenth. Each is ours until `endPlaceEdit`. */
+export function takePlaceEdits(core: Core, lane: string): Promise<PlaceEdit[]> {
+  return readRows(
+    core.database,
+    columns,
+    (list) => sql`
+      with due as (
+        select id, place from (
+          select *, (row_number() over (order by priority, id))::int as place from (
+            select id, priority, posted, watched, error, created_at, narrated_at, narrated_place, editing_until
+            from generations where provider = ${lane} and state = 'queued'
+            order by priority, id limit ${firstPlaces}) line) places
+        where posted is not null and error is null
+          and not watched -- programs poll for it
+          and created_at < now() - ${youngest}::interval
+          and coalesce(narrated_at < now() - ${pause}::interval, true) and coalesce(editing_until < now(), true)
+          and coalesce(abs(place - narrated_place) >= greatest(1, place / 10), true)
+        order by narrated_at nulls first, place limit ${mostEdits}),
+      locked as (
+        select g.id, due.place from generations g join due on due.id = g.id where g.state = 'queued'
+        for update of g skip locked)
+      update generations g set narrated_at = now(), editing_until = now() + ${editWithin}::interval
+      from locked where g.id = locked.id
+      returning ${list}`,
+  )
+}
+
+/** `shown`: the place that the message shows now. Absent: it was not edited. Resolves to the state, which may be over already. */
+export async function endPlaceEdit(core: Core, id: string, shown?: number): Promise<Generation['state'] | undefined> {
+  const [row] = await core.database.db
+    .update(generations)
+    .set({ editingUntil: null, ...(shown !== undefined && { narratedPlace: shown }) })
+    .where(eq(generations.id, id))
+    .returning({ state: generations.state })
+  return row?.state
+}
+
+/** Before a worker's own edit. */
+export async function placeEditIsOver(
+  core: Core,
+  generation: Pick<Generation, 'id' | 'editingMs' | 'takenAt'>,
+): Promise<void> {
+  while (generation.takenAt + generation.editingMs > Date.now()) {
+    const [row] = await core.database.db
+      .select({ until: generations.editingUntil })
+      .from(generations)
+      .where(eq(generations.id, generation.id))
+    if (!row?.until) return
+    await sleep(lookEveryMs)
+  }
+}

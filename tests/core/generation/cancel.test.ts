@@ -1,0 +1,115 @@
+/** A request is cancelled in each state: its credits are back at once, or it is delivered and charged. */
+import { sql } from 'drizzle-orm'
+import { afterEach, describe, expect, it } from 'vitest'
+import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
+import { cancel } from '../../../src/core/generation/cancel.ts'
+import { outcomeOf } from '../../../src/core/history/outcome.ts'
+import type { Reply } from '../../../src/core/ports/chat.ts'
+import type { ImageProvider } from '../../../src/core/ports/providers.ts'
+import { backends } from '../../helpers/backends.ts'
+import { createChat, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
+import { createGate, type Gate } from '../../helpers/gate.ts'
+import { violations } from '../../helpers/invariants.ts'
+
+interface Case {
+  state: string
+  provider?(gate: Gate): Partial<ImageProvider>
+  isHeld?(reply: Reply): boolean
+  holdStore?: boolean
+  /** No worker takes it up. */
+  unattended?: boolean
+  ends: 'cancelled' | 'delivered'
+}
+
+const picture = () => pngOf(64, 64)
+const pending = { state: 'pending', ticket: { job: 1 }, waitMs: 10 } as const
+
+const cases: Case[] = [
+  { state: 'queued', unattended: true, ends: 'cancelled' },
+  {
+    state: 'submitting, with a provider that answers in the end',
+    provider: (gate) => ({
+      start: async () => gate.pass(pending),
+      check: async () => pending,
+      cancel: async () => undefined,
+    }),
+    ends: 'cancelled',
+  },
+  {
+    state: 'submitting, with a provider that draws in the end',
+    provider: (gate) => ({ start: async () => ({ state: 'done', images: [await gate.pass(await picture())] }) }),
+    ends: 'cancelled',
+  },
+  {
+    state: 'running',
+    provider: (gate) => ({
+      start: async () => pending,
+      check: async () => ({ state: 'done', images: [await gate.pass(await picture())] }),
+      cancel: async () => undefined,
+    }),
+    ends: 'cancelled',
+  },
+  {
+    state: 'running, with a provider that does not answer the cancellation',
+    provider: (gate) => ({
+      start: async () => pending,
+      check: async () => ({ state: 'done', images: [await gate.pass(await picture())] }),
+      cancel: () => gate.pass(undefined),
+    }),
+    ends: 'cancelled',
+  },
+  { state: 'storing', holdStore: true, ends: 'cancelled' },
+  { state: 'delivering', isHeld: ({ state }) => state === 'done', ends: 'delivered' },
+]
+
+describe.each(backends())('a request on %s that is cancelled', (kind) => {
+  let test: TestCore
+  afterEach(async () => {
+    const wrong = await violations(test.core.database)
+    await test.close()
+    expect(wrong).toEqual([])
+  })
+  const account = async () => readAccount(test.core, await accountOf(test.core, { id: 'test:ann', name: 'ann' }))
+
+  it.each(cases)('while it is $state ends as $ends', async ({ provider, isHeld, holdStore, unattended, ends }) => {
+    const gate = createGate()
+    const chat = createChat()
+    const { edit } = chat
+    chat.edit = async (posted, reply) => edit(posted, isHeld?.(reply) ? await gate.pass(reply) : reply)
+    test = await openTestCore(kind, { chat, providers: [createPlain(provider?.(gate))] })
+    const { core } = test
+    if (holdStore) {
+      const { put } = core.store
+      Object.assign(core, {
+        store: { ...core.store, put: async (...args: Parameters<typeof put>) => put(...(await gate.pass(args))) },
+      })
+    }
+    const call = await test.say('a cat')
+    const [{ id } = { id: '' }] = await core.database.rows<{ id: string }>(sql`select id from generations`)
+    if (!unattended) {
+      await test.work()
+      await gate.arrived
+    }
+    expect(await account()).toMatchObject({ balance: 19, held: 1 })
+
+    const cancelling = cancel(core, null, id)
+    if (ends === 'cancelled') {
+      // whatever is under way has not gone on: nothing waits for it
+      await expect.poll(account).toMatchObject({ balance: 20, held: 0, inFlight: 0 })
+    } else {
+      expect(await cancelling).toMatchObject({ state: 'stored' })
+      expect(await account()).toMatchObject({ balance: 19, held: 1 })
+    }
+    gate.open()
+    await cancelling
+    if (unattended) await test.work()
+    expect(await test.ended(call)).toBe(ends)
+    await expect.poll(() => chat.last(call.address)?.state).toBe(ends === 'delivered' ? 'done' : 'failed')
+    expect(await cancel(core, null, id)).toMatchObject({ state: ends, credits: ends === 'delivered' ? 1 : 0 })
+    expect(await account()).toMatchObject({ balance: ends === 'delivered' ? 19 : 20, held: 0, inFlight: 0 })
+    expect((await outcomeOf(core, null, id))?.pictures).toHaveLength(ends === 'delivered' ? 1 : 0)
+    expect(chat.messages.flatMap(({ history }) => history).filter(({ state }) => state === 'done')).toHaveLength(
+      ends === 'delivered' ? 1 : 0,
+    )
+  })
+})
