@@ -13,6 +13,12 @@ export const isId = (id: string) => uuid.test(id)
 /** What captions show of the id of a request: its last eight digits, which are random. */
 export const shortId = (id: string) => id.slice(-8)
 
+/** The lowest id that a request of this time can have, because ids (uuid v7) begin with their time. */
+export function lowestIdAt(time: number): string {
+  const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
+}
+
 const columns = columnsOf({ id: generations.id })
 
 /** The id of a request of this account, by its id or short id, also with '#' before it. undefined: there is none. */

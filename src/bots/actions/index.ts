@@ -4,7 +4,9 @@ import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { editAction } from './edit.ts'
 import { favouriteAction } from './favourite.ts'
+import { modelsAction } from './models.ts'
 import { originalAction } from './original.ts'
+import { dropAction, queueAction } from './queue.ts'
 import { downAction, upAction } from './rate.ts'
 import { remixAction } from './remix.ts'
 import { reportAction } from './report.ts'
@@ -13,6 +15,9 @@ import { varyAction } from './vary.ts'
 
 export const allActions: readonly Action[] = [
   cancelAction,
+  queueAction,
+  dropAction,
+  modelsAction,
   rerollAction,
   varyAction,
   editAction,

@@ -1,17 +1,23 @@
 /** Every command, in the order in which people see them. Adding one: a file here and a line below. */
 import type { AnyCommand } from '../command.ts'
 import { apikeyCommand } from './apikey.ts'
+import { cancelCommand } from './cancel.ts'
 import { creditsCommand } from './credits.ts'
 import { editCommand } from './edit.ts'
 import { fluxCommand } from './flux.ts'
 import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
+import { modelsCommand } from './models.ts'
+import { queueCommand } from './queue.ts'
 import { showCommand } from './show.ts'
 
 export const allCommands: readonly AnyCommand[] = [
   fluxCommand,
   editCommand,
   showCommand,
+  modelsCommand,
+  queueCommand,
+  cancelCommand,
   creditsCommand,
   historyCommand,
   apikeyCommand,

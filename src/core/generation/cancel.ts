@@ -2,8 +2,12 @@
  * Cancels a request. Either its pictures were stored first, and are paid for, or it is cancelled and free. The worker that
  * draws it is notified and stops; work at the provider is cancelled here, or by the worker that learns of it later.
  */
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
+import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
+import { oldestUnfinished } from '../history/backlog.ts'
 import { type Outcome, outcomeOf } from '../history/outcome.ts'
 import { isId } from '../ids.ts'
 import { type Cancelled, endCancelled } from './end.ts'
@@ -11,12 +15,38 @@ import { failureReply } from './replies.ts'
 
 /** Queued or running → cancelled and refunded. Anything later stays as it is. undefined: no such request. */
 export async function cancel(core: Core, userId: string | null, id: string): Promise<Outcome | undefined> {
-  if (!isId(id)) return undefined
-  const cancelled = await endCancelled(core, userId, id)
+  return isId(id) ? end(core, { userId, id }) : undefined
+}
+
+/**
+ * The newest request of an account that can be cancelled. A repeated call with the same key finds the request that it has
+ * cancelled before. undefined: there is none.
+ */
+export async function cancelNewest(
+  core: Core,
+  { userId, key }: { userId: string; key: string },
+): Promise<Outcome | undefined> {
+  const byThisCall = sql`coalesce(state = 'cancelled' and error_data->>'by' = ${key}, false)`
+  const [newest] = await readRows(
+    core.database,
+    idColumns,
+    (list) => sql`
+      select ${list} from generations
+      where user_id = ${userId}::uuid and id > ${oldestUnfinished(core)}::uuid
+        and (${byThisCall} or (state in ('queued','running') and error is null))
+      order by ${byThisCall} desc, id desc limit 1`,
+  )
+  return newest && end(core, { userId, id: newest.id, by: key })
+}
+
+const idColumns = columnsOf({ id: generations.id }, '')
+
+async function end(core: Core, which: Parameters<typeof endCancelled>[1]): Promise<Outcome | undefined> {
+  const cancelled = await endCancelled(core, which)
   if (cancelled) {
     await Promise.all([cancelAtProvider(core, cancelled.provider, cancelled.ticket), showCancelled(core, cancelled)])
   }
-  return outcomeOf(core, userId, id)
+  return outcomeOf(core, which.userId, which.id)
 }
 
 /** Best effort: the request has ended, whether the provider stops or not. */

@@ -81,15 +81,20 @@ export type Cancelled = NonNullable<(typeof cancelledColumns)['row']>
 
 /**
  * Queued or running → cancelled and refunded, whichever worker has it. undefined: its pictures are stored, its failure is
- * decided, it has ended, or it is not this account's. `userId` null: of any account.
+ * decided, it has ended, or it is not this account's. `userId` null: of any account. `by`: key of the
+ * call that cancels it.
  */
-export async function endCancelled(core: Core, userId: string | null, id: string): Promise<Cancelled | undefined> {
+export async function endCancelled(
+  core: Core,
+  { userId, id, by }: { userId: string | null; id: string; by?: string },
+): Promise<Cancelled | undefined> {
   const [cancelled] = await readRows(
     core.database,
     cancelledColumns,
     (list) => sql`
       with ended as (
-        update generations set state = 'cancelled', error = 'cancelled', ended_at = now(), lease_until = null
+        update generations set state = 'cancelled', error = 'cancelled', ended_at = now(), lease_until = null,
+          error_data = ${by === undefined ? null : JSON.stringify({ by })}::jsonb
         where id = ${id}::uuid and (${userId}::uuid is null or user_id = ${userId}::uuid)
           and state in ('queued','running') and error is null
         returning *, (request->>'count')::int as pictures),

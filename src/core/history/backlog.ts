@@ -6,6 +6,9 @@ import type { Database } from '../../db/database.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { apiProgress } from '../../db/schema/programs.ts'
 import type { Core } from '../core.ts'
+import { lowestIdAt } from '../ids.ts'
+import type { PictureRequest } from '../ports/models.ts'
+import { placeInQueue } from './outcome.ts'
 
 const queuedColumns = columnsOf(
   {
@@ -70,6 +73,42 @@ export function runningRequests(core: Core, userId: string | null, limit: number
       order by generations.started_at, generations.id limit ${limit}`,
   )
 }
+
+const ownColumns = columnsOf({
+  id: generations.id,
+  model: generations.model,
+  provider: generations.provider,
+  endpoint: generations.endpoint,
+  state: generations.state,
+  request: typed<PictureRequest>(generations.request),
+  percent: typed<number | null>(apiProgress.percent),
+  /** Place in its provider's queue, from 1; null once it is being drawn. */
+  place: typed<number | null>(placeInQueue),
+  /** Since a worker first took it up. */
+  elapsed: typed<number | null>(sql`extract(epoch from now() - generations.started_at)::float8`),
+})
+
+export type OwnRequest = NonNullable<(typeof ownColumns)['row']>
+
+/** Requests of an account under way, newest first. */
+export function requestsUnderWay(core: Core, userId: string, limit: number): Promise<OwnRequest[]> {
+  return readRows(
+    core.database,
+    ownColumns,
+    (list) => sql`
+      select ${list} from generations left join api_progress on api_progress.generation_id = generations.id
+      where generations.user_id = ${userId}::uuid and generations.id > ${oldestUnfinished(core)}::uuid
+        and generations.state in ('queued','running','stored')
+      order by generations.id desc limit ${limit}`,
+  )
+}
+
+/** Time after the deadline in which every request has ended, with a margin. */
+const afterDeadlineMs = 10 * 60_000
+
+/** Requests with lower ids have ended: the index of an account need not be read further back. */
+export const oldestUnfinished = ({ limits }: Pick<Core, 'limits'>): string =>
+  lowestIdAt(Date.now() - limits.deadlineMs - afterDeadlineMs)
 
 const loadColumns = columnsOf({
   provider: generations.provider,

@@ -1,0 +1,27 @@
+/** The buttons below the answer to `/queue`. */
+import { accountOf } from '../../core/accounts/accounts.ts'
+import { AppError } from '../../core/errors.ts'
+import { cancel } from '../../core/generation/cancel.ts'
+import type { Action } from '../action.ts'
+import { queueReply } from '../queue-reply.ts'
+
+/** Shows the list as it is now. `ref`: the account whose list it is. */
+export const queueAction: Action = {
+  name: 'queue',
+  who: 'everyone',
+  async run({ core, call, values: { ref: userId } }) {
+    if (userId !== (await accountOf(core, call.from))) throw new AppError('not_yours')
+    return queueReply(core, { userId, locale: call.locale })
+  },
+}
+
+/** Cancels one of the requests in the list, and shows the others. */
+export const dropAction: Action = {
+  name: 'drop',
+  who: 'asker',
+  async run({ core, call, values: { ref } }) {
+    const outcome = await cancel(core, null, ref)
+    if (outcome?.state !== 'cancelled') throw new AppError('already_ended')
+    return queueReply(core, { userId: outcome.userId, locale: call.locale })
+  },
+}

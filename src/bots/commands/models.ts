@@ -1,0 +1,11 @@
+/** `/models [page]`. */
+import { defineCommand } from '../command.ts'
+import { modelsReply } from '../models-reply.ts'
+
+export const modelsCommand = defineCommand({
+  name: 'models',
+  needs: 'everyone',
+  audience: 'private',
+  options: { page: { type: 'integer', min: 1, max: 100 } },
+  run: async ({ core, call, values: { page = 1 } }) => modelsReply(core, { page, locale: call.locale }),
+})

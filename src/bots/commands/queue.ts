@@ -1,0 +1,12 @@
+/** `/queue`: own requests under way, and how busy the providers are. */
+import { accountOf } from '../../core/accounts/accounts.ts'
+import { defineCommand } from '../command.ts'
+import { queueReply } from '../queue-reply.ts'
+
+export const queueCommand = defineCommand({
+  name: 'queue',
+  needs: 'everyone',
+  audience: 'private',
+  options: {},
+  run: async ({ core, call }) => queueReply(core, { userId: await accountOf(core, call.from), locale: call.locale }),
+})
