@@ -274,6 +274,15 @@ describe('the buttons of a result', () => {
     expect(await children()).toMatchObject([{ button: 'remix', model: 'words', price: 6, request: { count: 2 } }])
   })
 
+  it('give originals up to the limit of the chat, and links beyond it', async () => {
+    const { press } = await drawn()
+    const [small] = (await press('original', { maxFileBytes: 1_000_000 })).answer?.files ?? []
+    const [large] = (await press('original', { maxFileBytes: 10 })).answer?.files ?? []
+    expect((await sharp(small?.data).metadata()).width).toBe(64)
+    expect(large?.data).toBeUndefined()
+    expect(large?.link).toContain(`/${small?.key}?`)
+  })
+
   it('are refused when the presser cannot pay, and nothing is held', async () => {
     const { press } = await drawn('a cat', { limits: { welcome: 3 } })
     expect((await press('reroll')).answer?.content).toMatchObject(refusal('no_credits'))

@@ -145,8 +145,8 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       )
     const user = interaction.member?.user.id ?? interaction.user?.id
     const body: Stored = { kind: 'interaction', interaction }
-    // a press waits for no earlier act of the person
-    const isPress = interaction.type === InteractionType.MessageComponent
+    // a press, and what opens a form, waits for no earlier act of the person
+    const isPress = interaction.type === InteractionType.MessageComponent || isForm(interaction)
     const lane = isPress ? `press ${id}` : `${interaction.channel?.id}:${user}`
     try {
       await inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])

@@ -4,7 +4,7 @@ import type { Button, Reply } from '../../core/ports/chat.ts'
 import { labelOf } from '../layout.ts'
 
 /** Characters that a row of a phone in a group shows, all buttons together. */
-const rowWidth = 40
+const rowWidth = 44
 
 /** undefined removes the keyboard of an edited message. */
 export function keyboardOf({ buttons, locale }: Pick<Reply, 'buttons' | 'locale'>): InlineKeyboardMarkup | undefined {

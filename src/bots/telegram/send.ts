@@ -207,7 +207,7 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
   return {
     async post(address, reply, sent) {
       const target = fromAddress(address)
-      if (reply.form || (target.kind === 'press' && reply.private)) return tell(target, reply, sent)
+      if (reply.form || (target.kind === 'press' && isShort(reply))) return tell(target, reply, sent)
       const place = target.kind === 'press' ? target.message : target
       const posted = await following(
         () => send(place, reply, sent),
@@ -243,6 +243,9 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
     return toAddress(target)
   }
 }
+
+/** A few words about a press. Anything else is about a request, and changes until its picture is there. */
+const isShort = ({ content: { kind } }: Reply) => kind === 'text' || kind === 'refusal'
 
 interface Look {
   caption?: string
