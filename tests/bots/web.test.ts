@@ -350,9 +350,10 @@ describe('limits', () => {
   })
 
   it.each([
-    ['/web/presses', { id: 'press-0001' }],
-    ['/web/presses', { id: 'x', button: '1:edit:one' }],
-    ['/web/presses', { id: 'press-0001', button: 'b'.repeat(101) }],
+    ['/web/presses', { id: 'press-0001', message: 'm' }],
+    ['/web/presses', { id: 'press-0001', button: '1:edit:one' }],
+    ['/web/presses', { id: 'x', button: '1:edit:one', message: 'm' }],
+    ['/web/presses', { id: 'press-0001', button: 'b'.repeat(101), message: 'm' }],
     ['/web/forms', { id: 'form-0001', form: '1:edit:one', message: 'm' }],
     ['/web/forms', { id: 'form-0001', form: '1:edit:one', message: 'm', fields: { prompt: 7 } }],
     ['/web/forms', { id: 'form-0001', form: '1:edit:one', message: 'm', fields: { prompt: 'x'.repeat(20_001) } }],
