@@ -36,7 +36,8 @@ export function welcome(config: Config, { core, notReady }: State): string {
 function linesFor(config: Config, { core, notReady }: State): readonly Line[] {
   const models = listed(core.models.all()).map(({ id }) => id)
   const listens = config.roles.has('bots')
-  const providers = core.providers.all().map(({ title }) => title)
+  // two of them are built in
+  const providers = [...new Set(core.providers.all().map(({ title }) => title))]
   return [
     config.databaseUrl
       ? { part: 'Database', state: 'Postgres' }
@@ -58,7 +59,7 @@ function linesFor(config: Config, { core, notReady }: State): readonly Line[] {
     {
       part: 'Providers',
       state: providers.join(', '),
-      hint: config.providers.size > 1 ? undefined : 'FAL_KEY: draw with FLUX models on fal.ai',
+      hint: providers.length > 1 ? undefined : 'FAL_KEY: draw with FLUX models on fal.ai',
     },
     { part: 'Models', state: models.join(', ') },
     config.discord

@@ -157,6 +157,7 @@ interface Defaults {
 function providersOf(settings: Settings, defaults: Defaults) {
   const providers = new Map<string, Defaults & { baseUrl: string; key?: string; steps?: number }>()
   providers.set('sketch', { ...defaults, baseUrl: 'sketch:' })
+  providers.set('lanczos', { ...defaults, baseUrl: 'lanczos:' })
   if (settings.FAL_KEY) providers.set('fal', { ...defaults, baseUrl: settings.FAL_QUEUE_URL, key: settings.FAL_KEY })
   if (settings.CF_API_TOKEN) {
     // the address of an AI Gateway already contains the account

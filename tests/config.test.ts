@@ -250,6 +250,7 @@ describe('settings', () => {
     const limits = { timeoutMs: 60_000, concurrency: 5 }
     expect(Object.fromEntries(providers)).toEqual({
       sketch: { ...limits, baseUrl: 'sketch:' },
+      lanczos: { ...limits, baseUrl: 'lanczos:' },
       fal: { ...limits, baseUrl: 'http://127.0.0.1:9/relay', key: 'id:secret' },
       cloudflare: {
         ...limits,

@@ -19,6 +19,7 @@ export const errorKinds = [
   'image_type',
   'image_unreadable',
   'image_unreachable',
+  'result_too_big',
   'unknown_command',
   'unknown_button',
   'not_yours',

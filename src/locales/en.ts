@@ -358,6 +358,12 @@ export const en = {
     image_type: () => 'Only PNG, JPEG and WebP pictures can be used. Please convert it and send it again.',
     image_unreadable: () => 'That picture is damaged. Please save it again as PNG or JPEG.',
     image_unreachable: () => 'That picture could not be downloaded. Please send it again.',
+    result_too_big: (d: Data) =>
+      `With ${d.scale} times its sides the picture would have ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels. ${
+        d.limitSide === undefined
+          ? `At most ${d.limitMegapixels} megapixels are possible`
+          : `A side may have ${number(amountOf(d.limitSide))} at most`
+      }: choose a smaller scale, or a smaller picture.`,
     unknown_command: (d: Data) => `There is no command /${d.name}. /help lists the commands.`,
     no_credits: (d: Data) =>
       d.balance === undefined

@@ -313,6 +313,12 @@ export const zh: Words = {
     image_type: () => '只支持 PNG、JPEG 和 WebP 图片，请转换后重新发送。',
     image_unreadable: () => '图片已损坏，请另存为 PNG 或 JPEG 后重新发送。',
     image_unreachable: () => '无法获取这张图片，请重新发送。',
+    result_too_big: (d) =>
+      `放大 ${d.scale} 倍后图片将达到 ${number(amountOf(d.width))} × ${number(amountOf(d.height))} 像素，而${
+        d.limitSide === undefined
+          ? `总像素最多为 ${amountOf(d.limitMegapixels) * 100} 万`
+          : `单边最多 ${number(amountOf(d.limitSide))} 像素`
+      }。请选择较小的倍数，或使用较小的图片。`,
     unknown_command: (d) => `没有命令 /${d.name}。发送 /help 查看可用命令。`,
     no_credits: (d) =>
       d.balance === undefined

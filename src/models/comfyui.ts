@@ -55,7 +55,7 @@ const kontext: Model = {
 
 export const comfyuiModels: readonly Model[] = [dev, schnell, kontext]
 
-function comfyRoute(endpoint: string, takes: Takes, input: Route['input']): Route {
+export function comfyRoute(endpoint: string, takes: Takes, input: Route['input']): Route {
   return { provider: 'comfyui', endpoint, takes, input }
 }
 
@@ -188,6 +188,6 @@ function text(prompt: string, tokens: number): Json {
   return { $text: prompt, tokens }
 }
 
-function node(classType: string, inputs: { [name: string]: Json }): Graph[string] {
+export function node(classType: string, inputs: { [name: string]: Json }): Graph[string] {
   return { class_type: classType, inputs }
 }

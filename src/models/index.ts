@@ -9,6 +9,7 @@ import { fluxMax, fluxPro, kontextEndpoints } from './kontext.ts'
 import { qwenImage, qwenImage2, wan } from './qwen.ts'
 import { seedream, seedream40, seedream45 } from './seedream.ts'
 import { sketch } from './sketch.ts'
+import { upscale } from './upscale.ts'
 
 export const models: readonly Model[] = [
   fluxDev,
@@ -29,6 +30,7 @@ export const models: readonly Model[] = [
   qwenImage2,
   wan,
   sketch,
+  upscale,
   // hidden: requested by the endpoint's name
   ...fluxDevEndpoints,
   ...fluxSchnellEndpoints,

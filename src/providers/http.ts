@@ -46,7 +46,7 @@ export interface ProviderHttp {
   /** Yields the `data:` of each server-sent event. Throws like `send`, and for a status other than 2xx. */
   events(request: Omit<ProviderRequest, 'body' | 'maxBytes'>): AsyncIterable<string>
   /** Downloads a picture that a response names: a public https address, one on the base origin, or a data: URL. */
-  picture(url: string, signal: AbortSignal): Promise<Buffer>
+  picture(url: string, signal: AbortSignal, maxBytes?: number): Promise<Buffer>
   close(): Promise<void>
 }
 
@@ -142,9 +142,9 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
       }
     },
 
-    async picture(url, signal) {
+    async picture(url, signal, maxBytes = responseLimit) {
       try {
-        return (await downloader.get(url, { maxBytes: responseLimit, timeoutMs: pictureMs, signal })).body
+        return (await downloader.get(url, { maxBytes, timeoutMs: pictureMs, signal })).body
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof NetError)) throw error

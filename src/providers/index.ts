@@ -5,6 +5,7 @@ import { cloudflare } from './cloudflare/cloudflare.ts'
 import { comfyui } from './comfyui/comfyui.ts'
 import { dashscope } from './dashscope/dashscope.ts'
 import { fal } from './fal/fal.ts'
+import { lanczos } from './lanczos/lanczos.ts'
 import { sketch } from './sketch/sketch.ts'
 
-export const providerKinds: readonly ProviderKind[] = [fal, cloudflare, comfyui, ark, dashscope, sketch]
+export const providerKinds: readonly ProviderKind[] = [fal, cloudflare, comfyui, ark, dashscope, sketch, lanczos]

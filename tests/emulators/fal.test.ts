@@ -42,6 +42,22 @@ describe('the emulator of fal', () => {
     expect(fal.accepted()).toBe(1)
   })
 
+  it('enlarges a picture, and returns it as one', async () => {
+    const client = await open()
+    const png = await sharp({ create: { width: 30, height: 20, channels: 3, background: '#123' } })
+      .png()
+      .toBuffer()
+    const image_url = `data:image/png;base64,${png.toString('base64')}`
+    const { data } = await client.subscribe('fal-ai/clarity-upscaler', { input: { image_url, upscale_factor: 3 } })
+    expect(data).toMatchObject({ image: { width: 90, height: 60 }, seed: expect.anything() })
+    expect(data).not.toHaveProperty('images')
+    const { data: larger } = await client.subscribe('fal-ai/aura-sr', { input: { image_url, checkpoint: 'v2' } })
+    const bytes = Buffer.from(await (await fetch(larger.image.url)).arrayBuffer())
+    expect(await sharp(bytes).metadata()).toMatchObject({ width: 120, height: 80, format: 'png' })
+    const wrong = client.subscribe('fal-ai/aura-sr', { input: { image_url, upscale_factor: 2 } })
+    expect(await failure(wrong)).toBeInstanceOf(ValidationError)
+  })
+
   it('queues requests, reports their status and cancels them', async () => {
     const client = await open({ workMs: 5_000, concurrency: 1 })
     const submit = () =>

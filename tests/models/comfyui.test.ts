@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { PictureRequest } from '../../src/core/ports/models.ts'
 import type { Json } from '../../src/db/json.ts'
 import { comfyuiModels } from '../../src/models/comfyui.ts'
+import { upscale } from '../../src/models/upscale.ts'
 import { objectInfo } from '../emulators/comfyui/nodes.ts'
 import { type Graph, validate } from '../emulators/comfyui/validate.ts'
 
@@ -125,6 +126,22 @@ describe('the ComfyUI models', () => {
     expect(two['13']?.inputs.image).toEqual(['12', 0])
     expect(two['12']?.inputs).toMatchObject({ image1: ['10', 0], image2: ['11', 0] })
     expect([two['10'], two['11']].map((node) => node?.inputs.image)).toEqual([{ $image: 0 }, { $image: 1 }])
+  })
+
+  it('enlarge a picture to the exact size, for model files of any factor', () => {
+    const route = upscale.routes.find(({ provider }) => provider === 'comfyui')!
+    for (const [scale, width, height] of [
+      [2, 1200, 800],
+      [4, 16_384, 400],
+    ] as const) {
+      const request = { prompt: '', model: 'upscale', aspect: 'auto', width, height, count: 1, images: 1, scale }
+      const graph = filled(route.input(request, [{ $image: 0 }]) as unknown as Graph)
+      expect(graph['4']?.inputs).toMatchObject({ width, height, crop: 'disabled' })
+      const installed = { ...files, upscale_models: [String(graph['2']?.inputs.model_name)] }
+      for (const version of ['old', 'new'] as const) {
+        expect(validate(graph, { version, files: installed })).toEqual({ nodeErrors: {}, outputs: ['9'] })
+      }
+    }
   })
 
   it('offer the documented ids and ratios', () => {

@@ -4,6 +4,7 @@ import { flux2, flux2Max, flux2Pro } from '../../src/models/flux-2.ts'
 import { fluxDev, fluxDevRedux } from '../../src/models/flux-dev.ts'
 import { fluxSchnell, fluxSchnellRedux } from '../../src/models/flux-schnell.ts'
 import { fluxMax, fluxPro } from '../../src/models/kontext.ts'
+import { upscale } from '../../src/models/upscale.ts'
 import { placeImages, toJson } from '../../src/providers/input.ts'
 import { parseMarked } from '../emulators/fal/exact.ts'
 import { type FalEndpoint, schemas } from '../emulators/fal/schemas.ts'
@@ -18,9 +19,12 @@ const models: Model[] = [
   flux2,
   flux2Pro,
   flux2Max,
+  upscale,
 ]
 const routes = models.flatMap((model) => model.routes).filter((route) => route.provider === 'fal')
 const named = routes.map((route) => [route.endpoint as FalEndpoint, route] as const)
+const drawing = named.filter(([, { takes }]) => !takes.scales)
+const enlarging = named.filter(([, { takes }]) => takes.scales)
 const bigSeed = '18446744073709551615'
 
 /** The body that fal receives, after fal's own validation. */
@@ -65,7 +69,7 @@ describe('the models on fal', () => {
     }
   })
 
-  it.each(named)('%s accepts seeds of up to 64 bits', (_, route) => {
+  it.each(drawing)('%s accepts seeds of up to 64 bits', (_, route) => {
     for (const seed of ['0', '7', bigSeed]) {
       expect(Number(seed)).toBeLessThanOrEqual(route.takes.params.seed?.max ?? 0)
       expect(bodyOf(route, { seed }).seed).toBe(Number(seed))
@@ -91,7 +95,7 @@ describe('the models on fal', () => {
     }
   })
 
-  it.each(named)('%s sends safety settings and format, and never asks to wait for the picture', (endpoint, route) => {
+  it.each(drawing)('%s sends safety settings and format, and never asks to wait for the picture', (endpoint, route) => {
     const body = bodyOf(route)
     expect(body).toMatchObject({ output_format: 'jpeg' })
     expect(body).not.toHaveProperty('sync_mode')
@@ -100,6 +104,19 @@ describe('the models on fal', () => {
     const takesTolerance = 'safety_tolerance' in schemas[endpoint].shape
     expect(body.safety_tolerance).toBe(takesTolerance ? '2' : undefined)
     expect(body.num_images).toBe('num_images' in schemas[endpoint].shape ? 1 : undefined)
+  })
+
+  it.each(enlarging)('%s sends the picture and its scale, and no words', (endpoint, { takes, ...route }) => {
+    for (const scale of takes.scales ?? []) {
+      const body = bodyOf({ takes, ...route }, { scale })
+      expect(body).toMatchObject({ image_url: 'https://pictures.example/0.png' })
+      expect(body).not.toHaveProperty('prompt')
+      // the factor of aura-sr is fixed
+      expect(endpoint === 'fal-ai/aura-sr' ? 4 : body.upscale_factor).toBe(scale)
+      for (const wrong of [{ upscaling_factor: 3 }, { upscale_factor: 5 }, { image_url: undefined }, { prompt: 1 }]) {
+        expect(schemas[endpoint].safeParse({ ...body, ...wrong }).success, JSON.stringify(wrong)).toBe(false)
+      }
+    }
   })
 
   it('are checked against schemas that refuse what fal refuses', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { priceOf } from '../../src/core/billing/price.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { RequestParams } from '../../src/core/ports/models.ts'
 import { checkParams, chooseRoute, routesFor } from '../../src/core/request/check.ts'
-import { findModel, listed, takenWith } from '../../src/core/request/choose-model.ts'
+import { defaultModel, drawing, findModel, listed, takenWith } from '../../src/core/request/choose-model.ts'
 import { models } from '../../src/models/index.ts'
 import { providerKinds } from '../../src/providers/index.ts'
 
@@ -51,6 +52,7 @@ const table: [string, number, string][] = [
   ['doubao', 0, 'doubao-seedream-5-0-lite-260128'],
   ['seedream', 3, 'doubao-seedream-5-0-lite-260128'],
   ['sketch', 14, 'sketch'],
+  ['upscale', 1, 'fal-ai/clarity-upscaler'],
 ]
 
 describe('the models', () => {
@@ -81,7 +83,7 @@ describe('the models', () => {
       for (const name of model.aliases) expect(findModel(models, name.toUpperCase())).toBe(model)
     }
     // Discord's limit of choices for one option
-    expect(listed(models).length).toBeLessThanOrEqual(25)
+    expect(drawing(models).length).toBeLessThanOrEqual(25)
   })
 
   it.each<[string, number, Partial<RequestParams>, string]>([
@@ -109,6 +111,13 @@ describe('the models', () => {
     ['comfy-kontext', 0, {}, 'image_needed'],
     ['comfy-kontext', 3, {}, 'too_many_images'],
     ['seedream', 0, { seed: '7' }, 'not_taken'],
+    ['upscale', 0, {}, 'image_needed'],
+    ['upscale', 2, {}, 'too_many_images'],
+    ['upscale', 1, { scale: 3 }, 'bad_option'],
+    ['upscale', 1, { prompt: 'words' }, 'words_not_taken'],
+    ['upscale', 1, { aspect: '16:9' }, 'not_taken'],
+    ['upscale', 1, { seed: '7' }, 'not_taken'],
+    ['flux-dev', 1, { scale: 2 }, 'not_taken'],
     ['qwen-image', 0, { aspect: '21:9' }, 'unknown_ratio'],
     ['qwen-image', 0, { negative: 'x'.repeat(501) }, 'bad_option'],
     ['qwen-image', 1, { negative: 'x'.repeat(501) }, 'bad_option'],
@@ -122,6 +131,33 @@ describe('the models', () => {
     expect(() => requestOf('qwen-image', { negative: 'x'.repeat(501) })).toThrowError(
       expect.objectContaining({ data: { name: 'negative', value: expect.any(String), limit: 500, expected: '≤ 500' } }),
     )
+  })
+
+  it('enlarge by the routes that take the scale, the cheapest first, and at last in this process', () => {
+    const providersOf = (params: Partial<RequestParams>) => {
+      const { model, request } = requestOf('upscale', params, 1)
+      return routesFor(everywhere, model, request).map(({ endpoint }) => endpoint)
+    }
+    expect(providersOf({})).toEqual(['fal-ai/clarity-upscaler', 'upscale', 'lanczos'])
+    expect(providersOf({ scale: 4 })).toEqual(['fal-ai/aura-sr', 'upscale', 'lanczos'])
+    expect(requestOf('upscale', {}, 1).request.scale).toBe(2)
+  })
+
+  it('list the one that enlarges, but do not choose it for a request that names no model', () => {
+    expect(listed(models).map(({ id }) => id)).toContain('upscale')
+    expect(drawing(models).map(({ id }) => id)).not.toContain('upscale')
+    const core = { ...having((name) => name === 'lanczos'), models: { all: () => models, preferred: () => 'sketch' } }
+    expect(defaultModel(core as never, null, { images: 1, words: false })).toBe('sketch')
+    expect(defaultModel(core as never, ['upscale'], { images: 0, words: true })).toBe('upscale')
+  })
+
+  it('cost by the scale', () => {
+    const price = (name: string, params: Partial<RequestParams>, images = 0) => {
+      const { model, request } = requestOf(name, params, images)
+      return priceOf(model, request)
+    }
+    expect([price('upscale', {}, 1), price('upscale', { scale: 4 }, 1)]).toEqual([4, 8])
+    expect([price('flux-dev', {}), price('flux-dev', { count: 3 })]).toEqual([2, 6])
   })
 
   it('use a second route only for requests that it serves identically', () => {

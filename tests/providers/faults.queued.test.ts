@@ -1,6 +1,6 @@
 import { faultMatrix } from '../contracts/faults.ts'
 import { comfyuiHarness } from '../helpers/providers/comfyui.ts'
 import { dashscopeAsyncHarness } from '../helpers/providers/dashscope.ts'
-import { falHarness } from '../helpers/providers/fal.ts'
+import { falEnlargingHarness, falHarness } from '../helpers/providers/fal.ts'
 
-for (const harness of [falHarness, comfyuiHarness, dashscopeAsyncHarness]) faultMatrix(harness)
+for (const harness of [falHarness, falEnlargingHarness, comfyuiHarness, dashscopeAsyncHarness]) faultMatrix(harness)

@@ -2,7 +2,7 @@
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import { checkParams } from '../../core/request/check.ts'
-import { chooseModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
+import { chooseModel, drawing, offeredAspects } from '../../core/request/choose-model.ts'
 import { parsePrompt } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 import { submitFor } from '../submit.ts'
@@ -14,7 +14,7 @@ export const fluxCommand = defineCommand({
   audience: 'public',
   options: {
     prompt: { type: 'prompt', required: true },
-    model: { type: 'choice', choices: (models) => listed(models).map(({ id }) => id) },
+    model: { type: 'choice', choices: (models) => drawing(models).map(({ id }) => id) },
     aspect: { type: 'choice', choices: offeredAspects },
     image1: { type: 'image' },
     image2: { type: 'image' },

@@ -1,5 +1,5 @@
 /** `/help`, and `/start` as Telegram asks for it. */
-import { findModel, listed, offeredAspects } from '../../core/request/choose-model.ts'
+import { drawing, findModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { defineCommand } from '../command.ts'
 
 export const helpCommand = defineCommand({
@@ -12,7 +12,7 @@ export const helpCommand = defineCommand({
     const models = core.models.all()
     const model = findModel(models, core.models.preferred())
     const text = words.help({
-      models: listed(models)
+      models: drawing(models)
         .map(({ id }) => id)
         .join(', '),
       ratios: offeredAspects([model]).join(' '),

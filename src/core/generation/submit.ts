@@ -17,6 +17,7 @@ import type { ImageFile } from '../ports/images.ts'
 import type { RequestParams, Takes } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
 import { checkParams, chooseRoute, nearestAspect } from '../request/check.ts'
+import { enlarged } from '../request/enlarge.ts'
 import { type Accepted, accept, acceptedBefore, type Submission, wakeAfterMs } from './accept.ts'
 import { refusal } from './rules.ts'
 
@@ -43,7 +44,8 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   const inputs = await loadInputs(core, candidate, submission)
   // an edited picture keeps its shape unless the person asks for another
   const aspect = params.aspect ?? (inputs[0] && nearestAspect(takes, inputs[0]))
-  const request = aspect === undefined ? first : checkParams(chosen, { ...params, aspect }, images.length)
+  const shaped = aspect === undefined ? first : checkParams(chosen, { ...params, aspect }, images.length)
+  const request = enlarged(shaped, inputs[0])
   const route = chooseRoute(core, model, request)
   const accepted = await accept(core, submission, { candidate: { ...candidate, request }, route, inputs })
   if (accepted.fresh) logAccepted(core, accepted, submission)

@@ -32,6 +32,8 @@ export interface RequestParams {
   guidance?: number
   strength?: number
   safety?: number
+  /** How many times the sides of the input picture. */
+  scale?: number
   negative?: string
   enhance?: boolean
   fit?: Fit
@@ -52,6 +54,8 @@ export interface PictureRequest {
   guidance?: number
   strength?: number
   safety?: number
+  /** How many times the sides of the input picture; width and height are those of the result. */
+  scale?: number
   negative?: string
   enhance?: boolean
   fit?: Fit
@@ -83,6 +87,8 @@ export interface Takes {
   sizes?: Range
   /** Ranges of the parameters it takes. */
   params: Readonly<Partial<Record<NumberParam, Range>>>
+  /** It enlarges the input picture, by one of these. Routes of one model may have different ones. */
+  scales?: readonly number[]
   negative?: boolean
   /** Characters of a negative prompt. Absent: the service's own limit. */
   negativeLimit?: number
@@ -94,7 +100,12 @@ export interface Model {
   readonly title: string
   /** Can be requested by name, but is not listed. */
   readonly hidden?: boolean
-  /** Credits for one picture. */
+  /**
+   * Listed, but no model that draws: never chosen for a request that names none, and not offered where people choose what
+   * draws for them.
+   */
+  readonly tool?: boolean
+  /** Credits for one picture; of a model that enlarges, for twice the sides. */
   readonly price: number
   /**
    * In order of preference. The first route that is set up and takes the number of pictures decides which parameters are

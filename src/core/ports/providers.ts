@@ -17,6 +17,8 @@ export interface Task {
   readonly images: readonly ImageFile[]
   /** Public links of the input pictures, in order. Absent: there are none, so send the bytes. */
   readonly imageUrls?: readonly string[]
+  /** Most bytes of a result picture. Absent: the provider's own limit, which suits pictures of a few megapixels. */
+  readonly pictureBytes?: number
   /** The provider's webhook message about this generation, verified by `receive`. */
   readonly webhookMessage?: Json
 }

@@ -33,7 +33,8 @@ export function checkParams(
   checkNegative(model, takes, params.negative)
   checkNumbers(model, takes, params)
   const size = sizeOf(model, takes, params.aspect)
-  return { ...params, ...size, model: model.id, count: count * (takes.picturesEach ?? 1), images }
+  const scale = scaleOf(model, params.scale)
+  return { ...params, ...size, scale, model: model.id, count: count * (takes.picturesEach ?? 1), images }
 }
 
 /** Routes of providers that are set up and serve the very same request, in order of preference. */
@@ -71,7 +72,8 @@ function accepts(takes: Takes, request: PictureRequest): boolean {
     count % picturesEach === 0 &&
     (takes.prompt === 'none') === (prompt === '' && takes.prompt !== 'optional') &&
     prompt.length <= (takes.promptLimit ?? Number.POSITIVE_INFINITY) &&
-    (preset ? preset[0] === width && preset[1] === height : exact === true) &&
+    (takes.scales ? takes.scales.some((scale) => scale === request.scale) : request.scale === undefined) &&
+    (takes.scales !== undefined || (preset ? preset[0] === width && preset[1] === height : exact === true)) &&
     (negative === undefined || takes.negative === true) &&
     (negative?.length ?? 0) <= (takes.negativeLimit ?? Number.POSITIVE_INFINITY) &&
     numberParams.every((name) => {
@@ -110,6 +112,18 @@ function checkNumbers(model: Model, takes: Takes, params: RequestParams): void {
       throw new AppError('bad_option', { name, value, expected: `${range.min}–${range.max}` })
     }
   }
+}
+
+/** A route is chosen by the scale, so that any route of the model may take it. */
+function scaleOf({ id, routes }: Model, scale: number | undefined): number | undefined {
+  const scales = [...new Set(routes.flatMap(({ takes }) => takes.scales ?? []))].sort((a, b) => a - b)
+  if (scales.length === 0) {
+    if (scale !== undefined) throw new AppError('not_taken', { name: 'scale', model: id })
+    return undefined
+  }
+  const wanted = scale ?? scales[0]
+  if (wanted !== undefined && scales.includes(wanted)) return wanted
+  throw new AppError('bad_option', { name: 'scale', value: scale, expected: scales.join(', ') })
 }
 
 function sizeOf(model: Model, { aspects, sizes }: Takes, aspect: string | undefined) {

@@ -55,6 +55,11 @@ export function listed(models: readonly Model[]): Model[] {
   return models.filter((model) => !model.hidden)
 }
 
+/** Listed models that draw: for choosing one. */
+export function drawing(models: readonly Model[]): Model[] {
+  return listed(models).filter(({ tool }) => !tool)
+}
+
 /** Every ratio that one of the models offers, each once, in the order of the models. */
 export function offeredAspects(models: readonly Model[]): string[] {
   const all = models.flatMap((model) => model.routes.flatMap(({ takes }) => Object.keys(takes.aspects)))
@@ -70,7 +75,10 @@ export function defaultModel(core: Available, allowed: readonly string[] | null,
   const preferred = core.models.preferred()
   const byId = (id: string) => models.filter((model) => model.id === id)
   const first = allowed === null || allowed.includes(preferred) ? byId(preferred) : []
-  const others = allowed === null ? listed(models).filter(({ id }) => id !== lastResort) : allowed.flatMap(byId)
+  const others =
+    allowed === null
+      ? drawing(models).filter(({ id }) => id !== lastResort)
+      : allowed.flatMap(byId).filter(({ tool }) => !tool)
   const candidates = [...first, ...others]
   const { check: _, ...inputs } = needs
   const chosen =

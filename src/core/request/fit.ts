@@ -21,6 +21,10 @@ export function fitParams(takes: Takes, params: RequestParams): RequestParams {
     delete fitted.negative
     ignored.push('negative')
   }
+  if (params.scale !== undefined && !takes.scales) {
+    delete fitted.scale
+    ignored.push('scale')
+  }
   for (const name of numberParams) {
     const value = params[name]
     const range = takes.params[name]

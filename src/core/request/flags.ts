@@ -17,6 +17,7 @@ export const flags = {
   steps: 'steps',
   guidance: 'guidance',
   strength: 'strength',
+  scale: 'scale',
   enhance: 'enhance',
 } as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'>>>
 export type Flag = keyof typeof flags

@@ -43,6 +43,7 @@ export function parsePrompt(text: string, { ratios, lines = false }: ParseOption
     steps: values.steps === undefined ? undefined : readNumber('steps', values.steps, true),
     guidance: values.guidance === undefined ? undefined : readNumber('guidance', values.guidance, false),
     strength: values.strength === undefined ? undefined : readNumber('strength', values.strength, false),
+    scale: values.scale === undefined ? undefined : readNumber('scale', values.scale.replace(/[x×]$/i, ''), true),
     negative: values.no === undefined ? undefined : foldSpaces(values.no),
     enhance: values.enhance === undefined ? undefined : readSwitch('enhance', values.enhance),
   })
@@ -60,6 +61,7 @@ export function formatParams(params: RequestParams): string {
     ...flag('steps', params.steps),
     ...flag('guidance', params.guidance),
     ...flag('strength', params.strength),
+    ...flag('scale', params.scale),
     ...flag('no', quoted(params.negative)),
     ...(params.enhance ? ['--enhance'] : []),
   ]

@@ -7,6 +7,7 @@ import type { Generation } from '../generation/row.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { ImageRef } from '../ports/models.ts'
 import type { Task } from '../ports/providers.ts'
+import { enlargedBytes } from '../request/enlarge.ts'
 
 /** Throws AppError provider_missing, input_lost. */
 export async function taskOf(core: Core, generation: Generation): Promise<Task> {
@@ -25,6 +26,7 @@ export async function taskOf(core: Core, generation: Generation): Promise<Task> 
     input: route.input({ ...request, prompt }, refs),
     images: inputs.map(({ file }) => file),
     imageUrls: core.store.reachable ? await linksTo(core, generation, inputs) : undefined,
+    pictureBytes: request.scale === undefined ? undefined : enlargedBytes,
     webhookMessage: webhookMessage ?? undefined,
   }
 }

@@ -33,6 +33,11 @@ export const address = z.string().min(1).max(maxAddressLength)
 /** Pixels of a requested width or height. */
 export const edge = z.int().min(16).max(14_142)
 export const seed = z.union([z.int(), z.string().regex(/^(-1|\d{1,20})$/)], { error: 'it must be a whole number' })
+export const scale = z
+  .int()
+  .min(1)
+  .max(100)
+  .describe('How many times the sides of the input image, of a model that enlarges: 2 or 4 with `upscale`.')
 /** A field that other services use. Any value is accepted. */
 export const withoutEffect = optional(z.unknown()).describe('Accepted, but has no effect.')
 export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)

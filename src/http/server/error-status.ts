@@ -17,6 +17,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   image_type: 415,
   image_unreadable: 400,
   image_unreachable: 400,
+  result_too_big: 400,
   unknown_command: 404,
   unknown_button: 404,
   anonymous: 403,

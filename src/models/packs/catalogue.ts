@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Catalogue } from '../../core/core.ts'
 import type { Model } from '../../core/ports/models.ts'
 import type { Providers } from '../../core/providers/registry.ts'
-import { listed } from '../../core/request/choose-model.ts'
+import { drawing } from '../../core/request/choose-model.ts'
 import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
 import { workflowPacks } from '../../db/schema/operation.ts'
@@ -75,7 +75,7 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
       const available = all()
       const names = providers.all().flatMap(({ defaultModel }) => (defaultModel === undefined ? [] : [defaultModel]))
       const chosen = names.map((name) => available.find(({ id, aliases }) => id === name || aliases.includes(name)))
-      return chosen.find((model) => model !== undefined)?.id ?? listed(available)[0]?.id ?? 'sketch'
+      return chosen.find((model) => model !== undefined)?.id ?? drawing(available)[0]?.id ?? 'sketch'
     },
     reload,
     stop: () => clearInterval(timer),

@@ -14,7 +14,7 @@ import type {
 } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
 import { nextEvent, percentOf, type Run } from './events.ts'
-import { type Graph, graphOf, notesOf, randomSeedIn, resultNodesIn, samplersIn } from './graph.ts'
+import { graphOf, notesOf, randomSeedIn, resultNodesIn, samplersIn } from './graph.ts'
 import { type HistoryEntry, picturesIn } from './history.ts'
 import { createInspect } from './inspect.ts'
 import { locateRun, readTicket, stopRun, ticketFor } from './runs.ts'
@@ -57,7 +57,7 @@ export function createComfyui(
     server.events.forget(id)
     if (cancelled.delete(id)) throw new AppError('cancelled')
     if (location.at === 'nowhere') throw lostRun()
-    return download(server, { entry: location.entry, graph: graphOf(task), signal })
+    return download(server, { entry: location.entry, task, signal })
   }
 
   async function find(task: Task, signal: AbortSignal): Promise<Progress | 'never' | 'unknown'> {
@@ -103,12 +103,14 @@ function pending(run: Run, ticket: Json): Progress {
 
 interface Finished {
   entry: HistoryEntry
-  graph: Graph
+  task: Task
   signal: AbortSignal
 }
 
-async function download(server: ComfyServer, { entry, graph, signal }: Finished): Promise<Progress> {
-  const images = await Promise.all(picturesIn(entry, resultNodesIn(graph)).map((ref) => server.picture(ref, signal)))
+async function download(server: ComfyServer, { entry, task, signal }: Finished): Promise<Progress> {
+  const graph = graphOf(task)
+  const refs = picturesIn(entry, resultNodesIn(graph))
+  const images = await Promise.all(refs.map((ref) => server.picture(ref, signal, task.pictureBytes)))
   return { state: 'done', images, seed: randomSeedIn(graph, entry.prompt[2]), notes: notesOf(graph) }
 }
 

@@ -1,10 +1,12 @@
 /**
  * A graph in ComfyUI's API format, with placeholders that are filled for the server that runs it: the name of an
- * uploaded picture (`{ $image: n }`), the first of several model files that is installed (`{ $file: ['a', 'b'] }`), a
+ * uploaded picture (`{ $image: n }`), the first of several model files that is installed (`{ $file: ['a', 'b'] }`; with
+ * `orAny`, otherwise any file, preferably one whose name matches that pattern), a
  * random seed (`{ $seed: true }`, with `min` and `max` if it has limits), and a text cut to the limit of its encoder
  * (`{ $text, tokens }`). `$result: true` marks a node whose pictures are the result.
  */
 import { randomBytes } from 'node:crypto'
+import { AppError } from '../../core/errors.ts'
 import type { Note, Range } from '../../core/ports/models.ts'
 import type { Task } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
@@ -30,7 +32,7 @@ const takesAnySeed = new Set(['KSampler', 'KSamplerAdvanced', 'SamplerCustom', '
 
 /**
  * Fills the model files, and limits random seeds to what the server's nodes take. Throws AppError provider_refused when
- * none of the alternative files is installed.
+ * none of the alternative files is installed, and provider_missing when any file would do and there is none.
  */
 export async function fillForServer(graph: Graph, { choices, range }: NodeFacts, signal: AbortSignal): Promise<Graph> {
   return mapInputs(graph, async (value, { node, classType, name }) => {
@@ -41,11 +43,20 @@ export async function fillForServer(graph: Graph, { choices, range }: NodeFacts,
     const wanted = isObject(value) ? value.$file : undefined
     if (!Array.isArray(wanted)) return value
     const offered = await choices(classType, name, signal)
-    if (!offered) throw refused(`node ${node} (${classType}), ${name}: this server has no such node or input`)
-    const installed = wanted.map((file) => installedName(String(file), offered)).find((file) => file !== undefined)
+    const installed = wanted.flatMap((file) => installedName(String(file), offered ?? []) ?? [])[0]
     if (installed !== undefined) return installed
+    if (isObject(value) && typeof value.orAny === 'string') return anyFile(classType, offered, value.orAny)
+    if (!offered) throw refused(`node ${node} (${classType}), ${name}: this server has no such node or input`)
     throw refused(`node ${node} (${classType}), ${name}: none of these files is installed: ${wanted.join(', ')}`)
   })
+}
+
+/** Throws AppError provider_missing: another provider may serve the request. */
+function anyFile(classType: string, offered: readonly string[] | undefined, pattern: string): string {
+  const preferred = new RegExp(pattern, 'i')
+  const file = offered?.find((each) => preferred.test(each)) ?? offered?.[0]
+  if (file !== undefined) return file
+  throw new AppError('provider_missing', { model: `ComfyUI (${classType})` }, { neverRan: true })
 }
 
 /** Fills everything else. `pictures`: the names of the uploaded pictures, in order. */

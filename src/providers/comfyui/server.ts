@@ -30,7 +30,7 @@ export interface ComfyServer {
   /** undefined: the run is unknown or has not ended. */
   history(id: string, signal: AbortSignal): Promise<HistoryEntry | undefined>
   queue(signal: AbortSignal): Promise<Queue>
-  picture(ref: PictureRef, signal: AbortSignal): Promise<Buffer>
+  picture(ref: PictureRef, signal: AbortSignal, maxBytes?: number): Promise<Buffer>
   /** Removes a queued run; a running one goes on. */
   remove(id: string, signal: AbortSignal): Promise<void>
   /** Interrupts a running run. Servers from before 2025 ignore the id and interrupt whichever run is active. */
@@ -155,9 +155,9 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
       const pending = queue.queue_pending.toSorted(([a], [b]) => a - b)
       return { running: queue.queue_running.map(([, id]) => id), pending: pending.map(([, id]) => id) }
     },
-    async picture({ filename, subfolder, type }, signal) {
+    async picture({ filename, subfolder, type }, signal, maxBytes = pictureLimit) {
       const path = `/view?${new URLSearchParams({ filename, subfolder, type })}`
-      const request = { method: 'GET', path, maxBytes: pictureLimit, timeoutMs: transferMs } as const
+      const request = { method: 'GET', path, maxBytes, timeoutMs: transferMs } as const
       return (await withRetries(signal, () => send(request, signal))).body
     },
     remove: async (id, signal) => void (await post('/queue', { delete: [id] }, signal)),

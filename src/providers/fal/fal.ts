@@ -132,7 +132,9 @@ async function fetchPictures(
   // fal blacks out flagged pictures
   const shown = result.images.filter((_, at) => result.has_nsfw_concepts?.[at] !== true)
   if (shown.length === 0) throw new AppError('moderated', { provider: 'fal' })
-  const images = await Promise.all(shown.map(({ url }) => withRetries(signal, () => http.picture(url, signal))))
+  const images = await Promise.all(
+    shown.map(({ url }) => withRetries(signal, () => http.picture(url, signal, task.pictureBytes))),
+  )
   const asked = requestedCount(task.input)
   const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
   const seed = result.seed === null || result.seed === undefined ? undefined : String(result.seed)

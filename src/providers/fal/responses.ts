@@ -17,12 +17,21 @@ export const statusShape = z.looseObject({
 })
 export type Status = z.infer<typeof statusShape>
 
-export const resultShape = z.looseObject({
-  images: z.array(z.looseObject({ url: z.string() })).min(1),
+const picture = z.looseObject({ url: z.string() })
+
+const severalShape = z.looseObject({
+  images: z.array(picture).min(1),
   /** A string if it exceeds 2^53; see `parseExactly`. */
   seed: z.union([z.number(), z.string()]).nullish().catch(undefined),
   has_nsfw_concepts: z.array(z.boolean()).nullish().catch(undefined),
 })
+
+/** Endpoints that work on one picture name their result in the singular. */
+const oneShape = z
+  .looseObject({ image: picture })
+  .transform(({ image, ...others }) => severalShape.parse({ ...others, images: [image] }))
+
+export const resultShape = z.union([severalShape, oneShape])
 export type Result = z.infer<typeof resultShape>
 
 const emptyResultShape = z.looseObject({ images: z.tuple([]) })

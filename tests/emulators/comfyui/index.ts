@@ -51,6 +51,7 @@ const usualFiles = {
   loras: [],
   clip_vision: ['sigclip_vision_patch14_384.safetensors'],
   style_models: ['flux1-redux-dev.safetensors'],
+  upscale_models: ['4x_NMKD-Siax_200k.pth', 'RealESRGAN_x2.pth'],
 }
 
 export async function startComfyui(options: ComfyuiOptions = {}): Promise<Comfyui> {

@@ -202,6 +202,11 @@ export const nodeKinds: Readonly<Record<string, NodeKind>> = {
     },
     outputs: ['CONDITIONING'],
   },
+  UpscaleModelLoader: { required: { model_name: file('upscale_models') }, outputs: ['UPSCALE_MODEL'] },
+  ImageUpscaleWithModel: {
+    required: { upscale_model: link('UPSCALE_MODEL'), image: link('IMAGE') },
+    outputs: ['IMAGE'],
+  },
   RepeatLatentBatch: { required: { samples: link('LATENT'), amount: int(1, 1, 64) }, outputs: ['LATENT'] },
   SaveImage: { required: { images: link('IMAGE'), filename_prefix: text }, outputs: [], isOutput: true },
   SaveLatent: { required: { samples: link('LATENT'), filename_prefix: text }, outputs: [], isOutput: true },

@@ -55,6 +55,7 @@ export async function shapeOf(graph: Graph, id: string, files: Files): Promise<S
   if (name === 'ImageScaleBy') {
     return scaled(from, Math.round(from.width * number('scale_by')), Math.round(from.height * number('scale_by')))
   }
+  if (name === 'ImageUpscaleWithModel') return enlarged(from, graph, inputs.upscale_model)
   if (name === 'FluxKontextImageScale') return { ...from, ...kontextSize(from) }
   if (name === 'RepeatLatentBatch') return { ...from, batch: from.batch * number('amount') }
   if (name === 'ImageStitch' && isLink(inputs.image2)) {
@@ -63,6 +64,14 @@ export async function shapeOf(graph: Graph, id: string, files: Files): Promise<S
     return { ...from, width: width + number('spacing_width') }
   }
   return from
+}
+
+/** By the factor in the name of the model's file. */
+function enlarged(from: Shape, graph: Graph, model: unknown): Shape {
+  const loader = isLink(model) ? graph[model[0]] : undefined
+  const [, before, after] = /(\d)x|x(\d)/i.exec(String(loader?.inputs.model_name)) ?? []
+  const factor = Number(before ?? after ?? 4)
+  return { ...from, width: from.width * factor, height: from.height * factor }
 }
 
 /** A width or height of 0 keeps the aspect ratio. */

@@ -1,4 +1,5 @@
-/** The outcome of a request: pictures or an error, as the words in its prompt decide. */
+/** The outcome of a request: pictures or an error, as the words in its prompt or in the address of its picture decide. */
+import sharp from 'sharp'
 import type { z } from 'zod'
 import { type PictureType, picture } from '../pictures.ts'
 import { broken, contentRefused, type InfrastructureError, infrastructure, invalid, type Outcome } from './errors.ts'
@@ -28,12 +29,41 @@ export async function outcomeOf(endpoint: FalEndpoint, body: unknown, options: O
   const parsed = (schemas[endpoint] as z.ZodType<FalInput>).safeParse(body, { reportInput: true })
   if (!parsed.success) return invalid(parsed.error, body)
   const input = parsed.data
-  const words = new Set((input.prompt ?? '').toLowerCase().match(/[\w-]+/g))
+  const address = input.image_url?.startsWith('http') ? input.image_url : ''
+  const words = new Set(`${input.prompt ?? ''} ${address}`.toLowerCase().match(/[\w-]+/g))
   if (words.has('nsfw')) return contentRefused(body)
   const failure = Object.keys(infrastructure).find((type) => words.has(type)) as InfrastructureError | undefined
   if (failure) return broken(failure, 'It did not work')
   if (words.has('nothing')) return { status: 200, body: { images: [], seed: 1 } }
+  const enlarges = enlargers[endpoint]?.(input)
+  if (enlarges !== undefined) return enlarged(endpoint, { input, factor: enlarges, options })
   return drawn(endpoint, input, { ...options, words })
+}
+
+/** Endpoint → the factor by which it enlarges. */
+const enlargers: Readonly<Partial<Record<FalEndpoint, (input: FalInput) => number>>> = {
+  'fal-ai/clarity-upscaler': ({ upscale_factor: factor = 2 }) => factor,
+  'fal-ai/aura-sr': () => 4,
+}
+
+interface Enlarging {
+  input: FalInput
+  factor: number
+  options: OutcomeOptions
+}
+
+/** The result names one picture, a PNG. */
+async function enlarged(endpoint: FalEndpoint, { input, factor, options }: Enlarging): Promise<Outcome> {
+  const [, base64] = /^data:[^,]+,(.*)$/.exec(input.image_url ?? '') ?? []
+  // addresses are not fetched: their pictures count as square
+  const { width = 256, height = 256 } =
+    base64 === undefined ? {} : await sharp(Buffer.from(base64, 'base64')).metadata()
+  const size = { width: width * factor, height: height * factor }
+  const url = `${options.filesUrl}/${options.keep({ ...size, type: 'png', seed: 0 })}`
+  const image = { url, ...size, content_type: 'image/png' }
+  const headers = { 'x-fal-request-id': options.requestId, 'x-fal-billable-units': '1' }
+  const seed = endpoint === 'fal-ai/clarity-upscaler' ? { seed: input.seed ?? newSeed(options.random) } : {}
+  return { status: 200, headers, body: { image, ...seed, timings: { inference: 1.23 } } }
 }
 
 async function drawn(

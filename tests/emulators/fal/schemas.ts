@@ -116,6 +116,24 @@ export const schemas = {
   'fal-ai/flux-2-pro/edit': largeEdit,
   'fal-ai/flux-2-max': largeText,
   'fal-ai/flux-2-max/edit': largeEdit,
+  'fal-ai/clarity-upscaler': z.strictObject({
+    image_url: link,
+    prompt: z.string().default('masterpiece, best quality, highres'),
+    negative_prompt: z.string().default('(worst quality, low quality, normal quality:2)'),
+    upscale_factor: z.number().min(1).max(4).default(2),
+    creativity: z.number().min(0).max(1).default(0.35),
+    resemblance: z.number().min(0).max(1).default(0.6),
+    guidance_scale: z.number().min(0).max(20).default(4),
+    num_inference_steps: z.int().min(4).max(50).default(18),
+    seed: Seed.optional(),
+    enable_safety_checker: z.boolean().default(true),
+  }),
+  // its factor is 4, the only one, whose field the client and the documentation name differently
+  'fal-ai/aura-sr': z.strictObject({
+    image_url: link,
+    overlapping_tiles: z.boolean().default(false),
+    checkpoint: z.enum(['v1', 'v2']).default('v1'),
+  }),
 } as const satisfies Record<string, z.ZodType>
 
 export type FalEndpoint = keyof typeof schemas
@@ -128,6 +146,7 @@ export interface FalInput {
   image_size?: string | { width: number; height: number }
   aspect_ratio?: string
   num_images?: number
+  upscale_factor?: number
   num_inference_steps?: number
   output_format?: 'jpeg' | 'png' | 'webp'
   seed?: number | string

@@ -3,12 +3,13 @@ import { arkHarness } from './ark.ts'
 import { cloudflareBytesHarness, cloudflareFormHarness, cloudflareHarness } from './cloudflare.ts'
 import { comfyuiHarness } from './comfyui.ts'
 import { dashscopeAsyncHarness, dashscopeHarness } from './dashscope.ts'
-import { falHarness, falPollingHarness } from './fal.ts'
+import { falEnlargingHarness, falHarness, falPollingHarness } from './fal.ts'
 import type { ProviderHarness } from './harness.ts'
 
 export const allHarnesses: readonly ProviderHarness[] = [
   falHarness,
   falPollingHarness,
+  falEnlargingHarness,
   cloudflareHarness,
   cloudflareBytesHarness,
   cloudflareFormHarness,

@@ -8,12 +8,21 @@ import { fluxDev } from '../../../src/models/flux-dev.ts'
 import { fal } from '../../../src/providers/fal/fal.ts'
 import { type FalOptions, startFal } from '../../emulators/fal/index.ts'
 import { keepLog } from '../log.ts'
-import type { ProviderHarness } from './harness.ts'
+import type { OpenProvider, ProviderHarness } from './harness.ts'
 
 export const falHarness: ProviderHarness = harness('fal')
+/** The endpoint whose result is one picture. It has no words, so the picture's address says what shall happen. */
+export const falEnlargingHarness: ProviderHarness = harness(
+  'fal enlarging',
+  {},
+  (prompt, { id = randomUUID() } = {}) => {
+    const image_url = `https://pictures.example/${prompt.replaceAll(' ', '-')}.png`
+    return { id, endpoint: 'fal-ai/clarity-upscaler', input: { image_url, upscale_factor: 2 }, images: [] }
+  },
+)
 export const falPollingHarness: ProviderHarness = harness('fal polling', { stream: false })
 
-function harness(name: string, emulation: FalOptions = {}): ProviderHarness {
+function harness(name: string, emulation: FalOptions = {}, task: OpenProvider['task'] = falTask): ProviderHarness {
   return {
     name,
     async open({ wrongKey, ...options } = {}) {
@@ -25,7 +34,7 @@ function harness(name: string, emulation: FalOptions = {}): ProviderHarness {
         createAnother: () => createFal(emulator.url, { key }),
         baseUrl: emulator.url,
         key,
-        task: falTask,
+        task,
         requests: emulator.requests,
         faults: emulator.faults,
         phases: {

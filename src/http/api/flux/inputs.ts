@@ -21,7 +21,16 @@ export interface ParsedImages {
 const fileField = /^(input_)?(image|file)s?(_urls?)?(\[\d*\])?$/i
 
 const types: FieldTypes = {
-  numbers: new Set(['num_images', 'width', 'height', 'seed', 'guidance_scale', 'num_inference_steps', 'strength']),
+  numbers: new Set([
+    'num_images',
+    'width',
+    'height',
+    'seed',
+    'guidance_scale',
+    'num_inference_steps',
+    'strength',
+    'scale',
+  ]),
   booleans: new Set(['enhance', 'sync_mode']),
   lists: { names: /^images?(_urls?)?(\[\d*\])?$/, as: 'image_urls' },
 }

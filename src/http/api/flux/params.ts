@@ -17,6 +17,7 @@ export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | Image
       guidance: body.guidance_scale,
       strength: body.strength,
       safety: safetyOf(body),
+      scale: body.scale,
       enhance: body.enhance,
     })
   const chosen = resolveModel(core, holder, body, images, build)

@@ -32,7 +32,9 @@ const taskFields = {
     .string()
     .describe(`Where the request was made: ${sources.join(', ')}. In unified histories the same as \`generator\`.`),
   surface: z.string().describe('Where the request was made.'),
-  generator: z.string().describe("The kind of model: 'flux' for all FLUX models, or else the name of the provider."),
+  generator: z
+    .string()
+    .describe("The kind of model: 'flux' for all FLUX models, 'upscale', or else the name of the provider."),
   request_id: z.string().describe('Same as `id`.'),
   user_id: z.string(),
   model: z.string(),

@@ -8,6 +8,7 @@ import {
   type PresetSize,
   presetSizes,
   promptText,
+  scale,
   seed,
   webhookAddress,
   withoutEffect,
@@ -38,6 +39,7 @@ const shared = {
   guidance_scale: optional(z.number()).describe('How closely the image follows the prompt. Alias: `guidance`.'),
   strength: optional(z.number()).describe('How far the result may depart from the input image.'),
   num_inference_steps: optional(z.int()).describe('Alias: `steps`.'),
+  scale: optional(scale),
   negative_prompt: optional(promptText).describe('What the image must not show.'),
   enhance: optional(z.boolean()).describe('Whether a language model improves the prompt first.'),
   webhook_url: optional(webhookAddress).describe(

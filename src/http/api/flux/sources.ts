@@ -20,6 +20,7 @@ const generators: Readonly<Record<string, string>> = {
     ].map((name) => [name, name]),
   ),
   sketch: 'sketch',
+  upscale: 'upscale',
   doubao: 'ark',
   seedream: 'ark',
   qwen: 'dashscope',

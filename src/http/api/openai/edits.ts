@@ -48,7 +48,7 @@ interface ParsedForm {
 const imageName = /^images?(\[\d*\])?$/
 
 const types: FieldTypes = {
-  numbers: new Set(['n', 'num_images', 'width', 'height', 'steps', 'guidance', 'strength', 'partial_images']),
+  numbers: new Set(['n', 'num_images', 'width', 'height', 'steps', 'guidance', 'strength', 'scale', 'partial_images']),
   booleans: new Set(['stream', 'enhance']),
   // text under a file's name is an image URL
   lists: { names: imageName, as: 'images' },

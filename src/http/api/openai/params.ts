@@ -16,10 +16,10 @@ export function openAiParams(
   body: GenerationsBody | EditsBody,
   images: number,
 ): ModelRequest {
-  const { steps, guidance, strength, enhance } = body
+  const { steps, guidance, strength, scale, enhance } = body
   const build = (resolved: ResolvedModel) => {
     const aspect = shapeOf(resolved, body)
-    return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, enhance }
+    return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, scale, enhance }
   }
   const chosen = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images, build)
   return { chosen, params: build(chosen) }
