@@ -28,15 +28,15 @@ export function partsOf({ locale, content }: Pick<Reply, 'locale' | 'content'>):
     case 'text':
       return { text: content.text }
     case 'queued':
-      return { status: words.status.queued(content), quote: content.prompt }
+      return { status: words.status.queued(content), quote: content.prompt || undefined }
     case 'drawing':
-      return { status: words.status.drawing(content), quote: content.prompt }
+      return { status: words.status.drawing(content), quote: content.prompt || undefined }
     case 'finishing':
       return { status: words.status.finishing }
     case 'result':
       return resultParts(words, content)
     case 'failure':
-      return { quote: words.warning(content.prompt), text: words.refunded(errorText(words, content), content.refunded) }
+      return failureParts(words, content)
     case 'refusal':
       return { text: words.warning(errorText(words, content)) }
   }
@@ -59,6 +59,12 @@ export function labelOf(locale: string, { action, number, price = 0 }: Button): 
 
 function errorText(words: Words, { error: kind, data }: Extract<Content, { kind: 'failure' | 'refusal' }>): string {
   return words.errors[kind](spelled({ kind, data }, optionNames))
+}
+
+function failureParts(words: Words, content: Extract<Content, { kind: 'failure' }>): ReplyParts {
+  const text = words.refunded(errorText(words, content), content.refunded)
+  // requests that take no words have none to quote
+  return content.prompt === '' ? { text: words.warning(text) } : { quote: words.warning(content.prompt), text }
 }
 
 function resultParts(words: Words, result: Result): ReplyParts {

@@ -74,6 +74,8 @@ export const en = {
     vary: '🔀 Vary',
     edit: '✏️ Edit',
     remix: '🔁 Other model',
+    upscale: '🔍 Upscale',
+    describe: '📝 Describe',
     original: '💾 Original',
     favourite: '⭐',
     up: '👍',
@@ -214,6 +216,7 @@ export const en = {
     },
     aliases: (names: readonly string[]) => `Also: ${list(names)}`,
   },
+  described: (prompt: string) => `📝 ${prompt}`,
   historyTitle: (page: number) => (page === 1 ? '🖼 Your last requests' : `🖼 Your requests, page ${page}`),
   historyEmpty: 'Nothing here yet. Try: a cute cat 16:9',
   historyLine: (h: { when: string; state: string; prompt: string; model: string; size: string }) =>
@@ -259,6 +262,18 @@ export const en = {
         id: 'A picture of yours: the number after # below it',
         image: 'The picture to change',
       },
+    },
+    upscale: {
+      description: 'Make a picture two or four times as large',
+      options: {
+        image: 'The picture to make larger',
+        id: 'A picture of yours: the number after # below it',
+        scale: 'How many times its width and height; 2 if left out',
+      },
+    },
+    describe: {
+      description: 'Get a prompt for a picture; this is free',
+      options: { image: 'The picture to describe', id: 'A picture of yours: the number after # below it' },
     },
     show: {
       description: 'Show one of your pictures again',
@@ -417,6 +432,14 @@ export const en = {
         : `${d.title} does not accept this key, or its account cannot draw at the moment.`,
     provider_quota: () => 'The image service has reached its limit for today. Try another model.',
     enhancer_missing: (d: Data) => `Prompt enhancement is not set up here: leave ${d.name} out.`,
+    describer_missing: () =>
+      'Pictures cannot be described here: no language model is set up. (Operators: EXTERNAL_API_BASE and EXTERNAL_MODEL.)',
+    images_not_read: (d: Data) =>
+      `Pictures cannot be described here: the language model ${d.model} reads no pictures. The operator has to choose another.`,
+    not_described: (d: Data): string =>
+      d.refused
+        ? 'The language model refuses to describe this picture.'
+        : 'The language model did not answer with a description of this picture.',
     forged: () => 'The sender could not be verified.',
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
     unknown_provider: (d: Data) => `There is no provider "${d.name}". Providers: ${list(d.available)}.`,

@@ -2,6 +2,7 @@
 import type { Action } from '../action.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
+import { describeAction } from './describe.ts'
 import { editAction } from './edit.ts'
 import { favouriteAction } from './favourite.ts'
 import { modelsAction } from './models.ts'
@@ -11,6 +12,7 @@ import { downAction, upAction } from './rate.ts'
 import { remixAction } from './remix.ts'
 import { reportAction } from './report.ts'
 import { rerollAction } from './reroll.ts'
+import { upscaleAction } from './upscale.ts'
 import { varyAction } from './vary.ts'
 
 export const allActions: readonly Action[] = [
@@ -22,6 +24,8 @@ export const allActions: readonly Action[] = [
   varyAction,
   editAction,
   remixAction,
+  upscaleAction,
+  describeAction,
   originalAction,
   favouriteAction,
   upAction,

@@ -2,16 +2,15 @@
  * `/edit [id] words`: changes a picture of one's own, named by its id, or one that is attached or replied to. Without words, a form
  * asks for them.
  */
-import { accountOf } from '../../core/accounts/accounts.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, readResult, type StoredResult } from '../../core/generation/result.ts'
-import { findRequest } from '../../core/ids.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import { checkParams } from '../../core/request/check.ts'
 import { chooseModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { parsePrompt } from '../../core/request/parse.ts'
+import { ownResult } from '../../core/results/own.ts'
 import { editAction } from '../actions/edit.ts'
 import { defineCommand } from '../command.ts'
 import { submitFor } from '../submit.ts'
@@ -64,8 +63,5 @@ async function resultFor(
   { id, parent }: { id?: string; parent?: string },
 ): Promise<StoredResult | undefined> {
   if (id === undefined) return parent === undefined ? undefined : readResult(core, parent)
-  const found = await findRequest(core, await accountOf(core, call.from), id)
-  const result = found === undefined ? undefined : await readResult(core, found)
-  if (!result) throw new AppError('unknown_request')
-  return result
+  return ownResult(core, call.from, id)
 }

@@ -3,6 +3,7 @@ import type { AnyCommand } from '../command.ts'
 import { apikeyCommand } from './apikey.ts'
 import { cancelCommand } from './cancel.ts'
 import { creditsCommand } from './credits.ts'
+import { describeCommand } from './describe.ts'
 import { editCommand } from './edit.ts'
 import { fluxCommand } from './flux.ts'
 import { helpCommand } from './help.ts'
@@ -10,10 +11,13 @@ import { historyCommand } from './history.ts'
 import { modelsCommand } from './models.ts'
 import { queueCommand } from './queue.ts'
 import { showCommand } from './show.ts'
+import { upscaleCommand } from './upscale.ts'
 
 export const allCommands: readonly AnyCommand[] = [
   fluxCommand,
   editCommand,
+  upscaleCommand,
+  describeCommand,
   showCommand,
   modelsCommand,
   queueCommand,

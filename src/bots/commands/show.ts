@@ -1,8 +1,6 @@
 /** `/show id`: a picture of one's own again, with its buttons. */
-import { accountOf } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
-import { readResult } from '../../core/generation/result.ts'
-import { findRequest } from '../../core/ids.ts'
+import { ownResult } from '../../core/results/own.ts'
 import { showAgain } from '../../core/results/show.ts'
 import { defineCommand } from '../command.ts'
 
@@ -12,9 +10,7 @@ export const showCommand = defineCommand({
   audience: 'public',
   options: { id: { type: 'text', required: true } },
   async run({ core, call, values }) {
-    const id = await findRequest(core, await accountOf(core, call.from), values.id)
-    const result = id === undefined ? undefined : await readResult(core, id)
-    if (!result) throw new AppError('unknown_request')
+    const result = await ownResult(core, call.from, values.id)
     if (result.private && !call.isPrivate) throw new AppError('shown_privately')
     return { ...(await showAgain(core, result)), shows: result.id }
   },

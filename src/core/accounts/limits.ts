@@ -54,6 +54,20 @@ export async function slowDown(core: Core, userId: string, { perMinute }: Pick<L
     update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval where id = ${userId}::uuid`)
 }
 
+/** Counts something that is free in the account's pace. Throws AppError banned, too_fast. */
+export async function takePace(core: Core, userId: string, { perMinute }: Pick<Limits, 'perMinute'>): Promise<void> {
+  const taken = await core.database.rows(sql`
+    update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
+    where id = ${userId}::uuid and not banned
+      and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
+    returning id`)
+  if (taken.length > 0) return
+  const [user] = await core.database.db.select({ banned: users.banned, debtMs }).from(users).where(eq(users.id, userId))
+  if (user?.banned) throw new AppError('banned')
+  // the pace may have recovered since
+  throw tooFast(user?.debtMs ?? 0, perMinute) ?? new AppError('too_fast', { limit: perMinute, seconds: 1 })
+}
+
 async function debtOf(core: Core, userId: string): Promise<number> {
   const [user] = await core.database.db.select({ debtMs }).from(users).where(eq(users.id, userId))
   return user?.debtMs ?? 0

@@ -3,7 +3,7 @@ import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import type { Button, ButtonRows } from '../ports/chat.ts'
 import type { PictureRequest } from '../ports/models.ts'
-import { remixesOf, rerollOf, variationOf } from '../results/again.ts'
+import { enlargementOf, remixesOf, rerollOf, variationOf } from '../results/again.ts'
 import { proposeEdit } from './edit.ts'
 
 /** Prices that the buttons of a result show, by action. */
@@ -30,10 +30,10 @@ interface Offer {
 type Available = Pick<Core, 'models' | 'providers'>
 type Group = (typeof groups)[number]
 
-const groups = ['draw', 'each', 'keep', 'end'] as const
+const groups = ['draw', 'each', 'enlarge', 'keep', 'end'] as const
 /** Of Discord: buttons in a row. It allows five rows, so of more pictures than `mostNumbered` the others have no buttons. */
 const mostInRow = 5
-const mostNumbered = 10
+const mostNumbered = 5
 
 const free = () => 0
 
@@ -43,6 +43,7 @@ const offers: readonly Offer[] = [
   { action: 'vary', group: 'each', each: true, price: (core, drawn) => variationOf(core, drawn)?.price },
   { action: 'edit', group: 'draw', price: (core, { model }) => proposeEdit(core, model)?.price },
   { action: 'remix', group: 'draw', price: (core, drawn) => (remixesOf(core, drawn).length > 0 ? 0 : undefined) },
+  { action: 'upscale', group: 'enlarge', each: true, price: (core, drawn) => enlargementOf(core, drawn)?.price },
   { action: 'original', group: 'keep', price: free },
   { action: 'favourite', group: 'keep', price: free },
   { action: 'up', group: 'keep', price: free },

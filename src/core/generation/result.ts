@@ -82,14 +82,21 @@ export function pictureOf({ pictures }: StoredResult, number = 1): StoredPicture
   return picture
 }
 
-/** The original, as an input of another request. It rejects with AppError unknown_button once the picture is gone. */
-export function asInput(core: Core, { key, type, width, height, bytes }: StoredPicture): Attachment {
+/**
+ * The original, as an input of another request. It rejects with AppError unknown_button once the picture is gone. `exact`: never
+ * a smaller copy; the request is refused where the original is too large for an input.
+ */
+export function asInput(
+  core: Core,
+  { key, type, width, height, bytes }: StoredPicture,
+  { exact = false }: { exact?: boolean } = {},
+): Attachment {
   return {
     name: key,
     bytes,
     load: async (limitBytes) => {
       const data = await readPicture(core, key)
-      if (data.length <= limitBytes) return data
+      if (exact || data.length <= limitBytes) return data
       const reduced = await core.images.thumbnail({ data }, Math.min(reducedEdge, Math.max(width, height)))
       core.log.debug({ key, type, bytes }, 'an original was too large for an input; a smaller copy is used')
       return reduced.data

@@ -121,11 +121,13 @@ export interface ProviderKind {
   create(settings: ProviderSettings, context: ProviderContext): ImageProvider
 }
 
-/** Improves prompts and translates them into English. */
+/** A language model: improves prompts and translates them into English, and describes pictures. */
 export interface Enhancer {
   /** The name of its model, to show. */
   readonly model: string
   /** Rejects with an AppError if it fails or times out. `instruction` absent: the built-in instruction. */
   enhance(prompt: string, options: { instruction?: string; signal: AbortSignal }): Promise<string>
+  /** Writes a prompt for such a picture. Rejects as `enhance` does, and with images_not_read. Absent: it reads no pictures. */
+  describe?(picture: Pick<ImageFile, 'data' | 'type'>, signal: AbortSignal): Promise<string>
   close(): Promise<void>
 }

@@ -1,10 +1,11 @@
-/** Requests that start from an earlier one: the same again, a variation of a picture, the same with another model. */
+/** Requests that start from an earlier one: the same again, a variation of a picture, the same with another model, a larger picture. */
 import { priceOf } from '../billing/price.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Model, PictureRequest, RequestParams } from '../ports/models.ts'
 import { type ChosenModel, checkParams } from '../request/check.ts'
-import { canServe, defaultModel, listed, takenWith } from '../request/choose-model.ts'
+import { canServe, defaultModel, drawing, takenWith } from '../request/choose-model.ts'
+import { enlarged } from '../request/enlarge.ts'
 import { fitParams } from '../request/fit.ts'
 
 export interface Again {
@@ -27,17 +28,18 @@ interface Drawn {
 /** How far a variation leaves its picture, where a model lets us say so: the scene stays, the details change. */
 const variationStrength = 0.7
 
-/** The same request with another seed. undefined: its model no longer takes it. */
+/** The same request with another seed. undefined: its model no longer takes it, or would make the same picture again. */
 export function rerollOf(core: Available, { model: id, request }: Drawn): Again | undefined {
   const model = core.models.all().find((each) => each.id === id)
-  return model && serving(core, model, request.images, ({ picturesEach = 1 }) => paramsOf(request, picturesEach))
+  if (!model || model.tool) return undefined
+  return serving(core, model, request.images, ({ picturesEach = 1 }) => paramsOf(request, picturesEach))
 }
 
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
 export function variationOf(core: Available, { model, request }: Drawn): Again | undefined {
   const fallback = defaultModel(core, null, { images: 1, words: request.prompt !== '' })
   const candidates = [model, fallback].flatMap((id) => core.models.all().find((each) => each.id === id) ?? [])
-  for (const candidate of candidates) {
+  for (const candidate of candidates.filter(({ tool }) => !tool)) {
     const variation = serving(core, candidate, 1, (takes) => {
       // without a ratio, the picture keeps its shape
       const { aspect: _, ...params } = paramsOf(request, 1)
@@ -50,8 +52,20 @@ export function variationOf(core: Available, { model, request }: Drawn): Again |
 
 /** The listed models, besides its own, that draw the same words, ratio and input pictures. */
 export function remixesOf(core: Available, drawn: Drawn): Again[] {
-  const others = listed(core.models.all()).filter(({ id }) => id !== drawn.model)
+  const others = drawing(core.models.all()).filter(({ id }) => id !== drawn.model)
   return others.flatMap((model) => remixWith(core, model, drawn.request) ?? [])
+}
+
+/** A picture of the result, larger. undefined: no model enlarges it, or it would exceed the limits. `scale` absent: the smallest. */
+export function enlargementOf(core: Available, { request }: Drawn, scale?: number): Again | undefined {
+  const model = core.models.all().find(({ id }) => id === 'upscale')
+  if (!model) return undefined
+  return serving(core, model, 1, (takes) => {
+    const params = { prompt: '', scale }
+    // a request whose result has the shape of its input does not know its size
+    enlarged(checkParams({ model, takes }, params, 1), request)
+    return params
+  })
 }
 
 /** Its number of pictures is as near to that of the request as the model allows. */

@@ -53,6 +53,15 @@ export const noMoney = (): Sent => ({
   headers: { 'x-should-retry': 'false' },
 })
 
+/** How services refuse pictures for a model that reads text only. */
+export const textOnlyAnswers: readonly Sent[] = [
+  badRequest('Invalid content type. image_url is only supported by certain models.'),
+  problem(404, 'No endpoints found that support image input', { type: 'invalid_request_error' }),
+  badRequest('Failed to deserialize: messages[1]: unknown variant `image_url`, expected `text`'),
+  badRequest("'messages.1.content' must be a string"),
+  badRequest('small-talk-1 is not a multimodal model'),
+]
+
 const json = { 'content-type': 'application/json' }
 
 function plain(status: number, message: string, type: string, code: string | null = null): Answer {

@@ -9,10 +9,11 @@ import {
   noMoney,
   noSuchModel,
   problem,
+  textOnlyAnswers,
   unsupported,
   wrongKey,
 } from './errors.ts'
-import { type CompletionRequest, parseRequest } from './request.ts'
+import { type CompletionRequest, parseRequest, picturesIn } from './request.ts'
 
 export interface LlmReply {
   content: string | { type: 'text'; text: string }[] | null
@@ -27,6 +28,8 @@ export interface LlmOptions {
   model?: string
   /** Returns the reply to the text of the last message. Default: that text without tags, and a few words more. */
   reply?: (text: string, request: CompletionRequest) => string | LlmReply
+  /** The answer to pictures, of a model that reads text only; a number chooses one of `textOnlyAnswers`. Absent: it reads them. */
+  textOnly?: number
   /** Refuses max_tokens and temperature, as reasoning models do. */
   thinks?: boolean
   random?: () => number
@@ -105,6 +108,9 @@ function respond(world: World, received: Received): Sent | Streamed {
   if (!world.money) return noMoney()
   if (world.options.thinks && request.max_tokens !== undefined) return unsupported('max_tokens')
   if (world.options.thinks && request.temperature !== undefined) return unsupported('temperature')
+  const pictures = picturesIn(received.body)
+  const refusal = textOnlyAnswers[world.options.textOnly ?? -1]
+  if (pictures.length > 0 && refusal) return refusal
   const text = request.messages.at(-1)?.content ?? ''
   if (/nsfw/i.test(text)) return contentFiltered()
   const reply = world.options.reply?.(text, request) ?? `${text.replace(/<[^>]*>/g, '').trim()}, in soft morning light`

@@ -4,9 +4,27 @@ import { z } from 'zod'
 const text = z.union([
   z.string(),
   z
-    .array(z.strictObject({ type: z.literal('text'), text: z.string() }))
-    .transform((parts) => parts.map((part) => part.text).join('')),
+    .array(
+      z.discriminatedUnion('type', [
+        z.strictObject({ type: z.literal('text'), text: z.string() }),
+        z.strictObject({
+          type: z.literal('image_url'),
+          image_url: z.strictObject({
+            url: z.string().regex(/^data:image\/(png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+=*$/, 'must be a data URL'),
+            detail: z.enum(['low', 'high', 'auto']).optional(),
+          }),
+        }),
+      ]),
+    )
+    .transform((parts) => parts.map((part) => (part.type === 'text' ? part.text : '')).join('')),
 ])
+
+/** The pictures of a request that was parsed, in order. */
+export function picturesIn(body: Buffer): Buffer[] {
+  return [...body.toString('utf8').matchAll(/"url":"data:image\/\w+;base64,([^"]+)"/g)].map(([, base64 = '']) =>
+    Buffer.from(base64, 'base64'),
+  )
+}
 
 const requestShape = z.strictObject({
   model: z.string(),

@@ -1,0 +1,25 @@
+/** Makes one picture twice as large, from its original. The presser pays. */
+import { AppError } from '../../core/errors.ts'
+import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
+import { enlargementOf } from '../../core/results/again.ts'
+import type { Action } from '../action.ts'
+import { submitFor } from '../submit.ts'
+
+export const upscaleAction: Action = {
+  name: 'upscale',
+  who: 'viewer',
+  answers: 'public',
+  async run({ core, call, values: { ref, number } }) {
+    const result = await resultOf(core, ref)
+    const enlargement = enlargementOf(core, result)
+    if (!enlargement) throw new AppError('provider_missing', { model: 'upscale' })
+    const { chosen, params } = enlargement
+    return submitFor(core, call, {
+      chosen,
+      params,
+      images: [asInput(core, pictureOf(result, number), { exact: true })],
+      parent: { id: ref, button: 'upscale' },
+      shownPrice: result.quoted?.upscale,
+    })
+  },
+}

@@ -1,0 +1,21 @@
+/** `/describe [id]`: a prompt for a picture of one's own, named by its id, or for one that is attached or replied to. */
+import { AppError } from '../../core/errors.ts'
+import { asInput, pictureOf } from '../../core/generation/result.ts'
+import { describePicture } from '../../core/results/describe.ts'
+import { ownResult } from '../../core/results/own.ts'
+import { defineCommand } from '../command.ts'
+
+export const describeCommand = defineCommand({
+  name: 'describe',
+  needs: 'everyone',
+  audience: 'public',
+  options: { image: { type: 'image' }, id: { type: 'text' } },
+  async run({ core, call, words, values: { id }, images }) {
+    const named = id === undefined ? [] : [asInput(core, pictureOf(await ownResult(core, call.from, id)))]
+    const [picture, ...others] = [...named, ...images]
+    if (!picture) throw new AppError('image_needed', { model: '/describe', count: 1 })
+    if (others.length > 0) throw new AppError('too_many_images', { model: '/describe', limit: 1 })
+    const text = words.described(await describePicture(core, call.from, picture))
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text } }
+  },
+})

@@ -1,0 +1,36 @@
+/** Picture → prompt, by the language model. It is free, and counts in the person's pace. */
+import { accountOf } from '../accounts/accounts.ts'
+import { takePace } from '../accounts/limits.ts'
+import type { Core } from '../core.ts'
+import { AppError, asAppError } from '../errors.ts'
+import { readInputs, withReservation } from '../media/read-inputs.ts'
+import type { Attachment, Identity } from '../ports/chat.ts'
+import { promptLimit } from '../request/parse.ts'
+import { cleanText, shorten } from '../text.ts'
+
+const timeoutMs = 30_000
+/** Pixels on the longer side. Language models read pictures in about this size. */
+const edge = 768
+
+/** Throws AppError describer_missing, images_not_read, not_described, banned, too_fast, and what bad pictures cause. */
+export async function describePicture(core: Core, from: Identity, picture: Attachment): Promise<string> {
+  const { enhancer, limits } = core
+  if (!enhancer) throw new AppError('describer_missing')
+  if (!enhancer.describe) throw new AppError('images_not_read', { model: enhancer.model })
+  const userId = await accountOf(core, from)
+  await takePace(core, userId, limits)
+  const owner = { userId, inFlight: limits.inFlight }
+  const [file] = await withReservation(core, owner, (reservation) => readInputs(core, reservation, [picture]))
+  if (!file) throw new AppError('image_unreachable')
+  // PNG, because some servers of language models read no WebP
+  const small = await core.images.png(await core.images.thumbnail(file, edge))
+  try {
+    const text = await enhancer.describe(small, AbortSignal.timeout(timeoutMs))
+    return shorten(cleanText(text), promptLimit)
+  } catch (error) {
+    const { kind, cause } = asAppError(error)
+    if (kind === 'images_not_read') throw error
+    core.log.warn({ kind, err: cause }, 'could not describe a picture')
+    throw new AppError('not_described', { refused: kind === 'moderated' }, { cause: error })
+  }
+}
