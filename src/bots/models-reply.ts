@@ -56,10 +56,12 @@ function optionsOf(takes: readonly Takes[]): string[] {
     if (ranges.length === 0 || flag === undefined) return []
     return [name === 'seed' ? flag : `${flag} ${widest(ranges)}`]
   })
+  const scales = [...new Set(takes.flatMap((each) => each.scales ?? []))].sort((a, b) => a - b)
   return [
     ...(most > 1 ? [`${flagSpellings.count} 1–${most}`] : []),
     ...numbers,
     ...(takes.some(({ negative }) => negative) ? [flagSpellings.negative ?? ''] : []),
+    ...(scales.length > 0 ? [`${flagSpellings.scale} ${scales.join('|')}`] : []),
   ]
 }
 

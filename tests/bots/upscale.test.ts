@@ -147,7 +147,14 @@ describe('enlarging a picture in a chat', () => {
     expect(rows).toHaveLength(0)
   })
 
-  it('waits and fails without an empty quote, because there are no words', async () => {
+  it('is in the list of models, with its scales and its price', async () => {
+    await open()
+    const text = textOf(await test.say('/models'))
+    expect(text).toMatch(/upscale · 4 credits/)
+    expect(text).toContain('--scale 2|4')
+  })
+
+  it('waits without an empty quote, because there are no words', async () => {
     await open()
     const call = await test.say('/upscale', { images: [attachment(await pngOf(30, 20))] })
     const [waiting] = test.chat.messages.find(({ address }) => address === call.address)?.history ?? []
