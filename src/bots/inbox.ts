@@ -19,8 +19,10 @@ export interface Received {
   lane: string
   /** Acts that are handled together: the messages of an album, or the parts of a long text. */
   album?: string
-  /** Albums that this act may belong to. It joins the first one that is stored already. */
-  joins?: readonly string[]
+  /** UTF-16 units of a text that may be a part. */
+  length?: number
+  /** Albums that this act may belong to. It joins the latest one whose last part is at least so long. */
+  joins?: { albums: readonly string[]; minLength: number }
   /** Stored only if it joins one of these albums. */
   partOnly?: boolean
   body: Json
@@ -38,8 +40,11 @@ export interface InboxOptions {
   /** Name of the surface; several bots of one platform have a name each, such as 'telegram:123'. */
   name: string
   log: Log
-  /** Handles acts of one lane, in the order of their arrival: one act, or the acts of one album. Rejects to try again. */
-  handle(bodies: Json[]): Promise<void>
+  /**
+   * Handles acts of one lane, in the order of their arrival: one act, or the acts of one album. Rejects to try again. `late`:
+   * parts that arrived after their album was handled. Resolves to 'not_ours' if no later part of the album is late for anything.
+   */
+  handle(bodies: Json[], late: boolean): Promise<unknown>
   /** Seconds after which an act is too old to be answered. Default: a day. */
   oldestSeconds?: number
   /** Acts handled by this process at the same time. */
@@ -106,13 +111,14 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
 
   async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
     try {
-      // parts that arrive after their album was handled belong to nothing
-      if (!rows.some(({ late }) => late)) await handle(rows.map(({ body }) => body))
-      await finish(database, keys)
+      const bodies = rows.map(({ body }) => body)
+      const isLate = rows.some(({ late }) => late)
+      const verdict = await handle(bodies, isLate)
+      await finish(database, keys, { keepAlbum: verdict !== 'not_ours' })
     } catch (error) {
       if (error instanceof AppError && !error.retry) {
         log.warn({ kind: error.kind, inbox: name }, 'an act was not answered')
-        await finish(database, keys).catch(() => undefined)
+        await finish(database, keys, { keepAlbum: true }).catch(() => undefined)
         return
       }
       log.error({ err: error, inbox: name }, 'an act was not handled; retrying')
@@ -172,15 +178,18 @@ async function store(database: Database, { name, channel, acts }: Storing): Prom
   const rows = joinedAtOnce([...new Map(acts.map((act) => [act.key, act])).values()])
   await database.rows(sql`
     with arrived as (
-      select key, lane, body, number, part_only, coalesce((
-          select i.album from inbox i
-          where i.surface = ${name} and i.lane = a.lane and i.album in (select jsonb_array_elements_text(a.joins))
-          order by i.position desc limit 1), album) as album
+      select key, lane, body, number, part_only, length, coalesce((
+          select last.album from (
+            select i.album, i.length from inbox i
+            where i.surface = ${name} and i.lane = a.lane and i.album in (select jsonb_array_elements_text(a.joins))
+            order by i.position desc limit 1) last
+          where last.length >= a.min_length), album) as album
       from jsonb_array_elements(${jsonOf(rows)}::jsonb) with ordinality as item(act, number),
-        jsonb_to_record(item.act) as a(key text, lane text, album text, joins jsonb, part_only boolean, body jsonb)),
+        jsonb_to_record(item.act) as a(key text, lane text, album text, length int, joins jsonb, min_length int,
+          part_only boolean, body jsonb)),
     stored as (
-      insert into inbox (key, surface, lane, album, body, due_at)
-      select key, ${name}, lane, album, body,
+      insert into inbox (key, surface, lane, album, length, body, due_at)
+      select key, ${name}, lane, album, length, body,
         now() + case when album is null then interval '0' else ${`${albumQuietMs} milliseconds`}::interval end
       from arrived where album is not null or part_only is not true
       order by number on conflict (key) do nothing returning key, album),
@@ -193,11 +202,13 @@ async function store(database: Database, { name, channel, acts }: Storing): Prom
 
 /** Parts that arrive in one delivery are joined before any of them is stored. */
 function joinedAtOnce(acts: readonly Received[]) {
-  const albums = new Set<string>()
-  return acts.map(({ key, lane, album: own, joins = [], partOnly = false, body }) => {
-    const album = joins.find((name) => albums.has(name)) ?? own
-    if (album !== undefined) albums.add(album)
-    return { key, lane, album, joins, part_only: partOnly, body }
+  /** Album → length of its last part. */
+  const lengths = new Map<string, number>()
+  return acts.map(({ key, lane, album: own, length, joins, partOnly = false, body }) => {
+    const { albums = [], minLength = 0 } = joins ?? {}
+    const album = albums.find((name) => (lengths.get(name) ?? -1) >= minLength) ?? own
+    if (album !== undefined && length !== undefined) lengths.set(album, length)
+    return { key, lane, album, length, joins: albums, min_length: minLength, part_only: partOnly, body }
   })
 }
 
@@ -263,8 +274,10 @@ const renew = (database: Database, keys: readonly string[]) =>
     where key in (${listed(keys)}) and handled_at is null`)
 
 /** The body goes: it holds words and tokens of people. The key stays, so that a repeated delivery is recognised. */
-const finish = (database: Database, keys: readonly string[]) =>
-  database.rows(sql`update inbox set handled_at = now(), body = '{}' where key in (${listed(keys)})`)
+const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
+  database.rows(sql`
+    update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::boolean then album end
+    where key in (${listed(keys)})`)
 
 const postpone = (database: Database, keys: readonly string[], ms: number) =>
   database.rows(sql`

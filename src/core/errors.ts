@@ -25,6 +25,7 @@ export const errorKinds = [
   'not_yours',
   'not_your_question',
   'question_over',
+  'late_part',
   'form_late',
   'already_ended',
   'price_rose',

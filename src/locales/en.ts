@@ -462,6 +462,8 @@ export const en = {
     not_your_question: () =>
       'Only the person who pressed the button can answer this. Press it yourself to change the picture.',
     form_late: () => 'That took too long. Press the button again.',
+    late_part: () =>
+      'This part arrived after the rest of your message had been taken, so it was not used. Send all of it again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',
     already_ended: () => 'This request has ended already.',
     price_rose: (d: Data) =>

@@ -405,6 +405,7 @@ export const zh: Words = {
     not_yours: () => '只有发起该请求的人可以这样做。',
     not_your_question: () => '只有按下按钮的人可以回答。想修改这张图片，请自己按一下按钮。',
     form_late: () => '打开表单超时，请再按一次按钮。',
+    late_part: () => '这一部分到得太晚，其余内容已开始处理，所以没有用上。请把全部内容重新发送一次。',
     question_over: () => '这个问题已经回答过，或已过期。请重新按一下按钮。',
     price_rose: (d) =>
       `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再按一次。`,

@@ -136,6 +136,28 @@ describe('a question', () => {
     expect(calls).toEqual([])
   })
 
+  it('is over when the process did not learn its message, so that an answer is no paid request', async () => {
+    const sent = telegram.say('/flux a cat')
+    await deliver(sent.update)
+    const shown = await telegram.waitFor(sent.chatId, ({ fromBot }) => fromBot)
+    await bot.edit(`telegram:${sent.chatId}:${shown.messageId}:text::`, {
+      ...says('a cat', 'done'),
+      buttons: [[{ id: form.id, action: 'edit' }]],
+    })
+    telegram.faults.add({ kind: 'dropAfter', match: { path: /sendMessage/ }, times: 1 })
+    await deliver(telegram.press(shown, form.id).update)
+    const question = await telegram.waitFor(sent.chatId, ({ opensReplyOf }) => opensReplyOf !== undefined)
+    await telegram.waitForCall('answerCallbackQuery')
+    calls = []
+    const reply = telegram.say('a dog', { replyTo: question.messageId })
+    await deliver(reply.update)
+    const answer = await telegram.waitFor(sent.chatId, ({ replyTo }) => replyTo === reply.messageId)
+    expect(answer.text).toContain('Press the button again')
+    // replies to other texts are requests as before
+    await deliver(telegram.say('a dog', { replyTo: sent.messageId }).update)
+    expect((await nextCall()).act).toEqual({ kind: 'message', text: 'a dog' })
+  })
+
   it('is not asked where the bot may not write, and the press says so', async () => {
     const sent = telegram.say('/flux a cat', { ...group, userId: 7 })
     await deliver(sent.update)

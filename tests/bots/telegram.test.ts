@@ -205,10 +205,9 @@ describe('receiving updates', () => {
     await start()
     // it waits for its handlers before it leaves them to others
     await expect.poll(() => calls.length, { timeout: 30_000 }).toBe(4)
-    expect(calls.slice(2).map(({ text, images }) => [text, images.length])).toEqual([
-      ['a cat', 0],
-      ['both', 2],
-    ])
+    // acts of different people have no order
+    const again = calls.slice(2).map(({ text, images }) => [text, images.length] as const)
+    expect(Object.fromEntries(again)).toEqual({ 'a cat': 0, both: 2 })
     await expect.poll(unhandled).toBe(0)
   })
 

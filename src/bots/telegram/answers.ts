@@ -46,25 +46,28 @@ export function createAnswers(api: Api, dialogues: Dialogues): Answers {
       const isGroup = place.chatId < 0
       const { text, entities } = questionOf(form, { locale, limit: maxText, mention: isGroup ? userId : undefined })
       const placeholder = cut(form.fields[0]?.hint ?? form.title, maxPlaceholder)
-      const question = await api
-        .sendMessage(place.chatId, text, {
+      const { chatId } = place
+      const name = await dialogues.announce({ chatId, userId, form: form.id })
+      try {
+        const { message_id: messageId } = await api.sendMessage(chatId, text, {
           ...optionsOf(place),
           ...withoutPreview,
           entities,
           reply_markup: { force_reply: true, selective: isGroup, input_field_placeholder: placeholder },
         })
-        .catch(async (error: unknown) => {
-          await answer(target, unavailable)
-          throw error
-        })
-      const asked = { chatId: place.chatId, messageId: question.message_id }
-      await dialogues.open({ question: asked, userId, form: form.id }).catch(async (error: unknown) => {
-        // an answer to a question without a row would be a new request
-        await api.deleteMessage(place.chatId, question.message_id).catch(() => undefined)
+        await dialogues.open(name, { chatId, messageId })
+      } catch (error) {
+        if (wasRefused(error)) await dialogues.withdraw(name)
         await answer(target, unavailable)
         throw error
-      })
+      }
       await answer(target, {})
     },
   }
+}
+
+/** Telegram did nothing. After any other failure it may have. */
+function wasRefused(error: unknown): boolean {
+  const code = failureOf(error)?.code
+  return code !== undefined && code < 500
 }

@@ -11,8 +11,8 @@ import type { TelegramFiles } from './files.ts'
 const maxFileBytes = 50 * 1024 * 1024
 
 export interface CallReader {
-  /** An update, or those of an album. undefined: it is not for us. */
-  callOf(updates: readonly Update[]): Call | undefined
+  /** An update, or those of an album. undefined: it is not for us. `isPart`: of a message that was for us. */
+  callOf(updates: readonly Update[], isPart?: boolean): Call | undefined
   /** Whether it is, or may be part of, something for us. Only one message of an album is addressed. */
   concerns(update: Update): boolean
 }
@@ -27,11 +27,11 @@ interface CallReaderOptions {
 export function createCallReader({ me, commands, files }: CallReaderOptions): CallReader {
   const ownName = me.username.toLowerCase()
 
-  function callOfMessages(messages: readonly Message[]): Call | undefined {
+  function callOfMessages(messages: readonly Message[], isPart = false): Call | undefined {
     const album = messages.toSorted((a, b) => a.message_id - b.message_id)
     const first = album[0]
     if (!first || !isFromPerson(first) || !album.some(hasContent)) return undefined
-    const act = actOfAll(album)
+    const act = actOfAll(album) ?? (isPart ? ({ kind: 'message', text: '' } as const) : undefined)
     if (!act) return undefined
     const { chat, from } = first
     return {
@@ -106,10 +106,11 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
   }
 
   return {
-    callOf(updates) {
+    callOf(updates, isPart) {
       const query = updates[0]?.callback_query
       if (query) return callOfPress(query)
-      return callOfMessages(updates.flatMap(({ message }) => message ?? []))
+      const messages = updates.flatMap(({ message }) => message ?? [])
+      return callOfMessages(messages, isPart)
     },
     concerns({ message, callback_query: query }) {
       if (query) return callOfPress(query) !== undefined

@@ -1,8 +1,10 @@
 /**
  * Questions that wait for a reply. Each is a row, so an answer works after a restart and in any process. A reply to a question
- * that is over is refused: as a message it would be a request that the person pays for.
+ * that is over is refused: as a message it would be a request that the person pays for. The row exists before the question is
+ * sent, so a reply is also refused if the process died before it knew the message.
  */
 import { eq, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
 import { AppError } from '../../core/errors.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
@@ -13,8 +15,14 @@ export interface Question {
   messageId: number
 }
 
-interface Asked {
-  question: Question
+/** A message that was replied to. */
+export interface Replied extends Question {
+  /** Telegram's time, in seconds. Absent: it is certainly no question. */
+  sentAt?: number
+}
+
+interface Asking {
+  chatId: number
   /** Telegram's id of the person who may answer. */
   userId: number
   /** Id of the button whose form it asks for. */
@@ -22,32 +30,65 @@ interface Asked {
 }
 
 export interface Dialogues {
-  open(asked: Asked): Promise<void>
+  /** To be called before a question is sent. Resolves to its name until its message is known. */
+  announce(asking: Asking): Promise<string>
+  /** It was sent: from now on it can be answered. */
+  open(name: string, question: Question): Promise<void>
+  /** It was certainly not sent. */
+  withdraw(name: string): Promise<void>
   /** The call of a reply: an answer if it replies to a question. Throws AppError not_your_question, question_over. */
-  read(call: Call, repliedTo: Question): Promise<Call>
+  read(call: Call, repliedTo: Replied): Promise<Call>
 }
 
 const openMinutes = 60
 /** Days for which a late reply is recognised. */
 const keptDays = 30
+/** A message that appeared so long before or after a question was announced may be that question. Clocks differ. */
+const sendingMinutes = 3
 
 export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Dialogues {
   return {
-    async open({ question, userId, form }) {
+    async announce({ chatId, userId, form }) {
+      const name = `asking:${uuidv7()}`
       await rows(sql`delete from dialogues where expires_at < now() - make_interval(days => ${keptDays}::int)`)
       await rows(sql`
-        insert into dialogues (question, person, form, expires_at)
-        values (${nameOf(question)}, ${`telegram:${userId}`}, ${form}, now() + make_interval(mins => ${openMinutes}::int))`)
+        insert into dialogues (question, sending_to, person, form, expires_at)
+        values (${name}, ${chatOf(chatId)}, ${`telegram:${userId}`}, ${form},
+          now() + make_interval(mins => ${openMinutes}::int))`)
+      return name
+    },
+
+    async open(name, question) {
+      await rows(sql`update dialogues set question = ${nameOf(question)}, sending_to = null where question = ${name}`)
+    },
+
+    async withdraw(name) {
+      await rows(sql`delete from dialogues where question = ${name}`)
     },
 
     async read(call, repliedTo) {
       const question = nameOf(repliedTo)
       const [asked] = await db.select().from(dialogues).where(eq(dialogues.question, question))
-      if (!asked || call.act.kind !== 'message') return call
+      if (call.act.kind !== 'message') return call
+      if (!asked) {
+        if (await mayBeLost(repliedTo)) throw new AppError('question_over')
+        return call
+      }
       if (asked.person !== call.from.id) throw new AppError('not_your_question')
       if (!(await claim(question, call.key))) throw new AppError('question_over')
       return { ...call, act: { kind: 'form', form: asked.form, fields: {}, text: call.act.text } }
     },
+  }
+
+  /** Whether it may be a question whose process died, or got no response, while it was being sent. */
+  async function mayBeLost({ chatId, sentAt }: Replied): Promise<boolean> {
+    if (sentAt === undefined) return false
+    const found = await rows(sql`
+      select 1 from dialogues where sending_to = ${chatOf(chatId)}
+        and abs(extract(epoch from expires_at - make_interval(mins => ${openMinutes}::int)) - ${sentAt}::bigint)
+          < ${sendingMinutes}::int * 60
+      limit 1`)
+    return found.length > 0
   }
 
   /** An answer that was refused leaves the question open for another one. */
@@ -61,4 +102,5 @@ export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Di
   }
 }
 
-const nameOf = ({ chatId, messageId }: Question) => `telegram:${chatId}:${messageId}`
+const chatOf = (chatId: number) => `telegram:${chatId}`
+const nameOf = ({ chatId, messageId }: Question) => `${chatOf(chatId)}:${messageId}`

@@ -2,8 +2,11 @@
 import type { Message, Update } from 'grammy/types'
 import type { Received } from '../inbox.ts'
 
-/** Clients cut a text at 4,096 characters, or at a line or word in the second half before that. */
-const shortestCutText = 2_048
+/** Clients cut a text that is longer than a message may be: there, or at a line or word in the second half before that. */
+const maxMessage = 4_096
+const shortestCutText = maxMessage / 2
+/** Spaces and signs of formatting that a client removes where it cuts. */
+const lostInCut = 64
 /** They send the rest at once. Telegram's clock counts whole seconds. */
 const restWithinSeconds = 1
 
@@ -12,19 +15,19 @@ export function laneOf({
   message,
   callback_query: query,
   update_id,
-}: Update): Pick<Received, 'lane' | 'album' | 'joins'> {
+}: Update): Pick<Received, 'lane' | 'album' | 'length' | 'joins'> {
   if (query || !message) return { lane: `press ${query?.id ?? update_id}` }
-  const { chat, from, media_group_id: album } = message
+  const { chat, from, media_group_id: album, text = '', date } = message
   const lane = `${chat.id}:${from?.id}`
   if (album !== undefined) return { lane, album: `${chat.id}:${album}` }
-  if (!isOrdinaryText(message)) return { lane, album: textAlbum(lane, message) }
-  const seconds = Array.from({ length: restWithinSeconds + 1 }, (_, ago) => message.date - ago)
-  return { lane, album: textAlbum(lane, message), joins: seconds.map((at) => nameAt(lane, at)) }
+  const { length } = text
+  // a long text waits a moment for its rest
+  const part = { lane, length, album: length >= shortestCutText ? nameAt(lane, date) : undefined }
+  if (!isOrdinaryText(message)) return part
+  const seconds = Array.from({ length: restWithinSeconds + 1 }, (_, ago) => date - ago)
+  const minLength = Math.max(shortestCutText, maxMessage - lostInCut - length)
+  return { ...part, joins: { albums: seconds.map((at) => nameAt(lane, at)), minLength } }
 }
-
-/** A long text waits a moment for its rest. */
-const textAlbum = (lane: string, { text = '', date }: Message) =>
-  text.length >= shortestCutText ? nameAt(lane, date) : undefined
 
 const nameAt = (lane: string, date: number) => `text ${lane} ${date}`
 

@@ -12,7 +12,7 @@ import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
 import { fromPosted } from './address.ts'
 import { createBotApi, createProgressApi, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './calls.ts'
-import { createDialogues } from './dialogues.ts'
+import { createDialogues, type Replied } from './dialogues.ts'
 import { createFiles } from './files.ts'
 import { countCalls, isGroup, paceName, type TelegramPace, telegramPace } from './pace.ts'
 import { laneOf } from './parts.ts'
@@ -99,13 +99,17 @@ export function createTelegram(options: TelegramOptions): Telegram {
     // a picture of its own is a request; the preview of a link is not
     if (!replied || call.act.kind !== 'message' || call.act.text === '' || message.text === undefined) return call
     try {
-      return await dialogues.read(call, { chatId: replied.chat.id, messageId: replied.message_id })
+      return await dialogues.read(call, questionIn(replied))
     } catch (error) {
       if (!(error instanceof AppError)) throw error
-      const content = { kind: 'refusal', error: error.kind, data: error.data } as const
-      await sender.post(call.address, { locale: call.locale, state: 'failed', content, private: true })
+      await refuse(call, error)
       return undefined
     }
+  }
+
+  async function refuse(call: Call, { kind: error, data }: AppError): Promise<void> {
+    const content = { kind: 'refusal', error, data } as const
+    await sender.post(call.address, { locale: call.locale, state: 'failed', content, private: true })
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
@@ -134,10 +138,13 @@ export function createTelegram(options: TelegramOptions): Telegram {
         database,
         name: inboxName,
         log,
-        handle: async (bodies) => {
+        handle: async (bodies, late) => {
           const updates = bodies as unknown as Update[]
-          const call = readWith(() => calls.callOf(updates), updates)
-          const answered = call && (await asAnswer(call, updates[0]?.message))
+          const call = readWith(() => calls.callOf(updates, late), updates)
+          if (!call) return 'not_ours'
+          // drawn on its own, it would be paid for as half of what the person asked
+          if (late) return refuse(call, new AppError('late_part'))
+          const answered = await asAnswer(call, updates[0]?.message)
           if (answered) await handle(answered)
         },
       })
@@ -168,6 +175,12 @@ export function createTelegram(options: TelegramOptions): Telegram {
       return 200
     },
   }
+}
+
+/** Questions are plain texts of a bot, without buttons. */
+function questionIn({ chat, message_id: messageId, from, text, reply_markup, date }: Message): Replied {
+  const mayBeQuestion = from?.is_bot === true && text !== undefined && reply_markup === undefined
+  return { chatId: chat.id, messageId, sentAt: mayBeQuestion ? date : undefined }
 }
 
 /** Takes the same time for any difference. */

@@ -1,6 +1,6 @@
 /** What arrives from chats, and the conversation of the page. */
 import { sql } from 'drizzle-orm'
-import { bigint, index, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { bigint, index, integer, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { time } from './time.ts'
 
@@ -20,6 +20,8 @@ export const inbox = pgTable(
     lane: text().notNull(),
     /** Acts that are handled together: the messages of an album. */
     album: text(),
+    /** UTF-16 units of a text that may be one of several parts. */
+    length: integer(),
     /** As the platform sent it. */
     body: jsonb().$type<Json>().notNull(),
     receivedAt: time('received_at').notNull().defaultNow(),
@@ -43,8 +45,10 @@ export const inbox = pgTable(
 export const dialogues = pgTable(
   'dialogues',
   {
-    /** The message that asks: '<surface>:<chat>:<message>'. */
+    /** The message that asks: '<surface>:<chat>:<message>'. A name of its own until that is known. */
     question: text().primaryKey(),
+    /** The chat that it is being sent to: '<surface>:<chat>'. Absent once its message is known. */
+    sendingTo: text('sending_to'),
     /** Identity of the person who may answer. */
     person: text().notNull(),
     /** Id of the button whose form it asks for. */
@@ -53,7 +57,10 @@ export const dialogues = pgTable(
     /** Key of the call that answered it. */
     answeredBy: text('answered_by'),
   },
-  (t) => [index('dialogues_by_age').on(t.expiresAt)],
+  (t) => [
+    index('dialogues_by_age').on(t.expiresAt),
+    index('dialogues_being_sent').on(t.sendingTo).where(sql`sending_to is not null`),
+  ],
 )
 
 /** The page's conversation: any process may answer into it, and a reload shows it again. */

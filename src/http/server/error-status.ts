@@ -24,6 +24,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   not_yours: 403,
   not_your_question: 403,
   question_over: 410,
+  late_part: 409,
   form_late: 503,
   already_ended: 409,
   price_rose: 409,
