@@ -41,8 +41,8 @@ export interface InboxOptions {
   name: string
   log: Log
   /**
-   * Handles acts of one lane, in the order of their arrival: one act, or the acts of one album. Rejects to try again. `late`:
-   * parts that arrived after their album was handled. Resolves to 'not_ours' if no later part of the album is late for anything.
+   * Handles one act, or the acts of one album in the order of their arrival. Rejects to try again. `late`: their album was
+   * handled before they arrived. Resolves to 'not_ours' if that cannot happen, because the album is for others.
    */
   handle(bodies: Json[], late: boolean): Promise<unknown>
   /** Seconds after which an act is too old to be answered. Default: a day. */
@@ -112,8 +112,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
     try {
       const bodies = rows.map(({ body }) => body)
-      const isLate = rows.some(({ late }) => late)
-      const verdict = await handle(bodies, isLate)
+      const verdict = await handle(bodies, rows[0]?.late ?? false)
       await finish(database, keys, { keepAlbum: verdict !== 'not_ours' })
     } catch (error) {
       if (error instanceof AppError && !error.retry) {
@@ -273,9 +272,9 @@ const renew = (database: Database, keys: readonly string[]) =>
     update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
     where key in (${listed(keys)}) and handled_at is null`)
 
-/** The body goes: it holds words and tokens of people. The key stays, so that a repeated delivery is recognised. */
+/** Body and files go: they hold words, pictures and tokens. The key stays, so that a repeated delivery is recognised. */
 const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
-  database.rows(sql`
+  database.rows(sql`with files as (delete from inbox_files where act in (${listed(keys)}))
     update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::boolean then album end
     where key in (${listed(keys)})`)
 
@@ -287,6 +286,7 @@ const postpone = (database: Database, keys: readonly string[], ms: number) =>
 /** Deletes what was handled more than a day ago, and what became too old to be handled. */
 export async function pruneInbox(database: Database): Promise<void> {
   await database.rows(sql`
+    with files as (delete from inbox_files where created_at < now() - interval '2 days')
     delete from inbox where handled_at < now() - interval '1 day' or received_at < now() - interval '2 days'`)
 }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isOperator, signInToken } from '../../src/bots/web/access.ts'
 import { pruneWebMessages, readChanges } from '../../src/bots/web/messages.ts'
 import { createWeb, type WebOptions } from '../../src/bots/web/web.ts'
+import type { Call } from '../../src/core/ports/chat.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
 import { status } from '../../src/http/operations/status.ts'
 import { createApp } from '../../src/http/server/app.ts'
@@ -12,6 +13,7 @@ import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backen
 import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
 import { keepLog } from '../helpers/log.ts'
 import { freePort } from '../helpers/ports.ts'
+import { type SendOptions, visit } from '../helpers/visitor.ts'
 
 const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const apiKey = 'the-key-of-the-operator'
@@ -171,28 +173,67 @@ describe('a conversation', () => {
     expect(await nextCall()).toMatchObject({ command: 'help', text: '', locale: 'en' })
     await ann.send('/ not a command')
     expect(await nextCall()).toMatchObject({ command: '', text: '/ not a command' })
+  })
+
+  it('has pictures as on every surface, and keeps them until it is handled', async () => {
+    const loaded: string[] = []
+    const { visit } = await start({}, async ({ images }) => {
+      for (const image of images) loaded.push(String(await image.load(10)))
+      await expect(images[1]?.load(2)).rejects.toMatchObject({ kind: 'image_too_big' })
+    })
+    const ann = await visit()
     await ann.send('', { files: [Buffer.from('one'), Buffer.from('two')] })
     const { images } = await nextCall()
     expect(images.map(({ name, bytes }) => [name, bytes])).toEqual([
       ['0.png', 3],
       ['1.png', 3],
     ])
-    expect((await images[1]?.load(10))?.toString()).toBe('two')
+    await expect.poll(() => loaded).toEqual(['one', 'two'])
     expect((await ann.messages()).at(-1)).toMatchObject({ files: ['0.png', '1.png'] })
+    await expect.poll(() => test.database.rows(sql`select 1 from inbox_files`)).toEqual([])
+    await expect(images[0]?.load(10)).rejects.toMatchObject({ kind: 'image_unreachable' })
   })
 })
 
-describe('a message sent three times', () => {
-  it('is stored once, and handled under one key until it has an answer', async () => {
-    const { web, visit } = await start()
-    const ann = await visit()
-    for (let n = 0; n < 3; n++) expect((await ann.send('a cat', { id: 'message-0001' })).status).toBe(202)
-    const keys = [await nextCall(), await nextCall(), await nextCall()].map(({ key }) => key)
-    expect(new Set(keys)).toEqual(new Set([`${ann.visitor}:message-0001`]))
+describe('a message', () => {
+  it('that is sent three times, to two processes, is handled once', async () => {
+    const [first, second] = [await start(), await start()]
+    const ann = await first.visit()
+    const files = [Buffer.from('one')]
+    const elsewhere = { url: second.url, id: 'message-0001', files }
+    for (const at of [{ id: 'message-0001', files }, elsewhere, elsewhere]) {
+      expect((await ann.send('a cat', at)).status).toBe(202)
+    }
+    expect(await nextCall()).toMatchObject({ key: `${ann.visitor}:message-0001` })
+    await expect.poll(unhandled).toBe(0)
+    expect((await ann.send('a cat', elsewhere)).status).toBe(202)
     expect(await ann.messages()).toHaveLength(1)
-    await web.post(`web:${ann.visitor.slice(4)}:message-0001`, says('Drawing', 'waiting'))
-    expect((await ann.send('a cat', { id: 'message-0001' })).status).toBe(202)
+    expect(await unhandled()).toBe(0)
+    expect(await test.database.rows(sql`select 1 from inbox_files`)).toEqual([])
     expect(calls).toEqual([])
+  })
+
+  it('is handled by another process, with its pictures, if the one that answered 202 died', async () => {
+    const died = await start({}, () => new Promise(() => {}))
+    expect((await (await died.visit()).send('a cat', { files: [Buffer.from('one')] })).status).toBe(202)
+    const abandoned = await nextCall()
+    void died.web.stop()
+    const loaded: string[] = []
+    await start({}, async ({ images }) => void loaded.push(String(await images[0]?.load(10))))
+    await expect.poll(() => loaded, { timeout: 30_000 }).toEqual(['one'])
+    expect(await nextCall()).toMatchObject({ key: abandoned.key, text: 'a cat' })
+    await expect.poll(unhandled).toBe(0)
+  })
+
+  it('waits for the earlier ones of its visitor', async () => {
+    let finish = () => {}
+    const { visit } = await start({}, () => new Promise<void>((resolve) => (finish = resolve)))
+    const ann = await visit()
+    for (const text of ['one', 'two']) await ann.send(text)
+    await expect.poll(() => calls.map(({ text }) => text)).toEqual(['one'])
+    finish()
+    await expect.poll(() => calls.map(({ text }) => text)).toEqual(['one', 'two'])
+    finish()
   })
 
   it('gets status 202 even when handling it fails', async () => {
@@ -462,15 +503,6 @@ it('deletes old messages and keeps newer ones', async () => {
 
 // ── Helpers ──
 
-interface SendOptions {
-  id?: string
-  files?: Buffer[]
-  locale?: string
-  headers?: Record<string, string>
-}
-
-type AskOptions = { method?: 'GET' | 'POST'; headers?: Record<string, string>; body?: string | Buffer }
-
 const imagesOf = (messages: Record<string, unknown>[]) =>
   (messages.at(-1)?.images ?? []) as { url: string; original: string }[]
 
@@ -486,7 +518,11 @@ const optionsFor = (port: number): WebOptions => ({
 })
 
 /** Starts a server on a free port, which is chosen first because the options contain the address. */
-async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void> = async () => {}, started = true) {
+async function start(
+  over: Partial<WebOptions> = {},
+  handle: (call: Call) => Promise<void> = async () => {},
+  started = true,
+) {
   links = 0
   const port = await freePort()
   const web = createWeb({ ...optionsFor(port), ...over })
@@ -498,7 +534,7 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
   if (started) {
     await web.start(async (call) => {
       calls.push(flat(call))
-      await handle()
+      await handle(call)
     })
   }
   const url = await app.listen({ port, host: '127.0.0.1' })
@@ -507,75 +543,11 @@ async function start(over: Partial<WebOptions> = {}, handle: () => Promise<void>
     () => web.stop(),
   )
   const right = signInToken(secretKey)
-  return { web, app, url, port, visit: (token = right) => visit(url, port, token) }
+  return { web, app, url, port, visit: (token = right) => visit({ url, port, token, stops }) }
 }
 
-/** A client that keeps its cookie as a browser does. `token`: of the sign-in link. '': it does not open the link. */
-async function visit(url: string, port: number, token: string) {
-  let cookie = ''
-  const ask = async (path: string, { method = 'GET', headers, body }: AskOptions = {}) => {
-    const own = { host: `localhost:${port}`, ...(cookie && { cookie }) }
-    const answer = await request(url + path, { method, headers: { ...own, ...headers }, body })
-    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
-  }
-  const link = await ask(`/?token=${token}`)
-  cookie = String(link.headers['set-cookie'] ?? '').split(';')[0] as string
-  const session = JSON.parse((await ask('/web/session')).text) as { visitor?: string }
-
-  return {
-    session,
-    cookie,
-    visitor: session.visitor ?? '',
-    ask,
-    signIn: (key: string) =>
-      ask('/web/signin', {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ key }),
-      }),
-    send: async (text: string, { id = crypto.randomUUID(), files = [], locale = 'en', headers }: SendOptions = {}) => {
-      const body = new FormData()
-      body.set('id', id)
-      body.set('text', text)
-      for (const [n, data] of files.entries()) body.append('images', new Blob([new Uint8Array(data)]), `${n}.png`)
-      const form = new Response(body)
-      const type = { 'content-type': form.headers.get('content-type') ?? '', 'accept-language': locale }
-      const data = Buffer.from(await form.arrayBuffer())
-      const { status, text: json } = await ask('/web/messages', {
-        method: 'POST',
-        headers: { ...type, ...headers },
-        body: data,
-      })
-      return { status, body: JSON.parse(json) as { id?: string; error?: { kind: string; message: string } } }
-    },
-    messages: async () => JSON.parse((await ask('/web/messages')).text) as Record<string, unknown>[],
-    listen: (headers: Record<string, string> = {}) => listen(url, { host: `localhost:${port}`, cookie, ...headers }),
-  }
-}
-
-async function listen(url: string, headers: Record<string, string>) {
-  const { statusCode, body } = await request(`${url}/web/events`, { headers })
-  // the end of a test cuts the connection, which is no error
-  body.on('error', () => {})
-  stops.push(async () => body.destroy())
-  const chunks = body[Symbol.asyncIterator]()
-  let text = ''
-  return {
-    status: statusCode,
-    close: async () => body.destroy(),
-    next: async (): Promise<Record<string, unknown>> => {
-      for (;;) {
-        const [whole, data] = /^(?:id: \d+\n)data: (.*)\n\n/m.exec(text) ?? []
-        if (whole !== undefined && data !== undefined) {
-          text = text.slice(text.indexOf(whole) + whole.length)
-          return JSON.parse(data)
-        }
-        const chunk = await chunks.next()
-        if (chunk.done) throw new Error('the stream has ended')
-        text += String(chunk.value)
-      }
-    },
-  }
+async function unhandled(): Promise<number> {
+  return (await test.database.rows(sql`select key from inbox where handled_at is null`)).length
 }
 
 async function nextCall(): Promise<FlatCall> {

@@ -1,7 +1,10 @@
 /** What a visitor of the page did → `Call`. */
 import { z } from 'zod'
 import type { Act, Call, Posted } from '../../core/ports/chat.ts'
+import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
+import type { Received } from '../inbox.ts'
+import { attachmentsOf, type StoredFile } from '../inbox-files.ts'
 
 export interface Said {
   visitor: string
@@ -9,6 +12,7 @@ export interface Said {
   id: string
   locale: string
   act: Act
+  files?: readonly StoredFile[]
 }
 
 const actId = z.string().regex(/^[\w-]{8,64}$/)
@@ -37,19 +41,27 @@ export const formBody = z.strictObject({
 export const postedOf = (visitor: string, message: string): Posted =>
   `web:${visitor}:${message.replace(/:answer$/, '')}`
 
-/** From a row of the inbox. */
-export const callOfStored = (body: Json | undefined): Call => callOf(body as unknown as Said)
+export const keyOf = ({ visitor, id }: Pick<Said, 'visitor' | 'id'>) => `web:${visitor}:${id}`
 
-export function callOf({ visitor, id, locale, act }: Said): Call {
+/** Messages of a visitor are handled in order. Presses and forms wait for no earlier act. */
+export function receivedOf(said: Said): Received {
+  const lane = said.act.kind === 'press' || said.act.kind === 'form' ? `press ${said.id}` : said.visitor
+  return { key: keyOf(said), lane, body: said as unknown as Json }
+}
+
+/** From a row of the inbox. */
+export function callOf(database: Database, body: Json | undefined): Call {
+  const { visitor, id, locale, act, files = [] } = body as unknown as Said
+  const key = keyOf({ visitor, id })
   return {
-    key: `web:${visitor}:${id}`,
+    key,
     surface: 'web',
     address: `web:${visitor}:${id}`,
     from: { id: `web:${visitor}`, name: `web:${visitor.slice(0, 6)}` },
     place: { channel: visitor, nsfw: false, manager: false, roles: [] },
     locale,
     act,
-    images: [],
+    images: attachmentsOf(database, key, files),
     // the conversation is stored, so nothing that is shown once belongs here
     isPrivate: false,
   }

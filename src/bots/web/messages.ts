@@ -68,15 +68,12 @@ export async function saveAnswer(database: Database, visitor: string, id: string
     select pg_notify('web', visitor) from saved`)
 }
 
-/** False when this person's message was saved before and has got its answer: then there is nothing left to do. */
-export async function saveMessage(database: Database, visitor: string, id: string, body: Body): Promise<boolean> {
-  const fresh = await database.rows(sql`
+/** A message that was saved before stays as it is. */
+export async function saveMessage(database: Database, visitor: string, id: string, body: Body): Promise<void> {
+  await database.rows(sql`
     insert into web_messages (id, visitor, version, body)
     values (${id}, ${visitor}, ${stamp}, ${JSON.stringify(body)}::jsonb)
     on conflict (id) do nothing returning pg_notify('web', visitor)`)
-  if (fresh.length > 0) return true
-  const answers = await database.rows(sql`select 1 from web_messages where id = ${answerTo(id)}`)
-  return answers.length === 0
 }
 
 /** Removes the form of a message. */

@@ -1,12 +1,11 @@
 /** One multipart message: the words, an id that the page made, and pictures. */
 import type { FastifyRequest } from 'fastify'
-import type { Attachment } from '../../core/ports/chat.ts'
 
 export interface Upload {
   /** Made by the page, the same for every try to send this message. */
   id: string
   text: string
-  images: Attachment[]
+  files: { name: string; data: Buffer }[]
 }
 
 /** Why a message was not taken. Each has its words in locales/page.*.ts. */
@@ -55,7 +54,7 @@ export function createUploads(): (request: FastifyRequest) => Promise<Upload | U
 
 async function readParts(request: FastifyRequest): Promise<Upload | UploadError> {
   const fields: Record<string, string> = {}
-  const images: Attachment[] = []
+  const files: Upload['files'] = []
   let bytes = 0
   for await (const part of request.parts({ limits })) {
     if (part.type === 'field') {
@@ -67,14 +66,14 @@ async function readParts(request: FastifyRequest): Promise<Upload | UploadError>
     bytes += data.length
     if (bytes > totalBytes) return 'upload_too_big'
     const name = part.filename.slice(0, 200)
-    if (data.length > 0) images.push({ name, bytes: data.length, load: async () => data })
+    if (data.length > 0) files.push({ name, data })
   }
   const { id = '' } = fields
   // forms are sent with the line ends of another age
   const text = (fields.text ?? '').replaceAll('\r\n', '\n')
   if (!/^[\w-]{8,64}$/.test(id)) return 'bad_message'
-  if (text.trim() === '' && images.length === 0) return 'empty_message'
-  return { id, text, images }
+  if (text.trim() === '' && files.length === 0) return 'empty_message'
+  return { id, text, files }
 }
 
 function refusalOf(code: unknown): UploadError {

@@ -2,16 +2,16 @@
 import cookie from '@fastify/cookie'
 import multipart from '@fastify/multipart'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Act, Address, ButtonRows, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
+import type { Act, Address, ButtonRows, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
-import type { Json } from '../../db/json.ts'
 import { type Language, localeOf, type PageWords, wordsFor } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
 import { basePathOf } from '../../net/own-address.ts'
-import { type Inbox, openInbox, type Received } from '../inbox.ts'
+import { type Inbox, openInbox } from '../inbox.ts'
+import { storeFiles } from '../inbox-files.ts'
 import { labelOf, plainText } from '../layout.ts'
 import { createAccess } from './access.ts'
-import { actOf, callOf, callOfStored, formBody, postedOf, pressBody, type Said } from './calls.ts'
+import { actOf, callOf, formBody, keyOf, postedOf, pressBody, receivedOf, type Said } from './calls.ts'
 import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
 import { page } from './page.ts'
@@ -37,8 +37,6 @@ const stopMs = 10_000
 /** Conversations are kept this long; pictures and history stay. */
 const keptDays = 90
 const pruneEveryMs = 3_600_000
-/** A press that no process could handle for so long is given up. */
-const pressSeconds = 600
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
   const { database, publicUrl, link, log, mostStreams } = options
@@ -46,8 +44,6 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   const basePath = basePathOf(publicUrl)
   const streams = createStreams({ database, show, log, mostOpen: mostStreams })
   const readUpload = createUploads()
-  const handling = new Set<Promise<void>>()
-  let handle: ((call: Call) => Promise<void>) | undefined
   let inbox: Inbox | undefined
   let stopListening = async () => {}
   let pruning: NodeJS.Timeout | undefined
@@ -112,16 +108,23 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     app.post('/web/messages', async (request, reply) => {
       const who = enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
-      if (!handle) return refuse(request, reply, 'starting', 503)
+      if (!inbox) return refuse(request, reply, 'starting', 503)
       const upload = await readUpload(request)
       if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
-      const { id, text, images } = upload
+      const { id, text, files } = upload
       const { visitor } = who
-      const body = { role: 'person', text, files: images.map((image) => image.name) } as const
-      // asked again while nothing was answered: the process that had it may have died, and the key tells it is the same
-      const open = await messages.saveMessage(database, visitor, `${visitor}:${id}`, body)
-      const call = callOf({ visitor, id, locale: localeFrom(request), act: actOf(text) })
-      if (open) inBackground(handle, { ...call, images })
+      const said: Said = { visitor, id, locale: localeFrom(request), act: actOf(text) }
+      await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
+        role: 'person',
+        text,
+        files: files.map(({ name }) => name),
+      })
+      await storeFiles(
+        database,
+        keyOf(said),
+        files.map(({ data }) => data),
+      )
+      await inbox.store([receivedOf({ ...said, files: files.map(({ name, data }) => ({ name, bytes: data.length })) })])
       return reply.code(202).send({ id })
     })
     app.post('/web/presses', async (request, reply) => {
@@ -132,7 +135,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       if (!press) return refuse(request, reply, 'bad_message', 400)
       const { visitor } = who
       const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(visitor, press.message) } }
-      await inbox.store([received({ visitor, id: press.id, locale: localeFrom(request), act })])
+      await inbox.store([receivedOf({ visitor, id: press.id, locale: localeFrom(request), act })])
       return reply.code(202).send({ id: press.id })
     })
     app.post('/web/forms', async (request, reply) => {
@@ -144,7 +147,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       const { id, form, fields, message } = data
       const act: Act = { kind: 'form', form, fields }
       const { visitor } = who
-      const submission = received({ visitor, id, locale: localeFrom(request), act })
+      const submission = receivedOf({ visitor, id, locale: localeFrom(request), act })
       // the form's own key: a form that is open in two tabs is paid for once
       await inbox.store([{ ...submission, key: `web:${visitor}:form:${message}` }])
       // a form that was sent is not shown again
@@ -177,15 +180,6 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     })
   }
 
-  /** An error in there does not concern the sender of the message: it has been accepted. */
-  function inBackground(handler: (call: Call) => Promise<void>, call: Call): void {
-    const done = Promise.resolve()
-      .then(() => handler(call))
-      .catch((error: unknown) => log.error({ err: error }, 'a message of the page was not handled'))
-      .finally(() => handling.delete(done))
-    handling.add(done)
-  }
-
   async function put(address: Address | Posted, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const { visitor, id } = placeOf(address)
     const { state, content, locale, buttons, form, files } = reply
@@ -215,26 +209,22 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     name: 'web',
     plugin,
     async start(handler) {
-      handle = handler
       inbox = await openInbox({
         database,
         name: 'web',
         log,
-        oldestSeconds: pressSeconds,
-        handle: ([body]) => handler(callOfStored(body)),
+        handle: ([body]) => handler(callOf(database, body)),
       })
       stopListening = await database.listen('web', (visitor) => streams.changed(visitor))
       pruning = setInterval(prune, pruneEveryMs)
       pruning.unref()
     },
     async stop() {
-      handle = undefined
       await inbox?.close(stopMs)
       inbox = undefined
       clearInterval(pruning)
       streams.close()
       await stopListening()
-      await Promise.race([Promise.all(handling), new Promise((resolve) => setTimeout(resolve, stopMs).unref())])
     },
     notReady: () => undefined,
     post: put,
@@ -273,13 +263,6 @@ const shownButtons = (locale: string, buttons: ButtonRows) =>
 /** The page says its language in the same header as the browser. */
 const localeFrom = (request: FastifyRequest): Language => localeOf(request.headers['accept-language'])
 const pageWords = (request: FastifyRequest): PageWords => wordsFor(localeFrom(request)).page
-
-/** Presses and forms wait for no earlier act of the visitor. */
-const received = (said: Said): Received => ({
-  key: `web:${said.visitor}:${said.id}`,
-  lane: `press ${said.id}`,
-  body: said as unknown as Json,
-})
 
 const versionOf = (text: string | undefined) => (/^\d{1,16}$/.test(text ?? '') ? Number(text) : 0)
 

@@ -1,7 +1,8 @@
 /** What arrives from chats, and the conversation of the page. */
 import { sql } from 'drizzle-orm'
-import { bigint, index, integer, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
+import { bytea } from './bytes.ts'
 import { time } from './time.ts'
 
 /**
@@ -36,6 +37,20 @@ export const inbox = pgTable(
     index('inbox_by_age').on(t.receivedAt),
     index('inbox_albums').on(t.surface, t.album).where(sql`album is not null`),
   ],
+)
+
+/** Files of acts, where the platform does not keep them. They go once the act is handled. */
+export const inboxFiles = pgTable(
+  'inbox_files',
+  {
+    /** Key of the act. The files are stored before it. */
+    act: text().notNull(),
+    /** From 0. */
+    position: integer().notNull(),
+    data: bytea().notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.act, t.position] }), index('inbox_files_by_age').on(t.createdAt)],
 )
 
 /**

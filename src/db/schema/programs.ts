@@ -1,12 +1,11 @@
 /** What programs of the HTTP API leave behind for a while. */
 import { sql } from 'drizzle-orm'
-import { customType, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import { index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { users } from './accounts.ts'
+import { bytea } from './bytes.ts'
 import { generations } from './generations.ts'
 import { time } from './time.ts'
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
 /** Progress of a generation, for programs that wait; deleted when it ends. */
 export const apiProgress = pgTable('api_progress', {
