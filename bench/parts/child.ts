@@ -116,6 +116,7 @@ async function trusting(): Promise<ImageTools> {
     clean: file,
     keep: file,
     thumbnail: async () => ({ data: small, type: 'image/webp', width: 512, height: 512 }),
+    sheet: async () => ({ data: small, type: 'image/jpeg', width: 512, height: 512 }),
     png: ({ data }) => file(data),
   }
 }

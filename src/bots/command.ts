@@ -15,9 +15,9 @@ type OptionNameOf<N extends CommandName> = keyof Words['commands'][N]['options']
 export interface OptionSpec {
   /**
    * prompt: the text as it is, flags included · text, choice: words · user: a person ('discord:123', '@name', 'me') ·
-   * image: an attachment, which arrives in `asked.images`.
+   * switch: on or off, a flag without a value is on · image: an attachment, which arrives in `asked.images`.
    */
-  type: 'prompt' | 'text' | 'integer' | 'number' | 'choice' | 'user' | 'image'
+  type: 'prompt' | 'text' | 'integer' | 'number' | 'choice' | 'user' | 'switch' | 'image'
   required?: boolean
   /** Of a choice. A function for those that follow the models that are set up. */
   choices?: readonly string[] | ((models: readonly Model[]) => readonly string[])
@@ -32,7 +32,11 @@ export interface OptionSpec {
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 
-type ValueOf<S extends OptionSpec> = S['type'] extends 'integer' | 'number' ? number : string
+type ValueOf<S extends OptionSpec> = S['type'] extends 'integer' | 'number'
+  ? number
+  : S['type'] extends 'switch'
+    ? boolean
+    : string
 
 /** What was given. Images are not among them. */
 export type Values<O extends OptionSpecs> = {

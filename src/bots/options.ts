@@ -5,7 +5,7 @@ import { anyDash, longDash, plainSigns } from '../core/request/plain.ts'
 import { cleanText } from '../core/text.ts'
 import type { AnyCommand, OptionSpec, OptionSpecs } from './command.ts'
 
-type Given = Record<string, string | number | undefined>
+type Given = Record<string, string | number | boolean | undefined>
 
 /** Throws AppError bad_option and unknown_option, with the option's name. */
 export function valuesOf({ options: specs }: AnyCommand, text: string, typed: Options): Given {
@@ -57,6 +57,10 @@ function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags:
       words.push(tokens[at] ?? '')
       continue
     }
+    if (specs[flag.name]?.type === 'switch' && flag.value === undefined) {
+      flags[flag.name] = 'on'
+      continue
+    }
     // '--cap=5' holds its value, or the start of a list
     if (flag.value === undefined) at++
     else tokens[at] = flag.value
@@ -81,9 +85,10 @@ function flagIn(specs: OptionSpecs, token: string): { name: string; value?: stri
   return undefined
 }
 
-function checked(name: string, spec: OptionSpec, value: string | number | boolean): string | number {
+function checked(name: string, spec: OptionSpec, value: string | number | boolean): string | number | boolean {
   const text = cleanText(String(value))
   if (spec.type === 'prompt') return String(value)
+  if (spec.type === 'switch') return switchOf(name, text)
   if (spec.type === 'choice') return choiceOf(name, spec, text)
   if (spec.type !== 'integer' && spec.type !== 'number') return text
   const number = Number(text)
@@ -93,6 +98,13 @@ function checked(name: string, spec: OptionSpec, value: string | number | boolea
     throw new AppError('bad_option', { name, value: text, type: spec.type, expected: rangeOf(spec) })
   }
   return number
+}
+
+function switchOf(name: string, text: string): boolean {
+  const value = text.toLowerCase()
+  if (value === 'true' || value === 'on') return true
+  if (value === 'false' || value === 'off') return false
+  throw new AppError('bad_option', { name, value: text, expected: 'on, off' })
 }
 
 /** In text any case will do. A choice of models takes their aliases too, which are checked where models are known. */

@@ -40,6 +40,7 @@ export const errorKinds = [
   'admins_only',
   'unknown_user',
   'anonymous',
+  'ask_privately',
   'bad_amount',
   // programs
   'key_missing',

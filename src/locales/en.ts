@@ -87,6 +87,9 @@ export const en = {
     drop: 'Cancel',
     queue: '🔄 Refresh',
     models: 'Page',
+    show: '🔍',
+    older: 'Older ▶',
+    newer: '◀ Newer',
     cancel: 'Cancel',
   } satisfies Record<string, string>,
   toasts: {
@@ -217,11 +220,15 @@ export const en = {
     aliases: (names: readonly string[]) => `Also: ${list(names)}`,
   },
   described: (prompt: string) => `📝 ${prompt}`,
-  historyTitle: (page: number) => (page === 1 ? '🖼 Your last requests' : `🖼 Your requests, page ${page}`),
-  historyEmpty: 'Nothing here yet. Try: a cute cat 16:9',
-  historyLine: (h: { when: string; state: string; prompt: string; model: string; size: string }) =>
-    `${h.when}  ${h.state}  ${h.prompt} (${h.model}, ${h.size})`,
-  historyMore: (page: number) => `More: /history ${page}`,
+  history: {
+    title: (filters: readonly string[]) => ['🖼 Your requests', ...filters].join(' · '),
+    empty: 'Nothing here yet. Try: a cute cat 16:9',
+    noMatch: (filters: readonly string[]) => `No request of yours matches: ${filters.join(', ')}.`,
+    line: (h: { number: number; id: string; when: string; state: string; prompt: string; model: string }) =>
+      `${h.number}. ${h.state} ${h.prompt} (${h.model}, ${h.when}) #${h.id}`,
+    favourites: 'favourites',
+    states: { done: 'done', failed: 'failed', waiting: 'waiting', cancelled: 'cancelled' },
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   help: (h: { models: string; ratios: string }) =>
     [
@@ -294,7 +301,15 @@ export const en = {
         reason: 'For admins: why, for the record',
       },
     },
-    history: { description: 'Your last requests', options: { page: 'Older requests: 2, 3 …' } },
+    history: {
+      description: 'Your last requests',
+      options: {
+        page: 'Older requests: 2, 3 …',
+        model: 'Only requests for this model',
+        state: 'Only requests in this state',
+        favourites: 'Only your favourites',
+      },
+    },
     apikey: {
       description: 'Keys for programs that draw with your credits',
       options: {
@@ -455,6 +470,7 @@ export const en = {
     input_lost: () => 'The picture that you sent could not be stored. Please send it again.',
     interrupted: () => 'This was interrupted too often, so it was given up.',
     cancelled: () => 'Cancelled.',
+    ask_privately: () => 'Ask for this in a private chat with the bot: here others would see it.',
     anonymous: () =>
       'Accounts belong to people, and this message does not say who sent it. Send it as yourself, not as a group or channel.',
     unknown_button: () => 'This button no longer works. Ask for the picture again.',

@@ -75,6 +75,9 @@ export const zh: Words = {
     drop: '取消',
     queue: '🔄 刷新',
     models: '页码',
+    show: '🔍',
+    older: '更早 ▶',
+    newer: '◀ 较新',
     cancel: '取消',
   },
   toasts: {
@@ -183,10 +186,14 @@ export const zh: Words = {
     aliases: (names) => `别名：${list(names)}`,
   },
   described: (prompt) => `📝 ${prompt}`,
-  historyTitle: (page) => (page === 1 ? '🖼 最近的请求' : `🖼 请求记录，第 ${page} 页`),
-  historyEmpty: '还没有记录。试试：一只可爱的猫 16:9',
-  historyLine: (h) => `${h.when}  ${h.state}  ${h.prompt}（${h.model}，${h.size}）`,
-  historyMore: (page) => `更多：/history ${page}`,
+  history: {
+    title: (filters) => ['🖼 你的请求', ...filters].join(' · '),
+    empty: '还没有记录。试试：一只可爱的猫 16:9',
+    noMatch: (filters) => `没有符合条件的请求：${filters.join('、')}。`,
+    line: (h) => `${h.number}. ${h.state} ${h.prompt}（${h.model}，${h.when}）#${h.id}`,
+    favourites: '收藏',
+    states: { done: '已完成', failed: '失败', waiting: '等待中', cancelled: '已取消' },
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   help: (h) =>
     [
@@ -252,7 +259,15 @@ export const zh: Words = {
         reason: '管理员：原因，供记录',
       },
     },
-    history: { description: '最近的请求', options: { page: '更早的请求：2、3……' } },
+    history: {
+      description: '最近的请求',
+      options: {
+        page: '更早的请求：2、3……',
+        model: '只看这个模型的请求',
+        state: '只看这种状态的请求',
+        favourites: '只看收藏',
+      },
+    },
     apikey: {
       description: '供程序使用你的积分的密钥',
       options: {
@@ -400,6 +415,7 @@ export const zh: Words = {
     input_lost: () => '你发送的图片未能保存，请重新发送。',
     interrupted: () => '多次被中断，已放弃。',
     cancelled: () => '已取消。',
+    ask_privately: () => '请在与机器人的私聊中查看：在这里别人会看到。',
     anonymous: () => '账户属于个人，而这条消息没有显示发送者。请以个人身份发送，不要以群组或频道的名义发送。',
     unknown_button: () => '此按钮已失效，请重新发起请求。',
     not_yours: () => '只有发起该请求的人可以这样做。',

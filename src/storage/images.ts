@@ -8,6 +8,7 @@ import { createTurns } from '../core/media/turns.ts'
 import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
 import { type Header, inspect } from './inspect.ts'
 import { isCut, stripMetadata, withEnd } from './metadata.ts'
+import { cellEdge, sheet } from './sheet.ts'
 
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({
@@ -32,6 +33,7 @@ export function createImageTools(): ImageTools {
     clean: (bytes) => inTurn(() => clean(bytes)),
     keep: (bytes) => inTurn(() => keep(bytes).catch(rejectResult)),
     thumbnail: (file, edge) => inTurn(() => thumbnail(file.data, edge).catch(rejectResult)),
+    sheet: (cells) => inTurn(() => sheet(cells, (bytes) => thumbnail(bytes, cellEdge)).catch(rejectResult)),
     png: (file) => inTurn(() => png(file.data).catch(rejectResult)),
   }
 }

@@ -5,6 +5,7 @@ import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { describeAction } from './describe.ts'
 import { editAction } from './edit.ts'
 import { favouriteAction } from './favourite.ts'
+import { newerAction, olderAction, showAction } from './history.ts'
 import { modelsAction } from './models.ts'
 import { originalAction } from './original.ts'
 import { dropAction, queueAction } from './queue.ts'
@@ -34,4 +35,7 @@ export const allActions: readonly Action[] = [
   deleteAction,
   eraseAction,
   keepAction,
+  showAction,
+  olderAction,
+  newerAction,
 ]

@@ -232,6 +232,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
 
   return {
     name: 'discord',
+    answersPrivately: true,
     start,
     async stop() {
       stopping = true

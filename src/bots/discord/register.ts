@@ -58,6 +58,7 @@ const types: Readonly<Record<OptionSpec['type'], Type>> = {
   number: Type.Number,
   choice: Type.String,
   user: Type.User,
+  switch: Type.Boolean,
   image: Type.Attachment,
 }
 

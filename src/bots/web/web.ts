@@ -207,6 +207,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
 
   return {
     name: 'web',
+    linksPictures: true,
     plugin,
     async start(handler) {
       inbox = await openInbox({

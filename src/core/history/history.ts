@@ -1,32 +1,128 @@
-/** What an account has asked for, newest first. */
-import { and, desc, eq, isNull } from 'drizzle-orm'
+/**
+ * What an account has asked for, newest first, in pages. A page starts at the request before it (its cursor), so it costs the
+ * same however old it is, and requests that are made or erased meanwhile shift nothing.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { type GenerationState, generations } from '../../db/schema/generations.ts'
+import { favourites } from '../../db/schema/reactions.ts'
 import type { Core } from '../core.ts'
+import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest } from '../ports/models.ts'
 
-export interface PastRequest {
-  id: string
-  state: GenerationState
-  request: PictureRequest
-  createdAt: Date
+export const historyStates = ['done', 'failed', 'waiting', 'cancelled'] as const
+export type HistoryState = (typeof historyStates)[number]
+
+export interface HistoryFilter {
+  /** Id of the model that was asked for. */
+  model?: string
+  state?: HistoryState
+  /** Only the person's favourites. */
+  favourites?: boolean
 }
 
-export const pageSize = 10
-const lastPage = 100
+/** The requests before or after one of them. */
+export interface Cursor {
+  direction: 'older' | 'newer'
+  id: string
+}
 
-/** `page` from 1. Ids sort by time, so the index alone serves a page. */
-export async function history(core: Core, userId: string, page: number): Promise<PastRequest[]> {
-  const rows = await core.database.db
-    .select({
-      id: generations.id,
-      state: generations.state,
-      request: generations.request,
-      createdAt: generations.createdAt,
-    })
-    .from(generations)
-    .where(and(eq(generations.userId, userId), isNull(generations.erasedAt)))
-    .orderBy(desc(generations.id))
-    .limit(pageSize)
-    .offset((Math.min(Math.max(1, page), lastPage) - 1) * pageSize)
-  return rows.map((row) => ({ ...row, request: row.request as unknown as PictureRequest }))
+const columns = columnsOf({
+  id: generations.id,
+  state: generations.state,
+  request: typed<PictureRequest>(generations.request),
+  createdAt: generations.createdAt,
+  isFavourite: typed<boolean>(sql`exists (select from ${favourites}
+    where ${favourites.userId} = ${generations.userId} and ${favourites.generationId} = ${generations.id})`),
+  /** Of the first picture. */
+  thumbnail: typed<
+    (Omit<ImageFile, 'data'> & { key: string }) | null
+  >(sql`case when ${generations.state} = 'delivered' then (
+    select jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height) from images i
+    where i.generation_id = ${generations.id} and i.role = 'thumbnail' and i.position = 0) end`),
+})
+
+export type PastRequest = NonNullable<(typeof columns)['row']>
+
+export interface HistoryPage {
+  rows: PastRequest[]
+  newer: boolean
+  older: boolean
+}
+
+/** As many as fit below a picture in every chat. */
+export const pageSize = 6
+export const lastPage = 100
+
+const statesOf: Readonly<Record<HistoryState, readonly GenerationState[]>> = {
+  done: ['delivered'],
+  failed: ['failed'],
+  waiting: ['queued', 'running', 'stored'],
+  cancelled: ['cancelled'],
+}
+
+/** Without a cursor, the newest requests. A page that is no longer there is the newest one, too. */
+export async function readHistory(
+  core: Core,
+  userId: string,
+  { filter, from }: { filter: HistoryFilter; from?: Cursor },
+): Promise<HistoryPage> {
+  const isNewer = from?.direction === 'newer'
+  const found = await readRows(
+    core.database,
+    columns,
+    (list) => sql`
+      select ${list} from (${matching(userId, filter, from)} limit ${pageSize + 1}) generations
+      order by generations.id desc`,
+  )
+  const isMore = found.length > pageSize
+  if (isNewer) {
+    // the newest page is always full
+    if (!isMore && found.length < pageSize) return readHistory(core, userId, { filter })
+    return { rows: isMore ? found.slice(1) : found, newer: isMore, older: true }
+  }
+  if (from && found.length === 0) return readHistory(core, userId, { filter })
+  return { rows: found.slice(0, pageSize), newer: from !== undefined, older: isMore }
+}
+
+/** Where a page starts that people name by its number, from 2. It passes over a few hundred requests at most. undefined: there is none. */
+export async function startOf(
+  core: Core,
+  userId: string,
+  { filter, page }: { filter: HistoryFilter; page: number },
+): Promise<Cursor | undefined> {
+  const [last] = await readRows(
+    core.database,
+    columnsOf({ id: generations.id }),
+    (list) => sql`
+      select ${list} from (${matching(userId, filter)} limit 1 offset ${(Math.min(page, lastPage) - 1) * pageSize - 1})
+      generations`,
+  )
+  return last && { direction: 'older', id: last.id }
+}
+
+/**
+ * In order. The range of one account, and the order by account too, keep the planner from reading the primary key backwards,
+ * which passes over everything that others asked for since.
+ */
+function matching(userId: string, { model, state, favourites: isFavourite }: HistoryFilter, from?: Cursor): SQL {
+  const [source, owner, id] = isFavourite
+    ? [
+        sql`${favourites} join ${generations} on ${generations.id} = ${favourites.generationId}
+          and ${generations.userId} = ${favourites.userId}`,
+        favourites.userId,
+        favourites.generationId,
+      ]
+    : [sql`${generations}`, generations.userId, generations.id]
+  const order = from?.direction === 'newer' ? sql`asc` : sql`desc`
+  const conditions = [
+    sql`${owner} between ${userId}::uuid and ${userId}::uuid`,
+    sql`${generations.erasedAt} is null`,
+    ...(from?.direction === 'older' ? [sql`${id} < ${from.id}::uuid`] : []),
+    ...(from?.direction === 'newer' ? [sql`${id} > ${from.id}::uuid`] : []),
+    ...(model === undefined ? [] : [sql`${generations.model} = ${model}`]),
+    ...(state === undefined ? [] : [sql`${generations.state} in ${statesOf[state]}`]),
+  ]
+  return sql`select ${generations}.* from ${source} where ${sql.join(conditions, sql` and `)}
+    order by ${owner} ${order}, ${id} ${order}`
 }

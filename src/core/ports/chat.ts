@@ -247,6 +247,10 @@ export interface ChatSurface {
   readonly postsAnew?: boolean
   /** Milliseconds between edits of a waiting message. Absent: as often as chats permit. */
   readonly paceMs?: number
+  /** True when a message shows pictures of the store by links, so that they are not sent. */
+  readonly linksPictures?: boolean
+  /** True when in a group only the person sees what is private. */
+  readonly answersPrivately?: boolean
   /** True when no person reads its replies. */
   readonly isSilent?: boolean
   /** Connects and calls `handle` for each act; resolves when the platform has accepted us. */

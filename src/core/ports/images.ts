@@ -21,6 +21,8 @@ export interface ImageTools {
   keep(bytes: Buffer): Promise<ImageFile>
   /** Makes a WebP of at most `edge` pixels on its longer side, and never larger than the picture. */
   thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>
+  /** Draws pictures side by side, each with its number. A cell without a picture stays empty. */
+  sheet(cells: readonly (Buffer | undefined)[]): Promise<ImageFile>
   /** Converts to PNG. */
   png(file: Pick<ImageFile, 'data'>): Promise<ImageFile>
 }

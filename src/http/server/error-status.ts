@@ -21,6 +21,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   unknown_command: 404,
   unknown_button: 404,
   anonymous: 403,
+  ask_privately: 403,
   not_yours: 403,
   not_your_question: 403,
   question_over: 410,

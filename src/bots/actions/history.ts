@@ -1,0 +1,28 @@
+/** Buttons of the history: they turn its pages, in their message, and show a result again. */
+import { resultOf } from '../../core/generation/result.ts'
+import { showAgain } from '../../core/results/show.ts'
+import type { Action } from '../action.ts'
+import { historyReply, turnedBy } from '../history.ts'
+
+const turning = (direction: 'older' | 'newer'): Action => ({
+  name: direction,
+  // the page is that of the person who presses
+  who: 'everyone',
+  async run({ core, call, values: { ref } }) {
+    return { ...(await historyReply(core, call, turnedBy(core, direction, ref))), inPlace: true }
+  },
+})
+
+export const olderAction = turning('older')
+export const newerAction = turning('newer')
+
+export const showAction: Action = {
+  name: 'show',
+  who: 'asker',
+  answers: 'private',
+  async run({ core, call, values: { ref } }) {
+    const reply = await showAgain(core, await resultOf(core, ref))
+    // in a private chat all answers are private, and an answer to the press alone could show no picture
+    return { ...reply, private: call.place.group !== undefined, shows: ref }
+  },
+}

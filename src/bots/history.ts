@@ -1,0 +1,128 @@
+/** A page of `/history`, with buttons that turn it. The button's ref holds the filter and the request where the page starts. */
+import { createHash } from 'node:crypto'
+import { accountOf } from '../core/accounts/accounts.ts'
+import { button } from '../core/chats/buttons.ts'
+import type { Core } from '../core/core.ts'
+import { AppError } from '../core/errors.ts'
+import {
+  type Cursor,
+  type HistoryFilter,
+  type HistoryPage,
+  historyStates,
+  type PastRequest,
+  readHistory,
+} from '../core/history/history.ts'
+import { isId, shortId } from '../core/ids.ts'
+import type { Call, Reply, ReplyPicture } from '../core/ports/chat.ts'
+import { shorten } from '../core/text.ts'
+import { type Words, wordsFor } from '../locales/index.ts'
+
+/** Characters of a prompt: a page fits into a caption of Telegram. */
+const shortPrompt = 60
+/** On a phone, so many buttons with numbers are easy to hit. */
+const buttonsInRow = 3
+
+interface Turned {
+  filter: HistoryFilter
+  from?: Cursor
+}
+
+/** Throws AppError ask_privately: a group would see what the person has drawn. */
+export async function historyReply(core: Core, call: Call, { filter, from }: Turned): Promise<Reply> {
+  const { locale, place } = call
+  const surface = core.surfaces.get(call.surface)
+  if (place.group && !surface?.answersPrivately) throw new AppError('ask_privately')
+  const page = await readHistory(core, await accountOf(core, call.from), { filter, from })
+  const words = wordsFor(locale)
+  const text = textOf(words, filter, page)
+  const pictures = surface?.linksPictures ? await thumbnailsOf(core, page.rows) : await sheetOf(core, words, page.rows)
+  return {
+    locale,
+    state: 'info',
+    content: { kind: 'text', text },
+    pictures,
+    buttons: buttonsOf(page, filter),
+    private: true,
+  }
+}
+
+function textOf({ history: words, states }: Words, filter: HistoryFilter, { rows }: HistoryPage): string {
+  const { model, state, favourites } = filter
+  const filters = [model, state && words.states[state], favourites && words.favourites].filter(
+    (each) => each !== undefined && each !== false,
+  )
+  if (rows.length === 0) return filters.length === 0 ? words.empty : words.noMatch(filters)
+  const lines = rows.map(({ id, createdAt, state, request, isFavourite }, index) =>
+    words.line({
+      number: index + 1,
+      id: shortId(id),
+      when: createdAt.toISOString().slice(0, 16).replace('T', ' '),
+      state: `${states[state]}${isFavourite ? '⭐' : ''}`,
+      prompt: shorten(request.prompt, shortPrompt),
+      model: request.model,
+    }),
+  )
+  return [words.title(filters), ...lines].join('\n')
+}
+
+function buttonsOf({ rows, newer, older }: HistoryPage, filter: HistoryFilter): Reply['buttons'] {
+  const shows = rows.flatMap(({ id, thumbnail }, index) =>
+    thumbnail ? [button('show', id, { number: index + 1 })] : [],
+  )
+  const half = Math.ceil(shows.length / Math.ceil(shows.length / buttonsInRow))
+  const [first, last] = [rows[0], rows.at(-1)]
+  const turns = [
+    ...(newer && first ? [button('newer', refOf(filter, first.id))] : []),
+    ...(older && last ? [button('older', refOf(filter, last.id))] : []),
+  ]
+  const all = [shows.slice(0, half), shows.slice(half), turns].filter((row) => row.length > 0)
+  return all.length === 0 ? undefined : all
+}
+
+// ── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One picture of all of them: an album can have no buttons on Telegram, and cannot be turned. */
+async function sheetOf(core: Core, { history: words }: Words, rows: readonly PastRequest[]): Promise<ReplyPicture[]> {
+  if (rows.length === 0) return []
+  const cells = await Promise.all(rows.map(({ thumbnail }) => thumbnail && core.store.get(thumbnail.key)))
+  const file = await core.images.sheet(cells.map((cell) => cell?.data))
+  return [{ file, key: '', name: 'history.jpg', alt: words.title([]) }]
+}
+
+/** Those that are gone from the store are left out. */
+async function thumbnailsOf(core: Core, rows: readonly PastRequest[]): Promise<ReplyPicture[]> {
+  const pictures = rows.map(async ({ id, request, thumbnail }, index): Promise<ReplyPicture[]> => {
+    const object = thumbnail && (await core.store.get(thumbnail.key))
+    if (!object) return []
+    const { key, ...about } = thumbnail
+    const alt = `${index + 1}. ${shorten(request.prompt, shortPrompt)}`
+    return [{ file: { ...about, data: object.data }, key, name: `${shortId(id)}.webp`, alt }]
+  })
+  return (await Promise.all(pictures)).flat()
+}
+
+// ── The ref of a button ──────────────────────────────────────────────────────────────────────────────────────────
+
+/** 'x': in any state. */
+const stateLetters = ['x', ...historyStates.map((state) => state.charAt(0))].join('')
+
+/** 'fd0199…1a2b3c4d': favourites or all, the state, the request, and the model as a hash, because its name may be too long. */
+function refOf(
+  { favourites, state = 'x', model }: { favourites?: boolean; state?: string; model?: string },
+  id: string,
+): string {
+  return `${favourites ? 'f' : 'a'}${state.charAt(0)}${id.replaceAll('-', '')}${model === undefined ? '' : hashOf(model)}`
+}
+
+const hashOf = (model: string) => createHash('sha256').update(model).digest('hex').slice(0, 8)
+
+/** Throws AppError unknown_button for a ref of no button of ours, and where its model is gone. */
+export function turnedBy(core: Core, direction: Cursor['direction'], ref: string): Turned {
+  const form = new RegExp(`^([af])([${stateLetters}])([0-9a-f]{32})([0-9a-f]{8})?$`)
+  const [, kind, letter, hex = '', hash] = form.exec(ref) ?? []
+  const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  const model = hash === undefined ? undefined : core.models.all().find((each) => hashOf(each.id) === hash)?.id
+  if (!isId(id) || (hash !== undefined && model === undefined)) throw new AppError('unknown_button')
+  const state = historyStates.find((each) => each.charAt(0) === letter)
+  return { filter: { favourites: kind === 'f', state, model }, from: { direction, id } }
+}
