@@ -1,0 +1,193 @@
+/** Settings of people and of groups: a person's own come first, then the group's, then the service's. */
+import { type SQL, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { chatSettings, type EnhanceSetting, userSettings } from '../../db/schema/settings.ts'
+import { allLanguages } from '../../locales/index.ts'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import type { Call } from '../ports/chat.ts'
+import { checkParams, isSetUp } from '../request/check.ts'
+import { findModel, offeredAspects, takenWith } from '../request/choose-model.ts'
+import { accountOf } from './accounts.ts'
+
+export interface Settings {
+  /** Id of the model for requests that name none. */
+  model: string
+  aspect: string
+  count: number
+  enhance: EnhanceSetting
+  /** Whether only the person sees the pictures. */
+  private: boolean
+  language: string
+  /** Whether the original file follows a result. */
+  original: boolean
+}
+
+export type SettingName = keyof Settings
+
+export const settingNames = [
+  'model',
+  'aspect',
+  'count',
+  'enhance',
+  'private',
+  'language',
+  'original',
+] as const satisfies SettingName[]
+
+/** Absent: not set there. */
+export type Chosen = Partial<Settings>
+
+/** null: back to the default. Absent: stays as it is. */
+export type Changes = { readonly [Name in SettingName]?: Settings[Name] | null }
+
+export interface SettingsInForce {
+  person: Chosen
+  /** Of the group. Empty in a private chat. */
+  chat: Chosen
+  /** The person's, then the group's. Absent: the service's default applies. */
+  chosen: Chosen
+}
+
+export type Origin = 'person' | 'chat' | 'service'
+
+/** Whose settings: those of a person, or of a group. */
+export type Holder = { userId: string } | { chat: string }
+
+type Where = Pick<Call, 'surface' | 'from' | 'place'>
+
+const columns = columnsOf({
+  person: typed<Partial<StoredSettings> | null>(sql`to_jsonb(u)`),
+  chat: typed<Partial<StoredSettings> | null>(sql`to_jsonb(c)`),
+})
+
+type StoredSettings = { [Name in SettingName]: Settings[Name] | null }
+
+/** The name of a group in `chat_settings`. undefined: a private chat. */
+export const chatOf = ({ surface, place }: Pick<Call, 'surface' | 'place'>): string | undefined =>
+  place.group && `${surface}:${place.group.id}`
+
+/** Read for each call, so that a change counts in every process at once. It opens no account. */
+export async function readSettings({ database }: Pick<Core, 'database'>, where: Where): Promise<SettingsInForce> {
+  const [row] = await readRows(
+    database,
+    columns,
+    (list) => sql`
+      select ${list} from (select 1) one
+      left join user_settings u on u.user_id = (select user_id from identities where id = ${where.from.id})
+      left join chat_settings c on c.chat = ${chatOf(where) ?? null}`,
+  )
+  const [person, chat] = [setIn(row?.person), setIn(row?.chat)]
+  return { person, chat, chosen: { ...chat, ...person } }
+}
+
+export function originOf({ person, chat }: SettingsInForce, name: SettingName): Origin {
+  if (person[name] !== undefined) return 'person'
+  return chat[name] === undefined ? 'service' : 'chat'
+}
+
+/** The holder of a person's own settings. */
+export const personHolding = async (core: Core, { from }: Pick<Call, 'from'>): Promise<Holder> => ({
+  userId: await accountOf(core, from),
+})
+
+/**
+ * Checks the changes, and saves all of them or none. Repeating it changes nothing. Throws AppError unknown_model,
+ * provider_missing, unknown_ratio, bad_option, enhancer_missing.
+ */
+export async function saveSettings(core: Core, holder: Holder, changes: Changes): Promise<Chosen> {
+  const before = setIn(await storedFor(core, holder))
+  const checked = checkSettings(core, before, changes)
+  const set = { ...checked, changedAt: sql`now()` }
+  if ('userId' in holder) {
+    await core.database.db
+      .insert(userSettings)
+      .values({ userId: holder.userId, ...checked })
+      .onConflictDoUpdate({ target: userSettings.userId, set })
+  } else {
+    await core.database.db
+      .insert(chatSettings)
+      .values({ chat: holder.chat, ...checked })
+      .onConflictDoUpdate({ target: chatSettings.chat, set })
+  }
+  return setIn({ ...before, ...checked })
+}
+
+type Checking = Pick<Core, 'models' | 'providers' | 'enhancer'>
+
+/**
+ * The changes with the model's own id. A model, ratio and count of one holder have to fit together: otherwise one of them would
+ * never apply.
+ */
+export function checkSettings(core: Checking, before: Chosen, changes: Changes): Changes {
+  const { enhance, language } = changes
+  const model = changes.model == null ? changes.model : usableModel(core, changes.model)
+  if ((enhance === 'on' || enhance === 'ask') && !core.enhancer) {
+    throw new AppError('enhancer_missing', { name: 'enhance' })
+  }
+  if (language != null && !languages.includes(language)) {
+    throw new AppError('bad_option', { name: 'language', value: language, expected: languages.join(', ') })
+  }
+  const checked = model === undefined ? changes : { ...changes, model }
+  if (changes.model != null || changes.aspect != null || changes.count != null) {
+    checkFit(core, setIn({ ...before, ...checked }))
+  }
+  return checked
+}
+
+const languages: readonly string[] = allLanguages.map(([name]) => name)
+
+function usableModel(core: Checking, name: string): string {
+  const model = findModel(core.models.all(), name)
+  if (!model.routes.some(({ provider }) => isSetUp(core, provider))) {
+    throw new AppError('provider_missing', { model: model.title })
+  }
+  return model.id
+}
+
+/** Without a model of the same holder, any model will do: requests go to the first that can serve them. */
+function checkFit(core: Checking, { model: id, aspect, count }: Chosen): void {
+  if (id !== undefined) {
+    const model = core.models.all().find((each) => each.id === id)
+    if (model) checkWith(core, model, { aspect, count })
+    return
+  }
+  const models = core.models.all()
+  const available = offeredAspects(models)
+  if (aspect !== undefined && !available.includes(aspect)) {
+    throw new AppError('bad_option', { name: 'ratio', value: aspect, expected: available.join(', ') })
+  }
+  const most = mostPictures(core)
+  if (count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= most)) {
+    throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${most}` })
+  }
+}
+
+function checkWith(core: Checking, model: ReturnType<typeof findModel>, { aspect, count }: Chosen): void {
+  const images = Math.min(...model.routes.map(({ takes }) => takes.images.min))
+  const takes = takenWith(core, model, images)
+  const prompt = takes.prompt === 'none' ? '' : '-'
+  checkParams({ model, takes }, { prompt, aspect, count }, images)
+}
+
+/** The largest count that a model which is set up takes. */
+export function mostPictures(core: Pick<Core, 'models' | 'providers'>): number {
+  const routes = core.models.all().flatMap((model) => model.routes)
+  return Math.max(1, ...routes.filter(({ provider }) => isSetUp(core, provider)).map(({ takes }) => takes.count))
+}
+
+async function storedFor(core: Core, holder: Holder): Promise<Partial<StoredSettings> | null | undefined> {
+  const from: SQL =
+    'userId' in holder
+      ? sql`user_settings s where user_id = ${holder.userId}::uuid`
+      : sql`chat_settings s where chat = ${holder.chat}`
+  const [row] = await readRows(core.database, storedColumns, (list) => sql`select ${list} from ${from}`)
+  return row?.stored
+}
+
+const storedColumns = columnsOf({ stored: typed<Partial<StoredSettings>>(sql`to_jsonb(s)`) })
+
+/** Without what is not set, and without the other columns. */
+function setIn(stored: Partial<StoredSettings> | null | undefined): Chosen {
+  return Object.fromEntries(settingNames.flatMap((name) => (stored?.[name] == null ? [] : [[name, stored[name]]])))
+}
