@@ -113,7 +113,7 @@ function buttons({ id: message, state }, row) {
       button.disabled = true
       const sent = await press(id, message)
       // a press of a waiting message changes it; below a result a button can be pressed again
-      button.disabled = sent && state === 'waiting'
+      button.disabled = sent && (state === 'waiting' || state === 'asking')
     }
     box.append(button)
   }

@@ -7,7 +7,7 @@ import type { Answer, Asked, Permission } from './command.ts'
 export type ActionName = keyof Words['buttons']
 
 export interface Pressed {
-  /** Id of the generation. */
+  /** Id of the generation or draft, or a word of the action's own. */
   ref: string
   /** Of the picture that the button is about, from 1. Absent: the result has one, or the button is about all. */
   number?: number
@@ -19,7 +19,7 @@ export interface Action {
   /** Its label in each language is `words.buttons[name]`. */
   name: ActionName
   /** asker: the person whose request it is, and admins · viewer: they, and people in the chat that shows the result. */
-  who: 'asker' | 'viewer' | Permission
+  who: 'asker' | 'viewer' | Permission | ((ref: string) => Permission)
   /** Its answer is a message of its own. Absent: the effect shows in the pressed message, or a few words say what it was. */
   answers?: 'public' | 'private'
   /** Opened by a press; its submission runs the action. Absent: a press runs it. */

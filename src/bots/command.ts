@@ -2,10 +2,11 @@
  * What a command is: one declaration that is registered with platforms, parsed from text or typed options, checked, described
  * and typed. One file in commands/ each; commands/index.ts lists them.
  */
+import type { SettingsInForce } from '../core/accounts/settings.ts'
 import type { Core } from '../core/core.ts'
 import type { Accepted, Submission } from '../core/generation/accept.ts'
-import type { Attachment, ButtonRows, Call, Reply } from '../core/ports/chat.ts'
-import type { Model } from '../core/ports/models.ts'
+import type { Address, Attachment, ButtonRows, Call, Posted, Reply } from '../core/ports/chat.ts'
+import type { Model, Range } from '../core/ports/models.ts'
 import type { Words } from '../locales/index.ts'
 
 export type CommandName = keyof Words['commands']
@@ -24,8 +25,12 @@ export interface OptionSpec {
   /** Of a number; on platforms with typed options also of the length of a text. */
   min?: number
   max?: number
+  /** Of a number that models take: where platforms with typed options stop it. The core checks it with the chosen model. */
+  range?: (models: readonly Model[]) => Range | undefined
   /** In text it is written `--name value`. Absent: by its position. */
   flag?: boolean
+  /** In text it is written `name value`, or as a flag. */
+  named?: boolean
   /** In text it takes all remaining words. */
   rest?: boolean
 }
@@ -56,10 +61,13 @@ export interface Asked<V> {
   words: Words
   values: V
   images: readonly Attachment[]
+  /** Of the person, and of the group where the call was made. */
+  settings: SettingsInForce
   /** The result that the person replied to: its originals are among the images. */
   parent?: Submission['parent']
 }
 
+/** A reply, and what becomes of it. */
 export type Answer = Reply & {
   /** The accepted request that the reply waits for: its work starts once the reply stands. */
   accepted?: Accepted
@@ -69,14 +77,23 @@ export type Answer = Reply & {
   inPlace?: boolean
   /** Takes the place of the buttons of the pressed message. */
   newButtons?: ButtonRows
+  /** Id of the draft that it shows. */
+  drafted?: string
+  /** It goes there, and the chat of the call gets the notice. */
+  elsewhere?: { address: Address; notice: Reply }
+  /** Our message that asked for this choice. A press turns it into the reply; after a form it loses its buttons. */
+  chosenIn?: { posted: Posted | undefined; address: Address; closed: Reply }
 }
 
 export interface Command<O extends OptionSpecs = OptionSpecs> {
   name: CommandName
   aliases?: readonly string[]
   needs: Permission | ((values: Values<O>) => Permission)
-  /** 'private': only the person sees the answer, where the surface can do that. Errors are always private. */
-  audience: 'public' | 'private'
+  /**
+   * private: only the person sees the answer, where the surface can do that · chosen: as its option `private` or the settings say,
+   * else public. Errors are always private.
+   */
+  audience: 'public' | 'private' | 'chosen'
   /** In the order in which platforms with typed options show them; in text, by position or as flags. */
   options: O
   /** Whether it answers with a form: on platforms with forms, nothing else may answer before one. */

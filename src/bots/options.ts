@@ -37,7 +37,9 @@ function parseWords(specs: OptionSpecs, text: string): Record<string, string> {
   const prompt = Object.keys(specs).find((name) => specs[name]?.type === 'prompt')
   if (prompt !== undefined) return text === '' ? {} : { [prompt]: text }
   const { words, flags } = splitFlags(specs, cleanText(text))
-  const byPosition = Object.entries(specs).filter(([, { type, flag }]) => type !== 'image' && !flag)
+  const [unknown] = Object.values(specs).some(({ named }) => named) ? words : []
+  if (unknown !== undefined) throw new AppError('unknown_option', { name: unknown, available: Object.keys(specs) })
+  const byPosition = Object.entries(specs).filter(([, { type, flag, named }]) => type !== 'image' && !flag && !named)
   const values: Record<string, string> = { ...flags }
   for (const [name, { rest }] of byPosition) {
     const taken = words.splice(0, rest ? words.length : 1).join(' ')
@@ -52,7 +54,7 @@ function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags:
   const words: string[] = []
   const flags: Record<string, string> = {}
   for (let at = 0; at < tokens.length; at++) {
-    const flag = flagIn(specs, tokens[at] ?? '')
+    const flag = namedIn(specs, tokens[at] ?? '') ?? flagIn(specs, tokens[at] ?? '')
     if (flag === undefined) {
       words.push(tokens[at] ?? '')
       continue
@@ -73,10 +75,17 @@ function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags:
 
 const flagForm = new RegExp(`^(${anyDash}{2}|${longDash})([a-z]+)(?:[=:](.*))?$`, 'i')
 
+/** 'ratio', 'ratio:', 'ratio=16:9'. */
+function namedIn(specs: OptionSpecs, token: string): { name: string; value?: string } | undefined {
+  const [, written, value] = /^([a-z]+)(?:[=:](.*))?$/i.exec(plainSigns(token)) ?? []
+  const name = Object.keys(specs).find((each) => specs[each]?.named && each === written?.toLowerCase())
+  return name === undefined ? undefined : { name, value: value || undefined }
+}
+
 /** Keyboards write dashes in place of two hyphens, so '—cap' is a flag too; a dash before any other word is not. */
 function flagIn(specs: OptionSpecs, token: string): { name: string; value?: string } | undefined {
   const [, dashes, written, value] = flagForm.exec(plainSigns(token)) ?? []
-  const names = Object.keys(specs).filter((each) => specs[each]?.flag)
+  const names = Object.keys(specs).filter((each) => specs[each]?.flag || specs[each]?.named)
   const name = names.find((each) => each === written?.toLowerCase())
   if (name !== undefined) return { name, value }
   if (dashes === '--') {

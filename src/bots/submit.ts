@@ -1,16 +1,52 @@
 /** Submits what a call asks for, and answers with the message that waits for it. */
 import type { Core } from '../core/core.ts'
 import type { Submission } from '../core/generation/accept.ts'
+import { makeDraft } from '../core/generation/drafts.ts'
 import { promptOf, waitingReply } from '../core/generation/replies.ts'
+import { readResult } from '../core/generation/result.ts'
 import { submit } from '../core/generation/submit.ts'
 import type { Call } from '../core/ports/chat.ts'
+import { wordsFor } from '../locales/index.ts'
 import type { Answer } from './command.ts'
+import { draftReply } from './drafts.ts'
 
-type Wanted = Pick<Submission, 'params' | 'images' | 'chosen' | 'parent' | 'shownPrice'>
+type Wanted = Pick<Submission, 'params' | 'images' | 'chosen' | 'parent' | 'shownPrice' | 'private'>
 
 export async function submitFor(core: Core, call: Call, wanted: Wanted): Promise<Answer> {
-  const { key, surface, address, place, locale, from } = call
-  const accepted = await submit(core, { key, surface, address, place, locale, from, ...wanted })
+  const { submission, going } = await submissionOf(core, call, wanted)
+  const { locale } = call
+  const accepted = await submit(core, submission)
   const asked = { id: accepted.id, locale, request: accepted.request }
-  return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted }
+  return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted, ...going }
+}
+
+/** Shows the enhanced prompt first. Nothing is held before the person has chosen. */
+export async function draftFor(core: Core, call: Call, wanted: Wanted): Promise<Answer> {
+  const { submission, going } = await submissionOf(core, call, wanted)
+  const draft = await makeDraft(core, submission)
+  return { ...draftReply(wordsFor(call.locale), call.locale, draft), ...going }
+}
+
+interface Going {
+  submission: Submission
+  going?: Pick<Answer, 'elsewhere'>
+}
+
+/** Throws AppError cannot_write_privately before anything is paid, where the bot may not write to the person alone. */
+async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Going> {
+  const { key, surface: name, address: here, place, locale, from } = call
+  const submission = { key, surface: name, address: here, place, locale, from, ...wanted }
+  const surface = core.surfaces.get(name)
+  if (!place.group || !surface?.privately || !(await isPrivate(core, wanted))) return { submission }
+  const address = await surface.privately(here, from)
+  if (address === here) return { submission }
+  const content = { kind: 'text', text: wordsFor(locale).sentPrivately } as const
+  const notice = { locale, state: 'info', content } as const
+  return { submission: { ...submission, address }, going: { elsewhere: { address, notice } } }
+}
+
+/** What starts from a private result is private, too. */
+async function isPrivate(core: Core, { private: wanted = false, parent }: Wanted): Promise<boolean> {
+  if (wanted || !parent) return wanted
+  return (await readResult(core, parent.id))?.private ?? false
 }

@@ -70,6 +70,11 @@ export const en = {
   warning: (text: string) => `⚠️ ${text}`,
 
   buttons: {
+    useenhanced: '✨ Use it',
+    useown: 'Use mine',
+    editdraft: '✏️ Edit it',
+    setpictures: '🖼 Pictures',
+    setanswers: '💬 Answers',
     reroll: '🎲 Again',
     vary: '🔀 Vary',
     edit: '✏️ Edit',
@@ -97,6 +102,7 @@ export const en = {
     sure: 'Sure?',
     kept: 'Kept.',
     deleted: 'Deleted.',
+    chosen: 'On its way.',
   },
   reactions: {
     favourite: '⭐ Added to your favourites.',
@@ -136,6 +142,27 @@ export const en = {
       title: '🚩 Report the picture',
       fields: { reason: { label: 'Reason', hint: 'What is wrong with it' } },
     },
+    editdraft: {
+      title: '✏️ Edit the prompt',
+      fields: { prompt: { label: 'Prompt', hint: 'What to draw' } },
+    },
+    setpictures: {
+      title: '⚙️ Settings for pictures',
+      fields: {
+        model: { label: 'Model', hint: 'For requests that name none' },
+        aspect: { label: 'Ratio', hint: 'For requests without a picture' },
+        count: { label: 'Count', hint: 'Pictures of one request' },
+        enhance: { label: 'Enhance prompts', hint: 'on, off or ask' },
+      },
+    },
+    setanswers: {
+      title: '⚙️ Settings for answers',
+      fields: {
+        private: { label: 'Private', hint: 'Whether only you see your pictures' },
+        language: { label: 'Language', hint: 'The language of all answers' },
+        original: { label: 'Original files', hint: 'Whether they follow the pictures' },
+      },
+    },
   },
   /** A form as a question, on platforms without forms. */
   question: {
@@ -146,6 +173,44 @@ export const en = {
     example: (label: string, value: string) => `${label}: ${value}`,
     choices: (values: readonly string[]) => `(${list(values)})`,
   },
+
+  settings: {
+    title: { person: '⚙️ Your settings', chat: '⚙️ The settings of this group' },
+    saved: '✅ Saved.',
+    names: {
+      model: 'Model',
+      aspect: 'Ratio',
+      count: 'Count',
+      enhance: 'Enhance prompts',
+      private: 'Private',
+      language: 'Language',
+      original: 'Original files',
+    },
+    values: { on: 'on', off: 'off', ask: 'ask first', default: 'default' },
+    languages: { en: 'English', zh: '简体中文' } as Readonly<Record<string, string>>,
+    origins: { person: 'yours', chat: 'of this group', service: 'default' },
+    ofModel: 'as the model draws',
+    ofClient: 'as your app',
+    line: (s: { name: string; value: string; origin: string }) => `${s.name}: ${s.value} (${s.origin})`,
+    usage:
+      '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language and original. ' +
+      '/settings ratio default goes back to the default.',
+    usageHere: 'People who manage a group add "here" to set it for all: /settings ratio 16:9 here',
+  },
+  drafts: {
+    shown: (d: { prompt: string; enhanced?: string; minutes: number }) =>
+      [
+        d.prompt,
+        '',
+        ...(d.enhanced === undefined
+          ? ['⚠️ The prompt could not be enhanced. You can draw it as it is, or edit it.']
+          : [`✨ ${d.enhanced}`]),
+        '',
+        `Nothing is charged until you choose. The buttons work for ${d.minutes} minutes.`,
+      ].join('\n'),
+    closed: (prompt: string) => `${prompt}\n\n✏️ You have edited this prompt.`,
+  },
+  sentPrivately: '🔒 The answer goes to you in a private message.',
 
   balance: (b: { balance: number; held: number; price: number; model: string }) =>
     `💳 ${credits(b.balance)}${b.held > 0 ? `, and ${number(b.held)} on hold for requests under way` : ''}. A picture with ${b.model} costs ${credits(b.price)}.`,
@@ -239,11 +304,11 @@ export const en = {
       '/edit <words> changes the picture that you reply to, /show <number after #> shows a picture again',
       '/models shows what each model takes and costs',
       '/queue shows your requests under way, /cancel stops the newest one, or /cancel <id> another',
-      '/credits shows your balance, /history your last requests',
+      '/credits shows your balance, /history your last requests, /settings your defaults',
       '',
       `Ratios: ${h.ratios}`,
       `Models: ${h.models}`,
-      'Flags: --ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <words>',
+      'Flags: --ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <words> --enhance --private',
       '',
       'Admins: /credits give @user 5',
     ].join('\n'),
@@ -260,6 +325,14 @@ export const en = {
         image2: 'A second picture',
         image3: 'A third picture',
         image4: 'A fourth picture',
+        count: 'How many pictures',
+        seed: 'The same seed and words draw the same picture',
+        steps: 'More steps take longer and may add detail',
+        guidance: 'How closely the picture follows the words',
+        strength: 'How far the result may differ from your picture',
+        negative: 'What the picture should not show',
+        enhance: 'Let a language model enrich the prompt; ask shows it to you first',
+        private: 'Only you see the answer',
       },
     },
     edit: {
@@ -308,6 +381,19 @@ export const en = {
         model: 'Only requests for this model',
         state: 'Only requests in this state',
         favourites: 'Only your favourites',
+      },
+    },
+    settings: {
+      description: 'Your defaults: model, ratio, count, language and more',
+      options: {
+        model: 'The model for requests that name none',
+        ratio: 'The ratio for requests without a picture',
+        count: 'How many pictures a request draws',
+        enhance: 'Enhance prompts: always, never, or show you first',
+        private: 'Whether only you see your pictures',
+        language: 'The language of all answers to you',
+        original: 'Whether the original files follow the pictures',
+        here: 'For managers: set it for this server or group',
       },
     },
     apikey: {
@@ -481,6 +567,10 @@ export const en = {
     late_part: () =>
       'This part arrived after the rest of your message had been taken, so it was not used. Send all of it again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',
+    draft_over: () => 'This choice was made already, or is too old. Send the request again.',
+    cannot_write_privately: () =>
+      'The bot may not write to you yet. Start a private chat with it first, then send the request again.',
+    groups_only: () => 'This sets the defaults of a group: use it in one.',
     already_ended: () => 'This request has ended already.',
     price_rose: (d: Data) =>
       `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Press again if you agree.`,

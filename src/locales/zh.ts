@@ -58,6 +58,11 @@ export const zh: Words = {
   warning: (text) => `⚠️ ${text}`,
 
   buttons: {
+    useenhanced: '✨ 用优化的',
+    useown: '用我的原文',
+    editdraft: '✏️ 修改',
+    setpictures: '🖼 图片设置',
+    setanswers: '💬 回复设置',
     reroll: '🎲 再来一张',
     vary: '🔀 变化',
     edit: '✏️ 修改',
@@ -85,6 +90,7 @@ export const zh: Words = {
     sure: '确定吗？',
     kept: '已保留。',
     deleted: '已删除。',
+    chosen: '已开始。',
   },
   reactions: {
     favourite: '⭐ 已收藏。',
@@ -116,6 +122,27 @@ export const zh: Words = {
       title: '🚩 举报图片',
       fields: { reason: { label: '原因', hint: '图片有什么问题' } },
     },
+    editdraft: {
+      title: '✏️ 修改提示词',
+      fields: { prompt: { label: '提示词', hint: '要画什么' } },
+    },
+    setpictures: {
+      title: '⚙️ 图片设置',
+      fields: {
+        model: { label: '模型', hint: '未指定模型时使用' },
+        aspect: { label: '比例', hint: '没有附图时使用' },
+        count: { label: '数量', hint: '每次请求画几张' },
+        enhance: { label: '优化提示词', hint: 'on、off 或 ask' },
+      },
+    },
+    setanswers: {
+      title: '⚙️ 回复设置',
+      fields: {
+        private: { label: '仅自己可见', hint: '图片是否只有你能看到' },
+        language: { label: '语言', hint: '所有回复使用的语言' },
+        original: { label: '原始文件', hint: '是否随图片发送原始文件' },
+      },
+    },
   },
   question: {
     write: '请回复这条消息，写下你的回答。',
@@ -125,6 +152,42 @@ export const zh: Words = {
     example: (label, value) => `${label}：${value}`,
     choices: (values) => `（${list(values)}）`,
   },
+
+  settings: {
+    title: { person: '⚙️ 你的设置', chat: '⚙️ 本群的设置' },
+    saved: '✅ 已保存。',
+    names: {
+      model: '模型',
+      aspect: '比例',
+      count: '数量',
+      enhance: '优化提示词',
+      private: '仅自己可见',
+      language: '语言',
+      original: '原始文件',
+    },
+    values: { on: '开', off: '关', ask: '先让我看', default: '默认' },
+    languages: { en: 'English', zh: '简体中文' },
+    origins: { person: '你的设置', chat: '本群设置', service: '默认' },
+    ofModel: '由模型决定',
+    ofClient: '与客户端相同',
+    line: (s) => `${s.name}：${s.value}（${s.origin}）`,
+    usage:
+      '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original。' +
+      '/settings ratio default 恢复默认。',
+    usageHere: '群管理员加上 here 即可为全群设置：/settings ratio 16:9 here',
+  },
+  drafts: {
+    shown: (d) =>
+      [
+        d.prompt,
+        '',
+        ...(d.enhanced === undefined ? ['⚠️ 提示词未能优化。可以按原文绘制，或修改后再画。'] : [`✨ ${d.enhanced}`]),
+        '',
+        `选择之前不会扣费。按钮在 ${d.minutes} 分钟内有效。`,
+      ].join('\n'),
+    closed: (prompt) => `${prompt}\n\n✏️ 你已修改这段提示词。`,
+  },
+  sentPrivately: '🔒 结果会通过私聊发给你。',
 
   balance: (b) =>
     `💳 剩余 ${credits(b.balance)}${b.held > 0 ? `，另有 ${credits(b.held)}暂存于进行中的请求` : ''}。用 ${b.model} 画一张图需要 ${credits(b.price)}。`,
@@ -204,11 +267,11 @@ export const zh: Words = {
       '/edit <文字> 修改你回复的图片，/show <# 后的编号> 再次查看图片',
       '/models 查看各模型的价格和用法',
       '/queue 查看进行中的请求，/cancel 取消最新的请求，/cancel <编号> 取消指定的请求',
-      '/credits 查看积分，/history 查看最近的请求',
+      '/credits 查看积分，/history 查看最近的请求，/settings 修改默认设置',
       '',
       `比例：${h.ratios}`,
       `模型：${h.models}`,
-      '参数：--ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <文字>',
+      '参数：--ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <文字> --enhance --private',
       '',
       '管理员：/credits give @用户 5',
     ].join('\n'),
@@ -224,6 +287,14 @@ export const zh: Words = {
         image2: '第二张图片',
         image3: '第三张图片',
         image4: '第四张图片',
+        count: '画几张',
+        seed: '相同的种子和文字画出相同的图片',
+        steps: '步数越多越慢，细节可能更丰富',
+        guidance: '图片贴近文字的程度',
+        strength: '结果与原图的差异程度',
+        negative: '图片里不要出现的内容',
+        enhance: '用语言模型优化提示词；ask 表示先让你看',
+        private: '只有你能看到回复',
       },
     },
     edit: {
@@ -266,6 +337,19 @@ export const zh: Words = {
         model: '只看这个模型的请求',
         state: '只看这种状态的请求',
         favourites: '只看收藏',
+      },
+    },
+    settings: {
+      description: '你的默认设置：模型、比例、数量、语言等',
+      options: {
+        model: '未指定模型时使用的模型',
+        ratio: '没有附图时使用的比例',
+        count: '每次请求画几张',
+        enhance: '优化提示词：总是、从不，或先让你看',
+        private: '图片是否只有你能看到',
+        language: '所有回复使用的语言',
+        original: '是否随图片发送原始文件',
+        here: '管理员：为整个服务器或群设置',
       },
     },
     apikey: {
@@ -422,6 +506,9 @@ export const zh: Words = {
     not_your_question: () => '只有按下按钮的人可以回答。想修改这张图片，请自己按一下按钮。',
     form_late: () => '打开表单超时，请再按一次按钮。',
     late_part: () => '这一部分到得太晚，其余内容已开始处理，所以没有用上。请把全部内容重新发送一次。',
+    draft_over: () => '这次选择已经完成，或已过期。请重新发送请求。',
+    cannot_write_privately: () => '机器人还不能给你发私信。请先与它开始私聊，然后重新发送请求。',
+    groups_only: () => '这是群的默认设置，请在群里使用。',
     question_over: () => '这个问题已经回答过，或已过期。请重新按一下按钮。',
     price_rose: (d) =>
       `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再按一次。`,

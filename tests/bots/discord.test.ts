@@ -130,7 +130,7 @@ describe('starting', () => {
     expect(names).toEqual(expect.arrayContaining(['flux', 'imagine', 'queue', 'cancel', 'models', 'help', 'start']))
     const [flux, imagine] = discord.commands()
     const credits = discord.commands().find(({ name }) => name === 'credits')
-    expect(flux).toMatchObject({ contexts: [0, 1, 2], integration_types: [0, 1], options: { length: 7 } })
+    expect(flux).toMatchObject({ contexts: [0, 1, 2], integration_types: [0, 1], options: { length: 15 } })
     expect(flux).toMatchObject({
       description: 'Draw a picture',
       description_localizations: { 'zh-CN': '画一张图', 'zh-TW': '画一张图' },
@@ -145,10 +145,14 @@ describe('starting', () => {
       },
       { name: 'model', type: 3, choices: [{ name: 'sketch', value: 'sketch' }, { name: 'schnell' }] },
       { name: 'aspect', type: 3 },
-      { name: 'image1', type: 11 },
-      { name: 'image2', type: 11 },
-      { name: 'image3', type: 11 },
-      { name: 'image4', type: 11 },
+      ...['image1', 'image2', 'image3', 'image4'].map((name) => ({ name, type: 11 })),
+      { name: 'count', type: 4, min_value: 1, max_value: sketch.routes[0]!.takes.count },
+      { name: 'seed', type: 3, max_length: 20 },
+      { name: 'steps', type: 4, min_value: expect.any(Number), max_value: expect.any(Number) },
+      ...['guidance', 'strength'].map((name) => ({ name, type: 10, min_value: 0 })),
+      { name: 'negative', type: 3 },
+      { name: 'enhance', type: 3, choices: [{ value: 'on' }, { value: 'off' }, { value: 'ask' }] },
+      { name: 'private', type: 5 },
     ])
     expect(credits?.options).toMatchObject([
       { name: 'action', type: 3, choices: [{ name: 'give', value: 'give' }, { name: 'take' }] },
@@ -156,7 +160,6 @@ describe('starting', () => {
       { name: 'amount', type: 4, min_value: 1, max_value: 1_000_000 },
       { name: 'reason', type: 3 },
     ])
-
     const second = surface()
     await second.start(async () => undefined)
     await second.stop()

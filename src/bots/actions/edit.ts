@@ -1,11 +1,12 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
+import { AppError } from '../../core/errors.ts'
 import { editingModels, editingWith, proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import type { ChosenModel } from '../../core/request/check.ts'
 import { chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
-import { parsePrompt, promptLimit } from '../../core/request/parse.ts'
+import { type Message, parseMessage, promptLimit } from '../../core/request/parse.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
 import { submitFor } from '../submit.ts'
@@ -43,7 +44,12 @@ export const editAction: Action = {
     const { prompt = '', aspect = '', model = '' } = fields
     // an unchanged prompt was parsed before, so it is not searched for flags and ratios again
     const ratios = offeredAspects(core.models.all())
-    const written: RequestParams = prompt === result.request.prompt ? { prompt } : parsePrompt(prompt, { ratios })
+    const {
+      private: asked,
+      ask,
+      ...written
+    }: Message = prompt === result.request.prompt ? { prompt } : parseMessage(prompt, { ratios })
+    if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
     const proposed = proposeEdit(core, result.request.model)?.model.id
     // order of precedence: the model changed in the form, a flag in the prompt, the model that the form proposed
     const name = (model === '' || model === proposed ? written.model : undefined) ?? (model || proposed)
@@ -57,6 +63,7 @@ export const editAction: Action = {
       params,
       images: images === 0 ? [] : [asInput(core, pictureOf(result))],
       chosen,
+      private: asked,
       parent: { id: ref, button: 'edit' },
     })
   },

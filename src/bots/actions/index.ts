@@ -1,8 +1,10 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
+import { setAnswersAction, setPicturesAction } from '../settings/actions.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { describeAction } from './describe.ts'
+import { editDraftAction, useEnhancedAction, useOwnAction } from './drafts.ts'
 import { editAction } from './edit.ts'
 import { favouriteAction } from './favourite.ts'
 import { newerAction, olderAction, showAction } from './history.ts'
@@ -38,4 +40,9 @@ export const allActions: readonly Action[] = [
   showAction,
   olderAction,
   newerAction,
+  useEnhancedAction,
+  useOwnAction,
+  editDraftAction,
+  setPicturesAction,
+  setAnswersAction,
 ]

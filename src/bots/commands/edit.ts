@@ -9,7 +9,7 @@ import { asInput, pictureOf, readResult, type StoredResult } from '../../core/ge
 import type { Call } from '../../core/ports/chat.ts'
 import { checkParams } from '../../core/request/check.ts'
 import { chooseModel, offeredAspects } from '../../core/request/choose-model.ts'
-import { parsePrompt } from '../../core/request/parse.ts'
+import { parseMessage } from '../../core/request/parse.ts'
 import { ownResult } from '../../core/results/own.ts'
 import { editAction } from '../actions/edit.ts'
 import { defineCommand } from '../command.ts'
@@ -18,26 +18,34 @@ import { submitFor } from '../submit.ts'
 export const editCommand = defineCommand({
   name: 'edit',
   needs: 'everyone',
-  audience: 'public',
+  audience: 'chosen',
   options: {
     prompt: { type: 'prompt' },
     id: { type: 'text' },
     image: { type: 'image' },
   },
   opensForm: (given) => !given.includes('prompt') && !given.includes('image'),
-  async run({ core, call, words, values, images, parent }) {
+  async run({ core, call, words, values, images, parent, settings }) {
     const named = values.id === undefined ? splitId(values.prompt ?? '') : { id: values.id, text: values.prompt ?? '' }
     const result = await resultFor(core, call, { id: named.id, parent: parent?.id })
     if (!result && images.length === 0) throw new AppError('nothing_to_edit')
     if (named.text.trim() === '') {
       if (!result || !editAction.form) throw new AppError('empty_prompt')
-      const form = await editAction.form.make({ core, call, words, values: { ref: result.id, fields: {} }, images: [] })
+      const form = await editAction.form.make({
+        core,
+        call,
+        words,
+        values: { ref: result.id, fields: {} },
+        images: [],
+        settings,
+      })
       const content = { kind: 'text', text: form.title } as const
       return { locale: call.locale, state: 'info', content, private: true, form: { ...form, person: call.from.id } }
     }
     // a picture that the person replied to is among the images already
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
-    const params = parsePrompt(named.text, { ratios: offeredAspects(core.models.all()) })
+    const { private: asked, ask, ...params } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
+    if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
     const proposed = result && all.length === 1 ? proposeEdit(core, result.model) : undefined
     const chosen = chooseModel(core, {
       name: params.model ?? (proposed?.images === 1 ? proposed.model.id : undefined),
@@ -46,7 +54,8 @@ export const editCommand = defineCommand({
       check: (model) => checkParams(model, params, all.length),
     })
     const from = result && { id: result.id, button: named.id === undefined ? 'reply' : 'edit' }
-    return submitFor(core, call, { params, images: all, chosen, parent: from })
+    const isPrivate = asked ?? settings.chosen.private
+    return submitFor(core, call, { params, images: all, chosen, parent: from, private: isPrivate })
   },
 })
 

@@ -1,17 +1,18 @@
 /** `/flux a cute cat 16:9`, and every plain message: a request. */
-import type { RequestParams } from '../../core/ports/models.ts'
+import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
 import { readAspect } from '../../core/request/aspect.ts'
-import { checkParams } from '../../core/request/check.ts'
-import { chooseModel, drawing, offeredAspects } from '../../core/request/choose-model.ts'
-import { parsePrompt } from '../../core/request/parse.ts'
+import { drawing, offeredAspects, offeredCount, offeredRange } from '../../core/request/choose-model.ts'
+import { fillIn } from '../../core/request/defaults.ts'
+import { type Message, parseMessage, readSeed } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
-import { submitFor } from '../submit.ts'
+import { draftFor, submitFor } from '../submit.ts'
 
 export const fluxCommand = defineCommand({
   name: 'flux',
   aliases: ['imagine'],
   needs: 'everyone',
-  audience: 'public',
+  audience: 'chosen',
   options: {
     prompt: { type: 'prompt', required: true },
     model: { type: 'choice', choices: (models) => drawing(models).map(({ id }) => id) },
@@ -20,21 +21,46 @@ export const fluxCommand = defineCommand({
     image2: { type: 'image' },
     image3: { type: 'image' },
     image4: { type: 'image' },
+    count: { type: 'integer', min: 1, range: (models) => ({ min: 1, max: offeredCount(models) }) },
+    // whole numbers of typed options end at 2^53, seeds do not
+    seed: { type: 'text', max: 20 },
+    steps: { type: 'integer', range: (models) => offeredRange(models, 'steps') },
+    guidance: { type: 'number', range: (models) => offeredRange(models, 'guidance') },
+    strength: { type: 'number', range: (models) => offeredRange(models, 'strength') },
+    negative: { type: 'text' },
+    enhance: { type: 'choice', choices: ['on', 'off', 'ask'] },
+    private: { type: 'switch' },
   },
-  async run({ core, call, values, images, parent }) {
-    const { prompt = '', model, aspect } = values
-    const written = parsePrompt(prompt, { ratios: offeredAspects(core.models.all()) })
-    const params: RequestParams = {
-      ...written,
-      ...(model === undefined ? {} : { model: model.toLowerCase() }),
-      ...(aspect === undefined ? {} : { aspect: readAspect(aspect) }),
-    }
-    const chosen = chooseModel(core, {
-      name: params.model,
-      images: images.length,
-      words: params.prompt !== '',
-      check: (model) => checkParams(model, params, images.length),
-    })
-    return submitFor(core, call, { params, images, chosen, parent })
+  async run({ core, call, values, images, parent, settings: { chosen: set } }) {
+    const { private: isPrivate = set.private ?? false, ask, ...written } = messageOf(core, values)
+    // enhancing may have been set up when the person chose it
+    const enhance = ask ? 'ask' : (switchOf(written.enhance) ?? (core.enhancer && set.enhance))
+    if (enhance === 'ask' && !core.enhancer) throw new AppError('enhancer_missing', { name: 'enhance' })
+    const asked = { ...written, ...(enhance === 'on' || enhance === 'off' ? { enhance: enhance === 'on' } : {}) }
+    const { chosen, params } = fillIn(core, { params: asked, images: images.length, defaults: set })
+    const wanted = { params, images, chosen, parent, private: isPrivate }
+    const hasWords = params.prompt !== '' && chosen.takes.prompt !== 'none'
+    return enhance === 'ask' && hasWords ? draftFor(core, call, wanted) : submitFor(core, call, wanted)
   },
 })
+
+type Typed = Partial<Readonly<Record<'prompt' | 'model' | 'aspect' | 'seed' | 'negative' | 'enhance', string>>> &
+  Partial<Readonly<Record<'count' | 'steps' | 'guidance' | 'strength', number>>> & { readonly private?: boolean }
+
+/** Typed options win over flags in the text. */
+function messageOf(core: Core, { prompt = '', model, aspect, seed, enhance, ...others }: Typed): Message {
+  const written = parseMessage(prompt, { ratios: offeredAspects(core.models.all()) })
+  const typed = {
+    ...others,
+    model: model?.toLowerCase(),
+    aspect: aspect === undefined ? undefined : readAspect(aspect),
+    seed: seed === undefined ? undefined : readSeed(seed),
+    ...(enhance === undefined
+      ? {}
+      : { ask: enhance === 'ask', enhance: enhance === 'ask' ? undefined : enhance === 'on' }),
+  }
+  const given = Object.fromEntries(Object.entries(typed).filter(([, value]) => value !== undefined))
+  return { ...written, ...given }
+}
+
+const switchOf = (value: boolean | undefined) => (value === undefined ? undefined : value ? 'on' : 'off')

@@ -10,6 +10,7 @@ import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
 import { modelsCommand } from './models.ts'
 import { queueCommand } from './queue.ts'
+import { settingsCommand } from './settings.ts'
 import { showCommand } from './show.ts'
 import { upscaleCommand } from './upscale.ts'
 
@@ -24,6 +25,7 @@ export const allCommands: readonly AnyCommand[] = [
   cancelCommand,
   creditsCommand,
   historyCommand,
+  settingsCommand,
   apikeyCommand,
   helpCommand,
 ]

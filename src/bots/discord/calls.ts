@@ -48,8 +48,10 @@ export function isAnswered(interaction: APIInteraction): interaction is Interact
   )
 }
 
-/** How it is acknowledged: commands and forms say who may see their answers. */
-export function audienceOf(interaction: Interaction, { commands, actions }: Offers): InteractionTarget['audience'] {
+export type Audience = InteractionTarget['audience']
+
+/** How it is acknowledged: commands and forms say who may see their answers. 'chosen': as the settings of the person say. */
+export function audienceOf(interaction: Interaction, { commands, actions }: Offers): Audience | 'chosen' {
   switch (interaction.type) {
     case InteractionType.MessageComponent: {
       const action = findAction(actions, interaction.data.custom_id)?.action
@@ -61,7 +63,9 @@ export function audienceOf(interaction: Interaction, { commands, actions }: Offe
     case InteractionType.ApplicationCommand: {
       const command = findCommand(commands, interaction.data.name)
       if (command?.opensForm?.((interaction.data.options ?? []).map(({ name }) => name))) return 'form'
-      return command?.audience === 'public' ? 'public' : 'private'
+      const audience = command?.audience ?? 'private'
+      const { private: asked } = optionsOf(interaction)
+      return audience !== 'chosen' || asked === undefined ? audience : asked ? 'private' : 'public'
     }
   }
 }
@@ -71,11 +75,23 @@ function besides({ message }: Pick<Interaction, 'message'>, audience: 'public' |
   return ((message?.flags ?? 0) & MessageFlags.Ephemeral) === 0 ? audience : 'private'
 }
 
-/** undefined: Discord names no person, or no channel. */
-export function callOfInteraction(interaction: Interaction, offers: Offers & { load: Load }): Call | undefined {
+/** Whose settings count, and where. undefined: Discord names no person, or no channel. */
+export function whereOf(interaction: Interaction): Pick<Call, 'surface' | 'from' | 'place'> | undefined {
   const user = interaction.member?.user ?? interaction.user
   const { channel } = interaction
-  if (!user || !channel) return undefined
+  return user && channel && { surface: 'discord', from: identityOf(user), place: placeOf(interaction, channel) }
+}
+
+/** `audience`: how it was acknowledged. undefined: Discord names no person, or no channel. */
+export function callOfInteraction(
+  interaction: Interaction,
+  audience: Audience,
+  offers: Pick<Offers, 'commands'> & { load: Load },
+): Call | undefined {
+  const user = interaction.member?.user ?? interaction.user
+  const { channel } = interaction
+  const where = whereOf(interaction)
+  if (!user || !channel || !where) return undefined
   const target: InteractionTarget = {
     kind: 'interaction',
     applicationId: interaction.application_id,
@@ -83,14 +99,12 @@ export function callOfInteraction(interaction: Interaction, offers: Offers & { l
     interactionId: interaction.id,
     channelId: channel.id,
     userId: user.id,
-    audience: audienceOf(interaction, offers),
+    audience,
   }
   return {
+    ...where,
     key: `discord:${interaction.id}`,
-    surface: 'discord',
     address: addressOf(target),
-    from: identityOf(user),
-    place: placeOf(interaction, channel),
     locale: localeOf(interaction.locale),
     act: actOf(interaction, target),
     images:

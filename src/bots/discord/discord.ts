@@ -7,6 +7,7 @@ import {
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
+import { readSettings } from '../../core/accounts/settings.ts'
 import { createChatPace } from '../../core/chats/pace.ts'
 import type { ErrorKind } from '../../core/errors.ts'
 import type { Address, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
@@ -18,11 +19,20 @@ import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { addressOf, type Target, targetOf } from './address.ts'
 import { type Acknowledged, createRest, reasonOf } from './api.ts'
-import { audienceOf, callOfInteraction, callOfMessage, concernsUs, type Interaction, isAnswered } from './calls.ts'
+import {
+  type Audience,
+  audienceOf,
+  callOfInteraction,
+  callOfMessage,
+  concernsUs,
+  type Interaction,
+  isAnswered,
+  whereOf,
+} from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { attachmentHosts, attachments } from './images.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
-import { changeButtons, edit, type Placed, post, take } from './send.ts'
+import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -44,6 +54,8 @@ const registerAgainMs = 60_000
 const checkCommandsMs = 5_000
 /** A form can only be the first answer, and Discord waits 3 s for it: after this time the person is asked to press again. */
 const openWithinMs = 2_000
+/** Discord waits 3 s for an acknowledgement. If the settings arrive later than this, the answer is private. */
+const settingsWithinMs = 1_000
 /** A handler that starts later acknowledges again, which Discord answers with "already acknowledged". */
 const rememberMs = 60_000
 /** An interaction can be answered for 15 minutes; a message waits no longer than that either. */
@@ -56,7 +68,8 @@ type Handle = (call: Call) => Promise<void>
 
 /** What the inbox keeps. */
 type Stored =
-  | { kind: 'interaction'; interaction: Interaction }
+  /** `audience`: how it was acknowledged. */
+  | { kind: 'interaction'; interaction: Interaction; audience: Audience }
   | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
 
 export function createDiscord(options: DiscordOptions): ChatSurface {
@@ -136,40 +149,55 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
   async function receiveInteraction(interaction: APIInteraction): Promise<void> {
     if (stopping || !isAnswered(interaction)) return
     const { id } = interaction
-    const acknowledged = acknowledge(interaction)
+    const audience = await decideAudience(interaction)
+    const acknowledged = acknowledge(interaction, audience)
     acknowledging.set(id, acknowledged)
-    if (isForm(interaction))
+    if (audience === 'form')
       opening.set(
         id,
-        setTimeout(() => void refuse(interaction, 'form_late'), openWithinMs),
+        setTimeout(() => void refuse(interaction, audience, 'form_late'), openWithinMs),
       )
     const user = interaction.member?.user.id ?? interaction.user?.id
-    const body: Stored = { kind: 'interaction', interaction }
+    const body: Stored = { kind: 'interaction', interaction, audience }
     // a press, and what opens a form, waits for no earlier act of the person
-    const isPress = interaction.type === InteractionType.MessageComponent || isForm(interaction)
+    const isPress = interaction.type === InteractionType.MessageComponent || audience === 'form'
     const lane = isPress ? `press ${id}` : `${interaction.channel?.id}:${user}`
     try {
       await inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])
     } catch (error) {
       await acknowledged
-      await refuse(interaction, 'internal')
+      await refuse(interaction, audience, 'internal')
       throw error
     } finally {
       setTimeout(() => acknowledging.delete(id), rememberMs).unref()
     }
   }
 
-  const isForm = (interaction: Interaction) => audienceOf(interaction, options) === 'form'
+  /** A public acknowledgement cannot become private, so the answer is private where the settings cannot be read in time. */
+  async function decideAudience(interaction: Interaction): Promise<Audience> {
+    const audience = audienceOf(interaction, options)
+    if (audience !== 'chosen') return audience
+    const where = whereOf(interaction)
+    const slow = after(settingsWithinMs)
+    const reading = where && readSettings({ database }, where)
+    const settings = await Promise.race([reading, slow.promise]).catch((error: unknown) => {
+      log.warn({ err: error }, 'could not read settings; answering privately')
+      return 'late' as const
+    })
+    slow.cancel()
+    reading?.catch(() => undefined)
+    if (settings === undefined || settings === 'late') return 'private'
+    return settings.chosen.private ? 'private' : 'public'
+  }
 
   /** A press that opens a form is not acknowledged: the form itself has to be the first answer. */
-  async function acknowledge(interaction: Interaction): Promise<Acknowledged> {
-    const audience = audienceOf(interaction, options)
+  async function acknowledge(interaction: Interaction, audience: Audience): Promise<Acknowledged> {
     return audience === 'form' ? 'done' : api.acknowledge(interaction, audience)
   }
 
   /** Answers where the handler cannot: the database is away, or slow. */
-  async function refuse(interaction: Interaction, error: ErrorKind): Promise<void> {
-    const call = callOfInteraction(interaction, { ...options, load })
+  async function refuse(interaction: Interaction, audience: Audience, error: ErrorKind): Promise<void> {
+    const call = callOfInteraction(interaction, audience, { ...options, load })
     if (!call) return
     const content = { kind: 'refusal', error, data: {} } as const
     await show(call.address, { locale: call.locale, state: 'failed', content, private: true }).catch(() => undefined)
@@ -215,10 +243,10 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     if (stored.kind === 'message') {
       return callOfMessage(stored.message, { botId: stored.botId, load, fetchReferenced })
     }
-    const { interaction } = stored
+    const { interaction, audience } = stored
     // the process that received it may have died before it acknowledged
-    const acknowledged = await (acknowledging.get(interaction.id) ?? acknowledge(interaction))
-    if (acknowledged !== 'late') return callOfInteraction(interaction, { ...options, load })
+    const acknowledged = await (acknowledging.get(interaction.id) ?? acknowledge(interaction, audience))
+    if (acknowledged !== 'late') return callOfInteraction(interaction, audience, { ...options, load })
     log.warn({ interaction: interaction.id }, 'an interaction arrived too late to be answered')
     return undefined
   }
@@ -245,6 +273,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       await source.downloads.close()
     },
     notReady: () => (gateway ? gateway.notReady() : 'not started'),
+    privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
     takeRoom: async (posted) => {
       const target = targetOf(posted)

@@ -80,11 +80,11 @@ function optionDefinition(command: AnyCommand, name: string, { spec, models }: O
     ...(choices.length > 0 && choices.length <= maxChoices
       ? { choices: choices.map((choice) => ({ name: choice, value: choice })) }
       : {}),
-    ...limitsOf(spec),
+    ...limitsOf({ ...spec, ...spec.range?.(models) }),
   }
 }
 
-function limitsOf({ type, min, max }: OptionSpec): Record<string, number> {
+function limitsOf({ type, min, max }: Pick<OptionSpec, 'type' | 'min' | 'max'>): Record<string, number> {
   if (type !== 'text' && type !== 'integer' && type !== 'number') return {}
   const unit = type === 'text' ? 'length' : 'value'
   return {

@@ -47,6 +47,25 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   return answerLate(api, target, reply)
 }
 
+/**
+ * An interaction is answered to the person alone; a message in a channel is answered in a direct message. Throws AppError
+ * cannot_write_privately.
+ */
+export async function openDirect(api: Api, target: Target): Promise<Target> {
+  if (target.kind === 'interaction') return target
+  try {
+    const body = { recipient_id: target.userId }
+    const { id: channelId } = await api.send<APIChannel>('post', Routes.userChannels(), { body })
+    await api.send('post', Routes.channelTyping(channelId))
+    return { kind: 'channel', channelId, userId: target.userId }
+  } catch (error) {
+    if (isOneOf(error, [Code.CannotSendMessagesToThisUser, Code.MissingAccess])) {
+      throw new AppError('cannot_write_privately', {}, { cause: error })
+    }
+    throw error
+  }
+}
+
 // ── Through the interaction's token ──────────────────────────────────────────────────────────────────────────────
 
 /** undefined: the token has expired. */

@@ -1,7 +1,9 @@
-/** The Bot API's methods, and what their failures mean. Nothing that leaves this file holds the token. */
+/** The Bot API's methods, what their failures mean, and what it says about people. Nothing that leaves this file holds the token. */
 import { autoRetry } from '@grammyjs/auto-retry'
 import { Api, GrammyError, HttpError, type Transformer } from 'grammy'
 import { AppError } from '../../core/errors.ts'
+import type { Address, Identity, Place } from '../../core/ports/chat.ts'
+import { fromAddress, toAddress } from './address.ts'
 
 type Signal = Parameters<Api['getMe']>[0]
 
@@ -63,3 +65,32 @@ export function asChatError(error: unknown): unknown {
   }
   return new AppError(code >= 500 ? 'chat_unavailable' : 'chat_refused', {}, { cause })
 }
+
+/** The private chat with the person. Only a person who has started it can be written to. Throws AppError. */
+export async function openPrivate(api: Api, address: Address, person: Identity): Promise<Address> {
+  const target = fromAddress(address)
+  const { chatId } = target.kind === 'press' ? target.message : target
+  const userId = idOf(person)
+  if (chatId === userId) return address
+  try {
+    // shows for a few seconds that the bot is at work; it fails as a message would
+    await api.sendChatAction(userId, 'upload_photo')
+  } catch (error) {
+    const { code } = failureOf(error) ?? {}
+    if (code === 400 || code === 403) throw new AppError('cannot_write_privately', {}, { cause: asChatError(error) })
+    throw asChatError(error)
+  }
+  return toAddress({ kind: 'chat', chatId: userId })
+}
+
+export async function manages(api: Api, { group }: Place, person: Identity): Promise<boolean> {
+  if (!group) return false
+  try {
+    const { status } = await api.getChatMember(Number(group.id), idOf(person))
+    return status === 'creator' || status === 'administrator'
+  } catch (error) {
+    throw asChatError(error)
+  }
+}
+
+const idOf = ({ id }: Identity) => Number(id.slice(id.indexOf(':') + 1))

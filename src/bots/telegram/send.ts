@@ -22,6 +22,7 @@ import { asChatError, asSignal, failureOf } from './bot-api.ts'
 import type { Dialogues } from './dialogues.ts'
 import { keyboardOf } from './keyboard.ts'
 import { isGroup } from './pace.ts'
+import { fileIdsOf, kindOf, type Others, originalsOf, type Sent, toFile } from './pictures.ts'
 import { changed, createStanding } from './standing.ts'
 import { cut, maxCaption, maxText, optionsOf, withoutPreview } from './text.ts'
 
@@ -67,6 +68,7 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
     const { kind, messages } = await sendAlbum(target, together, look)
     await record(target, { kind, messages, firstPart: 0, buttons: reply.buttons !== undefined }, sent)
     await sendOthers(target, { pictures: pictures.slice(together.length), offset: together.length }, sent)
+    await sendOthers(target, originalsOf(pictures), sent)
     return { messageId: messages[0]?.message_id ?? 0, kind, target }
   }
 
@@ -118,7 +120,7 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
   }
 
   /** An album holds photos or documents, never both. */
-  async function sendAlbum(target: ChatTarget, album: readonly ReplyPicture[], look: Look = {}) {
+  async function sendAlbum(target: ChatTarget, album: readonly Sent[], look: Look = {}) {
     const kind = album.every((picture) => kindOf(picture) === 'photo') ? 'photo' : 'document'
     const [only, ...more] = album
     const { chatId } = target
@@ -166,6 +168,7 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
       message: messageName(chatId, shown.messageId),
       buttons: reply.buttons !== undefined,
     })
+    await sendOthers(now.target, originalsOf([picture, ...others]), sent)
     return now
   }
 
@@ -252,12 +255,6 @@ interface Look {
   reply_markup?: InlineKeyboardMarkup
 }
 
-interface Others {
-  pictures: readonly ReplyPicture[]
-  /** Position of the first of them in the result. */
-  offset: number
-}
-
 interface SentAlbum {
   kind: Shown['kind']
   messages: readonly Message[]
@@ -265,18 +262,4 @@ interface SentAlbum {
   firstPart: number
   /** Whether the buttons of the result are below it. */
   buttons: boolean
-}
-
-/** From memory, so that it can be sent again after a pause. */
-const toFile = ({ file, name }: ReplyPicture) => new InputFile(file.data, name)
-
-/** Telegram's limits for photos: 10 MB, 10,000 pixels for both sides together, a ratio of 20. */
-function kindOf({ file: { data, width, height } }: ReplyPicture): 'photo' | 'document' {
-  const ratio = Math.max(width, height) / Math.max(1, Math.min(width, height))
-  return data.length <= 10 * 1024 * 1024 && width + height <= 10_000 && ratio <= 20 ? 'photo' : 'document'
-}
-
-function fileIdsOf(message: Pick<Message, 'photo' | 'document'>): string[] {
-  const id = message.photo?.at(-1)?.file_id ?? message.document?.file_id
-  return id === undefined ? [] : [id]
 }

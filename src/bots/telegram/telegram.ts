@@ -1,23 +1,25 @@
 /** Telegram, by long polling or by webhook. Posts and edits in any process, started or not. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Message, Update } from 'grammy/types'
+import type { Api } from 'grammy'
+import type { LanguageCode, Message, Update } from 'grammy/types'
+import { readSettings } from '../../core/accounts/settings.ts'
 import { createChatPace } from '../../core/chats/pace.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
+import { allLanguages } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
 import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
 import { fromPosted } from './address.ts'
-import { createBotApi, createProgressApi, reasonOf } from './bot-api.ts'
+import { createBotApi, createProgressApi, manages, openPrivate, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './calls.ts'
 import { createDialogues, type Replied } from './dialogues.ts'
 import { createFiles } from './files.ts'
 import { countCalls, isGroup, paceName, type TelegramPace, telegramPace } from './pace.ts'
 import { laneOf } from './parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './polling.ts'
-import { registerCommands } from './register.ts'
 import { createSender } from './send.ts'
 
 export const telegramWebhookPath = '/telegram/webhook'
@@ -109,7 +111,9 @@ export function createTelegram(options: TelegramOptions): Telegram {
 
   async function refuse(call: Call, { kind: error, data }: AppError): Promise<void> {
     const content = { kind: 'refusal', error, data } as const
-    await sender.post(call.address, { locale: call.locale, state: 'failed', content, private: true })
+    const { chosen } = await readSettings({ database }, call)
+    const locale = chosen.language ?? call.locale
+    await sender.post(call.address, { locale, state: 'failed', content, private: true })
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
@@ -160,6 +164,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
     },
 
     notReady: connection.problem,
+    privately: (address, person) => openPrivate(api, address, person),
+    manages: (place, person) => manages(api, place, person),
     ...sender,
     edit: (posted, reply, sent) => (reply.state === 'waiting' ? progressSender : sender).edit(posted, reply, sent),
 
@@ -192,3 +198,23 @@ function isSame(given: string, expected: string): boolean {
 function isUpdate(body: unknown): body is Update {
   return typeof body === 'object' && body !== null && 'update_id' in body && Number.isInteger(body.update_id)
 }
+
+/** Telegram's limit for a description, in characters. */
+const maxDescription = 256
+
+/** The list that Telegram shows when a person types '/', in each language. Registers only what has changed, since Telegram limits such calls. A language without a code serves all others. */
+async function registerCommands(api: Api, commands: readonly AnyCommand[]): Promise<void> {
+  for (const [, words] of allLanguages) {
+    const language_code = words.tags.telegram as LanguageCode | undefined
+    const wanted = commands.map(({ name }) => ({
+      command: name,
+      description: words.commands[name].description.slice(0, maxDescription),
+    }))
+    const registered = await api.getMyCommands({ language_code })
+    const isSame = JSON.stringify(pairs(registered)) === JSON.stringify(pairs(wanted))
+    if (!isSame) await api.setMyCommands(wanted, { language_code })
+  }
+}
+
+const pairs = (list: readonly { command: string; description: string }[]) =>
+  list.map(({ command, description }) => [command, description])

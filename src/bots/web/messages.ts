@@ -63,7 +63,7 @@ export async function saveAnswer(database: Database, visitor: string, id: string
       on conflict (id) do update
         set body = excluded.body, version = greatest(excluded.version, web_messages.version + 1)
         where web_messages.visitor = excluded.visitor
-          and (excluded.body->>'state' <> 'waiting' or web_messages.body->>'state' = 'waiting')
+          and (excluded.body->>'state' <> 'waiting' or web_messages.body->>'state' in ('waiting', 'asking'))
       returning visitor)
     select pg_notify('web', visitor) from saved`)
 }

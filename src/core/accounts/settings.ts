@@ -7,7 +7,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'
 import { checkParams, isSetUp } from '../request/check.ts'
-import { findModel, offeredAspects, takenWith } from '../request/choose-model.ts'
+import { drawing, findModel, offeredAspects, offeredCount, takenWith } from '../request/choose-model.ts'
 import { accountOf } from './accounts.ts'
 
 export interface Settings {
@@ -139,6 +139,8 @@ const languages: readonly string[] = allLanguages.map(([name]) => name)
 
 function usableModel(core: Checking, name: string): string {
   const model = findModel(core.models.all(), name)
+  if (model.tool)
+    throw new AppError('unknown_model', { name, available: drawing(core.models.all()).map(({ id }) => id) })
   if (!model.routes.some(({ provider }) => isSetUp(core, provider))) {
     throw new AppError('provider_missing', { model: model.title })
   }
@@ -157,7 +159,7 @@ function checkFit(core: Checking, { model: id, aspect, count }: Chosen): void {
   if (aspect !== undefined && !available.includes(aspect)) {
     throw new AppError('bad_option', { name: 'ratio', value: aspect, expected: available.join(', ') })
   }
-  const most = mostPictures(core)
+  const most = offeredCount(models)
   if (count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= most)) {
     throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${most}` })
   }
@@ -168,12 +170,6 @@ function checkWith(core: Checking, model: ReturnType<typeof findModel>, { aspect
   const takes = takenWith(core, model, images)
   const prompt = takes.prompt === 'none' ? '' : '-'
   checkParams({ model, takes }, { prompt, aspect, count }, images)
-}
-
-/** The largest count that a model which is set up takes. */
-export function mostPictures(core: Pick<Core, 'models' | 'providers'>): number {
-  const routes = core.models.all().flatMap((model) => model.routes)
-  return Math.max(1, ...routes.filter(({ provider }) => isSetUp(core, provider)).map(({ takes }) => takes.count))
 }
 
 async function storedFor(core: Core, holder: Holder): Promise<Partial<StoredSettings> | null | undefined> {

@@ -1,6 +1,6 @@
 /** Saves an accepted request and holds its credits, in one statement. */
 
-import { eq, sql } from 'drizzle-orm'
+import { eq, type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { violates } from '../../db/database.ts'
@@ -8,10 +8,11 @@ import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { spacing } from '../accounts/limits.ts'
+import { chatOf } from '../accounts/settings.ts'
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { inputKey } from '../media/object-keys.ts'
-import type { Address, Attachment, Identity, Locale, Place } from '../ports/chat.ts'
+import type { Address, Attachment, Identity, Locale, Place, Posted } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
@@ -32,6 +33,12 @@ export interface Submission {
   images: readonly Attachment[]
   /** Who pays: an identity of a platform, or an account. */
   from: Identity | { userId: string }
+  /** Only the person sees its pictures. A request that starts from a private result is private, too. */
+  private?: boolean
+  /** Our message that becomes its answer, where one stands already. */
+  posted?: Posted
+  /** The prompt that is submitted in place of the person's own, when it was enhanced before. */
+  enhanced?: string
   /** The result that it starts from, and the button that was pressed there; 'reply' for a reply to it. */
   parent?: { id: string; button: string }
   /** The price that the button showed. Absent: it showed none. */
@@ -50,6 +57,8 @@ export interface Accepted {
   endpoint: string
   /** Credits on hold for it. */
   price: number
+  /** Only the person may see its answer. */
+  private: boolean
   /** False when this very request had been accepted before: then nothing has changed. */
   fresh: boolean
 }
@@ -72,16 +81,19 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
   const id = submission.program?.id ?? uuidv7()
   for (let tries = 1; ; tries++) {
     let capped = false
-    const priority = await save(core, id, submission, acceptance).catch((error: unknown) => {
+    const saved = await save(core, id, submission, acceptance).catch((error: unknown) => {
       capped = violates(error, 'api_keys_within_cap')
       // two deliveries of one call at once: one of them is saved
       if (capped || violates(error, 'generations_key_unique')) return undefined
       throw error
     })
     const accepted = { request, endpoint: route.endpoint, price: candidate.price }
-    if (priority !== undefined) return { ...accepted, id, fresh: true, job: { id, lane: route.provider, priority } }
+    if (saved) {
+      const job = { id, lane: route.provider, priority: saved.priority }
+      return { ...accepted, id, private: saved.private, fresh: true, job }
+    }
     const before = await acceptedBefore(core, submission.key)
-    if (before) return { ...accepted, id: before.id, fresh: false, job: before }
+    if (before) return { ...accepted, id: before.id, private: false, fresh: false, job: before }
     if (capped) throw await capRefusal(core, submission)
     const error = await refusal(core, candidate)
     if (error) throw error
@@ -101,14 +113,15 @@ export async function acceptedBefore(core: Core, key: string): Promise<Job | und
 
 /**
  * One statement, one transaction. The update of `users` locks the row and checks again after waiting for the lock, so limits
- * hold for any number of concurrent requests. Resolves to the priority; undefined: refused.
+ * hold for any number of concurrent requests. undefined: refused.
  */
 async function save(
   core: Core,
   id: string,
-  { key, surface, address, place, locale, parent, program }: Submission,
+  submission: Submission,
   { candidate, route, inputs }: Acceptance,
-): Promise<number | undefined> {
+): Promise<{ priority: number; private: boolean } | undefined> {
+  const { key, surface, address, place, locale, parent, program, enhanced } = submission
   const { userId, request, price, inFlight, perMinute } = candidate
   const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map(({ type, width, height, data }, position) => ({
@@ -119,26 +132,29 @@ async function save(
     height,
     bytes: data.length,
   }))
-  // unchecked row: the column belongs to the statement's own tables
-  const [row] = await core.database.rows<{ priority: number }>(sql`
+  // unchecked row: the columns belong to the statement's own tables
+  const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
     with admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
       where id = ${userId} and not banned and in_flight < ${inFlight}::int and balance >= ${price}::int
         and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
         and not exists (select from generations where key = ${key})
-      returning in_flight),
+      returning in_flight, (${submission.private ?? false}::bool or exists (
+        select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),
     generation as (
-      insert into generations (id, user_id, key, surface, address, channel, locale, model, provider, endpoint, request,
+      insert into generations (id, user_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
         parent_id, parent_button, price, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address}, ${place?.channel ?? null}, ${locale},
+      select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address},
+        case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
+        ${enhanced ?? null}, ${locale},
         ${request.model}, ${route.provider}, ${route.endpoint},
         ${JSON.stringify({ ...request, format: program?.format })}::jsonb,
         ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
-        ${program ? address : null}, -- a program's address stands for its message, too
+        ${program ? address : (submission.posted ?? null)}, -- a program's address stands for its message, too
         ${program?.requestId ?? null},
         now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
-      from admitted returning id, user_id, priority),
+      from admitted returning id, user_id, priority, private),
     pictures as (
       insert into images (key, generation_id, role, position, type, width, height, bytes)
       select p.key, generation.id, 'input', p.position, p.type, p.width, p.height, p.bytes
@@ -147,8 +163,15 @@ async function save(
     entry as (
       insert into ledger (user_id, generation_id, kind, amount, held)
       select user_id, id, 'hold', -(${price}::int), ${price}::int from generation)
-    select priority from generation`)
-  return row?.priority
+    select priority, private from generation`)
+  return row
+}
+
+/** The setting of the person, else of the group. Programs ask for the files that they want. */
+function originalWanted(userId: string, { surface, place }: Submission): SQL {
+  if (!place) return sql`false`
+  return sql`coalesce((select original from user_settings where user_id = ${userId}::uuid),
+    (select original from chat_settings where chat = ${chatOf({ surface, place }) ?? null}), false)`
 }
 
 const capColumns = columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) })

@@ -58,9 +58,11 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
     await placeEditIsOver(core, generation)
     return surface.edit(generation.posted, reply, sent)
   }
-  if (!surface.postsAnew) return surface.post(generation.address, reply, sent)
+  // an earlier message is private already
+  const isPrivate = generation.private || undefined
+  if (!surface.postsAnew) return surface.post(generation.address, { ...reply, private: isPrivate }, sent)
   // a repeated post would show twice, so a message is posted and recorded first, and the answer goes into it by an edit
-  const waiting = await surface.post(generation.address, finishingReply(generation))
+  const waiting = await surface.post(generation.address, { ...finishingReply(generation), private: isPrivate })
   await savePosted(core, generation.id, waiting)
   generation.posted = waiting
   return surface.edit(waiting, reply, sent)

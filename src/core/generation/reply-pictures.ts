@@ -37,13 +37,14 @@ export async function readPictures(core: Core, id: string): Promise<StoredFile[]
   )
 }
 
-type Asked = Pick<Generation, 'id' | 'locale' | 'request'>
+type Asked = Pick<Generation, 'id' | 'locale' | 'request'> & Partial<Pick<Generation, 'original'>>
 
 export function picturesToShow(core: Core, asked: Asked, stored: readonly StoredFile[]): Promise<ReplyPicture[]> {
   return Promise.all(
     stored.map(async ({ key, file }, position) => {
       const shown = file.data.length <= uploadLimit ? file : await core.images.thumbnail(file, reducedEdge)
-      return { file: shown, key, name: fileName(asked.id, position, shown.type), alt: altOf(asked) }
+      const picture = { file: shown, key, name: fileName(asked.id, position, shown.type), alt: altOf(asked) }
+      return asked.original ? { ...picture, original: file } : picture
     }),
   )
 }

@@ -30,6 +30,8 @@ const columns = columnsOf({
   provider: generations.provider,
   endpoint: generations.endpoint,
   request: typed<PictureRequest>(generations.request),
+  private: generations.private,
+  original: generations.original,
   price: generations.price,
   priority: generations.priority,
   /** The fence. */

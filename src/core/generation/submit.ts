@@ -23,21 +23,10 @@ import { refusal } from './rules.ts'
 
 /** Throws AppError for every reason to refuse. Work starts with `wake`. */
 export async function submit(core: Core, submission: Submission): Promise<Accepted> {
-  const { chosen, images, from } = submission
+  const { chosen, images } = submission
   const { model, takes } = chosen
-  const params = { ...submission.params, enhance: enhanceWanted(core, submission.params, takes) }
-  const first = checkParams(chosen, params, images.length)
-  const userId = 'userId' in from ? from.userId : await accountOf(core, from)
-  const limits = submission.limits ?? core.limits
-  const candidate: Candidate = {
-    userId,
-    surface: submission.surface,
-    place: submission.place,
-    request: first,
-    price: priceOf(model, first),
-    inFlight: limits.inFlight,
-    perMinute: limits.perMinute,
-  }
+  const { params, candidate } = await candidateOf(core, submission)
+  const first = candidate.request
   if (rose(candidate, submission) && !(await acceptedBefore(core, submission.key))) {
     throw new AppError('price_rose', { price: candidate.price, shown: submission.shownPrice })
   }
@@ -54,6 +43,18 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
 }
 
 const rose = ({ price }: Candidate, { shownPrice = price }: Submission) => price > shownPrice
+/** What the rules look at, before any picture is read. Throws AppError for what the model does not take. */
+export async function candidateOf(
+  core: Core,
+  { chosen, images, from, surface, place, ...submission }: Submission,
+): Promise<{ params: RequestParams; candidate: Candidate }> {
+  const { model, takes } = chosen
+  const params = { ...submission.params, enhance: enhanceWanted(core, submission.params, takes) }
+  const request = checkParams(chosen, params, images.length)
+  const userId = 'userId' in from ? from.userId : await accountOf(core, from)
+  const { inFlight, perMinute } = submission.limits ?? core.limits
+  return { params, candidate: { userId, surface, place, request, price: priceOf(model, request), inFlight, perMinute } }
+}
 
 function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {
   core.log.info(

@@ -185,6 +185,8 @@ export interface ReplyPicture {
   key: string
   name: string
   alt: string
+  /** The stored file, which is to follow the picture where a platform shows a smaller copy. */
+  original?: ImageFile
 }
 
 /** A stored picture as it is. */
@@ -203,8 +205,11 @@ export type ButtonRows = readonly (readonly Button[])[]
 
 export interface Reply {
   locale: Locale
-  /** waiting: will be edited · done, failed: how the request ended · info: any other answer. */
-  state: 'waiting' | 'done' | 'failed' | 'info'
+  /**
+   * waiting: will be edited · asking: becomes a waiting one once the person has chosen · done, failed: how the request ended ·
+   * info: any other answer.
+   */
+  state: 'waiting' | 'asking' | 'done' | 'failed' | 'info'
   content: Content
   /** With 'waiting': a preview. */
   pictures?: readonly ReplyPicture[]
@@ -259,6 +264,14 @@ export interface ChatSurface {
   stop(): Promise<void>
   /** undefined when ready, else a sentence that says what is missing. Only called after `start`. */
   notReady(): string | undefined
+  /**
+   * Where an answer goes that only this person may see: the same address where the chat can show it to the person alone. It checks
+   * that the bot may write there. Rejects with AppError 'cannot_write_privately' or 'chat_unavailable'. Absent: every chat is
+   * private.
+   */
+  privately?(address: Address, person: Identity): Promise<Address>
+  /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
+  manages?(place: Place, person: Identity): Promise<boolean>
   /**
    * Asked before an edit of a waiting message, which shows progress only and can be left out: whether its chat has room for
    * it now. If so, it counts as made. Absent: chats have no limits.

@@ -1,7 +1,7 @@
 /** Which model serves a request, and what that model takes. Decided once for each request, on every surface alike. */
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import type { Model, Takes } from '../ports/models.ts'
+import type { Model, NumberParam, Range, Takes } from '../ports/models.ts'
 import { type ChosenModel, isSetUp } from './check.ts'
 
 /** What the request needs of its model. */
@@ -64,6 +64,18 @@ export function drawing(models: readonly Model[]): Model[] {
 export function offeredAspects(models: readonly Model[]): string[] {
   const all = models.flatMap((model) => model.routes.flatMap(({ takes }) => Object.keys(takes.aspects)))
   return [...new Set(all)].filter((aspect) => aspect !== 'auto')
+}
+
+/** From the least to the greatest value of a parameter that one of the models takes. undefined: none takes it. */
+export function offeredRange(models: readonly Model[], name: NumberParam): Range | undefined {
+  const ranges = models.flatMap((model) => model.routes.flatMap(({ takes }) => takes.params[name] ?? []))
+  if (ranges.length === 0) return undefined
+  return { min: Math.min(...ranges.map(({ min }) => min)), max: Math.max(...ranges.map(({ max }) => max)) }
+}
+
+/** The greatest count that one of the models takes. */
+export function offeredCount(models: readonly Model[]): number {
+  return Math.max(1, ...models.flatMap((model) => model.routes.map(({ takes }) => takes.count)))
 }
 
 /**

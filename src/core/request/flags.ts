@@ -19,7 +19,8 @@ export const flags = {
   strength: 'strength',
   scale: 'scale',
   enhance: 'enhance',
-} as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'>>>
+  private: 'private',
+} as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'> | 'private'>>
 export type Flag = keyof typeof flags
 
 export const flagNames = Object.keys(flags) as Flag[]
@@ -147,7 +148,7 @@ interface Value {
 
 /** `from`: index after the flag's name. Throws AppError bad_option. */
 function valueAt(name: Flag, { text, plain }: Written, from: number): Value {
-  if (name === 'enhance') return switchAt(plain, from)
+  if (name === 'enhance' || name === 'private') return switchAt(plain, from)
   const at = from + (assignment.exec(plain.slice(from))?.[0].length ?? 0)
   const value = quotedAt(text, at) ?? bareAt(name, { text, plain }, at)
   const inner = value.text.replaceAll('"', '').trim()

@@ -17,6 +17,14 @@ export const flagSpellings: OptionNames = {
   size: '--ar',
 }
 
+/** What a message in a chat asks for. */
+export interface Message extends RequestParams {
+  /** Whether only the person sees the pictures. Absent: as the settings say. */
+  private?: boolean
+  /** The person wants to see the enhanced prompt first. */
+  ask?: boolean
+}
+
 interface ParseOptions {
   /** Ratios that count where no flag names them: those that some model offers. */
   ratios: readonly string[]
@@ -24,8 +32,18 @@ interface ParseOptions {
   lines?: boolean
 }
 
+/**
+ * For programs, whose pictures are private anyway and which cannot be asked. Throws as `parseMessage`, and AppError bad_option for
+ * `--enhance=ask`.
+ */
+export function parsePrompt(text: string, options: ParseOptions): RequestParams {
+  const { private: _, ask, ...params } = parseMessage(text, options)
+  if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
+  return params
+}
+
 /** Throws AppError prompt_too_long, bad_option, unknown_option. The prompt may be empty: some models need pictures only. */
-export function parsePrompt(text: string, { ratios, lines = false }: ParseOptions): RequestParams {
+export function parseMessage(text: string, { ratios, lines = false }: ParseOptions): Message {
   // refused before any further work; the flags cannot need three times the length of a prompt
   if (text.length > promptLimit * 4) throw new AppError('prompt_too_long', { limit: promptLimit })
   const { words, values } = splitFlags(cleanLines(text))
@@ -45,7 +63,10 @@ export function parsePrompt(text: string, { ratios, lines = false }: ParseOption
     strength: values.strength === undefined ? undefined : readNumber('strength', values.strength, false),
     scale: values.scale === undefined ? undefined : readNumber('scale', values.scale.replace(/[x×]$/i, ''), true),
     negative: values.no === undefined ? undefined : foldSpaces(values.no),
-    enhance: values.enhance === undefined ? undefined : readSwitch('enhance', values.enhance),
+    ...(values.enhance === 'ask'
+      ? { ask: true }
+      : { enhance: values.enhance === undefined ? undefined : readSwitch('enhance', values.enhance, 'on, off, ask') }),
+    private: values.private === undefined ? undefined : readSwitch('private', values.private, 'on, off'),
   })
 }
 
@@ -63,7 +84,7 @@ export function formatParams(params: RequestParams): string {
     ...flag('strength', params.strength),
     ...flag('scale', params.scale),
     ...flag('no', quoted(params.negative)),
-    ...(params.enhance ? ['--enhance'] : []),
+    ...(params.enhance === undefined ? [] : [params.enhance ? '--enhance' : '--enhance=off']),
   ]
   const { prompt } = params
   const parts = mayHaveFlags(prompt) ? [...written, '--', prompt] : [prompt, ...written]
@@ -77,11 +98,11 @@ export function readSeed(value: string): string | undefined {
   return BigInt(value).toString()
 }
 
-/** undefined: off, which is the same as no flag. Throws AppError bad_option. */
-function readSwitch(name: string, value: string): true | undefined {
+/** Throws AppError bad_option. */
+function readSwitch(name: string, value: string, expected: string): boolean {
   if (['on', 'true', 'yes', '1'].includes(value)) return true
-  if (['off', 'false', 'no', '0'].includes(value)) return undefined
-  throw new AppError('bad_option', { name, value, expected: 'on, off' })
+  if (['off', 'false', 'no', '0'].includes(value)) return false
+  throw new AppError('bad_option', { name, value, expected })
 }
 
 function readNumber(name: string, value: string, whole: boolean): number {
@@ -92,8 +113,6 @@ function readNumber(name: string, value: string, whole: boolean): number {
   return number
 }
 
-function withoutAbsent(params: RequestParams): RequestParams {
-  return Object.fromEntries(
-    Object.entries(params).filter(([, value]) => value !== undefined),
-  ) as unknown as RequestParams
+function withoutAbsent(message: Message): Message {
+  return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== undefined)) as unknown as Message
 }

@@ -52,9 +52,13 @@ export async function shownTo(
 ): Promise<{ result: StoredResult; number: number } | undefined> {
   const sent = await shownBy(core, surface, message)
   const result = sent && (await readResult(core, sent.id))
-  if (!sent || !result?.pictures[sent.part + index]) return undefined
+  if (!sent || !result) return undefined
+  const count = result.pictures.length
+  // original files follow the pictures
+  const position = sent.part < count ? sent.part + index : sent.part - count
+  if (!result.pictures[position]) return undefined
   if (result.private && result.userId !== (await accountOf(core, from))) return undefined
-  return { result, number: sent.part + index + 1 }
+  return { result, number: position + 1 }
 }
 
 const shownBy = async (core: Core, surface: string, message: MessageName | undefined) =>

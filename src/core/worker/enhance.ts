@@ -23,18 +23,24 @@ export async function enhancePrompt(core: Core, generation: Generation, stop: Ab
   if (!(await saveEnhanced(core, generation))) throw new AppError('interrupted', {}, { neverRan: true })
 }
 
-async function tryToEnhance(core: Core, { id, request, leftMs }: Generation, stop: AbortSignal) {
-  const { enhancer } = core
-  if (!enhancer) return undefined
-  const limitMs = Math.ceil(Math.max(1, Math.min(timeoutMs, leftMs / 2)))
+function tryToEnhance(core: Core, { request, leftMs }: Generation, stop: AbortSignal) {
+  const limit = AbortSignal.timeout(Math.ceil(Math.max(1, Math.min(timeoutMs, leftMs / 2))))
+  return enhancedOf(core, request.prompt, AbortSignal.any([stop, limit]))
+}
+
+/** undefined: it could not be enhanced. */
+export async function enhancedOf(
+  core: Core,
+  prompt: string,
+  signal = AbortSignal.timeout(timeoutMs),
+): Promise<string | undefined> {
   try {
     const instruction = await readFact(core.database, instructionFact)
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(limitMs)])
-    const text = await enhancer.enhance(request.prompt, { instruction, signal })
-    return shorten(cleanText(text), maxLength) || undefined
+    const text = await core.enhancer?.enhance(prompt, { instruction, signal })
+    return shorten(cleanText(text ?? ''), maxLength) || undefined
   } catch (error) {
     const { kind, cause } = asAppError(error)
-    core.log.warn({ id, kind, err: cause }, 'could not enhance a prompt; drawing the original')
+    core.log.warn({ kind, err: cause }, 'could not enhance a prompt')
     return undefined
   }
 }

@@ -4,6 +4,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
+import { forgetOldDrafts } from '../generation/drafts.ts'
 import { deleteDue } from '../media/deletions.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
@@ -109,6 +110,7 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
 async function tidy(core: Core): Promise<void> {
   await deleteDue(core)
   await forgetOldUploads(core)
+  await forgetOldDrafts(core)
   await forgetOldRequests(core)
   await forgetOldCalls(core.database)
 }

@@ -50,6 +50,8 @@ export const generations = pgTable(
     parentButton: text('parent_button'),
     /** Only its owner sees it. */
     private: boolean().notNull().default(false),
+    /** Its original files follow the result, as the person or the group has set it. */
+    original: boolean().notNull().default(false),
     /** By action: the prices that the buttons under its result show. A press never costs more than was shown. */
     quoted: jsonb().$type<Json>(),
     /** Credits held for it. */
@@ -161,7 +163,7 @@ export const sentMessages = pgTable(
     message: text(),
     /** Key of the call that asked to see the result again. '': the delivery. */
     askedBy: text('asked_by').notNull().default(''),
-    /** Position of its first picture in the result. */
+    /** Position of its first picture in the result. Original files that follow the result have positions after the pictures. */
     part: integer().notNull(),
     /** Whether the buttons of the result are below it. */
     buttons: boolean().notNull().default(false),

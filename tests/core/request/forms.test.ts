@@ -39,7 +39,7 @@ describe('a flag', () => {
     ['a cat --n3 --steps20--seed7', { ...cat, count: 3, steps: 20, seed: '7' }],
     ['a cat --ar 16:9, watercolor', { prompt: 'a cat, watercolor', aspect: '16:9' }],
     ['a cat --enhance=on', { ...cat, enhance: true }],
-    ['a cat --enhance=off', cat],
+    ['a cat --enhance=off', { ...cat, enhance: false }],
     ['a cat --no text --no frames', { ...cat, negative: 'text, frames' }],
     ['a cat --no text, frames, --ar 16:9', { ...wide, negative: 'text, frames' }],
     ['a cat --no text, 16:9', { ...wide, negative: 'text' }],

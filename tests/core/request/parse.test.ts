@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError, asAppError, spelled } from '../../../src/core/errors.ts'
 import { offeredAspects } from '../../../src/core/request/choose-model.ts'
-import { flagSpellings, formatParams, parsePrompt } from '../../../src/core/request/parse.ts'
+import { flagSpellings, formatParams, parseMessage, parsePrompt } from '../../../src/core/request/parse.ts'
 import { models } from '../../../src/models/index.ts'
 
 /** Cases of each property. FUZZ_RUNS=100000 is the full run; the suite runs a part of it. */
@@ -47,6 +47,8 @@ describe('a prompt', () => {
     ],
     ['x --seed 18446744073709551615', { prompt: 'x', seed: '18446744073709551615' }],
     ['x --seed -1', { prompt: 'x' }],
+    ['x --private', { prompt: 'x' }],
+    ['x --enhance=off', { prompt: 'x', enhance: false }],
     ['一只可爱的猫 9：16', { prompt: '一只可爱的猫', aspect: '9:16' }],
     ['16:9', { prompt: '', aspect: '16:9' }],
     ['a\u202Eb\u0000c 👩‍🚀', { prompt: 'ab c 👩‍🚀' }],
@@ -61,6 +63,8 @@ describe('a prompt', () => {
     ['a cat --n 1.5', 'bad_option'],
     ['a cat --no --seed 7', 'bad_option'],
     ['a cat --sede 7', 'unknown_option'],
+    ['a cat --enhance=ask', 'bad_option'],
+    ['a cat --private=maybe', 'bad_option'],
     ['x'.repeat(4001), 'prompt_too_long'],
     ['x'.repeat(100_000), 'prompt_too_long'],
   ])('%.40j is refused', (text, kind) => {
@@ -76,6 +80,16 @@ describe('a prompt', () => {
     const error = asAppError(errorOf(() => parse(text)))
     expect(error.data.name).toBe(option)
     expect(spelled(error, flagSpellings).name).toBe(flag)
+  })
+
+  it.each([
+    ['a cat --private 16:9', { prompt: 'a cat', aspect: '16:9', private: true }],
+    ['a cat —private=off', { prompt: 'a cat', private: false }],
+    ['a cat --enhance=ask', { prompt: 'a cat', ask: true }],
+    ['a --private room', { prompt: 'a room', private: true }],
+    ['a private room', { prompt: 'a private room' }],
+  ])('of a chat may say who sees the picture, and what is shown first: %j', (text, message) => {
+    expect(parseMessage(text, { ratios })).toEqual(message)
   })
 
   const token = fc.oneof(

@@ -1,0 +1,29 @@
+/** Shows an enhanced prompt, with the buttons that choose what is drawn. */
+import { button } from '../core/chats/buttons.ts'
+import { type Draft, draftMinutes } from '../core/generation/drafts.ts'
+import type { Locale, Reply } from '../core/ports/chat.ts'
+import { shorten } from '../core/text.ts'
+import type { Words } from '../locales/index.ts'
+import type { Answer } from './command.ts'
+
+/** Characters of each prompt: both fit into one message of every platform. */
+const shownPrompt = 700
+
+export function draftReply(words: Words, locale: Locale, { id, ...draft }: Draft): Answer {
+  const { price, enhanced } = draft
+  const choices = [
+    ...(enhanced === undefined ? [] : [button('useenhanced', id, { price, style: 'primary' })]),
+    button('useown', id, { price }),
+    button('editdraft', id, { price }),
+  ]
+  const shown = { prompt: shorten(draft.prompt, shownPrompt), enhanced: enhanced && shorten(enhanced, shownPrompt) }
+  const content = { kind: 'text', text: words.drafts.shown({ ...shown, minutes: draftMinutes }) } as const
+  return { locale, state: 'asking', content, buttons: [choices], private: draft.private || undefined, drafted: id }
+}
+
+/** The same message once a choice was made elsewhere. */
+export const closedDraft = (words: Words, locale: Locale, { prompt }: Pick<Draft, 'prompt'>): Reply => ({
+  locale,
+  state: 'info',
+  content: { kind: 'text', text: words.drafts.closed(shorten(prompt, shownPrompt)) },
+})

@@ -1,0 +1,136 @@
+/** Shows settings in force and where each comes from, and saves changes with errors in the names that people see. */
+import {
+  type Chosen,
+  chatOf,
+  type Holder,
+  originOf,
+  personHolding,
+  readSettings,
+  type SettingName,
+  type Settings,
+  type SettingsInForce,
+  saveSettings,
+  settingNames,
+} from '../../core/accounts/settings.ts'
+import { button } from '../../core/chats/buttons.ts'
+import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
+import type { Call } from '../../core/ports/chat.ts'
+import { type Words, wordsFor } from '../../locales/index.ts'
+import type { Answer } from '../command.ts'
+import type { FieldSpec } from '../form.ts'
+import { byDefault, changesIn, possible, type Written } from './values.ts'
+
+/** What a button or a command is about: the person's own settings, or those of the group. */
+export type Whose = 'own' | 'here'
+
+interface Showing {
+  core: Core
+  call: Call
+  settings: SettingsInForce
+  whose: Whose
+}
+
+export function settingsReply({ core, call, settings, whose }: Showing, saved = false): Answer {
+  const words = wordsFor(call.locale)
+  const texts = words.settings
+  const shown = whose === 'here' ? { person: {}, chat: settings.chat, chosen: settings.chat } : settings
+  const lines = settingNames.map((name) =>
+    texts.line({
+      name: texts.names[name],
+      value: shownValue(core, words, name, shown),
+      origin: texts.origins[originOf(shown, name)],
+    }),
+  )
+  const text = [
+    ...(saved ? [texts.saved] : []),
+    texts.title[whose === 'here' ? 'chat' : 'person'],
+    ...lines,
+    '',
+    texts.usage,
+    ...(call.place.group ? [texts.usageHere] : []),
+  ].join('\n')
+  const buttons = [[button('setpictures', whose), button('setanswers', whose)]]
+  return { locale: call.locale, state: 'info', content: { kind: 'text', text }, buttons, private: true }
+}
+
+/** Saves, and shows what is in force then. Throws AppError as `saveSettings` does, and groups_only. */
+export async function changeSettings(
+  { core, call, whose }: Omit<Showing, 'settings'>,
+  written: Written,
+): Promise<Answer> {
+  try {
+    await saveSettings(core, await holderOf(core, call, whose), changesIn(written))
+  } catch (error) {
+    throw named(error, wordsFor(call.locale))
+  }
+  const settings = await readSettings(core, call)
+  // a language applies from this answer on
+  const locale = settings.chosen.language ?? call.locale
+  return settingsReply({ core, call: { ...call, locale }, settings, whose }, true)
+}
+
+async function holderOf(core: Core, call: Call, whose: Whose): Promise<Holder> {
+  if (whose === 'own') return personHolding(core, call)
+  const chat = chatOf(call)
+  if (chat === undefined) throw new AppError('groups_only')
+  return { chat }
+}
+
+/** Options of requests are spelled as flags elsewhere. */
+function named(error: unknown, { settings: { names } }: Words): unknown {
+  if (!(error instanceof AppError)) return error
+  const { kind, data, cause } = error
+  const name = typeof data.name === 'string' ? (names as Record<string, string>)[data.name] : undefined
+  return name === undefined ? error : new AppError(kind, { ...data, name }, { cause })
+}
+
+function shownValue(core: Core, { settings: texts }: Words, name: SettingName, { chosen }: SettingsInForce): string {
+  const models = core.models.all()
+  const onOff = (value: boolean) => texts.values[value ? 'on' : 'off']
+  switch (name) {
+    case 'model': {
+      const id = chosen.model ?? core.models.preferred()
+      return models.find((model) => model.id === id)?.title ?? id
+    }
+    case 'aspect':
+      return chosen.aspect ?? texts.ofModel
+    case 'count':
+      return String(chosen.count ?? 1)
+    case 'enhance':
+      return chosen.enhance ? texts.values[chosen.enhance] : onOff(core.enhanceByDefault && core.enhancer !== undefined)
+    case 'language':
+      return chosen.language === undefined ? texts.ofClient : (texts.languages[chosen.language] ?? chosen.language)
+    case 'private':
+    case 'original':
+      return onOff(chosen[name] ?? false)
+  }
+}
+
+interface Filling {
+  core: Core
+  words: Words
+  chosen: Chosen
+}
+
+/** A field of a form, filled in with what is set there. */
+export function fieldOf({ core, words, chosen }: Filling, name: SettingName): FieldSpec {
+  const { values: shown, languages } = words.settings
+  const models = core.models.all()
+  const labels: Readonly<Record<string, string>> = name === 'language' ? languages : shown
+  const choices = possible[name](models).map((value) => ({
+    value,
+    label: (name === 'model' ? models.find(({ id }) => id === value)?.title : labels[value]) ?? value,
+  }))
+  return {
+    kind: 'choice',
+    required: true,
+    value: asWritten(chosen[name]),
+    choices: [{ value: byDefault, label: shown.default }, ...choices],
+  }
+}
+
+function asWritten(value: Settings[SettingName] | undefined): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off'
+  return value === undefined ? byDefault : String(value)
+}

@@ -1,0 +1,182 @@
+/**
+ * Requests that wait for a choice: the person sees the enhanced prompt first, and draws it, the own words, or others. Nothing is
+ * held before the choice. Whichever button is pressed, the request has one key, so it is accepted and paid for once.
+ */
+import { and, eq, gt, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import { drafts } from '../../db/schema/drafts.ts'
+import { accountOf } from '../accounts/accounts.ts'
+import { slowDown } from '../accounts/limits.ts'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import { isId } from '../ids.ts'
+import { readInputs, withReservation } from '../media/read-inputs.ts'
+import { ownPicture, storeUploads } from '../media/uploads.ts'
+import type { Address, Attachment, Call, Posted } from '../ports/chat.ts'
+import type { RequestParams } from '../ports/models.ts'
+import { chooseModel } from '../request/choose-model.ts'
+import { enhancedOf } from '../worker/enhance.ts'
+import type { Accepted, Submission } from './accept.ts'
+import { refusal } from './rules.ts'
+import { candidateOf, submit } from './submit.ts'
+
+export interface Draft {
+  id: string
+  prompt: string
+  /** undefined: the prompt could not be enhanced. */
+  enhanced: string | undefined
+  price: number
+  private: boolean
+  address: Address
+  posted: Posted | undefined
+}
+
+/** Less than uploads are kept, because the pictures of a draft are uploads. */
+export const draftMinutes = 60
+
+/**
+ * Enhances the prompt and keeps the request. It counts in the account's pace. Throws AppError for every reason to refuse the
+ * request.
+ */
+export async function makeDraft(core: Core, submission: Submission): Promise<Draft> {
+  const { key, chosen, images, address } = submission
+  const before = await findDraft(core, eq(drafts.key, key))
+  if (before) return draftOf(before)
+  const { candidate } = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
+  const error = await refusal(core, candidate)
+  if (error) throw error
+  const { userId, price } = candidate
+  const keys = await keepPictures(core, candidate, images)
+  await slowDown(core, userId, candidate)
+  const params = { ...submission.params, model: chosen.model.id }
+  const enhanced = await enhancedOf(core, params.prompt)
+  await core.database.rows(sql`
+    insert into drafts (id, key, user_id, address, private, params, images, enhanced, price, expires_at)
+    values (${uuidv7()}::uuid, ${key}, ${userId}::uuid, ${address}, ${submission.private ?? false}::bool,
+      ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${price}::int,
+      now() + make_interval(mins => ${draftMinutes}::int))
+    on conflict (key) do nothing`)
+  const saved = await findDraft(core, eq(drafts.key, key))
+  if (!saved) throw new AppError('draft_over')
+  return draftOf(saved)
+}
+
+/** The person's own draft. Throws AppError draft_over when it has expired, not_yours. */
+export async function readDraft(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<Draft> {
+  return draftOf(await ownDraft(core, await accountOf(core, from), id))
+}
+
+export async function saveDraftPosted(core: Core, id: string, posted: Posted): Promise<void> {
+  await core.database.db.update(drafts).set({ posted }).where(eq(drafts.id, id))
+}
+
+/** enhanced, own: which prompt is drawn · words: others, which are taken as they are. */
+export type DraftChoice = { kind: 'enhanced' | 'own' } | { kind: 'words'; prompt: string }
+
+interface Choosing {
+  id: string
+  choice: DraftChoice
+  call: Call
+}
+
+/** Throws AppError draft_over when another choice was made, or the price is no longer what the buttons show. */
+export async function submitDraft(core: Core, { id, choice, call }: Choosing): Promise<Accepted> {
+  const userId = await accountOf(core, call.from)
+  const draft = await ownDraft(core, userId, id)
+  const stored = draft.params as unknown as RequestParams
+  const isEnhanced = choice.kind === 'enhanced' && draft.enhanced !== null
+  const params: RequestParams = {
+    ...stored,
+    prompt: choice.kind === 'words' ? choice.prompt : stored.prompt,
+    enhance: isEnhanced,
+  }
+  const { surface, place, locale } = call
+  const words = params.prompt !== ''
+  const submission: Submission = {
+    key: `draft:${id}`,
+    surface,
+    address: draft.address as Address,
+    place,
+    locale,
+    from: { userId },
+    params,
+    images: draft.images.map((key) => asAttachment(core, userId, key)),
+    chosen: chooseModel(core, { name: stored.model, images: draft.images.length, words }),
+    private: draft.private,
+    // a form is answered by a message of its own
+    posted: choice.kind === 'words' ? undefined : ((draft.posted as Posted | null) ?? undefined),
+    ...(isEnhanced && { enhanced: draft.enhanced ?? undefined }),
+  }
+  const { candidate } = await candidateOf(core, submission)
+  if (candidate.price > draft.price || !(await claim(core, id, call.key))) throw new AppError('draft_over')
+  return submit(core, submission)
+}
+
+/** Removes drafts, and the words in them, once they have expired. */
+export async function forgetOldDrafts(core: Core): Promise<void> {
+  await core.database.rows(sql`delete from drafts where expires_at < now()`)
+}
+
+/** A choice that was refused, for lack of credits say, leaves the draft open for another one. */
+async function claim(core: Core, id: string, key: string): Promise<boolean> {
+  const claimed = await core.database.rows(sql`
+    update drafts set decided_by = ${key}
+    where id = ${id}::uuid and expires_at > now() and (decided_by is null or decided_by = ${key}
+      or not exists (select from generations where generations.key = ${`draft:${id}`}))
+    returning id`)
+  return claimed.length > 0
+}
+
+type Row = typeof drafts.$inferSelect
+
+async function ownDraft(core: Core, userId: string, id: string): Promise<Row> {
+  const row = isId(id) ? await findDraft(core, eq(drafts.id, id)) : undefined
+  if (!row) throw new AppError('draft_over')
+  if (row.userId !== userId) throw new AppError('not_yours')
+  return row
+}
+
+async function findDraft(core: Core, which: ReturnType<typeof eq>): Promise<Row | undefined> {
+  const [row] = await core.database.db
+    .select()
+    .from(drafts)
+    .where(and(which, gt(drafts.expiresAt, sql`now()`)))
+  return row
+}
+
+const draftOf = ({ id, params, enhanced, price, private: isPrivate, address, posted }: Row): Draft => ({
+  id,
+  prompt: (params as unknown as RequestParams).prompt,
+  enhanced: enhanced ?? undefined,
+  price,
+  private: isPrivate,
+  address: address as Address,
+  posted: (posted as Posted | null) ?? undefined,
+})
+
+/** As uploads, which the sweeper removes after a day. Links of platforms do not last until the choice. */
+async function keepPictures(
+  core: Core,
+  owner: { userId: string; inFlight: number },
+  images: readonly Attachment[],
+): Promise<string[]> {
+  if (images.length === 0) return []
+  const files = await withReservation(core, owner, (reservation) => readInputs(core, reservation, images))
+  // any key but the operator's: the limits are those of people
+  const sender = { userId: owner.userId, keyId: 'chat' }
+  const uploads = await storeUploads(
+    core,
+    sender,
+    files.map(({ data }) => data),
+  )
+  return uploads.map(({ key }) => key)
+}
+
+const asAttachment = (core: Core, userId: string, key: string): Attachment => ({
+  name: key,
+  load: async () => {
+    const data = await ownPicture(core, userId, key)
+    if (!data) throw new AppError('draft_over')
+    return data
+  },
+})

@@ -1,0 +1,35 @@
+/** Requests whose enhanced prompt a person looks at before paying for one of the two. */
+import { boolean, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import type { Json } from '../json.ts'
+import { users } from './accounts.ts'
+import { time } from './time.ts'
+
+/** Nothing is held for it. The row goes at its expiry, and with it the words. */
+export const drafts = pgTable(
+  'drafts',
+  {
+    id: uuid().primaryKey(),
+    /** Key of the call that asked for it: the same call again changes nothing. */
+    key: text().notNull().unique(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** Where the answer goes, as of the request. */
+    address: text().notNull(),
+    /** Our message that shows it, once posted. */
+    posted: text(),
+    private: boolean().notNull(),
+    /** The request, with the model that was chosen for it. */
+    params: jsonb().$type<Json>().notNull(),
+    /** Its input pictures: keys of uploads. */
+    images: jsonb().$type<readonly string[]>().notNull(),
+    /** Absent: the prompt could not be enhanced. */
+    enhanced: text(),
+    /** The price that its buttons show. */
+    price: integer().notNull(),
+    expiresAt: time('expires_at').notNull(),
+    /** Key of the call that chose. */
+    decidedBy: text('decided_by'),
+  },
+  (t) => [index('drafts_by_age').on(t.expiresAt)],
+)
