@@ -4,23 +4,28 @@
  * of the machine can see the command line.
  */
 
-import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
+import type { Catalogue } from '../core/core.ts'
 import { AppError, type OptionNames, spelled } from '../core/errors.ts'
+import type { ProviderKind } from '../core/ports/providers.ts'
 import {
   addConfig,
   type ConfigChange,
   changeConfig,
+  configRanges,
   listConfigs,
   openConfigs,
   removeConfig,
   resealConfigs,
 } from '../core/providers/configs.ts'
+import { findKind, providerNames } from '../core/providers/names.ts'
 import { probe } from '../core/providers/probe.ts'
-import { keepProviders } from '../core/providers/registry.ts'
+import { keepProviders, type Providers } from '../core/providers/registry.ts'
+import { findModel } from '../core/request/choose-model.ts'
 import { instructionFact } from '../core/worker/enhance.ts'
 import { columnsOf, readRows } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
@@ -29,6 +34,7 @@ import { openDatabase } from '../db/open.ts'
 import { workflowPacks } from '../db/schema/operation.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
+import { keepCatalogue } from '../models/packs/catalogue.ts'
 import { parsePack } from '../models/packs/pack.ts'
 import { readText } from '../models/packs/read-text.ts'
 import { providerKinds } from '../providers/index.ts'
@@ -37,7 +43,7 @@ import { secretKey } from '../storage/secret-key.ts'
 const usage = `npm run providers -- <command>
 
   list                               shows the stored configurations
-  add <provider> [options] [< key]   ${providerKinds.map(({ name }) => name).join(', ')}
+  add <provider> [options] [< key]   ${providerNames(providerKinds).join(', ')}
   change <id> [options] [< key]
   activate <id> | remove <id>
   test <id or provider>              checks address and key, free of charge
@@ -107,11 +113,19 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
       .join('\n')
   },
   add: async (context) => {
-    if (!providerKinds.some(({ name }) => name === context.argument)) throw new Error(usage)
-    return `Stored as ${await addConfig(context, context.argument, await changeOf(context))}`
+    const kind = findKind(providerKinds, context.argument)
+    const change = await changeOf(context)
+    await withCatalogue(context, async ({ providers, models }) => {
+      assertServes(models, kind.name, change)
+      assertComplete(providers, kind, change)
+    })
+    return `Stored as ${await addConfig(context, kind.name, change)}`
   },
   change: async (context) => {
-    await changeConfig(context, context.argument, await changeOf(context))
+    const change = await changeOf(context)
+    const stored = (await listConfigs(context)).find(({ id }) => id === context.argument)
+    if (stored) await withCatalogue(context, async ({ models }) => assertServes(models, stored.provider, change))
+    await changeConfig(context, context.argument, change)
     return 'Changed.'
   },
   activate: async (context) => {
@@ -137,7 +151,7 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
     )
   },
   'workflow-add': async ({ database, argument }) => {
-    const body = await readText(argument)
+    const body = await readFrom(argument)
     const { id } = parsePack(body)
     await database.rows(sql`
       insert into workflow_packs (id, body) values (${id}, ${body}) on conflict (id) do update set body = excluded.body`)
@@ -150,7 +164,7 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   instruction: async ({ database }) =>
     (await readFact(database, instructionFact)) ?? 'The built-in instruction is in use.',
   'instruction-set': async ({ database, argument }) => {
-    await saveFact(database, instructionFact, (await readFile(argument, 'utf8')).trim())
+    await saveFact(database, instructionFact, (await readFrom(argument)).trim())
     return 'Stored. It applies to the next prompt.'
   },
   'instruction-reset': async ({ database }) => {
@@ -159,11 +173,18 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   },
 }
 
-async function test(context: Context): Promise<string> {
+/** As it is known with the stored configurations, the environment and the workflow packs. */
+interface Known {
+  providers: Providers
+  models: Catalogue
+}
+
+async function withCatalogue<T>({ database, secretKey }: Context, use: (known: Known) => Promise<T>): Promise<T> {
   const config = loadConfig()
   const log = createLog('silent')
   const providers = await keepProviders({
-    ...context,
+    database,
+    secretKey,
     kinds: providerKinds,
     fallback: config.providers,
     defaults: config.providerDefaults,
@@ -171,30 +192,75 @@ async function test(context: Context): Promise<string> {
     log,
   })
   try {
-    const stored = (await openConfigs(context)).find((each) => each.id === context.argument)
-    const name = stored?.provider ?? context.argument
-    const settings = stored ? providers.settingsOf(stored) : providers.get(name)?.settings
-    if (!settings)
-      return `${name} is not set up: add a configuration with an address or key, or set it up in the environment.`
-    return (await probe(providers, name, settings)) === 'works'
-      ? `${name} works.`
-      : `${name} cannot be tested without paying for a picture.`
+    const models = await keepCatalogue({ database, providers, folder: join(config.dataDir, 'workflows'), log })
+    try {
+      return await use({ providers, models })
+    } finally {
+      models.stop()
+    }
   } finally {
     await providers.stop()
   }
 }
 
+/** Throws AppError unknown_model, which lists the models of the provider. */
+function assertServes(models: Catalogue, provider: string, { defaultModel }: ConfigChange): void {
+  if (typeof defaultModel === 'string') findModel(models.of(provider), defaultModel)
+}
+
+/** Throws an Error that says how to add what is missing. */
+function assertComplete(providers: Providers, kind: ProviderKind, { key, baseUrl }: ConfigChange): void {
+  const missing = providers.missingIn({ provider: kind.name, key: key ?? undefined, baseUrl: baseUrl ?? null })
+  if (missing === 'url') throw new Error(`${kind.title} needs an address: --url ${kind.exampleUrl ?? 'https://…'}`)
+  if (missing) throw new Error(`${kind.title} needs a key: --key < key.txt`)
+}
+
+/** Throws AppError unknown_provider, and what its test throws. */
+function test(context: Context): Promise<string> {
+  return withCatalogue(context, async ({ providers }) => {
+    const stored = (await openConfigs(context)).find((each) => each.id === context.argument)
+    const { name, title } = findKind(providerKinds, stored?.provider ?? context.argument)
+    const settings = stored ? providers.settingsOf(stored) : providers.get(name)?.settings
+    if (!settings) {
+      throw new Error(`${title} is not set up: add a configuration with its address and key, or set it up in .env.`)
+    }
+    return (await probe(providers, name, settings)) === 'works'
+      ? `${title} works.`
+      : `${title} cannot be tested without paying for a picture.`
+  })
+}
+
+/** Throws AppError bad_option. */
 async function changeOf({ options }: Context): Promise<ConfigChange> {
   const { name, url, timeout, concurrency, model, enabled } = options
-  const number = (value: string | undefined) => (value === undefined ? undefined : Number(value))
   return {
     name,
     baseUrl: url,
-    timeoutSeconds: number(timeout),
-    maxConcurrent: number(concurrency),
+    timeoutSeconds: wholeNumber('timeout', timeout),
+    maxConcurrent: wholeNumber('concurrency', concurrency),
     defaultModel: model,
     enabled: enabled === undefined ? undefined : yesOrNo(enabled),
     key: options.key ? (await text(process.stdin)).trim() : undefined,
+  }
+}
+
+/** Throws AppError bad_option for what is no number; its range is checked with the change. */
+function wholeNumber(name: keyof typeof configRanges, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  if (/^-?\d{1,9}$/.test(value)) return Number(value)
+  const { min, max } = configRanges[name]
+  throw new AppError('bad_option', { name, value, type: 'integer', expected: `${min}–${max}` })
+}
+
+async function readFrom(path: string): Promise<string> {
+  if (path === '') throw new Error('Write the path of the file after the command.')
+  try {
+    return await readText(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new Error(`There is no file ${path}.`)
+    if (code === 'EISDIR') throw new Error(`${path} is a folder. Name a file in it.`)
+    throw new Error(`${path} cannot be read (${code ?? error}).`)
   }
 }
 

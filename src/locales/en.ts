@@ -523,8 +523,11 @@ export const en = {
     request_too_big: (d: Data) => `All pictures of one request together may have at most ${d.limitMb} MB.`,
     provider_missing: (d: Data) => `${d.model} is not available: no image service that offers it is set up.`,
     provider_busy: () => 'The image service is overloaded. Try again in a few minutes.',
-    provider_failed: (d: Data) =>
-      `The image service failed${d.reason ? `: ${d.reason}` : ''}.${d.lasting ? '' : ' Try again.'}`,
+    provider_failed: (d: Data) => {
+      if (d.unknownHost !== undefined) return `${d.unknownHost} was not found. Check the network and the address.`
+      if (d.title !== undefined) return `${d.title} could not be reached. Try again in a few minutes.`
+      return `The image service failed${d.reason ? `: ${d.reason}` : ''}.${d.lasting ? '' : ' Try again.'}`
+    },
     provider_timeout: () => 'The image service took too long.',
     provider_refused: (d: Data) => `The image service did not accept the request${d.reason ? `: ${d.reason}` : '.'}`,
     provider_account: (d: Data) =>

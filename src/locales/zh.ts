@@ -471,7 +471,11 @@ export const zh: Words = {
     request_too_big: (d) => `一次请求的所有图片合计不能超过 ${d.limitMb} MB。`,
     provider_missing: (d) => `${d.model} 暂不可用：没有配置提供它的图像服务。`,
     provider_busy: () => '图像服务繁忙，请过几分钟再试。',
-    provider_failed: (d) => `图像服务出错${d.reason ? `：${d.reason}` : ''}${d.lasting ? '。' : '，请重试。'}`,
+    provider_failed: (d) => {
+      if (d.unknownHost !== undefined) return `找不到 ${d.unknownHost}，请检查网络和地址。`
+      if (d.title !== undefined) return `无法连接 ${d.title}，请过几分钟再试。`
+      return `图像服务出错${d.reason ? `：${d.reason}` : ''}${d.lasting ? '。' : '，请重试。'}`
+    },
     provider_timeout: () => '图像服务超时。',
     provider_refused: (d) => `图像服务没有接受这个请求${d.reason ? `：${d.reason}` : '。'}`,
     provider_account: (d) =>

@@ -228,8 +228,9 @@ function networkError(provider: string, timedOut: boolean, error: unknown): AppE
   if (error instanceof AppError) return error
   if (error instanceof NetError) return new AppError('bad_result', { provider }, { cause: error })
   if (timedOut) return new AppError('provider_timeout', { provider }, { cause: error })
-  const code = String((error as { code?: unknown }).code ?? '')
-  return new AppError('provider_failed', { provider }, { cause: error, neverRan: neverSentCodes.test(code) })
+  const neverSent = neverSentCodes.test(String((error as { code?: unknown }).code ?? ''))
+  const data = { provider, ...(neverSent && { unreachable: true }) }
+  return new AppError('provider_failed', data, { cause: error, neverRan: neverSent })
 }
 
 function flatHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {

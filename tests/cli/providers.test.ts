@@ -42,7 +42,7 @@ describe('npm run providers', () => {
     const listed = (await run(['list'])).out
     expect(listed).toContain(`${id}  fal  main  key …${fal.key.slice(-4)}  active`)
     expect(listed).not.toContain(fal.key)
-    expect((await run(['test', id])).out).toBe('fal works.')
+    expect((await run(['test', id])).out).toBe('fal.ai works.')
     expect(fal.accepted()).toBe(0)
     await run(['change', id, '--key'], 'another-key:not-accepted')
     expect(await run(['test', id])).toMatchObject({
@@ -93,9 +93,34 @@ describe('npm run providers', () => {
       expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
     })
 
-    it('prints its usage, and refuses unknown providers and ids', async () => {
+    it.each([
+      [['add', 'fal', '--concurrency', 'abc'], '"abc" does not fit --concurrency. Use a whole number: 1–1000.'],
+      [['add', 'fal', '--timeout', '0', '--key'], '"0" does not fit --timeout. Use a whole number: 1–3600.'],
+      [['add', 'fal', '--model', 'nope', '--key'], 'There is no model "nope". Models: flux-dev, '],
+      [['add', 'fal'], 'fal.ai needs a key: --key < key.txt'],
+      [['add', 'qwen'], 'needs a key: --key < key.txt'],
+      [['add', 'cloudflare', '--key'], 'needs an address: --url https://api.cloudflare.com/client/v4/accounts/'],
+      [['add', 'unknown'], 'There is no provider "unknown". Providers: fal, cloudflare, comfyui, ark, doubao,'],
+      [['test', 'unknown'], 'There is no provider "unknown".'],
+      [['test', 'doubao'], 'is not set up: add a configuration'],
+      [['workflow-add', 'no-such-file.json'], 'There is no file no-such-file.json.'],
+    ])('refuses %j in a sentence, and stores nothing', async (args, sentence) => {
+      expect(await run(args, 'a-key:for-tests')).toMatchObject({ code: 1, stderr: expect.stringContaining(sentence) })
+      expect((await run(['list'])).out).toContain('No configurations are stored')
+    })
+
+    it('names a host that does not exist', async () => {
+      const added = await run(['add', 'doubao', '--url', 'http://no-such-host.invalid', '--key'], 'a-key:for-tests')
+      const id = added.out.replace('Stored as ', '')
+      expect(await run(['test', id])).toMatchObject({
+        code: 1,
+        stderr: 'no-such-host.invalid was not found. Check the network and the address.\n',
+      })
+      await run(['remove', id])
+    })
+
+    it('prints its usage, and refuses unknown ids', async () => {
       expect(await run([])).toMatchObject({ code: 2, stderr: expect.stringContaining('npm run providers') })
-      expect(await run(['add', 'unknown'])).toMatchObject({ code: 1 })
       expect(await run(['remove', 'unknown'])).toMatchObject({
         code: 1,
         stderr: expect.not.stringContaining('unknown_config {'),

@@ -231,7 +231,7 @@ export const letGo = (core: Core, fence: Fence, waitMs: number) =>
   change(core, fence, sql`lease_until = null, wake_at = ${wakeIn(waitMs)}`)
 
 /** The decision that it has failed. Any process may then say so and settle (deliver.ts). */
-export const saveFailure = (core: Core, generation: Generation, { kind, data }: AppError) =>
+export const saveFailure = (core: Core, generation: Generation, { kind, data }: Pick<AppError, 'kind' | 'data'>) =>
   changeUnanswered(core, generation, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
 
 /** `waitMs`: capped already (deliver.ts). It may pass the deadline by the time that the last try of a chat gets. */

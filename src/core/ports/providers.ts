@@ -117,6 +117,8 @@ export interface ProviderKind {
   readonly title: string
   /** Absent: an address must be configured. */
   readonly defaultUrl?: string
+  /** An address to show when it is missing. */
+  readonly exampleUrl?: string
   readonly needsKey: boolean
   create(settings: ProviderSettings, context: ProviderContext): ImageProvider
 }

@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
-import { type Database, type Db, violates } from '../../db/database.ts'
+import type { Database, Db } from '../../db/database.ts'
 import { providerConfigs } from '../../db/schema/operation.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
@@ -174,12 +174,10 @@ export async function resealConfigs({ database, secretKey }: Vault, oldKey: Buff
 
 /** Runs changes one after the other in all processes: which configuration is active depends on all of a provider's. */
 async function serialised({ database }: Vault, change: (tx: Db) => Promise<void>): Promise<void> {
-  await withOptionErrors(
-    database.db.transaction(async (tx) => {
-      await database.rows(sql`select pg_advisory_xact_lock(hashtext(${configsChanged}))`, tx)
-      await change(tx)
-    }),
-  )
+  await database.db.transaction(async (tx) => {
+    await database.rows(sql`select pg_advisory_xact_lock(hashtext(${configsChanged}))`, tx)
+    await change(tx)
+  })
 }
 
 /** The unique index forbids two active configurations at any moment, so the old one is deactivated first. */
@@ -198,8 +196,13 @@ function originsOf(baseUrl: string | null): string {
   return [...new Set(origins)].sort().join()
 }
 
+/** Limits of the numbers in a configuration, by option. The database has them as well. */
+export const configRanges = { timeout: { min: 1, max: 3_600 }, concurrency: { min: 1, max: 1_000 } }
+
 /** Throws AppError bad_option for values that no provider could use. */
-export function checkChange({ name, baseUrl, key, defaultModel }: ConfigChange): void {
+export function checkChange({ name, baseUrl, key, defaultModel, timeoutSeconds, maxConcurrent }: ConfigChange): void {
+  assertInRange('timeout', timeoutSeconds)
+  assertInRange('concurrency', maxConcurrent)
   for (const [field, text] of Object.entries({ name, url: baseUrl, key, default_model: defaultModel })) {
     // Postgres cannot store this character
     if (text?.includes('\0')) throw new AppError('bad_option', { name: field, value: '', expected: 'text' })
@@ -211,17 +214,10 @@ export function checkChange({ name, baseUrl, key, defaultModel }: ConfigChange):
   if (key === '') throw new AppError('bad_option', { name: 'key', value: '', expected: 'a key' })
 }
 
-/** Names the option when a constraint refuses its value. */
-async function withOptionErrors<T>(change: Promise<T>): Promise<T> {
-  return change.catch((error: unknown) => {
-    if (violates(error, 'provider_configs_timeout')) {
-      throw new AppError('bad_option', { name: 'timeout', value: '', expected: '1–3600' })
-    }
-    if (violates(error, 'provider_configs_concurrency')) {
-      throw new AppError('bad_option', { name: 'concurrency', value: '', expected: '1–1000' })
-    }
-    throw error
-  })
+function assertInRange(name: keyof typeof configRanges, value: number | null | undefined): void {
+  const { min, max } = configRanges[name]
+  if ((value ?? null) === null || (Number.isInteger(value) && Number(value) >= min && Number(value) <= max)) return
+  throw new AppError('bad_option', { name, value: String(value), type: 'integer', expected: `${min}–${max}` })
 }
 
 async function notifyProcesses({ database }: Vault): Promise<void> {

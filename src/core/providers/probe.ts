@@ -1,6 +1,7 @@
 /** Checks whether a provider works with given settings, at no cost. */
-import { AppError } from '../errors.ts'
+import { AppError, type ErrorData } from '../errors.ts'
 import type { ImageProvider, ProviderKind, ProviderSettings } from '../ports/providers.ts'
+import { findKind } from './names.ts'
 import type { Providers } from './registry.ts'
 
 const timeoutMs = 20_000
@@ -14,8 +15,7 @@ export async function probe(
   name: string,
   settings: ProviderSettings,
 ): Promise<'works' | 'unknown'> {
-  const kind = providers.kinds.find((each) => each.name === name)
-  if (!kind) throw new AppError('unknown_provider', { name, available: providers.kinds.map((each) => each.name) })
+  const kind = findKind(providers.kinds, name)
   const provider = build(providers, kind, settings)
   try {
     if (!provider.test) return 'unknown'
@@ -28,20 +28,23 @@ export async function probe(
   }
 }
 
-function explain(error: AppError, { title }: ProviderKind): AppError {
-  const { kind, data, cause, retryAfterMs } = error
-  const reason = kind === 'provider_failed' ? (data.reason ?? reasonOf(cause)) : data.reason
-  return new AppError(kind, kind === 'provider_account' ? { ...data, title } : { ...data, reason }, {
-    cause,
-    retryAfterMs,
-  })
+function explain({ kind, data, cause, retryAfterMs }: AppError, { title }: ProviderKind): AppError {
+  const details =
+    kind === 'provider_account' ? { title } : kind === 'provider_failed' ? networkDetails(data, cause) : {}
+  return new AppError(kind, { ...data, ...details }, { cause, retryAfterMs })
+}
+
+function networkDetails({ reason, unreachable }: ErrorData, cause: unknown): ErrorData {
+  const { code, hostname } = (cause ?? {}) as { code?: string; hostname?: string }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return { unknownHost: hostname }
+  // the settings are wrong, so another try would fail as well
+  return { reason: reason ?? reasonOf(cause), lasting: unreachable }
 }
 
 /** Explains the usual network errors. undefined: another error. */
 function reasonOf(cause: unknown): string | undefined {
   const { code, message = '' } = (cause ?? {}) as { code?: string; message?: string }
   if (code === 'ECONNREFUSED') return 'nothing listens at that address'
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'no machine has that name'
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'EHOSTUNREACH') return 'that machine does not respond'
   if (/^(CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code ?? ''))
     return 'its certificate is not trusted'

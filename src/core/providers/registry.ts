@@ -7,6 +7,7 @@ import type { Log } from '../../log.ts'
 import type { ImageProvider, ProviderContext, ProviderKind, ProviderSettings } from '../ports/providers.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
 import { configsChanged, type OpenConfig, openConfigs } from './configs.ts'
+import { findKind } from './names.ts'
 
 /** A provider that is set up and ready for requests. */
 export interface Provided {
@@ -18,12 +19,16 @@ export interface Provided {
   readonly defaultModel?: string
 }
 
+export type MissingPart = 'url' | 'key' | 'readable key'
+
 export interface Providers {
   readonly kinds: readonly ProviderKind[]
   get(name: string): Provided | undefined
   all(): readonly Provided[]
   /** Reads the configurations again. */
   reload(): Promise<void>
+  /** What a configuration lacks, also with the settings of the environment. undefined: nothing. */
+  missingIn(config: Pick<OpenConfig, 'provider' | 'baseUrl' | 'key'>): MissingPart | undefined
   /** The settings that a stored configuration results in. undefined: it is incomplete. */
   settingsOf(config: OpenConfig): ProviderSettings | undefined
   /** Creates a provider for a test of these settings. The caller closes it. */
@@ -51,7 +56,15 @@ const reloadEveryMs = 5_000
 /** Milliseconds beyond a provider's timeout after which no generation can still use its old client. */
 const retireAfterMs = 30_000
 
+/** As the log names them. */
+const missingParts: Readonly<Record<MissingPart, string>> = {
+  url: 'an address',
+  key: 'a key',
+  'readable key': 'its key, sealed with another SECRET_KEY',
+}
+
 type Entry = Provided & { signature: string }
+type Access = Pick<ProviderSettings, 'baseUrl' | 'key'>
 
 export async function keepProviders(options: ProvidersOptions): Promise<Providers> {
   const { database, kinds, log } = options
@@ -106,18 +119,33 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     else log.info({ provider }, 'a provider works again; it gets all requests')
   }
 
+  function accessOf(kind: ProviderKind, config: Pick<OpenConfig, 'baseUrl' | 'key'>): Partial<Access> {
+    const environment = options.fallback.get(kind.name)
+    return {
+      baseUrl: config.baseUrl ?? environment?.baseUrl ?? kind.defaultUrl,
+      // the environment's key may only go to the environment's address
+      key: config.key ?? (config.baseUrl === null ? environment?.key : undefined),
+    }
+  }
+
+  function missingIn(config: Pick<OpenConfig, 'provider' | 'baseUrl' | 'key'>): MissingPart | undefined {
+    const kind = findKind(kinds, config.provider)
+    const { baseUrl, key } = accessOf(kind, config)
+    if (key === 'unreadable') return 'readable key'
+    if (kind.needsKey && key === undefined) return 'key'
+    return baseUrl === undefined ? 'url' : undefined
+  }
+
   function settingsOf(config: OpenConfig): ProviderSettings | undefined {
     const kind = kinds.find((each) => each.name === config.provider)
     if (!kind) return undefined
-    const environment = options.fallback.get(kind.name)
-    const baseUrl = config.baseUrl ?? environment?.baseUrl ?? kind.defaultUrl
-    // the environment's key may only go to the environment's address
-    const key = config.key ?? (config.baseUrl === null ? environment?.key : undefined)
-    if (config.key === 'unreadable' || baseUrl === undefined || (kind.needsKey && key === undefined)) {
-      const missing = config.key === 'unreadable' ? 'its key, sealed with another SECRET_KEY' : 'an address or a key'
-      reportOnce({ provider: kind.name, configuration: config.name, missing })
+    const { baseUrl, key } = accessOf(kind, config)
+    const missing = missingIn(config)
+    if (missing !== undefined || baseUrl === undefined) {
+      reportOnce({ provider: kind.name, configuration: config.name, missing: missingParts[missing ?? 'url'] })
       return undefined
     }
+    const environment = options.fallback.get(kind.name)
     return {
       baseUrl: baseUrl.replace(/\/+$/, ''),
       key,
@@ -164,6 +192,7 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     get: (name) => current.get(name),
     all: () => [...current.values()],
     reload,
+    missingIn,
     settingsOf,
     build: (kind, settings) => {
       if (settings.key !== undefined) options.hide?.(settings.key)

@@ -180,7 +180,10 @@ async function failOver(core: Core, generation: Generation, error: AppError, nex
   return undefined
 }
 
-async function fail(core: Core, generation: Generation, error: AppError): Promise<Retry> {
-  if (!(await saveFailure(core, generation, error))) return again(core, generation)
-  return deliverFailure(core, { ...generation, error: error.kind, errorData: error.data })
+async function fail(core: Core, generation: Generation, { kind, data }: AppError): Promise<Retry> {
+  // its text names the provider
+  const { title } = core.providers.get(generation.provider) ?? {}
+  const errorData = data.unreachable ? { ...data, title } : data
+  if (!(await saveFailure(core, generation, { kind, data: errorData }))) return again(core, generation)
+  return deliverFailure(core, { ...generation, error: kind, errorData })
 }

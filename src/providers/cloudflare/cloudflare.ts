@@ -10,6 +10,7 @@ import { parseEnvelope, responseError } from './errors.ts'
 export const cloudflare: ProviderKind = {
   name: 'cloudflare',
   title: 'Cloudflare Workers AI',
+  exampleUrl: 'https://api.cloudflare.com/client/v4/accounts/<account id>',
   needsKey: true,
   create({ baseUrl, key = '', timeoutMs, concurrency, steps }) {
     const addresses = addressesOf(baseUrl, key)

@@ -21,7 +21,13 @@ import { locateRun, readTicket, stopRun, ticketFor } from './runs.ts'
 import { type ComfyServer, createServer, type Pace } from './server.ts'
 import { startRun } from './start.ts'
 
-export const comfyui: ProviderKind = { name: 'comfyui', title: 'ComfyUI', needsKey: false, create: createComfyui }
+export const comfyui: ProviderKind = {
+  name: 'comfyui',
+  title: 'ComfyUI',
+  exampleUrl: 'http://127.0.0.1:8188',
+  needsKey: false,
+  create: createComfyui,
+}
 
 const usualPace: Pace = {
   callTimeoutMs: 10_000,

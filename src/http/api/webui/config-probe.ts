@@ -4,11 +4,13 @@ import type { Core } from '../../../core/core.ts'
 import { AppError, type ErrorData } from '../../../core/errors.ts'
 import type { ProviderSettings } from '../../../core/ports/providers.ts'
 import { checkChange, type OpenConfig, openConfigs } from '../../../core/providers/configs.ts'
+import { findKind, providerNamed } from '../../../core/providers/names.ts'
 import { probe } from '../../../core/providers/probe.ts'
+import type { MissingPart } from '../../../core/providers/registry.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { TestBody } from './config-schemas.ts'
 import { readKey } from './config-shown.ts'
-import { fieldsOf, providerNamed } from './other-names.ts'
+import { fieldsOf } from './other-names.ts'
 
 /** Throws AppError and InvalidRequest, which never contain the key. */
 export async function testConfig(core: Core, body: TestBody) {
@@ -69,13 +71,15 @@ const unsavedConfig = {
 
 function settingsOf({ providers }: Core, config: OpenConfig): ProbeTarget {
   const { provider } = config
-  const available = providers.kinds.map(({ name }) => name)
-  if (!available.includes(provider)) throw new AppError('unknown_provider', { name: provider, available })
+  findKind(providers.kinds, provider)
   const settings = providers.settingsOf(config)
   if (settings) return { provider, settings }
-  if (config.key === 'unreadable') throw invalid('key', 'it was encrypted with another SECRET_KEY. Save the key again')
-  const needsKey = providers.kinds.some(({ name, needsKey }) => name === provider && needsKey)
-  throw needsKey && config.key === undefined
+  throw missingField(providers.missingIn(config) ?? 'url')
+}
+
+export function missingField(part: MissingPart): InvalidRequest {
+  if (part === 'readable key') return invalid('key', 'it was encrypted with another SECRET_KEY. Save the key again')
+  return part === 'key'
     ? invalid('key', 'this provider requires a key')
     : invalid('base_url', 'this provider requires an address')
 }

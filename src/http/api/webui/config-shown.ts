@@ -1,9 +1,10 @@
 /** Converts configurations to responses, and request bodies to changes. */
 import type { ConfigChange, ProviderConfig } from '../../../core/providers/configs.ts'
+import { otherProviderName } from '../../../core/providers/names.ts'
 import { cleanText } from '../../../core/text.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ChangeBody, ShownConfig } from './config-schemas.ts'
-import { fieldsOf, otherProviderName } from './other-names.ts'
+import { fieldsOf } from './other-names.ts'
 
 /** `sentProvider`: the name of the provider that the client sent. */
 export function shownConfig(config: ProviderConfig, sentProvider?: string): ShownConfig {

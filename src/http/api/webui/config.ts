@@ -5,7 +5,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import type { ProviderKind } from '../../../core/ports/providers.ts'
 import {
   addConfig,
   type ConfigChange,
@@ -15,9 +14,10 @@ import {
   type ProviderConfig,
   removeConfig,
 } from '../../../core/providers/configs.ts'
+import { findKind, otherProviderName, providerNamed } from '../../../core/providers/names.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
-import { assertServesModel, testConfig } from './config-probe.ts'
+import { assertServesModel, missingField, testConfig } from './config-probe.ts'
 import {
   type ChangeBody,
   changeBody,
@@ -29,7 +29,6 @@ import {
   testResponse,
 } from './config-schemas.ts'
 import { changeOf, shownConfig } from './config-shown.ts'
-import { otherProviderName, providerNamed } from './other-names.ts'
 import { errorResponses, idParams, tags } from './schemas.ts'
 
 const listed = {
@@ -88,11 +87,11 @@ export function configRoutes(app: ApiApp, { core, authenticate }: Family): void 
   const onRequest = async (request: FastifyRequest) => void (await authenticate(request, 'admin'))
   app.get('/api/config', { onRequest, schema: listed }, () => overview(core))
   app.post('/api/config', { onRequest, schema: created }, async ({ body: { provider, ...body } }, reply) => {
-    const kind = kindOf(core, providerNamed(provider))
+    const kind = findKind(core.providers.kinds, provider)
     const change = changeOf(body)
     checkChange(change)
     assertServesModel(core, kind.name, change.defaultModel)
-    assertHasKey(core, kind, change)
+    assertComplete(core, kind.name, change)
     const id = await addConfig(core, kind.name, change)
     return reply.code(201).send(await stored(core, id, provider))
   })
@@ -145,15 +144,8 @@ async function configOf(core: Core, id: string): Promise<ProviderConfig> {
   return config
 }
 
-/** The current key is used for the current address only. Throws InvalidRequest. */
-function assertHasKey({ providers }: Core, { name, needsKey }: ProviderKind, { key, baseUrl }: ConfigChange): void {
-  const inheritsKey = (baseUrl ?? null) === null && providers.get(name)?.settings.key !== undefined
-  if (!needsKey || key || inheritsKey) return
-  throw new InvalidRequest([{ name: 'key', message: 'this provider requires a key', problem: 'missing' }])
-}
-
-function kindOf({ providers }: Core, name: string): ProviderKind {
-  const kind = providers.kinds.find((each) => each.name === name)
-  if (!kind) throw new AppError('unknown_provider', { name, available: providers.kinds.map((each) => each.name) })
-  return kind
+/** Throws InvalidRequest. */
+function assertComplete({ providers }: Core, provider: string, { key, baseUrl }: ConfigChange): void {
+  const missing = providers.missingIn({ provider, key: key ?? undefined, baseUrl: baseUrl ?? null })
+  if (missing) throw missingField(missing)
 }

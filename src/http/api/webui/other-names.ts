@@ -1,4 +1,4 @@
-/** Names that clients of other web image services use for configurations and providers, beside ours. */
+/** Names that clients of other web image services use for the fields of configurations, beside ours. */
 import { z } from 'zod'
 import { optional } from '../../server/validation.ts'
 
@@ -36,12 +36,3 @@ export function fieldsOf(body: Fields, shown?: Fields): Pick<Fields, 'key' | 'de
 
 const changedOf = <T>(shown: T, ...values: T[]): T | undefined =>
   values.find((value) => value !== undefined && value !== shown) ?? values.find((value) => value !== undefined)
-
-/** Name for clients → name of the provider. */
-const providers: Readonly<Record<string, string>> = { doubao: 'ark', qwen: 'dashscope' }
-
-export const providerNamed = (name: string) => (Object.hasOwn(providers, name) ? (providers[name] ?? name) : name)
-
-/** The name that clients use. undefined: they have none of their own for it. */
-export const otherProviderName = (provider: string) =>
-  Object.entries(providers).find(([, name]) => name === provider)?.[0]
