@@ -1,5 +1,6 @@
-/** Logs one JSON line per event to standard error. Standard output is left to people and pipes. */
+/** Logs one line per event to standard error: JSON, or text on a terminal. Standard output is left to people and pipes. */
 import { pino, stdSerializers } from 'pino'
+import { readableLine } from './log-line.ts'
 
 export interface Log {
   debug(data: object, message: string): void
@@ -95,7 +96,7 @@ export function createLog(level: string, secrets: Iterable<string> = []): Log {
     },
     {
       write(line: string) {
-        process.stderr.write(withoutSecrets(line))
+        process.stderr.write(withoutSecrets(process.stderr.isTTY ? readableLine(line) : line))
       },
     },
   )

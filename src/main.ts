@@ -43,7 +43,11 @@ async function main(): Promise<void> {
   for (const name of config.withoutEffect) process.stderr.write(`${name} has no effect yet.\n`)
   const undo: Step[] = []
   const onError = (error: unknown) => process.stderr.write(`${explain(error)}\n`)
-  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit: process.exit, onError })
+  const exit = (code: number) => {
+    if (code === 0) say('fluxbot has stopped.')
+    process.exit(code)
+  }
+  const stop = stopOnce(undo, { withinMs: stopWithinMs, exit, onError })
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0))
   try {
     const surfaces = allSurfaces(config)

@@ -65,6 +65,8 @@ export interface Asked<V> {
   settings: SettingsInForce
   /** The result that the person replied to: its originals are among the images. */
   parent?: Submission['parent']
+  /** Every command of the bot. */
+  commands: readonly AnyCommand[]
 }
 
 /** A reply, and what becomes of it. */

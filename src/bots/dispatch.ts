@@ -74,16 +74,16 @@ function run(running: Running, act: Act): Promise<Answer> {
 type CommandAct = Omit<Extract<Act, { kind: 'command' }>, 'kind'>
 
 async function runCommand(
-  { core, handlers, call, settings }: Running,
+  { core, handlers: { commands }, call, settings }: Running,
   { name, text, options }: CommandAct,
 ): Promise<Answer> {
-  const command = findCommand(handlers.commands, name)
+  const command = findCommand(commands, name)
   if (!command) throw new AppError('unknown_command', { name })
   // the declaration gives the values their types; a list of commands cannot keep them
   const values = valuesOf(command, text, options) as never
   await assertPermission(core, call, typeof command.needs === 'function' ? command.needs(values) : command.needs)
   const originals = await withOriginals(core, call)
-  return command.run({ core, call, words: wordsFor(call.locale), values, settings, ...originals })
+  return command.run({ core, call, words: wordsFor(call.locale), values, settings, commands, ...originals })
 }
 
 interface Use {
@@ -100,7 +100,7 @@ async function runAction({ core, handlers, call, settings }: Running, use: Use):
   const { action, ref } = found
   await assertMayUse(core, call, { ...found, on: use.on })
   const values = { ref: ref.id, number: ref.number, fields: {} }
-  const asked = { core, call, words: wordsFor(call.locale), values, images: [], settings }
+  const asked = { core, call, words: wordsFor(call.locale), values, images: [], settings, commands: handlers.commands }
   if (!action.form) {
     if (submission) throw new AppError('unknown_button')
     return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(asked) })

@@ -8,15 +8,17 @@ import type { AnyCommand, OptionSpec, OptionSpecs } from './command.ts'
 type Given = Record<string, string | number | boolean | undefined>
 
 /** Throws AppError bad_option and unknown_option, with the option's name. */
-export function valuesOf({ options: specs }: AnyCommand, text: string, typed: Options): Given {
+export function valuesOf({ name: command, options: specs }: AnyCommand, text: string, typed: Options): Given {
   const written = hasTyped(specs, typed) ? {} : parseWords(specs, text)
   const values: Given = {}
+  const [first] = Object.keys(specs)
   for (const [name, spec] of Object.entries(specs)) {
     const value = typed[name] ?? written[name]
     if (spec.type === 'image') continue
     if (value === undefined && isMissing(spec))
       throw new AppError('bad_option', { name, value: '', ...exampleOf(spec) })
-    values[name] = value === undefined ? undefined : checked(name, spec, value)
+    const asked = { name, spec, ...(name === first && !spec.flag && { command }) }
+    values[name] = value === undefined ? undefined : checked(asked, value)
   }
   return values
 }
@@ -94,11 +96,19 @@ function flagIn(specs: OptionSpecs, token: string): { name: string; value?: stri
   return undefined
 }
 
-function checked(name: string, spec: OptionSpec, value: string | number | boolean): string | number | boolean {
+interface AskedOption {
+  name: string
+  spec: OptionSpec
+  /** Set for the option that follows the name of its command. */
+  command?: string
+}
+
+function checked(option: AskedOption, value: string | number | boolean): string | number | boolean {
+  const { name, spec } = option
   const text = cleanText(String(value))
   if (spec.type === 'prompt') return String(value)
   if (spec.type === 'switch') return switchOf(name, text)
-  if (spec.type === 'choice') return choiceOf(name, spec, text)
+  if (spec.type === 'choice') return choiceOf(option, text)
   if (spec.type !== 'integer' && spec.type !== 'number') return text
   const number = Number(text)
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = spec
@@ -117,10 +127,12 @@ function switchOf(name: string, text: string): boolean {
 }
 
 /** In text any case will do. A choice of models takes their aliases too, which are checked where models are known. */
-function choiceOf(name: string, { choices = [] }: OptionSpec, text: string): string {
+function choiceOf({ name, spec: { choices = [] }, command }: AskedOption, text: string): string {
   if (typeof choices === 'function') return text
   const choice = choices.find((each) => each === text.toLowerCase())
-  if (choice === undefined) throw new AppError('bad_option', { name, value: text, expected: choices.join(', ') })
+  if (choice === undefined) {
+    throw new AppError('bad_option', { name, value: text, expected: choices.join(', '), command, available: choices })
+  }
   return choice
 }
 

@@ -30,6 +30,10 @@ interface Outcome {
 }
 
 async function main(text: string): Promise<number> {
+  if (text.trim() === '') {
+    process.stderr.write('Write what to draw, for example: npm run try -- "a cute cat 16:9"\n')
+    return 2
+  }
   const config = loadConfig()
   const dataDir = join(config.dataDir, 'try')
   let settle: (outcome: Outcome) => void = () => undefined
@@ -100,12 +104,15 @@ function report({ reply, ended, imagesFolder }: Result): number {
     process.stderr.write(`${plainText(reply)}\n`)
     return 2
   }
-  const [picture] = reply.pictures ?? []
+  const pictures = reply.pictures ?? []
+  const [picture] = pictures
   if (!picture) process.stderr.write(`${plainText(reply)}\n`)
   const { width = null, height = null } = picture?.file ?? {}
-  const file = picture ? join(imagesFolder, picture.key) : null
+  const files = pictures.map(({ key }) => join(imagesFolder, key))
   const { id, state: status, model, charged: credits } = ended
-  process.stdout.write(`${JSON.stringify({ id, status, model, width, height, credits, file })}\n`)
+  process.stdout.write(
+    `${JSON.stringify({ id, status, model, width, height, credits, file: files[0] ?? null, files })}\n`,
+  )
   return status === 'delivered' ? 0 : 1
 }
 

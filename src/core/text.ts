@@ -65,3 +65,6 @@ export function shorten(text: string, limit: number): string {
     .join('')
     .trimEnd()}…`
 }
+
+/** '2026-11-28 09:30 UTC': chats do not say where a person is. */
+export const utcText = (date: Date) => `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`

@@ -1,9 +1,10 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
-import { amountOf, type Data, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
+import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
 const list = listOf(', ')
 const number = numberOf('en')
 const plural = pluralOf('en')
+const either = eitherOf('en')
 const credits = (count: Data[string]) =>
   plural(amountOf(count), { one: '1 credit', other: `${number(amountOf(count))} credits` })
 
@@ -295,22 +296,22 @@ export const en = {
     states: { done: 'done', failed: 'failed', waiting: 'waiting', cancelled: 'cancelled' },
   },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
-  help: (h: { models: string; ratios: string }) =>
+  /** The lines with options are short, so that no screen breaks them inside an option. */
+  help: (h: { commands: readonly string[]; models: string; ratios: string; isAdmin: boolean }) =>
     [
       'Write what you want to see: a cute cat 16:9',
       'Or send a picture with words: make it night',
       '',
-      '/flux <words> draws a picture; put the ratio last',
-      '/edit <words> changes the picture that you reply to, /show <number after #> shows a picture again',
-      '/models shows what each model takes and costs',
-      '/queue shows your requests under way, /cancel stops the newest one, or /cancel <id> another',
-      '/credits shows your balance, /history your last requests, /settings your defaults',
+      ...h.commands,
       '',
       `Ratios: ${h.ratios}`,
       `Models: ${h.models}`,
-      'Flags: --ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <words> --enhance --private',
-      '',
-      'Admins: /credits give @user 5',
+      'Options, anywhere in the words:',
+      '--ar 16:9 --n 2 --seed 7',
+      '--model <id> --no <words>',
+      '--steps 20 --guidance 3.5',
+      '--strength 0.8 --enhance --private',
+      ...(h.isAdmin ? ['', 'Administrators: /credits give @user 5'] : []),
     ].join('\n'),
 
   /** By command and option: a declaration whose texts are missing here does not compile. */
@@ -452,16 +453,21 @@ export const en = {
 
   keptEnd: (message: string) => `${message} For another try, send a new Idempotency-Key.`,
   errors: {
-    empty_prompt: () => 'Write what to draw, for example: /flux a cute cat 16:9',
+    empty_prompt: (d: Data): string =>
+      amountOf(d.images) > 0
+        ? 'Write what to change, for example: make it night'
+        : 'Write what to draw, for example: /flux a cute cat 16:9',
     prompt_too_long: (d: Data) => `That is too long: at most ${d.limit} characters.`,
     unknown_model: (d: Data) => `There is no model "${d.name}". Models: ${list(d.available)}.`,
     unknown_ratio: (d: Data) => `${d.model} does not offer the ratio ${d.ratio}. It offers: ${list(d.available)}.`,
     bad_option: (d: Data) =>
-      d.value === ''
-        ? `${d.name} needs a value${d.expected === undefined ? '' : `, such as ${d.expected}`}.`
-        : d.limit !== undefined
-          ? `${d.name} is too long: at most ${d.limit} characters.`
-          : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,
+      d.command !== undefined
+        ? `Write ${either(d.available)} after /${d.command}.`
+        : d.value === ''
+          ? `${d.name} needs a value${d.expected === undefined ? '' : `, such as ${d.expected}`}.`
+          : d.limit !== undefined
+            ? `${d.name} is too long: at most ${d.limit} characters.`
+            : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,
     unknown_option: (d: Data) => `There is no option ${d.name}. Options: ${list(d.available)}.`,
     not_taken: (d: Data) => `${d.model} does not take ${d.name}. Leave it out, or choose another model.`,
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,

@@ -18,6 +18,12 @@ export const pluralOf = (locale: string) => {
 export const listOf = (separator: string) => (values: Data[string]) =>
   Array.isArray(values) ? values.join(separator) : String(values ?? '')
 
+/** 'give or take'. */
+export const eitherOf = (locale: string) => {
+  const format = new Intl.ListFormat(locale, { type: 'disjunction' })
+  return (values: Data[string]) => (Array.isArray(values) ? format.format(values) : String(values ?? ''))
+}
+
 export const amountOf = (value: Data[string]) => Number(value ?? 0)
 
 /** Whether a picture is beyond a limit, which the details then name. */

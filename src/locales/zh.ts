@@ -1,8 +1,9 @@
 import type { Words } from './en.ts'
-import { amountOf, type Data, hasLimit, listOf, numberOf } from './format.ts'
+import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf } from './format.ts'
 
 const list = listOf('、')
 const number = numberOf('zh-CN')
+const either = eitherOf('zh-CN')
 const credits = (count: number) => `${number(count)} 积分`
 
 const about = (seconds: number) => `约 ${seconds > 100 ? `${Math.ceil(seconds / 60)} 分钟` : `${seconds} 秒`}`
@@ -263,17 +264,16 @@ export const zh: Words = {
       '写下你想看到的画面：一只可爱的猫 16:9',
       '或者发一张图片并附上文字：改成夜晚',
       '',
-      '/flux <文字> 画一张图，比例写在最后',
-      '/edit <文字> 修改你回复的图片，/show <# 后的编号> 再次查看图片',
-      '/models 查看各模型的价格和用法',
-      '/queue 查看进行中的请求，/cancel 取消最新的请求，/cancel <编号> 取消指定的请求',
-      '/credits 查看积分，/history 查看最近的请求，/settings 修改默认设置',
+      ...h.commands,
       '',
       `比例：${h.ratios}`,
       `模型：${h.models}`,
-      '参数：--ar 16:9 --n 2 --seed 7 --model <id> --steps 20 --guidance 3.5 --strength 0.8 --no <文字> --enhance --private',
-      '',
-      '管理员：/credits give @用户 5',
+      '参数，写在文字中任意位置：',
+      '--ar 16:9 --n 2 --seed 7',
+      '--model <id> --no <文字>',
+      '--steps 20 --guidance 3.5',
+      '--strength 0.8 --enhance --private',
+      ...(h.isAdmin ? ['', '管理员：/credits give @用户 5'] : []),
     ].join('\n'),
 
   commands: {
@@ -407,16 +407,19 @@ export const zh: Words = {
 
   keptEnd: (message) => `${message}要重新尝试，请换一个新的 Idempotency-Key。`,
   errors: {
-    empty_prompt: () => '请告诉我要画什么，例如：/flux 一只可爱的猫 16:9',
+    empty_prompt: (d) =>
+      amountOf(d.images) > 0 ? '请告诉我要怎么改，例如：改成夜晚' : '请告诉我要画什么，例如：/flux 一只可爱的猫 16:9',
     prompt_too_long: (d) => `文字太长，最多 ${d.limit} 个字符。`,
     unknown_model: (d) => `没有名为“${d.name}”的模型。可用模型：${list(d.available)}。`,
     unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.available)}。`,
     bad_option: (d) =>
-      d.value === ''
-        ? `${d.name} 需要一个值${d.expected === undefined ? '' : `，例如 ${d.expected}`}。`
-        : d.limit !== undefined
-          ? `${d.name} 太长，最多 ${d.limit} 个字符。`
-          : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
+      d.command !== undefined
+        ? `请在 /${d.command} 后面写 ${either(d.available)}。`
+        : d.value === ''
+          ? `${d.name} 需要一个值${d.expected === undefined ? '' : `，例如 ${d.expected}`}。`
+          : d.limit !== undefined
+            ? `${d.name} 太长，最多 ${d.limit} 个字符。`
+            : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
     unknown_option: (d) => `没有选项 ${d.name}。可用：${list(d.available)}。`,
     not_taken: (d) => `${d.model} 不支持 ${d.name}。请去掉它，或换一个模型。`,
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,

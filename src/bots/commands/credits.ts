@@ -5,7 +5,7 @@ import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import { findModel } from '../../core/request/choose-model.ts'
-import { shorten } from '../../core/text.ts'
+import { shorten, utcText } from '../../core/text.ts'
 import type { Words } from '../../locales/index.ts'
 import { defineCommand } from '../command.ts'
 
@@ -39,8 +39,8 @@ function line(words: Words, { amount, kind, reason, createdAt }: Entry): string 
   const kinds: Readonly<Record<string, string>> = words.entryKinds
   return words.entry({
     amount,
-    reason: kinds[reason ?? ''] ?? reason ?? kinds[kind] ?? kind,
-    when: createdAt.toISOString().slice(0, 16).replace('T', ' '),
+    reason: kinds[reason ?? ''] ?? (reason || (kinds[kind] ?? kind)),
+    when: utcText(createdAt),
   })
 }
 

@@ -25,26 +25,20 @@ export const editCommand = defineCommand({
     image: { type: 'image' },
   },
   opensForm: (given) => !given.includes('prompt') && !given.includes('image'),
-  async run({ core, call, words, values, images, parent, settings }) {
+  async run(asked) {
+    const { core, call, values, images, parent, settings } = asked
     const named = values.id === undefined ? splitId(values.prompt ?? '') : { id: values.id, text: values.prompt ?? '' }
     const result = await resultFor(core, call, { id: named.id, parent: parent?.id })
     if (!result && images.length === 0) throw new AppError('nothing_to_edit')
     if (named.text.trim() === '') {
       if (!result || !editAction.form) throw new AppError('empty_prompt')
-      const form = await editAction.form.make({
-        core,
-        call,
-        words,
-        values: { ref: result.id, fields: {} },
-        images: [],
-        settings,
-      })
+      const form = await editAction.form.make({ ...asked, values: { ref: result.id, fields: {} }, images: [] })
       const content = { kind: 'text', text: form.title } as const
       return { locale: call.locale, state: 'info', content, private: true, form: { ...form, person: call.from.id } }
     }
     // a picture that the person replied to is among the images already
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
-    const { private: asked, ask, ...params } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
+    const { private: wanted, ask, ...params } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
     if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
     const proposed = result && all.length === 1 ? proposeEdit(core, result.model) : undefined
     const chosen = chooseModel(core, {
@@ -54,7 +48,7 @@ export const editCommand = defineCommand({
       check: (model) => checkParams(model, params, all.length),
     })
     const from = result && { id: result.id, button: named.id === undefined ? 'reply' : 'edit' }
-    const isPrivate = asked ?? settings.chosen.private
+    const isPrivate = wanted ?? settings.chosen.private
     return submitFor(core, call, { params, images: all, chosen, parent: from, private: isPrivate })
   },
 })

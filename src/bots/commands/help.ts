@@ -1,6 +1,10 @@
 /** `/help`, and `/start` as Telegram asks for it. */
 import { drawing, findModel, offeredAspects } from '../../core/request/choose-model.ts'
-import { defineCommand } from '../command.ts'
+import { shorten } from '../../core/text.ts'
+import { type AnyCommand, type Asked, defineCommand } from '../command.ts'
+
+/** Of the list of models, which grows with workflow packs: a message may have 2,000 characters on Discord. */
+const modelsLimit = 700
 
 export const helpCommand = defineCommand({
   name: 'help',
@@ -8,15 +12,26 @@ export const helpCommand = defineCommand({
   needs: 'everyone',
   audience: 'private',
   options: {},
-  async run({ core, call, words }) {
+  async run(asked) {
+    const { core, call, words, commands } = asked
     const models = core.models.all()
     const model = findModel(models, core.models.preferred())
+    const ids = drawing(models).map(({ id }) => id)
     const text = words.help({
-      models: drawing(models)
-        .map(({ id }) => id)
-        .join(', '),
+      commands: commands
+        .filter((command) => isFor(asked, command))
+        .map(({ name }) => `/${name} · ${words.commands[name].description}`),
+      models: shorten(ids.join(', '), modelsLimit),
       ratios: offeredAspects([model]).join(' '),
+      isAdmin: core.isAdmin(call.from.id),
     })
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
 })
+
+/** Whether the person may use a command, as far as its declaration says. */
+function isFor({ core, call }: Pick<Asked<unknown>, 'core' | 'call'>, { needs }: AnyCommand): boolean {
+  if (needs === 'admin') return core.isAdmin(call.from.id)
+  if (needs === 'manager') return call.place.manager || core.isAdmin(call.from.id)
+  return true
+}

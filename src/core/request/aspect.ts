@@ -97,12 +97,12 @@ export function aspectAtStart(text: string): { aspect: string; length: number } 
   return aspect === undefined ? undefined : { aspect, length: match[0].length }
 }
 
-/** Accepts every written form, such as '16：9' and '640×480'. Throws AppError bad_option. */
-export function readAspect(value: string): string {
+/** Accepts every written form, such as '16：9' and '640×480'. Throws AppError bad_option, which names `ratios`. */
+export function readAspect(value: string, ratios: readonly string[] = ['16:9']): string {
   const written = value.trim()
   const start = aspectAtStart(written)
   if (start?.length !== written.length) {
-    throw new AppError('bad_option', { name: 'aspect', value, expected: '16:9' })
+    throw new AppError('bad_option', { name: 'aspect', value, expected: ratios.join(', ') || '16:9' })
   }
   return start.aspect
 }

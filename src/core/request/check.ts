@@ -25,7 +25,7 @@ export function checkParams(
   { model: _, ...params }: RequestParams,
   images: number,
 ): PictureRequest {
-  checkPrompt(model, takes, params.prompt)
+  checkPrompt({ model, takes }, params.prompt, images)
   const { count = 1 } = params
   if (!Number.isInteger(count) || count < 1 || count > takes.count) {
     throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${takes.count}` })
@@ -84,9 +84,9 @@ function accepts(takes: Takes, request: PictureRequest): boolean {
   )
 }
 
-function checkPrompt(model: Model, takes: Takes, prompt: string): void {
+function checkPrompt({ model, takes }: ChosenModel, prompt: string, images: number): void {
   if (takes.prompt === 'none' && prompt !== '') throw new AppError('words_not_taken', { model: model.id })
-  if (takes.prompt === undefined && prompt === '') throw new AppError('empty_prompt')
+  if (takes.prompt === undefined && prompt === '') throw new AppError('empty_prompt', { images })
   const { promptLimit } = takes
   if (promptLimit !== undefined && prompt.length > promptLimit) {
     throw new AppError('prompt_too_long', { limit: promptLimit })

@@ -152,11 +152,19 @@ function valueAt(name: Flag, { text, plain }: Written, from: number): Value {
   const at = from + (assignment.exec(plain.slice(from))?.[0].length ?? 0)
   const value = quotedAt(text, at) ?? bareAt(name, { text, plain }, at)
   const inner = value.text.replaceAll('"', '').trim()
-  if (inner === '') throw new AppError('bad_option', { name: flags[name], value: '', expected: example(name) })
+  if (inner === '') throw new AppError('bad_option', { name: flags[name], value: '', expected: examples[name] })
   return { text: inner, end: value.end }
 }
 
-const example = (name: Flag) => (name === 'ar' ? '16:9' : '…')
+const examples: Readonly<Partial<Record<Flag, string>>> = {
+  ar: '16:9',
+  seed: '7',
+  n: '2',
+  no: 'text',
+  steps: '20',
+  guidance: '3.5',
+  strength: '0.8',
+}
 
 /** `--enhance`, `--enhance=off`. '' means on. */
 function switchAt(plain: string, from: number): Value {

@@ -48,7 +48,7 @@ export function parseMessage(text: string, { ratios, lines = false }: ParseOptio
   if (text.length > promptLimit * 4) throw new AppError('prompt_too_long', { limit: promptLimit })
   const { words, values } = splitFlags(cleanLines(text))
   const found = values.ar === undefined ? findAspect(cleanLines(words), ratios) : undefined
-  const aspect = values.ar === undefined ? found?.aspect : readAspect(values.ar)
+  const aspect = values.ar === undefined ? found?.aspect : readAspect(values.ar, ratios)
   const written = found?.prompt ?? words
   const prompt = lines ? cleanLines(written) : foldSpaces(written)
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })

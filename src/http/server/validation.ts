@@ -78,7 +78,8 @@ export const validateWithZod: FastifySchemaCompiler<z.ZodType> =
 export function parseWith<T extends z.ZodType>(schema: T, value: unknown, within: readonly string[] = []): z.output<T> {
   const result = schema.safeParse(value, { reportInput: true })
   if (result.success) return result.data
-  throw new InvalidRequest(result.error.issues.slice(0, maxIssues).map((issue) => fieldOf(issue, within)))
+  const issues = result.error.issues.slice(0, maxIssues)
+  throw new InvalidRequest(issues.map((issue) => fieldOf(inWords(issue, { schema, value }), within)))
 }
 
 /** Code that walks through deeper values could overflow the stack. */
@@ -96,6 +97,40 @@ function isDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   const parts = Array.isArray(value) ? value : Object.values(value)
   return levels === 0 || parts.some((each) => isDeeper(each, levels - 1))
+}
+
+/** zod's own texts about ranges name a type and an operator. */
+const zodRange = /^Too (big|small): expected /
+
+function inWords(issue: z.core.$ZodIssue, body: { schema: z.ZodType; value: unknown }): z.core.$ZodIssue {
+  if ((issue.code !== 'too_big' && issue.code !== 'too_small') || !zodRange.test(issue.message)) return issue
+  const limit = issue.code === 'too_big' ? issue.maximum : issue.minimum
+  const least = issue.code === 'too_small'
+  if (issue.origin === 'string')
+    return { ...issue, message: `use ${least ? 'at least' : 'at most'} ${limit} characters` }
+  if (issue.origin === 'array') return { ...issue, message: `send ${least ? 'at least' : 'at most'} ${limit}` }
+  const other = otherLimit(issue, body)
+  if (other === undefined) return { ...issue, message: least ? `use ${limit} or more` : `use ${limit} or less` }
+  return { ...issue, message: least ? `use ${limit} to ${other}` : `use ${other} to ${limit}` }
+}
+
+type RangeIssue = z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall
+
+/** The other end of the range of a number. An issue names only the end that was passed, so the other one is passed as well. */
+function otherLimit({ code, path }: RangeIssue, { schema, value }: { schema: z.ZodType; value: unknown }) {
+  const beyond = code === 'too_big' ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER
+  const issues = schema.safeParse(replacedAt(value, path, beyond)).error?.issues ?? []
+  const found = issues.find((each) => each.code !== code && each.path.join('.') === path.join('.'))
+  if (found?.code === 'too_small') return found.minimum
+  return found?.code === 'too_big' ? found.maximum : undefined
+}
+
+/** A copy of the value with another value at the path. */
+function replacedAt(value: unknown, [step, ...rest]: readonly PropertyKey[], other: number): unknown {
+  if (step === undefined) return other
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((each, at) => (at === step ? replacedAt(each, rest, other) : each))
+  return { ...value, [step]: replacedAt((value as Record<PropertyKey, unknown>)[step], rest, other) }
 }
 
 function fieldOf(issue: z.core.$ZodIssue, within: readonly string[]): InvalidField {

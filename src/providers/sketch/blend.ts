@@ -2,6 +2,7 @@
 import sharp from 'sharp'
 import type { ImageFile } from '../../core/ports/images.ts'
 import { type Canvas, type Colour, mix, rectangle } from './canvas.ts'
+import { labelColour, labelHeight } from './label.ts'
 import type { Palette } from './palette.ts'
 
 /** Strength above which the drawn landscape begins to show through the picture. */
@@ -55,12 +56,27 @@ export async function hangUp(canvas: Canvas, others: readonly ImageFile[]): Prom
 }
 
 /** The RGB pixels of the picture, scaled and cropped to this size. */
-export function rgb(file: ImageFile, width: number, height: number): Promise<Buffer> {
-  return sharp(file.data)
+export async function rgb(file: ImageFile, width: number, height: number): Promise<Buffer> {
+  return sharp(await withoutLabel(file))
     .resize(width, height, { fit: 'cover' })
     .flatten({ background: '#ffffff' })
     .toColourspace('srgb')
     .removeAlpha()
     .raw()
     .toBuffer()
+}
+
+/** The picture without the strip that `label` writes below a sketch, of which another ratio would leave a rest. */
+async function withoutLabel({ data, width, height }: ImageFile): Promise<Buffer> {
+  const strip = labelHeight(width, height)
+  const top = height - strip
+  if (top <= 0) return data
+  const edge = await sharp(data)
+    .extract({ left: 0, top, width: 1, height: strip })
+    .removeAlpha()
+    .toColourspace('srgb')
+    .raw()
+    .toBuffer()
+  const isLabel = edge.every((value, at) => Math.abs(value - (labelColour[at % 3] ?? 0)) <= 2)
+  return isLabel ? sharp(data).extract({ left: 0, top: 0, width, height: top }).png().toBuffer() : data
 }

@@ -1,7 +1,6 @@
 /** Draws a scene from a prompt and a seed. The same parameters always give the same pixels. */
 import { animal } from './animal.ts'
-import { type Canvas, createCanvas, gradient, type Random, rectangle, write } from './canvas.ts'
-import { glyphs } from './font.ts'
+import { type Canvas, createCanvas, gradient, type Random } from './canvas.ts'
 import { hills, mountain, sea } from './land.ts'
 import { mentions, type Palette, paletteOf, randomOf } from './palette.ts'
 import { balloon, birds, clouds, planet, rain, rainbow, snowfall, stars, sun } from './sky.ts'
@@ -84,20 +83,4 @@ function drawLandscape(
     clouds(canvas, stream('clouds'), { palette, count: 2 + Math.floor(params.steps / 8) })
   }
   if (shown('hills')) hills(canvas, stream('hills'), { palette, layers: 2 + Math.min(4, Math.floor(params.steps / 8)) })
-}
-
-/**
- * Writes 'SKETCH' and the prompt along the bottom, so that the picture is not mistaken for a model's. Drops letters
- * that the font lacks.
- */
-export function label(canvas: Canvas, prompt: string): void {
-  const size = Math.max(1, Math.round(Math.min(canvas.width, canvas.height) / 320))
-  const margin = size * 4
-  const letters = Math.max(6, Math.floor((canvas.width - 2 * margin) / (6 * size)))
-  const printable = [...prompt.toUpperCase()].filter((letter) => letter === ' ' || glyphs[letter]).join('')
-  const words = printable.replace(/\s+/g, ' ').trim()
-  const text = (words === '' ? 'SKETCH' : `SKETCH · ${words}`).slice(0, letters)
-  const top = canvas.height - 7 * size - 2 * margin
-  rectangle(canvas, { x: 0, y: top, w: canvas.width, h: canvas.height - top }, [22, 24, 38])
-  write(canvas, text, { x: margin, y: top + margin, size }, [255, 255, 255])
 }

@@ -7,7 +7,8 @@ import type { ImageFile } from '../../core/ports/images.ts'
 import type { ImageProvider, Progress, ProviderKind, Task } from '../../core/ports/providers.ts'
 import { hangUp, relight, rgb } from './blend.ts'
 import { type Directives, parseDirectives } from './directives.ts'
-import { drawScene, label } from './scene.ts'
+import { label } from './label.ts'
+import { drawScene } from './scene.ts'
 
 const Input = z.strictObject({
   prompt: z.string(),
