@@ -69,8 +69,8 @@ function linesFor(config: Config, { core, notReady }: State): readonly Line[] {
       ? { part: 'Telegram', state: stateOf('telegram', listens, notReady) }
       : { part: 'Telegram', state: 'off', hint: 'TELEGRAM_TOKEN: connect a Telegram bot' },
     config.apiKey
-      ? { part: 'API keys', state: 'API_KEY, and /apikey in chats' }
-      : { part: 'API keys', state: '/apikey in chats', hint: 'API_KEY: set a key for yourself' },
+      ? { part: 'API keys', state: 'API_KEY, and /apikey create in chats' }
+      : { part: 'API keys', state: '/apikey create in chats', hint: 'API_KEY: set a key for yourself' },
   ]
 }
 

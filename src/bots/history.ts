@@ -14,7 +14,7 @@ import {
 } from '../core/history/history.ts'
 import { isId, shortId } from '../core/ids.ts'
 import type { Call, Reply, ReplyPicture } from '../core/ports/chat.ts'
-import { shorten } from '../core/text.ts'
+import { shorten, utcText } from '../core/text.ts'
 import { type Words, wordsFor } from '../locales/index.ts'
 
 /** Characters of a prompt: a page fits into a caption of Telegram. */
@@ -56,7 +56,7 @@ function textOf({ history: words, states }: Words, filter: HistoryFilter, { rows
     words.line({
       number: index + 1,
       id: shortId(id),
-      when: createdAt.toISOString().slice(0, 16).replace('T', ' '),
+      when: utcText(createdAt),
       state: `${states[state]}${isFavourite ? '⭐' : ''}`,
       prompt: shorten(request.prompt, shortPrompt),
       model: request.model,

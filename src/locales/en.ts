@@ -369,10 +369,10 @@ export const en = {
     credits: {
       description: 'Your balance, and the price of a picture',
       options: {
-        action: 'For admins: give or take',
-        user: 'For admins: the person',
-        amount: 'For admins: how many credits',
-        reason: 'For admins: why, for the record',
+        action: 'For administrators: give or take',
+        user: 'For administrators: the person',
+        amount: 'For administrators: how many credits',
+        reason: 'For administrators: why, for the record',
       },
     },
     history: {
@@ -490,15 +490,15 @@ export const en = {
     no_credits: (d: Data) =>
       d.balance === undefined
         ? `That account has fewer than ${credits(d.price)}.`
-        : `That costs ${credits(d.price)} and you have ${d.balance}. An admin can give you more.`,
+        : `That costs ${credits(d.price)} and you have ${d.balance}. An administrator can give you more.`,
     too_many_in_flight: (d: Data) =>
       `You have ${d.limit} requests under way, which is the limit. Wait until one has ended, then try again.`,
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,
     banned: () => 'You cannot use this bot.',
     admins_only: (d: Data) =>
       d.identity === undefined
-        ? 'Only an admin’s key can do that.'
-        : `Only admins can do that. (You are ${d.identity}; ADMIN_IDS lists the admins.)`,
+        ? 'Only an administrator’s key can do that.'
+        : `Only administrators can do that. (You are ${d.identity}; ADMIN_IDS lists the administrators.)`,
     unknown_user: (d: Data) => `${d.user} is not known here. They have to use the bot once first.`,
     bad_amount: (d: Data) =>
       `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
@@ -514,7 +514,7 @@ export const en = {
     unknown_request: () => 'There is no such request.',
     privately_only: () =>
       'API keys are shown in private chats only, on Discord or Telegram: here they would be stored or seen by others. ' +
-      'Operators can set API_KEY instead.',
+      'The operator can set API_KEY instead.',
     unknown_path: (d: Data) => `There is nothing at ${d.name}.`,
     wrong_method: (d: Data) => `This path does not take ${d.method}: use ${list(d.allowed)}.`,
     overloaded: () => 'The service is busy with many large requests. Try again in a moment.',

@@ -385,10 +385,10 @@ export const zh: Words = {
     language: 'English',
     languageHint: 'Switch to English',
     open: '查看原图',
-    key: '管理员密钥（API_KEY）',
+    key: '运营者密钥（API_KEY）',
     enter: '登录',
     starting: '正在启动，请稍后再试。',
-    sign_in: '请先使用管理员密钥登录，或打开 fluxbot 启动时输出的链接。',
+    sign_in: '请先使用运营者密钥登录，或打开 fluxbot 启动时输出的链接。',
     closed: '请打开 fluxbot 启动时输出的链接，或设置 API_KEY 后用它登录。',
     foreign: '请用 PUBLIC_URL 中的地址打开此页面，或把 PUBLIC_URL 设为您使用的地址。',
     wrong_key: '密钥不正确。',
@@ -451,7 +451,7 @@ export const zh: Words = {
     unknown_user: (d) => `找不到 ${d.user}，对方需要先使用过一次机器人。`,
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
     key_missing: () =>
-      '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是管理员的密钥。',
+      '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是服务运营者的密钥。',
     key_wrong: () => 'API 密钥无效或已被吊销。',
     too_many_wrong_keys: (d) => `来自你的地址的错误 API 密钥太多，请 ${d.seconds} 秒后再试。`,
     model_not_allowed: (d) => `此 API 密钥不能使用 ${d.model}，可用：${list(d.available)}。`,
@@ -460,7 +460,7 @@ export const zh: Words = {
     unknown_key: (d) => `没有密钥“${d.name}”，或有多个以此结尾；/apikey 会列出它们的编号。`,
     unknown_request: () => '没有这个请求。',
     privately_only: () =>
-      'API 密钥只在 Discord 或 Telegram 的私聊中显示，以免被保存或被他人看到。管理员也可以设置 API_KEY。',
+      'API 密钥只在 Discord 或 Telegram 的私聊中显示，以免被保存或被他人看到。服务运营者也可以设置 API_KEY。',
     unknown_path: (d) => `${d.name} 不存在。`,
     wrong_method: (d) => `此路径不支持 ${d.method}，请使用 ${list(d.allowed)}。`,
     overloaded: () => '服务正在处理大量大型请求，请稍后再试。',
@@ -483,7 +483,7 @@ export const zh: Words = {
     provider_refused: (d) => `图像服务没有接受这个请求${d.reason ? `：${d.reason}` : '。'}`,
     provider_account: (d) =>
       d.title === undefined
-        ? '图像服务暂时拒绝了我们的账户，需要管理员处理。'
+        ? '图像服务暂时拒绝了我们的账户，需要服务运营者处理。'
         : `${d.title} 不接受此密钥，或其账户目前无法绘图。`,
     provider_quota: () => '图像服务今天的额度已用完，请换一个模型。',
     enhancer_missing: (d) => `这里没有配置提示词优化，请去掉 ${d.name}。`,
@@ -500,7 +500,7 @@ export const zh: Words = {
       if (d.lasting) return `图像服务没有返回可用的图片：${d.reason}。可以换一个模型。`
       return '图像服务没有返回可用的图片，可以换一个模型。'
     },
-    not_stored: () => '图片已绘制完成，但未能保存，需要管理员处理。',
+    not_stored: () => '图片已绘制完成，但未能保存，需要服务运营者处理。',
     unresolved: () => '图像服务未确认收到请求，已放弃，请重试。',
     deadline: () => '等待时间过长，已放弃。',
     input_lost: () => '你发送的图片未能保存，请重新发送。',

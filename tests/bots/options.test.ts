@@ -27,7 +27,7 @@ describe('options of a command', () => {
     ['', {}, 'action needs a value, such as give, take.'],
     ['give', {}, 'amount needs a value, such as 1–9.'],
     ['', { amount: 3 }, 'action needs a value, such as give, take.'],
-    ['lend 5', {}, '"lend" does not fit action. Use give, take.'],
+    ['lend 5', {}, 'Write give or take after /credits.'],
     ['give 50', {}, '"50" does not fit amount. Use a whole number: 1–9.'],
     ['give 5 --colour red', {}, 'There is no option --colour. Options: --note.'],
   ])('refuses "%s" with %j', (text, typed, sentence) => {

@@ -72,6 +72,21 @@ describe('the sketch provider', () => {
     expect(await draw({}, [red, red])).not.toEqual(await draw({}, [red]))
   })
 
+  it('leaves nothing of the label of a sketch that is drawn in another ratio', async () => {
+    const file = async (data: Buffer): Promise<ImageFile> => {
+      const { width, height } = await sharp(data).metadata()
+      return { data, type: 'image/png', width, height }
+    }
+    const wide = { width: 320, height: 180 }
+    const [labelled] = await draw({ prompt: 'a sun', ...wide })
+    const strip = 15
+    const cut = sharp(labelled).extract({ left: 0, top: 0, width: wide.width, height: wide.height - strip })
+    const [edited] = await draw({ width: 180, height: 320 }, [await file(labelled as Buffer)])
+    expect(
+      edited?.equals((await draw({ width: 180, height: 320 }, [await file(await cut.png().toBuffer())]))[0]!),
+    ).toBe(true)
+  })
+
   it('simulates a slow provider that reports progress and resumes in another process', async () => {
     const slow = task({ prompt: 'a cat [slow 60ms]' })
     const first = await createSketch().start(slow, never)

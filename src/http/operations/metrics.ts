@@ -101,7 +101,7 @@ const error = z.object({ error: z.object({ kind: z.string(), message: z.string()
 
 const page = {
   summary: 'Returns metrics for Prometheus.',
-  description: 'Requires an admin key.',
+  description: "Requires an administrator's key.",
   operationId: 'metrics',
   tags: ['Operations'],
   response: {

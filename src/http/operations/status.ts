@@ -52,7 +52,7 @@ const readiness = z
     status: z.enum(['ready', 'not ready']),
     parts: z
       .record(z.string(), z.string())
-      .describe("Part of the service → 'ready' or 'not ready'. With an admin key: what is missing."),
+      .describe("Part of the service → 'ready' or 'not ready'. With an administrator's key: what is missing."),
   })
   .meta({ id: 'Readiness' })
 

@@ -106,9 +106,11 @@ function inWords(issue: z.core.$ZodIssue, body: { schema: z.ZodType; value: unkn
   if ((issue.code !== 'too_big' && issue.code !== 'too_small') || !zodRange.test(issue.message)) return issue
   const limit = issue.code === 'too_big' ? issue.maximum : issue.minimum
   const least = issue.code === 'too_small'
+  const bound = `${least ? 'at least' : 'at most'} ${limit}`
   if (issue.origin === 'string')
-    return { ...issue, message: `use ${least ? 'at least' : 'at most'} ${limit} characters` }
-  if (issue.origin === 'array') return { ...issue, message: `send ${least ? 'at least' : 'at most'} ${limit}` }
+    return { ...issue, message: `use ${bound} ${limit === 1 ? 'character' : 'characters'}` }
+  if (issue.origin === 'array') return { ...issue, message: `send ${bound}` }
+  if (!issue.inclusive) return { ...issue, message: least ? `use more than ${limit}` : `use less than ${limit}` }
   const other = otherLimit(issue, body)
   if (other === undefined) return { ...issue, message: least ? `use ${limit} or more` : `use ${limit} or less` }
   return { ...issue, message: least ? `use ${limit} to ${other}` : `use ${other} to ${limit}` }
@@ -121,8 +123,8 @@ function otherLimit({ code, path }: RangeIssue, { schema, value }: { schema: z.Z
   const beyond = code === 'too_big' ? Number.MIN_SAFE_INTEGER : Number.MAX_SAFE_INTEGER
   const issues = schema.safeParse(replacedAt(value, path, beyond)).error?.issues ?? []
   const found = issues.find((each) => each.code !== code && each.path.join('.') === path.join('.'))
-  if (found?.code === 'too_small') return found.minimum
-  return found?.code === 'too_big' ? found.maximum : undefined
+  if ((found?.code !== 'too_small' && found?.code !== 'too_big') || !found.inclusive) return undefined
+  return found.code === 'too_small' ? found.minimum : found.maximum
 }
 
 /** A copy of the value with another value at the path. */

@@ -139,7 +139,7 @@ describe('/api/config', () => {
       const body = /^P/.test(what) ? { provider: 'fal', nonsense: 1 } : undefined
       expect(await call(what, body, service.key)).toMatchObject({
         status: 403,
-        body: { success: false, code: 'admins_only', error: 'Only an admin’s key can do that.' },
+        body: { success: false, code: 'admins_only', error: 'Only an administrator’s key can do that.' },
       })
     }
     expect(await call('POST /api/config/test', { id }, service.key)).toMatchObject({ status: 403 })
