@@ -11,9 +11,9 @@ import type { ApiParts } from './parts.ts'
 
 const description = `Generates images from text, and from images and text.
 
-The API and the chats share accounts, credits, limits, moderation, history and queue. Create a key with \`/apikey create\` in a chat, or set \`API_KEY\` on a server of your own,
-and send it as \`Authorization: Bearer …\` or \`x-api-key\`. Several families of routes offer the same: choose the one that your
-program already uses.
+The API and the chats share accounts, credits, limits, moderation, history and queue. Create a key with \`/apikey create\` in a chat,
+or set \`API_KEY\` on a server of your own, and send it as \`Authorization: Bearer …\` or \`x-api-key\`. Several families of routes
+offer the same: choose the one that your program already uses.
 
 - \`Idempotency-Key\`: repeating a request with the same key returns the same images and is charged once.
 - \`Prefer: respond-async\`: returns 202 at once, with a location to poll.
