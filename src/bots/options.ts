@@ -11,13 +11,13 @@ type Given = Record<string, string | number | boolean | undefined>
 export function valuesOf({ name: command, options: specs }: AnyCommand, text: string, typed: Options): Given {
   const written = hasTyped(specs, typed) ? {} : parseWords(specs, text)
   const values: Given = {}
-  const [first] = Object.keys(specs)
+  const first = Object.keys(specs).find((name) => !specs[name]?.flag)
   for (const [name, spec] of Object.entries(specs)) {
     const value = typed[name] ?? written[name]
     if (spec.type === 'image') continue
     if (value === undefined && isMissing(spec))
       throw new AppError('bad_option', { name, value: '', ...exampleOf(spec) })
-    const asked = { name, spec, ...(name === first && !spec.flag && { command }) }
+    const asked = { name, spec, ...(name === first && { command }) }
     values[name] = value === undefined ? undefined : checked(asked, value)
   }
   return values

@@ -5,6 +5,7 @@ import { AppError } from '../../src/core/errors.ts'
 import { wordsFor } from '../../src/locales/index.ts'
 
 const command = {
+  name: 'credits',
   options: {
     action: { type: 'choice', choices: ['give', 'take'], required: true },
     amount: { type: 'integer', min: 1, max: 9, required: true },
