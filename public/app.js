@@ -2,6 +2,7 @@
 import { $, ask, banner, element, page } from './common.js'
 import { send } from './send.js'
 import { connect, disconnect } from './show.js'
+import { hasLink, translateSignIn } from './sign-in.js'
 
 let retry
 
@@ -18,19 +19,26 @@ async function begin() {
   }
 }
 
-function enter({ visitor, trouble }) {
+function enter({ visitor, name, person, trouble }) {
   translate()
-  $('composer').hidden = visitor === undefined
-  $('signin').hidden = trouble !== 'sign_in'
-  if (visitor === undefined) {
+  const signsIn = trouble === 'sign_in' || hasLink()
+  const isIn = visitor !== undefined && !signsIn
+  $('composer').hidden = !isIn
+  $('signin').hidden = !signsIn
+  $('signout').hidden = visitor === undefined
+  if (!isIn) {
     disconnect()
     $('empty').hidden = true
-    banner(trouble === 'sign_in' ? undefined : page.words[trouble])
-    if (trouble === 'sign_in') $('key').focus()
+    $('messages').replaceChildren()
+    banner(signsIn ? undefined : page.words[trouble])
+    if (signsIn)
+      $('signin')
+        .querySelector(hasLink() ? 'button' : 'input')
+        .focus()
     return
   }
-  $('who').textContent = `${page.words.you} ${visitor}`
-  $('who').title = page.words.youHint
+  $('who').textContent = `${page.words.you} ${name}`
+  $('who').title = person ? page.words.personHint : page.words.youHint
   connect()
   $('text').focus({ preventScroll: true })
 }
@@ -51,8 +59,7 @@ function translate() {
     $(id).setAttribute('aria-label', label)
   $('send').title = page.words.send
   $('attach').title = page.words.attach
-  $('signin').querySelector('label').textContent = page.words.key
-  $('signin').querySelector('button').textContent = page.words.enter
+  translateSignIn()
   $('examples').replaceChildren(...page.words.examples.map(example))
 }
 
@@ -67,19 +74,6 @@ $('language').onclick = () => {
   page.locale = page.locale === 'zh' ? 'en' : 'zh'
   localStorage.setItem('locale', page.locale)
   begin()
-}
-$('signin').onsubmit = async (event) => {
-  event.preventDefault()
-  try {
-    const headers = { 'content-type': 'application/json' }
-    const answer = await ask('web/signin', { method: 'POST', headers, body: JSON.stringify({ key: $('key').value }) })
-    banner(answer.ok ? undefined : (await answer.json()).error.message)
-    if (!answer.ok) return
-    $('key').value = ''
-    begin()
-  } catch {
-    banner(page.words.failed)
-  }
 }
 
 page.begin = begin

@@ -127,6 +127,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       limits,
       secretKey: key,
       link,
+      publicUrl: config.publicUrl,
       isAdmin: (identity) => config.adminIds.has(identity) || isOperator(identity),
       meter: others.meter,
       log,

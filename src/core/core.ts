@@ -81,6 +81,8 @@ export interface Core {
   readonly secretKey: Buffer
   /** A signed link to a picture of the store. */
   link(key: string): Promise<string>
+  /** Where people open the page. */
+  readonly publicUrl: string
   isAdmin(identity: string): boolean
   /** Absent: metrics are off. */
   readonly meter?: Meter

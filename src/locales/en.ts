@@ -295,6 +295,12 @@ export const en = {
     favourites: 'favourites',
     states: { done: 'done', failed: 'failed', waiting: 'waiting', cancelled: 'cancelled' },
   },
+  panel: {
+    link: (url: string, minutes: number) =>
+      `🖥 Open this link within ${minutes} minutes. It signs one browser in to your account, so give it to no one:\n${url}`,
+    ended: (browsers: number) =>
+      `✅ ${plural(browsers, { one: '1 browser was', other: `${number(browsers)} browsers were` })} signed out.`,
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   /** The lines with options are short, so that no screen breaks them inside an option. */
   help: (h: { commands: readonly string[]; models: string; ratios: string; isAdmin: boolean }) =>
@@ -397,6 +403,10 @@ export const en = {
         here: 'For managers: set it for this server or group',
       },
     },
+    panel: {
+      description: 'Sign a browser in to the page',
+      options: { action: 'end signs all your browsers out' },
+    },
     apikey: {
       description: 'Keys for programs that draw with your credits',
       options: {
@@ -431,13 +441,18 @@ export const en = {
     language: '中文',
     languageHint: '切换到简体中文',
     open: 'Open the picture in full size',
-    key: 'Operator key (API_KEY)',
+    personHint: 'Your account, with the balance and history of your chats',
+    key: 'API key, from /apikey in a chat, or the operator’s API_KEY',
     enter: 'Sign in',
+    signInHint: 'Or send /panel to the bot in a private chat and open the link that it answers.',
+    panelLink: 'The link from your chat signs this browser in to your account.',
+    signOut: 'Sign out',
     starting: 'Still starting. Try again in a moment.',
-    sign_in: 'Sign in with the operator key first, or open the link that fluxbot printed when it started.',
-    closed: 'Open the link that fluxbot printed when it started, or set API_KEY and sign in with that key.',
+    sign_in: 'Sign in first: with an API key, a link of /panel, or the link that fluxbot printed when it started.',
     foreign: 'Open this page at the address in PUBLIC_URL, or set PUBLIC_URL to the address that you use.',
     wrong_key: 'That key is wrong.',
+    limited_key: 'That key has limits of its own, and the page would lift them. Use a key without limits, or /panel.',
+    link_over: 'That link was used already, or is older than 10 minutes. Send /panel again.',
     too_many_tries: 'Too many tries. Wait a minute.',
     too_many_pages: 'This page is open too many times. Close one of them.',
     empty_message: 'Write something first, or attach a picture.',
@@ -513,7 +528,7 @@ export const en = {
       `You have no key "${d.name}", or several that end like that: /apikey lists them with their ids.`,
     unknown_request: () => 'There is no such request.',
     privately_only: () =>
-      'API keys are shown in private chats only, on Discord or Telegram: here they would be stored or seen by others. ' +
+      'API keys and sign-in links are shown in private chats only, on Discord or Telegram: here they would be stored or seen by others. ' +
       'The operator can set API_KEY instead.',
     unknown_path: (d: Data) => `There is nothing at ${d.name}.`,
     wrong_method: (d: Data) => `This path does not take ${d.method}: use ${list(d.allowed)}.`,

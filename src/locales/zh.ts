@@ -258,6 +258,10 @@ export const zh: Words = {
     favourites: '收藏',
     states: { done: '已完成', failed: '失败', waiting: '等待中', cancelled: '已取消' },
   },
+  panel: {
+    link: (url, minutes) => `🖥 请在 ${minutes} 分钟内打开此链接。它会让一个浏览器登录你的账户，请勿转发：\n${url}`,
+    ended: (browsers) => `✅ 已退出 ${browsers} 个浏览器的登录。`,
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   help: (h) =>
     [
@@ -352,6 +356,7 @@ export const zh: Words = {
         here: '管理员：为整个服务器或群设置',
       },
     },
+    panel: { description: '在浏览器中登录网页', options: { action: 'end：退出所有浏览器的登录' } },
     apikey: {
       description: '供程序使用你的积分的密钥',
       options: {
@@ -385,13 +390,18 @@ export const zh: Words = {
     language: 'English',
     languageHint: 'Switch to English',
     open: '查看原图',
-    key: '运营者密钥（API_KEY）',
+    personHint: '你的账户，余额和历史与聊天中相同',
+    key: 'API 密钥（在聊天中发送 /apikey 创建），或管理员的 API_KEY',
     enter: '登录',
+    signInHint: '也可以在私聊中向机器人发送 /panel，然后打开它回复的链接。',
+    panelLink: '聊天中的链接会让此浏览器登录你的账户。',
+    signOut: '退出登录',
     starting: '正在启动，请稍后再试。',
-    sign_in: '请先使用运营者密钥登录，或打开 fluxbot 启动时输出的链接。',
-    closed: '请打开 fluxbot 启动时输出的链接，或设置 API_KEY 后用它登录。',
+    sign_in: '请先登录：使用 API 密钥、/panel 给出的链接，或 fluxbot 启动时输出的链接。',
     foreign: '请用 PUBLIC_URL 中的地址打开此页面，或把 PUBLIC_URL 设为您使用的地址。',
     wrong_key: '密钥不正确。',
+    limited_key: '此密钥有自己的限制，不能用来登录网页。请使用没有限制的密钥，或发送 /panel。',
+    link_over: '此链接已被使用，或已超过 10 分钟。请重新发送 /panel。',
     too_many_tries: '尝试次数过多，请稍等一分钟。',
     too_many_pages: '此页面打开得太多，请关闭其中一个。',
     empty_message: '请先写点什么，或附上图片。',
@@ -460,7 +470,7 @@ export const zh: Words = {
     unknown_key: (d) => `没有密钥“${d.name}”，或有多个以此结尾；/apikey 会列出它们的编号。`,
     unknown_request: () => '没有这个请求。',
     privately_only: () =>
-      'API 密钥只在 Discord 或 Telegram 的私聊中显示，以免被保存或被他人看到。服务运营者也可以设置 API_KEY。',
+      'API 密钥和登录链接只在 Discord 或 Telegram 的私聊中显示，以免被保存或被他人看到。管理员也可以设置 API_KEY。',
     unknown_path: (d) => `${d.name} 不存在。`,
     wrong_method: (d) => `此路径不支持 ${d.method}，请使用 ${list(d.allowed)}。`,
     overloaded: () => '服务正在处理大量大型请求，请稍后再试。',

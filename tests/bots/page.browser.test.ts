@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
+import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
+import { createPanelLink } from '../../src/core/accounts/sessions.ts'
 import type { Form, Reply } from '../../src/core/ports/chat.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
@@ -214,7 +216,7 @@ describe.skipIf(missing)('the page', () => {
     await close()
     await serve({ apiKey: 'the-key' })
     await page.goto(url)
-    const key = page.getByLabel('Operator key (API_KEY)')
+    const key = page.getByLabel('API key, from /apikey')
     await key.fill('wrong')
     await key.press('Enter')
     await page.getByText('That key is wrong.').waitFor()
@@ -223,6 +225,35 @@ describe.skipIf(missing)('the page', () => {
     await key.press('Enter')
     await page.locator('#who').getByText('web:').waitFor()
     expect(await key.isVisible()).toBe(false)
+  })
+
+  it('signs in by a link of /panel once its button is pressed, and out again', async () => {
+    await test.database.rows(sql`
+      with account as (insert into users (id, name) values (gen_random_uuid(), 'Ann') returning id)
+      insert into identities (id, user_id, name) select 'telegram:1', id, 'Ann' from account`)
+    const link = async () =>
+      `${url}/#panel=${await createPanelLink({ database: test.database, secretKey }, 'telegram:1', crypto.randomUUID())}`
+    const first = await link()
+    await page.goto(first)
+    await page.getByText('The link from your chat').waitFor()
+    expect(page.url()).toBe(`${url}/`)
+    expect(await page.locator('#composer').isVisible()).toBe(false)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('You are Ann').waitFor()
+    await write('a cat')
+    expect((await nextCall()).from).toMatchObject({ id: 'telegram:1', name: 'Ann' })
+    await page.getByText('a cat').waitFor()
+
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByLabel('API key, from /apikey').waitFor()
+    expect(await page.getByText('a cat').count()).toBe(0)
+    await page.goto(first)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('That link was used already').waitFor()
+    complaints = complaints.filter((each) => !each.includes('401'))
+    await page.goto(await link())
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByText('You are Ann').waitFor()
   })
 
   it('works below a path of the public address, with and without a slash at its end', async () => {

@@ -299,8 +299,10 @@ describe('access to the page', () => {
     expect(String(link.headers['set-cookie'])).not.toContain(signInToken(secretKey))
     const ann = await visit()
     const again = await ann.ask(`/?token=${signInToken(secretKey)}`)
-    expect(String(again.headers['set-cookie'])).toContain(ann.cookie)
-    const headers = { cookie: ann.cookie }
+    const headers = { cookie: String(again.headers['set-cookie']).split(';')[0] as string }
+    const session = JSON.parse((await ann.ask('/web/session', { headers })).text) as { visitor: string }
+    expect(session.visitor).toBe(ann.visitor)
+    expect(JSON.parse((await ann.ask('/web/session')).text)).toMatchObject({ trouble: 'sign_in' })
     const other = await start({ secretKey: Buffer.from('another secret key for the tests') })
     expect((await (await other.visit('')).send('a cat', { headers })).status).toBe(401)
     expect((await other.visit()).session).toMatchObject({ trouble: 'sign_in' })
@@ -346,14 +348,14 @@ describe('access to the page', () => {
     for (let n = 0; n < 6; n++) expect((await ann.signIn(apiKey)).status).toBe(200)
   })
 
-  it('is refused without a key and without the link, and the page names both', async () => {
+  it('is refused without a key and without the link, and the page names all ways in', async () => {
     const { visit } = await start({ apiKey: undefined })
     const ann = await visit('')
-    expect(ann.session).toMatchObject({ trouble: 'closed' })
-    expect(JSON.stringify(ann.session)).toContain('API_KEY')
+    expect(ann.session).toMatchObject({ trouble: 'sign_in' })
+    for (const name of ['/apikey', '/panel', 'API_KEY']) expect(JSON.stringify(ann.session)).toContain(name)
     expect((await ann.signIn('')).status).toBe(401)
     expect((await ann.signIn('undefined')).status).toBe(401)
-    expect((await ann.send('a cat')).status).toBe(403)
+    expect((await ann.send('a cat')).status).toBe(401)
   })
 })
 

@@ -9,6 +9,7 @@ import { fluxCommand } from './flux.ts'
 import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
 import { modelsCommand } from './models.ts'
+import { panelCommand } from './panel.ts'
 import { queueCommand } from './queue.ts'
 import { settingsCommand } from './settings.ts'
 import { showCommand } from './show.ts'
@@ -26,6 +27,7 @@ export const allCommands: readonly AnyCommand[] = [
   creditsCommand,
   historyCommand,
   settingsCommand,
+  panelCommand,
   apikeyCommand,
   helpCommand,
 ]

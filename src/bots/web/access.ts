@@ -1,91 +1,152 @@
 /**
- * Who may use the page: a browser that opened the sign-in link, which the start prints, or that sent the operator's key. Both
- * make it an administrator. Where a request comes from gives no rights: behind a proxy, all come from this machine.
+ * Who may use the page. A browser signs in by the link that the start prints or by the operator's key, which make it an
+ * administrator, or by an API key or a link of `/panel`, which let it act for the person. Where a request comes from gives no
+ * rights: behind a proxy, all come from this machine.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { personalKey } from '../../core/accounts/api-keys.ts'
+import {
+  closeSession,
+  findKeyOwner,
+  openSession,
+  readSession,
+  type Session,
+  type SessionParts,
+  usePanelLink,
+} from '../../core/accounts/sessions.ts'
+import type { Identity } from '../../core/ports/chat.ts'
 import { basePathOf, isOwnHost } from '../../net/own-address.ts'
 import { createTries } from '../../net/tries.ts'
 
+export interface Visitor {
+  /** Names the conversation: browsers of one person share it. */
+  id: string
+  from: Identity
+}
+
+export type SignInRefusal = 'wrong_key' | 'limited_key' | 'link_over' | 'too_many_tries'
+
 export interface Access {
-  /** The visitor's id. undefined: the visitor has to sign in first. */
-  visitor(request: FastifyRequest): string | undefined
-  signIn(key: string, request: FastifyRequest, reply: FastifyReply): 'ok' | 'wrong_key' | 'too_many_tries'
+  /** undefined: the visitor has to sign in first. */
+  visitor(request: FastifyRequest): Promise<Visitor | undefined>
+  /** `key`: of a person, or API_KEY. `panel`: the token of a link. */
+  signIn(
+    proof: { key: string } | { panel: string },
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<'ok' | SignInRefusal>
+  signOut(request: FastifyRequest, reply: FastifyReply): Promise<void>
   /** Signs the browser in if the token is that of the sign-in link. */
-  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): void
+  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void>
   /** Requests from other sites' pages, or through a name that is not ours, are not meant by the person. */
   foreign(request: FastifyRequest): boolean
-  /** The error for a visitor who may not come in. */
-  readonly entrance: 'sign_in' | 'closed'
 }
 
-export interface AccessOptions {
-  secretKey: Buffer
+export interface AccessOptions extends SessionParts {
   publicUrl: string
   apiKey?: string
+  /** Identities of administrators. Absent: there are none in chats. */
+  admins?: ReadonlySet<string>
 }
 
-const cookieName = 'fluxbot_visitor'
-const yearSeconds = 365 * 86_400
+const cookieName = 'fluxbot_session'
+const cookieSeconds = 90 * 86_400
 const triesAMinute = 5
-/** Only `signInAsOperator` makes such ids, and cookies are signed. */
+/** Only `newOperator` makes such ids, and no one chooses the identity of a session. */
 const operatorId = /^web:[0-9a-f]{18}-operator$/
 
 /** Whether an identity is a browser that signed in as administrator. */
 export const isOperator = (identity: string): boolean => operatorId.test(identity)
+
+const newOperator = () => `web:${randomBytes(9).toString('hex')}-operator`
 
 /** The token of the sign-in link. It changes with the secret key only, so that no process has to store it. */
 export function signInToken(secretKey: Buffer): string {
   return createHmac('sha256', secretKey).update('sign-in link').digest('base64url')
 }
 
-export function createAccess({ secretKey, publicUrl, apiKey }: AccessOptions): Access {
-  const secure = publicUrl.startsWith('https:')
+export function createAccess({ database, secretKey, publicUrl, apiKey, admins = new Set() }: AccessOptions): Access {
+  const parts = { database, secretKey }
   const { host } = new URL(publicUrl)
-  const token = signInToken(secretKey)
-  /** A changed API_KEY signs out the browsers that signed in with the old one. */
-  const scopes = ['link', ...(apiKey === undefined ? [] : [`key ${apiKey}`])]
+  const linkToken = signInToken(secretKey)
   const tries = createTries(triesAMinute)
+  const cookie = {
+    path: basePathOf(publicUrl) || '/',
+    httpOnly: true,
+    sameSite: 'strict',
+    secure: publicUrl.startsWith('https:'),
+  } as const
 
-  function sign(visitor: string, scope: string): string {
-    return createHmac('sha256', secretKey).update(`visitor\n${scope}\n${visitor}`).digest('base64url')
+  const tokenOf = (request: FastifyRequest) => request.cookies[cookieName] ?? ''
+  const sessionOf = (request: FastifyRequest) => readSession(parts, { token: tokenOf(request), operatorKey: apiKey })
+
+  /** The earlier session of this browser ends. */
+  async function start(request: FastifyRequest, reply: FastifyReply, token: string): Promise<void> {
+    await closeSession(parts, tokenOf(request))
+    reply.setCookie(cookieName, token, { ...cookie, maxAge: cookieSeconds })
   }
 
-  function visitorOf(request: FastifyRequest): string | undefined {
-    const [visitor = '', signature = ''] = request.cookies[cookieName]?.split('.') ?? []
-    return visitor !== '' && scopes.some((scope) => same(signature, sign(visitor, scope))) ? visitor : undefined
+  /** A browser that is signed in as administrator keeps its conversation. */
+  async function startAsOperator(request: FastifyRequest, reply: FastifyReply, operatorKey?: string): Promise<void> {
+    const identity = (await sessionOf(request))?.identity ?? ''
+    const operator = isOperator(identity) ? identity : newOperator()
+    await start(request, reply, await openSession(parts, operator, { operatorKey }))
   }
 
-  /** A browser that is signed in stays the same visitor and keeps its conversation. */
-  function signInAsOperator(request: FastifyRequest, reply: FastifyReply, scope: string): void {
-    const current = visitorOf(request)
-    const isSignedIn = current !== undefined && isOperator(`web:${current}`)
-    const visitor = isSignedIn ? current : `${randomBytes(9).toString('hex')}-operator`
-    const path = basePathOf(publicUrl) || '/'
-    const options = { path, httpOnly: true, sameSite: 'strict', secure, maxAge: yearSeconds } as const
-    reply.setCookie(cookieName, `${visitor}.${sign(visitor, scope)}`, options)
+  async function signInByKey(key: string, request: FastifyRequest, reply: FastifyReply): Promise<'ok' | SignInRefusal> {
+    // a person's key cannot be guessed, so wrong tries from the same address do not lock it out
+    const owner = personalKey.test(key) ? await findKeyOwner(parts, { key, admins }) : undefined
+    if (owner === 'limited') return 'limited_key'
+    if (owner) {
+      await start(request, reply, await openSession(parts, owner.identity, { apiKeyId: owner.keyId }))
+      return 'ok'
+    }
+    if (tries.waitSeconds(request.ip) > 0) return 'too_many_tries'
+    if (apiKey === undefined || !same(key, apiKey)) {
+      tries.count(request.ip)
+      return 'wrong_key'
+    }
+    await startAsOperator(request, reply, apiKey)
+    return 'ok'
+  }
+
+  async function signInByPanel(
+    token: string,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<'ok' | SignInRefusal> {
+    const identity = await usePanelLink(parts, token)
+    if (identity === undefined) return 'link_over'
+    await start(request, reply, await openSession(parts, identity))
+    return 'ok'
   }
 
   return {
-    entrance: apiKey === undefined ? 'closed' : 'sign_in',
-    visitor: visitorOf,
-    signIn: (key, request, reply) => {
-      if (tries.waitSeconds(request.ip) > 0) return 'too_many_tries'
-      if (apiKey === undefined || !same(key, apiKey)) {
-        tries.count(request.ip)
-        return 'wrong_key'
-      }
-      signInAsOperator(request, reply, `key ${apiKey}`)
-      return 'ok'
+    visitor: async (request) => {
+      const session = await sessionOf(request)
+      return session && visitorOf(session)
     },
-    openLink: (given, request, reply) => {
-      if (typeof given === 'string' && same(given, token)) signInAsOperator(request, reply, 'link')
+    signIn: (proof, request, reply) =>
+      'key' in proof ? signInByKey(proof.key, request, reply) : signInByPanel(proof.panel, request, reply),
+    signOut: async (request, reply) => {
+      await closeSession(parts, tokenOf(request))
+      reply.clearCookie(cookieName, cookie)
+    },
+    openLink: async (given, request, reply) => {
+      if (typeof given === 'string' && same(given, linkToken)) await startAsOperator(request, reply)
     },
     foreign: ({ headers }) => {
       const asked = headers.host ?? ''
       return !isOwnHost(asked, publicUrl) || !fromOurPage(headers, [asked, host])
     },
   }
+}
+
+function visitorOf({ identity, person }: Session): Visitor {
+  const isOwn = isOperator(identity)
+  const id = isOwn ? identity.slice('web:'.length) : createHash('sha256').update(identity).digest('hex').slice(0, 18)
+  return { id, from: person ?? { id: identity, name: identity.slice(0, 10) } }
 }
 
 /** Browsers say where a request comes from; programs that are no browsers say nothing. A proxy may change the Host header. */

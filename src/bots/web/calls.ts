@@ -1,6 +1,6 @@
 /** What a visitor of the page did → `Call`. */
 import { z } from 'zod'
-import type { Act, Call, Posted } from '../../core/ports/chat.ts'
+import type { Act, Call, Identity, Posted } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Received } from '../inbox.ts'
@@ -8,6 +8,7 @@ import { attachmentsOf, type StoredFile } from '../inbox-files.ts'
 
 export interface Said {
   visitor: string
+  from: Identity
   /** Made by the page, the same for each try to send it. */
   id: string
   locale: string
@@ -20,6 +21,12 @@ const buttonId = z.string().max(100)
 /** Characters of one field; how long a prompt may be is checked by the form. */
 const maxField = 20_000
 const maxFields = 20
+
+/** An API key, or the token of a link of `/panel`. */
+export const signInBody = z.union([
+  z.strictObject({ key: z.string().max(1_000) }),
+  z.strictObject({ panel: z.string().max(100) }),
+])
 
 /** As the page knows it: '<id of the act>:answer'. */
 const messageId = z.string().max(100)
@@ -51,13 +58,13 @@ export function receivedOf(said: Said): Received {
 
 /** From a row of the inbox. */
 export function callOf(database: Database, body: Json | undefined): Call {
-  const { visitor, id, locale, act, files = [] } = body as unknown as Said
+  const { visitor, from, id, locale, act, files = [] } = body as unknown as Said
   const key = keyOf({ visitor, id })
   return {
     key,
     surface: 'web',
     address: `web:${visitor}:${id}`,
-    from: { id: `web:${visitor}`, name: `web:${visitor.slice(0, 6)}` },
+    from,
     place: { channel: visitor, nsfw: false, manager: false, roles: [] },
     locale,
     act,

@@ -4,11 +4,18 @@ import type { Database } from '../../db/database.ts'
 import { pageSize, readChanges, readLatest, type WebMessage } from './messages.ts'
 
 export interface Streams {
-  /** 'full' when this visitor or the process has as many open as it may. `after`: version; 0 is from the start. */
-  open(visitor: string, reply: FastifyReply, after: number): 'open' | 'full'
+  /** 'full' when this visitor or the process has as many open as it may. */
+  open(visitor: string, reply: FastifyReply, from: From): 'open' | 'full'
   changed(visitor: string): void
   /** Ends all. */
   close(): void
+}
+
+export interface From {
+  /** Version of a message; 0 is from the start. */
+  after: number
+  /** Asked now and then: a stream ends with the session of its page. */
+  allowed(): Promise<boolean>
 }
 
 export interface StreamsOptions {
@@ -35,7 +42,7 @@ export function createStreams(options: StreamsOptions): Streams {
   const ends = new Set<() => void>()
 
   return {
-    open(visitor, reply, after) {
+    open(visitor, reply, { after, allowed }) {
       const ours = lookers.get(visitor) ?? new Set()
       if (ours.size >= mostForVisitor || ends.size >= mostOpen) return 'full'
       lookers.set(visitor, ours)
@@ -63,7 +70,10 @@ export function createStreams(options: StreamsOptions): Streams {
       }
       // `look` runs again while it awaits: the compiler cannot see that `state` changes
       const againAsked = () => (state as string) === 'again'
-      const asking = setInterval(look, askEveryMs)
+      const asking = setInterval(async () => {
+        if (await allowed().catch(() => true)) await look()
+        else end()
+      }, askEveryMs)
       const alive = setInterval(() => out.writable && out.write(': still here\n\n'), keepAliveMs)
       const end = () => {
         clearInterval(asking)

@@ -10,6 +10,7 @@ const assets: Readonly<Record<string, string>> = {
   'form.js': script,
   'send.js': script,
   'show.js': script,
+  'sign-in.js': script,
   'app.css': style,
   'messages.css': style,
   'icon.svg': 'image/svg+xml',
@@ -26,7 +27,7 @@ export interface PageOptions {
   /** The path below which the page is: '' or '/path'. */
   basePath: string
   /** Called when a browser opens the sign-in link. */
-  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): void
+  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void>
 }
 
 export const page =
@@ -41,7 +42,7 @@ export const page =
     app.get<{ Querystring: { token?: unknown } }>('/', async (request, reply) => {
       const { token } = request.query
       if (token !== undefined) {
-        openLink(token, request, reply)
+        await openLink(token, request, reply)
         // takes the token out of the address
         return reply.header('cache-control', 'no-store').redirect(`${basePath}/`, 303)
       }

@@ -1,10 +1,10 @@
 /** The playground: a chat on one page, with the same words as everywhere else. */
 import cookie from '@fastify/cookie'
 import multipart from '@fastify/multipart'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { forgetOldSessions } from '../../core/accounts/sessions.ts'
 import type { Act, Address, ButtonRows, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
-import { type Language, localeOf, type PageWords, wordsFor } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
 import { basePathOf } from '../../net/own-address.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
@@ -15,22 +15,24 @@ import { actOf, callOf, formBody, keyOf, postedOf, pressBody, receivedOf, type S
 import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
 import { page } from './page.ts'
+import { localeFrom, refuse } from './refuse.ts'
+import { type Entered, signInRoutes } from './sign-in.ts'
 import { createUploads, refusalStatus } from './upload.ts'
 
 export interface WebOptions {
   database: Database
   secretKey: Buffer
   publicUrl: string
-  /** The operator's key, with which visitors sign in. Absent: only the sign-in link opens the page. */
+  /** The operator's key, which signs in as administrator. */
   apiKey?: string
+  /** Identities of administrators. Absent: there are none in chats. */
+  admins?: ReadonlySet<string>
   /** A signed link to a picture of the store. */
   link(key: string): Promise<string>
   log: Log
   /** Open event streams in this process. Default 500. */
   mostStreams?: number
 }
-
-type Trouble = Extract<keyof PageWords, 'starting' | 'sign_in' | 'closed' | 'foreign' | `too_many_${string}`>
 
 /** Handlers still at work when we stop get this long. */
 const stopMs = 10_000
@@ -71,17 +73,17 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     }
   }
 
-  /** The visitor's id, or why this request is not let in. */
-  function enter(request: FastifyRequest): { visitor: string } | { trouble: Trouble } {
+  async function enter(request: FastifyRequest): Promise<Entered> {
     if (access.foreign(request)) return { trouble: 'foreign' }
-    const visitor = access.visitor(request)
-    return visitor === undefined ? { trouble: access.entrance } : { visitor }
+    const visitor = await access.visitor(request)
+    return visitor ? { visitor: visitor.id, from: visitor.from } : { trouble: 'sign_in' }
   }
 
   async function prune(): Promise<void> {
     await messages
       .pruneWebMessages(database, keptDays)
-      .catch((error: unknown) => log.error({ err: error }, 'old messages of the page were not removed'))
+      .then(() => forgetOldSessions(database))
+      .catch((error: unknown) => log.error({ err: error }, 'old messages and sessions of the page were not removed'))
   }
 
   const plugin: FastifyPluginAsync = async (app) => {
@@ -94,26 +96,16 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       if (request.url.startsWith('/web/')) reply.header('cache-control', 'no-store')
     })
 
-    app.get('/web/session', async (request) => {
-      const who = enter(request)
-      const state = 'visitor' in who ? { visitor: `web:${who.visitor}` } : who
-      return { locale: localeFrom(request), words: pageWords(request), ...state }
-    })
-    app.post<{ Body: { key?: unknown } | undefined }>('/web/signin', async (request, reply) => {
-      if (access.foreign(request)) return refuse(request, reply, 'foreign')
-      const verdict = access.signIn(String(request.body?.key ?? ''), request, reply)
-      if (verdict === 'ok') return { status: 'ok' }
-      return refuse(request, reply, verdict, verdict === 'wrong_key' ? 401 : 429)
-    })
+    signInRoutes(app, { access, enter })
     app.post('/web/messages', async (request, reply) => {
-      const who = enter(request)
+      const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       if (!inbox) return refuse(request, reply, 'starting', 503)
       const upload = await readUpload(request)
       if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
       const { id, text, files } = upload
       const { visitor } = who
-      const said: Said = { visitor, id, locale: localeFrom(request), act: actOf(text) }
+      const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text) }
       await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
         role: 'person',
         text,
@@ -128,18 +120,17 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return reply.code(202).send({ id })
     })
     app.post('/web/presses', async (request, reply) => {
-      const who = enter(request)
+      const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       if (!inbox) return refuse(request, reply, 'starting', 503)
       const { data: press } = pressBody.safeParse(request.body)
       if (!press) return refuse(request, reply, 'bad_message', 400)
-      const { visitor } = who
-      const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(visitor, press.message) } }
-      await inbox.store([receivedOf({ visitor, id: press.id, locale: localeFrom(request), act })])
+      const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(who.visitor, press.message) } }
+      await inbox.store([receivedOf({ ...who, id: press.id, locale: localeFrom(request), act })])
       return reply.code(202).send({ id: press.id })
     })
     app.post('/web/forms', async (request, reply) => {
-      const who = enter(request)
+      const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       if (!inbox) return refuse(request, reply, 'starting', 503)
       const { data } = formBody.safeParse(request.body)
@@ -147,7 +138,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       const { id, form, fields, message } = data
       const act: Act = { kind: 'form', form, fields }
       const { visitor } = who
-      const submission = receivedOf({ visitor, id, locale: localeFrom(request), act })
+      const submission = receivedOf({ ...who, id, locale: localeFrom(request), act })
       // the form's own key: a form that is open in two tabs is paid for once
       await inbox.store([{ ...submission, key: `web:${visitor}:form:${message}` }])
       // a form that was sent is not shown again
@@ -155,7 +146,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return reply.code(202).send({ id })
     })
     app.get<{ Querystring: { after?: string } }>('/web/messages', async (request, reply) => {
-      const who = enter(request)
+      const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       const version = versionOf(request.query.after)
       const found =
@@ -165,14 +156,17 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       return Promise.all(found.map(show))
     })
     app.get<{ Querystring: { after?: string } }>('/web/events', async (request, reply) => {
-      const who = enter(request)
+      const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       const after = versionOf(request.headers['last-event-id']?.toString() ?? request.query.after)
-      if (streams.open(who.visitor, reply, after) === 'full') return refuse(request, reply, 'too_many_pages', 429)
+      // a session may end while its page is open
+      const allowed = async () => (await access.visitor(request))?.id === who.visitor
+      if (streams.open(who.visitor, reply, { after, allowed }) === 'full')
+        return refuse(request, reply, 'too_many_pages', 429)
       return reply
     })
     app.get<{ Params: { id: string; number: string } }>('/web/pictures/:id/:number', async (request, reply) => {
-      const who = enter(request)
+      const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
       const message = await messages.readMessage(database, who.visitor, `${who.visitor}:${request.params.id}`)
       const image = message?.body.images?.[Number(request.params.number)]
@@ -244,15 +238,6 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   }
 }
 
-function refuse(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  kind: Trouble | keyof typeof refusalStatus | 'wrong_key',
-  status = kind === 'sign_in' ? 401 : 403,
-): FastifyReply {
-  return reply.code(status).send({ error: { kind, message: pageWords(request)[kind] } })
-}
-
 function placeOf(address: Address | Posted): { visitor: string; id: string } {
   const [, visitor = '', id = ''] = address.split(':')
   return { visitor, id }
@@ -260,10 +245,6 @@ function placeOf(address: Address | Posted): { visitor: string; id: string } {
 
 const shownButtons = (locale: string, buttons: ButtonRows) =>
   buttons.map((row) => row.map((each) => ({ id: each.id, label: labelOf(locale, each), style: each.style })))
-
-/** The page says its language in the same header as the browser. */
-const localeFrom = (request: FastifyRequest): Language => localeOf(request.headers['accept-language'])
-const pageWords = (request: FastifyRequest): PageWords => wordsFor(localeFrom(request)).page
 
 const versionOf = (text: string | undefined) => (/^\d{1,16}$/.test(text ?? '') ? Number(text) : 0)
 

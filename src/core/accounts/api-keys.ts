@@ -51,6 +51,9 @@ const maxNameCharacters = 60
 const largestCap = 2_147_483_647
 const keyBytes = 32
 
+/** The form of people's keys. Other text need not be looked up. */
+export const personalKey = /^fb_[\w-]{43}$/
+
 /** Throws AppError too_many_keys, bad_option, unknown_model. */
 export async function createApiKey(core: Core, wanted: NewKey): Promise<{ id: string; key: string }> {
   checkLimits(core, wanted)
@@ -64,7 +67,7 @@ export async function createApiKey(core: Core, wanted: NewKey): Promise<{ id: st
     return core.database.rows(
       sql`
         insert into api_keys (id, user_id, name, hash, tail, monthly_cap, models)
-        select ${id}::uuid, ${userId}::uuid, ${name}, ${hashOf(key).toString('hex')}, ${key.slice(-4)},
+        select ${id}::uuid, ${userId}::uuid, ${name}, ${apiKeyHash(key)}, ${key.slice(-4)},
           ${monthlyCap ?? null}::int, ${models ? JSON.stringify(models) : null}::jsonb
         where (select count(*) from api_keys where user_id = ${userId} and revoked_at is null) < ${maxKeys}
         returning id`,
@@ -158,6 +161,9 @@ export async function findKeyHolder(
 function hashOf(key: string): Buffer {
   return createHash('sha256').update(key).digest()
 }
+
+/** As the table has it. */
+export const apiKeyHash = (key: string) => hashOf(key).toString('hex')
 
 /** Throws AppError bad_option, unknown_model. */
 function checkLimits(core: Core, { monthlyCap, models }: NewKey): void {

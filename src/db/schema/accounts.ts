@@ -74,3 +74,34 @@ export const apiKeys = pgTable(
     check('api_keys_within_cap', sql`${t.spent} between 0 and coalesce(${t.monthlyCap}, ${t.spent})`),
   ],
 )
+
+/** Browsers that are signed in to the page. Signing out deletes the row. */
+export const webSessions = pgTable(
+  'web_sessions',
+  {
+    /** HMAC of the cookie's token with the secret key, in hex: a new secret key ends all sessions. */
+    hash: text().primaryKey(),
+    /** For whom the browser acts: a person of a chat, or 'web:<random>-operator'. */
+    identity: text().notNull(),
+    /** The key that opened it, which ends it when it is revoked. */
+    apiKeyId: uuid('api_key_id').references(() => apiKeys.id),
+    /** HMAC of the API_KEY that opened it: another API_KEY ends it. */
+    operatorKey: text('operator_key'),
+    createdAt: time('created_at').notNull().defaultNow(),
+    expiresAt: time('expires_at').notNull(),
+  },
+  (t) => [index('web_sessions_of_identity').on(t.identity), index('web_sessions_by_expiry').on(t.expiresAt)],
+)
+
+/** Links of `/panel`. Each signs in one browser. */
+export const panelLinks = pgTable(
+  'panel_links',
+  {
+    /** SHA-256 of the link's token, in hex. The token itself is not stored. */
+    hash: text().primaryKey(),
+    identity: text().notNull(),
+    expiresAt: time('expires_at').notNull(),
+    usedAt: time('used_at'),
+  },
+  (t) => [index('panel_links_of_identity').on(t.identity), index('panel_links_by_expiry').on(t.expiresAt)],
+)

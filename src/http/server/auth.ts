@@ -1,7 +1,7 @@
 /** Authenticates API requests by the key that they carry. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import { findKeyHolder, type KeyHolder } from '../../core/accounts/api-keys.ts'
+import { findKeyHolder, type KeyHolder, personalKey } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { createTries, networkOf } from '../../net/tries.ts'
@@ -18,9 +18,6 @@ declare module 'fastify' {
  * admins_only.
  */
 export type Authenticate = (request: FastifyRequest, need?: 'admin') => Promise<KeyHolder>
-
-/** The form of people's keys (core/accounts/api-keys.ts). Other text is not looked up. */
-const personalKey = /^fb_[\w-]{43}$/
 
 /** `operatorKey`: API_KEY. Absent: only keys that people created are accepted. */
 export function createAuthenticate(core: Core, operatorKey: string | undefined): Authenticate {

@@ -1,0 +1,48 @@
+// Signing in and out. A link of /panel carries its token behind '#', which browsers do not send to servers.
+import { $, ask, banner, page } from './common.js'
+
+let token = takeToken()
+
+/** Takes the token out of the address, so that no bookmark or history keeps it. */
+function takeToken() {
+  const found = /^#panel=([\w-]+)$/.exec(location.hash)?.[1]
+  if (found) history.replaceState(null, '', location.pathname)
+  return found
+}
+
+/** Whether the page was opened by a link of /panel. A press of the button uses it, so that no other page can. */
+export const hasLink = () => token !== undefined
+
+export function translateSignIn() {
+  const form = $('signin')
+  form.querySelector('label').textContent = hasLink() ? page.words.panelLink : page.words.key
+  form.querySelector('button').textContent = page.words.enter
+  form.querySelector('p').textContent = hasLink() ? '' : page.words.signInHint
+  $('key').hidden = hasLink()
+  $('key').required = !hasLink()
+  $('signout').textContent = page.words.signOut
+}
+
+async function post(path, body) {
+  try {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await ask(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    if (answer.ok) return location.reload()
+    banner((await answer.json()).error.message)
+  } catch {
+    banner(page.words.failed)
+  }
+  // a link works once
+  token = undefined
+  translateSignIn()
+}
+
+$('signin').onsubmit = (event) => {
+  event.preventDefault()
+  post('web/signin', hasLink() ? { panel: token } : { key: $('key').value })
+}
+$('signout').onclick = () => post('web/signout', {})
+addEventListener('hashchange', () => {
+  token = takeToken() ?? token
+  page.begin()
+})
