@@ -12,6 +12,8 @@ export interface Needs {
   words: boolean
   /** Throws AppError when the model does not take the request for another reason: its ratio, its parameters. */
   check?: (chosen: ChosenModel) => unknown
+  /** Ids that come before the default model. Absent: none. */
+  prefer?: readonly string[]
 }
 
 export interface ModelChoice extends Needs {
@@ -79,14 +81,16 @@ export function offeredCount(models: readonly Model[]): number {
 }
 
 /**
- * Id of the default model if it can serve the request, otherwise of the first model that can. If none can, a model whose refusal
+ * Id of the default model (`prefer`, then the service's) if it can serve the request, otherwise of the first model that can. If none can, a model whose refusal
  * says why: one that takes as many pictures, or else the most.
  */
 export function defaultModel(core: Available, allowed: readonly string[] | null, needs: Needs): string {
   const models = core.models.all()
   const preferred = core.models.preferred()
   const byId = (id: string) => models.filter((model) => model.id === id)
-  const first = allowed === null || allowed.includes(preferred) ? byId(preferred) : []
+  const earlier = (needs.prefer ?? []).flatMap(byId).filter((model) => isServed(core, model))
+  const usual = earlier.length > 0 && preferred === lastResort ? [] : byId(preferred)
+  const first = [...earlier, ...usual].filter(({ id }) => allowed === null || allowed.includes(id))
   const others =
     allowed === null
       ? drawing(models).filter(({ id }) => id !== lastResort)
@@ -111,6 +115,9 @@ export function canServe(core: Pick<Core, 'providers'>, model: Model, { images, 
     throw error
   }
 }
+
+const isServed = (core: Pick<Core, 'providers'>, { routes }: Model) =>
+  routes.some(({ provider }) => isSetUp(core, provider))
 
 /** The first candidate, or where all take fewer pictures the one that takes the most. */
 function withMostImages(core: Pick<Core, 'providers'>, candidates: readonly Model[], { images }: Needs) {

@@ -32,17 +32,21 @@ const shownCharacters = 40
 /** All parameters of the request for a model, which knows sizes by other names than another model. Throws AppError. */
 type BuildParams = (resolved: ResolvedModel) => RequestParams
 
+export interface ToResolve {
+  holder: KeyHolder
+  fields: Fields
+  /** Number of input pictures. */
+  images: number
+  build: BuildParams
+  /** Ids that come before the default model. Absent: none. */
+  prefer?: readonly string[]
+}
+
 /**
- * The prompt is used as it is: flags belong to plain text. `build`: where no model is named, the first one is chosen that takes what it
- * returns. Throws AppError prompt_too_long, bad_option, unknown_model, …
+ * The prompt is used as it is: flags belong to plain text. Where no model is named, the first one is chosen that takes what
+ * `build` returns for it. Throws AppError prompt_too_long, bad_option, unknown_model, …
  */
-export function resolveModel(
-  core: Core,
-  holder: KeyHolder,
-  fields: Fields,
-  images: number,
-  build?: BuildParams,
-): ResolvedModel {
+export function resolveModel(core: Core, { holder, fields, images, build, prefer }: ToResolve): ModelRequest {
   const prompt = cleanLines(fields.prompt ?? '')
   const negative = cleanText(fields.negative_prompt ?? '')
   if (prompt.length > promptLimit) throw new AppError('prompt_too_long', { limit: promptLimit })
@@ -61,9 +65,10 @@ export function resolveModel(
     allowed: holder.models,
     images,
     words: prompt !== '',
-    check: build && ((candidate) => checkParams(candidate, build(resolvedFor(candidate)), images)),
+    check: (candidate) => checkParams(candidate, build(resolvedFor(candidate)), images),
+    prefer,
   })
-  return resolvedFor(chosen)
+  return { chosen, params: build(resolvedFor(chosen)) }
 }
 
 /**

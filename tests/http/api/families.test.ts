@@ -41,6 +41,48 @@ const pictures = async (count: number) =>
     Array.from({ length: count }, async () => `data:image/png;base64,${(await pngOf(64, 64)).toString('base64')}`),
   )
 
+describe('a request without a model', () => {
+  const cloudflare = {
+    models: models.filter(({ routes }) => routes.some(({ provider }) => provider === 'cloudflare')),
+    providers: [createPlain({ name: 'cloudflare' })],
+    limits: { perMinute: 100, inFlight: 100 },
+  }
+
+  it('uses the default model, or else the first that takes its ratio and parameters', async () => {
+    const post = await open(cloudflare)
+    const asked: [string, object, string][] = [
+      ['/api/v1/flux/text-to-image', {}, 'flux-schnell'],
+      ['/api/v1/flux/text-to-image', { aspect_ratio: '16:9' }, 'cf-flux-2-klein'],
+      ['/api/v1/flux/text-to-image', { image_size: { width: 640, height: 480 } }, 'cf-flux-2-dev'],
+      ['/api/generate', {}, 'flux-schnell'],
+      ['/api/generate', { size: '16:9' }, 'cf-flux-2-klein'],
+      ['/api/generate', { width: 640, height: 480 }, 'cf-flux-2-dev'],
+      ['/api/generate', { seed: 7 }, 'cf-flux-2-dev'],
+      ['/api/generate', { negative_prompt: 'dogs' }, 'cf-phoenix'],
+      ['/generate', { width: 1024, height: 576 }, 'cf-flux-2-klein'],
+      ['/generate', { seed: 7 }, 'cf-flux-2-dev'],
+      ['/v1/images/generations', { size: '1024x576' }, 'cf-flux-2-klein'],
+    ]
+    for (const [url, fields] of asked) {
+      const { statusCode, body } = await post(url, { body: { prompt: 'a cat', sync_mode: true, ...fields } })
+      expect([url, fields, statusCode, statusCode === 200 ? '' : body]).toEqual([url, fields, 200, ''])
+    }
+    expect(await modelsUsed()).toEqual(asked.map(([, , model]) => model))
+  })
+
+  it('is refused with what the default model offers, if no model takes it', async () => {
+    const post = await open(cloudflare)
+    for (const [url, fields] of [
+      ['/api/v1/flux/text-to-image', { aspect_ratio: '17:3' }],
+      ['/api/generate', { size: '17:3' }],
+    ] as const) {
+      const { statusCode, body } = await post(url, { body: { prompt: 'a cat', ...fields } })
+      expect([statusCode, body]).toEqual([400, expect.stringContaining('1024x1024')])
+    }
+    expect(await modelsUsed()).toEqual([])
+  })
+})
+
 describe('a request with pictures', () => {
   const fal = { models: models.filter(({ id }) => /^flux-/.test(id)), providers: [createPlain({ name: 'fal' })] }
   const ways: [string, (images: string[]) => object][] = [

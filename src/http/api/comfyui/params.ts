@@ -2,8 +2,8 @@
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import type { Range, Takes } from '../../../core/ports/models.ts'
-import { canServe, defaultModel as defaultModelOf, type Needs } from '../../../core/request/choose-model.ts'
-import { aspectIn, type ModelRequest, resolveModel } from '../resolve-model.ts'
+import { defaultModel as defaultModelOf } from '../../../core/request/choose-model.ts'
+import { aspectIn, type ModelRequest, type ResolvedModel, resolveModel } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
 
 /** In order of preference. */
@@ -14,33 +14,23 @@ const defaultGuidance = 3.5
 
 /** Throws AppError. */
 export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): ModelRequest {
-  const name = body.model ?? defaultModel(core, holder, { images, words: Boolean(body.prompt) })
-  const resolved = resolveModel(core, holder, { ...body, model: name }, images)
-  return {
-    chosen: resolved,
-    params: {
-      ...resolved.params,
-      aspect: aspectIn(resolved, undefined, sizeOf(body)),
-      count: body.num_images ?? body.n,
-      steps: body.steps ?? stepsFor(resolved.takes),
-      guidance: body.guidance_scale ?? ifWithin(resolved.takes.params.guidance, defaultGuidance),
-      strength: body.strength ?? body.denoise,
-    },
-  }
+  const build = (resolved: ResolvedModel) => ({
+    ...resolved.params,
+    aspect: aspectIn(resolved, undefined, sizeOf(body)),
+    count: body.num_images ?? body.n,
+    steps: body.steps ?? stepsFor(resolved.takes),
+    guidance: body.guidance_scale ?? ifWithin(resolved.takes.params.guidance, defaultGuidance),
+    strength: body.strength ?? body.denoise,
+  })
+  return resolveModel(core, { holder, fields: body, images, build, prefer: comfyuiModels })
 }
 
-/** The first ComfyUI model that can serve the request, or else the default model of the service. */
-export function defaultModel(core: Core, holder: KeyHolder, needs: Needs = { images: 0, words: true }): string {
-  const id = comfyuiModels.find((each) => allows(holder, each) && isServed(core, each, needs))
-  return id ?? defaultModelOf(core, holder.models, needs)
+/** For words alone: the first ComfyUI model, or else the default model of the service. */
+export function defaultModel(core: Core, { models }: KeyHolder): string {
+  return defaultModelOf(core, models, { images: 0, words: true, prefer: comfyuiModels })
 }
 
 export const allows = ({ models }: KeyHolder, id: string) => models === null || models.includes(id)
-
-function isServed(core: Core, id: string, needs: Needs = { images: 0, words: true }): boolean {
-  const model = core.models.all().find((each) => each.id === id)
-  return model !== undefined && canServe(core, model, needs)
-}
 
 /** Models without guidance are distilled: they need only a few steps and have their own default. */
 function stepsFor({ params }: Takes): number | undefined {

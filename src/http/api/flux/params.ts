@@ -20,8 +20,7 @@ export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | Image
       scale: body.scale,
       enhance: body.enhance,
     })
-  const chosen = resolveModel(core, holder, body, images, build)
-  return { chosen, params: build(chosen) }
+  return resolveModel(core, { holder, fields: body, images, build })
 }
 
 /** Clients send a number or a string. Other values have no effect. */

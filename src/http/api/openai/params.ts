@@ -21,8 +21,7 @@ export function openAiParams(
     const aspect = shapeOf(resolved, body)
     return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, scale, enhance }
   }
-  const chosen = resolveModel(core, holder, { ...body, model: coreModelName(body.model) }, images, build)
-  return { chosen, params: build(chosen) }
+  return resolveModel(core, { holder, fields: { ...body, model: coreModelName(body.model) }, images, build })
 }
 
 /** Flags in the message take precedence over fields of the body. Throws AppError. */
@@ -41,6 +40,5 @@ export function chatParams(
     count,
   })
   const fields = { prompt, negative_prompt: negative, model: coreModelName(model), seed }
-  const chosen = resolveModel(core, holder, fields, message.images, build)
-  return { chosen, params: build(chosen) }
+  return resolveModel(core, { holder, fields, images: message.images, build })
 }
