@@ -90,6 +90,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       secretKey: key,
       kinds: others.providers ?? providerKinds,
       fallback: config.providers,
+      addresses: config.providerAddresses,
       defaults: config.providerDefaults,
       hide: (key) => secrets.add(key),
       context: ({ name }, { baseUrl }) => contextFor(config, { key, name, baseUrl, log }),

@@ -107,6 +107,12 @@ function build(settings: Settings) {
     neighbours: settings.PUBLIC_URL !== undefined,
     /** For provider configurations in the database that set no limits. */
     providerDefaults: defaults,
+    /** Provider → its address, for configurations in the database that have none. */
+    providerAddresses: new Map([
+      ['fal', settings.FAL_QUEUE_URL],
+      ['ark', settings.DOUBAO_API_URL],
+      ['dashscope', settings.QWEN_API_URL],
+    ]),
     /** Provider → its settings, for providers without a configuration in the database. Absent: not set up here. */
     providers: providersOf(settings, defaults),
     enhancer:

@@ -57,10 +57,10 @@ const listOf = <T>(item: (value: string, context: z.RefinementCtx) => T) =>
       .map((part) => item(part, context)),
   )
 
+const notPostgres = 'must start with postgres://, or be left out: then everything is kept in DATA_DIR'
+
 const settingsSchema = z.object({
-  DATABASE_URL: optional(
-    without((value) => (/^postgres(ql)?:\/\//.test(value) ? serverMistake(value) : 'must start with postgres://')),
-  ),
+  DATABASE_URL: optional(without((value) => (/^postgres(ql)?:\/\//.test(value) ? serverMistake(value) : notPostgres))),
   REDIS_URL: optional(without(redisMistake)),
   DATA_DIR: withDefault(
     text.regex(/^[^~\0]/, 'must be a whole path: ~ means your home folder in a shell only'),
@@ -190,11 +190,8 @@ const useless = [
   ['DISCORD_APP_ID', 'DISCORD_TOKEN'],
   ['DISCORD_API_URL', 'DISCORD_TOKEN'],
   ['TELEGRAM_API_URL', 'TELEGRAM_TOKEN'],
-  ['FAL_QUEUE_URL', 'FAL_KEY'],
   ['CF_API_URL', 'CF_API_TOKEN'],
   ['FLUX_NUM_STEPS', 'CF_API_TOKEN'],
-  ['DOUBAO_API_URL', 'DOUBAO_API_KEY'],
-  ['QWEN_API_URL', 'QWEN_API_KEY'],
   ['COS_DOMAIN', 'COS_BUCKET'],
 ] as const satisfies readonly (readonly [SettingName, SettingName])[]
 const defaults: Environment = Object.fromEntries(

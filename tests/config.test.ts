@@ -48,7 +48,7 @@ describe('settings', () => {
       ['PROMPT_OPTIMIZATION', 'yes', 'must be one of: true'],
       ['COS_BUCKET', 'pictures', 'must look like name-1250000000'],
       ['IMAGE_EXPIRATION', '1', 'whole number from 60'],
-      ['QWEN_API_URL', 'https://dashscope.example', 'has no effect without QWEN_API_KEY'],
+      ['CF_API_URL', 'https://cloudflare.example', 'has no effect without CF_API_TOKEN'],
       ['DISCORD_BOT_TOKEN', 'abc', 'did you mean DISCORD_TOKEN?'],
     ]
     const lines = mistakes(Object.fromEntries(wrong)).split('\n')
@@ -79,6 +79,7 @@ describe('settings', () => {
     ['“postgres://u:p@db/x”', 'has quotes around its value'],
     ['"postgres://u:p@db/x', 'starts with a quote that does not end'],
     ['db:5432', 'must start with postgres://'],
+    ['sqlite:///chat_history.db', 'or be left out: then everything is kept in DATA_DIR'],
   ])('with DATABASE_URL %s are right or say what is wrong: %s', (url, message) => {
     const found = mistakes({ DATABASE_URL: url, SECRET_KEY: 's'.repeat(32) })
     if (message === '') expect(found).toBe('')
@@ -118,10 +119,12 @@ describe('settings', () => {
   })
 
   it.each([
-    [{ FAL_QUEUE_URL: 'http://relay' }, 'FAL_QUEUE_URL has no effect without FAL_KEY: set FAL_KEY, or remove'],
+    [{ CF_API_URL: 'http://relay' }, 'CF_API_URL has no effect without CF_API_TOKEN: set CF_API_TOKEN, or remove'],
     [{ DISCORD_APP_ID: '123456789012345678' }, 'DISCORD_APP_ID has no effect without DISCORD_TOKEN'],
     [{ COS_DOMAIN: 'x.org' }, 'COS_DOMAIN has no effect without COS_BUCKET'],
     [{ FAL_QUEUE_URL: 'https://queue.fal.run' }, ''],
+    // the address of stored configurations
+    [{ FAL_QUEUE_URL: 'http://relay', QWEN_API_KEY: '', QWEN_API_URL: 'https://dashscope.example/api/v1/' }, ''],
     [{ FLUX_NUM_STEPS: '4' }, ''],
   ])('without effect, as %j, are named unless they repeat a default: %s', (environment, message) => {
     if (message === '') expect(mistakes(environment)).toBe('')

@@ -19,7 +19,8 @@ const sized = { count, aspects, sizes: { min: 64, max: 2048 } }
 
 const dev: Model = {
   id: 'comfy-dev',
-  aliases: [],
+  // the name that clients of ComfyUI wrappers know
+  aliases: ['flux.1-dev'],
   title: 'FLUX.1 dev (ComfyUI)',
   price: 1,
   routes: [

@@ -44,6 +44,8 @@ export interface ProvidersOptions {
   kinds: readonly ProviderKind[]
   /** Settings from the environment, by provider. */
   fallback: ReadonlyMap<string, ProviderSettings>
+  /** By provider, for configurations without an address of their own. Absent: the provider's usual address. */
+  addresses?: ReadonlyMap<string, string>
   /** For configurations without a value of their own. */
   defaults: Pick<ProviderSettings, 'timeoutMs' | 'concurrency'>
   context(kind: ProviderKind, settings: ProviderSettings): ProviderContext
@@ -122,7 +124,7 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
   function accessOf(kind: ProviderKind, config: Pick<OpenConfig, 'baseUrl' | 'key'>): Partial<Access> {
     const environment = options.fallback.get(kind.name)
     return {
-      baseUrl: config.baseUrl ?? environment?.baseUrl ?? kind.defaultUrl,
+      baseUrl: config.baseUrl ?? environment?.baseUrl ?? options.addresses?.get(kind.name) ?? kind.defaultUrl,
       // the environment's key may only go to the environment's address
       key: config.key ?? (config.baseUrl === null ? environment?.key : undefined),
     }

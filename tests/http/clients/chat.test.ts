@@ -105,6 +105,36 @@ describe('a completion', () => {
     )
   })
 
+  it('links to the picture, which any browser can open', async () => {
+    await open()
+    const body = await (await complete(example)).json()
+    const link = /!\[生成的图像\]\((http\S+)\)$/.exec(body.choices[0].message.content)?.[1] ?? ''
+    expect(new URL(link).pathname).toMatch(/^\/image\//)
+  })
+
+  it('can be asked for by pages of any origin, and not without the key', async () => {
+    await open()
+    const origin = { origin: 'https://chat.example' }
+    const asked = {
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization, content-type',
+    }
+    const preflight = await fetch(`${service.url}/v1/chat/completions`, {
+      method: 'OPTIONS',
+      headers: { ...origin, ...asked },
+    })
+    expect([preflight.status, preflight.headers.get('access-control-allow-headers')]).toEqual([
+      204,
+      'authorization, content-type',
+    ])
+    const refused = await fetch(`${service.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { ...origin, authorization: 'Bearer wrong', 'content-type': 'application/json' },
+      body: JSON.stringify(example),
+    })
+    expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([401, '*'])
+  })
+
   it('knows Cloudflare’s ids of models', async () => {
     await open()
     const list = await service.client().models.list()

@@ -27,7 +27,7 @@ describe('a client without a key', () => {
         status: 'running',
         comfyui_status: true,
         version: expect.any(String),
-        supported_models: expect.arrayContaining(['comfy-dev']),
+        supported_models: expect.arrayContaining(['FLUX.1-dev', 'comfy-dev']),
         max_resolution: { width: 2048, height: 2048 },
         max_steps: 50,
       },
@@ -57,6 +57,29 @@ describe('a client without a key', () => {
     const picture = await get(`/image/${body.task_id}`)
     expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png'])
     expect(await sharp(picture.bytes).metadata()).toMatchObject({ format: 'png', width: 1024, height: 1024 })
+  })
+
+  it('draws with the documented model, and gets the picture in the answer', async () => {
+    const { status, body } = await generate({
+      prompt: 'a cat',
+      model: 'FLUX.1-dev',
+      width: 64,
+      height: 64,
+      return_base64: true,
+    })
+    expect([status, body.parameters.model]).toEqual([200, 'comfy-dev'])
+    expect(await sharp(Buffer.from(body.image_base64, 'base64')).metadata()).toMatchObject({ format: 'png', width: 64 })
+  })
+
+  it('has a prompt that is too long cut, and the answer says so', async () => {
+    const prompt = 'a cat and a dog in the rain, '.repeat(300)
+    const { status, body } = await generate({ prompt, width: 64, height: 64 })
+    expect([status, body.prompt_truncated]).toEqual([200, true])
+    expect(body.parameters.prompt.length).toBeLessThanOrEqual(4000)
+    expect(body.parameters.prompt.length).toBeGreaterThan(3900)
+    expect(prompt.startsWith(`${body.parameters.prompt} `)).toBe(true)
+    const short = await generate({ prompt: 'a cat', width: 64, height: 64 })
+    expect(short.body).not.toHaveProperty('prompt_truncated')
   })
 
   it('sees the documented defaults in the parameters', async () => {

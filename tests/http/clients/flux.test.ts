@@ -90,6 +90,7 @@ describe.each(bases)('the client of %s', (base) => {
       default_model: expect.any(String),
     })
     expect(Object.keys(user.model_credits)).toEqual(expect.arrayContaining(documented))
+    expect(ids).toContain(user.default_model)
     expect((await service.call(`GET ${base}/health`, { key: null })).status).toBe(200)
   })
 
@@ -129,14 +130,26 @@ describe.each(bases)('the client of %s', (base) => {
     expect(task.ignored).toEqual(['aspect_ratio', 'safety_tolerance'])
   })
 
+  it('is told what is wrong with a file, in the form of its errors', async () => {
+    const form = new FormData()
+    form.append('file', new Blob(['no picture'], { type: 'image/png' }), 'input.png')
+    const refused = await service.call(`POST ${base}/upload-image`, { body: form })
+    expect([refused.status, refused.body.detail]).toEqual([415, expect.stringContaining('PNG, JPEG')])
+    const unknown = await service.call(`GET ${base}/task/no-such-task`)
+    expect([unknown.status, unknown.body.detail]).toEqual([404, expect.any(String)])
+    expect((await service.call(`GET ${base}/history`, { key: null })).status).toBe(401)
+  })
+
   it('edits several pictures', async () => {
     const form = new FormData()
     for (const edge of [32, 48]) form.append('files', new Blob([Uint8Array.from(await pngOf(edge, edge))]), 'a.png')
     const { body } = await service.call(`POST ${base}/upload-images`, { body: form })
     const image_urls = body.map(({ url }: { url: string }) => url)
-    const model = 'fal-ai/flux-pro/kontext/max/multi'
-    const { task } = await drawn('multi-image-edit', { model, prompt: 'both', image_urls, ...everything }, base)
-    expect([task.status, task.input_image_urls.length]).toEqual(['SUCCESS', 2])
+    for (const model of ['fal-ai/flux-pro/kontext/multi', 'fal-ai/flux-pro/kontext/max/multi']) {
+      const { task } = await drawn('multi-image-edit', { model, prompt: 'both', image_urls, ...everything }, base)
+      expect([task.status, task.input_image_urls.length]).toEqual(['SUCCESS', 2])
+      expect(lastSubmission().path).toMatch(new RegExp(`${model}$`))
+    }
   })
 
   it('shows the history of this API, and of everything', async () => {

@@ -28,6 +28,7 @@ beforeAll(async () => {
       database: core.database,
       secretKey: core.secretKey,
       kinds: ['sketch', 'ark', 'dashscope'].map(kindOf),
+      addresses: new Map([['ark', 'https://relay.example/api/v3']]),
       fallback: new Map([['sketch', { baseUrl: 'sketch:', timeoutMs: 60_000, concurrency: 5 }]]),
       defaults: { timeoutMs: 300_000, concurrency: 5 },
       context: () => ({ log }),
@@ -89,6 +90,14 @@ describe('configurations', () => {
     expect(moved).toMatchObject({ status: 400, body: { details: [{ field: 'provider' }] } })
   })
 
+  it('use the address of the environment, where keys come from the page', async () => {
+    await call('POST /api/config', example)
+    expect(service.core.providers.get('ark')?.settings.baseUrl).toBe('https://relay.example/api/v3')
+    const own = { ...example, base_url: 'https://own.example/api/v3' }
+    await call('POST /api/config', own)
+    expect(service.core.providers.get('ark')?.settings.baseUrl).toBe('https://own.example/api/v3')
+  })
+
   it('are not active when they are added as such', async () => {
     const added = await call('POST /api/config', { ...example, is_active: false })
     expect(added.body).toMatchObject({ is_active: false, active: false })
@@ -145,6 +154,18 @@ describe('pictures and their history', () => {
     expect((await service.call(`DELETE /api/history/${drawn.id}`)).status).toBe(200)
     expect((await service.call('GET /api/history')).body.items).toEqual([])
     expect((await service.call('DELETE /api/history')).status).toBe(200)
+  })
+
+  it('are for pages of any origin', async () => {
+    const headers = { origin: 'http://localhost:5173' }
+    const { headers: answered } = await service.call('GET /api/history', { headers })
+    expect(answered.get('access-control-allow-origin')).toBe('*')
+    const asked = { ...headers, 'access-control-request-method': 'DELETE' }
+    const preflight = await fetch(`${service.url}/api/history/x`, { method: 'OPTIONS', headers: asked })
+    expect([preflight.status, preflight.headers.get('access-control-allow-methods')]).toEqual([
+      204,
+      expect.stringContaining('DELETE'),
+    ])
   })
 
   it('are served beside the status', async () => {

@@ -3,6 +3,8 @@ import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import type { Range, Takes } from '../../../core/ports/models.ts'
 import { defaultModel as defaultModelOf } from '../../../core/request/choose-model.ts'
+import { promptLimit } from '../../../core/request/parse.ts'
+import { cleanLines } from '../../../core/text.ts'
 import { aspectIn, type ModelRequest, type ResolvedModel, resolveModel } from '../resolve-model.ts'
 import type { GenerateBody } from './schemas.ts'
 
@@ -14,15 +16,25 @@ const defaultGuidance = 3.5
 
 /** Throws AppError. */
 export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody, images: number): ModelRequest {
+  const prompt = cutPrompt(body.prompt)
   const build = (resolved: ResolvedModel) => ({
     ...resolved.params,
+    ...(prompt !== body.prompt && { fit: { ignored: [], adjusted: ['prompt'] } }),
     aspect: aspectIn(resolved, undefined, sizeOf(body)),
     count: body.num_images ?? body.n,
     steps: body.steps ?? stepsFor(resolved.takes),
     guidance: body.guidance_scale ?? ifWithin(resolved.takes.params.guidance, defaultGuidance),
     strength: body.strength ?? body.denoise,
   })
-  return resolveModel(core, { holder, fields: body, images, build, prefer: comfyuiModels })
+  return resolveModel(core, { holder, fields: { ...body, prompt }, images, build, prefer: comfyuiModels })
+}
+
+/** Wrappers of ComfyUI cut long prompts, and its text encoders take fewer characters still. The answer says so. */
+function cutPrompt(prompt: string | undefined): string | undefined {
+  if (prompt === undefined || cleanLines(prompt).length <= promptLimit) return prompt
+  const start = cleanLines(prompt).slice(0, promptLimit)
+  // between words, and never between the two halves of a character
+  return /^[\s\S]*(?=\s)/.exec(start)?.[0] ?? start.replace(/[\uD800-\uDBFF]$/, '')
 }
 
 /** For words alone: the first ComfyUI model, or else the default model of the service. */

@@ -40,6 +40,7 @@ export const taskResponse = z
     image_url: z.string().describe('Signed path of the PNG on this service. It needs no key, and expires.'),
     image_urls: z.array(z.string()).optional().describe('Present for several images. The first is `image_url`.'),
     parameters,
+    prompt_truncated: z.literal(true).optional().describe('Present if only the start of a long prompt was used.'),
     generation_time: z.number().nullable().describe('Seconds. null: not finished yet.'),
     image_base64: z.string().optional().describe('With `return_base64`: the first image as PNG in base64.'),
   })

@@ -30,10 +30,15 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
       ...(count > 1 && { num_images: count }),
       model,
     },
+    ...(isCut(outcome) && { prompt_truncated: true as const }),
     generation_time: startedAt && endedAt && Math.round((endedAt.getTime() - startedAt.getTime()) / 10) / 100,
     ...(withPicture && { image_base64: await firstPictureInBase64(parts, outcome) }),
   }
 }
+
+/** Here, or by the provider to what the text encoder takes. */
+const isCut = ({ request: { fit }, notes }: Outcome) =>
+  fit?.adjusted.includes('prompt') === true || notes.some(({ kind }) => kind === 'prompt_cut')
 
 /** `stored`: the pictures are stored but not delivered yet, which is still `running` for a program. */
 export function statusOf({ state }: Pick<Outcome, 'state'>): Status {

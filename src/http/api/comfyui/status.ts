@@ -21,6 +21,9 @@ import { limits, tags } from './schemas.ts'
 
 const provider = 'comfyui'
 
+/** comfy-dev, as wrappers of ComfyUI call it. */
+const wrappersName = 'FLUX.1-dev'
+
 /** Names of wrappers → names of ComfyUI's folders. The others are the same. */
 const folderNames: Readonly<Partial<Record<(typeof folders)[number], string>>> = {
   unet: 'diffusion_models',
@@ -54,7 +57,7 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
       comfyui: { connected, servers: servers.map((server, at) => shownServer(server, at, holder)) },
       queue,
       version,
-      supported_models: listed(core.models.all()).flatMap(({ id }) => (allows(holder, id) ? [id] : [])),
+      supported_models: supportedModels(core, holder),
       default_model: defaultModel(core, holder),
       max_resolution: { width: limits.side.max, height: limits.side.max },
       max_steps: limits.steps.max,
@@ -70,6 +73,11 @@ export function statusRoutes(app: ApiApp, { core, authenticate }: Family): void 
       comfyui: { connected: servers.some((server) => server.connected) },
     }
   })
+}
+
+function supportedModels(core: Core, holder: KeyHolder): string[] {
+  const ids = listed(core.models.all()).flatMap(({ id }) => (allows(holder, id) ? [id] : []))
+  return ids.includes('comfy-dev') ? [...ids, wrappersName] : ids
 }
 
 /** Resolves to empty lists, which clients expect instead of an error, when ComfyUI is not set up. */
