@@ -8,6 +8,7 @@ import { webhookToken } from './core/generation/provider-webhook.ts'
 import { allRules } from './core/generation/rules.ts'
 import { createExpectations } from './core/history/expectations.ts'
 import { createInputLimits } from './core/media/input-limits.ts'
+import { createDecodeTurns } from './core/media/turns.ts'
 import type { ChatSurface } from './core/ports/chat.ts'
 import type { Meter } from './core/ports/meter.ts'
 import type { Model } from './core/ports/models.ts'
@@ -74,6 +75,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
   const secrets = new Set(config.secrets)
   const log = createLog(config.logLevel, secrets)
   const undo: (() => unknown)[] = []
+  const decode = createDecodeTurns()
   const close = () =>
     runAll(undo.reverse(), (error) => log.error({ err: error }, 'a part of the service did not close'))
   try {
@@ -93,7 +95,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       addresses: config.providerAddresses,
       defaults: config.providerDefaults,
       hide: (key) => secrets.add(key),
-      context: ({ name }, { baseUrl }) => contextFor(config, { key, name, baseUrl, log }),
+      context: ({ name }, { baseUrl }) => ({ ...contextFor(config, { key, name, baseUrl, log }), decode }),
       log,
     })
     undo.push(() => providers.stop())
@@ -114,7 +116,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       database,
       queue,
       store,
-      images: createImageTools(),
+      images: createImageTools(decode),
       models,
       providers,
       events,

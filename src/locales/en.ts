@@ -16,6 +16,9 @@ const pictureLimit = (d: Data) => {
   const size = `it has ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels, and`
   if (d.limitSide !== undefined) return `${size} a side may have ${number(amountOf(d.limitSide))} at most`
   if (d.limitMegapixels !== undefined) return `${size} at most ${d.limitMegapixels} megapixels are possible`
+  if (d.limitProgressive !== undefined) {
+    return `${size} a progressive JPEG of this kind may have ${d.limitProgressive} megapixels at most: save it without “progressive”`
+  }
   if (d.limitRatio !== undefined) return `${size} one side may be ${d.limitRatio} times the other at most`
   return `at most ${d.limitMb} MB each`
 }

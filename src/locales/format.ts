@@ -27,5 +27,5 @@ export const eitherOf = (locale: string) => {
 export const amountOf = (value: Data[string]) => Number(value ?? 0)
 
 /** Whether a picture is beyond a limit, which the details then name. */
-export const hasLimit = ({ limitMb, limitSide, limitMegapixels, limitRatio }: Data) =>
-  (limitMb ?? limitSide ?? limitMegapixels ?? limitRatio) !== undefined
+export const hasLimit = ({ limitMb, limitSide, limitMegapixels, limitProgressive, limitRatio }: Data) =>
+  (limitMb ?? limitSide ?? limitMegapixels ?? limitProgressive ?? limitRatio) !== undefined

@@ -12,6 +12,9 @@ const pictureLimit = (d: Data) => {
   const size = `图片为 ${number(amountOf(d.width))} × ${number(amountOf(d.height))} 像素，`
   if (d.limitSide !== undefined) return `${size}单边最多 ${number(amountOf(d.limitSide))} 像素`
   if (d.limitMegapixels !== undefined) return `${size}最多 ${amountOf(d.limitMegapixels) * 100} 万像素`
+  if (d.limitProgressive !== undefined) {
+    return `${size}这种渐进式 JPEG 最多 ${amountOf(d.limitProgressive) * 100} 万像素，请另存为非渐进式`
+  }
   if (d.limitRatio !== undefined) return `${size}长边最多为短边的 ${d.limitRatio} 倍`
   return `每张最多 ${d.limitMb} MB`
 }

@@ -4,9 +4,9 @@
  */
 import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { AppError } from '../core/errors.ts'
-import { createTurns } from '../core/media/turns.ts'
+import { createDecodeTurns, type Turns } from '../core/media/turns.ts'
 import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
-import { type Header, inspect } from './inspect.ts'
+import { type Header, inspect, inspectUpload } from './inspect.ts'
 import { isCut, stripMetadata, withEnd } from './metadata.ts'
 import { cellEdge, sheet } from './sheet.ts'
 
@@ -23,12 +23,9 @@ const resultLimitMb = 64
 /** Larger uploads are shrunk: models read fewer pixels, and encoding so many takes seconds. */
 const untouchedPixels = 16_777_216
 const shrunkPixels = 8_388_608
-/** Fewer than the 4 threads of Node's pool, so that files and DNS never wait behind pictures. */
-const atATime = 2
 
-export function createImageTools(): ImageTools {
-  // the number of waiting calls is not limited: uploads and thumbnails have limits of their own, and results are paid for
-  const inTurn = createTurns({ atATime, waiting: Number.POSITIVE_INFINITY })
+/** `inTurn`: shared with all else that decodes pictures in this process. */
+export function createImageTools(inTurn: Turns = createDecodeTurns()): ImageTools {
   return {
     clean: (bytes) => inTurn(() => clean(bytes)),
     keep: (bytes) => inTurn(() => keep(bytes).catch(rejectResult)),
@@ -39,7 +36,7 @@ export function createImageTools(): ImageTools {
 }
 
 async function clean(bytes: Buffer): Promise<ImageFile> {
-  const header = await inspect(bytes, uploadLimitMb)
+  const header = await inspectUpload(bytes, uploadLimitMb)
   const whole = header.type === 'image/jpeg' ? withEnd(bytes) : bytes
   try {
     return await encode(shrunk(open(whole, header).autoOrient(), header), header.type)

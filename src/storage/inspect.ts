@@ -2,7 +2,7 @@
 import sharp from 'sharp'
 import { AppError } from '../core/errors.ts'
 import type { ImageType } from '../core/ports/images.ts'
-import { scansOf } from './metadata.ts'
+import { keptBytesPerPixel, scansOf } from './metadata.ts'
 
 export interface Header {
   type: ImageType
@@ -24,6 +24,19 @@ const limitMegapixels = 50
 /** Scans of a JPEG times megapixels. Each scan goes over the whole picture; encoders write about ten. */
 const limitScanMegapixels = 1_000
 const limitScans = 100
+
+/** Of a picture that a person sends. With the rest that decoding takes, it stays below 256 MB. */
+const limitKeptBytes = 175_000_000
+
+/** For pictures of people: also refuses what takes too much memory. Throws AppError image_too_big, image_type, image_unreadable. */
+export async function inspectUpload(bytes: Buffer, limitMb: number): Promise<Header> {
+  const header = await inspect(bytes, limitMb)
+  const { type, width, height } = header
+  const each = type === 'image/jpeg' ? keptBytesPerPixel(bytes) : 0
+  if (width * height * each <= limitKeptBytes) return header
+  const limitProgressive = Math.floor(limitKeptBytes / each / megapixel)
+  throw new AppError('image_too_big', { width, height, limitProgressive })
+}
 
 /** Throws AppError image_too_big, image_type, image_unreadable. */
 export async function inspect(bytes: Buffer, limitMb: number): Promise<Header> {

@@ -53,6 +53,29 @@ export function scansOf(bytes: Buffer): number {
   return scans
 }
 
+/** Kinds of frames that are decoded scan by scan: progressive ones. */
+const progressiveFrames = new Set([0xc2, 0xc6, 0xca, 0xce])
+const coefficientBytes = 2
+
+/**
+ * Bytes for each pixel that a decoder keeps until the last scan of a progressive JPEG: the coefficients of all components.
+ * 0: any other JPEG, which is decoded row by row.
+ */
+export function keptBytesPerPixel(bytes: Buffer): number {
+  for (const { kind, data } of segmentsOf(bytes)) {
+    if (kind === startOfScan) return 0
+    if (progressiveFrames.has(kind)) return coefficientBytes * samplesPerPixel(data)
+  }
+  return 0
+}
+
+/** `frame`: its header. With colours at half the resolution it is 1.5, with all components in full the number of components. */
+function samplesPerPixel(frame: Buffer): number {
+  const factors = Array.from({ length: frame[9] ?? 0 }, (_, n) => frame[11 + 3 * n] ?? 0)
+  const areas = factors.map((factor) => (factor >> 4) * (factor & 15))
+  return areas.reduce((sum, area) => sum + area, 0) / Math.max(1, ...areas)
+}
+
 /** Whether a JPEG has lost its end. PNG and WebP without their end cannot be decoded. */
 export function isCut(bytes: Buffer, type: ImageType): boolean {
   if (type !== 'image/jpeg') return false

@@ -3,8 +3,12 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { ErrorData } from '../../src/core/errors.ts'
 import { AppError } from '../../src/core/errors.ts'
+import { createDecodeTurns } from '../../src/core/media/turns.ts'
+import { bodyFor } from '../../src/providers/cloudflare/body.ts'
+import { sketch } from '../../src/providers/sketch/sketch.ts'
 import { createImageTools } from '../../src/storage/images.ts'
 import { cpuSeconds, greyPng, photo, pngChunk, repeatedScans, resizedJpeg, webpCanvas } from '../helpers/files.ts'
+import { keepLog } from '../helpers/log.ts'
 
 const tools = createImageTools()
 /** Several times what each file takes: without limits the worst of them take fifteen seconds and more. */
@@ -123,6 +127,18 @@ describe('a photo', () => {
     expect(seconds).toBeLessThan(acceptedSeconds)
   })
 
+  it('whose progressive scans take too much memory is refused, with what is possible', async () => {
+    const bytes = await photo(8064, 6048)
+      .jpeg({ progressive: true, quality: 50, chromaSubsampling: '4:4:4' })
+      .toBuffer()
+    const data = { width: 8064, height: 6048, limitProgressive: 29 }
+    expect(await failure(tools.clean(bytes))).toMatchObject({ kind: 'image_too_big', data })
+    const smaller = await photo(6000, 4000)
+      .jpeg({ progressive: true, quality: 50, chromaSubsampling: '4:4:4' })
+      .toBuffer()
+    expect(await tools.clean(smaller)).toMatchObject({ type: 'image/jpeg' })
+  })
+
   it('of up to 16 megapixels keeps its size', async () => {
     const bytes = await photo(4096, 4096).jpeg().toBuffer()
     expect(await tools.clean(bytes)).toMatchObject({ width: 4096, height: 4096 })
@@ -136,6 +152,40 @@ describe('a photo', () => {
       expect(await tools.thumbnail(file, 512)).toMatchObject({ width: 512, height: 384 })
     })
     expect(seconds).toBeLessThan(acceptedSeconds)
+  })
+
+  it('takes turns with the drawings of the built-in provider and with what is sent to Cloudflare', async () => {
+    const decode = createDecodeTurns()
+    const own = createImageTools(decode)
+    const log = keepLog()
+    const settings = { baseUrl: 'sketch:', timeoutMs: 10_000, concurrency: 5 }
+    const drawer = sketch.create(settings, { log, decode })
+    const file = {
+      data: await photo(1024, 1024).png().toBuffer(),
+      type: 'image/png' as const,
+      width: 1024,
+      height: 1024,
+    }
+    const input = { prompt: 'a cat', width: 512, height: 512, count: 1 }
+    const base = { id: 'one', input, images: [file], endpoint: '' }
+    const sent = {
+      ...base,
+      endpoint: '@cf/black-forest-labs/flux-2-dev',
+      input: { prompt: 'a', input_image_0: { $image: 0 } },
+    }
+    let most = 0
+    const watch = setInterval(() => {
+      most = Math.max(most, sharp.counters().process + sharp.counters().queue)
+    }, 1)
+    const work = Array.from({ length: 4 }, () => [
+      own.clean(file.data),
+      drawer.start(base, new AbortController().signal),
+      bodyFor(sent, { decode }),
+    ])
+    await Promise.all(work.flat())
+    clearInterval(watch)
+    expect(most).toBeGreaterThan(0)
+    expect(most).toBeLessThanOrEqual(2)
   })
 
   it('is decoded beside files and names: at most two at a time', async () => {

@@ -9,6 +9,15 @@ export interface TurnLimits {
   waiting: number
 }
 
+/** Pictures that a process decodes at the same time. Fewer than the 4 threads of Node's pool, so that files and DNS never wait. */
+const decodedAtATime = 2
+
+/**
+ * For all that decodes or encodes pictures in this process. The number of waiting calls is not limited: uploads and thumbnails
+ * have limits of their own, and results are paid for.
+ */
+export const createDecodeTurns = () => createTurns({ atATime: decodedAtATime, waiting: Number.POSITIVE_INFINITY })
+
 export function createTurns({ atATime, waiting: mostWaiting }: TurnLimits): Turns {
   const waiting: (() => void)[] = []
   let working = 0

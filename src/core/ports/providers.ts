@@ -5,6 +5,7 @@
  */
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
+import type { Turns } from '../media/turns.ts'
 import type { ImageFile } from './images.ts'
 import type { Note } from './models.ts'
 
@@ -107,6 +108,8 @@ export interface ProviderSettings {
 export interface ProviderContext {
   /** The URL of our webhook for a task. Absent: the provider cannot reach us. */
   webhookUrl?(taskId: string): string
+  /** For work on pictures, which takes turns with all other pictures of the process. Absent: at once. */
+  decode?: Turns
   log: Log
 }
 

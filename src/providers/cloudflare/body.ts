@@ -2,6 +2,7 @@
 import sharp from 'sharp'
 import { FormData } from 'undici'
 import { AppError } from '../../core/errors.ts'
+import type { Turns } from '../../core/media/turns.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
 import type { Task } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
@@ -34,12 +35,18 @@ export interface Body {
   headers: Record<string, string>
 }
 
-/** `steps`: the configured number, used where the request names none. */
-export async function bodyFor(task: Task, steps?: number): Promise<Body> {
+interface Making {
+  /** The configured number, used where the request names none. */
+  steps?: number
+  /** For shrinking pictures. Absent: at once. */
+  decode?: Turns
+}
+
+export async function bodyFor(task: Task, { steps, decode = (work) => work() }: Making = {}): Promise<Body> {
   const endpoint = endpoints[task.endpoint] ?? {}
   const input = inputFor(endpoint, task.input, steps)
   const headers = { accept: 'application/json, image/*' }
-  if (endpoint.form) return { body: await formFor(input, task.images), headers }
+  if (endpoint.form) return { body: await formFor(input, task.images, decode), headers }
   return { body: toJson(input), headers: { ...headers, 'content-type': 'application/json' } }
 }
 
@@ -49,11 +56,20 @@ function inputFor({ only, maxSteps }: Endpoint, input: Json, steps?: number): { 
   return Object.fromEntries([...configured, ...entries])
 }
 
-async function formFor(input: { [name: string]: Json }, images: readonly ImageFile[]): Promise<FormData> {
+async function formFor(
+  input: { [name: string]: Json },
+  images: readonly ImageFile[],
+  decode: Turns,
+): Promise<FormData> {
   const form = new FormData()
   for (const [name, value] of Object.entries(input)) {
     const file = images[imageIndex(value)]
-    if (file) form.append(name, new Blob([new Uint8Array(await shrink(file))], { type: 'image/png' }), `${name}.png`)
+    if (file)
+      form.append(
+        name,
+        new Blob([new Uint8Array(await decode(() => shrink(file)))], { type: 'image/png' }),
+        `${name}.png`,
+      )
     else form.append(name, typeof value === 'string' ? value : toJson(value))
   }
   return form

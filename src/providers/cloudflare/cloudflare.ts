@@ -12,7 +12,7 @@ export const cloudflare: ProviderKind = {
   title: 'Cloudflare Workers AI',
   exampleUrl: 'https://api.cloudflare.com/client/v4/accounts/<account id>',
   needsKey: true,
-  create({ baseUrl, key = '', timeoutMs, concurrency, steps }) {
+  create({ baseUrl, key = '', timeoutMs, concurrency, steps }, { decode }) {
     const addresses = addressesOf(baseUrl, key)
     const bearer = `Bearer ${key}`
     const http = createProviderHttp({
@@ -25,7 +25,7 @@ export const cloudflare: ProviderKind = {
     return {
       name: 'cloudflare',
       async start(task, signal) {
-        const { body, headers } = await bodyFor(task, steps)
+        const { body, headers } = await bodyFor(task, { steps, decode })
         signal.throwIfAborted()
         const path = addresses.run(task.endpoint)
         const response = await http.send({ method: 'POST', path, body, headers, signal, timeoutMs })

@@ -3,8 +3,16 @@ import { randomInt } from 'node:crypto'
 import sharp from 'sharp'
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
+import type { Turns } from '../../core/media/turns.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
-import type { ImageProvider, Progress, ProviderKind, Task } from '../../core/ports/providers.ts'
+import type {
+  ImageProvider,
+  Progress,
+  ProviderContext,
+  ProviderKind,
+  ProviderSettings,
+  Task,
+} from '../../core/ports/providers.ts'
 import { hangUp, relight, rgb } from './blend.ts'
 import { type Directives, parseDirectives } from './directives.ts'
 import { label } from './label.ts'
@@ -38,7 +46,7 @@ export const sketch: ProviderKind = {
   create: createSketch,
 }
 
-function createSketch(): ImageProvider {
+function createSketch(_settings: ProviderSettings, { decode = (work) => work() }: ProviderContext): ImageProvider {
   /** Attempts so far, by task id. */
   const attempts = new Map<string, number>()
 
@@ -50,14 +58,14 @@ function createSketch(): ImageProvider {
       const directives = parseDirectives(input.prompt)
       failOnPurpose(directives, task.id)
       const seed = input.seed ?? String(randomInt(2 ** 32))
-      if (directives.slowMs === 0) return draw(input, { task, seed, signal })
+      if (directives.slowMs === 0) return draw(input, { task, seed, decode, signal })
       const ticket: Ticket = { seed, from: Date.now(), until: Date.now() + directives.slowMs }
       return pending(ticket)
     },
     async check(saved, task, signal) {
       const ticket = Ticket.parse(saved)
       if (Date.now() < ticket.until) return pending(ticket)
-      return draw(Input.parse(task.input), { task, seed: ticket.seed, signal })
+      return draw(Input.parse(task.input), { task, seed: ticket.seed, decode, signal })
     },
   }
 
@@ -76,14 +84,18 @@ function pending(ticket: Ticket): Progress {
   return { state: 'pending', ticket, waitMs: Math.max(1, Math.min(pollMs, until - Date.now())), percent }
 }
 
-async function draw(
-  input: Input,
-  { task, seed, signal }: { task: Task; seed: string; signal: AbortSignal },
-): Promise<Progress> {
+interface Drawing {
+  task: Task
+  seed: string
+  decode: Turns
+  signal: AbortSignal
+}
+
+async function draw(input: Input, { task, seed, decode, signal }: Drawing): Promise<Progress> {
   const images: Buffer[] = []
   for (let n = 0; n < input.count; n++) {
     signal.throwIfAborted()
-    images.push(await drawOne(input, task.images, String(BigInt(seed) + BigInt(n))))
+    images.push(await decode(() => drawOne(input, task.images, String(BigInt(seed) + BigInt(n)))))
   }
   return { state: 'done', images, seed }
 }
