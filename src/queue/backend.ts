@@ -48,6 +48,8 @@ async function connectRedis(url: string, { onError, report }: Callbacks): Promis
     connectTimeout: 5_000,
     keepAlive: 10_000,
     retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
+    // after a failover the name of the server leads to the new primary, but only a new connection follows it
+    reconnectOnError: ({ message }) => message.startsWith('READONLY'),
   }
   const producer = new Redis(url, {
     ...common,

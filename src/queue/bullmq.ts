@@ -63,14 +63,15 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
     return queues.get(lane) as LaneQueue
   }
 
-  /** Rejects when the queue does not answer in time; `notReady` reports it until a command succeeds. */
-  async function command<T>(action: Promise<T>): Promise<T> {
+  /** Rejects when the queue fails or does not answer in time; `notReady` reports it until a write succeeds. */
+  async function command<T>(action: Promise<T>, kind: 'read' | 'write' = 'write'): Promise<T> {
     try {
       const result = await withTimeout(action, commandTimeoutMs)
-      problem = undefined
+      // a Redis without free memory, or one that cannot save, still answers reads
+      if (kind === 'write') problem = undefined
       return result
     } catch (error) {
-      problem = `The queue does not answer: ${(error as Error).message}`
+      problem = `The queue does not take jobs: ${(error as Error).message}`
       throw error
     }
   }
@@ -136,7 +137,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
 
   /** A resumed job has waited before, so it goes ahead of all others, and a pause of its own ends. */
   async function moveToFront(job: Pick<BullJob, 'getState' | 'changePriority' | 'promote'>): Promise<void> {
-    let state = await command(job.getState())
+    let state = await command(job.getState(), 'read')
     if (state === 'delayed') {
       await job.promote().catch(onError)
       state = 'prioritized'
@@ -173,7 +174,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
       }
     },
     async waiting(lane) {
-      return command(queueOf(lane).getJobCountByTypes('waiting', 'prioritized'))
+      return command(queueOf(lane).getJobCountByTypes('waiting', 'prioritized'), 'read')
     },
     notReady: () => backend.notReady() ?? problem,
     async close(graceMs) {

@@ -138,6 +138,8 @@ export interface TestCoreOptions {
   providerMs?: number
   meter?: Core['meter']
   publicUrl?: string
+  /** A Redis of this test, for the queue. */
+  redisUrl?: string
   /** In place of the chat. */
   surfaces?: (parts: Parts) => readonly ChatSurface[]
 }
@@ -145,7 +147,8 @@ export interface TestCoreOptions {
 /** Built by `compose` as the service is, with a database, a queue and edges of this test. */
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
   const { database, drop } = await openTestDatabase(kind)
-  const { backend, prefix, cleanUp, lose } = testQueueBackend(kind, database)
+  const { backend: usual, prefix, cleanUp, lose } = testQueueBackend(kind, database)
+  const backend = options.redisUrl === undefined ? usual : { redisUrl: options.redisUrl }
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
   const providers = options.providers ?? [createPlain()]
   const models = options.models ?? [sketch]
