@@ -34,6 +34,7 @@ beforeEach(async () => {
         apiKey,
         admins: new Set(admins),
         link: async () => publicUrl,
+        streamAskMs: 50,
         log,
       })
       return [chat, web]
@@ -198,6 +199,22 @@ describe('an API key', () => {
 })
 
 describe('a session', () => {
+  it('that ends also ends the open pages of its browser', async () => {
+    const browser = openBrowser()
+    await browser.signIn({ panel: await panelOf('ann') })
+    let ended = false
+    const stream = app
+      .inject({ url: '/web/events', headers: { host: 'localhost:8080', cookie: browser.cookie() } })
+      .then(({ statusCode }) => {
+        ended = true
+        return statusCode
+      })
+    await browser.say('/help')
+    expect(ended).toBe(false)
+    await browser.ask('/web/signout', {})
+    expect(await stream).toBe(200)
+  })
+
   it('ends when the person signs out, also for a copy of the cookie', async () => {
     const browser = openBrowser()
     await browser.signIn({ panel: await panelOf('ann') })

@@ -24,10 +24,12 @@ export interface StreamsOptions {
   log: { error(data: object, message: string): void }
   mostForVisitor?: number
   mostOpen?: number
+  /** Milliseconds between two looks at the conversation and the session. */
+  askEveryMs?: number
 }
 
 /** Told by notifications; asked anyway now and then, for one may be missed while a connection comes back. */
-const askEveryMs = 10_000
+const usualAskMs = 10_000
 const keepAliveMs = 15_000
 const reconnectMs = 2_000
 /** Changes that commit in another order than they were stamped are found by looking back this far, in microseconds. */
@@ -37,7 +39,7 @@ const mostUnreadBytes = 4 * 1024 * 1024
 const mostRemembered = 1_000
 
 export function createStreams(options: StreamsOptions): Streams {
-  const { database, show, log, mostForVisitor = 4, mostOpen = 500 } = options
+  const { database, show, log, mostForVisitor = 4, mostOpen = 500, askEveryMs = usualAskMs } = options
   const lookers = new Map<string, Set<() => void>>()
   const ends = new Set<() => void>()
 

@@ -32,6 +32,8 @@ export interface WebOptions {
   log: Log
   /** Open event streams in this process. Default 500. */
   mostStreams?: number
+  /** Milliseconds between two looks of an event stream at its conversation and session. Default 10 s. */
+  streamAskMs?: number
 }
 
 /** Handlers still at work when we stop get this long. */
@@ -41,10 +43,10 @@ const keptDays = 90
 const pruneEveryMs = 3_600_000
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
-  const { database, publicUrl, link, log, mostStreams } = options
+  const { database, publicUrl, link, log, mostStreams, streamAskMs } = options
   const access = createAccess(options)
   const basePath = basePathOf(publicUrl)
-  const streams = createStreams({ database, show, log, mostOpen: mostStreams })
+  const streams = createStreams({ database, show, log, mostOpen: mostStreams, askEveryMs: streamAskMs })
   const readUpload = createUploads()
   let inbox: Inbox | undefined
   let stopListening = async () => {}
