@@ -3,6 +3,7 @@ import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
 import { createImageTools } from '../../src/storage/images.ts'
+import { cpuSeconds } from '../helpers/files.ts'
 
 const tools = createImageTools()
 const base = (width = 40, height = 30) =>
@@ -10,6 +11,8 @@ const base = (width = 40, height = 30) =>
     { input: Buffer.from([255, 0, 0, 255]), raw: { width: 1, height: 1, channels: 4 }, left: 3, top: 4 },
   ])
 const words = (text: string) => Buffer.from(text)
+/** CPU seconds for one file, several times what the slowest of these takes; the large ones are in limits.test.ts. */
+const mostSeconds = 1
 
 function chunk(name: string, body: Buffer): Buffer {
   const head = Buffer.alloc(8)
@@ -93,7 +96,11 @@ describe('an uploaded file', () => {
 
   it.each(hostile)('is refused or re-encoded: %s', async (_, make) => {
     const bytes = await make()
-    const outcome = await tools.clean(bytes).catch((error: unknown) => error)
+    let outcome: unknown
+    const seconds = await cpuSeconds(async () => {
+      outcome = await tools.clean(bytes).catch((error: unknown) => error)
+    })
+    expect(seconds).toBeLessThan(mostSeconds)
     if (outcome instanceof AppError) expect(['image_type', 'image_unreadable', 'image_too_big']).toContain(outcome.kind)
     else expect(await kindOf(tools.keep((outcome as { data: Buffer }).data))).toBe('passed')
   })
@@ -149,11 +156,17 @@ describe('a valid picture', () => {
 
   it.each(cases)('is accepted: %s %j', async (_, [width, height], make, type) => {
     const bytes = await make(sharp({ create: { width, height, channels: 3, background: '#3366cc' } })).toBuffer()
+    const seconds = await cpuSeconds(() => Promise.all([tools.clean(bytes), tools.keep(bytes)]))
+    expect(seconds).toBeLessThan(mostSeconds)
     expect(await tools.clean(bytes)).toMatchObject({ type, width, height })
     const kept = await tools.keep(bytes)
     expect(kept).toMatchObject({ type, width, height })
     const pixels = (data: Buffer) => sharp(data).raw().toBuffer()
     expect((await pixels(kept.data)).equals(await pixels(bytes))).toBe(true)
+  })
+
+  it('is tested in at least sixty forms', () => {
+    expect(cases.length).toBeGreaterThanOrEqual(60)
   })
 
   it.each(['png', 'jpeg', 'webp'] as const)('loses its metadata and trailing bytes: %s', async (type) => {

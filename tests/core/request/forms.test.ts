@@ -183,6 +183,30 @@ describe('a ratio', () => {
     )
   })
 
+  it('among flags, with any dash and sign before its value, is found, and no word is lost', () => {
+    const dashes = ['--', '—', '––', '—-', '――', '−−', '－－']
+    const signs = [' ', '=', ':', ' = ', '： ', '＝']
+    const flags: [string, string, object][] = [
+      ['ar', '16:9', { aspect: '16:9' }],
+      ['seed', '7', { seed: '7' }],
+      ['n', '3', { count: 3 }],
+      ['steps', '20', { steps: 20 }],
+      ['guidance', '3.5', { guidance: 3.5 }],
+      ['strength', '0.5', { strength: 0.5 }],
+      ['model', 'sketch', { model: 'sketch' }],
+      ['no', '“hats”', { negative: 'hats' }],
+    ]
+    const some = fc.subarray(flags, { minLength: 1 })
+    fc.assert(
+      fc.property(some, fc.constantFrom(...dashes), fc.constantFrom(...signs), words, (given, dash, sign, text) => {
+        const written = given.map(([name, value]) => `${dash}${name}${sign}${value}`).join(' ')
+        const params = Object.assign({}, ...given.map(([, , each]) => each))
+        expect(parse(`${text} ${written}`)).toEqual({ prompt: text, ...params })
+      }),
+      { numRuns: Math.ceil(numRuns / 5) },
+    )
+  })
+
   it('that no model offers leaves the words as they are', () => {
     const number = fc.integer({ min: 1, max: 63 })
     fc.assert(
