@@ -130,7 +130,7 @@ describe.each(bases)('the client of %s', (base) => {
     expect(task.ignored).toEqual(['aspect_ratio', 'safety_tolerance'])
   })
 
-  it('is told what is wrong with a file, in the form of its errors', async () => {
+  it('gets errors about files and tasks in the form that it knows', async () => {
     const form = new FormData()
     form.append('file', new Blob(['no picture'], { type: 'image/png' }), 'input.png')
     const refused = await service.call(`POST ${base}/upload-image`, { body: form })
