@@ -255,6 +255,8 @@ async function stateOfSchema(): Promise<string> {
   for (const name of (await readdir(join(root, 'drizzle'))).sort()) {
     if (name.endsWith('.sql')) hash.update(await readFile(join(root, 'drizzle', name)))
   }
+  // migrations run by the times in it, which change when one is generated again
+  hash.update(await readFile(join(root, 'drizzle/meta/_journal.json')))
   for (const name of ['bullmq', '@electric-sql/pglite']) {
     const { version } = JSON.parse(await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8'))
     hash.update(version)
