@@ -4,7 +4,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { type ChosenModel, checkParams } from './check.ts'
-import { canServe, chooseModel } from './choose-model.ts'
+import { canServe, chooseModel, type Needs } from './choose-model.ts'
 
 /** What a person or group may have set. */
 export type Defaults = Pick<Chosen, 'model' | 'aspect' | 'count'>
@@ -44,13 +44,13 @@ export function fillIn(core: Pick<Core, 'models' | 'providers'>, { params, image
   return { chosen, params: { ...params, ...Object.fromEntries(taken) } }
 }
 
-type Needs = Required<Parameters<typeof canServe>[2]>
+type CheckedNeeds = Needs & Required<Pick<Needs, 'check'>>
 
 /** `wanted`: what the model should take, with the settings and without them. */
 function choose(
   core: Pick<Core, 'models' | 'providers'>,
   { params, defaults }: Omit<Asking, 'images'>,
-  [withSettings, asked]: [Needs, Needs],
+  [withSettings, asked]: [CheckedNeeds, CheckedNeeds],
 ): ChosenModel {
   if (params.model !== undefined) return chooseModel(core, { name: params.model, ...asked })
   const own = core.models.all().find(({ id }) => id === defaults.model)
