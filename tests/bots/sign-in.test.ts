@@ -132,7 +132,7 @@ describe('a link of /panel', () => {
     await admin.signIn({ panel: await panelOf('root') })
     await person.signIn({ panel: await panelOf('ann') })
     expect(await admin.say('/credits give test:ann 5')).toContain('25 credits')
-    expect(await person.say('/credits give @me 5')).toContain('Only admins')
+    expect(await person.say('/credits give @me 5')).toContain('Only administrators')
     const entries = await test.core.database.rows(sql`select actor from ledger where amount = 5`)
     expect(entries).toEqual([{ actor: 'test:root' }])
   })
