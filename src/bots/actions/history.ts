@@ -2,7 +2,7 @@
 import { resultOf } from '../../core/generation/result.ts'
 import { showAgain } from '../../core/results/show.ts'
 import type { Action } from '../action.ts'
-import { historyReply, turnedBy } from '../history.ts'
+import { historyReply, turnedBy } from '../lists/history.ts'
 
 const turning = (direction: 'older' | 'newer'): Action => ({
   name: direction,

@@ -1,6 +1,6 @@
 /** Turns the page of `/models`. `ref`: the page, from 1. */
 import type { Action } from '../action.ts'
-import { modelsReply } from '../models-reply.ts'
+import { modelsReply } from '../lists/models.ts'
 
 export const modelsAction: Action = {
   name: 'models',

@@ -3,7 +3,7 @@ import { accountOf } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
 import { cancel } from '../../core/generation/cancel.ts'
 import type { Action } from '../action.ts'
-import { queueReply } from '../queue-reply.ts'
+import { queueReply } from '../lists/queue.ts'
 
 /** Shows the list as it is now. `ref`: the account whose list it is. */
 export const queueAction: Action = {

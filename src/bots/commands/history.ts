@@ -3,7 +3,7 @@ import { accountOf } from '../../core/accounts/accounts.ts'
 import { historyStates, lastPage, startOf } from '../../core/history/history.ts'
 import { findModel, listed } from '../../core/request/choose-model.ts'
 import { defineCommand } from '../command.ts'
-import { historyReply } from '../history.ts'
+import { historyReply } from '../lists/history.ts'
 
 export const historyCommand = defineCommand({
   name: 'history',

@@ -1,6 +1,6 @@
 /** `/models [page]`. */
 import { defineCommand } from '../command.ts'
-import { modelsReply } from '../models-reply.ts'
+import { modelsReply } from '../lists/models.ts'
 
 export const modelsCommand = defineCommand({
   name: 'models',

@@ -1,7 +1,7 @@
 /** `/queue`: own requests under way, and how busy the providers are. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { defineCommand } from '../command.ts'
-import { queueReply } from '../queue-reply.ts'
+import { queueReply } from '../lists/queue.ts'
 
 export const queueCommand = defineCommand({
   name: 'queue',

@@ -1,13 +1,13 @@
 /** What a person waits for, and how busy the providers are. `/queue` and the buttons below its answer show it. */
-import { button } from '../core/chats/buttons.ts'
-import type { Core } from '../core/core.ts'
-import { type OwnRequest, requestsUnderWay, unfinishedLoad } from '../core/history/backlog.ts'
-import { roughly, secondsInQueue, secondsLeft } from '../core/history/estimate.ts'
-import { shortId } from '../core/ids.ts'
-import type { Button, Locale } from '../core/ports/chat.ts'
-import { shorten } from '../core/text.ts'
-import { type Words, wordsFor } from '../locales/index.ts'
-import type { Answer } from './command.ts'
+import { button } from '../../core/chats/buttons.ts'
+import type { Core } from '../../core/core.ts'
+import { type OwnRequest, requestsUnderWay, unfinishedLoad } from '../../core/history/backlog.ts'
+import { roughly, secondsInQueue, secondsLeft } from '../../core/history/estimate.ts'
+import { shortId } from '../../core/ids.ts'
+import type { Button, Locale } from '../../core/ports/chat.ts'
+import { shorten } from '../../core/text.ts'
+import { type Words, wordsFor } from '../../locales/index.ts'
+import type { Answer } from '../command.ts'
 
 const mostRequests = 10
 const promptLength = 80

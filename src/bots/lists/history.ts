@@ -1,9 +1,9 @@
 /** A page of `/history`, with buttons that turn it. The button's ref holds the filter and the request where the page starts. */
 import { createHash } from 'node:crypto'
-import { accountOf } from '../core/accounts/accounts.ts'
-import { button } from '../core/chats/buttons.ts'
-import type { Core } from '../core/core.ts'
-import { AppError } from '../core/errors.ts'
+import { accountOf } from '../../core/accounts/accounts.ts'
+import { button } from '../../core/chats/buttons.ts'
+import type { Core } from '../../core/core.ts'
+import { AppError } from '../../core/errors.ts'
 import {
   type Cursor,
   type HistoryFilter,
@@ -11,11 +11,11 @@ import {
   historyStates,
   type PastRequest,
   readHistory,
-} from '../core/history/history.ts'
-import { isId, shortId } from '../core/ids.ts'
-import type { Call, Reply, ReplyPicture } from '../core/ports/chat.ts'
-import { shorten, utcText } from '../core/text.ts'
-import { type Words, wordsFor } from '../locales/index.ts'
+} from '../../core/history/history.ts'
+import { isId, shortId } from '../../core/ids.ts'
+import type { Call, Reply, ReplyPicture } from '../../core/ports/chat.ts'
+import { shorten, utcText } from '../../core/text.ts'
+import { type Words, wordsFor } from '../../locales/index.ts'
 
 /** Characters of a prompt: a page fits into a caption of Telegram. */
 const shortPrompt = 60

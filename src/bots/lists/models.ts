@@ -1,12 +1,12 @@
 /** Every model that can be used, with its price and what it takes. `/models` and its buttons show pages of it. */
-import type { Core } from '../core/core.ts'
-import type { Locale } from '../core/ports/chat.ts'
-import { type Model, numberParams, type Range, type Takes } from '../core/ports/models.ts'
-import { isSetUp } from '../core/request/check.ts'
-import { listed, offeredAspects } from '../core/request/choose-model.ts'
-import { flagSpellings } from '../core/request/parse.ts'
-import { type Words, wordsFor } from '../locales/index.ts'
-import type { Answer } from './command.ts'
+import type { Core } from '../../core/core.ts'
+import type { Locale } from '../../core/ports/chat.ts'
+import { type Model, numberParams, type Range, type Takes } from '../../core/ports/models.ts'
+import { isSetUp } from '../../core/request/check.ts'
+import { listed, offeredAspects } from '../../core/request/choose-model.ts'
+import { flagSpellings } from '../../core/request/parse.ts'
+import { type Words, wordsFor } from '../../locales/index.ts'
+import type { Answer } from '../command.ts'
 import { pageOf } from './pages.ts'
 
 const perPage = 5

@@ -1,7 +1,7 @@
 /** Long lists, in pages that fit every platform. A button turns the page in the same message. */
-import { button } from '../core/chats/buttons.ts'
-import type { Button } from '../core/ports/chat.ts'
-import type { ActionName } from './action.ts'
+import { button } from '../../core/chats/buttons.ts'
+import type { Button } from '../../core/ports/chat.ts'
+import type { ActionName } from '../action.ts'
 
 /** Discord's limit for a message is 2,000 characters, some of which the title takes. */
 const maxCharacters = 1_700
