@@ -87,7 +87,7 @@ describe('the history', () => {
     const { address, shown } = await ask()
     expect(shown).toMatchObject({ private: true })
     expect(idsIn(shown.text)).toEqual(ids.slice(0, 6))
-    expect(shown.text).toMatch(/^🖼 Your requests\n1\. ✅ picture 8 \(sketch, \d{4}-\d\d-\d\d \d\d:\d\d\) #/)
+    expect(shown.text).toMatch(/^🖼 Your requests\n1\. ✅ picture 8 \(sketch, \d{4}-\d\d-\d\d \d\d:\d\d UTC\) #/)
     expect(labels(shown)).toEqual([['show 1', 'show 2', 'show 3'], ['show 4', 'show 5', 'show 6'], ['older']])
     const older = await press(address, 'older')
     expect(idsIn(older.text)).toEqual(ids.slice(6))
