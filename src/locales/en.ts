@@ -319,7 +319,8 @@ export const en = {
       '--ar 16:9 --n 2 --seed 7',
       '--model <id> --no <words>',
       '--steps 20 --guidance 3.5',
-      '--strength 0.8 --enhance --private',
+      '--strength 0.8 --enhance',
+      '--private',
       ...(h.isAdmin ? ['', 'Administrators: /credits give @user 5'] : []),
     ].join('\n'),
 

@@ -279,7 +279,8 @@ export const zh: Words = {
       '--ar 16:9 --n 2 --seed 7',
       '--model <id> --no <文字>',
       '--steps 20 --guidance 3.5',
-      '--strength 0.8 --enhance --private',
+      '--strength 0.8 --enhance',
+      '--private',
       ...(h.isAdmin ? ['', '管理员：/credits give @用户 5'] : []),
     ].join('\n'),
 
