@@ -96,6 +96,7 @@ export const en = {
     drop: 'Cancel',
     queue: '🔄 Refresh',
     models: 'Page',
+    prefer: 'Use',
     show: '🔍',
     older: 'Older ▶',
     newer: '◀ Newer',
@@ -278,8 +279,8 @@ export const en = {
   },
   models: {
     title: (page: number) => (page === 1 ? '🎨 Models' : `🎨 Models, page ${page}`),
-    name: (m: { id: string; title: string; price: number; isDefault: boolean }) =>
-      `${m.isDefault ? '⭐ ' : ''}${m.title} · ${m.id} · ${credits(m.price)} a picture${m.isDefault ? ' · default' : ''}`,
+    name: (m: { number: number; id: string; title: string; price: number; isDefault: boolean }) =>
+      `${m.number}. ${m.isDefault ? '⭐ ' : ''}${m.title} · ${m.id} · ${credits(m.price)} a picture${m.isDefault ? ' · default' : ''}`,
     takes: (t: { words: boolean; fewest: number; most: number }) => {
       const pictures = t.most === 1 ? 'a picture' : `up to ${t.most} pictures`
       if (t.most === 0) return 'Takes words'

@@ -84,6 +84,7 @@ export const zh: Words = {
     drop: '取消',
     queue: '🔄 刷新',
     models: '页码',
+    prefer: '选用',
     show: '🔍',
     older: '更早 ▶',
     newer: '◀ 较新',
@@ -243,7 +244,7 @@ export const zh: Words = {
   models: {
     title: (page) => (page === 1 ? '🎨 模型' : `🎨 模型，第 ${page} 页`),
     name: (m) =>
-      `${m.isDefault ? '⭐ ' : ''}${m.title} · ${m.id} · 每张 ${credits(m.price)}${m.isDefault ? ' · 默认' : ''}`,
+      `${m.number}. ${m.isDefault ? '⭐ ' : ''}${m.title} · ${m.id} · 每张 ${credits(m.price)}${m.isDefault ? ' · 默认' : ''}`,
     takes: (t) => {
       const pictures = t.most === 1 ? '一张图片' : `最多 ${t.most} 张图片`
       if (t.most === 0) return '输入文字'

@@ -53,7 +53,7 @@ describe('/apikey', () => {
     const key = await made('/apikey', { options: { key: 'create', name: 'typed' } })
     expect(await findKeyHolder(test.core, key, undefined)).toBeDefined()
     expect((await answer('/apikey', { options: { key: 'revoke', name: key.slice(-4) } }))?.text).toContain('typed')
-    expect((await answer('/apikey destroy'))?.text).toContain('Use list, create, revoke')
+    expect((await answer('/apikey destroy'))?.text).toContain('Write list, create, or revoke')
     expect((await answer('/apikey', { locale: 'zh' }))?.text).toContain('API 密钥')
   })
 

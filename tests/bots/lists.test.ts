@@ -117,15 +117,30 @@ describe.each([
     const ann = chat.person('Ann', 'private')
     const list = await ann.command('models').waitForAnswer(({ text }) => text.includes('Models'), 30_000)
     expect(list.text).toMatch(
-      /⭐ .* · sketch · 1 credit a picture · default\nTakes words, and up to \d+ pictures if you like\n1:1 /,
+      /^1\. ⭐ .* · sketch · 1 credit a picture · default\nTakes words, and up to \d+ pictures if you like\n1:1 /m,
     )
     expect(list.text).toContain('Also: other/sketch-1')
     expect(list.text.length).toBeLessThan(2_000)
-    expect(labels(list)).toEqual([['Page 2']])
+    expect(labels(list).at(-1)).toEqual(['Page 2'])
     ann.press(list, 'Page 2')
     const second = await chat.waitFor(list, ({ text }) => text.startsWith('🎨 Models, page 2'), 30_000)
     expect(second.text).not.toContain('⭐')
-    expect(labels(second)).toEqual([['Page 1', 'Page 3']])
+    expect(labels(second).at(-1)).toEqual(['Page 1', 'Page 3'])
+  })
+
+  it('of models makes a model the default of the person who presses', async () => {
+    const ann = chat.person('Ann', 'private')
+    const list = await ann.command('models').waitForAnswer(({ text }) => text.includes('Models'), 30_000)
+    // four fit on this page, and the default needs no button
+    expect(labels(list)[0]).toEqual(expect.arrayContaining(['Use 2', 'Use 3']))
+    expect(labels(list)[0]).not.toContain('Use 1')
+    ann.press(list, 'Use 3')
+    const changed = await chat.waitFor(list, ({ text }) => text.includes('3. ⭐ Sketch 2 · sketch-2'), 30_000)
+    expect(changed.text).not.toContain('1. ⭐')
+    expect(labels(changed)[0]).toContain('Use 1')
+    const userId = await accountOf(test.core, { id: ann.identity, name: 'Ann' })
+    const rows = await test.core.database.rows(sql`select model from user_settings where user_id = ${userId}`)
+    expect(rows).toEqual([{ model: 'sketch-2' }])
   })
 })
 

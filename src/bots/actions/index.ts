@@ -7,7 +7,7 @@ import { describeAction } from './describe.ts'
 import { editDraftAction, useEnhancedAction, useOwnAction } from './drafts.ts'
 import { editAction } from './edit.ts'
 import { newerAction, olderAction, showAction } from './history.ts'
-import { modelsAction } from './models.ts'
+import { modelsAction, preferAction } from './models.ts'
 import { originalAction } from './original.ts'
 import { dropAction, queueAction } from './queue.ts'
 import { downAction, favouriteAction, upAction } from './reactions.ts'
@@ -22,6 +22,7 @@ export const allActions: readonly Action[] = [
   queueAction,
   dropAction,
   modelsAction,
+  preferAction,
   rerollAction,
   varyAction,
   editAction,

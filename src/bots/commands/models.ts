@@ -7,5 +7,6 @@ export const modelsCommand = defineCommand({
   needs: 'everyone',
   audience: 'private',
   options: { page: { type: 'integer', min: 1, max: 100 } },
-  run: async ({ core, call, values: { page = 1 } }) => modelsReply(core, { page, locale: call.locale }),
+  run: async ({ core, call: { locale }, settings: { chosen }, values: { page = 1 } }) =>
+    modelsReply(core, { page, locale, chosen }),
 })

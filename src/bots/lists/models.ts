@@ -1,4 +1,9 @@
-/** Every model that can be used, with its price and what it takes. `/models` and its buttons show pages of it. */
+/**
+ * Every model that can be used, with its price and what it takes. `/models` and its buttons show pages of it, and make a model
+ * the person's default.
+ */
+import type { Chosen } from '../../core/accounts/settings.ts'
+import { button } from '../../core/chats/buttons.ts'
 import type { Core } from '../../core/core.ts'
 import type { Locale } from '../../core/ports/chat.ts'
 import { type Model, numberParams, type Range, type Takes } from '../../core/ports/models.ts'
@@ -11,32 +16,55 @@ import { pageOf } from './pages.ts'
 
 const perPage = 5
 
-export function modelsReply(core: Core, { page, locale }: { page: number; locale: Locale }): Answer {
+interface Showing {
+  /** From 1, or the id of a model on the page. */
+  page: number | string
+  locale: Locale
+  /** Settings in force. */
+  chosen: Chosen
+}
+
+interface Entry {
+  model: Model
+  /** Its place among all, from 1. */
+  number: number
+  isDefault: boolean
+}
+
+export function modelsReply(core: Core, { page, locale, chosen }: Showing): Answer {
   const words = wordsFor(locale)
-  const preferred = core.models.preferred()
-  const textOf = (model: Model) => describe(core, words, { model, isDefault: model.id === preferred })
-  const { number, items, buttons } = pageOf({
-    items: listed(core.models.all()),
+  const preferred = chosen.model ?? core.models.preferred()
+  const entries = listed(core.models.all()).map((model, index): Entry => {
+    return { model, number: index + 1, isDefault: model.id === preferred }
+  })
+  const textOf = (entry: Entry) => describe(core, words, entry)
+  const shown = pageOf({
+    items: entries,
     textOf,
     perPage,
-    page,
+    page: typeof page === 'number' ? page : ({ model }) => model.id === page,
     action: 'models',
   })
+  const choosing = shown.items
+    .filter(({ model, isDefault }) => !isDefault && !model.tool)
+    // the number belongs to the label only
+    .map(({ model, number }) => ({ ...button('prefer', model.id), number }))
+  const rows = [choosing, shown.buttons].filter((row) => row.length > 0)
   return {
     locale,
     state: 'info',
-    content: { kind: 'text', text: [words.models.title(number), ...items.map(textOf)].join('\n\n') },
+    content: { kind: 'text', text: [words.models.title(shown.number), ...shown.items.map(textOf)].join('\n\n') },
     private: true,
     inPlace: true,
-    ...(buttons.length > 0 && { buttons: [buttons] }),
+    ...(rows.length > 0 && { buttons: rows }),
   }
 }
 
-function describe(core: Core, words: Words, { model, isDefault }: { model: Model; isDefault: boolean }): string {
+function describe(core: Core, words: Words, { model, number, isDefault }: Entry): string {
   const takes = model.routes.filter(({ provider }) => isSetUp(core, provider)).map((route) => route.takes)
   const { id, title, price, aliases } = model
   return [
-    words.models.name({ id, title, price, isDefault }),
+    words.models.name({ number, id, title, price, isDefault }),
     words.models.takes({
       words: takes.some(({ prompt }) => prompt !== 'none'),
       fewest: Math.min(...takes.map(({ images }) => images.min)),

@@ -18,8 +18,8 @@ interface Paging<T> {
   items: readonly T[]
   textOf(item: T): string
   perPage: number
-  /** From 1; the nearest page where there is no such page. */
-  page: number
+  /** From 1; the nearest page where there is no such page. Or the page with the item for which it is true. */
+  page: number | ((item: T) => boolean)
   action: ActionName
 }
 
@@ -34,7 +34,8 @@ export function pageOf<T>({ items, textOf, perPage, page, action }: Paging<T>): 
     else current.push(item)
     length = isFull ? added : length + added
   }
-  const number = Math.min(Math.max(1, page), pages.length)
+  const wanted = typeof page === 'number' ? page : pages.findIndex((items) => items.some(page)) + 1
+  const number = Math.min(Math.max(1, wanted), pages.length)
   const others = [number - 1, number + 1].filter((other) => other >= 1 && other <= pages.length)
   // the number of the page is the ref itself, beside being part of the label
   const buttons = others.map((other) => ({ ...button(action, String(other)), number: other }))

@@ -20,7 +20,7 @@ export interface Ref {
 
 /** undefined: not an id of ours, or of a version that no longer works. */
 export function parseButton(id: string): PressedButton | undefined {
-  const [, of, action, ref] = /^(\d{1,3}):([a-z]{1,20}):([\w-]{1,60})$/.exec(id) ?? []
+  const [, of, action, ref] = /^(\d{1,3}):([a-z]{1,20}):([\w.-]{1,60})$/.exec(id) ?? []
   if (of !== String(version) || action === undefined || ref === undefined) return undefined
   const [, request = ref, number] = /^([\w-]{36})-(\d{1,3})$/.exec(ref) ?? []
   return { action, ref: number === undefined ? { id: request } : { id: request, number: Number(number) } }

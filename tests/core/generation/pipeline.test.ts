@@ -269,7 +269,7 @@ describe.each(backends())('a request on %s', (kind) => {
     const { say, chat } = await open({ admins: ['test:root'] })
     const answer = async (text: string, over = {}) => chat.last((await say(text, over)).address)?.text
     await say('/credits', { who: 'bob' })
-    expect(await answer('/credits give @bob 5')).toContain('Only admins')
+    expect(await answer('/credits give @bob 5')).toContain('Only administrators')
     expect(await answer('/credits give @bob 5', { who: 'root', key: 'test:gift' })).toContain('now 25')
     expect(await answer('/credits give @bob 5', { who: 'root', key: 'test:gift' })).toContain('now 25')
     expect(await answer('/credits take @bob 100', { who: 'root' })).toContain('fewer than 100 credits')

@@ -76,7 +76,7 @@ describe.each(databases)('erasing on %s', (kind) => {
   }
   const asked = async (over: Partial<RequestParams> = {}, images = 0) => {
     const holder = { userId, keyId: null, admin: false, models: null }
-    const params = { prompt: 'a very private cat', negative: 'a very private dog', ...over }
+    const params = { prompt: 'a very confidential cat', negative: 'a very confidential dog', ...over }
     const inputs = await Promise.all((await pictures(images)).map((data) => attachment(data)))
     return (await askAs(core, { holder, key: `k${number++}`, params, images: inputs })).id
   }
@@ -97,7 +97,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     expect(await erase(core, userId, id)).toBe(true)
     expect(store.held.size).toBe(0)
     expect(await core.database.rows(sql`select key from images`)).toEqual([])
-    expect(JSON.stringify(await rows())).not.toContain('private')
+    expect(JSON.stringify(await rows())).not.toContain('confidential')
     expect(await notes()).toEqual([])
     expect(await readAccount(core, userId)).toEqual(before)
     expect(await core.database.rows(sql`select * from ledger`)).toEqual(entries)
@@ -124,7 +124,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     const [delivered, due] = [await drawn(), await drawn()]
     await core.database.rows(sql`
       insert into api_webhooks (generation_id, url, due_at)
-      values (${delivered}, 'https://example.org/?token=private', null), (${due}, 'https://example.org/', now())`)
+      values (${delivered}, 'https://example.org/?token=confidential', null), (${due}, 'https://example.org/', now())`)
     await eraseAll(core, userId)
     expect(await core.database.rows(sql`select generation_id as id from api_webhooks`)).toEqual([{ id: due }])
     await core.database.rows(sql`delete from api_webhooks`)
@@ -146,7 +146,7 @@ describe.each(databases)('erasing on %s', (kind) => {
     store.away = true
     expect(await erase(core, userId, id)).toBe(true)
     expect(await outcomeOf(core, userId, id)).toBeUndefined()
-    expect(JSON.stringify(await rows())).not.toContain('private')
+    expect(JSON.stringify(await rows())).not.toContain('confidential')
     expect(store.held.size).toBe(2)
     await deleteDue(core)
     expect(await notes()).toHaveLength(1)
@@ -157,7 +157,7 @@ describe.each(databases)('erasing on %s', (kind) => {
   })
 
   it('removes the request from the history of the chat', async () => {
-    const call = await test.say('a very private bird')
+    const call = await test.say('a very confidential bird')
     await test.ended(call)
     const account = await accountOf(core, call.from)
     expect(await eraseAll(core, account)).toEqual({ erased: 1, running: 0 })

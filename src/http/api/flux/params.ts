@@ -25,7 +25,8 @@ export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | Image
 
 /** Clients send a number or a string. Other values have no effect. */
 function safetyOf({ safety_tolerance: level }: TextBody | ImagesBody): number | undefined {
-  return /^\d{1,3}$/.test(String(level)) ? Number(level) : undefined
+  const isText = typeof level === 'string' || typeof level === 'number'
+  return isText && /^\d{1,3}$/.test(String(level)) ? Number(level) : undefined
 }
 
 function sizeOf({ image_size: size, ...body }: TextBody | ImagesBody): string | undefined {
