@@ -1,5 +1,6 @@
 // The playground: session and language. Text is only inserted as text, never as HTML.
 import { $, ask, banner, element, page } from './common.js'
+import { beginQuotes } from './quote.js'
 import { send } from './send.js'
 import { connect, disconnect } from './show.js'
 import { hasLink, translateSignIn } from './sign-in.js'
@@ -23,7 +24,8 @@ function enter({ visitor, name, person, trouble }) {
   translate()
   const signsIn = trouble === 'sign_in' || hasLink()
   const isIn = visitor !== undefined && !signsIn
-  $('composer').hidden = !isIn
+  for (const id of ['composer', 'options', 'menu']) $(id).hidden = !isIn
+  document.body.classList.toggle('entered', isIn)
   $('signin').hidden = !signsIn
   $('signout').hidden = visitor === undefined
   if (!isIn) {
@@ -40,6 +42,7 @@ function enter({ visitor, name, person, trouble }) {
   $('who').textContent = `${page.words.you} ${name}`
   $('who').title = person ? page.words.personHint : page.words.youHint
   connect()
+  beginQuotes()
   $('text').focus({ preventScroll: true })
 }
 

@@ -2,8 +2,15 @@
 
 export const $ = (id) => document.getElementById(id)
 
-/** Words and language of the page. `begin` loads the session again. */
-export const page = { words: {}, locale: localStorage.getItem('locale') ?? '', begin: () => {} }
+export const page = {
+  words: {},
+  /** Language of the page. */
+  locale: localStorage.getItem('locale') ?? '',
+  /** Loads the session again. */
+  begin: () => {},
+  /** Called when the text, the pictures, the options or the balance may have changed. */
+  changed: () => {},
+}
 
 /** The address of the page, which may be below a path. This file is two folders below it. */
 const home = new URL('../../', import.meta.url).pathname
@@ -18,13 +25,23 @@ export const ask = (path, options = {}) =>
     headers: { ...options.headers, ...(page.locale && { 'accept-language': page.locale }) },
   })
 
+/** Sends JSON. */
+export const post = (path, body, options = {}) =>
+  ask(path, {
+    ...options,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+
 export function banner(text) {
   $('banner').hidden = !text
   $('banner').textContent = text ?? ''
 }
 
-export function element(name, text) {
-  const made = document.createElement(name)
+/** `more`: properties of the element. */
+export function element(name, text, more = {}) {
+  const made = Object.assign(document.createElement(name), more)
   if (text !== undefined) made.textContent = text
   return made
 }

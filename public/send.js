@@ -1,15 +1,24 @@
 // The composer: text and attached files, and sending them.
-import { $, ask, banner, element, page } from './common.js'
+import { $, ask, banner, element, page, post } from './common.js'
+import { chosenOptions } from './options.js'
 
 let files = []
 let sending = false
 /** The message that could not be sent. A retry sends it under the same id, so that it is handled once. */
 let unsent
 
-export async function send(text) {
-  if (sending || (text.trim() === '' && files.length === 0)) return
-  const again = unsent?.text === text && unsent.files === files
-  const message = again ? unsent : { id: freshId(), text, files }
+/** Sends a text with the attached pictures and the chosen options. */
+export const send = (text) => sendMessage({ text, files, options: JSON.stringify(chosenOptions()) })
+
+/** Sends a command and leaves alone what is being composed. */
+export const sendCommand = (text) => sendMessage({ text, files: none, options: '{}' })
+
+const none = []
+
+async function sendMessage({ text, files: attached, options }) {
+  if (sending || (text.trim() === '' && attached.length === 0)) return
+  const again = unsent?.text === text && unsent.files === attached && unsent.options === options
+  const message = again ? unsent : { id: freshId(), text, files: attached, options }
   setSending(true)
   const trouble = await deliver(message)
   setSending(false)
@@ -19,8 +28,12 @@ export async function send(text) {
   if ($('text').value === text) $('text').value = ''
   grow()
   if (files === message.files) setFiles([])
+  page.changed()
   $('text').focus({ preventScroll: true })
 }
+
+/** What a press of the send button would send. */
+export const composed = () => ({ text: $('text').value.trim(), images: files.length })
 
 /** Presses a button of a message. Each press has an id of its own, by which the server handles it once. */
 export const press = (button, message) => act('web/presses', { id: freshId(), button, message })
@@ -39,9 +52,8 @@ export async function submit(values) {
 
 /** Resolves to whether it was sent. */
 async function act(path, body) {
-  const headers = { 'content-type': 'application/json' }
   try {
-    const answer = await ask(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const answer = await post(path, body)
     if (answer.status === 401) page.begin()
     banner(answer.ok ? undefined : ((await answer.json()).error?.message ?? page.words.press_failed))
     return answer.ok
@@ -52,10 +64,11 @@ async function act(path, body) {
 }
 
 /** Resolves to an error text. undefined: the message was sent. */
-async function deliver({ id, text, files }) {
+async function deliver({ id, text, files, options }) {
   const form = new FormData()
   form.set('id', id)
   form.set('text', text)
+  form.set('options', options)
   for (const file of files) form.append('images', file)
   try {
     const answer = await ask('web/messages', { method: 'POST', body: form })
@@ -92,6 +105,7 @@ function setFiles(list) {
   for (const picture of $('chips').querySelectorAll('img')) URL.revokeObjectURL(picture.src)
   files = list
   $('chips').replaceChildren(...files.map(chip))
+  page.changed()
 }
 
 function chip(file) {
@@ -123,14 +137,17 @@ $('composer').onsubmit = (event) => {
   event.preventDefault()
   send($('text').value)
 }
-$('text').oninput = grow
+$('text').oninput = () => {
+  grow()
+  page.changed()
+}
 $('text').onkeydown = (event) => {
   // 229: Safari ends an input method's composition with this key code, without isComposing
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return
   event.preventDefault()
   send($('text').value)
 }
-$('help').onclick = () => send('/help')
+$('help').onclick = () => sendCommand('/help')
 $('attach').onclick = () => $('files').click()
 $('files').onchange = () => {
   addFiles($('files').files)

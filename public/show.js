@@ -1,10 +1,12 @@
 // The conversation, updated live.
-import { $, addressOf, banner, element, page } from './common.js'
-import { formBelow } from './form.js'
-import { press } from './send.js'
+import { $, addressOf, banner, page } from './common.js'
+import { createMessage, updateMessage } from './message.js'
+import { toast } from './toast.js'
 
 /** Message id → { item, version, state }. */
 const shown = new Map()
+/** Ids of toasts: a stream that resumes repeats the latest. */
+const toasted = new Set()
 /** Version of the latest change received. */
 let last = 0
 let source
@@ -36,31 +38,46 @@ export function connect() {
 }
 
 const showEmpty = () => {
-  $('empty').hidden = shown.size > 0 || $('composer').hidden
+  $('empty').hidden = $('messages').childElementCount > 0 || $('composer').hidden
 }
 
 function show(message) {
   last = Math.max(last, message.version)
+  if (message.toast) {
+    if (!toasted.has(message.id)) toast(message.text, message.state === 'failed')
+    toasted.add(message.id)
+    return
+  }
   const existing = shown.get(message.id)
   if (existing && existing.version >= message.version) return
   if (message.removed) {
+    // the pressed button goes with it
+    if (existing?.item.contains(document.activeElement)) $('text').focus()
     existing?.item.remove()
     shown.delete(message.id)
     showEmpty()
     return
   }
-  const item = render(message)
-  const follow = atEnd || message.role === 'person'
-  if (existing) existing.item.replaceWith(item)
+  const isFollowed = atEnd || message.role === 'person'
+  const item = existing?.item ?? createMessage(message)
+  if (existing) updateMessage(item, message)
   else insert(message.id, item)
   shown.set(message.id, { item, version: message.version, state: message.state })
   showEmpty()
+  // a request that was accepted or has ended changes the balance
+  if (message.role === 'bot' && existing?.state !== message.state) page.changed()
   if (message.role === 'bot' && existing?.state !== message.state) $('announce').textContent = message.text
-  if (follow) toEnd()
+  if (isFollowed) follow(item)
 }
 
 /** Whether to keep the newest message in view. A person who has scrolled back stays there. */
 let atEnd = true
+
+/** The end, or the start of a message that is higher than the screen. */
+function follow(item) {
+  if (item.offsetHeight > $('scroll').clientHeight) item.scrollIntoView({ block: 'start' })
+  else toEnd()
+}
 
 function toEnd() {
   const scroll = $('scroll')
@@ -74,82 +91,8 @@ function insert(id, item) {
   else $('messages').append(item)
 }
 
-function render(message) {
-  const item = element('li')
-  item.className = `message ${message.role} ${message.state ?? ''}`
-  if (message.images?.length > 0) item.append(pictures(message.images))
-  if (message.text) item.append(element('p', message.text))
-  if (message.files?.length > 0) {
-    const names = element('p', `📎 ${message.files.join(', ')}`)
-    names.className = 'files'
-    item.append(names)
-  }
-  if (message.downloads?.length > 0) item.append(downloads(message.downloads))
-  if (message.state === 'waiting') item.append(progress(message.percent))
-  for (const row of message.buttons ?? []) item.append(buttons(message, row))
-  if (message.form) item.append(formBelow(message.id, message.form))
-  return item
-}
-
-function downloads(files) {
-  const list = element('p')
-  list.className = 'files'
-  for (const { name, url } of files) {
-    const link = element('a', `⬇ ${name}`)
-    Object.assign(link, { href: url, download: name })
-    list.append(link)
-  }
-  return list
-}
-
-function buttons({ id: message, state }, row) {
-  const box = element('div')
-  box.className = 'buttons'
-  for (const { id, label, style } of row) {
-    const button = element('button', label)
-    button.type = 'button'
-    if (style) button.className = style
-    button.onclick = async () => {
-      button.disabled = true
-      const sent = await press(id, message)
-      // a press of a waiting message changes it; below a result a button can be pressed again
-      button.disabled = sent && (state === 'waiting' || state === 'asking')
-    }
-    box.append(button)
-  }
-  return box
-}
-
-function progress(percent) {
-  const bar = element('div')
-  bar.className = percent === undefined ? 'progress unknown' : 'progress'
-  bar.role = 'progressbar'
-  bar.ariaLabel = page.words.working
-  const filled = element('div')
-  if (percent !== undefined) {
-    bar.setAttribute('aria-valuenow', String(percent))
-    filled.style.width = `${percent}%`
-  }
-  bar.append(filled)
-  return bar
-}
-
-function pictures(images) {
-  const box = element('div')
-  box.className = images.length > 1 ? 'pictures several' : 'pictures'
-  for (const { url, original, alt, width, height } of images) {
-    const link = element('a')
-    Object.assign(link, { href: original, target: '_blank', rel: 'noopener', title: page.words.open })
-    const picture = element('img')
-    Object.assign(picture, { src: url, alt, width, height })
-    // reserves the space before the picture has loaded
-    if (images.length === 1) picture.style.maxWidth = `min(100%, ${Math.round((62 * width) / height)}vh)`
-    link.append(picture)
-    box.append(link)
-  }
-  return box
-}
-
+// browsers that do not make it focusable themselves could not scroll it by keyboard
+$('scroll').tabIndex = 0
 $('scroll').onscroll = () => {
   const { scrollHeight, scrollTop, clientHeight } = $('scroll')
   atEnd = scrollHeight - scrollTop - clientHeight < 80

@@ -1,5 +1,5 @@
 // Signing in and out. A link of /panel carries its token behind '#', which browsers do not send to servers.
-import { $, ask, banner, page } from './common.js'
+import { $, banner, page, post } from './common.js'
 
 let token = takeToken()
 
@@ -23,10 +23,9 @@ export function translateSignIn() {
   $('signout').textContent = page.words.signOut
 }
 
-async function post(path, body) {
+async function change(path, body) {
   try {
-    const headers = { 'content-type': 'application/json' }
-    const answer = await ask(path, { method: 'POST', headers, body: JSON.stringify(body) })
+    const answer = await post(path, body)
     if (answer.ok) return location.reload()
     banner((await answer.json()).error.message)
   } catch {
@@ -39,9 +38,9 @@ async function post(path, body) {
 
 $('signin').onsubmit = (event) => {
   event.preventDefault()
-  post('web/signin', hasLink() ? { panel: token } : { key: $('key').value })
+  change('web/signin', hasLink() ? { panel: token } : { key: $('key').value })
 }
-$('signout').onclick = () => post('web/signout', {})
+$('signout').onclick = () => change('web/signout', {})
 addEventListener('hashchange', () => {
   token = takeToken() ?? token
   page.begin()

@@ -38,6 +38,8 @@ export interface Parts {
   link(key: string): Promise<string>
   /** What can be drawn with now. */
   models(): readonly Model[]
+  /** What the surfaces are part of; once `compose` has built it. */
+  core(): Core
 }
 
 export interface Replacements {
@@ -103,7 +105,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const models = await keepCatalogue({ database, providers, models: others.models, folder, log })
     undo.push(() => models.stop())
     const link = (name: string) => store.link(name, config.imageExpirationSeconds)
-    const ours = surfaces({ database, secretKey: key, log, link, models: models.all })
+    const whole: { core?: Core } = {}
+    const ours = surfaces({ database, secretKey: key, log, link, models: models.all, core: () => built(whole) })
     const queue = await (others.queue?.({ database, providers, log }) ??
       openQueue(config, database, { providers, log, report: others.report }))
     undo.push(() => queue.close(0))
@@ -112,7 +115,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const limits: Limits = { ...usualLimits, welcome: config.welcomeCredits, ...others.limits }
     const enhancer = others.enhancer ?? (config.enhancer && createEnhancer(config.enhancer))
     undo.push(() => enhancer?.close())
-    const core: Core = {
+    whole.core = {
       database,
       queue,
       store,
@@ -135,11 +138,16 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       meter: others.meter,
       log,
     }
-    return { core, close }
+    return { core: whole.core, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+function built({ core }: { core?: Core }): Core {
+  if (!core) throw new Error('a surface asked for the core before it was built')
+  return core
 }
 
 async function checkDataDir({ usesDataDir, dataDir }: Config): Promise<void> {

@@ -320,7 +320,7 @@ describe('the history on a platform', () => {
 
   it('has thumbnails by links on the page', async () => {
     await open(({ database, secretKey, link }) => [
-      createWeb({ database, secretKey, link, publicUrl: 'http://localhost:9', log }),
+      createWeb({ core: () => test.core, database, secretKey, link, publicUrl: 'http://localhost:9', log }),
     ])
     const from = { id: 'web:ann', name: 'ann' }
     await draw(prompts(2), { from })

@@ -1,37 +1,24 @@
-import { existsSync } from 'node:fs'
 import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import { createPanelLink } from '../../src/core/accounts/sessions.ts'
 import type { Form, Reply } from '../../src/core/ports/chat.ts'
 import { createApp } from '../../src/http/server/app.ts'
-import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
+import { quickest } from '../helpers/backends.ts'
+import { browserMissing, launch, shoot, watch } from '../helpers/browser.ts'
 import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
-import { pngOf } from '../helpers/core.ts'
+import { openTestCore, pngOf, type TestCore } from '../helpers/core.ts'
 import { keepLog } from '../helpers/log.ts'
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const cure = `No browser at ${executablePath}: apt-get install -y chromium, or set CHROMIUM to the path of one.`
-const missing = !existsSync(executablePath)
-if (missing && process.env.CI) throw new Error(cure)
-if (missing) process.stderr.write(`The page is not tested. ${cure}\n`)
-
-const args = [
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+const missing = browserMissing('The page')
 const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const attack = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
 
 let browser: Browser
-let test: TestDatabase
+let test: TestCore
 let web: ReturnType<typeof createWeb>
 let app: FastifyInstance
 let url: string
@@ -44,13 +31,12 @@ let loaded: Buffer[]
 
 describe.skipIf(missing)('the page', () => {
   beforeAll(async () => {
-    // Chromium has no sandbox for root
-    browser = await chromium.launch({ executablePath, args, chromiumSandbox: process.getuid?.() !== 0 })
+    browser = await launch()
   })
   afterAll(() => browser?.close())
 
   beforeEach(async () => {
-    test = await openTestDatabase(quickest)
+    test = await openTestCore(quickest)
     calls = []
     loaded = []
     await serve()
@@ -59,7 +45,7 @@ describe.skipIf(missing)('the page', () => {
   afterEach(async () => {
     await page.context().close()
     await close()
-    await test.drop()
+    await test.close()
     expect(complaints).toEqual([])
   })
 
@@ -78,7 +64,7 @@ describe.skipIf(missing)('the page', () => {
     await web.post(address, { ...done, pictures: [await picture(512, 288)] })
     const shown = page.getByRole('img', { name: 'a cute cat' })
     await shown.waitFor()
-    await page.waitForFunction(`document.querySelector('.pictures img').complete`)
+    await expect.poll(() => page.evaluate(`document.querySelector('.pictures img').complete`)).toBe(true)
     expect(await shown.evaluate((each: Sized) => [each.naturalWidth, each.naturalHeight])).toEqual([512, 288])
     const box = await shown.boundingBox()
     expect([box?.width, box?.height]).toEqual([512, 288])
@@ -137,6 +123,65 @@ describe.skipIf(missing)('the page', () => {
     expect(calls).toEqual([])
   })
 
+  it('lays out the buttons of a result within its message, at each width', async () => {
+    const labels = [
+      ['🎲 Again · 1 credit', '🔀 Vary · 1 credit', '✏️ Edit · 1 credit', '🔁 Other model', '🔍 Upscale · 2 credits'],
+      ['💾 Original', '⭐', '👍', '👎'],
+      ['🚩 Report', '🗑 Delete'],
+    ]
+    const row = (names: string[]) => names.map((action) => ({ id: `1:edit:${action}` as const, action }))
+    await write('a cat')
+    const { address } = await nextCall()
+    await web.post(address, { ...done, pictures: [await picture(1024, 576)], buttons: labels.map(row) })
+    await page.locator('.message.bot .buttons').nth(2).waitFor()
+    for (const width of [360, 390, 1280]) {
+      await page.setViewportSize({ width, height: 844 })
+      const message = await page.locator('.message.bot').boundingBox()
+      const boxes = await Promise.all((await page.locator('.buttons button').all()).map((each) => each.boundingBox()))
+      expect(boxes).toHaveLength(11)
+      for (const box of boxes) {
+        expect(box?.x).toBeGreaterThanOrEqual(message?.x ?? 0)
+        expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual((message?.x ?? 0) + (message?.width ?? 0))
+        expect(box?.height).toBeGreaterThanOrEqual(30)
+      }
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
+      await shoot(page, `page-buttons-${width}`)
+    }
+  })
+
+  it('shows what a press did as a toast, which is no part of the conversation', async () => {
+    await write('a cat')
+    const { address } = await nextCall()
+    await web.post(address, { ...done, buttons: [[{ id: '1:edit:one', action: 'edit' }]] })
+    await page.locator('.buttons').getByRole('button', { name: 'Edit' }).click()
+    const press = await nextCall()
+    await web.post(press.address, says('Saved.', 'info', { private: true, toast: true }))
+    await page.locator('.toast').getByText('Saved.').waitFor()
+    await page.locator('.toast').getByRole('button', { name: 'Close' }).click()
+    await page.locator('.toast').waitFor({ state: 'detached' })
+    const refused = { kind: 'refusal', error: 'already_ended', data: {} } as const
+    await page.locator('.buttons').getByRole('button', { name: 'Edit' }).click()
+    await web.post((await nextCall()).address, { locale: 'en', state: 'failed', content: refused, private: true })
+    await page.locator('.toast.trouble').getByText('This request has ended already.').waitFor()
+    expect(await page.locator('#messages li.message').count()).toBe(2)
+    await page.reload()
+    await page.locator('#messages li.message').nth(1).waitFor()
+    expect(await page.locator('.toast').count()).toBe(0)
+  })
+
+  it('keeps the words that are being written into a form when its message changes', async () => {
+    await write('a cat')
+    const { address } = await nextCall()
+    const fields = [{ name: 'prompt', kind: 'text', label: 'Prompt', value: 'a cat' }] as const
+    const form: Form = { id: '1:edit:one', title: 'Edit', fields }
+    await web.post(address, { ...done, form })
+    await page.getByRole('textbox', { name: 'Prompt' }).fill('a dog')
+    await web.post(address, { ...says('Something else', 'done'), form })
+    await page.locator('.message').getByText('Something else').waitFor()
+    expect(await page.getByRole('textbox', { name: 'Prompt' }).inputValue()).toBe('a dog')
+    expect(await page.evaluate('document.activeElement.name')).toBe('prompt')
+  })
+
   it('supports both languages, and calls carry the language', async () => {
     await page.getByRole('button', { name: '中文' }).click()
     await page.getByRole('heading', { name: '想看到什么？' }).waitFor()
@@ -154,7 +199,7 @@ describe.skipIf(missing)('the page', () => {
     await web.post((await nextCall()).address, says(attack, 'done', { pictures }))
     await page.locator('.message.bot').waitFor()
     expect(await page.locator('.message p').allTextContents()).toEqual([attack, attack])
-    expect(await page.title()).toBe('fluxbot playground')
+    expect(await page.title()).toBe('fluxbot')
     expect(await page.locator('.message script, .message [src=x]').count()).toBe(0)
   })
 
@@ -223,23 +268,23 @@ describe.skipIf(missing)('the page', () => {
     complaints = complaints.filter((each) => !each.includes('401'))
     await key.fill('the-key')
     await key.press('Enter')
-    await page.locator('#who').getByText('web:').waitFor()
+    await page.locator('#who').getByText('Signed in as administrator').waitFor()
     expect(await key.isVisible()).toBe(false)
   })
 
   it('signs in by a link of /panel once its button is pressed, and out again', async () => {
-    await test.database.rows(sql`
+    await test.core.database.rows(sql`
       with account as (insert into users (id, name) values (gen_random_uuid(), 'Ann') returning id)
       insert into identities (id, user_id, name) select 'telegram:1', id, 'Ann' from account`)
     const link = async () =>
-      `${url}/#panel=${await createPanelLink({ database: test.database, secretKey }, 'telegram:1', crypto.randomUUID())}`
+      `${url}/#panel=${await createPanelLink({ database: test.core.database, secretKey }, 'telegram:1', crypto.randomUUID())}`
     const first = await link()
     await page.goto(first)
     await page.getByText('The link from your chat').waitFor()
     expect(page.url()).toBe(`${url}/`)
     expect(await page.locator('#composer').isVisible()).toBe(false)
     await page.getByRole('button', { name: 'Sign in' }).click()
-    await page.getByText('You are Ann').waitFor()
+    await page.getByText('Signed in as Ann').waitFor()
     await write('a cat')
     expect((await nextCall()).from).toMatchObject({ id: 'telegram:1', name: 'Ann' })
     await page.getByText('a cat').waitFor()
@@ -253,7 +298,7 @@ describe.skipIf(missing)('the page', () => {
     complaints = complaints.filter((each) => !each.includes('401'))
     await page.goto(await link())
     await page.getByRole('button', { name: 'Sign in' }).click()
-    await page.getByText('You are Ann').waitFor()
+    await page.getByText('Signed in as Ann').waitFor()
   })
 
   it('works below a path of the public address, with and without a slash at its end', async () => {
@@ -268,7 +313,7 @@ describe.skipIf(missing)('the page', () => {
     await write('a cat')
     await web.post((await nextCall()).address, { ...done, pictures: [await picture(64, 32)] })
     await page.getByRole('img', { name: 'a cute cat' }).waitFor()
-    await page.waitForFunction(`document.querySelector('.pictures img').naturalWidth === 64`)
+    await expect.poll(() => page.evaluate(`document.querySelector('.pictures img').naturalWidth`)).toBe(64)
     const original = await page.locator('.pictures a').getAttribute('href')
     expect(original).toMatch(/^\/flux\/web\/pictures\//)
     expect((await page.request.get(new URL(original ?? '', url).href)).headers()['content-type']).toBe('image/png')
@@ -308,7 +353,8 @@ async function serve({ path = '', ...over }: { apiKey?: string; path?: string } 
   })
   const publicUrl = (port === 0 ? await freeUrl() : new URL(url).origin) + path
   web = createWeb({
-    database: test.database,
+    core: () => test.core,
+    database: test.core.database,
     secretKey,
     publicUrl,
     link: async (key) => `${publicUrl}/image/${key}`,
@@ -339,13 +385,7 @@ async function visit(): Promise<Page> {
   complaints = []
   const context = await browser.newContext({ viewport: { width: 1100, height: 760 }, locale: 'en-GB' })
   const opened = await context.newPage()
-  opened.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-  })
-  opened.on('pageerror', (error) => complaints.push(String(error)))
-  opened.on('request', (request) => {
-    if (!request.url().startsWith(url) && !/^(blob|about):/.test(request.url())) complaints.push(request.url())
-  })
+  watch(opened, url, complaints)
   await opened.goto(`${url}/?token=${signInToken(secretKey)}`)
   await opened.locator('#composer').waitFor()
   return opened

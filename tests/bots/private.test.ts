@@ -299,7 +299,14 @@ describe('on the page', () => {
     let token = ''
     await openWith(({ database, secretKey, link }) => {
       token = signInToken(secretKey)
-      const web = createWeb({ database, secretKey, publicUrl: `http://localhost:${port}`, link, log })
+      const web = createWeb({
+        core: () => test.core,
+        database,
+        secretKey,
+        publicUrl: `http://localhost:${port}`,
+        link,
+        log,
+      })
       app = createApp({ log, plugins: [web.plugin] })
       return web
     })

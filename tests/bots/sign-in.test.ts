@@ -28,6 +28,7 @@ beforeEach(async () => {
     publicUrl,
     surfaces: ({ database, secretKey }) => {
       web = createWeb({
+        core: () => test.core,
         database,
         secretKey,
         publicUrl,

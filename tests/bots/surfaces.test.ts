@@ -227,11 +227,17 @@ async function webHarness(): Promise<SurfaceHarness> {
     removed?: boolean
     buttons?: { id: string; label: string }[][]
     form?: { id: string; fields: { name: string; value?: string }[] }
+    toast?: boolean
   }
   let submission = { person: 'ann' as Person, id: '' }
   let opened: WebMessage | undefined
   const messagesOf = async (person: Person): Promise<WebMessage[]> =>
     (await call('/web/messages', { person, ...apps.at(-1)! })).json
+  /** Toasts are changes only: a page that opens later does not show them. */
+  const toastsOf = async (person: Person): Promise<WebMessage[]> => {
+    const changes = (await call('/web/messages?after=1', { person, ...apps.at(-1)! })).json as WebMessage[]
+    return changes.filter(({ toast }) => toast)
+  }
   const answer = async () => (await messagesOf('ann')).find(({ role }) => role === 'bot')
   const say = async (text: string) => {
     const form = new FormData()
@@ -247,14 +253,14 @@ async function webHarness(): Promise<SurfaceHarness> {
     return { id: crypto.randomUUID(), button, message: message?.id }
   }
   return {
-    create: async ({ database, secretKey, link, models: _ }) => {
+    create: async (parts) => {
       const port = await freePort()
       const publicUrl = `http://localhost:${port}`
-      const web = createWeb({ database, secretKey, publicUrl, link, log })
+      const web = createWeb({ ...parts, publicUrl, log })
       const app = createApp({ log, plugins: [web.plugin] })
       apps.push({ app, url: await app.listen({ port, host: '127.0.0.1' }), host: `localhost:${port}` })
       for (const person of ['ann', 'bob'] as const)
-        if (!cookies.has(person)) await signIn(person, signInToken(secretKey))
+        if (!cookies.has(person)) await signIn(person, signInToken(parts.secretKey))
       return web
     },
     identityOf: (person) => cookies.get(person)!.visitor,
@@ -314,7 +320,8 @@ async function webHarness(): Promise<SurfaceHarness> {
     pressAnswers: async () => {
       const [first] = await messagesOf('ann')
       const all = [...(await messagesOf('ann')), ...(await messagesOf('bob'))]
-      return all.filter(({ role, id }) => role === 'bot' && id !== `${first?.id}:answer`).map(({ text }) => text)
+      const answers = all.filter(({ role, id }) => role === 'bot' && id !== `${first?.id}:answer`)
+      return [...answers, ...(await toastsOf('ann')), ...(await toastsOf('bob'))].map(({ text }) => text)
     },
     stop: async () => {
       for (const { app } of apps) await app.close()

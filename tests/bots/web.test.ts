@@ -511,6 +511,9 @@ const imagesOf = (messages: Record<string, unknown>[]) =>
 let links = 0
 
 const optionsFor = (port: number): WebOptions => ({
+  core: () => {
+    throw new Error('these tests need no core')
+  },
   database: test.database,
   secretKey,
   publicUrl: `http://localhost:${port}`,

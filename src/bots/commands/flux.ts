@@ -1,9 +1,10 @@
 /** `/flux a cute cat 16:9`, and every plain message: a request. */
+import type { Chosen } from '../../core/accounts/settings.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import { drawing, offeredAspects, offeredCount, offeredRange } from '../../core/request/choose-model.ts'
-import { fillIn } from '../../core/request/defaults.ts'
+import { type Filled, fillIn } from '../../core/request/defaults.ts'
 import { type Message, parseMessage, readSeed } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 import { draftFor, submitFor } from '../submit.ts'
@@ -32,17 +33,36 @@ export const fluxCommand = defineCommand({
     private: { type: 'switch' },
   },
   async run({ core, call, values, images, parent, settings: { chosen: set } }) {
-    const { private: isPrivate = set.private ?? false, ask, ...written } = messageOf(core, values)
-    // enhancing may have been set up when the person chose it
-    const enhance = ask ? 'ask' : (switchOf(written.enhance) ?? (core.enhancer && set.enhance))
-    if (enhance === 'ask' && !core.enhancer) throw new AppError('enhancer_missing', { name: 'enhance' })
-    const asked = { ...written, ...(enhance === 'on' || enhance === 'off' ? { enhance: enhance === 'on' } : {}) }
-    const { chosen, params } = fillIn(core, { params: asked, images: images.length, defaults: set })
-    const wanted = { params, images, chosen, parent, private: isPrivate }
-    const hasWords = params.prompt !== '' && chosen.takes.prompt !== 'none'
-    return enhance === 'ask' && hasWords ? draftFor(core, call, wanted) : submitFor(core, call, wanted)
+    const { isDraft, ...wanted } = readRequest(core, { values, images: images.length, set })
+    return (isDraft ? draftFor : submitFor)(core, call, { ...wanted, images, parent })
   },
 })
+
+interface Composed {
+  values: Typed
+  /** Number of input pictures. */
+  images: number
+  /** The settings in force. */
+  set: Chosen
+}
+
+interface Read extends Filled {
+  private: boolean
+  /** Whether the person sees the enhanced prompt first. */
+  isDraft: boolean
+}
+
+/** What a request asks for, with the settings where it leaves something open. Throws AppError. */
+export function readRequest(core: Core, { values, images, set }: Composed): Read {
+  const { private: isPrivate = set.private ?? false, ask, ...written } = messageOf(core, values)
+  // enhancing may have been set up when the person chose it
+  const enhance = ask ? 'ask' : (switchOf(written.enhance) ?? (core.enhancer && set.enhance))
+  if (enhance === 'ask' && !core.enhancer) throw new AppError('enhancer_missing', { name: 'enhance' })
+  const asked = { ...written, ...(enhance === 'on' || enhance === 'off' ? { enhance: enhance === 'on' } : {}) }
+  const { chosen, params } = fillIn(core, { params: asked, images, defaults: set })
+  const hasWords = params.prompt !== '' && chosen.takes.prompt !== 'none'
+  return { chosen, params, private: isPrivate, isDraft: enhance === 'ask' && hasWords }
+}
 
 type Typed = Partial<Readonly<Record<'prompt' | 'model' | 'aspect' | 'seed' | 'negative' | 'enhance', string>>> &
   Partial<Readonly<Record<'count' | 'steps' | 'guidance' | 'strength', number>>> & { readonly private?: boolean }

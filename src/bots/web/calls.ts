@@ -1,8 +1,10 @@
 /** What a visitor of the page did → `Call`. */
 import { z } from 'zod'
-import type { Act, Call, Identity, Posted } from '../../core/ports/chat.ts'
+import type { Act, Call, Identity, Options, Place, Posted } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
+import { findCommand } from '../command.ts'
+import { fluxCommand } from '../commands/flux.ts'
 import type { Received } from '../inbox.ts'
 import { attachmentsOf, type StoredFile } from '../inbox-files.ts'
 
@@ -27,6 +29,15 @@ export const signInBody = z.union([
   z.strictObject({ key: z.string().max(1_000) }),
   z.strictObject({ panel: z.string().max(100) }),
 ])
+/** Pictures of one message. */
+export const maxAttached = 14
+
+const optionNames = Object.keys(fluxCommand.options).filter((name) => fluxCommand.options[name]?.type !== 'image')
+
+/** Options of a request, beside its words. The command checks their values. */
+export const typedOptions = z
+  .record(z.string(), z.union([z.string().max(maxField), z.number(), z.boolean()]))
+  .refine((options) => Object.keys(options).every((name) => name !== 'prompt' && optionNames.includes(name)))
 
 /** As the page knows it: '<id of the act>:answer'. */
 const messageId = z.string().max(100)
@@ -50,6 +61,9 @@ export const postedOf = (visitor: string, message: string): Posted =>
 
 export const keyOf = ({ visitor, id }: Pick<Said, 'visitor' | 'id'>) => `web:${visitor}:${id}`
 
+/** Where a visitor acts: a chat with the bot alone. */
+export const placeOf = (visitor: string): Place => ({ channel: visitor, nsfw: false, manager: false, roles: [] })
+
 /** Messages of a visitor are handled in order. Presses and forms wait for no earlier act. */
 export function receivedOf(said: Said): Received {
   const lane = said.act.kind === 'press' || said.act.kind === 'form' ? `press ${said.id}` : said.visitor
@@ -63,9 +77,10 @@ export function callOf(database: Database, body: Json | undefined): Call {
   return {
     key,
     surface: 'web',
-    address: `web:${visitor}:${id}`,
+    // what a press is refused for is no part of the conversation
+    address: act.kind === 'press' ? `web:${visitor}:${id}:press` : `web:${visitor}:${id}`,
     from,
-    place: { channel: visitor, nsfw: false, manager: false, roles: [] },
+    place: placeOf(visitor),
     locale,
     act,
     images: attachmentsOf(database, key, files),
@@ -74,9 +89,25 @@ export function callOf(database: Database, body: Json | undefined): Call {
   }
 }
 
-/** '/history 2' is a command; anything else is a request. */
-export function actOf(text: string): Act {
-  const [start = '', name = ''] = /^\s*\/([a-z][\w-]*)(?=\s|$)/i.exec(text) ?? []
-  if (name === '') return { kind: 'message', text: text.trim() }
-  return { kind: 'command', name: name.toLowerCase(), text: text.slice(start.length).trim(), options: {} }
+/** '/history 2' is a command; anything else is a request. `options`: of a request; other commands do not have them. */
+export function actOf(text: string, options: Options = {}): Act {
+  const [start = '', written = ''] = /^\s*\/([a-z][\w-]*)(?=\s|$)/i.exec(text) ?? []
+  const hasOptions = Object.keys(options).length > 0
+  if (written === '' && !hasOptions) return { kind: 'message', text: text.trim() }
+  const words = text.slice(start.length).trim()
+  const name = written.toLowerCase() || fluxCommand.name
+  const isRequest = findCommand([fluxCommand], name) !== undefined
+  return {
+    kind: 'command',
+    name,
+    text: words,
+    options: isRequest && hasOptions ? { ...options, prompt: words } : {},
+  }
+}
+
+/** What the person chose beside the words; other commands than requests leave it out. */
+export function optionsOf(act: Act): Options | undefined {
+  if (act.kind !== 'command' || !Object.hasOwn(act.options, 'prompt')) return undefined
+  const { prompt: _, ...others } = act.options
+  return others
 }

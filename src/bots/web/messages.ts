@@ -1,10 +1,11 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
 
 import { type SQL, sql } from 'drizzle-orm'
-import type { Form, Reply } from '../../core/ports/chat.ts'
+import type { Form, Options, Reply } from '../../core/ports/chat.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
 import { webMessages } from '../../db/schema/chats.ts'
+import type { ReplyParts } from '../layout.ts'
 
 const columns = columnsOf({
   /** '<visitor>:<id made by the page>' is the person's, with ':answer' behind it our answer to that one. */
@@ -19,6 +20,8 @@ export type WebMessage = NonNullable<(typeof columns)['row']>
 export interface Body {
   role: 'person' | 'bot'
   text: string
+  /** The same as `text`, in parts. */
+  parts?: ReplyParts
   state?: Reply['state']
   percent?: number
   /** `preview`: a data: URL in place of something kept, while it is being drawn. */
@@ -32,6 +35,10 @@ export interface Body {
   files?: string[]
   /** It was taken away: open pages remove it. */
   removed?: boolean
+  /** What the person chose beside the text. */
+  options?: Options
+  /** Shown for a moment by the pages that are open, and no part of the conversation. */
+  toast?: boolean
 }
 
 interface ShownButton {
@@ -47,6 +54,8 @@ export type Cursor = Pick<WebMessage, 'id' | 'version'>
 export const pageSize = 100
 /** Rows that one call of `pruneWebMessages` deletes at most. */
 const pruneRows = 10_000
+/** A page that was away for longer does not show a toast. */
+const toastSeconds = 30
 
 /**
  * Microseconds of the clock. Two changes may commit in another order than they were stamped: readers look back a little
@@ -76,6 +85,14 @@ export async function saveMessage(database: Database, visitor: string, id: strin
     on conflict (id) do nothing returning pg_notify('web', visitor)`)
 }
 
+/** Shows a toast. A repeated one changes nothing. */
+export async function saveToast(database: Database, visitor: string, id: string, body: Body): Promise<void> {
+  await database.rows(sql`
+    insert into web_messages (id, visitor, version, body)
+    values (${`${id}:toast`}, ${visitor}, ${stamp}, ${JSON.stringify({ ...body, toast: true })}::jsonb)
+    on conflict (id) do nothing returning pg_notify('web', visitor)`)
+}
+
 /** Removes the form of a message. */
 export async function closeForm(database: Database, visitor: string, id: string): Promise<void> {
   await change(database, visitor, { id, body: sql`body - 'form'` })
@@ -100,13 +117,15 @@ export async function removeAnswer(database: Database, visitor: string, id: stri
 
 /** The latest part of the conversation, oldest first. */
 export async function readLatest(database: Database, visitor: string): Promise<WebMessage[]> {
-  const rows = await select(database, visitor, sql`true order by version desc, id desc`)
+  const rows = await select(database, visitor, sql`not ${isToast} order by version desc, id desc`)
   return rows.reverse()
 }
 
 /** What changed after `place`, oldest first; fewer than `pageSize` means that this was all. */
 export function readChanges(database: Database, visitor: string, { version, id }: Cursor): Promise<WebMessage[]> {
-  return select(database, visitor, sql`(version, id) > (${version}::bigint, ${id}::text) order by version, id`)
+  const isOver = sql`${isToast} and created_at < now() - make_interval(secs => ${toastSeconds}::int)`
+  const after = sql`(version, id) > (${version}::bigint, ${id}::text)`
+  return select(database, visitor, sql`${after} and not (${isOver}) order by version, id`)
 }
 
 export async function readMessage(database: Database, visitor: string, id: string): Promise<WebMessage | undefined> {
@@ -122,6 +141,8 @@ export async function pruneWebMessages(database: Database, olderThanDays: number
     returning 1`)
   return gone.length
 }
+
+const isToast = sql`(body->'toast' is not null)`
 
 /** Notifies the open pages of this visitor. */
 async function change(database: Database, visitor: string, { id, body }: { id: string; body: SQL }): Promise<void> {

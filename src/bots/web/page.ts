@@ -8,11 +8,18 @@ const assets: Readonly<Record<string, string>> = {
   'app.js': script,
   'common.js': script,
   'form.js': script,
+  'lightbox.js': script,
+  'message.js': script,
+  'options.js': script,
+  'quote.js': script,
   'send.js': script,
   'show.js': script,
   'sign-in.js': script,
+  'toast.js': script,
   'app.css': style,
+  'lightbox.css': style,
   'messages.css': style,
+  'options.css': style,
   'icon.svg': 'image/svg+xml',
 }
 /** Found from src/bots/web and from dist/bots/web alike. */

@@ -5,7 +5,7 @@ import { type Access, isOperator, type SignInRefusal } from './access.ts'
 import { signInBody } from './calls.ts'
 import { localeFrom, pageWords, refuse, type Trouble } from './refuse.ts'
 
-interface Guest {
+export interface Guest {
   visitor: string
   from: Identity
 }

@@ -1,10 +1,14 @@
-/** One multipart message: the words, an id that the page made, and pictures. */
+/** One multipart message: the words, options, an id that the page made, and pictures. */
 import type { FastifyRequest } from 'fastify'
+import type { Options } from '../../core/ports/chat.ts'
+import { maxAttached, typedOptions } from './calls.ts'
 
 export interface Upload {
   /** Made by the page, the same for every try to send this message. */
   id: string
   text: string
+  /** Chosen beside the text. */
+  options: Options
   files: { name: string; data: Buffer }[]
 }
 
@@ -29,7 +33,7 @@ export const refusalStatus: Readonly<Record<UploadError, number>> = {
 }
 
 const megabyte = 1024 * 1024
-const limits = { files: 14, fileSize: 10 * megabyte, fields: 5, fieldSize: 64 * 1024, parts: 19 }
+const limits = { files: maxAttached, fileSize: 10 * megabyte, fields: 5, fieldSize: 64 * 1024, parts: maxAttached + 5 }
 /** All pictures of one message together. */
 const totalBytes = 50 * megabyte
 /** Uploads that this process reads at a time: they are kept in memory. */
@@ -73,7 +77,16 @@ async function readParts(request: FastifyRequest): Promise<Upload | UploadError>
   const text = (fields.text ?? '').replaceAll('\r\n', '\n')
   if (!/^[\w-]{8,64}$/.test(id)) return 'bad_message'
   if (text.trim() === '' && files.length === 0) return 'empty_message'
-  return { id, text, files }
+  const options = readOptions(fields.options)
+  return options ? { id, text, options, files } : 'bad_message'
+}
+
+function readOptions(text = '{}'): Options | undefined {
+  try {
+    return typedOptions.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
 }
 
 function refusalOf(code: unknown): UploadError {

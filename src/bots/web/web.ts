@@ -1,25 +1,28 @@
 /** The playground: a chat on one page, with the same words as everywhere else. */
 import cookie from '@fastify/cookie'
 import multipart from '@fastify/multipart'
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { forgetOldSessions } from '../../core/accounts/sessions.ts'
-import type { Act, Address, ButtonRows, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
+import type { Core } from '../../core/core.ts'
+import type { Address, ButtonRows, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Log } from '../../log.ts'
 import { basePathOf } from '../../net/own-address.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
-import { storeFiles } from '../inbox-files.ts'
-import { labelOf, plainText } from '../layout.ts'
+import { labelOf, partsOf, plainText } from '../layout.ts'
 import { createAccess } from './access.ts'
-import { actOf, callOf, formBody, keyOf, postedOf, pressBody, receivedOf, type Said } from './calls.ts'
+import { actRoutes } from './acts.ts'
+import { callOf } from './calls.ts'
+import { composer } from './composer.ts'
 import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
 import { page } from './page.ts'
 import { localeFrom, refuse } from './refuse.ts'
 import { type Entered, signInRoutes } from './sign-in.ts'
-import { createUploads, refusalStatus } from './upload.ts'
 
 export interface WebOptions {
+  /** Asked when the first page is open, which is after it was built. */
+  core(): Core
   database: Database
   secretKey: Buffer
   publicUrl: string
@@ -43,11 +46,10 @@ const keptDays = 90
 const pruneEveryMs = 3_600_000
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
-  const { database, publicUrl, link, log, mostStreams, streamAskMs } = options
+  const { core, database, publicUrl, link, log, mostStreams, streamAskMs } = options
   const access = createAccess(options)
   const basePath = basePathOf(publicUrl)
   const streams = createStreams({ database, show, log, mostOpen: mostStreams, askEveryMs: streamAskMs })
-  const readUpload = createUploads()
   let inbox: Inbox | undefined
   let stopListening = async () => {}
   let pruning: NodeJS.Timeout | undefined
@@ -93,60 +95,20 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     await app.register(multipart)
     const pictures = new URL(await link('image/origin/0-0.png')).origin
     await app.register(page({ pictures, basePath, openLink: access.openLink }))
+    const entered = async (request: FastifyRequest, reply: FastifyReply) => {
+      const who = await enter(request)
+      if ('visitor' in who) return who
+      refuse(request, reply, who.trouble)
+      return undefined
+    }
+    await app.register(composer({ core, enter: entered, localeOf: localeFrom }))
     app.addHook('preClose', async () => streams.close())
     app.addHook('onRequest', async (request, reply) => {
       if (request.url.startsWith('/web/')) reply.header('cache-control', 'no-store')
     })
 
     signInRoutes(app, { access, enter })
-    app.post('/web/messages', async (request, reply) => {
-      const who = await enter(request)
-      if ('trouble' in who) return refuse(request, reply, who.trouble)
-      if (!inbox) return refuse(request, reply, 'starting', 503)
-      const upload = await readUpload(request)
-      if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
-      const { id, text, files } = upload
-      const { visitor } = who
-      const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text) }
-      await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
-        role: 'person',
-        text,
-        files: files.map(({ name }) => name),
-      })
-      await storeFiles(
-        database,
-        keyOf(said),
-        files.map(({ data }) => data),
-      )
-      await inbox.store([receivedOf({ ...said, files: files.map(({ name, data }) => ({ name, bytes: data.length })) })])
-      return reply.code(202).send({ id })
-    })
-    app.post('/web/presses', async (request, reply) => {
-      const who = await enter(request)
-      if ('trouble' in who) return refuse(request, reply, who.trouble)
-      if (!inbox) return refuse(request, reply, 'starting', 503)
-      const { data: press } = pressBody.safeParse(request.body)
-      if (!press) return refuse(request, reply, 'bad_message', 400)
-      const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(who.visitor, press.message) } }
-      await inbox.store([receivedOf({ ...who, id: press.id, locale: localeFrom(request), act })])
-      return reply.code(202).send({ id: press.id })
-    })
-    app.post('/web/forms', async (request, reply) => {
-      const who = await enter(request)
-      if ('trouble' in who) return refuse(request, reply, who.trouble)
-      if (!inbox) return refuse(request, reply, 'starting', 503)
-      const { data } = formBody.safeParse(request.body)
-      if (!data) return refuse(request, reply, 'bad_message', 400)
-      const { id, form, fields, message } = data
-      const act: Act = { kind: 'form', form, fields }
-      const { visitor } = who
-      const submission = receivedOf({ ...who, id, locale: localeFrom(request), act })
-      // the form's own key: a form that is open in two tabs is paid for once
-      await inbox.store([{ ...submission, key: `web:${visitor}:form:${message}` }])
-      // a form that was sent is not shown again
-      await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
-      return reply.code(202).send({ id })
-    })
+    actRoutes(app, { database, enter, inbox: () => inbox })
     app.get<{ Querystring: { after?: string } }>('/web/messages', async (request, reply) => {
       const who = await enter(request)
       if ('trouble' in who) return refuse(request, reply, who.trouble)
@@ -177,19 +139,21 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   }
 
   async function put(address: Address | Posted, reply: Reply, sent?: SentMessages): Promise<Posted> {
-    const { visitor, id } = placeOf(address)
+    const { visitor, id, act } = partsIn(address)
+    const posted: Posted = `web:${visitor}:${id}`
     const { state, content, locale, buttons, form, files } = reply
-    // the message that the button is part of shows what the press did
-    if (reply.toast) return address
+    const said = { role: 'bot', text: plainText(reply), parts: partsOf(reply), state } as const
+    if (reply.toast || reply.brief || (act === 'press' && content.kind === 'refusal')) {
+      await messages.saveToast(database, visitor, `${visitor}:${id}`, said)
+      return posted
+    }
     const images = reply.pictures?.map(({ file, key, name, alt }) => {
       const { width, height, type, data } = file
       const preview = key === '' ? `data:${type};base64,${data.toString('base64')}` : undefined
       return { key, name, alt, width, height, preview }
     })
     const body = {
-      role: 'bot',
-      text: plainText(reply),
-      state,
+      ...said,
       percent: content.kind === 'drawing' ? content.percent : undefined,
       images,
       downloads: files?.map(({ key, name }) => ({ key, name })),
@@ -197,8 +161,8 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       form: form && { id: form.id, fields: form.fields },
     } as const
     await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
-    if (state === 'done') await sent?.add({ posted: address, part: 0, fileIds: [], buttons: buttons !== undefined })
-    return address
+    if (state === 'done') await sent?.add({ posted, part: 0, fileIds: [], buttons: buttons !== undefined })
+    return posted
   }
 
   return {
@@ -227,22 +191,23 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     post: put,
     edit: put,
     async changeButtons(posted, { locale, buttons }) {
-      const { visitor, id } = placeOf(posted)
+      const { visitor, id } = partsIn(posted)
       await messages.changeButtons(database, visitor, {
         id: `${visitor}:${id}`,
         buttons: shownButtons(locale, buttons),
       })
     },
     async remove(posted) {
-      const { visitor, id } = placeOf(posted)
+      const { visitor, id } = partsIn(posted)
       await messages.removeAnswer(database, visitor, `${visitor}:${id}`)
     },
   }
 }
 
-function placeOf(address: Address | Posted): { visitor: string; id: string } {
-  const [, visitor = '', id = ''] = address.split(':')
-  return { visitor, id }
+/** `act`: 'press', or nothing. */
+function partsIn(address: Address | Posted) {
+  const [, visitor = '', id = '', act] = address.split(':')
+  return { visitor, id, act }
 }
 
 const shownButtons = (locale: string, buttons: ButtonRows) =>

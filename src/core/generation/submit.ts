@@ -43,17 +43,28 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
 }
 
 const rose = ({ price }: Candidate, { shownPrice = price }: Submission) => price > shownPrice
+
 /** What the rules look at, before any picture is read. Throws AppError for what the model does not take. */
 export async function candidateOf(
   core: Core,
   { chosen, images, from, surface, place, ...submission }: Submission,
 ): Promise<{ params: RequestParams; candidate: Candidate }> {
-  const { model, takes } = chosen
-  const params = { ...submission.params, enhance: enhanceWanted(core, submission.params, takes) }
-  const request = checkParams(chosen, params, images.length)
+  const { params, request, price } = quote(core, { chosen, params: submission.params, images: images.length })
   const userId = 'userId' in from ? from.userId : await accountOf(core, from)
   const { inFlight, perMinute } = submission.limits ?? core.limits
-  return { params, candidate: { userId, surface, place, request, price: priceOf(model, request), inFlight, perMinute } }
+  return { params, candidate: { userId, surface, place, request, price, inFlight, perMinute } }
+}
+
+interface Composed extends Pick<Submission, 'chosen' | 'params'> {
+  /** Number of input pictures. */
+  images: number
+}
+
+/** A request as its model takes it, and what it costs. Throws AppError for what the model does not take. */
+export function quote(core: Core, { chosen, params: asked, images }: Composed) {
+  const params: RequestParams = { ...asked, enhance: enhanceWanted(core, asked, chosen.takes) }
+  const request = checkParams(chosen, params, images)
+  return { params, request, price: priceOf(chosen.model, request) }
 }
 
 function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {

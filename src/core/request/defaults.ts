@@ -9,7 +9,7 @@ import { canServe, chooseModel, type Needs } from './choose-model.ts'
 /** What a person or group may have set. */
 export type Defaults = Pick<Chosen, 'model' | 'aspect' | 'count'>
 
-interface Filled {
+export interface Filled {
   chosen: ChosenModel
   params: RequestParams
 }

@@ -1,23 +1,10 @@
-import { existsSync } from 'node:fs'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { browserMissing, launch, shoot, watch } from '../../helpers/browser.ts'
 import { freePort } from '../../helpers/ports.ts'
 import { openEverything, type Service } from './service.ts'
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const fix = `No browser at ${executablePath}: apt-get install -y chromium, or set CHROMIUM to the path of one.`
-const missing = !existsSync(executablePath)
-if (missing && process.env.CI) throw new Error(fix)
-if (missing) process.stderr.write(`The documentation page is not tested. ${fix}\n`)
-
-const args = [
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+const missing = browserMissing('The documentation page')
 
 let browser: Browser
 let service: Service
@@ -30,14 +17,15 @@ describe.skipIf(missing)('the documentation page', () => {
     const port = await freePort()
     service = await openEverything({ publicUrl: `http://127.0.0.1:${port}` })
     await service.app.listen({ port, host: '127.0.0.1' })
-    // chromium refuses its sandbox to root
-    browser = await chromium.launch({ executablePath, args, chromiumSandbox: process.getuid?.() !== 0 })
+    browser = await launch()
     page = await visit(`${service.publicUrl}/docs`)
   })
   afterAll(async () => {
     await browser?.close()
     expect(await service.close()).toEqual([])
-    expect(complaints).toEqual([])
+    // swagger-ui works without the component of this name
+    const known = 'Could not find component: JsonSchema_string_binary'
+    expect(complaints.filter((each) => each !== known)).toEqual([])
   })
 
   it('shows every operation under the tag of its family', async () => {
@@ -92,19 +80,9 @@ type Row = {
 async function visit(address: string): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1200, height: 2_000 } })
   const opened = await context.newPage()
-  opened.on('console', (message) => {
-    // swagger-ui works without the component of this name
-    if (message.text() === 'Could not find component: JsonSchema_string_binary') return
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-  })
-  opened.on('pageerror', (error) => complaints.push(String(error)))
-  opened.on('request', (request) => {
-    const url = request.url()
-    if (!url.startsWith(`${service.publicUrl}/`) && !/^(blob|data|about):/.test(url)) complaints.push(url)
-  })
+  watch(opened, `${service.publicUrl}/`, complaints)
   await opened.goto(address)
   await opened.locator('.opblock').first().waitFor()
-  const shot = process.env.SCREENSHOTS
-  if (shot !== undefined) await opened.screenshot({ path: `${shot}/docs.png`, fullPage: true })
+  await shoot(opened, 'docs', { fullPage: true })
   return opened
 }

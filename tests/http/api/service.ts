@@ -45,7 +45,7 @@ export async function openEverything(options: TestCoreOptions = {}): Promise<Ser
   const { database, secretKey, store } = core
   const parts = apiParts(core, { operatorKey, publicUrl, requestsPerMinute: 100_000 })
   const link = (key: string) => store.link(key, 600)
-  const web = createWeb({ database, secretKey, publicUrl, link, log })
+  const web = createWeb({ core: () => core, database, secretKey, publicUrl, link, log })
   const app = createApp({
     log,
     closeMs: 100,

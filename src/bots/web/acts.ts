@@ -1,0 +1,74 @@
+/** Routes by which a visitor writes, presses a button and sends a form. Each act is stored, then handled. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Act } from '../../core/ports/chat.ts'
+import type { Database } from '../../db/database.ts'
+import type { Inbox } from '../inbox.ts'
+import { storeFiles } from '../inbox-files.ts'
+import { actOf, formBody, keyOf, optionsOf, postedOf, pressBody, receivedOf, type Said } from './calls.ts'
+import * as messages from './messages.ts'
+import { localeFrom, refuse } from './refuse.ts'
+import type { Entered } from './sign-in.ts'
+import { createUploads, refusalStatus } from './upload.ts'
+
+interface ForActs {
+  database: Database
+  enter(request: FastifyRequest): Promise<Entered>
+  /** undefined: the service is starting or stopping. */
+  inbox(): Inbox | undefined
+}
+
+export function actRoutes(app: FastifyInstance, { database, enter, inbox: openInbox }: ForActs): void {
+  const readUpload = createUploads()
+  app.post('/web/messages', async (request, reply) => {
+    const who = await enter(request)
+    if ('trouble' in who) return refuse(request, reply, who.trouble)
+    const inbox = openInbox()
+    if (!inbox) return refuse(request, reply, 'starting', 503)
+    const upload = await readUpload(request)
+    if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
+    const { id, text, options, files } = upload
+    const { visitor } = who
+    const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text, options) }
+    await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
+      role: 'person',
+      text,
+      options: optionsOf(said.act),
+      files: files.map(({ name }) => name),
+    })
+    await storeFiles(
+      database,
+      keyOf(said),
+      files.map(({ data }) => data),
+    )
+    await inbox.store([receivedOf({ ...said, files: files.map(({ name, data }) => ({ name, bytes: data.length })) })])
+    return reply.code(202).send({ id })
+  })
+  app.post('/web/presses', async (request, reply) => {
+    const who = await enter(request)
+    if ('trouble' in who) return refuse(request, reply, who.trouble)
+    const inbox = openInbox()
+    if (!inbox) return refuse(request, reply, 'starting', 503)
+    const { data: press } = pressBody.safeParse(request.body)
+    if (!press) return refuse(request, reply, 'bad_message', 400)
+    const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(who.visitor, press.message) } }
+    await inbox.store([receivedOf({ ...who, id: press.id, locale: localeFrom(request), act })])
+    return reply.code(202).send({ id: press.id })
+  })
+  app.post('/web/forms', async (request, reply) => {
+    const who = await enter(request)
+    if ('trouble' in who) return refuse(request, reply, who.trouble)
+    const inbox = openInbox()
+    if (!inbox) return refuse(request, reply, 'starting', 503)
+    const { data } = formBody.safeParse(request.body)
+    if (!data) return refuse(request, reply, 'bad_message', 400)
+    const { id, form, fields, message } = data
+    const act: Act = { kind: 'form', form, fields }
+    const { visitor } = who
+    const submission = receivedOf({ ...who, id, locale: localeFrom(request), act })
+    // the form's own key: a form that is open in two tabs is paid for once
+    await inbox.store([{ ...submission, key: `web:${visitor}:form:${message}` }])
+    // a form that was sent is not shown again
+    await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
+    return reply.code(202).send({ id })
+  })
+}
