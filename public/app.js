@@ -3,7 +3,7 @@ import { $, ask, banner, element, page } from './common.js'
 import { beginQuotes } from './quote.js'
 import { send } from './send.js'
 import { connect, disconnect } from './show.js'
-import { hasLink, translateSignIn } from './sign-in.js'
+import { hasLink, linkTrouble, translateSignIn } from './sign-in.js'
 
 let retry
 
@@ -32,14 +32,15 @@ function enter({ visitor, name, person, trouble }) {
     disconnect()
     $('empty').hidden = true
     $('messages').replaceChildren()
-    banner(signsIn ? undefined : page.words[trouble])
+    banner(signsIn ? linkTrouble() : page.words[trouble])
     if (signsIn)
       $('signin')
         .querySelector(hasLink() ? 'button' : 'input')
         .focus()
     return
   }
-  $('who').textContent = `${page.words.you} ${name}`
+  banner(linkTrouble())
+  $('who').textContent = person ? `${page.words.you} ${name}` : page.words.administrator
   $('who').title = person ? page.words.personHint : page.words.youHint
   connect()
   beginQuotes()
@@ -48,7 +49,6 @@ function enter({ visitor, name, person, trouble }) {
 
 function translate() {
   document.documentElement.lang = page.locale === 'zh' ? 'zh-CN' : 'en'
-  document.title = page.words.title
   $('language').textContent = page.words.language
   $('language').title = page.words.languageHint
   for (const name of ['heading', 'intro', 'help', 'drop']) $(name).textContent = page.words[name]

@@ -1,6 +1,6 @@
 // A form below a message of the bot.
 import { element, page } from './common.js'
-import { submit } from './send.js'
+import { closeForm, submit } from './send.js'
 
 let forms = 0
 
@@ -13,7 +13,14 @@ export function formBelow(message, { id, fields }) {
   for (const { label, input } of inputs) form.append(label, input)
   const send = element('button', page.words.send)
   send.className = 'main'
-  form.append(send)
+  const close = element('button', page.words.close, { type: 'button' })
+  close.onclick = async () => {
+    close.disabled = true
+    close.disabled = await closeForm(message)
+  }
+  const ends = element('div', undefined, { className: 'ends' })
+  ends.append(send, close)
+  form.append(ends)
   form.onsubmit = async (event) => {
     event.preventDefault()
     send.disabled = true

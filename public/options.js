@@ -68,6 +68,7 @@ function show() {
     { value: '', label: words.options.usual },
     { value: 'on', label: words.options.on },
     { value: 'off', label: words.options.off },
+    { value: 'ask', label: words.options.ask },
   ])
   showSlider('count', { max: taken.count }, Math.min(chosen.count, taken.count))
   showSlider('strength', taken.strength ?? {}, chosen.strength)

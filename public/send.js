@@ -50,6 +50,9 @@ export async function submit(values) {
   return sent
 }
 
+/** Removes a form that the person does not want to send. */
+export const closeForm = (message) => act('web/forms/closed', { message })
+
 /** Resolves to whether it was sent. */
 async function act(path, body) {
   try {

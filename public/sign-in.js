@@ -2,12 +2,27 @@
 import { $, banner, page, post } from './common.js'
 
 let token = takeToken()
+let isWrong = takeWrong()
 
 /** Takes the token out of the address, so that no bookmark or history keeps it. */
 function takeToken() {
   const found = /^#panel=([\w-]+)$/.exec(location.hash)?.[1]
   if (found) history.replaceState(null, '', location.pathname)
   return found
+}
+
+/** The server sends a browser with a wrong sign-in link here. */
+function takeWrong() {
+  if (location.hash !== '#wrong-link') return false
+  history.replaceState(null, '', location.pathname)
+  return true
+}
+
+/** Why the sign-in link did not work. It is said once. */
+export function linkTrouble() {
+  const trouble = isWrong ? page.words.wrongLink : undefined
+  isWrong = false
+  return trouble
 }
 
 /** Whether the page was opened by a link of /panel. A press of the button uses it, so that no other page can. */
@@ -43,5 +58,6 @@ $('signin').onsubmit = (event) => {
 $('signout').onclick = () => change('web/signout', {})
 addEventListener('hashchange', () => {
   token = takeToken() ?? token
+  isWrong = takeWrong()
   page.begin()
 })

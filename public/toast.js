@@ -9,7 +9,7 @@ export function toast(text, isTrouble) {
   const close = element('button', '✕', { type: 'button', className: 'close' })
   close.setAttribute('aria-label', page.words.close)
   close.onclick = () => box.remove()
-  box.append(element('p', text), close)
+  box.append(element('p', text, { className: 'words' }), close)
   const end = () => setTimeout(() => box.remove(), isTrouble ? troubleMs : shownMs)
   let timer = end()
   // stays while a person is reading or about to close it
@@ -18,5 +18,7 @@ export function toast(text, isTrouble) {
     clearTimeout(timer)
     timer = end()
   }
+  // what went well is over once something else happens
+  for (const earlier of $('toasts').querySelectorAll('.toast:not(.trouble)')) earlier.remove()
   $('toasts').append(box)
 }

@@ -431,7 +431,6 @@ export const en = {
   aliases: { start: 'Say hello' } as Readonly<Record<string, string>>,
 
   page: {
-    title: 'fluxbot playground',
     placeholder: 'For example: a cute cat 16:9',
     send: 'Send',
     attach: 'Attach pictures',
@@ -445,7 +444,8 @@ export const en = {
     working: 'Working on it',
     lost: 'The connection was lost. Trying again …',
     failed: 'The message could not be sent. Try again.',
-    you: 'You are',
+    you: 'Signed in as',
+    administrator: 'Signed in as administrator',
     youHint: 'The account of this browser, an administrator',
     language: '中文',
     languageHint: '切换到简体中文',
@@ -475,6 +475,7 @@ export const en = {
       enhance: 'Improve the prompt',
       on: 'On',
       off: 'Off',
+      ask: 'Ask me',
     },
     enter: 'Sign in',
     signInHint: 'Or send /panel to the bot in a private chat and open the link that it answers.',
@@ -484,6 +485,7 @@ export const en = {
     sign_in: 'Sign in first: with an API key, a link of /panel, or the link that fluxbot printed when it started.',
     foreign: 'Open this page at the address in PUBLIC_URL, or set PUBLIC_URL to the address that you use.',
     wrong_key: 'That key is wrong.',
+    wrongLink: 'This link is not valid. Open the newest link that fluxbot printed.',
     limited_key: 'That key has limits of its own, and the page would lift them. Use a key without limits, or /panel.',
     link_over: 'That link was used already, or is older than 10 minutes. Send /panel again.',
     too_many_tries: 'Too many tries. Wait a minute.',

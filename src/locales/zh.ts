@@ -377,7 +377,6 @@ export const zh: Words = {
   aliases: { start: '打个招呼' },
 
   page: {
-    title: 'fluxbot 试玩',
     placeholder: '例如：一只可爱的猫 16:9',
     send: '发送',
     attach: '添加图片',
@@ -391,7 +390,8 @@ export const zh: Words = {
     working: '正在处理',
     lost: '连接已断开，正在重试……',
     failed: '发送失败，请重试。',
-    you: '你是',
+    you: '已登录为',
+    administrator: '已登录为管理员',
     youHint: '此浏览器的账户，拥有管理员权限',
     language: 'English',
     languageHint: 'Switch to English',
@@ -421,6 +421,7 @@ export const zh: Words = {
       enhance: '优化提示词',
       on: '开',
       off: '关',
+      ask: '先问我',
     },
     enter: '登录',
     signInHint: '也可以在私聊中向机器人发送 /panel，然后打开它回复的链接。',
@@ -430,6 +431,7 @@ export const zh: Words = {
     sign_in: '请先登录：使用 API 密钥、/panel 给出的链接，或 fluxbot 启动时输出的链接。',
     foreign: '请用 PUBLIC_URL 中的地址打开此页面，或把 PUBLIC_URL 设为您使用的地址。',
     wrong_key: '密钥不正确。',
+    wrongLink: '此链接无效。请打开 fluxbot 最近输出的链接。',
     limited_key: '此密钥有自己的限制，不能用来登录网页。请使用没有限制的密钥，或发送 /panel。',
     link_over: '此链接已被使用，或已超过 10 分钟。请重新发送 /panel。',
     too_many_tries: '尝试次数过多，请稍等一分钟。',

@@ -8,6 +8,7 @@ import { createDispatch } from '../../src/bots/dispatch.ts'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import { accountOf, readAccount } from '../../src/core/accounts/accounts.ts'
+import { saveSettings } from '../../src/core/accounts/settings.ts'
 import type { Core } from '../../src/core/core.ts'
 import { generations } from '../../src/db/schema/generations.ts'
 import { createApp } from '../../src/http/server/app.ts'
@@ -105,7 +106,7 @@ describe('the options', () => {
         headers: { 'content-type': 'application/json' },
       })
       await body.dump()
-      expect(statusCode).toBe(403)
+      expect(statusCode).toBe(401)
     }
   })
 })
@@ -182,6 +183,20 @@ it('sends options with the words as one request, and charges what was quoted', a
   expect(account).toMatchObject({ balance: 20 - (price ?? 0), held: price })
   const shown = (await messages()).find((each) => each.id === id)
   expect(shown).toMatchObject({ role: 'person', text: 'a cat --steps 5', options })
+})
+
+it('knows the settings of the person, and charges what was quoted', async () => {
+  const userId = await accountOf(core, { id: visitor, name: visitor.slice(0, 10) })
+  await saveSettings(core, { userId }, { model: 'sketch', aspect: '16:9', count: 2 })
+  try {
+    const { price, summary } = await quote('a cat', {})
+    expect([price, summary]).toEqual([2, 'Sketch (built in) · 2 credits'])
+    const { id } = await send('a cat', {})
+    await expect.poll(() => stored(id), { timeout: 10_000 }).toBeDefined()
+    expect(await stored(id)).toMatchObject({ price, request: { model: 'sketch', aspect: '16:9', count: 2 } })
+  } finally {
+    await saveSettings(core, { userId }, { model: null, aspect: null, count: null })
+  }
 })
 
 // ── Helpers ──

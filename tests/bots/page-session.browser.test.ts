@@ -166,8 +166,24 @@ describe.skipIf(missing)('a session on the page', () => {
 
       // what the menu sends
       await page.getByRole('navigation').getByRole('button', { name: 'History' }).click()
-      await page.locator('.message.bot').getByText('Your last requests').waitFor()
+      await page.locator('.message.bot').getByText('Your requests').waitFor()
+      await isTrue(`[...document.querySelectorAll('.pictures img')].every((each) => each.complete)`)
       await shown(`${name}-9-history`)
+      for (const [command, text] of [
+        ['Settings', 'Your settings'],
+        ['Models', '🎨 Models'],
+      ] as const) {
+        const before = await page.locator('.message.bot').count()
+        await page.getByRole('navigation').getByRole('button', { name: command }).click()
+        await page.locator('.message.bot').nth(before).getByText(text).first().waitFor()
+        await shown(`${name}-9-${command.toLowerCase()}`)
+      }
+      const settings = page.locator('.message.bot', { hasText: 'Your settings' }).first()
+      await settings.getByRole('button').first().click()
+      await page.locator('.form').waitFor()
+      await shown(`${name}-9-settings-form`)
+      await page.locator('.form').getByRole('button', { name: 'Close' }).click()
+      await page.locator('.form').waitFor({ state: 'detached' })
 
       // a refusal before anything is sent
       await page.locator('#text').fill('a fox --steps 999')
@@ -245,7 +261,7 @@ describe.skipIf(missing)('a session on the page', () => {
 
       await tabTo('#menu button', 'Shift+Tab', 'History')
       await page.keyboard.press('Enter')
-      await page.locator('.message.bot').getByText('Your last requests').waitFor()
+      await page.locator('.message.bot').getByText('Your requests').waitFor()
     },
     timeout,
   )

@@ -59,8 +59,9 @@ describe.skipIf(missing)('the page', () => {
     expect(await bar.getAttribute('aria-valuenow')).toBeNull()
     await web.post(address, drawing('a cute cat', 50))
     await page.locator('[role=progressbar][aria-valuenow="50"]').waitFor()
-    const [outer, inner] = [await widthOf('[role=progressbar]'), await widthOf('[role=progressbar] div')]
-    expect(inner / outer).toBeCloseTo(0.5, 1)
+    const filled = async () => (await widthOf('[role=progressbar] div')) / (await widthOf('[role=progressbar]'))
+    // it grows smoothly
+    await expect.poll(filled).toBeCloseTo(0.5, 1)
     await web.post(address, { ...done, pictures: [await picture(512, 288)] })
     const shown = page.getByRole('img', { name: 'a cute cat' })
     await shown.waitFor()
@@ -121,6 +122,34 @@ describe.skipIf(missing)('the page', () => {
     await page.locator('#messages li').nth(1).waitFor()
     expect(await prompt.count()).toBe(0)
     expect(calls).toEqual([])
+  })
+
+  it('shows a form once, and closes it for good', async () => {
+    await write('a cat')
+    const fields = [{ name: 'prompt', kind: 'text', label: 'Prompt' }] as const
+    const form: Form = { id: '1:edit:one', title: 'Edit', fields }
+    const { address } = await nextCall()
+    await web.post(address, { ...says('First', 'info'), form })
+    await page.locator('.message').getByText('First').waitFor()
+    await web.post(`${address}-again`, { ...says('Second', 'info'), form })
+    await page.locator('.message').getByText('Second').waitFor()
+    await page.locator('.message').getByText('First').waitFor({ state: 'detached' })
+    expect(await page.locator('.form').count()).toBe(1)
+    await page.locator('.form').getByRole('button', { name: 'Close' }).click()
+    await page.locator('.message').getByText('Second').waitFor({ state: 'detached' })
+    await page.reload()
+    await page.locator('.message.person').waitFor()
+    expect(await page.locator('.form').count()).toBe(0)
+  })
+
+  it('says that a sign-in link is wrong', async () => {
+    await page.context().clearCookies()
+    await page.goto(`${url}/?token=bad`)
+    await page.getByRole('alert').getByText('This link is not valid.').waitFor()
+    expect(page.url()).toBe(`${url}/`)
+    await page.reload()
+    await page.getByLabel('API key, from /apikey').waitFor()
+    expect(await page.getByRole('alert').isVisible()).toBe(false)
   })
 
   it('lays out the buttons of a result within its message, at each width', async () => {

@@ -403,6 +403,7 @@ describe('limits', () => {
     ['/web/forms', { id: 'form-0001', form: 1, message: 'm', fields: {} }],
     ['/web/forms', { id: '../../x', form: '1:edit:one', message: 'm', fields: {} }],
     ['/web/forms', null],
+    ['/web/forms/closed', { message: 7 }],
   ])('of %s refuse %j', async (path, body) => {
     const { visit } = await start()
     const ann = await visit()

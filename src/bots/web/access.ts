@@ -37,8 +37,8 @@ export interface Access {
     reply: FastifyReply,
   ): Promise<'ok' | SignInRefusal>
   signOut(request: FastifyRequest, reply: FastifyReply): Promise<void>
-  /** Signs the browser in if the token is that of the sign-in link. */
-  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** Signs the browser in if the token is that of the sign-in link. Resolves to whether it is. */
+  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): Promise<boolean>
   /** Requests from other sites' pages, or through a name that is not ours, are not meant by the person. */
   foreign(request: FastifyRequest): boolean
 }
@@ -134,7 +134,9 @@ export function createAccess({ database, secretKey, publicUrl, apiKey, admins = 
       reply.clearCookie(cookieName, cookie)
     },
     openLink: async (given, request, reply) => {
-      if (typeof given === 'string' && same(given, linkToken)) await startAsOperator(request, reply)
+      const isRight = typeof given === 'string' && same(given, linkToken)
+      if (isRight) await startAsOperator(request, reply)
+      return isRight
     },
     foreign: ({ headers }) => {
       const asked = headers.host ?? ''

@@ -4,7 +4,17 @@ import type { Act } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Inbox } from '../inbox.ts'
 import { storeFiles } from '../inbox-files.ts'
-import { actOf, formBody, keyOf, optionsOf, postedOf, pressBody, receivedOf, type Said } from './calls.ts'
+import {
+  actOf,
+  closedFormBody,
+  formBody,
+  keyOf,
+  optionsOf,
+  postedOf,
+  pressBody,
+  receivedOf,
+  type Said,
+} from './calls.ts'
 import * as messages from './messages.ts'
 import { localeFrom, refuse } from './refuse.ts'
 import type { Entered } from './sign-in.ts'
@@ -70,5 +80,13 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     // a form that was sent is not shown again
     await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
     return reply.code(202).send({ id })
+  })
+  app.post('/web/forms/closed', async (request, reply) => {
+    const who = await enter(request)
+    if ('trouble' in who) return refuse(request, reply, who.trouble)
+    const { data } = closedFormBody.safeParse(request.body)
+    if (!data) return refuse(request, reply, 'bad_message', 400)
+    await messages.removeForm(database, who.visitor, `${who.visitor}:${data.message}`)
+    return reply.code(202).send({ status: 'ok' })
   })
 }

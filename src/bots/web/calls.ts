@@ -55,6 +55,9 @@ export const formBody = z.strictObject({
     .refine((fields) => Object.keys(fields).length <= maxFields),
 })
 
+/** A form that is not wanted any more. `message`: the message that shows it. */
+export const closedFormBody = z.strictObject({ message: messageId })
+
 /** The message of ours that the page names. */
 export const postedOf = (visitor: string, message: string): Posted =>
   `web:${visitor}:${message.replace(/:answer$/, '')}`

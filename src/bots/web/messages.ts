@@ -98,6 +98,29 @@ export async function closeForm(database: Database, visitor: string, id: string)
   await change(database, visitor, { id, body: sql`body - 'form'` })
 }
 
+/** Removes a message that asks for a form. Once the form was sent, the message stays. */
+export async function removeForm(database: Database, visitor: string, id: string): Promise<void> {
+  await change(database, visitor, { id, body: sql`case when body ? 'form' then ${removed} else body end` })
+}
+
+interface OpenForm {
+  /** Id of the form. */
+  form: string
+  /** The message that shows it. */
+  id: string
+}
+
+/** Removes earlier messages that ask for the same form. */
+export async function removeEarlierForms(database: Database, visitor: string, { form, id }: OpenForm): Promise<void> {
+  await database.rows(sql`
+    with changed as (
+      update web_messages set body = ${removed}, version = greatest(${stamp}, version + 1)
+      where visitor = ${visitor} and body->'form'->>'id' = ${form} and id <> ${answerTo(id)}
+        and created_at <= (select created_at from web_messages where id = ${answerTo(id)})
+      returning visitor)
+    select pg_notify('web', visitor) from (select distinct visitor from changed) once`)
+}
+
 interface NewButtons {
   id: string
   buttons: ShownButton[][]
@@ -111,8 +134,7 @@ export async function changeButtons(database: Database, visitor: string, { id, b
 
 /** Our answer to a message. */
 export async function removeAnswer(database: Database, visitor: string, id: string): Promise<void> {
-  const gone: Body = { role: 'bot', text: '', removed: true }
-  await change(database, visitor, { id: answerTo(id), body: sql`${JSON.stringify(gone)}::jsonb` })
+  await change(database, visitor, { id: answerTo(id), body: removed })
 }
 
 /** The latest part of the conversation, oldest first. */
@@ -141,6 +163,8 @@ export async function pruneWebMessages(database: Database, olderThanDays: number
     returning 1`)
   return gone.length
 }
+
+const removed = sql`${JSON.stringify({ role: 'bot', text: '', removed: true } satisfies Body)}::jsonb`
 
 const isToast = sql`(body->'toast' is not null)`
 

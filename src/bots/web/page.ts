@@ -33,8 +33,8 @@ export interface PageOptions {
   pictures: string
   /** The path below which the page is: '' or '/path'. */
   basePath: string
-  /** Called when a browser opens the sign-in link. */
-  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** Called when a browser opens a sign-in link. Resolves to whether it is valid. */
+  openLink(token: unknown, request: FastifyRequest, reply: FastifyReply): Promise<boolean>
 }
 
 export const page =
@@ -49,9 +49,9 @@ export const page =
     app.get<{ Querystring: { token?: unknown } }>('/', async (request, reply) => {
       const { token } = request.query
       if (token !== undefined) {
-        await openLink(token, request, reply)
-        // takes the token out of the address
-        return reply.header('cache-control', 'no-store').redirect(`${basePath}/`, 303)
+        const isRight = await openLink(token, request, reply)
+        // takes the token out of the address; the page says what is wrong
+        return reply.header('cache-control', 'no-store').redirect(`${basePath}/${isRight ? '' : '#wrong-link'}`, 303)
       }
       reply.headers({ ...headers, vary: 'accept' }).type('text/html; charset=utf-8')
       const html = await readFile(new URL('index.html', folder), 'utf8')

@@ -161,6 +161,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       form: form && { id: form.id, fields: form.fields },
     } as const
     await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
+    if (form) await messages.removeEarlierForms(database, visitor, { form: form.id, id: `${visitor}:${id}` })
     if (state === 'done') await sent?.add({ posted, part: 0, fileIds: [], buttons: buttons !== undefined })
     return posted
   }
