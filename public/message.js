@@ -63,7 +63,15 @@ function partsOf(message) {
   return made.filter(Boolean)
 }
 
-const line = (className, text) => ({ key: `${className} ${text}`, make: () => element('p', text, { className }) })
+const line = (className, text) => ({ key: `${className} ${text}`, make: () => paragraph(className, text) })
+
+/** Lines may break after a hyphen, but not within '--seed'. */
+function paragraph(className, text) {
+  const box = element('p', undefined, { className })
+  const pieces = text.split(/(--\w[\w-]*)/)
+  box.append(...pieces.map((piece, place) => (place % 2 === 0 ? piece : element('span', piece, { className: 'flag' }))))
+  return box
+}
 
 function list(facts) {
   const box = element('ul', undefined, { className: 'facts' })

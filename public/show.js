@@ -58,7 +58,8 @@ function show(message) {
     showEmpty()
     return
   }
-  const isFollowed = atEnd || message.role === 'person'
+  // a form is asked for, so it comes into view
+  const isFollowed = atEnd || message.role === 'person' || (!existing && message.form !== undefined)
   const item = existing?.item ?? createMessage(message)
   if (existing) updateMessage(item, message)
   else insert(message.id, item)
