@@ -191,6 +191,8 @@ describe.skipIf(missing)('a session on the page', () => {
       expect(await page.locator('#price').textContent()).toBe('')
       await shown(`${name}-10-refused`)
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
+      // a conversation that can be moved sideways slips away under the finger
+      expect(await page.evaluate(`document.querySelector('#scroll').scrollWidth`)).toBeLessThanOrEqual(width)
     },
     timeout,
   )
