@@ -8,7 +8,7 @@ const either = eitherOf('en')
 const credits = (count: Data[string]) =>
   plural(amountOf(count), { one: '1 credit', other: `${number(amountOf(count))} credits` })
 
-/** An estimate in words. */
+/** An estimate in words, from a number of seconds that is rounded already. */
 const about = (seconds: number) => `about ${seconds > 100 ? `${number(Math.ceil(seconds / 60))} min` : `${seconds} s`}`
 
 /** Why a picture is too big. */
@@ -114,7 +114,7 @@ export const en = {
     noFavourite: 'Removed from your favourites.',
     up: '👍 Thanks for the rating.',
     down: '👎 Thanks for the rating.',
-    unrated: 'Your rating was taken back.',
+    unrated: 'Your rating was removed.',
     reported: '🚩 Thanks. The administrators will look at it.',
   },
   originals: (count: number) => plural(count, { one: '💾 The original picture', other: '💾 The original pictures' }),
@@ -169,7 +169,7 @@ export const en = {
       fields: {
         private: { label: 'Private', hint: 'Whether only you see your pictures' },
         language: { label: 'Language', hint: 'The language of all answers' },
-        original: { label: 'Original files', hint: 'Whether they follow the pictures' },
+        original: { label: 'Original files', hint: 'Whether to send the stored files too' },
       },
     },
   },
@@ -198,12 +198,12 @@ export const en = {
     values: { on: 'on', off: 'off', ask: 'ask first', default: 'default' },
     languages: { en: 'English', zh: '简体中文' } as Readonly<Record<string, string>>,
     origins: { person: 'yours', chat: 'of this group', service: 'default' },
-    ofModel: 'as the model draws',
-    ofClient: 'as your app',
+    ofModel: 'up to the model',
+    ofClient: 'as in your app',
     line: (s: { name: string; value: string; origin: string }) => `${s.name}: ${s.value} (${s.origin})`,
     usage:
       '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language and original. ' +
-      '/settings ratio default goes back to the default.',
+      '/settings ratio default resets it.',
     usageHere: 'People who manage a group add "here" to set it for all: /settings ratio 16:9 here',
   },
   drafts: {
@@ -310,7 +310,7 @@ export const en = {
       `✅ ${plural(browsers, { one: '1 browser was', other: `${number(browsers)} browsers were` })} signed out.`,
   },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
-  /** The lines with options are short, so that no screen breaks them inside an option. */
+  /** Lines with options are short, so that phones do not break them inside an option. */
   help: (h: { commands: readonly string[]; models: string; ratios: string; isAdmin: boolean }) =>
     [
       'Write what you want to see: a cute cat 16:9',
@@ -347,7 +347,7 @@ export const en = {
         guidance: 'How closely the picture follows the words',
         strength: 'How far the result may differ from your picture',
         negative: 'What the picture should not show',
-        enhance: 'Let a language model enrich the prompt; ask shows it to you first',
+        enhance: 'Let a language model enhance the prompt; ask shows it to you first',
         private: 'Only you see the answer',
       },
     },
@@ -355,7 +355,7 @@ export const en = {
       description: 'Change a picture',
       options: {
         prompt: 'What to change; leave it out to see a form',
-        id: 'A picture of yours: the number after # below it',
+        id: 'A picture of yours: the id after # below it',
         image: 'The picture to change',
       },
     },
@@ -363,23 +363,23 @@ export const en = {
       description: 'Make a picture two or four times as large',
       options: {
         image: 'The picture to make larger',
-        id: 'A picture of yours: the number after # below it',
+        id: 'A picture of yours: the id after # below it',
         scale: 'How many times its width and height; 2 if left out',
       },
     },
     describe: {
       description: 'Get a prompt for a picture; this is free',
-      options: { image: 'The picture to describe', id: 'A picture of yours: the number after # below it' },
+      options: { image: 'The picture to describe', id: 'A picture of yours: the id after # below it' },
     },
     show: {
       description: 'Show one of your pictures again',
-      options: { id: 'The number after # below the picture' },
+      options: { id: 'The id after # below the picture' },
     },
     models: { description: 'All models: prices, and what they take', options: { page: 'More models: 2, 3 …' } },
     queue: { description: 'Your requests under way, and how busy the services are', options: {} },
     cancel: {
       description: 'Stop a request and get its credits back',
-      options: { id: 'Which one, as /queue shows it; leave it out for the newest' },
+      options: { id: 'The id that /queue shows; leave it out for the newest request' },
     },
     credits: {
       description: 'Your balance, and the price of a picture',
@@ -408,7 +408,7 @@ export const en = {
         enhance: 'Enhance prompts: always, never, or show you first',
         private: 'Whether only you see your pictures',
         language: 'The language of all answers to you',
-        original: 'Whether the original files follow the pictures',
+        original: 'Whether to send the stored files after the pictures',
         here: 'For managers: set it for this server or group',
       },
     },
@@ -470,24 +470,24 @@ export const en = {
       negative: 'Avoid',
       negativeHint: 'What it should not show',
       strength: 'Change',
-      strengthHint: 'How far the result may depart from your picture',
+      strengthHint: 'How far the result may differ from your picture',
       usual: 'as usual',
-      enhance: 'Improve the prompt',
+      enhance: 'Enhance the prompt',
       on: 'On',
       off: 'Off',
       ask: 'Ask me',
     },
     enter: 'Sign in',
-    signInHint: 'Or send /panel to the bot in a private chat and open the link that it answers.',
+    signInHint: 'Or send /panel to the bot in a private chat and open the link that it sends.',
     panelLink: 'The link from your chat signs this browser in to your account.',
     signOut: 'Sign out',
     starting: 'Still starting. Try again in a moment.',
-    sign_in: 'Sign in first: with an API key, a link of /panel, or the link that fluxbot printed when it started.',
+    sign_in: 'Sign in first: with an API key, a link from /panel, or the link that fluxbot printed when it started.',
     foreign: 'Open this page at the address in PUBLIC_URL, or set PUBLIC_URL to the address that you use.',
     wrong_key: 'That key is wrong.',
     wrongLink: 'This link is not valid. Open the newest link that fluxbot printed.',
     limited_key: 'That key has limits of its own, and the page would lift them. Use a key without limits, or /panel.',
-    link_over: 'That link was used already, or is older than 10 minutes. Send /panel again.',
+    link_over: 'That link has already been used, or is older than 10 minutes. Send /panel again.',
     too_many_tries: 'Too many tries. Wait a minute.',
     too_many_pages: 'This page is open too many times. Close one of them.',
     empty_message: 'Write something first, or attach a picture.',
@@ -531,10 +531,10 @@ export const en = {
     image_unreadable: () => 'That picture is damaged. Please save it again as PNG or JPEG.',
     image_unreachable: () => 'That picture could not be downloaded. Please send it again.',
     result_too_big: (d: Data) =>
-      `With ${d.scale} times its sides the picture would have ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels. ${
+      `Enlarged ${d.scale} times, the picture would have ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels. ${
         d.limitSide === undefined
           ? `At most ${d.limitMegapixels} megapixels are possible`
-          : `A side may have ${number(amountOf(d.limitSide))} at most`
+          : `A side may have at most ${number(amountOf(d.limitSide))} pixels`
       }: choose a smaller scale, or a smaller picture.`,
     unknown_command: (d: Data) => `There is no command /${d.name}. /help lists the commands.`,
     no_credits: (d: Data) =>
@@ -598,7 +598,7 @@ export const en = {
       `Pictures cannot be described here: the language model ${d.model} reads no pictures. The operator has to choose another.`,
     not_described: (d: Data): string =>
       d.refused
-        ? 'The language model refuses to describe this picture.'
+        ? 'The language model refused to describe this picture.'
         : 'The language model did not answer with a description of this picture.',
     forged: () => 'The sender could not be verified.',
     unknown_config: (d: Data) => `There is no configuration "${d.id}".`,
@@ -626,15 +626,15 @@ export const en = {
     late_part: () =>
       'This part arrived after the rest of your message had been taken, so it was not used. Send all of it again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',
-    draft_over: () => 'This choice was made already, or is too old. Send the request again.',
+    draft_over: () => 'This choice has already been made, or is too old. Send the request again.',
     cannot_write_privately: () =>
       'The bot may not write to you yet. Start a private chat with it first, then send the request again.',
-    groups_only: () => 'This sets the defaults of a group: use it in one.',
+    groups_only: () => 'This sets the defaults of a group. Use it in that group.',
     already_ended: () => 'This request has ended already.',
     price_rose: (d: Data) =>
       `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Press again if you agree.`,
     nothing_to_edit: () =>
-      'Which picture? Attach it, reply to it, or write the number below one of yours: /edit 1a2b3c4d make it night',
+      'Which picture? Attach it, reply to it, or write the id below one of yours: /edit 1a2b3c4d make it night',
     shown_privately: () => 'This picture is private: ask for it in a private chat with the bot.',
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',

@@ -18,7 +18,7 @@ export const pluralOf = (locale: string) => {
 export const listOf = (separator: string) => (values: Data[string]) =>
   Array.isArray(values) ? values.join(separator) : String(values ?? '')
 
-/** 'give or take'. */
+/** A list of alternatives: 'give or take'. */
 export const eitherOf = (locale: string) => {
   const format = new Intl.ListFormat(locale, { type: 'disjunction' })
   return (values: Data[string]) => (Array.isArray(values) ? format.format(values) : String(values ?? ''))

@@ -44,7 +44,7 @@ describe('describing a picture', () => {
     expect(llm.asked[0]?.messages.map(({ role }) => role)).toEqual(['system', 'user'])
   })
 
-  it('is free, and describes own results by id or by a button', async () => {
+  it('is free, and describes the person’s results by id or by a button', async () => {
     await open({ reply: () => 'A small square.' })
     const drawn = await test.say('a square')
     await test.ended(drawn)
@@ -80,7 +80,7 @@ describe('describing a picture', () => {
   })
 
   it.each<[string, LlmOptions, string]>([
-    ['refuses the content', { reply: () => ({ content: null, refusal: 'I cannot help.' }) }, 'refuses to describe'],
+    ['refuses the content', { reply: () => ({ content: null, refusal: 'I cannot help.' }) }, 'refused to describe'],
     ['answers nothing', { reply: () => '' }, 'did not answer'],
   ])('says so when the model %s', async (_what, options, words) => {
     await open(options)

@@ -168,7 +168,7 @@ describe('the history', () => {
     expect(idsIn((await ask('/history 3')).shown.text)).toEqual(ids.slice(0, 6))
   })
 
-  it('shows no request that was erased, also not while it is turned, and none of others', async () => {
+  it('shows no erased requests, even when they are erased between two pages, and none of other people', async () => {
     await open()
     await draw(['of another person'], { who: 'bob' })
     const ids = await draw(prompts(8))

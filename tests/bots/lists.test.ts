@@ -89,7 +89,7 @@ describe.each([
     return act.waitForAnswer(({ text }) => text.includes(words), 30_000)
   }
 
-  it('of own requests has their places, a button for each, and the load of the services', async () => {
+  it('of requests under way has their places, a button for each, and the load of the services', async () => {
     await waiting('a fox')
     await waiting('a bird')
     await waiting('a stranger', 'Bob')
@@ -156,7 +156,7 @@ describe('/cancel', () => {
   }
   const answer = async (text: string, over = {}) => test.chat.last((await test.say(text, over)).address)?.text
 
-  it('takes an id or a short id of an own request, and refuses others', async () => {
+  it('takes an id or a short id of the person’s request, and refuses others', async () => {
     const [first, second, third] = [await test.say('one'), await test.say('two'), await test.say('three')]
     const id = await idOf(first.key)
     expect(await answer(`/cancel ${shortId(id)}`, { who: 'bob' })).toContain('There is no such request')

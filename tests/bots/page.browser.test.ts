@@ -301,7 +301,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await key.isVisible()).toBe(false)
   })
 
-  it('signs in by a link of /panel once its button is pressed, and out again', async () => {
+  it('signs in with a link from /panel once its button is pressed, and out again', async () => {
     await test.core.database.rows(sql`
       with account as (insert into users (id, name) values (gen_random_uuid(), 'Ann') returning id)
       insert into identities (id, user_id, name) select 'telegram:1', id, 'Ann' from account`)
@@ -323,7 +323,7 @@ describe.skipIf(missing)('the page', () => {
     expect(await page.getByText('a cat').count()).toBe(0)
     await page.goto(first)
     await page.getByRole('button', { name: 'Sign in' }).click()
-    await page.getByText('That link was used already').waitFor()
+    await page.getByText('That link has already been used').waitFor()
     complaints = complaints.filter((each) => !each.includes('401'))
     await page.goto(await link())
     await page.getByRole('button', { name: 'Sign in' }).click()

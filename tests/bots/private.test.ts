@@ -1,4 +1,4 @@
-/** Private requests and personal settings on Discord and Telegram: who sees what, and where it goes. */
+/** Private requests and personal settings on Discord, Telegram and the page: who sees what, and where it goes. */
 import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import { request } from 'undici'
@@ -221,7 +221,7 @@ describe('on Telegram', () => {
     expect(await accepted()).toEqual([])
   })
 
-  it('lets administrators of the group set its values', async () => {
+  it('lets people who manage the group set its values', async () => {
     const first = await say('/settings private on here')
     expect((await answerTo(group.chatId, first.messageId)).text).toContain('Only people who may manage')
     telegram.promote(group.chatId, 501)

@@ -66,7 +66,7 @@ describe('/settings', () => {
     await test.say('/settings model wide ratio 16:9', { place: room })
     const shown = await answerOf('/settings', { place: room })
     expect(shown?.text).toContain('Model: wide (yours)\nRatio: 16:9 (yours)\nCount: 1 (of this group)\n')
-    expect(shown?.text).toContain('Private: off (default)\nLanguage: as your app (default)')
+    expect(shown?.text).toContain('Private: off (default)\nLanguage: as in your app (default)')
     expect(shown?.private).toBe(true)
     expect(shown?.buttons?.flat().map(({ id }) => id)).toEqual(['1:setpictures:own', '1:setanswers:own'])
   })
@@ -88,7 +88,7 @@ describe('/settings', () => {
     ['/settings enhance ask', 'Prompt enhancement is not set up here'],
     ['/settings enhance on', 'Prompt enhancement is not set up here'],
     ['/settings colour red', 'There is no option colour.'],
-    ['/settings ratio', 'Ratio: as the model draws (default)'],
+    ['/settings ratio', 'Ratio: up to the model (default)'],
     ['/settings ratio 16:9 here', 'This sets the defaults of a group'],
   ])('answers %s', async (text, answer) => {
     await open({ admins: ['test:ann'] })
@@ -99,7 +99,7 @@ describe('/settings', () => {
     await open()
     await test.say('/settings ratio 16:9 count 2')
     expect((await answerOf('/settings ratio default'))?.text).toContain(
-      'Ratio: as the model draws (default)\nCount: 2 (yours)',
+      'Ratio: up to the model (default)\nCount: 2 (yours)',
     )
   })
 
@@ -130,7 +130,7 @@ describe('/settings', () => {
       ['enhance', 'default'],
     ])
     const submitted = { kind: 'form', form: '1:setpictures:own', fields: { count: '3', aspect: 'default' } } as const
-    expect((await answerOf('', { act: submitted }))?.text).toContain('Model: wide (yours)\nRatio: as the model draws')
+    expect((await answerOf('', { act: submitted }))?.text).toContain('Model: wide (yours)\nRatio: up to the model')
     const written = { kind: 'form', form: '1:setanswers:own', fields: {}, text: 'Language: 简体中文' } as const
     expect((await answerOf('', { act: written }))?.text).toContain('语言：简体中文（你的设置）')
   })
@@ -297,12 +297,12 @@ describe('an enhanced prompt', () => {
     expect(await rows()).toHaveLength(1)
     expect(await test.core.database.rows(sql`select held from users`)).toEqual([{ held: 2 }])
     const late = await press(ids[1]!)
-    expect(test.chat.last(late.address)?.text).toContain('This choice was made already')
+    expect(test.chat.last(late.address)?.text).toContain('This choice has already been made')
     expect(presses).toHaveLength(4)
     expect(await rows()).toHaveLength(1)
   })
 
-  it('is chosen by the person who asked only', async () => {
+  it('is chosen only by the person who asked', async () => {
     await openAsking()
     const { ids } = await draftOf('a cat')
     for (const id of ids) {
@@ -338,7 +338,7 @@ describe('an enhanced prompt', () => {
     expect(await lastRow()).toMatchObject({ request: { images: 1, prompt: 'make it night' } })
   })
 
-  it('offers the own words alone when it could not be enhanced', async () => {
+  it('offers only the person’s own words when it could not be enhanced', async () => {
     await openAsking({ enhancer: { ...poet, enhance: () => Promise.reject(new Error('away')) } })
     const { shown } = await draftOf('a cat')
     expect(shown?.buttons?.flat().map(({ action }) => action)).toEqual(['useown', 'editdraft'])

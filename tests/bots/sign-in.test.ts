@@ -102,7 +102,7 @@ const panelOf = async (who: string, over: Partial<Call> = {}) =>
 const keyOf = async (who: string, limits = '') =>
   /fb_[\w-]{43}/.exec((await answer(`/apikey create mine ${limits}`, { who }))?.text ?? '')?.[0] ?? ''
 
-describe('a link of /panel', () => {
+describe('a link from /panel', () => {
   it('signs one browser in to the account of the person', async () => {
     await answer('/credits give @me 80', { who: 'root' })
     const token = await panelOf('ann')

@@ -136,7 +136,7 @@ describe('a question', () => {
     expect(calls).toEqual([])
   })
 
-  it('is over when the process did not learn its message, so that an answer is no paid request', async () => {
+  it('is over when the process did not learn its message, so that an answer is never a paid request', async () => {
     const sent = telegram.say('/flux a cat')
     await deliver(sent.update)
     const shown = await telegram.waitFor(sent.chatId, ({ fromBot }) => fromBot)

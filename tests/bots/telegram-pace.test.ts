@@ -1,4 +1,4 @@
-/** Telegram's limits for a group hold for all edits together, and results come first. */
+/** All edits in a group together keep within Telegram's limits, and results come first. */
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'

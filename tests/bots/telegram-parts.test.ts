@@ -158,7 +158,7 @@ describe('a picture of an album that arrives after the others were handled', () 
     expect(calls).toHaveLength(1)
   })
 
-  it('is nothing for the bot in a group where the album was not for it', async () => {
+  it('is ignored in a group where the album was not for the bot', async () => {
     const surface = await start(create('hush'))
     const [first, second] = await album(GROUP, 'for all of you')
     await surface.handleUpdate(first?.update, 'hush')

@@ -172,7 +172,7 @@ export function resultContract(name: string, open: () => Promise<SurfaceHarness>
       await harness.press('ann', '⭐')
       await told('Removed from your favourites')
       await harness.press('ann', '👍')
-      await told('taken back')
+      await told('rating was removed')
       expect(await rows()).toEqual([{ kept: 0, rating: null }])
     })
 
@@ -220,7 +220,7 @@ export function resultContract(name: string, open: () => Promise<SurfaceHarness>
       expect(left).toEqual([(await withPictures()).at(-1)!.text])
     })
 
-    it('is deleted by the person who asked only', async () => {
+    it('is deleted only by the person who asked', async () => {
       await harness.press('bob', '🗑 Delete')
       await told('Only the person who made this request')
       expect((await harness.answer())?.buttons).toEqual(labels)

@@ -25,7 +25,7 @@ export interface ShownAnswer {
 
 export interface ShownMessage extends ShownAnswer {
   id: string
-  /** Bytes of what it shows or holds. Empty where a surface only links. */
+  /** Bytes of the files that the message shows. Empty if the surface only links to them. */
   files: readonly Buffer[]
   /** Addresses of pictures to save. */
   links: readonly string[]
@@ -90,7 +90,7 @@ export interface SurfaceHarness {
   submitted(): Promise<ShownAnswer | undefined>
   /** What others may submit: their own form, which they pay for, or a refusal with this text. */
   submitsOfOthers: 'are their own' | RegExp
-  /** Lets so much time pass for all messages that the platform allows least. Absent: time changes nothing. */
+  /** Makes all messages so old that the platform's limits for old messages apply. Absent: the platform has no such limits. */
   age?(): Promise<void>
   /** Violations of the platform's own API description. */
   violations(): readonly string[]

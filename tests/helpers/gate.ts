@@ -1,4 +1,4 @@
-/** Stops work half way, until the test lets it go on. */
+/** Stops work halfway, until the test lets it continue. */
 export interface Gate {
   /** Resolves once work has arrived here. */
   arrived: Promise<void>

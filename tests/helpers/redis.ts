@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { freePort } from './ports.ts'
 
-/** The reason why no server can be started. undefined: one can. */
+/** Why no server can be started. undefined: a server can be started. */
 export const noRedis = findProblem()
 
 function findProblem(): string | undefined {

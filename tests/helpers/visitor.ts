@@ -4,7 +4,7 @@ import { request } from 'undici'
 interface Visit {
   url: string
   port: number
-  /** Of the sign-in link. '': it does not open the link. */
+  /** Token of the sign-in link. '': the visitor does not open the link. */
   token: string
   /** What a test undoes at its end. */
   stops: (() => Promise<unknown>)[]
@@ -21,7 +21,7 @@ export interface SendOptions {
   files?: Buffer[]
   locale?: string
   headers?: Record<string, string>
-  /** Of another process. */
+  /** Address of another process. */
   url?: string
 }
 

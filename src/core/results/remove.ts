@@ -14,7 +14,7 @@ interface Removal {
 }
 
 /**
- * Messages go first: after a crash, the repeated press finds the request and continues. A message that its chat does not let us
+ * Messages go first: after a crash, the repeated press finds the request and continues. A message that the chat does not let us
  * delete stays. Throws AppError chat_unavailable, still_running, and unknown_button when there is no such request.
  */
 export async function removeResult(core: Core, { id, on }: Removal): Promise<void> {
@@ -39,6 +39,6 @@ async function removeMessage(core: Core, id: string, { surface, posted }: { surf
   } catch (thrown) {
     const error = asAppError(thrown)
     if (error.kind === 'chat_unavailable') throw error
-    core.log.warn({ id, surface, kind: error.kind, err: error.cause }, 'a message of a deleted result stays')
+    core.log.warn({ id, surface, kind: error.kind, err: error.cause }, 'could not delete a message of a deleted result')
   }
 }

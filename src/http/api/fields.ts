@@ -37,7 +37,7 @@ export const scale = z
   .int()
   .min(1)
   .max(100)
-  .describe('How many times the sides of the input image, of a model that enlarges: 2 or 4 with `upscale`.')
+  .describe('How many times as long each side becomes, for models that enlarge: 2 or 4 with `upscale`.')
 /** A field that other services use. Any value is accepted. */
 export const withoutEffect = optional(z.unknown()).describe('Accepted, but has no effect.')
 export const webhookAddress = z.url({ protocol: /^https?$/ }).max(2_000)

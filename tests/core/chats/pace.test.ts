@@ -21,7 +21,7 @@ describe.each(backends())('the pace of a chat on %s', (kind) => {
     expect(await processes[0]!.takeRoom('another', tenAMinute)).toBe(true)
   })
 
-  it('counts calls that are made in any case, each picture of an album too', async () => {
+  it('counts calls that do not need room, and each picture of an album', async () => {
     const pace = createChatPace(test.database)
     await pace.count('album', 9)
     expect(await pace.takeRoom('album', tenAMinute)).toBe(true)

@@ -94,7 +94,7 @@ describe.each(backends())('a request on %s that is cancelled', (kind) => {
 
     const cancelling = cancel(core, null, id)
     if (ends === 'cancelled') {
-      // whatever is under way has not gone on: nothing waits for it
+      // the work under way has not continued, so the cancellation did not wait for it
       await expect.poll(account).toMatchObject({ balance: 20, held: 0, inFlight: 0 })
     } else {
       expect(await cancelling).toMatchObject({ state: 'stored' })

@@ -70,7 +70,7 @@ describe('a request to enlarge', () => {
 
   it.each([
     ['more pixels than can be stored', [3200, 3000], 4, '12,800 × 12,000 pixels. At most 36 megapixels'],
-    ['a side that is too long', [4200, 60], 4, '16,800 × 240 pixels. A side may have 16,383'],
+    ['a side that is too long', [4200, 60], 4, '16,800 × 240 pixels. A side may have at most 16,383'],
   ] as const)(
     'is refused before credits move when the result would have %s',
     async (_why, [width, height], scale, words) => {

@@ -89,8 +89,8 @@ describe.skipIf(noRedis !== undefined)(`while Redis takes no writes${noRedis ? `
 })
 
 /**
- * Every write fails with the error of a full disk, as long as `fill` holds. A trigger raises it, so this shows what the service
- * does about the error, and not how Postgres itself comes through.
+ * Every write fails with the error of a full disk, as long as `fill` holds. A trigger raises it, so this tests how the service
+ * handles the error, and not how Postgres itself recovers.
  */
 const fill = async () => {
   // a sequence keeps its value when the statement fails

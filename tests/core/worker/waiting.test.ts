@@ -1,4 +1,4 @@
-/** What people hear while they wait: their place, an estimate, progress. */
+/** What people see while they wait: their place, an estimate, progress. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { cancel } from '../../../src/core/generation/cancel.ts'

@@ -11,7 +11,7 @@ import { keepLog } from '../log.ts'
 import type { OpenProvider, ProviderHarness } from './harness.ts'
 
 export const falHarness: ProviderHarness = harness('fal')
-/** The endpoint whose result is one picture. It has no words, so the picture's address says what shall happen. */
+/** The endpoint whose result is one picture. It has no words, so the picture's address says what should happen. */
 export const falEnlargingHarness: ProviderHarness = harness(
   'fal enlarging',
   {},

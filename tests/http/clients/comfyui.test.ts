@@ -71,7 +71,7 @@ describe('a client without a key', () => {
     expect(await sharp(Buffer.from(body.image_base64, 'base64')).metadata()).toMatchObject({ format: 'png', width: 64 })
   })
 
-  it('has a prompt that is too long cut, and the answer says so', async () => {
+  it('gets a prompt that is too long cut, and the response says so', async () => {
     const prompt = 'a cat and a dog in the rain, '.repeat(300)
     const { status, body } = await generate({ prompt, width: 64, height: 64 })
     expect([status, body.prompt_truncated]).toEqual([200, true])
