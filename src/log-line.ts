@@ -1,4 +1,4 @@
-/** A line of the log for people at a terminal: time, level, message and data, instead of JSON. */
+/** Formats a line of the log for a terminal: time, level, message and data, instead of JSON. */
 
 interface Entry {
   level?: string
@@ -18,7 +18,7 @@ export function readableLine(line: string): string {
   return isDefect(level, { err, kind: data.kind }) && err?.stack ? `${text}\n${err.stack}\n` : `${text}\n`
 }
 
-/** The stack of other errors, such as a provider that does not answer, says nothing about their cause. */
+/** Only a defect needs its stack: that of an expected error, such as a provider that does not answer, does not help. */
 function isDefect(level: string, { err, kind }: Pick<Entry, 'err' | 'kind'>): boolean {
   return kind === undefined ? level === 'error' && err?.type !== 'AppError' : kind === 'internal'
 }

@@ -1,4 +1,4 @@
-/** Logs one line per event to standard error: JSON, or text on a terminal. Standard output is left to people and pipes. */
+/** Logs one line per event to standard error: JSON, or text on a terminal. Standard output is for what commands print. */
 import { pino, stdSerializers } from 'pino'
 import { readableLine } from './log-line.ts'
 

@@ -7,9 +7,9 @@ import type { Answer, Asked, Permission } from './command.ts'
 export type ActionName = keyof Words['buttons']
 
 export interface Pressed {
-  /** Id of the generation or draft, or a word of the action's own. */
+  /** Id of the generation or draft, or a word that only this action understands. */
   ref: string
-  /** Of the picture that the button is about, from 1. Absent: the result has one, or the button is about all. */
+  /** Number of the picture that the button is about, from 1. Absent: the result has one picture, or the button is about all. */
   number?: number
   /** What was submitted, by field: all fields of the action's form. Empty without a form. */
   fields: Readonly<Record<string, string>>
@@ -18,9 +18,9 @@ export interface Pressed {
 export interface Action {
   /** Its label in each language is `words.buttons[name]`. */
   name: ActionName
-  /** asker: the person whose request it is, and admins · viewer: they, and people in the chat that shows the result. */
+  /** asker: the person who made the request, and admins unless it is private · viewer: also people in a chat that shows the result. */
   who: 'asker' | 'viewer' | Permission | ((ref: string) => Permission)
-  /** Its answer is a message of its own. Absent: the effect shows in the pressed message, or a few words say what it was. */
+  /** Who sees its answer, a new message. Absent: the pressed message shows the effect, or a few words confirm it. */
   answers?: 'public' | 'private'
   /** Opened by a press; its submission runs the action. Absent: a press runs it. */
   form?: {

@@ -25,11 +25,11 @@ export interface OptionSpec {
   /** Of a number; on platforms with typed options also of the length of a text. */
   min?: number
   max?: number
-  /** Of a number that models take: where platforms with typed options stop it. The core checks it with the chosen model. */
+  /** Limits that platforms with typed options enforce for a number that models take. The core checks it again, with the chosen model. */
   range?: (models: readonly Model[]) => Range | undefined
   /** In text it is written `--name value`. Absent: by its position. */
   flag?: boolean
-  /** In text it is written `name value`, or as a flag. */
+  /** In text it is written `name value` or `--name value`. */
   named?: boolean
   /** In text it takes all remaining words. */
   rest?: boolean
@@ -61,7 +61,7 @@ export interface Asked<V> {
   words: Words
   values: V
   images: readonly Attachment[]
-  /** Of the person, and of the group where the call was made. */
+  /** Settings of the person, and of the group where the call was made. */
   settings: SettingsInForce
   /** The result that the person replied to: its originals are among the images. */
   parent?: Submission['parent']
@@ -69,21 +69,21 @@ export interface Asked<V> {
   commands: readonly AnyCommand[]
 }
 
-/** A reply, and what becomes of it. */
+/** A reply, and what dispatch does with it. */
 export type Answer = Reply & {
-  /** The accepted request that the reply waits for: its work starts once the reply stands. */
+  /** The accepted request that the reply waits for: its work starts once the reply is posted. */
   accepted?: Accepted
   /** The generation whose result the reply shows: its messages are recorded, so that replies and buttons find it. */
   shows?: string
-  /** Takes the place of the pressed message. A command, or a message that is gone: it is posted. */
+  /** The reply replaces the pressed message. Without one, or if it is gone, the reply is posted. */
   inPlace?: boolean
-  /** Takes the place of the buttons of the pressed message. */
+  /** They replace the buttons of the pressed message. */
   newButtons?: ButtonRows
-  /** Id of the draft that it shows. */
+  /** Id of the draft that the reply shows. */
   drafted?: string
-  /** It goes there, and the chat of the call gets the notice. */
+  /** The reply goes to this address, and the chat of the call gets the notice. */
   elsewhere?: { address: Address; notice: Reply }
-  /** Our message that asked for this choice. A press turns it into the reply; after a form it loses its buttons. */
+  /** Our message with the draft. A press turns it into the reply; a submitted form turns it into `closed`, without buttons. */
   chosenIn?: { posted: Posted | undefined; address: Address; closed: Reply }
 }
 

@@ -6,7 +6,7 @@ import { shorten } from '../core/text.ts'
 import type { Words } from '../locales/index.ts'
 import type { Answer } from './command.ts'
 
-/** Characters of each prompt: both fit into one message of every platform. */
+/** Characters of each prompt that are shown, so that both fit into one message on every platform. */
 const shownPrompt = 700
 
 export function draftReply(words: Words, locale: Locale, { id, ...draft }: Draft): Answer {
@@ -21,7 +21,7 @@ export function draftReply(words: Words, locale: Locale, { id, ...draft }: Draft
   return { locale, state: 'asking', content, buttons: [choices], private: draft.private || undefined, drafted: id }
 }
 
-/** The same message once a choice was made elsewhere. */
+/** The same message after the person has submitted the form. */
 export const closedDraft = (words: Words, locale: Locale, { prompt }: Pick<Draft, 'prompt'>): Reply => ({
   locale,
   state: 'info',

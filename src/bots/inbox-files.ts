@@ -15,9 +15,9 @@ export interface StoredFile {
   bytes: number
 }
 
-/** To be called before the act is stored. Storing them again changes nothing; files of a handled act are not stored. */
+/** Call this before storing the act. A second call changes nothing, and files of a handled act are not stored again. */
 export async function storeFiles(database: Database, key: string, files: readonly Buffer[]): Promise<void> {
-  // a statement each: all files of a message at once would be held in memory several times
+  // one statement for each file: a statement with all of them would hold them in memory several times
   for (const [position, data] of files.entries()) {
     await database.rows(sql`
       insert into inbox_files (act, position, data)

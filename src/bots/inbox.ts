@@ -19,9 +19,9 @@ export interface Received {
   lane: string
   /** Acts that are handled together: the messages of an album, or the parts of a long text. */
   album?: string
-  /** UTF-16 units of a text that may be a part. */
+  /** UTF-16 units of a text that may be a part of a longer one. */
   length?: number
-  /** Albums that this act may belong to. It joins the latest one whose last part is at least so long. */
+  /** Albums that this act may belong to. It joins the latest one whose last part has at least `minLength` units. */
   joins?: { albums: readonly string[]; minLength: number }
   /** Stored only if it joins one of these albums. */
   partOnly?: boolean
@@ -42,7 +42,7 @@ export interface InboxOptions {
   log: Log
   /**
    * Handles one act, or the acts of one album in the order of their arrival. Rejects to try again. `late`: their album was
-   * handled before they arrived. Resolves to 'not_ours' if that cannot happen, because the album is for others.
+   * handled before they arrived. Resolves to 'not_ours' if the album is not for the bot, so that later parts of it are not refused.
    */
   handle(bodies: Json[], late: boolean): Promise<unknown>
   /** Seconds after which an act is too old to be answered. Default: a day. */
@@ -272,7 +272,7 @@ const renew = (database: Database, keys: readonly string[]) =>
     update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
     where key in (${listed(keys)}) and handled_at is null`)
 
-/** Body and files go: they hold words, pictures and tokens. The key stays, so that a repeated delivery is recognised. */
+/** Deletes body and files, which hold words, pictures and tokens. The key stays, so that a repeated delivery is recognised. */
 const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
   database.rows(sql`with files as (delete from inbox_files where act in (${listed(keys)}))
     update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::boolean then album end

@@ -77,7 +77,7 @@ function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags:
 
 const flagForm = new RegExp(`^(${anyDash}{2}|${longDash})([a-z]+)(?:[=:](.*))?$`, 'i')
 
-/** 'ratio', 'ratio:', 'ratio=16:9'. */
+/** Reads 'ratio', 'ratio:' and 'ratio=16:9'. */
 function namedIn(specs: OptionSpecs, token: string): { name: string; value?: string } | undefined {
   const [, written, value] = /^([a-z]+)(?:[=:](.*))?$/i.exec(plainSigns(token)) ?? []
   const name = Object.keys(specs).find((each) => specs[each]?.named && each === written?.toLowerCase())

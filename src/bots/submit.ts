@@ -32,7 +32,7 @@ interface Going {
   going?: Pick<Answer, 'elsewhere'>
 }
 
-/** Throws AppError cannot_write_privately before anything is paid, where the bot may not write to the person alone. */
+/** Throws AppError cannot_write_privately before credits move, if the bot may not write to the person in private. */
 async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Going> {
   const { key, surface: name, address: here, place, locale, from } = call
   const submission = { key, surface: name, address: here, place, locale, from, ...wanted }

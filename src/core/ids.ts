@@ -10,7 +10,7 @@ const short = /^[0-9a-f]{8}$/i
 /** Ids are of the database's uuid type; it rejects any other text. */
 export const isId = (id: string) => uuid.test(id)
 
-/** What captions show of the id of a request: its last eight digits, which are random. */
+/** The part of a request's id that captions show: its last eight digits, which are random. */
 export const shortId = (id: string) => id.slice(-8)
 
 /** The lowest id that a request of this time can have, because ids (uuid v7) begin with their time. */
@@ -21,7 +21,7 @@ export function lowestIdAt(time: number): string {
 
 const columns = columnsOf({ id: generations.id })
 
-/** The id of a request of this account, by its id or short id, also with '#' before it. undefined: there is none. */
+/** Finds a request of this account by its id or short id; '#' may precede it. undefined: there is none. */
 export async function findRequest(
   { database }: { database: Pick<Database, 'rows'> },
   userId: string,

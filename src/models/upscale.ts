@@ -6,21 +6,21 @@ import { likeInput, oneImage } from './routes/takes.ts'
 
 const takes = { images: oneImage, prompt: 'none', count: 1, aspects: likeInput, params: {} } as const satisfies Takes
 
-/** Four times only, in seconds. Overlapping tiles take twice as long and leave no seams. */
+/** Enlarges four times only, and takes seconds. Overlapping tiles take twice as long but leave no seams. */
 const auraSr = falRoute('fal-ai/aura-sr', { ...takes, scales: [4] }, (_, [image]) => ({
   image_url: image,
   checkpoint: 'v2',
   overlapping_tiles: true,
 }))
 
-/** Adds detail, and is priced by the pixels of the result: four times would cost the operator four times as much. */
+/** Adds detail, and costs the operator by the pixels of the result: a scale of 4 would cost four times as much as 2. */
 const clarity = falRoute('fal-ai/clarity-upscaler', { ...takes, scales: [2] }, ({ scale }, [image]) => ({
   image_url: image,
   upscale_factor: scale,
   enable_safety_checker: true,
 }))
 
-/** Model files by the scale that they are made for, the first choice first. Others enlarge as well, and may do so better. */
+/** Model files by the scale that they are made for, best first. If none is installed, any other file is used. */
 const files: Readonly<Record<number, readonly string[]>> = {
   2: ['RealESRGAN_x2plus.pth', 'RealESRGAN_x2.pth', '2x-AnimeSharpV4_RCAN.safetensors'],
   4: ['4x-UltraSharp.pth', 'RealESRGAN_x4plus.pth', 'RealESRGAN_x4plus.safetensors', '4x_foolhardy_Remacri.pth'],

@@ -146,7 +146,7 @@ function messagesAbout({ data, type }: Pick<ImageFile, 'data' | 'type'>): Json {
   ]
 }
 
-/** How services say that a model takes text only: each in its own words, some of them naming the part that they do not know. */
+/** How services say that a model takes text only. Each has its own wording; some name the unknown part of the request. */
 const textOnly = [
   /image.{0,80}(not |n't |un)support/i,
   /(not |n't |un|only )support.{0,80}(image|vision)/i,

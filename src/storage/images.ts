@@ -24,7 +24,7 @@ const resultLimitMb = 64
 const untouchedPixels = 16_777_216
 const shrunkPixels = 8_388_608
 
-/** `inTurn`: shared with all else that decodes pictures in this process. */
+/** `inTurn`: shared with everything else that decodes pictures in this process. */
 export function createImageTools(inTurn: Turns = createDecodeTurns()): ImageTools {
   return {
     clean: (bytes) => inTurn(() => clean(bytes)),

@@ -25,10 +25,13 @@ const limitMegapixels = 50
 const limitScanMegapixels = 1_000
 const limitScans = 100
 
-/** Of a picture that a person sends. With the rest that decoding takes, it stays below 256 MB. */
+/** Most bytes kept while decoding a picture that a person sends. Together with the rest of the decoding, it stays below 256 MB. */
 const limitKeptBytes = 175_000_000
 
-/** For pictures of people: also refuses what takes too much memory. Throws AppError image_too_big, image_type, image_unreadable. */
+/**
+ * For pictures that people send: also refuses those whose decoding takes too much memory. Throws AppError image_too_big,
+ * image_type, image_unreadable.
+ */
 export async function inspectUpload(bytes: Buffer, limitMb: number): Promise<Header> {
   const header = await inspect(bytes, limitMb)
   const { type, width, height } = header

@@ -53,7 +53,7 @@ export function scansOf(bytes: Buffer): number {
   return scans
 }
 
-/** Kinds of frames that are decoded scan by scan: progressive ones. */
+/** Markers of progressive frames, which are decoded scan by scan. */
 const progressiveFrames = new Set([0xc2, 0xc6, 0xca, 0xce])
 const coefficientBytes = 2
 
@@ -69,7 +69,7 @@ export function keptBytesPerPixel(bytes: Buffer): number {
   return 0
 }
 
-/** `frame`: its header. With colours at half the resolution it is 1.5, with all components in full the number of components. */
+/** `frame`: the header of the frame. 1.5 if colours have half the resolution; the number of components if all have the full one. */
 function samplesPerPixel(frame: Buffer): number {
   const factors = Array.from({ length: frame[9] ?? 0 }, (_, n) => frame[11 + 3 * n] ?? 0)
   const areas = factors.map((factor) => (factor >> 4) * (factor & 15))

@@ -2,7 +2,7 @@
 import sharp, { type OverlayOptions } from 'sharp'
 import type { ImageFile } from '../core/ports/images.ts'
 
-/** Pixels of a cell, and between cells. */
+/** Side of a cell and gap between cells, in pixels. */
 export const cellEdge = 256
 const gap = 8
 const mostColumns = 3
@@ -23,10 +23,10 @@ const digits: Readonly<Record<string, readonly number[]>> = {
   8: [7, 5, 7, 5, 7],
   9: [7, 5, 7, 1, 7],
 }
-/** Pixels of a dot. */
+/** Pixels on each side of a dot. */
 const dot = 6
 
-/** `shrink`: to at most `cellEdge` on the longer side. */
+/** `shrink`: makes the longer side at most `cellEdge`. */
 export async function sheet(
   cells: readonly (Buffer | undefined)[],
   shrink: (bytes: Buffer) => Promise<ImageFile>,
@@ -53,7 +53,7 @@ const centred = ({ data, width, height }: ImageFile, left: number, top: number):
   top: top + Math.floor((cellEdge - height) / 2),
 })
 
-/** White dots on a dark box. */
+/** Draws the number in white dots on a dark box. */
 function badge(number: number): OverlayOptions {
   const text = [...String(number)].map((digit) => digits[digit] ?? [])
   const [columns, rows] = [text.length * 4 + 1, 7]

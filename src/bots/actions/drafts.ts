@@ -1,4 +1,4 @@
-/** The choice below an enhanced prompt: draw it, the person's own words, or others. Only the person who asked may choose. */
+/** The choice below an enhanced prompt: draw it, draw the person's own words, or edit it first. Only the asker may choose. */
 import { type DraftChoice, readDraft, submitDraft } from '../../core/generation/drafts.ts'
 import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { promptLimit } from '../../core/request/parse.ts'
@@ -9,7 +9,7 @@ import { formOf } from '../form.ts'
 
 export const useEnhancedAction: Action = {
   name: 'useenhanced',
-  who: 'everyone', // the core compares the person
+  who: 'everyone', // `readDraft` refuses other people
   run: (asked) => choose(asked, { kind: 'enhanced' }),
 }
 

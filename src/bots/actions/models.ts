@@ -4,7 +4,7 @@ import type { Action } from '../action.ts'
 import { modelsReply } from '../lists/models.ts'
 import { changeSettings } from '../settings/reply.ts'
 
-/** `ref`: the page, from 1. */
+/** `ref`: number of the page, from 1. */
 export const modelsAction: Action = {
   name: 'models',
   who: 'everyone',

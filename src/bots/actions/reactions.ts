@@ -1,4 +1,4 @@
-/** Keeps a result among a person's favourites, and rates it. The same button again takes that back. */
+/** Buttons that mark a result as a favourite and rate it. A second press of the same button undoes the first. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { type Rating, rate, toggleFavourite } from '../../core/results/reactions.ts'
 import type { Action } from '../action.ts'

@@ -1,4 +1,4 @@
-/** `/cancel [id]`: stops an own request, without an id the newest one. */
+/** `/cancel [id]`: stops a request of the person; without an id, the newest one. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
 import { cancel, cancelNewest } from '../../core/generation/cancel.ts'

@@ -1,4 +1,4 @@
-/** `/describe [id]`: a prompt for a picture of one's own, named by its id, or for one that is attached or replied to. */
+/** `/describe [id]`: writes a prompt for a picture that is attached, replied to, or the person's own and named by its id. */
 import { AppError } from '../../core/errors.ts'
 import { asInput, pictureOf } from '../../core/generation/result.ts'
 import { describePicture } from '../../core/results/describe.ts'

@@ -1,5 +1,5 @@
 /**
- * `/edit [id] words`: changes a picture of one's own, named by its id, or one that is attached or replied to. Without words, a form
+ * `/edit [id] words`: changes a picture that is attached, replied to, or the person's own and named by its id. Without words, a form
  * asks for them.
  */
 import type { Core } from '../../core/core.ts'
@@ -53,7 +53,7 @@ export const editCommand = defineCommand({
   },
 })
 
-/** '1a2b3c4d make it night', with '#' before the id or without. */
+/** Splits '1a2b3c4d make it night'; the id may follow '#'. */
 function splitId(text: string): { id?: string; text: string } {
   const [start = '', id] = /^\s*(#?[0-9a-f]{8}(?:(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?)(?=\s|$)/i.exec(text) ?? []
   return { id, text: text.slice(start.length) }

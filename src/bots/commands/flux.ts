@@ -23,7 +23,7 @@ export const fluxCommand = defineCommand({
     image3: { type: 'image' },
     image4: { type: 'image' },
     count: { type: 'integer', min: 1, range: (models) => ({ min: 1, max: offeredCount(models) }) },
-    // whole numbers of typed options end at 2^53, seeds do not
+    // a text, because typed whole numbers end at 2^53 and seeds can be larger
     seed: { type: 'text', max: 20 },
     steps: { type: 'integer', range: (models) => offeredRange(models, 'steps') },
     guidance: { type: 'number', range: (models) => offeredRange(models, 'guidance') },

@@ -3,7 +3,7 @@ import { drawing, findModel, offeredAspects } from '../../core/request/choose-mo
 import { shorten } from '../../core/text.ts'
 import { type AnyCommand, type Asked, defineCommand } from '../command.ts'
 
-/** Of the list of models, which grows with workflow packs: a message may have 2,000 characters on Discord. */
+/** Most characters of the list of models, which grows with workflow packs: a message may have 2,000 on Discord. */
 const modelsLimit = 700
 
 export const helpCommand = defineCommand({
@@ -29,7 +29,7 @@ export const helpCommand = defineCommand({
   },
 })
 
-/** Whether the person may use a command, as far as its declaration says. */
+/** Whether the person may use a command. Commands whose permission depends on their options count as allowed. */
 function isFor({ core, call }: Pick<Asked<unknown>, 'core' | 'call'>, { needs }: AnyCommand): boolean {
   if (needs === 'admin') return core.isAdmin(call.from.id)
   if (needs === 'manager') return call.place.manager || core.isAdmin(call.from.id)

@@ -1,4 +1,4 @@
-/** `/queue`: own requests under way, and how busy the providers are. */
+/** `/queue`: the person's requests under way, and how busy the providers are. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { defineCommand } from '../command.ts'
 import { queueReply } from '../lists/queue.ts'

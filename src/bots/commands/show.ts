@@ -1,4 +1,4 @@
-/** `/show id`: a picture of one's own again, with its buttons. */
+/** `/show id`: shows a result of the person again, with its buttons. */
 import { AppError } from '../../core/errors.ts'
 import { ownResult } from '../../core/results/own.ts'
 import { showAgain } from '../../core/results/show.ts'

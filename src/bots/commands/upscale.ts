@@ -1,4 +1,7 @@
-/** `/upscale [id] [scale]`: a picture of one's own, named by its id, or one that is attached or replied to, twice or four times as large. */
+/**
+ * `/upscale [id] [scale]`: makes a picture two or four times as large. It is attached, replied to, or the person's own and named
+ * by its id.
+ */
 import { AppError } from '../../core/errors.ts'
 import { asInput, pictureOf } from '../../core/generation/result.ts'
 import { chooseModel } from '../../core/request/choose-model.ts'
@@ -7,7 +10,7 @@ import { defineCommand } from '../command.ts'
 import { submitFor } from '../submit.ts'
 
 const scales = ['2', '4'] as const
-/** '4', '4x' and 'x4' beside an id, or alone. */
+/** Reads '4', '4x' or 'x4', alone or together with an id. */
 const scaleForm = /^x?([0-9]{1,2})[x×]?$/i
 
 export const upscaleCommand = defineCommand({

@@ -50,7 +50,7 @@ export function isAnswered(interaction: APIInteraction): interaction is Interact
 
 export type Audience = InteractionTarget['audience']
 
-/** How it is acknowledged: commands and forms say who may see their answers. 'chosen': as the settings of the person say. */
+/** How an interaction is acknowledged, by who may see the answer. 'chosen': the settings of the person or the group decide. */
 export function audienceOf(interaction: Interaction, { commands, actions }: Offers): Audience | 'chosen' {
   switch (interaction.type) {
     case InteractionType.MessageComponent: {
@@ -75,14 +75,14 @@ function besides({ message }: Pick<Interaction, 'message'>, audience: 'public' |
   return ((message?.flags ?? 0) & MessageFlags.Ephemeral) === 0 ? audience : 'private'
 }
 
-/** Whose settings count, and where. undefined: Discord names no person, or no channel. */
+/** Who acted, and where; this decides which settings count. undefined: Discord names no person, or no channel. */
 export function whereOf(interaction: Interaction): Pick<Call, 'surface' | 'from' | 'place'> | undefined {
   const user = interaction.member?.user ?? interaction.user
   const { channel } = interaction
   return user && channel && { surface: 'discord', from: identityOf(user), place: placeOf(interaction, channel) }
 }
 
-/** `audience`: how it was acknowledged. undefined: Discord names no person, or no channel. */
+/** `audience`: how the interaction was acknowledged. undefined: Discord names no person, or no channel. */
 export function callOfInteraction(
   interaction: Interaction,
   audience: Audience,
@@ -126,7 +126,7 @@ function actOf(interaction: Interaction, target: InteractionTarget): Act {
   return { kind: 'command', name: interaction.data.name, text: '', options: optionsOf(interaction) }
 }
 
-/** Where the press is acknowledged without an answer of its own, its token reaches the message, also one that only the person sees. */
+/** If a press is acknowledged without a new answer, its token can edit the pressed message, even one that only the person sees. */
 function pressedMessage({ message }: APIMessageComponentInteraction, target: InteractionTarget): PressedMessage {
   const { id, channel_id: channelId } = message
   const isPress = target.audience === 'press'
@@ -210,7 +210,7 @@ export async function callOfMessage(message: GatewayMessageCreateDispatchData, c
   }
 }
 
-/** Of the message, then of the one that it replies to. Ours may show a result, whose originals we have. */
+/** Pictures of the message, then of the one that it replies to. If we sent that one, it may show a result, whose originals we have. */
 function imagesOf(message: APIMessage, replied: APIMessage | undefined, { botId, load }: MessageContext): Attachment[] {
   const own = picturesOf(message)
   const pictures = load([...own, ...(replied ? picturesOf(replied) : [])])

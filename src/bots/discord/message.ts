@@ -16,19 +16,19 @@ type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId>
 export interface Message {
   body: {
     content: string
-    /** All of them: Discord removes those that are not listed. */
+    /** Always all attachments: Discord removes those that are not listed. */
     attachments: { id: string; filename: string; description?: string }[]
-    /** All of them: an edit without buttons removes them. */
+    /** Always all buttons: an edit without buttons removes them. */
     components: ButtonRow[]
     allowed_mentions: { parse: []; users?: string[]; replied_user: false }
-    /** Links in prompts show no previews. */
+    /** Keeps Discord from showing previews of links in prompts. */
     flags: MessageFlags
     message_reference?: { message_id: string; fail_if_not_exists: boolean }
   }
   files: RawFile[]
 }
 
-/** `mention`: the person to notify that this has arrived. */
+/** `mention`: id of the person whom Discord notifies of the message. */
 export function messageOf(reply: Reply, mention?: string): Message {
   const { pictures = [], files = [], buttons = [], locale } = reply
   const shown = pictures.map(({ name, alt, file }) => ({ name, alt: altOf(alt), data: file.data, type: file.type }))

@@ -23,7 +23,7 @@ const tokenLifeMs = 14.5 * 60_000
 /** Discord's limit, in characters. */
 const maxNonce = 25
 
-/** Where the reply is now. `message` absent: it became no message. */
+/** Where the reply is now. `message` absent: the reply was not a message of its own. */
 export interface Placed {
   target: Target
   message?: APIMessage
@@ -182,7 +182,7 @@ async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message
   return { target, message }
 }
 
-// ── Messages that stand already ──────────────────────────────────────────────────────────────────────────────────
+// ── Messages that were posted before ─────────────────────────────────────────────────────────────────────────────
 
 /** Their texts and pictures stay. */
 export async function changeButtons(
@@ -193,7 +193,7 @@ export async function changeButtons(
   await api.send('patch', routeOf(target), { body: { components: rowsOf(locale, buttons) }, ...authOf(target) })
 }
 
-/** A message that is gone already is no error. */
+/** A message that is already gone is not an error. */
 export async function take(api: Api, target: Target): Promise<void> {
   try {
     await api.send('delete', routeOf(target), authOf(target))

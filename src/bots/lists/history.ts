@@ -17,9 +17,9 @@ import type { Call, Reply, ReplyPicture } from '../../core/ports/chat.ts'
 import { shorten, utcText } from '../../core/text.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 
-/** Characters of a prompt: a page fits into a caption of Telegram. */
+/** Characters of each prompt that are shown, so that a page fits into a caption on Telegram. */
 const shortPrompt = 60
-/** On a phone, so many buttons with numbers are easy to hit. */
+/** More buttons in a row would be hard to hit on a phone. */
 const buttonsInRow = 3
 
 interface Turned {
@@ -81,7 +81,7 @@ function buttonsOf({ rows, newer, older }: HistoryPage, filter: HistoryFilter): 
 
 // ── Pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** One picture of all of them: an album can have no buttons on Telegram, and cannot be turned. */
+/** One picture that shows all thumbnails: on Telegram an album can have no buttons and cannot be replaced by an edit. */
 async function sheetOf(core: Core, { history: words }: Words, rows: readonly PastRequest[]): Promise<ReplyPicture[]> {
   if (rows.length === 0) return []
   const cells = await Promise.all(rows.map(({ thumbnail }) => thumbnail && core.store.get(thumbnail.key)))
@@ -89,7 +89,7 @@ async function sheetOf(core: Core, { history: words }: Words, rows: readonly Pas
   return [{ file, key: '', name: 'history.jpg', alt: words.title([]) }]
 }
 
-/** Those that are gone from the store are left out. */
+/** Leaves out thumbnails that are gone from the store. */
 async function thumbnailsOf(core: Core, rows: readonly PastRequest[]): Promise<ReplyPicture[]> {
   const pictures = rows.map(async ({ id, request, thumbnail }, index): Promise<ReplyPicture[]> => {
     const object = thumbnail && (await core.store.get(thumbnail.key))
@@ -103,7 +103,7 @@ async function thumbnailsOf(core: Core, rows: readonly PastRequest[]): Promise<R
 
 // ── The ref of a button ──────────────────────────────────────────────────────────────────────────────────────────
 
-/** 'x': in any state. */
+/** 'x' stands for any state. */
 const stateLetters = ['x', ...historyStates.map((state) => state.charAt(0))].join('')
 
 /** 'fd0199…1a2b3c4d': favourites or all, the state, the request, and the model as a hash, because its name may be too long. */
@@ -116,7 +116,7 @@ function refOf(
 
 const hashOf = (model: string) => createHash('sha256').update(model).digest('hex').slice(0, 8)
 
-/** Throws AppError unknown_button for a ref of no button of ours, and where its model is gone. */
+/** Throws AppError unknown_button if the ref is malformed, or if its model is gone. */
 export function turnedBy(core: Core, direction: Cursor['direction'], ref: string): Turned {
   const form = new RegExp(`^([af])([${stateLetters}])([0-9a-f]{32})([0-9a-f]{8})?$`)
   const [, kind, letter, hex = '', hash] = form.exec(ref) ?? []

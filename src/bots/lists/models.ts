@@ -17,7 +17,7 @@ import { pageOf } from './pages.ts'
 const perPage = 5
 
 interface Showing {
-  /** From 1, or the id of a model on the page. */
+  /** Number of the page, from 1, or the id of a model on it. */
   page: number | string
   locale: Locale
   /** Settings in force. */
@@ -26,7 +26,7 @@ interface Showing {
 
 interface Entry {
   model: Model
-  /** Its place among all, from 1. */
+  /** Position in the whole list, from 1. */
   number: number
   isDefault: boolean
 }
@@ -47,7 +47,7 @@ export function modelsReply(core: Core, { page, locale, chosen }: Showing): Answ
   })
   const choosing = shown.items
     .filter(({ model, isDefault }) => !isDefault && !model.tool)
-    // the number belongs to the label only
+    // only the label shows the number: the ref holds the model alone
     .map(({ model, number }) => ({ ...button('prefer', model.id), number }))
   const rows = [choosing, shown.buttons].filter((row) => row.length > 0)
   return {
@@ -75,7 +75,7 @@ function describe(core: Core, words: Words, { model, number, isDefault }: Entry)
   ].join('\n')
 }
 
-/** As they are written in a prompt. An option of several routes has the widest range. */
+/** Options as a person writes them in a prompt. If several routes take one, its range covers all of theirs. */
 function optionsOf(takes: readonly Takes[]): string[] {
   const most = Math.max(...takes.map(({ count }) => count))
   const numbers = numberParams.flatMap((name) => {

@@ -10,7 +10,7 @@ export interface Page<T> {
   /** From 1. */
   number: number
   items: readonly T[]
-  /** To the page before and the page after it, of the action that shows pages. */
+  /** Buttons of the action that show the previous and the next page. */
   buttons: readonly Button[]
 }
 
@@ -18,7 +18,7 @@ interface Paging<T> {
   items: readonly T[]
   textOf(item: T): string
   perPage: number
-  /** From 1; the nearest page where there is no such page. Or the page with the item for which it is true. */
+  /** Number of the page, from 1; if it does not exist, the nearest one is shown. A function: the page with the first item that matches. */
   page: number | ((item: T) => boolean)
   action: ActionName
 }
@@ -37,7 +37,7 @@ export function pageOf<T>({ items, textOf, perPage, page, action }: Paging<T>): 
   const wanted = typeof page === 'number' ? page : pages.findIndex((items) => items.some(page)) + 1
   const number = Math.min(Math.max(1, wanted), pages.length)
   const others = [number - 1, number + 1].filter((other) => other >= 1 && other <= pages.length)
-  // the number of the page is the ref itself, beside being part of the label
+  // the page's number is both the ref and part of the label
   const buttons = others.map((other) => ({ ...button(action, String(other)), number: other }))
   return { number, items: pages[number - 1] ?? [], buttons }
 }

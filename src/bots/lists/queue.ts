@@ -1,4 +1,4 @@
-/** What a person waits for, and how busy the providers are. `/queue` and the buttons below its answer show it. */
+/** The person's requests under way, and how busy the providers are. `/queue` and the buttons below its answer show it. */
 import { button } from '../../core/chats/buttons.ts'
 import type { Core } from '../../core/core.ts'
 import { type OwnRequest, requestsUnderWay, unfinishedLoad } from '../../core/history/backlog.ts'

@@ -1,4 +1,4 @@
-/** Shows settings in force and where each comes from, and saves changes with errors in the names that people see. */
+/** Shows the settings in force and where each comes from, and saves changes. Errors use the names that people see. */
 import {
   type Chosen,
   chatOf,
@@ -21,7 +21,7 @@ import type { Answer } from '../command.ts'
 import type { FieldSpec } from '../form.ts'
 import { byDefault, changesIn, possible, type Written } from './values.ts'
 
-/** What a button or a command is about: the person's own settings, or those of the group. */
+/** Which settings a button or a command changes: the person's own, or those of the group. */
 export type Whose = 'own' | 'here'
 
 interface Showing {
@@ -54,7 +54,7 @@ export function settingsReply({ core, call, settings, whose }: Showing, saved = 
   return { locale: call.locale, state: 'info', content: { kind: 'text', text }, buttons, private: true }
 }
 
-/** Saves, and shows what is in force then. Throws AppError as `saveSettings` does, and groups_only. */
+/** Saves the changes, and shows the settings that are then in force. Throws AppError as `saveSettings` does, and groups_only. */
 export async function changeSettings(
   { core, call, whose }: Omit<Showing, 'settings'>,
   written: Written,
@@ -65,7 +65,7 @@ export async function changeSettings(
     throw named(error, wordsFor(call.locale))
   }
   const settings = await readSettings(core, call)
-  // a language applies from this answer on
+  // a new language applies to this answer already
   const locale = settings.chosen.language ?? call.locale
   return settingsReply({ core, call: { ...call, locale }, settings, whose }, true)
 }
@@ -77,7 +77,7 @@ async function holderOf(core: Core, call: Call, whose: Whose): Promise<Holder> {
   return { chat }
 }
 
-/** Options of requests are spelled as flags elsewhere. */
+/** Names the setting as people see it: errors about requests would name a flag. */
 function named(error: unknown, { settings: { names } }: Words): unknown {
   if (!(error instanceof AppError)) return error
   const { kind, data, cause } = error
@@ -113,7 +113,7 @@ interface Filling {
   chosen: Chosen
 }
 
-/** A field of a form, filled in with what is set there. */
+/** A field of a form, filled in with the current value. */
 export function fieldOf({ core, words, chosen }: Filling, name: SettingName): FieldSpec {
   const { values: shown, languages } = words.settings
   const models = core.models.all()

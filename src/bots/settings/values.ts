@@ -7,7 +7,7 @@ import { drawing, offeredAspects, offeredCount } from '../../core/request/choose
 import { enhanceSettings } from '../../db/schema/settings.ts'
 import { allLanguages } from '../../locales/index.ts'
 
-/** The value that goes back to the default. */
+/** The value that resets a setting to its default. */
 export const byDefault = 'default'
 
 export const possible: Readonly<Record<SettingName, (models: readonly Model[]) => readonly string[]>> = {

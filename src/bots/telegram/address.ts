@@ -47,7 +47,7 @@ const chatOf = ([chatId, threadId, replyTo]: readonly string[]): ChatTarget => (
   replyTo: numberOf(replyTo),
 })
 
-/** By which replies and presses refer to a message. */
+/** The name by which replies and presses refer to a message. */
 export const messageName = (chatId: number, messageId: number) => `${chatId}:${messageId}`
 
 export const toPosted = ({ messageId, kind, target: { chatId, threadId, replyTo } }: Shown): Posted =>

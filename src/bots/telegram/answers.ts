@@ -9,7 +9,7 @@ import type { Dialogues } from './dialogues.ts'
 import { questionOf } from './question.ts'
 import { cut, maxText, optionsOf, withoutPreview } from './text.ts'
 
-/** Telegram's limit of the answer to a press, in UTF-16 units. */
+/** Telegram's limit for the answer to a press, in UTF-16 units. */
 const maxToast = 200
 /** Characters of the placeholder in an empty reply box. */
 const maxPlaceholder = 64
@@ -17,7 +17,7 @@ const maxPlaceholder = 64
 export interface Answers {
   /** Shows a few words to the person who pressed. */
   tell(target: PressTarget, reply: Reply): Promise<void>
-  /** Ends the waiting of the button. It must not fail what came before it. */
+  /** Ends the button's waiting animation. Never rejects: the work that the press asked for is done. */
   seen(target: PressTarget): Promise<void>
   /** Asks for the fields of a form. */
   ask(target: Target, reply: Reply, form: Form): Promise<void>
@@ -66,7 +66,7 @@ export function createAnswers(api: Api, dialogues: Dialogues): Answers {
   }
 }
 
-/** Telegram did nothing. After any other failure it may have. */
+/** Whether Telegram certainly sent nothing. After any other failure it may have. */
 function wasRefused(error: unknown): boolean {
   const code = failureOf(error)?.code
   return code !== undefined && code < 500

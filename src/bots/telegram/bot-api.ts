@@ -7,7 +7,7 @@ import { fromAddress, toAddress } from './address.ts'
 
 type Signal = Parameters<Api['getMe']>[0]
 
-/** `watch`: sees each call on its way, those that are repeated too. */
+/** `watch`: sees every call before it is sent, repeated ones included. */
 export function createBotApi(token: string, apiUrl: string, watch?: Transformer): Api {
   const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
   if (watch) api.config.use(watch)

@@ -17,7 +17,7 @@ export interface Question {
 
 /** A message that was replied to. */
 export interface Replied extends Question {
-  /** Telegram's time, in seconds. Absent: it is certainly no question. */
+  /** When it was sent, in seconds of Telegram's clock. Absent: the message is certainly no question. */
   sentAt?: number
 }
 
@@ -30,11 +30,11 @@ interface Asking {
 }
 
 export interface Dialogues {
-  /** To be called before a question is sent. Resolves to its name until its message is known. */
+  /** Call this before sending a question. Resolves to a name for it until its message is known. */
   announce(asking: Asking): Promise<string>
-  /** It was sent: from now on it can be answered. */
+  /** Records that the question was sent: from now on it can be answered. */
   open(name: string, question: Question): Promise<void>
-  /** It was certainly not sent. */
+  /** Deletes a question that was certainly not sent. */
   withdraw(name: string): Promise<void>
   /** The call of a reply: an answer if it replies to a question. Throws AppError not_your_question, question_over. */
   read(call: Call, repliedTo: Replied): Promise<Call>
@@ -43,7 +43,7 @@ export interface Dialogues {
 const openMinutes = 60
 /** Days for which a late reply is recognised. */
 const keptDays = 30
-/** A message that appeared so long before or after a question was announced may be that question. Clocks differ. */
+/** A message sent within this time of an announced question may be that question. Clocks differ. */
 const sendingMinutes = 3
 
 export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Dialogues {

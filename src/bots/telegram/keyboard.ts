@@ -1,9 +1,9 @@
-/** Rows of buttons as an inline keyboard, readable on a phone: buttons of a row have equal widths, and cut labels say nothing. */
+/** Rows of buttons as an inline keyboard. Telegram gives all buttons of a row the same width and cuts labels that do not fit. */
 import type { InlineKeyboardMarkup } from 'grammy/types'
 import type { Button, Reply } from '../../core/ports/chat.ts'
 import { labelOf } from '../layout.ts'
 
-/** Characters that a row of a phone in a group shows, all buttons together. */
+/** Characters that fit into a row on a phone in a group, in all its buttons together. */
 const rowWidth = 44
 
 /** undefined removes the keyboard of an edited message. */

@@ -5,7 +5,7 @@
 import type { Transformer } from 'grammy'
 import type { ChatPace, Window } from '../../core/chats/pace.ts'
 
-/** Room for edits that show progress: what other calls in the same time have left of it. */
+/** Limits for edits that show progress. Other calls in the same time count towards them. */
 export interface TelegramPace {
   group: readonly Window[]
   private: readonly Window[]
@@ -32,7 +32,7 @@ export function countCalls(pace: ChatPace, botId: string): Transformer {
     const { chat_id: chatId, media } = payload as { chat_id?: number | string; media?: unknown }
     if (chatId === undefined || !counted.test(method)) return call(method, payload, signal)
     const chat = paceName(botId, chatId)
-    // not worth a failed call: the count only decides about progress
+    // a failed count must not fail the call: it only limits edits that show progress
     const ignore = () => undefined
     void pace.count(chat, Array.isArray(media) ? media.length : 1).catch(ignore)
     const response = await call(method, payload, signal)

@@ -2,12 +2,12 @@
 import type { Message, Update } from 'grammy/types'
 import type { Received } from '../inbox.ts'
 
-/** Clients cut a text that is longer than a message may be: there, or at a line or word in the second half before that. */
+/** Clients cut a text that is longer than this, at the limit or at the end of a line or word in the second half. */
 const maxMessage = 4_096
 const shortestCutText = maxMessage / 2
 /** Spaces and signs of formatting that a client removes where it cuts. */
 const lostInCut = 64
-/** They send the rest at once. Telegram's clock counts whole seconds. */
+/** Clients send the rest at once, but Telegram's clock counts whole seconds. */
 const restWithinSeconds = 1
 
 /** Messages of a person in a chat are handled in order; a press waits for none of them. */

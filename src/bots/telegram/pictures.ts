@@ -26,7 +26,7 @@ const isShownWhole = (picture: ReplyPicture, original: ReplyPicture['file']) =>
 /** From memory, so that it can be sent again after a pause. */
 export const toFile = ({ file, name }: ReplyPicture) => new InputFile(file.data, name)
 
-/** Telegram's limits for photos: 10 MB, 10,000 pixels for both sides together, a ratio of 20. */
+/** Telegram's limits for photos: 10 MB, 10,000 pixels for width plus height, a ratio of 20. */
 export function kindOf({ file: { data, width, height }, asFile = false }: Sent): 'photo' | 'document' {
   if (asFile) return 'document'
   const ratio = Math.max(width, height) / Math.max(1, Math.min(width, height))

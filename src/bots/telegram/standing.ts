@@ -1,4 +1,4 @@
-/** Messages that stand already: their buttons change, or they go. */
+/** Changes the buttons of messages that were posted before, and deletes such messages. */
 import { type Api, InputFile } from 'grammy'
 import type { Message } from 'grammy/types'
 import type { ChatSurface } from '../../core/ports/chat.ts'
@@ -46,7 +46,7 @@ export function createStanding(api: Api): Pick<ChatSurface, 'changeButtons' | 'r
   }
 }
 
-/** An edit that changes nothing was made before: undefined. */
+/** Resolves to undefined if the message already looks like that: the edit was made before. */
 export async function changed(edit: Promise<Message | true>): Promise<Message | undefined> {
   try {
     const message = await edit

@@ -1,6 +1,6 @@
 /**
- * Who may use the page. A browser signs in by the link that the start prints or by the operator's key, which make it an
- * administrator, or by an API key or a link of `/panel`, which let it act for the person. Where a request comes from gives no
+ * Who may use the page. A browser signs in with the link that the start prints or with API_KEY, which make it an
+ * administrator, or with a person's API key or a link from `/panel`, which let it act for that person. Where a request comes from gives no
  * rights: behind a proxy, all come from this machine.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
@@ -20,7 +20,7 @@ import { basePathOf, isOwnHost } from '../../net/own-address.ts'
 import { createTries } from '../../net/tries.ts'
 
 export interface Visitor {
-  /** Names the conversation: browsers of one person share it. */
+  /** Identifies the conversation, which all browsers of one person share. */
   id: string
   from: Identity
 }
@@ -30,7 +30,7 @@ export type SignInRefusal = 'wrong_key' | 'limited_key' | 'link_over' | 'too_man
 export interface Access {
   /** undefined: the visitor has to sign in first. */
   visitor(request: FastifyRequest): Promise<Visitor | undefined>
-  /** `key`: of a person, or API_KEY. `panel`: the token of a link. */
+  /** `key`: a person's API key, or API_KEY. `panel`: the token of a link from `/panel`. */
   signIn(
     proof: { key: string } | { panel: string },
     request: FastifyRequest,

@@ -24,7 +24,7 @@ const buttonId = z.string().max(100)
 const maxField = 20_000
 const maxFields = 20
 
-/** An API key, or the token of a link of `/panel`. */
+/** An API key, or the token of a link from `/panel`. */
 export const signInBody = z.union([
   z.strictObject({ key: z.string().max(1_000) }),
   z.strictObject({ panel: z.string().max(100) }),

@@ -14,7 +14,7 @@ export interface Streams {
 export interface From {
   /** Version of a message; 0 is from the start. */
   after: number
-  /** Asked now and then: a stream ends with the session of its page. */
+  /** Whether the page's session is still valid; checked regularly, so that the stream ends with it. */
   allowed(): Promise<boolean>
 }
 

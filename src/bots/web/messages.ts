@@ -33,7 +33,7 @@ export interface Body {
   form?: Pick<Form, 'id' | 'fields'>
   /** Names of what the person attached. */
   files?: string[]
-  /** It was taken away: open pages remove it. */
+  /** The message was deleted: open pages remove it. */
   removed?: boolean
   /** What the person chose beside the text. */
   options?: Options
@@ -126,13 +126,13 @@ interface NewButtons {
   buttons: ShownButton[][]
 }
 
-/** In our answer to a message; the rest of it stays. */
+/** Replaces the buttons of our answer to a message; the rest of the answer stays. */
 export async function changeButtons(database: Database, visitor: string, { id, buttons }: NewButtons): Promise<void> {
   const body = sql`jsonb_set(body, '{buttons}', ${JSON.stringify(buttons)}::jsonb)`
   await change(database, visitor, { id: answerTo(id), body })
 }
 
-/** Our answer to a message. */
+/** Deletes our answer to a message. */
 export async function removeAnswer(database: Database, visitor: string, id: string): Promise<void> {
   await change(database, visitor, { id: answerTo(id), body: removed })
 }

@@ -1,4 +1,4 @@
-/** Routes that say who a browser is, and sign it in and out. */
+/** Routes that tell a browser who it is signed in as, and sign it in and out. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Identity } from '../../core/ports/chat.ts'
 import { type Access, isOperator, type SignInRefusal } from './access.ts'

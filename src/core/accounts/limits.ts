@@ -54,7 +54,7 @@ export async function slowDown(core: Core, userId: string, { perMinute }: Pick<L
     update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval where id = ${userId}::uuid`)
 }
 
-/** Counts something that is free in the account's pace. Throws AppError banned, too_fast. */
+/** Counts something free towards the account's requests per minute. Throws AppError banned, too_fast. */
 export async function takePace(core: Core, userId: string, { perMinute }: Pick<Limits, 'perMinute'>): Promise<void> {
   const taken = await core.database.rows(sql`
     update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval

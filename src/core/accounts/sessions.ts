@@ -1,4 +1,4 @@
-/** Browsers that are signed in to the page: by an API key, by a link of `/panel`, or as the operator. */
+/** Browsers that are signed in to the page: with an API key, with a link from `/panel`, or as administrator. */
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { and, eq, gt, inArray, isNull, lt, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
@@ -13,14 +13,14 @@ export type SessionParts = Pick<Core, 'database' | 'secretKey'>
 
 export interface Session {
   identity: string
-  /** Absent: a browser of the operator. It has no identity before its first request. */
+  /** Absent: a browser signed in as administrator, which has no identity row before its first request. */
   person?: Identity
 }
 
-/** What a session came from, if it ends with that. */
+/** The key that opened a session. The session ends when the key does. */
 interface Origin {
   apiKeyId?: string
-  /** The setting API_KEY. */
+  /** API_KEY when the session was opened. */
   operatorKey?: string
 }
 
@@ -52,7 +52,7 @@ const columns = columnsOf({
 
 interface Presented {
   token: string
-  /** The setting API_KEY of now. */
+  /** API_KEY as it is now. */
   operatorKey?: string
 }
 

@@ -19,7 +19,7 @@ export interface Settings {
   /** Whether only the person sees the pictures. */
   private: boolean
   language: string
-  /** Whether the original file follows a result. */
+  /** Whether the stored files are sent after a result. */
   original: boolean
 }
 
@@ -35,15 +35,15 @@ export const settingNames = [
   'original',
 ] as const satisfies SettingName[]
 
-/** Absent: not set there. */
+/** What a person or a group has set. Absent: not set. */
 export type Chosen = Partial<Settings>
 
-/** null: back to the default. Absent: stays as it is. */
+/** null: reset to the default. Absent: unchanged. */
 export type Changes = { readonly [Name in SettingName]?: Settings[Name] | null }
 
 export interface SettingsInForce {
   person: Chosen
-  /** Of the group. Empty in a private chat. */
+  /** Settings of the group. Empty in a private chat. */
   chat: Chosen
   /** The person's, then the group's. Absent: the service's default applies. */
   chosen: Chosen

@@ -7,14 +7,14 @@ const maxBytes = 64
 
 export interface PressedButton {
   action: string
-  /** What the action works on: a generation or one of its pictures, a draft, or a word of the action's own. */
+  /** What the action works on: a generation or one of its pictures, a draft, or a word that only the action understands. */
   ref: Ref
 }
 
 export interface Ref {
-  /** Of a generation or a draft. */
+  /** Id of a generation or a draft. */
   id: string
-  /** Of a picture of its result, from 1. Absent: the result has one picture, or the button is about all. */
+  /** Number of a picture of the result, from 1. Absent: the result has one picture, or the button is about all. */
   number?: number
 }
 

@@ -5,7 +5,7 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/database.ts'
 
-/** So many calls in so many milliseconds. */
+/** At most `calls` calls in `ms` milliseconds. */
 export interface Window {
   calls: number
   ms: number
@@ -22,11 +22,11 @@ export interface ChatPace {
 
 /** The longest window that is possible. */
 const keptMs = 60_000
-/** A platform may ask for days; other calls find out when it takes some again. */
+/** A platform may ask for days. Answers and results are sent regardless, and a new refusal starts a new pause. */
 const longestPauseMs = 10 * 60_000
 const tidyRows = 1_000
 
-/** The clock of the database, because a statement may wait for another one that has the row. */
+/** Not now(), the start of the statement: it may have waited for another statement that held the row. */
 const now = sql`clock_timestamp()`
 const recent = sql`array(
   select made from unnest(chat_calls.calls) made where made > ${now} - ${`${keptMs} milliseconds`}::interval order by made)`
@@ -58,7 +58,7 @@ export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
   }
 }
 
-/** Deletes rows of chats without recent calls. They are few, because this runs all the time. */
+/** Deletes rows of chats without recent calls, some at a time: this runs often, so there are few. */
 export async function forgetOldCalls(database: Pick<Database, 'rows'>): Promise<void> {
   await database.rows(sql`
     delete from chat_calls where chat in (

@@ -35,9 +35,9 @@ export interface Submission {
   from: Identity | { userId: string }
   /** Only the person sees its pictures. A request that starts from a private result is private, too. */
   private?: boolean
-  /** Our message that becomes its answer, where one stands already. */
+  /** Our message that becomes the waiting message, if one was posted before. */
   posted?: Posted
-  /** The prompt that is submitted in place of the person's own, when it was enhanced before. */
+  /** The enhanced prompt, if it was made before the request was submitted. */
   enhanced?: string
   /** The result that it starts from, and the button that was pressed there; 'reply' for a reply to it. */
   parent?: { id: string; button: string }
@@ -53,7 +53,7 @@ export interface Accepted {
   id: string
   job: Job
   request: PictureRequest
-  /** Of the provider in whose lane its job is. */
+  /** Endpoint of the provider in whose lane the job waits. */
   endpoint: string
   /** Credits on hold for it. */
   price: number

@@ -1,6 +1,6 @@
 /**
- * Requests that wait for a choice: the person sees the enhanced prompt first, and draws it, the own words, or others. Nothing is
- * held before the choice. Whichever button is pressed, the request has one key, so it is accepted and paid for once.
+ * Requests that wait for a choice: the person sees the enhanced prompt first, and then draws it, their own words, or an edited prompt. No
+ * credits are held before the choice. Whichever button is pressed, the request has one key, so it is accepted and paid for once.
  */
 import { and, eq, gt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
@@ -35,8 +35,8 @@ export interface Draft {
 export const draftMinutes = 60
 
 /**
- * Enhances the prompt and keeps the request. It counts in the account's pace. Throws AppError for every reason to refuse the
- * request.
+ * Enhances the prompt and keeps the request. It counts towards the account's requests per minute. Throws AppError for every
+ * reason to refuse the request.
  */
 export async function makeDraft(core: Core, submission: Submission): Promise<Draft> {
   const { key, chosen, images, address } = submission
@@ -61,7 +61,7 @@ export async function makeDraft(core: Core, submission: Submission): Promise<Dra
   return draftOf(saved)
 }
 
-/** The person's own draft. Throws AppError draft_over when it has expired, not_yours. */
+/** Throws AppError draft_over when the draft has expired, and not_yours when it belongs to another person. */
 export async function readDraft(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<Draft> {
   return draftOf(await ownDraft(core, await accountOf(core, from), id))
 }
@@ -70,7 +70,7 @@ export async function saveDraftPosted(core: Core, id: string, posted: Posted): P
   await core.database.db.update(drafts).set({ posted }).where(eq(drafts.id, id))
 }
 
-/** enhanced, own: which prompt is drawn · words: others, which are taken as they are. */
+/** enhanced, own: which of the two prompts is drawn · words: the edited prompt, which is not enhanced again. */
 export type DraftChoice = { kind: 'enhanced' | 'own' } | { kind: 'words'; prompt: string }
 
 interface Choosing {
@@ -79,7 +79,7 @@ interface Choosing {
   call: Call
 }
 
-/** Throws AppError draft_over when another choice was made, or the price is no longer what the buttons show. */
+/** Throws AppError draft_over when another choice was made, or when the price is now higher than the buttons show. */
 export async function submitDraft(core: Core, { id, choice, call }: Choosing): Promise<Accepted> {
   const userId = await accountOf(core, call.from)
   const draft = await ownDraft(core, userId, id)
@@ -117,7 +117,7 @@ export async function forgetOldDrafts(core: Core): Promise<void> {
   await core.database.rows(sql`delete from drafts where expires_at < now()`)
 }
 
-/** A choice that was refused, for lack of credits say, leaves the draft open for another one. */
+/** A choice that was refused, for example for lack of credits, leaves the draft open for another one. */
 async function claim(core: Core, id: string, key: string): Promise<boolean> {
   const claimed = await core.database.rows(sql`
     update drafts set decided_by = ${key}
@@ -154,7 +154,7 @@ const draftOf = ({ id, params, enhanced, price, private: isPrivate, address, pos
   posted: (posted as Posted | null) ?? undefined,
 })
 
-/** As uploads, which the sweeper removes after a day. Links of platforms do not last until the choice. */
+/** Stores the pictures as uploads, which the sweeper removes after a day: a platform's links may expire before the choice. */
 async function keepPictures(
   core: Core,
   owner: { userId: string; inFlight: number },
@@ -162,7 +162,7 @@ async function keepPictures(
 ): Promise<string[]> {
   if (images.length === 0) return []
   const files = await withReservation(core, owner, (reservation) => readInputs(core, reservation, images))
-  // any key but the operator's: the limits are those of people
+  // not the operator's key, so that the limits for people apply
   const sender = { userId: owner.userId, keyId: 'chat' }
   const uploads = await storeUploads(
     core,

@@ -11,7 +11,7 @@ import type { Posted } from '../ports/chat.ts'
 import type { PictureRequest } from '../ports/models.ts'
 import type { Generation } from './row.ts'
 
-/** A surface gives an edit that shows progress up before that (ports/chat.ts). */
+/** Longer than a surface tries an edit that shows progress (ports/chat.ts). */
 const editWithin = '8 seconds'
 const lookEveryMs = 50
 /**
@@ -19,10 +19,10 @@ const lookEveryMs = 50
  * change long before anything happens, and looking at all places would cost more the longer the queue is.
  */
 const firstPlaces = 300
-/** Messages of a lane in one round, and the pause of each. */
+/** Most messages of a lane that one round edits, and the time between two edits of a message. */
 const mostEdits = 10
 const pause = '3 seconds'
-/** A message is usually drawn before that, and needs no place. */
+/** A request is usually drawn before this age, and then its message needs no place. */
 const youngest = '2 seconds'
 
 const columns = columnsOf(
@@ -43,7 +43,7 @@ const columns = columnsOf(
 
 export type PlaceEdit = NonNullable<(typeof columns)['row']>
 
-/** Messages of a lane whose place has changed by at least a tenth. Each is ours until `endPlaceEdit`. */
+/** Messages of a lane whose place has changed by at least a tenth. No other process edits them before `endPlaceEdit`. */
 export function takePlaceEdits(core: Core, lane: string): Promise<PlaceEdit[]> {
   return readRows(
     core.database,
@@ -70,7 +70,7 @@ export function takePlaceEdits(core: Core, lane: string): Promise<PlaceEdit[]> {
   )
 }
 
-/** `shown`: the place that the message shows now. Absent: it was not edited. Resolves to the state, which may be over already. */
+/** `shown`: the place that the message shows now. Absent: it was not edited. Resolves to the state of the request, which may have ended. */
 export async function endPlaceEdit(core: Core, id: string, shown?: number): Promise<Generation['state'] | undefined> {
   const [row] = await core.database.db
     .update(generations)
@@ -80,7 +80,7 @@ export async function endPlaceEdit(core: Core, id: string, shown?: number): Prom
   return row?.state
 }
 
-/** Before a worker's own edit. */
+/** Waits until no edit of the place is under way. A worker calls it before its own edits. */
 export async function placeEditIsOver(
   core: Core,
   generation: Pick<Generation, 'id' | 'editingMs' | 'takenAt'>,

@@ -13,7 +13,7 @@ type Asked = Pick<Generation, 'id' | 'locale' | 'request'>
 /** Characters of the prompt in a message that waits or failed, in a caption, and in the alternative text. */
 const shortPrompt = 200
 const captionPrompt = 500
-/** Of each prompt in a caption with two, so that Telegram's 1,024 characters hold the facts as well. */
+/** Characters of each prompt in a caption with two, so that Telegram's 1,024 characters hold the other facts as well. */
 const captionPrompts = 350
 const altPrompt = 1000
 
@@ -32,7 +32,7 @@ interface Waiting {
   place?: number
   /** The provider in whose own queue it waits. */
   at?: string
-  /** Until the pictures are there. */
+  /** Time until the pictures are there. */
   seconds?: number
 }
 
@@ -80,7 +80,7 @@ interface Shown {
   /** Sizes of the stored pictures, which those in the message may be smaller than. */
   sizes: readonly { width: number; height: number }[]
   seconds: number
-  /** Credits of the person who paid, after it. */
+  /** Credits that the person who paid has left. */
   left?: number
   buttons: ButtonRows
 }
@@ -115,6 +115,6 @@ export function resultReply(core: Core, drawn: Drawn, { pictures, sizes, seconds
   }
 }
 
-/** What is charged when so many pictures arrived. */
+/** Credits that are charged if this many pictures arrived. */
 export const creditsFor = ({ price, request }: Pick<Generation, 'price' | 'request'>, pictures: number) =>
   Math.floor((price * pictures) / request.count)

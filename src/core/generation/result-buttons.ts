@@ -31,13 +31,13 @@ type Available = Pick<Core, 'models' | 'providers'>
 type Group = (typeof groups)[number]
 
 const groups = ['draw', 'each', 'enlarge', 'keep', 'end'] as const
-/** Of Discord: buttons in a row. It allows five rows, so of more pictures than `mostNumbered` the others have no buttons. */
+/** Discord allows five buttons in a row and five rows, so pictures after the first `mostNumbered` have no buttons of their own. */
 const mostInRow = 5
 const mostNumbered = 5
 
 const free = () => 0
 
-/** Adding a button: a line here and an action of that name. At most five in a group. */
+/** To add a button, add a line here and an action of that name. A group has at most five. */
 const offers: readonly Offer[] = [
   { action: 'reroll', group: 'draw', price: (core, drawn) => rerollOf(core, drawn)?.price },
   { action: 'vary', group: 'each', each: true, price: (core, drawn) => variationOf(core, drawn)?.price },
@@ -86,7 +86,7 @@ function inRows(buttons: readonly Button[]): ButtonRows {
   return starts.map((start) => buttons.slice(start, start + mostInRow))
 }
 
-/** Asked before a result is deleted for good; in place of its other buttons. */
+/** Asks for confirmation before a result is deleted for good; they replace its other buttons. */
 export const deletionButtons = (id: string): ButtonRows => [
   [button('erase', id, { style: 'danger' }), button('keep', id)],
 ]

@@ -41,7 +41,7 @@ const columns = columnsOf({
   price: generations.price,
   parentId: generations.parentId,
   quoted: typed<Quoted | null>(generations.quoted),
-  /** From the first attempt to stored. */
+  /** Milliseconds from the first attempt until the pictures were stored. */
   runMs: typed<number>(
     sql`coalesce(extract(epoch from generations.stored_at - generations.started_at) * 1000, 0)::float8`,
   ),

@@ -59,7 +59,7 @@ const columns = columnsOf({
   submittedBefore: typed<boolean>(sql`before.submit_at is not null`),
   /** When the intent of the latest submission was saved. It identifies the submission. */
   submitAt: typed<string | null>(sql`before.submit_at::text`),
-  /** Left of an edit that shows its place (place-edits.ts); 0 without one. */
+  /** Milliseconds for which an edit that shows its place may still be under way (place-edits.ts); 0 without one. */
   editingMs: typed<number>(
     sql`greatest(0, coalesce(extract(epoch from generations.editing_until - now()) * 1000, 0))::float8`,
   ),
@@ -202,7 +202,7 @@ export async function savePosted(core: Core, id: string, posted: Posted): Promis
   return row?.state
 }
 
-/** Its message shows progress by now, so its place is shown anew. */
+/** Its message shows progress by now, so the place has to be shown again. */
 const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null,
   narrated_place = null`
 

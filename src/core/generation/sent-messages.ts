@@ -9,11 +9,11 @@ interface Showing {
   surface: string
   /** Key of the call that asked to see the result again. Absent: its delivery. */
   askedBy?: string
-  /** Certainly nothing was sent before. */
+  /** True if certainly nothing was sent before. */
   isFirst?: boolean
 }
 
-/** Those that were sent before, and where the next ones are recorded. */
+/** The messages that were sent before, and a function that records the next ones. */
 export async function sentMessages(
   core: Core,
   { id, surface, askedBy = '', isFirst = false }: Showing,

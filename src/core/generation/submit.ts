@@ -44,7 +44,7 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
 
 const rose = ({ price }: Candidate, { shownPrice = price }: Submission) => price > shownPrice
 
-/** What the rules look at, before any picture is read. Throws AppError for what the model does not take. */
+/** What the rules check, before any picture is read. Throws AppError for what the model does not take. */
 export async function candidateOf(
   core: Core,
   { chosen, images, from, surface, place, ...submission }: Submission,

@@ -84,7 +84,7 @@ const ownColumns = columnsOf({
   percent: typed<number | null>(apiProgress.percent),
   /** Place in its provider's queue, from 1; null once it is being drawn. */
   place: typed<number | null>(placeInQueue),
-  /** Since a worker first took it up. */
+  /** Seconds since a worker first took the request up. */
   elapsed: typed<number | null>(sql`extract(epoch from now() - generations.started_at)::float8`),
 })
 
@@ -103,10 +103,10 @@ export function requestsUnderWay(core: Core, userId: string, limit: number): Pro
   )
 }
 
-/** Time after the deadline in which every request has ended, with a margin. */
+/** Every request has ended this long after its deadline, with a margin. */
 const afterDeadlineMs = 10 * 60_000
 
-/** Requests with lower ids have ended: the index of an account need not be read further back. */
+/** Requests with lower ids have ended: lists of an account need not look further back. */
 export const oldestUnfinished = ({ limits }: Pick<Core, 'limits'>): string =>
   lowestIdAt(Date.now() - limits.deadlineMs - afterDeadlineMs)
 

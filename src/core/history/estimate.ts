@@ -1,11 +1,11 @@
-/** How long a request will still take, by how long recent ones took. */
+/** Estimates how long a request will still take from how long recent ones took. */
 import type { Core } from '../core.ts'
 import type { Accepted } from '../generation/accept.ts'
 import { hasEnded, type Outcome } from './outcome.ts'
 
 type Asked = Pick<Outcome, 'model' | 'provider' | 'endpoint'>
 
-/** Percent from which the progress says more than earlier requests. */
+/** From this percentage on, a request's own progress is a better measure than earlier requests. */
 const tellingPercent = 10
 
 /** Whole seconds, at least 1. null: it has ended, or no recent request used the same model and route. */
@@ -20,8 +20,8 @@ export async function estimateOf(core: Core, outcome: Outcome): Promise<number |
 }
 
 /**
- * What a request that was just accepted has to expect. Empty: others do not keep it waiting, so that its first message need
- * not speak of a place.
+ * The place and the waiting time of a request that was just accepted. Empty: no other request keeps it waiting, so its first
+ * message shows no place.
  */
 export async function firstWait(
   core: Core,
@@ -35,7 +35,7 @@ export async function firstWait(
   return { place, seconds: roughly(seconds) }
 }
 
-/** Until the pictures are there, from a place in its provider's queue. undefined: nothing comparable was measured. */
+/** Seconds until the pictures are there, from a place in the provider's queue. undefined: nothing comparable was measured. */
 export async function secondsInQueue(core: Core, asked: Asked, place: number): Promise<number | undefined> {
   const usual = await core.expectations.usual(asked)
   const slots = core.providers.get(asked.provider)?.settings.concurrency ?? 1
@@ -63,8 +63,8 @@ export async function secondsLeft(
 const wholeSeconds = (seconds: number) => Math.max(1, Math.ceil(seconds))
 
 /**
- * As people say it, so that a message that shows it does not change every second: steps of 5 s, from 30 s of 10 s, from
- * 100 s of minutes. undefined: there is nothing to say.
+ * Rounded up, so that a message that shows it does not change every second: in steps of 5 s, above 30 s of 10 s, and above
+ * 100 s of a minute. undefined: the time is unknown or over.
  */
 export function roughly(seconds: number | undefined): number | undefined {
   if (seconds === undefined || seconds <= 0) return undefined

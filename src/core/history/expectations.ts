@@ -1,16 +1,16 @@
-/** What a request that waits has to expect, from what is measured. Read anew now and then, and kept for all requests. */
+/** Measurements from which waiting times are estimated. They are read from time to time and shared by all requests. */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/database.ts'
 import type { Route } from '../ports/models.ts'
 
 export interface Expectations {
-  /** Seconds that recent requests took from their start to the stored pictures. undefined: there were none on this route. */
+  /** Median of the seconds that recent requests took from their start to the stored pictures. undefined: there were none on this route. */
   usual(asked: Pick<Route, 'provider' | 'endpoint'> & { model: string }): Promise<number | undefined>
   /** Requests in a provider's queue with this priority or a better one. A new one is drawn after them. */
   queued(lane: string, priority: number): Promise<number>
 }
 
-/** Newest requests of all accounts that are considered, so that the cost does not grow with the history. */
+/** Only the newest requests of all accounts count, so that the cost does not grow with the history. */
 const recentRequests = 500
 const usualMs = 15_000
 const queuedMs = 1_000

@@ -1,6 +1,6 @@
 /**
- * What an account has asked for, newest first, in pages. A page starts at the request before it (its cursor), so it costs the
- * same however old it is, and requests that are made or erased meanwhile shift nothing.
+ * The requests of an account, newest first, in pages. A page starts next to a given request (its cursor), so every page costs
+ * the same, and requests that are made or erased meanwhile do not shift it.
  */
 import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
@@ -34,7 +34,7 @@ const columns = columnsOf({
   createdAt: generations.createdAt,
   isFavourite: typed<boolean>(sql`exists (select from ${favourites}
     where ${favourites.userId} = ${generations.userId} and ${favourites.generationId} = ${generations.id})`),
-  /** Of the first picture. */
+  /** Thumbnail of the first picture. */
   thumbnail: typed<
     (Omit<ImageFile, 'data'> & { key: string }) | null
   >(sql`case when ${generations.state} = 'delivered' then (
@@ -50,7 +50,7 @@ export interface HistoryPage {
   older: boolean
 }
 
-/** As many as fit below a picture in every chat. */
+/** As many requests as fit into a caption in every chat. */
 export const pageSize = 6
 export const lastPage = 100
 
@@ -61,7 +61,7 @@ const statesOf: Readonly<Record<HistoryState, readonly GenerationState[]>> = {
   cancelled: ['cancelled'],
 }
 
-/** Without a cursor, the newest requests. A page that is no longer there is the newest one, too. */
+/** Reads the newest page without a cursor, and also if the page that the cursor asks for no longer exists. */
 export async function readHistory(
   core: Core,
   userId: string,
@@ -85,7 +85,7 @@ export async function readHistory(
   return { rows: found.slice(0, pageSize), newer: from !== undefined, older: isMore }
 }
 
-/** Where a page starts that people name by its number, from 2. It passes over a few hundred requests at most. undefined: there is none. */
+/** Where the page with this number starts, from 2. It skips a few hundred requests at most. undefined: there is no such page. */
 export async function startOf(
   core: Core,
   userId: string,
@@ -102,8 +102,8 @@ export async function startOf(
 }
 
 /**
- * In order. The range of one account, and the order by account too, keep the planner from reading the primary key backwards,
- * which passes over everything that others asked for since.
+ * Sorted. The range of a single account and the sorting by account keep the planner from reading the primary key backwards,
+ * which would read every later request of other accounts.
  */
 function matching(userId: string, { model, state, favourites: isFavourite }: HistoryFilter, from?: Cursor): SQL {
   const [source, owner, id] = isFavourite

@@ -15,7 +15,7 @@ export type Address = `${string}:${string}`
 /** A message of ours that can be edited. Opaque like an address. */
 export type Posted = `${string}:${string}`
 
-/** The platform's own name of a message, which stays the same whatever we know of it besides. */
+/** The platform's own name of a message. Unlike `Posted`, it is the same however we learned of the message. */
 export type MessageName = string
 
 /** A language tag such as 'en' or 'zh'. The languages there are stand in `locales`. */
@@ -104,7 +104,7 @@ export type ButtonId = `${number}:${string}:${string}`
 export interface Button {
   id: ButtonId
   action: string
-  /** Tells it from others of its action: the number of a picture, of a line in a list, or of a page. */
+  /** For the label, if several buttons have the same action: number of a picture, of a line in a list, or of a page. */
   number?: number
   /** Credits that a press costs, for the label. Absent or 0: it is free. */
   price?: number
@@ -146,11 +146,11 @@ export type Content =
   /** An answer of a command, in the person's language already. */
   | { kind: 'text'; text: string }
   /**
-   * In the queue. `place` from 1; `at`: the provider in whose own queue it waits; `seconds`: about how long it takes until the
+   * In the queue. `place` from 1; `at`: the provider in whose own queue it waits; `seconds`: estimate of the time until the
    * pictures are there. Absent: unknown.
    */
   | { kind: 'queued'; prompt: string; place?: number; at?: string; seconds?: number }
-  /** `seconds`: about how long it still takes. Absent: unknown. */
+  /** `seconds`: estimate of the time left. Absent: unknown. */
   | { kind: 'drawing'; prompt: string; percent?: number; seconds?: number }
   | { kind: 'finishing' }
   | ({ kind: 'result' } & Result)
@@ -174,7 +174,7 @@ export interface Result {
   seed?: string
   seconds: number
   credits: number
-  /** The balance of the person who paid, after it. Absent: it is shown again. */
+  /** Credits that the person who paid has left. Absent: the result is shown again. */
   left?: number
   notes: readonly Note[]
 }
@@ -185,7 +185,7 @@ export interface ReplyPicture {
   key: string
   name: string
   alt: string
-  /** The stored file, which is to follow the picture where a platform shows a smaller copy. */
+  /** The stored file, sent after the picture on platforms that show a smaller copy. */
   original?: ImageFile
 }
 
@@ -213,9 +213,9 @@ export interface Reply {
   content: Content
   /** With 'waiting': a preview. */
   pictures?: readonly ReplyPicture[]
-  /** To be saved, unlike `pictures`, which platforms compress. */
+  /** Files for people to save, unlike `pictures`, which platforms compress. */
   files?: readonly ReplyFile[]
-  /** Absent: none, so an edit removes those that were there. */
+  /** Absent: the message has none, so an edit removes earlier ones. */
   buttons?: ButtonRows
   /** Opens a form, or asks a question where the platform has no forms. The content is its title. */
   form?: Form
@@ -223,7 +223,7 @@ export interface Reply {
   private?: boolean
   /** A short confirmation of a press whose effect shows in the message itself. Surfaces without toasts leave it out. */
   toast?: boolean
-  /** So short that it may pass by itself, where the surface can do that. */
+  /** So short that it may disappear by itself, where the surface can do that. */
   brief?: boolean
 }
 
@@ -234,7 +234,7 @@ export interface SentMessage {
   part: number
   /** The platform's ids of its files. */
   fileIds: readonly string[]
-  /** Absent: nothing can refer to it. */
+  /** Absent: neither replies nor presses can refer to it. */
   message?: MessageName
   /** Whether it has the buttons of the result. */
   buttons?: boolean
@@ -252,9 +252,9 @@ export interface ChatSurface {
   readonly postsAnew?: boolean
   /** Milliseconds between edits of a waiting message. Absent: as often as chats permit. */
   readonly paceMs?: number
-  /** True when a message shows pictures of the store by links, so that they are not sent. */
+  /** True when messages link to stored pictures, so that their bytes need not be sent. */
   readonly linksPictures?: boolean
-  /** True when in a group only the person sees what is private. */
+  /** True when a private answer in a group is shown to the person alone. */
   readonly answersPrivately?: boolean
   /** True when no person reads its replies. */
   readonly isSilent?: boolean
@@ -265,16 +265,16 @@ export interface ChatSurface {
   /** undefined when ready, else a sentence that says what is missing. Only called after `start`. */
   notReady(): string | undefined
   /**
-   * Where an answer goes that only this person may see: the same address where the chat can show it to the person alone. It checks
-   * that the bot may write there. Rejects with AppError 'cannot_write_privately' or 'chat_unavailable'. Absent: every chat is
-   * private.
+   * Where an answer goes that only this person may see: the same address if the chat can show it to the person alone, otherwise
+   * a private chat. Checks that the bot may write there. Rejects with AppError 'cannot_write_privately' or 'chat_unavailable'.
+   * Absent: every chat is private.
    */
   privately?(address: Address, person: Identity): Promise<Address>
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
   /**
    * Asked before an edit of a waiting message, which shows progress only and can be left out: whether its chat has room for
-   * it now. If so, it counts as made. Absent: chats have no limits.
+   * it now. If so, the edit counts as made. Absent: chats have no limits.
    */
   takeRoom?(posted: Posted): Promise<boolean>
   /**
@@ -285,6 +285,6 @@ export interface ChatSurface {
   edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>
   /** Replaces the buttons of a message, and nothing else. Rejects as `edit` does. */
   changeButtons(posted: Posted, look: { locale: Locale; buttons: ButtonRows }): Promise<void>
-  /** Takes a message away. One that is gone already is no error. Rejects as `edit` does. */
+  /** Deletes a message. One that is already gone is not an error. Rejects as `edit` does. */
   remove(posted: Posted): Promise<void>
 }

@@ -87,7 +87,7 @@ export interface Takes {
   sizes?: Range
   /** Ranges of the parameters it takes. */
   params: Readonly<Partial<Record<NumberParam, Range>>>
-  /** It enlarges the input picture, by one of these. Routes of one model may have different ones. */
+  /** The scales by which it enlarges the input picture. Routes of one model may have different ones. */
   scales?: readonly number[]
   negative?: boolean
   /** Characters of a negative prompt. Absent: the service's own limit. */
@@ -101,11 +101,11 @@ export interface Model {
   /** Can be requested by name, but is not listed. */
   readonly hidden?: boolean
   /**
-   * Listed, but no model that draws: never chosen for a request that names none, and not offered where people choose what
-   * draws for them.
+   * Listed, but it does not draw: never chosen for a request that names no model, and not offered where people choose a model
+   * to draw with.
    */
   readonly tool?: boolean
-  /** Credits for one picture; of a model that enlarges, for twice the sides. */
+  /** Credits for one picture; for a model that enlarges, at a scale of 2. */
   readonly price: number
   /**
    * In order of preference. The first route that is set up and takes the number of pictures decides which parameters are

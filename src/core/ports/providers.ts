@@ -108,7 +108,7 @@ export interface ProviderSettings {
 export interface ProviderContext {
   /** The URL of our webhook for a task. Absent: the provider cannot reach us. */
   webhookUrl?(taskId: string): string
-  /** For work on pictures, which takes turns with all other pictures of the process. Absent: at once. */
+  /** Runs work on pictures in turn with all other such work of the process. Absent: the work runs at once. */
   decode?: Turns
   log: Log
 }
@@ -120,7 +120,7 @@ export interface ProviderKind {
   readonly title: string
   /** Absent: an address must be configured. */
   readonly defaultUrl?: string
-  /** An address to show when it is missing. */
+  /** An example that the refusal shows when the address is missing. */
   readonly exampleUrl?: string
   readonly needsKey: boolean
   create(settings: ProviderSettings, context: ProviderContext): ImageProvider

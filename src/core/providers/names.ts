@@ -1,4 +1,4 @@
-/** Names of providers: ours, and those of the models by which people and other services know them. */
+/** Names of providers: ours, and the names of their models, by which people and other services know them. */
 import { AppError } from '../errors.ts'
 import type { ProviderKind } from '../ports/providers.ts'
 
@@ -7,10 +7,10 @@ const others: Readonly<Record<string, string>> = { doubao: 'ark', qwen: 'dashsco
 
 export const providerNamed = (name: string) => (Object.hasOwn(others, name) ? (others[name] ?? name) : name)
 
-/** undefined: it has none. */
+/** undefined: the provider has no other name. */
 export const otherProviderName = (provider: string) => Object.entries(others).find(([, name]) => name === provider)?.[0]
 
-/** By either name. Throws AppError unknown_provider. */
+/** Finds a provider by either name. Throws AppError unknown_provider. */
 export function findKind(kinds: readonly ProviderKind[], written: string): ProviderKind {
   const name = providerNamed(written)
   const kind = kinds.find((each) => each.name === name)

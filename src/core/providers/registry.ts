@@ -27,7 +27,7 @@ export interface Providers {
   all(): readonly Provided[]
   /** Reads the configurations again. */
   reload(): Promise<void>
-  /** What a configuration lacks, also with the settings of the environment. undefined: nothing. */
+  /** What a configuration still lacks after the environment has filled it in. undefined: nothing. */
   missingIn(config: Pick<OpenConfig, 'provider' | 'baseUrl' | 'key'>): MissingPart | undefined
   /** The settings that a stored configuration results in. undefined: it is incomplete. */
   settingsOf(config: OpenConfig): ProviderSettings | undefined
@@ -44,7 +44,7 @@ export interface ProvidersOptions {
   kinds: readonly ProviderKind[]
   /** Settings from the environment, by provider. */
   fallback: ReadonlyMap<string, ProviderSettings>
-  /** By provider, for configurations without an address of their own. Absent: the provider's usual address. */
+  /** Addresses by provider, for configurations that have none. Absent: the provider's usual address. */
   addresses?: ReadonlyMap<string, string>
   /** For configurations without a value of their own. */
   defaults: Pick<ProviderSettings, 'timeoutMs' | 'concurrency'>

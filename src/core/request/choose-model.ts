@@ -12,7 +12,7 @@ export interface Needs {
   words: boolean
   /** Throws AppError when the model does not take the request for another reason: its ratio, its parameters. */
   check?: (chosen: ChosenModel) => unknown
-  /** Ids that come before the default model. Absent: none. */
+  /** Ids of models that are tried before the default model. Absent: none. */
   prefer?: readonly string[]
 }
 
@@ -57,7 +57,7 @@ export function listed(models: readonly Model[]): Model[] {
   return models.filter((model) => !model.hidden)
 }
 
-/** Listed models that draw: for choosing one. */
+/** Listed models that draw, for people and programs to choose from. */
 export function drawing(models: readonly Model[]): Model[] {
   return listed(models).filter(({ tool }) => !tool)
 }
@@ -68,21 +68,21 @@ export function offeredAspects(models: readonly Model[]): string[] {
   return [...new Set(all)].filter((aspect) => aspect !== 'auto')
 }
 
-/** From the least to the greatest value of a parameter that one of the models takes. undefined: none takes it. */
+/** From the least to the greatest value of a parameter that any of the models takes. undefined: none takes it. */
 export function offeredRange(models: readonly Model[], name: NumberParam): Range | undefined {
   const ranges = models.flatMap((model) => model.routes.flatMap(({ takes }) => takes.params[name] ?? []))
   if (ranges.length === 0) return undefined
   return { min: Math.min(...ranges.map(({ min }) => min)), max: Math.max(...ranges.map(({ max }) => max)) }
 }
 
-/** The greatest count that one of the models takes. */
+/** The greatest count that any of the models takes. */
 export function offeredCount(models: readonly Model[]): number {
   return Math.max(1, ...models.flatMap((model) => model.routes.map(({ takes }) => takes.count)))
 }
 
 /**
- * Id of the default model (`prefer`, then the service's) if it can serve the request, otherwise of the first model that can. If none can, a model whose refusal
- * says why: one that takes as many pictures, or else the most.
+ * Id of the default model (`prefer`, then the service's) if it can serve the request, otherwise of the first model that can. If
+ * none can, the model whose refusal says most: one that takes as many pictures, or else the one that takes the most.
  */
 export function defaultModel(core: Available, allowed: readonly string[] | null, needs: Needs): string {
   const models = core.models.all()

@@ -22,8 +22,8 @@ interface Asking {
 }
 
 /**
- * Only what the request itself says can be a reason to refuse it: a ratio or count from the settings applies where the model
- * takes it. Pictures keep their shape. Throws AppError as `chooseModel` does.
+ * A request is never refused because of a setting: a ratio or count from the settings applies only if the model takes it.
+ * Input pictures keep their shape. Throws AppError as `chooseModel` does.
  */
 export function fillIn(core: Pick<Core, 'models' | 'providers'>, { params, images, defaults }: Asking): Filled {
   const open: Partial<RequestParams> = {
@@ -46,7 +46,7 @@ export function fillIn(core: Pick<Core, 'models' | 'providers'>, { params, image
 
 type CheckedNeeds = Needs & Required<Pick<Needs, 'check'>>
 
-/** `wanted`: what the model should take, with the settings and without them. */
+/** The last parameter: what the model should take, with the settings and without them. */
 function choose(
   core: Pick<Core, 'models' | 'providers'>,
   { params, defaults }: Omit<Asking, 'images'>,

@@ -11,7 +11,7 @@ const megapixel = 1_000_000
 /** What the checks of results accept (storage/images.ts). Services send enlarged pictures as PNG. */
 export const enlargedBytes = 64 * 1024 * 1024
 
-/** With the size of its result. Throws AppError result_too_big. Requests that enlarge nothing stay as they are. */
+/** Adds the size of the result to the request. Throws AppError result_too_big. Requests without a scale stay as they are. */
 export function enlarged(request: PictureRequest, input: { width: number; height: number } | undefined) {
   const { scale } = request
   if (scale === undefined || !input) return request

@@ -33,8 +33,8 @@ interface ParseOptions {
 }
 
 /**
- * For programs, whose pictures are private anyway and which cannot be asked. Throws as `parseMessage`, and AppError bad_option for
- * `--enhance=ask`.
+ * For programs: their pictures are always private, and they cannot be asked to choose a prompt. Throws as `parseMessage`, and
+ * AppError bad_option for `--enhance=ask`.
  */
 export function parsePrompt(text: string, options: ParseOptions): RequestParams {
   const { private: _, ask, ...params } = parseMessage(text, options)

@@ -14,7 +14,7 @@ type Viewer = Pick<Call, 'from' | 'surface' | 'place'> & { on?: PressedMessage }
 
 const columns = columnsOf({ userId: generations.userId, private: generations.private })
 
-/** Throws AppError not_yours for all but the person who asked for it and admins; unknown_button when there is no such request. */
+/** Throws AppError not_yours for people other than the asker and admins; unknown_button if it does not exist or is another's private one. */
 export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<void> {
   const [request] = isId(id)
     ? await readRows(
@@ -29,7 +29,7 @@ export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: 
   if (!core.isAdmin(from.id)) throw new AppError('not_yours')
 }
 
-/** Throws AppError unknown_button for all but the person who asked for it, people in a chat that shows it, and admins. */
+/** Throws AppError unknown_button for people other than the asker and, unless it is private, people in a chat that shows it and admins. */
 export async function assertViewer(core: Core, viewer: Viewer, id: string): Promise<void> {
   const result = await readResult(core, id)
   if (!result || !(await maySee(core, viewer, result))) throw new AppError('unknown_button')
@@ -40,7 +40,7 @@ async function maySee(core: Core, { from, surface, place, on }: Viewer, result: 
   if (result.private) return false
   if (core.isAdmin(from.id)) return true
   if (result.surface === surface && result.channel === place.channel) return true
-  // it was shown again elsewhere
+  // it may have been shown again in another chat
   return (await shownBy(core, surface, on?.name))?.id === result.id
 }
 

@@ -25,7 +25,7 @@ interface Drawn {
   request: PictureRequest
 }
 
-/** How far a variation leaves its picture, where a model lets us say so: the scene stays, the details change. */
+/** Strength of a variation, for models that take one: the scene stays, the details change. */
 const variationStrength = 0.7
 
 /** The same request with another seed. undefined: its model no longer takes it, or would make the same picture again. */
@@ -74,12 +74,12 @@ function remixWith(core: Available, model: Model, request: PictureRequest): Agai
     const { aspect, ...params } = paramsOf(request, takes.picturesEach ?? 1)
     const count = Math.max(1, Math.floor(params.count ?? 1))
     const shape = aspect === 'auto' ? {} : { aspect }
-    // what the words exclude is part of them
+    // the negative prompt is part of the words: a model that does not take it is not offered
     return { ...fitted(takes, { ...params, ...shape, count }), negative: request.negative, ...shape }
   })
 }
 
-/** undefined: the model does not take it, or its provider is not set up. */
+/** undefined: the model does not take these parameters, or no provider of it is set up. */
 function serving(
   core: Available,
   model: Model,

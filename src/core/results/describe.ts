@@ -1,4 +1,4 @@
-/** Picture → prompt, by the language model. It is free, and counts in the person's pace. */
+/** Picture → prompt, by the language model. It is free, and counts towards the person's requests per minute. */
 import { accountOf } from '../accounts/accounts.ts'
 import { takePace } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'
@@ -12,7 +12,7 @@ const timeoutMs = 30_000
 /** Pixels on the longer side. Language models read pictures in about this size. */
 const edge = 768
 
-/** Throws AppError describer_missing, images_not_read, not_described, banned, too_fast, and what bad pictures cause. */
+/** Throws AppError describer_missing, images_not_read, not_described, banned, too_fast, and the errors of unusable pictures. */
 export async function describePicture(core: Core, from: Identity, picture: Attachment): Promise<string> {
   const { enhancer, limits } = core
   if (!enhancer) throw new AppError('describer_missing')

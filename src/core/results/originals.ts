@@ -1,4 +1,4 @@
-/** Pictures of ours that people reply to: the stored original takes the place of what a platform made of it. */
+/** For pictures of ours that people reply to, uses the stored original in place of the platform's compressed copy. */
 import type { Core } from '../core.ts'
 import type { Submission } from '../generation/accept.ts'
 import { asInput, pictureOf } from '../generation/result.ts'

@@ -1,6 +1,6 @@
 /**
- * Prices that the buttons of results show. A press never costs more than its button showed: a price that rose since is refused,
- * the buttons are changed, and the next press agrees to it.
+ * Prices that the buttons of results show. A press never costs more than its button showed: if the price has risen since, the
+ * press is refused and the buttons show the new price, to which the next press agrees.
  */
 import { sql } from 'drizzle-orm'
 import type { Core } from '../core.ts'
@@ -10,7 +10,7 @@ import { allSent } from '../generation/sent-messages.ts'
 import type { ButtonRows } from '../ports/chat.ts'
 
 /**
- * The buttons of one more message with the result. Other messages may show other prices; of each, the lowest one that was shown
+ * The buttons of one more message with the result. Messages may show different prices; for each button, the lowest price shown
  * counts.
  */
 export async function buttonsToShow(core: Core, result: StoredResult): Promise<ButtonRows> {
@@ -21,7 +21,7 @@ export async function buttonsToShow(core: Core, result: StoredResult): Promise<B
   return rows
 }
 
-/** Changes the buttons of all messages with the result to today's prices, and then agrees to them. */
+/** Changes the buttons of all messages with the result to the current prices, and then saves these as quoted. */
 export async function quoteAnew(core: Core, id: string): Promise<ButtonRows | undefined> {
   const result = await readResult(core, id)
   if (!result) return undefined

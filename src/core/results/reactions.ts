@@ -1,4 +1,4 @@
-/** What a person thinks of a result. A press that is handled twice changes it once. */
+/** Favourites, ratings and reports of results. A press that is handled twice changes them once. */
 import { and, eq, sql } from 'drizzle-orm'
 import { favourites, ratings } from '../../db/schema/reactions.ts'
 import type { Core } from '../core.ts'
@@ -6,14 +6,14 @@ import type { Core } from '../core.ts'
 interface Reaction {
   userId: string
   generationId: string
-  /** Of the call: the same key again changes nothing. */
+  /** Key of the call: the same key again changes nothing. */
   key: string
 }
 
 export type Rating = 'up' | 'down'
 
 const values = { up: 1, down: -1 } as const
-/** Days for which a press that is handled again is recognised; the inbox repeats none for so long. */
+/** Days for which a repeated press is recognised; the inbox repeats an act for a shorter time. */
 const keptDays = 2
 
 /** Marks or unmarks it. Resolves to whether it is a favourite now. */
@@ -33,7 +33,7 @@ export async function toggleFavourite(core: Core, { userId, generationId, key }:
   return row !== undefined
 }
 
-/** The same rating again takes it back. Resolves to the rating now. */
+/** The same rating again removes it. Resolves to the rating that is then in force. */
 export async function rate(
   core: Core,
   { userId, generationId, key }: Reaction,
@@ -69,7 +69,7 @@ export async function report(
   core.log.warn({ id: generationId, userId }, 'a person has reported a result')
 }
 
-/** Has a row the first time only. */
+/** Returns a row only the first time. */
 const press = (key: string) => sql`
   old as (delete from presses where created_at < now() - make_interval(days => ${keptDays}::int)),
   press as (insert into presses (key) values (${key}) on conflict (key) do nothing returning key)`

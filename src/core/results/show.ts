@@ -6,7 +6,7 @@ import { readPicture, type StoredResult } from '../generation/result.ts'
 import type { Reply, ReplyFile } from '../ports/chat.ts'
 import { buttonsToShow } from './quotes.ts'
 
-/** With live buttons. */
+/** The buttons work, and show the current prices. */
 export async function showAgain(core: Core, result: StoredResult): Promise<Reply> {
   const [buttons, stored] = await Promise.all([buttonsToShow(core, result), readPictures(core, result.id)])
   const pictures = await picturesToShow(core, result, stored)

@@ -1,4 +1,4 @@
-/** Shows those who wait their place in the queue. In each round one process does it for all, lane by lane. */
+/** Shows people who wait their place in the queue. In each round, one process serves a lane for all processes. */
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows } from '../../db/columns.ts'
 import { servedLanes } from '../../db/schema/generations.ts'
@@ -16,7 +16,7 @@ export interface QueueNarrator {
   stop(): Promise<void>
 }
 
-/** Beside the sweeper, which must not wait for chats. */
+/** Has a timer of its own, because the sweeper must not wait for chats. */
 export function keepNarratingQueue(core: Core): QueueNarrator {
   let round: Promise<void> | undefined
   const timer = setInterval(() => {

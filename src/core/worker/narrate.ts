@@ -49,7 +49,7 @@ export function narrateRun(core: Core, generation: Generation): Narrator {
     if (!posted || stopped || (text === shown && !next.preview)) return
     await placeEditIsOver(core, generation)
     const surface = surfaceFor(core, generation)
-    // without room, the next round shows what is the latest then
+    // if the chat has no room, the next round shows the latest state
     if (stopped || (await surface.takeRoom?.(posted)) === false) return
     const { preview } = next
     next = { ...next, preview: undefined }

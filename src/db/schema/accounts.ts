@@ -81,11 +81,11 @@ export const webSessions = pgTable(
   {
     /** HMAC of the cookie's token with the secret key, in hex: a new secret key ends all sessions. */
     hash: text().primaryKey(),
-    /** For whom the browser acts: a person of a chat, or 'web:<random>-operator'. */
+    /** Identity that the browser acts for: a person's, or 'web:<random>-operator' of an administrator. */
     identity: text().notNull(),
-    /** The key that opened it, which ends it when it is revoked. */
+    /** The API key that opened it: revoking the key ends the session. */
     apiKeyId: uuid('api_key_id').references(() => apiKeys.id),
-    /** HMAC of the API_KEY that opened it: another API_KEY ends it. */
+    /** HMAC of the API_KEY that opened it: a new API_KEY ends the session. */
     operatorKey: text('operator_key'),
     createdAt: time('created_at').notNull().defaultNow(),
     expiresAt: time('expires_at').notNull(),

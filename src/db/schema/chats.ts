@@ -39,7 +39,7 @@ export const inbox = pgTable(
   ],
 )
 
-/** Files of acts, where the platform does not keep them. They go once the act is handled. */
+/** Files of acts, where the platform does not keep them. They are deleted once the act is handled. */
 export const inboxFiles = pgTable(
   'inbox_files',
   {
@@ -60,7 +60,7 @@ export const inboxFiles = pgTable(
 export const dialogues = pgTable(
   'dialogues',
   {
-    /** The message that asks: '<surface>:<chat>:<message>'. A name of its own until that is known. */
+    /** The message that asks: '<surface>:<chat>:<message>'. Until the message is known: 'asking:<id>'. */
     question: text().primaryKey(),
     /** The chat that it is being sent to: '<surface>:<chat>'. Absent once its message is known. */
     sendingTo: text('sending_to'),

@@ -1,10 +1,10 @@
-/** Requests whose enhanced prompt a person looks at before paying for one of the two. */
+/** Requests whose enhanced prompt is shown to the person, who chooses a prompt before paying. */
 import { boolean, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { users } from './accounts.ts'
 import { time } from './time.ts'
 
-/** Nothing is held for it. The row goes at its expiry, and with it the words. */
+/** No credits are held for a draft. Its row, and the words in it, are deleted when it expires. */
 export const drafts = pgTable(
   'drafts',
   {
@@ -14,7 +14,7 @@ export const drafts = pgTable(
     userId: uuid('user_id')
       .notNull()
       .references(() => users.id),
-    /** Where the answer goes, as of the request. */
+    /** Where the answer goes. */
     address: text().notNull(),
     /** Our message that shows it, once posted. */
     posted: text(),

@@ -50,9 +50,9 @@ export const generations = pgTable(
     parentButton: text('parent_button'),
     /** Only its owner sees it. */
     private: boolean().notNull().default(false),
-    /** Its original files follow the result, as the person or the group has set it. */
+    /** Whether its original files are sent after the result, as the person or the group has set. */
     original: boolean().notNull().default(false),
-    /** By action: the prices that the buttons under its result show. A press never costs more than was shown. */
+    /** Prices that the buttons under its result show, by action. A press never costs more than was shown. */
     quoted: jsonb().$type<Json>(),
     /** Credits held for it. */
     price: integer().notNull(),
@@ -91,7 +91,7 @@ export const generations = pgTable(
     errorData: jsonb('error_data').$type<Json>(),
     /** Failed tries to deliver the answer. */
     deliveryTries: integer('delivery_tries').notNull().default(0),
-    /** When its message was last to show its place in the queue, and the place that it shows. */
+    /** When a process last took its message to show its place in the queue, and the place that it shows. */
     narratedAt: time('narrated_at'),
     narratedPlace: integer('narrated_place'),
     /** Until then such an edit may be under way: a worker's own edits wait for its end. */
@@ -181,6 +181,6 @@ export const sentMessages = pgTable(
 export const servedLanes = pgTable('served_lanes', {
   lane: text().primaryKey(),
   servedAt: time('served_at').notNull(),
-  /** When a process last showed people their places in it. One process at a time does it for all. */
+  /** When a process last showed people their places in this lane. One process at a time does it for all. */
   narratedAt: time('narrated_at').notNull().defaultNow(),
 })

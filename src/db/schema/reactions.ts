@@ -27,7 +27,7 @@ export const ratings = pgTable('ratings', { ...columns(), value: smallint().notN
   check('ratings_value', sql`${t.value} in (-1, 1)`),
 ])
 
-/** For the administrators. A person reports a result once. */
+/** Reports for the administrators, one for each person and result. */
 export const reports = pgTable('reports', { ...columns(), reason: text().notNull().default('') }, (t) => [
   primaryKey({ columns: [t.userId, t.generationId] }),
   index('reports_by_time').on(t.createdAt),

@@ -38,13 +38,13 @@ export interface ToResolve {
   /** Number of input pictures. */
   images: number
   build: BuildParams
-  /** Ids that come before the default model. Absent: none. */
+  /** Ids of models that are tried before the default model. Absent: none. */
   prefer?: readonly string[]
 }
 
 /**
- * The prompt is used as it is: flags belong to plain text. Where no model is named, the first one is chosen that takes what
- * `build` returns for it. Throws AppError prompt_too_long, bad_option, unknown_model, …
+ * The prompt is used as it is: flags belong to plain text. If no model is named, the first one that takes what `build`
+ * returns for it is chosen. Throws AppError prompt_too_long, bad_option, unknown_model, …
  */
 export function resolveModel(core: Core, { holder, fields, images, build, prefer }: ToResolve): ModelRequest {
   const prompt = cleanLines(fields.prompt ?? '')

@@ -99,7 +99,7 @@ function isDeeper(value: unknown, levels: number): boolean {
   return levels === 0 || parts.some((each) => isDeeper(each, levels - 1))
 }
 
-/** zod's own texts about ranges name a type and an operator. */
+/** zod's own texts about ranges name a type and an operator, so we write our own. */
 const zodRange = /^Too (big|small): expected /
 
 function inWords(issue: z.core.$ZodIssue, body: { schema: z.ZodType; value: unknown }): z.core.$ZodIssue {

@@ -38,7 +38,7 @@ export interface Body {
 interface Making {
   /** The configured number, used where the request names none. */
   steps?: number
-  /** For shrinking pictures. Absent: at once. */
+  /** Runs the shrinking of pictures in turn with other such work. Absent: it runs at once. */
   decode?: Turns
 }
 

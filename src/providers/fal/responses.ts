@@ -26,7 +26,7 @@ const severalShape = z.looseObject({
   has_nsfw_concepts: z.array(z.boolean()).nullish().catch(undefined),
 })
 
-/** Endpoints that work on one picture name their result in the singular. */
+/** Endpoints that enlarge a picture return `image` instead of `images`. */
 const oneShape = z
   .looseObject({ image: picture })
   .transform(({ image, ...others }) => severalShape.parse({ ...others, images: [image] }))

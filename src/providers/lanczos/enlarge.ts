@@ -1,10 +1,10 @@
 /**
- * Enlarges a picture with Lanczos' filter of three lobes. libvips enlarges with a bicubic filter, whichever it is asked for,
- * which is softer. The work runs on this thread in slices, so that timers and sockets are served in between.
+ * Enlarges a picture with a Lanczos filter of three lobes. libvips always enlarges with a bicubic filter, which is softer,
+ * whichever filter it is given. The work runs on this thread in slices, so that timers and sockets are served in between.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** `channels` bytes a pixel, row by row. The fourth channel is alpha. */
+/** `data`: row by row, `channels` bytes for each pixel. The fourth channel is alpha. */
 export interface Pixels {
   data: Uint8Array
   width: number
@@ -13,7 +13,7 @@ export interface Pixels {
 }
 
 const lobes = 3
-/** Source pixels on each axis that make one pixel. */
+/** Source pixels on each axis that contribute to one new pixel. */
 const taps = 2 * lobes + 1
 const sliceMs = 4
 
@@ -25,7 +25,7 @@ export async function enlarge(
   const filters = filtersFor(scale)
   const length = width * scale * channels
   const data = new Uint8Array(length * height * scale)
-  // rows that are wide already; a window of `taps` of them makes one row of source into `scale` rows
+  // source rows that are already widened; `taps` of them, around a row of the source, make `scale` rows of the result
   const wide = Array.from({ length: taps }, () => new Float32Array(length))
   const rowAt = (y: number) => wide[clampTo(y, height) % taps] as Float32Array
   for (let y = 0; y < lobes; y++) if (y < height) widen(source, y, { filters, into: rowAt(y) })
@@ -45,7 +45,7 @@ export async function enlarge(
   return { data, width: width * scale, height: height * scale, channels }
 }
 
-/** One filter for each place of a new pixel within its source pixel. */
+/** One filter for each position of a new pixel within its source pixel. */
 function filtersFor(scale: number): number[][] {
   return Array.from({ length: scale }, (_, phase) => {
     const place = (phase + 0.5) / scale - 0.5
@@ -92,7 +92,7 @@ function widen({ data, width, channels }: Pixels, y: number, { filters, into }: 
   }
 }
 
-/** Seven rows → one. Written out, because it is nearly all of the work. */
+/** Mixes seven rows into one. The sum is written out instead of looped, because nearly all time is spent here. */
 function mix(rows: readonly Float32Array[], filter: readonly number[], into: Uint8Array, hasAlpha: boolean): void {
   const [a, b, c, d, e, f, g] = rows as readonly [...Seven<Float32Array>]
   const [wa, wb, wc, wd, we, wf, wg] = filter as readonly [...Seven<number>]
@@ -119,7 +119,7 @@ function mix(rows: readonly Float32Array[], filter: readonly number[], into: Uin
 
 type Seven<T> = [T, T, T, T, T, T, T]
 
-/** The filter overshoots at edges. */
+/** The filter overshoots at edges, beyond the range of a byte. */
 const byte = (value: number) => (value <= 0 ? 0 : value >= 255 ? 255 : (value + 0.5) | 0)
 
 const clampTo = (at: number, size: number) => (at < 0 ? 0 : at >= size ? size - 1 : at)

@@ -40,7 +40,7 @@ function createLanczos(): ImageProvider {
   }
 }
 
-/** 8 bits a channel in sRGB, upright, with an alpha channel only if a pixel needs it. */
+/** Decodes to 8 bits per channel in sRGB, upright, with an alpha channel only if a pixel is transparent. */
 async function decode({ data }: ImageFile): Promise<Pixels> {
   const picture = sharp(data).autoOrient().toColourspace('srgb')
   const { isOpaque } = await sharp(data).stats()

@@ -66,7 +66,7 @@ export async function rgb(file: ImageFile, width: number, height: number): Promi
     .toBuffer()
 }
 
-/** The picture without the strip that `label` writes below a sketch, of which another ratio would leave a rest. */
+/** The picture without the strip that `label` wrote along its bottom: in another ratio, part of the strip would stay visible. */
 async function withoutLabel({ data, width, height }: ImageFile): Promise<Buffer> {
   const strip = labelHeight(width, height)
   const top = height - strip

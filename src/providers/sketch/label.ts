@@ -3,14 +3,14 @@ import { type Canvas, type Colour, rectangle, write } from './canvas.ts'
 import { glyphs } from './font.ts'
 
 export const labelColour: Colour = [22, 24, 38]
-/** Of a letter, in dots. */
+/** Size of a letter, in dots. */
 const letterDots = 7
 const marginDots = 4
 
-/** Pixels of one dot of a letter. */
+/** Pixels on each side of a dot. */
 const dotSize = (width: number, height: number) => Math.max(1, Math.round(Math.min(width, height) / 320))
 
-/** Pixels of the strip in a picture of this size. */
+/** Height of the strip, in pixels, in a picture of this size. */
 export const labelHeight = (width: number, height: number) => dotSize(width, height) * (letterDots + 2 * marginDots)
 
 /**

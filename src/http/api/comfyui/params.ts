@@ -29,7 +29,7 @@ export function comfyuiParams(core: Core, holder: KeyHolder, body: GenerateBody,
   return resolveModel(core, { holder, fields: { ...body, prompt }, images, build, prefer: comfyuiModels })
 }
 
-/** Wrappers of ComfyUI cut long prompts, and its text encoders take fewer characters still. The answer says so. */
+/** Cuts long prompts as wrappers of ComfyUI do; its text encoders take even fewer characters. The response says so. */
 function cutPrompt(prompt: string | undefined): string | undefined {
   if (prompt === undefined || cleanLines(prompt).length <= promptLimit) return prompt
   const start = cleanLines(prompt).slice(0, promptLimit)
@@ -37,7 +37,7 @@ function cutPrompt(prompt: string | undefined): string | undefined {
   return /^[\s\S]*(?=\s)/.exec(start)?.[0] ?? start.replace(/[\uD800-\uDBFF]$/, '')
 }
 
-/** For words alone: the first ComfyUI model, or else the default model of the service. */
+/** The model for requests without pictures: the first ComfyUI model, or else the default model of the service. */
 export function defaultModel(core: Core, { models }: KeyHolder): string {
   return defaultModelOf(core, models, { images: 0, words: true, prefer: comfyuiModels })
 }

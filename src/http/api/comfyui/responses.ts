@@ -36,7 +36,7 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
   }
 }
 
-/** Here, or by the provider to what the text encoder takes. */
+/** Whether the prompt was cut, here or by the provider. */
 const isCut = ({ request: { fit }, notes }: Outcome) =>
   fit?.adjusted.includes('prompt') === true || notes.some(({ kind }) => kind === 'prompt_cut')
 

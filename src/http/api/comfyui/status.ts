@@ -21,7 +21,7 @@ import { limits, tags } from './schemas.ts'
 
 const provider = 'comfyui'
 
-/** comfy-dev, as wrappers of ComfyUI call it. */
+/** The name of comfy-dev in wrappers of ComfyUI. */
 const wrappersName = 'FLUX.1-dev'
 
 /** Names of wrappers → names of ComfyUI's folders. The others are the same. */
