@@ -197,10 +197,10 @@ export const en = {
     },
     values: { on: 'on', off: 'off', ask: 'ask first', default: 'default' },
     languages: { en: 'English', zh: '简体中文' } as Readonly<Record<string, string>>,
-    origins: { person: 'yours', chat: 'of this group', service: 'default' },
+    origins: { person: 'yours', chat: 'this group’s', service: 'default' },
     ofModel: 'up to the model',
     ofClient: 'as in your app',
-    line: (s: { name: string; value: string; origin: string }) => `${s.name}: ${s.value} (${s.origin})`,
+    line: (s: { name: string; value: string; origin: string }) => `${s.name}: ${s.value} · ${s.origin}`,
     usage:
       '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language and original. ' +
       '/settings ratio default resets it.',
@@ -299,7 +299,7 @@ export const en = {
     empty: 'Nothing here yet. Try: a cute cat 16:9',
     noMatch: (filters: readonly string[]) => `No request of yours matches: ${filters.join(', ')}.`,
     line: (h: { number: number; id: string; when: string; state: string; prompt: string; model: string }) =>
-      `${h.number}. ${h.state} ${h.prompt} (${h.model}, ${h.when}) #${h.id}`,
+      `${h.number}. ${h.state} ${h.prompt === '' ? '' : `${h.prompt} `}(${h.model}, ${h.when}) #${h.id}`,
     favourites: 'favourites',
     states: { done: 'done', failed: 'failed', waiting: 'waiting', cancelled: 'cancelled' },
   },

@@ -176,7 +176,7 @@ export const zh: Words = {
     origins: { person: '你的设置', chat: '本群设置', service: '默认' },
     ofModel: '由模型决定',
     ofClient: '与客户端相同',
-    line: (s) => `${s.name}：${s.value}（${s.origin}）`,
+    line: (s) => `${s.name}：${s.value} · ${s.origin}`,
     usage:
       '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original。' +
       '/settings ratio default 恢复默认。',
@@ -429,7 +429,7 @@ export const zh: Words = {
     signOut: '退出登录',
     starting: '正在启动，请稍后再试。',
     sign_in: '请先登录：使用 API 密钥、/panel 给出的链接，或 fluxbot 启动时输出的链接。',
-    foreign: '请用 PUBLIC_URL 中的地址打开此页面，或把 PUBLIC_URL 设为您使用的地址。',
+    foreign: '请用 PUBLIC_URL 中的地址打开此页面，或把 PUBLIC_URL 设为你使用的地址。',
     wrong_key: '密钥不正确。',
     wrongLink: '此链接无效。请打开 fluxbot 最近输出的链接。',
     limited_key: '此密钥有自己的限制，不能用来登录网页。请使用没有限制的密钥，或发送 /panel。',

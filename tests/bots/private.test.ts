@@ -143,7 +143,7 @@ describe('on Discord', () => {
   })
 
   it('sets the language, and every typed option reaches the request', async () => {
-    expect(await set({ language: 'zh', ratio: '16:9' })).toContain('比例：16:9（你的设置）')
+    expect(await set({ language: 'zh', ratio: '16:9' })).toContain('比例：16:9 · 你的设置')
     const { shown } = await draw({ prompt: 'a cat', count: 2, seed: '9007199254740991', enhance: 'off' })
     expect(shown.content).toContain('种子')
     const [row] = await test.core.database.rows<{ request: object }>(sql`select request from generations`)
@@ -165,7 +165,7 @@ describe('on Discord', () => {
     const opened = discord.press(shown, '🖼 Pictures')
     await opened.waitForAck()
     const submitted = discord.submitModal(opened, { aspect: ['16:9'] })
-    expect((await submitted.waitForReply(undefined, 20_000)).content).toContain('Ratio: 16:9 (yours)')
+    expect((await submitted.waitForReply(undefined, 20_000)).content).toContain('Ratio: 16:9 · yours')
   })
 })
 
@@ -226,7 +226,7 @@ describe('on Telegram', () => {
     expect((await answerTo(group.chatId, first.messageId)).text).toContain('Only people who may manage')
     telegram.promote(group.chatId, 501)
     const second = await say('/settings ratio 16:9 here')
-    expect((await answerTo(group.chatId, second.messageId)).text).toContain('Ratio: 16:9 (of this group)')
+    expect((await answerTo(group.chatId, second.messageId)).text).toContain('Ratio: 16:9 · this group’s')
     const third = await say('/flux a cat', { ...group, userId: 502 })
     await expect.poll(() => accepted(), soon).toHaveLength(1)
     await telegram.waitFor(

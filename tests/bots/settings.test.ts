@@ -65,17 +65,17 @@ describe('/settings', () => {
     await saveSettings(test.core, { chat: chatOf({ surface: 'test', place: room })! }, { count: 1 })
     await test.say('/settings model wide ratio 16:9', { place: room })
     const shown = await answerOf('/settings', { place: room })
-    expect(shown?.text).toContain('Model: wide (yours)\nRatio: 16:9 (yours)\nCount: 1 (of this group)\n')
-    expect(shown?.text).toContain('Private: off (default)\nLanguage: as in your app (default)')
+    expect(shown?.text).toContain('Model: wide · yours\nRatio: 16:9 · yours\nCount: 1 · this group’s\n')
+    expect(shown?.text).toContain('Private: off · default\nLanguage: as in your app · default')
     expect(shown?.private).toBe(true)
     expect(shown?.buttons?.flat().map(({ id }) => id)).toEqual(['1:setpictures:own', '1:setanswers:own'])
   })
 
   it.each([
-    ['/settings model wide ratio 16:9 count 3', 'Model: wide (yours)\nRatio: 16:9 (yours)\nCount: 3 (yours)'],
-    ['/settings --ratio 16：9 --count=2', 'Ratio: 16:9 (yours)\nCount: 2 (yours)'],
-    ['/settings ratio:16x9', 'Ratio: 16:9 (yours)'],
-    ['/settings private on original on', 'Private: on (yours)'],
+    ['/settings model wide ratio 16:9 count 3', 'Model: wide · yours\nRatio: 16:9 · yours\nCount: 3 · yours'],
+    ['/settings --ratio 16：9 --count=2', 'Ratio: 16:9 · yours\nCount: 2 · yours'],
+    ['/settings ratio:16x9', 'Ratio: 16:9 · yours'],
+    ['/settings private on original on', 'Private: on · yours'],
     ['/settings model nix', 'There is no model "nix".'],
     ['/settings ratio 7:5', '"7:5" does not fit ratio. Use 1:1, 16:9.'],
     ['/settings ratio wide', '"wide" does not fit Ratio. Use 16:9.'],
@@ -88,7 +88,7 @@ describe('/settings', () => {
     ['/settings enhance ask', 'Prompt enhancement is not set up here'],
     ['/settings enhance on', 'Prompt enhancement is not set up here'],
     ['/settings colour red', 'There is no option colour.'],
-    ['/settings ratio', 'Ratio: up to the model (default)'],
+    ['/settings ratio', 'Ratio: up to the model · default'],
     ['/settings ratio 16:9 here', 'This sets the defaults of a group'],
   ])('answers %s', async (text, answer) => {
     await open({ admins: ['test:ann'] })
@@ -99,7 +99,7 @@ describe('/settings', () => {
     await open()
     await test.say('/settings ratio 16:9 count 2')
     expect((await answerOf('/settings ratio default'))?.text).toContain(
-      'Ratio: up to the model (default)\nCount: 2 (yours)',
+      'Ratio: up to the model · default\nCount: 2 · yours',
     )
   })
 
@@ -112,8 +112,8 @@ describe('/settings', () => {
     }
     const text = '/settings ratio 16:9 here'
     expect((await answerOf(text, { place: room }))?.text).toContain('Only people who may manage')
-    expect((await answerOf(text, { place: { ...room, manager: true } }))?.text).toContain('Ratio: 16:9 (of this group)')
-    expect((await answerOf(text, { place: room, who: 'bob' }))?.text).toContain('Ratio: 16:9 (of this group)')
+    expect((await answerOf(text, { place: { ...room, manager: true } }))?.text).toContain('Ratio: 16:9 · this group’s')
+    expect((await answerOf(text, { place: room, who: 'bob' }))?.text).toContain('Ratio: 16:9 · this group’s')
     expect(asked).toEqual(['test:ann', 'test:bob'])
     const press = { kind: 'press', button: '1:setpictures:here' } as const
     expect((await answerOf('', { act: press, place: room }))?.text).toContain('Only people who may manage')
@@ -130,9 +130,9 @@ describe('/settings', () => {
       ['enhance', 'default'],
     ])
     const submitted = { kind: 'form', form: '1:setpictures:own', fields: { count: '3', aspect: 'default' } } as const
-    expect((await answerOf('', { act: submitted }))?.text).toContain('Model: wide (yours)\nRatio: up to the model')
+    expect((await answerOf('', { act: submitted }))?.text).toContain('Model: wide · yours\nRatio: up to the model')
     const written = { kind: 'form', form: '1:setanswers:own', fields: {}, text: 'Language: 简体中文' } as const
-    expect((await answerOf('', { act: written }))?.text).toContain('语言：简体中文（你的设置）')
+    expect((await answerOf('', { act: written }))?.text).toContain('语言：简体中文 · 你的设置')
   })
 
   it('sets the language of all answers and of later deliveries', async () => {

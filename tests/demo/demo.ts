@@ -1,6 +1,6 @@
 /**
- * `npm run demo`: runs the built service in a process of its own with both bots connected to the emulated chats, holds a short
- * conversation on each, prints the transcript, and writes the pictures and a page with both chats to demo-output/.
+ * `npm run demo`: runs the built service in a process of its own with both bots connected to the emulated chats, plays
+ * the same evening on each, prints the transcript, and writes the pictures and a page for each chat to demo-output/.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -10,24 +10,22 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { chatOnDiscord, chatOnTelegram } from '../emulators/chat.ts'
 import { startDiscord } from '../emulators/discord/index.ts'
+import { startLlm } from '../emulators/llm/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
-import { writePage } from './page.ts'
-import { admin, conversation } from './script.ts'
+import { writePages } from './page.ts'
+import { admin, type Exchange, evening, welcomeCredits } from './script.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const output = 'demo-output'
 const readyMs = 150_000
 
-export interface DemoLine {
+export interface DemoLine extends Omit<Exchange, 'picture'> {
   surface: string
-  who: string
-  said: string
-  answer: string
   picture?: { file: string; width: number; height: number }
 }
 
 export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[]> {
-  const [discord, telegram] = await Promise.all([startDiscord(), startTelegram()])
+  const [discord, telegram, llm] = await Promise.all([startDiscord(), startTelegram(), startLlm()])
   const stages = [
     { chat: chatOnDiscord(discord), place: 'group' as const },
     { chat: chatOnTelegram(telegram), place: 'private' as const },
@@ -36,20 +34,24 @@ export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[
   const service = startService({
     DATA_DIR: dataDir,
     PORT: '0',
-    WELCOME_CREDITS: '4',
+    WELCOME_CREDITS: String(welcomeCredits),
+    PROVIDER_CONCURRENCY: '1', // so that a second request waits in the queue
     LOG_LEVEL: 'silent',
     ADMIN_IDS: stages.map(({ chat }) => chat.person(admin).identity).join(),
     DISCORD_TOKEN: discord.token,
     DISCORD_API_URL: discord.apiUrl,
     TELEGRAM_TOKEN: telegram.token,
     TELEGRAM_API_URL: telegram.apiUrl,
+    EXTERNAL_API_BASE: llm.baseUrl,
+    EXTERNAL_MODEL: llm.model,
+    EXTERNAL_API_KEY: llm.key,
   })
   const lines: DemoLine[] = []
   try {
     await service.ready
     await mkdir(output, { recursive: true })
     for (const { chat, place } of stages) {
-      for await (const { picture, ...exchange } of conversation(chat, place)) {
+      for await (const { picture, ...exchange } of evening(chat, place)) {
         const line: DemoLine = { surface: chat.name, ...exchange }
         if (picture) line.picture = await save(picture, `${chat.name}-${lines.length + 1}.png`)
         lines.push(line)
@@ -62,7 +64,7 @@ export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[
     return lines
   } finally {
     await service.stop()
-    await Promise.all([discord.stop(), telegram.stop()])
+    await Promise.all([discord.stop(), telegram.stop(), llm.stop()])
     await rm(dataDir, { recursive: true, force: true })
   }
 }
@@ -103,12 +105,18 @@ function untilReady(child: ChildProcess): Promise<void> {
   })
 }
 
-function print({ surface, who, said, answer, picture }: DemoLine): void {
-  const shown = picture ? `\n  🖼 ${picture.width}×${picture.height} ${picture.file}` : ''
-  process.stdout.write(`\n[${surface}] ${who}: ${said}\n  ${answer.replaceAll('\n', '\n  ')}${shown}\n`)
+function print({ surface, who, did, said, answer, picture, buttons, seenBy }: DemoLine): void {
+  const lines = [
+    `[${surface}] ${who} ${did}: ${said}`,
+    ...(seenBy ? [`(seen by ${seenBy})`] : []),
+    ...answer.split('\n'),
+    ...(picture ? [`🖼 ${picture.width}×${picture.height} ${picture.file}`] : []),
+    ...buttons.map((row) => row.map(({ label }) => `[${label}]`).join(' ')),
+  ]
+  process.stdout.write(`\n${lines.join('\n  ')}\n`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const files = await writePage(await playDemo(print), output)
-  process.stdout.write(`\nThe pictures are in ${output}, and both chats are in ${files.join(' and ')}\n`)
+  const files = await writePages(await playDemo(print), output)
+  process.stdout.write(`\nThe pictures are in ${output}, and the chats are in ${files.join(', ')}\n`)
 }

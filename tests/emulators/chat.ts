@@ -1,12 +1,14 @@
 /** One interface to the emulated chats, for tests that run the same steps on all of them. */
 import type { ShownButton } from './buttons.ts'
-import type { DiscordEmulator, From as DiscordFrom, Message, OptionValue } from './discord/index.ts'
+import type { DiscordEmulator, From as DiscordFrom, Interaction, Message, OptionValue } from './discord/index.ts'
 import type { ShownMessage, TelegramEmulator, From as TelegramFrom } from './telegram/index.ts'
 
 export interface EmulatedChat {
   readonly name: 'discord' | 'telegram'
   /** The person of this name, in the group or channel that all people share, or in their private chat with the bot. */
   person(name: string, place?: 'group' | 'private'): Person
+  /** Sets the language of this person's app: 'zh-CN'. */
+  setLanguage(name: string, language: string): void
   /** Messages of the bot that are not deleted, oldest first. */
   botMessages(): ChatMessage[]
   /** Current state of a message. Absent: it was deleted. */
@@ -40,6 +42,10 @@ export interface Person {
   command(name: string, options?: Record<string, OptionValue>, text?: string): Act
   /** Presses a button, found by its label or id. Throws if the person does not see it. */
   press(message: ChatMessage, button: string): Press
+  /** Opens a form with a button, found as by `press`, changes its prompt and sends it. */
+  fillIn(message: ChatMessage, button: string, prompt: string): Promise<Act>
+  /** Messages that the bot sends to the person's place from now on, whatever they respond to. */
+  watch(): Act
 }
 
 export interface Act {
@@ -60,13 +66,14 @@ const WAIT_MS = 10_000
 
 export function chatOnDiscord(discord: DiscordEmulator): EmulatedChat {
   const ids = numbered(100_000_000_000_000_001n)
+  const languages = new Map<string, string>()
   const find = (id: string) => discord.messages().find((message) => message.id === id)
 
-  function act(command: string, options: Record<string, OptionValue>, from: DiscordFrom): Act {
-    const { id } = discord.slash(command, options, from)
-    const responds = (message: Message) => message.interactionId === id && !message.thinking
+  const actOf = ({ id }: Interaction) => answersOf(({ interactionId, thinking }) => interactionId === id && !thinking)
+
+  function answersOf(responds: (message: Message) => boolean): Act {
     return {
-      answers: () => discord.messages().filter(responds).map(fromDiscord),
+      answers: () => discord.botMessages().filter(responds).map(fromDiscord),
       async waitForAnswer(predicate = () => true, timeoutMs = WAIT_MS) {
         const matches = (message: Message) => responds(message) && predicate(fromDiscord(message))
         return fromDiscord(await discord.waitForMessage(matches, timeoutMs))
@@ -78,23 +85,39 @@ export function chatOnDiscord(discord: DiscordEmulator): EmulatedChat {
     name: 'discord',
     person(name, place = 'group') {
       const userId = ids(name)
-      const from = { userId, username: name, ...(place === 'private' && { guildId: null }) }
+      const locale = languages.get(name)
+      const who = { userId, username: name, ...(locale && { locale }) }
+      const from: DiscordFrom = { ...who, ...(place === 'private' && { guildId: null }) }
+      const act = (command: string, options: Record<string, OptionValue>) =>
+        actOf(discord.slash(command, options, from))
       return {
         identity: `discord:${userId}`,
         userId,
         ask: (prompt, picture) =>
-          act('flux', { prompt, ...(picture && { image1: { filename: 'picture.png', data: picture } }) }, from),
-        command: (command, options = {}) => act(command, options, from),
+          act('flux', { prompt, ...(picture && { image1: { filename: 'picture.png', data: picture } }) }),
+        command: (command, options = {}) => act(command, options),
         press(message, button) {
-          const pressed = discord.press(message.id, button, { userId, username: name })
+          const pressed = discord.press(message.id, button, who)
           const isNotice = (shown: Message) => shown.interactionId === pressed.id && shown.ephemeral && !shown.thinking
           return {
             acknowledged: async (timeoutMs = WAIT_MS) => void (await pressed.waitForAck(timeoutMs)),
             notice: async (timeoutMs = WAIT_MS) => (await discord.waitForMessage(isNotice, timeoutMs)).content,
           }
         },
+        async fillIn(message, button, prompt) {
+          const opened = discord.press(message.id, button, who)
+          await opened.waitForAck(WAIT_MS)
+          return actOf(discord.submitModal(opened, { prompt }, who))
+        },
+        watch() {
+          const channelId = place === 'private' ? discord.dmChannel(userId) : discord.channelId
+          const known = new Set(discord.messages(channelId).map(({ id }) => id))
+          const isVisible = ({ visibleTo = userId, thinking }: Message) => visibleTo === userId && !thinking
+          return answersOf((message) => message.channelId === channelId && !known.has(message.id) && isVisible(message))
+        },
       }
     },
+    setLanguage: (name, language) => void languages.set(name, language),
     botMessages: () => discord.botMessages().map(fromDiscord),
     current(message) {
       const found = find(message.id)
@@ -115,15 +138,25 @@ function fromDiscord({ id, content, attachments, buttons, edits, visibleTo }: Me
 
 export function chatOnTelegram(telegram: TelegramEmulator): EmulatedChat {
   const ids = numbered(1001n)
+  const languages = new Map<string, string>()
   const chats = new Set<number>()
   const refOf = (message: ChatMessage) => {
     const [chatId = 0, messageId = 0] = message.id.split(':').map(Number)
     return { chatId, messageId }
   }
 
+  /** Tells messages of the bot that come later from those that are there. */
+  function newIn(chatId: number): (message: ShownMessage) => boolean {
+    const last = telegram.messages(chatId).at(-1)?.messageId ?? 0
+    return ({ fromBot, messageId }) => fromBot && messageId > last
+  }
+
   function actOf({ chatId, messageId }: { chatId: number; messageId: number }): Act {
     chats.add(chatId)
-    const responds = (message: ShownMessage) => message.fromBot && message.replyTo === messageId
+    return answersOf(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId)
+  }
+
+  function answersOf(chatId: number, responds: (message: ShownMessage) => boolean): Act {
     return {
       answers: () => telegram.messages(chatId).filter(responds).map(fromTelegram),
       async waitForAnswer(predicate = () => true, timeoutMs = WAIT_MS) {
@@ -137,7 +170,7 @@ export function chatOnTelegram(telegram: TelegramEmulator): EmulatedChat {
     name: 'telegram',
     person(name, place = 'group') {
       const userId = ids(name)
-      const who: TelegramFrom = { userId: Number(userId), firstName: name, username: name }
+      const who: TelegramFrom = { userId: Number(userId), firstName: name, username: name, languageCode: languages.get(name) }
       const from: TelegramFrom = { ...who, chatType: place === 'group' ? 'supergroup' : 'private' }
       return {
         identity: `telegram:${userId}`,
@@ -158,8 +191,22 @@ export function chatOnTelegram(telegram: TelegramEmulator): EmulatedChat {
             },
           }
         },
+        async fillIn(message, button, prompt) {
+          const ref = refOf(message)
+          const isNew = newIn(ref.chatId)
+          telegram.press(ref, button, who)
+          const isQuestion = (shown: ShownMessage) => isNew(shown) && shown.opensReplyOf !== undefined
+          const { messageId } = await telegram.waitFor(ref.chatId, isQuestion, WAIT_MS)
+          return actOf(telegram.say(prompt, { ...from, chatId: ref.chatId, replyTo: messageId }))
+        },
+        watch() {
+          const chatId = telegram.open(from)
+          chats.add(chatId)
+          return answersOf(chatId, newIn(chatId))
+        },
       }
     },
+    setLanguage: (name, language) => void languages.set(name, language),
     botMessages: () => [...chats].flatMap((chatId) => telegram.botMessages(chatId)).map(fromTelegram),
     current(message) {
       const { chatId, messageId } = refOf(message)

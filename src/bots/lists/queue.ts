@@ -42,8 +42,10 @@ export async function queueReply(core: Core, { userId, locale }: { userId: strin
 }
 
 async function lineOf(core: Core, words: Words, { request, number }: { request: OwnRequest; number: number }) {
-  const prompt = `${shorten(request.request.prompt, promptLength)} (#${shortId(request.id)})`
-  return `${number}. ${words.status.of(await statusOf(core, words, request), prompt)}`
+  const status = await statusOf(core, words, request)
+  const prompt = shorten(request.request.prompt, promptLength)
+  // requests that take no words have no prompt
+  return `${number}. ${prompt === '' ? status : words.status.of(status, prompt)} (#${shortId(request.id)})`
 }
 
 async function statusOf(core: Core, { status }: Words, request: OwnRequest): Promise<string> {

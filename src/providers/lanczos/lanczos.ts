@@ -15,7 +15,7 @@ const quality = 92
 
 export const lanczos: ProviderKind = {
   name: 'lanczos',
-  title: 'built in',
+  title: 'Lanczos (built in)',
   defaultUrl: 'lanczos:',
   needsKey: false,
   create: createLanczos,

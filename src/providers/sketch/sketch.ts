@@ -40,7 +40,7 @@ const rememberedTasks = 1000
 
 export const sketch: ProviderKind = {
   name: 'sketch',
-  title: 'built in',
+  title: 'Sketch (built in)',
   defaultUrl: 'sketch:',
   needsKey: false,
   create: createSketch,
