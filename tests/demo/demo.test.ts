@@ -35,7 +35,9 @@ describe('the demo', () => {
       expect(sizeOf(shown('a meadow in the mountains'))).toEqual([768, 512])
       expect(sizeOf(shown(/^🔀 Vary/))).toEqual([768, 512])
       expect(shown(/--enhance=ask$/).answer).toContain('✨ a boat in front of mountains, in soft morning light')
-      expect(shown(/^✨ Use it/).answer).toContain('✨ a boat in front of mountains, in soft morning light (small-talk-1)')
+      expect(shown(/^✨ Use it/).answer).toContain(
+        '✨ a boat in front of mountains, in soft morning light (small-talk-1)',
+      )
       const dog = shown('/flux a dog in the snow --private')
       expect([sizeOf(dog), dog.seenBy]).toEqual([
         [768, 512],

@@ -88,7 +88,11 @@ async function articleOf(line: DemoLine, isRepeated: boolean): Promise<string> {
 ${below}${seen ?? ''}</div></article>`
 }
 
-const labelsOf = ({ buttons }: DemoLine) => buttons.flat().map(({ label }) => label).join()
+const labelsOf = ({ buttons }: DemoLine) =>
+  buttons
+    .flat()
+    .map(({ label }) => label)
+    .join()
 
 /** What the person did. On Discord it stands above the answer, on Telegram it is a message of its own. */
 function actOf({ surface, who, did, said }: DemoLine): string {

@@ -156,7 +156,8 @@ function exchange(
 }
 
 /** The answer, once it is no longer a waiting message: those start with one of these emoji. */
-const waitFor = (act: Act) => act.waitForAnswer(({ text }) => text !== '' && !/^(?:⏳|🎨 (?:Drawing|Almost|正在|马上))/u.test(text), waitMs)
+const waitFor = (act: Act) =>
+  act.waitForAnswer(({ text }) => text !== '' && !/^(?:⏳|🎨 (?:Drawing|Almost|正在|马上))/u.test(text), waitMs)
 
 /** The whole label, which may end with a price. */
 function labelIn({ buttons }: ChatMessage, start: string): string {

@@ -170,7 +170,12 @@ export function chatOnTelegram(telegram: TelegramEmulator): EmulatedChat {
     name: 'telegram',
     person(name, place = 'group') {
       const userId = ids(name)
-      const who: TelegramFrom = { userId: Number(userId), firstName: name, username: name, languageCode: languages.get(name) }
+      const who: TelegramFrom = {
+        userId: Number(userId),
+        firstName: name,
+        username: name,
+        languageCode: languages.get(name),
+      }
       const from: TelegramFrom = { ...who, chatType: place === 'group' ? 'supergroup' : 'private' }
       return {
         identity: `telegram:${userId}`,
