@@ -28,7 +28,10 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
   return async (received) => {
     const { call, answer } = await answerTo(core, handlers, received)
     // accepted before a crash or in another process: it is under way and shows that itself
-    if (answer.accepted?.fresh === false) return wakeAgain(core, answer.accepted.job)
+    if (answer.accepted?.fresh === false) {
+      await core.surfaces.get(call.surface)?.seen?.(call.address)
+      return wakeAgain(core, answer.accepted.job)
+    }
     await show(core, call, answer)
     if (answer.accepted) await wake(core, answer.accepted.job)
   }

@@ -43,7 +43,7 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
 /** False: there is no message to replace. */
 async function replacePressed(
   surface: ChatSurface,
-  { act, address, locale }: Call,
+  { act, address }: Call,
   reply: Reply,
   log: Core['log'],
 ): Promise<boolean> {
@@ -54,9 +54,7 @@ async function replacePressed(
     log.debug({ err: error, surface: surface.name }, 'could not replace a message')
     return false
   }
-  // ends the waiting of the button
-  const content = { kind: 'text', text: '' } as const
-  await surface.post(address, { locale, state: 'info', content, private: true, toast: true })
+  await surface.seen?.(address)
   return true
 }
 

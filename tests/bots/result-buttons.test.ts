@@ -138,10 +138,14 @@ describe('a press that is handled again', () => {
 
   it.each(['reroll', 'vary'])('draws once: %s', async (action) => {
     const { press } = await drawn()
+    const seen: string[] = []
+    test.chat.seen = async (address) => void seen.push(address)
     const [first] = await Promise.all([press(action, again), press(action, again)])
     await press(action, again)
     await ended([first.call])
     expect(await children()).toHaveLength(1)
+    // the process that had it first may have died before it answered the press
+    expect(seen).toEqual([again.address, again.address])
   })
 
   it('draws once although the price rose in between', async () => {
@@ -171,11 +175,11 @@ describe('a press that is handled again', () => {
     expect([await count('favourites'), await count('ratings')]).toEqual([1, 1])
   })
 
-  it('deletes once, and says so the second time', async () => {
+  it('deletes, and says so again when the press is handled twice', async () => {
     const { press } = await drawn()
-    const first = await press('erase', again)
-    expect(first.answer?.text).toBe('Deleted.')
-    expect((await press('erase', again)).answer?.content).toMatchObject(refusal('unknown_button'))
+    expect((await press('erase', again)).answer?.text).toBe('Deleted.')
+    expect((await press('erase', again)).answer?.text).toBe('Deleted.')
+    expect((await press('delete')).answer?.content).toMatchObject(refusal('unknown_button'))
   })
 })
 

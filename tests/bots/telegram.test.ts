@@ -4,6 +4,7 @@ import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createTelegram } from '../../src/bots/telegram/telegram.ts'
+import { button } from '../../src/core/chats/buttons.ts'
 import type { AppError } from '../../src/core/errors.ts'
 import type { Address, Call, Reply } from '../../src/core/ports/chat.ts'
 import type { ImageFile } from '../../src/core/ports/images.ts'
@@ -408,6 +409,24 @@ describe('a reply', () => {
       { text: 'a cat' },
       { text: 'again' },
     ])
+  })
+})
+
+describe('a pressed button', () => {
+  it('stops waiting without a text, and an older press is no error', async () => {
+    const surface = await start()
+    const { address } = ask()
+    await nextCall()
+    await surface.post(address, says('a cat', 'done', { buttons: [[button('reroll', 'one')]] }))
+    const [shown] = telegram.botMessages(501)
+    for (const expired of [false, true]) {
+      const pressed = telegram.press(shown!, '1:reroll:one', ADA)
+      const call = await nextCall(expired ? 3 : 2)
+      if (expired) telegram.expirePress(pressed)
+      await surface.seen?.(call.address)
+      if (!expired) expect(await pressed.answered()).toEqual({ showAlert: false })
+    }
+    await surface.seen?.(address)
   })
 })
 

@@ -3,22 +3,20 @@
  * the store and the chats. The seed repeats the choices of a run, but not the timing of its processes.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
-import type { Database } from '../../src/db/database.ts'
 import { openDatabase } from '../../src/db/open.ts'
-import { createDiskStore } from '../../src/storage/disk.ts'
 import { type Comfyui, startComfyui } from '../emulators/comfyui/index.ts'
 import { type DiscordEmulator, startDiscord } from '../emulators/discord/index.ts'
 import { type FalEmulator, startFal } from '../emulators/fal/index.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
 import { type Backend, createDatabase } from '../helpers/backends.ts'
-import { violations } from '../helpers/invariants.ts'
 import { freePort } from '../helpers/ports.ts'
+import { apiKey, brokenAtRest, settleMs, unfinished, untilEnded } from './rest.ts'
 import { type Service, startService } from './service.ts'
 
 /** What gets lost besides processes, as shares of all: answers to submissions, calls of webhooks, answers of chats. */
@@ -55,8 +53,6 @@ export interface ChaosResult {
 }
 
 const requestsPerPerson = 3
-const settleMs = 150_000
-const apiKey = 'a-key-for-the-chaos-run'
 /** Number of the Redis database that only this run uses, so that it can be emptied. */
 const redisDatabase = 5
 
@@ -337,13 +333,7 @@ async function finish(world: World, measured: Pick<ChaosResult, 'restarts' | 'an
   await Promise.all(services.splice(0).map((service) => service.stop()))
   const database = await openDatabase({ url, dataDir })
   try {
-    const store = createDiskStore({
-      folder: join(dataDir, 'images'),
-      secretKey: Buffer.alloc(32),
-      publicUrl: 'http://localhost',
-    })
-    const keys = async () => (await files(join(dataDir, 'images'))).filter((name) => !name.endsWith('.tmp'))
-    const found = await violations(database, { ...store, keys })
+    const found = await brokenAtRest(database, dataDir)
     const rows = await database.rows<{ key: string; state: string }>(sql`select key, state from generations`)
     const shown = finals(world)
     const wrong = rows.filter(({ key }) => shown.get(key) !== 1)
@@ -362,19 +352,6 @@ async function finish(world: World, measured: Pick<ChaosResult, 'restarts' | 'an
   }
 }
 
-async function untilEnded(url: string): Promise<void> {
-  const database: Database = await openDatabase({ url, dataDir: '', maxConnections: 1 })
-  const until = Date.now() + settleMs
-  for (;;) {
-    const [row] = await database.rows<{ n: number }>(
-      sql`select count(*)::int as n from generations where state in ('queued','running','stored')`,
-    )
-    if (row?.n === 0 || Date.now() > until) break
-    await sleep(200)
-  }
-  await database.close()
-}
-
 /**
  * Waits until every request has ended and no more answers come. The embedded database cannot be read while the service has it
  * open, so the service is asked.
@@ -384,23 +361,9 @@ async function untilQuiet(world: World): Promise<void> {
   const until = Date.now() + settleMs
   while (Date.now() - since < 5_000 && Date.now() < until) {
     const now = finals(world).size
-    if (now !== last || (await unfinished(world)) > 0) [last, since] = [now, Date.now()]
+    if (now !== last || (await unfinished(world.settings)) > 0) [last, since] = [now, Date.now()]
     await sleep(200)
   }
-}
-
-async function unfinished({ settings }: World): Promise<number> {
-  const headers = { authorization: `Bearer ${apiKey}` }
-  const answer = await fetch(`http://127.0.0.1:${settings.PORT}/metrics`, { headers })
-  const counts = (await answer.text()).matchAll(/^fluxbot_generations_unfinished\{.*\} (\d+)$/gm)
-  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
-}
-
-async function files(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
 }
 
 async function withRedis(act: (redis: Redis) => Promise<unknown>): Promise<void> {
@@ -409,7 +372,7 @@ async function withRedis(act: (redis: Redis) => Promise<unknown>): Promise<void>
   redis.disconnect()
 }
 
-function randomOf(seed: number): () => number {
+export function randomOf(seed: number): () => number {
   let state = seed
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0

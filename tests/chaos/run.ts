@@ -1,6 +1,10 @@
-/** `npm run chaos -- [redis|postgres|pglite] [requests] [kills] [seed] [usual|all|silent]`: longer runs than those of the test suite. */
-import { backends } from '../helpers/backends.ts'
+/**
+ * `npm run chaos -- [redis|postgres|pglite] [requests] [kills] [seed] [usual|all|silent|presses]`: longer runs than those of the
+ * test suite. With `presses` the requests are presses of buttons, each delivered twice.
+ */
+import { type Backend, backends } from '../helpers/backends.ts'
 import { type Mix, mixes, newSeed, percentile, runChaos } from './chaos.ts'
+import { runPresses } from './presses.ts'
 
 const [backend, requests = '500', kills = '40', seed = String(newSeed()), mix = 'all'] = process.argv.slice(2)
 const chosen = backends().filter((each) => backend === undefined || each === backend)
@@ -8,23 +12,32 @@ if (chosen.length === 0) {
   process.stderr.write('Set TEST_DATABASE_URL and TEST_REDIS_URL to run on the other back ends.\n')
   process.exitCode = 2
 }
-if (!Object.hasOwn(mixes, mix)) {
-  process.stderr.write(`There is no mix "${mix}". Use one of: ${Object.keys(mixes).join(', ')}.\n`)
+if (mix !== 'presses' && !Object.hasOwn(mixes, mix)) {
+  const known = [...Object.keys(mixes), 'presses']
+  process.stderr.write(`There is no mix "${mix}". Use one of: ${known.join(', ')}.\n`)
   process.exit(2)
 }
 for (const each of chosen) {
+  const counts = { requests: Number(requests), kills: Number(kills), seed: Number(seed) }
   process.stdout.write(`${each}: ${requests} requests, ${kills} kills, seed ${seed}, mix ${mix}\n`)
-  const say = (line: string) => process.stderr.write(`  ${line}\n`)
-  const flush = each === 'redis'
-  const result = await runChaos({
-    backend: each,
-    mix: mix as Mix,
-    requests: Number(requests),
-    kills: Number(kills),
-    seed: Number(seed),
-    flush,
-    say,
-  })
+  const violations = mix === 'presses' ? await press(each, counts) : await ask(each, counts)
+  for (const violation of violations) process.stdout.write(`  VIOLATED ${violation}\n`)
+  if (violations.length === 0) process.stdout.write('  I1 I2 I3 I4 I5 I7 I8 I10 hold\n')
+  else process.exitCode = 1
+}
+
+interface Counts {
+  requests: number
+  kills: number
+  seed: number
+}
+
+function say(line: string): void {
+  process.stderr.write(`  ${line}\n`)
+}
+
+async function ask(backend: Backend, counts: Counts): Promise<string[]> {
+  const result = await runChaos({ ...counts, backend, mix: mix as Mix, flush: backend === 'redis', say })
   const { accepted, answers, delivered, leftover, restarts, violations } = result
   process.stdout.write(`  ${accepted} accepted, ${delivered} delivered, ${leftover} waiting messages left over\n`)
   process.stdout.write(
@@ -32,7 +45,16 @@ for (const each of chosen) {
   )
   const last = Object.entries(answers).map(([model, ms]) => `${model} ${ms} ms`)
   process.stdout.write(`  answered again after the last fault: ${last.join(', ')}\n`)
-  for (const violation of violations) process.stdout.write(`  VIOLATED ${violation}\n`)
-  if (violations.length === 0) process.stdout.write('  I1 I2 I3 I4 I5 I7 I8 I10 hold\n')
-  else process.exitCode = 1
+  return violations
+}
+
+async function press(backend: Backend, { requests, kills, seed }: Counts): Promise<string[]> {
+  const result = await runPresses({ backend, presses: requests, kills, seed, say })
+  const { paid, free, delivered, refunded, answers, leftover, violations } = result
+  process.stdout.write(`  ${paid} paid presses: ${delivered} delivered, ${refunded} refunded; ${free} free ones\n`)
+  process.stdout.write(
+    `  answered around kills after ${percentile(answers, 0.5)} ms (p50), ${percentile(answers, 0.95)} ms (p95) of ${answers.length}\n`,
+  )
+  process.stdout.write(`  ${leftover} waiting messages left over\n`)
+  return violations
 }

@@ -56,6 +56,8 @@ const checkCommandsMs = 5_000
 const openWithinMs = 2_000
 /** Discord waits 3 s for an acknowledgement. If the settings arrive later than this, the answer is private. */
 const settingsWithinMs = 1_000
+/** An act that is not stored by then is acknowledged before it is. */
+const storeWithinMs = 500
 /** A handler that starts later acknowledges again, which Discord answers with "already acknowledged". */
 const rememberMs = 60_000
 /** An interaction can be answered for 15 minutes; a message waits no longer than that either. */
@@ -145,25 +147,29 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     work.catch((error) => log.error({ err: error }, 'could not store what a person did on Discord'))
   }
 
-  /** Acknowledges at once, for Discord waits 3 seconds, and stores it for whichever process handles it. */
+  /**
+   * Stores it for whichever process handles it, and only then acknowledges it: what is acknowledged and not stored would never be
+   * answered. Discord waits 3 seconds, so a slow database does not hold up the acknowledgement for long.
+   */
   async function receiveInteraction(interaction: APIInteraction): Promise<void> {
     if (stopping || !isAnswered(interaction)) return
     const { id } = interaction
     const audience = await decideAudience(interaction)
-    const acknowledged = acknowledge(interaction, audience)
+    const user = interaction.member?.user.id ?? interaction.user?.id
+    const body: Stored = { kind: 'interaction', interaction, audience }
+    // a press, and what opens a form, waits for no earlier act of the person
+    const isPress = interaction.type === InteractionType.MessageComponent || audience === 'form'
+    const lane = isPress ? `press ${id}` : `${interaction.channel?.id}:${user}`
+    const storing = inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])
+    const acknowledged = acknowledgeAfter(storing, interaction, audience)
     acknowledging.set(id, acknowledged)
     if (audience === 'form')
       opening.set(
         id,
         setTimeout(() => void refuse(interaction, audience, 'form_late'), openWithinMs),
       )
-    const user = interaction.member?.user.id ?? interaction.user?.id
-    const body: Stored = { kind: 'interaction', interaction, audience }
-    // a press, and what opens a form, waits for no earlier act of the person
-    const isPress = interaction.type === InteractionType.MessageComponent || audience === 'form'
-    const lane = isPress ? `press ${id}` : `${interaction.channel?.id}:${user}`
     try {
-      await inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])
+      await storing
     } catch (error) {
       await acknowledged
       await refuse(interaction, audience, 'internal')
@@ -171,6 +177,13 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     } finally {
       setTimeout(() => acknowledging.delete(id), rememberMs).unref()
     }
+  }
+
+  async function acknowledgeAfter(storing: Promise<void> | undefined, interaction: Interaction, audience: Audience) {
+    const slow = after(storeWithinMs)
+    await Promise.race([storing, slow.promise]).catch(() => undefined)
+    slow.cancel()
+    return acknowledge(interaction, audience)
   }
 
   /** A public acknowledgement cannot become private, so the answer is private where the settings cannot be read in time. */

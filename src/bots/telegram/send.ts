@@ -29,7 +29,7 @@ import { cut, maxCaption, maxText, optionsOf, withoutPreview } from './text.ts'
 const maxInAlbum = 10
 const actionTimeoutMs = 2_000
 
-type Sender = Pick<ChatSurface, 'post' | 'edit' | 'changeButtons' | 'remove'>
+type Sender = Required<Pick<ChatSurface, 'post' | 'edit' | 'changeButtons' | 'seen' | 'remove'>>
 
 export function createSender(api: Api, dialogues: Dialogues): Sender {
   const answers = createAnswers(api, dialogues)
@@ -228,6 +228,10 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
           return send(moved, reply, sent)
         },
       ),
+    async seen(address) {
+      const target = fromAddress(address)
+      if (target.kind === 'press') await answers.seen(target)
+    },
     ...standing,
   }
 

@@ -38,7 +38,9 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   const route = chooseRoute(core, model, request)
   const accepted = await accept(core, submission, { candidate: { ...candidate, request }, route, inputs })
   if (accepted.fresh) logAccepted(core, accepted, submission)
-  if (accepted.fresh && inputs.length > 0) await storeInputs(core, accepted.id, inputs)
+  if (inputs.length > 0 && (accepted.fresh || (await lacksInputs(core, accepted.id, inputs)))) {
+    await storeInputs(core, accepted.id, inputs)
+  }
   return accepted
 }
 
@@ -85,7 +87,7 @@ export async function wake(core: Core, job: Job): Promise<void> {
 
 /**
  * For a request that was accepted before, in case the process that did so has died. Not while its pictures may still be on
- * their way into the store: a worker would miss them, and the process that stores them wakes it afterwards.
+ * their way into the store: a worker would miss them.
  */
 export async function wakeAgain(core: Core, job: Job): Promise<void> {
   const [stored] = await core.database.rows(sql`
@@ -120,11 +122,24 @@ async function loadInputs(core: Core, candidate: Candidate, { key, images }: Sub
   })
 }
 
+/** Whether a request that was accepted before still waits for these pictures: the process that had them may have died. */
+async function lacksInputs(core: Core, id: string, inputs: readonly ImageFile[]): Promise<boolean> {
+  const files = inputs.map(({ type, data }, position) => ({ key: inputKey(core, id, position, type), bytes: data.length }))
+  const waiting = await core.database.rows(sql`
+    select g.id from generations g
+    where g.id = ${id}::uuid and g.state = 'queued' and g.attempt = 0
+      and g.wake_at > now() + ${`${wakeAfterMs} milliseconds`}::interval
+      and (select count(*) from images i
+        join jsonb_to_recordset(${JSON.stringify(files)}::jsonb) as f(key text, bytes int) on f.key = i.key and f.bytes = i.bytes
+        where i.generation_id = g.id and i.role = 'input') = ${files.length}::int`)
+  return waiting.length > 0
+}
+
 const stateColumns = columnsOf({ state: generations.state })
 
 /**
- * Runs after acceptance, so that nothing is stored for a refused request. A crash in between, or a store that is away, ends as
- * 'input_lost' with a refund.
+ * Runs after acceptance, so that nothing is stored for a refused request. A crash in between is made good when the act is handled
+ * again; if it is not, or the store is away, the request ends as 'input_lost' with a refund.
  */
 async function storeInputs(core: Core, id: string, inputs: readonly ImageFile[]): Promise<void> {
   const keys = inputs.map(({ type }, position) => inputKey(core, id, position, type))

@@ -285,6 +285,8 @@ export interface ChatSurface {
   edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>
   /** Replaces the buttons of a message, and nothing else. Rejects as `edit` does. */
   changeButtons(posted: Posted, look: { locale: Locale; buttons: ButtonRows }): Promise<void>
+  /** Ends the waiting of a pressed button that gets no other answer. Absent: its buttons do not wait. Never rejects. */
+  seen?(address: Address): Promise<void>
   /** Deletes a message. One that is already gone is not an error. Rejects as `edit` does. */
   remove(posted: Posted): Promise<void>
 }

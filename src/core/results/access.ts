@@ -1,6 +1,6 @@
 /** Who may do something with a request. For people who may not see it, it does not exist. */
 import { sql } from 'drizzle-orm'
-import { columnsOf, readRows } from '../../db/columns.ts'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
@@ -12,21 +12,28 @@ import type { Call, MessageName, PressedMessage } from '../ports/chat.ts'
 
 type Viewer = Pick<Call, 'from' | 'surface' | 'place'> & { on?: PressedMessage }
 
-const columns = columnsOf({ userId: generations.userId, private: generations.private })
+const columns = columnsOf({
+  userId: generations.userId,
+  private: generations.private,
+  erased: typed<boolean>(sql`erased_at is not null`),
+})
 
-/** Throws AppError not_yours for people other than the asker and admins; unknown_button if it does not exist or is another's private one. */
+/**
+ * Throws AppError not_yours for people other than the asker and admins; unknown_button if it does not exist or is another's private
+ * one. For the asker and admins an erased one still exists, because the press that erased it may be handled twice.
+ */
 export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<void> {
   const [request] = isId(id)
     ? await readRows(
         core.database,
         columns,
-        (list) => sql`select ${list} from generations where id = ${id}::uuid and erased_at is null`,
+        (list) => sql`select ${list} from generations where id = ${id}::uuid`,
       )
     : []
   if (!request) throw new AppError('unknown_button')
   if (request.userId === (await accountOf(core, from))) return
   if (request.private) throw new AppError('unknown_button')
-  if (!core.isAdmin(from.id)) throw new AppError('not_yours')
+  if (!core.isAdmin(from.id)) throw new AppError(request.erased ? 'unknown_button' : 'not_yours')
 }
 
 /** Throws AppError unknown_button for people other than the asker and, unless it is private, people in a chat that shows it and admins. */

@@ -1,5 +1,5 @@
 /** Deletes a result for good: its messages on all surfaces, its words and its pictures. */
-import { and, eq, isNull } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
@@ -14,23 +14,29 @@ interface Removal {
 }
 
 /**
- * Messages go first: after a crash, the repeated press finds the request and continues. A message that the chat does not let us
- * delete stays. Throws AppError chat_unavailable, still_running, and unknown_button when there is no such request.
+ * Messages go first: after a crash, the repeated press finds the request and continues, or finds that it is erased. A message that
+ * the chat does not let us delete stays. Throws AppError chat_unavailable, still_running, and unknown_button when there is no such
+ * request.
  */
 export async function removeResult(core: Core, { id, on }: Removal): Promise<void> {
   const [request] = await core.database.db
-    .select({ userId: generations.userId, surface: generations.surface, posted: generations.posted })
+    .select({
+      userId: generations.userId,
+      surface: generations.surface,
+      posted: generations.posted,
+      erasedAt: generations.erasedAt,
+    })
     .from(generations)
-    .where(and(eq(generations.id, id), isNull(generations.erasedAt)))
+    .where(eq(generations.id, id))
   if (!request) throw new AppError('unknown_button')
-  const { userId, surface, posted } = request
+  const { userId, surface, posted, erasedAt } = request
   const messages = [
     ...(on ? [on] : []),
     ...(await allSent(core, id)),
     ...(posted === null ? [] : [{ surface, posted: posted as Posted }]),
   ]
   for (const message of messages) await removeMessage(core, id, message)
-  await erase(core, userId, id)
+  if (erasedAt === null) await erase(core, userId, id)
 }
 
 async function removeMessage(core: Core, id: string, { surface, posted }: { surface: string; posted: Posted }) {

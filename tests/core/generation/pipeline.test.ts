@@ -12,6 +12,7 @@ import {
   type TestCore,
   type TestCoreOptions,
 } from '../../helpers/core.ts'
+import { createGate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
 
 describe.each(backends())('a request on %s', (kind) => {
@@ -197,6 +198,22 @@ describe.each(backends())('a request on %s', (kind) => {
     expect(await ended(await say('a dog'))).toBe('failed')
     expect(starts).toBe(1)
     expect(await balance()).toBe(20)
+  })
+
+  it('gets its input pictures when it is handled again, if the process that had them did not store them', async () => {
+    const { say, ended, work } = await open()
+    await work()
+    const { store } = test.core
+    const died = createGate()
+    Object.assign(test.core, { store: { ...store, put: async () => died.pass(undefined) } })
+    const act = { key: 'test:same', address: 'test:same', images: [attachment(await pngOf(64, 64))] } as const
+    const first = say('night', act)
+    await died.arrived
+    Object.assign(test.core, { store })
+    expect(await ended(await say('night', act))).toBe('delivered')
+    died.open()
+    await first
+    expect([await count(), await balance()]).toEqual([1, 19])
   })
 
   it('resumes from its ticket after a crash', async () => {
