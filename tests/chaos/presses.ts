@@ -45,6 +45,7 @@ export interface PressesResult {
 /** Processes are killed within this time of the press. */
 const aroundPressMs = 700
 const atOnce = 8
+const maxStarts = 10
 /** Share of kills that leave no process. */
 const killsOfAll = 0.25
 /** Every so many results are deleted after all other presses. */
@@ -148,7 +149,16 @@ async function settingsOf(
   return [...bots, ...[1, 2].map(() => ({ ...shared, ROLES: 'worker', PORT: '0' }))]
 }
 
-const ready = ({ services }: World) => Promise.all(services.map(({ service }) => service.ready))
+/** A process that could not start, because the database had no connection left, is started again as a service manager does. */
+async function ready({ services }: World): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const started = await Promise.allSettled(services.map(({ service }) => service.ready))
+    const failed = services.filter((_, index) => started[index]?.status === 'rejected')
+    if (failed.length === 0) return
+    if (tries === maxStarts) throw new Error(`a process did not start: ${failed[0]?.service.log()}`)
+    await Promise.all(failed.map((running) => restart(running)))
+  }
+}
 
 async function play(world: World): Promise<Pick<PressesResult, 'answers'>> {
   const { kills, presses, chats, expected, say = () => undefined } = world
