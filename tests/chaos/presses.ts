@@ -15,7 +15,16 @@ import { startTelegram, type TelegramEmulator } from '../emulators/telegram/inde
 import { type Backend, createDatabase } from '../helpers/backends.ts'
 import { freePort } from '../helpers/ports.ts'
 import { randomOf } from './chaos.ts'
-import { free, type Place, type Pressable, type PressedChat, paid, pressingOnDiscord, pressingOnTelegram, type Standing } from './pressing.ts'
+import {
+  free,
+  type Place,
+  type Pressable,
+  type PressedChat,
+  paid,
+  pressingOnDiscord,
+  pressingOnTelegram,
+  type Standing,
+} from './pressing.ts'
 import { apiKey, brokenAtRest, settleMs, unfinished, untilEnded } from './rest.ts'
 import { type Service, startService } from './service.ts'
 
@@ -288,7 +297,9 @@ async function untilFinished(settings: Readonly<Record<string, string>>): Promis
 function wrongAnswers(chats: readonly PressedChat[], { answers }: Expected): string[] {
   const shown = new Map(chats.flatMap((chat) => [...chat.answers()]))
   const wrong = [...answers].filter(([place, count]) => shown.get(place) !== count)
-  return wrong.map(([place, count]) => `I5 one visible answer: ${place} has ${shown.get(place) ?? 0} for ${count} presses`)
+  return wrong.map(
+    ([place, count]) => `I5 one visible answer: ${place} has ${shown.get(place) ?? 0} for ${count} presses`,
+  )
 }
 
 /** Each press of a favourite or a rating changes it once, so an even number leaves nothing. */

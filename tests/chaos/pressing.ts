@@ -85,7 +85,10 @@ export function pressingOnDiscord(discord: DiscordEmulator): PressedChat {
   async function remove(result: Standing, twice: boolean): Promise<void> {
     const { message, person } = result
     const standing = () => discord.messages().find(({ id }) => id === message)
-    const offers = (action: string) => standing()?.buttons.flat().some(({ id }) => id === buttonOf(action, result))
+    const offers = (action: string) =>
+      standing()
+        ?.buttons.flat()
+        .some(({ id }) => id === buttonOf(action, result))
     await taken(() => discord.press(message, buttonOf('delete', result), from(person)), twice)
     await until(() => offers('erase') === true, 'the question before a deletion')
     await taken(() => discord.press(message, buttonOf('erase', result), from(person)), twice)
@@ -106,13 +109,19 @@ export function pressingOnDiscord(discord: DiscordEmulator): PressedChat {
       const { message, person } = result
       if (action === 'delete') return void (await remove(result, twice))
       const pressed = await taken(() => discord.press(message, buttonOf(action, result), from(person)), twice)
-      if (action === 'favourite' || action === 'up') return void (await pressed.waitForFollowUp(undefined, answerWithinMs))
+      if (action === 'favourite' || action === 'up')
+        return void (await pressed.waitForFollowUp(undefined, answerWithinMs))
       if (action !== 'edit' && action !== 'remix') return `discord:${(await final(pressed)).interactionId}`
       const values: ModalValues = action === 'edit' ? { prompt: words } : { model: [otherModel] }
       const submitted = await taken(() => discord.submitModal(pressed, values), twice)
       return `discord:${(await final(submitted)).interactionId}`
     },
-    answers: () => countOf(responses().filter(isFinal).map(({ interactionId }) => `discord:${interactionId}`)),
+    answers: () =>
+      countOf(
+        responses()
+          .filter(isFinal)
+          .map(({ interactionId }) => `discord:${interactionId}`),
+      ),
     leftover: () => responses().filter(({ content, thinking }) => thinking || isWaiting(content)).length,
   }
 }
@@ -183,7 +192,12 @@ export function pressingOnTelegram(telegram: TelegramEmulator): PressedChat {
       await pressed.answered(answerWithinMs)
       return place
     },
-    answers: () => countOf(messages().filter(isFinal).map(({ chatId, replyTo = 0 }) => placeOf(chatId, replyTo))),
+    answers: () =>
+      countOf(
+        messages()
+          .filter(isFinal)
+          .map(({ chatId, replyTo = 0 }) => placeOf(chatId, replyTo)),
+      ),
     leftover: () => messages().filter(({ text }) => isWaiting(text)).length,
   }
 }

@@ -33,6 +33,7 @@ import { createGateway, type Gateway } from './gateway.ts'
 import { attachmentHosts, attachments } from './images.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
 import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
+import { within } from './within.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -109,10 +110,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       onMessage: (message) => receive(receiveMessage(message)),
     })
     const accepted = gateway.open().then(({ applicationId }) => introduce(applicationId))
-    const slow = after(startWithinMs)
-    const first = await Promise.race([accepted, slow.promise])
-    slow.cancel()
-    if (first !== 'late') return
+    if ((await within(startWithinMs, accepted)) !== 'late') return
     log.warn({}, 'Discord has not answered yet; starting without it')
     accepted.catch((error) => stopping || log.error({ reason: reasonOf(error) }, 'Discord does not accept the bot'))
   }
@@ -180,9 +178,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
   }
 
   async function acknowledgeAfter(storing: Promise<void> | undefined, interaction: Interaction, audience: Audience) {
-    const slow = after(storeWithinMs)
-    await Promise.race([storing, slow.promise]).catch(() => undefined)
-    slow.cancel()
+    await within(storeWithinMs, storing).catch(() => undefined)
     return acknowledge(interaction, audience)
   }
 
@@ -191,13 +187,11 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     const audience = audienceOf(interaction, options)
     if (audience !== 'chosen') return audience
     const where = whereOf(interaction)
-    const slow = after(settingsWithinMs)
     const reading = where && readSettings({ database }, where)
-    const settings = await Promise.race([reading, slow.promise]).catch((error: unknown) => {
+    const settings = await within(settingsWithinMs, reading).catch((error: unknown) => {
       log.warn({ err: error }, 'could not read settings; answering privately')
       return 'late' as const
     })
-    slow.cancel()
     reading?.catch(() => undefined)
     if (settings === undefined || settings === 'late') return 'private'
     return settings.chosen.private ? 'private' : 'public'
@@ -301,12 +295,4 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
   function fail(error: unknown): never {
     throw api.toAppError(error)
   }
-}
-
-function after(ms: number): { promise: Promise<'late'>; cancel(): void } {
-  let timer: NodeJS.Timeout | undefined
-  const promise = new Promise<'late'>((resolve) => {
-    timer = setTimeout(resolve, ms, 'late')
-  })
-  return { promise, cancel: () => clearTimeout(timer) }
 }

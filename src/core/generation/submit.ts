@@ -124,7 +124,10 @@ async function loadInputs(core: Core, candidate: Candidate, { key, images }: Sub
 
 /** Whether a request that was accepted before still waits for these pictures: the process that had them may have died. */
 async function lacksInputs(core: Core, id: string, inputs: readonly ImageFile[]): Promise<boolean> {
-  const files = inputs.map(({ type, data }, position) => ({ key: inputKey(core, id, position, type), bytes: data.length }))
+  const files = inputs.map(({ type, data }, position) => ({
+    key: inputKey(core, id, position, type),
+    bytes: data.length,
+  }))
   const waiting = await core.database.rows(sql`
     select g.id from generations g
     where g.id = ${id}::uuid and g.state = 'queued' and g.attempt = 0

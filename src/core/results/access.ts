@@ -24,11 +24,7 @@ const columns = columnsOf({
  */
 export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<void> {
   const [request] = isId(id)
-    ? await readRows(
-        core.database,
-        columns,
-        (list) => sql`select ${list} from generations where id = ${id}::uuid`,
-      )
+    ? await readRows(core.database, columns, (list) => sql`select ${list} from generations where id = ${id}::uuid`)
     : []
   if (!request) throw new AppError('unknown_button')
   if (request.userId === (await accountOf(core, from))) return
