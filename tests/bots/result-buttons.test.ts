@@ -28,6 +28,7 @@ const ann = {}
 const bob = { from: { id: 'test:bob', name: 'bob' } }
 const admin = { from: { id: 'test:admin', name: 'admin' } }
 const elsewhere = { place: { channel: 'elsewhere', nsfw: false, manager: true, roles: [] } }
+const inGroup = { place: { group: { id: 'g' }, channel: 'g', nsfw: false, manager: false, roles: [] } }
 
 let test: TestCore
 afterEach(async () => {
@@ -369,9 +370,10 @@ describe('commands about a result', () => {
   it('show a private one where only that person reads it', async () => {
     const { id } = await drawn()
     await test.core.database.rows(sql`update generations set private = true`)
-    const openly = await test.say(`/show ${id}`)
+    const openly = await test.say(`/show ${id}`, inGroup)
     expect(test.chat.last(openly.address)?.content).toMatchObject(refusal('shown_privately'))
-    const alone = await test.say(`/show ${id}`, { isPrivate: true })
+    // the page: the person is alone, but the conversation is kept
+    const alone = await test.say(`/show ${id}`, { isPrivate: false })
     expect(test.chat.last(alone.address)).toMatchObject({ state: 'done', private: true })
   })
 

@@ -11,7 +11,7 @@ export const showCommand = defineCommand({
   options: { id: { type: 'text', required: true } },
   async run({ core, call, values }) {
     const result = await ownResult(core, call.from, values.id)
-    if (result.private && !call.isPrivate) throw new AppError('shown_privately')
+    if (result.private && call.place.group && !call.isPrivate) throw new AppError('shown_privately')
     return { ...(await showAgain(core, result)), shows: result.id }
   },
 })
