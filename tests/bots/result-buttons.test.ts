@@ -176,6 +176,17 @@ describe('a press that is handled again', () => {
     expect([await count('favourites'), await count('ratings')]).toEqual([1, 1])
   })
 
+  it('deletes nothing, and keeps the message, while the request is under way', async () => {
+    test = await openTestCore(quickest)
+    const call = await test.say('a cat')
+    const [{ id } = { id: '' }] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
+    const pressed = await test.say('', { act: { kind: 'press', button: `1:erase:${id}` } })
+    expect(test.chat.last(pressed.address)?.content).toMatchObject(refusal('still_running'))
+    expect(test.chat.last(call.address)).toMatchObject({ state: 'waiting' })
+    await test.work()
+    expect(await test.ended(call)).toBe('delivered')
+  })
+
   it('deletes, and says so again when the press is handled twice', async () => {
     const { press } = await drawn()
     expect((await press('erase', again)).answer?.text).toBe('Deleted.')

@@ -4,6 +4,7 @@ import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { allSent } from '../generation/sent-messages.ts'
+import { hasEnded } from '../history/outcome.ts'
 import { erase } from '../media/erase.ts'
 import type { Posted } from '../ports/chat.ts'
 
@@ -14,9 +15,9 @@ interface Removal {
 }
 
 /**
- * Messages go first: after a crash, the repeated press finds the request and continues, or finds that it is erased. A message that
- * the chat does not let us delete stays. Throws AppError chat_unavailable, still_running, and unknown_button when there is no such
- * request.
+ * A request that has not ended keeps its messages. Otherwise messages go first: after a crash, the repeated press finds the request
+ * and continues, or finds that it is erased. A message that the chat does not let us delete stays. Throws AppError
+ * chat_unavailable, still_running, and unknown_button when there is no such request.
  */
 export async function removeResult(core: Core, { id, on }: Removal): Promise<void> {
   const [request] = await core.database.db
@@ -24,12 +25,15 @@ export async function removeResult(core: Core, { id, on }: Removal): Promise<voi
       userId: generations.userId,
       surface: generations.surface,
       posted: generations.posted,
+      state: generations.state,
       erasedAt: generations.erasedAt,
     })
     .from(generations)
     .where(eq(generations.id, id))
   if (!request) throw new AppError('unknown_button')
-  const { userId, surface, posted, erasedAt } = request
+  const { userId, surface, posted, state, erasedAt } = request
+  // an ended request stays ended
+  if (!hasEnded(state)) throw new AppError('still_running')
   const messages = [
     ...(on ? [on] : []),
     ...(await allSent(core, id)),
