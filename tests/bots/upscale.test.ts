@@ -133,6 +133,16 @@ describe('enlarging a picture in a chat', () => {
     expect(await sizeOf(call)).toEqual([240, 160])
   })
 
+  it('is private when the settings say so, unless a button of a public picture starts it', async () => {
+    await open()
+    const { id } = await draw('a cat')
+    await test.say('/settings private on')
+    await draw('/upscale', { images: [attachment(await pngOf(30, 20))] })
+    await draw('', { act: { kind: 'press', button: buttonId('upscale', id) } })
+    const rows = sql`select private from generations where model = 'upscale' order by id`
+    expect(await test.core.database.rows(rows)).toEqual([{ private: true }, { private: false }])
+  })
+
   it('names what is missing or wrong, and charges nothing', async () => {
     await open()
     const { id } = await draw('a cat')

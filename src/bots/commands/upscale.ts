@@ -16,13 +16,13 @@ const scaleForm = /^x?([0-9]{1,2})[x×]?$/i
 export const upscaleCommand = defineCommand({
   name: 'upscale',
   needs: 'everyone',
-  audience: 'public',
+  audience: 'chosen',
   options: {
     image: { type: 'image' },
     id: { type: 'text', rest: true },
     scale: { type: 'choice', choices: scales, flag: true },
   },
-  async run({ core, call, values, images, parent }) {
+  async run({ core, call, values, images, parent, settings }) {
     const written = split(values.id ?? '')
     const scale = readScale(values.scale ?? written.scale)
     const result = written.id === undefined ? undefined : await ownResult(core, call.from, written.id)
@@ -35,6 +35,7 @@ export const upscaleCommand = defineCommand({
       params: { prompt: '', scale },
       images: all,
       parent: from === undefined ? undefined : { id: from, button: 'upscale' },
+      private: settings.chosen.private,
     })
   },
 })
