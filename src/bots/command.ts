@@ -81,6 +81,8 @@ export type Answer = Reply & {
   newButtons?: ButtonRows
   /** Id of the draft that the reply shows. */
   drafted?: string
+  /** The reply holds words or pictures of a private request: where others would see it, it goes to the person alone. */
+  confidential?: boolean
   /** The reply goes to this address, and the chat of the call gets the notice. */
   elsewhere?: { address: Address; notice: Reply }
   /** Our message with the draft. A press turns it into the reply; a submitted form turns it into `closed`, without buttons. */

@@ -10,6 +10,7 @@ import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
 import { wordsFor } from '../locales/index.ts'
 import { type Action, findAction } from './action.ts'
+import { asideOf } from './aside.ts'
 import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
 import { submittedTo } from './form.ts'
 import { valuesOf } from './options.ts'
@@ -44,7 +45,8 @@ async function answerTo(core: Core, handlers: Handlers, received: Call): Promise
     if (call.isAnonymous) throw new AppError('anonymous')
     const settings = await readSettings(core, call)
     call = { ...call, locale: settings.chosen.language ?? call.locale }
-    return { call, answer: await run({ core, handlers, call, settings }, call.act) }
+    const answer = await run({ core, handlers, call, settings }, call.act)
+    return { call, answer: answer.confidential ? { ...answer, elsewhere: await asideOf(core, call) } : answer }
   } catch (thrown) {
     const { kind, data, cause } = asAppError(thrown)
     if (kind === 'internal') core.log.error({ err: cause, act: call.act.kind, surface: call.surface }, 'an act failed')

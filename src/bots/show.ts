@@ -14,7 +14,7 @@ import type { Answer } from './command.ts'
 export async function show(core: Core, call: Call, answer: Answer): Promise<void> {
   const surface = core.surfaces.get(call.surface)
   if (!surface) return
-  const { accepted, shows, newButtons, inPlace, drafted, elsewhere, chosenIn, ...given } = answer
+  const { accepted, shows, newButtons, inPlace, drafted, elsewhere, chosenIn, confidential: _, ...given } = answer
   const { surface: name, key } = call
   const reply: Reply = accepted?.private ? { ...given, private: true } : given
   try {

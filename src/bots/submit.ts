@@ -7,6 +7,7 @@ import { readResult } from '../core/generation/result.ts'
 import { submit } from '../core/generation/submit.ts'
 import type { Call } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
+import { asideOf } from './aside.ts'
 import type { Answer } from './command.ts'
 import { draftReply } from './drafts.ts'
 
@@ -34,15 +35,12 @@ interface Going {
 
 /** Throws AppError cannot_write_privately before credits move, if the bot may not write to the person in private. */
 async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Going> {
-  const { key, surface: name, address: here, place, locale, from } = call
-  const submission = { key, surface: name, address: here, place, locale, from, ...wanted }
-  const surface = core.surfaces.get(name)
-  if (!place.group || !surface?.privately || !(await isPrivate(core, wanted))) return { submission }
-  const address = await surface.privately(here, from)
-  if (address === here) return { submission }
-  const content = { kind: 'text', text: wordsFor(locale).sentPrivately } as const
-  const notice = { locale, state: 'info', content } as const
-  return { submission: { ...submission, address }, going: { elsewhere: { address, notice } } }
+  const { key, surface, address, place, locale, from } = call
+  const submission = { key, surface, address, place, locale, from, ...wanted }
+  const elsewhere = (await isPrivate(core, wanted)) ? await asideOf(core, call) : undefined
+  return elsewhere
+    ? { submission: { ...submission, address: elsewhere.address }, going: { elsewhere } }
+    : { submission }
 }
 
 /** What starts from a private result is private, too. */

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../src/core/errors.ts'
 import { createEnhancer } from '../../src/providers/enhancer.ts'
 import { type LlmOptions, startLlm } from '../emulators/llm/index.ts'
 import { picturesIn } from '../emulators/llm/request.ts'
@@ -57,6 +58,21 @@ describe('describing a picture', () => {
     expect(test.chat.last((await press(`1:describe:${row!.id}-2`)).address)?.text).toContain('no longer works')
     expect(await test.core.database.rows(sql`select balance, held from users`)).toEqual(before)
     expect((await ask(`/describe ${row!.id}`, [], 'eve')).text).toContain('no such request')
+  })
+
+  it('answers in the private chat when the picture is private', async () => {
+    await open({ reply: () => 'A small square.' })
+    const drawn = await test.say('a square --private')
+    await test.ended(drawn)
+    const [row] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
+    test.chat.privately = async () => 'test:alone'
+    const place = { group: { id: 'g' }, channel: 'g', nsfw: false, manager: false, roles: [] }
+    const call = await test.say(`/describe ${row!.id}`, { place })
+    expect(test.chat.last('test:alone')).toMatchObject({ text: '📝 A small square.', private: true })
+    expect(test.chat.last(call.address)?.text).toContain('The answer goes to you in a private message')
+    test.chat.privately = async () => Promise.reject(new AppError('cannot_write_privately'))
+    const refused = await test.say(`/describe ${row!.id}`, { place })
+    expect(test.chat.last(refused.address)?.content).toMatchObject({ kind: 'refusal', error: 'cannot_write_privately' })
   })
 
   it.each([0, 1, 2, 3, 4])('is refused by name when the model reads text only (answer %i)', async (textOnly) => {

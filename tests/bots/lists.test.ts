@@ -172,6 +172,16 @@ describe('/cancel', () => {
     expect(await test.ended(third)).toBe('cancelled')
   })
 
+  it('and /queue leave out the words of private requests in a group that would read them', async () => {
+    const place = { group: { id: 'g' }, channel: 'g', nsfw: false, manager: false, roles: [] }
+    await test.say('a secret cat --private')
+    await test.say('a plain cat')
+    expect(await answer('/queue')).toContain('a secret cat (#')
+    expect(await answer('/queue', { place })).toMatch(/a plain cat \(#[0-9a-f]{8}\)\n2\..*: 🔒 \(#[0-9a-f]{8}\)\n/)
+    expect(await answer('/cancel', { place })).toBe('✖️ Cancelled: a plain cat')
+    expect(await answer('/cancel', { place })).toBe('✖️ Cancelled: 🔒')
+  })
+
   it('that is handled again after a crash cancels no second request', async () => {
     await test.say('one')
     await test.say('two')

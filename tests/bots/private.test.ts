@@ -221,6 +221,25 @@ describe('on Telegram', () => {
     expect(await accepted()).toEqual([])
   })
 
+  it('asks for the words of an edit in the private chat, where the question quotes the private prompt', async () => {
+    await say('/start', { userId: 501 })
+    await say('/flux a secret cat --private')
+    await telegram.waitFor(501, ({ photo }) => photo !== undefined, 20_000)
+    const [row] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
+    const sent = await say(`/edit ${row!.id}`)
+    expect((await answerTo(group.chatId, sent.messageId)).text).toContain('The answer goes to you in a private message')
+    const question = await telegram.waitFor(501, ({ opensReplyOf }) => opensReplyOf !== undefined, 20_000)
+    expect(question.text).toContain('a secret cat')
+    expect(
+      telegram
+        .botMessages(group.chatId)
+        .map(({ text }) => text)
+        .join(),
+    ).not.toContain('secret')
+    await say('a secret dog', { userId: 501, replyTo: question.messageId })
+    await expect.poll(accepted, soon).toMatchObject([{ private: true }, { private: true }])
+  })
+
   it('lets people who manage the group set its values', async () => {
     const first = await say('/settings private on here')
     expect((await answerTo(group.chatId, first.messageId)).text).toContain('Only people who may manage')

@@ -11,7 +11,7 @@ export const queueAction: Action = {
   who: 'everyone',
   async run({ core, call, values: { ref: userId } }) {
     if (userId !== (await accountOf(core, call.from))) throw new AppError('not_yours')
-    return queueReply(core, { userId, locale: call.locale })
+    return queueReply(core, call, userId)
   },
 }
 
@@ -22,6 +22,6 @@ export const dropAction: Action = {
   async run({ core, call, values: { ref } }) {
     const outcome = await cancel(core, null, ref)
     if (outcome?.state !== 'cancelled') throw new AppError('already_ended')
-    return queueReply(core, { userId: outcome.userId, locale: call.locale })
+    return queueReply(core, call, outcome.userId)
   },
 }

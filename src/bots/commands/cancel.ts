@@ -4,6 +4,7 @@ import { AppError } from '../../core/errors.ts'
 import { cancel, cancelNewest } from '../../core/generation/cancel.ts'
 import { findRequest } from '../../core/ids.ts'
 import { shorten } from '../../core/text.ts'
+import { isSeenByOthers } from '../aside.ts'
 import { defineCommand } from '../command.ts'
 
 const promptLength = 200
@@ -19,7 +20,9 @@ export const cancelCommand = defineCommand({
     if (written !== undefined && id === undefined) throw new AppError('unknown_request')
     const outcome = await (id === undefined ? cancelNewest(core, { userId, key: call.key }) : cancel(core, userId, id))
     if (outcome && outcome.state !== 'cancelled') throw new AppError('already_ended')
-    const text = outcome ? words.queue.cancelled(shorten(outcome.prompt, promptLength)) : words.queue.none
+    const isHidden = outcome?.private && isSeenByOthers(core, call)
+    const prompt = isHidden ? '🔒' : shorten(outcome?.prompt ?? '', promptLength)
+    const text = outcome ? words.queue.cancelled(prompt) : words.queue.none
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
 })

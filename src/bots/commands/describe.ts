@@ -11,11 +11,18 @@ export const describeCommand = defineCommand({
   audience: 'public',
   options: { image: { type: 'image' }, id: { type: 'text' } },
   async run({ core, call, words, values: { id }, images }) {
-    const named = id === undefined ? [] : [asInput(core, pictureOf(await ownResult(core, call.from, id)))]
-    const [picture, ...others] = [...named, ...images]
+    const result = id === undefined ? undefined : await ownResult(core, call.from, id)
+    const [picture, ...others] = result ? [asInput(core, pictureOf(result)), ...images] : images
     if (!picture) throw new AppError('image_needed', { model: '/describe', count: 1 })
     if (others.length > 0) throw new AppError('too_many_images', { model: '/describe', limit: 1 })
     const text = words.described(await describePicture(core, call.from, picture))
-    return { locale: call.locale, state: 'info', content: { kind: 'text', text } }
+    const isPrivate = result?.private
+    return {
+      locale: call.locale,
+      state: 'info',
+      content: { kind: 'text', text },
+      private: isPrivate,
+      confidential: isPrivate,
+    }
   },
 })

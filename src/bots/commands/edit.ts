@@ -34,7 +34,14 @@ export const editCommand = defineCommand({
       if (!result || !editAction.form) throw new AppError('empty_prompt')
       const form = await editAction.form.make({ ...asked, values: { ref: result.id, fields: {} }, images: [] })
       const content = { kind: 'text', text: form.title } as const
-      return { locale: call.locale, state: 'info', content, private: true, form: { ...form, person: call.from.id } }
+      return {
+        locale: call.locale,
+        state: 'info',
+        content,
+        private: true,
+        form: { ...form, person: call.from.id },
+        confidential: result.private,
+      }
     }
     // a picture that the person replied to is among the images already
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images

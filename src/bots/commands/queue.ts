@@ -8,5 +8,5 @@ export const queueCommand = defineCommand({
   needs: 'everyone',
   audience: 'private',
   options: {},
-  run: async ({ core, call }) => queueReply(core, { userId: await accountOf(core, call.from), locale: call.locale }),
+  run: async ({ core, call }) => queueReply(core, call, await accountOf(core, call.from)),
 })

@@ -16,6 +16,7 @@ import { isId, shortId } from '../../core/ids.ts'
 import type { Call, Reply, ReplyPicture } from '../../core/ports/chat.ts'
 import { shorten, utcText } from '../../core/text.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
+import { isSeenByOthers } from '../aside.ts'
 
 /** Characters of each prompt that are shown, so that a page fits into a caption on Telegram. */
 const shortPrompt = 60
@@ -29,9 +30,9 @@ interface Turned {
 
 /** Throws AppError ask_privately: a group would see what the person has drawn. */
 export async function historyReply(core: Core, call: Call, { filter, from }: Turned): Promise<Reply> {
-  const { locale, place } = call
+  const { locale } = call
   const surface = core.surfaces.get(call.surface)
-  if (place.group && !surface?.answersPrivately) throw new AppError('ask_privately')
+  if (isSeenByOthers(core, call)) throw new AppError('ask_privately')
   const page = await readHistory(core, await accountOf(core, call.from), { filter, from })
   const words = wordsFor(locale)
   const text = textOf(words, filter, page)

@@ -4,9 +4,10 @@ import type { Core } from '../../core/core.ts'
 import { type OwnRequest, requestsUnderWay, unfinishedLoad } from '../../core/history/backlog.ts'
 import { roughly, secondsInQueue, secondsLeft } from '../../core/history/estimate.ts'
 import { shortId } from '../../core/ids.ts'
-import type { Button, Locale } from '../../core/ports/chat.ts'
+import type { Button, Call } from '../../core/ports/chat.ts'
 import { shorten } from '../../core/text.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
+import { isSeenByOthers } from '../aside.ts'
 import type { Answer } from '../command.ts'
 
 const mostRequests = 10
@@ -14,13 +15,20 @@ const promptLength = 80
 /** Discord's limit. */
 const buttonsInRow = 5
 
-export async function queueReply(core: Core, { userId, locale }: { userId: string; locale: Locale }): Promise<Answer> {
+/** Where others read it, it leaves out the words of private requests. */
+export async function queueReply(core: Core, call: Call, userId: string): Promise<Answer> {
+  const { locale } = call
   const words = wordsFor(locale)
+  const isSeen = isSeenByOthers(core, call)
   const [requests, load] = await Promise.all([
     requestsUnderWay(core, userId, mostRequests),
     unfinishedLoad(core.database),
   ])
-  const lines = await Promise.all(requests.map((request, index) => lineOf(core, words, { request, number: index + 1 })))
+  const lines = await Promise.all(
+    requests.map((request, index) =>
+      lineOf(core, words, { request, number: index + 1, isHidden: isSeen && request.private }),
+    ),
+  )
   const lanes = core.providers.all().map(({ provider, title, settings }) => {
     const inLane = load.filter((each) => each.provider === provider.name)
     const all = inLane.reduce((sum, { count }) => sum + count, 0)
@@ -41,9 +49,15 @@ export async function queueReply(core: Core, { userId, locale }: { userId: strin
   }
 }
 
-async function lineOf(core: Core, words: Words, { request, number }: { request: OwnRequest; number: number }) {
+interface Line {
+  request: OwnRequest
+  number: number
+  isHidden: boolean
+}
+
+async function lineOf(core: Core, words: Words, { request, number, isHidden }: Line) {
   const status = await statusOf(core, words, request)
-  const prompt = shorten(request.request.prompt, promptLength)
+  const prompt = isHidden ? '🔒' : shorten(request.request.prompt, promptLength)
   // requests that take no words have no prompt
   return `${number}. ${prompt === '' ? status : words.status.of(status, prompt)} (#${shortId(request.id)})`
 }

@@ -81,6 +81,7 @@ const ownColumns = columnsOf({
   endpoint: generations.endpoint,
   state: generations.state,
   request: typed<PictureRequest>(generations.request),
+  private: generations.private,
   percent: typed<number | null>(apiProgress.percent),
   /** Place in its provider's queue, from 1; null once it is being drawn. */
   place: typed<number | null>(placeInQueue),

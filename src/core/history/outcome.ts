@@ -39,6 +39,7 @@ const columns = columnsOf({
   /** The prompt that was submitted, where it is not the person's own. */
   enhanced: generations.enhanced,
   request: typed<PictureRequest>(generations.request),
+  private: generations.private,
   seed: generations.seed,
   createdAt: generations.createdAt,
   endedAt: generations.endedAt,
