@@ -4,7 +4,7 @@ import type { Ref } from '../core/chats/buttons.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
-import type { Act, Call, PressedMessage } from '../core/ports/chat.ts'
+import type { Act, Call, MessageName } from '../core/ports/chat.ts'
 import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
@@ -70,9 +70,9 @@ function run(running: Running, act: Act): Promise<Answer> {
     case 'command':
       return runCommand(running, act)
     case 'press':
-      return runAction(running, { button: act.button, on: act.on })
+      return runAction(running, { button: act.button, on: act.on?.name })
     case 'form':
-      return runAction(running, { button: act.form, submission: act })
+      return runAction(running, { button: act.form, submission: act, on: act.on })
   }
 }
 
@@ -93,7 +93,8 @@ async function runCommand(
 
 interface Use {
   button: string
-  on?: PressedMessage
+  /** The message with the button. */
+  on?: MessageName
   /** Absent: the button was pressed. */
   submission?: Extract<Act, { kind: 'form' }>
 }
@@ -134,7 +135,7 @@ async function withTodaysPrices(
 interface Used {
   action: Action
   ref: Ref
-  on?: PressedMessage
+  on?: MessageName
 }
 
 async function assertMayUse(core: Core, call: Call, { action, ref, on }: Used): Promise<void> {

@@ -131,6 +131,12 @@ describe('who may press the buttons of a result', () => {
     expect((await press('favourite', { ...bob, ...elsewhere })).answer?.content).toMatchObject(
       refusal('unknown_button'),
     )
+    const fields = { model: 'words' }
+    const submitted = { kind: 'form', form: `1:remix:${id}`, fields, on: posted } as const
+    const remixed = await test.say('', { act: submitted, ...bob, ...elsewhere })
+    expect(await test.ended(remixed)).toBe('delivered')
+    const blind = await test.say('', { act: { ...submitted, on: undefined }, ...bob, ...elsewhere })
+    expect(test.chat.last(blind.address)?.content).toMatchObject(refusal('unknown_button'))
   })
 })
 

@@ -100,12 +100,12 @@ describe('a question', () => {
   })
 
   it('is answered by a reply', async () => {
-    const { messageId: replyTo } = await asked()
+    const { messageId: replyTo, replyTo: pressed } = await asked()
     const sent = telegram.say('a dog\nRatio: 16:9', { replyTo })
     await deliver(sent.update)
     expect(await nextCall()).toMatchObject({
       key: `telegram:${sent.chatId}:${sent.messageId}`,
-      act: { kind: 'form', form: form.id, fields: {}, text: 'a dog\nRatio: 16:9' },
+      act: { kind: 'form', form: form.id, fields: {}, text: 'a dog\nRatio: 16:9', on: `${sent.chatId}:${pressed}` },
     })
   })
 

@@ -121,7 +121,8 @@ function actOf(interaction: Interaction, target: InteractionTarget): Act {
     return { kind: 'press', button: interaction.data.custom_id, on: pressedMessage(interaction, target) }
   }
   if (interaction.type === InteractionType.ModalSubmit) {
-    return { kind: 'form', form: interaction.data.custom_id, fields: submittedFields(interaction.data) }
+    const { data, message } = interaction
+    return { kind: 'form', form: data.custom_id, fields: submittedFields(data), on: message?.id }
   }
   return { kind: 'command', name: interaction.data.name, text: '', options: optionsOf(interaction) }
 }

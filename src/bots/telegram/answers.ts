@@ -3,7 +3,7 @@ import type { Api } from 'grammy'
 import type { Form, Reply } from '../../core/ports/chat.ts'
 import { wordsFor } from '../../locales/index.ts'
 import { plainText } from '../layout.ts'
-import type { PressTarget, Target } from './address.ts'
+import { messageName, type PressTarget, type Target } from './address.ts'
 import { failureOf } from './bot-api.ts'
 import type { Dialogues } from './dialogues.ts'
 import { questionOf } from './question.ts'
@@ -47,7 +47,8 @@ export function createAnswers(api: Api, dialogues: Dialogues): Answers {
       const { text, entities } = questionOf(form, { locale, limit: maxText, mention: isGroup ? userId : undefined })
       const placeholder = cut(form.fields[0]?.hint ?? form.title, maxPlaceholder)
       const { chatId } = place
-      const name = await dialogues.announce({ chatId, userId, form: form.id })
+      const openedOn = target.kind === 'press' && place.replyTo ? messageName(chatId, place.replyTo) : undefined
+      const name = await dialogues.announce({ chatId, userId, form: form.id, openedOn })
       try {
         const { message_id: messageId } = await api.sendMessage(chatId, text, {
           ...optionsOf(place),

@@ -6,7 +6,7 @@
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { AppError } from '../../core/errors.ts'
-import type { Call } from '../../core/ports/chat.ts'
+import type { Call, MessageName } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import { dialogues } from '../../db/schema/chats.ts'
 
@@ -27,6 +27,8 @@ interface Asking {
   userId: number
   /** Id of the button whose form it asks for. */
   form: string
+  /** Name of the message whose button opened it. Absent: a command did. */
+  openedOn?: MessageName
 }
 
 export interface Dialogues {
@@ -48,12 +50,12 @@ const sendingMinutes = 3
 
 export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Dialogues {
   return {
-    async announce({ chatId, userId, form }) {
+    async announce({ chatId, userId, form, openedOn }) {
       const name = `asking:${uuidv7()}`
       await rows(sql`delete from dialogues where expires_at < now() - make_interval(days => ${keptDays}::int)`)
       await rows(sql`
-        insert into dialogues (question, sending_to, person, form, expires_at)
-        values (${name}, ${chatOf(chatId)}, ${`telegram:${userId}`}, ${form},
+        insert into dialogues (question, sending_to, person, form, opened_on, expires_at)
+        values (${name}, ${chatOf(chatId)}, ${`telegram:${userId}`}, ${form}, ${openedOn ?? null},
           now() + make_interval(mins => ${openMinutes}::int))`)
       return name
     },
@@ -76,7 +78,8 @@ export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Di
       }
       if (asked.person !== call.from.id) throw new AppError('not_your_question')
       if (!(await claim(question, call.key))) throw new AppError('question_over')
-      return { ...call, act: { kind: 'form', form: asked.form, fields: {}, text: call.act.text } }
+      const on = asked.openedOn ?? undefined
+      return { ...call, act: { kind: 'form', form: asked.form, fields: {}, text: call.act.text, on } }
     },
   }
 

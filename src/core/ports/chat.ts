@@ -66,9 +66,9 @@ export type Act =
   | { kind: 'press'; button: string; on?: PressedMessage }
   /**
    * `form`: the id of the button that opened it, as it came from the client. `fields`: by name; those left out keep the values
-   * that the form shows. `text`: a written answer, on platforms without forms.
+   * that the form shows. `text`: a written answer, on platforms without forms. `on`: the message whose button opened it.
    */
-  | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string }
+  | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string; on?: MessageName }
 
 /** The message that a pressed button is part of. */
 export interface PressedMessage {

@@ -8,9 +8,9 @@ import { AppError } from '../errors.ts'
 import { readResult, type StoredResult } from '../generation/result.ts'
 import { findSent } from '../generation/sent-messages.ts'
 import { isId } from '../ids.ts'
-import type { Call, MessageName, PressedMessage } from '../ports/chat.ts'
+import type { Call, MessageName } from '../ports/chat.ts'
 
-type Viewer = Pick<Call, 'from' | 'surface' | 'place'> & { on?: PressedMessage }
+type Viewer = Pick<Call, 'from' | 'surface' | 'place'> & { on?: MessageName }
 
 const columns = columnsOf({
   userId: generations.userId,
@@ -44,7 +44,7 @@ async function maySee(core: Core, { from, surface, place, on }: Viewer, result: 
   if (core.isAdmin(from.id)) return true
   if (result.surface === surface && result.channel === place.channel) return true
   // it may have been shown again in another chat
-  return (await shownBy(core, surface, on?.name))?.id === result.id
+  return (await shownBy(core, surface, on))?.id === result.id
 }
 
 /** The picture of a result that a message of ours shows. undefined: it shows none, or one that this person may not see. */

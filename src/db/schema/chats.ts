@@ -68,6 +68,8 @@ export const dialogues = pgTable(
     person: text().notNull(),
     /** Id of the button whose form it asks for. */
     form: text().notNull(),
+    /** Name of the message whose button opened it. Absent: a command did. */
+    openedOn: text('opened_on'),
     expiresAt: time('expires_at').notNull(),
     /** Key of the call that answered it. */
     answeredBy: text('answered_by'),

@@ -146,7 +146,11 @@ describe('a press that opens a form', () => {
 
 describe('a submitted form', () => {
   const submit = async (values: Record<string, string | string[]>, more: Partial<Reply> = {}) => {
-    const interaction = await press((call) => post(call, formReply), more)
+    let pressed: string | undefined
+    const interaction = await press((call) => {
+      pressed = call.act.kind === 'press' ? call.act.on?.name : undefined
+      return post(call, formReply)
+    }, more)
     await interaction.waitForAck()
     const calls: Call[] = []
     handle = async (call) => {
@@ -155,12 +159,14 @@ describe('a submitted form', () => {
     }
     const submission = discord.submitModal(interaction, values)
     const shown = await submission.waitForReply()
-    return { submission, shown, call: calls[0]! }
+    return { submission, shown, call: calls[0]!, pressed }
   }
 
   it('is a call with all its fields, and a public answer', async () => {
-    const { submission, shown, call } = await submit({ prompt: 'a dog', aspect: ['16:9'] })
-    expect(call.act).toEqual({ kind: 'form', form: form.id, fields: { prompt: 'a dog', aspect: '16:9', model: 'b' } })
+    const { submission, shown, call, pressed } = await submit({ prompt: 'a dog', aspect: ['16:9'] })
+    const fields = { prompt: 'a dog', aspect: '16:9', model: 'b' }
+    expect(pressed).toBeDefined()
+    expect(call.act).toEqual({ kind: 'form', form: form.id, fields, on: pressed })
     expect(call).toMatchObject({ key: `discord:${submission.id}`, place: { channel: discord.channelId }, images: [] })
     expect(submission.acknowledgedWith).toBe(5)
     expect(shown).toMatchObject({ content: 'Drawing', ephemeral: false })

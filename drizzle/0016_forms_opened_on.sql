@@ -1,0 +1,1 @@
+ALTER TABLE "dialogues" ADD COLUMN "opened_on" text;
