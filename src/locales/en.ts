@@ -489,6 +489,7 @@ export const en = {
     limited_key: 'That key has limits of its own, and the page would lift them. Use a key without limits, or /panel.',
     link_over: 'That link has already been used, or is older than 10 minutes. Send /panel again.',
     too_many_tries: 'Too many tries. Wait a minute.',
+    too_many_acts: 'Much of what you sent is still being worked on. Wait a moment, then try again.',
     too_many_pages: 'This page is open too many times. Close one of them.',
     empty_message: 'Write something first, or attach a picture.',
     message_too_long: 'That is too long.',

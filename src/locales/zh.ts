@@ -435,6 +435,7 @@ export const zh: Words = {
     limited_key: '此密钥有自己的限制，不能用来登录网页。请使用没有限制的密钥，或发送 /panel。',
     link_over: '此链接已被使用，或已超过 10 分钟。请重新发送 /panel。',
     too_many_tries: '尝试次数过多，请稍等一分钟。',
+    too_many_acts: '你之前的操作还在处理中，请稍等片刻再试。',
     too_many_pages: '此页面打开得太多，请关闭其中一个。',
     empty_message: '请先写点什么，或附上图片。',
     message_too_long: '内容太长了。',

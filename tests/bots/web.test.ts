@@ -11,6 +11,7 @@ import { status } from '../../src/http/operations/status.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { drawing, type FlatCall, flat, says } from '../helpers/chat.ts'
+import { createGate } from '../helpers/gate.ts'
 import { keepLog } from '../helpers/log.ts'
 import { freePort } from '../helpers/ports.ts'
 import { type SendOptions, visit } from '../helpers/visitor.ts'
@@ -390,6 +391,31 @@ describe('limits', () => {
     const rows = await test.database.rows(sql`select handled_at is not null as handled from inbox`)
     expect(rows).toHaveLength(1)
     expect(calls[0]).toMatchObject({ key: `${ann.visitor}:form-0001` })
+  })
+
+  it('of one visitor leave room for those of others, and are refused when too many wait', async () => {
+    const gate = createGate()
+    const { visit } = await start({}, async (call) => {
+      if (call.from.id === ann.visitor) await gate.pass(call)
+    })
+    const [ann, bob] = [await visit(), await visit()]
+    const press = async ({ ask }: typeof ann, n: number) => {
+      const body = JSON.stringify({ id: `press-${1000 + n}`, button: '1:edit:one', message: 'm' })
+      return ask('/web/presses', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    }
+    const pressed = await Promise.all(Array.from({ length: 50 }, (_, n) => press(ann, n)))
+    expect(new Set(pressed.map(({ status }) => status))).toEqual(new Set([202]))
+    const refused = await press(ann, 50)
+    expect(refused.status).toBe(429)
+    expect(JSON.parse(refused.text)).toMatchObject({ error: { kind: 'too_many_acts' } })
+    expect((await ann.send('a cat')).status).toBe(429)
+    expect((await press(ann, 0)).status).toBe(202)
+    expect((await press(bob, 0)).status).toBe(202)
+    await until(() => calls.some(({ from }) => from.id === bob.visitor))
+    expect(calls.filter(({ from }) => from.id === ann.visitor).length).toBeLessThanOrEqual(4)
+    gate.open()
+    await expect.poll(unhandled, { timeout: 20_000 }).toBe(0)
+    expect((await press(ann, 50)).status).toBe(202)
   })
 
   it.each([

@@ -19,6 +19,7 @@ import * as messages from './messages.ts'
 import { localeFrom, refuse } from './refuse.ts'
 import type { Entered } from './sign-in.ts'
 import { createUploads, refusalStatus } from './upload.ts'
+import { isFull } from './waiting.ts'
 
 interface ForActs {
   database: Database
@@ -38,6 +39,7 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
     const { id, text, options, files } = upload
     const { visitor } = who
+    if (await isFull(database, visitor, keyOf({ visitor, id }))) return refuse(request, reply, 'too_many_acts', 429)
     const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text, options) }
     await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
       role: 'person',
@@ -61,7 +63,9 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     const { data: press } = pressBody.safeParse(request.body)
     if (!press) return refuse(request, reply, 'bad_message', 400)
     const act: Act = { kind: 'press', button: press.button, on: { posted: postedOf(who.visitor, press.message) } }
-    await inbox.store([receivedOf({ ...who, id: press.id, locale: localeFrom(request), act })])
+    const pressed = receivedOf({ ...who, id: press.id, locale: localeFrom(request), act })
+    if (await isFull(database, who.visitor, pressed.key)) return refuse(request, reply, 'too_many_acts', 429)
+    await inbox.store([pressed])
     return reply.code(202).send({ id: press.id })
   })
   app.post('/web/forms', async (request, reply) => {
@@ -76,7 +80,9 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     const { visitor } = who
     const submission = receivedOf({ ...who, id, locale: localeFrom(request), act })
     // the form's own key: a form that is open in two tabs is paid for once
-    await inbox.store([{ ...submission, key: `web:${visitor}:form:${message}` }])
+    const key = `web:${visitor}:form:${message}`
+    if (await isFull(database, visitor, key)) return refuse(request, reply, 'too_many_acts', 429)
+    await inbox.store([{ ...submission, key }])
     // a form that was sent is not shown again
     await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
     return reply.code(202).send({ id })

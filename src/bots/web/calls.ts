@@ -1,4 +1,5 @@
 /** What a visitor of the page did → `Call`. */
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Act, Call, Identity, Options, Place, Posted } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
@@ -67,10 +68,23 @@ export const keyOf = ({ visitor, id }: Pick<Said, 'visitor' | 'id'>) => `web:${v
 /** Where a visitor acts: a chat with the bot alone. */
 export const placeOf = (visitor: string): Place => ({ channel: visitor, nsfw: false, manager: false, roles: [] })
 
-/** Messages of a visitor are handled in order. Presses and forms wait for no earlier act. */
+/** Lanes for the presses and forms of one visitor: so many are handled at a time, and all others wait. */
+const pressLanes = 4
+
+const pressLane = (visitor: string, number: number) => `press ${visitor} ${number}`
+
+/** Every lane of a visitor. */
+export const lanesOf = (visitor: string): string[] => [
+  visitor,
+  ...Array.from({ length: pressLanes }, (_, number) => pressLane(visitor, number)),
+]
+
+/** Messages of a visitor are handled in order. Presses and forms do not wait for messages. */
 export function receivedOf(said: Said): Received {
-  const lane = said.act.kind === 'press' || said.act.kind === 'form' ? `press ${said.id}` : said.visitor
-  return { key: keyOf(said), lane, body: said as unknown as Json }
+  const { visitor, id, act } = said
+  const isPress = act.kind === 'press' || act.kind === 'form'
+  const number = createHash('sha256').update(id).digest().readUInt8() % pressLanes
+  return { key: keyOf(said), lane: isPress ? pressLane(visitor, number) : visitor, body: said as unknown as Json }
 }
 
 /** From a row of the inbox. */
