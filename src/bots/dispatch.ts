@@ -112,7 +112,10 @@ async function runAction({ core, handlers, call, settings }: Running, use: Use):
     return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(asked) })
   }
   const form = await action.form.make(asked)
-  if (submission) return action.run({ ...asked, values: { ...values, fields: submittedTo(form, submission) } })
+  if (submission) {
+    const submitted = { ...asked, values: { ...values, fields: submittedTo(form, submission) } }
+    return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(submitted) })
+  }
   return { locale: call.locale, state: 'info', content: { kind: 'text', text: form.title }, private: true, form }
 }
 

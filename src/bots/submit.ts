@@ -1,11 +1,14 @@
 /** Submits what a call asks for, and answers with the message that waits for it. */
+import { accountOf } from '../core/accounts/accounts.ts'
 import type { Core } from '../core/core.ts'
+import { AppError } from '../core/errors.ts'
 import type { Submission } from '../core/generation/accept.ts'
 import { makeDraft } from '../core/generation/drafts.ts'
 import { promptOf, waitingReply } from '../core/generation/replies.ts'
-import { readResult } from '../core/generation/result.ts'
+import { readResult, type StoredResult } from '../core/generation/result.ts'
 import { submit } from '../core/generation/submit.ts'
 import type { Call } from '../core/ports/chat.ts'
+import { agreeTo, shownPrice } from '../core/results/quotes.ts'
 import { wordsFor } from '../locales/index.ts'
 import { asideOf } from './aside.ts'
 import type { Answer } from './command.ts'
@@ -19,6 +22,29 @@ export async function submitFor(core: Core, call: Call, wanted: Wanted): Promise
   const accepted = await submit(core, submission)
   const asked = { id: accepted.id, locale, request: accepted.request }
   return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted, ...going }
+}
+
+interface Offered extends Omit<Wanted, 'shownPrice'> {
+  result: StoredResult
+  /** Names of the offer, as prices are kept under (quotes.ts). */
+  offers: readonly string[]
+  /** How often its price is paid. */
+  times?: number
+}
+
+/** Submits what a button or a form of a result offers, for no more than the person was shown. */
+export async function submitOffer(core: Core, call: Call, { result, offers, times = 1, ...wanted }: Offered): Promise<Answer> {
+  const userId = await accountOf(core, call.from)
+  const shown = shownPrice(result, userId, offers)
+  try {
+    return await submitFor(core, call, { ...wanted, shownPrice: shown === undefined ? undefined : shown * times })
+  } catch (error) {
+    if (error instanceof AppError && error.kind === 'price_rose') {
+      const price = Number(error.data.price) / times
+      await agreeTo(core, { id: result.id, userId, prices: Object.fromEntries(offers.map((offer) => [offer, price])) })
+    }
+    throw error
+  }
 }
 
 /** Shows the enhanced prompt first. Nothing is held before the person has chosen. */

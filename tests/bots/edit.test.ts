@@ -210,6 +210,31 @@ describe('an edit', () => {
     ])
   })
 
+  it('costs no more than the form showed to this person, also where the proposed model has changed', async () => {
+    let price = 2
+    const priced: Model = {
+      ...both,
+      get price() {
+        return price
+      },
+    }
+    const { press, submit, answerTo } = await drawn('a cat', { models: [priced, editor] })
+    await press()
+    price = 3
+    const bob = { from: { id: 'test:bob', name: 'bob' } }
+    await press(bob)
+    const refused = await submit({ prompt: 'a dog --n 2' })
+    expect(answerTo(refused)?.text).toBe(
+      '⚠️ The price has changed from 4 credits to 6 credits. Press again if you agree.',
+    )
+    expect(await edits()).toEqual([])
+    expect(await test.ended(await submit({ prompt: 'a dog', model: 'both' }, bob))).toBe('delivered')
+    expect(await test.ended(await submit({ prompt: 'a dog --n 2' }))).toBe('delivered')
+    expect(await edits()).toMatchObject([{ price: 3 }, { price: 6 }])
+    Object.assign(test.core, { models: { ...test.core.models, all: () => [editor] } })
+    expect(answerTo(await submit({ prompt: 'a dog' }))?.content).toMatchObject({ error: 'price_rose' })
+  })
+
   it('draws once for a submission that arrives again', async () => {
     const { submit } = await drawn()
     const same = { key: 'test:same', address: 'test:same' } as const

@@ -344,6 +344,26 @@ describe('a price that rose', () => {
     expect(await children()).toMatchObject([{ button: 'vary', price: 4 }])
   })
 
+  it('is refused to each person while a message that shows the old one could not be changed', async () => {
+    let price = 2
+    const priced: Model = {
+      ...both,
+      get price() {
+        return price
+      },
+    }
+    const { press } = await drawn('a cat', { models: [priced] })
+    await test.core.database.rows(sql`
+      insert into sent_messages (generation_id, surface, posted, asked_by, part, buttons)
+      select id, 'gone', 'gone:1', 'gone:1', 0, true from generations`)
+    price = 4
+    expect((await press('reroll')).answer?.content).toMatchObject(refusal('price_rose'))
+    expect((await press('reroll', bob)).answer?.content).toMatchObject(refusal('price_rose'))
+    const { call } = await press('reroll')
+    await test.ended(call)
+    expect(await children()).toMatchObject([{ button: 'reroll', price: 4 }])
+  })
+
   it('is refused also when a newer message shows it', async () => {
     let price = 2
     const priced: Model = {

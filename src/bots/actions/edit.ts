@@ -1,4 +1,5 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
+import { accountOf } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
 import { editingModels, editingWith, proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
@@ -7,18 +8,26 @@ import { readAspect } from '../../core/request/aspect.ts'
 import type { ChosenModel } from '../../core/request/check.ts'
 import { chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { type Message, parseMessage, promptLimit } from '../../core/request/parse.ts'
+import { showPrices } from '../../core/results/quotes.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
-import { submitFor } from '../submit.ts'
+import { submitOffer } from '../submit.ts'
 
 export const editAction: Action = {
   name: 'edit',
   who: 'viewer',
   form: {
     audience: 'public',
-    async make({ core, words, values: { ref } }) {
+    async make({ core, call, words, values: { ref } }) {
       const { request } = await resultOf(core, ref)
       const models = editingModels(core, request.model)
+      const proposed = proposeEdit(core, request.model)
+      const prices = models.map(({ model: { id }, price }) => [offerOf(id), price])
+      await showPrices(core, {
+        id: ref,
+        userId: await accountOf(core, call.from),
+        prices: { ...Object.fromEntries(prices), ...(proposed && { [proposal]: proposed.price }) },
+      })
       const aspects = offeredAspects(models.map(({ model }) => model))
       return formOf(words, {
         action: 'edit',
@@ -28,7 +37,7 @@ export const editAction: Action = {
           aspect: { kind: 'choice', choices: aspects.map((value) => ({ value, label: value })) },
           model: {
             kind: 'choice',
-            value: proposeEdit(core, request.model)?.model.id,
+            value: proposed?.model.id,
             required: true,
             choices: models.map(({ model: { id, title }, price, images }) => ({
               value: id,
@@ -59,15 +68,23 @@ export const editAction: Action = {
       ...written,
       aspect: aspect === '' ? (written.aspect ?? sameShape(chosen, result, images)) : readAspect(aspect),
     }
-    return submitFor(core, call, {
+    return submitOffer(core, call, {
       params,
       images: images === 0 ? [] : [asInput(core, pictureOf(result))],
       chosen,
       private: asked,
       parent: { id: ref, button: 'edit' },
+      result,
+      // a person who leaves the model as it is was shown the price of the one proposed then
+      offers: [offerOf(chosen.model.id), ...(chosen.model.id === proposed ? [proposal] : [])],
+      times: written.count,
     })
   },
 }
+
+/** The price of the model that the form proposes. */
+const proposal = 'edit:'
+const offerOf = (id: string) => `edit:${id}`
 
 /** Only for requests without a picture: otherwise the shape of the picture is kept (submit.ts). */
 function sameShape({ takes }: ChosenModel, { request }: StoredResult, images: number): string | undefined {

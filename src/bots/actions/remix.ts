@@ -1,21 +1,26 @@
 /** Draws the same request with another model, which a form asks for. The presser pays. */
+import { accountOf } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
 import { asInput, resultOf } from '../../core/generation/result.ts'
+import type { Model } from '../../core/ports/models.ts'
 import { findModel } from '../../core/request/choose-model.ts'
 import { remixesOf } from '../../core/results/again.ts'
+import { showPrices } from '../../core/results/quotes.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
-import { submitFor } from '../submit.ts'
+import { submitOffer } from '../submit.ts'
 
 export const remixAction: Action = {
   name: 'remix',
   who: 'viewer',
   form: {
     audience: 'public',
-    async make({ core, words, values: { ref } }) {
+    async make({ core, call, words, values: { ref } }) {
       const result = await resultOf(core, ref)
       const remixes = remixesOf(core, result)
       if (remixes.length === 0) throw new AppError('unknown_button')
+      const prices = remixes.map(({ chosen: { model }, price }) => [offerOf(model), price])
+      await showPrices(core, { id: ref, userId: await accountOf(core, call.from), prices: Object.fromEntries(prices) })
       const choices = remixes.map(({ chosen: { model }, price, count }) => ({
         value: model.id,
         label: words.forms.remix.model({
@@ -35,11 +40,15 @@ export const remixAction: Action = {
     if (!remix)
       throw new AppError('unknown_model', { name: id, available: remixes.map(({ chosen }) => chosen.model.id) })
     const { chosen, params } = remix
-    return submitFor(core, call, {
+    return submitOffer(core, call, {
       chosen,
       params,
       images: result.inputs.map((picture) => asInput(core, picture)),
       parent: { id: ref, button: 'remix' },
+      result,
+      offers: [offerOf(chosen.model)],
     })
   },
 }
+
+const offerOf = ({ id }: Model) => `remix:${id}`

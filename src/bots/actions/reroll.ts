@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts'
 import { asInput, resultOf } from '../../core/generation/result.ts'
 import { rerollOf } from '../../core/results/again.ts'
 import type { Action } from '../action.ts'
-import { submitFor } from '../submit.ts'
+import { submitOffer } from '../submit.ts'
 
 export const rerollAction: Action = {
   name: 'reroll',
@@ -14,12 +14,13 @@ export const rerollAction: Action = {
     const reroll = rerollOf(core, result)
     if (!reroll) throw new AppError('provider_missing', { model: result.model })
     const { chosen, params } = reroll
-    return submitFor(core, call, {
+    return submitOffer(core, call, {
       chosen,
       params,
       images: result.inputs.map((picture) => asInput(core, picture)),
       parent: { id: ref, button: 'reroll' },
-      shownPrice: result.quoted?.reroll,
+      result,
+      offers: ['reroll'],
     })
   },
 }

@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts'
 import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
 import { enlargementOf } from '../../core/results/again.ts'
 import type { Action } from '../action.ts'
-import { submitFor } from '../submit.ts'
+import { submitOffer } from '../submit.ts'
 
 export const upscaleAction: Action = {
   name: 'upscale',
@@ -14,12 +14,13 @@ export const upscaleAction: Action = {
     const enlargement = enlargementOf(core, result)
     if (!enlargement) throw new AppError('provider_missing', { model: 'upscale' })
     const { chosen, params } = enlargement
-    return submitFor(core, call, {
+    return submitOffer(core, call, {
       chosen,
       params,
       images: [asInput(core, pictureOf(result, number), { exact: true })],
       parent: { id: ref, button: 'upscale' },
-      shownPrice: result.quoted?.upscale,
+      result,
+      offers: ['upscale'],
     })
   },
 }

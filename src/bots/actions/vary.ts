@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts'
 import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
 import { variationOf } from '../../core/results/again.ts'
 import type { Action } from '../action.ts'
-import { submitFor } from '../submit.ts'
+import { submitOffer } from '../submit.ts'
 
 export const varyAction: Action = {
   name: 'vary',
@@ -14,12 +14,13 @@ export const varyAction: Action = {
     const variation = variationOf(core, result)
     if (!variation) throw new AppError('provider_missing', { model: result.model })
     const { chosen, params } = variation
-    return submitFor(core, call, {
+    return submitOffer(core, call, {
       chosen,
       params,
       images: [asInput(core, pictureOf(result, number))],
       parent: { id: ref, button: 'vary' },
-      shownPrice: result.quoted?.vary,
+      result,
+      offers: ['vary'],
     })
   },
 }

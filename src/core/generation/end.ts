@@ -31,7 +31,7 @@ export async function endDelivered(core: Core, generation: Generation, { posted,
   const [row] = await core.database.rows<{ credits: number }>(sql`
     with ended as (
       update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted},
-        quoted = ${JSON.stringify(quoted)}::jsonb
+        quoted = coalesce(quoted, '{}') || ${JSON.stringify(quoted)}::jsonb
       where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
       returning *, (request->>'count')::int as pictures),
     entry as (${resolution(sql`ended`, 'capture')} returning amount),

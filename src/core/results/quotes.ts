@@ -1,6 +1,6 @@
 /**
- * Prices that the buttons of results show. A press never costs more than its button showed: if the price has risen since, the
- * press is refused and the buttons show the new price, to which the next press agrees.
+ * Prices that the buttons and forms of results show. A press never costs more than the person was shown: a price that rose since is
+ * refused by its name, and the next press of this person agrees to it.
  */
 import { sql } from 'drizzle-orm'
 import type { Core } from '../core.ts'
@@ -9,39 +9,80 @@ import { type Quoted, resultButtons } from '../generation/result-buttons.ts'
 import { allSent } from '../generation/sent-messages.ts'
 import type { ButtonRows } from '../ports/chat.ts'
 
+/** What one person was told, beside what the buttons show to all: a form, or a refusal that named the price. */
+const nameOf = (userId: string, offer: string) => `${userId} ${offer}`
+
+interface Told {
+  id: string
+  userId: string
+  /** By offer: an action, or one of the choices of its form, as 'edit:flux-dev'. */
+  prices: Quoted
+}
+
+const namesOf = ({ userId, prices }: Told): Quoted =>
+  Object.fromEntries(Object.entries(prices).map(([offer, price]) => [nameOf(userId, offer), price]))
+
+/** The lowest price at which this person was shown one of these offers. undefined: none was shown. */
+export function shownPrice({ quoted }: StoredResult, userId: string, offers: readonly string[]): number | undefined {
+  const prices = offers.flatMap((offer) => quoted?.[nameOf(userId, offer)] ?? quoted?.[offer] ?? [])
+  return prices.length === 0 ? undefined : Math.min(...prices)
+}
+
+/** A form shows these prices to a person. An earlier one may still be open, so the lowest counts. */
+export const showPrices = (core: Core, told: Told): Promise<void> => lower(core, told.id, namesOf(told))
+
+/** A refusal names these prices to a person. */
+export const agreeTo = (core: Core, told: Told): Promise<void> => replace(core, told.id, namesOf(told))
+
 /**
  * The buttons of one more message with the result. Messages may show different prices; for each button, the lowest price shown
  * counts.
  */
 export async function buttonsToShow(core: Core, result: StoredResult): Promise<ButtonRows> {
   const { rows, quoted } = resultButtons(core, result, result.pictures.length)
-  const before = result.quoted ?? {}
-  const lowest = Object.entries(quoted).map(([action, price]) => [action, Math.min(price, before[action] ?? price)])
-  await saveQuoted(core, result.id, { ...before, ...Object.fromEntries(lowest) })
+  // a person who agreed to a higher price sees the lower one again
+  const told = Object.keys(result.quoted ?? {}).flatMap((name) => {
+    const price = quoted[name.split(' ')[1] ?? '']
+    return price === undefined ? [] : [[name, price]]
+  })
+  await lower(core, result.id, { ...quoted, ...Object.fromEntries(told) })
   return rows
 }
 
-/** Changes the buttons of all messages with the result to the current prices, and then saves these as quoted. */
+/** Changes the buttons of all messages with the result to today's prices. People are held to them if no message shows others. */
 export async function quoteAnew(core: Core, id: string): Promise<ButtonRows | undefined> {
   const result = await readResult(core, id)
   if (!result) return undefined
   const { locale } = result
   const { rows, quoted } = resultButtons(core, result, result.pictures.length)
   const messages = (await allSent(core, id)).filter(({ buttons }) => buttons)
-  await Promise.all(
-    messages.map(async ({ surface, posted }) => {
+  const changed = await Promise.all(
+    messages.map(async ({ surface: name, posted }) => {
+      const surface = core.surfaces.get(name)
+      if (!surface) return false
       try {
-        await core.surfaces.get(surface)?.changeButtons(posted, { locale, buttons: rows })
+        await surface.changeButtons(posted, { locale, buttons: rows })
+        return true
       } catch (error) {
-        core.log.debug({ id, surface, err: error }, 'could not change the prices of a message')
+        core.log.debug({ id, surface: name, err: error }, 'could not change the prices of a message')
+        return false
       }
     }),
   )
-  await saveQuoted(core, id, quoted)
+  if (changed.every(Boolean)) await replace(core, id, quoted)
   return rows
 }
 
-async function saveQuoted(core: Core, id: string, quoted: Quoted): Promise<void> {
+async function replace(core: Core, id: string, prices: Quoted): Promise<void> {
   await core.database.rows(sql`
-    update generations set quoted = ${JSON.stringify(quoted)}::jsonb where id = ${id}::uuid and erased_at is null`)
+    update generations set quoted = coalesce(quoted, '{}') || ${JSON.stringify(prices)}::jsonb
+    where id = ${id}::uuid and erased_at is null`)
+}
+
+async function lower(core: Core, id: string, prices: Quoted): Promise<void> {
+  await core.database.rows(sql`
+    update generations set quoted = coalesce(quoted, '{}') || coalesce((
+      select jsonb_object_agg(key, least(value::int, (quoted->>key)::int))
+      from jsonb_each_text(${JSON.stringify(prices)}::jsonb)), '{}')
+    where id = ${id}::uuid and erased_at is null`)
 }
