@@ -18,7 +18,10 @@ export interface Pressed {
 export interface Action {
   /** Its label in each language is `words.buttons[name]`. */
   name: ActionName
-  /** asker: the person who made the request, and admins unless it is private · viewer: also people in a chat that shows the result. */
+  /**
+   * asker: the person who made the request, and admins unless it is private · viewer: also people in a chat that shows the result, or
+   * who keep it as a favourite.
+   */
   who: 'asker' | 'viewer' | Permission | ((ref: string) => Permission)
   /** Who sees its answer, a new message. Absent: the pressed message shows the effect, or a few words confirm it. */
   answers?: 'public' | 'private'

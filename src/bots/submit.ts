@@ -33,7 +33,11 @@ interface Offered extends Omit<Wanted, 'shownPrice'> {
 }
 
 /** Submits what a button or a form of a result offers, for no more than the person was shown. */
-export async function submitOffer(core: Core, call: Call, { result, offers, times = 1, ...wanted }: Offered): Promise<Answer> {
+export async function submitOffer(
+  core: Core,
+  call: Call,
+  { result, offers, times = 1, ...wanted }: Offered,
+): Promise<Answer> {
   const userId = await accountOf(core, call.from)
   const shown = shownPrice(result, userId, offers)
   try {

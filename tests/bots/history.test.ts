@@ -149,6 +149,23 @@ describe('the history', () => {
     expect(shown.text.includes('⭐')).toBe(expected.includes(2))
   })
 
+  it('lists favourites that others asked for, and shows them, but none that is private or erased', async () => {
+    await open()
+    const bob = { from: { id: 'test:bob', name: 'bob' } }
+    const [erased, hidden, kept] = await draw(['a cat', 'a dog', 'a bird'], bob)
+    for (const id of [erased, hidden, kept]) await test.say('', { act: { kind: 'press', button: `1:favourite:${id}` } })
+    await test.core.database.rows(sql`update generations set private = true where id = ${hidden}::uuid`)
+    await erase(test.core, await accountOf(test.core, bob.from), erased!)
+    const home = { place: { channel: 'home', nsfw: false, manager: false, roles: [] } }
+    const { address } = await test.say('/history --favourites', home)
+    const shown = test.chat.last(address)!
+    expect(idsIn(shown.text)).toEqual([short(kept!)])
+    expect(shown.text).toContain('⭐')
+    const opened = await test.say('', { act: { kind: 'press', button: `1:show:${kept}` }, ...home })
+    expect(test.chat.last(opened.address)).toMatchObject({ content: { kind: 'result', id: kept!.slice(-8) } })
+    expect(idsIn((await ask()).shown.text)).toEqual([])
+  })
+
   it('keeps its filter when it is turned, also that of a model with a long name', async () => {
     await open()
     const ids = (await draw(prompts(7).flatMap((prompt) => [`${prompt} --model other`, prompt]))).map(short)

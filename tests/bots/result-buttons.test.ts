@@ -125,10 +125,10 @@ describe('who may press the buttons of a result', () => {
     const shown = await test.say(`/show ${id.slice(-8)}`, elsewhere)
     const posted = test.chat.messages.find(({ address }) => address === shown.address)!.id
     const on = { posted, name: posted }
-    const favourite: Act = { kind: 'press', button: `1:favourite:${id}`, on }
-    await test.say('', { act: favourite, ...bob, ...elsewhere })
-    expect(await count('favourites')).toBe(1)
-    expect((await press('favourite', { ...bob, ...elsewhere })).answer?.content).toMatchObject(
+    const up: Act = { kind: 'press', button: `1:up:${id}`, on }
+    await test.say('', { act: up, ...bob, ...elsewhere })
+    expect(await count('ratings')).toBe(1)
+    expect((await press('up', { ...bob, ...elsewhere })).answer?.content).toMatchObject(
       refusal('unknown_button'),
     )
     const fields = { model: 'words' }

@@ -18,7 +18,8 @@ export const newerAction = turning('newer')
 
 export const showAction: Action = {
   name: 'show',
-  who: 'asker',
+  // favourites may be those of others
+  who: 'viewer',
   answers: 'private',
   async run({ core, call, values: { ref } }) {
     const reply = await showAgain(core, await resultOf(core, ref))

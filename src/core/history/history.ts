@@ -17,7 +17,7 @@ export interface HistoryFilter {
   /** Id of the model that was asked for. */
   model?: string
   state?: HistoryState
-  /** Only the person's favourites. */
+  /** Only the person's favourites, also those that others asked for. */
   favourites?: boolean
 }
 
@@ -27,13 +27,13 @@ export interface Cursor {
   id: string
 }
 
-const columns = columnsOf({
+const columnsFor = (userId: string) => columnsOf({
   id: generations.id,
   state: generations.state,
   request: typed<PictureRequest>(generations.request),
   createdAt: generations.createdAt,
   isFavourite: typed<boolean>(sql`exists (select from ${favourites}
-    where ${favourites.userId} = ${generations.userId} and ${favourites.generationId} = ${generations.id})`),
+    where ${favourites.userId} = ${userId}::uuid and ${favourites.generationId} = ${generations.id})`),
   /** Thumbnail of the first picture. */
   thumbnail: typed<
     (Omit<ImageFile, 'data'> & { key: string }) | null
@@ -42,7 +42,7 @@ const columns = columnsOf({
     where i.generation_id = ${generations.id} and i.role = 'thumbnail' and i.position = 0) end`),
 })
 
-export type PastRequest = NonNullable<(typeof columns)['row']>
+export type PastRequest = NonNullable<ReturnType<typeof columnsFor>['row']>
 
 export interface HistoryPage {
   rows: PastRequest[]
@@ -70,7 +70,7 @@ export async function readHistory(
   const isNewer = from?.direction === 'newer'
   const found = await readRows(
     core.database,
-    columns,
+    columnsFor(userId),
     (list) => sql`
       select ${list} from (${matching(userId, filter, from)} limit ${pageSize + 1}) generations
       order by generations.id desc`,
@@ -109,7 +109,7 @@ function matching(userId: string, { model, state, favourites: isFavourite }: His
   const [source, owner, id] = isFavourite
     ? [
         sql`${favourites} join ${generations} on ${generations.id} = ${favourites.generationId}
-          and ${generations.userId} = ${favourites.userId}`,
+          and (${generations.userId} = ${favourites.userId} or not ${generations.private})`,
         favourites.userId,
         favourites.generationId,
       ]

@@ -9,6 +9,7 @@ import { readResult, type StoredResult } from '../generation/result.ts'
 import { findSent } from '../generation/sent-messages.ts'
 import { isId } from '../ids.ts'
 import type { Call, MessageName } from '../ports/chat.ts'
+import { isFavourite } from './reactions.ts'
 
 type Viewer = Pick<Call, 'from' | 'surface' | 'place'> & { on?: MessageName }
 
@@ -32,19 +33,24 @@ export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: 
   if (!core.isAdmin(from.id)) throw new AppError(request.erased ? 'unknown_button' : 'not_yours')
 }
 
-/** Throws AppError unknown_button for people other than the asker and, unless it is private, people in a chat that shows it and admins. */
+/**
+ * Throws AppError unknown_button for people other than the asker and, unless it is private, people in a chat that shows it or who
+ * keep it as a favourite, and admins.
+ */
 export async function assertViewer(core: Core, viewer: Viewer, id: string): Promise<void> {
   const result = await readResult(core, id)
   if (!result || !(await maySee(core, viewer, result))) throw new AppError('unknown_button')
 }
 
 async function maySee(core: Core, { from, surface, place, on }: Viewer, result: StoredResult): Promise<boolean> {
-  if (result.userId === (await accountOf(core, from))) return true
+  const userId = await accountOf(core, from)
+  if (result.userId === userId) return true
   if (result.private) return false
   if (core.isAdmin(from.id)) return true
   if (result.surface === surface && result.channel === place.channel) return true
   // it may have been shown again in another chat
-  return (await shownBy(core, surface, on))?.id === result.id
+  if ((await shownBy(core, surface, on))?.id === result.id) return true
+  return isFavourite(core, { userId, generationId: result.id })
 }
 
 /** The picture of a result that a message of ours shows. undefined: it shows none, or one that this person may not see. */

@@ -26,6 +26,10 @@ export async function toggleFavourite(core: Core, { userId, generationId, key }:
     insert into favourites (user_id, generation_id)
     select ${userId}::uuid, ${generationId}::uuid from press where not exists (select from removed)
     on conflict do nothing`)
+  return isFavourite(core, { userId, generationId })
+}
+
+export async function isFavourite(core: Core, { userId, generationId }: Omit<Reaction, 'key'>): Promise<boolean> {
   const [row] = await core.database.db
     .select({ at: favourites.createdAt })
     .from(favourites)
