@@ -10,6 +10,8 @@ export const page = {
   begin: () => {},
   /** Called when the text, the pictures, the options or the balance may have changed. */
   changed: () => {},
+  /** The latest price, and what it is for. */
+  quoted: undefined,
 }
 
 /** The address of the page, which may be below a path. This file is two folders below it. */

@@ -29,8 +29,13 @@ async function update() {
   try {
     const { text, images } = composed()
     await offerFor(images)
-    const answer = await post('web/quote', { text, images, options: chosenOptions() }, { signal })
-    if (answer.ok) show(await answer.json())
+    const options = chosenOptions()
+    const answer = await post('web/quote', { text, images, options }, { signal })
+    if (!answer.ok) return
+    const quote = await answer.json()
+    show(quote)
+    // a message that was changed since has another price
+    page.quoted = { text, images, options: JSON.stringify(options), price: quote.price }
   } catch {
     // a later change asks again, and a lost connection is reported by the conversation
   }

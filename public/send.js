@@ -18,7 +18,8 @@ const none = []
 async function sendMessage({ text, files: attached, options }) {
   if (sending || (text.trim() === '' && attached.length === 0)) return
   const again = unsent?.text === text && unsent.files === attached && unsent.options === options
-  const message = again ? unsent : { id: freshId(), text, files: attached, options }
+  const shown = shownFor({ text, images: attached.length, options })
+  const message = again ? unsent : { id: freshId(), text, files: attached, options, shown }
   setSending(true)
   const trouble = await deliver(message)
   setSending(false)
@@ -30,6 +31,13 @@ async function sendMessage({ text, files: attached, options }) {
   if (files === message.files) setFiles([])
   page.changed()
   $('text').focus({ preventScroll: true })
+}
+
+/** The price that the page shows for this message: the server charges no more. undefined: it shows none, or that of another one. */
+function shownFor({ text, images, options }) {
+  const { quoted } = page
+  const isSame = quoted?.text === text.trim() && quoted.images === images && quoted.options === options
+  return isSame ? quoted.price : undefined
 }
 
 /** What a press of the send button would send. */
@@ -67,11 +75,12 @@ async function act(path, body) {
 }
 
 /** Resolves to an error text. undefined: the message was sent. */
-async function deliver({ id, text, files, options }) {
+async function deliver({ id, text, files, options, shown }) {
   const form = new FormData()
   form.set('id', id)
   form.set('text', text)
   form.set('options', options)
+  if (shown !== undefined) form.set('shown', shown)
   for (const file of files) form.append('images', file)
   try {
     const answer = await ask('web/messages', { method: 'POST', body: form })

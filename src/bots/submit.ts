@@ -8,7 +8,7 @@ import { promptOf, waitingReply } from '../core/generation/replies.ts'
 import { readResult, type StoredResult } from '../core/generation/result.ts'
 import { submit } from '../core/generation/submit.ts'
 import type { Call } from '../core/ports/chat.ts'
-import { agreeTo, shownPrice } from '../core/results/quotes.ts'
+import { agreeTo, shownPrice as priceShown } from '../core/results/quotes.ts'
 import { wordsFor } from '../locales/index.ts'
 import { asideOf } from './aside.ts'
 import type { Answer } from './command.ts'
@@ -39,7 +39,7 @@ export async function submitOffer(
   { result, offers, times = 1, ...wanted }: Offered,
 ): Promise<Answer> {
   const userId = await accountOf(core, call.from)
-  const shown = shownPrice(result, userId, offers)
+  const shown = priceShown(result, userId, offers)
   try {
     return await submitFor(core, call, { ...wanted, shownPrice: shown === undefined ? undefined : shown * times })
   } catch (error) {
@@ -65,8 +65,8 @@ interface Going {
 
 /** Throws AppError cannot_write_privately before credits move, if the bot may not write to the person in private. */
 async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Going> {
-  const { key, surface, address, place, locale, from } = call
-  const submission = { key, surface, address, place, locale, from, ...wanted }
+  const { key, surface, address, place, locale, from, shownPrice } = call
+  const submission = { key, surface, address, place, locale, from, shownPrice, ...wanted }
   const elsewhere = (await isPrivate(core, wanted)) ? await asideOf(core, call) : undefined
   return elsewhere
     ? { submission: { ...submission, address: elsewhere.address }, going: { elsewhere } }

@@ -633,7 +633,7 @@ export const en = {
     groups_only: () => 'This sets the defaults of a group. Use it in that group.',
     already_ended: () => 'This request has ended already.',
     price_rose: (d: Data) =>
-      `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Press again if you agree.`,
+      `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Repeat it if you agree.`,
     nothing_to_edit: () =>
       'Which picture? Attach it, reply to it, or write the id below one of yours: /edit 1a2b3c4d make it night',
     shown_privately: () => 'This picture is private: ask for it in a private chat with the bot.',

@@ -561,7 +561,7 @@ export const zh: Words = {
     groups_only: () => '此命令设置群的默认值，请在群里使用。',
     question_over: () => '这个问题已经回答过，或已过期。请重新按一下按钮。',
     price_rose: (d) =>
-      `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再按一次。`,
+      `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再操作一次。`,
     nothing_to_edit: () => '要修改哪张图片？请附上图片、回复图片，或写上自己图片下方的编号：/edit 1a2b3c4d 改成夜晚',
     shown_privately: () => '这张图片仅自己可见：请在与机器人的私聊中查看。',
     already_ended: () => '该请求已经结束。',

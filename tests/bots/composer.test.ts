@@ -185,6 +185,17 @@ it('sends options with the words as one request, and charges what was quoted', a
   expect(shown).toMatchObject({ role: 'person', text: 'a cat --steps 5', options })
 })
 
+it('refuses what costs more than the page showed, and names the price', async () => {
+  const { id, status } = await send('a cat', { model: 'sketch', count: 2 }, 1)
+  expect(status).toBe(202)
+  const answer = async () => (await messages()).find((each) => each.id === `${id}:answer`)?.text
+  await expect.poll(answer, { timeout: 10_000 }).toContain('from 1 credit to 2 credits')
+  expect(await stored(id)).toBeUndefined()
+  const agreed = await send('a cat', { model: 'sketch', count: 2 }, 2)
+  await expect.poll(() => stored(agreed.id), { timeout: 10_000 }).toMatchObject({ price: 2 })
+  expect((await send('a cat', {}, -1)).status).toBe(400)
+})
+
 it('knows the settings of the person, and charges what was quoted', async () => {
   const userId = await accountOf(core, { id: visitor, name: visitor.slice(0, 10) })
   await saveSettings(core, { userId }, { model: 'sketch', aspect: '16:9', count: 2 })
@@ -221,10 +232,11 @@ interface Shown {
 
 const messages = async () => (await (await ask('/web/messages')).body.json()) as Shown[]
 
-async function send(text: string, options: object): Promise<{ id: string; status: number }> {
+async function send(text: string, options: object, shown?: number): Promise<{ id: string; status: number }> {
   const id = crypto.randomUUID()
   const form = new FormData()
   for (const [name, value] of Object.entries({ id, text, options: JSON.stringify(options) })) form.set(name, value)
+  if (shown !== undefined) form.set('shown', String(shown))
   const data = new Response(form)
   const { statusCode, body } = await request(`${url}/web/messages`, {
     method: 'POST',

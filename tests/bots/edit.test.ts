@@ -224,9 +224,7 @@ describe('an edit', () => {
     const bob = { from: { id: 'test:bob', name: 'bob' } }
     await press(bob)
     const refused = await submit({ prompt: 'a dog --n 2' })
-    expect(answerTo(refused)?.text).toBe(
-      '⚠️ The price has changed from 4 credits to 6 credits. Press again if you agree.',
-    )
+    expect(answerTo(refused)?.text).toBe('⚠️ The price has changed from 4 credits to 6 credits. Repeat it if you agree.')
     expect(await edits()).toEqual([])
     expect(await test.ended(await submit({ prompt: 'a dog', model: 'both' }, bob))).toBe('delivered')
     expect(await test.ended(await submit({ prompt: 'a dog --n 2' }))).toBe('delivered')

@@ -128,9 +128,7 @@ describe('who may press the buttons of a result', () => {
     const up: Act = { kind: 'press', button: `1:up:${id}`, on }
     await test.say('', { act: up, ...bob, ...elsewhere })
     expect(await count('ratings')).toBe(1)
-    expect((await press('up', { ...bob, ...elsewhere })).answer?.content).toMatchObject(
-      refusal('unknown_button'),
-    )
+    expect((await press('up', { ...bob, ...elsewhere })).answer?.content).toMatchObject(refusal('unknown_button'))
     const fields = { model: 'words' }
     const submitted = { kind: 'form', form: `1:remix:${id}`, fields, on: posted } as const
     const remixed = await test.say('', { act: submitted, ...bob, ...elsewhere })
@@ -335,7 +333,7 @@ describe('a price that rose', () => {
     const again = await test.say(`/show ${id}`)
     price = 4
     const { answer } = await press('vary')
-    expect(answer?.text).toBe('⚠️ The price has changed from 2 credits to 4 credits. Press again if you agree.')
+    expect(answer?.text).toBe('⚠️ The price has changed from 2 credits to 4 credits. Repeat it if you agree.')
     for (const message of [shown(), test.chat.last(again.address)]) {
       expect(message?.buttons?.[0]?.map((each) => each.price)).toEqual([4, 4, 4])
     }

@@ -37,10 +37,10 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     if (!inbox) return refuse(request, reply, 'starting', 503)
     const upload = await readUpload(request)
     if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
-    const { id, text, options, files } = upload
+    const { id, text, options, shownPrice, files } = upload
     const { visitor } = who
     if (await isFull(database, visitor, keyOf({ visitor, id }))) return refuse(request, reply, 'too_many_acts', 429)
-    const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text, options) }
+    const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text, options), shownPrice }
     await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
       role: 'person',
       text,

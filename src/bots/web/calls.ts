@@ -16,6 +16,8 @@ export interface Said {
   id: string
   locale: string
   act: Act
+  /** Credits that the page showed beside what was written. */
+  shownPrice?: number
   files?: readonly StoredFile[]
 }
 
@@ -89,7 +91,7 @@ export function receivedOf(said: Said): Received {
 
 /** From a row of the inbox. */
 export function callOf(database: Database, body: Json | undefined): Call {
-  const { visitor, from, id, locale, act, files = [] } = body as unknown as Said
+  const { visitor, from, id, locale, act, shownPrice, files = [] } = body as unknown as Said
   const key = keyOf({ visitor, id })
   return {
     key,
@@ -100,6 +102,7 @@ export function callOf(database: Database, body: Json | undefined): Call {
     place: placeOf(visitor),
     locale,
     act,
+    shownPrice,
     images: attachmentsOf(database, key, files),
     // the conversation is stored, so nothing that is shown once belongs here
     isPrivate: false,

@@ -1,5 +1,6 @@
 /** One multipart message: the words, options, an id that the page made, and pictures. */
 import type { FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import type { Options } from '../../core/ports/chat.ts'
 import { maxAttached, typedOptions } from './calls.ts'
 
@@ -9,6 +10,8 @@ export interface Upload {
   text: string
   /** Chosen beside the text. */
   options: Options
+  /** Credits that the page showed for it. Absent: it showed none for these words. */
+  shownPrice?: number
   files: { name: string; data: Buffer }[]
 }
 
@@ -78,8 +81,15 @@ async function readParts(request: FastifyRequest): Promise<Upload | UploadError>
   if (!/^[\w-]{8,64}$/.test(id)) return 'bad_message'
   if (text.trim() === '' && files.length === 0) return 'empty_message'
   const options = readOptions(fields.options)
-  return options ? { id, text, options, files } : 'bad_message'
+  const { data: shownPrice, success } = shown.safeParse(fields.shown)
+  return options && success ? { id, text, options, shownPrice, files } : 'bad_message'
 }
+
+const shown = z
+  .string()
+  .regex(/^\d{1,9}$/)
+  .transform(Number)
+  .optional()
 
 function readOptions(text = '{}'): Options | undefined {
   try {

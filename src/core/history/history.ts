@@ -27,20 +27,21 @@ export interface Cursor {
   id: string
 }
 
-const columnsFor = (userId: string) => columnsOf({
-  id: generations.id,
-  state: generations.state,
-  request: typed<PictureRequest>(generations.request),
-  createdAt: generations.createdAt,
-  isFavourite: typed<boolean>(sql`exists (select from ${favourites}
+const columnsFor = (userId: string) =>
+  columnsOf({
+    id: generations.id,
+    state: generations.state,
+    request: typed<PictureRequest>(generations.request),
+    createdAt: generations.createdAt,
+    isFavourite: typed<boolean>(sql`exists (select from ${favourites}
     where ${favourites.userId} = ${userId}::uuid and ${favourites.generationId} = ${generations.id})`),
-  /** Thumbnail of the first picture. */
-  thumbnail: typed<
-    (Omit<ImageFile, 'data'> & { key: string }) | null
-  >(sql`case when ${generations.state} = 'delivered' then (
+    /** Thumbnail of the first picture. */
+    thumbnail: typed<
+      (Omit<ImageFile, 'data'> & { key: string }) | null
+    >(sql`case when ${generations.state} = 'delivered' then (
     select jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height) from images i
     where i.generation_id = ${generations.id} and i.role = 'thumbnail' and i.position = 0) end`),
-})
+  })
 
 export type PastRequest = NonNullable<ReturnType<typeof columnsFor>['row']>
 

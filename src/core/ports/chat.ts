@@ -89,6 +89,8 @@ export interface Call {
   locale: Locale
   act: Act
   images: readonly Attachment[]
+  /** Credits that the surface showed before it was sent: it costs no more. Absent: none were shown. */
+  shownPrice?: number
   /** Only the person can read the answer, or what is `private` in it. Absent: unknown. */
   isPrivate?: boolean
   /** Bytes of the largest file that the answer may hold. Absent: files are linked. */
