@@ -338,6 +338,22 @@ describe('an enhanced prompt', () => {
     expect(await lastRow()).toMatchObject({ request: { images: 1, prompt: 'make it night' } })
   })
 
+  it('stays private, and names its parent, when it starts from a private result', async () => {
+    await openAsking()
+    await test.work()
+    const first = await test.say('a cat --private --enhance=off')
+    expect(await test.ended(first)).toBe('delivered')
+    const parent = await lastRow()
+    const [sent] = await test.core.database.rows<{ message: string }>(sql`select message from sent_messages`)
+    const image = attachment(await pngOf(40, 40))
+    const images = [{ ...image, shownIn: { message: sent!.message, index: 0 } }]
+    const { shown, ids } = await draftOf('make it night --private=off', { images })
+    expect(shown?.private).toBe(true)
+    await press(ids[0]!)
+    const drawn = { private: true, channel: null, parent_id: parent.id, parent_button: 'reply' }
+    expect(await lastRow()).toMatchObject(drawn)
+  })
+
   it('offers only the person’s own words when it could not be enhanced', async () => {
     await openAsking({ enhancer: { ...poet, enhance: () => Promise.reject(new Error('away')) } })
     const { shown } = await draftOf('a cat')

@@ -39,7 +39,7 @@ export const draftMinutes = 60
  * reason to refuse the request.
  */
 export async function makeDraft(core: Core, submission: Submission): Promise<Draft> {
-  const { key, chosen, images, address } = submission
+  const { key, chosen, images, address, parent } = submission
   const before = await findDraft(core, eq(drafts.key, key))
   if (before) return draftOf(before)
   const { candidate } = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
@@ -51,9 +51,11 @@ export async function makeDraft(core: Core, submission: Submission): Promise<Dra
   const params = { ...submission.params, model: chosen.model.id }
   const enhanced = await enhancedOf(core, params.prompt)
   await core.database.rows(sql`
-    insert into drafts (id, key, user_id, address, private, params, images, enhanced, price, expires_at)
-    values (${uuidv7()}::uuid, ${key}, ${userId}::uuid, ${address}, ${submission.private ?? false}::bool,
-      ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${price}::int,
+    insert into drafts (id, key, user_id, address, private, parent, params, images, enhanced, price, expires_at)
+    values (${uuidv7()}::uuid, ${key}, ${userId}::uuid, ${address},
+      ${submission.private ?? false}::bool or exists (
+        select from generations where id = ${parent?.id ?? null}::uuid and private),
+      ${parent ? JSON.stringify(parent) : null}::jsonb, ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${price}::int,
       now() + make_interval(mins => ${draftMinutes}::int))
     on conflict (key) do nothing`)
   const saved = await findDraft(core, eq(drafts.key, key))
@@ -103,6 +105,7 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
     images: draft.images.map((key) => asAttachment(core, userId, key)),
     chosen: chooseModel(core, { name: stored.model, images: draft.images.length, words }),
     private: draft.private,
+    parent: (draft.parent as Submission['parent'] | null) ?? undefined,
     // a form is answered by a message of its own
     posted: choice.kind === 'words' ? undefined : ((draft.posted as Posted | null) ?? undefined),
     ...(isEnhanced && { enhanced: draft.enhanced ?? undefined }),

@@ -19,6 +19,8 @@ export const drafts = pgTable(
     /** Our message that shows it, once posted. */
     posted: text(),
     private: boolean().notNull(),
+    /** The result that it starts from, as `Submission` has it. */
+    parent: jsonb().$type<Json>(),
     /** The request, with the model that was chosen for it. */
     params: jsonb().$type<Json>().notNull(),
     /** Its input pictures: keys of uploads. */
