@@ -296,6 +296,12 @@ describe('an enhanced prompt', () => {
     const presses = await Promise.all([ids[0]!, ids[0]!, ids[1]!, ids[1]!].map((id) => press(id)))
     expect(await rows()).toHaveLength(1)
     expect(await test.core.database.rows(sql`select held from users`)).toEqual([{ held: 2 }])
+    // each of the others is told, and the one that was accepted shows it in the draft's own message, also when it comes again
+    const told = ({ address }: Call) => test.chat.last(address)?.text.includes('This choice was made already') ?? false
+    expect(presses.filter(told)).toHaveLength(3)
+    const winner = presses.find((each) => !told(each))!
+    await test.say('', winner)
+    expect(told(winner)).toBe(false)
     const late = await press(ids[1]!)
     expect(test.chat.last(late.address)?.text).toContain('This choice has already been made')
     expect(presses).toHaveLength(4)

@@ -39,6 +39,8 @@ export interface Submission {
   posted?: Posted
   /** The enhanced prompt, if it was made before the request was submitted. */
   enhanced?: string
+  /** The draft that it draws, and the key of the call that chose so: they are noted in the statement that accepts it. */
+  draft?: { id: string; decidedBy: string }
   /** The result that it starts from, and the button that was pressed there; 'reply' for a reply to it. */
   parent?: { id: string; button: string }
   /** The price that the button showed. Absent: it showed none. */
@@ -121,7 +123,7 @@ async function save(
   submission: Submission,
   { candidate, route, inputs }: Acceptance,
 ): Promise<{ priority: number; private: boolean } | undefined> {
-  const { key, surface, address, place, locale, parent, program, enhanced } = submission
+  const { key, surface, address, place, locale, parent, program, enhanced, draft } = submission
   const { userId, request, price, inFlight, perMinute } = candidate
   const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map(({ type, width, height, data }, position) => ({
@@ -155,6 +157,7 @@ async function save(
         ${program?.requestId ?? null},
         now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
       from admitted returning id, user_id, priority, private),
+    ${draft ? decided(draft) : sql``}
     pictures as (
       insert into images (key, generation_id, role, position, type, width, height, bytes)
       select p.key, generation.id, 'input', p.position, p.type, p.width, p.height, p.bytes
@@ -166,6 +169,11 @@ async function save(
     select priority, private from generation`)
   return row
 }
+
+/** Of several choices, the one that was accepted. */
+const decided = ({ id, decidedBy }: NonNullable<Submission['draft']>) => sql`
+  decided as (
+    update drafts set decided_by = ${decidedBy} where id = ${id}::uuid and exists (select from generation)),`
 
 /** The setting of the person, else of the group. Programs ask for the files that they want. */
 function originalWanted(userId: string, { surface, place }: Submission): SQL {

@@ -63,9 +63,12 @@ export async function makeDraft(core: Core, submission: Submission): Promise<Dra
   return draftOf(saved)
 }
 
-/** Throws AppError draft_over when the draft has expired, and not_yours when it belongs to another person. */
-export async function readDraft(core: Core, { from }: Pick<Call, 'from'>, id: string): Promise<Draft> {
-  return draftOf(await ownDraft(core, await accountOf(core, from), id))
+/**
+ * Throws AppError draft_over when the draft has expired or another call has chosen, and not_yours when it belongs to another
+ * person.
+ */
+export async function readDraft(core: Core, call: Pick<Call, 'from' | 'key'>, id: string): Promise<Draft> {
+  return draftOf((await openDraft(core, call, id)).draft)
 }
 
 export async function saveDraftPosted(core: Core, id: string, posted: Posted): Promise<void> {
@@ -83,8 +86,7 @@ interface Choosing {
 
 /** Throws AppError draft_over when another choice was made, or when the price is now higher than the buttons show. */
 export async function submitDraft(core: Core, { id, choice, call }: Choosing): Promise<Accepted> {
-  const userId = await accountOf(core, call.from)
-  const draft = await ownDraft(core, userId, id)
+  const { userId, draft } = await openDraft(core, call, id)
   const stored = draft.params as unknown as RequestParams
   const isEnhanced = choice.kind === 'enhanced' && draft.enhanced !== null
   const params: RequestParams = {
@@ -96,6 +98,7 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
   const words = params.prompt !== ''
   const submission: Submission = {
     key: `draft:${id}`,
+    draft: { id, decidedBy: call.key },
     surface,
     address: draft.address as Address,
     place,
@@ -111,8 +114,11 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
     ...(isEnhanced && { enhanced: draft.enhanced ?? undefined }),
   }
   const { candidate } = await candidateOf(core, submission)
-  if (candidate.price > draft.price || !(await claim(core, id, call.key))) throw new AppError('draft_over')
-  return submit(core, submission)
+  if (candidate.price > draft.price && draft.decidedBy === null) throw new AppError('draft_over')
+  const accepted = await submit(core, submission)
+  // another choice was accepted meanwhile: this one gets an answer of its own
+  if (!accepted.fresh) await openDraft(core, call, id)
+  return accepted
 }
 
 /** Removes drafts, and the words in them, once they have expired. */
@@ -120,23 +126,16 @@ export async function forgetOldDrafts(core: Core): Promise<void> {
   await core.database.rows(sql`delete from drafts where expires_at < now()`)
 }
 
-/** A choice that was refused, for example for lack of credits, leaves the draft open for another one. */
-async function claim(core: Core, id: string, key: string): Promise<boolean> {
-  const claimed = await core.database.rows(sql`
-    update drafts set decided_by = ${key}
-    where id = ${id}::uuid and expires_at > now() and (decided_by is null or decided_by = ${key}
-      or not exists (select from generations where generations.key = ${`draft:${id}`}))
-    returning id`)
-  return claimed.length > 0
-}
-
 type Row = typeof drafts.$inferSelect
 
-async function ownDraft(core: Core, userId: string, id: string): Promise<Row> {
+/** A choice that was refused, for example for lack of credits, leaves it open. The call that chose may come again. */
+async function openDraft(core: Core, { from, key }: Pick<Call, 'from' | 'key'>, id: string) {
+  const userId = await accountOf(core, from)
   const row = isId(id) ? await findDraft(core, eq(drafts.id, id)) : undefined
   if (!row) throw new AppError('draft_over')
   if (row.userId !== userId) throw new AppError('not_yours')
-  return row
+  if (row.decidedBy !== null && row.decidedBy !== key) throw new AppError('draft_over')
+  return { userId, draft: row }
 }
 
 async function findDraft(core: Core, which: ReturnType<typeof eq>): Promise<Row | undefined> {

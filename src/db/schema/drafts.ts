@@ -30,7 +30,7 @@ export const drafts = pgTable(
     /** The price that its buttons show. */
     price: integer().notNull(),
     expiresAt: time('expires_at').notNull(),
-    /** Key of the call that chose. */
+    /** Key of the call that chose, once its choice was accepted. */
     decidedBy: text('decided_by'),
   },
   (t) => [index('drafts_by_age').on(t.expiresAt)],
