@@ -86,7 +86,7 @@ export type Answer = Reply & {
   /** The reply goes to this address, and the chat of the call gets the notice. */
   elsewhere?: { address: Address; notice: Reply }
   /** Our message with the draft. A press turns it into the reply; a submitted form turns it into `closed`, without buttons. */
-  chosenIn?: { posted: Posted | undefined; address: Address; closed: Reply }
+  chosenIn?: { posted: Posted | undefined; closed: Reply }
 }
 
 export interface Command<O extends OptionSpecs = OptionSpecs> {

@@ -24,6 +24,6 @@ export function draftReply(words: Words, locale: Locale, { id, ...draft }: Draft
 /** The same message after the person has submitted the form. */
 export const closedDraft = (words: Words, locale: Locale, { prompt }: Pick<Draft, 'prompt'>): Reply => ({
   locale,
-  state: 'info',
+  state: 'closed',
   content: { kind: 'text', text: words.drafts.closed(shorten(prompt, shownPrompt)) },
 })

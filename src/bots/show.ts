@@ -6,7 +6,7 @@ import { saveDraftPosted } from '../core/generation/drafts.ts'
 import { savePosted } from '../core/generation/row.ts'
 import { sentMessages } from '../core/generation/sent-messages.ts'
 import { firstWait } from '../core/history/estimate.ts'
-import type { Call, ChatSurface, Posted, Reply } from '../core/ports/chat.ts'
+import type { Address, Call, ChatSurface, Posted, Reply } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
 import type { Answer } from './command.ts'
 
@@ -26,7 +26,7 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
     const sent = shows === undefined ? undefined : await sentMessages(core, { id: shows, surface: name, askedBy: key })
     const isChosen = call.act.kind === 'press' && chosenIn
     const posted = isChosen
-      ? await become(surface, chosenIn, reply)
+      ? await become(surface, { ...chosenIn, address: call.address }, reply)
       : await surface.post(elsewhere?.address ?? call.address, reply, sent)
     if (drafted) await saveDraftPosted(core, drafted, posted)
     const state = accepted && (await savePosted(core, accepted.id, posted))
@@ -34,7 +34,7 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
     if (accepted && state === 'cancelled') await showCancelled(core, { ...accepted, ...call, posted })
     if (elsewhere) await surface.post(call.address, elsewhere.notice)
     if (isChosen) await surface.post(call.address, toastOf(call))
-    else if (chosenIn?.posted) await surface.edit(chosenIn.posted, chosenIn.closed)
+    else if (chosenIn?.posted) await close(surface, chosenIn.posted, chosenIn.closed, core.log)
   } catch (error) {
     core.log.warn({ err: error, surface: call.surface }, 'could not show a reply')
   }
@@ -76,7 +76,7 @@ async function changePressed(
 /** A message that can no longer be edited is posted anew. */
 async function become(
   surface: ChatSurface,
-  { posted, address }: NonNullable<Answer['chosenIn']>,
+  { posted, address }: { posted: Posted | undefined; address: Address },
   reply: Reply,
 ): Promise<Posted> {
   if (!posted) return surface.post(address, reply)
@@ -84,6 +84,15 @@ async function become(
     if (!(error instanceof AppError) || error.kind !== 'chat_refused') throw error
     return surface.post(address, reply)
   })
+}
+
+/** The answer stands elsewhere, so that this one may fail: some platforms let a message be edited for minutes only. */
+async function close(surface: ChatSurface, posted: Posted, closed: Reply, log: Core['log']): Promise<void> {
+  try {
+    await surface.edit(posted, closed)
+  } catch (error) {
+    log.debug({ err: error, surface: surface.name }, 'could not close the message of a draft')
+  }
 }
 
 /** Some platforms wait for an answer to the press itself. */

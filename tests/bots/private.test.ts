@@ -155,8 +155,32 @@ describe('on Discord', () => {
     const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
     expect(shown.content).toContain('a splendid a cat')
     discord.press(shown, shown.buttons[0]![0]!.label!)
-    const drawn = await asked.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0, 20_000)
     expect(drawn.id).toBe(shown.id)
+  })
+
+  it('draws an enhanced prompt in its message long after it was asked for', async () => {
+    const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    discord.expireToken(asked)
+    discord.press(shown, shown.buttons[0]![0]!.label!)
+    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0, 20_000)
+    expect([drawn.id, drawn.channelId]).toEqual([shown.id, discord.channelId])
+    expect(discord.botMessages()).toHaveLength(1)
+  })
+
+  it('answers a form about a prompt whose message can no longer be changed, and posts that one no second time', async () => {
+    const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    const opened = discord.press(shown, shown.buttons[0]![2]!.label!)
+    await opened.waitForAck()
+    discord.expireToken(asked)
+    const submitted = discord.submitModal(opened, { prompt: 'a wolf' })
+    await submitted.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    expect(discord.botMessages().map(({ id }) => id)).toEqual([shown.id, submitted.reply()?.id])
+    const [row] = await test.core.database.rows<{ live: boolean }>(sql`
+      select address like ${`%${submitted.id}%`} as live from generations`)
+    expect(row?.live).toBe(true)
   })
 
   it('shows settings with buttons that open forms', async () => {

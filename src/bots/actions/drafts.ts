@@ -1,5 +1,5 @@
 /** The choice below an enhanced prompt: draw it, draw the person's own words, or edit it first. Only the asker may choose. */
-import { type DraftChoice, readDraft, submitDraft } from '../../core/generation/drafts.ts'
+import { type DraftChoice, readDraft, standsIn, submitDraft } from '../../core/generation/drafts.ts'
 import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { promptLimit } from '../../core/request/parse.ts'
 import type { Action, Pressed } from '../action.ts'
@@ -38,7 +38,6 @@ async function choose({ core, call, words, values: { ref } }: Asked<Pressed>, ch
   const draft = await readDraft(core, call, ref)
   const accepted = await submitDraft(core, { id: ref, choice, call })
   const waiting = { id: accepted.id, locale, request: accepted.request }
-  const { posted, address } = draft
-  const chosenIn = { posted, address, closed: closedDraft(words, locale, draft) }
+  const chosenIn = { posted: standsIn(call, draft), closed: closedDraft(words, locale, draft) }
   return { ...waitingReply(waiting, { kind: 'queued', prompt: promptOf(waiting) }), accepted, chosenIn }
 }

@@ -42,8 +42,8 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
   const answered = await answerInTime(api, target, reply)
   if (answered) return answered
-  // progress is not worth a new message
-  if (reply.state === 'waiting') throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
+  // neither is worth a new message
+  if (reply.state === 'waiting' || reply.state === 'closed') throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
   return answerLate(api, target, reply)
 }
 

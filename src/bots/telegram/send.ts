@@ -223,8 +223,8 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
       following(
         () => change(fromPosted(posted), reply, sent),
         (moved) => {
-          // progress is not worth a message of its own
-          if (reply.state === 'waiting') throw new AppError('chat_refused')
+          // neither is worth a message of its own
+          if (reply.state === 'waiting' || reply.state === 'closed') throw new AppError('chat_refused')
           return send(moved, reply, sent)
         },
       ),

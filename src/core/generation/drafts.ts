@@ -12,7 +12,7 @@ import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
 import { ownPicture, storeUploads } from '../media/uploads.ts'
-import type { Address, Attachment, Call, Posted } from '../ports/chat.ts'
+import type { Attachment, Call, Posted } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { chooseModel } from '../request/choose-model.ts'
 import { enhancedOf } from '../worker/enhance.ts'
@@ -27,7 +27,6 @@ export interface Draft {
   enhanced: string | undefined
   price: number
   private: boolean
-  address: Address
   posted: Posted | undefined
 }
 
@@ -39,7 +38,7 @@ export const draftMinutes = 60
  * reason to refuse the request.
  */
 export async function makeDraft(core: Core, submission: Submission): Promise<Draft> {
-  const { key, chosen, images, address, parent } = submission
+  const { key, chosen, images, parent } = submission
   const before = await findDraft(core, eq(drafts.key, key))
   if (before) return draftOf(before)
   const { candidate } = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
@@ -51,8 +50,8 @@ export async function makeDraft(core: Core, submission: Submission): Promise<Dra
   const params = { ...submission.params, model: chosen.model.id }
   const enhanced = await enhancedOf(core, params.prompt)
   await core.database.rows(sql`
-    insert into drafts (id, key, user_id, address, private, parent, params, images, enhanced, price, expires_at)
-    values (${uuidv7()}::uuid, ${key}, ${userId}::uuid, ${address},
+    insert into drafts (id, key, user_id, private, parent, params, images, enhanced, price, expires_at)
+    values (${uuidv7()}::uuid, ${key}, ${userId}::uuid,
       ${submission.private ?? false}::bool or exists (
         select from generations where id = ${parent?.id ?? null}::uuid and private),
       ${parent ? JSON.stringify(parent) : null}::jsonb, ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${price}::int,
@@ -74,6 +73,10 @@ export async function readDraft(core: Core, call: Pick<Call, 'from' | 'key'>, id
 export async function saveDraftPosted(core: Core, id: string, posted: Posted): Promise<void> {
   await core.database.db.update(drafts).set({ posted }).where(eq(drafts.id, id))
 }
+
+/** The message that shows it, as the press reaches it: some platforms let what was posted be edited for minutes only. */
+export const standsIn = ({ act }: Pick<Call, 'act'>, { posted }: Pick<Draft, 'posted'>): Posted | undefined =>
+  act.kind === 'press' && act.on ? act.on.posted : posted
 
 /** enhanced, own: which of the two prompts is drawn · words: the edited prompt, which is not enhanced again. */
 export type DraftChoice = { kind: 'enhanced' | 'own' } | { kind: 'words'; prompt: string }
@@ -100,7 +103,7 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
     key: `draft:${id}`,
     draft: { id, decidedBy: call.key },
     surface,
-    address: draft.address as Address,
+    address: call.address,
     place,
     locale,
     from: { userId },
@@ -110,7 +113,7 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
     private: draft.private,
     parent: (draft.parent as Submission['parent'] | null) ?? undefined,
     // a form is answered by a message of its own
-    posted: choice.kind === 'words' ? undefined : ((draft.posted as Posted | null) ?? undefined),
+    posted: choice.kind === 'words' ? undefined : standsIn(call, draftOf(draft)),
     ...(isEnhanced && { enhanced: draft.enhanced ?? undefined }),
   }
   const { candidate } = await candidateOf(core, submission)
@@ -146,13 +149,12 @@ async function findDraft(core: Core, which: ReturnType<typeof eq>): Promise<Row 
   return row
 }
 
-const draftOf = ({ id, params, enhanced, price, private: isPrivate, address, posted }: Row): Draft => ({
+const draftOf = ({ id, params, enhanced, price, private: isPrivate, posted }: Row): Draft => ({
   id,
   prompt: (params as unknown as RequestParams).prompt,
   enhanced: enhanced ?? undefined,
   price,
   private: isPrivate,
-  address: address as Address,
   posted: (posted as Posted | null) ?? undefined,
 })
 

@@ -209,9 +209,10 @@ export interface Reply {
   locale: Locale
   /**
    * waiting: will be edited · asking: becomes a waiting one once the person has chosen · done, failed: how the request ended ·
+   * closed: asks no more, because the person chose elsewhere; like a waiting one, left out where its message cannot be edited ·
    * info: any other answer.
    */
-  state: 'waiting' | 'asking' | 'done' | 'failed' | 'info'
+  state: 'waiting' | 'asking' | 'closed' | 'done' | 'failed' | 'info'
   content: Content
   /** With 'waiting': a preview. */
   pictures?: readonly ReplyPicture[]

@@ -14,8 +14,6 @@ export const drafts = pgTable(
     userId: uuid('user_id')
       .notNull()
       .references(() => users.id),
-    /** Where the answer goes. */
-    address: text().notNull(),
     /** Our message that shows it, once posted. */
     posted: text(),
     private: boolean().notNull(),
