@@ -344,6 +344,14 @@ describe('an enhanced prompt', () => {
     expect(await lastRow()).toMatchObject({ request: { images: 1, prompt: 'make it night' } })
   })
 
+  it('counts in the pace once, also when its pictures are bad, and may be the last of a minute', async () => {
+    await openAsking({ limits: { perMinute: 2 } })
+    const bad = await draftOf('make it night', { images: [attachment(Buffer.from('no picture'))] })
+    expect(bad.ids).toEqual([])
+    expect((await draftOf('make it night', { images: [attachment(await pngOf(40, 40))] })).ids).toHaveLength(3)
+    expect((await draftOf('a cat')).shown?.text).toContain('2 requests a minute')
+  })
+
   it('stays private, and names its parent, when it starts from a private result', async () => {
     await openAsking()
     await test.work()

@@ -6,12 +6,12 @@ import { and, eq, gt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { drafts } from '../../db/schema/drafts.ts'
 import { accountOf } from '../accounts/accounts.ts'
-import { slowDown } from '../accounts/limits.ts'
+import { takePace } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
-import { ownPicture, storeUploads } from '../media/uploads.ts'
+import { ownPicture, storeCleaned } from '../media/uploads.ts'
 import type { Attachment, Call, Posted } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { chooseModel } from '../request/choose-model.ts'
@@ -38,15 +38,16 @@ export const draftMinutes = 60
  * reason to refuse the request.
  */
 export async function makeDraft(core: Core, submission: Submission): Promise<Draft> {
-  const { key, chosen, images, parent } = submission
+  const { key, chosen, parent } = submission
   const before = await findDraft(core, eq(drafts.key, key))
   if (before) return draftOf(before)
   const { candidate } = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
   const error = await refusal(core, candidate)
   if (error) throw error
   const { userId, price } = candidate
-  const keys = await keepPictures(core, candidate, images)
-  await slowDown(core, userId, candidate)
+  // before its pictures are read: bad ones count as well
+  await takePace(core, userId, candidate)
+  const keys = await keepPictures(core, candidate, submission.images)
   const params = { ...submission.params, model: chosen.model.id }
   const enhanced = await enhancedOf(core, params.prompt)
   await core.database.rows(sql`
@@ -168,11 +169,7 @@ async function keepPictures(
   const files = await withReservation(core, owner, (reservation) => readInputs(core, reservation, images))
   // not the operator's key, so that the limits for people apply
   const sender = { userId: owner.userId, keyId: 'chat' }
-  const uploads = await storeUploads(
-    core,
-    sender,
-    files.map(({ data }) => data),
-  )
+  const uploads = await storeCleaned(core, sender, files)
   return uploads.map(({ key }) => key)
 }
 

@@ -53,9 +53,14 @@ export async function storeUploads(core: Core, sender: Sender, files: readonly B
   await assertAllowed(core, sender, files.length)
   const limits = limitsFor(core, sender)
   await assertPace(core, sender.userId, limits)
-  const id = uuidv7()
   const owner = { ...limits, userId: sender.userId }
   const cleaned = await withReservation(core, owner, () => core.inputLimits.decode(() => cleanAll(core, sender, files)))
+  return storeCleaned(core, sender, cleaned)
+}
+
+/** Pictures that were read already (read-inputs.ts), and counted in the pace. Throws AppError banned, too_many_uploads. */
+export async function storeCleaned(core: Core, sender: Sender, cleaned: readonly ImageFile[]): Promise<Upload[]> {
+  const id = uuidv7()
   const uploads = cleaned.map((file, position) => ({ file, key: inputKey(core, id, position, file.type) }))
   await announce(core, sender, uploads)
   const stored = await Promise.allSettled(uploads.map(({ key, file }) => core.store.put(key, file.data, file.type)))
