@@ -3,6 +3,8 @@ import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { chatOf, saveSettings } from '../../src/core/accounts/settings.ts'
 import { forgetOldDrafts } from '../../src/core/generation/drafts.ts'
+import { erase } from '../../src/core/media/erase.ts'
+import { forgetOldUploads } from '../../src/core/media/uploads.ts'
 import type { Call } from '../../src/core/ports/chat.ts'
 import type { Model, Takes } from '../../src/core/ports/models.ts'
 import type { Enhancer } from '../../src/core/ports/providers.ts'
@@ -48,6 +50,7 @@ const answerOf = async (text: string, over?: Parameters<TestCore['say']>[1]) =>
   test.chat.last((await test.say(text, over)).address)
 interface Row {
   id: string
+  state: string
   model: string
   locale: string
   private: boolean
@@ -366,6 +369,31 @@ describe('an enhanced prompt', () => {
     await press(ids[0]!)
     const drawn = { private: true, channel: null, parent_id: parent.id, parent_button: 'reply' }
     expect(await lastRow()).toMatchObject(drawn)
+  })
+
+  it.each([
+    'erased',
+    'expired',
+  ])('takes its words and pictures along once it is %s', async (end) => {
+    await openAsking()
+    await test.work()
+    const { ids } = await draftOf('make it night', { images: [attachment(await pngOf(40, 40))] })
+    const { database, store } = test.core
+    const [kept] = await database.rows<{ key: string; user_id: string }>(sql`select key, user_id from uploads`)
+    expect(await store.get(kept!.key)).toBeDefined()
+    if (end === 'expired') {
+      await database.rows(sql`update drafts set expires_at = now()`)
+      await forgetOldDrafts(test.core)
+    } else {
+      await press(ids[0]!)
+      const ended = async () => (await rows())[0]?.state
+      await expect.poll(ended, { timeout: 20_000 }).toBe('delivered')
+      expect(await erase(test.core, kept!.user_id, (await lastRow()).id)).toBe(true)
+    }
+    await forgetOldUploads(test.core)
+    expect(await database.rows(sql`select id from drafts`)).toEqual([])
+    expect(await database.rows(sql`select key from uploads`)).toEqual([])
+    expect(await store.get(kept!.key)).toBeUndefined()
   })
 
   it('offers only the person’s own words when it could not be enhanced', async () => {

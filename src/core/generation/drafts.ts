@@ -11,7 +11,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
-import { ownPicture, storeCleaned } from '../media/uploads.ts'
+import { giveUpUploads, ownPicture, storeCleaned } from '../media/uploads.ts'
 import type { Attachment, Call, Posted } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { chooseModel } from '../request/choose-model.ts'
@@ -125,9 +125,11 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
   return accepted
 }
 
-/** Removes drafts, and the words in them, once they have expired. */
+/** Removes drafts, with their words and pictures, once they have expired. */
 export async function forgetOldDrafts(core: Core): Promise<void> {
-  await core.database.rows(sql`delete from drafts where expires_at < now()`)
+  await core.database.rows(sql`
+    with expired as (delete from drafts where expires_at < now() returning images)
+    ${giveUpUploads(sql`select jsonb_array_elements_text(images) from expired`)}`)
 }
 
 type Row = typeof drafts.$inferSelect
@@ -159,7 +161,7 @@ const draftOf = ({ id, params, enhanced, price, private: isPrivate, posted }: Ro
   posted: (posted as Posted | null) ?? undefined,
 })
 
-/** Stores the pictures as uploads, which the sweeper removes after a day: a platform's links may expire before the choice. */
+/** Stores the pictures as uploads, which go with the draft: a platform's links may expire before the choice. */
 async function keepPictures(
   core: Core,
   owner: { userId: string; inFlight: number },

@@ -6,6 +6,7 @@ import { AppError } from '../errors.ts'
 import { outcomeOf } from '../history/outcome.ts'
 import { isId } from '../ids.ts'
 import { deleteDue, deleteNoted, noteDeletion } from './deletions.ts'
+import { giveUpUploads } from './uploads.ts'
 
 /** Rows that one statement changes at most. */
 const batchRows = 500
@@ -50,7 +51,7 @@ const endedAfter = (userId: string, last = '00000000-0000-0000-0000-000000000000
     and state in ('delivered','failed','cancelled')
   order by id limit ${batchRows} for update`
 
-/** The ticket and the webhook message go too: they may quote the prompt, or link to the pictures. */
+/** The ticket and the webhook message go too: they may quote the prompt, or link to the pictures. So does the draft, if any. */
 function eraseWords(core: Core, userId: string, which: SQL): Promise<Erased[]> {
   // unchecked row: the columns belong to the statement's own table
   return core.database.rows<Erased>(sql`
@@ -59,8 +60,11 @@ function eraseWords(core: Core, userId: string, which: SQL): Promise<Erased[]> {
         enhanced = null, webhook_url = null, ticket = null, webhook_message = null, error_data = null
       where ${which} and user_id = ${userId}::uuid and erased_at is null
         and state in ('delivered','failed','cancelled')
-      returning id, (request->>'count')::int as pictures),
+      returning id, key, (request->>'count')::int as pictures),
     webhooks as (delete from api_webhooks where generation_id in (select id from erased) and due_at is null),
+    drafted as (
+      delete from drafts where user_id = ${userId}::uuid and 'draft:' || id in (select key from erased) returning images),
+    given_up as (${giveUpUploads(sql`select jsonb_array_elements_text(images) from drafted`)}),
     noted as (${noteDeletion(sql`erased`, 0)})
     select id, pictures from erased`)
 }

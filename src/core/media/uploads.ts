@@ -86,6 +86,13 @@ export async function ownPicture(core: Core, userId: string, key: string): Promi
   return rows.length > 0 ? (await core.store.get(key))?.data : undefined
 }
 
+/**
+ * Part of a statement that removes what named them: from then on no request may name them, and the next sweep deletes them.
+ * `keys`: a query for them.
+ */
+export const giveUpUploads = (keys: SQL) => sql`
+  update uploads set bytes = 0, created_at = now() - ${keptFor}::interval where key in (${keys})`
+
 const keyColumns = columnsOf({ key: uploads.key })
 
 /** Deletes uploads older than a day, and those that a crash left half stored. The next sweep repeats what fails. */
