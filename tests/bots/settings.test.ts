@@ -300,7 +300,8 @@ describe('an enhanced prompt', () => {
     expect(await rows()).toHaveLength(1)
     expect(await test.core.database.rows(sql`select held from users`)).toEqual([{ held: 2 }])
     // each of the others is told, and the one that was accepted shows it in the draft's own message, also when it comes again
-    const told = ({ address }: Call) => test.chat.last(address)?.text.includes('This choice was made already') ?? false
+    const told = ({ address }: Call) =>
+      test.chat.last(address)?.text.includes('This choice has already been made') ?? false
     expect(presses.filter(told)).toHaveLength(3)
     const winner = presses.find((each) => !told(each))!
     await test.say('', winner)
@@ -371,10 +372,7 @@ describe('an enhanced prompt', () => {
     expect(await lastRow()).toMatchObject(drawn)
   })
 
-  it.each([
-    'erased',
-    'expired',
-  ])('takes its words and pictures along once it is %s', async (end) => {
+  it.each(['erased', 'expired'])('takes its words and pictures along once it is %s', async (end) => {
     await openAsking()
     await test.work()
     const { ids } = await draftOf('make it night', { images: [attachment(await pngOf(40, 40))] })

@@ -43,7 +43,8 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   const answered = await answerInTime(api, target, reply)
   if (answered) return answered
   // neither is worth a new message
-  if (reply.state === 'waiting' || reply.state === 'closed') throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
+  if (reply.state === 'waiting' || reply.state === 'closed')
+    throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
   return answerLate(api, target, reply)
 }
 
