@@ -573,8 +573,7 @@ export const en = {
     idempotency_erased: () => 'The request with this Idempotency-Key was erased: use another key for a new one.',
     idempotency_reused: () => 'This Idempotency-Key was used with another request.',
     idempotency_in_flight: () => 'A request with this Idempotency-Key is being answered.',
-    still_running: () =>
-      'That request has not ended: cancel it first (DELETE /v1/images/jobs/{id}), or wait for its end.',
+    still_running: () => 'This request has not ended. Cancel it first, or wait until it ends.',
     too_many_uploads: (d: Data) => `At most ${d.limit} pictures can be uploaded in a day.`,
     unknown_upload: () => 'You have no picture under that key. Uploads are kept for a day: upload it again.',
     request_too_big: (d: Data) => `All pictures of one request together may have at most ${d.limitMb} MB.`,

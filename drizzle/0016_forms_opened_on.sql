@@ -1,1 +1,0 @@
-ALTER TABLE "dialogues" ADD COLUMN "opened_on" text;
