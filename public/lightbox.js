@@ -1,8 +1,9 @@
 // Pictures in full size, one at a time. The dialog keeps the focus inside, closes by Escape and gives the focus back.
-import { $, page } from './common.js'
+import { $, element, page } from './common.js'
 
 const box = $('lightbox')
 const part = (selector) => box.querySelector(selector)
+part('.close').before(element('a', '', { className: 'button download', target: '_blank', rel: 'noopener' }))
 /** Links to the pictures of the conversation, as they were when it opened. */
 let links = []
 let at = 0
