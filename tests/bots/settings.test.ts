@@ -299,7 +299,7 @@ describe('an enhanced prompt', () => {
     const presses = await Promise.all([ids[0]!, ids[0]!, ids[1]!, ids[1]!].map((id) => press(id)))
     expect(await rows()).toHaveLength(1)
     expect(await test.core.database.rows(sql`select held from users`)).toEqual([{ held: 2 }])
-    // each of the others is told, and the one that was accepted shows it in the draft's own message, also when it comes again
+    // the accepted choice turns the draft's message into the request, also when it is delivered again; all others are refused
     const told = ({ address }: Call) =>
       test.chat.last(address)?.text.includes('This choice has already been made') ?? false
     expect(presses.filter(told)).toHaveLength(3)

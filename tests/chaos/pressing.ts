@@ -67,7 +67,7 @@ export function pressingOnDiscord(discord: DiscordEmulator): PressedChat {
     interactionId !== undefined && !thinking && !ephemeral && content !== '' && !isWaiting(content)
   const responses = () => discord.messages().filter(({ interactionId }) => interactionId !== undefined)
 
-  /** Acts until a process has acknowledged it, as a person does who is told that it failed. */
+  /** Repeats the act until a process acknowledges it, as a person does after the platform reports a failure. */
   async function taken(act: () => Interaction, twice: boolean): Promise<Interaction> {
     const until = Date.now() + answerWithinMs
     for (;;) {

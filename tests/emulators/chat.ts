@@ -44,7 +44,7 @@ export interface Person {
   press(message: ChatMessage, button: string): Press
   /** Opens a form with a button, found as by `press`, changes its prompt and sends it. */
   fillIn(message: ChatMessage, button: string, prompt: string): Promise<Act>
-  /** Messages that the bot sends to the person's place from now on, whatever they respond to. */
+  /** Collects every message that the bot sends from now on to the chat where the person is. */
   watch(): Act
 }
 

@@ -28,7 +28,10 @@ export interface StreamsOptions {
   askEveryMs?: number
 }
 
-/** Told by notifications; asked anyway now and then, for one may be missed while a connection comes back. */
+/**
+ * Notifications report changes. The table is also read at this interval, because a notification can be lost while a connection is
+ * restored.
+ */
 const usualAskMs = 10_000
 const keepAliveMs = 15_000
 const reconnectMs = 2_000

@@ -6,7 +6,10 @@ import type { PictureRequest } from '../ports/models.ts'
 import { enlargementOf, remixesOf, rerollOf, variationOf } from '../results/again.ts'
 import { proposeEdit } from './edit.ts'
 
-/** Prices that the buttons of a result show, by action. In the database also those that one person was told (quotes.ts). */
+/**
+ * Prices in credits, by action, that the buttons of a result show to everyone. The database also keeps prices that a form or a
+ * refusal showed to one person (quotes.ts).
+ */
 export type Quoted = Readonly<Record<string, number>>
 
 interface Drawn {

@@ -9,17 +9,17 @@ import { type Quoted, resultButtons } from '../generation/result-buttons.ts'
 import { allSent } from '../generation/sent-messages.ts'
 import type { ButtonRows } from '../ports/chat.ts'
 
-/** What one person was told, beside what the buttons show to all: a form, or a refusal that named the price. */
+/** The name of a price that a form or a refusal showed to one person. Prices on buttons, which everyone sees, have no such name. */
 const nameOf = (userId: string, offer: string) => `${userId} ${offer}`
 
-interface Told {
+interface PersonalPrices {
   id: string
   userId: string
   /** By offer: an action, or one of the choices of its form, as 'edit:flux-dev'. */
   prices: Quoted
 }
 
-const namesOf = ({ userId, prices }: Told): Quoted =>
+const namesOf = ({ userId, prices }: PersonalPrices): Quoted =>
   Object.fromEntries(Object.entries(prices).map(([offer, price]) => [nameOf(userId, offer), price]))
 
 /** The lowest price at which this person was shown one of these offers. undefined: none was shown. */
@@ -29,10 +29,10 @@ export function shownPrice({ quoted }: StoredResult, userId: string, offers: rea
 }
 
 /** A form shows these prices to a person. An earlier one may still be open, so the lowest counts. */
-export const showPrices = (core: Core, told: Told): Promise<void> => lower(core, told.id, namesOf(told))
+export const showPrices = (core: Core, shown: PersonalPrices): Promise<void> => lower(core, shown.id, namesOf(shown))
 
 /** A refusal names these prices to a person. */
-export const agreeTo = (core: Core, told: Told): Promise<void> => replace(core, told.id, namesOf(told))
+export const agreeTo = (core: Core, shown: PersonalPrices): Promise<void> => replace(core, shown.id, namesOf(shown))
 
 /**
  * The buttons of one more message with the result. Messages may show different prices; for each button, the lowest price shown
@@ -41,11 +41,11 @@ export const agreeTo = (core: Core, told: Told): Promise<void> => replace(core, 
 export async function buttonsToShow(core: Core, result: StoredResult): Promise<ButtonRows> {
   const { rows, quoted } = resultButtons(core, result, result.pictures.length)
   // a person who agreed to a higher price sees the lower one again
-  const told = Object.keys(result.quoted ?? {}).flatMap((name) => {
+  const personal = Object.keys(result.quoted ?? {}).flatMap((name) => {
     const price = quoted[name.split(' ')[1] ?? '']
     return price === undefined ? [] : [[name, price]]
   })
-  await lower(core, result.id, { ...quoted, ...Object.fromEntries(told) })
+  await lower(core, result.id, { ...quoted, ...Object.fromEntries(personal) })
   return rows
 }
 

@@ -52,7 +52,7 @@ export const generations = pgTable(
     private: boolean().notNull().default(false),
     /** Whether its original files are sent after the result, as the person or the group has set. */
     original: boolean().notNull().default(false),
-    /** Prices that its buttons show, by action, and those that a person was told, by person and offer (results/quotes.ts). */
+    /** Prices that its buttons show, by action, and prices that one person was shown, by person and offer (results/quotes.ts). */
     quoted: jsonb().$type<Json>(),
     /** Credits held for it. */
     price: integer().notNull(),
