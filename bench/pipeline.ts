@@ -182,9 +182,9 @@ async function bareQueue({ database, queue }: World, count: number): Promise<voi
     const userId = `00000000-0000-7000-8000-${String((n % people) + 1).padStart(12, '0')}`
     await database.rows(sql`
       with generation as (
-        insert into generations (id, user_id, key, surface, address, locale, model, provider, endpoint, request, price, priority,
+        insert into generations (id, user_id, payer_id, key, surface, address, locale, model, provider, endpoint, request, price, priority,
           wake_at, deadline_at)
-        values (${id}, ${userId}, ${id}, 'test', 'test:1', 'en', 'sketch', 'sketch', 'sketch', '{}', 1, 1, now(), now()) returning id, user_id)
+        values (${id}, ${userId}, ${userId}, ${id}, 'test', 'test:1', 'en', 'sketch', 'sketch', 'sketch', '{}', 1, 1, now(), now()) returning id, user_id)
       insert into ledger (user_id, generation_id, kind, amount, held) select user_id, id, 'hold', -1, 1 from generation`)
     await queue.add({ id, lane: 'sketch', priority: 1 })
   })

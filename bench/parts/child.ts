@@ -103,7 +103,7 @@ async function keysFor(core: Core, people: number): Promise<string[]> {
   const keys: string[] = []
   for (let n = 0; n < people; n++) {
     const userId = await accountOf(core, { id: `test:${n}`, name: `p${n}` })
-    await grant(core, { userId, amount: 10_000, reason: 'bench', actor: 'test', key: `bench:${n}` })
+    await grant(core, { userId, amount: 10_000, source: 'admin', actor: 'test', key: `bench:${n}` })
     keys.push((await createApiKey(core, { userId, name: 'bench' })).key)
   }
   return keys

@@ -122,7 +122,7 @@ async function topUp(core: Core): Promise<void> {
   const { balance } = await readAccount(core, userId)
   if (balance >= enoughCredits) return
   const key = `cli:${process.pid}:${Date.now()}:top-up`
-  await grant(core, { userId, amount: enoughCredits, reason: 'command line', actor: from.id, key })
+  await grant(core, { userId, amount: enoughCredits, source: 'admin', reason: 'command line', actor: from.id, key })
 }
 
 function terminalSurface(settle: (outcome: Outcome) => void): ChatSurface {

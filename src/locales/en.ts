@@ -1,4 +1,5 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
+import type { EntrySource } from '../db/schema/ledger.ts'
 import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
 const list = listOf(', ')
@@ -231,8 +232,20 @@ export const en = {
     hold: 'request',
     capture: 'missing pictures given back',
     release: 'given back',
-    welcome: 'welcome',
   },
+  /** Where credits come from, or what took them. */
+  entrySources: {
+    welcome: 'welcome',
+    daily: 'daily credits',
+    referral: 'invitation',
+    code: 'code',
+    gift: 'gift',
+    order: 'purchase',
+    refund: 'refund',
+    link: 'joined accounts',
+    late: 'joined accounts',
+    closing: 'account closed',
+  } satisfies Record<Exclude<EntrySource, 'admin'>, string>,
   gave: (grant: { user: string; amount: number; balance: number }) =>
     `✅ ${grant.user}: ${grant.amount > 0 ? '+' : ''}${number(grant.amount)}, the balance is now ${credits(grant.balance)}.`,
   link: {

@@ -204,7 +204,18 @@ export const zh: Words = {
     hold: '请求',
     capture: '部分图片未生成，退回',
     release: '退回',
+  },
+  entrySources: {
     welcome: '新用户赠送',
+    daily: '每日签到',
+    referral: '邀请奖励',
+    code: '兑换码',
+    gift: '转赠',
+    order: '购买',
+    refund: '退款',
+    link: '合并账户',
+    late: '合并账户',
+    closing: '注销账户',
   },
   gave: (grant) =>
     `✅ ${grant.user}：${grant.amount > 0 ? '+' : ''}${number(grant.amount)}，现在共有 ${credits(grant.balance)}。`,

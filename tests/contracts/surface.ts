@@ -333,7 +333,7 @@ export function surfaceContract(
       it('refuses a submission that the person cannot pay for, with its price', async () => {
         await harness.openForm('ann', editLabel)
         const userId = await accountOf(test.core, { id: harness.identityOf('ann'), name: 'ann' })
-        await grant(test.core, { userId, amount: -19, reason: 'test', actor: 'test', key: 'test' })
+        await grant(test.core, { userId, amount: -19, source: 'admin', actor: 'test', key: 'test' })
         await harness.submit('ann', { prompt: 'a dog' })
         await answeredTo('That costs 1 credit and you have 0.')
         expect(await edits()).toEqual([])

@@ -103,6 +103,7 @@ async function createGeneration(db: Db, userId: string): Promise<string> {
   await db.insert(generations).values({
     id,
     userId,
+    payerId: userId,
     key: id,
     surface: 'web',
     address: 'web:1',

@@ -86,7 +86,7 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
         identity as (
           insert into identities (id, user_id, name, handle)
           select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account)
-      insert into ledger (user_id, kind, amount, reason, key)
+      insert into ledger (user_id, kind, amount, source, key)
       select id, 'grant', ${welcome}::int, 'welcome', ${`welcome:${from.id}`} from account
       where ${welcome}::int > 0`)
     return id

@@ -6,13 +6,15 @@
 import { and, desc, eq, ne, type SQL, sql } from 'drizzle-orm'
 import { violates } from '../../db/database.ts'
 import { users } from '../../db/schema/accounts.ts'
-import { type EntryKind, ledger } from '../../db/schema/ledger.ts'
+import { type EntryKind, type EntrySource, ledger } from '../../db/schema/ledger.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 
 export interface Entry {
   kind: EntryKind
   amount: number
+  /** Of grants and takes. */
+  source: EntrySource | null
   reason: string | null
   generationId: string | null
   createdAt: Date
@@ -25,7 +27,9 @@ export interface Grant {
   userId: string
   /** Negative: takes credits away. */
   amount: number
-  reason: string
+  source: EntrySource
+  /** Words of the person who gave or took. */
+  reason?: string
   /** The identity that gave or took. */
   actor: string
   /** The same key again changes nothing. */
@@ -33,15 +37,15 @@ export interface Grant {
 }
 
 /** Resolves to the balance after it. Throws AppError bad_amount, or no_credits when there are fewer to take. */
-export async function grant(core: Core, { userId, amount, reason, actor, key }: Grant): Promise<number> {
+export async function grant(core: Core, { userId, amount, source, reason, actor, key }: Grant): Promise<number> {
   if (!Number.isInteger(amount) || amount === 0 || Math.abs(amount) > maxGrant) {
     throw new AppError('bad_amount', { amount, limit: maxGrant })
   }
   const kind = amount > 0 ? 'grant' : 'take'
   try {
     await core.database.rows(sql`
-      insert into ledger (user_id, kind, amount, reason, actor, key)
-      values (${userId}, ${kind}, ${amount}, ${reason}, ${actor}, ${key}) on conflict (key) do nothing`)
+      insert into ledger (user_id, kind, amount, source, reason, actor, key)
+      values (${userId}, ${kind}, ${amount}, ${source}, ${reason || null}, ${actor}, ${key}) on conflict (key) do nothing`)
   } catch (error) {
     if (violates(error, 'users_balance_not_negative')) throw new AppError('no_credits', { price: -amount })
     throw error
@@ -56,6 +60,7 @@ export async function lastEntries(core: Core, userId: string, limit: number): Pr
     .select({
       kind: ledger.kind,
       amount: ledger.amount,
+      source: ledger.source,
       reason: ledger.reason,
       generationId: ledger.generationId,
       createdAt: ledger.createdAt,
@@ -77,5 +82,5 @@ export function resolution(ended: SQL, kind: 'capture' | 'release'): SQL {
       : sql`price - price * (select count(*)::int from images where generation_id = e.id and role = 'output')
           / (request->>'count')::int`
   return sql`insert into ledger (user_id, generation_id, kind, amount, held)
-    select user_id, id, ${kind}, ${back}, -price from ${ended} e`
+    select payer_id, id, ${kind}, ${back}, -price from ${ended} e`
 }

@@ -144,9 +144,9 @@ async function save(
       returning in_flight, (${submission.private ?? false}::bool or exists (
         select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),
     generation as (
-      insert into generations (id, user_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
+      insert into generations (id, user_id, payer_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
         parent_id, parent_button, price, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address},
+      select ${id}::uuid, ${userId}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address},
         case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
         ${enhanced ?? null}, ${locale},
         ${request.model}, ${route.provider}, ${route.endpoint},
@@ -156,7 +156,7 @@ async function save(
         ${program ? address : (submission.posted ?? null)}, -- a program's address stands for its message, too
         ${program?.requestId ?? null},
         now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
-      from admitted returning id, user_id, priority, private),
+      from admitted returning id, payer_id, priority, private),
     ${draft ? decided(draft) : sql``}
     pictures as (
       insert into images (key, generation_id, role, position, type, width, height, bytes)
@@ -165,7 +165,7 @@ async function save(
         as p(key text, position int, type text, width int, height int, bytes int)),
     entry as (
       insert into ledger (user_id, generation_id, kind, amount, held)
-      select user_id, id, 'hold', -(${price}::int), ${price}::int from generation)
+      select payer_id, id, 'hold', -(${price}::int), ${price}::int from generation)
     select priority, private from generation`)
   return row
 }

@@ -89,5 +89,5 @@ async function topUp(core: Core, userId: string): Promise<void> {
   )
   if (!account || account.balance >= operatorMinimum) return
   const key = `operator:${userId}:${account.last}`
-  await grant(core, { userId, amount: operatorGrant, reason: 'operator', actor: 'api:operator', key })
+  await grant(core, { userId, amount: operatorGrant, source: 'admin', reason: 'operator', actor: 'api:operator', key })
 }

@@ -1,6 +1,18 @@
 /** People, their identities on each platform, and the keys of their programs. */
 import { sql } from 'drizzle-orm'
-import { boolean, check, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import {
+  type AnyPgColumn,
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import type { Json } from '../json.ts'
 import { time } from './time.ts'
 
 /** One account. Only ledger rows change `balance` (credits to spend) and `held` (credits of requests under way). */
@@ -15,14 +27,105 @@ export const users = pgTable(
     inFlight: integer('in_flight').notNull().default(0),
     /** When the next request would be due if requests came evenly spaced (GCRA). It limits requests per minute. */
     paceAt: time('pace_at').notNull().defaultNow(),
+    /** Credits of refunded payments that had been spent already. The next credits pay them off first. */
+    debt: integer().notNull().default(0),
     banned: boolean().notNull().default(false),
+    /** Absent while banned: for ever. */
+    bannedUntil: time('banned_until'),
+    banReason: text('ban_reason'),
+    /** The account that it was joined with. Credits that come back later go there. */
+    joinedInto: uuid('joined_into').references((): AnyPgColumn => users.id),
+    /** Name of its limits in `tiers`. Absent: those of the settings. */
+    tier: text().references(() => tiers.name),
+    /** Limits of its own, which come before those of the tier. */
+    inFlightLimit: integer('in_flight_limit'),
+    perMinuteLimit: integer('per_minute_limit'),
+    /** When its owner deleted it. */
+    closedAt: time('closed_at'),
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (t) => [
+    index('users_joined').on(t.joinedInto).where(sql`joined_into is not null`),
+    check('users_debt_not_negative', sql`${t.debt} >= 0`),
     check('users_balance_not_negative', sql`${t.balance} >= 0`),
     check('users_held_not_negative', sql`${t.held} >= 0`),
     check('users_in_flight_not_negative', sql`${t.inFlight} >= 0`),
   ],
+)
+
+/** Limits that several accounts share, by name. */
+export const tiers = pgTable(
+  'tiers',
+  {
+    name: text().primaryKey(),
+    /** Requests under way. Absent: as the settings say. */
+    inFlight: integer('in_flight'),
+    /** Requests in a minute. Absent: as the settings say. */
+    perMinute: integer('per_minute'),
+    changedAt: time('changed_at').notNull().defaultNow(),
+  },
+  (t) => [check('tiers_limits', sql`${t.inFlight} >= 1 and ${t.perMinute} >= 1`)],
+)
+
+/** Bans of identities whose account is gone, so that a new account of the same person starts banned. */
+export const keptBans = pgTable('kept_bans', {
+  /** HMAC of the identity with the secret key, in hex: a closed account leaves no name. */
+  identityHash: text('identity_hash').primaryKey(),
+  /** Absent: for ever. */
+  until: time('until'),
+  reason: text(),
+  createdAt: time('created_at').notNull().defaultNow(),
+})
+
+/** Codes of `/link`. Each joins one other account with the account that asked for it. */
+export const linkCodes = pgTable(
+  'link_codes',
+  {
+    /** SHA-256 of the code, in hex. The code itself is not stored. */
+    hash: text().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    expiresAt: time('expires_at').notNull(),
+    usedAt: time('used_at'),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('link_codes_of_user').on(t.userId), index('link_codes_by_expiry').on(t.expiresAt)],
+)
+
+/** What administrators changed. Rows are only inserted. */
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** The identity that acted, or 'cli'. */
+    actor: text().notNull(),
+    /** 'ban', 'price', … */
+    action: text().notNull(),
+    /** Account, generation, model or code that it was about. */
+    target: text().notNull(),
+    before: jsonb().$type<Json>(),
+    after: jsonb().$type<Json>(),
+    /** The call that did it: the same call again adds no row. */
+    key: text().unique(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('audit_log_of_target').on(t.target, t.id)],
+)
+
+/** Archives of `/privacy export`, until their link expires. */
+export const privacyExports = pgTable(
+  'privacy_exports',
+  {
+    /** SHA-256 of the link's token, in hex. */
+    hash: text().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    expiresAt: time('expires_at').notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('privacy_exports_of_user').on(t.userId), index('privacy_exports_by_expiry').on(t.expiresAt)],
 )
 
 /** 'discord:123', 'telegram:456', 'web:…' → account. */

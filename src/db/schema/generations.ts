@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import {
   type AnyPgColumn,
+  bigint,
   boolean,
   check,
   index,
@@ -27,6 +28,10 @@ export const generations = pgTable(
     /** uuid v7, so that ids sort by time. */
     id: uuid().primaryKey(),
     userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** The account whose credits it holds. It stays when the person's account is joined with another. */
+    payerId: uuid('payer_id')
       .notNull()
       .references(() => users.id),
     /** Key of the call that asked for it: the same call again changes nothing. */
@@ -56,6 +61,10 @@ export const generations = pgTable(
     quoted: jsonb().$type<Json>(),
     /** Credits held for it. */
     price: integer().notNull(),
+    /** The parts of the price (billing/quote.ts). Absent on older rows: all of it is for pictures. */
+    quote: jsonb().$type<Json>(),
+    /** What the provider charges us for it, in millionths of a US dollar. Absent: not known. */
+    costMicros: bigint('cost_micros', { mode: 'number' }),
     /** The API key it was asked with. Absent: a chat, or the operator's key. */
     apiKeyId: uuid('api_key_id').references(() => apiKeys.id),
     /** Called once it has ended. */

@@ -8,7 +8,27 @@ import { time } from './time.ts'
 export const entryKinds = ['grant', 'take', 'hold', 'capture', 'release'] as const
 export type EntryKind = (typeof entryKinds)[number]
 
-/** Rows are only inserted. The sum of `amount` is the balance, the sum of `held` the credits on hold. */
+/** Where granted and taken credits come from. */
+export const entrySources = [
+  'welcome',
+  'admin',
+  'daily',
+  'referral',
+  'code',
+  'gift',
+  'order',
+  'refund',
+  'link',
+  'late',
+  'closing',
+] as const
+/**
+ * link: joining two accounts · late: credits of a request that ended after its payer was joined with another account · refund: of a
+ * request, by an administrator · order: bought, or a payment that was paid back · closing: forfeited when the account was deleted.
+ */
+export type EntrySource = (typeof entrySources)[number]
+
+/** Rows are only inserted. The sum of `amount` is the balance, of `held` the credits on hold, of `debt` what is owed. */
 export const ledger = pgTable(
   'ledger',
   {
@@ -20,6 +40,10 @@ export const ledger = pgTable(
     kind: text().$type<EntryKind>().notNull(),
     amount: integer().notNull(),
     held: integer().notNull().default(0),
+    /** Positive: credits that could not be taken because they are spent. Negative: paid off by this grant. */
+    debt: integer().notNull().default(0),
+    /** Of grants and takes. Absent on older rows other than welcome grants: an administrator. */
+    source: text().$type<EntrySource>(),
     reason: text(),
     /** The identity that gave or took. */
     actor: text(),
@@ -34,12 +58,13 @@ export const ledger = pgTable(
     check(
       'ledger_shape',
       sql`case kind
-        when 'grant' then amount > 0 and held = 0 and generation_id is null
-        when 'take' then amount < 0 and held = 0 and generation_id is null
+        when 'grant' then amount >= 0 and debt <= 0 and amount - debt > 0 and held = 0 and generation_id is null
+        when 'take' then amount <= 0 and debt >= 0 and debt - amount > 0 and held = 0 and generation_id is null
         when 'hold' then amount <= 0 and held = -amount and generation_id is not null
         when 'capture' then amount >= 0 and held <= 0 and amount <= -held and generation_id is not null
         when 'release' then amount >= 0 and held = -amount and generation_id is not null
-        else false end`,
+        else false end and (kind in ('grant', 'take') or debt = 0)`,
     ),
+    index('ledger_of_user_by_source').on(t.userId, t.source, t.id).where(sql`source is not null`),
   ],
 )

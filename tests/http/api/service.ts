@@ -77,7 +77,7 @@ export async function openEverything(options: TestCoreOptions = {}): Promise<Ser
       const name = randomUUID()
       const userId = await accountOf(core, { id: `test:${name}`, name })
       if (credits > 0) {
-        await grant(core, { userId, amount: credits, reason: 'test', actor: 'test', key: `test:${name}` })
+        await grant(core, { userId, amount: credits, source: 'admin', actor: 'test', key: `test:${name}` })
       }
       return (await createApiKey(core, { userId, name: 'mine', models })).key
     },

@@ -1,13 +1,13 @@
 /** `/credits`, and for admins `/credits give @user 5 [reason]` and `take`. */
-import { accountOf, findAccount, readAccount } from '../../core/accounts/accounts.ts'
-import { type Entry, grant, lastEntries, maxGrant } from '../../core/billing/ledger.ts'
-import type { Core } from '../../core/core.ts'
-import { AppError } from '../../core/errors.ts'
-import type { Call } from '../../core/ports/chat.ts'
-import { findModel } from '../../core/request/choose-model.ts'
-import { shorten, utcText } from '../../core/text.ts'
-import type { Words } from '../../locales/index.ts'
-import { defineCommand } from '../command.ts'
+import { accountOf, findAccount, readAccount } from '../../../core/accounts/accounts.ts'
+import { type Entry, grant, lastEntries, maxGrant } from '../../../core/billing/ledger.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Call } from '../../../core/ports/chat.ts'
+import { findModel } from '../../../core/request/choose-model.ts'
+import { shorten, utcText } from '../../../core/text.ts'
+import type { Words } from '../../../locales/index.ts'
+import { defineCommand } from '../../command.ts'
 
 export const creditsCommand = defineCommand({
   name: 'credits',
@@ -35,11 +35,11 @@ async function ownBalance(core: Core, call: Call, words: Words): Promise<string>
   return [words.balance({ ...account, price, model }), ...entries.map((entry) => line(words, entry))].join('\n')
 }
 
-function line(words: Words, { amount, kind, reason, createdAt }: Entry): string {
-  const kinds: Readonly<Record<string, string>> = words.entryKinds
+function line(words: Words, { amount, kind, source, reason, createdAt }: Entry): string {
+  const origin = source === null || source === 'admin' ? words.entryKinds[kind] : words.entrySources[source]
   return words.entry({
     amount,
-    reason: kinds[reason ?? ''] ?? (reason || (kinds[kind] ?? kind)),
+    reason: reason || origin,
     when: utcText(createdAt),
   })
 }
@@ -57,6 +57,7 @@ async function change(core: Core, call: Call, words: Words, { user, amount, reas
   const balance = await grant(core, {
     userId,
     amount,
+    source: 'admin',
     reason: shorten(reason, 200),
     actor: call.from.id,
     key: `credits:${call.key}`,

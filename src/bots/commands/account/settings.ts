@@ -2,10 +2,10 @@
  * `/settings`, `/settings ratio 16:9 count 2`, `/settings ratio default`, and `/settings ratio 16:9 here` for a group: the defaults
  * of requests and answers.
  */
-import type { SettingName } from '../../core/accounts/settings.ts'
-import { defineCommand, type OptionSpec } from '../command.ts'
-import { changeSettings, settingsReply } from '../settings/reply.ts'
-import { byDefault, possible } from '../settings/values.ts'
+import type { SettingName } from '../../../core/accounts/settings.ts'
+import { defineCommand, type OptionSpec } from '../../command.ts'
+import { changeSettings, settingsReply } from '../../settings/reply.ts'
+import { byDefault, possible } from '../../settings/values.ts'
 
 const setting = (name: SettingName) =>
   ({

@@ -1,8 +1,8 @@
 /** `/panel`: a link that signs one browser in to the page. `/panel end` signs out all browsers of the account. */
-import { accountOf } from '../../core/accounts/accounts.ts'
-import { closeSessionsOf, createPanelLink, panelMinutes } from '../../core/accounts/sessions.ts'
-import { AppError } from '../../core/errors.ts'
-import { defineCommand } from '../command.ts'
+import { accountOf } from '../../../core/accounts/accounts.ts'
+import { closeSessionsOf, createPanelLink, panelMinutes } from '../../../core/accounts/sessions.ts'
+import { AppError } from '../../../core/errors.ts'
+import { defineCommand } from '../../command.ts'
 
 export const panelCommand = defineCommand({
   name: 'panel',

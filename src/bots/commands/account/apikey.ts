@@ -1,11 +1,11 @@
 /** `/apikey`, `/apikey create [name] [--cap n] [--models a,b]`, `/apikey revoke <id or last four>`: keys for programs. */
-import { accountOf } from '../../core/accounts/accounts.ts'
-import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from '../../core/accounts/api-keys.ts'
-import type { Core } from '../../core/core.ts'
-import { AppError } from '../../core/errors.ts'
-import { findModel } from '../../core/request/choose-model.ts'
-import type { Words } from '../../locales/index.ts'
-import { defineCommand } from '../command.ts'
+import { accountOf } from '../../../core/accounts/accounts.ts'
+import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from '../../../core/accounts/api-keys.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import { findModel } from '../../../core/request/choose-model.ts'
+import type { Words } from '../../../locales/index.ts'
+import { defineCommand } from '../../command.ts'
 
 export const apikeyCommand = defineCommand({
   name: 'apikey',

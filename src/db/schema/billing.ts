@@ -1,0 +1,152 @@
+/** Prices, and every way in which people get credits. The credits themselves are rows of the ledger. */
+import { sql } from 'drizzle-orm'
+import { boolean, check, date, index, integer, pgTable, primaryKey, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { users } from './accounts.ts'
+import { time } from './time.ts'
+
+/** Prices that administrators have set. They come before those of the models' declarations. */
+export const prices = pgTable(
+  'prices',
+  {
+    /** Id of a model. '*': of all. */
+    model: text().notNull(),
+    /** What is paid for: a part of a quote (core/billing/quote.ts). */
+    part: text().notNull(),
+    credits: integer().notNull(),
+    changedAt: time('changed_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.model, t.part] }), check('prices_not_negative', sql`${t.credits} >= 0`)],
+)
+
+/** Models that administrators have turned off or on. */
+export const modelSwitches = pgTable('model_switches', {
+  model: text().primaryKey(),
+  enabled: boolean().notNull(),
+  changedAt: time('changed_at').notNull().defaultNow(),
+})
+
+/** Days on which people took their daily credits. */
+export const dailyClaims = pgTable(
+  'daily_claims',
+  {
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** UTC. */
+    day: date().notNull(),
+    /** Days in a row, with this one. */
+    streak: integer().notNull(),
+    credits: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.day] })],
+)
+
+/** The code in a person's `ref_` links. */
+export const referralCodes = pgTable('referral_codes', {
+  code: text().primaryKey(),
+  userId: uuid('user_id')
+    .notNull()
+    .unique()
+    .references(() => users.id),
+  createdAt: time('created_at').notNull().defaultNow(),
+})
+
+/** Who invited whom. Both get credits once, after the first picture of the invited person. */
+export const referrals = pgTable(
+  'referrals',
+  {
+    userId: uuid('user_id')
+      .primaryKey()
+      .references(() => users.id),
+    inviterId: uuid('inviter_id')
+      .notNull()
+      .references(() => users.id),
+    createdAt: time('created_at').notNull().defaultNow(),
+    rewardedAt: time('rewarded_at'),
+  },
+  (t) => [
+    index('referrals_of_inviter').on(t.inviterId),
+    check('referrals_of_others', sql`${t.userId} <> ${t.inviterId}`),
+  ],
+)
+
+/** Codes for `/redeem`. */
+export const creditCodes = pgTable(
+  'credit_codes',
+  {
+    /** SHA-256 of the code, in hex. The code itself is shown once and not stored. */
+    hash: text().primaryKey(),
+    /** The last characters of the code, by which administrators recognise it. */
+    tail: text().notNull(),
+    credits: integer().notNull(),
+    /** How many people may redeem it. */
+    uses: integer().notNull(),
+    used: integer().notNull().default(0),
+    /** Absent: never. */
+    expiresAt: time('expires_at'),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('credit_codes_used', sql`${t.used} between 0 and ${t.uses}`),
+    check('credit_codes_credits', sql`${t.credits} >= 1`),
+  ],
+)
+
+export const codeRedemptions = pgTable(
+  'code_redemptions',
+  {
+    codeHash: text('code_hash')
+      .notNull()
+      .references(() => creditCodes.hash),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.codeHash, t.userId] }), index('code_redemptions_of_user').on(t.userId)],
+)
+
+export const orderStates = ['open', 'paid', 'refunded'] as const
+export type OrderState = (typeof orderStates)[number]
+
+/** Credits that a person wants to buy, or has bought. */
+export const orders = pgTable(
+  'orders',
+  {
+    /** uuid v7. It is the payload of the platform's invoice. */
+    id: uuid().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** 'telegram', 'discord', … */
+    platform: text().notNull(),
+    /** The platform's name of what is bought. */
+    item: text().notNull(),
+    credits: integer().notNull(),
+    /** In the smallest unit of `currency`; 'XTR' has one unit. */
+    amount: integer().notNull(),
+    currency: text().notNull(),
+    state: text().$type<OrderState>().notNull().default('open'),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    index('orders_of_user').on(t.userId, t.id),
+    check('orders_state', sql`${t.state} in ('open','paid','refunded')`),
+    check('orders_credits', sql`${t.credits} >= 1`),
+  ],
+)
+
+/** One charge of a platform. Its credits are granted once, and taken back once if it is refunded. */
+export const payments = pgTable(
+  'payments',
+  {
+    /** '<platform>:<the platform's id of the charge>'. */
+    charge: text().primaryKey(),
+    orderId: uuid('order_id')
+      .notNull()
+      .references(() => orders.id),
+    paidAt: time('paid_at').notNull().defaultNow(),
+    refundedAt: time('refunded_at'),
+  },
+  (t) => [uniqueIndex('payments_of_order').on(t.orderId)],
+)
