@@ -72,13 +72,13 @@ describe('the import rule', () => {
   })
 
   it.each([
-    ['bots/commands', 'bots/commands/index.ts'],
-    ['models', 'models/index.ts'],
-  ])('lists every file of %s in %s', (folder, list) => {
+    ['bots/commands', 'bots/commands/index.ts', true],
+    ['bots/actions', 'bots/actions/index.ts', true],
+    ['models', 'models/index.ts', false],
+  ])('lists every file of %s in %s', (folder, list, recursive) => {
     const text = readFileSync(join(src, list), 'utf8')
-    const missing = readdirSync(join(src, folder)).filter(
-      (name) => name.endsWith('.ts') && name !== 'index.ts' && !text.includes(`'./${name}'`),
-    )
+    const names = readdirSync(join(src, folder), { recursive, encoding: 'utf8' })
+    const missing = names.filter((name) => name.endsWith('.ts') && name !== 'index.ts' && !text.includes(`'./${name}'`))
     expect(missing, `add a line for each to ${list}`).toEqual([])
   })
 })
