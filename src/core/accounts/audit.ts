@@ -1,0 +1,41 @@
+/** What administrators change is written down in the statement that changes it, once for each call. */
+import { SQL, sql } from 'drizzle-orm'
+import type { Json } from '../../db/json.ts'
+
+export interface AdminAct {
+  /** The identity that acts, or 'cli'. */
+  actor: string
+  /** 'ban', 'price', … */
+  action: string
+  /** Account, generation, model or code that it is about. */
+  target: string
+  /** Of the call: the same call again adds no row. */
+  key: string
+}
+
+export interface Audited {
+  /** A value, or an expression of type jsonb. Absent: there was nothing. */
+  before?: Json | SQL
+  /** As `before`. Absent: there is nothing any more. */
+  after?: Json | SQL
+  /** `from … where …` that finds what is changed, for the expressions. No row: nothing is written down. Absent: always one row. */
+  from?: SQL
+}
+
+/**
+ * Inserts the row of the audit log and returns its `id`. It is a CTE of the statement that makes the change, and the change depends
+ * on it: a repeated call, also in another process at the same time, then neither writes nor changes anything.
+ *
+ *   with noted as (${audited(act, { before: sql`to_jsonb(name)`, after: name, from: sql`from users where id = ${id}` })})
+ *   update users set name = ${name} where id = ${id} and exists (select from noted)
+ */
+export function audited({ actor, action, target, key }: AdminAct, { before, after, from = sql`` }: Audited): SQL {
+  return sql`insert into audit_log (actor, action, target, before, after, key)
+    select ${actor}::text, ${action}::text, ${target}::text, ${jsonb(before)}, ${jsonb(after)}, ${key}::text ${from}
+    on conflict (key) do nothing returning id`
+}
+
+function jsonb(value: Json | SQL | undefined): SQL {
+  if (value instanceof SQL) return value
+  return sql`${value === undefined || value === null ? null : JSON.stringify(value)}::jsonb`
+}
