@@ -558,7 +558,8 @@ export const en = {
     too_many_in_flight: (d: Data) =>
       `You have ${d.limit} requests under way, which is the limit. Wait until one has ended, then try again.`,
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,
-    banned: () => 'You cannot use this bot.',
+    banned: (d: Data) =>
+      `You are banned ${d.until === undefined ? 'for good' : `until ${d.until}`}${d.reason === undefined ? '.' : `: ${d.reason}`}`,
     admins_only: (d: Data) =>
       d.identity === undefined
         ? 'Only an administrator’s key can do that.'

@@ -5,6 +5,7 @@ import { identities, users } from '../../db/schema/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Identity } from '../ports/chat.ts'
+import { keptBan } from './bans.ts'
 
 export interface Account {
   id: string
@@ -82,7 +83,9 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
   const { welcome } = core.limits
   try {
     await core.database.rows(sql`
-      with account as (insert into users (id, name) values (${id}, ${from.name}) returning id),
+      with account as (
+          insert into users (id, name, banned, banned_until, ban_reason)
+          select ${id}::uuid, ${from.name}, banned, until, reason from (${keptBan(core, from.id)}) kept returning id),
         identity as (
           insert into identities (id, user_id, name, handle)
           select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account)

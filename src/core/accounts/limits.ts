@@ -4,6 +4,7 @@ import { users } from '../../db/schema/accounts.ts'
 import type { Core, Limits, Rule } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { KeyHolder } from './api-keys.ts'
+import { banColumns, banError, isBanned } from './bans.ts'
 
 export type AccountLimits = Pick<Limits, 'inFlight' | 'perMinute'>
 
@@ -26,11 +27,11 @@ const debtMs = sql<number>`(extract(epoch from greatest(${users.paceAt}, now()) 
 /** Refuses a request that the account cannot pay for or has no room for. */
 export const accountRule: Rule = async (core, { userId, price, inFlight, perMinute }) => {
   const [user] = await core.database.db
-    .select({ balance: users.balance, inFlight: users.inFlight, banned: users.banned, debtMs })
+    .select({ balance: users.balance, inFlight: users.inFlight, ...banColumns, debtMs })
     .from(users)
     .where(eq(users.id, userId))
   if (!user) return new AppError('unknown_user', { user: userId })
-  if (user.banned) return new AppError('banned')
+  if (user.banned) return banError(user)
   if (user.balance < price) return new AppError('no_credits', { price, balance: user.balance })
   if (user.inFlight >= inFlight) return new AppError('too_many_in_flight', { limit: inFlight })
   return tooFast(user.debtMs, perMinute)
@@ -58,12 +59,15 @@ export async function slowDown(core: Core, userId: string, { perMinute }: Pick<L
 export async function takePace(core: Core, userId: string, { perMinute }: Pick<Limits, 'perMinute'>): Promise<void> {
   const taken = await core.database.rows(sql`
     update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
-    where id = ${userId}::uuid and not banned
+    where id = ${userId}::uuid and not ${isBanned}
       and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
     returning id`)
   if (taken.length > 0) return
-  const [user] = await core.database.db.select({ banned: users.banned, debtMs }).from(users).where(eq(users.id, userId))
-  if (user?.banned) throw new AppError('banned')
+  const [user] = await core.database.db
+    .select({ ...banColumns, debtMs })
+    .from(users)
+    .where(eq(users.id, userId))
+  if (user?.banned) throw banError(user)
   // the pace may have recovered since
   throw tooFast(user?.debtMs ?? 0, perMinute) ?? new AppError('too_fast', { limit: perMinute, seconds: 1 })
 }

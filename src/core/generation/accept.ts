@@ -7,6 +7,7 @@ import { violates } from '../../db/database.ts'
 import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
+import { isBanned } from '../accounts/bans.ts'
 import { spacing } from '../accounts/limits.ts'
 import { chatOf } from '../accounts/settings.ts'
 import type { Candidate, Core } from '../core.ts'
@@ -138,7 +139,7 @@ async function save(
   const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
     with admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
-      where id = ${userId} and not banned and in_flight < ${inFlight}::int and balance >= ${price}::int
+      where id = ${userId} and not ${isBanned} and in_flight < ${inFlight}::int and balance >= ${price}::int
         and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
         and not exists (select from generations where key = ${key})
       returning in_flight, (${submission.private ?? false}::bool or exists (

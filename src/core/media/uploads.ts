@@ -7,9 +7,9 @@ import { type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Db } from '../../db/database.ts'
-import { users } from '../../db/schema/accounts.ts'
 import { uploads } from '../../db/schema/programs.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
+import { banColumns, banError } from '../accounts/bans.ts'
 import { assertPace, limitsFor, slowDown } from '../accounts/limits.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
@@ -166,7 +166,8 @@ async function announce(core: Core, sender: Sender, uploads: readonly StoringUpl
 }
 
 const senderColumns = columnsOf({
-  banned: users.banned,
+  ...banColumns,
+  banned: typed<boolean>(banColumns.banned),
   /** Uploads of the last day. */
   sent: typed<number>(sql`(
     select count(*)::int from uploads where user_id = users.id and created_at > now() - ${keptFor}::interval)`),
@@ -182,7 +183,7 @@ async function assertAllowed(core: Core, sender: Sender, more: number, on?: Db):
     on,
   )
   if (!user) throw new AppError('unknown_user', { user: sender.userId })
-  if (user.banned) throw new AppError('banned')
+  if (user.banned) throw banError(user)
   if (user.sent + more > limit) throw new AppError('too_many_uploads', { limit })
 }
 
