@@ -1,7 +1,7 @@
 /** How chats lay out buttons and files. */
 import { describe, expect, it } from 'vitest'
 import { messageOf } from '../../src/bots/discord/message.ts'
-import { keyboardOf } from '../../src/bots/telegram/keyboard.ts'
+import { keyboardOf } from '../../src/bots/telegram/outgoing/keyboard.ts'
 import { button } from '../../src/core/chats/buttons.ts'
 import { says } from '../helpers/chat.ts'
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { allCommands } from '../../src/bots/commands/index.ts'
-import { questionOf } from '../../src/bots/telegram/question.ts'
+import { questionOf } from '../../src/bots/telegram/outgoing/question.ts'
 import { createTelegram, type Telegram } from '../../src/bots/telegram/telegram.ts'
 import type { Call, Form } from '../../src/core/ports/chat.ts'
 import { type From, startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'

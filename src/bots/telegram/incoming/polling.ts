@@ -2,8 +2,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Api } from 'grammy'
 import type { Update } from 'grammy/types'
-import type { Log } from '../../log.ts'
-import { asSignal, failureOf, reasonOf } from './bot-api.ts'
+import type { Log } from '../../../log.ts'
+import { asSignal, failureOf, reasonOf } from '../bot-api.ts'
 
 export const allowedUpdates = ['message', 'callback_query'] as const
 

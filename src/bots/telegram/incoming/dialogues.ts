@@ -5,10 +5,10 @@
  */
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { AppError } from '../../core/errors.ts'
-import type { Call, MessageName } from '../../core/ports/chat.ts'
-import type { Database } from '../../db/database.ts'
-import { dialogues } from '../../db/schema/chats.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Call, MessageName } from '../../../core/ports/chat.ts'
+import type { Database } from '../../../db/database.ts'
+import { dialogues } from '../../../db/schema/chats.ts'
 
 export interface Question {
   chatId: number

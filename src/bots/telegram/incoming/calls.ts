@@ -1,10 +1,10 @@
 /** Updates → calls. Decides whether a message is addressed to the bot at all. */
 import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types'
-import type { Act, Attachment, Call, Identity, Place, PressedMessage } from '../../core/ports/chat.ts'
-import { cleanText } from '../../core/text.ts'
-import { localeOf } from '../../locales/index.ts'
-import { type AnyCommand, findCommand } from '../command.ts'
-import { messageName, toAddress, toPosted } from './address.ts'
+import type { Act, Attachment, Call, Identity, Place, PressedMessage } from '../../../core/ports/chat.ts'
+import { cleanText } from '../../../core/text.ts'
+import { localeOf } from '../../../locales/index.ts'
+import { type AnyCommand, findCommand } from '../../command.ts'
+import { messageName, toAddress, toPosted } from '../address.ts'
 import type { TelegramFiles } from './files.ts'
 
 /** Telegram's limit for files of bots. */

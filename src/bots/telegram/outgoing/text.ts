@@ -1,5 +1,5 @@
 /** What all messages to Telegram have in common. */
-import type { ChatTarget } from './address.ts'
+import type { ChatTarget } from '../address.ts'
 
 /** Telegram's limits, in UTF-16 units: of a message, and of a caption. */
 export const maxText = 4096

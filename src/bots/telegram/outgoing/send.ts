@@ -4,9 +4,9 @@
  */
 import { type Api, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup, Message } from 'grammy/types'
-import { AppError } from '../../core/errors.ts'
-import type { Address, ChatSurface, Reply, ReplyFile, ReplyPicture, SentMessages } from '../../core/ports/chat.ts'
-import { plainText } from '../layout.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Address, ChatSurface, Reply, ReplyFile, ReplyPicture, SentMessages } from '../../../core/ports/chat.ts'
+import { plainText } from '../../layout.ts'
 import {
   type ChatTarget,
   fromAddress,
@@ -16,12 +16,12 @@ import {
   type Target,
   toAddress,
   toPosted,
-} from './address.ts'
+} from '../address.ts'
+import { asChatError, asSignal, failureOf } from '../bot-api.ts'
+import type { Dialogues } from '../incoming/dialogues.ts'
+import { isGroup } from '../pace.ts'
 import { createAnswers } from './answers.ts'
-import { asChatError, asSignal, failureOf } from './bot-api.ts'
-import type { Dialogues } from './dialogues.ts'
 import { keyboardOf } from './keyboard.ts'
-import { isGroup } from './pace.ts'
 import { fileIdsOf, kindOf, type Others, originalsOf, type Sent, toFile } from './pictures.ts'
 import { changed, createStanding } from './standing.ts'
 import { cut, maxCaption, maxText, optionsOf, withoutPreview } from './text.ts'

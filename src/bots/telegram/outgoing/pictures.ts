@@ -1,7 +1,7 @@
 /** Pictures of a reply as Telegram takes them: photos, which it recompresses, or documents. */
 import { InputFile } from 'grammy'
 import type { Message } from 'grammy/types'
-import type { ReplyPicture } from '../../core/ports/chat.ts'
+import type { ReplyPicture } from '../../../core/ports/chat.ts'
 
 /** `asFile`: as a document, which Telegram does not change. */
 export type Sent = ReplyPicture & { asFile?: boolean }

@@ -1,9 +1,9 @@
 /** Changes the buttons of messages that were posted before, and deletes such messages. */
 import { type Api, InputFile } from 'grammy'
 import type { Message } from 'grammy/types'
-import type { ChatSurface } from '../../core/ports/chat.ts'
-import { fromPosted, type Shown } from './address.ts'
-import { asChatError, failureOf } from './bot-api.ts'
+import type { ChatSurface } from '../../../core/ports/chat.ts'
+import { fromPosted, type Shown } from '../address.ts'
+import { asChatError, failureOf } from '../bot-api.ts'
 import { keyboardOf } from './keyboard.ts'
 
 /** A grey square: a PNG of 64 × 64 pixels. */

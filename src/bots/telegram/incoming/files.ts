@@ -1,10 +1,10 @@
 /** Pictures in messages, downloaded when a request needs them. */
 import type { Api } from 'grammy'
 import type { Document, Message, PhotoSize, Sticker } from 'grammy/types'
-import { AppError } from '../../core/errors.ts'
-import type { Attachment } from '../../core/ports/chat.ts'
-import { createDownloads, tooBig } from '../downloads.ts'
-import { asSignal, failureOf, reasonOf } from './bot-api.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
+import { createDownloads, tooBig } from '../../downloads.ts'
+import { asSignal, failureOf, reasonOf } from '../bot-api.ts'
 
 const locateTimeoutMs = 20_000
 

@@ -1,7 +1,7 @@
 /** Rows of buttons as an inline keyboard. Telegram gives all buttons of a row the same width and cuts labels that do not fit. */
 import type { InlineKeyboardMarkup } from 'grammy/types'
-import type { Button, Reply } from '../../core/ports/chat.ts'
-import { labelOf } from '../layout.ts'
+import type { Button, Reply } from '../../../core/ports/chat.ts'
+import { labelOf } from '../../layout.ts'
 
 /** Characters that fit into a row on a phone in a group, in all its buttons together. */
 const rowWidth = 44

@@ -1,11 +1,11 @@
 /** Answers to presses of buttons, and questions to people. */
 import type { Api } from 'grammy'
-import type { Form, Reply } from '../../core/ports/chat.ts'
-import { wordsFor } from '../../locales/index.ts'
-import { plainText } from '../layout.ts'
-import { messageName, type PressTarget, type Target } from './address.ts'
-import { failureOf } from './bot-api.ts'
-import type { Dialogues } from './dialogues.ts'
+import type { Form, Reply } from '../../../core/ports/chat.ts'
+import { wordsFor } from '../../../locales/index.ts'
+import { plainText } from '../../layout.ts'
+import { messageName, type PressTarget, type Target } from '../address.ts'
+import { failureOf } from '../bot-api.ts'
+import type { Dialogues } from '../incoming/dialogues.ts'
 import { questionOf } from './question.ts'
 import { cut, maxText, optionsOf, withoutPreview } from './text.ts'
 
