@@ -39,13 +39,13 @@ export async function submitOffer(
   { result, offers, times = 1, ...wanted }: Offered,
 ): Promise<Answer> {
   const userId = await accountOf(core, call.from)
-  const shown = priceShown(result, userId, offers)
+  const asking = { userId, key: call.key, offers }
+  const shown = priceShown(result, asking)
   try {
     return await submitFor(core, call, { ...wanted, shownPrice: shown === undefined ? undefined : shown * times })
   } catch (error) {
-    if (error instanceof AppError && error.kind === 'price_rose') {
-      const price = Number(error.data.price) / times
-      await agreeTo(core, { id: result.id, userId, prices: Object.fromEntries(offers.map((offer) => [offer, price])) })
+    if (shown !== undefined && error instanceof AppError && error.kind === 'price_rose') {
+      await agreeTo(core, { ...asking, id: result.id, price: Number(error.data.price) / times, before: shown })
     }
     throw error
   }

@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Act, Call } from '../../src/core/ports/chat.ts'
+import type { Act, Call, Reply } from '../../src/core/ports/chat.ts'
 import type { Model, Takes } from '../../src/core/ports/models.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { quickest } from '../helpers/backends.ts'
@@ -64,6 +64,8 @@ async function drawn(prompt = 'a cat', options: TestCoreOptions = {}) {
       act({ kind: 'form', form: `1:${action}:${id}`, fields }, over),
   }
 }
+
+type Pressing = Pick<Awaited<ReturnType<typeof drawn>>, 'press' | 'submit'>
 
 const children = () =>
   test.core.database.rows<Row>(sql`
@@ -360,6 +362,36 @@ describe('a price that rose', () => {
     const { call } = await press('reroll')
     await test.ended(call)
     expect(await children()).toMatchObject([{ button: 'reroll', price: 4 }])
+  })
+
+  it.each<[string, (button: Pressing) => Promise<{ call: Call; answer?: Reply }>]>([
+    ['a press', ({ press }) => press('reroll', { key: 'test:same', address: 'test:same' })],
+    ['an edit', ({ submit }) => submit('edit', { prompt: 'a dog' }, { key: 'test:same', address: 'test:same' })],
+    ['a remix', ({ submit }) => submit('remix', { model: 'words' }, { key: 'test:same', address: 'test:same' })],
+  ])('is refused again when %s is handled again after a crash, and agreed to by the next one', async (_title, act) => {
+    const prices = { both: 2, words: 3 }
+    const priced = [both, wordsOnly].map((model) => ({
+      ...model,
+      get price() {
+        return prices[model.id as keyof typeof prices]
+      },
+    }))
+    const pressing = await drawn('a cat', { models: priced })
+    for (const action of ['edit', 'remix']) await pressing.press(action)
+    prices.both = 4
+    prices.words = 6
+    const first = await act(pressing)
+    expect(first.answer?.content).toMatchObject(refusal('price_rose'))
+    expect((await act(pressing)).answer?.content).toEqual(first.answer?.content)
+    expect(await children()).toEqual([])
+    const renewed: Pressing = {
+      press: (action) => pressing.press(action),
+      submit: (action, fields) => pressing.submit(action, fields),
+    }
+    await test.ended((await act(renewed)).call)
+    // the refused one still is not agreed to
+    expect((await act(pressing)).answer?.content).toMatchObject(refusal('price_rose'))
+    expect(await children()).toHaveLength(1)
   })
 
   it('is refused also when a newer message shows it', async () => {

@@ -12,6 +12,9 @@ import type { ButtonRows } from '../ports/chat.ts'
 /** The name of a price that a form or a refusal showed to one person. Prices on buttons, which everyone sees, have no such name. */
 const nameOf = (userId: string, offer: string) => `${userId} ${offer}`
 
+/** The name of the price that one refused call was shown. */
+const refusedName = (name: string, key: string) => `${name} ${key}`
+
 interface PersonalPrices {
   id: string
   userId: string
@@ -22,17 +25,44 @@ interface PersonalPrices {
 const namesOf = ({ userId, prices }: PersonalPrices): Quoted =>
   Object.fromEntries(Object.entries(prices).map(([offer, price]) => [nameOf(userId, offer), price]))
 
+interface Asking {
+  userId: string
+  /** Of the call. */
+  key: string
+  /** Names of the offer. */
+  offers: readonly string[]
+}
+
 /** The lowest price at which this person was shown one of these offers. undefined: none was shown. */
-export function shownPrice({ quoted }: StoredResult, userId: string, offers: readonly string[]): number | undefined {
-  const prices = offers.flatMap((offer) => quoted?.[nameOf(userId, offer)] ?? quoted?.[offer] ?? [])
+export function shownPrice({ quoted }: StoredResult, { userId, key, offers }: Asking): number | undefined {
+  const prices = offers.flatMap((offer) => {
+    const name = nameOf(userId, offer)
+    return quoted?.[refusedName(name, key)] ?? quoted?.[name] ?? quoted?.[offer] ?? []
+  })
   return prices.length === 0 ? undefined : Math.min(...prices)
 }
 
 /** A form shows these prices to a person. An earlier one may still be open, so the lowest counts. */
 export const showPrices = (core: Core, shown: PersonalPrices): Promise<void> => lower(core, shown.id, namesOf(shown))
 
-/** A refusal names these prices to a person. */
-export const agreeTo = (core: Core, shown: PersonalPrices): Promise<void> => replace(core, shown.id, namesOf(shown))
+interface Refused extends Asking {
+  id: string
+  /** The price that the refusal names, and the one that was shown before. */
+  price: number
+  before: number
+}
+
+/** A refusal names this price to a person. It does not count for the refused call, which may be handled again after a crash. */
+export function agreeTo(core: Core, { id, userId, key, offers, price, before }: Refused): Promise<void> {
+  const prices = offers.flatMap((offer): [string, number][] => {
+    const name = nameOf(userId, offer)
+    return [
+      [name, price],
+      [refusedName(name, key), before],
+    ]
+  })
+  return replace(core, id, Object.fromEntries(prices))
+}
 
 /**
  * The buttons of one more message with the result. Messages may show different prices; for each button, the lowest price shown
@@ -42,8 +72,9 @@ export async function buttonsToShow(core: Core, result: StoredResult): Promise<B
   const { rows, quoted } = resultButtons(core, result, result.pictures.length)
   // a person who agreed to a higher price sees the lower one again
   const personal = Object.keys(result.quoted ?? {}).flatMap((name) => {
-    const price = quoted[name.split(' ')[1] ?? '']
-    return price === undefined ? [] : [[name, price]]
+    const [, offer = '', refused] = name.split(' ')
+    const price = quoted[offer]
+    return price === undefined || refused !== undefined ? [] : [[name, price]]
   })
   await lower(core, result.id, { ...quoted, ...Object.fromEntries(personal) })
   return rows
