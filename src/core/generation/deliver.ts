@@ -73,6 +73,7 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   const tries = generation.deliveryTries + 1
   const leftMs = generation.leftMs + generation.takenAt - Date.now()
   const giveUp = !error.retry || tries >= maxTries || leftMs < -graceMs
+  core.meter?.notDelivered(generation.surface, error.kind)
   core.log.warn({ id: generation.id, kind: error.kind, err: error.cause, tries, giveUp }, 'could not deliver an answer')
   const isChat = error.kind === 'chat_refused' || error.kind === 'chat_unavailable'
   if (giveUp && !isChat && !generation.error) {

@@ -117,6 +117,8 @@ const loadColumns = columnsOf({
   count: typed<number>(sql`count(*)::int`),
   /** Credits held. */
   price: typed<number>(sql`sum(price)::int`),
+  /** Since the oldest of them was accepted. */
+  oldestSeconds: typed<number>(sql`extract(epoch from now() - min(created_at))::float8`),
 })
 
 /** Unfinished generations of all accounts, by provider and state. */

@@ -6,6 +6,10 @@ export interface Meter {
   ended(generation: Metered, how: HowEnded, seconds?: number): void
   /** A provider was asked for a generation, and its answer or failure took so many seconds. */
   drew(provider: string, how: 'done' | ErrorKind, seconds: number): void
+  /** A try to show an answer in a chat failed. */
+  notDelivered(surface: string, error: ErrorKind): void
+  /** A try to put a picture into the store failed. */
+  notStored(): void
 }
 
 export interface Metered {

@@ -3,6 +3,8 @@
 export interface Breaker {
   /** Milliseconds until the provider may get a request. After a 0, submit one and report how it ended. */
   restMs(): number
+  /** Whether it keeps requests away from the provider, but for single trials. */
+  isOpen(): boolean
   succeeded(): void
   /** All failures of one generation count as one. */
   failed(generationId: string): void
@@ -19,25 +21,27 @@ export function createBreaker(
 ): Breaker {
   const failures = new Set<string>()
   let openUntil = 0
+  const isOpen = () => failures.size >= maxFailures
 
   return {
+    isOpen,
     restMs() {
-      if (failures.size < maxFailures) return 0
+      if (!isOpen()) return 0
       if (now() < openUntil) return openUntil - now()
       // half open: this caller makes the trial, the others wait for its result
       openUntil = now() + openMs
       return 0
     },
     succeeded() {
-      const wasOpen = failures.size >= maxFailures
+      const wasOpen = isOpen()
       failures.clear()
       if (wasOpen) changed('closed')
     },
     failed(generationId) {
-      const wasOpen = failures.size >= maxFailures
+      const wasOpen = isOpen()
       // more failures would change nothing, so the set stays bounded
       if (!wasOpen) failures.add(generationId)
-      if (failures.size < maxFailures) return
+      if (!isOpen()) return
       openUntil = now() + openMs
       if (!wasOpen) changed('open')
     },

@@ -14,7 +14,7 @@ const maxAttempts = 3
 
 /** Throws AppError not_stored, and bad_result where a picture can have no thumbnail. */
 export async function storePictures(
-  core: Pick<Core, 'store' | 'images' | 'secretKey'>,
+  core: Pick<Core, 'store' | 'images' | 'secretKey' | 'meter'>,
   { id, attempt, searches }: Pick<Generation, 'id' | 'attempt' | 'searches'>,
   files: readonly ImageFile[],
 ): Promise<StoredPicture[]> {
@@ -40,11 +40,12 @@ export async function storePictures(
 }
 
 /** The pictures may have cost money: a short failure of the store must not lose them. */
-async function putWithRetries(core: Pick<Core, 'store'>, key: string, file: ImageFile): Promise<void> {
+async function putWithRetries(core: Pick<Core, 'store' | 'meter'>, key: string, file: ImageFile): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
       return await core.store.put(key, file.data, file.type)
     } catch (error) {
+      core.meter?.notStored()
       if (tries === maxTries) throw error
       await sleep(100 * 4 ** tries)
     }

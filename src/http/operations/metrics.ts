@@ -6,10 +6,10 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { z } from 'zod'
+import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { unfinishedLoad } from '../../core/history/backlog.ts'
 import type { Meter } from '../../core/ports/meter.ts'
-import type { Database } from '../../db/database.ts'
 import { isNetworkHost } from '../../net/own-address.ts'
 import type { Http } from '../server/http.ts'
 import { withSchemas } from '../server/validation.ts'
@@ -19,7 +19,7 @@ export interface Metrics {
   /** Counts the responses of routes that are added after the call. */
   countResponses(app: FastifyInstance): void
   /** Metrics in the text format of Prometheus. */
-  read(database: Database): Promise<string>
+  read(core: Pick<Core, 'database' | 'providers'>): Promise<string>
 }
 
 const responseSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
@@ -56,6 +56,29 @@ export function createMetrics(): Metrics {
     buckets: generationSeconds,
     registers,
   })
+  const notDelivered = new Counter({
+    name: 'fluxbot_delivery_failures_total',
+    help: 'Failed tries of this process to show an answer in a chat.',
+    labelNames: ['surface', 'error'],
+    registers,
+  })
+  const notStored = new Counter({
+    name: 'fluxbot_upload_failures_total',
+    help: 'Failed tries of this process to put a picture into the store.',
+    registers,
+  })
+  const breaker = new Gauge({
+    name: 'fluxbot_provider_resting',
+    help: '1 while this process sends single trials only to a provider that keeps failing, else 0.',
+    labelNames: ['provider'],
+    registers,
+  })
+  const oldest = new Gauge({
+    name: 'fluxbot_oldest_waiting_seconds',
+    help: 'Seconds since the oldest request that waits for a provider was accepted.',
+    labelNames: ['provider'],
+    registers,
+  })
   const unfinished = new Gauge({
     name: 'fluxbot_generations_unfinished',
     help: 'Unfinished generations of all processes.',
@@ -75,16 +98,25 @@ export function createMetrics(): Metrics {
         if (seconds !== undefined) duration.observe({ provider, state }, seconds)
       },
       drew: (provider, result, seconds) => drew.observe({ provider, result }, seconds),
+      notDelivered: (surface, error) => notDelivered.inc({ surface, error }),
+      notStored: () => notStored.inc(),
     },
     countResponses(app) {
       app.addHook('onResponse', async ({ method, routeOptions }, { statusCode, elapsedTime }) => {
         responses.observe({ method, route: routeOptions.url ?? 'none', status: statusCode }, elapsedTime / 1000)
       })
     },
-    async read(database) {
+    async read({ database, providers }) {
       const rows = await unfinishedLoad(database)
-      unfinished.reset()
-      for (const { provider, state, count } of rows) unfinished.set({ provider, state }, count)
+      for (const gauge of [unfinished, breaker, oldest]) gauge.reset()
+      for (const { provider, breaker: its } of providers.all()) {
+        breaker.set({ provider: provider.name }, its.isOpen() ? 1 : 0)
+        oldest.set({ provider: provider.name }, 0)
+      }
+      for (const { provider, state, count, oldestSeconds } of rows) {
+        unfinished.set({ provider, state }, count)
+        if (state === 'queued') oldest.set({ provider }, oldestSeconds)
+      }
       held.set(rows.reduce((sum, { price }) => sum + price, 0))
       return registry.metrics()
     },
@@ -119,7 +151,7 @@ export function metricsPage({ http, metrics, publicUrl }: MetricsOptions): Fasti
       if (!isNetworkHost(request.headers.host ?? '', publicUrl)) throw new AppError('admins_only')
       await http.authenticate(request, 'admin')
       reply.headers({ 'content-type': Registry.PROMETHEUS_CONTENT_TYPE, 'cache-control': 'no-store' })
-      return metrics.read(http.core.database)
+      return metrics.read(http.core)
     })
   }
 }

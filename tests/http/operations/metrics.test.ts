@@ -1,17 +1,23 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
+import type { Core } from '../../../src/core/core.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
+import type { ObjectStore } from '../../../src/core/ports/storage.ts'
+import { storePictures } from '../../../src/core/worker/store-pictures.ts'
+import { generations } from '../../../src/db/schema/generations.ts'
 import { createMetrics, type Metrics, metricsPage } from '../../../src/http/operations/metrics.ts'
 import { status } from '../../../src/http/operations/status.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { createHttp } from '../../../src/http/server/http.ts'
 import { quickest } from '../../helpers/backends.ts'
-import { createPlain, openTestCore, type TestCore } from '../../helpers/core.ts'
+import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 
 const operatorKey = 'the operator key of tests'.replaceAll(' ', '-')
 const operator = { authorization: `Bearer ${operatorKey}` }
@@ -65,6 +71,31 @@ function samplesOf(text: string): Map<string, number> {
 
 const read = async (app: FastifyInstance) => samplesOf((await app.inject({ url: '/metrics', headers: operator })).body)
 
+/** A request that has been waiting for so many seconds. No worker takes it up. */
+async function insertWaiting(core: Core, seconds: number): Promise<{ userId: string }> {
+  const userId = await accountOf(core, { id: 'test:patient', name: 'patient' })
+  const soon = new Date(Date.now() + 600_000)
+  await core.database.db.insert(generations).values({
+    id: randomUUID(),
+    userId,
+    payerId: userId,
+    key: randomUUID(),
+    surface: 'test',
+    address: 'test:1',
+    locale: 'en',
+    model: 'sketch',
+    provider: 'sketch',
+    endpoint: 'sketch',
+    request: {},
+    price: 1,
+    priority: 1,
+    wakeAt: soon,
+    deadlineAt: soon,
+    createdAt: new Date(Date.now() - seconds * 1000),
+  })
+  return { userId }
+}
+
 describe('metrics', () => {
   it('count ended generations by result, and the time of the provider', async () => {
     const app = openApp()
@@ -96,6 +127,55 @@ describe('metrics', () => {
         ]
       })
       .toEqual([1, 1, 1, 1, 1, 1, undefined, 0])
+    await app.close()
+  })
+
+  it('count failed deliveries and uploads', async () => {
+    const app = openApp()
+    let refusals = 1
+    test.chat.refuse = (reply) =>
+      reply.state === 'done' && refusals-- > 0 ? new AppError('chat_unavailable', {}, { retryAfterMs: 20 }) : undefined
+    await test.ended(await test.say('/flux a cat that is shown late'))
+    const away: ObjectStore = { ...test.core.store, put: () => Promise.reject(new Error('the disk is full')) }
+    const file = await test.core.images.keep(await pngOf(64, 64))
+    const stored = storePictures({ ...test.core, store: away }, { id: randomUUID(), attempt: 1, searches: 0 }, [file])
+    await expect(stored).rejects.toMatchObject({ kind: 'not_stored' })
+    const found = await read(app)
+    expect(found.get('fluxbot_delivery_failures_total{surface="test",error="chat_unavailable"}')).toBe(1)
+    expect(found.get('fluxbot_upload_failures_total')).toBe(4)
+    await app.close()
+  })
+
+  it('show how long requests have been waiting, and which provider keeps failing', async () => {
+    const app = openApp()
+    const waiting = 'fluxbot_oldest_waiting_seconds{provider="sketch"}'
+    const resting = 'fluxbot_provider_resting{provider="sketch"}'
+    expect([(await read(app)).get(waiting), (await read(app)).get(resting)]).toEqual([0, 0])
+    const { userId } = await insertWaiting(test.core, 90)
+    const breaker = test.core.providers.get('sketch')?.breaker
+    for (let n = 0; n < 5; n++) breaker?.failed(`request ${n}`)
+    const found = await read(app)
+    expect(found.get(waiting)).toBeGreaterThanOrEqual(90)
+    expect(found.get(resting)).toBe(1)
+    breaker?.succeeded()
+    await test.core.database.rows(sql`delete from generations where user_id = ${userId}`)
+    expect([(await read(app)).get(waiting), (await read(app)).get(resting)]).toEqual([0, 0])
+    await app.close()
+  })
+
+  it('have the names that the alert rules and the dashboard use', async () => {
+    const app = openApp()
+    const known = new Set([...(await read(app)).keys()].map((name) => name.replace(/\{.*/, '')))
+    const declared = (await app.inject({ url: '/metrics', headers: operator })).body.matchAll(/^# TYPE (\S+)/gm)
+    for (const [, name = ''] of declared) known.add(name)
+    for (const file of ['alerts.yml', 'grafana.json']) {
+      const text = await readFile(new URL(`../../../docs/monitoring/${file}`, import.meta.url), 'utf8')
+      const names = [...new Set(text.match(/\b(?:fluxbot|process|nodejs)_[a-z_]+/g))]
+      expect(names.length).toBeGreaterThan(5)
+      expect(names.filter((name) => !known.has(name) && !known.has(name.replace(/_(bucket|sum|count)$/, '')))).toEqual(
+        [],
+      )
+    }
     await app.close()
   })
 
