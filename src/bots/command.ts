@@ -33,6 +33,8 @@ export interface OptionSpec {
   named?: boolean
   /** In text it takes all remaining words. */
   rest?: boolean
+  /** In text it is the last word, if that is a whole number and the required ones before it have theirs. */
+  last?: boolean
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>

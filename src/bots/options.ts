@@ -42,12 +42,22 @@ function parseWords(specs: OptionSpecs, text: string): Record<string, string> {
   const [unknown] = Object.values(specs).some(({ named }) => named) ? words : []
   if (unknown !== undefined) throw new AppError('unknown_option', { name: unknown, available: Object.keys(specs) })
   const byPosition = Object.entries(specs).filter(([, { type, flag, named }]) => type !== 'image' && !flag && !named)
-  const values: Record<string, string> = { ...flags }
-  for (const [name, { rest }] of byPosition) {
+  const values: Record<string, string> = { ...flags, ...takeLast(specs, words) }
+  for (const [name, { rest }] of byPosition.filter(([, { last }]) => !last)) {
     const taken = words.splice(0, rest ? words.length : 1).join(' ')
     if (taken !== '') values[name] = taken
   }
   return values
+}
+
+/** 'give @ann thanks 5' → 5, which is removed from the words. */
+function takeLast(specs: OptionSpecs, words: string[]): Record<string, string> {
+  const [name] = Object.entries(specs).find(([, { last }]) => last) ?? []
+  const needed = Object.values(specs).filter(({ required }) => required).length
+  const word = words.at(-1) ?? ''
+  if (name === undefined || words.length <= needed || !/^\d+$/.test(word)) return {}
+  words.pop()
+  return { [name]: word }
 }
 
 /** A value may be a list with spaces: `--models a, b`. */

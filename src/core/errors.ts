@@ -40,6 +40,7 @@ export const errorKinds = [
   'too_many_in_flight',
   'too_fast',
   'banned',
+  'admin_not_banned',
   'admins_only',
   'unknown_user',
   'anonymous',

@@ -322,6 +322,18 @@ export const en = {
     ended: (browsers: number) =>
       `✅ ${plural(browsers, { one: '1 browser was', other: `${number(browsers)} browsers were` })} signed out.`,
   },
+  /** Answers to administrators. */
+  admin: {
+    banned: (b: { user: string; until?: string; reason?: string; cancelled: number }) =>
+      [
+        `⛔ ${b.user} is banned ${b.until === undefined ? 'for good' : `until ${b.until}`}${b.reason === undefined ? '.' : `: ${b.reason}`}`,
+        ...(b.cancelled === 0
+          ? []
+          : [`${plural(b.cancelled, { one: '1 request', other: `${number(b.cancelled)} requests` })} cancelled.`]),
+      ].join('\n'),
+    unbanned: (user: string) => `✅ ${user} is no longer banned.`,
+    notBanned: (user: string) => `${user} is not banned.`,
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   /** Lines with options are short, so that phones do not break them inside an option. */
   help: (h: { commands: readonly string[]; models: string; ratios: string; isAdmin: boolean }) =>
@@ -429,6 +441,15 @@ export const en = {
       description: 'Sign a browser in to the page',
       options: { action: 'end signs all your browsers out' },
     },
+    ban: {
+      description: 'For administrators: a person may draw no more',
+      options: {
+        user: 'The person',
+        reason: 'Why; the person sees it',
+        days: 'How many days; leave it out to ban for good',
+      },
+    },
+    unban: { description: 'For administrators: end a ban', options: { user: 'The person' } },
     apikey: {
       description: 'Keys for programs that draw with your credits',
       options: {
@@ -560,6 +581,7 @@ export const en = {
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,
     banned: (d: Data) =>
       `You are banned ${d.until === undefined ? 'for good' : `until ${d.until}`}${d.reason === undefined ? '.' : `: ${d.reason}`}`,
+    admin_not_banned: () => 'Administrators, and the accounts of the operator’s programs, cannot be banned.',
     admins_only: (d: Data) =>
       d.identity === undefined
         ? 'Only an administrator’s key can do that.'

@@ -278,6 +278,15 @@ export const zh: Words = {
     link: (url, minutes) => `🖥 请在 ${minutes} 分钟内打开此链接。它会让一个浏览器登录你的账户，请勿转发：\n${url}`,
     ended: (browsers) => `✅ 已让 ${browsers} 个浏览器退出登录。`,
   },
+  admin: {
+    banned: (b) =>
+      [
+        `⛔ ${b.user} 已被${b.until === undefined ? '永久封禁' : `封禁至 ${b.until}`}${b.reason === undefined ? '。' : `：${b.reason}`}`,
+        ...(b.cancelled === 0 ? [] : [`已取消 ${number(b.cancelled)} 个请求。`]),
+      ].join('\n'),
+    unbanned: (user) => `✅ 已解除对 ${user} 的封禁。`,
+    notBanned: (user) => `${user} 没有被封禁。`,
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   help: (h) =>
     [
@@ -374,6 +383,11 @@ export const zh: Words = {
       },
     },
     panel: { description: '在浏览器中登录网页', options: { action: 'end：让所有浏览器退出登录' } },
+    ban: {
+      description: '管理员：禁止某人绘图',
+      options: { user: '用户', reason: '原因，会告知对方', days: '天数；不填则永久封禁' },
+    },
+    unban: { description: '管理员：解除封禁', options: { user: '用户' } },
     apikey: {
       description: '供程序使用你的积分的密钥',
       options: {
@@ -499,6 +513,7 @@ export const zh: Words = {
     too_fast: (d) => `每分钟最多 ${d.limit} 次请求，请 ${d.seconds} 秒后再试。`,
     banned: (d: Data) =>
       `你已被${d.until === undefined ? '永久封禁' : `封禁至 ${d.until}`}${d.reason === undefined ? '。' : `：${d.reason}`}`,
+    admin_not_banned: () => '不能封禁管理员，也不能封禁运营者程序所用的账户。',
     admins_only: (d) =>
       d.identity === undefined
         ? '只有管理员的密钥可以这样做。'

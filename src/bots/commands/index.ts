@@ -4,6 +4,8 @@ import { apikeyCommand } from './account/apikey.ts'
 import { creditsCommand } from './account/credits.ts'
 import { panelCommand } from './account/panel.ts'
 import { settingsCommand } from './account/settings.ts'
+import { banCommand } from './admin/ban.ts'
+import { unbanCommand } from './admin/unban.ts'
 import { cancelCommand } from './cancel.ts'
 import { describeCommand } from './describe.ts'
 import { editCommand } from './edit.ts'
@@ -28,6 +30,8 @@ export const allCommands: readonly AnyCommand[] = [
   historyCommand,
   settingsCommand,
   panelCommand,
+  banCommand,
+  unbanCommand,
   apikeyCommand,
   helpCommand,
 ]

@@ -206,7 +206,8 @@ const maxDescription = 256
 async function registerCommands(api: Api, commands: readonly AnyCommand[]): Promise<void> {
   for (const [, words] of allLanguages) {
     const language_code = words.tags.telegram as LanguageCode | undefined
-    const wanted = commands.map(({ name }) => ({
+    const offered = commands.filter(({ needs }) => needs !== 'admin')
+    const wanted = offered.map(({ name }) => ({
       command: name,
       description: words.commands[name].description.slice(0, maxDescription),
     }))

@@ -3,10 +3,11 @@
  * draws it is notified and stops; work at the provider is cancelled here, or by the worker that learns of it later.
  */
 import { sql } from 'drizzle-orm'
-import { columnsOf, readRows } from '../../db/columns.ts'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
+import type { AppError, ErrorData, ErrorKind } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import { type Outcome, outcomeOf } from '../history/outcome.ts'
 import { isId } from '../ids.ts'
@@ -39,14 +40,38 @@ export async function cancelNewest(
   return newest && end(core, { userId, id: newest.id, by: key })
 }
 
+/**
+ * Ends what an account has under way and can still be cancelled. `why`: what the person is told. Resolves to the number of requests.
+ */
+export async function cancelAll(core: Core, userId: string, why: AppError): Promise<number> {
+  const open = await readRows(
+    core.database,
+    idColumns,
+    (list) => sql`
+      select ${list} from generations
+      where user_id = ${userId}::uuid and id > ${oldestUnfinished(core)}::uuid
+        and state in ('queued','running') and error is null`,
+  )
+  const ended: Cancelled[] = []
+  for (const { id } of open) {
+    const cancelled = await endCancelled(core, { userId, id, why })
+    if (cancelled) ended.push(cancelled)
+  }
+  // all have ended before the first provider or chat is asked, which may be slow
+  await Promise.all(ended.map((cancelled) => tellOfEnd(core, cancelled)))
+  return ended.length
+}
+
 const idColumns = columnsOf({ id: generations.id }, '')
 
 async function end(core: Core, which: Parameters<typeof endCancelled>[1]): Promise<Outcome | undefined> {
   const cancelled = await endCancelled(core, which)
-  if (cancelled) {
-    await Promise.all([cancelAtProvider(core, cancelled.provider, cancelled.ticket), showCancelled(core, cancelled)])
-  }
+  if (cancelled) await tellOfEnd(core, cancelled)
   return outcomeOf(core, which.userId, which.id)
+}
+
+async function tellOfEnd(core: Core, cancelled: Cancelled): Promise<void> {
+  await Promise.all([cancelAtProvider(core, cancelled.provider, cancelled.ticket), showCancelled(core, cancelled)])
 }
 
 /** Best effort: the request has ended, whether the provider stops or not. */
@@ -59,17 +84,27 @@ export async function cancelAtProvider(core: Core, name: string, ticket: Json | 
   }
 }
 
+const whyColumns = columnsOf({
+  error: typed<ErrorKind>(generations.error),
+  data: typed<ErrorData | null>(generations.errorData),
+})
+
 /** Edits the message of the request. Harmless when repeated. */
 export async function showCancelled(
   core: Core,
   cancelled: Pick<Cancelled, 'id' | 'surface' | 'posted' | 'price' | 'locale' | 'request'>,
 ): Promise<void> {
-  const { id, surface, posted, price } = cancelled
-  if (!posted) return
+  const { id, surface: name, posted, price } = cancelled
+  const surface = core.surfaces.get(name)
+  if (!posted || !surface || surface.isSilent) return
   try {
-    await core.surfaces
-      .get(surface)
-      ?.edit(posted, failureReply(cancelled, { error: 'cancelled', data: {}, refunded: price }))
+    const [why] = await readRows(
+      core.database,
+      whyColumns,
+      (list) => sql`select ${list} from generations where id = ${id}::uuid`,
+    )
+    const { error = 'cancelled', data } = why ?? {}
+    await surface.edit(posted, failureReply(cancelled, { error, data: data ?? {}, refunded: price }))
   } catch (error) {
     core.log.debug({ id, err: error }, 'could not show that a request was cancelled')
   }

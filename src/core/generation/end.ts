@@ -4,7 +4,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { resolution } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
-import type { ErrorKind } from '../errors.ts'
+import type { AppError, ErrorKind } from '../errors.ts'
 import { notify } from '../events/events.ts'
 import { deleteNoted, noteDeletion } from '../media/deletions.ts'
 import type { Posted } from '../ports/chat.ts'
@@ -82,19 +82,20 @@ export type Cancelled = NonNullable<(typeof cancelledColumns)['row']>
 /**
  * Queued or running → cancelled and refunded, whichever worker has it. undefined: its pictures are stored, its failure is
  * decided, it has ended, or it is not this account's. `userId` null: of any account. `by`: key of the
- * call that cancels it.
+ * call that cancels it. `why`: what the person is told; absent: that it was cancelled.
  */
 export async function endCancelled(
   core: Core,
-  { userId, id, by }: { userId: string | null; id: string; by?: string },
+  { userId, id, by, why }: { userId: string | null; id: string; by?: string; why?: AppError },
 ): Promise<Cancelled | undefined> {
+  const data = why?.data ?? (by === undefined ? undefined : { by })
   const [cancelled] = await readRows(
     core.database,
     cancelledColumns,
     (list) => sql`
       with ended as (
-        update generations set state = 'cancelled', error = 'cancelled', ended_at = now(), lease_until = null,
-          error_data = ${by === undefined ? null : JSON.stringify({ by })}::jsonb
+        update generations set state = 'cancelled', error = ${why?.kind ?? 'cancelled'}, ended_at = now(), lease_until = null,
+          error_data = ${data === undefined ? null : JSON.stringify(data)}::jsonb
         where id = ${id}::uuid and (${userId}::uuid is null or user_id = ${userId}::uuid)
           and state in ('queued','running') and error is null
         returning *, (request->>'count')::int as pictures),

@@ -143,6 +143,7 @@ function asOutcome(row: Row): Outcome {
 
 /** A failure that is decided but not yet settled is not shown: its credits are still on hold. */
 function errorOf({ state, error, errorData }: Row): AppError | undefined {
-  if (state === 'cancelled') return asFinal(new AppError('cancelled'))
+  if (state === 'cancelled')
+    return asFinal(error === 'banned' ? new AppError(error, errorData ?? {}) : new AppError('cancelled'))
   return state === 'failed' ? asFinal(new AppError(error ?? 'internal', errorData ?? {})) : undefined
 }

@@ -40,6 +40,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   too_many_in_flight: 429,
   too_fast: 429,
   banned: 403,
+  admin_not_banned: 403,
   admins_only: 403,
   unknown_user: 404,
   bad_amount: 400,
