@@ -10,11 +10,11 @@ import type { Answer } from './command.ts'
 const shownPrompt = 700
 
 export function draftReply(words: Words, locale: Locale, { id, ...draft }: Draft): Answer {
-  const { price, enhanced } = draft
+  const { price, ownPrice, enhanced } = draft
   const choices = [
     ...(enhanced === undefined ? [] : [button('useenhanced', id, { price, style: 'primary' })]),
-    button('useown', id, { price }),
-    button('editdraft', id, { price }),
+    button('useown', id, { price: ownPrice }),
+    button('editdraft', id, { price: ownPrice }),
   ]
   const shown = { prompt: shorten(draft.prompt, shownPrompt), enhanced: enhanced && shorten(enhanced, shownPrompt) }
   const content = { kind: 'text', text: words.drafts.shown({ ...shown, minutes: draftMinutes }) } as const

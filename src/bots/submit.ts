@@ -45,7 +45,7 @@ export async function submitOffer(
     return await submitFor(core, call, { ...wanted, shownPrice: shown === undefined ? undefined : shown * times })
   } catch (error) {
     if (shown !== undefined && error instanceof AppError && error.kind === 'price_rose') {
-      await agreeTo(core, { ...asking, id: result.id, price: Number(error.data.price) / times, before: shown })
+      await agreeTo(core, { ...asking, id: result.id, price: Math.ceil(Number(error.data.price) / times), before: shown })
     }
     throw error
   }

@@ -8,7 +8,7 @@ import type { InputLimits } from './media/input-limits.ts'
 import type { ChatSurface, Place } from './ports/chat.ts'
 import type { ImageTools } from './ports/images.ts'
 import type { Meter } from './ports/meter.ts'
-import type { Model, PictureRequest } from './ports/models.ts'
+import type { Model, PictureRequest, Quote } from './ports/models.ts'
 import type { Enhancer } from './ports/providers.ts'
 import type { JobQueue } from './ports/queue.ts'
 import type { ObjectStore } from './ports/storage.ts'
@@ -50,6 +50,8 @@ export interface Candidate {
   place?: Place
   request: PictureRequest
   price: number
+  /** The parts of the price. */
+  quote: Quote
   inFlight: number
   perMinute: number
 }

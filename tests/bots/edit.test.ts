@@ -30,7 +30,8 @@ describe('the model that an edit proposes', () => {
   const proposal = (models: Model[], drawnWith: string, preferred = models[0]!.id) => {
     const providers = { get: (name: string) => (name === 'sketch' ? {} : undefined) }
     const core = { providers, models: { all: () => models, preferred: () => preferred } }
-    const found = proposeEdit(core as unknown as Parameters<typeof proposeEdit>[0], drawnWith)
+    const drawn = { model: drawnWith, request: { aspect: '1:1' }, pictures: [{ width: 64, height: 64 }] }
+    const found = proposeEdit(core as unknown as Parameters<typeof proposeEdit>[0], drawn)
     return found && [found.model.id, found.images, found.price]
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { priceOf } from '../../src/core/billing/price.ts'
+import { quoteOf } from '../../src/core/billing/quote.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { RequestParams } from '../../src/core/ports/models.ts'
 import { checkParams, chooseRoute, routesFor } from '../../src/core/request/check.ts'
@@ -154,7 +154,7 @@ describe('the models', () => {
   it('cost by the scale', () => {
     const price = (name: string, params: Partial<RequestParams>, images = 0) => {
       const { model, request } = requestOf(name, params, images)
-      return priceOf(model, request)
+      return quoteOf(model, request).total
     }
     expect([price('upscale', {}, 1), price('upscale', { scale: 4 }, 1)]).toEqual([4, 8])
     expect([price('flux-dev', {}), price('flux-dev', { count: 3 })]).toEqual([2, 6])

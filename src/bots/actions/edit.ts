@@ -1,11 +1,10 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
-import { editingModels, editingWith, proposeEdit } from '../../core/generation/edit.ts'
-import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
+import { editingModels, editingWith, proposeEdit, sameShape } from '../../core/generation/edit.ts'
+import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
-import type { ChosenModel } from '../../core/request/check.ts'
 import { chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { type Message, parseMessage, promptLimit } from '../../core/request/parse.ts'
 import { showPrices } from '../../core/results/quotes.ts'
@@ -19,9 +18,10 @@ export const editAction: Action = {
   form: {
     audience: 'public',
     async make({ core, call, words, values: { ref } }) {
-      const { request } = await resultOf(core, ref)
-      const models = editingModels(core, request.model)
-      const proposed = proposeEdit(core, request.model)
+      const result = await resultOf(core, ref)
+      const { request } = result
+      const models = editingModels(core, result)
+      const proposed = proposeEdit(core, result)
       const prices = models.map(({ model: { id }, price }) => [offerOf(id), price])
       await showPrices(core, {
         id: ref,
@@ -59,14 +59,17 @@ export const editAction: Action = {
       ...written
     }: Message = prompt === result.request.prompt ? { prompt } : parseMessage(prompt, { ratios })
     if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
-    const proposed = proposeEdit(core, result.request.model)?.model.id
+    const proposed = proposeEdit(core, result)?.model.id
     // order of precedence: the model changed in the form, a flag in the prompt, the model that the form proposed
     const name = (model === '' || model === proposed ? written.model : undefined) ?? (model || proposed)
-    const images = name === undefined ? 1 : (editingWith(core, findModel(core.models.all(), name))?.images ?? 1)
+    const images = name === undefined ? 1 : (editingWith(core, findModel(core.models.all(), name), result)?.images ?? 1)
     const chosen = chooseModel(core, { name, images, words: true })
     const params: RequestParams = {
       ...written,
-      aspect: aspect === '' ? (written.aspect ?? sameShape(chosen, result, images)) : readAspect(aspect),
+      aspect:
+        aspect === ''
+          ? (written.aspect ?? (images === 0 ? sameShape(chosen.takes, result) : undefined))
+          : readAspect(aspect),
     }
     return submitOffer(core, call, {
       params,
@@ -85,8 +88,3 @@ export const editAction: Action = {
 /** The price of the model that the form proposes. */
 const proposal = 'edit:'
 const offerOf = (id: string) => `edit:${id}`
-
-/** Only for requests without a picture: otherwise the shape of the picture is kept (submit.ts). */
-function sameShape({ takes }: ChosenModel, { request }: StoredResult, images: number): string | undefined {
-  return images === 0 && Object.hasOwn(takes.aspects, request.aspect) ? request.aspect : undefined
-}

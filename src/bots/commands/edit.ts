@@ -47,7 +47,7 @@ export const editCommand = defineCommand({
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
     const { private: wanted, ask, ...params } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
     if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
-    const proposed = result && all.length === 1 ? proposeEdit(core, result.model) : undefined
+    const proposed = result && all.length === 1 ? proposeEdit(core, result) : undefined
     const chosen = chooseModel(core, {
       name: params.model ?? (proposed?.images === 1 ? proposed.model.id : undefined),
       images: all.length,

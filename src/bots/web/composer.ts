@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { accountOf, readAccount } from '../../core/accounts/accounts.ts'
 import { accountRule } from '../../core/accounts/limits.ts'
 import { type Chosen, readSettings } from '../../core/accounts/settings.ts'
+import { quote } from '../../core/billing/quote.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { quote } from '../../core/generation/submit.ts'
 import type { Act } from '../../core/ports/chat.ts'
 import type { Range, Takes } from '../../core/ports/models.ts'
 import { canServe, drawing, takenWith } from '../../core/request/choose-model.ts'
@@ -132,9 +132,17 @@ async function quoteFor(core: Core, { guest, locale, act, images }: Composed): P
   try {
     const composed = compose(core, { act, images, set })
     if (!composed) return { balance: left }
-    const { price, request, chosen } = composed
+    const { price, quote: parts, request, chosen } = composed
     const { inFlight, perMinute } = core.limits
-    const refusal = await accountRule(core, { userId, surface: 'web', request, price, inFlight, perMinute })
+    const refusal = await accountRule(core, {
+      userId,
+      surface: 'web',
+      request,
+      price,
+      quote: parts,
+      inFlight,
+      perMinute,
+    })
     const summary = words.priced(chosen.model.title, price)
     return { price, summary, balance: left, trouble: refusal && textOf(locale, refusal) }
   } catch (error) {

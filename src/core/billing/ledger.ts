@@ -9,6 +9,7 @@ import { users } from '../../db/schema/accounts.ts'
 import { type EntryKind, type EntrySource, ledger } from '../../db/schema/ledger.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { picturePartNames } from './quote.ts'
 
 export interface Entry {
   kind: EntryKind
@@ -72,15 +73,30 @@ export async function lastEntries(core: Core, userId: string, limit: number): Pr
 }
 
 /**
- * Resolves the holds of the generations in `ended` (name of a CTE): captured in proportion to the pictures that arrived, or
- * released. Part of the statement that ends them, so that state and money never disagree.
+ * Resolves the holds of the generations in `ended` (name of a CTE): captured for what arrived, or released. Part of the statement
+ * that ends them, so that state and money never disagree.
  */
 export function resolution(ended: SQL, kind: 'capture' | 'release'): SQL {
-  const back =
-    kind === 'release'
-      ? sql`price`
-      : sql`price - price * (select count(*)::int from images where generation_id = e.id and role = 'output')
-          / (request->>'count')::int`
+  const back = kind === 'release' ? sql`price` : missing
   return sql`insert into ledger (user_id, generation_id, kind, amount, held)
-    select payer_id, id, ${kind}, ${back}, -price from ${ended} e`
+    select payer_id, id, ${kind}, ${back}, -price from ${ended} e cross join lateral (
+      select count(*)::int as arrived from images where generation_id = e.id and role = 'output') pictures`
 }
+
+/**
+ * Credits of the pictures that did not arrive, and of an enhancement that failed (quote.ts `chargedFor`). Rows without a quote are
+ * older: all of their price is for pictures.
+ */
+const missing = sql`(case
+  when quote is null then price - price * arrived / (request->>'count')::int
+  when arrived = 0 then price
+  else (
+    select coalesce(sum(case
+      when part->>'part' in (${sql.join(
+        picturePartNames.map((name) => sql`${name}`),
+        sql`, `,
+      )}) then (part->>'each')::int * greatest(0, (part->>'count')::int - arrived)
+      when part->>'part' = 'enhance' and notes @> '[{"kind": "not_enhanced"}]' then (part->>'credits')::int
+      else 0 end), 0)
+    from jsonb_array_elements(quote->'parts') part)
+  end)::int`

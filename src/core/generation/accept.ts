@@ -125,7 +125,7 @@ async function save(
   { candidate, route, inputs }: Acceptance,
 ): Promise<{ priority: number; private: boolean } | undefined> {
   const { key, surface, address, place, locale, parent, program, enhanced, draft } = submission
-  const { userId, request, price, inFlight, perMinute } = candidate
+  const { userId, request, price, quote, inFlight, perMinute } = candidate
   const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map(({ type, width, height, data }, position) => ({
     key: inputKey(core, id, position, type),
@@ -146,13 +146,13 @@ async function save(
         select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),
     generation as (
       insert into generations (id, user_id, payer_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
-        parent_id, parent_button, price, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
+        parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address},
         case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
         ${enhanced ?? null}, ${locale},
         ${request.model}, ${route.provider}, ${route.endpoint},
         ${JSON.stringify({ ...request, format: program?.format })}::jsonb,
-        ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, in_flight + 1,
+        ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, ${JSON.stringify(quote)}::jsonb, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
         ${program ? address : (submission.posted ?? null)}, -- a program's address stands for its message, too
         ${program?.requestId ?? null},

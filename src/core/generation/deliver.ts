@@ -3,6 +3,7 @@
  * step may be repeated by any process until the row says that the generation has ended.
  */
 import { readAccount } from '../accounts/accounts.ts'
+import { chargedFor } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import { type AppError, asAppError } from '../errors.ts'
 import { outputKey } from '../media/object-keys.ts'
@@ -10,7 +11,7 @@ import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import { endDelivered, endFailed } from './end.ts'
 import { placeEditIsOver } from './place-edits.ts'
-import { creditsFor, failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
+import { failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
 import { picturesToShow, readPictures } from './reply-pictures.ts'
 import { type Quoted, resultButtons } from './result-buttons.ts'
 import { type Generation, saveDeliveryTry, savePosted } from './row.ts'
@@ -108,9 +109,9 @@ async function pictureReply(core: Core, generation: Generation, files?: ImageFil
   if (surfaceFor(core, generation).isSilent) {
     return { reply: resultReply(core, generation, { pictures, sizes, seconds, buttons: [] }), quoted: {} }
   }
-  const { rows, quoted } = resultButtons(core, generation, stored.length)
+  const { rows, quoted } = resultButtons(core, generation, sizes)
   // on hold until it is delivered
-  const left = (await readAccount(core, userId)).balance + price - creditsFor(generation, stored.length)
+  const left = (await readAccount(core, userId)).balance + price - chargedFor(generation, stored.length)
   const reply = resultReply(core, generation, { pictures, sizes, seconds, left, buttons: rows })
   return { reply, quoted }
 }

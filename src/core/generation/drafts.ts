@@ -7,12 +7,14 @@ import { v7 as uuidv7 } from 'uuid'
 import { drafts } from '../../db/schema/drafts.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import { takePace } from '../accounts/limits.ts'
+import { quote } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
 import { giveUpUploads, ownPicture, storeCleaned } from '../media/uploads.ts'
 import type { Attachment, Call, Posted } from '../ports/chat.ts'
+import type { ImageFile } from '../ports/images.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { chooseModel } from '../request/choose-model.ts'
 import { enhancedOf } from '../worker/enhance.ts'
@@ -26,6 +28,8 @@ export interface Draft {
   /** undefined: the prompt could not be enhanced. */
   enhanced: string | undefined
   price: number
+  /** Of the person's own words, or of edited ones: these are not enhanced. */
+  ownPrice: number
   private: boolean
   posted: Posted | undefined
 }
@@ -41,21 +45,23 @@ export async function makeDraft(core: Core, submission: Submission): Promise<Dra
   const { key, chosen, parent } = submission
   const before = await findDraft(core, eq(drafts.key, key))
   if (before) return draftOf(before)
-  const { candidate } = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
+  const candidate = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
   const error = await refusal(core, candidate)
   if (error) throw error
-  const { userId, price } = candidate
+  const { userId } = candidate
   // before its pictures are read: bad ones count as well
   await takePace(core, userId, candidate)
-  const keys = await keepPictures(core, candidate, submission.images)
+  const { keys, first: input } = await keepPictures(core, candidate, submission.images)
+  const priceWith = (enhance: boolean) =>
+    quote(core, { chosen, params: { ...submission.params, enhance }, images: keys.length, input }).price
   const params = { ...submission.params, model: chosen.model.id }
   const enhanced = await enhancedOf(core, params.prompt)
   await core.database.rows(sql`
-    insert into drafts (id, key, user_id, private, parent, params, images, enhanced, price, expires_at)
+    insert into drafts (id, key, user_id, private, parent, params, images, enhanced, price, own_price, expires_at)
     values (${uuidv7()}::uuid, ${key}, ${userId}::uuid,
       ${submission.private ?? false}::bool or exists (
         select from generations where id = ${parent?.id ?? null}::uuid and private),
-      ${parent ? JSON.stringify(parent) : null}::jsonb, ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${price}::int,
+      ${parent ? JSON.stringify(parent) : null}::jsonb, ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${priceWith(true)}::int, ${priceWith(false)}::int,
       now() + make_interval(mins => ${draftMinutes}::int))
     on conflict (key) do nothing`)
   const saved = await findDraft(core, eq(drafts.key, key))
@@ -112,14 +118,16 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
     images: draft.images.map((key) => asAttachment(core, userId, key)),
     chosen: chooseModel(core, { name: stored.model, images: draft.images.length, words }),
     private: draft.private,
+    shownPrice: isEnhanced ? draft.price : (draft.ownPrice ?? draft.price),
     parent: (draft.parent as Submission['parent'] | null) ?? undefined,
     // a form is answered by a message of its own
     posted: choice.kind === 'words' ? undefined : standsIn(call, draftOf(draft)),
     ...(isEnhanced && { enhanced: draft.enhanced ?? undefined }),
   }
-  const { candidate } = await candidateOf(core, submission)
-  if (candidate.price > draft.price && draft.decidedBy === null) throw new AppError('draft_over')
-  const accepted = await submit(core, submission)
+  const accepted = await submit(core, submission).catch((error: unknown) => {
+    // its buttons cannot change, so there is nothing to agree to
+    throw error instanceof AppError && error.kind === 'price_rose' ? new AppError('draft_over') : error
+  })
   // another choice was accepted meanwhile: this one gets an answer of its own
   if (!accepted.fresh) await openDraft(core, call, id)
   return accepted
@@ -152,11 +160,12 @@ async function findDraft(core: Core, which: ReturnType<typeof eq>): Promise<Row 
   return row
 }
 
-const draftOf = ({ id, params, enhanced, price, private: isPrivate, posted }: Row): Draft => ({
+const draftOf = ({ id, params, enhanced, price, ownPrice, private: isPrivate, posted }: Row): Draft => ({
   id,
   prompt: (params as unknown as RequestParams).prompt,
   enhanced: enhanced ?? undefined,
   price,
+  ownPrice: ownPrice ?? price,
   private: isPrivate,
   posted: (posted as Posted | null) ?? undefined,
 })
@@ -166,13 +175,13 @@ async function keepPictures(
   core: Core,
   owner: { userId: string; inFlight: number },
   images: readonly Attachment[],
-): Promise<string[]> {
-  if (images.length === 0) return []
+): Promise<{ keys: string[]; first?: ImageFile }> {
+  if (images.length === 0) return { keys: [] }
   const files = await withReservation(core, owner, (reservation) => readInputs(core, reservation, images))
   // not the operator's key, so that the limits for people apply
   const sender = { userId: owner.userId, keyId: 'chat' }
   const uploads = await storeCleaned(core, sender, files)
-  return uploads.map(({ key }) => key)
+  return { keys: uploads.map(({ key }) => key), first: files[0] }
 }
 
 const asAttachment = (core: Core, userId: string, key: string): Attachment => ({

@@ -1,7 +1,7 @@
 /** The request that changes a result: other words, from its first picture where the model takes pictures. */
-import { priceOf } from '../billing/price.ts'
+import { quote, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
-import type { Model } from '../ports/models.ts'
+import type { Model, PictureRequest, Takes } from '../ports/models.ts'
 import { canServe, defaultModel, listed, takenWith } from '../request/choose-model.ts'
 
 export interface EditingModel {
@@ -12,31 +12,51 @@ export interface EditingModel {
   price: number
 }
 
-type Available = Pick<Core, 'models' | 'providers'>
+type Available = Pick<Core, 'models' | 'providers' | 'enhancer' | 'enhanceByDefault'>
+
+/** What is edited. */
+interface Drawn {
+  /** Id of the model that drew it. */
+  model: string
+  /** Its pictures. The first one is edited. */
+  pictures: readonly Size[]
+  request: Pick<PictureRequest, 'aspect'>
+}
 
 /** Absent: its provider is not set up, or it takes no words. */
-export function editingWith(core: Available, model: Model): EditingModel | undefined {
+export function editingWith(core: Available, model: Model, drawn: Drawn): EditingModel | undefined {
   const images = ([1, 0] as const).find((count) => canServe(core, model, { images: count, words: true }))
   if (images === undefined) return undefined
-  const { picturesEach = 1 } = takenWith(core, model, images)
-  return { model, images, price: priceOf(model, { count: picturesEach }) }
+  const takes = takenWith(core, model, images)
+  const [input] = images === 1 ? drawn.pictures : []
+  const params = { prompt: anyWords, aspect: images === 0 ? sameShape(takes, drawn) : undefined }
+  const { price } = quote(core, { chosen: { model, takes }, params, images, input })
+  return { model, images, price }
+}
+
+/** The price does not depend on what they say. */
+const anyWords = 'words'
+
+/** The ratio of a request without a picture: otherwise the shape of the picture is kept (billing/quote.ts). */
+export function sameShape({ aspects }: Takes, { request }: Pick<Drawn, 'request'>): string | undefined {
+  return Object.hasOwn(aspects, request.aspect) ? request.aspect : undefined
 }
 
 /** The listed models that can change a result, and the one that drew it. */
-export function editingModels(core: Available, drawnWith: string): EditingModel[] {
+export function editingModels(core: Available, drawn: Drawn): EditingModel[] {
   const all = core.models.all()
-  const own = all.filter(({ id, hidden }) => id === drawnWith && hidden)
-  return [...own, ...listed(all)].flatMap((model) => editingWith(core, model) ?? [])
+  const own = all.filter(({ id, hidden }) => id === drawn.model && hidden)
+  return [...own, ...listed(all)].flatMap((model) => editingWith(core, model, drawn) ?? [])
 }
 
 /**
  * The model that drew the result if it can start from a picture, else the default for pictures. Where that takes none either,
  * the model that drew the result, else the default for words. undefined: none can be used.
  */
-export function proposeEdit(core: Available, drawnWith: string): EditingModel | undefined {
-  const models = editingModels(core, drawnWith)
+export function proposeEdit(core: Available, drawn: Drawn): EditingModel | undefined {
+  const models = editingModels(core, drawn)
   const find = (id: string) => models.find(({ model }) => model.id === id)
   const defaults = [1, 0].map((images) => defaultModel(core, null, { images, words: true }))
-  const candidates = [drawnWith, ...defaults].flatMap((id) => find(id) ?? [])
+  const candidates = [drawn.model, ...defaults].flatMap((id) => find(id) ?? [])
   return candidates.find(({ images }) => images === 1) ?? candidates[0]
 }

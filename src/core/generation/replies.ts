@@ -1,4 +1,5 @@
 /** What the message under a request shows while it waits, and when it has ended. */
+import { chargedFor } from '../billing/quote.ts'
 import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import { AppError, type ErrorData, type ErrorKind } from '../errors.ts'
@@ -73,7 +74,8 @@ export const failureReply = (asked: Asked, failure: Failure): Reply => ({
 })
 
 /** What `resultReply` needs of a generation, under way or stored. */
-type Drawn = Asked & Pick<Generation, 'model' | 'provider' | 'enhanced' | 'seed' | 'price' | 'notes' | 'parentId'>
+type Drawn = Asked &
+  Pick<Generation, 'model' | 'provider' | 'enhanced' | 'seed' | 'price' | 'quote' | 'notes' | 'parentId'>
 
 interface Shown {
   pictures: readonly ReplyPicture[]
@@ -106,7 +108,7 @@ export function resultReply(core: Core, drawn: Drawn, { pictures, sizes, seconds
       height,
       seed: seed ?? undefined,
       seconds,
-      credits: creditsFor(drawn, sizes.length),
+      credits: chargedFor(drawn, sizes.length),
       left,
       notes: notes ?? [],
     },
@@ -114,7 +116,3 @@ export function resultReply(core: Core, drawn: Drawn, { pictures, sizes, seconds
     buttons,
   }
 }
-
-/** Credits that are charged if this many pictures arrived. */
-export const creditsFor = ({ price, request }: Pick<Generation, 'price' | 'request'>, pictures: number) =>
-  Math.floor((price * pictures) / request.count)

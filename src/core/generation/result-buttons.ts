@@ -1,4 +1,5 @@
 /** The buttons under a result. This is the one list of them, for every surface. */
+import type { Size } from '../billing/quote.ts'
 import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import type { Button, ButtonRows } from '../ports/chat.ts'
@@ -17,6 +18,7 @@ interface Drawn {
   /** Id of the model that drew it. */
   model: string
   request: PictureRequest
+  inputs?: readonly Size[]
 }
 
 interface Offer {
@@ -27,10 +29,10 @@ interface Offer {
   each?: boolean
   style?: Button['style']
   /** Credits that a press costs. undefined: it is not offered for this result. */
-  price(core: Available, drawn: Drawn): number | undefined
+  price(core: Available, result: Drawn & { pictures: readonly Size[] }): number | undefined
 }
 
-type Available = Pick<Core, 'models' | 'providers'>
+type Available = Pick<Core, 'models' | 'providers' | 'enhancer' | 'enhanceByDefault'>
 type Group = (typeof groups)[number]
 
 const groups = ['draw', 'each', 'enlarge', 'keep', 'end'] as const
@@ -44,7 +46,7 @@ const free = () => 0
 const offers: readonly Offer[] = [
   { action: 'reroll', group: 'draw', price: (core, drawn) => rerollOf(core, drawn)?.price },
   { action: 'vary', group: 'each', each: true, price: (core, drawn) => variationOf(core, drawn)?.price },
-  { action: 'edit', group: 'draw', price: (core, { model }) => proposeEdit(core, model)?.price },
+  { action: 'edit', group: 'draw', price: (core, drawn) => proposeEdit(core, drawn)?.price },
   { action: 'remix', group: 'draw', price: (core, drawn) => (remixesOf(core, drawn).length > 0 ? 0 : undefined) },
   { action: 'upscale', group: 'enlarge', each: true, price: (core, drawn) => enlargementOf(core, drawn)?.price },
   { action: 'original', group: 'keep', price: free },
@@ -55,18 +57,19 @@ const offers: readonly Offer[] = [
   { action: 'delete', group: 'end', style: 'danger', price: free },
 ]
 
-/** `pictures`: how many the result has. */
-export function resultButtons(core: Available, drawn: Drawn, pictures: number): { rows: ButtonRows; quoted: Quoted } {
+/** `pictures`: those of the result. */
+export function resultButtons(core: Available, drawn: Drawn, pictures: readonly Size[]) {
   const offered = offers.flatMap((offer) => {
-    const price = offer.price(core, drawn)
+    const price = offer.price(core, { ...drawn, pictures })
     return price === undefined ? [] : [{ ...offer, price }]
   })
   const rows = groups.flatMap((group) => {
-    const inGroup = offered.filter((offer) => groupOf(offer, pictures) === group)
-    return inRows(inGroup.flatMap((offer) => buttonsFor(drawn.id, offer, pictures)))
+    const inGroup = offered.filter((offer) => groupOf(offer, pictures.length) === group)
+    return inRows(inGroup.flatMap((offer) => buttonsFor(drawn.id, offer, pictures.length)))
   })
   const paid = offered.filter(({ price }) => price > 0)
-  return { rows, quoted: Object.fromEntries(paid.map(({ action, price }) => [action, price])) }
+  const quoted: Quoted = Object.fromEntries(paid.map(({ action, price }) => [action, price]))
+  return { rows, quoted }
 }
 
 /** A single picture needs no row of its own. */

@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import type { Attachment, Posted } from '../ports/chat.ts'
 import type { ImageType } from '../ports/images.ts'
-import type { Note, PictureRequest } from '../ports/models.ts'
+import type { Note, PictureRequest, Quote } from '../ports/models.ts'
 import type { Quoted } from './result-buttons.ts'
 
 export interface StoredPicture {
@@ -39,6 +39,7 @@ const columns = columnsOf({
   notes: typed<readonly Note[] | null>(generations.notes),
   seed: generations.seed,
   price: generations.price,
+  quote: typed<Quote | null>(generations.quote),
   parentId: generations.parentId,
   quoted: typed<Quoted | null>(generations.quoted),
   /** Milliseconds from the first attempt until the pictures were stored. */

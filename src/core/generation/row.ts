@@ -6,7 +6,7 @@ import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { AppError, ErrorData, ErrorKind } from '../errors.ts'
 import type { Address, Posted } from '../ports/chat.ts'
-import type { Note, PictureRequest, Route } from '../ports/models.ts'
+import type { Note, PictureRequest, Quote, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
 
 /** A route given up before; its provider is known not to have run the request. */
@@ -33,6 +33,7 @@ const columns = columnsOf({
   private: generations.private,
   original: generations.original,
   price: generations.price,
+  quote: typed<Quote | null>(generations.quote),
   priority: generations.priority,
   /** The fence. */
   attempt: generations.attempt,

@@ -8,35 +8,27 @@ import { columnsOf, readRows } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import { slowDown } from '../accounts/limits.ts'
-import { priceOf } from '../billing/price.ts'
+import { quote } from '../billing/quote.ts'
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { inputKey } from '../media/object-keys.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
 import type { ImageFile } from '../ports/images.ts'
-import type { RequestParams, Takes } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
-import { checkParams, chooseRoute, nearestAspect } from '../request/check.ts'
-import { enlarged } from '../request/enlarge.ts'
+import { chooseRoute } from '../request/check.ts'
 import { type Accepted, accept, acceptedBefore, type Submission, wakeAfterMs } from './accept.ts'
 import { refusal } from './rules.ts'
 
 /** Throws AppError for every reason to refuse. Work starts with `wake`. */
 export async function submit(core: Core, submission: Submission): Promise<Accepted> {
-  const { chosen, images } = submission
-  const { model, takes } = chosen
-  const { params, candidate } = await candidateOf(core, submission)
-  const first = candidate.request
-  if (rose(candidate, submission) && !(await acceptedBefore(core, submission.key))) {
-    throw new AppError('price_rose', { price: candidate.price, shown: submission.shownPrice })
-  }
-  const inputs = await loadInputs(core, candidate, submission)
-  // an edited picture keeps its shape unless the person asks for another
-  const aspect = params.aspect ?? (inputs[0] && nearestAspect(takes, inputs[0]))
-  const shaped = aspect === undefined ? first : checkParams(chosen, { ...params, aspect }, images.length)
-  const request = enlarged(shaped, inputs[0])
-  const route = chooseRoute(core, model, request)
-  const accepted = await accept(core, submission, { candidate: { ...candidate, request }, route, inputs })
+  const first = await candidateOf(core, submission)
+  await refuseRise(core, first, submission)
+  const inputs = await loadInputs(core, first, submission)
+  // the shape of an input picture may decide the size, and with it the price
+  const candidate = { ...first, ...quote(core, { ...submission, images: inputs.length, input: inputs[0] }) }
+  await refuseRise(core, candidate, submission)
+  const route = chooseRoute(core, submission.chosen.model, candidate.request)
+  const accepted = await accept(core, submission, { candidate, route, inputs })
   if (accepted.fresh) logAccepted(core, accepted, submission)
   if (inputs.length > 0 && (accepted.fresh || (await lacksInputs(core, accepted.id, inputs)))) {
     await storeInputs(core, accepted.id, inputs)
@@ -44,29 +36,19 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   return accepted
 }
 
-const rose = ({ price }: Candidate, { shownPrice = price }: Submission) => price > shownPrice
+/** A request costs no more than the person was shown. Throws AppError price_rose. */
+async function refuseRise(core: Core, { price }: Candidate, { key, shownPrice = price }: Submission): Promise<void> {
+  if (price <= shownPrice || (await acceptedBefore(core, key))) return
+  throw new AppError('price_rose', { price, shown: shownPrice })
+}
 
 /** What the rules check, before any picture is read. Throws AppError for what the model does not take. */
-export async function candidateOf(
-  core: Core,
-  { chosen, images, from, surface, place, ...submission }: Submission,
-): Promise<{ params: RequestParams; candidate: Candidate }> {
-  const { params, request, price } = quote(core, { chosen, params: submission.params, images: images.length })
+export async function candidateOf(core: Core, submission: Submission): Promise<Candidate> {
+  const { from, surface, place, limits = core.limits } = submission
+  const quoted = quote(core, { ...submission, images: submission.images.length })
   const userId = 'userId' in from ? from.userId : await accountOf(core, from)
-  const { inFlight, perMinute } = submission.limits ?? core.limits
-  return { params, candidate: { userId, surface, place, request, price, inFlight, perMinute } }
-}
-
-interface Composed extends Pick<Submission, 'chosen' | 'params'> {
-  /** Number of input pictures. */
-  images: number
-}
-
-/** A request as its model takes it, and what it costs. Throws AppError for what the model does not take. */
-export function quote(core: Core, { chosen, params: asked, images }: Composed) {
-  const params: RequestParams = { ...asked, enhance: enhanceWanted(core, asked, chosen.takes) }
-  const request = checkParams(chosen, params, images)
-  return { params, request, price: priceOf(chosen.model, request) }
+  const { inFlight, perMinute } = limits
+  return { userId, surface, place, ...quoted, inFlight, perMinute }
 }
 
 function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {
@@ -94,13 +76,6 @@ export async function wakeAgain(core: Core, job: Job): Promise<void> {
     select id from generations
     where id = ${job.id}::uuid and (attempt > 0 or wake_at <= now() + ${`${wakeAfterMs} milliseconds`}::interval)`)
   if (stored) await wake(core, job)
-}
-
-/** Throws AppError enhancer_missing when the request itself asks for it. */
-function enhanceWanted(core: Core, { enhance, prompt }: RequestParams, takes: Takes): boolean | undefined {
-  if (enhance && !core.enhancer) throw new AppError('enhancer_missing', { name: 'enhance' })
-  const wanted = enhance ?? (core.enhanceByDefault && core.enhancer !== undefined)
-  return wanted && prompt !== '' && takes.prompt !== 'none' ? true : undefined
 }
 
 /**

@@ -94,6 +94,33 @@ export interface Takes {
   negativeLimit?: number
 }
 
+/** How large one picture is: see core/billing/quote.ts. */
+export const sizeClasses = ['small', 'standard', 'large', 'huge'] as const
+export type SizeClass = (typeof sizeClasses)[number]
+
+/**
+ * What a request is charged for: each picture, by its size or as an enlargement · each input picture · the enhancement of its
+ * prompt.
+ */
+export const pricedParts = [...sizeClasses, 'upscale', 'input', 'enhance'] as const
+export type PricedPart = (typeof pricedParts)[number]
+
+export interface QuotedPart {
+  part: PricedPart
+  /** Id of the model. */
+  model: string
+  count: number
+  /** Credits for one. */
+  each: number
+  credits: number
+}
+
+/** The price of a request, in whole credits. It is stored with the request. */
+export interface Quote {
+  total: number
+  parts: readonly QuotedPart[]
+}
+
 export interface Model {
   readonly id: string
   readonly aliases: readonly string[]
@@ -105,8 +132,16 @@ export interface Model {
    * to draw with.
    */
   readonly tool?: boolean
-  /** Credits for one picture; for a model that enlarges, at a scale of 2. */
+  /** Credits for one picture of the standard size; for a model that enlarges, at a scale of 2. */
   readonly price: number
+  /** `price` of one picture × this is the price of another size, rounded up. Absent: as core/billing/quote.ts says. */
+  readonly sizeFactors?: Partial<Readonly<Record<SizeClass, number>>>
+  /** Credits for single parts. They come before `sizeFactors`. Absent: input pictures and enhancement are free. */
+  readonly prices?: Partial<Readonly<Record<PricedPart, number>>>
+  /** Id of the model whose prices and switch count for it, too. Absent: it has its own. */
+  readonly base?: string
+  /** An administrator has turned it off: it is not listed, not chosen, and refused by name. */
+  readonly off?: boolean
   /**
    * In order of preference. The first route that is set up and takes the number of pictures decides which parameters are
    * allowed. Another route replaces it only if it takes exactly the same request.

@@ -1,11 +1,10 @@
 /** Requests that start from an earlier one: the same again, a variation of a picture, the same with another model, a larger picture. */
-import { priceOf } from '../billing/price.ts'
+import { quote, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Model, PictureRequest, RequestParams } from '../ports/models.ts'
-import { type ChosenModel, checkParams } from '../request/check.ts'
+import type { ChosenModel } from '../request/check.ts'
 import { canServe, defaultModel, drawing, takenWith } from '../request/choose-model.ts'
-import { enlarged } from '../request/enlarge.ts'
 import { fitParams } from '../request/fit.ts'
 
 export interface Again {
@@ -17,30 +16,35 @@ export interface Again {
   price: number
 }
 
-type Available = Pick<Core, 'models' | 'providers'>
+type Available = Pick<Core, 'models' | 'providers' | 'enhancer' | 'enhanceByDefault'>
 
 interface Drawn {
   /** Id of the model that drew it. */
   model: string
   request: PictureRequest
+  /** Its input pictures, where they are known. */
+  inputs?: readonly Size[]
+  /** Its result. */
+  pictures: readonly Size[]
 }
 
 /** Strength of a variation, for models that take one: the scene stays, the details change. */
 const variationStrength = 0.7
 
 /** The same request with another seed. undefined: its model no longer takes it, or would make the same picture again. */
-export function rerollOf(core: Available, { model: id, request }: Drawn): Again | undefined {
+export function rerollOf(core: Available, { model: id, request, inputs }: Drawn): Again | undefined {
   const model = core.models.all().find((each) => each.id === id)
   if (!model || model.tool) return undefined
-  return serving(core, model, request.images, ({ picturesEach = 1 }) => paramsOf(request, picturesEach))
+  const from = { images: request.images, input: inputs?.[0] }
+  return serving(core, model, from, ({ picturesEach = 1 }) => paramsOf(request, picturesEach))
 }
 
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
-export function variationOf(core: Available, { model, request }: Drawn): Again | undefined {
+export function variationOf(core: Available, { model, request, pictures }: Drawn): Again | undefined {
   const fallback = defaultModel(core, null, { images: 1, words: request.prompt !== '' })
   const candidates = [model, fallback].flatMap((id) => core.models.all().find((each) => each.id === id) ?? [])
   for (const candidate of candidates.filter(({ tool }) => !tool)) {
-    const variation = serving(core, candidate, 1, (takes) => {
+    const variation = serving(core, candidate, { images: 1, input: pictures[0] }, (takes) => {
       // without a ratio, the picture keeps its shape
       const { aspect: _, ...params } = paramsOf(request, 1)
       return fitted(takes, { ...params, count: 1, strength: variationStrength })
@@ -53,24 +57,19 @@ export function variationOf(core: Available, { model, request }: Drawn): Again |
 /** The listed models, besides its own, that draw the same words, ratio and input pictures. */
 export function remixesOf(core: Available, drawn: Drawn): Again[] {
   const others = drawing(core.models.all()).filter(({ id }) => id !== drawn.model)
-  return others.flatMap((model) => remixWith(core, model, drawn.request) ?? [])
+  return others.flatMap((model) => remixWith(core, model, drawn) ?? [])
 }
 
 /** A picture of the result, larger. undefined: no model enlarges it, or it would exceed the limits. `scale` absent: the smallest. */
-export function enlargementOf(core: Available, { request }: Drawn, scale?: number): Again | undefined {
+export function enlargementOf(core: Available, { pictures }: Drawn, scale?: number): Again | undefined {
   const model = core.models.all().find(({ id }) => id === 'upscale')
   if (!model) return undefined
-  return serving(core, model, 1, (takes) => {
-    const params = { prompt: '', scale }
-    // a request whose result has the shape of its input does not know its size
-    enlarged(checkParams({ model, takes }, params, 1), request)
-    return params
-  })
+  return serving(core, model, { images: 1, input: pictures[0] }, () => ({ prompt: '', scale }))
 }
 
 /** Its number of pictures is as near to that of the request as the model allows. */
-function remixWith(core: Available, model: Model, request: PictureRequest): Again | undefined {
-  return serving(core, model, request.images, (takes) => {
+function remixWith(core: Available, model: Model, { request, inputs }: Drawn): Again | undefined {
+  return serving(core, model, { images: request.images, input: inputs?.[0] }, (takes) => {
     const { aspect, ...params } = paramsOf(request, takes.picturesEach ?? 1)
     const count = Math.max(1, Math.floor(params.count ?? 1))
     const shape = aspect === 'auto' ? {} : { aspect }
@@ -79,19 +78,26 @@ function remixWith(core: Available, model: Model, request: PictureRequest): Agai
   })
 }
 
+interface From {
+  /** Number of input pictures. */
+  images: number
+  /** Size of the first one. */
+  input?: Size
+}
+
 /** undefined: the model does not take these parameters, or no provider of it is set up. */
 function serving(
   core: Available,
   model: Model,
-  images: number,
+  { images, input }: From,
   paramsFor: (takes: ChosenModel['takes']) => RequestParams,
 ): Again | undefined {
   if (!canServe(core, model, { images, words: false })) return undefined
   try {
     const chosen = { model, takes: takenWith(core, model, images) }
     const params = paramsFor(chosen.takes)
-    const request = checkParams(chosen, params, images)
-    return { chosen, params, count: request.count, price: priceOf(model, request) }
+    const { request, price } = quote(core, { chosen, params, images, input })
+    return { chosen, params, count: request.count, price }
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error

@@ -69,7 +69,7 @@ export function agreeTo(core: Core, { id, userId, key, offers, price, before }: 
  * counts.
  */
 export async function buttonsToShow(core: Core, result: StoredResult): Promise<ButtonRows> {
-  const { rows, quoted } = resultButtons(core, result, result.pictures.length)
+  const { rows, quoted } = resultButtons(core, result, result.pictures)
   // a person who agreed to a higher price sees the lower one again
   const personal = Object.keys(result.quoted ?? {}).flatMap((name) => {
     const [, offer = '', refused] = name.split(' ')
@@ -85,7 +85,7 @@ export async function quoteAnew(core: Core, id: string): Promise<ButtonRows | un
   const result = await readResult(core, id)
   if (!result) return undefined
   const { locale } = result
-  const { rows, quoted } = resultButtons(core, result, result.pictures.length)
+  const { rows, quoted } = resultButtons(core, result, result.pictures)
   const messages = (await allSent(core, id)).filter(({ buttons }) => buttons)
   const changed = await Promise.all(
     messages.map(async ({ surface: name, posted }) => {

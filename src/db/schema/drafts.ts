@@ -25,8 +25,10 @@ export const drafts = pgTable(
     images: jsonb().$type<readonly string[]>().notNull(),
     /** Absent: the prompt could not be enhanced. */
     enhanced: text(),
-    /** The price that its buttons show. */
+    /** The price that its buttons show, with enhancement. */
     price: integer().notNull(),
+    /** The price that they show for the person's own words. Absent on older rows: the same. */
+    ownPrice: integer('own_price'),
     expiresAt: time('expires_at').notNull(),
     /** Key of the call that chose, once its choice was accepted. */
     decidedBy: text('decided_by'),

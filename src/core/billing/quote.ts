@@ -1,0 +1,132 @@
+/**
+ * What a request costs: the same for buttons, forms, commands, the page and programs. What is quoted is held, and what is held is
+ * charged, except for what did not arrive.
+ *
+ * Size classes, by the pixels of one picture (a megapixel has 1,000,000):
+ *
+ *   small     up to 0.3 megapixels: one tile of 512 × 512, as Cloudflare counts
+ *   standard  up to 1.2: 1024 × 1024 and all ratios of about one megapixel; `Model.price` is for this class
+ *   large     up to 2.5: 1920 × 1080, 1536 × 1536; twice the price, because fal charges by megapixels, rounded up
+ *   huge      above, such as 2048 × 2048; four times the price
+ *
+ * A picture that keeps the shape of an input picture has no size before it is drawn. It counts as standard: models draw it with
+ * about one megapixel.
+ */
+import type { Candidate, Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import type {
+  Model,
+  Note,
+  PictureRequest,
+  PricedPart,
+  Quote,
+  QuotedPart,
+  RequestParams,
+  SizeClass,
+  Takes,
+} from '../ports/models.ts'
+import { type ChosenModel, checkParams, nearestAspect } from '../request/check.ts'
+import { enlarged } from '../request/enlarge.ts'
+
+const megapixel = 1_000_000
+/** The greatest picture of each class, in pixels. */
+const upTo: Readonly<Record<SizeClass, number>> = {
+  small: 0.3 * megapixel,
+  standard: 1.2 * megapixel,
+  large: 2.5 * megapixel,
+  huge: Number.POSITIVE_INFINITY,
+}
+/** fal rounds a small picture up to one megapixel. */
+const usualFactors: Readonly<Record<SizeClass, number>> = { small: 1, standard: 1, large: 2, huge: 4 }
+/** The scale that `Model.price` is for. */
+const pricedScale = 2
+
+/** Parts of which a picture that does not arrive gives its own back. */
+export const picturePartNames = ['small', 'standard', 'large', 'huge', 'upscale'] as const satisfies PricedPart[]
+
+export interface Size {
+  width: number
+  height: number
+}
+
+export interface Composed {
+  chosen: ChosenModel
+  params: RequestParams
+  /** Number of input pictures. */
+  images: number
+  /** Size of the first one. Absent: not read yet. */
+  input?: Size
+}
+
+type Quoted = Pick<Candidate, 'request' | 'quote' | 'price'>
+
+/** A request as its model takes it, and what it costs. Throws AppError for what the model does not take. */
+export function quote(core: Pick<Core, 'enhancer' | 'enhanceByDefault'>, composed: Composed): Quoted {
+  const { chosen, images, input, params: asked } = composed
+  const params: RequestParams = { ...asked, enhance: enhanceWanted(core, asked, chosen.takes) }
+  // an edited picture keeps its shape unless the person asks for another
+  const aspect = params.aspect ?? (input && nearestAspect(chosen.takes, input))
+  const request = enlarged(checkParams(chosen, { ...params, aspect }, images), input)
+  const parts = quoteOf(chosen.model, request)
+  return { request, quote: parts, price: parts.total }
+}
+
+/** Throws AppError enhancer_missing when the request itself asks for it. */
+function enhanceWanted(
+  core: Pick<Core, 'enhancer' | 'enhanceByDefault'>,
+  { enhance, prompt }: RequestParams,
+  takes: Takes,
+): boolean | undefined {
+  if (enhance && !core.enhancer) throw new AppError('enhancer_missing', { name: 'enhance' })
+  const wanted = enhance ?? (core.enhanceByDefault && core.enhancer !== undefined)
+  return wanted && prompt !== '' && takes.prompt !== 'none' ? true : undefined
+}
+
+type Priced = Pick<PictureRequest, 'width' | 'height' | 'count' | 'images' | 'enhance' | 'scale'>
+
+/** When all pictures arrive. */
+export function quoteOf(model: Model, { count, images, enhance = false, scale, ...size }: Priced): Quote {
+  const line = (part: PricedPart, count: number, each = priceOfPart(model, part)): QuotedPart[] =>
+    count * each > 0 ? [{ part, model: model.id, count, each, credits: count * each }] : []
+  const pictures =
+    scale === undefined
+      ? line(sizeClassOf(size), count)
+      : line('upscale', count, Math.ceil((priceOfPart(model, 'upscale') * scale) / pricedScale))
+  const parts = [...pictures, ...line('input', images), ...line('enhance', enhance ? 1 : 0)]
+  return { total: parts.reduce((sum, { credits }) => sum + credits, 0), parts }
+}
+
+/** Credits for one. An enlargement: at a scale of 2. */
+export function priceOfPart({ price, prices, sizeFactors }: Model, part: PricedPart): number {
+  const own = prices?.[part]
+  if (own !== undefined) return own
+  if (part === 'upscale') return price
+  if (part === 'input' || part === 'enhance') return 0
+  return Math.ceil(price * (sizeFactors?.[part] ?? usualFactors[part]))
+}
+
+export function sizeClassOf({ width, height }: Size): SizeClass {
+  if (width === 0 || height === 0) return 'standard'
+  const pixels = width * height
+  return (['small', 'standard', 'large'] as const).find((each) => pixels <= upTo[each]) ?? 'huge'
+}
+
+interface Held {
+  /** Credits on hold. */
+  price: number
+  /** null: an older row. All of its price is for pictures. */
+  quote: Quote | null
+  request: Pick<PictureRequest, 'count'>
+  notes: readonly Note[] | null
+}
+
+/** Credits that are charged if this many pictures arrived. `resolution` in ledger.ts is the same as SQL. */
+export function chargedFor({ price, quote, request, notes }: Held, pictures: number): number {
+  if (!quote) return Math.floor((price * pictures) / request.count)
+  if (pictures === 0) return 0
+  const back = quote.parts.map(({ part, count, each, credits }) => {
+    if (part === 'enhance') return notes?.some(({ kind }) => kind === 'not_enhanced') ? credits : 0
+    return part === 'input' ? 0 : each * Math.max(0, count - pictures)
+  })
+  return price - back.reduce((sum, credits) => sum + credits, 0)
+}
