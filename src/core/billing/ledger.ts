@@ -3,7 +3,7 @@
  * a second hold, or a second resolution of one generation (drizzle/0001_money.sql). A hold (generation/accept.ts) ends as
  * capture or release (generation/end.ts); grants and takes are here.
  */
-import { and, desc, eq, ne, type SQL, sql } from 'drizzle-orm'
+import { and, between, desc, eq, ne, type SQL, sql } from 'drizzle-orm'
 import { violates } from '../../db/database.ts'
 import { users } from '../../db/schema/accounts.ts'
 import { type EntryKind, type EntrySource, ledger } from '../../db/schema/ledger.ts'
@@ -55,7 +55,10 @@ export async function grant(core: Core, { userId, amount, source, reason, actor,
   return row?.balance ?? 0
 }
 
-/** Entries that moved the balance, newest first. */
+/**
+ * Entries that moved the balance, newest first. The range of a single account, and the sorting by account, keep the planner from reading
+ * the primary key backwards, with every later entry of other accounts.
+ */
 export async function lastEntries(core: Core, userId: string, limit: number): Promise<Entry[]> {
   return core.database.db
     .select({
@@ -67,8 +70,8 @@ export async function lastEntries(core: Core, userId: string, limit: number): Pr
       createdAt: ledger.createdAt,
     })
     .from(ledger)
-    .where(and(eq(ledger.userId, userId), ne(ledger.amount, 0)))
-    .orderBy(desc(ledger.id))
+    .where(and(between(ledger.userId, userId, userId), ne(ledger.amount, 0)))
+    .orderBy(desc(ledger.userId), desc(ledger.id))
     .limit(limit)
 }
 

@@ -104,24 +104,28 @@ export interface PageOfOutcomes {
   before?: string
 }
 
-/** Newest first. `more`: there is another page. Ids sort by time, so an index has them in this order. */
+/**
+ * Newest first. `more`: there is another page. The range of a single account, and the sorting by account, make the planner take the
+ * index of the account; otherwise it may read the primary key backwards, with every later request of other accounts.
+ */
 export async function outcomes(
   core: Core,
   { userId, page, limit, source, generator: kind, delivered, before }: PageOfOutcomes,
 ): Promise<{ items: Outcome[]; more: boolean }> {
   const only = (condition: SQL | undefined) => condition ?? sql``
+  const order = source === undefined ? sql`user_id desc, id desc` : sql`user_id desc, surface desc, id desc`
   const rows = await readRows(
     core.database,
     columns,
     (list) => sql`
       select ${list} from (
         select * from generations
-        where user_id = ${userId}::uuid and erased_at is null
-          ${only(source === undefined ? undefined : sql`and surface = ${source}`)}
+        where user_id between ${userId}::uuid and ${userId}::uuid and erased_at is null
+          ${only(source === undefined ? undefined : sql`and surface between ${source} and ${source}`)}
           ${only(kind === undefined ? undefined : sql`and ${generator} = ${kind}`)}
           ${only(delivered ? sql`and state = 'delivered'` : undefined)}
           ${only(before === undefined ? undefined : sql`and id < ${before}::uuid`)}
-        order by id desc limit ${limit + 1} offset ${(page - 1) * limit}) generations
+        order by ${order} limit ${limit + 1} offset ${(page - 1) * limit}) generations
       left join api_progress on ${isProgressOf}
       order by generations.id desc`,
   )
