@@ -133,6 +133,8 @@ function build(settings: Settings) {
           }
         : undefined,
     imageExpirationSeconds: settings.IMAGE_EXPIRATION,
+    /** Days that pictures are kept. Absent: for ever. */
+    pictureDays: settings.IMAGE_RETENTION_DAYS,
     /** Values that the log must not contain. */
     secrets: [
       settings.SECRET_KEY,

@@ -134,6 +134,7 @@ const settingsSchema = z.object({
   COS_REGION: optional(text),
   COS_DOMAIN: optional(text),
   IMAGE_EXPIRATION: withDefault(whole(60, 604_800), 1800),
+  IMAGE_RETENTION_DAYS: optional(whole(1, 36_500)),
 })
 
 export const settingNames: readonly string[] = Object.keys(settingsSchema.shape)

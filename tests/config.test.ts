@@ -48,6 +48,7 @@ describe('settings', () => {
       ['PROMPT_OPTIMIZATION', 'yes', 'must be one of: true'],
       ['COS_BUCKET', 'pictures', 'must look like name-1250000000'],
       ['IMAGE_EXPIRATION', '1', 'whole number from 60'],
+      ['IMAGE_RETENTION_DAYS', '0', 'whole number from 1 to 36500'],
       ['CF_API_URL', 'https://cloudflare.example', 'has no effect without CF_API_TOKEN'],
       ['DISCORD_BOT_TOKEN', 'abc', 'did you mean DISCORD_TOKEN?'],
     ]
@@ -347,7 +348,7 @@ describe('settings', () => {
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
       'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +
       'PROMPT_OPTIMIZATION EXTERNAL_API_BASE EXTERNAL_MODEL EXTERNAL_API_KEY COS_SECRET_ID COS_SECRET_KEY COS_BUCKET ' +
-      'COS_REGION COS_DOMAIN IMAGE_EXPIRATION'
+      'COS_REGION COS_DOMAIN IMAGE_EXPIRATION IMAGE_RETENTION_DAYS'
     expect([...settingNames].sort()).toEqual(documented.split(' ').sort())
   })
 })

@@ -21,8 +21,8 @@ export function allSurfaces(config: Config): Surfaces {
   return {
     plugins: () => plugins,
     create: (parts) => {
-      const { publicUrl, apiKey, adminIds: admins } = config
-      const web = createWeb({ ...parts, publicUrl, apiKey, admins })
+      const { publicUrl, apiKey, adminIds: admins, pictureDays } = config
+      const web = createWeb({ ...parts, publicUrl, apiKey, admins, pictureDays })
       plugins.push(web.plugin)
       return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
     },

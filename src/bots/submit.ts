@@ -5,7 +5,7 @@ import { AppError } from '../core/errors.ts'
 import type { Submission } from '../core/generation/accept.ts'
 import { makeDraft } from '../core/generation/drafts.ts'
 import { promptOf, waitingReply } from '../core/generation/replies.ts'
-import { readResult, type StoredResult } from '../core/generation/result.ts'
+import { readKept, type StoredResult } from '../core/generation/result.ts'
 import { submit } from '../core/generation/submit.ts'
 import type { Call } from '../core/ports/chat.ts'
 import { agreeTo, shownPrice as priceShown } from '../core/results/quotes.ts'
@@ -45,7 +45,12 @@ export async function submitOffer(
     return await submitFor(core, call, { ...wanted, shownPrice: shown === undefined ? undefined : shown * times })
   } catch (error) {
     if (shown !== undefined && error instanceof AppError && error.kind === 'price_rose') {
-      await agreeTo(core, { ...asking, id: result.id, price: Math.ceil(Number(error.data.price) / times), before: shown })
+      await agreeTo(core, {
+        ...asking,
+        id: result.id,
+        price: Math.ceil(Number(error.data.price) / times),
+        before: shown,
+      })
     }
     throw error
   }
@@ -76,5 +81,5 @@ async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Goi
 /** What starts from a private result is private, too. */
 async function isPrivate(core: Core, { private: wanted = false, parent }: Wanted): Promise<boolean> {
   if (wanted || !parent) return wanted
-  return (await readResult(core, parent.id))?.private ?? false
+  return (await readKept(core, parent.id))?.private ?? false
 }

@@ -31,6 +31,8 @@ export interface Limits {
   uploadBytes: number
   /** Milliseconds in which all input pictures of a request must arrive. */
   fetchMs: number
+  /** Days that pictures are kept, except favourites. Absent: for ever. */
+  pictureDays?: number
 }
 
 /** Models of the providers that are set up now. They change with the providers. */

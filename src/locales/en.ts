@@ -667,6 +667,10 @@ export const en = {
       'The bot may not write to you yet. Start a private chat with it first, then send the request again.',
     groups_only: () => 'This sets the defaults of a group. Use it in that group.',
     already_ended: () => 'This request has ended already.',
+    pictures_expired: (d: Data) =>
+      `These pictures were deleted${d.days === undefined ? ' because of their age' : `: pictures are kept for ${plural(amountOf(d.days), { one: '1 day', other: `${number(amountOf(d.days))} days` })}`}. Favourites are kept.`,
+    confirmation_over: () => 'This button is no longer valid. Send /privacy delete again.',
+    account_closed: () => 'This account was deleted. Send it once more to start with a new one.',
     price_rose: (d: Data) =>
       `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Repeat it if you agree.`,
     nothing_to_edit: () =>

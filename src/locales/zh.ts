@@ -592,6 +592,10 @@ export const zh: Words = {
     nothing_to_edit: () => '要修改哪张图片？请附上图片、回复图片，或写上自己图片下方的编号：/edit 1a2b3c4d 改成夜晚',
     shown_privately: () => '这张图片仅自己可见：请在与机器人的私聊中查看。',
     already_ended: () => '该请求已经结束。',
+    pictures_expired: (d) =>
+      `这些图片已被删除${d.days === undefined ? '，因为保存时间已到' : `：图片只保存 ${d.days} 天`}。收藏的图片会一直保留。`,
+    confirmation_over: () => '此按钮已失效，请重新发送 /privacy delete。',
+    account_closed: () => '该账户已删除。请再发送一次，即可使用新账户。',
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',
     chat_unavailable: () => '无法连接到聊天平台。',

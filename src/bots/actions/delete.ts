@@ -1,6 +1,6 @@
 /** Deletes a result, in two presses: the first one asks, in place of the other buttons. */
-
-import { resultOf } from '../../core/generation/result.ts'
+import { AppError } from '../../core/errors.ts'
+import { readKept, resultOf } from '../../core/generation/result.ts'
 import { deletionButtons } from '../../core/generation/result-buttons.ts'
 import { buttonsToShow } from '../../core/results/quotes.ts'
 import { removeResult } from '../../core/results/remove.ts'
@@ -10,7 +10,8 @@ export const deleteAction: Action = {
   name: 'delete',
   who: 'asker',
   async run({ core, call, words, values: { ref } }) {
-    await resultOf(core, ref)
+    // also one whose pictures have expired: its words and messages go
+    if (!(await readKept(core, ref))) throw new AppError('unknown_button')
     const content = { kind: 'text', text: words.toasts.sure } as const
     const newButtons = deletionButtons(ref)
     return { locale: call.locale, state: 'info', content, private: true, toast: true, newButtons }

@@ -32,6 +32,8 @@ export interface WebOptions {
   admins?: ReadonlySet<string>
   /** A signed link to a picture of the store. */
   link(key: string): Promise<string>
+  /** Days that pictures are kept. Absent: for ever. */
+  pictureDays?: number
   log: Log
   /** Open event streams in this process. Default 500. */
   mostStreams?: number
@@ -41,7 +43,7 @@ export interface WebOptions {
 
 /** Handlers still at work when we stop get this long. */
 const stopMs = 10_000
-/** Conversations are kept this long; pictures and history stay. */
+/** Conversations are kept this long, or as long as pictures, if that is less. The history stays. */
 const keptDays = 90
 const pruneEveryMs = 3_600_000
 
@@ -85,7 +87,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
 
   async function prune(): Promise<void> {
     await messages
-      .pruneWebMessages(database, keptDays)
+      .pruneWebMessages(database, Math.min(keptDays, options.pictureDays ?? keptDays))
       .then(() => forgetOldSessions(database))
       .catch((error: unknown) => log.error({ err: error }, 'old messages and sessions of the page were not removed'))
   }

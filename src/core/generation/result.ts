@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import { AppError } from '../errors.ts'
+import { AppError, type ErrorKind } from '../errors.ts'
 import { isId } from '../ids.ts'
 import type { Attachment, Posted } from '../ports/chat.ts'
 import type { ImageType } from '../ports/images.ts'
@@ -56,8 +56,17 @@ export type StoredResult = NonNullable<(typeof columns)['row']>
 /** Pixels on the longer side of what replaces an original that is too large for an input. */
 const reducedEdge = 2048
 
-/** undefined: there is no such result, or it was erased. A result is posted a little before its request counts as delivered. */
+/** undefined: there is no such result, it was erased, or its pictures have expired. */
 export async function readResult(core: Core, id: string): Promise<StoredResult | undefined> {
+  const result = await readKept(core, id)
+  return result && !hasExpired(result) ? result : undefined
+}
+
+/** Whether its pictures were deleted because of their age (media/retention.ts). */
+export const hasExpired = ({ pictures }: StoredResult) => pictures.length === 0
+
+/** Also one whose pictures have expired. A result is posted a little before its request counts as delivered. */
+export async function readKept(core: Core, id: string): Promise<StoredResult | undefined> {
   if (!isId(id)) return undefined
   const [row] = await readRows(
     core.database,
@@ -66,13 +75,22 @@ export async function readResult(core: Core, id: string): Promise<StoredResult |
       select ${list} from generations
       where id = ${id}::uuid and state in ('stored','delivered') and erased_at is null`,
   )
-  return row && row.pictures.length > 0 ? row : undefined
+  return row
 }
 
-/** Throws AppError unknown_button. */
+/** Throws AppError unknown_button, pictures_expired. */
 export async function resultOf(core: Core, id: string): Promise<StoredResult> {
-  const result = await readResult(core, id)
-  if (!result) throw new AppError('unknown_button')
+  return withPictures(core, await readKept(core, id), 'unknown_button')
+}
+
+/** Throws AppError pictures_expired, or `absent` if there is no result. */
+export function withPictures(
+  { limits }: Pick<Core, 'limits'>,
+  result: StoredResult | undefined,
+  absent: ErrorKind,
+): StoredResult {
+  if (!result) throw new AppError(absent)
+  if (hasExpired(result)) throw new AppError('pictures_expired', { days: limits.pictureDays })
   return result
 }
 

@@ -5,7 +5,7 @@ import { generations } from '../../db/schema/generations.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { readResult, type StoredResult } from '../generation/result.ts'
+import { readKept, readResult, type StoredResult } from '../generation/result.ts'
 import { findSent } from '../generation/sent-messages.ts'
 import { isId } from '../ids.ts'
 import type { Call, MessageName } from '../ports/chat.ts'
@@ -38,7 +38,7 @@ export async function assertAsker(core: Core, { from }: Pick<Call, 'from'>, id: 
  * keep it as a favourite, and admins.
  */
 export async function assertViewer(core: Core, viewer: Viewer, id: string): Promise<void> {
-  const result = await readResult(core, id)
+  const result = await readKept(core, id)
   if (!result || !(await maySee(core, viewer, result))) throw new AppError('unknown_button')
 }
 

@@ -6,6 +6,7 @@ import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { forgetOldDrafts } from '../generation/drafts.ts'
 import { deleteDue } from '../media/deletions.ts'
+import { createRetention, type Retention } from '../media/retention.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
 import { createLanes, type Lanes } from './lanes.ts'
@@ -33,6 +34,7 @@ export interface Sweeper {
 export function keepSweeping(core: Core, leases: Leases): Sweeper {
   const stopping = new AbortController()
   const lanes = createLanes(core)
+  const retention = createRetention(core)
   let rounds = 0
   let busy = false
   let round: Promise<void> = Promise.resolve()
@@ -45,7 +47,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     try {
       await lanes.record()
       await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
-      if (rounds++ % tidyEvery === 0) await tidy(core)
+      if (rounds++ % tidyEvery === 0) await tidy(core, retention)
     } catch (error) {
       core.log.warn({ err: error }, 'a sweep failed; retrying')
     }
@@ -107,7 +109,8 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
   }
 }
 
-async function tidy(core: Core): Promise<void> {
+async function tidy(core: Core, retention: Retention): Promise<void> {
+  await retention.expire()
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldDrafts(core)

@@ -42,10 +42,13 @@ export const users = pgTable(
     perMinuteLimit: integer('per_minute_limit'),
     /** When its owner deleted it. */
     closedAt: time('closed_at'),
+    /** When all that it held was gone. Absent while it is closed: some may be left. */
+    clearedAt: time('cleared_at'),
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (t) => [
     index('users_joined').on(t.joinedInto).where(sql`joined_into is not null`),
+    index('users_to_clear').on(t.closedAt).where(sql`closed_at is not null and cleared_at is null`),
     check('users_debt_not_negative', sql`${t.debt} >= 0`),
     check('users_balance_not_negative', sql`${t.balance} >= 0`),
     check('users_held_not_negative', sql`${t.held} >= 0`),

@@ -140,7 +140,11 @@ export const images = pgTable(
     bytes: integer().notNull(),
     createdAt: time('created_at').notNull().defaultNow(),
   },
-  (t) => [unique('images_of_generation').on(t.generationId, t.role, t.position)],
+  (t) => [
+    unique('images_of_generation').on(t.generationId, t.role, t.position),
+    // once for each result
+    index('images_by_age').on(t.createdAt, t.generationId).where(sql`role = 'output' and position = 0`),
+  ],
 )
 
 /** Generations whose objects must leave the store: they failed, were cancelled, or were erased by their owner. */
