@@ -14,6 +14,7 @@ import { asideOf } from './aside.ts'
 import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
 import { submittedTo } from './form.ts'
 import { valuesOf } from './options.ts'
+import { isPictureAlone, offerFor } from './photos/offer.ts'
 import { show } from './show.ts'
 
 export interface Handlers {
@@ -63,10 +64,12 @@ interface Running {
   settings: SettingsInForce
 }
 
-function run(running: Running, act: Act): Promise<Answer> {
+async function run(running: Running, act: Act): Promise<Answer> {
   switch (act.kind) {
     case 'message':
-      return runCommand(running, { name: defaultCommand, text: act.text, options: {} })
+      return (
+        (await answerToPicture(running)) ?? runCommand(running, { name: defaultCommand, text: act.text, options: {} })
+      )
     case 'command':
       return runCommand(running, act)
     case 'press':
@@ -74,6 +77,13 @@ function run(running: Running, act: Act): Promise<Answer> {
     case 'form':
       return runAction(running, { button: act.form, submission: act, on: act.on })
   }
+}
+
+/** undefined: it is no picture without words. */
+async function answerToPicture({ core, handlers: { commands }, call, settings }: Running): Promise<Answer | undefined> {
+  if (!isPictureAlone(core, call)) return undefined
+  const { images } = call
+  return offerFor({ core, call, words: wordsFor(call.locale), values: {}, images, settings, commands })
 }
 
 type CommandAct = Omit<Extract<Act, { kind: 'command' }>, 'kind'>

@@ -27,6 +27,7 @@ export const errorKinds = [
   'question_over',
   'late_part',
   'draft_over',
+  'offer_over',
   'cannot_write_privately',
   'groups_only',
   'form_late',

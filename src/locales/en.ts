@@ -98,6 +98,10 @@ export const en = {
     queue: '🔄 Refresh',
     models: 'Page',
     prefer: 'Use',
+    varyphoto: '🔀 Vary',
+    editphoto: '✏️ Edit',
+    enlargephoto: '🔍 Upscale',
+    describephoto: '📝 Describe',
     show: '🔍',
     older: 'Older ▶',
     newer: '◀ Newer',
@@ -155,6 +159,10 @@ export const en = {
     editdraft: {
       title: '✏️ Edit the prompt',
       fields: { prompt: { label: 'Prompt', hint: 'What to draw' } },
+    },
+    editphoto: {
+      title: '✏️ Edit the picture',
+      fields: { prompt: { label: 'Change', hint: 'What to change, such as: make it night' } },
     },
     setpictures: {
       title: '⚙️ Settings for pictures',
@@ -219,6 +227,9 @@ export const en = {
         `Nothing is charged until you choose. The buttons work for ${d.minutes} minutes.`,
       ].join('\n'),
     closed: (prompt: string) => `${prompt}\n\n✏️ You have edited this prompt.`,
+  },
+  photos: {
+    offered: 'What shall I do with this picture? Choose below, or reply to it with words that say what to change.',
   },
   sentPrivately: '🔒 The answer goes to you in a private message.',
 
@@ -662,6 +673,7 @@ export const en = {
     late_part: () =>
       'This part arrived after the rest of your message had been taken, so it was not used. Send all of it again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',
+    offer_over: () => 'This picture is no longer kept. Send it again.',
     draft_over: () => 'This choice has already been made, or is too old. Send the request again.',
     cannot_write_privately: () =>
       'The bot may not write to you yet. Start a private chat with it first, then send the request again.',

@@ -85,6 +85,10 @@ export const zh: Words = {
     queue: '🔄 刷新',
     models: '页码',
     prefer: '选用',
+    varyphoto: '🔀 变体',
+    editphoto: '✏️ 修改',
+    enlargephoto: '🔍 放大',
+    describephoto: '📝 描述',
     show: '🔍',
     older: '更早 ▶',
     newer: '◀ 较新',
@@ -131,6 +135,10 @@ export const zh: Words = {
     editdraft: {
       title: '✏️ 修改提示词',
       fields: { prompt: { label: '提示词', hint: '要画什么' } },
+    },
+    editphoto: {
+      title: '✏️ 修改图片',
+      fields: { prompt: { label: '修改', hint: '要改什么，例如：改成夜晚' } },
     },
     setpictures: {
       title: '⚙️ 图片设置',
@@ -192,6 +200,9 @@ export const zh: Words = {
         `选择之前不会扣费。按钮在 ${d.minutes} 分钟内有效。`,
       ].join('\n'),
     closed: (prompt) => `${prompt}\n\n✏️ 你已修改这段提示词。`,
+  },
+  photos: {
+    offered: '想对这张图片做什么？请点下面的按钮，或回复这张图片并写明要改什么。',
   },
   sentPrivately: '🔒 结果会通过私聊发给你。',
 
@@ -583,6 +594,7 @@ export const zh: Words = {
     not_your_question: () => '只有按下按钮的人可以回答。想修改这张图片，请自己按一下按钮。',
     form_late: () => '打开表单超时，请再按一次按钮。',
     late_part: () => '这部分内容到得太晚：其余内容已经开始处理，所以这部分没有采用。请重新发送全部内容。',
+    offer_over: () => '这张图片已不再保留，请重新发送。',
     draft_over: () => '你已经选择过了，或选择已过期。请重新发送请求。',
     cannot_write_privately: () => '机器人还不能给你发私信。请先与它开始私聊，然后重新发送请求。',
     groups_only: () => '此命令设置群的默认值，请在群里使用。',

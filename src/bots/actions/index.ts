@@ -1,5 +1,6 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
+import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
 import { setAnswersAction, setPicturesAction } from '../settings/actions.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
@@ -43,6 +44,10 @@ export const allActions: readonly Action[] = [
   useEnhancedAction,
   useOwnAction,
   editDraftAction,
+  varyPhotoAction,
+  editPhotoAction,
+  enlargePhotoAction,
+  describePhotoAction,
   setPicturesAction,
   setAnswersAction,
 ]

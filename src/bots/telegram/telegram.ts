@@ -131,6 +131,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   return {
     name: 'telegram',
     postsAnew: true,
+    asksAboutPictures: true,
 
     async start(handle: (call: Call) => Promise<void>) {
       await connection.retry(async () => {

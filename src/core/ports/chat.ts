@@ -259,6 +259,8 @@ export interface ChatSurface {
   readonly linksPictures?: boolean
   /** True when a private answer in a group is shown to the person alone. */
   readonly answersPrivately?: boolean
+  /** True when a picture without words, in a private chat, is answered with what can be done with it. */
+  readonly asksAboutPictures?: boolean
   /** True when no person reads its replies. */
   readonly isSilent?: boolean
   /** Connects and calls `handle` for each act; resolves when the platform has accepted us. */

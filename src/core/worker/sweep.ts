@@ -9,6 +9,7 @@ import { deleteDue } from '../media/deletions.ts'
 import { createRetention, type Retention } from '../media/retention.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
+import { forgetOldOffers } from '../results/picture-offers.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
 import { perform } from './perform.ts'
@@ -114,6 +115,7 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldDrafts(core)
+  await forgetOldOffers(core)
   await forgetOldRequests(core)
   await forgetOldCalls(core.database)
 }

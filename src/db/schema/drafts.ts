@@ -1,4 +1,4 @@
-/** Requests whose enhanced prompt is shown to the person, who chooses a prompt before paying. */
+/** What waits for a choice of the person before anything is paid for: requests with an enhanced prompt, and pictures without words. */
 import { boolean, index, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { users } from './accounts.ts'
@@ -34,4 +34,26 @@ export const drafts = pgTable(
     decidedBy: text('decided_by'),
   },
   (t) => [index('drafts_by_age').on(t.expiresAt)],
+)
+
+/** Pictures that people sent without words. Their buttons offer what can be done with them; no credits are held. */
+export const pictureOffers = pgTable(
+  'picture_offers',
+  {
+    id: uuid().primaryKey(),
+    /** Key of the call that sent it: the same call again changes nothing. */
+    key: text().notNull().unique(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    /** Key of the upload. */
+    image: text().notNull(),
+    /** In pixels. */
+    width: integer().notNull(),
+    height: integer().notNull(),
+    /** Prices that its buttons show, by action. */
+    quoted: jsonb().$type<Json>().notNull().default({}),
+    expiresAt: time('expires_at').notNull(),
+  },
+  (t) => [index('picture_offers_by_age').on(t.expiresAt)],
 )

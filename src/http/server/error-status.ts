@@ -26,6 +26,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   not_your_question: 403,
   question_over: 410,
   late_part: 409,
+  offer_over: 410,
   draft_over: 410,
   cannot_write_privately: 403,
   groups_only: 400,

@@ -10,7 +10,7 @@ import { questionOf } from './question.ts'
 import { cut, maxText, optionsOf, withoutPreview } from './text.ts'
 
 /** Telegram's limit for the answer to a press, in UTF-16 units. */
-const maxToast = 200
+export const maxToast = 200
 /** Characters of the placeholder in an empty reply box. */
 const maxPlaceholder = 64
 

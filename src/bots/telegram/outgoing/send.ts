@@ -12,6 +12,7 @@ import {
   fromAddress,
   fromPosted,
   messageName,
+  type PressTarget,
   type Shown,
   type Target,
   toAddress,
@@ -20,7 +21,7 @@ import {
 import { asChatError, asSignal, failureOf } from '../bot-api.ts'
 import type { Dialogues } from '../incoming/dialogues.ts'
 import { isGroup } from '../pace.ts'
-import { createAnswers } from './answers.ts'
+import { createAnswers, maxToast } from './answers.ts'
 import { keyboardOf } from './keyboard.ts'
 import { fileIdsOf, kindOf, type Others, originalsOf, type Sent, toFile } from './pictures.ts'
 import { changed, createStanding } from './standing.ts'
@@ -210,7 +211,7 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
   return {
     async post(address, reply, sent) {
       const target = fromAddress(address)
-      if (reply.form || (target.kind === 'press' && isShort(reply))) return tell(target, reply, sent)
+      if (reply.form || (target.kind === 'press' && isToast(target, reply))) return tell(target, reply, sent)
       const place = target.kind === 'press' ? target.message : target
       const posted = await following(
         () => send(place, reply, sent),
@@ -251,8 +252,13 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
   }
 }
 
-/** A few words about a press. Anything else is about a request, and changes until its picture is there. */
-const isShort = ({ content: { kind } }: Reply) => kind === 'text' || kind === 'refusal'
+/** Words about a press, for the person alone. What is longer than a toast is a message where others do not read it. */
+function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
+  const { content, toast, brief, private: isPrivate } = reply
+  if (content.kind === 'refusal') return true
+  if (content.kind !== 'text') return false
+  return toast || brief || (isPrivate === true && (isGroup(chatId) || content.text.length <= maxToast))
+}
 
 interface Look {
   caption?: string

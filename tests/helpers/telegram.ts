@@ -1,0 +1,74 @@
+/** The whole bot on an emulated Telegram: a core with its worker, and the chat as the only surface. */
+import { sql } from 'drizzle-orm'
+import { allActions } from '../../src/bots/actions/index.ts'
+import { allCommands } from '../../src/bots/commands/index.ts'
+import { createDispatch } from '../../src/bots/dispatch.ts'
+import { createTelegram, type Telegram } from '../../src/bots/telegram/telegram.ts'
+import { startTelegram, type TelegramEmulator, type TelegramOptions } from '../emulators/telegram/index.ts'
+import { quickest } from './backends.ts'
+import { openTestCore, type TestCore, type TestCoreOptions } from './core.ts'
+import { keepLog } from './log.ts'
+
+export interface TestTelegram extends TestCore {
+  telegram: TelegramEmulator
+  bot: Telegram
+  /** Starts another process of the same bot. */
+  another(over?: Partial<BotOptions>): Promise<Telegram>
+  /** States of all requests, oldest first. */
+  states(): Promise<string[]>
+  /** Resolves once nothing in the inbox waits. */
+  quiet(): Promise<void>
+}
+
+type BotOptions = Parameters<typeof createTelegram>[0]
+
+interface Options extends Omit<TestCoreOptions, 'surfaces' | 'chat'> {
+  telegram?: TelegramOptions
+  bot?: Partial<BotOptions>
+  /** false: requests stay in the queue. Default true. */
+  works?: boolean
+}
+
+export async function openTestTelegram({ telegram: emulated, bot: over, works = true, ...options }: Options = {}) {
+  const telegram = await startTelegram(emulated)
+  const bots: Telegram[] = []
+  const create = (database: BotOptions['database'], more: Partial<BotOptions> = {}): Telegram => {
+    const { token, apiUrl } = telegram
+    const bot = createTelegram({ token, apiUrl, database, commands: allCommands, log: keepLog(), ...over, ...more })
+    bots.push(bot)
+    return bot
+  }
+  const test = await openTestCore(quickest, { ...options, surfaces: ({ database }) => [create(database)] })
+  const dispatch = createDispatch(test.core, { commands: allCommands, actions: allActions })
+  const [bot] = bots
+  if (!bot) throw new Error('the core created no surface')
+  await bot.start(dispatch)
+  if (works) await test.work()
+  const opened: TestTelegram = {
+    ...test,
+    telegram,
+    bot,
+    another: async (more) => {
+      const next = create(test.core.database, more)
+      await next.start(dispatch)
+      return next
+    },
+    states: async () => {
+      const rows = await test.core.database.rows<{ state: string }>(sql`select state from generations order by id`)
+      return rows.map(({ state }) => state)
+    },
+    async quiet() {
+      for (;;) {
+        const waiting = await test.core.database.rows(sql`select key from inbox where handled_at is null limit 1`)
+        if (waiting.length === 0) return
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    },
+    async close() {
+      await Promise.all(bots.map((each) => each.stop()))
+      await test.close()
+      await telegram.stop()
+    },
+  }
+  return opened
+}
