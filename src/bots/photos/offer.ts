@@ -1,12 +1,11 @@
 /** A picture without words: the answer offers what can be done with it, and its price. */
+import { quote, type Size } from '../../core/billing/quote.ts'
 import { button } from '../../core/chats/buttons.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Quoted } from '../../core/generation/result-buttons.ts'
-import { quote } from '../../core/generation/submit.ts'
 import type { ButtonRows, Call } from '../../core/ports/chat.ts'
 import { chooseModel } from '../../core/request/choose-model.ts'
-import { enlarged } from '../../core/request/enlarge.ts'
 import { keepPicture, type PictureOffer, showOfferPrices } from '../../core/results/picture-offers.ts'
 import type { Answer, Asked } from '../command.ts'
 import { readRequest } from '../commands/flux.ts'
@@ -54,25 +53,21 @@ export const enlargementFor = (core: Core) => ({
 const someWords = 'x'
 
 /** `size` absent: whether there is an offer at all. */
-function offersOf(asking: Asking, size?: Pick<PictureOffer, 'width' | 'height'>) {
+function offersOf(asking: Asking, size?: Size) {
   const { core } = asking
   const prices: [action: string, price: number | undefined][] = [
-    ['varyphoto', priced(() => priceFor(core, requestOf(asking)))],
-    ['editphoto', priced(() => priceFor(core, requestOf(asking, someWords)))],
-    ['enlargephoto', priced(() => priceOfEnlargement(core, size))],
+    ['varyphoto', priced(() => priceFor(core, requestOf(asking), size))],
+    ['editphoto', priced(() => priceFor(core, requestOf(asking, someWords), size))],
+    ['enlargephoto', priced(() => priceFor(core, enlargementFor(core), size))],
     ['describephoto', core.enhancer?.describe ? 0 : undefined],
   ]
   return prices.flatMap(([action, price]) => (price === undefined ? [] : [{ action, price }]))
 }
 
-const priceFor = (core: Core, { chosen, params }: Pick<ReturnType<typeof requestOf>, 'chosen' | 'params'>) =>
-  quote(core, { chosen, params, images: 1 }).price
+type Wanted = Pick<ReturnType<typeof requestOf>, 'chosen' | 'params'>
 
-function priceOfEnlargement(core: Core, size: Pick<PictureOffer, 'width' | 'height'> | undefined): number {
-  const { request, price } = quote(core, { ...enlargementFor(core), images: 1 })
-  if (size) enlarged(request, size)
-  return price
-}
+const priceFor = (core: Core, { chosen, params }: Wanted, input: Size | undefined) =>
+  quote(core, { chosen, params, images: 1, input }).price
 
 /** undefined: no model that is set up does it. */
 function priced(price: () => number): number | undefined {
