@@ -46,7 +46,10 @@ export interface Catalogue {
 
 /** A request that is about to be accepted. */
 export interface Candidate {
+  /** The person. Requests under way and in a minute count for this account. */
   userId: string
+  /** The account that pays. Absent: that of the person. */
+  payer?: string
   surface: string
   /** Absent: not in a chat. */
   place?: Place

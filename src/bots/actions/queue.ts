@@ -1,16 +1,17 @@
 /** The buttons below the answer to `/queue`. */
-import { accountOf } from '../../core/accounts/accounts.ts'
+import { accountOf, currentAccount } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
 import { cancel } from '../../core/generation/cancel.ts'
 import type { Action } from '../action.ts'
 import { queueReply } from '../lists/queue.ts'
 
-/** Shows the list as it is now. `ref`: the account whose list it is. */
+/** Shows the list as it is now. `ref`: the account whose list it was. */
 export const queueAction: Action = {
   name: 'queue',
   who: 'everyone',
-  async run({ core, call, values: { ref: userId } }) {
-    if (userId !== (await accountOf(core, call.from))) throw new AppError('not_yours')
+  async run({ core, call, values: { ref } }) {
+    const userId = await accountOf(core, call.from)
+    if (userId !== (await currentAccount(core, ref))) throw new AppError('not_yours')
     return queueReply(core, call, userId)
   },
 }

@@ -1,9 +1,11 @@
 /** People. One account may have several identities ('discord:123', 'telegram:456', 'web:…'). */
-import { asc, desc, eq, inArray, or, sql } from 'drizzle-orm'
+import { asc, desc, eq, inArray, or, type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { columnsOf, readRows } from '../../db/columns.ts'
 import { identities, users } from '../../db/schema/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { isId } from '../ids.ts'
 import type { Identity } from '../ports/chat.ts'
 import { keptBan } from './bans.ts'
 
@@ -17,24 +19,53 @@ export interface Account {
 
 const maxCached = 10_000
 
-/** Account id of a person, created with its welcome credits at the first call. An identity never changes its account. */
+/**
+ * Account id of a person, created with its welcome credits at the first call. It is read each time, because joining two accounts
+ * moves identities.
+ */
 export async function accountOf(core: Core, from: Identity): Promise<string> {
+  const id = (await storedAccount(core, from)) ?? (await createAccount(core, from))
   const cache = core.accountIds
-  const stamp = `${from.id}\n${from.name}\n${from.handle ?? ''}`
-  const cached = cache.get(stamp)
-  if (cached !== undefined) return cached
-  const id = (await updateIdentity(core, from)) ?? (await createAccount(core, from))
   if (cache.size >= maxCached) cache.clear()
-  cache.set(stamp, id)
+  cache.set(stampOf(from), id)
   return id
 }
 
-/** Throws AppError unknown_user. */
+/**
+ * The account that this process saw last for the person. Only for requests that go straight to the accepting statement, which
+ * compares it with the row (generation/accept.ts).
+ */
+export async function rememberedAccountOf(core: Core, from: Identity): Promise<string> {
+  return core.accountIds.get(stampOf(from)) ?? accountOf(core, from)
+}
+
+/** The account that stands for this one now: another one, once it was joined with that. */
+export const heirOf = (userId: string): SQL =>
+  sql`(select coalesce(joined_into, id) from users where id = ${userId}::uuid)`
+
+const heirColumns = columnsOf({ id: users.id })
+
+/** For ids that were read a while ago. */
+export async function currentAccount(core: Core, userId: string): Promise<string> {
+  if (!isId(userId)) return userId
+  const [heir] = await readRows(
+    core.database,
+    heirColumns,
+    (list) => sql`select ${list} from users where id = ${heirOf(userId)}`,
+  )
+  return heir?.id ?? userId
+}
+
+/** What requests hold that were made before their account was joined with this one is held by the earlier account. */
+const heldByJoined = sql<number>`${users.held} + coalesce((
+  select sum(j.held)::int from users j where j.joined_into = ${users.id}), 0)`
+
+/** Of the account that stands for this one now. Throws AppError unknown_user. */
 export async function readAccount(core: Core, userId: string): Promise<Account> {
   const [account] = await core.database.db
-    .select({ id: users.id, name: users.name, balance: users.balance, held: users.held, inFlight: users.inFlight })
+    .select({ id: users.id, name: users.name, balance: users.balance, held: heldByJoined, inFlight: users.inFlight })
     .from(users)
-    .where(eq(users.id, userId))
+    .where(eq(users.id, heirOf(userId)))
   if (!account) throw new AppError('unknown_user', { user: userId })
   return account
 }
@@ -67,6 +98,18 @@ export async function findAccount(
   return found
 }
 
+const stampOf = ({ id, name, handle }: Identity) => `${id}\n${name}\n${handle ?? ''}`
+
+/** undefined: no such identity yet. */
+async function storedAccount(core: Core, from: Identity): Promise<string | undefined> {
+  const [row] = await core.database.db
+    .select({ userId: identities.userId, name: identities.name, handle: identities.handle })
+    .from(identities)
+    .where(eq(identities.id, from.id))
+  const isSame = row?.name === from.name && row.handle === (from.handle?.toLowerCase() ?? null)
+  return isSame ? row.userId : row && updateIdentity(core, from)
+}
+
 /** undefined: no such identity yet. */
 async function updateIdentity(core: Core, { id, name, handle }: Identity): Promise<string | undefined> {
   const [row] = await core.database.db
@@ -77,7 +120,10 @@ async function updateIdentity(core: Core, { id, name, handle }: Identity): Promi
   return row?.userId
 }
 
-/** One statement: two processes that meet the same person at once create one account and one welcome grant. */
+/**
+ * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had
+ * one before gets no second one.
+ */
 async function createAccount(core: Core, from: Identity): Promise<string> {
   const id = uuidv7()
   const { welcome } = core.limits
@@ -91,7 +137,8 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
           select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account)
       insert into ledger (user_id, kind, amount, source, key)
       select id, 'grant', ${welcome}::int, 'welcome', ${`welcome:${from.id}`} from account
-      where ${welcome}::int > 0`)
+      where ${welcome}::int > 0
+      on conflict (key) do nothing`)
     return id
   } catch (error) {
     const other = await updateIdentity(core, from)

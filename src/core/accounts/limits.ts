@@ -24,10 +24,17 @@ export const spacing = (perMinute: number) => `${minuteMs / perMinute} milliseco
 /** How far `users.pace_at` is ahead of now. */
 const debtMs = sql<number>`(extract(epoch from greatest(${users.paceAt}, now()) - now()) * 1000)::float8`
 
-/** Refuses a request that the account cannot pay for or has no room for. */
-export const accountRule: Rule = async (core, { userId, price, inFlight, perMinute }) => {
+const balanceOf = (payer: string) => sql<number>`(select payer.balance from users payer where payer.id = ${payer})`
+
+/** Refuses a request that the payer cannot pay for, or that the person has no room for. */
+export const accountRule: Rule = async (core, { userId, payer, price, inFlight, perMinute }) => {
   const [user] = await core.database.db
-    .select({ balance: users.balance, inFlight: users.inFlight, ...banColumns, debtMs })
+    .select({
+      balance: payer === undefined ? users.balance : balanceOf(payer),
+      inFlight: users.inFlight,
+      ...banColumns,
+      debtMs,
+    })
     .from(users)
     .where(eq(users.id, userId))
   if (!user) return new AppError('unknown_user', { user: userId })

@@ -6,6 +6,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { violates } from '../../db/database.ts'
 import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
+import { accountOf, currentAccount } from '../accounts/accounts.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { isBanned } from '../accounts/bans.ts'
 import { spacing } from '../accounts/limits.ts'
@@ -32,8 +33,10 @@ export interface Submission {
   chosen: ChosenModel
   params: RequestParams
   images: readonly Attachment[]
-  /** Who pays: an identity of a platform, or an account. */
+  /** Who asks: an identity of a platform, or an account. */
   from: Identity | { userId: string }
+  /** The account whose credits it costs. Absent: that of the person. */
+  payer?: string
   /** Only the person sees its pictures. A request that starts from a private result is private, too. */
   private?: boolean
   /** Our message that becomes the waiting message, if one was posted before. */
@@ -79,15 +82,17 @@ interface Acceptance {
 }
 
 export async function accept(core: Core, submission: Submission, acceptance: Acceptance): Promise<Accepted> {
-  const { candidate, route } = acceptance
+  const { route } = acceptance
+  let { candidate } = acceptance
   const { request } = candidate
   const id = submission.program?.id ?? uuidv7()
   for (let tries = 1; ; tries++) {
     let capped = false
-    const saved = await save(core, id, submission, acceptance).catch((error: unknown) => {
+    const saved = await save(core, id, submission, { ...acceptance, candidate }).catch((error: unknown) => {
       capped = violates(error, 'api_keys_within_cap')
-      // two deliveries of one call at once: one of them is saved
-      if (capped || violates(error, 'generations_key_unique')) return undefined
+      // two deliveries of one call at once: one of them is saved; and another person may have spent the payer's last credits
+      if (capped || violates(error, 'generations_key_unique') || violates(error, 'users_balance_not_negative'))
+        return undefined
       throw error
     })
     const accepted = { request, endpoint: route.endpoint, price: candidate.price }
@@ -98,11 +103,19 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     const before = await acceptedBefore(core, submission.key)
     if (before) return { ...accepted, id: before.id, private: false, fresh: false, job: before }
     if (capped) throw await capRefusal(core, submission)
+    candidate = await ofCurrentAccounts(core, submission, candidate)
     const error = await refusal(core, candidate)
     if (error) throw error
     // the limit that blocked it has cleared since: try again
     if (tries === maxTries) throw new AppError('too_many_in_flight', { limit: candidate.inFlight })
   }
+}
+
+/** The accounts may have been joined with others since they were read, or the identity may have left its account. */
+async function ofCurrentAccounts(core: Core, { from }: Submission, candidate: Candidate): Promise<Candidate> {
+  const userId = 'userId' in from ? await currentAccount(core, candidate.userId) : await accountOf(core, from)
+  if (candidate.payer === undefined) return { ...candidate, userId }
+  return { ...candidate, userId, payer: await currentAccount(core, candidate.payer) }
 }
 
 /** undefined: no request with this key was accepted. */
@@ -124,8 +137,8 @@ async function save(
   submission: Submission,
   { candidate, route, inputs }: Acceptance,
 ): Promise<{ priority: number; private: boolean } | undefined> {
-  const { key, surface, address, place, locale, parent, program, enhanced, draft } = submission
-  const { userId, request, price, quote, inFlight, perMinute } = candidate
+  const { key, surface, address, from, place, locale, parent, program, enhanced, draft } = submission
+  const { userId, payer = userId, request, price, quote, inFlight, perMinute } = candidate
   const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map(({ type, width, height, data }, position) => ({
     key: inputKey(core, id, position, type),
@@ -139,7 +152,9 @@ async function save(
   const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
     with admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
-      where id = ${userId} and not ${isBanned} and in_flight < ${inFlight}::int and balance >= ${price}::int
+      where id = ${userId} and not ${isBanned} and in_flight < ${inFlight}::int and joined_into is null
+        and ${'id' in from ? sql`exists (select from identities where id = ${from.id} and user_id = ${userId})` : sql`true`}
+        and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)}
         and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
         and not exists (select from generations where key = ${key})
       returning in_flight, (${submission.private ?? false}::bool or exists (
@@ -147,7 +162,7 @@ async function save(
     generation as (
       insert into generations (id, user_id, payer_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
         parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${userId}::uuid, ${key}, ${surface}, ${address},
+      select ${id}::uuid, ${userId}::uuid, ${payer}::uuid, ${key}, ${surface}, ${address},
         case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
         ${enhanced ?? null}, ${locale},
         ${request.model}, ${route.provider}, ${route.endpoint},
@@ -170,6 +185,11 @@ async function save(
     select priority, private from generation`)
   return row
 }
+
+/** Looked at without a lock: the balance may not become negative, so the hold fails if another request takes the credits first. */
+const canPay = (payer: string, price: number) => sql`exists (
+  select from users payer where payer.id = ${payer} and not payer.banned and payer.joined_into is null
+    and payer.closed_at is null and payer.balance >= ${price}::int)`
 
 /** Of several choices, the one that was accepted. */
 const decided = ({ id, decidedBy }: NonNullable<Submission['draft']>) => sql`

@@ -6,7 +6,7 @@
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
-import { accountOf } from '../accounts/accounts.ts'
+import { accountOf, currentAccount, rememberedAccountOf } from '../accounts/accounts.ts'
 import { slowDown } from '../accounts/limits.ts'
 import { quote } from '../billing/quote.ts'
 import type { Candidate, Core } from '../core.ts'
@@ -21,7 +21,10 @@ import { refusal } from './rules.ts'
 
 /** Throws AppError for every reason to refuse. Work starts with `wake`. */
 export async function submit(core: Core, submission: Submission): Promise<Accepted> {
-  const first = await candidateOf(core, submission)
+  const { images, from } = submission
+  // the accepting statement notices an account that was joined with another; rules before it would not
+  const userId = images.length > 0 || 'userId' in from ? undefined : await rememberedAccountOf(core, from)
+  const first = await candidateOf(core, submission, userId)
   await refuseRise(core, first, submission)
   const inputs = await loadInputs(core, first, submission)
   // the shape of an input picture may decide the size, and with it the price
@@ -43,12 +46,18 @@ async function refuseRise(core: Core, { price }: Candidate, { key, shownPrice = 
 }
 
 /** What the rules check, before any picture is read. Throws AppError for what the model does not take. */
-export async function candidateOf(core: Core, submission: Submission): Promise<Candidate> {
-  const { from, surface, place, limits = core.limits } = submission
+export async function candidateOf(core: Core, submission: Submission, account?: string): Promise<Candidate> {
+  const { payer, surface, place, limits = core.limits } = submission
   const quoted = quote(core, { ...submission, images: submission.images.length })
-  const userId = 'userId' in from ? from.userId : await accountOf(core, from)
+  const userId = account ?? (await askerOf(core, submission))
   const { inFlight, perMinute } = limits
-  return { userId, surface, place, ...quoted, inFlight, perMinute }
+  return { userId, payer, surface, place, ...quoted, inFlight, perMinute }
+}
+
+/** Pictures are read before the accepting statement, and the rules are checked before that. */
+async function askerOf(core: Core, { from, images }: Pick<Submission, 'from' | 'images'>): Promise<string> {
+  if ('id' in from) return accountOf(core, from)
+  return images.length > 0 ? currentAccount(core, from.userId) : from.userId
 }
 
 function logAccepted(core: Core, { id, request, price }: Accepted, { surface, program }: Submission): void {

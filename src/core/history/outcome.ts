@@ -3,6 +3,7 @@ import { eq, type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { type GenerationState, generations } from '../../db/schema/generations.ts'
 import { apiProgress } from '../../db/schema/programs.ts'
+import { heirOf } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError, asFinal, type ErrorData, type ErrorKind } from '../errors.ts'
 import { isId } from '../ids.ts'
@@ -74,7 +75,7 @@ export type Outcome = Omit<Row, 'error' | 'errorData' | 'notes'> & {
 
 export const hasEnded = (state: GenerationState) => ['delivered', 'failed', 'cancelled'].includes(state)
 
-/** undefined: no such request, or it was erased. `userId` null: of any account, for admins. */
+/** undefined: no such request, or it was erased. `userId` null: of any account, for admins; it may have been joined with another since. */
 export async function outcomeOf(core: Core, userId: string | null, id: string): Promise<Outcome | undefined> {
   if (!isId(id)) return undefined
   const [row] = await readRows(
@@ -82,11 +83,13 @@ export async function outcomeOf(core: Core, userId: string | null, id: string): 
     columns,
     (list) => sql`
       select ${list} from generations left join api_progress on ${isProgressOf}
-      where ${eq(generations.id, id)} and (${userId}::uuid is null or generations.user_id = ${userId}::uuid)
+      where ${eq(generations.id, id)} and (${userId}::uuid is null or generations.user_id = ${ownerNow(userId)})
         and generations.erased_at is null`,
   )
   return row && asOutcome(row)
 }
+
+const ownerNow = (userId: string | null) => (userId === null ? sql`null` : heirOf(userId))
 
 export interface PageOfOutcomes {
   userId: string

@@ -4,14 +4,15 @@ import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { users } from '../../db/schema/accounts.ts'
+import { generations } from '../../db/schema/generations.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
 import { limitsFor } from '../accounts/limits.ts'
 import { grant } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
-import { acceptedBefore } from '../generation/accept.ts'
 import { submit, wake, wakeAgain } from '../generation/submit.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
+import type { Job } from '../ports/queue.ts'
 import type { ChosenModel } from '../request/check.ts'
 import { defaultModel, findAllowedModel } from '../request/choose-model.ts'
 import { requestIds } from './request-ids.ts'
@@ -40,7 +41,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
   const id = uuidv7()
   const key = keyOf(userId, request.key ?? id)
   // before anything else, so that a repeated request does not load its pictures again
-  const before = request.key === undefined ? undefined : await acceptedBefore(core, key)
+  const before = request.key === undefined ? undefined : await askedAs(core, userId, request.key)
   if (before) {
     await wakeAgain(core, before)
     return { id: before.id, fresh: false }
@@ -64,8 +65,22 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
 
 /** Id of the generation that an earlier `ask` with this key made. */
 export async function askedBefore(core: Core, { userId }: KeyHolder, key: string): Promise<string | undefined> {
-  return (await acceptedBefore(core, keyOf(userId, key)))?.id
+  return (await askedAs(core, userId, key))?.id
 }
+
+/** Also by an account that was joined with this one since. */
+async function askedAs(core: Core, userId: string, key: string): Promise<Job | undefined> {
+  const [job] = await readRows(
+    core.database,
+    jobColumns,
+    (list) => sql`
+      select ${list} from generations where key in (
+        select 'api:' || id || ':' || ${key}::text from users where id = ${userId}::uuid or joined_into = ${userId}::uuid)`,
+  )
+  return job
+}
+
+const jobColumns = columnsOf({ id: generations.id, lane: generations.provider, priority: generations.priority })
 
 const keyOf = (userId: string, key: string) => `api:${userId}:${key}`
 

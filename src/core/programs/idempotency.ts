@@ -6,6 +6,7 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { apiRequests } from '../../db/schema/programs.ts'
+import { heirOf } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
 
 export interface KeyedRequest {
@@ -152,4 +153,5 @@ export async function forgetOldRequests(core: Core): Promise<void> {
   }
 }
 
-const keyOf = ({ userId, key }: KeyedRequest) => `${userId}:${key}`
+/** Of the account as it is now: a program may have been recognised before its account was joined with another. */
+const keyOf = ({ userId, key }: KeyedRequest) => sql`(${heirOf(userId)}::text || ${`:${key}`}::text)`

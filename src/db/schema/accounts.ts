@@ -84,16 +84,32 @@ export const keptBans = pgTable('kept_bans', {
 export const linkCodes = pgTable(
   'link_codes',
   {
-    /** SHA-256 of the code, in hex. The code itself is not stored. */
+    /** HMAC of the code with the secret key, in hex: a code is short, so its plain hash could be guessed. */
     hash: text().primaryKey(),
     userId: uuid('user_id')
       .notNull()
       .references(() => users.id),
     expiresAt: time('expires_at').notNull(),
     usedAt: time('used_at'),
+    /** Key of the call that entered it: the same call again gets the same answer. */
+    usedBy: text('used_by'),
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (t) => [index('link_codes_of_user').on(t.userId), index('link_codes_by_expiry').on(t.expiresAt)],
+)
+
+/** Codes that were entered and are wrong. They count for an hour. */
+export const linkTries = pgTable(
+  'link_tries',
+  {
+    /** Key of the call that entered it. */
+    key: text().primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('link_tries_of_user').on(t.userId, t.createdAt)],
 )
 
 /** What administrators changed. Rows are only inserted. */

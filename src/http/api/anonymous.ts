@@ -1,6 +1,6 @@
 /** Requests without a key, from programs on this machine to the families that ANONYMOUS_API names. */
 import type { FastifyRequest } from 'fastify'
-import { accountOf } from '../../core/accounts/accounts.ts'
+import { rememberedAccountOf } from '../../core/accounts/accounts.ts'
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { hasKey } from '../server/auth.ts'
@@ -18,7 +18,7 @@ export function createAnonymous(core: Core, families: readonly string[]): Anonym
     families: new Set(families),
     // no administrator; the credits never run out, because the operator's own machine draws for itself
     holder: async () => ({
-      userId: await accountOf(core, { id: 'api:anonymous', name: 'anonymous' }),
+      userId: await rememberedAccountOf(core, { id: 'api:anonymous', name: 'anonymous' }),
       keyId: null,
       admin: false,
       models: null,
