@@ -50,6 +50,12 @@ export const errorKinds = [
   'anonymous',
   'ask_privately',
   'bad_amount',
+  'link_code_wrong',
+  'link_code_over',
+  'link_own_code',
+  'link_admin',
+  'too_many_link_codes',
+  'only_identity',
   // programs
   'key_missing',
   'key_wrong',

@@ -34,11 +34,29 @@ export interface Database {
 export const pingStatement = `
   insert into facts (name, value) values ('ping', '') on conflict (name) do update set value = excluded.value`
 
-/** Whether a statement failed because of this constraint. drizzle wraps the driver's error as its cause. */
-export function violates(error: unknown, constraint: string): boolean {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
-    const fields = cause as { constraint?: unknown; constraint_name?: unknown }
-    if (fields.constraint === constraint || fields.constraint_name === constraint) return true
-  }
-  return false
+/** The drivers name the constraint differently. */
+interface DriverError extends Error {
+  constraint?: unknown
+  constraint_name?: unknown
+  code?: unknown
+}
+
+/** Whether a statement failed because of this constraint. */
+export function violates(error: unknown, name: string): boolean {
+  return causesOf(error).some(({ constraint, constraint_name }) => constraint === name || constraint_name === name)
+}
+
+/** Deadlock, conflict of serializable transactions, and a lock that was not free. */
+const conflicts: readonly unknown[] = ['40P01', '40001', '55P03']
+
+/** Whether a transaction failed because of another one, so that it may succeed when it is tried again. */
+export function conflicted(error: unknown): boolean {
+  return causesOf(error).some(({ code }) => conflicts.includes(code))
+}
+
+/** drizzle wraps the driver's error as its cause. */
+function causesOf(error: unknown): DriverError[] {
+  const causes: DriverError[] = []
+  for (let cause = error; cause instanceof Error && causes.length < 5; cause = cause.cause) causes.push(cause)
+  return causes
 }

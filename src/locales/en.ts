@@ -12,6 +12,13 @@ const credits = (count: Data[string]) =>
 /** An estimate in words, from a number of seconds that is rounded already. */
 const about = (seconds: number) => `about ${seconds > 100 ? `${number(Math.ceil(seconds / 60))} min` : `${seconds} s`}`
 
+const platforms: Readonly<Record<string, string>> = { discord: 'Discord', telegram: 'Telegram', web: 'page' }
+/** Of an identity: 'discord:123'. */
+const platform = (identity: string) => {
+  const [name = ''] = identity.split(':')
+  return platforms[name] ?? name
+}
+
 /** Why a picture is too big. */
 const pictureLimit = (d: Data) => {
   const size = `it has ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels, and`
@@ -327,6 +334,28 @@ export const en = {
     favourites: 'favourites',
     states: { done: 'done', failed: 'failed', waiting: 'waiting', cancelled: 'cancelled' },
   },
+  linking: {
+    code: (c: { code: string; minutes: number; links: readonly string[] }) =>
+      [
+        `🔗 Send this within ${c.minutes} minutes where your other account is, in Discord, in Telegram or on the page:`,
+        `/link ${c.code}`,
+        ...(c.links.length > 0 ? ['', 'Or open this there:', ...c.links] : []),
+        '',
+        'Both become one account, with one balance and one history. The code works once. Give it to no one.',
+      ].join('\n'),
+    joined: (j: { people: readonly string[]; balance: number; takenBack: number }) =>
+      [
+        `🔗 Joined. One account now belongs to: ${list(j.people)}.`,
+        `The balance is ${credits(j.balance)}.`,
+        ...(j.takenBack > 0
+          ? [`A person has one welcome grant, so ${credits(j.takenBack)} of the second one went back.`]
+          : []),
+        '/unlink takes an identity out again.',
+      ].join('\n'),
+    person: (p: { id: string; name: string }) => `${p.name} (${platform(p.id)})`,
+    unlinked:
+      '✂️ You have an account of your own here now, with no credits. Your credits, history and API keys stay with the other account.',
+  },
   panel: {
     link: (url: string, minutes: number) =>
       `🖥 Open this link within ${minutes} minutes. It signs one browser in to your account, so give it to no one:\n${url}`,
@@ -448,6 +477,11 @@ export const en = {
         here: 'For managers: set it for this server or group',
       },
     },
+    link: {
+      description: 'Join your accounts in Discord, Telegram and on the page',
+      options: { code: 'The code that /link showed in the other place; leave it out to get one' },
+    },
+    unlink: { description: 'Leave a joined account', options: {} },
     panel: {
       description: 'Sign a browser in to the page',
       options: { action: 'end signs all your browsers out' },
@@ -600,6 +634,15 @@ export const en = {
     unknown_user: (d: Data) => `${d.user} is not known here. They have to use the bot once first.`,
     bad_amount: (d: Data) =>
       `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
+    link_code_wrong: () => 'There is no such code. /link in the other place shows one.',
+    link_code_over: (d: Data) =>
+      `That code ${d.used === true ? 'was used already' : 'has expired'}. /link in the other place makes a new one.`,
+    link_own_code: () => 'That code is from this account. Enter it where your other account is.',
+    link_admin: () =>
+      'This is the account of an administrator: joining gives its rights to the other one. Send /link here, and enter the code there.',
+    too_many_link_codes: (d: Data) =>
+      `You have entered ${d.limit} wrong codes within an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
+    only_identity: () => 'This account has no other identity, so there is nothing to take out of it.',
     key_missing: () =>
       'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat, API_KEY is the operator’s.',
     key_wrong: () => 'This API key is not valid, or was revoked.',

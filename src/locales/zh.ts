@@ -6,6 +6,12 @@ const number = numberOf('zh-CN')
 const either = eitherOf('zh-CN')
 const credits = (count: number) => `${number(count)} 积分`
 
+const platforms: Readonly<Record<string, string>> = { discord: 'Discord', telegram: 'Telegram', web: '网页' }
+const platform = (identity: string) => {
+  const [name = ''] = identity.split(':')
+  return platforms[name] ?? name
+}
+
 const about = (seconds: number) => `约 ${seconds > 100 ? `${Math.ceil(seconds / 60)} 分钟` : `${seconds} 秒`}`
 
 const pictureLimit = (d: Data) => {
@@ -285,6 +291,25 @@ export const zh: Words = {
     favourites: '收藏',
     states: { done: '已完成', failed: '失败', waiting: '等待中', cancelled: '已取消' },
   },
+  linking: {
+    code: (c) =>
+      [
+        `🔗 请在 ${c.minutes} 分钟内，在你另一个账户所在的地方（Discord、Telegram 或网页）发送：`,
+        `/link ${c.code}`,
+        ...(c.links.length > 0 ? ['', '或者在那里打开：', ...c.links] : []),
+        '',
+        '两个账户会合并为一个，共用余额和历史记录。此代码只能使用一次，请勿告诉他人。',
+      ].join('\n'),
+    joined: (j) =>
+      [
+        `🔗 已合并。现在同属一个账户：${list(j.people)}。`,
+        `余额为 ${credits(j.balance)}。`,
+        ...(j.takenBack > 0 ? [`每人只有一份新人积分，因此第二份中剩余的 ${credits(j.takenBack)}已收回。`] : []),
+        '发送 /unlink 可以退出合并的账户。',
+      ].join('\n'),
+    person: (p) => `${p.name}（${platform(p.id)}）`,
+    unlinked: '✂️ 你在这里有了一个新的独立账户，积分为 0。原来的积分、历史记录和 API 密钥都留在另一个账户中。',
+  },
   panel: {
     link: (url, minutes) => `🖥 请在 ${minutes} 分钟内打开此链接。它会让一个浏览器登录你的账户，请勿转发：\n${url}`,
     ended: (browsers) => `✅ 已让 ${browsers} 个浏览器退出登录。`,
@@ -393,6 +418,11 @@ export const zh: Words = {
         here: '群管理员：为整个服务器或群设置',
       },
     },
+    link: {
+      description: '合并你在 Discord、Telegram 和网页上的账户',
+      options: { code: '另一边的 /link 显示的代码；不填则获取一个' },
+    },
+    unlink: { description: '退出合并的账户', options: {} },
     panel: { description: '在浏览器中登录网页', options: { action: 'end：让所有浏览器退出登录' } },
     ban: {
       description: '管理员：禁止某人绘图',
@@ -530,6 +560,12 @@ export const zh: Words = {
         ? '只有管理员的密钥可以这样做。'
         : `只有管理员可以这样做。（你是 ${d.identity}；ADMIN_IDS 列出了管理员。）`,
     unknown_user: (d) => `找不到 ${d.user}，对方需要先使用过一次机器人。`,
+    link_code_wrong: () => '没有这个代码。请在另一边发送 /link 获取。',
+    link_code_over: (d) => `此代码${d.used === true ? '已被使用' : '已过期'}。请在另一边发送 /link 重新获取。`,
+    link_own_code: () => '此代码来自当前账户。请在你另一个账户所在的地方输入。',
+    link_admin: () => '这是管理员的账户，合并会把管理权限交给对方。请在这里发送 /link，再到另一边输入代码。',
+    too_many_link_codes: (d) => `你在一小时内输错了 ${d.limit} 次代码。请在 ${d.minutes} 分钟后再试。`,
+    only_identity: () => '此账户没有其他身份，无法退出。',
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
     key_missing: () =>
       '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是服务运营者的密钥。',

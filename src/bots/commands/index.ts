@@ -2,10 +2,12 @@
 import type { AnyCommand } from '../command.ts'
 import { apikeyCommand } from './account/apikey.ts'
 import { creditsCommand } from './account/credits.ts'
+import { linkCommand } from './account/link.ts'
 import { panelCommand } from './account/panel.ts'
 import { settingsCommand } from './account/settings.ts'
 import { banCommand } from './admin/ban.ts'
 import { unbanCommand } from './admin/unban.ts'
+import { unlinkCommand } from './account/unlink.ts'
 import { cancelCommand } from './cancel.ts'
 import { describeCommand } from './describe.ts'
 import { editCommand } from './edit.ts'
@@ -29,6 +31,8 @@ export const allCommands: readonly AnyCommand[] = [
   creditsCommand,
   historyCommand,
   settingsCommand,
+  linkCommand,
+  unlinkCommand,
   panelCommand,
   banCommand,
   unbanCommand,

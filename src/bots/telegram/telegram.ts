@@ -65,10 +65,12 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const connection = createConnection({ log, signal: leaving.signal })
   let reader: CallReader | undefined
   let inbox: Inbox | undefined
+  let botName: string | undefined
   let ended: Promise<void> = Promise.resolve()
 
   async function introduce(): Promise<CallReader> {
     const me = await api.getMe()
+    botName = me.username
     if (webhookSecret) {
       const url = `${publicUrl}${telegramWebhookPath}`
       await api.setWebhook(url, { secret_token: webhookSecret, allowed_updates: allowedUpdates })
@@ -132,6 +134,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     name: 'telegram',
     postsAnew: true,
     asksAboutPictures: true,
+    deepLink: (word) => botName && `https://t.me/${botName}?start=${word}`,
 
     async start(handle: (call: Call) => Promise<void>) {
       await connection.retry(async () => {

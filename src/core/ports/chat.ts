@@ -275,6 +275,11 @@ export interface ChatSurface {
    * Absent: every chat is private.
    */
   privately?(address: Address, person: Identity): Promise<Address>
+  /**
+   * An address that opens the bot and sends it this word, on platforms that have such. undefined: the bot's name is not known
+   * yet. The word: 64 letters, digits, '_' and '-' at most.
+   */
+  deepLink?(word: string): string | undefined
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
   /**

@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
+import { forgetOldLinkCodes } from '../accounts/link-codes.ts'
 import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { forgetOldDrafts } from '../generation/drafts.ts'
@@ -118,4 +119,5 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await forgetOldOffers(core)
   await forgetOldRequests(core)
   await forgetOldCalls(core.database)
+  await forgetOldLinkCodes(core.database)
 }

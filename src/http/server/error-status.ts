@@ -48,6 +48,12 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   admins_only: 403,
   unknown_user: 404,
   bad_amount: 400,
+  link_code_wrong: 404,
+  link_code_over: 410,
+  link_own_code: 409,
+  link_admin: 403,
+  too_many_link_codes: 429,
+  only_identity: 409,
   // programs
   key_missing: 401,
   key_wrong: 401,

@@ -74,7 +74,7 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
     if (start) {
       const [name = '', bot] = text.slice(1, start.length).toLowerCase().split('@')
       const isOurs = bot === undefined ? isPrivate || findCommand(commands, name) !== undefined : bot === ownName
-      return isOurs ? { kind: 'command', name, text: text.slice(start.length).trim(), options: {} } : undefined
+      return isOurs ? commandOf(name, text.slice(start.length).trim()) : undefined
     }
     const mention = entities.find((entity) => isMention(entity, text))
     if (mention) {
@@ -119,6 +119,16 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
       return mayBePart || callOfMessages([message]) !== undefined
     },
   }
+}
+
+/** Words that an address t.me/bot?start=<word>_<text> may send, and the commands that they stand for. */
+const deepLinks: Readonly<Record<string, string>> = { link: 'link' }
+
+/** Telegram sends '/start <word>' when a person opens such an address. */
+function commandOf(written: string, rest: string): Act {
+  const [, word = '', text = ''] = (written === 'start' && /^([a-z]+)_(\S+)$/.exec(rest)) || []
+  const name = Object.hasOwn(deepLinks, word) ? deepLinks[word] : undefined
+  return { kind: 'command', name: name ?? written, text: name === undefined ? rest : text, options: {} }
 }
 
 function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefined {

@@ -1,0 +1,155 @@
+/**
+ * Makes one account of two. Their requests may be under way in other processes. So the transaction locks as those do: first the
+ * requests, then the accounts. Credits move by entries; those on hold come back later and then go on to the heir (ledger_apply).
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { eq, type SQL, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { conflicted, type Db } from '../../db/database.ts'
+import { users } from '../../db/schema/accounts.ts'
+import { type EntryKind, type EntrySource, ledger } from '../../db/schema/ledger.ts'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import { oldestUnfinished } from '../history/backlog.ts'
+import { moveRows } from './join-rows.ts'
+
+export interface Joining {
+  /** The two accounts as they are now. Read again for each try, because others may join them, too. */
+  accounts(tx: Db): Promise<readonly [string, string]>
+  /** Runs once both are locked, in the same transaction. Throws AppError to refuse. */
+  check(tx: Db, accounts: readonly [string, string]): Promise<void>
+  /** Of the entries: the same key again is refused. */
+  key: string
+}
+
+/** Also for a time in which many requests of both accounts begin and end. */
+const maxTries = 10
+const pauseMs = 50
+
+/** The entry that takes the second welcome grant back. `key`: of the joining. */
+export const welcomeKey = (key: string) => `${key}:welcome`
+
+/** Throws AppError banned. */
+export async function assertNotBanned({ database }: Core, userId: string, on: Db = database.db): Promise<void> {
+  const [user] = await on.select({ bannedNow }).from(users).where(eq(users.id, userId))
+  if (user?.bannedNow) throw new AppError('banned')
+}
+
+const bannedNow = sql<boolean>`(banned and coalesce(banned_until > now(), true))`
+
+/** Resolves to the account that remains: the older one. Throws AppError banned, link_code_wrong, overloaded, and what `check` throws. */
+export async function joinAccounts(core: Core, joining: Joining): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await core.database.db.transaction((tx) => joinOnce(core, tx, joining))
+    } catch (error) {
+      if (!conflicted(error) && !(error instanceof AccountMoved)) throw error
+      if (tries === maxTries) throw new AppError('overloaded', {}, { cause: error })
+    }
+    await pause(pauseMs * tries * Math.random())
+  }
+}
+
+/** One of the accounts was joined with another since it was read. */
+class AccountMoved extends Error {}
+
+async function joinOnce(core: Core, tx: Db, { accounts, check, key }: Joining): Promise<string> {
+  const pair = await accounts(tx)
+  const unfinished = sql`
+    select id from generations where user_id in (${pair[0]}::uuid, ${pair[1]}::uuid) and id > ${oldestUnfinished(core)}::uuid
+      and state in ('queued','running','stored')
+    order by id for no key update`
+  await core.database.rows(unfinished, tx)
+  const [older, younger] = await lockAccounts(core, tx, pair)
+  // accepted before the accounts were locked; waiting for their ends now could be waiting for each other
+  await core.database.rows(sql`${unfinished} nowait`, tx)
+  await check(tx, pair)
+  if (older.bannedNow || younger.bannedNow) throw new AppError('banned')
+  await moveCredits(core, tx, { from: younger, to: older.id, key })
+  await moveRows(core, tx, { from: younger.id, to: older.id })
+  return older.id
+}
+
+const accountColumns = columnsOf({
+  id: users.id,
+  balance: users.balance,
+  held: users.held,
+  debt: users.debt,
+  bannedNow: typed<boolean>(bannedNow),
+  joined: typed<boolean>(sql`joined_into is not null`),
+  closed: typed<boolean>(sql`closed_at is not null`),
+})
+
+type LockedAccount = NonNullable<(typeof accountColumns)['row']>
+
+/** In the order of their ids, for two joins at once. Resolves to the older one first. */
+async function lockAccounts(
+  core: Core,
+  tx: Db,
+  pair: readonly [string, string],
+): Promise<[LockedAccount, LockedAccount]> {
+  const read = (order: SQL) =>
+    readRows(
+      core.database,
+      accountColumns,
+      (list) => sql`select ${list} from users where id in (${pair[0]}::uuid, ${pair[1]}::uuid) order by ${order}`,
+      tx,
+    )
+  await read(sql`id for update`)
+  const [older, younger] = await read(sql`created_at, id`)
+  if (!older || !younger || older.joined || younger.joined) throw new AccountMoved()
+  if (older.closed || younger.closed) throw new AppError('link_code_wrong')
+  return [older, younger]
+}
+
+interface Entry {
+  userId: string
+  kind: EntryKind
+  amount: number
+  debt?: number
+  source: EntrySource
+  key: string
+}
+
+/** The welcome grant belongs to a person, so that of the second account goes, as far as it is not spent. */
+async function moveCredits(
+  core: Core,
+  tx: Db,
+  { from, to, key }: { from: LockedAccount; to: string; key: string },
+): Promise<void> {
+  const add = async ({ amount, debt = 0, ...entry }: Entry) => {
+    if (amount !== 0 || debt !== 0) await tx.insert(ledger).values({ ...entry, amount, debt })
+  }
+  const unspent = await unspentWelcome(core, tx, from)
+  const taken = Math.min(unspent, from.balance)
+  const movable = from.balance - taken
+  // owed until the requests that hold it end
+  const owed = Math.min(unspent - taken, from.held)
+  await add({ userId: from.id, kind: 'take', amount: -taken, debt: owed, source: 'welcome', key: welcomeKey(key) })
+  await add({ userId: from.id, kind: 'take', amount: -movable, source: 'link', key: `${key}:out` })
+  await add({ userId: to, kind: 'grant', amount: movable, source: 'link', key: `${key}:in` })
+  if (from.debt === 0) return
+  // a grant pays off debt (ledger_pay_debt)
+  await add({ userId: from.id, kind: 'grant', amount: from.debt, source: 'link', key: `${key}:debt:out` })
+  const [heir] = await tx.select({ balance: users.balance }).from(users).where(eq(users.id, to))
+  const paid = Math.min(from.debt, heir?.balance ?? 0)
+  await add({ userId: to, kind: 'take', amount: -paid, debt: from.debt - paid, source: 'link', key: `${key}:debt:in` })
+}
+
+const sumColumns = columnsOf({
+  welcome: typed<number>(sql`coalesce(sum(amount - debt) filter (where source = 'welcome'), 0)::int`),
+  given: typed<number>(sql`coalesce(sum(amount), 0)::int`),
+})
+
+/** Of the credits that an account was given, the welcome grant counts as spent first. */
+async function unspentWelcome(core: Core, tx: Db, { id, balance, held }: LockedAccount): Promise<number> {
+  const [sums] = await readRows(
+    core.database,
+    sumColumns,
+    (list) => sql`select ${list} from ledger where user_id = ${id}::uuid and source is not null`,
+    tx,
+  )
+  if (!sums) return 0
+  const charged = sums.given - balance - held
+  return Math.max(0, sums.welcome - charged)
+}

@@ -1,0 +1,188 @@
+/** Codes with which a person joins two accounts: one of them shows it, the other one enters it. */
+import { createHmac } from 'node:crypto'
+import { and, eq, lt, type SQL, sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import type { Database, Db } from '../../db/database.ts'
+import { identities, linkCodes, linkTries, users } from '../../db/schema/accounts.ts'
+import { ledger } from '../../db/schema/ledger.ts'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import type { Call, Identity } from '../ports/chat.ts'
+import { accountOf } from './accounts.ts'
+import { assertNotBanned, joinAccounts, welcomeKey } from './join.ts'
+
+export interface Joined {
+  /** Every identity of the account: '<platform>:<id>' and name. */
+  people: readonly Pick<Identity, 'id' | 'name'>[]
+  balance: number
+  /** What was left of the second welcome grant. */
+  takenBack: number
+}
+
+export const codeMinutes = 10
+/** Wrong codes of one account in an hour. A code has 40 random bits. */
+const maxTries = 10
+/** Without letters that look like digits. */
+const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+const codeLength = 8
+/** Codes are recognised as used or expired for a day. */
+const keptFor = '1 day'
+
+type Asking = Pick<Call, 'from' | 'key'>
+
+/** The same call again gets the same code. Throws AppError banned. */
+export async function createLinkCode(core: Core, { from, key }: Asking): Promise<string> {
+  const userId = await accountOf(core, from)
+  await assertNotBanned(core, userId)
+  const bytes = createHmac('sha256', core.secretKey).update(`link code\n${key}`).digest()
+  const code = Array.from(bytes.subarray(0, codeLength), (byte) => letters[byte % letters.length]).join('')
+  await core.database.db
+    .insert(linkCodes)
+    .values({ hash: hashOf(core, code), userId, expiresAt: sql`now() + make_interval(mins => ${codeMinutes}::int)` })
+    .onConflictDoNothing()
+  return `${code.slice(0, codeLength / 2)}-${code.slice(codeLength / 2)}`
+}
+
+/**
+ * Joins the account of the person with the one that showed the code. The same call again gets the same answer. Throws AppError
+ * link_code_wrong, link_code_over, link_own_code, link_admin, too_many_link_codes, banned, overloaded.
+ */
+export async function useLinkCode(core: Core, { from, key }: Asking, written: string): Promise<Joined> {
+  const hash = hashOf(core, readCode(written))
+  const before = await readCodeRow(core, hash)
+  if (before?.usedBy === key) return joinedBy(core, from, key)
+  const userId = await accountOf(core, from)
+  await assertNotBanned(core, userId)
+  await takeTry(core, userId, key)
+  const code = await readCodeRow(core, hash)
+  if (!code) throw new AppError('link_code_wrong')
+  // a code that exists is no guess
+  await core.database.db.delete(linkTries).where(eq(linkTries.key, key))
+  refuse(code, userId)
+  await assertNoRightsGiven(core, from, code.userId)
+  await joinAccounts(core, {
+    key: entryKey(key),
+    accounts: async (tx) => {
+      const owner = await readCodeRow(core, hash, tx)
+      const mine = await accountNow(from, tx)
+      refuse(owner, mine)
+      return [mine, owner.userId]
+    },
+    check: async (tx, [, owner]) => {
+      const used = await tx
+        .update(linkCodes)
+        .set({ usedAt: sql`now()`, usedBy: key })
+        .where(and(eq(linkCodes.hash, hash), eq(linkCodes.userId, owner), sql`used_at is null and expires_at > now()`))
+        .returning({ hash: linkCodes.hash })
+      if (used.length === 0) refuse(await readCodeRow(core, hash, tx), undefined)
+    },
+  })
+  return joinedBy(core, from, key)
+}
+
+/** For the sweeper. */
+export async function forgetOldLinkCodes({ db }: Database): Promise<void> {
+  await db.delete(linkCodes).where(lt(linkCodes.expiresAt, sql`now() - ${keptFor}::interval`))
+  await db.delete(linkTries).where(lt(linkTries.createdAt, sql`now() - interval '1 hour'`))
+}
+
+const codeColumns = columnsOf({
+  userId: linkCodes.userId,
+  usedAt: linkCodes.usedAt,
+  usedBy: linkCodes.usedBy,
+  expired: typed<boolean>(sql`expires_at <= now()`),
+})
+
+type CodeRow = NonNullable<(typeof codeColumns)['row']>
+
+async function readCodeRow({ database }: Core, hash: string, on?: Db): Promise<CodeRow | undefined> {
+  const [row] = await readRows(
+    database,
+    codeColumns,
+    (list) => sql`select ${list} from link_codes where hash = ${hash}`,
+    on,
+  )
+  return row
+}
+
+function refuse(code: CodeRow | undefined, userId: string | undefined): asserts code is CodeRow {
+  if (!code) throw new AppError('link_code_wrong')
+  if (code.usedAt !== null || code.expired) throw new AppError('link_code_over', { used: code.usedAt !== null })
+  if (code.userId === userId) throw new AppError('link_own_code')
+}
+
+/** Throws AppError too_many_link_codes. */
+async function takeTry(core: Core, userId: string, key: string): Promise<void> {
+  const waitMinutes = await core.database.db.transaction(async (tx) => {
+    // the lock makes tries at the same time count one after the other
+    await core.database.rows(sql`select id from users where id = ${userId}::uuid for update`, tx)
+    const [tries] = await readRows(
+      core.database,
+      tryColumns,
+      (list) => sql`
+        select ${list} from link_tries
+        where user_id = ${userId}::uuid and key <> ${key} and created_at > now() - interval '1 hour'`,
+      tx,
+    )
+    if (tries && tries.count >= maxTries) return tries.waitMinutes
+    await tx.insert(linkTries).values({ key, userId }).onConflictDoNothing()
+    return undefined
+  })
+  if (waitMinutes !== undefined) throw new AppError('too_many_link_codes', { limit: maxTries, minutes: waitMinutes })
+}
+
+const tryColumns = columnsOf({
+  count: typed<number>(sql`count(*)::int`),
+  waitMinutes: typed<number>(sql`ceil(extract(epoch from min(created_at) + interval '1 hour' - now()) / 60)::int`),
+})
+
+/**
+ * Keys of an account have the rights of its administrators. So an administrator shows a code and does not enter one: a stranger may
+ * have sent it. Throws AppError link_admin.
+ */
+async function assertNoRightsGiven(core: Core, from: Identity, owner: string): Promise<void> {
+  const mine = await peopleOf(core, sql`(select user_id from identities where id = ${from.id})`)
+  if (!mine.some(({ id }) => core.isAdmin(id))) return
+  const theirs = await peopleOf(core, sql`${owner}::uuid`)
+  if (!theirs.some(({ id }) => core.isAdmin(id))) throw new AppError('link_admin')
+}
+
+async function joinedBy(core: Core, from: Identity, key: string): Promise<Joined> {
+  const userId = await accountOf(core, from)
+  const [people, [account], [taken]] = await Promise.all([
+    peopleOf(core, sql`${userId}::uuid`),
+    core.database.db.select({ balance: users.balance }).from(users).where(eq(users.id, userId)),
+    core.database.db
+      .select({ amount: ledger.amount })
+      .from(ledger)
+      .where(eq(ledger.key, welcomeKey(entryKey(key)))),
+  ])
+  return { people, balance: account?.balance ?? 0, takenBack: -(taken?.amount ?? 0) }
+}
+
+const peopleOf = ({ database }: Core, userId: SQL) =>
+  database.db
+    .select({ id: identities.id, name: identities.name })
+    .from(identities)
+    .where(eq(identities.userId, userId))
+    .orderBy(identities.createdAt)
+
+const entryKey = (callKey: string) => `link:${callKey}`
+
+/** Of an identity that the call has seen before. */
+async function accountNow(from: Identity, tx: Db): Promise<string> {
+  const [row] = await tx.select({ userId: identities.userId }).from(identities).where(eq(identities.id, from.id))
+  if (!row) throw new AppError('unknown_user', { user: from.name })
+  return row.userId
+}
+
+/** People write codes with and without the line, in any case, and take 0 for O and 1 for I. */
+const readCode = (written: string) =>
+  written
+    .toUpperCase()
+    .replaceAll('O', '0')
+    .replace(/[IL]/g, '1')
+    .replace(/[^0-9A-Z]/g, '')
+
+const hashOf = ({ secretKey }: Core, code: string) =>
+  createHmac('sha256', secretKey).update(`link ${code}`).digest('hex')
