@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { isOperator, signInToken } from './bots/web/access.ts'
 import { type Config, ConfigError } from './config.ts'
+import { keepTariff, withTariff } from './core/billing/tariff.ts'
 import type { Core, Limits } from './core/core.ts'
 import { listenForEvents } from './core/events/events.ts'
 import { webhookToken } from './core/generation/provider-webhook.ts'
@@ -104,9 +105,12 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const folder = join(config.dataDir, 'workflows')
     const models = await keepCatalogue({ database, providers, models: others.models, folder, log })
     undo.push(() => models.stop())
+    const tariff = await keepTariff({ database, log })
+    undo.push(() => tariff.stop())
+    const offered = withTariff(models, tariff)
     const link = (name: string) => store.link(name, config.imageExpirationSeconds)
     const whole: { core?: Core } = {}
-    const ours = surfaces({ database, secretKey: key, log, link, models: models.all, core: () => built(whole) })
+    const ours = surfaces({ database, secretKey: key, log, link, models: offered.all, core: () => built(whole) })
     const queue = await (others.queue?.({ database, providers, log }) ??
       openQueue(config, database, { providers, log, report: others.report }))
     undo.push(() => queue.close(0))
@@ -125,7 +129,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       queue,
       store,
       images: createImageTools(decode),
-      models,
+      models: offered,
+      tariff,
       providers,
       events,
       expectations: createExpectations(database),

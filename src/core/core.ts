@@ -44,6 +44,14 @@ export interface Catalogue {
   of(provider: string): readonly Model[]
 }
 
+/** Prices and switches that administrators have set, as this process knows them. */
+export interface Tariff {
+  /** The model with today's prices and switch; the same object while they do not change. */
+  applied(model: Model): Model
+  /** Reads prices and switches again. */
+  reload(): Promise<void>
+}
+
 /** A request that is about to be accepted. */
 export interface Candidate {
   /** The person. Requests under way and in a minute count for this account. */
@@ -70,6 +78,8 @@ export interface Core {
   readonly store: ObjectStore
   readonly images: ImageTools
   readonly models: Catalogue
+  /** `models` has its prices and switches already. */
+  readonly tariff: Tariff
   readonly providers: Providers
   readonly events: GenerationEvents
   readonly expectations: Expectations

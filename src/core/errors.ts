@@ -8,6 +8,7 @@ export const errorKinds = [
   'empty_prompt',
   'prompt_too_long',
   'unknown_model',
+  'model_off',
   'unknown_ratio',
   'bad_option',
   'unknown_option',

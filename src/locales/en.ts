@@ -1,4 +1,5 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
+import type { PricedPart } from '../core/ports/models.ts'
 import type { EntrySource } from '../db/schema/ledger.ts'
 import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
@@ -324,6 +325,32 @@ export const en = {
     },
     aliases: (names: readonly string[]) => `Also: ${list(names)}`,
   },
+  prices: {
+    /** `megapixels`: where the size begins or ends. */
+    parts: {
+      small: (megapixels) => `picture up to ${megapixels} megapixels`,
+      standard: () => 'picture',
+      large: (megapixels) => `picture over ${megapixels} megapixels`,
+      huge: (megapixels) => `picture over ${megapixels} megapixels`,
+      upscale: () => 'enlargement to twice the size',
+      input: () => 'input picture',
+      enhance: () => 'enhanced prompt',
+    } satisfies Record<PricedPart, (megapixels?: number) => string>,
+    others: (prices: readonly string[]) => `Prices: ${list(prices)}`,
+    title: '💳 Prices',
+    line: (p: { id: string; price: number; changed: boolean; off: boolean }) =>
+      `${p.id} · ${credits(p.price)}${p.changed ? ' · changed' : ''}${p.off ? ' · turned off' : ''}`,
+    part: (p: { name: string; label: string; price: number; changed: boolean }) =>
+      `${p.name} (${p.label}): ${credits(p.price)}${p.changed ? ' · changed' : ''}`,
+    everyModel: 'All models (*)',
+    none: 'No price is set for all models.',
+    saved: '✅ Saved. Requests accepted before keep their price.',
+    usage:
+      '/price flux-dev shows all prices of a model. /price flux-dev 3 and /price flux-dev large 5 change one, ' +
+      '/price flux-dev default goes back. /price * input 1 is for all models.',
+    switched: (m: { model: string; enabled: boolean }) =>
+      m.enabled ? `✅ ${m.model} is offered again.` : `✅ ${m.model} is turned off. Requests under way go on.`,
+  },
   described: (prompt: string) => `📝 ${prompt}`,
   history: {
     title: (filters: readonly string[]) => ['🖼 Your requests', ...filters].join(' · '),
@@ -505,6 +532,18 @@ export const en = {
       },
     },
     help: { description: 'What the bot can do', options: {} },
+    price: {
+      description: 'For administrators: show and change prices',
+      options: {
+        model: 'The model; * means all models',
+        part: 'What is paid for; a usual picture if left out',
+        credits: 'The new price; default goes back to the built-in one',
+      },
+    },
+    model: {
+      description: 'For administrators: turn a model on or off',
+      options: { model: 'The model', state: 'on offers it, off refuses it' },
+    },
   },
   /** Descriptions of aliases that platforms list on their own. */
   aliases: { start: 'Say hello' } as Readonly<Record<string, string>>,
@@ -588,6 +627,7 @@ export const en = {
         ? 'Write what to change, for example: make it night'
         : 'Write what to draw, for example: /flux a cute cat 16:9',
     prompt_too_long: (d: Data) => `That is too long: at most ${d.limit} characters.`,
+    model_off: (d: Data) => `${d.model} is turned off at the moment. Models: ${list(d.available)}.`,
     unknown_model: (d: Data) => `There is no model "${d.name}". Models: ${list(d.available)}.`,
     unknown_ratio: (d: Data) => `${d.model} does not offer the ratio ${d.ratio}. It offers: ${list(d.available)}.`,
     bad_option: (d: Data) =>

@@ -282,6 +282,28 @@ export const zh: Words = {
     },
     aliases: (names) => `别名：${list(names)}`,
   },
+  prices: {
+    parts: {
+      small: (megapixels) => `不超过 ${megapixels} 百万像素的图片`,
+      standard: () => '图片',
+      large: (megapixels) => `超过 ${megapixels} 百万像素的图片`,
+      huge: (megapixels) => `超过 ${megapixels} 百万像素的图片`,
+      upscale: () => '放大到 2 倍',
+      input: () => '输入图片',
+      enhance: () => '优化提示词',
+    },
+    others: (prices) => `价格：${list(prices)}`,
+    title: '💳 价格',
+    line: (p) => `${p.id} · ${credits(p.price)}${p.changed ? ' · 已修改' : ''}${p.off ? ' · 已停用' : ''}`,
+    part: (p) => `${p.name}（${p.label}）：${credits(p.price)}${p.changed ? ' · 已修改' : ''}`,
+    everyModel: '所有模型（*）',
+    none: '没有为所有模型设置价格。',
+    saved: '✅ 已保存。此前已接受的请求仍按原价。',
+    usage:
+      '/price flux-dev 显示该模型的全部价格。/price flux-dev 3 和 /price flux-dev large 5 修改价格，' +
+      '/price flux-dev default 恢复默认。/price * input 1 对所有模型生效。',
+    switched: (m) => (m.enabled ? `✅ 已重新启用 ${m.model}。` : `✅ 已停用 ${m.model}，进行中的请求不受影响。`),
+  },
   described: (prompt) => `📝 ${prompt}`,
   history: {
     title: (filters) => ['🖼 你的请求', ...filters].join(' · '),
@@ -439,6 +461,18 @@ export const zh: Words = {
       },
     },
     help: { description: '机器人能做什么', options: {} },
+    price: {
+      description: '管理员：查看和修改价格',
+      options: {
+        model: '模型；* 表示所有模型',
+        part: '收费项目；不填表示普通图片',
+        credits: '新价格；default 表示恢复默认价格',
+      },
+    },
+    model: {
+      description: '管理员：启用或停用模型',
+      options: { model: '模型', state: 'on 启用，off 停用' },
+    },
   },
   aliases: { start: '打个招呼' },
 
@@ -519,6 +553,7 @@ export const zh: Words = {
     empty_prompt: (d) =>
       amountOf(d.images) > 0 ? '请告诉我要怎么改，例如：改成夜晚' : '请告诉我要画什么，例如：/flux 一只可爱的猫 16:9',
     prompt_too_long: (d) => `文字太长，最多 ${d.limit} 个字符。`,
+    model_off: (d) => `模型 ${d.model} 目前已停用。可用模型：${list(d.available)}。`,
     unknown_model: (d) => `没有名为“${d.name}”的模型。可用模型：${list(d.available)}。`,
     unknown_ratio: (d) => `${d.model} 不支持比例 ${d.ratio}。支持：${list(d.available)}。`,
     bad_option: (d) =>

@@ -1,10 +1,13 @@
 /** Models on Cloudflare Workers AI. */
 import type { Model, PictureRequest, Range, Route } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
+import { byTiles, perTile } from './routes/costs.ts'
 import { defined, seedNumber } from './routes/input.ts'
 import { aspects, steps, textOnly } from './routes/takes.ts'
 
 const upToFourImages = { min: 0, max: 4 }
+/** US dollars. */
+const neuron = 0.011 / 1000
 const seed: Range = { min: 0, max: 4_294_967_295, integer: true }
 
 /** Draws squares only, and refuses every parameter but these two. */
@@ -19,6 +22,7 @@ export const schnellOnCloudflare: Route = {
     params: { steps: steps(8) },
   },
   input: (request) => defined({ prompt: request.prompt, steps: request.steps }),
+  cost: perTile({ tile: 4.8 * neuron, step: 9.6 * neuron }, 4),
 }
 
 /** A distilled model: its number of steps is fixed, and it accepts a seed but ignores it. */
@@ -27,6 +31,7 @@ const klein: Route = {
   endpoint: '@cf/black-forest-labs/flux-2-klein-4b',
   takes: { images: upToFourImages, count: 1, aspects, params: {} },
   input: ({ prompt, width, height }, images) => defined({ prompt, width, height, ...inputImages(images) }),
+  cost: perTile({ tile: 0.000287, input: 0.000059 }),
 }
 
 const dev: Route = {
@@ -41,6 +46,7 @@ const dev: Route = {
   },
   input: ({ prompt, width, height, steps, guidance, seed }, images) =>
     defined({ prompt, width, height, steps, guidance, seed: seedNumber(seed), ...inputImages(images) }),
+  cost: perTile({ tileStep: 0.00041, inputStep: 0.00021 }),
 }
 
 const lucid: Route = {
@@ -54,6 +60,7 @@ const lucid: Route = {
     params: { steps: steps(40), guidance: { min: 0, max: 10 }, seed },
   },
   input: (request) => leonardo(request),
+  cost: perTile({ tile: 0.007, step: 0.000132 }),
 }
 
 const phoenix: Route = {
@@ -68,6 +75,7 @@ const phoenix: Route = {
     negative: true,
   },
   input: (request) => defined({ ...leonardo(request), negative_prompt: request.negative }),
+  cost: perTile({ tile: 0.0058, step: 0.00011 }, 25),
 }
 
 function leonardo({ prompt, width, height, steps, guidance, seed }: PictureRequest) {
@@ -87,13 +95,28 @@ export const cloudflareModels: readonly Model[] = [
     routes: [schnellOnCloudflare],
   },
   { id: 'cf-flux-2-klein', aliases: [klein.endpoint], title: 'FLUX.2 klein (Cloudflare)', price: 1, routes: [klein] },
-  { id: 'cf-flux-2-dev', aliases: [dev.endpoint], title: 'FLUX.2 dev (Cloudflare)', price: 2, routes: [dev] },
-  { id: 'cf-lucid', aliases: [lucid.endpoint], title: 'Leonardo Lucid Origin (Cloudflare)', price: 2, routes: [lucid] },
+  {
+    id: 'cf-flux-2-dev',
+    aliases: [dev.endpoint],
+    title: 'FLUX.2 dev (Cloudflare)',
+    price: 2,
+    sizeFactors: byTiles,
+    routes: [dev],
+  },
+  {
+    id: 'cf-lucid',
+    aliases: [lucid.endpoint],
+    title: 'Leonardo Lucid Origin (Cloudflare)',
+    price: 2,
+    sizeFactors: byTiles,
+    routes: [lucid],
+  },
   {
     id: 'cf-phoenix',
     aliases: [phoenix.endpoint],
     title: 'Leonardo Phoenix 1.0 (Cloudflare)',
     price: 2,
+    sizeFactors: byTiles,
     routes: [phoenix],
   },
 ]

@@ -1,5 +1,6 @@
 /** FLUX.2 on fal. */
-import type { Model, Route } from '../core/ports/models.ts'
+import type { Cost, Model, Route } from '../core/ports/models.ts'
+import { perMegapixel } from './routes/costs.ts'
 import {
   falRoute,
   guidance,
@@ -22,14 +23,19 @@ const editAspects = { ...likeInput, ...aspects }
 
 const params = { seed, steps: steps(50, 4), guidance }
 
-const text = falRoute('fal-ai/flux-2', { images: textOnly, count: 4, aspects, sizes, params }, (request) => ({
-  prompt: request.prompt,
-  ...imageSize(request),
-  ...stepsAndGuidance(request),
-  ...seedOf(request),
-  num_images: request.count,
-  ...safetyChecker,
-}))
+const text = falRoute(
+  'fal-ai/flux-2',
+  { images: textOnly, count: 4, aspects, sizes, params },
+  (request) => ({
+    prompt: request.prompt,
+    ...imageSize(request),
+    ...stepsAndGuidance(request),
+    ...seedOf(request),
+    num_images: request.count,
+    ...safetyChecker,
+  }),
+  perMegapixel(0.012),
+)
 
 const edit = falRoute(
   'fal-ai/flux-2/edit',
@@ -46,16 +52,22 @@ const edit = falRoute(
 )
 
 /** One picture per request, without steps or guidance. */
-function largeRoutes(endpoint: string): Route[] {
+/** `cost`: of what it draws from words. An edit costs by the size of its input pictures as well. */
+function largeRoutes(endpoint: string, cost: Cost): Route[] {
   const large = { count: 1, sizes, params: { seed, safety: safetyUpTo(5) } }
   return [
-    falRoute(endpoint, { images: textOnly, aspects, ...large }, (request) => ({
-      prompt: request.prompt,
-      ...imageSize(request),
-      ...seedOf(request),
-      ...safetyChecker,
-      ...safetyTolerance(request),
-    })),
+    falRoute(
+      endpoint,
+      { images: textOnly, aspects, ...large },
+      (request) => ({
+        prompt: request.prompt,
+        ...imageSize(request),
+        ...seedOf(request),
+        ...safetyChecker,
+        ...safetyTolerance(request),
+      }),
+      cost,
+    ),
     falRoute(`${endpoint}/edit`, { images: upToFourImages, aspects: editAspects, ...large }, (request, images) => ({
       prompt: request.prompt,
       image_urls: [...images],
@@ -67,6 +79,15 @@ function largeRoutes(endpoint: string): Route[] {
   ]
 }
 
+/** Megapixels after the first cost half as much, those of input pictures as well. */
+const sizeFactors: Model['sizeFactors'] = { large: 1.5, huge: 2.5 }
+
+/** What the others cost is not known. */
+const firstMegapixel: Cost = (size, request) => {
+  const isOne = size.width * size.height <= 1024 * 1024
+  return isOne ? perMegapixel(0.07)(size, request) : undefined
+}
+
 export const flux2: Model = { id: 'flux-2', aliases: [], title: 'FLUX.2 [dev]', price: 2, routes: [text, edit] }
 
 export const flux2Pro: Model = {
@@ -74,7 +95,9 @@ export const flux2Pro: Model = {
   aliases: [],
   title: 'FLUX.2 [pro]',
   price: 4,
-  routes: largeRoutes('fal-ai/flux-2-pro'),
+  sizeFactors,
+  prices: { input: 1 },
+  routes: largeRoutes('fal-ai/flux-2-pro', perMegapixel(0.03, 0.015)),
 }
 
 export const flux2Max: Model = {
@@ -82,5 +105,7 @@ export const flux2Max: Model = {
   aliases: [],
   title: 'FLUX.2 [max]',
   price: 7,
-  routes: largeRoutes('fal-ai/flux-2-max'),
+  sizeFactors,
+  prices: { input: 2 },
+  routes: largeRoutes('fal-ai/flux-2-max', firstMegapixel),
 }

@@ -1,5 +1,6 @@
 /** FLUX.1 [dev] and its Redux variant on fal. */
 import type { Model } from '../core/ports/models.ts'
+import { perMegapixel } from './routes/costs.ts'
 import {
   endpointModel,
   endpointModels,
@@ -26,6 +27,7 @@ const text = falRoute(
     num_images: request.count,
     ...safetyChecker,
   }),
+  perMegapixel(0.025),
 )
 
 const imageToImage = falRoute(

@@ -1,6 +1,7 @@
 /** FLUX.1 [schnell] on fal, or on Cloudflare for what that serves identically, and its Redux variant on fal. */
 import type { Model } from '../core/ports/models.ts'
 import { schnellOnCloudflare } from './cloudflare.ts'
+import { perMegapixel } from './routes/costs.ts'
 import {
   endpointModels,
   falRoute,
@@ -26,6 +27,7 @@ const text = falRoute(
     num_images: request.count,
     ...safetyChecker,
   }),
+  perMegapixel(0.003),
 )
 
 const redux = falRoute(

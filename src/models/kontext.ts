@@ -1,5 +1,6 @@
 /** FLUX.1 Kontext on fal, in [pro] and [max]. */
-import type { Model, PictureRequest, Route, Takes } from '../core/ports/models.ts'
+import type { Cost, Model, PictureRequest, Route, Takes } from '../core/ports/models.ts'
+import { perPicture } from './routes/costs.ts'
 import { endpointModel, falRoute, guidance, safetyTolerance, safetyUpTo, seed, seedOf } from './routes/fal.ts'
 import { likeInput, oneImage, textOnly } from './routes/takes.ts'
 
@@ -31,14 +32,21 @@ const common = (request: PictureRequest) => ({
   ...safetyTolerance(request),
 })
 
-function routesOf(endpoint: string): Route[] {
+function routesOf(endpoint: string, cost: Cost): Route[] {
   return [
-    falRoute(`${endpoint}/text-to-image`, { images: textOnly, count: 4, aspects, params }, common),
-    falRoute(endpoint, { images: oneImage, ...edit }, (request, [image]) => ({ ...common(request), image_url: image })),
-    falRoute(`${endpoint}/multi`, { images: severalImages, ...edit }, (request, images) => ({
-      ...common(request),
-      image_urls: [...images],
-    })),
+    falRoute(`${endpoint}/text-to-image`, { images: textOnly, count: 4, aspects, params }, common, cost),
+    falRoute(
+      endpoint,
+      { images: oneImage, ...edit },
+      (request, [image]) => ({ ...common(request), image_url: image }),
+      cost,
+    ),
+    falRoute(
+      `${endpoint}/multi`,
+      { images: severalImages, ...edit },
+      (request, images) => ({ ...common(request), image_urls: [...images] }),
+      cost,
+    ),
   ]
 }
 
@@ -47,7 +55,7 @@ export const fluxPro: Model = {
   aliases: ['pro', 'kontext'],
   title: 'FLUX.1 Kontext [pro]',
   price: 4,
-  routes: routesOf('fal-ai/flux-pro/kontext'),
+  routes: routesOf('fal-ai/flux-pro/kontext', perPicture(0.04)),
 }
 
 export const fluxMax: Model = {
@@ -55,7 +63,7 @@ export const fluxMax: Model = {
   aliases: ['max'],
   title: 'FLUX.1 Kontext [max]',
   price: 8,
-  routes: routesOf('fal-ai/flux-pro/kontext/max'),
+  routes: routesOf('fal-ai/flux-pro/kontext/max', perPicture(0.08)),
 }
 
 /** Without a picture, the name of the endpoint that edits stands for the one that draws from words. */

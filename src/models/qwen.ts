@@ -1,6 +1,7 @@
 /** Qwen Image and Wan on DashScope. */
 import type { ImageRef, Model, NumberParam, PictureRequest, Range, Takes } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
+import { onePrice } from './routes/costs.ts'
 import { defined, seedNumber } from './routes/input.ts'
 import { likeInput, textOnly } from './routes/takes.ts'
 
@@ -55,6 +56,7 @@ export const qwenImage: Model = {
   aliases: ['qwen', 'qwen-image-plus', 'qwen-image-edit-plus'],
   title: 'Qwen Image',
   price: 2,
+  sizeFactors: onePrice,
   routes: [
     {
       provider: 'dashscope',
@@ -96,6 +98,7 @@ export const qwenImage2: Model = {
   aliases: ['qwen-image-2.0'],
   title: 'Qwen Image 2.0',
   price: 2,
+  sizeFactors: onePrice,
   routes: [
     {
       provider: 'dashscope',
@@ -111,6 +114,7 @@ export const wan: Model = {
   aliases: ['wan2.7-image'],
   title: 'Wan 2.7',
   price: 2,
+  sizeFactors: onePrice,
   routes: [
     {
       provider: 'dashscope',

@@ -1,6 +1,7 @@
 /** Doubao Seedream on Ark. */
 import type { ImageRef, Model, PictureRequest, Route } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
+import { onePrice } from './routes/costs.ts'
 import { defined } from './routes/input.ts'
 
 /** The 2K sizes that Ark recommends; each is within the pixel limits of all three models. */
@@ -45,6 +46,7 @@ export const seedream: Model = {
   aliases: ['doubao', 'doubao-seedream-5-0-lite-260128'],
   title: 'Doubao Seedream 5.0 lite',
   price: 3,
+  sizeFactors: onePrice,
   routes: routes('doubao-seedream-5-0-lite-260128'),
 }
 
@@ -53,6 +55,7 @@ export const seedream45: Model = {
   aliases: ['doubao-seedream-4-5-251128'],
   title: 'Doubao Seedream 4.5',
   price: 3,
+  sizeFactors: onePrice,
   routes: routes('doubao-seedream-4-5-251128'),
 }
 
@@ -61,5 +64,6 @@ export const seedream40: Model = {
   aliases: ['doubao-seedream-4-0-250828'],
   title: 'Doubao Seedream 4.0',
   price: 3,
+  sizeFactors: onePrice,
   routes: routes('doubao-seedream-4-0-250828'),
 }

@@ -1,5 +1,6 @@
 /** The built-in model: draws a labelled picture without a key or a network, and takes every parameter. */
 import type { Model, Takes } from '../core/ports/models.ts'
+import { free } from './routes/costs.ts'
 import { defined } from './routes/input.ts'
 import { aspects, safeSeed, steps } from './routes/takes.ts'
 
@@ -29,6 +30,7 @@ export const sketch: Model = {
       takes,
       input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative }) =>
         defined({ prompt, width, height, count, seed, steps, guidance, strength, negative }),
+      cost: free,
     },
   ],
 }

@@ -1,6 +1,7 @@
 /** Enlarges one picture: on fal, on a ComfyUI server, or in this process. */
 import type { Model, Route, Takes } from '../core/ports/models.ts'
 import { comfyRoute, node } from './comfyui.ts'
+import { free, perMegapixel } from './routes/costs.ts'
 import { falRoute } from './routes/fal.ts'
 import { likeInput, oneImage } from './routes/takes.ts'
 
@@ -14,11 +15,12 @@ const auraSr = falRoute('fal-ai/aura-sr', { ...takes, scales: [4] }, (_, [image]
 }))
 
 /** Adds detail, and costs the operator by the pixels of the result: a scale of 4 would cost four times as much as 2. */
-const clarity = falRoute('fal-ai/clarity-upscaler', { ...takes, scales: [2] }, ({ scale }, [image]) => ({
-  image_url: image,
-  upscale_factor: scale,
-  enable_safety_checker: true,
-}))
+const clarity = falRoute(
+  'fal-ai/clarity-upscaler',
+  { ...takes, scales: [2] },
+  ({ scale }, [image]) => ({ image_url: image, upscale_factor: scale, enable_safety_checker: true }),
+  perMegapixel(0.03),
+)
 
 /** Model files by the scale that they are made for, best first. If none is installed, any other file is used. */
 const files: Readonly<Record<number, readonly string[]>> = {
@@ -43,6 +45,7 @@ const builtIn: Route = {
   endpoint: 'lanczos',
   takes: { ...takes, scales: [2, 4] },
   input: ({ scale = 2 }) => ({ scale }),
+  cost: free,
 }
 
 export const upscale: Model = {

@@ -13,6 +13,7 @@ import { createDispatch } from '../../src/bots/dispatch.ts'
 import { plainText } from '../../src/bots/layout.ts'
 import { compose, type Parts } from '../../src/compose.ts'
 import { readConfig } from '../../src/config.ts'
+import { withTariff } from '../../src/core/billing/tariff.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Attachment, Call, ChatSurface, Posted, Reply, SentMessages } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
@@ -179,11 +180,14 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
   )
   const core: Core = {
     ...composed.core,
-    models: {
-      all: () => models,
-      preferred: () => (models[0] ?? sketch).id,
-      of: (name) => models.filter(({ routes }) => routes.some(({ provider }) => provider === name)),
-    },
+    models: withTariff(
+      {
+        all: () => models,
+        preferred: () => (models[0] ?? sketch).id,
+        of: (name) => models.filter(({ routes }) => routes.some(({ provider }) => provider === name)),
+      },
+      composed.core.tariff,
+    ),
     isAdmin: (identity) => options.admins?.includes(identity) ?? false,
   }
   const dispatch = createDispatch(core, { commands: allCommands, actions: allActions })

@@ -1,5 +1,5 @@
 /** `/help`, and `/start` as Telegram asks for it. */
-import { drawing, findModel, offeredAspects } from '../../core/request/choose-model.ts'
+import { drawing, namedModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { shorten } from '../../core/text.ts'
 import { type AnyCommand, type Asked, defineCommand } from '../command.ts'
 
@@ -15,7 +15,7 @@ export const helpCommand = defineCommand({
   async run(asked) {
     const { core, call, words, commands } = asked
     const models = core.models.all()
-    const model = findModel(models, core.models.preferred())
+    const model = namedModel(models, core.models.preferred())
     const ids = drawing(models).map(({ id }) => id)
     const text = words.help({
       commands: commands

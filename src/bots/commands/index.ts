@@ -8,6 +8,8 @@ import { settingsCommand } from './account/settings.ts'
 import { banCommand } from './admin/ban.ts'
 import { unbanCommand } from './admin/unban.ts'
 import { unlinkCommand } from './account/unlink.ts'
+import { modelCommand } from './admin/model.ts'
+import { priceCommand } from './admin/price.ts'
 import { cancelCommand } from './cancel.ts'
 import { describeCommand } from './describe.ts'
 import { editCommand } from './edit.ts'
@@ -38,4 +40,6 @@ export const allCommands: readonly AnyCommand[] = [
   unbanCommand,
   apikeyCommand,
   helpCommand,
+  priceCommand,
+  modelCommand,
 ]

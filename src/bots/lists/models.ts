@@ -13,6 +13,7 @@ import { flagSpellings } from '../../core/request/parse.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 import type { Answer } from '../command.ts'
 import { pageOf } from './pages.ts'
+import { otherPrices } from './prices.ts'
 
 const perPage = 5
 
@@ -63,6 +64,7 @@ export function modelsReply(core: Core, { page, locale, chosen }: Showing): Answ
 function describe(core: Core, words: Words, { model, number, isDefault }: Entry): string {
   const takes = model.routes.filter(({ provider }) => isSetUp(core, provider)).map((route) => route.takes)
   const { id, title, price, aliases } = model
+  const others = otherPrices(words, model)
   return [
     words.models.name({ number, id, title, price, isDefault }),
     words.models.takes({
@@ -71,6 +73,7 @@ function describe(core: Core, words: Words, { model, number, isDefault }: Entry)
       most: Math.max(...takes.map(({ images }) => images.max)),
     }),
     [...offeredAspects([model]), ...optionsOf(takes)].join(' '),
+    ...(others === undefined ? [] : [others]),
     ...(aliases.length > 0 ? [words.models.aliases(aliases)] : []),
   ].join('\n')
 }

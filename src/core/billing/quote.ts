@@ -14,26 +14,28 @@
  */
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import type {
-  Model,
-  Note,
-  PictureRequest,
-  PricedPart,
-  Quote,
-  QuotedPart,
-  RequestParams,
-  SizeClass,
-  Takes,
+import {
+  type Model,
+  type Note,
+  type PictureRequest,
+  type PricedPart,
+  type Quote,
+  type QuotedPart,
+  type Range,
+  type RequestParams,
+  type SizeClass,
+  sizeClasses,
+  type Takes,
 } from '../ports/models.ts'
 import { type ChosenModel, checkParams, nearestAspect } from '../request/check.ts'
 import { enlarged } from '../request/enlarge.ts'
 
 const megapixel = 1_000_000
-/** The greatest picture of each class, in pixels. */
+/** The greatest picture of each class, in megapixels. */
 const upTo: Readonly<Record<SizeClass, number>> = {
-  small: 0.3 * megapixel,
-  standard: 1.2 * megapixel,
-  large: 2.5 * megapixel,
+  small: 0.3,
+  standard: 1.2,
+  large: 2.5,
   huge: Number.POSITIVE_INFINITY,
 }
 /** fal rounds a small picture up to one megapixel. */
@@ -105,10 +107,46 @@ export function priceOfPart({ price, prices, sizeFactors }: Model, part: PricedP
   return Math.ceil(price * (sizeFactors?.[part] ?? usualFactors[part]))
 }
 
+/** The part that `Model.price` is for. */
+export const mainPart = (model: Model): 'standard' | 'upscale' => (enlarges(model) ? 'upscale' : 'standard')
+
+const enlarges = ({ routes }: Model) => routes.some(({ takes }) => takes.scales !== undefined)
+
+/** The parts that requests for this model may have, in order. The first is the one that `Model.price` is for. */
+export function partsOf(model: Model): PricedPart[] {
+  const takes = model.routes.map((route) => route.takes)
+  const sizes = enlarges(model) ? [] : sizeClasses.filter((each) => each !== 'standard' && canBe(takes, each))
+  return [
+    mainPart(model),
+    ...sizes,
+    ...(takes.some(({ images }) => images.max > 0) ? (['input'] as const) : []),
+    ...(takes.some(({ prompt }) => prompt !== 'none') ? (['enhance'] as const) : []),
+  ]
+}
+
+/** Whether a picture of this class may be asked for. */
+function canBe(takes: readonly Takes[], size: SizeClass): boolean {
+  const asked = takes.flatMap(({ aspects, sizes }) => [
+    ...Object.values(aspects).map(([width, height]) => sizeClassOf({ width, height })),
+    ...(sizes ? classesWithin(sizes) : []),
+  ])
+  return asked.includes(size)
+}
+
+function classesWithin({ min, max }: Range): SizeClass[] {
+  const [first, last] = [min, max].map((side) => sizeClasses.indexOf(sizeClassOf({ width: side, height: side })))
+  return sizeClasses.slice(first, (last ?? 0) + 1)
+}
+
+/** The megapixels up to which a small picture goes, and above which a large or huge one begins. undefined: not a size. */
+export function boundOf(part: PricedPart): number | undefined {
+  const bounds: Partial<Record<PricedPart, number>> = { small: upTo.small, large: upTo.standard, huge: upTo.large }
+  return bounds[part]
+}
+
 export function sizeClassOf({ width, height }: Size): SizeClass {
   if (width === 0 || height === 0) return 'standard'
-  const pixels = width * height
-  return (['small', 'standard', 'large'] as const).find((each) => pixels <= upTo[each]) ?? 'huge'
+  return sizeClasses.find((each) => width * height <= upTo[each] * megapixel) ?? 'huge'
 }
 
 interface Held {

@@ -3,7 +3,8 @@
  * step may be repeated by any process until the row says that the generation has ended.
  */
 import { readAccount } from '../accounts/accounts.ts'
-import { chargedFor } from '../billing/quote.ts'
+import { costOf } from '../billing/cost.ts'
+import { chargedFor, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import { type AppError, asAppError } from '../errors.ts'
 import { outputKey } from '../media/object-keys.ts'
@@ -34,7 +35,8 @@ export async function deliver(core: Core, generation: Generation, files?: ImageF
   } catch (error) {
     return retryOrGiveUp(core, generation, asAppError(error))
   }
-  await endDelivered(core, generation, { posted, quoted: result.quoted })
+  const { quoted, sizes } = result
+  await endDelivered(core, generation, { posted, quoted, costMicros: costOf(core, generation, sizes) })
   return undefined
 }
 
@@ -95,6 +97,8 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
 interface ResultReply {
   reply: Reply
   quoted: Quoted
+  /** Of the stored pictures. */
+  sizes: readonly Size[]
 }
 
 async function pictureReply(core: Core, generation: Generation, files?: ImageFile[]): Promise<ResultReply> {
@@ -107,11 +111,11 @@ async function pictureReply(core: Core, generation: Generation, files?: ImageFil
   const seconds = (runMs + (state === 'stored' ? 0 : Date.now() - takenAt)) / 1000
   const sizes = stored.map(({ file }) => file)
   if (surfaceFor(core, generation).isSilent) {
-    return { reply: resultReply(core, generation, { pictures, sizes, seconds, buttons: [] }), quoted: {} }
+    return { reply: resultReply(core, generation, { pictures, sizes, seconds, buttons: [] }), quoted: {}, sizes }
   }
   const { rows, quoted } = resultButtons(core, generation, sizes)
   // on hold until it is delivered
   const left = (await readAccount(core, userId)).balance + price - chargedFor(generation, stored.length)
   const reply = resultReply(core, generation, { pictures, sizes, seconds, left, buttons: rows })
-  return { reply, quoted }
+  return { reply, quoted, sizes }
 }

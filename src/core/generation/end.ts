@@ -23,14 +23,20 @@ interface Shown {
   posted: Posted
   /** Prices that its buttons show. */
   quoted: Quoted
+  /** What the provider charges us, in millionths of a US dollar. null: not known. */
+  costMicros: number | null
 }
 
 /** stored → delivered, charged for the pictures that arrived. Resolves to false when another worker was first. */
-export async function endDelivered(core: Core, generation: Generation, { posted, quoted }: Shown): Promise<boolean> {
+export async function endDelivered(
+  core: Core,
+  generation: Generation,
+  { posted, quoted, costMicros }: Shown,
+): Promise<boolean> {
   // unchecked row: an expression over the statement's own tables
   const [row] = await core.database.rows<{ credits: number }>(sql`
     with ended as (
-      update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted},
+      update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted}, cost_micros = ${costMicros}::bigint,
         quoted = coalesce(quoted, '{}') || ${JSON.stringify(quoted)}::jsonb
       where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
       returning *, (request->>'count')::int as pictures),

@@ -161,12 +161,17 @@ export interface BigInteger {
   [key: string]: Json
 }
 
+/** What a provider charges us for one picture, in millionths of a US dollar. undefined: not known for this request. */
+export type Cost = (picture: { width: number; height: number }, request: PictureRequest) => number | undefined
+
 export interface Route {
   readonly provider: string
   readonly endpoint: string
   readonly takes: Takes
   /** The provider's parameters for the request; a pure function. `images`: one for each input picture, in order. */
   input(request: PictureRequest, images: readonly ImageRef[]): Json
+  /** Absent: not known. */
+  readonly cost?: Cost
 }
 
 /** A remark on a delivered result. `locales` holds the words. */

@@ -28,7 +28,7 @@ type Available = Pick<Core, 'models' | 'providers'>
 /** It takes nearly everything, and is no substitute for other models. */
 const lastResort = 'sketch'
 
-/** Throws AppError unknown_model, model_not_allowed, image_needed, too_many_images. */
+/** Throws AppError unknown_model, model_off, model_not_allowed, image_needed, too_many_images. */
 export function chooseModel(core: Available, { name, allowed = null, ...needs }: ModelChoice): ChosenModel {
   const model =
     name === undefined
@@ -37,15 +37,22 @@ export function chooseModel(core: Available, { name, allowed = null, ...needs }:
   return { model, takes: takenWith(core, model, needs.images) }
 }
 
-/** Throws AppError unknown_model, model_not_allowed. */
+/** Throws AppError unknown_model, model_off, model_not_allowed. */
 export function findAllowedModel(core: Available, name: string, allowed: readonly string[] | null): Model {
   const model = findModel(core.models.all(), name)
   if (allowed === null || allowed.includes(model.id)) return model
   throw new AppError('model_not_allowed', { model: model.id, available: allowed })
 }
 
-/** Throws AppError unknown_model. */
+/** Throws AppError unknown_model, model_off. */
 export function findModel(models: readonly Model[], name: string): Model {
+  const model = namedModel(models, name)
+  if (model.off) throw new AppError('model_off', { model: model.id, available: drawing(models).map(({ id }) => id) })
+  return model
+}
+
+/** Also one that is off. Throws AppError unknown_model. */
+export function namedModel(models: readonly Model[], name: string): Model {
   const wanted = name.toLowerCase()
   const model = models.find((each) => each.id === wanted || each.aliases.includes(wanted))
   if (!model) throw new AppError('unknown_model', { name, available: listed(models).map((each) => each.id) })
@@ -54,7 +61,7 @@ export function findModel(models: readonly Model[], name: string): Model {
 
 /** Models that lists show. */
 export function listed(models: readonly Model[]): Model[] {
-  return models.filter((model) => !model.hidden)
+  return models.filter(({ hidden, off }) => !hidden && !off)
 }
 
 /** Listed models that draw, for people and programs to choose from. */
@@ -87,7 +94,7 @@ export function offeredCount(models: readonly Model[]): number {
 export function defaultModel(core: Available, allowed: readonly string[] | null, needs: Needs): string {
   const models = core.models.all()
   const preferred = core.models.preferred()
-  const byId = (id: string) => models.filter((model) => model.id === id)
+  const byId = (id: string) => models.filter((model) => model.id === id && !model.off)
   const earlier = (needs.prefer ?? []).flatMap(byId).filter((model) => isServed(core, model))
   const usual = earlier.length > 0 && preferred === lastResort ? [] : byId(preferred)
   const first = [...earlier, ...usual].filter(({ id }) => allowed === null || allowed.includes(id))
@@ -106,7 +113,7 @@ export function defaultModel(core: Available, allowed: readonly string[] | null,
 
 export function canServe(core: Pick<Core, 'providers'>, model: Model, { images, words, check }: Needs): boolean {
   const route = model.routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, images))
-  if (!route || (words && route.takes.prompt === 'none')) return false
+  if (model.off || !route || (words && route.takes.prompt === 'none')) return false
   try {
     check?.({ model, takes: route.takes })
     return true

@@ -26,6 +26,7 @@ export const frameworkMessages: Readonly<Record<string, string>> = {
 const options: Readonly<Partial<Record<ErrorKind, string>>> = {
   empty_prompt: 'prompt',
   model_not_allowed: 'model',
+  model_off: 'model',
   prompt_too_long: 'prompt',
   unknown_model: 'model',
   unknown_provider: 'provider',

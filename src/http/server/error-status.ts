@@ -6,6 +6,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   empty_prompt: 400,
   prompt_too_long: 400,
   unknown_model: 400,
+  model_off: 400,
   unknown_ratio: 400,
   bad_option: 400,
   unknown_option: 400,

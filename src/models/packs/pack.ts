@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import type { ImageRef, Model, PictureRequest, Route, Takes } from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
+import { onePrice } from '../routes/costs.ts'
 import { seedNumber } from '../routes/input.ts'
 import { mistakesIn } from './check.ts'
 import { type Graph, graphShape, pageFormatMistake } from './graph.ts'
@@ -40,7 +41,7 @@ export function parsePack(text: string): Model {
     takes,
     input: (request, images) => fill(graph, { manifest, takes, request, images }),
   }
-  return { id, aliases, title, price, hidden, routes: [route] }
+  return { id, aliases, title, price, sizeFactors: onePrice, hidden, routes: [route] }
 }
 
 /** Reads every `*.json` in a folder, but no hidden file. A missing folder has no packs. */

@@ -1,5 +1,5 @@
 /** What the FLUX models on fal have in common. */
-import type { ImageRef, Model, PictureRequest, Range, Route, Takes } from '../../core/ports/models.ts'
+import type { Cost, ImageRef, Model, PictureRequest, Range, Route, Takes } from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
 import { defined, seedNumber } from './input.ts'
 
@@ -29,8 +29,8 @@ export const stepsAndGuidance = ({ steps, guidance }: PictureRequest) => ({
 
 type Input = (request: PictureRequest, images: readonly ImageRef[]) => Readonly<Record<string, Json | undefined>>
 
-export function falRoute(endpoint: string, takes: Takes, input: Input): Route {
-  return { provider: 'fal', endpoint, takes, input: (request, images) => defined(input(request, images)) }
+export function falRoute(endpoint: string, takes: Takes, input: Input, cost?: Cost): Route {
+  return { provider: 'fal', endpoint, takes, input: (request, images) => defined(input(request, images)), cost }
 }
 
 /** One hidden model per endpoint, named after it and with this route only, so that no other endpoint serves it. */
@@ -39,6 +39,7 @@ export function endpointModels(model: Model, routes: readonly Route[]): Model[] 
 }
 
 /** A hidden model named after an endpoint. `routes`: those that the name stands for. */
-export function endpointModel({ title, price }: Model, endpoint: string, routes: readonly Route[]): Model {
-  return { id: endpoint, aliases: [], title: `${title} (${endpoint})`, hidden: true, price, routes }
+export function endpointModel(model: Model, endpoint: string, routes: readonly Route[]): Model {
+  const title = `${model.title} (${endpoint})`
+  return { ...model, id: endpoint, base: model.id, aliases: [], title, hidden: true, routes }
 }

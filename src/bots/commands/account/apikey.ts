@@ -3,7 +3,7 @@ import { accountOf } from '../../../core/accounts/accounts.ts'
 import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import { findModel } from '../../../core/request/choose-model.ts'
+import { namedModel } from '../../../core/request/choose-model.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
 
@@ -66,7 +66,7 @@ function modelsOf(core: Core, written: string): string[] {
   const names = written.split(/[,，、\s]+/).filter((name) => name !== '')
   const all = core.models.all()
   if (names.length === 0) throw new AppError('bad_option', { name: 'models', value: '', expected: all[0]?.id })
-  return [...new Set(names.map((name) => findModel(all, name).id))]
+  return [...new Set(names.map((name) => namedModel(all, name).id))]
 }
 
 /** Throws AppError unknown_key when there is no such key, or several end like that. */

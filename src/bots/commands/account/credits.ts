@@ -4,7 +4,7 @@ import { type Entry, grant, lastEntries, maxGrant } from '../../../core/billing/
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import type { Call } from '../../../core/ports/chat.ts'
-import { findModel } from '../../../core/request/choose-model.ts'
+import { namedModel } from '../../../core/request/choose-model.ts'
 import { shorten, utcText } from '../../../core/text.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
@@ -31,7 +31,7 @@ export const creditsCommand = defineCommand({
 async function ownBalance(core: Core, call: Call, words: Words): Promise<string> {
   const userId = await accountOf(core, call.from)
   const [account, entries] = await Promise.all([readAccount(core, userId), lastEntries(core, userId, 5)])
-  const { price, title: model } = findModel(core.models.all(), core.models.preferred())
+  const { price, title: model } = namedModel(core.models.all(), core.models.preferred())
   return [words.balance({ ...account, price, model }), ...entries.map((entry) => line(words, entry))].join('\n')
 }
 

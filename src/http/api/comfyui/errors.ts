@@ -40,6 +40,7 @@ const parameterErrors: ReadonlySet<ErrorKind> = new Set([
   'bad_option',
   'empty_prompt',
   'image_needed',
+  'model_off',
   'not_taken',
   'prompt_too_long',
   'too_many_images',

@@ -1,5 +1,6 @@
 /** `GET /api/v1/flux/models`: the models that a key may use, and what each of them accepts. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
+import { partsOf, priceOfPart } from '../../../core/billing/quote.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError, spelledName } from '../../../core/errors.ts'
 import type { Model, Takes } from '../../../core/ports/models.ts'
@@ -38,6 +39,7 @@ export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
 export function shownModels(core: Core, { models }: KeyHolder): ShownModel[] {
   const all = core.models
     .all()
+    .filter(({ off }) => !off)
     .filter(({ id, hidden }) => (models === null ? !hidden || id.startsWith('fal-ai/') : models.includes(id)))
   return all.map((model) => shownModel(core, model))
 }
@@ -56,6 +58,7 @@ function shownModel(core: Core, model: Model): ShownModel {
     description: describe(modes),
     provider: providerTitle(core, model),
     price: model.price,
+    prices: Object.fromEntries(partsOf(model).map((part) => [part, priceOfPart(model, part)])),
     type: types[0] ?? 'text_to_image',
     types,
     modes,

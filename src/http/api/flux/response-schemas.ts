@@ -151,7 +151,12 @@ const model = z
     aliases: z.array(z.string()).describe('Other names that requests may use.'),
     description: z.string(),
     provider: z.string().describe('The provider that serves the model.'),
-    price: z.int().describe('Credits for one image.'),
+    price: z.int().describe('Credits for one image of the usual size.'),
+    prices: z
+      .record(z.string(), z.int())
+      .describe(
+        'Credits by part of a request: `small`, `standard`, `large` and `huge` images, `upscale` to twice the size, each `input` image, `enhance`.',
+      ),
     type: z.enum(['text_to_image', 'image_to_image', 'multi_image']).describe('The first of `types`.'),
     types: z.array(z.enum(['text_to_image', 'image_to_image', 'multi_image'])),
     modes: z.object({

@@ -61,6 +61,7 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   banned: { type: 'permission_error', code: 'account_deactivated' },
   model_not_allowed: { ...missingModel, message: ({ model }) => modelNotFound(model) },
   unknown_model: { ...missingModel, message: ({ name }) => modelNotFound(name) },
+  model_off: missingModel,
   empty_prompt: {
     code: 'missing_required_parameter',
     message: () => "Missing required parameter: 'prompt'. Describe the image to create.",
