@@ -89,6 +89,8 @@ function build(settings: Settings) {
     /** Families of the API that need no key. */
     anonymousApi: settings.ANONYMOUS_API,
     welcomeCredits: settings.WELCOME_CREDITS,
+    dailyCredits: settings.DAILY_CREDITS,
+    referralCredits: settings.REFERRAL_CREDITS,
     discord:
       settings.DISCORD_TOKEN === undefined
         ? undefined

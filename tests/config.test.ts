@@ -133,8 +133,8 @@ describe('settings', () => {
   })
 
   it('of a later version are accepted and named', () => {
-    const environment = { DAILY_CREDITS: '5', S3_BUCKET: 'x', DISCORD_PUBLIC_KEY: 'a'.repeat(64), PORT: '1' }
-    expect(readConfig(environment).withoutEffect).toEqual(['DAILY_CREDITS', 'S3_BUCKET', 'DISCORD_PUBLIC_KEY'])
+    const environment = { S3_BUCKET: 'x', DISCORD_PUBLIC_KEY: 'a'.repeat(64), PORT: '1' }
+    expect(readConfig(environment).withoutEffect).toEqual(['S3_BUCKET', 'DISCORD_PUBLIC_KEY'])
   })
 
   it.each([
@@ -207,6 +207,8 @@ describe('settings', () => {
       publicUrl: 'http://localhost:8080',
       databaseUrl: undefined,
       welcomeCredits: 20,
+      dailyCredits: 5,
+      referralCredits: 10,
       providerDefaults: { timeoutMs: 300_000, concurrency: 5 },
       imageExpirationSeconds: 1800,
     })
@@ -344,7 +346,7 @@ describe('settings', () => {
     const documented =
       'DATABASE_URL REDIS_URL DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
       'ANONYMOUS_API ' +
-      'DAILY_CREDITS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
+      'DAILY_CREDITS REFERRAL_CREDITS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
       'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +
       'PROMPT_OPTIMIZATION EXTERNAL_API_BASE EXTERNAL_MODEL EXTERNAL_API_KEY COS_SECRET_ID COS_SECRET_KEY COS_BUCKET ' +

@@ -27,6 +27,10 @@ export interface Limits {
   goneMs: number
   /** Credits that a new account gets. */
   welcome: number
+  /** Credits that people get once a day. 0: none. */
+  daily: number
+  /** Credits that a person gets who invited another one, and the invited person. 0: there are no invitations. */
+  referral: number
   /** Largest input picture, in bytes. */
   uploadBytes: number
   /** Milliseconds in which all input pictures of a request must arrive. */

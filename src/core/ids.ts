@@ -1,5 +1,5 @@
 /** Ids of rows. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
 import { generations } from '../db/schema/generations.ts'
@@ -21,14 +21,28 @@ export function lowestIdAt(time: number): string {
 
 const columns = columnsOf({ id: generations.id })
 
+/** Finds a request of any account, for administrators. undefined: there is none, or its short id is not the only one. */
+export async function findAnyRequest(
+  { database }: { database: Pick<Database, 'rows'> },
+  written: string,
+): Promise<string | undefined> {
+  const matches = matching(written)
+  if (!matches) return undefined
+  const rows = await readRows(
+    database,
+    columns,
+    (list) => sql`select ${list} from generations where ${matches} limit 2`,
+  )
+  return rows.length === 1 ? rows[0]?.id : undefined
+}
+
 /** Finds a request of this account by its id or short id; '#' may precede it. undefined: there is none. */
 export async function findRequest(
   { database }: { database: Pick<Database, 'rows'> },
   userId: string,
   written: string,
 ): Promise<string | undefined> {
-  const name = written.trim().replace(/^#/, '').toLowerCase()
-  const matches = isId(name) ? sql`id = ${name}::uuid` : short.test(name) && sql`right(id::text, 8) = ${name}`
+  const matches = matching(written)
   if (!matches) return undefined
   const [row] = await readRows(
     database,
@@ -38,4 +52,11 @@ export async function findRequest(
       order by id desc limit 1`,
   )
   return row?.id
+}
+
+/** undefined: it is no id. */
+function matching(written: string): SQL | undefined {
+  const name = written.trim().replace(/^#/, '').toLowerCase()
+  if (isId(name)) return sql`id = ${name}::uuid`
+  return short.test(name) ? sql`right(id::text, 8) = ${name}` : undefined
 }

@@ -32,6 +32,15 @@ const pictureLimit = (d: Data) => {
   return `at most ${d.limitMb} MB each`
 }
 
+/** Why a person cannot be invited. */
+const notInvitable = new Map([
+  ['self', 'You cannot invite yourself. Give the invitation to people who are new here.'],
+  ['drew', 'Invitations are for new people: you have drawn pictures here before.'],
+  ['invited', 'Another person has invited you before.'],
+  ['mutual', 'You have invited this person yourself.'],
+  ['off', 'There are no credits for invitations here.'],
+])
+
 export const en = {
   /** How browsers and platforms call this language. */
   tags: { html: 'en', discord: [] as readonly string[], telegram: undefined as string | undefined },
@@ -267,6 +276,42 @@ export const en = {
   } satisfies Record<Exclude<EntrySource, 'admin'>, string>,
   gave: (grant: { user: string; amount: number; balance: number }) =>
     `✅ ${grant.user}: ${grant.amount > 0 ? '+' : ''}${number(grant.amount)}, the balance is now ${credits(grant.balance)}.`,
+  wallet: {
+    debt: (debt: number) =>
+      `You owe ${credits(debt)} of a payment that was paid back. The next credits that you get pay it off first.`,
+    owes: (debt: number) => `Debt: ${credits(debt)}.`,
+    inviteByLink: (i: { link: string; credits: number }) =>
+      `🤝 Invite people: ${i.link}\nAfter their first picture, you and they get ${credits(i.credits)} each.`,
+    inviteByCode: (i: { code: string; credits: number }) =>
+      `🤝 Invite people: they send /redeem ${i.code} before their first picture. After it, you and they get ${credits(i.credits)} each.`,
+    invited: (count: number) =>
+      `🤝 You were invited. After your first picture, you and the person who invited you get ${credits(count)} each.`,
+    daily: (d: { fresh: boolean; credits: number; streak: number; balance: number; next: number; nextAt: string }) =>
+      [
+        d.fresh ? `🎁 +${credits(d.credits)}` : `🎁 You have today’s ${credits(d.credits)} already`,
+        ...(d.streak > 1 ? [`, day ${number(d.streak)} in a row`] : []),
+        `. The balance is ${credits(d.balance)}. The next ${number(d.next)} are there from ${d.nextAt}; a missed day starts again.`,
+      ].join(''),
+    redeemed: (r: { fresh: boolean; credits: number; balance: number }) =>
+      `${r.fresh ? `🎁 +${credits(r.credits)}.` : `You have redeemed this code already: it gave you ${credits(r.credits)}.`} The balance is ${credits(r.balance)}.`,
+    gift: (g: { from: string; to: string; amount: number }) => `🎁 ${g.from} gave ${credits(g.amount)} to ${g.to}.`,
+    code: (c: { code: string; credits: number; uses: number; days?: number }) =>
+      [
+        `🎟 ${c.code}`,
+        '',
+        `/redeem ${c.code} gives ${credits(c.credits)}, ${plural(c.uses, { one: 'to one person', other: `to ${number(c.uses)} people, once each` })}${
+          c.days === undefined ? '' : `, within ${plural(c.days, { one: '1 day', other: `${number(c.days)} days` })}`
+        }.`,
+        'Copy it now: it is shown only once.',
+      ].join('\n'),
+    set: (s: { user: string; balance: number }) => `✅ ${s.user}: the balance is now ${credits(s.balance)}.`,
+    account: (a: { user: string; balance: number; held: number; debt: number }) =>
+      `💳 ${a.user}: ${credits(a.balance)}, ${number(a.held)} on hold, ${number(a.debt)} of debt`,
+    requestRefunded: (r: { fresh: boolean; id: string; credits: number; balance: number }) =>
+      `${r.fresh ? '✅' : 'Refunded before:'} #${r.id}, ${credits(r.credits)} given back. The balance of the payer is ${credits(r.balance)}.`,
+    paymentRefunded: (r: { fresh: boolean; charge: string; credits: number; balance: number; debt: number }) =>
+      `${r.fresh ? '✅' : 'Refunded before:'} ${r.charge}, ${credits(r.credits)} taken back. The balance of the buyer is ${credits(r.balance)}, the debt ${credits(r.debt)}.`,
+  },
   link: {
     expired: 'This link has expired. Ask for the picture again.',
     forged: 'This link is not valid.',
@@ -418,7 +463,7 @@ export const en = {
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
       '--private',
-      ...(h.isAdmin ? ['', 'Administrators: /credits give @user 5'] : []),
+      ...(h.isAdmin ? ['', 'Administrators: /credits give @user 5, /credits code 50'] : []),
     ].join('\n'),
 
   /** By command and option: a declaration whose texts are missing here does not compile. */
@@ -476,11 +521,22 @@ export const en = {
     credits: {
       description: 'Your balance, and the price of a picture',
       options: {
-        action: 'For administrators: give or take',
+        action: 'For administrators: change or show the credits of a person, or make a code',
         user: 'For administrators: the person',
         amount: 'For administrators: how many credits',
         reason: 'For administrators: why, for the record',
+        uses: 'For administrators: how many people may redeem the code; 1 if left out',
+        days: 'For administrators: days until the code expires',
       },
+    },
+    daily: { description: 'Free credits, once a day', options: {} },
+    redeem: {
+      description: 'Get credits for a code',
+      options: { code: 'The code, or ref_… from the person who invited you' },
+    },
+    gift: {
+      description: 'Give credits to another person',
+      options: { user: 'The person', amount: 'How many credits' },
     },
     history: {
       description: 'Your last requests',
@@ -522,6 +578,10 @@ export const en = {
       },
     },
     unban: { description: 'For administrators: end a ban', options: { user: 'The person' } },
+    refund: {
+      description: 'Give back what a request cost, or take back the credits of a payment',
+      options: { id: 'The id of the request, or of the charge (telegram:…)' },
+    },
     apikey: {
       description: 'Keys for programs that draw with your credits',
       options: {
@@ -683,6 +743,21 @@ export const en = {
     too_many_link_codes: (d: Data) =>
       `You have entered ${d.limit} wrong codes within an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
     only_identity: () => 'This account has no other identity, so there is nothing to take out of it.',
+    daily_off: () => 'There are no daily credits here.',
+    unknown_code: () => 'There is no such code. Check it, and write it as you got it.',
+    code_expired: () => 'This code has expired.',
+    code_used_up: () => 'This code has been used as often as it may be.',
+    too_many_codes: (d: Data) =>
+      `At most ${d.limit} wrong codes an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
+    not_invitable: (d: Data) => notInvitable.get(String(d.reason)) ?? 'You cannot use this invitation.',
+    gift_to_self: () => 'You cannot give credits to yourself.',
+    gift_limit: (d: Data) =>
+      `At most ${credits(d.limit)} can be given away in a day (UTC). Today you can give ${number(amountOf(d.left))} more.`,
+    not_giftable: (d: Data) =>
+      `You can give away ${credits(d.giftable)} of your ${number(amountOf(d.balance))}. Welcome, daily and invitation credits are for your own pictures, which use them first.`,
+    unknown_order: () => 'There is no such order.',
+    unknown_payment: (d: Data) => `There is no payment ${d.charge}.`,
+    not_charged: () => 'This request cost nothing, so there is nothing to give back.',
     key_missing: () =>
       'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat, API_KEY is the operator’s.',
     key_wrong: () => 'This API key is not valid, or was revoked.',
@@ -694,7 +769,7 @@ export const en = {
       `You have no key "${d.name}", or several that end like that: /apikey lists them with their ids.`,
     unknown_request: () => 'There is no such request.',
     privately_only: () =>
-      'API keys and sign-in links are shown in private chats only, on Discord or Telegram: here they would be stored or seen by others. ' +
+      'API keys, sign-in links and codes are shown in private chats only, on Discord or Telegram: here they would be stored or seen by others. ' +
       'The operator can set API_KEY instead.',
     unknown_path: (d: Data) => `There is nothing at ${d.name}.`,
     wrong_method: (d: Data) => `This path does not take ${d.method}: use ${list(d.allowed)}.`,

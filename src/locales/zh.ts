@@ -25,6 +25,15 @@ const pictureLimit = (d: Data) => {
   return `每张最多 ${d.limitMb} MB`
 }
 
+/** Why a person cannot be invited. */
+const notInvitable = new Map([
+  ['self', '不能邀请自己，请把邀请发给新用户。'],
+  ['drew', '邀请只适用于新用户，你已经在这里画过图。'],
+  ['invited', '你已经接受过别人的邀请。'],
+  ['mutual', '这个人是你邀请来的。'],
+  ['off', '这里没有邀请奖励。'],
+])
+
 export const zh: Words = {
   tags: { html: 'zh-CN', discord: ['zh-CN', 'zh-TW'], telegram: 'zh' },
 
@@ -236,6 +245,38 @@ export const zh: Words = {
   },
   gave: (grant) =>
     `✅ ${grant.user}：${grant.amount > 0 ? '+' : ''}${number(grant.amount)}，现在共有 ${credits(grant.balance)}。`,
+  wallet: {
+    debt: (debt) => `你有 ${credits(debt)}待偿还：对应的付款已退款，之后获得的积分会先用于偿还。`,
+    owes: (debt) => `待偿还：${credits(debt)}。`,
+    inviteByLink: (i) => `🤝 邀请朋友：${i.link}\n对方画出第一张图后，双方各得 ${credits(i.credits)}。`,
+    inviteByCode: (i) =>
+      `🤝 邀请朋友：请对方在画第一张图之前发送 /redeem ${i.code}，画出第一张图后，双方各得 ${credits(i.credits)}。`,
+    invited: (count) => `🤝 你已接受邀请。画出第一张图后，你和邀请人各得 ${credits(count)}。`,
+    daily: (d) =>
+      [
+        d.fresh ? `🎁 +${credits(d.credits)}` : `🎁 今天的 ${credits(d.credits)}已经领取`,
+        ...(d.streak > 1 ? [`，已连续 ${number(d.streak)} 天`] : []),
+        `。现在共有 ${credits(d.balance)}。${d.nextAt} 起可再领 ${credits(d.next)}，中断后重新计算连续天数。`,
+      ].join(''),
+    redeemed: (r) =>
+      `${r.fresh ? `🎁 +${credits(r.credits)}。` : `你已兑换过这个码，当时获得 ${credits(r.credits)}。`}现在共有 ${credits(r.balance)}。`,
+    gift: (g) => `🎁 ${g.from} 送给 ${g.to} ${credits(g.amount)}。`,
+    code: (c) =>
+      [
+        `🎟 ${c.code}`,
+        '',
+        `发送 /redeem ${c.code} 可获得 ${credits(c.credits)}，${c.uses === 1 ? '限一人使用' : `限 ${number(c.uses)} 人使用，每人一次`}${
+          c.days === undefined ? '' : `，${number(c.days)} 天内有效`
+        }。`,
+        '请立即复制：兑换码只显示这一次。',
+      ].join('\n'),
+    set: (s) => `✅ ${s.user}：现在共有 ${credits(s.balance)}。`,
+    account: (a) => `💳 ${a.user}：${credits(a.balance)}，暂存 ${number(a.held)}，待偿还 ${number(a.debt)}`,
+    requestRefunded: (r) =>
+      `${r.fresh ? '✅ ' : '之前已退回：'}#${r.id} 的 ${credits(r.credits)}。付款账户现在共有 ${credits(r.balance)}。`,
+    paymentRefunded: (r) =>
+      `${r.fresh ? '✅ 已收回' : '之前已收回'} ${r.charge} 的 ${credits(r.credits)}。购买者现在共有 ${credits(r.balance)}，待偿还 ${credits(r.debt)}。`,
+  },
   link: { expired: '链接已过期，请重新获取图片。', forged: '链接无效。', missing: '没有这张图片。' },
   keys: {
     title: '🔑 你的 API 密钥',
@@ -361,7 +402,7 @@ export const zh: Words = {
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
       '--private',
-      ...(h.isAdmin ? ['', '管理员：/credits give @用户 5'] : []),
+      ...(h.isAdmin ? ['', '管理员：/credits give @用户 5、/credits code 50'] : []),
     ].join('\n'),
 
   commands: {
@@ -412,12 +453,17 @@ export const zh: Words = {
     credits: {
       description: '查看积分和价格',
       options: {
-        action: '管理员：赠送或收回',
+        action: '管理员：修改或查看用户的积分，或生成兑换码',
         user: '管理员：哪位用户',
         amount: '管理员：积分数量',
         reason: '管理员：原因，供记录',
+        uses: '管理员：兑换码可供几人使用，默认 1',
+        days: '管理员：兑换码几天后过期',
       },
     },
+    daily: { description: '每日签到领积分', options: {} },
+    redeem: { description: '用兑换码领积分', options: { code: '兑换码，或邀请人给你的 ref_…' } },
+    gift: { description: '把积分送给别人', options: { user: '送给谁', amount: '积分数量' } },
     history: {
       description: '最近的请求',
       options: {
@@ -451,6 +497,10 @@ export const zh: Words = {
       options: { user: '用户', reason: '原因，会告知对方', days: '天数；不填则永久封禁' },
     },
     unban: { description: '管理员：解除封禁', options: { user: '用户' } },
+    refund: {
+      description: '退回请求的积分，或收回已退款付款的积分',
+      options: { id: '请求编号，或付款编号（telegram:…）' },
+    },
     apikey: {
       description: '供程序使用你的积分的密钥',
       options: {
@@ -602,6 +652,19 @@ export const zh: Words = {
     too_many_link_codes: (d) => `你在一小时内输错了 ${d.limit} 次代码。请在 ${d.minutes} 分钟后再试。`,
     only_identity: () => '此账户没有其他身份，无法退出。',
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
+    daily_off: () => '这里没有每日签到积分。',
+    unknown_code: () => '没有这个兑换码，请检查后按原样填写。',
+    code_expired: () => '这个兑换码已过期。',
+    code_used_up: () => '这个兑换码的使用次数已用完。',
+    too_many_codes: (d) => `每小时最多输错 ${d.limit} 次，请 ${d.minutes} 分钟后再试。`,
+    not_invitable: (d) => notInvitable.get(String(d.reason)) ?? '你不能使用这个邀请。',
+    gift_to_self: () => '不能把积分送给自己。',
+    gift_limit: (d) => `每天（UTC）最多送出 ${credits(amountOf(d.limit))}，今天还可以送 ${number(amountOf(d.left))}。`,
+    not_giftable: (d) =>
+      `你的 ${credits(amountOf(d.balance))}中可以送出 ${number(amountOf(d.giftable))}。新用户、签到和邀请所得的积分只能自己画图用，并会优先使用。`,
+    unknown_order: () => '没有这个订单。',
+    unknown_payment: (d) => `没有付款 ${d.charge}。`,
+    not_charged: () => '这个请求没有扣费，无需退回。',
     key_missing: () =>
       '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是服务运营者的密钥。',
     key_wrong: () => 'API 密钥无效或已被吊销。',
@@ -612,7 +675,7 @@ export const zh: Words = {
     unknown_key: (d) => `没有密钥“${d.name}”，或有多个以此结尾；/apikey 会列出它们的编号。`,
     unknown_request: () => '没有这个请求。',
     privately_only: () =>
-      'API 密钥和登录链接只在 Discord 或 Telegram 的私聊中显示，以免被保存或被他人看到。服务运营者也可以设置 API_KEY。',
+      'API 密钥、登录链接和兑换码只在 Discord 或 Telegram 的私聊中显示，以免被保存或被他人看到。服务运营者也可以设置 API_KEY。',
     unknown_path: (d) => `${d.name} 不存在。`,
     wrong_method: (d) => `此路径不支持 ${d.method}，请使用 ${list(d.allowed)}。`,
     overloaded: () => '服务正在处理大量大型请求，请稍后再试。',

@@ -15,9 +15,11 @@ export async function violations(
   }
   await check(
     'I1 the sum of the entries is the balance, and nothing is negative',
-    sql`select u.id, u.balance, u.held, coalesce(sum(l.amount), 0)::int as amount, coalesce(sum(l.held), 0)::int as entries_held
+    sql`select u.id, u.balance, u.held, coalesce(sum(l.amount), 0)::int as amount, coalesce(sum(l.held), 0)::int as entries_held,
+        coalesce(sum(l.debt), 0)::int as entries_debt
       from users u left join ledger l on l.user_id = u.id group by u.id
-      having coalesce(sum(l.amount), 0) <> u.balance or coalesce(sum(l.held), 0) <> u.held or u.balance < 0 or u.held < 0`,
+      having coalesce(sum(l.amount), 0) <> u.balance or coalesce(sum(l.held), 0) <> u.held or u.balance < 0 or u.held < 0
+        or coalesce(sum(l.debt), 0) <> u.debt or u.debt < 0`,
   )
   await check(
     'I2 every request has ended',

@@ -8,6 +8,7 @@ const passing: ErrorKind[] = [
   'too_many_in_flight',
   'too_fast',
   'too_many_wrong_keys',
+  'too_many_codes',
   'overloaded',
   'provider_busy',
   'provider_failed',

@@ -1,4 +1,7 @@
-/** `/help`, and `/start` as Telegram asks for it. */
+/** `/help`, and `/start` as Telegram asks for it, also with the words of a link to the bot. */
+import { accountOf } from '../../core/accounts/accounts.ts'
+import { acceptInvitation, referralPrefix } from '../../core/billing/referrals.ts'
+import { AppError } from '../../core/errors.ts'
 import { drawing, namedModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { shorten } from '../../core/text.ts'
 import { type AnyCommand, type Asked, defineCommand } from '../command.ts'
@@ -17,7 +20,8 @@ export const helpCommand = defineCommand({
     const models = core.models.all()
     const model = namedModel(models, core.models.preferred())
     const ids = drawing(models).map(({ id }) => id)
-    const text = words.help({
+    const invitation = await invitationLine(asked)
+    const help = words.help({
       commands: commands
         .filter((command) => isFor(asked, command))
         .map(({ name }) => `/${name} · ${words.commands[name].description}`),
@@ -25,9 +29,23 @@ export const helpCommand = defineCommand({
       ratios: offeredAspects([model]).join(' '),
       isAdmin: core.isAdmin(call.from.id),
     })
+    const text = invitation === undefined ? help : `${invitation}\n\n${help}`
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
 })
+
+/** `/start ref_<code>` comes from the link of an invitation. undefined: no such words. */
+async function invitationLine({ core, call, words }: Asked<unknown>): Promise<string | undefined> {
+  const payload = call.act.kind === 'command' ? call.act.text.trim() : ''
+  if (!payload.startsWith(referralPrefix)) return undefined
+  try {
+    await acceptInvitation(core, await accountOf(core, call.from), payload.slice(referralPrefix.length))
+    return words.wallet.invited(core.limits.referral)
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return words.errors[error.kind](error.data)
+  }
+}
 
 /** Whether the person may use a command. Commands whose permission depends on their options count as allowed. */
 function isFor({ core, call }: Pick<Asked<unknown>, 'core' | 'call'>, { needs }: AnyCommand): boolean {

@@ -2,14 +2,18 @@
 import type { AnyCommand } from '../command.ts'
 import { apikeyCommand } from './account/apikey.ts'
 import { creditsCommand } from './account/credits.ts'
+import { dailyCommand } from './account/daily.ts'
+import { giftCommand } from './account/gift.ts'
 import { linkCommand } from './account/link.ts'
 import { panelCommand } from './account/panel.ts'
+import { redeemCommand } from './account/redeem.ts'
 import { settingsCommand } from './account/settings.ts'
-import { banCommand } from './admin/ban.ts'
-import { unbanCommand } from './admin/unban.ts'
 import { unlinkCommand } from './account/unlink.ts'
+import { banCommand } from './admin/ban.ts'
 import { modelCommand } from './admin/model.ts'
 import { priceCommand } from './admin/price.ts'
+import { refundCommand } from './admin/refund.ts'
+import { unbanCommand } from './admin/unban.ts'
 import { cancelCommand } from './cancel.ts'
 import { describeCommand } from './describe.ts'
 import { editCommand } from './edit.ts'
@@ -31,6 +35,9 @@ export const allCommands: readonly AnyCommand[] = [
   queueCommand,
   cancelCommand,
   creditsCommand,
+  dailyCommand,
+  redeemCommand,
+  giftCommand,
   historyCommand,
   settingsCommand,
   linkCommand,
@@ -38,6 +45,7 @@ export const allCommands: readonly AnyCommand[] = [
   panelCommand,
   banCommand,
   unbanCommand,
+  refundCommand,
   apikeyCommand,
   helpCommand,
   priceCommand,

@@ -65,6 +65,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const connection = createConnection({ log, signal: leaving.signal })
   let reader: CallReader | undefined
   let inbox: Inbox | undefined
+  /** Absent: not connected yet. */
   let botName: string | undefined
   let ended: Promise<void> = Promise.resolve()
 
@@ -169,6 +170,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
 
     notReady: connection.problem,
     privately: (address, person) => openPrivate(api, address, person),
+    // the bot gets '/start <payload>'
     manages: (place, person) => manages(api, place, person),
     ...sender,
     edit: (posted, reply, sent) => (reply.state === 'waiting' ? progressSender : sender).edit(posted, reply, sent),

@@ -14,6 +14,7 @@ export interface Account {
   name: string
   balance: number
   held: number
+  debt: number
   inFlight: number
 }
 
@@ -63,7 +64,14 @@ const heldByJoined = sql<number>`${users.held} + coalesce((
 /** Of the account that stands for this one now. Throws AppError unknown_user. */
 export async function readAccount(core: Core, userId: string): Promise<Account> {
   const [account] = await core.database.db
-    .select({ id: users.id, name: users.name, balance: users.balance, held: heldByJoined, inFlight: users.inFlight })
+    .select({
+      id: users.id,
+      name: users.name,
+      balance: users.balance,
+      held: heldByJoined,
+      debt: users.debt,
+      inFlight: users.inFlight,
+    })
     .from(users)
     .where(eq(users.id, heirOf(userId)))
   if (!account) throw new AppError('unknown_user', { user: userId })

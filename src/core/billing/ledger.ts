@@ -4,7 +4,7 @@
  * capture or release (generation/end.ts); grants and takes are here.
  */
 import { and, between, desc, eq, ne, type SQL, sql } from 'drizzle-orm'
-import { violates } from '../../db/database.ts'
+import { type Db, violates } from '../../db/database.ts'
 import { users } from '../../db/schema/accounts.ts'
 import { type EntryKind, type EntrySource, ledger } from '../../db/schema/ledger.ts'
 import type { Core } from '../core.ts'
@@ -31,28 +31,64 @@ export interface Grant {
   source: EntrySource
   /** Words of the person who gave or took. */
   reason?: string
-  /** The identity that gave or took. */
-  actor: string
+  /** The identity that gave or took. Absent: the service. */
+  actor?: string
   /** The same key again changes nothing. */
   key: string
 }
 
-/** Resolves to the balance after it. Throws AppError bad_amount, or no_credits when there are fewer to take. */
-export async function grant(core: Core, { userId, amount, source, reason, actor, key }: Grant): Promise<number> {
+export interface Granted {
+  /** False when the key was used before: then nothing has changed. */
+  fresh: boolean
+  balance: number
+  debt: number
+}
+
+/**
+ * Credits pay off debt first. Resolves to the account after it. `on`: the transaction that it is part of. Throws AppError
+ * bad_amount, or no_credits when there are fewer to take.
+ */
+export async function grant(core: Core, given: Grant, on: Db = core.database.db): Promise<Granted> {
+  const { userId, amount, source, reason, actor, key } = given
   if (!Number.isInteger(amount) || amount === 0 || Math.abs(amount) > maxGrant) {
     throw new AppError('bad_amount', { amount, limit: maxGrant })
   }
   const kind = amount > 0 ? 'grant' : 'take'
   try {
-    await core.database.rows(sql`
-      insert into ledger (user_id, kind, amount, source, reason, actor, key)
-      values (${userId}, ${kind}, ${amount}, ${source}, ${reason || null}, ${actor}, ${key}) on conflict (key) do nothing`)
+    const inserted = await core.database.rows(
+      sql`
+        insert into ledger (user_id, kind, amount, source, reason, actor, key)
+        values (${userId}, ${kind}, ${amount}, ${source}, ${reason || null}, ${actor ?? null}, ${key})
+        on conflict (key) do nothing returning id`,
+      on,
+    )
+    return { fresh: inserted.length > 0, ...(await standingOf(userId, on)) }
   } catch (error) {
     if (violates(error, 'users_balance_not_negative')) throw new AppError('no_credits', { price: -amount })
     throw error
   }
-  const [row] = await core.database.db.select({ balance: users.balance }).from(users).where(eq(users.id, userId))
-  return row?.balance ?? 0
+}
+
+/** Takes credits that a payment gave. What is spent already becomes debt. The account is locked in the transaction `tx`. */
+export async function takeBack(
+  core: Core,
+  { userId, amount, source, actor, key }: Omit<Grant, 'reason'>,
+  tx: Db,
+): Promise<Granted> {
+  const inserted = await core.database.rows(
+    sql`
+      insert into ledger (user_id, kind, amount, debt, source, actor, key)
+      select id, 'take', -least(balance, ${amount}::int), ${amount}::int - least(balance, ${amount}::int), ${source},
+        ${actor ?? null}, ${key}
+      from users where id = ${userId}::uuid on conflict (key) do nothing returning id`,
+    tx,
+  )
+  return { fresh: inserted.length > 0, ...(await standingOf(userId, tx)) }
+}
+
+async function standingOf(userId: string, on: Db): Promise<{ balance: number; debt: number }> {
+  const [row] = await on.select({ balance: users.balance, debt: users.debt }).from(users).where(eq(users.id, userId))
+  return row ?? { balance: 0, debt: 0 }
 }
 
 /**

@@ -41,6 +41,9 @@ export async function endDelivered(
       where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
       returning *, (request->>'count')::int as pictures),
     entry as (${resolution(sql`ended`, 'capture')} returning amount),
+    invited as (
+      update referrals set picture_at = now() from ended
+      where referrals.user_id = ended.user_id and referrals.picture_at is null),
     ${aftermath}
     select price - (select amount from entry) as credits, ${wakeWebhooks}, ${wakeWatchers} from ended`)
   if (!row) return false

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { forgetOldLinkCodes } from '../accounts/link-codes.ts'
+import { rewardReferrals } from '../billing/referrals.ts'
 import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { forgetOldDrafts } from '../generation/drafts.ts'
@@ -113,6 +114,7 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
 
 async function tidy(core: Core, retention: Retention): Promise<void> {
   await retention.expire()
+  await rewardReferrals(core)
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldDrafts(core)

@@ -27,6 +27,8 @@ export const users = pgTable(
     inFlight: integer('in_flight').notNull().default(0),
     /** When the next request would be due if requests came evenly spaced (GCRA). It limits requests per minute. */
     paceAt: time('pace_at').notNull().defaultNow(),
+    /** When the next wrong code of `/redeem` would be due if they came evenly spaced (GCRA). Absent: there was none. */
+    codePaceAt: time('code_pace_at'),
     /** Credits of refunded payments that had been spent already. The next credits pay them off first. */
     debt: integer().notNull().default(0),
     banned: boolean().notNull().default(false),

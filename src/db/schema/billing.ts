@@ -62,10 +62,14 @@ export const referrals = pgTable(
       .notNull()
       .references(() => users.id),
     createdAt: time('created_at').notNull().defaultNow(),
+    /** When the invited person got the first picture: the reward is due. */
+    pictureAt: time('picture_at'),
+    /** When it was decided who gets the reward. */
     rewardedAt: time('rewarded_at'),
   },
   (t) => [
     index('referrals_of_inviter').on(t.inviterId),
+    index('referrals_due').on(t.pictureAt).where(sql`picture_at is not null and rewarded_at is null`),
     check('referrals_of_others', sql`${t.userId} <> ${t.inviterId}`),
   ],
 )

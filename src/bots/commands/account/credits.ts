@@ -1,73 +1,65 @@
-/** `/credits`, and for admins `/credits give @user 5 [reason]` and `take`. */
-import { accountOf, findAccount, readAccount } from '../../../core/accounts/accounts.ts'
-import { type Entry, grant, lastEntries, maxGrant } from '../../../core/billing/ledger.ts'
+/** `/credits`, and for administrators `/credits give|take|set|show @user [n] [reason]` and `/credits code n [uses] [days]`. */
+import { accountOf, readAccount } from '../../../core/accounts/accounts.ts'
+import { maxDays, maxUses } from '../../../core/billing/codes.ts'
+import { maxGrant } from '../../../core/billing/ledger.ts'
+import { referralCodeOf, referralPrefix } from '../../../core/billing/referrals.ts'
 import type { Core } from '../../../core/core.ts'
-import { AppError } from '../../../core/errors.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
-import { shorten, utcText } from '../../../core/text.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
+import { entryLines } from '../../lists/entries.ts'
+import { adminCredits } from '../admin/credits.ts'
+
+const shownEntries = 5
 
 export const creditsCommand = defineCommand({
   name: 'credits',
   needs: ({ action }) => (action === undefined ? 'everyone' : 'admin'),
   audience: 'private',
   options: {
-    action: { type: 'choice', choices: ['give', 'take'] },
+    action: { type: 'choice', choices: ['give', 'take', 'set', 'show', 'code'] },
     user: { type: 'user' },
-    amount: { type: 'integer', min: 1, max: maxGrant },
+    amount: { type: 'integer', min: 0, max: maxGrant },
     reason: { type: 'text', rest: true },
+    uses: { type: 'integer', min: 1, max: maxUses, flag: true },
+    days: { type: 'integer', min: 1, max: maxDays, flag: true },
   },
-  async run({ core, call, words, values: { action, user, amount, reason = '' } }) {
+  async run({ core, call, words, values }) {
+    const { action } = values
     const text =
       action === undefined
-        ? await ownBalance(core, call, words)
-        : await change(core, call, words, { user, amount: action === 'give' ? amount : amount && -amount, reason })
+        ? await ownCredits(core, call, words)
+        : await adminCredits({ core, call, words, values }, action)
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
 })
 
-async function ownBalance(core: Core, call: Call, words: Words): Promise<string> {
+async function ownCredits(core: Core, call: Call, words: Words): Promise<string> {
   const userId = await accountOf(core, call.from)
-  const [account, entries] = await Promise.all([readAccount(core, userId), lastEntries(core, userId, 5)])
+  const [account, entries, invitation] = await Promise.all([
+    readAccount(core, userId),
+    entryLines(core, words, { userId, limit: shownEntries }),
+    invitationLine({ core, call, words }, userId),
+  ])
   const { price, title: model } = namedModel(core.models.all(), core.models.preferred())
-  return [words.balance({ ...account, price, model }), ...entries.map((entry) => line(words, entry))].join('\n')
+  const debt = account.debt > 0 ? [words.wallet.debt(account.debt)] : []
+  return [words.balance({ ...account, price, model }), ...debt, ...entries, ...invitation].join('\n')
 }
 
-function line(words: Words, { amount, kind, source, reason, createdAt }: Entry): string {
-  const origin = source === null || source === 'admin' ? words.entryKinds[kind] : words.entrySources[source]
-  return words.entry({
-    amount,
-    reason: reason || origin,
-    when: utcText(createdAt),
-  })
+interface Asking {
+  core: Core
+  call: Call
+  words: Words
 }
 
-interface Change {
-  user: string | undefined
-  /** Negative: taken. */
-  amount: number | undefined
-  reason: string
-}
-
-async function change(core: Core, call: Call, words: Words, { user, amount, reason }: Change): Promise<string> {
-  if (user === undefined || amount === undefined) throw new AppError('bad_amount', { limit: maxGrant })
-  const { userId, name } = await personOf(core, call, user)
-  const balance = await grant(core, {
-    userId,
-    amount,
-    source: 'admin',
-    reason: shorten(reason, 200),
-    actor: call.from.id,
-    key: `credits:${call.key}`,
-  })
-  return words.gave({ user: name, amount, balance })
-}
-
-/** '@name', 'me', or an identity that the surface made of a mention. Throws AppError unknown_user. */
-async function personOf(core: Core, { from, surface }: Call, written: string) {
-  const name = written.replace(/^@/, '')
-  if (name.toLowerCase() === 'me') return { userId: await accountOf(core, from), name: from.name }
-  return findAccount(core, surface, name)
+async function invitationLine({ core, call, words }: Asking, userId: string): Promise<string[]> {
+  const { referral: credits } = core.limits
+  if (credits === 0) return []
+  const code = `${referralPrefix}${await referralCodeOf(core, userId)}`
+  const link = core.surfaces.get(call.surface)?.deepLink?.(code)
+  return [
+    '',
+    link === undefined ? words.wallet.inviteByCode({ code, credits }) : words.wallet.inviteByLink({ link, credits }),
+  ]
 }

@@ -1,0 +1,77 @@
+/** What `/credits` does for administrators: changes and shows credits of people, and makes codes. */
+import { readAccount } from '../../../core/accounts/accounts.ts'
+import { adjust } from '../../../core/billing/adjust.ts'
+import { createCode } from '../../../core/billing/codes.ts'
+import { maxGrant } from '../../../core/billing/ledger.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Call } from '../../../core/ports/chat.ts'
+import { shorten } from '../../../core/text.ts'
+import type { Words } from '../../../locales/index.ts'
+import { entryLines } from '../../lists/entries.ts'
+import { personOf } from '../../person.ts'
+
+const shownEntries = 10
+const maxReason = 200
+
+interface Given {
+  user?: string
+  amount?: number
+  reason?: string
+  uses?: number
+  days?: number
+}
+
+interface Asking {
+  core: Core
+  call: Call
+  words: Words
+  values: Given
+}
+
+/** Resolves to the answer. `action`: one of the choices of the command. */
+export function adminCredits(asking: Asking, action: string): Promise<string> {
+  if (action === 'code') return code(asking)
+  if (action === 'show') return show(asking)
+  return change(asking, action === 'give' || action === 'take' ? action : 'set')
+}
+
+async function change({ core, call, words, values }: Asking, how: 'give' | 'take' | 'set'): Promise<string> {
+  const { user, amount, reason = '' } = values
+  if (user === undefined || amount === undefined) throw new AppError('bad_amount', { limit: maxGrant })
+  const { userId, name } = await personOf(core, call, user)
+  const { balance, debt } = await adjust(core, {
+    userId,
+    how,
+    amount,
+    reason: shorten(reason, maxReason),
+    actor: call.from.id,
+    key: call.key,
+  })
+  const changed =
+    how === 'set'
+      ? words.wallet.set({ user: name, balance })
+      : words.gave({ user: name, amount: how === 'give' ? amount : -amount, balance })
+  return debt > 0 ? `${changed}\n${words.wallet.owes(debt)}` : changed
+}
+
+async function show({ core, call, words, values: { user = 'me' } }: Asking): Promise<string> {
+  const { userId, name } = await personOf(core, call, user)
+  const [account, entries] = await Promise.all([
+    readAccount(core, userId),
+    entryLines(core, words, { userId, limit: shownEntries }),
+  ])
+  return [words.wallet.account({ ...account, user: name }), ...entries].join('\n')
+}
+
+/** In text the numbers stand where the other actions have a person, an amount and a reason: `/credits code 50 10 30`. */
+async function code({ core, call, words, values }: Asking): Promise<string> {
+  if (!call.isPrivate) throw new AppError('privately_only')
+  const written =
+    values.user === undefined ? undefined : { credits: values.user, uses: values.amount, days: values.reason }
+  const credits = Number(written?.credits ?? values.amount)
+  const uses = Number(values.uses ?? written?.uses ?? 1)
+  const days = values.days ?? (written?.days ? Number(written.days) : undefined)
+  const shown = await createCode(core, { credits, uses, days, actor: call.from.id, key: call.key })
+  return words.wallet.code({ code: shown, credits, uses, days })
+}

@@ -1,0 +1,122 @@
+/**
+ * Bought credits. An order is what a person wants to buy, a payment is one charge of the platform for it. The platform may report a
+ * charge and its refund several times, to several processes: each takes effect once.
+ */
+import { and, eq, isNull, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import type { Db } from '../../db/database.ts'
+import { orders, payments } from '../../db/schema/billing.ts'
+import { audited } from '../accounts/audit.ts'
+import { lockAccount } from '../accounts/lock.ts'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import { isId } from '../ids.ts'
+import { type Granted, grant, maxGrant, takeBack } from './ledger.ts'
+
+export interface NewOrder {
+  userId: string
+  /** 'telegram', 'discord', … */
+  platform: string
+  /** The platform's name of what is bought. */
+  item: string
+  credits: number
+  /** In the smallest unit of `currency`. */
+  amount: number
+  currency: string
+}
+
+/** Resolves to its id, the payload of the platform's invoice. Throws AppError bad_amount. */
+export async function openOrder(core: Core, order: NewOrder): Promise<string> {
+  const { credits } = order
+  if (!Number.isInteger(credits) || credits < 1 || credits > maxGrant) {
+    throw new AppError('bad_amount', { amount: credits, limit: maxGrant })
+  }
+  const id = uuidv7()
+  await core.database.db.insert(orders).values({ id, ...order })
+  return id
+}
+
+/** '<platform>:<the platform's id of the charge>'. */
+export type Charge = `${string}:${string}`
+
+/** A charge, as people and programs write it, in contrast to the id of a request. */
+export const isCharge = (written: string): written is Charge => /^[a-z]+:\S+$/.test(written)
+
+export interface Paid extends Granted {
+  userId: string
+  credits: number
+}
+
+/**
+ * Grants what the order promises, once for each charge. A second charge for one order counts as another order of the same: the
+ * person has paid for it. Throws AppError unknown_order.
+ */
+export async function payOrder(core: Core, { charge, orderId }: { charge: Charge; orderId: string }): Promise<Paid> {
+  if (!isId(orderId)) throw new AppError('unknown_order')
+  return core.database.db.transaction(async (tx) => {
+    // the lock makes charges for one order wait for each other
+    const [order] = await tx.select().from(orders).where(eq(orders.id, orderId)).for('update')
+    if (!order) throw new AppError('unknown_order')
+    const account = await lockAccount(core, tx, order.userId)
+    const paid = { userId: account.id, credits: order.credits }
+    const [earlier] = await tx.select({ orderId: payments.orderId }).from(payments).where(eq(payments.charge, charge))
+    if (earlier) return { ...paid, fresh: false, balance: account.balance, debt: account.debt }
+    const id = order.state === 'open' ? order.id : await repeated(tx, order)
+    await tx.insert(payments).values({ charge, orderId: id })
+    await tx.update(orders).set({ state: 'paid' }).where(eq(orders.id, id))
+    const given = { userId: account.id, amount: order.credits, source: 'order', key: `order:${charge}` } as const
+    return { ...paid, ...(await grant(core, given, tx)) }
+  })
+}
+
+/** Another open order of the same. */
+async function repeated(tx: Db, { userId, platform, item, credits, amount, currency }: NewOrder): Promise<string> {
+  const id = uuidv7()
+  await tx.insert(orders).values({ id, userId, platform, item, credits, amount, currency })
+  return id
+}
+
+interface PaymentRefund {
+  charge: Charge
+  /** The administrator who refunds it, and the key of the call. Absent: the platform did. */
+  by?: { actor: string; key: string }
+}
+
+/**
+ * The platform paid a charge back: takes exactly the credits that it gave, once. What is spent already becomes debt. Throws
+ * AppError unknown_payment.
+ */
+export async function refundPayment(core: Core, { charge, by }: PaymentRefund): Promise<Paid> {
+  return core.database.db.transaction(async (tx) => {
+    // locks in the order of payOrder: first the order, then the account
+    const [order] = await tx
+      .select({ id: orders.id, userId: orders.userId, credits: orders.credits })
+      .from(orders)
+      .innerJoin(payments, eq(payments.orderId, orders.id))
+      .where(eq(payments.charge, charge))
+      .for('update', { of: orders })
+    if (!order) throw new AppError('unknown_payment', { charge })
+    const account = await lockAccount(core, tx, order.userId)
+    const before = { balance: account.balance, debt: account.debt }
+    const paid = { userId: account.id, credits: order.credits }
+    const refunded = await tx
+      .update(payments)
+      .set({ refundedAt: sql`now()` })
+      .where(and(eq(payments.charge, charge), isNull(payments.refundedAt)))
+      .returning({ charge: payments.charge })
+    if (refunded.length === 0) return { ...paid, fresh: false, ...before }
+    await tx.update(orders).set({ state: 'refunded' }).where(eq(orders.id, order.id))
+    const key = `refund:${charge}`
+    const taken = await takeBack(
+      core,
+      { userId: account.id, amount: order.credits, source: 'order', actor: by?.actor, key },
+      tx,
+    )
+    if (by) {
+      const act = { actor: by.actor, action: 'refund', target: charge, key: `refund:${by.key}` }
+      const after = { balance: taken.balance, debt: taken.debt }
+      await core.database.rows(audited(act, { before, after }), tx)
+    }
+    return { ...paid, ...taken }
+  })
+}
