@@ -125,6 +125,8 @@ export interface TestCore {
   work(): Promise<Worker>
   /** Removes everything that the queue has stored. */
   lose(): Promise<void>
+  /** With which other processes open the database. Absent: pglite. */
+  databaseUrl?: string
   close(): Promise<void>
 }
 
@@ -147,7 +149,7 @@ export interface TestCoreOptions {
 
 /** Built by `compose` as the service is, with a database, a queue and edges of this test. */
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
-  const { database, drop } = await openTestDatabase(kind)
+  const { database, url: databaseUrl, drop } = await openTestDatabase(kind)
   const { backend: usual, prefix, cleanUp, lose } = testQueueBackend(kind, database)
   const backend = options.redisUrl === undefined ? usual : { redisUrl: options.redisUrl }
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
@@ -226,6 +228,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       return worker
     },
     lose,
+    databaseUrl,
     close: async () => {
       for (const worker of workers) await worker.stop(2_000)
       await composed.close()
