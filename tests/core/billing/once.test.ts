@@ -39,7 +39,9 @@ afterEach(async () => {
 
 /** Fails when one of them is rejected. */
 const all = <T>(act: (core: Core, number: number) => Promise<T>): Promise<T[]> =>
-  Promise.all(Array.from({ length: connections }, (_, number) => act(cores[number % cores.length] ?? test.core, number)))
+  Promise.all(
+    Array.from({ length: connections }, (_, number) => act(cores[number % cores.length] ?? test.core, number)),
+  )
 
 const person = (who: string) => accountOf(test.core, { id: `test:${who}`, name: who })
 const balanceOf = async (userId: string) => {
@@ -74,7 +76,10 @@ it('redeems a code once for each person, and as often as it may be used', async 
   )
   expect(answers.filter((answer) => answer === 'redeemed')).toHaveLength(20)
   expect(answers.filter((answer) => answer === 'code_used_up')).toHaveLength(30)
-  expect(await core.database.rows(sql`select used from credit_codes order by used`)).toEqual([{ used: 1 }, { used: 20 }])
+  expect(await core.database.rows(sql`select used from credit_codes order by used`)).toEqual([
+    { used: 1 },
+    { used: 20 },
+  ])
 })
 
 it('makes a code once, and shows the same one again', async () => {
