@@ -135,7 +135,7 @@ describe.each(backends())('credits on %s', (kind) => {
     })
 
     it('begin with a link where the platform has such links', async () => {
-      const chat = { ...createChat(), startLink: (payload: string) => `https://t.me/fluxbot?start=${payload}` }
+      const chat = { ...createChat(), deepLink: (payload: string) => `https://t.me/fluxbot?start=${payload}` }
       await open({ chat })
       const [link, code] = /https:\/\/t\.me\/fluxbot\?start=(ref_\w+)/.exec(await answer('ann', '/credits')) ?? []
       expect(link).toBeDefined()
