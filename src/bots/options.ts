@@ -39,14 +39,14 @@ function parseWords(specs: OptionSpecs, text: string): Record<string, string> {
   const prompt = Object.keys(specs).find((name) => specs[name]?.type === 'prompt')
   if (prompt !== undefined) return text === '' ? {} : { [prompt]: text }
   const { words, flags } = splitFlags(specs, cleanText(text))
-  const [unknown] = Object.values(specs).some(({ named }) => named) ? words : []
-  if (unknown !== undefined) throw new AppError('unknown_option', { name: unknown, available: Object.keys(specs) })
   const byPosition = Object.entries(specs).filter(([, { type, flag, named }]) => type !== 'image' && !flag && !named)
   const values: Record<string, string> = { ...flags, ...takeLast(specs, words) }
   for (const [name, { rest }] of byPosition.filter(([, { last }]) => !last)) {
     const taken = words.splice(0, rest ? words.length : 1).join(' ')
     if (taken !== '') values[name] = taken
   }
+  const [unknown] = Object.values(specs).some(({ named }) => named) ? words : []
+  if (unknown !== undefined) throw new AppError('unknown_option', { name: unknown, available: Object.keys(specs) })
   return values
 }
 
@@ -85,11 +85,11 @@ function splitFlags(specs: OptionSpecs, text: string): { words: string[]; flags:
   return { words, flags }
 }
 
-const flagForm = new RegExp(`^(${anyDash}{2}|${longDash})([a-z]+)(?:[=:](.*))?$`, 'i')
+const flagForm = new RegExp(`^(${anyDash}{2}|${longDash})([a-z_]+)(?:[=:](.*))?$`, 'i')
 
 /** Reads 'ratio', 'ratio:' and 'ratio=16:9'. */
 function namedIn(specs: OptionSpecs, token: string): { name: string; value?: string } | undefined {
-  const [, written, value] = /^([a-z]+)(?:[=:](.*))?$/i.exec(plainSigns(token)) ?? []
+  const [, written, value] = /^([a-z_]+)(?:[=:](.*))?$/i.exec(plainSigns(token)) ?? []
   const name = Object.keys(specs).find((each) => specs[each]?.named && each === written?.toLowerCase())
   return name === undefined ? undefined : { name, value: value || undefined }
 }

@@ -14,11 +14,16 @@ import type { JobQueue } from './ports/queue.ts'
 import type { ObjectStore } from './ports/storage.ts'
 import type { Providers } from './providers/registry.ts'
 
-export interface Limits {
+export interface AccountLimits {
   /** Requests that an account may have under way. */
   inFlight: number
   /** Requests that an account may make in a minute. */
   perMinute: number
+  /** Absent: limits of the account, or of its tier, come before these. */
+  fixed?: true
+}
+
+export interface Limits extends AccountLimits {
   /** Milliseconds from acceptance to the deadline. Less than the 15 minutes for which Discord lets us edit an answer. */
   deadlineMs: number
   /** Most milliseconds after a submission without an answer in which news of it are waited for (worker/lost.ts). */
@@ -57,7 +62,7 @@ export interface Tariff {
 }
 
 /** A request that is about to be accepted. */
-export interface Candidate {
+export interface Candidate extends AccountLimits {
   /** The person. Requests under way and in a minute count for this account. */
   userId: string
   /** The account that pays. Absent: that of the person. */
@@ -69,8 +74,6 @@ export interface Candidate {
   price: number
   /** The parts of the price. */
   quote: Quote
-  inFlight: number
-  perMinute: number
 }
 
 /** Resolves to the reason to refuse a request, on every surface: limits, bans, rules of a group. undefined: no objection. */

@@ -40,6 +40,11 @@ const notInvitable = new Map([
   ['mutual', 'You have invited this person yourself.'],
   ['off', 'There are no credits for invitations here.'],
 ])
+interface LimitsShown {
+  inFlight: number
+  perMinute: number
+}
+const limits = (l: LimitsShown) => `${number(l.inFlight)} under way, ${number(l.perMinute)} a minute`
 
 export const en = {
   /** How browsers and platforms call this language. */
@@ -445,6 +450,16 @@ export const en = {
       ].join('\n'),
     unbanned: (user: string) => `✅ ${user} is no longer banned.`,
     notBanned: (user: string) => `${user} is not banned.`,
+    limitsOf: (l: { user: string; inFlight: number; perMinute: number; tier: string | null }) =>
+      `${l.user}: ${limits(l)} · ${l.tier === null ? 'no tier' : `tier ${l.tier}`}`,
+    usualLimits: (l: LimitsShown) => `Without a tier: ${limits(l)}`,
+    tier: (t: LimitsShown & { name: string }) => `Tier ${t.name}: ${limits(t)}`,
+    limitsUsage: [
+      '/limits @user in_flight 10 per_minute 60',
+      '/limits @user tier gold',
+      '/limits tier gold in_flight 10 per_minute 60',
+      '"default" in place of a value removes it.',
+    ].join('\n'),
   },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   /** Lines with options are short, so that phones do not break them inside an option. */
@@ -581,6 +596,15 @@ export const en = {
     refund: {
       description: 'Give back what a request cost, or take back the credits of a payment',
       options: { id: 'The id of the request, or of the charge (telegram:…)' },
+    },
+    limits: {
+      description: 'For administrators: how much people may request',
+      options: {
+        user: 'The person; leave it out to list or change tiers',
+        in_flight: 'Requests under way at the same time, or default',
+        per_minute: 'Requests in a minute, or default',
+        tier: 'A tier, whose limits many people share; default for none',
+      },
     },
     apikey: {
       description: 'Keys for programs that draw with your credits',

@@ -33,6 +33,8 @@ const notInvitable = new Map([
   ['mutual', '这个人是你邀请来的。'],
   ['off', '这里没有邀请奖励。'],
 ])
+const limits = (l: { inFlight: number; perMinute: number }) =>
+  `同时 ${number(l.inFlight)} 个请求，每分钟 ${number(l.perMinute)} 个`
 
 export const zh: Words = {
   tags: { html: 'zh-CN', discord: ['zh-CN', 'zh-TW'], telegram: 'zh' },
@@ -385,6 +387,15 @@ export const zh: Words = {
       ].join('\n'),
     unbanned: (user) => `✅ 已解除对 ${user} 的封禁。`,
     notBanned: (user) => `${user} 没有被封禁。`,
+    limitsOf: (l) => `${l.user}：${limits(l)} · ${l.tier === null ? '无等级' : `等级 ${l.tier}`}`,
+    usualLimits: (l) => `无等级：${limits(l)}`,
+    tier: (t) => `等级 ${t.name}：${limits(t)}`,
+    limitsUsage: [
+      '/limits @用户 in_flight 10 per_minute 60',
+      '/limits @用户 tier gold',
+      '/limits tier gold in_flight 10 per_minute 60',
+      '把值写成 default 即可取消该设置。',
+    ].join('\n'),
   },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   help: (h) =>
@@ -500,6 +511,15 @@ export const zh: Words = {
     refund: {
       description: '退回请求的积分，或收回已退款付款的积分',
       options: { id: '请求编号，或付款编号（telegram:…）' },
+    },
+    limits: {
+      description: '管理员：设置请求数量限制',
+      options: {
+        user: '用户；不填则查看或修改等级',
+        in_flight: '同时进行的请求数，或 default',
+        per_minute: '每分钟的请求数，或 default',
+        tier: '等级，多人共用同一组限制；default 表示无等级',
+      },
     },
     apikey: {
       description: '供程序使用你的积分的密钥',

@@ -65,7 +65,7 @@ describe('/ban', () => {
     expect((await say('a bird', { who: 'ann' })).reply?.content).toMatchObject({ kind: 'queued' })
   })
 
-  it('counts at once for programs, and leaves browsers signed in, so that they can be told', async () => {
+  it('counts at once for programs, and leaves browsers signed in, so that they show why', async () => {
     await say('/credits', { who: 'bob' })
     const userId = await accountOf(test.core, bob)
     const session = await openSession(test.core, 'test:bob')

@@ -10,6 +10,7 @@ import { redeemCommand } from './account/redeem.ts'
 import { settingsCommand } from './account/settings.ts'
 import { unlinkCommand } from './account/unlink.ts'
 import { banCommand } from './admin/ban.ts'
+import { limitsCommand } from './admin/limits.ts'
 import { modelCommand } from './admin/model.ts'
 import { priceCommand } from './admin/price.ts'
 import { refundCommand } from './admin/refund.ts'
@@ -46,6 +47,7 @@ export const allCommands: readonly AnyCommand[] = [
   banCommand,
   unbanCommand,
   refundCommand,
+  limitsCommand,
   apikeyCommand,
   helpCommand,
   priceCommand,

@@ -133,16 +133,7 @@ async function quoteFor(core: Core, { guest, locale, act, images }: Composed): P
     const composed = compose(core, { act, images, set })
     if (!composed) return { balance: left }
     const { price, quote: parts, request, chosen } = composed
-    const { inFlight, perMinute } = core.limits
-    const refusal = await accountRule(core, {
-      userId,
-      surface: 'web',
-      request,
-      price,
-      quote: parts,
-      inFlight,
-      perMinute,
-    })
+    const refusal = await accountRule(core, { ...core.limits, userId, surface: 'web', request, price, quote: parts })
     const summary = words.priced(chosen.model.title, price)
     return { price, summary, balance: left, trouble: refusal && textOf(locale, refusal) }
   } catch (error) {

@@ -9,9 +9,9 @@ import { generations } from '../../db/schema/generations.ts'
 import { accountOf, currentAccount } from '../accounts/accounts.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { isBanned } from '../accounts/bans.ts'
-import { spacing } from '../accounts/limits.ts'
+import { hasPace, inFlightLimit, limitsOf, spacing } from '../accounts/limits.ts'
 import { chatOf } from '../accounts/settings.ts'
-import type { Candidate, Core } from '../core.ts'
+import type { AccountLimits, Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { inputKey } from '../media/object-keys.ts'
 import type { Address, Attachment, Identity, Locale, Place, Posted } from '../ports/chat.ts'
@@ -52,7 +52,7 @@ export interface Submission {
   /** Of programs only. `id`: of the generation, which their address names. */
   program?: { id: string; keyId: string | null; webhookUrl?: string; format?: string; requestId?: string }
   /** Absent: the usual limits. */
-  limits?: Pick<Candidate, 'inFlight' | 'perMinute'>
+  limits?: AccountLimits
 }
 
 export interface Accepted {
@@ -107,7 +107,10 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     const error = await refusal(core, candidate)
     if (error) throw error
     // the limit that blocked it has cleared since: try again
-    if (tries === maxTries) throw new AppError('too_many_in_flight', { limit: candidate.inFlight })
+    if (tries === maxTries) {
+      const { inFlight: limit } = await limitsOf(core, candidate.userId, candidate)
+      throw new AppError('too_many_in_flight', { limit })
+    }
   }
 }
 
@@ -138,7 +141,7 @@ async function save(
   { candidate, route, inputs }: Acceptance,
 ): Promise<{ priority: number; private: boolean } | undefined> {
   const { key, surface, address, from, place, locale, parent, program, enhanced, draft } = submission
-  const { userId, payer = userId, request, price, quote, inFlight, perMinute } = candidate
+  const { userId, payer = userId, request, price, quote } = candidate
   const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   const pictures = inputs.map(({ type, width, height, data }, position) => ({
     key: inputKey(core, id, position, type),
@@ -151,11 +154,11 @@ async function save(
   // unchecked row: the columns belong to the statement's own tables
   const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
     with admitted as (
-      update users set pace_at = greatest(pace_at, now()) + ${spacing(perMinute)}::interval
-      where id = ${userId} and not ${isBanned} and in_flight < ${inFlight}::int and joined_into is null
+      update users set pace_at = greatest(pace_at, now()) + ${spacing(candidate)}
+      where id = ${userId} and not ${isBanned} and in_flight < ${inFlightLimit(candidate)} and joined_into is null
         and ${'id' in from ? sql`exists (select from identities where id = ${from.id} and user_id = ${userId})` : sql`true`}
         and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)}
-        and greatest(pace_at, now()) <= now() + interval '60 seconds' - ${spacing(perMinute)}::interval
+        and ${hasPace(candidate)}
         and not exists (select from generations where key = ${key})
       returning in_flight, (${submission.private ?? false}::bool or exists (
         select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),

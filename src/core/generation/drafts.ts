@@ -8,7 +8,7 @@ import { drafts } from '../../db/schema/drafts.ts'
 import { accountOf } from '../accounts/accounts.ts'
 import { takePace } from '../accounts/limits.ts'
 import { quote } from '../billing/quote.ts'
-import type { Core } from '../core.ts'
+import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
@@ -173,7 +173,7 @@ const draftOf = ({ id, params, enhanced, price, ownPrice, private: isPrivate, po
 /** Stores the pictures as uploads, which go with the draft: a platform's links may expire before the choice. */
 async function keepPictures(
   core: Core,
-  owner: { userId: string; inFlight: number },
+  owner: Candidate,
   images: readonly Attachment[],
 ): Promise<{ keys: string[]; first?: ImageFile }> {
   if (images.length === 0) return { keys: [] }

@@ -50,8 +50,8 @@ export async function candidateOf(core: Core, submission: Submission, account?: 
   const { payer, surface, place, limits = core.limits } = submission
   const quoted = quote(core, { ...submission, images: submission.images.length })
   const userId = account ?? (await askerOf(core, submission))
-  const { inFlight, perMinute } = limits
-  return { userId, payer, surface, place, ...quoted, inFlight, perMinute }
+  const { inFlight, perMinute, fixed } = limits
+  return { userId, payer, surface, place, ...quoted, inFlight, perMinute, fixed }
 }
 
 /** Pictures are read before the accepting statement, and the rules are checked before that. */

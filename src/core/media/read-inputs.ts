@@ -2,7 +2,8 @@
  * Reads pictures of people, which costs us something before the request is paid for: within a time limit, a memory budget,
  * and a number of requests that decode at the same time.
  */
-import type { Core } from '../core.ts'
+import { limitsOf } from '../accounts/limits.ts'
+import type { AccountLimits, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
@@ -11,18 +12,17 @@ import type { Reservation } from './input-limits.ts'
 /** Pictures of the largest size, for each request that an account may have under way. One request may use them all. */
 const picturesOfRequest = 5
 
-interface Owner {
+interface Owner extends AccountLimits {
   userId: string
-  /** Requests that the account may have under way. */
-  inFlight: number
 }
 
 /** Throws AppError too_many_in_flight when the account reads pictures of as many requests as it may have under way. */
 export async function withReservation<T>(
   core: Core,
-  { userId, inFlight }: Owner,
+  { userId, ...usual }: Owner,
   work: (reservation: Reservation) => Promise<T>,
 ): Promise<T> {
+  const { inFlight } = await limitsOf(core, userId, usual)
   const bytes = inFlight * picturesOfRequest * core.limits.uploadBytes
   const reservation = core.inputLimits.memory.enter(userId, { places: inFlight, bytes })
   try {

@@ -19,7 +19,7 @@ export async function describePicture(core: Core, from: Identity, picture: Attac
   if (!enhancer.describe) throw new AppError('images_not_read', { model: enhancer.model })
   const userId = await accountOf(core, from)
   await takePace(core, userId, limits)
-  const owner = { userId, inFlight: limits.inFlight }
+  const owner = { ...limits, userId }
   const [file] = await withReservation(core, owner, (reservation) => readInputs(core, reservation, [picture]))
   if (!file) throw new AppError('image_unreachable')
   // PNG, because some servers of language models read no WebP

@@ -36,9 +36,8 @@ export async function keepPicture(
   const userId = await accountOf(core, from)
   const before = await find(core, eq(pictureOffers.key, key))
   if (before) return offerOf(core, before)
-  const { inFlight } = core.limits
   await takePace(core, userId, core.limits)
-  const files = await withReservation(core, { userId, inFlight }, (room) => readInputs(core, room, [picture]))
+  const files = await withReservation(core, { ...core.limits, userId }, (room) => readInputs(core, room, [picture]))
   // not the operator's key, so that the limits for people apply
   const [upload] = await storeCleaned(core, { userId, keyId: 'chat' }, files)
   if (!upload) throw new AppError('image_unreachable')

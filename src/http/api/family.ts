@@ -110,10 +110,10 @@ function isOpen(request: FastifyRequest): boolean {
 
 /** Requests that the account may still send in this minute. */
 async function rateLimitHeaders(core: Core, holder: KeyHolder): Promise<Record<string, string>> {
-  const limits = limitsFor(core, holder)
+  const { left, of } = await paceLeft(core, holder.userId, limitsFor(core, holder))
   return {
-    'x-ratelimit-limit-requests': String(limits.perMinute),
-    'x-ratelimit-remaining-requests': String(await paceLeft(core, holder.userId, limits)),
+    'x-ratelimit-limit-requests': String(of),
+    'x-ratelimit-remaining-requests': String(left),
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { readAccount } from '../../../core/accounts/accounts.ts'
 import { type KeyHolder, listApiKeys } from '../../../core/accounts/api-keys.ts'
-import { limitsFor } from '../../../core/accounts/limits.ts'
+import { limitsFor, limitsOf } from '../../../core/accounts/limits.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { uploadsPerDay } from '../../../core/media/uploads.ts'
@@ -25,7 +25,7 @@ export function userRoutes(app: ApiApp, { core, authenticate }: Family): void {
   app.get('/flux/config/user', { schema }, async (request) => {
     const holder = await authenticate(request)
     const models = shownModels(core, holder)
-    const limits = limitsOf(core, holder)
+    const limits = await limitsShown(core, holder)
     const providers = core.providers.all().map(({ provider }) => ({ name: provider.name, configured: true as const }))
     return {
       success: true as const,
@@ -69,8 +69,8 @@ async function keyOf(core: Core, { userId, keyId, admin }: KeyHolder) {
   }
 }
 
-function limitsOf(core: Core, holder: KeyHolder) {
-  const { inFlight, perMinute } = limitsFor(core, holder)
+async function limitsShown(core: Core, holder: KeyHolder) {
+  const { inFlight, perMinute } = await limitsOf(core, holder.userId, limitsFor(core, holder))
   return {
     in_flight: inFlight,
     per_minute: perMinute,
