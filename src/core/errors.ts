@@ -43,6 +43,7 @@ export const errorKinds = [
   'no_credits',
   'too_many_in_flight',
   'too_fast',
+  'busy',
   'banned',
   'admin_not_banned',
   'account_closed',

@@ -748,6 +748,8 @@ export const en = {
     too_many_in_flight: (d: Data) =>
       `You have ${d.limit} requests under way, which is the limit. Wait until one has ended, then try again.`,
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,
+    busy: (d: Data) =>
+      `Many requests are waiting: the queue is busy for about ${number(amountOf(d.minutes))} min. Try again later.`,
     banned: (d: Data) =>
       `You are banned ${d.until === undefined ? 'for good' : `until ${d.until}`}${d.reason === undefined ? '.' : `: ${d.reason}`}`,
     admin_not_banned: () => 'Administrators, and the accounts of the operator’s programs, cannot be banned.',

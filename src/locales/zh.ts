@@ -657,6 +657,7 @@ export const zh: Words = {
         : `需要 ${d.price} 积分，你还有 ${d.balance} 积分。可以请管理员赠送。`,
     too_many_in_flight: (d) => `你已有 ${d.limit} 个请求正在进行，请等其中一个结束后再试。`,
     too_fast: (d) => `每分钟最多 ${d.limit} 次请求，请 ${d.seconds} 秒后再试。`,
+    busy: (d: Data) => `排队的请求太多，约需 ${number(amountOf(d.minutes))} 分钟，请稍后再试。`,
     banned: (d: Data) =>
       `你已被${d.until === undefined ? '永久封禁' : `封禁至 ${d.until}`}${d.reason === undefined ? '。' : `：${d.reason}`}`,
     admin_not_banned: () => '不能封禁管理员，也不能封禁运营者程序所用的账户。',

@@ -2,11 +2,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { accountOf, readAccount } from '../../core/accounts/accounts.ts'
-import { accountRule } from '../../core/accounts/limits.ts'
 import { type Chosen, readSettings } from '../../core/accounts/settings.ts'
 import { quote } from '../../core/billing/quote.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
+import { refusal } from '../../core/generation/rules.ts'
 import type { Act } from '../../core/ports/chat.ts'
 import type { Range, Takes } from '../../core/ports/models.ts'
 import { canServe, drawing, takenWith } from '../../core/request/choose-model.ts'
@@ -133,9 +133,9 @@ async function quoteFor(core: Core, { guest, locale, act, images }: Composed): P
     const composed = compose(core, { act, images, set })
     if (!composed) return { balance: left }
     const { price, quote: parts, request, chosen } = composed
-    const refusal = await accountRule(core, { ...core.limits, userId, surface: 'web', request, price, quote: parts })
+    const refused = await refusal(core, { ...core.limits, userId, surface: 'web', request, price, quote: parts })
     const summary = words.priced(chosen.model.title, price)
-    return { price, summary, balance: left, trouble: refusal && textOf(locale, refusal) }
+    return { price, summary, balance: left, trouble: refused && textOf(locale, refused) }
   } catch (error) {
     if (!(error instanceof AppError)) throw error
     return { balance: left, trouble: textOf(locale, error) }

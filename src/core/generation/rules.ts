@@ -2,8 +2,9 @@
 import { accountRule } from '../accounts/limits.ts'
 import type { Candidate, Core, Rule } from '../core.ts'
 import type { AppError } from '../errors.ts'
+import { queueRule } from '../history/queue-rule.ts'
 
-export const allRules: readonly Rule[] = [accountRule]
+export const allRules: readonly Rule[] = [accountRule, queueRule]
 
 /** The first reason to refuse. undefined: none. */
 export async function refusal(core: Core, candidate: Candidate): Promise<AppError | undefined> {

@@ -11,6 +11,7 @@ import { slowDown } from '../accounts/limits.ts'
 import { quote } from '../billing/quote.ts'
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { queueRule } from '../history/queue-rule.ts'
 import { inputKey } from '../media/object-keys.ts'
 import { readInputs, withReservation } from '../media/read-inputs.ts'
 import type { ImageFile } from '../ports/images.ts'
@@ -25,11 +26,11 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   // the accepting statement notices an account that was joined with another; rules before it would not
   const userId = images.length > 0 || 'userId' in from ? undefined : await rememberedAccountOf(core, from)
   const first = await candidateOf(core, submission, userId)
-  await refuseRise(core, first, submission)
+  await refuseAnew(core, submission, priceError(first, submission) ?? (await queueRule(core, first)))
   const inputs = await loadInputs(core, first, submission)
   // the shape of an input picture may decide the size, and with it the price
   const candidate = { ...first, ...quote(core, { ...submission, images: inputs.length, input: inputs[0] }) }
-  await refuseRise(core, candidate, submission)
+  await refuseAnew(core, submission, priceError(candidate, submission))
   const route = chooseRoute(core, submission.chosen.model, candidate.request)
   const accepted = await accept(core, submission, { candidate, route, inputs })
   if (accepted.fresh) logAccepted(core, accepted, submission)
@@ -39,10 +40,14 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   return accepted
 }
 
-/** A request costs no more than the person was shown. Throws AppError price_rose. */
-async function refuseRise(core: Core, { price }: Candidate, { key, shownPrice = price }: Submission): Promise<void> {
-  if (price <= shownPrice || (await acceptedBefore(core, key))) return
-  throw new AppError('price_rose', { price, shown: shownPrice })
+/** A request that was accepted before stays accepted. */
+async function refuseAnew(core: Core, { key }: Submission, error: AppError | undefined): Promise<void> {
+  if (error && !(await acceptedBefore(core, key))) throw error
+}
+
+/** A request costs no more than the person was shown. */
+function priceError({ price }: Candidate, { shownPrice: shown = price }: Submission): AppError | undefined {
+  return price > shown ? new AppError('price_rose', { price, shown }) : undefined
 }
 
 /** What the rules check, before any picture is read. Throws AppError for what the model does not take. */

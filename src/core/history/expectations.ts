@@ -8,6 +8,8 @@ export interface Expectations {
   usual(asked: Pick<Route, 'provider' | 'endpoint'> & { model: string }): Promise<number | undefined>
   /** Requests in a provider's queue with this priority or a better one. A new one is drawn after them. */
   queued(lane: string, priority: number): Promise<number>
+  /** Seconds that those requests take one after the other. Routes that were not measured count as the provider's others do. */
+  secondsOfWork(lane: string, priority: number): Promise<number>
 }
 
 /** Only the newest requests of all accounts count, so that the cost does not grow with the history. */
@@ -24,12 +26,23 @@ export function createExpectations(database: Pick<Database, 'rows'>): Expectatio
       // the first request of a route may have been drawn since
       return (await usual()).get(name) ?? (await usual('anew')).get(name)
     },
-    queued: async (lane, priority) =>
-      (await queued())
-        .filter((each) => each.provider === lane && each.priority <= priority)
-        .reduce((sum, { count }) => sum + count, 0),
+    queued: async (lane, priority) => countOf(ahead(await queued(), lane, priority)),
+    async secondsOfWork(lane, priority) {
+      const waiting = ahead(await queued(), lane, priority)
+      if (waiting.length === 0) return 0
+      const times = await usual()
+      const measured = waiting.filter((each) => times.has(nameOf(each)))
+      if (measured.length === 0) return 0
+      const seconds = measured.reduce((sum, each) => sum + each.count * (times.get(nameOf(each)) ?? 0), 0)
+      return (seconds * countOf(waiting)) / countOf(measured)
+    },
   }
 }
+
+const countOf = (queued: readonly Queued[]) => queued.reduce((sum, { count }) => sum + count, 0)
+
+const ahead = (queued: readonly Queued[], lane: string, priority: number) =>
+  queued.filter((each) => each.provider === lane && each.priority <= priority)
 
 /** Keeps what was read for `ms`. A failed reading is not kept. */
 function kept<T>(ms: number, read: () => Promise<T>): (when?: 'anew') => Promise<T> {
@@ -67,6 +80,8 @@ async function readUsual(database: Pick<Database, 'rows'>): Promise<Map<string, 
 
 interface Queued {
   provider: string
+  model: string
+  endpoint: string
   priority: number
   count: number
 }
@@ -74,5 +89,6 @@ interface Queued {
 function readQueued(database: Pick<Database, 'rows'>): Promise<Queued[]> {
   // unchecked row: an aggregate
   return database.rows<Queued>(sql`
-    select provider, priority, count(*)::int as count from generations where state = 'queued' group by provider, priority`)
+    select provider, model, endpoint, priority, count(*)::int as count from generations where state = 'queued'
+    group by provider, model, endpoint, priority`)
 }

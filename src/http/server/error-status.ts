@@ -43,6 +43,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   no_credits: 402,
   too_many_in_flight: 429,
   too_fast: 429,
+  busy: 503,
   banned: 403,
   admin_not_banned: 403,
   account_closed: 410,
