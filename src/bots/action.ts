@@ -1,6 +1,6 @@
 /** What stands behind a button. One file in actions/ each; actions/index.ts lists them. */
 import { parseButton, type Ref } from '../core/chats/buttons.ts'
-import type { Form } from '../core/ports/chat.ts'
+import type { Form } from '../core/ports/forms.ts'
 import type { Words } from '../locales/index.ts'
 import type { Answer, Asked, Permission } from './command.ts'
 

@@ -2,10 +2,11 @@
  * What a command is: one declaration that is registered with platforms, parsed from text or typed options, checked, described
  * and typed. One file in commands/ each; commands/index.ts lists them.
  */
-import type { SettingsInForce } from '../core/accounts/settings.ts'
+import type { Chosen, SettingsInForce } from '../core/accounts/settings.ts'
 import type { Core } from '../core/core.ts'
 import type { Accepted, Submission } from '../core/generation/accept.ts'
-import type { Address, Attachment, ButtonRows, Call, Posted, Reply } from '../core/ports/chat.ts'
+import type { Address, Attachment, ButtonRows, Call, Posted, Reply, Typing } from '../core/ports/chat.ts'
+import type { Choice } from '../core/ports/forms.ts'
 import type { Model, Range } from '../core/ports/models.ts'
 import type { Words } from '../locales/index.ts'
 
@@ -27,6 +28,8 @@ export interface OptionSpec {
   max?: number
   /** Limits that platforms with typed options enforce for a number that models take. The core checks it again, with the chosen model. */
   range?: (models: readonly Model[]) => Range | undefined
+  /** What to offer while a person types a value, on platforms that ask. Any other value may be given, too. */
+  suggest?: (asked: Suggesting) => readonly Choice[] | Promise<readonly Choice[]>
   /** In text it is written `--name value`. Absent: by its position. */
   flag?: boolean
   /** In text it is written `name value` or `--name value`. */
@@ -35,6 +38,16 @@ export interface OptionSpec {
   rest?: boolean
   /** In text it is the last word, if that is a whole number and the required ones before it have theirs. */
   last?: boolean
+}
+
+/** What the choices for an option are made of. */
+export interface Suggesting {
+  core: Core
+  from: Call['from']
+  typing: Typing
+  words: Words
+  /** The settings in force. Empty where they could not be read in time. */
+  settings: Chosen
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>

@@ -4,7 +4,7 @@ import type { Ref } from '../core/chats/buttons.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
-import type { Act, Call, MessageName } from '../core/ports/chat.ts'
+import type { Act, Call, MessageName, Typing } from '../core/ports/chat.ts'
 import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
@@ -16,6 +16,7 @@ import { submittedTo } from './form.ts'
 import { valuesOf } from './options.ts'
 import { isPictureAlone, offerFor } from './photos/offer.ts'
 import { show } from './show.ts'
+import { suggestionsFor } from './suggest/suggest.ts'
 
 export interface Handlers {
   commands: readonly AnyCommand[]
@@ -28,7 +29,9 @@ const defaultCommand = 'flux'
 /** Each act reaches it once at a time (inbox.ts), and again if the process that had it died: effects carry the call's key. */
 export function createDispatch(core: Core, handlers: Handlers): (call: Call) => Promise<void> {
   return async (received) => {
-    const { call, answer } = await answerTo(core, handlers, received)
+    const { act } = received
+    if (act.kind === 'suggest') return offer(core, handlers, { call: received, typing: act })
+    const { call, answer } = await answerTo({ core, handlers, call: received }, act)
     // accepted before a crash or in another process: it is under way and shows that itself
     if (answer.accepted?.fresh === false) {
       await core.surfaces.get(call.surface)?.seen?.(call.address)
@@ -39,18 +42,29 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
   }
 }
 
+async function offer(core: Core, { commands }: Handlers, asked: { call: Call; typing: Typing }): Promise<void> {
+  const { surface, address } = asked.call
+  await core.surfaces.get(surface)?.offer?.(address, await suggestionsFor(core, commands, asked))
+}
+
+/** Acts that are answered with a reply. */
+type Answered = Exclude<Act, Typing>
+
 /** The call as it is answered: in the language that the person or the group has set, if any. */
-async function answerTo(core: Core, handlers: Handlers, received: Call): Promise<{ call: Call; answer: Answer }> {
+async function answerTo(
+  { core, handlers, call: received }: Omit<Running, 'settings'>,
+  act: Answered,
+): Promise<{ call: Call; answer: Answer }> {
   let call = received
   try {
     if (call.isAnonymous) throw new AppError('anonymous')
     const settings = await readSettings(core, call)
     call = { ...call, locale: settings.chosen.language ?? call.locale }
-    const answer = await run({ core, handlers, call, settings }, call.act)
+    const answer = await run({ core, handlers, call, settings }, act)
     return { call, answer: answer.confidential ? { ...answer, elsewhere: await asideOf(core, call) } : answer }
   } catch (thrown) {
     const { kind, data, cause } = asAppError(thrown)
-    if (kind === 'internal') core.log.error({ err: cause, act: call.act.kind, surface: call.surface }, 'an act failed')
+    if (kind === 'internal') core.log.error({ err: cause, act: act.kind, surface: call.surface }, 'an act failed')
     const content = { kind: 'refusal', error: kind, data } as const
     return { call, answer: { locale: call.locale, state: 'failed', content, private: true } }
   }
@@ -64,7 +78,7 @@ interface Running {
   settings: SettingsInForce
 }
 
-async function run(running: Running, act: Act): Promise<Answer> {
+async function run(running: Running, act: Answered): Promise<Answer> {
   switch (act.kind) {
     case 'message':
       return (

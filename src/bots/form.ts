@@ -1,7 +1,8 @@
 /** Forms of actions: their texts by action and field, and what people submit. */
 import { buttonId } from '../core/chats/buttons.ts'
 import { AppError } from '../core/errors.ts'
-import type { Act, Form, FormField } from '../core/ports/chat.ts'
+import type { Act } from '../core/ports/chat.ts'
+import type { Form, FormField } from '../core/ports/forms.ts'
 import type { Words } from '../locales/index.ts'
 
 type FormName = keyof Words['forms']

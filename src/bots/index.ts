@@ -2,11 +2,12 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Parts } from '../compose.ts'
 import type { Config } from '../config.ts'
-import type { ChatSurface } from '../core/ports/chat.ts'
+import type { Call, ChatSurface } from '../core/ports/chat.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { allActions } from './actions/index.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord/discord.ts'
+import { createDispatch } from './dispatch.ts'
 import { createTelegram, telegramWebhookPath } from './telegram/telegram.ts'
 import { createWeb } from './web/web.ts'
 
@@ -29,13 +30,15 @@ export function allSurfaces(config: Config): Surfaces {
   }
 }
 
-function discord({ discord: settings }: Config, { database, log, models }: Parts): ChatSurface[] {
+function discord({ discord: settings }: Config, { database, log, models, core }: Parts): ChatSurface[] {
   if (!settings) return []
   const facts = {
     get: (name: string) => readFact(database, name),
     set: (name: string, value: string) => saveFact(database, name, value),
   }
-  return [createDiscord({ ...settings, commands: allCommands, actions: allActions, models, database, facts, log })]
+  const handlers = { commands: allCommands, actions: allActions }
+  const suggest = (call: Call) => createDispatch(core(), handlers)(call)
+  return [createDiscord({ ...settings, ...handlers, models, database, facts, suggest, log })]
 }
 
 function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {

@@ -8,6 +8,7 @@ import { type Filled, fillIn } from '../../core/request/defaults.ts'
 import { type Message, parseMessage, readSeed } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 import { draftFor, submitFor } from '../submit.ts'
+import { suggestAspects, suggestModels, suggestPrompts, writtenPrompt } from '../suggest/request.ts'
 
 export const fluxCommand = defineCommand({
   name: 'flux',
@@ -15,9 +16,9 @@ export const fluxCommand = defineCommand({
   needs: 'everyone',
   audience: 'chosen',
   options: {
-    prompt: { type: 'prompt', required: true },
-    model: { type: 'choice', choices: (models) => drawing(models).map(({ id }) => id) },
-    aspect: { type: 'choice', choices: offeredAspects },
+    prompt: { type: 'prompt', required: true, suggest: suggestPrompts },
+    model: { type: 'choice', choices: (models) => drawing(models).map(({ id }) => id), suggest: suggestModels },
+    aspect: { type: 'choice', choices: offeredAspects, suggest: suggestAspects },
     image1: { type: 'image' },
     image2: { type: 'image' },
     image3: { type: 'image' },
@@ -33,7 +34,9 @@ export const fluxCommand = defineCommand({
     private: { type: 'switch' },
   },
   async run({ core, call, values, images, parent, settings: { chosen: set } }) {
-    const { isDraft, ...wanted } = readRequest(core, { values, images: images.length, set })
+    const prompt = values.prompt && (await writtenPrompt(core, call, values.prompt))
+    const asked = { ...values, prompt }
+    const { isDraft, ...wanted } = readRequest(core, { values: asked, images: images.length, set })
     return (isDraft ? draftFor : submitFor)(core, call, { ...wanted, images, parent })
   },
 })

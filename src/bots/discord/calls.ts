@@ -1,5 +1,6 @@
 /** What a person did on Discord → `Call`. */
 import {
+  type APIApplicationCommandAutocompleteInteraction,
   type APIAttachment,
   type APIChatInputApplicationCommandInteraction,
   type APIInteraction,
@@ -64,7 +65,7 @@ export function audienceOf(interaction: Interaction, { commands, actions }: Offe
       const command = findCommand(commands, interaction.data.name)
       if (command?.opensForm?.((interaction.data.options ?? []).map(({ name }) => name))) return 'form'
       const audience = command?.audience ?? 'private'
-      const { private: asked } = optionsOf(interaction)
+      const { private: asked } = valuesIn(interaction.data.options)
       return audience !== 'chosen' || asked === undefined ? audience : asked ? 'private' : 'public'
     }
   }
@@ -116,6 +117,41 @@ export function callOfInteraction(
   }
 }
 
+/** What a person types into an option. undefined: Discord names no person, no channel, or no option. */
+export function typingCall(interaction: APIApplicationCommandAutocompleteInteraction): Call | undefined {
+  const user = interaction.member?.user ?? interaction.user
+  const { channel, data, id, application_id: applicationId, token } = interaction
+  const focused = data.options.find((option) => 'focused' in option && option.focused)
+  if (!user || !channel || !focused || !('value' in focused)) return undefined
+  const channelId = channel.id
+  const audience = 'form'
+  return {
+    key: `discord:${id}`,
+    surface: 'discord',
+    address: addressOf({
+      kind: 'interaction',
+      applicationId,
+      token,
+      interactionId: id,
+      channelId,
+      userId: user.id,
+      audience,
+    }),
+    from: identityOf(user),
+    place: placeOf(interaction, channel),
+    locale: localeOf(interaction.locale),
+    act: {
+      kind: 'suggest',
+      command: data.name,
+      option: focused.name,
+      typed: String(focused.value),
+      options: valuesIn(data.options.filter((option) => option !== focused)),
+      images: data.options.filter(({ type }) => type === Type.Attachment).length,
+    },
+    images: [],
+  }
+}
+
 function actOf(interaction: Interaction, target: InteractionTarget): Act {
   if (interaction.type === InteractionType.MessageComponent) {
     return { kind: 'press', button: interaction.data.custom_id, on: pressedMessage(interaction, target) }
@@ -124,7 +160,7 @@ function actOf(interaction: Interaction, target: InteractionTarget): Act {
     const { data, message } = interaction
     return { kind: 'form', form: data.custom_id, fields: submittedFields(data), on: message?.id }
   }
-  return { kind: 'command', name: interaction.data.name, text: '', options: optionsOf(interaction) }
+  return { kind: 'command', name: interaction.data.name, text: '', options: valuesIn(interaction.data.options) }
 }
 
 /** If a press is acknowledged without a new answer, its token can edit the pressed message, even one that only the person sees. */
@@ -139,7 +175,10 @@ function pressedMessage({ message }: APIMessageComponentInteraction, target: Int
 }
 
 /** From the payload that Discord signed or sent over the gateway. */
-function placeOf({ guild_id: guildId, member }: Interaction, channel: NonNullable<Interaction['channel']>): Place {
+function placeOf(
+  { guild_id: guildId, member }: Pick<Interaction, 'guild_id' | 'member'>,
+  channel: NonNullable<Interaction['channel']>,
+): Place {
   const permissions = BigInt(member?.permissions ?? 0)
   return {
     group: guildId === undefined ? undefined : { id: guildId },
@@ -150,9 +189,14 @@ function placeOf({ guild_id: guildId, member }: Interaction, channel: NonNullabl
   }
 }
 
-function optionsOf({ data }: APIChatInputApplicationCommandInteraction): Record<string, string | number | boolean> {
+type GivenOptions =
+  | APIChatInputApplicationCommandInteraction['data']['options']
+  | APIApplicationCommandAutocompleteInteraction['data']['options']
+
+/** Without the pictures. */
+function valuesIn(options: GivenOptions = []): Record<string, string | number | boolean> {
   return Object.fromEntries(
-    (data.options ?? []).flatMap((option) => {
+    options.flatMap((option) => {
       if (!('value' in option) || option.type === Type.Attachment) return []
       return [[option.name, option.type === Type.User ? `discord:${option.value}` : option.value]]
     }),

@@ -1,39 +1,28 @@
 /** Discord: slash commands, buttons, direct messages, and messages that mention the bot. */
 import {
-  type APIInteraction,
   type APIMessage,
   type GatewayMessageCreateDispatchData,
-  InteractionType,
+  InteractionResponseType,
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
-import { readSettings } from '../../core/accounts/settings.ts'
 import { createChatPace } from '../../core/chats/pace.ts'
-import type { ErrorKind } from '../../core/errors.ts'
 import type { Address, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { Action } from '../action.ts'
 import { createDownloads } from '../downloads.ts'
-import { type Inbox, openInbox } from '../inbox.ts'
+import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
+import { within } from '../within.ts'
 import { addressOf, type Target, targetOf } from './address.ts'
-import { type Acknowledged, createRest, reasonOf } from './api.ts'
-import {
-  type Audience,
-  audienceOf,
-  callOfInteraction,
-  callOfMessage,
-  concernsUs,
-  type Interaction,
-  isAnswered,
-  whereOf,
-} from './calls.ts'
+import { createRest, reasonOf } from './api.ts'
+import { callOfInteraction, callOfMessage, concernsUs } from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { attachmentHosts, attachments } from './images.ts'
+import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
 import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
-import { within } from './within.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -44,6 +33,8 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   database: Database
   log: Log
   actions: readonly Action[]
+  /** Answers what a person types with choices. It works in every process, before `start` too. Absent: there are none. */
+  suggest?(call: Call): Promise<void>
   /** Origins besides Discord's own and that of `apiUrl` from which attachments are downloaded. */
   cdnOrigins?: readonly string[]
   /** How long `start` waits for Discord; after that it connects in the background. Default: 30 s. */
@@ -53,14 +44,6 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
 const stopWithinMs = 10_000
 const registerAgainMs = 60_000
 const checkCommandsMs = 5_000
-/** A form can only be the first answer, and Discord waits 3 s for it: after this time the person is asked to press again. */
-const openWithinMs = 2_000
-/** Discord waits 3 s for an acknowledgement. If the settings arrive later than this, the answer is private. */
-const settingsWithinMs = 1_000
-/** An act that is not stored by then is acknowledged before it is. */
-const storeWithinMs = 500
-/** A handler that starts later acknowledges again, which Discord answers with "already acknowledged". */
-const rememberMs = 60_000
 /** An interaction can be answered for 15 minutes; a message waits no longer than that either. */
 const answerableSeconds = 14 * 60
 
@@ -70,10 +53,7 @@ const channelPace = [{ calls: 3, ms: 5_000 }]
 type Handle = (call: Call) => Promise<void>
 
 /** What the inbox keeps. */
-type Stored =
-  /** `audience`: how it was acknowledged. */
-  | { kind: 'interaction'; interaction: Interaction; audience: Audience }
-  | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
+type Stored = StoredInteraction | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
 
 export function createDiscord(options: DiscordOptions): ChatSurface {
   const { database, log, startWithinMs = 30_000 } = options
@@ -82,10 +62,14 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
   const trusted = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
   const source = { origins: [...attachmentHosts, ...trusted], downloads: createDownloads(trusted) }
   const load = (given: Parameters<typeof attachments>[0]) => attachments(given, source)
-  /** Acknowledgements by this process, so that its handlers do not repeat them. */
-  const acknowledging = new Map<string, ReturnType<typeof acknowledge>>()
-  /** Presses whose forms are being prepared, and what happens if that takes too long. */
-  const opening = new Map<string, NodeJS.Timeout>()
+  const receiver = createReceiver({
+    ...options,
+    api,
+    offers: { ...options, load },
+    store: (acts) => store(acts),
+    show: (call, reply) => show(call.address, reply),
+    giveUp: () => undefined,
+  })
   const registering = new AbortController()
   let gateway: Gateway | undefined
   let inbox: Inbox | undefined
@@ -106,8 +90,8 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     })
     gateway = createGateway({
       ...options,
-      onInteraction: (interaction) => receive(receiveInteraction(interaction)),
-      onMessage: (message) => receive(receiveMessage(message)),
+      onInteraction: (interaction) => void receiver.receive(interaction),
+      onMessage: (message) => void receiveMessage(message),
     })
     const accepted = gateway.open().then(({ applicationId }) => introduce(applicationId))
     if ((await within(startWithinMs, accepted)) !== 'late') return
@@ -141,82 +125,15 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     registering.signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
   }
 
-  function receive(work: Promise<void>): void {
-    work.catch((error) => log.error({ err: error }, 'could not store what a person did on Discord'))
-  }
-
-  /**
-   * Stores it for whichever process handles it, and only then acknowledges it: what is acknowledged and not stored would never be
-   * answered. Discord waits 3 seconds, so a slow database does not hold up the acknowledgement for long.
-   */
-  async function receiveInteraction(interaction: APIInteraction): Promise<void> {
-    if (stopping || !isAnswered(interaction)) return
-    const { id } = interaction
-    const audience = await decideAudience(interaction)
-    const user = interaction.member?.user.id ?? interaction.user?.id
-    const body: Stored = { kind: 'interaction', interaction, audience }
-    // a press, and what opens a form, waits for no earlier act of the person
-    const isPress = interaction.type === InteractionType.MessageComponent || audience === 'form'
-    const lane = isPress ? `press ${id}` : `${interaction.channel?.id}:${user}`
-    const storing = inbox?.store([{ key: `discord:${id}`, lane, body: body as unknown as Json }])
-    const acknowledged = acknowledgeAfter(storing, interaction, audience)
-    acknowledging.set(id, acknowledged)
-    if (audience === 'form')
-      opening.set(
-        id,
-        setTimeout(() => void refuse(interaction, audience, 'form_late'), openWithinMs),
-      )
-    try {
-      await storing
-    } catch (error) {
-      await acknowledged
-      await refuse(interaction, audience, 'internal')
-      throw error
-    } finally {
-      setTimeout(() => acknowledging.delete(id), rememberMs).unref()
-    }
-  }
-
-  async function acknowledgeAfter(storing: Promise<void> | undefined, interaction: Interaction, audience: Audience) {
-    await within(storeWithinMs, storing).catch(() => undefined)
-    return acknowledge(interaction, audience)
-  }
-
-  /** A public acknowledgement cannot become private, so the answer is private where the settings cannot be read in time. */
-  async function decideAudience(interaction: Interaction): Promise<Audience> {
-    const audience = audienceOf(interaction, options)
-    if (audience !== 'chosen') return audience
-    const where = whereOf(interaction)
-    const reading = where && readSettings({ database }, where)
-    const settings = await within(settingsWithinMs, reading).catch((error: unknown) => {
-      log.warn({ err: error }, 'could not read settings; answering privately')
-      return 'late' as const
-    })
-    reading?.catch(() => undefined)
-    if (settings === undefined || settings === 'late') return 'private'
-    return settings.chosen.private ? 'private' : 'public'
-  }
-
-  /** A press that opens a form is not acknowledged: the form itself has to be the first answer. */
-  async function acknowledge(interaction: Interaction, audience: Audience): Promise<Acknowledged> {
-    return audience === 'form' ? 'done' : api.acknowledge(interaction, audience)
-  }
-
-  /** Answers where the handler cannot: the database is away, or slow. */
-  async function refuse(interaction: Interaction, audience: Audience, error: ErrorKind): Promise<void> {
-    const call = callOfInteraction(interaction, audience, { ...options, load })
-    if (!call) return
-    const content = { kind: 'refusal', error, data: {} } as const
-    await show(call.address, { locale: call.locale, state: 'failed', content, private: true }).catch(() => undefined)
-  }
+  /** A process that listens for requests of Discord alone has no inbox: those that handle acts find them there. */
+  const store = (acts: readonly Received[]) => inbox?.store(acts) ?? storeActs(database, 'discord', acts)
 
   async function show(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const target = targetOf(address)
     try {
       return await recorded(await post(api, target, reply), reply, sent)
     } finally {
-      if (target.kind === 'interaction') clearTimeout(opening.get(target.interactionId))
-      if (target.kind === 'interaction') opening.delete(target.interactionId)
+      if (target.kind === 'interaction') receiver.answered(target.interactionId)
     }
   }
 
@@ -242,7 +159,9 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     if (stopping || !concernsUs(message, botId)) return
     const body: Stored = { kind: 'message', message, botId }
     const lane = `${message.channel_id}:${message.author.id}`
-    await inbox?.store([{ key: `discord:${message.id}`, lane, body: body as unknown as Json }])
+    await store([{ key: `discord:${message.id}`, lane, body: body as unknown as Json }]).catch((error: unknown) => {
+      log.error({ err: error }, 'could not store what a person did on Discord')
+    })
   }
 
   /** undefined: the interaction can no longer be answered. */
@@ -252,7 +171,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     }
     const { interaction, audience } = stored
     // the process that received it may have died before it acknowledged
-    const acknowledged = await (acknowledging.get(interaction.id) ?? acknowledge(interaction, audience))
+    const acknowledged = await receiver.acknowledged(interaction, audience)
     if (acknowledged !== 'late') return callOfInteraction(interaction, audience, { ...options, load })
     log.warn({ interaction: interaction.id }, 'an interaction arrived too late to be answered')
     return undefined
@@ -271,9 +190,9 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     start,
     async stop() {
       stopping = true
+      receiver.stop()
       registering.abort()
       clearInterval(watching)
-      for (const timer of opening.values()) clearTimeout(timer)
       await inbox?.close(stopWithinMs)
       await gateway?.close()
       api.close()
@@ -286,6 +205,13 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
       const target = targetOf(posted)
       // each interaction has a limit of its own, which one message does not reach
       return target.kind === 'interaction' || pace.takeRoom(`discord:${target.channelId}`, channelPace)
+    },
+    offer: async (address, choices) => {
+      const target = targetOf(address)
+      if (target.kind !== 'interaction') return
+      const type = InteractionResponseType.ApplicationCommandAutocompleteResult
+      const data = { choices: choices.map(({ value, label }) => ({ name: label, value })) }
+      await api.respond({ id: target.interactionId, token: target.token }, { type, data })
     },
     edit: async (posted, reply, sent) => recorded(await edit(api, targetOf(posted), reply).catch(fail), reply, sent),
     changeButtons: (posted, look) => changeButtons(api, targetOf(posted), look).catch(fail),

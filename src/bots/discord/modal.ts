@@ -6,7 +6,7 @@ import {
   ComponentType,
   TextInputStyle,
 } from 'discord-api-types/v10'
-import type { Form, FormField } from '../../core/ports/chat.ts'
+import type { Form, FormField } from '../../core/ports/forms.ts'
 import { cut } from './text.ts'
 
 /** Discord's limits: characters of a title or a label, of a hint, of a value, and options of a menu. */

@@ -68,7 +68,9 @@ interface Option {
 }
 
 function optionDefinition(command: AnyCommand, name: string, { spec, models }: Option) {
-  const choices = typeof spec.choices === 'function' ? spec.choices(models) : (spec.choices ?? [])
+  const offered = typeof spec.choices === 'function' ? spec.choices(models) : (spec.choices ?? [])
+  // Discord takes either fixed choices or suggestions
+  const choices = spec.suggest ? [] : offered
   return {
     type: types[spec.type],
     name,
@@ -80,6 +82,7 @@ function optionDefinition(command: AnyCommand, name: string, { spec, models }: O
     ...(choices.length > 0 && choices.length <= maxChoices
       ? { choices: choices.map((choice) => ({ name: choice, value: choice })) }
       : {}),
+    ...(spec.suggest && { autocomplete: true }),
     ...limitsOf({ ...spec, ...spec.range?.(models) }),
   }
 }

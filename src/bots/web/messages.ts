@@ -1,7 +1,8 @@
 /** The playground's conversation, kept in the database: any process answers into it, and a reload shows it again. */
 
 import { type SQL, sql } from 'drizzle-orm'
-import type { Form, Options, Reply } from '../../core/ports/chat.ts'
+import type { Options, Reply } from '../../core/ports/chat.ts'
+import type { Form } from '../../core/ports/forms.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
 import { webMessages } from '../../db/schema/chats.ts'

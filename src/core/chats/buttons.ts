@@ -1,5 +1,6 @@
 /** Ids of buttons: `<version>:<action>:<ref>`. They hold no state, so a button works for as long as its row exists. */
-import type { Button, ButtonId } from '../ports/chat.ts'
+import type { Button } from '../ports/chat.ts'
+import type { ButtonId } from '../ports/forms.ts'
 
 const version = 1
 /** Telegram's limit for callback data. */

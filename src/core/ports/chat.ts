@@ -6,6 +6,7 @@
  * reply    what we answer; content: what it says, in no language yet
  */
 import type { ErrorData, ErrorKind } from '../errors.ts'
+import type { ButtonId, Choice, Form } from './forms.ts'
 import type { ImageFile } from './images.ts'
 import type { Note } from './models.ts'
 
@@ -69,6 +70,20 @@ export type Act =
    * that the form shows. `text`: a written answer, on platforms without forms. `on`: the message whose button opened it.
    */
   | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string; on?: MessageName }
+  | Typing
+
+/**
+ * The person is typing a value of an option. It is answered with choices (`ChatSurface.offer`), never with a message. `options`,
+ * `images`: the options that are filled in so far, and how many of them are pictures.
+ */
+export interface Typing {
+  kind: 'suggest'
+  command: string
+  option: string
+  typed: string
+  options: Options
+  images: number
+}
 
 /** The message that a pressed button is part of. */
 export interface PressedMessage {
@@ -99,9 +114,6 @@ export interface Call {
 
 // ── What we answer ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** `<version>:<action>:<ref>`, at most 64 bytes (Telegram's limit). It holds no state: the ref leads to a row. */
-export type ButtonId = `${number}:${string}:${string}`
-
 /** Labels are words of the person's language, chosen by action. */
 export interface Button {
   id: ButtonId
@@ -111,36 +123,6 @@ export interface Button {
   /** Credits that a press costs, for the label. Absent or 0: it is free. */
   price?: number
   style?: 'primary' | 'danger'
-}
-
-/** Asked of the person who pressed a button. Its words are of the person's language already. */
-export interface Form {
-  /** The button that opened it. */
-  id: ButtonId
-  title: string
-  /** Identity of the person who is asked. Absent: the one whose press the reply answers. */
-  person?: string
-  fields: readonly FormField[]
-}
-
-export interface FormField {
-  name: string
-  kind: 'text' | 'choice'
-  label: string
-  /** Filled in already. Absent: empty. */
-  value?: string
-  /** What an empty field means. */
-  hint?: string
-  required?: boolean
-  /** Of a text, in UTF-16 units. */
-  maxLength?: number
-  /** Of a choice. */
-  choices?: readonly Choice[]
-}
-
-export interface Choice {
-  value: string
-  label: string
 }
 
 /** What a reply says. The words are chosen by the surface, in the person's language. */
@@ -295,6 +277,11 @@ export interface ChatSurface {
   edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>
   /** Replaces the buttons of a message, and nothing else. Rejects as `edit` does. */
   changeButtons(posted: Posted, look: { locale: Locale; buttons: ButtonRows }): Promise<void>
+  /**
+   * Shows choices below what the person types: at most 25, their values and labels with at most 100 characters. Works in any
+   * process. Never rejects. Absent: nothing is asked while people type.
+   */
+  offer?(address: Address, choices: readonly Choice[]): Promise<void>
   /** Ends the waiting of a pressed button that gets no other answer. Absent: its buttons do not wait. Never rejects. */
   seen?(address: Address): Promise<void>
   /** Deletes a message. One that is already gone is not an error. Rejects as `edit` does. */

@@ -10,6 +10,9 @@ import type { TelegramFiles } from './files.ts'
 /** Telegram's limit for files of bots. */
 const maxFileBytes = 50 * 1024 * 1024
 
+/** What a message says. */
+type Written = Extract<Act, { kind: 'message' | 'command' }>
+
 export interface CallReader {
   /** An update, or those of an album. undefined: it is not for us. `isPart`: of a message that was for us. */
   callOf(updates: readonly Update[], isPart?: boolean): Call | undefined
@@ -54,10 +57,10 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
   }
 
   /** All texts of an album, or of a text in parts. One of them addresses the bot. */
-  function actOfAll(messages: readonly Message[]): Act | undefined {
+  function actOfAll(messages: readonly Message[]): Written | undefined {
     const acts = messages.map(actOf)
     const main = acts.find((act) => act?.kind === 'command') ?? acts.find((act) => act !== undefined)
-    if (!main || main.kind === 'press') return undefined
+    if (!main) return undefined
     const texts = messages.map((message, index) => {
       const act = acts[index]
       return act === main || act?.kind === 'message' ? act.text : textOf(message).trim()
@@ -66,7 +69,7 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
   }
 
   /** The message without what only addresses the bot. undefined: it is meant for others. */
-  function actOf(message: Message): Act | undefined {
+  function actOf(message: Message): Written | undefined {
     const text = textOf(message)
     const isPrivate = message.chat.type === 'private'
     const entities = message.entities ?? message.caption_entities ?? []
@@ -125,7 +128,7 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
 const deepLinks: Readonly<Record<string, string>> = { link: 'link' }
 
 /** Telegram sends '/start <word>' when a person opens such an address. */
-function commandOf(written: string, rest: string): Act {
+function commandOf(written: string, rest: string): Written {
   const [, word = '', text = ''] = (written === 'start' && /^([a-z]+)_(\S+)$/.exec(rest)) || []
   const name = Object.hasOwn(deepLinks, word) ? deepLinks[word] : undefined
   return { kind: 'command', name: name ?? written, text: name === undefined ? rest : text, options: {} }

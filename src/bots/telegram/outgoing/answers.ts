@@ -1,6 +1,7 @@
 /** Answers to presses of buttons, and questions to people. */
 import type { Api } from 'grammy'
-import type { Form, Reply } from '../../../core/ports/chat.ts'
+import type { Reply } from '../../../core/ports/chat.ts'
+import type { Form } from '../../../core/ports/forms.ts'
 import { wordsFor } from '../../../locales/index.ts'
 import { plainText } from '../../layout.ts'
 import { messageName, type PressTarget, type Target } from '../address.ts'

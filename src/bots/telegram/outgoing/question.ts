@@ -1,6 +1,6 @@
 /** A form as a question: a message that shows what can be changed, with values to copy. */
 import type { MessageEntity } from 'grammy/types'
-import type { Form, FormField } from '../../../core/ports/chat.ts'
+import type { Form, FormField } from '../../../core/ports/forms.ts'
 import { shorten } from '../../../core/text.ts'
 import { type Words, wordsFor } from '../../../locales/index.ts'
 
