@@ -94,7 +94,12 @@ function build(settings: Settings) {
     discord:
       settings.DISCORD_TOKEN === undefined
         ? undefined
-        : { token: settings.DISCORD_TOKEN, applicationId: settings.DISCORD_APP_ID, apiUrl: settings.DISCORD_API_URL },
+        : {
+            token: settings.DISCORD_TOKEN,
+            applicationId: settings.DISCORD_APP_ID,
+            publicKey: settings.DISCORD_PUBLIC_KEY,
+            apiUrl: settings.DISCORD_API_URL,
+          },
     telegram:
       settings.TELEGRAM_TOKEN === undefined
         ? undefined

@@ -7,8 +7,6 @@ const planned =
   'JIMENG_SECRET_KEY JIMENG_API_URL KLING_ACCESS_KEY KLING_SECRET_KEY KLING_API_URL S3_ENDPOINT S3_REGION S3_BUCKET ' +
   'S3_ACCESS_KEY_ID S3_SECRET_ACCESS_KEY'
 const plannedNames: ReadonlySet<string> = new Set(planned.split(' '))
-/** Settings that are checked, but that no part of the service uses yet. */
-const unusedNames: ReadonlySet<string> = new Set(['DISCORD_PUBLIC_KEY'])
 
 const prefixes =
   /^(FLUXBOT|FLUX|DISCORD|TELEGRAM|FAL|CF_API|CF_ACCOUNT|COMFYUI|DOUBAO|QWEN|EXTERNAL_API|COS|WELCOME|PROMPT_OPTIMIZATION)_/i
@@ -25,7 +23,7 @@ const others: ReadonlySet<string> = new Set(
 
 /** Names of settings that have no effect in this version. */
 export function withoutEffectYet(given: readonly string[], known: readonly string[]): string[] {
-  return given.filter((name) => unusedNames.has(name) || (plannedNames.has(name) && !known.includes(name)))
+  return given.filter((name) => plannedNames.has(name) && !known.includes(name))
 }
 
 /** Sentences about names that look like one of the `known`. */

@@ -190,6 +190,7 @@ export function urlOf(value: string): URL | undefined {
 /** Settings that have no effect without another one. The default value is accepted without it. */
 const useless = [
   ['DISCORD_APP_ID', 'DISCORD_TOKEN'],
+  ['DISCORD_PUBLIC_KEY', 'DISCORD_TOKEN'],
   ['DISCORD_API_URL', 'DISCORD_TOKEN'],
   ['TELEGRAM_API_URL', 'TELEGRAM_TOKEN'],
   ['CF_API_URL', 'CF_API_TOKEN'],

@@ -122,6 +122,7 @@ describe('settings', () => {
   it.each([
     [{ CF_API_URL: 'http://relay' }, 'CF_API_URL has no effect without CF_API_TOKEN: set CF_API_TOKEN, or remove'],
     [{ DISCORD_APP_ID: '123456789012345678' }, 'DISCORD_APP_ID has no effect without DISCORD_TOKEN'],
+    [{ DISCORD_PUBLIC_KEY: 'a'.repeat(64) }, 'DISCORD_PUBLIC_KEY has no effect without DISCORD_TOKEN'],
     [{ COS_DOMAIN: 'x.org' }, 'COS_DOMAIN has no effect without COS_BUCKET'],
     [{ FAL_QUEUE_URL: 'https://queue.fal.run' }, ''],
     // the address of stored configurations
@@ -133,8 +134,8 @@ describe('settings', () => {
   })
 
   it('of a later version are accepted and named', () => {
-    const environment = { S3_BUCKET: 'x', DISCORD_PUBLIC_KEY: 'a'.repeat(64), PORT: '1' }
-    expect(readConfig(environment).withoutEffect).toEqual(['S3_BUCKET', 'DISCORD_PUBLIC_KEY'])
+    const environment = { GEMINI_API_KEY: '5', S3_BUCKET: 'x', PORT: '1' }
+    expect(readConfig(environment).withoutEffect).toEqual(['GEMINI_API_KEY', 'S3_BUCKET'])
   })
 
   it.each([

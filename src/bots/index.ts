@@ -25,12 +25,16 @@ export function allSurfaces(config: Config): Surfaces {
       const { publicUrl, apiKey, adminIds: admins, pictureDays } = config
       const web = createWeb({ ...parts, publicUrl, apiKey, admins, pictureDays })
       plugins.push(web.plugin)
-      return [web, ...discord(config, parts), ...telegram(config, parts, plugins)]
+      return [web, ...discord(config, parts, plugins), ...telegram(config, parts, plugins)]
     },
   }
 }
 
-function discord({ discord: settings }: Config, { database, log, models, core }: Parts): ChatSurface[] {
+function discord(
+  { discord: settings }: Config,
+  { database, log, models, core }: Parts,
+  plugins: FastifyPluginAsync[],
+): ChatSurface[] {
   if (!settings) return []
   const facts = {
     get: (name: string) => readFact(database, name),
@@ -38,7 +42,9 @@ function discord({ discord: settings }: Config, { database, log, models, core }:
   }
   const handlers = { commands: allCommands, actions: allActions }
   const suggest = (call: Call) => createDispatch(core(), handlers)(call)
-  return [createDiscord({ ...settings, ...handlers, models, database, facts, suggest, log })]
+  const surface = createDiscord({ ...settings, ...handlers, models, database, facts, suggest, log })
+  if (surface.plugin) plugins.push(surface.plugin)
+  return [surface]
 }
 
 function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {

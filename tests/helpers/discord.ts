@@ -1,10 +1,9 @@
 /** The service with an emulated Discord in front of it: what a person does there is handled, drawn and shown. */
 import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
-import { createDiscord, type DiscordOptions } from '../../src/bots/discord/discord.ts'
+import { createDiscord, type Discord, type DiscordOptions } from '../../src/bots/discord/discord.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import type { Parts } from '../../src/compose.ts'
-import type { ChatSurface } from '../../src/core/ports/chat.ts'
 import { type DiscordEmulator, startDiscord, type DiscordOptions as World } from '../emulators/discord/index.ts'
 import { type Backend, quickest } from './backends.ts'
 import { openTestCore, type TestCore, type TestCoreOptions } from './core.ts'
@@ -14,8 +13,9 @@ export interface OnDiscord {
   discord: DiscordEmulator
   test: TestCore
   log: ReturnType<typeof keepLog>
+  surface: Discord
   /** Another process that shares the database; it is not started. */
-  another(more?: Partial<DiscordOptions>): ReturnType<typeof createDiscord>
+  another(more?: Partial<DiscordOptions>): Discord
   close(): Promise<void>
 }
 
@@ -23,10 +23,13 @@ interface Opening extends Omit<TestCoreOptions, 'surfaces'> {
   world?: World
   backend?: Backend
   more?: Partial<DiscordOptions>
+  /** Takes interactions by HTTP, too. */
+  withPublicKey?: boolean
 }
 
 /** With a worker. The bot is connected. */
-export async function openOnDiscord({ world, backend = quickest, more, ...options }: Opening = {}): Promise<OnDiscord> {
+export async function openOnDiscord(opening: Opening = {}): Promise<OnDiscord> {
+  const { world, backend = quickest, more, withPublicKey = false, ...options } = opening
   const discord = await startDiscord(world)
   const log = keepLog()
   const facts = new Map<string, string>()
@@ -42,19 +45,21 @@ export async function openOnDiscord({ world, backend = quickest, more, ...option
       facts: { get: async (name) => facts.get(name), set: async (name, value) => void facts.set(name, value) },
       suggest: async (call) => opened.test && createDispatch(opened.test.core, handlers)(call),
       log,
+      publicKey: withPublicKey ? discord.endpoint.publicKey : undefined,
       ...more,
       ...over,
     })
   const test = await openTestCore(backend, { ...options, surfaces: (parts) => [create(parts)] })
   opened.test = test
   await test.work()
-  const surface = test.core.surfaces.get('discord') as ChatSurface
+  const surface = test.core.surfaces.get('discord') as Discord
   await surface.start(createDispatch(test.core, handlers))
   await discord.waitForBot()
   return {
     discord,
     test,
     log,
+    surface,
     another: (over) => create({ database: test.core.database, models: test.core.models.all }, over),
     async close() {
       await surface.stop()

@@ -1,8 +1,15 @@
 /** Discord's REST API and the meaning of its errors. Errors and texts that leave this file hold neither tokens nor URLs. */
 import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST } from '@discordjs/rest'
-import { type APIInteractionResponse, RESTJSONErrorCodes, Routes } from 'discord-api-types/v10'
+import {
+  type APIInteractionResponse,
+  InteractionResponseType,
+  MessageFlags,
+  RESTJSONErrorCodes,
+  Routes,
+} from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { InteractionTarget } from './address.ts'
+import type { OpenRequests } from './open-requests.ts'
 
 export interface DiscordLog {
   info(object: object, message: string): void
@@ -22,12 +29,15 @@ interface ApiRequest {
 /** 'done' also when it was answered before. 'late': Discord has shown the person an error instead. 'unknown': no response. */
 export type Acknowledged = 'done' | 'late' | 'unknown'
 
-/** Callback types: 5 shows "thinking …", to the person only with flag 64; 6 shows nothing, since the message stays. */
+/** The first two show "thinking …"; the last one shows nothing, since the message stays. */
 const acknowledgements = {
-  public: { type: 5 },
-  private: { type: 5, data: { flags: 64 } },
-  press: { type: 6 },
-} as const satisfies Record<Exclude<InteractionTarget['audience'], 'form'>, object>
+  public: { type: InteractionResponseType.DeferredChannelMessageWithSource },
+  private: {
+    type: InteractionResponseType.DeferredChannelMessageWithSource,
+    data: { flags: MessageFlags.Ephemeral },
+  },
+  press: { type: InteractionResponseType.DeferredMessageUpdate },
+} as const satisfies Record<Exclude<InteractionTarget['audience'], 'form'>, APIInteractionResponse>
 
 /** The ways to acknowledge an interaction. */
 export type Acknowledgement = keyof typeof acknowledgements
@@ -63,7 +73,15 @@ const discordEpochMs = 1_420_070_400_000
 export const tokenRefused =
   'Discord refuses DISCORD_TOKEN: reset the token at discord.com/developers → your application → Bot, then restart fluxbot'
 
-export function createRest({ token, apiUrl, log }: { token: string; apiUrl: string; log: DiscordLog }): Api {
+interface RestOptions {
+  token: string
+  apiUrl: string
+  log: DiscordLog
+  /** Requests of Discord whose responses take the first answer. */
+  openRequests: Pick<OpenRequests, 'answer'>
+}
+
+export function createRest({ token, apiUrl, log, openRequests }: RestOptions): Api {
   const api = withoutTrailingSlash(apiUrl)
   const rest = new REST({
     api,
@@ -96,7 +114,11 @@ export function createRest({ token, apiUrl, log }: { token: string; apiUrl: stri
     }
   }
 
-  async function respond({ id, token: interactionToken }: InteractionRef, body: object): Promise<Acknowledged> {
+  async function respond(
+    { id, token: interactionToken }: InteractionRef,
+    body: APIInteractionResponse,
+  ): Promise<Acknowledged> {
+    if (await openRequests.answer(id, body)) return 'done'
     for (let left = respondAttempts; left > 0; left -= 1) {
       try {
         await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })

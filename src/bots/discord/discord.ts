@@ -1,11 +1,13 @@
 /** Discord: slash commands, buttons, direct messages, and messages that mention the bot. */
 import {
+  type APIInteraction,
   type APIMessage,
   type GatewayMessageCreateDispatchData,
   InteractionResponseType,
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
+import type { FastifyPluginAsync } from 'fastify'
 import { createChatPace } from '../../core/chats/pace.ts'
 import type { Address, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
@@ -19,7 +21,9 @@ import { addressOf, type Target, targetOf } from './address.ts'
 import { createRest, reasonOf } from './api.ts'
 import { callOfInteraction, callOfMessage, concernsUs } from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import { interactionsRoute } from './http.ts'
 import { attachmentHosts, attachments } from './images.ts'
+import { createOpenRequests, type FirstAnswer } from './open-requests.ts'
 import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
 import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
@@ -28,6 +32,8 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
   /** Used to notice a mix-up only: Discord says which application the token belongs to. */
   applicationId?: string
+  /** Verifies interactions that Discord sends by HTTP. Absent: they are not taken. */
+  publicKey?: string
   /** https://discord.com/api */
   apiUrl: string
   database: Database
@@ -55,9 +61,15 @@ type Handle = (call: Call) => Promise<void>
 /** What the inbox keeps. */
 type Stored = StoredInteraction | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
 
-export function createDiscord(options: DiscordOptions): ChatSurface {
+export interface Discord extends ChatSurface {
+  /** Where Discord sends interactions by HTTP, in any process, started or not. Absent: there is no public key. */
+  plugin?: FastifyPluginAsync
+}
+
+export function createDiscord(options: DiscordOptions): Discord {
   const { database, log, startWithinMs = 30_000 } = options
-  const api = createRest(options)
+  const openRequests = createOpenRequests()
+  const api = createRest({ ...options, openRequests })
   const pace = createChatPace(database)
   const trusted = [new URL(options.apiUrl).origin, ...(options.cdnOrigins ?? [])]
   const source = { origins: [...attachmentHosts, ...trusted], downloads: createDownloads(trusted) }
@@ -68,7 +80,7 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     offers: { ...options, load },
     store: (acts) => store(acts),
     show: (call, reply) => show(call.address, reply),
-    giveUp: () => undefined,
+    giveUp: openRequests.giveUp,
   })
   const registering = new AbortController()
   let gateway: Gateway | undefined
@@ -184,8 +196,18 @@ export function createDiscord(options: DiscordOptions): ChatSurface {
     return api.send<APIMessage>('get', route).catch(() => undefined)
   }
 
+  /** The same way as from the gateway, but for where the first answer goes. */
+  function receiveRequest(interaction: APIInteraction): Promise<FirstAnswer | undefined> {
+    const answer = openRequests.firstAnswer(interaction.id)
+    void receiver.receive(interaction).then((taken) => taken || openRequests.giveUp(interaction.id))
+    return answer
+  }
+
   return {
     name: 'discord',
+    ...(options.publicKey && {
+      plugin: interactionsRoute({ publicKey: options.publicKey, receive: receiveRequest }),
+    }),
     answersPrivately: true,
     start,
     async stop() {

@@ -38,8 +38,8 @@ interface ReceiverOptions {
 }
 
 export interface Receiver {
-  /** Takes an interaction, by whichever way it came. Never rejects. */
-  receive(interaction: APIInteraction): Promise<void>
+  /** Takes an interaction, by either way. False: it is none that is answered, or the process stops. Never rejects. */
+  receive(interaction: APIInteraction): Promise<boolean>
   /** Resolves once the interaction is acknowledged, whether this process received it or not. */
   acknowledged(interaction: Interaction, audience: Audience): Promise<Acknowledged>
   /** Its first answer was given. */
@@ -156,13 +156,14 @@ export function createReceiver(options: ReceiverOptions): Receiver {
 
   return {
     async receive(interaction) {
-      if (stopping) return
+      const isTyping = interaction.type === InteractionType.ApplicationCommandAutocomplete
+      if (stopping || !(isTyping || isAnswered(interaction))) return false
       try {
-        if (interaction.type === InteractionType.ApplicationCommandAutocomplete) await answerTyping(interaction)
-        else if (isAnswered(interaction)) await take(interaction)
+        await (isTyping ? answerTyping(interaction) : take(interaction))
       } catch (error) {
         log.error({ err: error }, 'could not store what a person did on Discord')
       }
+      return true
     },
     acknowledged: (interaction, audience) => acknowledging.get(interaction.id) ?? acknowledge(interaction, audience),
     answered(id) {

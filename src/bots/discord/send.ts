@@ -3,6 +3,7 @@
  * direct message. Any process may repeat any step without showing anything twice.
  */
 import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type APIChannel,
   type APIMessage,
@@ -20,6 +21,9 @@ import { modalOf } from './modal.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
 const tokenLifeMs = 14.5 * 60_000
+/** A first answer in the response to Discord's own request may take effect after a later edit has reached Discord. */
+const firstAnswerMs = 5_000
+const firstAnswerPauseMs = 200
 /** Discord's limit, in characters. */
 const maxNonce = 25
 
@@ -78,6 +82,10 @@ async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): 
       ? await whisper(api, target, reply)
       : await answer(api, target, messageOf(reply))
   } catch (error) {
+    if (codeOf(error) === Code.UnknownWebhook && ageMs(target) < firstAnswerMs) {
+      await pause(firstAnswerPauseMs)
+      return answerInTime(api, target, reply)
+    }
     if (isOneOf(error, [Code.InvalidWebhookToken, Code.UnknownWebhook])) return undefined
     throw error
   }
@@ -210,6 +218,8 @@ function routeOf(target: Target): `/${string}` {
 
 const authOf = ({ kind }: Target) => (kind === 'interaction' ? ({ auth: 'none' } as const) : {})
 
-const hasExpired = ({ interactionId }: InteractionTarget) => Date.now() - createdAtMs(interactionId) > tokenLifeMs
+const ageMs = ({ interactionId }: InteractionTarget) => Date.now() - createdAtMs(interactionId)
+
+const hasExpired = (target: InteractionTarget) => ageMs(target) > tokenLifeMs
 
 const isOneOf = (error: unknown, codes: readonly number[]) => codes.includes(codeOf(error) ?? 0)

@@ -7,11 +7,12 @@ import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createFaults, type Faults } from '../faults.ts'
 import { createCdn } from './cdn.ts'
+import { createEndpoint, type Endpoint } from './endpoint.ts'
 import { announceMessage } from './events.ts'
 import type { ModalValues } from './forms.ts'
 import { createGateway, type Handshake } from './gateway.ts'
 import { botToken, snowflake } from './ids.ts'
-import { interactionRoutes, type LiveInteraction } from './interactions.ts'
+import { createInteractions, type LiveInteraction } from './interactions.ts'
 import { createMessages, type StoredMessage, snapshot } from './messages.ts'
 import { createOracle } from './oracle.ts'
 import { createPeople, type SentExtras } from './people.ts'
@@ -91,6 +92,10 @@ export interface DiscordEmulator {
   dm(content: string, from?: From & SentExtras): Message
   /** Deletes a message of the bot or of a person, as a moderator does. */
   deleteMessage(message: Message | string): void
+  /** Key that verifies what the emulator sends to an endpoint, what the endpoint answered, and headers with a signature. */
+  endpoint: Pick<Endpoint, 'publicKey' | 'answers' | 'headersFor'>
+  /** Sends interactions to this address in place of the gateway. `alsoGateway`: to both. undefined: to the gateway. */
+  sendInteractionsTo(url: string | undefined, alsoGateway?: boolean): void
   /** Sends the same INTERACTION_CREATE again. Returns the number of receiving sessions. */
   redeliver(interaction: Interaction): number
 
@@ -160,6 +165,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
   const commandsChanged = createSignal<void>()
   const messageChanged = createSignal<StoredMessage>()
   let commandPuts = 0
+  let route: { url?: string; alsoGateway?: boolean } = {}
 
   const world = createWorld(applicationId)
   const cdn = createCdn(() => origin)
@@ -184,6 +190,15 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
       announceMessage({ gateway, world, messages }, kind, message)
     },
   })
+  const interactionApi = createInteractions({
+    applicationId,
+    world,
+    messages,
+    find: (wanted) => interactions.get(wanted),
+    acknowledgeWithinMs: options.acknowledgeWithinMs ?? 3000,
+    tokenLifeMs: options.tokenLifeMs ?? 15 * 60_000,
+  })
+  const endpoint = createEndpoint({ interactions: interactionApi, oracle, violate })
   const people = createPeople({
     applicationId,
     world,
@@ -192,17 +207,11 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     cdn,
     attachmentSizeLimit,
     interactions,
+    send: deliver,
     commands: (guildId) => [...(commands.get(guildId ?? '') ?? []), ...(commands.get('global') ?? [])],
   })
   const routes = {
-    ...interactionRoutes({
-      applicationId,
-      world,
-      messages,
-      find: (wanted) => interactions.get(wanted),
-      acknowledgeWithinMs: options.acknowledgeWithinMs ?? 3000,
-      tokenLifeMs: options.tokenLifeMs ?? 15 * 60_000,
-    }),
+    ...interactionApi.routes,
     ...botRoutes({
       applicationId,
       world,
@@ -218,6 +227,16 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     }),
   }
   server.on('request', createRestHandler({ routes, token, faults, cdn, oracle, keepBytes, violate, record }))
+
+  /** Returns the number of receivers. */
+  function deliver(interaction: LiveInteraction): number {
+    if (route.url !== undefined) {
+      void endpoint.deliver(route.url, interaction).catch((error) => violate(`the endpoint failed: ${error}`))
+      if (!route.alsoGateway) return 1
+    }
+    const { payload: d, channel } = interaction
+    return gateway.dispatch({ t: 'INTERACTION_CREATE', d, guildId: channel.guildId })
+  }
 
   function record(request: Recorded) {
     requests.push(request)
@@ -268,6 +287,10 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     dm: (content, from = {}) => sendMessage(content, { ...from, guildId: null }),
     deleteMessage,
     redeliver,
+    endpoint,
+    sendInteractionsTo(url, alsoGateway = false) {
+      route = { url, alsoGateway }
+    },
     messages: shownMessages,
     botMessages: (channelId) => shownMessages(channelId).filter(({ author }) => author === world.bot),
     waitForMessage: (predicate, timeoutMs = 10_000) =>

@@ -51,13 +51,24 @@ export interface InteractionRules {
   tokenLifeMs: number
 }
 
-export function interactionRoutes(rules: InteractionRules): Routes {
+export interface Interactions {
+  routes: Routes
+  /** Applies a first answer. Throws Discord's error if it is not accepted. */
+  answer(interaction: LiveInteraction, given: Pick<Call, 'body' | 'files' | 'at'>): void
+}
+
+export function createInteractions(rules: InteractionRules): Interactions {
   const { messages, world } = rules
 
   function callback({ params, query, body, files, at }: Call) {
     const interaction = rules.find(params.interaction_token!)
-    const age = interaction ? at - interaction.bornAt : 0
     if (!interaction || interaction.id !== params.interaction_id) throw unknownInteraction()
+    answer(interaction, { body, files, at })
+    return query.with_response === 'true' ? callbackJson(interaction, body.type as number) : undefined
+  }
+
+  function answer(interaction: LiveInteraction, { body, files, at }: Pick<Call, 'body' | 'files' | 'at'>): void {
+    const age = at - interaction.bornAt
     if (interaction.acknowledgedWith !== undefined) throw alreadyAcknowledged()
     if (age > rules.acknowledgeWithinMs) throw unknownInteraction()
     const type = body.type as number
@@ -74,7 +85,6 @@ export function interactionRoutes(rules: InteractionRules): Routes {
     interaction.acknowledgedWith = type
     interaction.acknowledgedMs = age
     interaction.changes.fire()
-    return query.with_response === 'true' ? callbackJson(interaction, type) : undefined
   }
 
   function callbackJson(interaction: LiveInteraction, type: number): Json {
@@ -168,7 +178,7 @@ export function interactionRoutes(rules: InteractionRules): Routes {
   }
 
   const webhook = '/webhooks/{webhook_id}/{webhook_token}'
-  return {
+  const routes = {
     'POST /interactions/{interaction_id}/{interaction_token}/callback': callback,
     [`POST ${webhook}`]: followUp,
     [`GET ${webhook}/messages/@original`]: show,
@@ -178,6 +188,7 @@ export function interactionRoutes(rules: InteractionRules): Routes {
     [`PATCH ${webhook}/messages/{message_id}`]: edit,
     [`DELETE ${webhook}/messages/{message_id}`]: remove,
   }
+  return { routes, answer }
 }
 
 function existing(message: StoredMessage | undefined): StoredMessage {

@@ -26,6 +26,8 @@ export interface PeopleOptions {
   cdn: Cdn
   attachmentSizeLimit: number
   interactions: Map<string, LiveInteraction>
+  /** Delivers an interaction to the bot. Returns the number of receivers. */
+  send: (interaction: LiveInteraction) => number
   commands: (guildId: string | null) => Json[]
 }
 
@@ -115,12 +117,8 @@ export function createPeople(options: PeopleOptions) {
       ...extra,
     }
     options.interactions.set(interaction.token, interaction)
-    interaction.deliveredTo = deliver(interaction)
+    interaction.deliveredTo = options.send(interaction)
     return handleOf(interaction)
-  }
-
-  function deliver({ payload, channel }: LiveInteraction): number {
-    return gateway.dispatch({ t: 'INTERACTION_CREATE', d: payload, guildId: channel.guildId })
   }
 
   function commandData(typed: string, type: number, from: From) {
@@ -221,7 +219,7 @@ export function createPeople(options: PeopleOptions) {
     deleteMessage: (message: Message | string) => messages.remove(visibleMessage(message)),
 
     redeliver(interaction: Interaction): number {
-      return deliver(options.interactions.get(interaction.token)!)
+      return options.send(options.interactions.get(interaction.token)!)
     },
   }
 }
