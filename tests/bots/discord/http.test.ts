@@ -52,9 +52,9 @@ describe('an interaction by HTTP', () => {
     expect(shown.content).toContain('a fox by http')
     expect(answersTo(asked)).toMatchObject([{ status: 200, body: { type: 5 } }])
     expect(callbacks(asked)).toEqual([])
-    const liked = on.discord.press(shown, '👍')
-    await liked.waitForAck()
-    expect(answersTo(liked)).toMatchObject([{ body: { type: 6 } }])
+    const pressed = on.discord.press(shown, '🗑 Delete')
+    await pressed.waitForAck()
+    expect(answersTo(pressed)).toMatchObject([{ body: { type: 6 } }])
   })
 
   it('gets its private answer, its form and its suggestions in the response', async () => {
