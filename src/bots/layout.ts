@@ -64,7 +64,8 @@ function errorText(words: Words, { error: kind, data }: Extract<Content, { kind:
 function failureParts(words: Words, content: Extract<Content, { kind: 'failure' }>): ReplyParts {
   const text = words.refunded(errorText(words, content), content.refunded)
   // requests that take no words have none to quote
-  return content.prompt === '' ? { text: words.warning(text) } : { quote: words.warning(content.prompt), text }
+  const marked = content.error === 'cancelled' ? words.stopped : words.warning
+  return content.prompt === '' ? { text: marked(text) } : { quote: marked(content.prompt), text }
 }
 
 function resultParts(words: Words, result: Result): ReplyParts {

@@ -29,7 +29,8 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
       ? await become(surface, { ...chosenIn, address: call.address }, reply)
       : await surface.post(elsewhere?.address ?? call.address, reply, sent)
     if (drafted) await saveDraftPosted(core, drafted, posted)
-    const state = accepted && (await savePosted(core, accepted.id, posted))
+    const place = reply.content.kind === 'queued' ? reply.content.place : undefined
+    const state = accepted && (await savePosted(core, accepted.id, { posted, place }))
     // cancelled before its message was known
     if (accepted && state === 'cancelled') await showCancelled(core, { ...accepted, ...call, posted })
     if (elsewhere) await surface.post(call.address, elsewhere.notice)

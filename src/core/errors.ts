@@ -37,7 +37,6 @@ export const errorKinds = [
   'confirmation_over',
   'price_rose',
   'nothing_to_edit',
-  'shown_privately',
   'managers_only',
   // the person
   'no_credits',
@@ -50,7 +49,6 @@ export const errorKinds = [
   'admins_only',
   'unknown_user',
   'anonymous',
-  'ask_privately',
   'bad_amount',
   'link_code_wrong',
   'link_code_over',

@@ -95,6 +95,7 @@ export const en = {
   refunded: (reason: string, count: number) =>
     count > 0 ? `${reason} Nothing was charged: ${credits(count)} given back.` : reason,
   warning: (text: string) => `⚠️ ${text}`,
+  stopped: (text: string) => `✖️ ${text}`,
 
   buttons: {
     useenhanced: '✨ Use it',
@@ -846,7 +847,6 @@ export const en = {
     input_lost: () => 'The picture that you sent could not be stored. Please send it again.',
     interrupted: () => 'This was interrupted too often, so it was given up.',
     cancelled: () => 'Cancelled.',
-    ask_privately: () => 'Ask for this in a private chat with the bot: here others would see it.',
     anonymous: () =>
       'Accounts belong to people, and this message does not say who sent it. Send it as yourself, not as a group or channel.',
     unknown_button: () => 'This button no longer works. Ask for the picture again.',
@@ -871,7 +871,6 @@ export const en = {
       `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Repeat it if you agree.`,
     nothing_to_edit: () =>
       'Which picture? Attach it, reply to it, or write the id below one of yours: /edit 1a2b3c4d make it night',
-    shown_privately: () => 'This picture is private: ask for it in a private chat with the bot.',
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

@@ -77,6 +77,7 @@ export const zh: Words = {
   },
   refunded: (reason, count) => (count > 0 ? `${reason}没有扣费，已退回 ${credits(count)}。` : reason),
   warning: (text) => `⚠️ ${text}`,
+  stopped: (text) => `✖️ ${text}`,
 
   buttons: {
     useenhanced: '✨ 用优化版',
@@ -742,7 +743,6 @@ export const zh: Words = {
     input_lost: () => '你发送的图片未能保存，请重新发送。',
     interrupted: () => '多次被中断，已放弃。',
     cancelled: () => '已取消。',
-    ask_privately: () => '请在与机器人的私聊中查看：在这里别人会看到。',
     anonymous: () => '账户属于个人，而这条消息没有显示发送者。请以个人身份发送，不要以群组或频道的名义发送。',
     unknown_button: () => '此按钮已失效，请重新发起请求。',
     not_yours: () => '只有发起该请求的人可以这样做。',
@@ -757,7 +757,6 @@ export const zh: Words = {
     price_rose: (d) =>
       `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再操作一次。`,
     nothing_to_edit: () => '要修改哪张图片？请附上图片、回复图片，或写上自己图片下方的编号：/edit 1a2b3c4d 改成夜晚',
-    shown_privately: () => '这张图片仅自己可见：请在与机器人的私聊中查看。',
     already_ended: () => '该请求已经结束。',
     pictures_expired: (d) =>
       `这些图片已被删除${d.days === undefined ? '，因为保存时间已到' : `：图片只保存 ${d.days} 天`}。收藏的图片会一直保留。`,

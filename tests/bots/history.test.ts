@@ -11,6 +11,7 @@ import { createWeb } from '../../src/bots/web/web.ts'
 import type { Parts } from '../../src/compose.ts'
 import { accountOf } from '../../src/core/accounts/accounts.ts'
 import type { Core } from '../../src/core/core.ts'
+import { AppError } from '../../src/core/errors.ts'
 import { readHistory, startOf } from '../../src/core/history/history.ts'
 import { erase } from '../../src/core/media/erase.ts'
 import type { Act, ChatSurface } from '../../src/core/ports/chat.ts'
@@ -203,12 +204,32 @@ describe('the history', () => {
     ])
   })
 
-  it('is refused in a group that would see it, and for a button of another form', async () => {
+  it('goes to the private chat from a group that would see it, from a button as well', async () => {
     await open()
-    await draw(['a cat'])
+    await draw(Array.from({ length: 7 }, (_, n) => `cat ${n}`))
+    const alone = 'test:alone'
+    test.chat.privately = async () => alone
     const place = { group: { id: 'g' }, channel: 'g', nsfw: false, manager: false, roles: [] }
     const inGroup = await test.say('/history', { place })
-    expect(test.chat.last(inGroup.address)?.text).toContain('Ask for this in a private chat')
+    expect(test.chat.last(inGroup.address)?.text).toContain('The answer goes to you in a private message')
+    const older = test.chat
+      .last(alone)
+      ?.buttons?.flat()
+      .find(({ action }) => action === 'older')
+    expect(test.chat.last(alone)?.text).toContain('cat 6')
+    const old = test.chat.messages.find(({ address }) => address === inGroup.address)!
+    const act = { kind: 'press', button: older!.id, on: { posted: old.id } } as const
+    await test.say('', { place, act, address: 'test:press' })
+    expect(test.chat.last(alone)?.text).toContain('cat 0')
+    expect(old.history.at(-1)?.text).not.toContain('cat')
+    test.chat.privately = async () => Promise.reject(new AppError('cannot_write_privately'))
+    const refused = await test.say('/history', { place })
+    expect(test.chat.last(refused.address)?.text).toContain('Start a private chat with it first')
+  })
+
+  it('refuses a button of another form', async () => {
+    await open()
+    await draw(['a cat'])
     for (const button of ['1:older:nonsense', `1:older:ax${'0'.repeat(32)}${'f'.repeat(8)}`]) {
       const call = await test.say('', { act: { kind: 'press', button, on: { posted: 'test:0' } } })
       expect(test.chat.last(call.address)?.text).toContain('no longer works')

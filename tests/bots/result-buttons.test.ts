@@ -437,8 +437,10 @@ describe('commands about a result', () => {
   it('show a private one where only that person reads it', async () => {
     const { id } = await drawn()
     await test.core.database.rows(sql`update generations set private = true`)
+    test.chat.privately = async () => 'test:alone'
     const openly = await test.say(`/show ${id}`, inGroup)
-    expect(test.chat.last(openly.address)?.content).toMatchObject(refusal('shown_privately'))
+    expect(test.chat.last(openly.address)?.text).toContain('The answer goes to you in a private message')
+    expect(test.chat.last('test:alone')).toMatchObject({ state: 'done', private: true })
     // the page: the person is alone, but the conversation is kept
     const alone = await test.say(`/show ${id}`, { isPrivate: false })
     expect(test.chat.last(alone.address)).toMatchObject({ state: 'done', private: true })

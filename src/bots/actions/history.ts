@@ -9,7 +9,9 @@ const turning = (direction: 'older' | 'newer'): Action => ({
   // the page is that of the person who presses
   who: 'everyone',
   async run({ core, call, values: { ref } }) {
-    return { ...(await historyReply(core, call, turnedBy(core, direction, ref))), inPlace: true }
+    const page = await historyReply(core, call, turnedBy(core, direction, ref))
+    // a group may have an old page
+    return { ...page, inPlace: !page.confidential }
   },
 })
 

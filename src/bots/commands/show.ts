@@ -1,5 +1,4 @@
 /** `/show id`: shows a result of the person again, with its buttons. */
-import { AppError } from '../../core/errors.ts'
 import { ownResult } from '../../core/results/own.ts'
 import { showAgain } from '../../core/results/show.ts'
 import { defineCommand } from '../command.ts'
@@ -11,7 +10,6 @@ export const showCommand = defineCommand({
   options: { id: { type: 'text', required: true } },
   async run({ core, call, values }) {
     const result = await ownResult(core, call.from, values.id)
-    if (result.private && call.place.group && !call.isPrivate) throw new AppError('shown_privately')
-    return { ...(await showAgain(core, result)), shows: result.id }
+    return { ...(await showAgain(core, result)), shows: result.id, confidential: result.private }
   },
 })

@@ -17,6 +17,7 @@ import type { Call, Reply, ReplyPicture } from '../../core/ports/chat.ts'
 import { shorten, utcText } from '../../core/text.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 import { isSeenByOthers } from '../aside.ts'
+import type { Answer } from '../command.ts'
 
 /** Characters of each prompt that are shown, so that a page fits into a caption on Telegram. */
 const shortPrompt = 60
@@ -28,11 +29,10 @@ interface Turned {
   from?: Cursor
 }
 
-/** Throws AppError ask_privately: a group would see what the person has drawn. */
-export async function historyReply(core: Core, call: Call, { filter, from }: Turned): Promise<Reply> {
+/** Where a group would see what the person has drawn, it goes to the person alone. */
+export async function historyReply(core: Core, call: Call, { filter, from }: Turned): Promise<Answer> {
   const { locale } = call
   const surface = core.surfaces.get(call.surface)
-  if (isSeenByOthers(core, call)) throw new AppError('ask_privately')
   const page = await readHistory(core, await accountOf(core, call.from), { filter, from })
   const words = wordsFor(locale)
   const text = textOf(words, filter, page)
@@ -44,6 +44,7 @@ export async function historyReply(core: Core, call: Call, { filter, from }: Tur
     pictures,
     buttons: buttonsOf(page, filter),
     private: true,
+    confidential: isSeenByOthers(core, call),
   }
 }
 

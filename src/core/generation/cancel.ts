@@ -11,8 +11,10 @@ import type { AppError, ErrorData, ErrorKind } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import { type Outcome, outcomeOf } from '../history/outcome.ts'
 import { isId } from '../ids.ts'
+import type { Call, PressedMessage } from '../ports/chat.ts'
 import { type Cancelled, endCancelled } from './end.ts'
 import { failureReply } from './replies.ts'
+import { findSent } from './sent-messages.ts'
 
 /** Queued or running → cancelled and refunded. Anything later stays as it is. undefined: no such request. */
 export async function cancel(core: Core, userId: string | null, id: string): Promise<Outcome | undefined> {
@@ -72,6 +74,28 @@ async function end(core: Core, which: Parameters<typeof endCancelled>[1]): Promi
 
 async function tellOfEnd(core: Core, cancelled: Cancelled): Promise<void> {
   await Promise.all([cancelAtProvider(core, cancelled.provider, cancelled.ticket), showCancelled(core, cancelled)])
+}
+
+interface Waiting extends Pick<Call, 'surface' | 'locale'> {
+  on: PressedMessage | undefined
+}
+
+/**
+ * Ends the message whose Cancel was pressed, once the request has ended. Where a repeated post shows a second message, a process may
+ * have posted this one and died before it recorded it, so that it would wait for ever.
+ */
+export async function endWaiting(core: Core, { surface: name, locale, on }: Waiting, outcome: Outcome): Promise<void> {
+  const surface = core.surfaces.get(name)
+  const { id, state, request, error, price } = outcome
+  if (!surface?.postsAnew || !on?.name) return
+  try {
+    if (error) {
+      const failure = { error: error.kind, data: error.data, refunded: price }
+      await surface.edit(on.posted, failureReply({ id, locale, request }, failure))
+    } else if (state === 'delivered' && !(await findSent(core, name, on.name))) await surface.remove(on.posted)
+  } catch (thrown) {
+    core.log.debug({ id, err: thrown }, 'could not end a message that waits')
+  }
 }
 
 /** Best effort: the request has ended, whether the provider stops or not. */

@@ -66,7 +66,7 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   if (!surface.postsAnew) return surface.post(generation.address, { ...reply, private: isPrivate }, sent)
   // a repeated post would show twice, so a message is posted and recorded first, and the answer goes into it by an edit
   const waiting = await surface.post(generation.address, { ...finishingReply(generation), private: isPrivate })
-  await savePosted(core, generation.id, waiting)
+  await savePosted(core, generation.id, { posted: waiting })
   generation.posted = waiting
   return surface.edit(waiting, reply, sent)
 }

@@ -194,10 +194,11 @@ export async function awaitNews(core: Core, generation: Generation, retryInMs: n
 }
 
 /** Resolves to the state, which may be over already: then the message that was just posted is out of date. */
-export async function savePosted(core: Core, id: string, posted: Posted): Promise<Generation['state'] | undefined> {
+/** `place`: the place in the queue that the message shows. */
+export async function savePosted(core: Core, id: string, { posted, place }: { posted: Posted; place?: number }) {
   const [row] = await core.database.db
     .update(generations)
-    .set({ posted })
+    .set({ posted, ...(place !== undefined && { narratedPlace: place }) })
     .where(eq(generations.id, id))
     .returning({ state: generations.state })
   return row?.state

@@ -29,8 +29,10 @@ export async function firstWait(
 ): Promise<{ place?: number; seconds?: number }> {
   const { lane: provider, priority } = job
   const slots = core.providers.get(provider)?.settings.concurrency ?? 1
-  const place = await core.expectations.queued(provider, priority)
-  if (place <= slots) return {}
+  const { queued, running } = await core.expectations.before(provider, priority)
+  if (queued + running <= slots) return {}
+  // free places take the first ones at once
+  const place = Math.max(1, Math.min(queued, queued + running - slots))
   const seconds = await secondsInQueue(core, { model: request.model, provider, endpoint }, place)
   return { place, seconds: roughly(seconds) }
 }

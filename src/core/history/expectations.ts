@@ -6,29 +6,43 @@ import type { Route } from '../ports/models.ts'
 export interface Expectations {
   /** Median of the seconds that recent requests took from their start to the stored pictures. undefined: there were none on this route. */
   usual(asked: Pick<Route, 'provider' | 'endpoint'> & { model: string }): Promise<number | undefined>
-  /** Requests in a provider's queue with this priority or a better one. A new one is drawn after them. */
-  queued(lane: string, priority: number): Promise<number>
-  /** Seconds that those requests take one after the other. Routes that were not measured count as the provider's others do. */
+  /**
+   * Requests in a provider's queue with this priority or a better one, and those that it draws. Called once for each request that was
+   * accepted, which is counted as well.
+   */
+  before(lane: string, priority: number): Promise<{ queued: number; running: number }>
+  /**
+   * Seconds that the requests in a provider's queue with this priority or a better one take, one after the other. Routes that were not
+   * measured count as the provider's others do.
+   */
   secondsOfWork(lane: string, priority: number): Promise<number>
 }
 
 /** Only the newest requests of all accounts count, so that the cost does not grow with the history. */
 const recentRequests = 500
 const usualMs = 15_000
-const queuedMs = 1_000
+const loadMs = 1_000
 
 export function createExpectations(database: Pick<Database, 'rows'>): Expectations {
   const usual = kept(usualMs, () => readUsual(database))
-  const queued = kept(queuedMs, () => readQueued(database))
+  const load = kept(loadMs, () => readLoad(database))
   return {
     async usual({ model, provider, endpoint }) {
       const name = nameOf({ model, provider, endpoint })
       // the first request of a route may have been drawn since
       return (await usual()).get(name) ?? (await usual('anew')).get(name)
     },
-    queued: async (lane, priority) => countOf(ahead(await queued(), lane, priority)),
+    async before(lane, priority) {
+      const since = performance.now()
+      const { rows, readAt, callers } = await load()
+      // a request that was accepted before the reading is among the rows
+      if (readAt < since) callers.push({ provider: lane, priority })
+      const running = rows.filter(({ provider, state }) => provider === lane && state === 'running')
+      const later = callers.filter((each) => each.provider === lane && each.priority <= priority)
+      return { queued: countOf(ahead(rows, lane, priority)) + later.length, running: countOf(running) }
+    },
     async secondsOfWork(lane, priority) {
-      const waiting = ahead(await queued(), lane, priority)
+      const waiting = ahead((await load()).rows, lane, priority)
       if (waiting.length === 0) return 0
       const times = await usual()
       const measured = waiting.filter((each) => times.has(nameOf(each)))
@@ -39,10 +53,10 @@ export function createExpectations(database: Pick<Database, 'rows'>): Expectatio
   }
 }
 
-const countOf = (queued: readonly Queued[]) => queued.reduce((sum, { count }) => sum + count, 0)
+const countOf = (rows: readonly Counted[]) => rows.reduce((sum, { count }) => sum + count, 0)
 
-const ahead = (queued: readonly Queued[], lane: string, priority: number) =>
-  queued.filter((each) => each.provider === lane && each.priority <= priority)
+const ahead = (rows: readonly Counted[], lane: string, priority: number) =>
+  rows.filter((each) => each.state === 'queued' && each.provider === lane && each.priority <= priority)
 
 /** Keeps what was read for `ms`. A failed reading is not kept. */
 function kept<T>(ms: number, read: () => Promise<T>): (when?: 'anew') => Promise<T> {
@@ -78,17 +92,28 @@ async function readUsual(database: Pick<Database, 'rows'>): Promise<Map<string, 
   return new Map(rows.map((row) => [nameOf(row), row.seconds]))
 }
 
-interface Queued {
+interface Counted {
   provider: string
   model: string
   endpoint: string
+  state: 'queued' | 'running'
   priority: number
   count: number
 }
 
-function readQueued(database: Pick<Database, 'rows'>): Promise<Queued[]> {
+interface Load {
+  rows: readonly Counted[]
+  /** Milliseconds, as `performance.now` has them. */
+  readAt: number
+  /** Requests that were accepted since. */
+  callers: Pick<Counted, 'provider' | 'priority'>[]
+}
+
+async function readLoad(database: Pick<Database, 'rows'>): Promise<Load> {
+  const readAt = performance.now()
   // unchecked row: an aggregate
-  return database.rows<Queued>(sql`
-    select provider, model, endpoint, priority, count(*)::int as count from generations where state = 'queued'
-    group by provider, model, endpoint, priority`)
+  const rows = await database.rows<Counted>(sql`
+    select provider, model, endpoint, state, priority, count(*)::int as count from generations
+    where state in ('queued','running') group by provider, model, endpoint, state, priority`)
+  return { rows, readAt, callers: [] }
 }

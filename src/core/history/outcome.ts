@@ -42,6 +42,8 @@ const columns = columnsOf({
   request: typed<PictureRequest>(generations.request),
   private: generations.private,
   seed: generations.seed,
+  /** Credits that were held for it. */
+  price: generations.price,
   createdAt: generations.createdAt,
   endedAt: generations.endedAt,
   notes: typed<readonly Note[] | null>(generations.notes),

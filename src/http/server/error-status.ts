@@ -22,7 +22,6 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   unknown_command: 404,
   unknown_button: 404,
   anonymous: 403,
-  ask_privately: 403,
   not_yours: 403,
   not_your_question: 403,
   question_over: 410,
@@ -37,7 +36,6 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   confirmation_over: 410,
   price_rose: 409,
   nothing_to_edit: 400,
-  shown_privately: 403,
   managers_only: 403,
   // the person
   no_credits: 402,

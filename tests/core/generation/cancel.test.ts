@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
+import { AppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import { outcomeOf } from '../../../src/core/history/outcome.ts'
 import type { Reply } from '../../../src/core/ports/chat.ts'
@@ -112,4 +113,36 @@ describe.each(backends())('a request on %s that is cancelled', (kind) => {
       ends === 'delivered' ? 1 : 0,
     )
   })
+
+  it.each(['delivered', 'failed', 'cancelled'] as const)(
+    'is no longer waited for by a message whose process died before it recorded it: %s',
+    async (ends) => {
+      const chat = createChat({ postsAnew: true })
+      const fails = { start: async () => Promise.reject(new AppError('moderated')) }
+      test = await openTestCore(kind, { chat, providers: [createPlain(ends === 'failed' ? fails : {})] })
+      const call = await test.say('a cat')
+      const [{ id } = { id: '' }] = await test.core.database.rows<{ id: string }>(sql`
+        update generations set posted = null returning id`)
+      const [leftover] = chat.messages
+      if (ends !== 'cancelled') {
+        await test.work()
+        expect(await test.ended(call)).toBe(ends)
+        expect(chat.messages.map(({ history }) => history.at(-1)?.state)).toEqual([
+          'waiting',
+          ends === 'failed' ? 'failed' : 'done',
+        ])
+      }
+      const on = { posted: leftover!.id, name: leftover!.id }
+      const act = { kind: 'press', button: `1:cancel:${id}`, on } as const
+      await test.say('', { act, address: 'test:press' })
+      if (ends === 'delivered') expect(chat.messages).not.toContain(leftover)
+      else expect([leftover?.history.at(-1)?.state, leftover?.history.at(-1)?.buttons]).toEqual(['failed', undefined])
+      const shown = chat.messages.find(({ history }) => history.at(-1)?.state === 'done')
+      // the message with the result stays, also after a press that came late
+      if (shown) {
+        await test.say('', { act: { ...act, on: { posted: shown.id, name: shown.id } }, address: 'test:press' })
+        expect(chat.messages).toContain(shown)
+      }
+    },
+  )
 })
