@@ -11,7 +11,7 @@ type FieldNameOf<N extends FormName> = keyof Words['forms'][N]['fields'] & strin
 
 export type FieldSpec = Omit<FormField, 'name' | 'label' | 'hint'>
 
-interface FormSpec<N extends FormName> {
+export interface FormSpec<N extends FormName> {
   action: N
   /** What the action works on. */
   ref: string

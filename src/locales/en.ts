@@ -674,7 +674,7 @@ export const en = {
       negativeHint: 'What it should not show',
       strength: 'Change',
       strengthHint: 'How far the result may differ from your picture',
-      usual: 'as usual',
+      usual: 'default',
       enhance: 'Enhance the prompt',
       on: 'On',
       off: 'Off',

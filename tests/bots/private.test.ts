@@ -169,6 +169,26 @@ describe('on Discord', () => {
     expect(discord.botMessages()).toHaveLength(1)
   })
 
+  it('shows a draft that is drawn for long in its message, as the bot, after the press has expired', async () => {
+    const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    const { edit } = surface
+    let press: ReturnType<typeof discord.press> | undefined
+    Object.assign(surface, {
+      edit: (...[posted, reply, sent]: Parameters<typeof edit>) => {
+        if (reply.state === 'done') discord.expireToken(press!)
+        return edit(posted, reply, sent)
+      },
+    })
+    press = discord.press(shown, shown.buttons[0]![0]!.label!)
+    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0, 20_000)
+    expect([drawn.id, drawn.channelId]).toEqual([shown.id, discord.channelId])
+    // its buttons work and its message is known
+    const sent = () => test.core.database.rows(sql`select message from sent_messages`)
+    await expect.poll(sent, soon).toEqual([{ message: shown.id }])
+    expect(discord.botMessages()).toHaveLength(1)
+  })
+
   it('answers a form about a prompt whose message can no longer be changed, and posts that one no second time', async () => {
     const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
     const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)

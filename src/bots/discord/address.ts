@@ -21,6 +21,8 @@ export interface InteractionTarget {
   audience: 'public' | 'private' | 'press' | 'form'
   /** A follow-up of ours. Absent: the answer itself, '@original'. */
   messageId?: string
+  /** The id of '@original', if it is a pressed message that all see: it can be edited with the bot's own token as well. */
+  originalId?: string
 }
 
 /** A channel or a direct message: answered with the bot's own token. */
@@ -50,6 +52,7 @@ export function addressOf(target: Target): Address {
           target.userId,
           target.audience,
           target.messageId ?? none,
+          target.originalId ?? none,
         ]
       : ['channels', target.channelId, target.userId, target.replyTo ?? none, target.messageId ?? none]
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
@@ -73,6 +76,8 @@ export function targetOf(address: string): Target {
     userId: part(4),
     audience: audienceIn(part(5)),
     messageId: optional(6),
+    // addresses that were saved before have no such part
+    originalId: parts[7] === none ? undefined : parts[7],
   }
 }
 

@@ -165,11 +165,12 @@ function actOf(interaction: Interaction, target: InteractionTarget): Act {
 
 /** If a press is acknowledged without a new answer, its token can edit the pressed message, even one that only the person sees. */
 function pressedMessage({ message }: APIMessageComponentInteraction, target: InteractionTarget): PressedMessage {
-  const { id, channel_id: channelId } = message
+  const { id, channel_id: channelId, flags = 0 } = message
   const isPress = target.audience === 'press'
   const { userId } = target
+  const originalId = (flags & MessageFlags.Ephemeral) === 0 ? id : undefined
   const posted = isPress
-    ? addressOf({ ...target, audience: 'private' })
+    ? addressOf({ ...target, audience: 'private', originalId })
     : addressOf({ kind: 'channel', channelId, userId, messageId: id })
   return { posted, name: id }
 }

@@ -27,6 +27,8 @@ const firstAnswerPauseMs = 200
 /** Discord's limit, in characters. */
 const maxNonce = 25
 
+const noAccess: readonly number[] = [Code.MissingAccess, Code.MissingPermissions, Code.UnknownChannel]
+
 /** Where the reply is now. `message` absent: the reply was not a message of its own. */
 export interface Placed {
   target: Target
@@ -44,8 +46,8 @@ export async function post(api: Api, target: Target, reply: Reply): Promise<Plac
 export async function edit(given: Api, target: Target, reply: Reply): Promise<Placed> {
   const api = reply.state === 'waiting' ? { ...given, send: given.sendProgress } : given
   if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
-  const answered = await answerInTime(api, target, reply)
-  if (answered) return answered
+  const placed = (await answerInTime(api, target, reply)) ?? (await rewriteOriginal(api, target, reply))
+  if (placed) return placed
   // neither is worth a new message
   if (reply.state === 'waiting' || reply.state === 'closed')
     throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
@@ -118,7 +120,7 @@ async function followUp(api: Api, target: InteractionTarget, reply: Reply): Prom
 /** A private answer does not appear in the channel. */
 function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
   const { channelId, userId, interactionId } = target
-  const isPrivate = target.audience === 'private' || reply.private === true
+  const isPrivate = reply.private === true || (target.audience === 'private' && target.originalId === undefined)
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
   return isPrivate ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
 }
@@ -161,7 +163,7 @@ async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): P
   try {
     return await writeTo(api, channelId, letter)
   } catch (error) {
-    if (!isOneOf(error, [Code.MissingAccess, Code.MissingPermissions, Code.UnknownChannel])) throw error
+    if (!isOneOf(error, noAccess)) throw error
     return writeToPerson(api, letter)
   }
 }
@@ -185,6 +187,22 @@ async function writeTo(api: Api, channelId: string, { key, userId, message }: Le
   return isCurrent ? { target, message: shown } : rewrite(api, target, message)
 }
 
+/** Once the token has expired. undefined: only the person sees the message, it is gone, or the bot has no access to its channel. */
+async function rewriteOriginal(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed | undefined> {
+  const original = originalOf(target)
+  if (!original) return undefined
+  try {
+    return await rewrite(api, original, messageOf(reply))
+  } catch (error) {
+    if (isOneOf(error, [Code.UnknownMessage, ...noAccess])) return undefined
+    throw error
+  }
+}
+
+function originalOf({ channelId, userId, originalId }: InteractionTarget): ChannelTarget | undefined {
+  return originalId === undefined ? undefined : { kind: 'channel', channelId, userId, messageId: originalId }
+}
+
 async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message): Promise<Placed> {
   const { message_reference: _onlyOnce, ...changed } = body
   const message = await api.send<APIMessage>('patch', routeOf(target), { body: changed, files })
@@ -199,13 +217,15 @@ export async function changeButtons(
   target: Target,
   { locale, buttons }: { locale: Locale; buttons: ButtonRows },
 ): Promise<void> {
-  await api.send('patch', routeOf(target), { body: { components: rowsOf(locale, buttons) }, ...authOf(target) })
+  const place = reachable(target)
+  await api.send('patch', routeOf(place), { body: { components: rowsOf(locale, buttons) }, ...authOf(place) })
 }
 
 /** A message that is already gone is not an error. */
 export async function take(api: Api, target: Target): Promise<void> {
   try {
-    await api.send('delete', routeOf(target), authOf(target))
+    const place = reachable(target)
+    await api.send('delete', routeOf(place), authOf(place))
   } catch (error) {
     if (codeOf(error) !== Code.UnknownMessage) throw error
   }
@@ -215,6 +235,9 @@ function routeOf(target: Target): `/${string}` {
   if (target.kind === 'channel') return Routes.channelMessage(target.channelId, target.messageId ?? '')
   return Routes.webhookMessage(target.applicationId, target.token, target.messageId ?? '@original')
 }
+
+const reachable = (target: Target): Target =>
+  target.kind === 'interaction' && hasExpired(target) ? (originalOf(target) ?? target) : target
 
 const authOf = ({ kind }: Target) => (kind === 'interaction' ? ({ auth: 'none' } as const) : {})
 

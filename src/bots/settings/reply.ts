@@ -107,7 +107,7 @@ function shownValue(core: Core, { settings: texts }: Words, name: SettingName, {
   }
 }
 
-interface Filling {
+export interface Filling {
   core: Core
   words: Words
   chosen: Chosen

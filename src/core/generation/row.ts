@@ -193,8 +193,10 @@ export async function awaitNews(core: Core, generation: Generation, retryInMs: n
   return row && !row.news ? retryInMs : 1
 }
 
-/** Resolves to the state, which may be over already: then the message that was just posted is out of date. */
-/** `place`: the place in the queue that the message shows. */
+/**
+ * Resolves to the state, which may be over already: then the message that was just posted is out of date. `place`: the place in the queue
+ * that it shows.
+ */
 export async function savePosted(core: Core, id: string, { posted, place }: { posted: Posted; place?: number }) {
   const [row] = await core.database.db
     .update(generations)
