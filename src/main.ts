@@ -15,6 +15,7 @@ import { webhookEvent } from './http/api/openai/webhooks.ts'
 import { type ApiParts, createApiParts } from './http/api/parts.ts'
 import { createApiSurface } from './http/api/surface.ts'
 import { startWebhooks } from './http/api/webhooks/index.ts'
+import { exportLinks } from './http/exports/exports.ts'
 import { createMetrics, metricsPage } from './http/operations/metrics.ts'
 import { hooks } from './http/operations/provider-webhooks.ts'
 import { status } from './http/operations/status.ts'
@@ -102,6 +103,7 @@ const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
   ...surfaces.plugins(),
   hooks((call) => receiveWebhook(parts.core, call)),
   ...api(parts),
+  exportLinks(parts.core),
   pictures({ ...parts.pictures, verify: (link) => verifyLink(parts.core.secretKey, link) }),
 ]
 

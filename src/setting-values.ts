@@ -44,7 +44,7 @@ export function baseMistake(value: string): string | undefined {
 
 /** First parts of our own paths. Below a path of the same name, a request could mean two routes. */
 export const ownPaths: readonly string[] =
-  'v1 api image web docs hooks telegram discord health healthz readyz metrics status models queue generate openapi.json'.split(
+  'v1 api image web docs exports hooks telegram discord health healthz readyz metrics status models queue generate openapi.json'.split(
     ' ',
   )
 

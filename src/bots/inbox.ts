@@ -267,15 +267,13 @@ function groupsOf(rows: readonly Claimed[]): Claimed[][] {
   return [...groups.values()]
 }
 
-const renew = (database: Database, keys: readonly string[]) =>
-  database.rows(sql`
-    update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
-    where key in (${listed(keys)}) and handled_at is null`)
+const renew = (database: Database, keys: readonly string[]) => postpone(database, keys, claimSeconds * 1000)
 
-/** Deletes body and files, which hold words, pictures and tokens. The key stays, so that a repeated delivery is recognised. */
+/** Words, pictures, tokens and the person's id go. The key stays for repeated deliveries, and an album and its lane for late parts. */
 const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
   database.rows(sql`with files as (delete from inbox_files where act in (${listed(keys)}))
-    update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::boolean then album end
+    update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::bool then album end,
+      lane = case when ${keepAlbum}::bool and album is not null then lane else '' end
     where key in (${listed(keys)})`)
 
 const postpone = (database: Database, keys: readonly string[], ms: number) =>

@@ -103,6 +103,10 @@ export const en = {
     editdraft: '✏️ Edit it',
     setpictures: '🖼 Pictures',
     setanswers: '💬 Answers',
+    exportdata: '📦 Export',
+    closeaccount: '🗑 Delete account',
+    closeforgood: 'Delete for good',
+    keepaccount: 'Keep it',
     reroll: '🎲 Again',
     vary: '🔀 Vary',
     edit: '✏️ Edit',
@@ -462,6 +466,36 @@ export const en = {
       '"default" in place of a value removes it.',
     ].join('\n'),
   },
+  privacy: {
+    about: ({ days }: { days?: number }) =>
+      [
+        '🔐 What is kept about you',
+        '• your name and id on each platform, your settings and your credits',
+        '• your requests: words, options, input pictures and results; your favourites, ratings and reports',
+        days === undefined
+          ? '• pictures until you delete them'
+          : `• pictures for ${plural(days, { one: '1 day', other: `${number(days)} days` })}, favourites for longer`,
+        '• pictures uploaded for later requests for a day, conversations on the page for 90 days at most',
+        'A message or command itself is deleted as soon as it is answered.',
+        '',
+        '/privacy export: a link to all of it',
+        '/privacy delete: deletes your account with all words and pictures',
+      ].join('\n'),
+    nothing: 'Nothing is kept about you.',
+    link: (url: string, hours: number) =>
+      `📦 Everything that is kept about you, in one archive. The link works for ${hours} hours, for everyone who has it, so give it to no one:\n${url}`,
+    sure: ({ balance, minutes }: { balance: number; minutes: number }) =>
+      `⚠️ This deletes your account, your words and your pictures on all platforms, stops your requests under way, and revokes your API keys.${balance > 0 ? ` Your ${credits(balance)} are lost.` : ''} It cannot be undone. The button works for ${minutes} minutes.`,
+    deleted:
+      'Your account is deleted. Pictures and messages in chats follow within minutes, as far as the chats allow it. If you write again, you start anew.',
+    kept: 'Your account stays as it is.',
+  },
+  /** The page behind a link of `/privacy export`. */
+  exports: {
+    about: 'The archive holds everything that fluxbot keeps about you: data.json and your pictures.',
+    download: 'Download',
+    over: 'This link is not valid, or has expired. Send /privacy export for another one.',
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   /** Lines with options are short, so that phones do not break them inside an option. */
   help: (h: { commands: readonly string[]; models: string; ratios: string; isAdmin: boolean }) =>
@@ -581,6 +615,10 @@ export const en = {
       options: { code: 'The code that /link showed in the other place; leave it out to get one' },
     },
     unlink: { description: 'Leave a joined account', options: {} },
+    privacy: {
+      description: 'What is kept about you; export or delete it',
+      options: { action: 'export sends a link to all of it, delete closes your account' },
+    },
     panel: {
       description: 'Sign a browser in to the page',
       options: { action: 'end signs all your browsers out' },

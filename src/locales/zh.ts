@@ -85,6 +85,10 @@ export const zh: Words = {
     editdraft: '✏️ 修改',
     setpictures: '🖼 图片设置',
     setanswers: '💬 回复设置',
+    exportdata: '📦 导出',
+    closeaccount: '🗑 删除账户',
+    closeforgood: '永久删除',
+    keepaccount: '保留',
     reroll: '🎲 再画一次',
     vary: '🔀 变体',
     edit: '✏️ 修改',
@@ -398,6 +402,32 @@ export const zh: Words = {
       '把值写成 default 即可取消该设置。',
     ].join('\n'),
   },
+  privacy: {
+    about: ({ days }) =>
+      [
+        '🔐 我们保存的内容',
+        '• 你在各平台上的名称和 ID、你的设置和积分',
+        '• 你的请求：文字、参数、输入图片和结果；你的收藏、评分和举报',
+        days === undefined ? '• 图片保存到你删除为止' : `• 图片保存 ${days} 天，收藏的会一直保留`,
+        '• 预先上传的图片保存一天，网页上的对话最多保存 90 天',
+        '消息和命令本身在回复后立即删除。',
+        '',
+        '/privacy export：获取包含全部内容的链接',
+        '/privacy delete：删除账户以及所有文字和图片',
+      ].join('\n'),
+    nothing: '我们没有保存关于你的任何内容。',
+    link: (url, hours) =>
+      `📦 我们保存的关于你的全部内容，打包成一个文件。链接 ${hours} 小时内有效，任何人拿到都能打开，请勿转发：\n${url}`,
+    sure: ({ balance, minutes }) =>
+      `⚠️ 这会删除你在所有平台上的账户、文字和图片，停止正在进行的请求，并吊销你的 API 密钥。${balance > 0 ? `剩余的 ${balance} 积分将作废。` : ''}此操作无法撤销。按钮 ${minutes} 分钟内有效。`,
+    deleted: '你的账户已删除。图片和聊天中的消息会在几分钟内删除（以聊天平台允许为限）。再次发送消息即会重新开始。',
+    kept: '你的账户保持不变。',
+  },
+  exports: {
+    about: '压缩包包含 fluxbot 保存的关于你的全部内容：data.json 和你的图片。',
+    download: '下载',
+    over: '此链接无效或已过期。请发送 /privacy export 获取新链接。',
+  },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   help: (h) =>
     [
@@ -503,6 +533,10 @@ export const zh: Words = {
       options: { code: '另一边的 /link 显示的代码；不填则获取一个' },
     },
     unlink: { description: '退出合并的账户', options: {} },
+    privacy: {
+      description: '查看、导出或删除我们保存的内容',
+      options: { action: 'export：获取全部内容的链接；delete：删除账户' },
+    },
     panel: { description: '在浏览器中登录网页', options: { action: 'end：让所有浏览器退出登录' } },
     ban: {
       description: '管理员：禁止某人绘图',

@@ -1,6 +1,7 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
+import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
 import { setAnswersAction, setPicturesAction } from '../settings/actions.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
@@ -50,4 +51,8 @@ export const allActions: readonly Action[] = [
   describePhotoAction,
   setPicturesAction,
   setAnswersAction,
+  exportAction,
+  closeAction,
+  closeForGoodAction,
+  keepAccountAction,
 ]

@@ -6,6 +6,7 @@ import { dailyCommand } from './account/daily.ts'
 import { giftCommand } from './account/gift.ts'
 import { linkCommand } from './account/link.ts'
 import { panelCommand } from './account/panel.ts'
+import { privacyCommand } from './account/privacy.ts'
 import { redeemCommand } from './account/redeem.ts'
 import { settingsCommand } from './account/settings.ts'
 import { unlinkCommand } from './account/unlink.ts'
@@ -48,6 +49,7 @@ export const allCommands: readonly AnyCommand[] = [
   unbanCommand,
   refundCommand,
   limitsCommand,
+  privacyCommand,
   apikeyCommand,
   helpCommand,
   priceCommand,

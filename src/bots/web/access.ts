@@ -145,10 +145,15 @@ export function createAccess({ database, secretKey, publicUrl, apiKey, admins = 
   }
 }
 
-function visitorOf({ identity, person }: Session): Visitor {
-  const isOwn = isOperator(identity)
-  const id = isOwn ? identity.slice('web:'.length) : createHash('sha256').update(identity).digest('hex').slice(0, 18)
-  return { id, from: person ?? { id: identity, name: identity.slice(0, 10) } }
+const visitorOf = ({ identity, person }: Session): Visitor => ({
+  id: visitorIdOf(identity),
+  from: person ?? { id: identity, name: identity.slice(0, 10) },
+})
+
+/** Identifies the conversation of an identity. */
+export function visitorIdOf(identity: string): string {
+  if (isOperator(identity)) return identity.slice('web:'.length)
+  return createHash('sha256').update(identity).digest('hex').slice(0, 18)
 }
 
 /** Browsers say where a request comes from; programs that are no browsers say nothing. A proxy may change the Host header. */

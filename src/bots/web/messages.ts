@@ -165,6 +165,13 @@ export async function pruneWebMessages(database: Database, olderThanDays: number
   return gone.length
 }
 
+/** Deletes whole conversations. */
+export async function forgetConversations(database: Database, visitors: readonly string[]): Promise<void> {
+  await database.rows(sql`
+    delete from web_messages
+    where visitor in (select jsonb_array_elements_text(${JSON.stringify(visitors)}::jsonb))`)
+}
+
 const removed = sql`${JSON.stringify({ role: 'bot', text: '', removed: true } satisfies Body)}::jsonb`
 
 const isToast = sql`(body->'toast' is not null)`

@@ -10,7 +10,7 @@ import type { Log } from '../../log.ts'
 import { basePathOf } from '../../net/own-address.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { labelOf, partsOf, plainText } from '../layout.ts'
-import { createAccess } from './access.ts'
+import { createAccess, visitorIdOf } from './access.ts'
 import { actRoutes } from './acts.ts'
 import { callOf } from './calls.ts'
 import { composer } from './composer.ts'
@@ -204,6 +204,7 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       const { visitor, id } = partsIn(posted)
       await messages.removeAnswer(database, visitor, `${visitor}:${id}`)
     },
+    forget: (identities) => messages.forgetConversations(database, identities.map(visitorIdOf)),
   }
 }
 

@@ -7,7 +7,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import type { Identity } from '../ports/chat.ts'
-import { keptBan } from './bans.ts'
+import { identityHash, keptBan } from './bans.ts'
 
 export interface Account {
   id: string
@@ -20,6 +20,9 @@ export interface Account {
 
 const maxCached = 10_000
 
+/** The key of a person's welcome grant. It has no name in it, because it outlives the account. */
+export const welcomeKey = (core: Pick<Core, 'secretKey'>, identity: string) => `welcome:${identityHash(core, identity)}`
+
 /**
  * Account id of a person, created with its welcome credits at the first call. It is read each time, because joining two accounts
  * moves identities.
@@ -30,6 +33,15 @@ export async function accountOf(core: Core, from: Identity): Promise<string> {
   if (cache.size >= maxCached) cache.clear()
   cache.set(stampOf(from), id)
   return id
+}
+
+/** As `accountOf`, but it opens no account. undefined: the person has none. */
+export async function accountIfAny(core: Core, { id }: Pick<Identity, 'id'>): Promise<string | undefined> {
+  const [row] = await core.database.db
+    .select({ userId: identities.userId })
+    .from(identities)
+    .where(eq(identities.id, id))
+  return row?.userId
 }
 
 /**
@@ -129,12 +141,15 @@ async function updateIdentity(core: Core, { id, name, handle }: Identity): Promi
 }
 
 /**
- * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had
- * one before gets no second one.
+ * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had an
+ * account before gets neither a second welcome nor the daily credits of the first day.
  */
 async function createAccount(core: Core, from: Identity): Promise<string> {
   const id = uuidv7()
   const { welcome } = core.limits
+  const key = welcomeKey(core, from.id)
+  // older grants have the identity itself in their key
+  const hadOne = sql`exists (select from ledger where key in (${key}, ${`welcome:${from.id}`}))`
   try {
     await core.database.rows(sql`
       with account as (
@@ -142,11 +157,13 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
           select ${id}::uuid, ${from.name}, banned, until, reason from (${keptBan(core, from.id)}) kept returning id),
         identity as (
           insert into identities (id, user_id, name, handle)
-          select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account)
+          select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account),
+        returned as (
+          insert into daily_claims (user_id, day, streak, credits)
+          select id, (now() at time zone 'UTC')::date, 0, 0 from account where ${hadOne})
       insert into ledger (user_id, kind, amount, source, key)
-      select id, 'grant', ${welcome}::int, 'welcome', ${`welcome:${from.id}`} from account
-      where ${welcome}::int > 0
-      on conflict (key) do nothing`)
+      select id, 'grant', ${welcome}::int, 'welcome', ${key} from account
+      where ${welcome}::int > 0 and not ${hadOne} on conflict (key) do nothing`)
     return id
   } catch (error) {
     const other = await updateIdentity(core, from)

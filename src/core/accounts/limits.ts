@@ -45,12 +45,18 @@ export const accountRule: Rule = async (core, { userId, payer, price, ...limits 
     .select({
       balance: payer === undefined ? users.balance : balanceOf(payer),
       inFlight: users.inFlight,
+      closedAt: users.closedAt,
       ...banColumns,
       ...paceColumns(limits),
     })
     .from(users)
     .where(eq(users.id, userId))
   if (!user) return new AppError('unknown_user', { user: userId })
+  if (user.closedAt) {
+    // another process has closed it since this one cached it
+    core.accountIds.clear()
+    return new AppError('account_closed')
+  }
   if (user.banned) return banError(user)
   if (user.balance < price) return new AppError('no_credits', { price, balance: user.balance })
   if (user.inFlight >= user.inFlightLimit) return new AppError('too_many_in_flight', { limit: user.inFlightLimit })
@@ -91,7 +97,7 @@ export async function slowDown(core: Core, userId: string, usual: AccountLimits)
 export async function takePace(core: Core, userId: string, usual: AccountLimits): Promise<void> {
   const taken = await core.database.rows(sql`
     update users set pace_at = greatest(pace_at, now()) + ${spacing(usual)}
-    where id = ${userId}::uuid and not ${isBanned} and ${hasPace(usual)}
+    where id = ${userId}::uuid and closed_at is null and not ${isBanned} and ${hasPace(usual)}
     returning id`)
   if (taken.length > 0) return
   const [user] = await core.database.db

@@ -155,7 +155,7 @@ async function save(
   const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
     with admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(candidate)}
-      where id = ${userId} and not ${isBanned} and in_flight < ${inFlightLimit(candidate)} and joined_into is null
+      where id = ${userId} and closed_at is null and not ${isBanned} and in_flight < ${inFlightLimit(candidate)} and joined_into is null
         and ${'id' in from ? sql`exists (select from identities where id = ${from.id} and user_id = ${userId})` : sql`true`}
         and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)}
         and ${hasPace(candidate)}

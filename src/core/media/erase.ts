@@ -29,8 +29,20 @@ export async function erase(core: Core, userId: string, id: string): Promise<boo
 
 /** Erases every ended request. `running`: how many have not ended, and stay. */
 export async function eraseAll(core: Core, userId: string): Promise<{ erased: number; running: number }> {
+  const erased = await eraseEnded(core, userId)
+  await deleteDue(core, ownerWaitMs)
+  const { inFlight } = await readAccount(core, userId)
+  return { erased, running: inFlight }
+}
+
+/**
+ * Erases the words of ended requests, and notes their objects for deletion, as long as there is time. Resolves to how many it
+ * has erased.
+ */
+export async function eraseEnded(core: Core, userId: string, withinMs = Number.POSITIVE_INFINITY): Promise<number> {
+  const until = Date.now() + withinMs
   let erased = 0
-  for (let last: string | undefined; ; ) {
+  for (let last: string | undefined; Date.now() < until; ) {
     const batch = await eraseWords(core, userId, sql`id in (${endedAfter(userId, last)})`)
     if (batch.length === 0) break
     erased += batch.length
@@ -39,9 +51,7 @@ export async function eraseAll(core: Core, userId: string): Promise<{ erased: nu
       .sort()
       .at(-1)
   }
-  await deleteDue(core, ownerWaitMs)
-  const { inFlight } = await readAccount(core, userId)
-  return { erased, running: inFlight }
+  return erased
 }
 
 /** Ordered by id, so that two concurrent calls cannot deadlock. */

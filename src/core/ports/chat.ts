@@ -286,4 +286,6 @@ export interface ChatSurface {
   seen?(address: Address): Promise<void>
   /** Deletes a message. One that is already gone is not an error. Rejects as `edit` does. */
   remove(posted: Posted): Promise<void>
+  /** Deletes what the surface itself keeps of these identities' conversations. Absent: it keeps nothing. */
+  forget?(identities: readonly string[]): Promise<void>
 }

@@ -10,6 +10,8 @@ import { forgetOldDrafts } from '../generation/drafts.ts'
 import { deleteDue } from '../media/deletions.ts'
 import { createRetention, type Retention } from '../media/retention.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
+import { clearClosedAccounts } from '../privacy/close.ts'
+import { forgetOldExports } from '../privacy/export-links.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
 import { forgetOldOffers } from '../results/picture-offers.ts'
 import { createLanes, type Lanes } from './lanes.ts'
@@ -115,11 +117,13 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
 async function tidy(core: Core, retention: Retention): Promise<void> {
   await retention.expire()
   await rewardReferrals(core)
+  await clearClosedAccounts(core)
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldDrafts(core)
   await forgetOldOffers(core)
   await forgetOldRequests(core)
+  await forgetOldExports(core)
   await forgetOldCalls(core.database)
   await forgetOldLinkCodes(core.database)
 }

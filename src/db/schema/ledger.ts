@@ -28,7 +28,9 @@ export const entrySources = [
  */
 export type EntrySource = (typeof entrySources)[number]
 
-/** Rows are only inserted. The sum of `amount` is the balance, of `held` the credits on hold, of `debt` what is owed. */
+/**
+ * Rows are only inserted. Of those of a deleted account, the words may go (drizzle/0012_closed_accounts.sql). The sum of `amount` is the balance, of `held` the credits on hold, of `debt` what is owed.
+ */
 export const ledger = pgTable(
   'ledger',
   {
@@ -47,7 +49,7 @@ export const ledger = pgTable(
     reason: text(),
     /** The identity that gave or took. */
     actor: text(),
-    /** Makes a grant happen once: 'welcome:discord:123', or the key of the call that asked for it. */
+    /** Makes a grant happen once: 'welcome:<HMAC of the identity>', or the key of the call that asked for it. */
     key: text().unique(),
     createdAt: time('created_at').notNull().defaultNow(),
   },
@@ -55,6 +57,7 @@ export const ledger = pgTable(
     unique('ledger_once').on(t.generationId, t.kind),
     uniqueIndex('ledger_one_resolution').on(t.generationId).where(sql`kind in ('capture','release')`),
     index('ledger_of_user').on(t.userId, t.id),
+    index('ledger_by_actor').on(t.actor).where(sql`actor is not null`),
     check(
       'ledger_shape',
       sql`case kind

@@ -70,8 +70,8 @@ export function createApp(options: AppOptions): FastifyInstance {
     })
   }
   app.addHook('onResponse', async (request, reply) => {
-    // without the query, which holds signatures, and without the token of a webhook
-    const path = request.url.split('?')[0]?.replace(/^(\/hooks\/[^/]+\/[^/]+\/).*/, '$1…')
+    // without the query, which holds signatures, and without the token of a webhook or an archive
+    const path = request.url.split('?')[0]?.replace(/^(\/hooks\/[^/]+\/[^/]+\/|\/exports\/).*/, '$1…')
     log.debug(
       { id: request.id, method: request.method, path, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
       'http request',

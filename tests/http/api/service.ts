@@ -8,6 +8,7 @@ import { grant } from '../../../src/core/billing/ledger.ts'
 import { receiveWebhook } from '../../../src/core/generation/provider-webhook.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
 import { api } from '../../../src/http/api/index.ts'
+import { exportLinks } from '../../../src/http/exports/exports.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
 import { status } from '../../../src/http/operations/status.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
@@ -54,6 +55,7 @@ export async function openEverything(options: TestCoreOptions = {}): Promise<Ser
       web.plugin,
       hooks((call) => receiveWebhook(core, call)),
       ...api(parts),
+      exportLinks(core),
       pictures({ ...parts.pictures, verify: (given) => verifyLink(secretKey, given) }),
       status({ ready: async () => ({}), publicUrl }),
     ],
