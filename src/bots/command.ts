@@ -115,6 +115,8 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   audience: 'public' | 'private' | 'chosen'
   /** In the order in which platforms with typed options show them; in text, by position or as flags. */
   options: O
+  /** It asks for a picture, so an edit of its message changes what is asked for. Edits of other commands do nothing. */
+  isRequest?: boolean
   /** Whether it answers with a form: on platforms with forms, nothing else may answer before one. */
   opensForm?(given: readonly string[]): boolean
   /** Never posts: dispatch does. Throws AppError for what cannot be done. */

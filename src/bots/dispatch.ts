@@ -8,6 +8,7 @@ import type { Act, Call, MessageName, Typing } from '../core/ports/chat.ts'
 import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
+import { takeBack } from '../core/results/take-back.ts'
 import { wordsFor } from '../locales/index.ts'
 import { type Action, findAction } from './action.ts'
 import { asideOf } from './aside.ts'
@@ -31,6 +32,7 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
   return async (received) => {
     const { act } = received
     if (act.kind === 'suggest') return offer(core, handlers, { call: received, typing: act })
+    if (received.edits && !isRequest(handlers, act)) return
     const { call, answer } = await answerTo({ core, handlers, call: received }, act)
     // accepted before a crash or in another process: it is under way and shows that itself
     if (answer.accepted?.fresh === false) {
@@ -50,6 +52,11 @@ async function offer(core: Core, { commands }: Handlers, asked: { call: Call; ty
 /** Acts that are answered with a reply. */
 type Answered = Exclude<Act, Typing>
 
+function isRequest({ commands }: Handlers, act: Act): boolean {
+  if (act.kind !== 'command') return act.kind === 'message'
+  return findCommand(commands, act.name)?.isRequest === true
+}
+
 /** The call as it is answered: in the language that the person or the group has set, if any. */
 async function answerTo(
   { core, handlers, call: received }: Omit<Running, 'settings'>,
@@ -60,6 +67,8 @@ async function answerTo(
     if (call.isAnonymous) throw new AppError('anonymous')
     const settings = await readSettings(core, call)
     call = { ...call, locale: settings.chosen.language ?? call.locale }
+    const before = call.edits ? await takeBack(core, call) : undefined
+    if (before?.posted) call = { ...call, posted: before.posted }
     const answer = await run({ core, handlers, call, settings }, act)
     return { call, answer: answer.confidential ? { ...answer, elsewhere: await asideOf(core, call) } : answer }
   } catch (thrown) {

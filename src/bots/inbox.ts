@@ -25,6 +25,10 @@ export interface Received {
   joins?: { albums: readonly string[]; minLength: number }
   /** Stored only if it joins one of these albums. */
   partOnly?: boolean
+  /** Of a message: its name, and a digest of what it says. */
+  message?: { name: string; said: string }
+  /** It is stored only if the message says something else than before. */
+  isEdit?: boolean
   body: Json
 }
 
@@ -35,16 +39,23 @@ export interface Inbox {
   close(graceMs: number): Promise<void>
 }
 
+export interface ActsInfo {
+  /** Their album was handled before they arrived. */
+  late: boolean
+  /** It edits a message that is one of several of an album. */
+  editsPart: boolean
+}
+
 export interface InboxOptions {
   database: Database
   /** Name of the surface; several bots of one platform have a name each, such as 'telegram:123'. */
   name: string
   log: Log
   /**
-   * Handles one act, or the acts of one album in the order of their arrival. Rejects to try again. `late`: their album was
-   * handled before they arrived. Resolves to 'not_ours' if the album is not for the bot, so that later parts of it are not refused.
+   * Handles one act, or the acts of one album in the order of their arrival. Rejects to try again. Resolves to 'not_ours' if the
+   * album is not for the bot, so that later parts of it are not refused.
    */
-  handle(bodies: Json[], late: boolean): Promise<unknown>
+  handle(bodies: Json[], about: ActsInfo): Promise<unknown>
   /** Seconds after which an act is too old to be answered. Default: a day. */
   oldestSeconds?: number
   /** Acts handled by this process at the same time. */
@@ -112,7 +123,8 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
     try {
       const bodies = rows.map(({ body }) => body)
-      const verdict = await handle(bodies, rows[0]?.late ?? false)
+      const { late = false, editsPart = false } = rows[0] ?? {}
+      const verdict = await handle(bodies, { late, editsPart })
       await finish(database, keys, { keepAlbum: verdict !== 'not_ours' })
     } catch (error) {
       if (error instanceof AppError && !error.retry) {
@@ -174,10 +186,10 @@ interface Storing {
 /** A new part of an album postpones the others, so that the album is handled once it has been quiet for a while. */
 async function store(database: Database, { name, channel, acts }: Storing): Promise<void> {
   if (acts.length === 0) return
-  const rows = joinedAtOnce([...new Map(acts.map((act) => [act.key, act])).values()])
+  const rows = joinedAtOnce(withoutSameWords([...new Map(acts.map((act) => [act.key, act])).values()]))
   await database.rows(sql`
     with arrived as (
-      select key, lane, body, number, part_only, length, coalesce((
+      select key, lane, body, number, part_only, length, message, said, coalesce((
           select last.album from (
             select i.album, i.length from inbox i
             where i.surface = ${name} and i.lane = a.lane and i.album in (select jsonb_array_elements_text(a.joins))
@@ -185,10 +197,12 @@ async function store(database: Database, { name, channel, acts }: Storing): Prom
           where last.length >= a.min_length), album) as album
       from jsonb_array_elements(${jsonOf(rows)}::jsonb) with ordinality as item(act, number),
         jsonb_to_record(item.act) as a(key text, lane text, album text, length int, joins jsonb, min_length int,
-          part_only boolean, body jsonb)),
+          part_only boolean, body jsonb, message text, said text, is_edit boolean)
+      where a.is_edit is not true or not exists (
+        select from inbox i where i.surface = ${name} and i.message = a.message and i.said = a.said)),
     stored as (
-      insert into inbox (key, surface, lane, album, length, body, due_at)
-      select key, ${name}, lane, album, length, body,
+      insert into inbox (key, surface, lane, album, length, message, said, body, due_at)
+      select key, ${name}, lane, album, length, message, said, body,
         now() + case when album is null then interval '0' else ${`${albumQuietMs} milliseconds`}::interval end
       from arrived where album is not null or part_only is not true
       order by number on conflict (key) do nothing returning key, album),
@@ -203,11 +217,24 @@ async function store(database: Database, { name, channel, acts }: Storing): Prom
 function joinedAtOnce(acts: readonly Received[]) {
   /** Album → length of its last part. */
   const lengths = new Map<string, number>()
-  return acts.map(({ key, lane, album: own, length, joins, partOnly = false, body }) => {
+  return acts.map(({ key, lane, album: own, length, joins, partOnly = false, message, isEdit = false, body }) => {
     const { albums = [], minLength = 0 } = joins ?? {}
     const album = albums.find((name) => (lengths.get(name) ?? -1) >= minLength) ?? own
     if (album !== undefined && length !== undefined) lengths.set(album, length)
-    return { key, lane, album, length, joins: albums, min_length: minLength, part_only: partOnly, body }
+    const said = { message: message?.name, said: message?.said, is_edit: isEdit }
+    return { key, lane, album, length, joins: albums, min_length: minLength, part_only: partOnly, ...said, body }
+  })
+}
+
+/** Platforms report edits that change nothing a person reads. Those that came with the message itself are left out here. */
+function withoutSameWords(acts: readonly Received[]): Received[] {
+  const said = new Set<string>()
+  return acts.filter(({ message, isEdit }) => {
+    if (!message) return true
+    const name = `${message.name} ${message.said}`
+    if (isEdit && said.has(name)) return false
+    said.add(name)
+    return true
   })
 }
 
@@ -221,6 +248,9 @@ const columns = columnsOf(
     /** Its album was handled before it arrived. */
     late: typed<boolean>(sql`exists (select from inbox other
       where other.surface = inbox.surface and other.album = inbox.album and other.handled_at is not null)`),
+    editsPart: typed<boolean>(sql`exists (select from inbox edited, inbox other
+      where edited.surface = inbox.surface and edited.message = inbox.message and edited.key <> inbox.key
+        and other.surface = edited.surface and other.album = edited.album and other.key <> edited.key)`),
   },
   'inbox',
 )

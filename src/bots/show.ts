@@ -25,8 +25,9 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
     }
     const sent = shows === undefined ? undefined : await sentMessages(core, { id: shows, surface: name, askedBy: key })
     const isChosen = call.act.kind === 'press' && chosenIn
-    const posted = isChosen
-      ? await become(surface, { ...chosenIn, address: call.address }, reply)
+    const becoming = isChosen ? chosenIn.posted : call.posted
+    const posted = becoming
+      ? await become(surface, { posted: becoming, address: call.address }, reply)
       : await surface.post(elsewhere?.address ?? call.address, reply, sent)
     if (drafted) await saveDraftPosted(core, drafted, posted)
     const place = reply.content.kind === 'queued' ? reply.content.place : undefined
@@ -77,10 +78,9 @@ async function changePressed(
 /** A message that can no longer be edited is posted anew. */
 async function become(
   surface: ChatSurface,
-  { posted, address }: { posted: Posted | undefined; address: Address },
+  { posted, address }: { posted: Posted; address: Address },
   reply: Reply,
 ): Promise<Posted> {
-  if (!posted) return surface.post(address, reply)
   return surface.edit(posted, reply).catch((error: unknown) => {
     if (!(error instanceof AppError) || error.kind !== 'chat_refused') throw error
     return surface.post(address, reply)

@@ -70,8 +70,8 @@ interface Going {
 
 /** Throws AppError cannot_write_privately before credits move, if the bot may not write to the person in private. */
 async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Going> {
-  const { key, surface, address, place, locale, from, shownPrice } = call
-  const submission = { key, surface, address, place, locale, from, shownPrice, ...wanted }
+  const { key, surface, address, place, locale, from, shownPrice, posted } = call
+  const submission = { key, surface, address, place, locale, from, shownPrice, posted, ...wanted }
   const elsewhere = (await isPrivate(core, wanted)) ? await asideOf(core, call) : undefined
   return elsewhere
     ? { submission: { ...submission, address: elsewhere.address }, going: { elsewhere } }

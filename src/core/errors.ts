@@ -27,6 +27,8 @@ export const errorKinds = [
   'not_your_question',
   'question_over',
   'late_part',
+  'edited_late',
+  'edited_part',
   'draft_over',
   'offer_over',
   'cannot_write_privately',

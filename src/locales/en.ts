@@ -892,6 +892,9 @@ export const en = {
     not_your_question: () =>
       'Only the person who pressed the button can answer this. Press it yourself to change the picture.',
     form_late: () => 'That took too long. Press the button again.',
+    edited_late: () =>
+      'The request has already started, so your edit does not change it. Send the new words as a new message.',
+    edited_part: () => 'An edit changes only requests of one message. Cancel the request, and send all of it again.',
     late_part: () =>
       'This part arrived after the rest of your message had been taken, so it was not used. Send all of it again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',

@@ -21,7 +21,7 @@ describe('a picture without words in a private chat', () => {
   let test: TestTelegram
   const closing: (() => unknown)[] = []
   afterEach(async () => {
-    await expect.poll(test.states).not.toContain('stored')
+    await test.atRest()
     const wrong = await violations(test.core.database)
     await test.close()
     for (const close of closing.splice(0)) await close()

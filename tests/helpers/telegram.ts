@@ -18,6 +18,8 @@ export interface TestTelegram extends TestCore {
   states(): Promise<string[]>
   /** Resolves once nothing in the inbox waits. */
   quiet(): Promise<void>
+  /** Resolves once every request has ended. */
+  atRest(): Promise<void>
 }
 
 type BotOptions = Parameters<typeof createTelegram>[0]
@@ -57,13 +59,9 @@ export async function openTestTelegram({ telegram: emulated, bot: over, works = 
       const rows = await test.core.database.rows<{ state: string }>(sql`select state from generations order by id`)
       return rows.map(({ state }) => state)
     },
-    async quiet() {
-      for (;;) {
-        const waiting = await test.core.database.rows(sql`select key from inbox where handled_at is null limit 1`)
-        if (waiting.length === 0) return
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
-    },
+    quiet: () => untilNone(test, sql`select key from inbox where handled_at is null limit 1`),
+    atRest: () =>
+      untilNone(test, sql`select id from generations where state not in ('delivered','failed','cancelled') limit 1`),
     async close() {
       await Promise.all(bots.map((each) => each.stop()))
       await test.close()
@@ -71,4 +69,8 @@ export async function openTestTelegram({ telegram: emulated, bot: over, works = 
     },
   }
   return opened
+}
+
+async function untilNone({ core }: TestCore, query: ReturnType<typeof sql>): Promise<void> {
+  while ((await core.database.rows(query)).length > 0) await new Promise((resolve) => setTimeout(resolve, 20))
 }

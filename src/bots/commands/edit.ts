@@ -18,6 +18,7 @@ import { submitFor } from '../submit.ts'
 export const editCommand = defineCommand({
   name: 'edit',
   needs: 'everyone',
+  isRequest: true,
   audience: 'chosen',
   options: {
     prompt: { type: 'prompt' },

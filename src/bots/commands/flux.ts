@@ -14,6 +14,7 @@ export const fluxCommand = defineCommand({
   name: 'flux',
   aliases: ['imagine'],
   needs: 'everyone',
+  isRequest: true,
   audience: 'chosen',
   options: {
     prompt: { type: 'prompt', required: true, suggest: suggestPrompts },

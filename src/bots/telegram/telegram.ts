@@ -147,13 +147,14 @@ export function createTelegram(options: TelegramOptions): Telegram {
         database,
         name: inboxName,
         log,
-        handle: async (bodies, late) => {
+        handle: async (bodies, { late, editsPart }) => {
           const updates = bodies as unknown as Update[]
           const call = readWith(() => calls.callOf(updates, late), updates)
           if (!call) return 'not_ours'
           // drawn on its own, it would be paid for as half of what the person asked
           if (late) return refuse(call, new AppError('late_part'))
-          const answered = await asAnswer(call, updates[0]?.message)
+          if (editsPart) return refuse(call, new AppError('edited_part'))
+          const answered = await asAnswer(call, updates[0]?.message ?? updates[0]?.edited_message)
           if (answered) await handle(answered)
         },
       })

@@ -88,14 +88,23 @@ const cancelledColumns = columnsOf(
 
 export type Cancelled = NonNullable<(typeof cancelledColumns)['row']>
 
+interface Cancelling {
+  userId: string | null
+  id: string
+  by?: string
+  why?: AppError
+  unstarted?: boolean
+}
+
 /**
  * Queued or running → cancelled and refunded, whichever worker has it. undefined: its pictures are stored, its failure is
  * decided, it has ended, or it is not this account's. `userId` null: of any account. `by`: key of the
- * call that cancels it. `why`: what the person is told; absent: that it was cancelled.
+ * call that cancels it. `why`: what the person is told; absent: that it was cancelled. `unstarted`: only while no worker has taken it
+ * up.
  */
 export async function endCancelled(
   core: Core,
-  { userId, id, by, why }: { userId: string | null; id: string; by?: string; why?: AppError },
+  { userId, id, by, why, unstarted = false }: Cancelling,
 ): Promise<Cancelled | undefined> {
   const data = why?.data ?? (by === undefined ? undefined : { by })
   const [cancelled] = await readRows(
@@ -107,6 +116,7 @@ export async function endCancelled(
           error_data = ${data === undefined ? null : JSON.stringify(data)}::jsonb
         where id = ${id}::uuid and (${userId}::uuid is null or user_id = ${userId}::uuid)
           and state in ('queued','running') and error is null
+          and (not ${unstarted}::bool or (state = 'queued' and attempt = 0))
         returning *, (request->>'count')::int as pictures),
       deletion as (${noteDeletion(sql`ended`, settleMs)}),
       entry as (${resolution(sql`ended`, 'release')}),

@@ -106,6 +106,10 @@ export interface Call {
   images: readonly Attachment[]
   /** Credits that the surface showed before it was sent: it costs no more. Absent: none were shown. */
   shownPrice?: number
+  /** Key of the call whose message the person edited: this one is what the message says now. */
+  edits?: string
+  /** Our message that the answer takes the place of. Absent: the answer is a new message. */
+  posted?: Posted
   /** Only the person can read the answer, or what is `private` in it. Absent: unknown. */
   isPrivate?: boolean
   /** Bytes of the largest file that the answer may hold. Absent: files are linked. */

@@ -23,7 +23,8 @@ export const inbox = pgTable(
     album: text(),
     /** UTF-16 units of a text that may be one of several parts. */
     length: integer(),
-    /** The message, and a digest of its words, of acts that are messages: an edit that leaves the words as they are is no act. */
+    /** Of an act that is a message: the name of the message, and a digest of what it says. */
+    message: text(),
     said: text(),
     /** As the platform sent it. */
     body: jsonb().$type<Json>().notNull(),
@@ -38,7 +39,7 @@ export const inbox = pgTable(
     index('inbox_unhandled').on(t.surface, t.lane, t.position).where(sql`handled_at is null`),
     index('inbox_by_age').on(t.receivedAt),
     index('inbox_albums').on(t.surface, t.album).where(sql`album is not null`),
-    index('inbox_said').on(t.surface, t.said).where(sql`said is not null`),
+    index('inbox_messages').on(t.surface, t.message).where(sql`message is not null`),
   ],
 )
 

@@ -26,6 +26,8 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   not_your_question: 403,
   question_over: 410,
   late_part: 409,
+  edited_late: 409,
+  edited_part: 409,
   offer_over: 410,
   draft_over: 410,
   cannot_write_privately: 403,

@@ -27,6 +27,8 @@ export interface People {
   expirePress(pressed: Pressed): void
   /** Deletes a message of the bot or of a person, as an administrator does. The bot gets no update. */
   deleteMessage(message: MessageRef): void
+  /** Lets a person edit the text or the caption of their message. The same words again: an edit of something that bots do not see. */
+  editMessage(message: MessageRef, text: string): Update
   /** Lets this time pass since the message was sent. */
   age(message: MessageRef, seconds: number): void
   /** Makes a person an administrator of the group, or an ordinary member again. */
@@ -122,6 +124,16 @@ export function createPeople(telegram: Telegram): People {
       const stored = existingMessage(message)
       stored.deleted = true
       messageChanged.fire(stored)
+    },
+
+    editMessage(message, text) {
+      const stored = existingMessage(message)
+      if (stored.from.is_bot) throw new Error(`message ${stored.id} is the bot's: only its author edits a message`)
+      stored.edits = [...stored.edits, stored.content]
+      stored.content = { ...stored.content, ...formatText(text, '') }
+      stored.editDate = unixNow()
+      messageChanged.fire(stored)
+      return emit({ edited_message: toMessage(stored) as NonNullable<Update['edited_message']> })
     },
 
     age(message, seconds) {

@@ -12,6 +12,8 @@ const maxFileBytes = 50 * 1024 * 1024
 
 /** What a message says. */
 type Written = Extract<Act, { kind: 'message' | 'command' }>
+/** The inbox keeps what it has handled for a day. */
+const rememberedSeconds = 23 * 3600
 
 export interface CallReader {
   /** An update, or those of an album. undefined: it is not for us. `isPart`: of a message that was for us. */
@@ -54,6 +56,13 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
       images: imagesOf(album),
       isPrivate: chat.type === 'private',
     }
+  }
+
+  /** undefined also for a message that is too old to be remembered: its words may be the same as before. */
+  function callOfEdit(edited: Message, id: number): Call | undefined {
+    if ((edited.edit_date ?? 0) - edited.date > rememberedSeconds) return undefined
+    const call = callOfMessages([edited])
+    return call && { ...call, key: `${call.key}:edit:${id}`, edits: call.key }
   }
 
   /** All texts of an album, or of a text in parts. One of them addresses the bot. */
@@ -112,11 +121,14 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
     callOf(updates, isPart) {
       const query = updates[0]?.callback_query
       if (query) return callOfPress(query)
+      const edit = updates[0]?.edited_message && callOfEdit(updates[0].edited_message, updates[0].update_id)
+      if (edit) return edit
       const messages = updates.flatMap(({ message }) => message ?? [])
       return callOfMessages(messages, isPart)
     },
-    concerns({ message, callback_query: query }) {
+    concerns({ message, edited_message: edited, update_id: id, callback_query: query }) {
       if (query) return callOfPress(query) !== undefined
+      if (edited) return callOfEdit(edited, id) !== undefined
       if (!message) return false
       const mayBePart = isFromPerson(message) && message.media_group_id !== undefined && hasContent(message)
       return mayBePart || callOfMessages([message]) !== undefined

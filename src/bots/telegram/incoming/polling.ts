@@ -5,7 +5,7 @@ import type { Update } from 'grammy/types'
 import type { Log } from '../../../log.ts'
 import { asSignal, failureOf, reasonOf } from '../bot-api.ts'
 
-export const allowedUpdates = ['message', 'callback_query'] as const
+export const allowedUpdates = ['message', 'edited_message', 'callback_query'] as const
 
 const holdSeconds = 30
 const maxPauseMs = 30_000
