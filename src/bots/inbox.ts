@@ -10,27 +10,7 @@ import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
 import { inbox } from '../db/schema/chats.ts'
 import type { Log } from '../log.ts'
-
-/** An act as its platform sent it. */
-export interface Received {
-  /** The platform's id of it: the same for each delivery. */
-  key: string
-  /** Acts of one lane are handled in order: those of a person in a chat. */
-  lane: string
-  /** Acts that are handled together: the messages of an album, or the parts of a long text. */
-  album?: string
-  /** UTF-16 units of a text that may be a part of a longer one. */
-  length?: number
-  /** Albums that this act may belong to. It joins the latest one whose last part has at least `minLength` units. */
-  joins?: { albums: readonly string[]; minLength: number }
-  /** Stored only if it joins one of these albums. */
-  partOnly?: boolean
-  /** Of a message: its name, and a digest of what it says. */
-  message?: { name: string; said: string }
-  /** It is stored only if the message says something else than before. */
-  isEdit?: boolean
-  body: Json
-}
+import { inboxChannel, type Received, storeActs } from './inbox-store.ts'
 
 export interface Inbox {
   /** Stores acts, in one statement; a repeated delivery changes nothing. Handling starts by itself. */
@@ -56,6 +36,8 @@ export interface InboxOptions {
    * album is not for the bot, so that later parts of it are not refused.
    */
   handle(bodies: Json[], about: ActsInfo): Promise<unknown>
+  /** Whether albums are complete once they have been quiet: not while their parts wait elsewhere. Default: always. */
+  mayTakeAlbums?(): boolean
   /** Seconds after which an act is too old to be answered. Default: a day. */
   oldestSeconds?: number
   /** Acts handled by this process at the same time. */
@@ -64,8 +46,6 @@ export interface InboxOptions {
 
 /** A handler renews its claim every third of it. After a kill another process waits for the rest of it. */
 const claimSeconds = 6
-/** The messages of an album arrive separately, and none says that it is the last. */
-const albumQuietMs = 1_000
 /** Notifications may be lost, and an act may become due without one. */
 const pollMs = 1_000
 const retryMs = 5_000
@@ -73,8 +53,15 @@ const daySeconds = 86_400
 const pruneEveryMs = 3_600_000
 
 export async function openInbox(options: InboxOptions): Promise<Inbox> {
-  const { database, name, log, handle, oldestSeconds = daySeconds, maxAtOnce = 50 } = options
-  const channel = 'fluxbot_inbox'
+  const {
+    database,
+    name,
+    log,
+    handle,
+    oldestSeconds = daySeconds,
+    maxAtOnce = 50,
+    mayTakeAlbums = () => true,
+  } = options
   const handling = new Map<string, Handling>()
   let closed = false
   let looking: Promise<void> | undefined
@@ -95,7 +82,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     try {
       const free = maxAtOnce - handling.size
       if (free <= 0) return
-      const rows = await claim(database, { name, oldestSeconds, limit: free })
+      const rows = await claim(database, { name, oldestSeconds, limit: free, albums: mayTakeAlbums() })
       for (const group of groupsOf(rows)) start(group)
       if (rows.length > 0) lookAgain = true
     } catch (error) {
@@ -137,7 +124,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     }
   }
 
-  const unlisten = await database.listen(channel, (arrived) => arrived === name && look())
+  const unlisten = await database.listen(inboxChannel, (arrived) => arrived === name && look())
   const prune = () =>
     void pruneInbox(database).catch((error: unknown) => log.warn({ err: error }, 'could not prune the inbox'))
   const timers = [setInterval(look, pollMs), setInterval(prune, pruneEveryMs)]
@@ -145,7 +132,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   look()
 
   return {
-    store: (acts) => store(database, { name, channel, acts }),
+    store: (acts) => storeActs(database, name, acts),
     async close(graceMs) {
       closed = true
       for (const timer of timers) clearInterval(timer)
@@ -166,76 +153,10 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   }
 }
 
-/** For processes that receive but do not handle: a webhook's, before its bot has started. */
-export function storeActs(database: Database, name: string, acts: readonly Received[]): Promise<void> {
-  return store(database, { name, channel: 'fluxbot_inbox', acts })
-}
-
 interface Handling {
   keys: readonly string[]
   work: Promise<void>
   renewing: NodeJS.Timeout
-}
-
-interface Storing {
-  name: string
-  channel: string
-  acts: readonly Received[]
-}
-
-/** A new part of an album postpones the others, so that the album is handled once it has been quiet for a while. */
-async function store(database: Database, { name, channel, acts }: Storing): Promise<void> {
-  if (acts.length === 0) return
-  const rows = joinedAtOnce(withoutSameWords([...new Map(acts.map((act) => [act.key, act])).values()]))
-  await database.rows(sql`
-    with arrived as (
-      select key, lane, body, number, part_only, length, message, said, coalesce((
-          select last.album from (
-            select i.album, i.length from inbox i
-            where i.surface = ${name} and i.lane = a.lane and i.album in (select jsonb_array_elements_text(a.joins))
-            order by i.position desc limit 1) last
-          where last.length >= a.min_length), album) as album
-      from jsonb_array_elements(${jsonOf(rows)}::jsonb) with ordinality as item(act, number),
-        jsonb_to_record(item.act) as a(key text, lane text, album text, length int, joins jsonb, min_length int,
-          part_only boolean, body jsonb, message text, said text, is_edit boolean)
-      where a.is_edit is not true or not exists (
-        select from inbox i where i.surface = ${name} and i.message = a.message and i.said = a.said)),
-    stored as (
-      insert into inbox (key, surface, lane, album, length, message, said, body, due_at)
-      select key, ${name}, lane, album, length, message, said, body,
-        now() + case when album is null then interval '0' else ${`${albumQuietMs} milliseconds`}::interval end
-      from arrived where album is not null or part_only is not true
-      order by number on conflict (key) do nothing returning key, album),
-    postponed as (
-      update inbox set due_at = now() + ${`${albumQuietMs} milliseconds`}::interval
-      where surface = ${name} and album in (select album from stored where album is not null)
-        and handled_at is null and claimed_until is null)
-    select pg_notify(${channel}, ${name}) from stored limit 1`)
-}
-
-/** Parts that arrive in one delivery are joined before any of them is stored. */
-function joinedAtOnce(acts: readonly Received[]) {
-  /** Album → length of its last part. */
-  const lengths = new Map<string, number>()
-  return acts.map(({ key, lane, album: own, length, joins, partOnly = false, message, isEdit = false, body }) => {
-    const { albums = [], minLength = 0 } = joins ?? {}
-    const album = albums.find((name) => (lengths.get(name) ?? -1) >= minLength) ?? own
-    if (album !== undefined && length !== undefined) lengths.set(album, length)
-    const said = { message: message?.name, said: message?.said, is_edit: isEdit }
-    return { key, lane, album, length, joins: albums, min_length: minLength, part_only: partOnly, ...said, body }
-  })
-}
-
-/** Platforms report edits that change nothing a person reads. Those that came with the message itself are left out here. */
-function withoutSameWords(acts: readonly Received[]): Received[] {
-  const said = new Set<string>()
-  return acts.filter(({ message, isEdit }) => {
-    if (!message) return true
-    const name = `${message.name} ${message.said}`
-    if (isEdit && said.has(name)) return false
-    said.add(name)
-    return true
-  })
 }
 
 const columns = columnsOf(
@@ -261,10 +182,12 @@ interface Claiming {
   name: string
   oldestSeconds: number
   limit: number
+  /** Whether albums may be claimed. */
+  albums: boolean
 }
 
 /** The first unhandled act of each lane that is due and not claimed, with the other parts of its album. */
-function claim(database: Database, { name, oldestSeconds, limit }: Claiming): Promise<Claimed[]> {
+function claim(database: Database, { name, oldestSeconds, limit, albums }: Claiming): Promise<Claimed[]> {
   const oldest = sql`now() - ${`${oldestSeconds} seconds`}::interval`
   return readRows(
     database,
@@ -273,7 +196,7 @@ function claim(database: Database, { name, oldestSeconds, limit }: Claiming): Pr
       with heads as (
         select key, album from inbox i
         where surface = ${name} and handled_at is null and due_at <= now() and received_at > ${oldest}
-          and (claimed_until is null or claimed_until < now())
+          and (claimed_until is null or claimed_until < now()) and (album is null or ${albums}::bool)
           and not exists (
             select from inbox earlier
             where earlier.surface = i.surface and earlier.lane = i.lane and earlier.handled_at is null
@@ -319,10 +242,3 @@ export async function pruneInbox(database: Database): Promise<void> {
 }
 
 const listed = (keys: readonly string[]): SQL => sql`select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb)`
-
-/** Postgres accepts neither NUL nor half a surrogate pair in json, and one such act must not block the others. */
-function jsonOf(value: unknown): string {
-  return JSON.stringify(value, (_key, each: unknown) =>
-    typeof each === 'string' ? each.replaceAll('\0', ' ').replace(/\p{Surrogate}/gu, '\uFFFD') : each,
-  )
-}

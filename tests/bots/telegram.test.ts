@@ -250,7 +250,10 @@ describe('receiving updates', () => {
     await expect.poll(() => asked().length).toBe(2)
     await pause(300) // only waiting can show that no further poll is sent
     expect(asked()).toHaveLength(2)
-    expect(asked()[1]!.params).toMatchObject({ timeout: 30, allowed_updates: ['message', 'callback_query'] })
+    expect(asked()[1]!.params).toMatchObject({
+      timeout: 30,
+      allowed_updates: ['message', 'edited_message', 'callback_query'],
+    })
   })
 
   it('survives lost responses and a second poller, and reports them', async () => {

@@ -11,7 +11,8 @@ import type { Json } from '../../db/json.ts'
 import { allLanguages } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
 import type { AnyCommand } from '../command.ts'
-import { type Inbox, openInbox, type Received, storeActs } from '../inbox.ts'
+import { type Inbox, openInbox } from '../inbox.ts'
+import { type Received, storeActs } from '../inbox-store.ts'
 import { fromPosted } from './address.ts'
 import { createBotApi, createProgressApi, manages, openPrivate, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './incoming/calls.ts'
@@ -68,6 +69,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
   /** Absent: not connected yet. */
   let botName: string | undefined
   let ended: Promise<void> = Promise.resolve()
+  /** Of a webhook, each process takes what it gets. */
+  let isUpToDate = () => webhookSecret !== undefined
 
   async function introduce(): Promise<CallReader> {
     const me = await api.getMe()
@@ -147,6 +150,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
         database,
         name: inboxName,
         log,
+        mayTakeAlbums: () => isUpToDate(),
         handle: async (bodies, { late, editsPart }) => {
           const updates = bodies as unknown as Update[]
           const call = readWith(() => calls.callOf(updates, late), updates)
@@ -159,7 +163,16 @@ export function createTelegram(options: TelegramOptions): Telegram {
         },
       })
       if (webhookSecret) return
-      ;({ ended } = await startPolling({ api, connection, signal: leaving.signal, receive }))
+      const polling = await startPolling({
+        api,
+        connection,
+        signal: leaving.signal,
+        database,
+        name: inboxName,
+        receive,
+      })
+      ended = polling.ended
+      isUpToDate = polling.isUpToDate
     },
 
     async stop() {

@@ -6,8 +6,8 @@ import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import { findCommand } from '../command.ts'
 import { fluxCommand } from '../commands/flux.ts'
-import type { Received } from '../inbox.ts'
 import { attachmentsOf, type StoredFile } from '../inbox-files.ts'
+import type { Received } from '../inbox-store.ts'
 
 export interface Said {
   visitor: string

@@ -106,9 +106,9 @@ export interface Call {
   images: readonly Attachment[]
   /** Credits that the surface showed before it was sent: it costs no more. Absent: none were shown. */
   shownPrice?: number
-  /** Key of the call whose message the person edited: this one is what the message says now. */
+  /** Key of the call whose message the person edited to say this. */
   edits?: string
-  /** Our message that the answer takes the place of. Absent: the answer is a new message. */
+  /** Our message that becomes the answer. Absent: the answer is a new one. */
   posted?: Posted
   /** Only the person can read the answer, or what is `private` in it. Absent: unknown. */
   isPrivate?: boolean
@@ -268,10 +268,7 @@ export interface ChatSurface {
   deepLink?(word: string): string | undefined
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
-  /**
-   * Asked before an edit of a waiting message, which shows progress only and can be left out: whether its chat has room for
-   * it now. If so, the edit counts as made. Absent: chats have no limits.
-   */
+  /** Whether the chat has room for an edit that only shows progress. If so, it counts as made. Absent: chats have no limits. */
   takeRoom?(posted: Posted): Promise<boolean>
   /**
    * Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. The edit of a waiting

@@ -18,6 +18,8 @@ export interface People {
   sendDocument(document: DocumentUpload, from?: From): Sent
   /** Sends an album: one update for each item, with the same `media_group_id`. */
   sendAlbum(items: (PhotoUpload | DocumentUpload)[], from?: From): Sent[]
+  /** Creates an album whose updates come later, in any order: `inject({ message })`. */
+  composeAlbum(items: (PhotoUpload | DocumentUpload)[], from?: From): NonNullable<Update['message']>[]
   /**
    * Presses a button, found by its data or text. A button that an edit removed can still be pressed, as on a slow phone.
    * Default person: the other person of a private chat, in a group the one the message replies to.
@@ -51,12 +53,17 @@ export function createPeople(telegram: Telegram): People {
   let queries = 0
 
   function send(content: Content, from: From, more: Partial<StoredMessage> = {}): Sent {
+    const stored = compose(content, from, more)
+    const message = toMessage(stored)
+    const update = emit({ message: message as NonNullable<Update['message']> })
+    return { chatId: stored.room.chat.id, messageId: stored.id, update, message }
+  }
+
+  function compose(content: Content, from: From, more: Partial<StoredMessage> = {}): StoredMessage {
     const { user, room, threadId, replyTo } = world.arrive(from)
     const stored = world.add(room, { from: user, content, threadId, replyTo, ...more })
     messageChanged.fire(stored)
-    const message = toMessage(stored)
-    const update = emit({ message: message as NonNullable<Update['message']> })
-    return { chatId: room.chat.id, messageId: stored.id, update, message }
+    return stored
   }
 
   function fileContent(item: PhotoUpload | DocumentUpload): Content {
@@ -96,6 +103,13 @@ export function createPeople(telegram: Telegram): People {
     sendAlbum(items, from = {}) {
       const mediaGroupId = nextAlbumId()
       return items.map((item) => send(fileContent(item), from, { mediaGroupId }))
+    },
+
+    composeAlbum(items, from = {}) {
+      const mediaGroupId = nextAlbumId()
+      return items.map(
+        (item) => toMessage(compose(fileContent(item), from, { mediaGroupId })) as NonNullable<Update['message']>,
+      )
     },
 
     press(message, button, { ageMs = 0, inaccessible = false, ...from } = {}) {

@@ -1,7 +1,7 @@
 /** Which updates belong together: the messages of an album, and the parts of a text that the client had to cut. */
 import { createHash } from 'node:crypto'
 import type { Message, Update } from 'grammy/types'
-import type { Received } from '../../inbox.ts'
+import type { Received } from '../../inbox-store.ts'
 import { messageName } from '../address.ts'
 
 /** Clients cut a text that is longer than this, at the limit or at the end of a line or word in the second half. */

@@ -1,13 +1,20 @@
-/** Long polling: asks Telegram for updates, and for the next ones only once the last are stored. */
+/**
+ * Long polling: asks Telegram for updates, and for the next ones only once the last are stored. Telegram interrupts one of two
+ * processes that ask at the same time, so one asks and the others take its place when it dies.
+ */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Api } from 'grammy'
 import type { Update } from 'grammy/types'
+import type { Database } from '../../../db/database.ts'
+import { keepLease } from '../../../db/lease.ts'
 import type { Log } from '../../../log.ts'
 import { asSignal, failureOf, reasonOf } from '../bot-api.ts'
 
 export const allowedUpdates = ['message', 'edited_message', 'callback_query'] as const
 
 const holdSeconds = 30
+/** Updates of one answer: as many as Telegram allows. */
+const batch = 100
 const maxPauseMs = 30_000
 
 interface Connection {
@@ -85,25 +92,81 @@ interface PollingOptions {
   api: Api
   connection: Connection
   signal: AbortSignal
+  database: Database
+  /** Of the bot: of all its processes one polls, and the others stand by. */
+  name: string
   /** Resolves once the updates are stored: only then does Telegram forget them. */
   receive(updates: readonly Update[]): Promise<void>
 }
 
-/** Resolves after the first answer; `ended` resolves once the signal has aborted and no call is under way. */
-export async function startPolling({ api, connection, signal, receive }: PollingOptions) {
-  let offset: number | undefined
+interface Polling {
+  /** This process polls, and has everything that Telegram had. */
+  isUpToDate(): boolean
+  /** Resolves once the signal has aborted and no call is under way. */
+  ended: Promise<void>
+}
 
-  async function poll(timeout: number) {
-    const options = { offset, limit: 100, timeout, allowed_updates: allowedUpdates }
-    const updates = await api.getUpdates(options, asSignal(signal))
+/** Resolves after the first answer, or at once if another process polls. */
+export async function startPolling(options: PollingOptions): Promise<Polling> {
+  const { api, connection, database, name, receive, signal } = options
+  let offset: number | undefined
+  let isUpToDate = false
+  /** Of this process's turn. undefined: another process polls. */
+  let turn: AbortController | undefined
+  let wakeUp: () => void = () => undefined
+
+  async function poll(timeout: number, turnSignal: AbortSignal) {
+    const asked = { offset, limit: batch, timeout, allowed_updates: allowedUpdates }
+    const updates = await api.getUpdates(asked, asSignal(turnSignal))
     await receive(updates)
     if (updates.length > 0) offset = Math.max(...updates.map(({ update_id }) => update_id)) + 1
+    isUpToDate = updates.length < batch
+  }
+
+  /** The end of a turn interrupts its last call. */
+  async function pollWhile(ofTurn: AbortSignal, seconds: number): Promise<void> {
+    try {
+      if (!ofTurn.aborted) await poll(seconds, ofTurn)
+    } catch (error) {
+      if (!ofTurn.aborted) throw error
+    }
+  }
+
+  async function takeTurn({ signal: ofTurn }: AbortController, firstSeconds: number): Promise<void> {
+    let seconds = firstSeconds
+    while (!ofTurn.aborted) {
+      await connection.retry(() => pollWhile(ofTurn, seconds))
+      seconds = holdSeconds
+    }
   }
 
   async function loop() {
-    while (!signal.aborted) await connection.retry(() => poll(holdSeconds))
+    while (!signal.aborted) {
+      // the ids of updates go on where another process has stopped
+      if (turn) await takeTurn(turn, isUpToDate ? holdSeconds : 0)
+      else
+        await new Promise<void>((resolve) => {
+          wakeUp = resolve
+        })
+    }
   }
 
-  await connection.retry(() => poll(0))
-  return { ended: loop() }
+  const lease = await keepLease({
+    database,
+    name: `${name} polling`,
+    onChange(held) {
+      isUpToDate = false
+      turn?.abort()
+      turn = held ? new AbortController() : undefined
+      wakeUp()
+    },
+  })
+  signal.addEventListener('abort', () => {
+    turn?.abort()
+    wakeUp()
+  })
+  const first = turn as AbortController | undefined
+  if (first) await connection.retry(() => poll(0, first.signal))
+  const ended = loop().finally(() => lease.release().catch(() => undefined))
+  return { isUpToDate: () => isUpToDate && lease.held(), ended }
 }
