@@ -335,26 +335,30 @@ describe('a reply', () => {
     expect(telegram.messages(501).filter(({ photo }) => photo)).toHaveLength(1)
   })
 
-  it('shows further pictures after the one that replaced the text, once', async () => {
+  it('shows several pictures as an album with the buttons under it, once, in place of the waiting text', async () => {
     const surface = create()
     const { address, messageId } = ask()
     const waiting = await surface.post(address, says('wait', 'waiting'))
     const images = await Promise.all([imageOf(40, 40), imageOf(41, 41), imageOf(42, 42)])
-    telegram.faults.add({ kind: '500', match: { path: /^editMessageMedia$/ }, times: 1 })
+    const reply = { ...done(images), buttons: [[button('reroll', 'one')]] }
+    telegram.faults.add({ kind: '500', match: { path: /^sendMessage$/ }, times: 1 })
     const sent = keepSent()
-    expect(await failure(surface.edit(waiting, done(images), sent))).toMatchObject({ kind: 'chat_unavailable' })
-    await surface.edit(waiting, done(images), sent)
-    expect(sent.earlier.map(({ part, fileIds }) => [part, fileIds.length])).toEqual([
-      [1, 1],
-      [2, 1],
-      [0, 1],
+    expect(await failure(surface.edit(waiting, reply, sent))).toMatchObject({ kind: 'chat_unavailable' })
+    await surface.edit(waiting, reply, sent)
+    const posted = await surface.edit(waiting, reply, sent)
+    expect(sent.earlier.map(({ part, fileIds, buttons }) => [part, fileIds.length, buttons])).toEqual([
+      [0, 1, false],
+      [1, 1, false],
+      [2, 1, false],
+      [6, 0, true],
     ])
-    const [, first, ...others] = telegram.messages(501)
-    expect(first).toMatchObject({ text: 'a cat', photo: images[0]!.file.data })
-    expect(others.map(({ photo, replyTo }) => [photo, replyTo])).toEqual([
-      [images[1]!.file.data, messageId],
-      [images[2]!.file.data, messageId],
-    ])
+    const [, ...album] = telegram.messages(501)
+    const under = album.pop()
+    expect(album.map(({ photo, replyTo, mediaGroupId }) => [photo, replyTo, mediaGroupId])).toEqual(
+      images.map(({ file }) => [file.data, messageId, album[0]!.mediaGroupId]),
+    )
+    expect(under).toMatchObject({ text: 'a cat', replyTo: messageId, buttons: [[{ id: '1:reroll:one' }]] })
+    expect(posted).toContain(`:${under!.messageId}:text:`)
   })
 
   it('sends one picture, an album, or a file for a picture that Telegram does not take as a photo', async () => {
@@ -369,12 +373,14 @@ describe('a reply', () => {
     await surface.edit(waiting, done([long]))
     const [, one, ...rest] = telegram.messages(501)
     expect(one!.text).toBe(`${'😀'.repeat(511)}…`)
-    expect(rest.map(({ photo, document }) => (photo ? 'photo' : document?.fileName))).toEqual([
+    expect(rest.map(({ photo, document, text }) => (photo ? 'photo' : (document?.fileName ?? text)))).toEqual([
       'photo',
       'photo',
+      'a cat',
       'cat.png',
       'cat.png',
       'cat.png',
+      'a cat',
       'cat.png',
     ])
   })

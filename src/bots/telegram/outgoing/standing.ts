@@ -21,7 +21,11 @@ export function createStanding(api: Api): Pick<ChatSurface, 'changeButtons' | 'r
       const { description = '' } = failureOf(error) ?? {}
       if (description.includes('message to delete not found')) return
       // after two days Telegram deletes nothing, but what a message shows can still change
-      if (!description.includes("message can't be deleted") || kind === 'text') throw error
+      if (!description.includes("message can't be deleted")) throw error
+      if (kind === 'text') {
+        await changed(api.editMessageText(chatId, messageId, '🗑'))
+        return
+      }
       const media = { type: kind, media: new InputFile(blank, 'deleted.png') } as const
       await changed(api.editMessageMedia(chatId, messageId, media))
     }
