@@ -15,4 +15,9 @@ describe('the benchmarks', () => {
     const { stdout } = await run(process.execPath, ['--import', 'tsx', `bench/${file}`, ...options], { cwd: root })
     for (const kind of backends()) expect(stdout).toMatch(new RegExp(`^\\| ${kind} +\\| [\\d.]+`, 'm'))
   })
+
+  it('fairness.ts prints a line with every back end', async () => {
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/fairness.ts', '25'], { cwd: root })
+    for (const kind of backends()) expect(stdout).toMatch(new RegExp(`${kind} [\\d.]+ × / [\\d.]+ ×`))
+  })
 })
