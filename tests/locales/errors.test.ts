@@ -9,6 +9,7 @@ const passing: ErrorKind[] = [
   'too_fast',
   'too_many_wrong_keys',
   'too_many_codes',
+  'too_many_link_codes',
   'overloaded',
   'provider_busy',
   'provider_failed',

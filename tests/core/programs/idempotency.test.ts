@@ -1,9 +1,11 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import {
   begin,
   finish,
   forget,
+  type KeyedRequest,
   noteAnswered,
   noteUnanswered,
   unanswered,
@@ -15,11 +17,13 @@ import { openTestCore, type TestCore } from '../../helpers/core.ts'
 
 describe.each(backends().filter((kind) => kind !== 'redis'))('an idempotency key on %s', (kind) => {
   let test: TestCore
+  let request: KeyedRequest
+  const idOf = (name: string) => accountOf(test.core, { id: `test:${name}`, name })
   beforeEach(async () => {
     test = await openTestCore(kind)
+    request = { userId: await idOf('ann'), key: 'order 1', bodyHash: 'abc' }
   })
   afterEach(() => test.close())
-  const request = { userId: 'ann', key: 'order 1', bodyHash: 'abc' }
   const age = (interval: string) =>
     test.core.database.rows(sql`update api_requests set created_at = created_at - ${interval}::interval`)
   const kept = async () => (await test.core.database.rows(sql`select key from api_requests`)).length
@@ -32,7 +36,7 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('an idempotency key
     await finish(core, request, { id: 7, text: '猫' }, ['one'])
     expect(await begin(core, request)).toEqual({ state: 'done', response: { id: 7, text: '猫' } })
     expect(await begin(core, { ...request, bodyHash: 'other' })).toEqual({ state: 'other_body' })
-    expect(await begin(core, { ...request, userId: 'bob' })).toMatchObject({ state: 'fresh' })
+    expect(await begin(core, { ...request, userId: await idOf('bob') })).toMatchObject({ state: 'fresh' })
   })
 
   it('can be used again after a refusal', async () => {
