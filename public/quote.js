@@ -27,10 +27,10 @@ async function update() {
   asking = new AbortController()
   const { signal } = asking
   try {
-    const { text, images } = composed()
+    const { text, images, size } = composed()
     await offerFor(images)
     const options = chosenOptions()
-    const answer = await post('web/quote', { text, images, options }, { signal })
+    const answer = await post('web/quote', { text, images, size, options }, { signal })
     if (!answer.ok) return
     const quote = await answer.json()
     show(quote)

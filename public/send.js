@@ -41,7 +41,13 @@ function shownFor({ text, images, options }) {
 }
 
 /** What a press of the send button would send. */
-export const composed = () => ({ text: $('text').value.trim(), images: files.length })
+export const composed = () => ({ text: $('text').value.trim(), images: files.length, size: sizeOfFirst() })
+
+/** Its shape may decide the size of the result, and with it the price. undefined: not loaded yet. */
+function sizeOfFirst() {
+  const { naturalWidth: width = 0, naturalHeight: height = 0 } = $('chips').querySelector('img') ?? {}
+  return width > 0 && height > 0 ? { width, height } : undefined
+}
 
 /** Presses a button of a message. Each press has an id of its own, by which the server handles it once. */
 export const press = (button, message) => act('web/presses', { id: freshId(), button, message })
@@ -124,6 +130,7 @@ function chip(file) {
   const item = element('li')
   item.className = 'chip'
   const picture = element('img')
+  picture.onload = () => page.changed()
   picture.src = URL.createObjectURL(file)
   picture.alt = file.name
   picture.title = file.name

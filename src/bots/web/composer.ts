@@ -3,7 +3,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { accountOf, readAccount } from '../../core/accounts/accounts.ts'
 import { type Chosen, readSettings } from '../../core/accounts/settings.ts'
-import { quote } from '../../core/billing/quote.ts'
+import { quote, type Size } from '../../core/billing/quote.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { refusal } from '../../core/generation/rules.ts'
@@ -49,7 +49,14 @@ interface Quote {
 
 const imageCount = z.coerce.number().int().min(0).max(maxAttached)
 const offerQuery = z.object({ images: imageCount })
-const quoteBody = z.strictObject({ text: z.string().max(20_000), images: imageCount, options: typedOptions })
+const side = z.int().min(1).max(100_000)
+const quoteBody = z.strictObject({
+  text: z.string().max(20_000),
+  images: imageCount,
+  /** Of the first picture. */
+  size: z.strictObject({ width: side, height: side }).optional(),
+  options: typedOptions,
+})
 
 /** Commands that have a button of their own on the page, once they exist. */
 const menu = ['history', 'credits', 'settings', 'models', 'help'] as const satisfies (keyof Words['page']['menu'])[]
@@ -72,8 +79,8 @@ export const composer =
       if (!guest) return reply
       const { data } = quoteBody.safeParse(request.body)
       if (!data) return badRequest(request, reply)
-      const { text, images, options } = data
-      return quoteFor(core(), { guest, locale: localeOf(request), act: actOf(text, options), images })
+      const { text, images, size, options } = data
+      return quoteFor(core(), { guest, locale: localeOf(request), act: actOf(text, options), images, size })
     })
   }
 
@@ -120,9 +127,11 @@ interface Composed {
   locale: string
   act: Act
   images: number
+  /** Of the first picture. */
+  size?: Size
 }
 
-async function quoteFor(core: Core, { guest, locale, act, images }: Composed): Promise<Quote> {
+async function quoteFor(core: Core, { guest, locale, act, images, size }: Composed): Promise<Quote> {
   const words = wordsFor(locale)
   const { visitor, from } = guest
   const userId = await accountOf(core, from)
@@ -130,7 +139,7 @@ async function quoteFor(core: Core, { guest, locale, act, images }: Composed): P
   const { balance } = await readAccount(core, userId)
   const left = words.composed.balance(balance)
   try {
-    const composed = compose(core, { act, images, set })
+    const composed = compose(core, { act, images, size, set })
     if (!composed) return { balance: left }
     const { price, quote: parts, request, chosen } = composed
     const refused = await refusal(core, { ...core.limits, userId, surface: 'web', request, price, quote: parts })
@@ -143,14 +152,14 @@ async function quoteFor(core: Core, { guest, locale, act, images }: Composed): P
 }
 
 /** undefined: another command than a request. While nothing is written, the price is that of any words. */
-function compose(core: Core, { act, images, set }: Pick<Composed, 'act' | 'images'> & { set: Chosen }) {
+function compose(core: Core, { act, images, size, set }: Pick<Composed, 'act' | 'images' | 'size'> & { set: Chosen }) {
   const isRequest = act.kind === 'message' || (act.kind === 'command' && findCommand([fluxCommand], act.name))
   if (!isRequest) return undefined
   const { text, options } = { options: {}, ...act }
   const withWords = (written: string) => {
     const typed = Object.keys(options).length === 0 ? {} : { ...options, prompt: written }
     const { params, chosen } = readRequest(core, { values: valuesOf(fluxCommand, written, typed), images, set })
-    return { ...quote(core, { params, chosen, images }), chosen }
+    return { ...quote(core, { params, chosen, images, input: size }), chosen }
   }
   if (text !== '') return withWords(text)
   try {
