@@ -10,7 +10,7 @@ import type { ErrorKind } from '../../core/errors.ts'
 import type { Call, Reply } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Log } from '../../log.ts'
-import type { Received } from '../inbox.ts'
+import type { Received } from '../inbox-store.ts'
 import { within } from '../within.ts'
 import type { Acknowledged, Api } from './api.ts'
 import {
