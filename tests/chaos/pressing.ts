@@ -75,6 +75,8 @@ export function pressingOnDiscord(discord: DiscordEmulator): PressedChat {
       if (twice) discord.redeliver(interaction)
       const acknowledged = await interaction.waitForAck(failsAfterMs).catch(() => undefined)
       if (acknowledged !== undefined && interaction.acknowledgedWith !== pressAgain) return interaction
+      // from now on it may have no effect, although the emulator may have been too busy to notice the time
+      discord.late(interaction)
       if (Date.now() > until) throw new Error(`no process took the interaction ${interaction.id}`)
     }
   }

@@ -1,4 +1,5 @@
 /** Discord's REST API and the meaning of its errors. Errors and texts that leave this file hold neither tokens nor URLs. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST } from '@discordjs/rest'
 import {
   type APIInteractionResponse,
@@ -26,7 +27,7 @@ interface ApiRequest {
   once?: boolean
 }
 
-/** 'done' also when it was answered before. 'late': Discord has shown the person an error instead. 'unknown': no response. */
+/** 'done' also when it was answered before. 'late': Discord has shown the person an error instead. 'unknown': Discord did not say. */
 export type Acknowledged = 'done' | 'late' | 'unknown'
 
 /** The first two show "thinking …"; the last one shows nothing, since the message stays. */
@@ -65,8 +66,13 @@ const sendTimeoutMs = 60_000
 /** The library waits out rate limits up to this long; longer ones become a RateLimitError. */
 const longestRateLimitMs = 5_000
 const progressTimeoutMs = 5_000
-const respondAttempts = 3
 const respondTimeoutMs = 900
+/**
+ * Pauses before the attempts of a first answer. Discord waits 3 seconds for it. The later attempts find out what became of the earlier
+ * ones whose responses were lost: Discord says that it was answered, or that it no longer knows the interaction. Then it has shown the
+ * person an error, and what the person did must have no effect.
+ */
+const respondAfterMs = [0, 0, 0, 500, 1_000, 2_000, 4_000]
 /** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
 const discordEpochMs = 1_420_070_400_000
 
@@ -119,19 +125,21 @@ export function createRest({ token, apiUrl, log, openRequests }: RestOptions): A
     body: APIInteractionResponse,
   ): Promise<Acknowledged> {
     if (await openRequests.answer(id, body)) return 'done'
-    for (let left = respondAttempts; left > 0; left -= 1) {
+    let problem: unknown
+    for (const waitMs of respondAfterMs) {
+      // a process that stops need not wait
+      if (waitMs > 0) await sleep(waitMs, undefined, { ref: false })
       try {
         await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })
         return 'done'
       } catch (error) {
         if (codeOf(error) === RESTJSONErrorCodes.UnknownInteraction) return 'late'
         if (codeOf(error) === RESTJSONErrorCodes.InteractionHasAlreadyBeenAcknowledged) return 'done'
-        if (error instanceof DiscordAPIError || left === 1) {
-          log.warn({ interaction: id, reason: reasonOf(error) }, 'could not acknowledge an interaction')
-          return 'unknown'
-        }
+        problem = error
+        if (error instanceof DiscordAPIError) break
       }
     }
+    log.warn({ interaction: id, reason: reasonOf(problem) }, 'could not acknowledge an interaction')
     return 'unknown'
   }
 
