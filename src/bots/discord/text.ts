@@ -7,10 +7,17 @@ const longestAlt = 1024
 const markup = /[\\*_~`|[\]]|<(?=[@#:/]|a:|t:|id:|https?:)/g
 const lineStart = /^(\s*)(#{1,3}(?=\s)|-#|>|[-+](?=\s))/gm
 
+/** An escape in an address would become a part of it, and an underline formats nothing there. */
+const address = /(https?:\/\/[^\s<]+)/
+const underlines = /\\_/g
+
 /** `before` stays as it is: a mention. */
 export function contentOf(text: string, before = ''): string {
-  const plain = text.replace(markup, '\\$&').replace(lineStart, '$1\\$2')
-  return cut(before + plain, longest)
+  const parts = text.split(address).map((part, index) => {
+    const escaped = part.replace(markup, '\\$&')
+    return index % 2 === 1 ? escaped.replace(underlines, '_') : escaped
+  })
+  return cut(before + parts.join('').replace(lineStart, '$1\\$2'), longest)
 }
 
 export function altOf(text: string): string {
