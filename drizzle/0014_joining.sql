@@ -100,3 +100,14 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
+--> statement-breakpoint
+
+-- A ban that names an account while it is being joined with another holds for the other one.
+CREATE FUNCTION ban_heir() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE users SET banned = true, banned_until = NEW.banned_until, ban_reason = NEW.ban_reason WHERE id = NEW.joined_into;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER ban_heir AFTER UPDATE OF banned ON users
+  FOR EACH ROW WHEN (NEW.banned AND NOT OLD.banned AND NEW.joined_into IS NOT NULL) EXECUTE FUNCTION ban_heir();

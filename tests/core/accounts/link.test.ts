@@ -220,7 +220,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(await balanceOf('eve')).toBe(20)
   })
 
-  it('gives what an account gets after it was joined to its heir', async () => {
+  it('gives to the heir what an account gets after it was joined, also a ban', async () => {
     await idOf('ann')
     const old = await idOf('bob')
     await joinBoth('ann', 'bob')
@@ -229,5 +229,10 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(await balanceOf('ann')).toBe(29)
     const [row] = await test.core.database.rows<{ user: string }>(sql`select user_id as user from user_settings`)
     expect(row?.user).toBe(await idOf('ann'))
+    await test.core.database.rows(sql`update users set banned = true where id = ${old}::uuid`)
+    expect(await test.core.database.rows(sql`select name from users where banned order by name`)).toEqual([
+      { name: 'ann' },
+      { name: 'bob' },
+    ])
   })
 })
