@@ -18,7 +18,7 @@ export interface Audited {
   before?: Json | SQL
   /** As `before`. Absent: there is nothing any more. */
   after?: Json | SQL
-  /** `from … where …` that finds what is changed, for the expressions. No row: nothing is written down. Absent: always one row. */
+  /** `from … where …`, or `where …` alone, that finds what is changed. No row: nothing is written down. Absent: always one row. */
   from?: SQL
 }
 

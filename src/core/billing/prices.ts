@@ -55,7 +55,8 @@ export async function resetPrices(
 ): Promise<void> {
   const which = sql`model = ${model} and (${part ?? null}::text is null or part = ${part ?? null})`
   const before = sql`(select jsonb_object_agg(part, credits) from prices where ${which})`
-  const noted = audited({ ...act, action: 'price', target: model }, { before })
+  const from = sql`where exists (select from prices where ${which})`
+  const noted = audited({ ...act, action: 'price', target: model }, { before, from })
   await change(core, sql`with noted as (${noted}) delete from prices where ${which} and exists (select from noted)`)
 }
 

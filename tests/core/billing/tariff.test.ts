@@ -73,6 +73,8 @@ describe('/price', () => {
     )
     expect(await textOf('/price dear large default')).toMatch(/large .*: 6 credits$/m)
     expect(await textOf('/price dear default')).toContain('standard (picture): 5 credits\n')
+    // there is nothing to change
+    await textOf('/price dear default')
     expect(await audit()).toEqual([
       {
         actor: 'test:admin',
@@ -173,6 +175,53 @@ describe('/price', () => {
     expect(await test.ended(again)).toBe('delivered')
     expect(test.chat.last(again.address)?.content).toMatchObject({ credits: 3 })
   })
+})
+
+describe('the price of an enhanced prompt', () => {
+  const enhancer = {
+    model: 'poet',
+    enhance: async (text: string) => `a splendid ${text}`,
+    close: async () => undefined,
+  }
+  const draft = async () => {
+    await open({ enhancer })
+    await test.work()
+    await test.say('/price * enhance 2', admin)
+    const shown = await answerTo('a cat --enhance=ask', {})
+    const prices = shown?.buttons?.flat().map(({ id, price }) => [id.split(':')[1], price])
+    const press = (action: string) =>
+      test.say('', { act: { kind: 'press', button: `1:${action}:${shown?.buttons?.[0]?.[0]?.id.split(':')[2]}` } })
+    return { prices, press }
+  }
+  const charged = () => test.core.database.rows(sql`select price from generations`)
+
+  it.each([
+    ['useenhanced', 3],
+    ['useown', 1],
+  ])('is shown with each choice, and %s costs %i', async (action, price) => {
+    const { prices, press } = await draft()
+    expect(prices).toEqual([
+      ['useenhanced', 3],
+      ['useown', 1],
+      ['editdraft', 1],
+    ])
+    const call = await press(action)
+    expect(await test.ended({ ...call, key: await keyOf() })).toBe('delivered')
+    expect(await charged()).toEqual([{ price }])
+  })
+
+  it('that rose ends the choice', async () => {
+    const { press } = await draft()
+    await test.say('/price sketch 2', admin)
+    const call = await press('useown')
+    expect(test.chat.last(call.address)?.content).toMatchObject({ kind: 'refusal', error: 'draft_over' })
+    expect(await charged()).toEqual([])
+  })
+
+  const keyOf = async () => {
+    const [row] = await test.core.database.rows<{ key: string }>(sql`select key from generations`)
+    return row?.key ?? ''
+  }
 })
 
 describe.each(backends())('on %s', (kind) => {
