@@ -54,10 +54,12 @@ export interface Paid extends Granted {
 export async function payOrder(core: Core, { charge, orderId }: { charge: Charge; orderId: string }): Promise<Paid> {
   if (!isId(orderId)) throw new AppError('unknown_order')
   return core.database.db.transaction(async (tx) => {
-    // the lock makes charges for one order wait for each other
+    const [ordered] = await tx.select({ userId: orders.userId }).from(orders).where(eq(orders.id, orderId))
+    if (!ordered) throw new AppError('unknown_order')
+    const account = await lockAccount(core, tx, ordered.userId)
+    // charges for one order wait for each other. The account is locked before the order, as when two accounts are joined
     const [order] = await tx.select().from(orders).where(eq(orders.id, orderId)).for('update')
     if (!order) throw new AppError('unknown_order')
-    const account = await lockAccount(core, tx, order.userId)
     const paid = { userId: account.id, credits: order.credits }
     const [earlier] = await tx.select({ orderId: payments.orderId }).from(payments).where(eq(payments.charge, charge))
     if (earlier) return { ...paid, fresh: false, balance: account.balance, debt: account.debt }
@@ -88,13 +90,11 @@ interface PaymentRefund {
  */
 export async function refundPayment(core: Core, { charge, by }: PaymentRefund): Promise<Paid> {
   return core.database.db.transaction(async (tx) => {
-    // locks in the order of payOrder: first the order, then the account
     const [order] = await tx
       .select({ id: orders.id, userId: orders.userId, credits: orders.credits })
       .from(orders)
       .innerJoin(payments, eq(payments.orderId, orders.id))
       .where(eq(payments.charge, charge))
-      .for('update', { of: orders })
     if (!order) throw new AppError('unknown_payment', { charge })
     const account = await lockAccount(core, tx, order.userId)
     const before = { balance: account.balance, debt: account.debt }

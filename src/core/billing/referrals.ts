@@ -89,14 +89,20 @@ export async function rewardReferrals(core: Core): Promise<void> {
 async function reward(core: Core, userId: string): Promise<void> {
   const { referral: amount } = core.limits
   await core.database.db.transaction(async (tx) => {
-    const [due] = await tx
+    // accounts are locked before the rows about them, as when two accounts are joined
+    const [read] = await tx
+      .select({ inviterId: referrals.inviterId })
+      .from(referrals)
+      .where(sql`${referrals.userId} = ${userId}::uuid`)
+    if (!read) return
+    const accounts = await lockAccounts(core, tx, [userId, read.inviterId])
+    const [invited, inviter] = [accounts.get(userId), accounts.get(read.inviterId)]
+    const due = await tx
       .update(referrals)
       .set({ rewardedAt: sql`now()` })
       .where(sql`${referrals.userId} = ${userId}::uuid and rewarded_at is null`)
-      .returning({ inviterId: referrals.inviterId })
-    if (!due) return
-    const accounts = await lockAccounts(core, tx, [userId, due.inviterId])
-    const [invited, inviter] = [accounts.get(userId), accounts.get(due.inviterId)]
+      .returning({ userId: referrals.userId })
+    if (due.length === 0) return
     // joined since: a person who invites an account of their own gets nothing
     if (!invited || !inviter || invited.id === inviter.id) return
     const key = `referral:${userId}`
