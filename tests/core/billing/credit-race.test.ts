@@ -101,13 +101,14 @@ async function askInChat(): Promise<string> {
 }
 
 async function askByApi(): Promise<string> {
-  const { statusCode } = await app.inject({
+  const answer = await app.inject({
     method: 'POST',
     url: '/v1/images/generations',
     headers: { host, authorization: `Bearer ${key}`, prefer: 'respond-async' },
     payload: { prompt: 'a cat' },
   })
-  return statusCode === 402 ? 'refused' : statusCode === 202 ? 'accepted' : `status ${statusCode}`
+  if (answer.statusCode === 202) return 'accepted'
+  return answer.body.includes('insufficient_quota') ? 'refused' : `status ${answer.statusCode}`
 }
 
 async function askOnPage(): Promise<string> {
