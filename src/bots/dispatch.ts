@@ -14,6 +14,7 @@ import { type Action, findAction } from './action.ts'
 import { asideOf } from './aside.ts'
 import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
 import { submittedTo } from './form.ts'
+import type { Menu } from './menus/menu.ts'
 import { valuesOf } from './options.ts'
 import { isPictureAlone, offerFor } from './photos/offer.ts'
 import { show } from './show.ts'
@@ -22,6 +23,8 @@ import { suggestionsFor } from './suggest/suggest.ts'
 export interface Handlers {
   commands: readonly AnyCommand[]
   actions: readonly Action[]
+  /** Entries in the menus of messages. Absent: the surfaces have none. */
+  menus?: readonly Menu[]
 }
 
 /** Plain text is a request. */
@@ -95,6 +98,8 @@ async function run(running: Running, act: Answered): Promise<Answer> {
       )
     case 'command':
       return runCommand(running, act)
+    case 'menu':
+      return runMenu(running, act)
     case 'press':
       return runAction(running, { button: act.button, on: act.on?.name })
     case 'form':
@@ -124,6 +129,16 @@ async function runCommand(
   return command.run({ core, call, words: wordsFor(call.locale), values, settings, commands, ...originals })
 }
 
+async function runMenu(
+  { core, handlers: { menus = [], commands }, call, settings }: Running,
+  { menu: name, ref }: Extract<Act, { kind: 'menu' }>,
+): Promise<Answer> {
+  const menu = menus.find((each) => each.name === name)
+  if (!menu) throw new AppError('unknown_command', { name })
+  const originals = await withOriginals(core, call)
+  return menu.run({ core, call, words: wordsFor(call.locale), values: { ref }, settings, commands, ...originals })
+}
+
 interface Use {
   button: string
   /** The message with the button. */
@@ -139,7 +154,9 @@ async function runAction({ core, handlers, call, settings }: Running, use: Use):
   const { action, ref } = found
   await assertMayUse(core, call, { ...found, on: use.on })
   const values = { ref: ref.id, number: ref.number, fields: {} }
-  const asked = { core, call, words: wordsFor(call.locale), values, images: [], settings, commands: handlers.commands }
+  const { commands } = handlers
+  const originals = await withOriginals(core, call)
+  const asked = { core, call, words: wordsFor(call.locale), values, settings, commands, ...originals }
   if (!action.form) {
     if (submission) throw new AppError('unknown_button')
     return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(asked) })

@@ -8,6 +8,7 @@ import { allActions } from './actions/index.ts'
 import { allCommands } from './commands/index.ts'
 import { createDiscord } from './discord/discord.ts'
 import { createDispatch } from './dispatch.ts'
+import { allMenus } from './menus/index.ts'
 import { createTelegram, telegramWebhookPath } from './telegram/telegram.ts'
 import { createWeb } from './web/web.ts'
 
@@ -40,7 +41,7 @@ function discord(
     get: (name: string) => readFact(database, name),
     set: (name: string, value: string) => saveFact(database, name, value),
   }
-  const handlers = { commands: allCommands, actions: allActions }
+  const handlers = { commands: allCommands, actions: allActions, menus: allMenus }
   const suggest = (call: Call) => createDispatch(core(), handlers)(call)
   const surface = createDiscord({ ...settings, ...handlers, models, database, facts, suggest, log })
   if (surface.plugin) plugins.push(surface.plugin)

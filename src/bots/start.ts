@@ -3,6 +3,7 @@ import type { Core } from '../core/core.ts'
 import { allActions } from './actions/index.ts'
 import { allCommands } from './commands/index.ts'
 import { createDispatch } from './dispatch.ts'
+import { allMenus } from './menus/index.ts'
 
 export interface Bots {
   /** Resolves once every platform has accepted us; rejects when one refuses for good, such as a wrong token. */
@@ -14,7 +15,7 @@ export interface Bots {
 
 /** Starts to connect, and does not wait: while a platform is away, the others work. */
 export function startBots(core: Core, roles: ReadonlySet<string>): Bots {
-  const dispatch = createDispatch(core, { commands: allCommands, actions: allActions })
+  const dispatch = createDispatch(core, { commands: allCommands, actions: allActions, menus: allMenus })
   const ours = [...core.surfaces.values()].filter((surface) => roles.has(surface.name === 'web' ? 'http' : 'bots'))
   const started = Promise.all(ours.map((surface) => surface.start(dispatch))).then(() => undefined)
   started.catch(() => undefined)

@@ -39,6 +39,8 @@ export const errorKinds = [
   'confirmation_over',
   'price_rose',
   'nothing_to_edit',
+  'no_picture',
+  'no_recipe',
   'managers_only',
   // the person
   'no_credits',

@@ -107,6 +107,7 @@ export const en = {
     closeaccount: '🗑 Delete account',
     closeforgood: 'Delete for good',
     keepaccount: 'Keep it',
+    useinput: '📥 Use as input',
     reroll: '🎲 Again',
     vary: '🔀 Vary',
     edit: '✏️ Edit',
@@ -134,6 +135,20 @@ export const en = {
     newer: '◀ Newer',
     cancel: 'Cancel',
   } satisfies Record<string, string>,
+  /** Entries in the menu of a message, of at most 32 characters. */
+  menus: { edit: 'Edit with fluxbot', input: 'Use as input', recipe: 'Show recipe' },
+  recipe: (r: { prompt: string; enhanced?: string; flags: string; inputs: number }) =>
+    [
+      '📜 To draw it again, send:',
+      `${r.enhanced ?? r.prompt} ${r.flags}`,
+      ...(r.enhanced === undefined ? [] : ['', `✏️ Written as: ${r.prompt}`]),
+      ...(r.inputs === 0
+        ? []
+        : [
+            '',
+            plural(r.inputs, { one: 'It started from a picture.', other: `It started from ${r.inputs} pictures.` }),
+          ]),
+    ].join('\n'),
   toasts: {
     cancelled: 'Cancelled.',
     sure: 'Sure?',
@@ -178,6 +193,14 @@ export const en = {
           credits(m.price),
           ...(m.count === undefined ? [] : [plural(m.count, { one: '1 picture', other: `${m.count} pictures` })]),
         ].join(' · '),
+    },
+    useinput: {
+      title: '📥 A new picture from this one',
+      fields: {
+        prompt: { label: 'Prompt', hint: 'What to change, or what to draw' },
+        aspect: { label: 'Ratio', hint: 'Like the picture' },
+        model: { label: 'Model', hint: 'The model that draws it' },
+      },
     },
     report: {
       title: '🚩 Report the picture',
@@ -912,6 +935,8 @@ export const en = {
       `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Repeat it if you agree.`,
     nothing_to_edit: () =>
       'Which picture? Attach it, reply to it, or write the id below one of yours: /edit 1a2b3c4d make it night',
+    no_picture: () => 'This message has no picture that can be used.',
+    no_recipe: () => 'This message shows no picture of mine that you may see.',
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

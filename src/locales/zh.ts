@@ -89,6 +89,7 @@ export const zh: Words = {
     closeaccount: '🗑 删除账户',
     closeforgood: '永久删除',
     keepaccount: '保留',
+    useinput: '📥 用作输入',
     reroll: '🎲 再画一次',
     vary: '🔀 变体',
     edit: '✏️ 修改',
@@ -116,6 +117,14 @@ export const zh: Words = {
     newer: '◀ 较新',
     cancel: '取消',
   },
+  menus: { edit: '用 fluxbot 修改', input: '用作输入图片', recipe: '查看配方' },
+  recipe: (r) =>
+    [
+      '📜 想再画一张，请发送：',
+      `${r.enhanced ?? r.prompt} ${r.flags}`,
+      ...(r.enhanced === undefined ? [] : ['', `✏️ 原提示词：${r.prompt}`]),
+      ...(r.inputs === 0 ? [] : ['', `它以 ${r.inputs} 张图片为起点。`]),
+    ].join('\n'),
   toasts: {
     cancelled: '已取消。',
     sure: '确定吗？',
@@ -149,6 +158,14 @@ export const zh: Words = {
       title: '🔁 换一个模型重画',
       fields: { model: { label: '模型', hint: '用哪个模型绘制' } },
       model: (m) => [m.title, credits(m.price), ...(m.count === undefined ? [] : [`${m.count} 张`])].join(' · '),
+    },
+    useinput: {
+      title: '📥 用这张图片画新图',
+      fields: {
+        prompt: { label: '提示词', hint: '要修改什么，或要画什么' },
+        aspect: { label: '比例', hint: '与图片相同' },
+        model: { label: '模型', hint: '用哪个模型绘制' },
+      },
     },
     report: {
       title: '🚩 举报图片',
@@ -793,6 +810,8 @@ export const zh: Words = {
     price_rose: (d) =>
       `价格已从 ${credits(amountOf(d.shown))}变为 ${credits(amountOf(d.price))}。如果同意，请再操作一次。`,
     nothing_to_edit: () => '要修改哪张图片？请附上图片、回复图片，或写上自己图片下方的编号：/edit 1a2b3c4d 改成夜晚',
+    no_picture: () => '这条消息里没有可用的图片。',
+    no_recipe: () => '这条消息里没有你可以查看的、由我绘制的图片。',
     already_ended: () => '该请求已经结束。',
     pictures_expired: (d) =>
       `这些图片已被删除${d.days === undefined ? '，因为保存时间已到' : `：图片只保存 ${d.days} 天`}。收藏的图片会一直保留。`,

@@ -3,6 +3,7 @@ import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDiscord, type Discord, type DiscordOptions } from '../../src/bots/discord/discord.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
+import { allMenus } from '../../src/bots/menus/index.ts'
 import type { Parts } from '../../src/compose.ts'
 import { type DiscordEmulator, startDiscord, type DiscordOptions as World } from '../emulators/discord/index.ts'
 import { type Backend, quickest } from './backends.ts'
@@ -33,7 +34,7 @@ export async function openOnDiscord(opening: Opening = {}): Promise<OnDiscord> {
   const discord = await startDiscord(world)
   const log = keepLog()
   const facts = new Map<string, string>()
-  const handlers = { commands: allCommands, actions: allActions }
+  const handlers = { commands: allCommands, actions: allActions, menus: allMenus }
   const opened: { test?: TestCore } = {}
   const create = ({ database, models }: Pick<Parts, 'database' | 'models'>, over?: Partial<DiscordOptions>) =>
     createDiscord({

@@ -1,5 +1,6 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
+import { inputAction } from '../menus/input.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
 import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
 import { setAnswersAction, setPicturesAction } from '../settings/actions.ts'
@@ -55,4 +56,5 @@ export const allActions: readonly Action[] = [
   closeAction,
   closeForGoodAction,
   keepAccountAction,
+  inputAction,
 ]

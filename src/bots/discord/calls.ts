@@ -1,10 +1,12 @@
 /** What a person did on Discord → `Call`. */
 import {
   type APIApplicationCommandAutocompleteInteraction,
+  type APIApplicationCommandInteraction,
   type APIAttachment,
   type APIChatInputApplicationCommandInteraction,
   type APIInteraction,
   type APIMessage,
+  type APIMessageApplicationCommandInteraction,
   type APIMessageComponentInteraction,
   type APIModalSubmitInteraction,
   type APIUser,
@@ -21,8 +23,10 @@ import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type Action, findAction } from '../action.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
+import type { Menu } from '../menus/menu.ts'
 import { addressOf, type InteractionTarget } from './address.ts'
 import { ofAttachment, picturesOf, type RemotePicture } from './images.ts'
+import { findMenu, type Picked } from './menus.ts'
 import { submittedFields } from './modal.ts'
 
 type Load = (pictures: readonly RemotePicture[]) => Attachment[]
@@ -30,6 +34,7 @@ type Load = (pictures: readonly RemotePicture[]) => Attachment[]
 /** The interactions that are answered. */
 export type Interaction =
   | APIChatInputApplicationCommandInteraction
+  | APIMessageApplicationCommandInteraction
   | APIMessageComponentInteraction
   | APIModalSubmitInteraction
 
@@ -37,22 +42,28 @@ export type Interaction =
 export interface Offers {
   commands: readonly AnyCommand[]
   actions: readonly Action[]
+  menus?: readonly Menu[]
 }
 
 export function isAnswered(interaction: APIInteraction): interaction is Interaction {
   if (interaction.type === InteractionType.MessageComponent) return true
   // a form that no message opened is not one of ours: it has no channel either
   if (interaction.type === InteractionType.ModalSubmit) return interaction.channel !== undefined
-  return (
-    interaction.type === InteractionType.ApplicationCommand &&
-    interaction.data.type === ApplicationCommandType.ChatInput
-  )
+  return interaction.type === InteractionType.ApplicationCommand && (isSlash(interaction) || isMenu(interaction))
 }
+
+const isSlash = (command: APIApplicationCommandInteraction): command is APIChatInputApplicationCommandInteraction =>
+  command.data.type === ApplicationCommandType.ChatInput
+
+/** Whether it was chosen in the menu of a message. */
+export const isMenu = (command: APIInteraction): command is APIMessageApplicationCommandInteraction =>
+  command.type === InteractionType.ApplicationCommand && command.data.type === ApplicationCommandType.Message
 
 export type Audience = InteractionTarget['audience']
 
 /** How an interaction is acknowledged, by who may see the answer. 'chosen': the settings of the person or the group decide. */
-export function audienceOf(interaction: Interaction, { commands, actions }: Offers): Audience | 'chosen' {
+export function audienceOf(interaction: Interaction, { commands, actions, menus = [] }: Offers): Audience | 'chosen' {
+  if (isMenu(interaction)) return findMenu(menus, interaction.data.name)?.opensForm ? 'form' : 'private'
   switch (interaction.type) {
     case InteractionType.MessageComponent: {
       const action = findAction(actions, interaction.data.custom_id)?.action
@@ -87,7 +98,7 @@ export function whereOf(interaction: Interaction): Pick<Call, 'surface' | 'from'
 export function callOfInteraction(
   interaction: Interaction,
   audience: Audience,
-  offers: Pick<Offers, 'commands'> & { load: Load },
+  offers: Pick<Offers, 'commands' | 'menus'> & { load: Load; picked?: Picked },
 ): Call | undefined {
   const user = interaction.member?.user ?? interaction.user
   const { channel } = interaction
@@ -107,52 +118,30 @@ export function callOfInteraction(
     key: `discord:${interaction.id}`,
     address: addressOf(target),
     locale: localeOf(interaction.locale),
-    act: actOf(interaction, target),
-    images:
-      interaction.type === InteractionType.ApplicationCommand
-        ? offers.load(attachmentsOf(interaction, offers.commands).map(ofAttachment))
-        : [],
+    act: actOf(interaction, target, offers),
+    images: picturesWith(interaction, offers),
     isPrivate: true,
     maxFileBytes: interaction.attachment_size_limit,
   }
 }
 
-/** What a person types into an option. undefined: Discord names no person, no channel, or no option. */
-export function typingCall(interaction: APIApplicationCommandAutocompleteInteraction): Call | undefined {
-  const user = interaction.member?.user ?? interaction.user
-  const { channel, data, id, application_id: applicationId, token } = interaction
-  const focused = data.options.find((option) => 'focused' in option && option.focused)
-  if (!user || !channel || !focused || !('value' in focused)) return undefined
-  const channelId = channel.id
-  const audience = 'form'
-  return {
-    key: `discord:${id}`,
-    surface: 'discord',
-    address: addressOf({
-      kind: 'interaction',
-      applicationId,
-      token,
-      interactionId: id,
-      channelId,
-      userId: user.id,
-      audience,
-    }),
-    from: identityOf(user),
-    place: placeOf(interaction, channel),
-    locale: localeOf(interaction.locale),
-    act: {
-      kind: 'suggest',
-      command: data.name,
-      option: focused.name,
-      typed: String(focused.value),
-      options: valuesIn(data.options.filter((option) => option !== focused)),
-      images: data.options.filter(({ type }) => type === Type.Attachment).length,
-    },
-    images: [],
+function picturesWith(
+  interaction: Interaction,
+  { commands, load, picked }: Pick<Offers, 'commands'> & { load: Load; picked?: Picked },
+): Attachment[] {
+  if (interaction.type === InteractionType.ApplicationCommand && isSlash(interaction)) {
+    return load(attachmentsOf(interaction, commands).map(ofAttachment))
   }
+  const { message = '', pictures = [] } = picked ?? {}
+  // it may show a result, whose originals we have
+  return load(pictures).map((picture, at) => ({ ...picture, shownIn: { message, index: pictures[at]?.index ?? at } }))
 }
 
-function actOf(interaction: Interaction, target: InteractionTarget): Act {
+function actOf(interaction: Interaction, target: InteractionTarget, { menus = [] }: Pick<Offers, 'menus'>): Act {
+  if (isMenu(interaction)) {
+    const { name } = interaction.data
+    return { kind: 'menu', menu: findMenu(menus, name)?.name ?? name, ref: interaction.id }
+  }
   if (interaction.type === InteractionType.MessageComponent) {
     return { kind: 'press', button: interaction.data.custom_id, on: pressedMessage(interaction, target) }
   }
@@ -176,7 +165,7 @@ function pressedMessage({ message }: APIMessageComponentInteraction, target: Int
 }
 
 /** From the payload that Discord signed or sent over the gateway. */
-function placeOf(
+export function placeOf(
   { guild_id: guildId, member }: Pick<Interaction, 'guild_id' | 'member'>,
   channel: NonNullable<Interaction['channel']>,
 ): Place {
@@ -195,7 +184,7 @@ type GivenOptions =
   | APIApplicationCommandAutocompleteInteraction['data']['options']
 
 /** Without the pictures. */
-function valuesIn(options: GivenOptions = []): Record<string, string | number | boolean> {
+export function valuesIn(options: GivenOptions = []): Record<string, string | number | boolean> {
   return Object.fromEntries(
     options.flatMap((option) => {
       if (!('value' in option) || option.type === Type.Attachment) return []
@@ -269,7 +258,7 @@ function imagesOf(message: APIMessage, replied: APIMessage | undefined, { botId,
 
 const isWritten = ({ type }: APIMessage) => type === MessageType.Default || type === MessageType.Reply
 
-const identityOf = ({ id, username, global_name: shown }: APIUser): Identity => ({
+export const identityOf = ({ id, username, global_name: shown }: APIUser): Identity => ({
   id: `discord:${id}`,
   name: cleanText(shown ?? '') || username,
   handle: username,

@@ -4,6 +4,7 @@ import {
   type APIMessage,
   type GatewayMessageCreateDispatchData,
   InteractionResponseType,
+  InteractionType,
   MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
@@ -20,10 +21,11 @@ import { type Received, storeActs } from '../inbox-store.ts'
 import { within } from '../within.ts'
 import { addressOf, type Target, targetOf } from './address.ts'
 import { createRest, reasonOf } from './api.ts'
-import { callOfInteraction, callOfMessage, concernsUs } from './calls.ts'
+import { callOfInteraction, callOfMessage, concernsUs, type Interaction, isMenu } from './calls.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { interactionsRoute } from './http.ts'
 import { attachmentHosts, attachments } from './images.ts'
+import { keepPicked, type Picked, pickedIn, readPicked } from './menus.ts'
 import { createOpenRequests, type FirstAnswer } from './open-requests.ts'
 import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
@@ -185,9 +187,21 @@ export function createDiscord(options: DiscordOptions): Discord {
     const { interaction, audience } = stored
     // the process that received it may have died before it acknowledged
     const acknowledged = await receiver.acknowledged(interaction, audience)
-    if (acknowledged !== 'late') return callOfInteraction(interaction, audience, { ...options, load })
+    if (acknowledged !== 'late') {
+      return callOfInteraction(interaction, audience, { ...options, load, picked: await pickedFor(interaction) })
+    }
     log.warn({ interaction: interaction.id }, 'an interaction arrived too late to be answered')
     return undefined
+  }
+
+  /** The pictures of the message that the menu, or the form that it opened, is about. */
+  async function pickedFor(interaction: Interaction): Promise<Picked | undefined> {
+    if (interaction.type === InteractionType.ModalSubmit) return readPicked(database, interaction)
+    if (!isMenu(interaction)) return undefined
+    const picked = pickedIn(interaction)
+    const person = interaction.member?.user.id ?? interaction.user?.id ?? ''
+    await keepPicked(database, { ref: interaction.id, person, picked })
+    return picked
   }
 
   /** Discord usually includes it; null means that it was deleted. */

@@ -2,6 +2,7 @@
 import {
   type APIApplicationCommandAutocompleteInteraction,
   type APIInteraction,
+  ApplicationCommandOptionType,
   InteractionResponseType,
   InteractionType,
 } from 'discord-api-types/v10'
@@ -9,18 +10,22 @@ import { readSettings } from '../../core/accounts/settings.ts'
 import type { ErrorKind } from '../../core/errors.ts'
 import type { Call, Reply } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
+import { localeOf } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
 import type { Received } from '../inbox-store.ts'
 import { within } from '../within.ts'
+import { addressOf } from './address.ts'
 import type { Acknowledged, Api } from './api.ts'
 import {
   type Audience,
   audienceOf,
   callOfInteraction,
   type Interaction,
+  identityOf,
   isAnswered,
   type Offers,
-  typingCall,
+  placeOf,
+  valuesIn,
   whereOf,
 } from './calls.ts'
 
@@ -174,5 +179,40 @@ export function createReceiver(options: ReceiverOptions): Receiver {
       stopping = true
       for (const timer of opening.values()) clearTimeout(timer)
     },
+  }
+}
+
+/** What a person types into an option. undefined: Discord names no person, no channel, or no option. */
+function typingCall(interaction: APIApplicationCommandAutocompleteInteraction): Call | undefined {
+  const user = interaction.member?.user ?? interaction.user
+  const { channel, data, id, application_id: applicationId, token } = interaction
+  const focused = data.options.find((option) => 'focused' in option && option.focused)
+  if (!user || !channel || !focused || !('value' in focused)) return undefined
+  const channelId = channel.id
+  const audience = 'form'
+  return {
+    key: `discord:${id}`,
+    surface: 'discord',
+    address: addressOf({
+      kind: 'interaction',
+      applicationId,
+      token,
+      interactionId: id,
+      channelId,
+      userId: user.id,
+      audience,
+    }),
+    from: identityOf(user),
+    place: placeOf(interaction, channel),
+    locale: localeOf(interaction.locale),
+    act: {
+      kind: 'suggest',
+      command: data.name,
+      option: focused.name,
+      typed: String(focused.value),
+      options: valuesIn(data.options.filter((option) => option !== focused)),
+      images: data.options.filter(({ type }) => type === ApplicationCommandOptionType.Attachment).length,
+    },
+    images: [],
   }
 }

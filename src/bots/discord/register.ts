@@ -9,11 +9,15 @@ import {
 import type { Model } from '../../core/ports/models.ts'
 import { allLanguages, type Words } from '../../locales/index.ts'
 import type { AnyCommand, OptionSpec } from '../command.ts'
+import type { Menu } from '../menus/menu.ts'
 import type { Api } from './api.ts'
+import { menuDefinitions } from './menus.ts'
 
 export interface Registration {
   applicationId: string
   commands: readonly AnyCommand[]
+  /** Entries in the menus of messages. Absent: none. */
+  menus?: readonly Menu[]
   /** The models that are set up now: they come and go. */
   models(): readonly Model[]
   facts: { get(name: string): Promise<string | undefined>; set(name: string, value: string): Promise<void> }
@@ -35,7 +39,11 @@ export async function register(api: Api, registration: Registration): Promise<'c
   return 'changed'
 }
 
-export function commandDefinitions({ commands, models }: Pick<Registration, 'commands' | 'models'>) {
+export function commandDefinitions(registration: Pick<Registration, 'commands' | 'menus' | 'models'>) {
+  return [...slashCommands(registration), ...menuDefinitions(registration.menus ?? [])]
+}
+
+function slashCommands({ commands, models }: Pick<Registration, 'commands' | 'models'>) {
   return commands.flatMap((command) =>
     [command.name, ...(command.aliases ?? [])].map((name) => ({
       type: 1,

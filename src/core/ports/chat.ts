@@ -70,6 +70,8 @@ export type Act =
    * that the form shows. `text`: a written answer, on platforms without forms. `on`: the message whose button opened it.
    */
   | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string; on?: MessageName }
+  /** An entry in the menu of a message; its pictures are the call's. `ref` names the message in a form that this opens. */
+  | { kind: 'menu'; menu: string; ref: string }
   | Typing
 
 /**

@@ -84,6 +84,21 @@ export const dialogues = pgTable(
   ],
 )
 
+/** Pictures of messages that people chose in a menu, until the form that this opened is submitted. */
+export const pickedMessages = pgTable(
+  'picked_messages',
+  {
+    /** The platform's id of the choice, which the id of the form contains. */
+    ref: text().primaryKey(),
+    /** The platform's id of the person who may submit the form. */
+    person: text().notNull(),
+    /** The message and the addresses of its pictures. */
+    picked: jsonb().$type<Json>().notNull(),
+    expiresAt: time('expires_at').notNull(),
+  },
+  (t) => [index('picked_messages_by_age').on(t.expiresAt)],
+)
+
 /** The page's conversation: any process may answer into it, and a reload shows it again. */
 export const webMessages = pgTable(
   'web_messages',

@@ -38,6 +38,8 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   confirmation_over: 410,
   price_rose: 409,
   nothing_to_edit: 400,
+  no_picture: 400,
+  no_recipe: 404,
   managers_only: 403,
   // the person
   no_credits: 402,

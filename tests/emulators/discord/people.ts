@@ -122,7 +122,8 @@ export function createPeople(options: PeopleOptions) {
   }
 
   function commandData(typed: string, type: number, from: From) {
-    const [name = '', ...rest] = typed.replace(/^\//, '').split(' ')
+    // names in menus may have spaces; after the name of a slash command follow sub-commands
+    const [name = '', ...rest] = type === 1 ? typed.replace(/^\//, '').split(' ') : [typed]
     const available = options.commands(channelOf(from).guildId)
     const command = available.find((candidate) => candidate.name === name && (candidate.type ?? 1) === type)
     if (available.length > 0 && !command) {
