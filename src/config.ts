@@ -98,6 +98,7 @@ function build(settings: Settings) {
             token: settings.DISCORD_TOKEN,
             applicationId: settings.DISCORD_APP_ID,
             publicKey: settings.DISCORD_PUBLIC_KEY,
+            shards: settings.SHARDS,
             apiUrl: settings.DISCORD_API_URL,
           },
     telegram:

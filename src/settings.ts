@@ -47,6 +47,15 @@ const snowflake = text.regex(
   /^\d{15,21}$/,
   'must be the application id from the Discord developer portal, 15 to 21 digits',
 )
+/** '0-3/16' or '2/16': the shards of this process, out of all. */
+const shards = text.transform((value, context) => {
+  const [, first = '', last = first, count = ''] = /^(\d{1,5})(?:-(\d{1,5}))?\/(\d{1,5})$/.exec(value) ?? []
+  const range = { first: Number(first), last: Number(last), count: Number(count) }
+  const isRange = count !== '' && range.first <= range.last && range.last < range.count
+  if (!isRange)
+    context.addIssue('must look like 0-3/16: the first and the last shard of this process, and the number of all')
+  return range
+})
 const oneOf = <const T extends readonly string[]>(values: T) => z.enum(values, `must be one of: ${values.join(', ')}`)
 const listOf = <T>(item: (value: string, context: z.RefinementCtx) => T) =>
   text.transform((value, context) =>
@@ -99,6 +108,7 @@ const settingsSchema = z.object({
   WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
   DAILY_CREDITS: withDefault(whole(0, 100_000), 5),
   REFERRAL_CREDITS: withDefault(whole(0, 1_000_000), 10),
+  SHARDS: optional(shards),
   DISCORD_TOKEN: optional(key),
   DISCORD_APP_ID: optional(snowflake),
   DISCORD_PUBLIC_KEY: optional(text.regex(/^[0-9a-f]{64}$/i, 'must be 64 hexadecimal digits')),
@@ -191,6 +201,7 @@ export function urlOf(value: string): URL | undefined {
 const useless = [
   ['DISCORD_APP_ID', 'DISCORD_TOKEN'],
   ['DISCORD_PUBLIC_KEY', 'DISCORD_TOKEN'],
+  ['SHARDS', 'DISCORD_TOKEN'],
   ['DISCORD_API_URL', 'DISCORD_TOKEN'],
   ['TELEGRAM_API_URL', 'TELEGRAM_TOKEN'],
   ['CF_API_URL', 'CF_API_TOKEN'],

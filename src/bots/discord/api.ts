@@ -56,6 +56,8 @@ export interface Api {
   acknowledge(interaction: InteractionRef, audience: Acknowledgement): Promise<Acknowledged>
   /** The first answer to an interaction, within Discord's 3 s. */
   respond(interaction: InteractionRef, body: APIInteractionResponse): Promise<Acknowledged>
+  /** Why requests are not sent at the moment. undefined: they are. */
+  notReady(): string | undefined
   /** The error as the core understands it. */
   toAppError(error: unknown): AppError
   close(): void
@@ -73,11 +75,20 @@ const respondTimeoutMs = 900
  * person an error, and what the person did must have no effect.
  */
 const respondAfterMs = [0, 0, 0, 500, 1_000, 2_000, 4_000]
+/** Discord blocks an address after 10,000 invalid requests in 10 minutes. Other processes may share ours. */
+const usualMaxInvalid = 5_000
+const invalidWindowMs = 10 * 60_000
+/** A refused token is tried again after this time: the operator may have restored it. */
+const tokenPauseMs = 60_000
 /** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
 const discordEpochMs = 1_420_070_400_000
 
 export const tokenRefused =
   'Discord refuses DISCORD_TOKEN: reset the token at discord.com/developers → your application → Bot, then restart fluxbot'
+
+const tooManyInvalid =
+  'Discord has refused thousands of requests within ten minutes, and would block this address after 10,000: nothing is sent ' +
+  'until that is over. The log says which requests were refused'
 
 interface RestOptions {
   token: string
@@ -85,9 +96,12 @@ interface RestOptions {
   log: DiscordLog
   /** Requests of Discord whose responses take the first answer. */
   openRequests: Pick<OpenRequests, 'answer'>
+  /** Invalid requests in ten minutes after which nothing more is sent. Default: half of Discord's limit. */
+  maxInvalid?: number
 }
 
-export function createRest({ token, apiUrl, log, openRequests }: RestOptions): Api {
+export function createRest(options: RestOptions): Api {
+  const { token, apiUrl, log, openRequests, maxInvalid = usualMaxInvalid } = options
   const api = withoutTrailingSlash(apiUrl)
   const rest = new REST({
     api,
@@ -105,13 +119,57 @@ export function createRest({ token, apiUrl, log, openRequests }: RestOptions): A
   }).setToken(token)
   const quick = new REST({ api, timeout: respondTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
 
+  /** Times of the latest requests that Discord counts as invalid, oldest first. */
+  const invalid: number[] = []
+  let tokenRefusedAt: number | undefined
+  for (const client of [rest, progress, quick]) {
+    client.on('response', (_request, { status, headers }) => {
+      const isInvalid =
+        status === 401 || status === 403 || (status === 429 && headers.get('x-ratelimit-scope') !== 'shared')
+      if (isInvalid) invalid.push(Date.now())
+      if (isInvalid && invalid.length === maxInvalid) log.error({}, tooManyInvalid)
+    })
+  }
+
+  function isLimited(): boolean {
+    while ((invalid[0] ?? Number.POSITIVE_INFINITY) < Date.now() - invalidWindowMs) invalid.shift()
+    return invalid.length >= maxInvalid
+  }
+
+  /** Throws AppError chat_unavailable while Discord would only count the request as invalid. */
+  function assertAllowed(auth: ApiRequest['auth']): void {
+    if (isLimited()) throw new AppError('chat_unavailable', {}, { cause: new Error(tooManyInvalid) })
+    if (auth === 'none' || tokenRefusedAt === undefined || Date.now() - tokenRefusedAt > tokenPauseMs) return
+    throw new AppError('chat_unavailable', {}, { cause: new Error(tokenRefused) })
+  }
+
+  /** The outcome of a request with the bot's token. */
+  async function noting<T>(auth: ApiRequest['auth'], work: Promise<T>): Promise<T> {
+    try {
+      const answer = await work
+      if (auth !== 'none') tokenRefusedAt = undefined
+      return answer
+    } catch (error) {
+      if (isTokenRefused(error)) noteRefusal(error)
+      throw error
+    }
+  }
+
+  function noteRefusal(error: unknown): void {
+    // the library clears it, and later requests would fail with a misleading error
+    for (const client of [rest, progress]) client.setToken(token)
+    if (tokenRefusedAt === undefined) log.error({ reason: reasonOf(error) }, tokenRefused)
+    tokenRefusedAt = Date.now()
+  }
+
   async function send<T>(
     method: 'post' | 'patch' | 'put' | 'delete' | 'get',
     route: `/${string}`,
     request: ApiRequest,
   ) {
     const { body, files, auth, once } = request
-    const attempt = () => rest[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>
+    const attempt = () => noting(auth, rest[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>)
+    assertAllowed(auth)
     try {
       return await attempt()
     } catch (error) {
@@ -129,6 +187,7 @@ export function createRest({ token, apiUrl, log, openRequests }: RestOptions): A
     for (const waitMs of respondAfterMs) {
       // a process that stops need not wait
       if (waitMs > 0) await sleep(waitMs, undefined, { ref: false })
+      if (isLimited()) return 'unknown'
       try {
         await quick.post(Routes.interactionCallback(id, interactionToken), { auth: false, body })
         return 'done'
@@ -145,8 +204,14 @@ export function createRest({ token, apiUrl, log, openRequests }: RestOptions): A
 
   return {
     send: (method, route, request = {}) => send(method, route, request),
-    sendProgress: <T>(...[method, route, { body, files, auth } = {}]: Parameters<Api['send']>) =>
-      progress[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>,
+    sendProgress: async <T>(...[method, route, { body, files, auth } = {}]: Parameters<Api['send']>) => {
+      assertAllowed(auth)
+      return noting(auth, progress[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>)
+    },
+    notReady() {
+      if (isLimited()) return tooManyInvalid
+      return tokenRefusedAt === undefined ? undefined : tokenRefused
+    },
     acknowledge: (interaction, audience) => respond(interaction, acknowledgements[audience]),
     respond,
     toAppError(error) {
@@ -159,12 +224,7 @@ export function createRest({ token, apiUrl, log, openRequests }: RestOptions): A
           { cause, retryAfterMs: Math.max(error.retryAfter, error.timeToReset) },
         )
       }
-      if (isTokenRefused(error)) {
-        // the library clears it, and later requests would fail with a misleading error
-        for (const client of [rest, progress]) client.setToken(token)
-        log.error({ reason: cause.message }, tokenRefused)
-        return new AppError('chat_unavailable', {}, { cause })
-      }
+      if (isTokenRefused(error)) return new AppError('chat_unavailable', {}, { cause })
       return new AppError(isPermanent(error) ? 'chat_refused' : 'chat_unavailable', {}, { cause })
     },
     close() {

@@ -22,7 +22,7 @@ import { within } from '../within.ts'
 import { addressOf, type Target, targetOf } from './address.ts'
 import { createRest, reasonOf } from './api.ts'
 import { callOfInteraction, callOfMessage, concernsUs, type Interaction, isMenu } from './calls.ts'
-import { createGateway, type Gateway } from './gateway.ts'
+import { createGateway, type Gateway, type ShardRange } from './gateway.ts'
 import { interactionsRoute } from './http.ts'
 import { attachmentHosts, attachments } from './images.ts'
 import { keepPicked, type Picked, pickedIn, readPicked } from './menus.ts'
@@ -35,6 +35,8 @@ export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
   /** Used to notice a mix-up only: Discord says which application the token belongs to. */
   applicationId?: string
+  /** Gateway shards of this process. Absent: all. */
+  shards?: ShardRange
   /** Verifies interactions that Discord sends by HTTP. Absent: they are not taken. */
   publicKey?: string
   /** https://discord.com/api */
@@ -235,7 +237,7 @@ export function createDiscord(options: DiscordOptions): Discord {
       api.close()
       await source.downloads.close()
     },
-    notReady: () => (gateway ? gateway.notReady() : 'not started'),
+    notReady: () => (gateway ? (api.notReady() ?? gateway.notReady()) : 'not started'),
     privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
     takeRoom: async (posted) => {

@@ -1,14 +1,22 @@
 /** The connection to Discord's gateway, on which interactions and messages arrive. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { DiscordAPIError, REST } from '@discordjs/rest'
-import { type SessionInfo, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws'
+import {
+  type SessionInfo,
+  SimpleShardingStrategy,
+  WebSocketManager,
+  WebSocketShard,
+  WebSocketShardEvents,
+} from '@discordjs/ws'
 import {
   type APIInteraction,
   GatewayCloseCodes,
   GatewayDispatchEvents,
   GatewayIntentBits,
   type GatewayMessageCreateDispatchData,
+  GatewayOpcodes,
 } from 'discord-api-types/v10'
+import { WebSocket } from 'ws'
 import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from './api.ts'
 
 export interface GatewayOptions {
@@ -17,6 +25,17 @@ export interface GatewayOptions {
   log: DiscordLog
   onInteraction: (interaction: APIInteraction) => void
   onMessage: (message: GatewayMessageCreateDispatchData) => void
+  /** The shards of this process, out of `count` in all processes. Absent: all that Discord recommends. */
+  shards?: ShardRange
+  /** Milliseconds between checks that connections are alive. Default 10 s. */
+  probeMs?: number
+}
+
+export interface ShardRange {
+  /** First and last, from 0. */
+  first: number
+  last: number
+  count: number
 }
 
 export interface Gateway {
@@ -37,6 +56,8 @@ interface Shard {
   failures: number
   /** What the socket reported before it closed. */
   reason?: string
+  /** It has not answered the latest check. */
+  unanswered?: boolean
 }
 
 // none of them is privileged: Discord sends direct messages, and the content of messages that mention the bot
@@ -47,9 +68,12 @@ const handshakeTimeoutMs = 10_000
 /** From opening the socket to Discord's first message on it. */
 const helloTimeoutMs = 15_000
 const closeTimeoutMs = 5_000
+/** Discord's own heartbeats come every 41 s, so that a dead connection would be noticed after up to 82 s. */
+const usualProbeMs = 10_000
 const retryMs = { first: 1_000, most: 15_000 }
 
-export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: GatewayOptions): Gateway {
+export function createGateway(options: GatewayOptions): Gateway {
+  const { token, apiUrl, log, onInteraction, onMessage, shards: range, probeMs = usualProbeMs } = options
   const closing = new AbortController()
   const closed = rejectionOf(closing.signal)
   const shards = new Map<number, Shard>()
@@ -57,6 +81,7 @@ export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: 
   /** Why Discord will not accept another connection. */
   let refused: string | undefined
 
+  let strategy: SimpleShardingStrategy | undefined
   const manager = new WebSocketManager({
     token,
     intents,
@@ -69,9 +94,12 @@ export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: 
       hashSweepInterval: 0,
       handlerSweepInterval: 0,
     }).setToken(token),
-    // as many shards as Discord recommends, all in this process
-    shardCount: null,
-    shardIds: null,
+    shardCount: range?.count ?? null,
+    shardIds: range ? { start: range.first, end: range.last } : null,
+    buildStrategy(of) {
+      strategy = new SimpleShardingStrategy(of)
+      return strategy
+    },
     handshakeTimeout: handshakeTimeoutMs,
     helloTimeout: helloTimeoutMs,
     // the library's default keeps the sessions of all managers of the process in one map
@@ -94,6 +122,9 @@ export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: 
     becomeReady(id)
   })
   manager.on(WebSocketShardEvents.Resumed, becomeReady)
+  manager.on(WebSocketShardEvents.HeartbeatComplete, (_stats, id) => {
+    shardOf(id).unanswered = false
+  })
   manager.on(WebSocketShardEvents.Dispatch, (payload) => {
     if (payload.t === GatewayDispatchEvents.InteractionCreate) onInteraction(payload.d)
     if (payload.t === GatewayDispatchEvents.MessageCreate) onMessage(payload.d)
@@ -125,11 +156,26 @@ export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: 
     if (closing.signal.aborted) await new Promise(() => undefined)
   }
 
+  /** Each connection that is ready gets a heartbeat of ours. One that has not answered the last one is dead: it is replaced. */
+  const probing = setInterval(() => {
+    for (const [id, shard] of shards) if (shard.state === 'ready') probe(id, shard)
+  }, probeMs).unref()
+
+  function probe(id: number, shard: Shard): void {
+    if (shard.unanswered) {
+      log.warn({ shard: id }, 'the Discord gateway does not answer; reconnecting')
+      if (strategy) terminate(strategy, id)
+      return
+    }
+    shard.unanswered = true
+    const heartbeat = { op: GatewayOpcodes.Heartbeat, d: shard.session?.sequence ?? null } as const
+    Promise.resolve(manager.send(id, heartbeat)).catch(() => undefined)
+  }
+
   function becomeReady(id: number): void {
     const shard = shardOf(id)
     if (shard.failures > 0) log.info({ shard: id, attempts: shard.failures }, 'reconnected to the Discord gateway')
-    shard.state = 'ready'
-    shard.failures = 0
+    Object.assign(shard, { state: 'ready', failures: 0, unanswered: false })
   }
 
   function disconnected(code: number, id: number): void {
@@ -149,6 +195,7 @@ export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: 
   async function open(): Promise<{ applicationId: string }> {
     for (let attempt = 1; ; attempt += 1) {
       try {
+        for (const id of await Promise.race([manager.getShardIds(), closed])) shardOf(id)
         await Promise.race([manager.connect(), closed])
         return { applicationId: bot.applicationId }
       } catch (error) {
@@ -182,12 +229,24 @@ export function createGateway({ token, apiUrl, log, onInteraction, onMessage }: 
     },
     async close() {
       closing.abort()
+      clearInterval(probing)
       const deadline = new AbortController()
       const expired = pause(closeTimeoutMs, undefined, { signal: deadline.signal }).catch(() => undefined)
       await Promise.race([disconnect(), expired])
       deadline.abort()
     },
   }
+}
+
+/**
+ * Cuts a connection, without the 30 s for which a closing handshake waits: the library then resumes. It has no function for
+ * one shard alone. Should its fields change, it notices the dead connection by its own heartbeats, later.
+ */
+function terminate(strategy: SimpleShardingStrategy, id: number): void {
+  const all: unknown = Reflect.get(strategy, 'shards')
+  const shard: unknown = all instanceof Map ? all.get(id) : undefined
+  const connection: unknown = shard instanceof WebSocketShard ? Reflect.get(shard, 'connection') : undefined
+  if (connection instanceof WebSocket) connection.terminate()
 }
 
 /** 1 s after the first failure, then twice as long each time. */
@@ -209,9 +268,11 @@ function isUnauthorized(error: unknown): boolean {
   return error instanceof DiscordAPIError && error.status === 401
 }
 
+const moreShards =
+  'restart fluxbot, which then asks Discord for the number of shards again; if SHARDS is set, first raise the number after its slash'
 const cures: Readonly<Partial<Record<number, string>>> = {
-  [GatewayCloseCodes.InvalidShard]: 'restart fluxbot, which then asks Discord for the number of shards again',
-  [GatewayCloseCodes.ShardingRequired]: 'restart fluxbot, which then asks Discord for the number of shards again',
+  [GatewayCloseCodes.InvalidShard]: moreShards,
+  [GatewayCloseCodes.ShardingRequired]: moreShards,
   [GatewayCloseCodes.InvalidAPIVersion]: 'update fluxbot',
   [GatewayCloseCodes.InvalidIntents]: 'update fluxbot',
   [GatewayCloseCodes.DisallowedIntents]:

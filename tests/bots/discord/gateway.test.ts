@@ -259,6 +259,53 @@ describe('a lost connection', () => {
   })
 })
 
+it('a connection that answers nothing more is replaced long before its own heartbeat would notice', async () => {
+  const setup = await setUp({ heartbeatMs: 41_250 }, { probeMs: 100 })
+  const { discord, gateway, logged } = setup
+  await gateway.open()
+  discord.ignoreHeartbeats(true)
+  await expect.poll(() => logged('does not answer; reconnecting')).not.toEqual([])
+  discord.ignoreHeartbeats(false)
+  await isResumed(setup)
+  await isReady(setup)
+  await expectAlive(setup)
+})
+
+describe('shards in several processes', () => {
+  it('receive each interaction once, and each process is ready when its own shards are', async () => {
+    const setup = await setUp({ shards: 16 }, { shards: { first: 0, last: 1, count: 3 } })
+    const { discord, gateway, interactions } = setup
+    const elsewhere: string[] = []
+    const other = createGateway({
+      token: discord.token,
+      apiUrl: discord.apiUrl,
+      log: setup.log,
+      shards: { first: 2, last: 2, count: 3 },
+      onInteraction: ({ id }) => void elsewhere.push(id),
+      onMessage: () => undefined,
+    })
+    await gateway.open()
+    expect(gateway.notReady()).toBeUndefined()
+    expect(other.notReady()).toBe(notConnected)
+    await other.open()
+    expect(other.notReady()).toBeUndefined()
+    expect(discord.handshakes.map(({ shard }) => shard).toSorted()).toEqual([
+      [0, 3],
+      [1, 3],
+      [2, 3],
+    ])
+    const guilds = Array.from({ length: 9 }, (_, at) => String((BigInt(at + 1) << 22n) + 1_000_000n * 4_194_304n))
+    const sent = guilds.map((guildId) => discord.slash('flux', { prompt: 'a fox' }, { guildId }))
+    expect(sent.map(({ deliveredTo }) => deliveredTo)).toEqual(sent.map(() => 1))
+    await expect.poll(() => interactions.length + elsewhere.length).toBe(9)
+    expect([interactions.length, elsewhere.length]).toEqual([6, 3])
+    discord.closeGateway(4000, 2)
+    await expect.poll(() => other.notReady()).toBe(notConnected)
+    expect(gateway.notReady()).toBeUndefined()
+    await other.close()
+  })
+})
+
 describe('closing', () => {
   it('ends the session and is no longer ready', async () => {
     const { discord, gateway, log } = await setUp()
