@@ -1,10 +1,19 @@
 /**
- * `npm run chaos -- [redis|postgres|pglite] [requests] [kills] [seed] [usual|all|silent|presses]`: longer runs than those of the
- * test suite. With `presses` the requests are presses of buttons, each delivered twice.
+ * `npm run chaos -- [redis|postgres|pglite] [requests] [kills] [seed] [usual|all|silent|presses|storm]`: longer runs than those of
+ * the test suite. With `presses` the requests are presses of buttons, each delivered twice. With `storm`, `npm run chaos -- redis 2000 200 1 storm`
+ * sends 2,000 interactions of Discord, 200 a second, to a service whose Redis is stopped.
  */
-import { type Backend, backends } from '../helpers/backends.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startDiscord } from '../emulators/discord/index.ts'
+import { type Backend, backends, createDatabase } from '../helpers/backends.ts'
+import { freePort } from '../helpers/ports.ts'
+import { startRedis } from '../helpers/redis.ts'
 import { type Mix, mixes, newSeed, percentile, runChaos } from './chaos.ts'
 import { runPresses } from './presses.ts'
+import { startService } from './service.ts'
+import { storm } from './storm.ts'
 
 const [backend, requests = '500', kills = '40', seed = String(newSeed()), mix = 'all'] = process.argv.slice(2)
 const chosen = backends().filter((each) => backend === undefined || each === backend)
@@ -12,11 +21,12 @@ if (chosen.length === 0) {
   process.stderr.write('Set TEST_DATABASE_URL and TEST_REDIS_URL to run on the other back ends.\n')
   process.exitCode = 2
 }
-if (mix !== 'presses' && !Object.hasOwn(mixes, mix)) {
-  const known = [...Object.keys(mixes), 'presses']
+if (mix !== 'presses' && mix !== 'storm' && !Object.hasOwn(mixes, mix)) {
+  const known = [...Object.keys(mixes), 'presses', 'storm']
   process.stderr.write(`There is no mix "${mix}". Use one of: ${known.join(', ')}.\n`)
   process.exit(2)
 }
+if (mix === 'storm') process.exit(await runStorm(Number(requests), Number(kills)))
 for (const each of chosen) {
   const counts = { requests: Number(requests), kills: Number(kills), seed: Number(seed) }
   process.stdout.write(`${each}: ${requests} requests, ${kills} kills, seed ${seed}, mix ${mix}\n`)
@@ -58,4 +68,36 @@ async function press(backend: Backend, { requests, kills, seed }: Counts): Promi
   )
   process.stdout.write(`  ${leftover} waiting messages left over\n`)
   return violations
+}
+
+/** Returns the exit code: 0 if all were acknowledged, none after more than a second. */
+async function runStorm(interactions: number, perSecond: number): Promise<number> {
+  const redis = await startRedis()
+  const discord = await startDiscord({ keepBytes: false })
+  const { url, drop } = await createDatabase()
+  const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-storm-'))
+  const service = startService({
+    DATABASE_URL: url,
+    REDIS_URL: redis.url,
+    DATA_DIR: dataDir,
+    PORT: String(await freePort()),
+    LOG_LEVEL: 'warn',
+    SECRET_KEY: 'a secret for the storm, 32 characters',
+    DISCORD_TOKEN: discord.token,
+    DISCORD_API_URL: discord.apiUrl,
+  })
+  await service.ready
+  await discord.waitForBot()
+  await redis.stop()
+  const { acknowledged, missed } = await storm(discord, { interactions, perSecond })
+  const [p50, p99, slowest] = [0.5, 0.99, 1].map((share) => percentile(acknowledged, share))
+  process.stdout.write(
+    `  ${interactions} interactions at ${perSecond} a second with Redis stopped: ${missed} missed, acknowledged after ` +
+      `${p50} ms (p50), ${p99} ms (p99), ${slowest} ms (slowest)\n`,
+  )
+  await service.kill()
+  await discord.stop()
+  await drop()
+  await rm(dataDir, { recursive: true, force: true })
+  return missed === 0 && Number(slowest) <= 1_000 ? 0 : 1
 }

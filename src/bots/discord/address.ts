@@ -23,6 +23,8 @@ export interface InteractionTarget {
   messageId?: string
   /** The id of '@original', if it is a pressed message that all see: it can be edited with the bot's own token as well. */
   originalId?: string
+  /** The bot is not in the channel, because only the person has installed it: it can write there with the token alone. */
+  isOutside?: boolean
 }
 
 /** A channel or a direct message: answered with the bot's own token. */
@@ -39,6 +41,7 @@ export interface ChannelTarget {
 export type Target = InteractionTarget | ChannelTarget
 
 const none = '-'
+const outside = 'outside'
 
 export function addressOf(target: Target): Address {
   const parts =
@@ -53,6 +56,7 @@ export function addressOf(target: Target): Address {
           target.audience,
           target.messageId ?? none,
           target.originalId ?? none,
+          ...(target.isOutside ? [outside] : []),
         ]
       : ['channels', target.channelId, target.userId, target.replyTo ?? none, target.messageId ?? none]
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
@@ -78,6 +82,7 @@ export function targetOf(address: string): Target {
     messageId: optional(6),
     // addresses that were saved before have no such part
     originalId: parts[7] === none ? undefined : parts[7],
+    ...(parts[8] === outside && { isOutside: true }),
   }
 }
 

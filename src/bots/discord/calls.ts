@@ -11,7 +11,9 @@ import {
   type APIModalSubmitInteraction,
   type APIUser,
   ApplicationCommandType,
+  ApplicationIntegrationType,
   type GatewayMessageCreateDispatchData,
+  InteractionContextType,
   InteractionType,
   MessageFlags,
   MessageType,
@@ -112,6 +114,7 @@ export function callOfInteraction(
     channelId: channel.id,
     userId: user.id,
     audience,
+    ...(isOutside(interaction) && { isOutside: true }),
   }
   return {
     ...where,
@@ -123,6 +126,11 @@ export function callOfInteraction(
     isPrivate: true,
     maxFileBytes: interaction.attachment_size_limit,
   }
+}
+
+/** In a server without the bot, or in a chat between people: the person alone has installed the app. */
+function isOutside({ authorizing_integration_owners: owners, context }: Interaction): boolean {
+  return owners[ApplicationIntegrationType.GuildInstall] === undefined && context !== InteractionContextType.BotDM
 }
 
 function picturesWith(

@@ -21,6 +21,8 @@ import { modalOf } from './modal.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
 const tokenLifeMs = 14.5 * 60_000
+/** People may have left the channel meanwhile. */
+const longWaitMs = 60_000
 /** A first answer in the response to Discord's own request may take effect after a later edit has reached Discord. */
 const firstAnswerMs = 5_000
 const firstAnswerPauseMs = 200
@@ -45,7 +47,7 @@ export async function post(api: Api, target: Target, reply: Reply): Promise<Plac
 
 export async function edit(given: Api, target: Target, reply: Reply): Promise<Placed> {
   const api = reply.state === 'waiting' ? { ...given, send: given.sendProgress } : given
-  if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
+  if (target.kind === 'channel') return rewrite(api, target, messageOf(reply, waitedLong(target, reply)))
   const placed = (await answerInTime(api, target, reply)) ?? (await rewriteOriginal(api, target, reply))
   if (placed) return placed
   // neither is worth a new message
@@ -82,7 +84,7 @@ async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): 
     if (target.audience === 'press' && target.messageId === undefined) return await followUp(api, target, reply)
     return reply.private && target.audience === 'public'
       ? await whisper(api, target, reply)
-      : await answer(api, target, messageOf(reply))
+      : await answer(api, target, messageOf(reply, waitedLong(target, reply)))
   } catch (error) {
     if (codeOf(error) === Code.UnknownWebhook && ageMs(target) < firstAnswerMs) {
       await pause(firstAnswerPauseMs)
@@ -117,12 +119,22 @@ async function followUp(api: Api, target: InteractionTarget, reply: Reply): Prom
   return { target: { ...target, audience: reply.private ? 'private' : 'public', messageId: message.id }, message }
 }
 
+/** The person to mention: after a long wait, the one who asked, in the message that says how the request ended. */
+function waitedLong(target: Target, { content, private: isPrivate }: Reply): string | undefined {
+  const asked = target.kind === 'channel' ? target.messageId : target.interactionId
+  const isSeen = !isPrivate && (target.kind === 'channel' || target.audience === 'public')
+  const isEnd = content.kind === 'result' || content.kind === 'failure'
+  const isLong = asked !== undefined && Date.now() - createdAtMs(asked) > longWaitMs
+  return isSeen && isEnd && isLong ? target.userId : undefined
+}
+
 /** A private answer does not appear in the channel. */
 function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
   const { channelId, userId, interactionId } = target
   const isPrivate = reply.private === true || (target.audience === 'private' && target.originalId === undefined)
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
-  return isPrivate ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
+  // a message of the bot in a channel that it is not in would only count as an invalid request
+  return isPrivate || target.isOutside ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
 }
 
 /** The first answer: the form, or a private message in its place. A repeated one changes nothing. */

@@ -1,0 +1,95 @@
+/** Answers that come late on Discord, and answers in places where the bot is not. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { addressOf, targetOf } from '../../../src/bots/discord/address.ts'
+import type { Address, Reply } from '../../../src/core/ports/chat.ts'
+import { snowflake } from '../../emulators/discord/ids.ts'
+import type { From, Interaction } from '../../emulators/discord/index.ts'
+import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
+
+let on: OnDiscord
+
+beforeAll(async () => {
+  on = await openOnDiscord()
+})
+
+afterAll(async () => {
+  await on.close()
+  expect(on.discord.violations).toEqual([])
+})
+
+const result: Reply = {
+  locale: 'en',
+  state: 'done',
+  content: {
+    kind: 'result',
+    id: '1a2b3c4d',
+    prompt: 'for <@80351110224678912> @everyone',
+    model: 'm',
+    servedBy: 's',
+    width: 1,
+    height: 1,
+    seconds: 1,
+    credits: 1,
+    notes: [],
+  },
+}
+
+async function drawn(from: From = {}) {
+  const asked = on.discord.slash('flux', { prompt: 'a fox under a very old tree' }, from)
+  return { asked, shown: await asked.waitForReply(({ attachments }) => attachments.length > 0, 20_000) }
+}
+
+/** Where the answer to an interaction of so many milliseconds ago goes. */
+function addressAfter({ token, payload }: Interaction, ageMs: number, more: object = {}): Address {
+  const { application_id: applicationId, channel_id: channelId } = payload
+  const target = {
+    kind: 'interaction' as const,
+    applicationId: String(applicationId),
+    token,
+    interactionId: snowflake(Date.now() - ageMs),
+    channelId: String(channelId),
+    userId: on.discord.person.id,
+    audience: 'public' as const,
+    ...more,
+  }
+  expect(targetOf(addressOf(target))).toMatchObject(target)
+  return addressOf(target)
+}
+
+describe('a result', () => {
+  it('has its prompt as the alternative text of the picture', async () => {
+    const { shown } = await drawn()
+    expect(shown.attachments).toMatchObject([{ description: 'a fox under a very old tree' }])
+    expect(shown.mentions).toEqual([])
+  })
+
+  it('mentions the person who asked, and no other, only if it took longer than a minute', async () => {
+    const { asked } = await drawn()
+    await on.surface.edit(addressAfter(asked, 50_000), result)
+    expect(asked.reply()).toMatchObject({ mentions: [] })
+    await on.surface.edit(addressAfter(asked, 61_000), result)
+    expect(asked.reply()).toMatchObject({ mentions: [on.discord.person.id], mentionsEveryone: false })
+    expect(asked.reply()?.content).toMatch(new RegExp(`^<@${on.discord.person.id}> `))
+    const progress: Reply = { ...result, state: 'waiting', content: { kind: 'drawing', prompt: 'a fox' } }
+    await on.surface.edit(addressAfter(asked, 61_000), progress)
+    expect(asked.reply()).toMatchObject({ mentions: [] })
+  })
+})
+
+describe('where only the person has installed the app', () => {
+  const places: [string, From][] = [
+    ['a server', { guildId: snowflake(), installs: 'user' }],
+    ['a chat between people', { channelId: '', installs: 'user', context: 2 }],
+  ]
+
+  it.each(places)('a request in %s is answered through the token of the interaction alone', async (_place, where) => {
+    const from = where.channelId === '' ? { ...where, channelId: on.discord.addChannel({ guildId: null }) } : where
+    const before = on.discord.requests.length
+    const { asked } = await drawn(from)
+    await on.surface.edit(addressAfter(asked, 15 * 60_000, { isOutside: true }), result)
+    const sent = on.discord.requests.slice(before).map(({ path }) => path)
+    expect(sent.filter((path) => path.startsWith(`/channels/${asked.payload.channel_id}`))).toEqual([])
+    const dm = on.discord.dmChannel(on.discord.person.id)
+    expect(on.discord.botMessages(dm).at(-1)?.mentions).toEqual([on.discord.person.id])
+  })
+})
