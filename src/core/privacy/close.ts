@@ -4,6 +4,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { users } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { cancel } from '../generation/cancel.ts'
@@ -17,7 +18,7 @@ import { forgetIdentities, forgetRecords, readPerson, uuids } from './words.ts'
 const ownerWaitMs = 5_000
 /** Of one round of the sweeper, for each account. */
 const sweepMs = 500
-const sweepAccounts = 10
+const sweepAccounts = 3
 /** Calls that had begun before it was closed have ended by then. */
 const settling = '15 minutes'
 /** After this, messages in chats that are still unavailable are given up. */
@@ -49,14 +50,23 @@ export async function closeAccount(core: Core, userId: string): Promise<boolean>
   return true
 }
 
-/** Continues with accounts of which something is left. For the sweeper. */
-export async function clearClosedAccounts(core: Core): Promise<void> {
-  const closed = await core.database.rows<{ id: string }>(sql`
-    select id from users where closed_at is not null and cleared_at is null order by random() limit ${sweepAccounts}`)
-  for (const { id } of closed) await clearAccount(core, id, sweepMs)
+/** Continues with some accounts that something is left of, until `signal` aborts. For the sweeper. */
+export async function clearClosedAccounts(core: Core, signal?: AbortSignal): Promise<void> {
+  const closed = await readRows(
+    core.database,
+    accountColumns,
+    (list) => sql`
+      select ${list} from users where closed_at is not null and cleared_at is null
+      order by random() limit ${sweepAccounts}`,
+  )
+  for (const { id } of closed) {
+    if (signal?.aborted) return
+    await clearAccount(core, id, sweepMs)
+  }
 }
 
 const columns = columnsOf({ id: generations.id })
+const accountColumns = columnsOf({ id: users.id })
 const timesColumns = columnsOf({
   settled: typed<boolean>(sql`closed_at < now() - ${settling}::interval`),
   last: typed<boolean>(sql`closed_at < now() - ${patience}::interval`),

@@ -5,7 +5,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Db } from '../../db/database.ts'
-import { identities } from '../../db/schema/accounts.ts'
+import { identities, users } from '../../db/schema/accounts.ts'
 import { identityHash, isBanned } from '../accounts/bans.ts'
 import type { Core } from '../core.ts'
 import { giveUpUploads } from '../media/uploads.ts'
@@ -17,15 +17,18 @@ export interface Person {
   identities: readonly string[]
 }
 
+const accountColumns = columnsOf({ id: users.id }, 'own')
 const identityColumns = columnsOf({ id: identities.id })
 
 export async function readPerson(core: Core, userId: string, on?: Db): Promise<Person> {
-  const ids = await core.database.rows<{ id: string }>(
-    sql`
+  const ids = await readRows(
+    core.database,
+    accountColumns,
+    (list) => sql`
       with recursive own as (
         select id from users where id = ${userId}::uuid
         union select u.id from users u join own on u.joined_into = own.id)
-      select id from own order by id`,
+      select ${list} from own order by id`,
     on,
   )
   const userIds = ids.map(({ id }) => id)

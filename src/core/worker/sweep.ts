@@ -43,6 +43,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   let rounds = 0
   let busy = false
   let round: Promise<void> = Promise.resolve()
+  let clearing: Promise<void> | undefined
   const timer = setInterval(() => {
     if (!busy) round = run()
   }, everyMs)
@@ -52,11 +53,24 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     try {
       await lanes.record()
       await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
-      if (rounds++ % tidyEvery === 0) await tidy(core, retention)
+      if (rounds++ % tidyEvery === 0) {
+        clearing ??= clear()
+        await tidy(core, retention)
+      }
     } catch (error) {
       core.log.warn({ err: error }, 'a sweep failed; retrying')
     }
     busy = false
+  }
+
+  /** Beside the rounds: it waits for chats. */
+  async function clear() {
+    try {
+      await clearClosedAccounts(core, stopping.signal)
+    } catch (error) {
+      core.log.warn({ err: error }, 'could not clear closed accounts; retrying')
+    }
+    clearing = undefined
   }
 
   return {
@@ -64,6 +78,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
       clearInterval(timer)
       stopping.abort()
       await round
+      await clearing
     },
   }
 }
@@ -117,7 +132,6 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
 async function tidy(core: Core, retention: Retention): Promise<void> {
   await retention.expire()
   await rewardReferrals(core)
-  await clearClosedAccounts(core)
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldDrafts(core)

@@ -14,7 +14,7 @@ afterAll(async () => {
 const named = ({ method, path }: Operation) => `${method} ${path}`
 
 /** Routes that are not for programs. */
-const undocumented = /^\/(web|hooks|docs)\/|^\/docs$|^\/openapi\.json$/
+const undocumented = /^\/(web|hooks|docs|exports)\/|^\/docs$|^\/openapi\.json$/
 
 describe('a slash at the end of a path', () => {
   it.each([
