@@ -20,4 +20,10 @@ describe('the benchmarks', () => {
     const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/fairness.ts', '25'], { cwd: root })
     for (const kind of backends()) expect(stdout).toMatch(new RegExp(`${kind} [\\d.]+ × / [\\d.]+ ×`))
   })
+
+  it('history.ts runs with two numbers of rows', async () => {
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/history.ts', '200', '400'], { cwd: root })
+    for (const rows of [200, 400])
+      expect(stdout).toMatch(new RegExp(`^\\| /credits, entries +\\| ${rows} +\\| [\\d.]+`, 'm'))
+  })
 })
