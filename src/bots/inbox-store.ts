@@ -28,7 +28,7 @@ export interface Received {
 export const inboxChannel = 'fluxbot_inbox'
 
 /** The messages of an album arrive separately, and none says that it is the last. */
-const albumQuietMs = 1_000
+export const albumQuietMs = 1_000
 
 /**
  * Stores acts, in one statement; a repeated delivery changes nothing. Processes that handle none use it as well. A new part of an

@@ -10,7 +10,7 @@ import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
 import { inbox } from '../db/schema/chats.ts'
 import type { Log } from '../log.ts'
-import { inboxChannel, type Received, storeActs } from './inbox-store.ts'
+import { albumQuietMs, inboxChannel, type Received, storeActs } from './inbox-store.ts'
 
 export interface Inbox {
   /** Stores acts, in one statement; a repeated delivery changes nothing. Handling starts by itself. */
@@ -36,8 +36,11 @@ export interface InboxOptions {
    * album is not for the bot, so that later parts of it are not refused.
    */
   handle(bodies: Json[], about: ActsInfo): Promise<unknown>
-  /** Whether albums are complete once they have been quiet: not while their parts wait elsewhere. Default: always. */
-  mayTakeAlbums?(): boolean
+  /**
+   * Milliseconds ago: all acts of that time have been received. An album is complete only if that was after its last part was stored.
+   * undefined: acts may wait elsewhere. Default: acts come by themselves.
+   */
+  upToDateMs?(): number | undefined
   /** Seconds after which an act is too old to be answered. Default: a day. */
   oldestSeconds?: number
   /** Acts handled by this process at the same time. */
@@ -53,15 +56,7 @@ const daySeconds = 86_400
 const pruneEveryMs = 3_600_000
 
 export async function openInbox(options: InboxOptions): Promise<Inbox> {
-  const {
-    database,
-    name,
-    log,
-    handle,
-    oldestSeconds = daySeconds,
-    maxAtOnce = 50,
-    mayTakeAlbums = () => true,
-  } = options
+  const { database, name, log, handle, oldestSeconds = daySeconds, maxAtOnce = 50, upToDateMs = () => 0 } = options
   const handling = new Map<string, Handling>()
   let closed = false
   let looking: Promise<void> | undefined
@@ -82,7 +77,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     try {
       const free = maxAtOnce - handling.size
       if (free <= 0) return
-      const rows = await claim(database, { name, oldestSeconds, limit: free, albums: mayTakeAlbums() })
+      const rows = await claim(database, { name, oldestSeconds, limit: free, upToDateMs: upToDateMs() })
       for (const group of groupsOf(rows)) start(group)
       if (rows.length > 0) lookAgain = true
     } catch (error) {
@@ -182,12 +177,16 @@ interface Claiming {
   name: string
   oldestSeconds: number
   limit: number
-  /** Whether albums may be claimed. */
-  albums: boolean
+  upToDateMs: number | undefined
 }
 
 /** The first unhandled act of each lane that is due and not claimed, with the other parts of its album. */
-function claim(database: Database, { name, oldestSeconds, limit, albums }: Claiming): Promise<Claimed[]> {
+function claim(database: Database, { name, oldestSeconds, limit, upToDateMs }: Claiming): Promise<Claimed[]> {
+  // an album without new parts is due `albumQuietMs` after its last part was stored
+  const isComplete =
+    upToDateMs === undefined
+      ? sql`false`
+      : sql`due_at - ${`${albumQuietMs} milliseconds`}::interval < now() - ${`${upToDateMs} milliseconds`}::interval`
   const oldest = sql`now() - ${`${oldestSeconds} seconds`}::interval`
   return readRows(
     database,
@@ -196,7 +195,7 @@ function claim(database: Database, { name, oldestSeconds, limit, albums }: Claim
       with heads as (
         select key, album from inbox i
         where surface = ${name} and handled_at is null and due_at <= now() and received_at > ${oldest}
-          and (claimed_until is null or claimed_until < now()) and (album is null or ${albums}::bool)
+          and (claimed_until is null or claimed_until < now()) and (album is null or ${isComplete})
           and not exists (
             select from inbox earlier
             where earlier.surface = i.surface and earlier.lane = i.lane and earlier.handled_at is null

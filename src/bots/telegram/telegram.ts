@@ -20,6 +20,7 @@ import { createDialogues, type Replied } from './incoming/dialogues.ts'
 import { createFiles } from './incoming/files.ts'
 import { laneOf } from './incoming/parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './incoming/polling.ts'
+import { followGroup, type Migration, migrationIn } from './migration.ts'
 import { createSender } from './outgoing/send.ts'
 import { countCalls, isGroup, paceName, type TelegramPace, telegramPace } from './pace.ts'
 
@@ -59,8 +60,9 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const api = createBotApi(token, apiUrl, countCalls(chatPace, botId))
   const files = createFiles({ api, apiUrl, token, publicUrl })
   const dialogues = createDialogues(database)
-  const sender = createSender(api, dialogues)
-  const progressSender = createSender(createProgressApi(token, apiUrl), dialogues)
+  const onMigrated = (migration: Migration) => followGroup(database, migration)
+  const sender = createSender(api, dialogues, onMigrated)
+  const progressSender = createSender(createProgressApi(token, apiUrl), dialogues, onMigrated)
   const inboxName = `telegram:${botId}`
   const leaving = new AbortController()
   const connection = createConnection({ log, signal: leaving.signal })
@@ -69,8 +71,8 @@ export function createTelegram(options: TelegramOptions): Telegram {
   /** Absent: not connected yet. */
   let botName: string | undefined
   let ended: Promise<void> = Promise.resolve()
-  /** Of a webhook, each process takes what it gets. */
-  let isUpToDate = () => webhookSecret !== undefined
+  /** The calls of a webhook come by themselves. */
+  let upToDateMs = (): number | undefined => (webhookSecret ? 0 : undefined)
 
   async function introduce(): Promise<CallReader> {
     const me = await api.getMe()
@@ -123,6 +125,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
+    for (const migration of updates.flatMap((update) => migrationIn(update) ?? [])) await onMigrated(migration)
     const calls = reader
     if (!calls || !inbox) return storeActs(database, inboxName, updates.map(actOf))
     const acts = updates.flatMap((update): Received[] => {
@@ -150,7 +153,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
         database,
         name: inboxName,
         log,
-        mayTakeAlbums: () => isUpToDate(),
+        upToDateMs: () => upToDateMs(),
         handle: async (bodies, { late, editsPart }) => {
           const updates = bodies as unknown as Update[]
           const call = readWith(() => calls.callOf(updates, late), updates)
@@ -172,7 +175,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
         receive,
       })
       ended = polling.ended
-      isUpToDate = polling.isUpToDate
+      upToDateMs = polling.upToDateMs
     },
 
     async stop() {

@@ -5,6 +5,7 @@
 import { readAccount } from '../accounts/accounts.ts'
 import { costOf } from '../billing/cost.ts'
 import { chargedFor, type Size } from '../billing/quote.ts'
+import { moveToPrivate } from '../chats/elsewhere.ts'
 import type { Core } from '../core.ts'
 import { type AppError, asAppError } from '../errors.ts'
 import { outputKey } from '../media/object-keys.ts'
@@ -71,7 +72,7 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   return surface.edit(waiting, reply, sent)
 }
 
-/** A chat that refuses, or stays unreachable for too long, ends the request with a refund. */
+/** Where a chat refuses, the person is told in private. If that is refused too, or the chat stays unreachable, there is a refund. */
 async function retryOrGiveUp(core: Core, generation: Generation, error: AppError): Promise<Retry> {
   const tries = generation.deliveryTries + 1
   const leftMs = generation.leftMs + generation.takenAt - Date.now()
@@ -82,6 +83,10 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   if (giveUp && !isChat && !generation.error) {
     // the chat works: its message says why the pictures do not come
     return deliverFailure(core, { ...generation, error: error.kind, errorData: error.data })
+  }
+  if (error.kind === 'chat_refused' && (await moveToPrivate(core, generation))) {
+    await saveDeliveryTry(core, generation, leastPauseMs)
+    return { retryInMs: leastPauseMs }
   }
   if (giveUp) {
     await endFailed(core, generation, generation.error ?? error.kind)

@@ -44,6 +44,8 @@ export interface People {
   /** Lets a person block the bot, or a group remove it, with a `my_chat_member` update. */
   block(chatId: number): void
   unblock(chatId: number): void
+  /** Makes the chat refuse everything with this error of Telegram's, without an update: 'Bad Request: TOPIC_CLOSED'. */
+  refuse(chatId: number, description: string): void
   /** Turns the group into a supergroup. Returns the new id. */
   migrate(chatId: number): number
 }
@@ -168,6 +170,9 @@ export function createPeople(telegram: Telegram): People {
       setClosed(chatId, type === 'private' ? 'bot was blocked by the user' : `bot was kicked from the ${type} chat`)
     },
     unblock: (chatId) => setClosed(chatId, undefined),
+    refuse(chatId, description) {
+      world.arrive({ chatId }).room.closed = description.replace(/^Forbidden: /, '')
+    },
 
     migrate(chatId) {
       const old = world.room(chatId)

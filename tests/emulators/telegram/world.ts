@@ -42,7 +42,7 @@ export interface Room {
   messages: Map<number, StoredMessage>
   /** Service message that opened the topic, by topic. */
   topics: Map<number, StoredMessage>
-  /** Telegram's error text if the bot may not write here. Absent: it may. */
+  /** Telegram's error text if the bot may not write here, with its kind unless it is 'Forbidden'. Absent: it may. */
   closed?: string
   /** Id of the supergroup that the group became. */
   migratedTo?: number
@@ -123,6 +123,7 @@ export function createWorld(bot: User): World {
       if (!room) throw chatNotFound()
       if (room.migratedTo)
         throw badRequest('group chat was upgraded to a supergroup chat', { migrate_to_chat_id: room.migratedTo })
+      if (room.closed?.startsWith('Bad Request: ')) throw badRequest(room.closed.slice('Bad Request: '.length))
       if (room.closed) throw forbidden(room.closed)
       return room
     },

@@ -16,6 +16,8 @@ const holdSeconds = 30
 /** Updates of one answer: as many as Telegram allows. */
 const batch = 100
 const maxPauseMs = 30_000
+/** A call that has waited for so long found no updates. */
+const answerMs = 500
 
 interface Connection {
   /** undefined when Telegram answers, else a sentence. */
@@ -100,8 +102,8 @@ interface PollingOptions {
 }
 
 interface Polling {
-  /** This process polls, and has everything that Telegram had. */
-  isUpToDate(): boolean
+  /** Milliseconds ago: this process has every update that Telegram had at that time. undefined: it may lack some. */
+  upToDateMs(): number | undefined
   /** Resolves once the signal has aborted and no call is under way. */
   ended: Promise<void>
 }
@@ -110,17 +112,32 @@ interface Polling {
 export async function startPolling(options: PollingOptions): Promise<Polling> {
   const { api, connection, database, name, receive, signal } = options
   let offset: number | undefined
-  let isUpToDate = false
+  /** When the latest call began that showed that Telegram had no more updates, in Unix milliseconds. */
+  let upToDateAt: number | undefined
+  /** Since when a call waits for updates. */
+  let waitingSince: number | undefined
   /** Of this process's turn. undefined: another process polls. */
   let turn: AbortController | undefined
   let wakeUp: () => void = () => undefined
 
   async function poll(timeout: number, turnSignal: AbortSignal) {
     const asked = { offset, limit: batch, timeout, allowed_updates: allowedUpdates }
-    const updates = await api.getUpdates(asked, asSignal(turnSignal))
+    const began = Date.now()
+    waitingSince = began
+    const updates = await api.getUpdates(asked, asSignal(turnSignal)).finally(() => {
+      waitingSince = undefined
+    })
     await receive(updates)
     if (updates.length > 0) offset = Math.max(...updates.map(({ update_id }) => update_id)) + 1
-    isUpToDate = updates.length < batch
+    if (updates.length < batch && !turnSignal.aborted) upToDateAt = began
+  }
+
+  function upToDateMs(): number | undefined {
+    if (!lease.held() || upToDateAt === undefined) return undefined
+    const now = Date.now()
+    // Telegram answers at once if it has updates
+    const isHeld = waitingSince !== undefined && now - waitingSince > answerMs
+    return isHeld ? answerMs : now - upToDateAt
   }
 
   /** The end of a turn interrupts its last call. */
@@ -143,7 +160,7 @@ export async function startPolling(options: PollingOptions): Promise<Polling> {
   async function loop() {
     while (!signal.aborted) {
       // the ids of updates go on where another process has stopped
-      if (turn) await takeTurn(turn, isUpToDate ? holdSeconds : 0)
+      if (turn) await takeTurn(turn, upToDateAt === undefined ? 0 : holdSeconds)
       else
         await new Promise<void>((resolve) => {
           wakeUp = resolve
@@ -155,7 +172,7 @@ export async function startPolling(options: PollingOptions): Promise<Polling> {
     database,
     name: `${name} polling`,
     onChange(held) {
-      isUpToDate = false
+      upToDateAt = undefined
       turn?.abort()
       turn = held ? new AbortController() : undefined
       wakeUp()
@@ -168,5 +185,5 @@ export async function startPolling(options: PollingOptions): Promise<Polling> {
   const first = turn as AbortController | undefined
   if (first) await connection.retry(() => poll(0, first.signal))
   const ended = loop().finally(() => lease.release().catch(() => undefined))
-  return { isUpToDate: () => isUpToDate && lease.held(), ended }
+  return { upToDateMs, ended }
 }

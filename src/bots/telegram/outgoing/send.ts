@@ -18,6 +18,7 @@ import {
 } from '../address.ts'
 import { asChatError, asSignal, failureOf } from '../bot-api.ts'
 import type { Dialogues } from '../incoming/dialogues.ts'
+import type { Migration } from '../migration.ts'
 import { isGroup } from '../pace.ts'
 import { createAlbums } from './albums.ts'
 import { createAnswers, maxToast } from './answers.ts'
@@ -31,7 +32,12 @@ const actionTimeoutMs = 2_000
 
 type Sender = Required<Pick<ChatSurface, 'post' | 'edit' | 'changeButtons' | 'seen' | 'remove'>>
 
-export function createSender(api: Api, dialogues: Dialogues): Sender {
+/** `onMigrated`: a group has become a supergroup. */
+export function createSender(
+  api: Api,
+  dialogues: Dialogues,
+  onMigrated: (migration: Migration) => Promise<void>,
+): Sender {
   const answers = createAnswers(api, dialogues)
   const standing = createStanding(api)
   const albums = createAlbums(api)
@@ -142,13 +148,18 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
   }
 
   /** A group that became a supergroup has another id; its messages have too, so there is nothing to edit or reply to. */
-  async function following(first: () => Promise<Shown>, elsewhere: (target: ChatTarget) => Promise<Shown>) {
+  async function following(
+    { chatId: from }: ChatTarget,
+    first: () => Promise<Shown>,
+    elsewhere: (target: ChatTarget) => Promise<Shown>,
+  ) {
     try {
       return toPosted(
-        await first().catch((error: unknown) => {
-          const newChatId = failureOf(error)?.newChatId
-          if (newChatId === undefined) throw error
-          return elsewhere({ kind: 'chat', chatId: newChatId })
+        await first().catch(async (error: unknown) => {
+          const to = failureOf(error)?.newChatId
+          if (to === undefined) throw error
+          await onMigrated({ from, to })
+          return elsewhere({ kind: 'chat', chatId: to })
         }),
       )
     } catch (error) {
@@ -162,21 +173,25 @@ export function createSender(api: Api, dialogues: Dialogues): Sender {
       if (reply.form || (target.kind === 'press' && isToast(target, reply))) return tell(target, reply, sent)
       const place = target.kind === 'press' ? target.message : target
       const posted = await following(
+        place,
         () => send(place, reply, sent),
         (moved) => send(moved, reply, sent),
       )
       if (target.kind === 'press') await answers.seen(target)
       return posted
     },
-    edit: (posted, reply, sent) =>
-      following(
-        () => change(fromPosted(posted), reply, sent),
+    async edit(posted, reply, sent) {
+      const shown = fromPosted(posted)
+      return following(
+        shown.target,
+        () => change(shown, reply, sent),
         (moved) => {
           // neither is worth a message of its own
           if (reply.state === 'waiting' || reply.state === 'closed') throw new AppError('chat_refused')
           return send(moved, reply, sent)
         },
-      ),
+      )
+    },
     async seen(address) {
       const target = fromAddress(address)
       if (target.kind === 'press') await answers.seen(target)

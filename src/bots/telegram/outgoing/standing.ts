@@ -18,8 +18,8 @@ export function createStanding(api: Api): Pick<ChatSurface, 'changeButtons' | 'r
     try {
       await api.deleteMessage(chatId, messageId)
     } catch (error) {
-      const { description = '' } = failureOf(error) ?? {}
-      if (description.includes('message to delete not found')) return
+      const { description = '', newChatId } = failureOf(error) ?? {}
+      if (newChatId !== undefined || description.includes('message to delete not found')) return
       // after two days Telegram deletes nothing, but what a message shows can still change
       if (!description.includes("message can't be deleted")) throw error
       if (kind === 'text') {
