@@ -117,6 +117,8 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   options: O
   /** It asks for a picture, so an edit of its message changes what is asked for. Edits of other commands do nothing. */
   isRequest?: boolean
+  /** It is refused in groups. */
+  privateOnly?: boolean
   /** Whether it answers with a form: on platforms with forms, nothing else may answer before one. */
   opensForm?(given: readonly string[]): boolean
   /** Never posts: dispatch does. Throws AppError for what cannot be done. */

@@ -49,9 +49,9 @@ function discord(
 }
 
 function telegram(config: Config, { database, log }: Parts, plugins: FastifyPluginAsync[]): ChatSurface[] {
-  const { telegram: settings, publicUrl } = config
+  const { telegram: settings, publicUrl, adminIds: admins } = config
   if (!settings) return []
-  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands, log })
+  const surface = createTelegram({ ...settings, publicUrl, database, commands: allCommands, admins, log })
   if (settings.webhookSecret) {
     plugins.push(async (app) => {
       app.post(telegramWebhookPath, async (request, reply) => {

@@ -126,6 +126,7 @@ export const en = {
     queue: '🔄 Refresh',
     models: 'Page',
     prefer: 'Use',
+    example: 'Example',
     varyphoto: '🔀 Vary',
     editphoto: '✏️ Edit',
     enlargephoto: '🔍 Upscale',
@@ -277,6 +278,24 @@ export const en = {
         `Nothing is charged until you choose. The buttons work for ${d.minutes} minutes.`,
       ].join('\n'),
     closed: (prompt: string) => `${prompt}\n\n✏️ You have edited this prompt.`,
+  },
+  greeting: {
+    examples: [
+      'a lighthouse in a storm, oil painting 16:9',
+      'a fox reading a newspaper in a café, watercolor',
+      'a tiny city inside a glass bottle, macro photo',
+    ],
+    text: (g: { price: number }): string =>
+      [
+        'Hello! Write what you want to see, and I draw it. Send a picture with words to change it.',
+        '',
+        ...en.greeting.examples.map((example, index) => `${index + 1}. ${example}`),
+        '',
+        `Tap an example to draw it, for ${credits(g.price)}. /help shows what else I can do.`,
+      ].join('\n'),
+  },
+  inline: {
+    draw: 'Draw a new picture',
   },
   photos: {
     offered: 'What shall I do with this picture? Choose below, or reply to it with words that say what to change.',

@@ -108,6 +108,7 @@ export const zh: Words = {
     queue: '🔄 刷新',
     models: '页码',
     prefer: '选用',
+    example: '示例',
     varyphoto: '🔀 变体',
     editphoto: '✏️ 修改',
     enlargephoto: '🔍 放大',
@@ -239,6 +240,20 @@ export const zh: Words = {
         `选择之前不会扣费。按钮在 ${d.minutes} 分钟内有效。`,
       ].join('\n'),
     closed: (prompt) => `${prompt}\n\n✏️ 你已修改这段提示词。`,
+  },
+  greeting: {
+    examples: ['暴风雨中的灯塔，油画 16:9', '一只在咖啡馆看报纸的狐狸，水彩', '玻璃瓶里的微型城市，微距摄影'],
+    text: (g) =>
+      [
+        '你好！写下你想看到的画面，我来画。发一张图片并附上文字，就可以修改它。',
+        '',
+        ...zh.greeting.examples.map((example, index) => `${index + 1}. ${example}`),
+        '',
+        `点一个示例就能画，需要 ${credits(g.price)}。/help 介绍更多用法。`,
+      ].join('\n'),
+  },
+  inline: {
+    draw: '画一张新图',
   },
   photos: {
     offered: '想对这张图片做什么？请点下面的按钮，或回复这张图片并写明要改什么。',

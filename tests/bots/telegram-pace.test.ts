@@ -49,6 +49,7 @@ beforeEach(async () => {
             { calls: 10, ms: minuteMs },
           ],
           private: [],
+          overall: [{ calls: 30, ms: 1_000 }],
         },
       })
       // as often as there is room

@@ -252,7 +252,7 @@ describe('receiving updates', () => {
     expect(asked()).toHaveLength(2)
     expect(asked()[1]!.params).toMatchObject({
       timeout: 30,
-      allowed_updates: ['message', 'edited_message', 'callback_query'],
+      allowed_updates: ['message', 'edited_message', 'callback_query', 'inline_query'],
     })
   })
 
@@ -275,17 +275,6 @@ describe('receiving updates', () => {
     expect(lines.join()).toContain('Telegram cannot be reached')
     const wrong = create('1:nobody')
     await expect(wrong.start(async () => {})).rejects.toThrow('TELEGRAM_TOKEN')
-  })
-
-  it('registers the commands in both languages once', async () => {
-    await start()
-    await start()
-    const registrations = telegram.requests.filter(({ method }) => method === 'setMyCommands')
-    expect(registrations).toHaveLength(2)
-    expect(telegram.commands.map(({ languageCode, commands: [first] }) => [languageCode, first])).toEqual([
-      ['', { command: 'flux', description: 'Draw a picture' }],
-      ['zh', { command: 'flux', description: '画一张图' }],
-    ])
   })
 
   it('takes updates from the webhook in any process, with the right secret only', async () => {

@@ -1,5 +1,6 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
+import { exampleAction } from '../greeting/action.ts'
 import { inputAction } from '../menus/input.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
 import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
@@ -50,6 +51,7 @@ export const allActions: readonly Action[] = [
   editPhotoAction,
   enlargePhotoAction,
   describePhotoAction,
+  exampleAction,
   setPicturesAction,
   setAnswersAction,
   exportAction,

@@ -1,10 +1,11 @@
-/** `/help`, and `/start` as Telegram asks for it, also with the words of a link to the bot. */
+/** `/help`, and `/start`, with which Telegram opens every private chat, also with the words of a link to the bot. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { acceptInvitation, referralPrefix } from '../../core/billing/referrals.ts'
 import { AppError } from '../../core/errors.ts'
 import { drawing, namedModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { shorten } from '../../core/text.ts'
 import { type AnyCommand, type Asked, defineCommand } from '../command.ts'
+import { greetingFor } from '../greeting/greeting.ts'
 
 /** Most characters of the list of models, which grows with workflow packs: a message may have 2,000 on Discord. */
 const modelsLimit = 700
@@ -17,11 +18,13 @@ export const helpCommand = defineCommand({
   options: {},
   async run(asked) {
     const { core, call, words, commands } = asked
+    if (call.act.kind === 'command' && call.act.name === 'start') {
+      return greetingFor(asked, await invitationLine(asked))
+    }
     const models = core.models.all()
     const model = namedModel(models, core.models.preferred())
     const ids = drawing(models).map(({ id }) => id)
-    const invitation = await invitationLine(asked)
-    const help = words.help({
+    const text = words.help({
       commands: commands
         .filter((command) => isFor(asked, command))
         .map(({ name }) => `/${name} · ${words.commands[name].description}`),
@@ -29,7 +32,6 @@ export const helpCommand = defineCommand({
       ratios: offeredAspects([model]).join(' '),
       isAdmin: core.isAdmin(call.from.id),
     })
-    const text = invitation === undefined ? help : `${invitation}\n\n${help}`
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
 })

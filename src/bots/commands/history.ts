@@ -8,6 +8,7 @@ import { historyReply } from '../lists/history.ts'
 export const historyCommand = defineCommand({
   name: 'history',
   needs: 'everyone',
+  privateOnly: true,
   audience: 'private',
   options: {
     page: { type: 'integer', min: 1, max: lastPage },

@@ -1,14 +1,12 @@
 /** Telegram, by long polling or by webhook. Posts and edits in any process, started or not. */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Api } from 'grammy'
-import type { LanguageCode, Message, Update } from 'grammy/types'
+import type { Message, Update } from 'grammy/types'
 import { readSettings } from '../../core/accounts/settings.ts'
 import { createChatPace } from '../../core/chats/pace.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
-import { allLanguages } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
 import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
@@ -18,11 +16,13 @@ import { createBotApi, createProgressApi, manages, openPrivate, reasonOf } from 
 import { type CallReader, createCallReader } from './incoming/calls.ts'
 import { createDialogues, type Replied } from './incoming/dialogues.ts'
 import { createFiles } from './incoming/files.ts'
+import { answerInline } from './incoming/inline.ts'
 import { laneOf } from './incoming/parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './incoming/polling.ts'
+import { setMenus } from './menu.ts'
 import { followGroup, type Migration, migrationIn } from './migration.ts'
 import { createSender } from './outgoing/send.ts'
-import { countCalls, isGroup, paceName, type TelegramPace, telegramPace } from './pace.ts'
+import { countCalls, isGroup, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
 
 export const telegramWebhookPath = '/telegram/webhook'
 
@@ -42,6 +42,8 @@ interface TelegramOptions {
   apiUrl: string
   database: Database
   commands: readonly AnyCommand[]
+  /** Identities of administrators, whose chats list their commands. Default: none. */
+  admins?: ReadonlySet<string>
   log: Log
   /** Absent: long polling. */
   webhookSecret?: string
@@ -57,7 +59,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const botId = token.split(':', 1)[0] ?? ''
   const chatPace = createChatPace(database)
   const pace = options.pace ?? telegramPace
-  const api = createBotApi(token, apiUrl, countCalls(chatPace, botId))
+  const api = createBotApi(token, apiUrl, countCalls(chatPace, botId, pace))
   const files = createFiles({ api, apiUrl, token, publicUrl })
   const dialogues = createDialogues(database)
   const onMigrated = (migration: Migration) => followGroup(database, migration)
@@ -81,9 +83,11 @@ export function createTelegram(options: TelegramOptions): Telegram {
       const url = `${publicUrl}${telegramWebhookPath}`
       await api.setWebhook(url, { secret_token: webhookSecret, allowed_updates: allowedUpdates })
     } else await api.deleteWebhook()
-    await registerCommands(api, commands).catch((error: unknown) => {
-      log.warn({ reason: reasonOf(error) }, 'could not register the commands with Telegram')
-    })
+    await setMenus(api, { database, log, botId, commands, admins: options.admins ?? new Set() }).catch(
+      (error: unknown) => {
+        log.warn({ reason: reasonOf(error) }, 'could not register the commands with Telegram')
+      },
+    )
     return createCallReader({ me, commands, files })
   }
 
@@ -125,9 +129,10 @@ export function createTelegram(options: TelegramOptions): Telegram {
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
+    for (const { inline_query: query } of updates) if (query) void answerInline({ api, database, log }, query)
     for (const migration of updates.flatMap((update) => migrationIn(update) ?? [])) await onMigrated(migration)
     const calls = reader
-    if (!calls || !inbox) return storeActs(database, inboxName, updates.map(actOf))
+    if (!calls || !inbox) return storeActs(database, inboxName, updates.filter(isAct).map(actOf))
     const acts = updates.flatMap((update): Received[] => {
       const act = actOf(update)
       if (readWith(() => calls.concerns(update), [update])) return [act]
@@ -192,9 +197,10 @@ export function createTelegram(options: TelegramOptions): Telegram {
     ...sender,
     edit: (posted, reply, sent) => (reply.state === 'waiting' ? progressSender : sender).edit(posted, reply, sent),
 
-    takeRoom(posted) {
+    async takeRoom(posted) {
       const { chatId } = fromPosted(posted).target
-      return chatPace.takeRoom(paceName(botId, chatId), isGroup(chatId) ? pace.group : pace.private)
+      const hasRoom = await chatPace.takeRoom(paceName(botId, chatId), isGroup(chatId) ? pace.group : pace.private)
+      return hasRoom && (await chatPace.takeRoom(paceName(botId, 'all'), progressRoom(pace)))
     },
 
     async handleUpdate(body, secret) {
@@ -212,6 +218,9 @@ function questionIn({ chat, message_id: messageId, from, text, reply_markup, dat
   return { chatId: chat.id, messageId, sentAt: mayBeQuestion ? date : undefined }
 }
 
+/** An inline query is over before the inbox would get to it. */
+const isAct = ({ inline_query: query }: Update) => query === undefined
+
 /** Takes the same time for any difference. */
 function isSame(given: string, expected: string): boolean {
   const [a, b] = [given, expected].map((text) => createHash('sha256').update(text).digest())
@@ -221,24 +230,3 @@ function isSame(given: string, expected: string): boolean {
 function isUpdate(body: unknown): body is Update {
   return typeof body === 'object' && body !== null && 'update_id' in body && Number.isInteger(body.update_id)
 }
-
-/** Telegram's limit for a description, in characters. */
-const maxDescription = 256
-
-/** The list that Telegram shows when a person types '/', in each language. Registers only what has changed, since Telegram limits such calls. A language without a code serves all others. */
-async function registerCommands(api: Api, commands: readonly AnyCommand[]): Promise<void> {
-  for (const [, words] of allLanguages) {
-    const language_code = words.tags.telegram as LanguageCode | undefined
-    const offered = commands.filter(({ needs }) => needs !== 'admin')
-    const wanted = offered.map(({ name }) => ({
-      command: name,
-      description: words.commands[name].description.slice(0, maxDescription),
-    }))
-    const registered = await api.getMyCommands({ language_code })
-    const isSame = JSON.stringify(pairs(registered)) === JSON.stringify(pairs(wanted))
-    if (!isSame) await api.setMyCommands(wanted, { language_code })
-  }
-}
-
-const pairs = (list: readonly { command: string; description: string }[]) =>
-  list.map(({ command, description }) => [command, description])

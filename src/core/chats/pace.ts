@@ -14,13 +14,13 @@ export interface Window {
 export interface ChatPace {
   /** Counts calls that are made in any case. */
   count(chat: string, calls: number): Promise<void>
-  /** Whether the chat has room for a call that can be left out. If so, it is counted. */
-  takeRoom(chat: string, windows: readonly Window[]): Promise<boolean>
+  /** Whether the chat has room for calls that can be left out, or wait. If so, they are counted. `calls`: default 1. */
+  takeRoom(chat: string, windows: readonly Window[], calls?: number): Promise<boolean>
   /** The platform refused a call and asks for a pause: until then the chat has no room. */
   pause(chat: string, ms: number): Promise<void>
 }
 
-/** The longest window that is possible. */
+/** The longest window that is possible, and that of counts. */
 const keptMs = 60_000
 /** A platform may ask for days. Answers and results are sent regardless, and a new refusal starts a new pause. */
 const longestPauseMs = 10 * 60_000
@@ -28,8 +28,8 @@ const tidyRows = 1_000
 
 /** Not now(), the start of the statement: it may have waited for another statement that held the row. */
 const now = sql`clock_timestamp()`
-const recent = sql`array(
-  select made from unnest(chat_calls.calls) made where made > ${now} - ${`${keptMs} milliseconds`}::interval order by made)`
+const recent = (ms: number) => sql`array(
+  select made from unnest(chat_calls.calls) made where made > ${now} - ${`${ms} milliseconds`}::interval order by made)`
 
 export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
   return {
@@ -37,15 +37,17 @@ export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
       const made = sql`array_fill(${now}, array[${calls}::int])`
       await database.rows(sql`
         insert into chat_calls (chat, calls) values (${chat}, ${made})
-        on conflict (chat) do update set calls = ${recent} || ${made}`)
+        on conflict (chat) do update set calls = ${recent(keptMs)} || ${made}`)
     },
-    async takeRoom(chat, windows) {
+    async takeRoom(chat, windows, calls = 1) {
+      const longest = Math.max(0, ...windows.map(({ ms }) => ms))
+      const made = sql`array_fill(${now}, array[${calls}::int])`
       const rows = await database.rows(sql`
-        insert into chat_calls (chat, calls) values (${chat}, array[${now}])
-        on conflict (chat) do update set calls = ${recent} || ${now}
+        insert into chat_calls (chat, calls) values (${chat}, ${made})
+        on conflict (chat) do update set calls = ${recent(longest)} || ${made}
         where coalesce(chat_calls.paused_until < ${now}, true) and not exists (
           select from jsonb_to_recordset(${JSON.stringify(windows)}::jsonb) as w(calls int, ms float8)
-          where w.calls <= (
+          where w.calls < ${calls}::int + (
             select count(*) from unnest(chat_calls.calls) made where made > ${now} - w.ms * interval '1 millisecond'))
         returning chat`)
       return rows.length > 0

@@ -13,7 +13,7 @@ export const account: Record<string, Method> = {
     ...world.bot,
     can_join_groups: true,
     can_read_all_group_messages: true,
-    supports_inline_queries: false,
+    supports_inline_queries: true,
     can_connect_to_business: false,
     has_main_web_app: false,
   }),
@@ -63,7 +63,7 @@ export const account: Record<string, Method> = {
     }
   },
 
-  setMyCommands({ commands }, { params }) {
+  setMyCommands({ commands, world }, { params }) {
     const list = (listOf(params, 'commands') ?? []) as CommandList['commands']
     if (list.length > MAX_COMMANDS) throw badRequest('BOT_COMMANDS_TOO_MUCH')
     for (const { command, description } of list) {
@@ -71,6 +71,7 @@ export const account: Record<string, Method> = {
       if (!description || description.length > 256) throw badRequest('BOT_COMMAND_DESCRIPTION_INVALID')
     }
     const { key, scope, languageCode } = commandScope(params)
+    if (String(scope.type).startsWith('chat') && !world.room(Number(scope.chat_id))) throw chatNotFound()
     commands.set(key, { scope, languageCode, commands: list })
     return true
   },

@@ -10,6 +10,7 @@ const MAX_BODY_BYTES = 51 * 1024 * 1024
 /** Parameters that contain JSON in a form or query. */
 const JSON_PARAMETERS = new Set([
   'allowed_updates',
+  'button',
   'caption_entities',
   'commands',
   'draft',
@@ -22,6 +23,7 @@ const JSON_PARAMETERS = new Set([
   'reaction',
   'reply_markup',
   'reply_parameters',
+  'results',
   'rich_message',
   'scope',
 ])

@@ -13,6 +13,7 @@ import { notFound } from './errors.ts'
 import { createFiles } from './files.ts'
 import { createFlood } from './flood.ts'
 import { createHttp, faultAnswers } from './http.ts'
+import { createInline, type Inline } from './inline.ts'
 import { createOracle } from './oracle.ts'
 import { createPayments, type Payments } from './payments.ts'
 import { createPeople, type People } from './people.ts'
@@ -43,6 +44,8 @@ export interface TelegramOptions {
   pacing?: boolean
   /** Time in which a button press can be answered, milliseconds. Default 150,000. */
   pressLifeMs?: number
+  /** Time in which an inline query can be answered, milliseconds. Default 30,000. */
+  inlineLifeMs?: number
   /** Largest photo, bytes. Default 10 MiB. */
   maxPhotoBytes?: number
   /** Largest file, bytes. Default 50 MiB. */
@@ -55,7 +58,7 @@ export interface TelegramOptions {
   random?: () => number
 }
 
-export interface TelegramEmulator extends People, Pick<Payments, 'pay'> {
+export interface TelegramEmulator extends People, Pick<Payments, 'pay'>, Pick<Inline, 'askInline'> {
   /** Value for `apiRoot` of grammY and for TELEGRAM_API_URL. */
   apiUrl: string
   token: string
@@ -125,7 +128,8 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     violate,
   }
   const payments = createPayments(telegram)
-  const methods = byLowerCase({ ...account, ...sending, ...editing, ...payments.methods })
+  const inline = createInline(telegram, options.inlineLifeMs ?? 30_000)
+  const methods = byLowerCase({ ...account, ...sending, ...editing, ...payments.methods, ...inline.methods })
 
   async function run(call: Call, isText: boolean): Promise<unknown> {
     const found = methods.get(call.method.toLowerCase())
@@ -183,6 +187,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
   return {
     ...createPeople(telegram),
     pay: payments.pay,
+    askInline: inline.askInline,
     apiUrl: `http://127.0.0.1:${port}`,
     token,
     bot: telegram.world.bot,

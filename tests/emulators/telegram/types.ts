@@ -162,3 +162,20 @@ export interface Paid extends Sent {
   chargeId: string
   stars: number
 }
+
+/** The bot's answer to an inline query. */
+export interface InlineAnswer {
+  results: Json[]
+  /** Text of the button above the results, and what it passes to /start. */
+  button?: string
+  startParameter?: string
+  /** Whether Telegram may show it to this person only. */
+  isPersonal: boolean
+  cacheSeconds: number
+  nextOffset: string
+}
+
+export interface InlineAsked {
+  update: Update
+  answered(): Promise<InlineAnswer>
+}

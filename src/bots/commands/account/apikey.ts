@@ -10,6 +10,7 @@ import { defineCommand } from '../../command.ts'
 export const apikeyCommand = defineCommand({
   name: 'apikey',
   needs: 'everyone',
+  privateOnly: true,
   audience: 'private',
   options: {
     key: { type: 'choice', choices: ['list', 'create', 'revoke'] },

@@ -7,6 +7,7 @@ import { defineCommand } from '../../command.ts'
 export const panelCommand = defineCommand({
   name: 'panel',
   needs: 'everyone',
+  privateOnly: true,
   audience: 'private',
   options: { action: { type: 'choice', choices: ['end'] } },
   async run({ core, call, words, values: { action } }) {

@@ -5,6 +5,7 @@ import { cleanText } from '../../../core/text.ts'
 import { localeOf } from '../../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../../command.ts'
 import { messageName, toAddress, toPosted } from '../address.ts'
+import { linkedCommand } from './deep-links.ts'
 import type { TelegramFiles } from './files.ts'
 
 /** Telegram's limit for files of bots. */
@@ -86,7 +87,10 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
     if (start) {
       const [name = '', bot] = text.slice(1, start.length).toLowerCase().split('@')
       const isOurs = bot === undefined ? isPrivate || findCommand(commands, name) !== undefined : bot === ownName
-      return isOurs ? commandOf(name, text.slice(start.length).trim()) : undefined
+      if (!isOurs) return undefined
+      const rest = text.slice(start.length).trim()
+      const linked = name === 'start' ? linkedCommand(rest) : undefined
+      return { kind: 'command', ...(linked ?? { name, text: rest }), options: {} }
     }
     const mention = entities.find((entity) => isMention(entity, text))
     if (mention) {
@@ -134,16 +138,6 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
       return mayBePart || callOfMessages([message]) !== undefined
     },
   }
-}
-
-/** Words that an address t.me/bot?start=<word>_<text> may send, and the commands that they stand for. */
-const deepLinks: Readonly<Record<string, string>> = { link: 'link' }
-
-/** Telegram sends '/start <word>' when a person opens such an address. */
-function commandOf(written: string, rest: string): Written {
-  const [, word = '', text = ''] = (written === 'start' && /^([a-z]+)_(\S+)$/.exec(rest)) || []
-  const name = Object.hasOwn(deepLinks, word) ? deepLinks[word] : undefined
-  return { kind: 'command', name: name ?? written, text: name === undefined ? rest : text, options: {} }
 }
 
 function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefined {

@@ -1,0 +1,150 @@
+/** Inline mode of the Telegram bot, its menus, and the ways into the private chat. */
+import { sql } from 'drizzle-orm'
+import { afterEach, describe, expect, it } from 'vitest'
+import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
+
+const ADA = { userId: 501 }
+const EVE = { userId: 502 }
+
+let test: TestTelegram
+afterEach(async () => {
+  await test.close()
+  expect(test.telegram.violations).toEqual([])
+})
+
+async function draw(prompt: string, from: { userId: number }) {
+  const { chatId, messageId } = test.telegram.say(prompt, from)
+  const shown = await test.telegram.waitFor(chatId, ({ photo, replyTo }) => !!photo && replyTo === messageId, 10_000)
+  await test.atRest()
+  return shown
+}
+
+describe('an inline query', () => {
+  const fileIds = async (text: string, from = ADA) => {
+    const { results } = await test.telegram.askInline(text, from).answered()
+    return results.map(({ photo_file_id: id }) => id)
+  }
+  const shownIds = async () => {
+    const rows = await test.core.database.rows<{ prompt: string; id: string }>(sql`
+      select request->>'prompt' as prompt, file_ids->>0 as id from sent_messages
+      join generations on generations.id = generation_id`)
+    return Object.fromEntries(rows.map(({ prompt, id }) => [prompt, id]))
+  }
+
+  it('offers the person’s own latest pictures, those with the words first, and a button into the private chat', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20 } })
+    for (const prompt of ['a cat', 'a dog --private', 'a bird']) await draw(prompt, ADA)
+    await draw('a cat of another person', EVE)
+    const ids = await shownIds()
+    expect(await fileIds('')).toEqual([ids['a bird'], ids['a dog'], ids['a cat']])
+    expect(await fileIds('a cat 16:9')).toEqual([ids['a cat'], ids['a bird'], ids['a dog']])
+    expect(await fileIds('a cat', EVE)).toEqual([ids['a cat of another person']])
+    expect(await fileIds('a cat', { userId: 503 })).toEqual([])
+    const answer = await test.telegram.askInline('a cat', ADA).answered()
+    expect(answer).toMatchObject({ isPersonal: true, cacheSeconds: 5, startParameter: 'inline', nextOffset: '' })
+    // queries are answered at once, and leave nothing behind
+    expect(await test.core.database.rows(sql`select key from inbox where body::text like '%inline%'`)).toEqual([])
+    expect(await test.core.database.rows(sql`select id from identities where id = 'telegram:503'`)).toEqual([])
+  })
+
+  it('shows no picture that was deleted, and has pages', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20 } })
+    await draw('a cat', ADA)
+    await draw('a dog', ADA)
+    await test.core.database.rows(sql`
+      insert into sent_messages (generation_id, surface, posted, asked_by, part, file_ids)
+      select generation_id, surface, posted, 'again', part, file_ids from sent_messages`)
+    await test.core.database.rows(sql`update generations set erased_at = now() where request->>'prompt' = 'a cat'`)
+    expect(await fileIds('')).toEqual([(await shownIds())['a dog']])
+    const second = await test.telegram.askInline('', ADA, '20').answered()
+    expect(second.results).toEqual([])
+  })
+
+  it('is answered without pictures if Telegram does not know their files', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20 } })
+    await draw('a cat', ADA)
+    await test.core.database.rows(sql`update sent_messages set file_ids = '["of-another-bot"]'`)
+    const answer = await test.telegram.askInline('', ADA).answered()
+    expect(answer).toMatchObject({ results: [], button: 'Draw a new picture' })
+  })
+})
+
+describe('starting the bot', () => {
+  it('greets with three examples, and a tap draws one', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20 } })
+    for (const text of ['/start', '/start inline', '/start show_', '/start other_1']) {
+      const { messageId } = test.telegram.say(text, ADA)
+      const greeting = await test.telegram.waitFor(501, ({ replyTo }) => replyTo === messageId)
+      expect(greeting.text).toMatch(/^Hello! [\s\S]*1\. a lighthouse in a storm[\s\S]*for 1 credit\./)
+      expect(greeting.buttons.flat().map(({ label }) => label)).toEqual(['Example 1', 'Example 2', 'Example 3'])
+    }
+    const [greeting] = test.telegram.botMessages(501)
+    const pressed = test.telegram.press(greeting!, 'Example 1', ADA)
+    expect(await pressed.answered()).toEqual({ showAlert: false })
+    const drawn = await test.telegram.waitFor(501, ({ photo }) => photo !== undefined, 10_000)
+    expect(drawn.text).toMatch(/^a lighthouse in a storm, oil painting\n/)
+    await test.atRest()
+  })
+
+  it('with a link to a picture shows it', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20 } })
+    const shown = await draw('a cat', ADA)
+    const id = /#([0-9a-f]{8})/.exec(shown.text)![1]
+    const { messageId } = test.telegram.say(`/start show_${id}`, ADA)
+    const again = await test.telegram.waitFor(501, ({ replyTo }) => replyTo === messageId)
+    expect(again.photo).toBeDefined()
+  })
+})
+
+describe('the list of commands', () => {
+  const lists = () =>
+    test.telegram.commands.map(({ scope, languageCode, commands }) => ({
+      scope: [scope.type, scope.chat_id].filter(Boolean).join(' '),
+      languageCode,
+      names: commands.map(({ command }) => command),
+    }))
+  const namesIn = (scope: string) => lists().find((list) => list.scope === scope)?.names
+
+  it('depends on the chat and the language, and is set once', async () => {
+    test = await openTestTelegram({ bot: { admins: new Set(['telegram:501', 'telegram:502', 'discord:1']) } })
+    test.telegram.open(ADA)
+    const calls = () => test.telegram.requests.filter(({ method }) => method === 'setMyCommands').length
+    // the chat of an administrator has its list once there is such a chat
+    expect(namesIn('chat 501')).toBeUndefined()
+    await test.another()
+    expect(namesIn('chat 501')).toEqual(expect.arrayContaining(['flux', 'credits', 'panel']))
+    expect(namesIn('all_private_chats')).toEqual(expect.arrayContaining(['flux', 'apikey', 'panel', 'history']))
+    for (const scope of ['default', 'all_group_chats', 'all_chat_administrators']) {
+      expect(namesIn(scope)).toEqual(expect.arrayContaining(['flux', 'settings']))
+      expect(namesIn(scope)).not.toContain('apikey')
+    }
+    expect(
+      lists()
+        .filter(({ scope }) => scope === 'default')
+        .map(({ languageCode }) => languageCode),
+    ).toEqual(['', 'zh'])
+    test.telegram.open(EVE)
+    await test.another()
+    const before = calls()
+    await test.another()
+    expect(calls()).toBe(before)
+  })
+})
+
+describe('the room of the whole bot', () => {
+  it('is kept by all processes together', async () => {
+    const calls = 30
+    test = await openTestTelegram({ bot: { pace: { group: [], private: [], overall: [{ calls: 5, ms: 1_000 }] } } })
+    const second = await test.another()
+    const { telegram } = test
+    const info = { locale: 'en', state: 'info', content: { kind: 'text', text: 'hello' } } as const
+    for (let n = 0; n < calls; n++) telegram.open({ userId: 600 + n })
+    await Promise.all(
+      Array.from({ length: calls }, (_, n) => (n % 2 ? test.bot : second).post(`telegram:${600 + n}::`, info)),
+    )
+    const times = telegram.requests.filter(({ method }) => method === 'sendMessage').map(({ at }) => at)
+    expect(times).toHaveLength(calls)
+    const busiest = Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 900).length))
+    expect(busiest).toBeLessThanOrEqual(6)
+  })
+})
