@@ -36,10 +36,13 @@ export async function findAnyRequest(
   return rows.length === 1 ? rows[0]?.id : undefined
 }
 
-/** Finds a request of this account by its id or short id; '#' may precede it. undefined: there is none. */
+/** Whether a text can name a request. */
+export const namesRequest = (written: string) => isId(written) || short.test(written) || written.startsWith('#')
+
+/** Finds a request of this account by its id or short id; '#' may precede it. undefined: there is none. `userId` null: of any account. */
 export async function findRequest(
   { database }: { database: Pick<Database, 'rows'> },
-  userId: string,
+  userId: string | null,
   written: string,
 ): Promise<string | undefined> {
   const matches = matching(written)
@@ -48,7 +51,8 @@ export async function findRequest(
     database,
     columns,
     (list) => sql`
-      select ${list} from generations where user_id = ${userId}::uuid and ${matches} and erased_at is null
+      select ${list} from generations
+      where ${matches} ${userId === null ? sql`` : sql`and user_id = ${userId}::uuid and erased_at is null`}
       order by id desc limit 1`,
   )
   return row?.id

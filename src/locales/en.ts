@@ -46,6 +46,19 @@ interface LimitsShown {
 }
 const limits = (l: LimitsShown) => `${number(l.inFlight)} under way, ${number(l.perMinute)} a minute`
 
+/** Seconds after acceptance. */
+interface RequestTimes {
+  when: string
+  started?: number
+  submitted?: number
+  stored?: number
+  ended?: number
+  deadline?: number
+}
+
+const times = ({ when: _, ...seconds }: RequestTimes): [string, number][] =>
+  Object.entries(seconds).filter((each): each is [string, number] => each[1] !== undefined)
+
 export const en = {
   /** How browsers and platforms call this language. */
   tags: { html: 'en', discord: [] as readonly string[], telegram: undefined as string | undefined },
@@ -501,6 +514,45 @@ export const en = {
       `${l.user}: ${limits(l)} · ${l.tier === null ? 'no tier' : `tier ${l.tier}`}`,
     usualLimits: (l: LimitsShown) => `Without a tier: ${limits(l)}`,
     tier: (t: LimitsShown & { name: string }) => `Tier ${t.name}: ${limits(t)}`,
+    lookup: {
+      person: (p: { name: string; id: string; since: string; balance: number; held: number; debt: number }) =>
+        [
+          `👤 ${p.name} · ${p.id} · since ${p.since}`,
+          `💳 ${credits(p.balance)}, ${number(p.held)} on hold${p.debt === 0 ? '' : `, ${number(p.debt)} owed`}`,
+        ].join('\n'),
+      closed: (when: string) => `Account deleted ${when}`,
+      limits: (underWay: number) => `${number(underWay)} under way; limits`,
+      entries: 'Last entries:',
+      requests: 'Last requests:',
+      keys: 'API keys:',
+      acts: 'Administrators did:',
+      request: (r: {
+        id: string
+        state: string
+        model: string
+        provider: string
+        seconds: number
+        when: string
+        error?: string
+      }) =>
+        `#${r.id} ${r.state} ${r.error === undefined ? '' : `${r.error} · `}${r.model} · ${r.provider} · ${r.seconds.toFixed(1)} s · ${r.when}`,
+      key: (k: { id: string; tail: string; name: string; used?: string }) =>
+        `…${k.tail} ${k.name} · ${k.used === undefined ? 'never used' : `last used ${k.used}`} · ${k.id}`,
+      state: (s: { icon: string; state: string; attempt: number }) =>
+        `${s.icon} ${s.state}, ${plural(s.attempt, { one: '1 attempt', other: `${s.attempt} attempts` })}`,
+      people: (p: { person: string; payer?: string }) =>
+        p.payer === undefined ? `By ${p.person}` : `By ${p.person}, paid by ${p.payer}`,
+      price: (p: { price: number; spent: number; dollars?: number }) =>
+        `Price ${credits(p.price)}, paid or on hold ${number(p.spent)}${p.dollars === undefined ? '' : `, costs us $${p.dollars}`}`,
+      ticket: (ticket: string) => `Reference: ${ticket}`,
+      tried: (routes: string) => `Tried before: ${routes}`,
+      times: (t: RequestTimes) =>
+        [`Accepted ${t.when}`, ...times(t).map(([name, seconds]) => `${name} after ${seconds.toFixed(1)} s`)].join(
+          ', ',
+        ),
+    },
+    terminal:
+      'From the terminal only commands of administrators are possible. npm run admin lists them; some need a person, a model or a code.',
     limitsUsage: [
       '/limits @user in_flight 10 per_minute 60',
       '/limits @user tier gold',
@@ -687,6 +739,10 @@ export const en = {
         tier: 'A tier, whose limits many people share; default for none',
       },
     },
+    lookup: {
+      description: 'For administrators: an account or a request in detail',
+      options: { user: 'The person', id: 'A request: the id after # below it' },
+    },
     apikey: {
       description: 'Keys for programs that draw with your credits',
       options: {
@@ -694,6 +750,7 @@ export const en = {
         name: 'What the new key is for; to revoke one, its last four characters',
         cap: 'Credits that the new key may spend in a month',
         models: 'Models that the new key may use, separated by commas',
+        user: 'For administrators: whose keys to list, or revoke',
       },
     },
     help: { description: 'What the bot can do', options: {} },

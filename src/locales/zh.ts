@@ -36,6 +36,8 @@ const notInvitable = new Map([
 const limits = (l: { inFlight: number; perMinute: number }) =>
   `同时 ${number(l.inFlight)} 个请求，每分钟 ${number(l.perMinute)} 个`
 
+const stages = { started: '开始', submitted: '提交', stored: '存储', ended: '结束', deadline: '到期' }
+
 export const zh: Words = {
   tags: { html: 'zh-CN', discord: ['zh-CN', 'zh-TW'], telegram: 'zh' },
 
@@ -427,6 +429,36 @@ export const zh: Words = {
     limitsOf: (l) => `${l.user}：${limits(l)} · ${l.tier === null ? '无等级' : `等级 ${l.tier}`}`,
     usualLimits: (l) => `无等级：${limits(l)}`,
     tier: (t) => `等级 ${t.name}：${limits(t)}`,
+    lookup: {
+      person: (p) =>
+        [
+          `👤 ${p.name} · ${p.id} · 注册于 ${p.since}`,
+          `💳 ${credits(p.balance)}，冻结 ${number(p.held)}${p.debt === 0 ? '' : `，欠 ${number(p.debt)}`}`,
+        ].join('\n'),
+      closed: (when) => `账户已于 ${when} 注销`,
+      limits: (underWay) => `进行中 ${number(underWay)} 个；限制`,
+      entries: '最近的积分记录：',
+      requests: '最近的请求：',
+      keys: 'API 密钥：',
+      acts: '管理员操作：',
+      request: (r) =>
+        `#${r.id} ${r.state} ${r.error === undefined ? '' : `${r.error} · `}${r.model} · ${r.provider} · ${r.seconds.toFixed(1)} 秒 · ${r.when}`,
+      key: (k) => `…${k.tail} ${k.name} · ${k.used === undefined ? '从未使用' : `最近使用 ${k.used}`} · ${k.id}`,
+      state: (s) => `${s.icon} ${s.state}，尝试 ${s.attempt} 次`,
+      people: (p) => (p.payer === undefined ? `用户：${p.person}` : `用户：${p.person}，付款：${p.payer}`),
+      price: (p) =>
+        `价格 ${credits(p.price)}，已付或冻结 ${number(p.spent)}${p.dollars === undefined ? '' : `，成本 $${p.dollars}`}`,
+      ticket: (ticket) => `服务方编号：${ticket}`,
+      tried: (routes) => `之前尝试过：${routes}`,
+      times: ({ when, ...seconds }) =>
+        [
+          `接受于 ${when}`,
+          ...Object.entries(seconds).flatMap(([name, after]) =>
+            after === undefined ? [] : [`${after.toFixed(1)} 秒后${stages[name as keyof typeof stages]}`],
+          ),
+        ].join('，'),
+    },
+    terminal: '终端只能使用管理员命令，npm run admin 会列出全部；有的需要写明用户、模型或兑换码。',
     limitsUsage: [
       '/limits @用户 in_flight 10 per_minute 60',
       '/limits @用户 tier gold',
@@ -588,6 +620,10 @@ export const zh: Words = {
         tier: '等级，多人共用同一组限制；default 表示无等级',
       },
     },
+    lookup: {
+      description: '管理员：查看账户或请求的详情',
+      options: { user: '用户', id: '请求编号，即图片下方 # 后面的部分' },
+    },
     apikey: {
       description: '供程序使用你的积分的密钥',
       options: {
@@ -595,6 +631,7 @@ export const zh: Words = {
         name: '新密钥的用途；吊销时填它的最后四位',
         cap: '新密钥每月最多使用的积分',
         models: '新密钥可以使用的模型，用逗号分隔',
+        user: '管理员：查看或吊销此用户的密钥',
       },
     },
     help: { description: '机器人能做什么', options: {} },

@@ -12,6 +12,7 @@ import { settingsCommand } from './account/settings.ts'
 import { unlinkCommand } from './account/unlink.ts'
 import { banCommand } from './admin/ban.ts'
 import { limitsCommand } from './admin/limits.ts'
+import { lookupCommand } from './admin/lookup.ts'
 import { modelCommand } from './admin/model.ts'
 import { priceCommand } from './admin/price.ts'
 import { refundCommand } from './admin/refund.ts'
@@ -50,6 +51,7 @@ export const allCommands: readonly AnyCommand[] = [
   refundCommand,
   limitsCommand,
   privacyCommand,
+  lookupCommand,
   apikeyCommand,
   helpCommand,
   priceCommand,

@@ -10,10 +10,10 @@ export async function entryLines(
   { userId, limit }: { userId: string; limit: number },
 ): Promise<string[]> {
   const entries = await lastEntries(core, userId, limit)
-  return entries.map((entry) => line(words, entry))
+  return entries.map((entry) => entryLine(words, entry))
 }
 
-function line(words: Words, { amount, kind, source, reason, createdAt }: Entry): string {
+export function entryLine(words: Words, { amount, kind, source, reason, createdAt }: Entry): string {
   const origin = source === null || source === 'admin' ? words.entryKinds[kind] : words.entrySources[source]
   return words.entry({ amount, reason: reason || origin, when: utcText(createdAt) })
 }

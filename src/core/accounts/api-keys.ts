@@ -8,6 +8,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { cleanText, shorten } from '../text.ts'
 import { rememberedAccountOf } from './accounts.ts'
+import { type AdminAct, audited } from './audit.ts'
 
 /** The account that a program acts for, and what its key permits. */
 export interface KeyHolder {
@@ -111,6 +112,24 @@ export async function revokeApiKey(core: Core, userId: string, id: string): Prom
     update api_keys set revoked_at = now()
     where id::text = ${id} and user_id = ${userId} and revoked_at is null returning id`)
   return rows.length > 0
+}
+
+/** Revokes a key of another person. */
+export async function revokeKeyOf(
+  core: Core,
+  { userId, id }: { userId: string; id: string },
+  act: Pick<AdminAct, 'actor' | 'key'>,
+): Promise<void> {
+  const noted = audited(
+    { ...act, action: 'revoke', target: userId },
+    {
+      before: sql`jsonb_build_object('key', id, 'name', name, 'tail', tail)`,
+      from: sql`from api_keys where id = ${id}::uuid and user_id = ${userId}::uuid and revoked_at is null`,
+    },
+  )
+  await core.database.rows(sql`
+    with noted as (${noted})
+    update api_keys set revoked_at = now() where id = ${id}::uuid and exists (select from noted)`)
 }
 
 const held = columnsOf(

@@ -1,15 +1,19 @@
-/** `/apikey`, `/apikey create [name] [--cap n] [--models a,b]`, `/apikey revoke <id or last four>`: keys for programs. */
+/**
+ * `/apikey`, `/apikey create [name] [--cap n] [--models a,b]`, `/apikey revoke <id or last four>`: keys for programs. Administrators list
+ * and revoke those of others: `/apikey revoke <id or last four> --user @name`.
+ */
 import { accountOf } from '../../../core/accounts/accounts.ts'
-import { type ApiKey, createApiKey, listApiKeys, revokeApiKey } from '../../../core/accounts/api-keys.ts'
+import { type ApiKey, createApiKey, listApiKeys, revokeApiKey, revokeKeyOf } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
+import { personOf } from '../admin/person.ts'
 
 export const apikeyCommand = defineCommand({
   name: 'apikey',
-  needs: 'everyone',
+  needs: ({ user }) => (user === undefined ? 'everyone' : 'admin'),
   privateOnly: true,
   audience: 'private',
   options: {
@@ -17,11 +21,15 @@ export const apikeyCommand = defineCommand({
     name: { type: 'text', rest: true },
     cap: { type: 'integer', min: 1, flag: true },
     models: { type: 'text', flag: true },
+    user: { type: 'user', flag: true },
   },
-  async run({ core, call, words, values: { key = 'list', name = '', cap, models } }) {
+  async run({ core, call, words, values: { key = 'list', name = '', cap, models, user } }) {
     if (!call.isPrivate) throw new AppError('privately_only')
-    const userId = await accountOf(core, call.from)
-    const wanted = { userId, name, cap, models }
+    if (user !== undefined && key === 'create')
+      throw new AppError('unknown_option', { name: '--user', available: ['--cap', '--models'] })
+    const userId = user === undefined ? await accountOf(core, call.from) : (await personOf(core, call, user)).userId
+    const act = user === undefined ? undefined : { actor: call.from.id, key: `apikey:${call.key}` }
+    const wanted = { userId, name, cap, models, act }
     const text =
       key === 'create'
         ? await created(core, words, wanted)
@@ -38,6 +46,8 @@ interface Wanted {
   cap: number | undefined
   /** As written: 'a, b'. */
   models: string | undefined
+  /** Of an administrator, on the key of another person. */
+  act: { actor: string; key: string } | undefined
 }
 
 function listed(words: Words, keys: readonly ApiKey[]): string {
@@ -71,11 +81,12 @@ function modelsOf(core: Core, written: string): string[] {
 }
 
 /** Throws AppError unknown_key when there is no such key, or several end like that. */
-async function revoked(core: Core, words: Words, { userId, name }: Wanted): Promise<string> {
+async function revoked(core: Core, words: Words, { userId, name, act }: Wanted): Promise<string> {
   const wanted = name.replace(/^…/, '')
   const keys = await listApiKeys(core, userId)
   const [key, another] = keys.filter(({ id, tail }) => id === wanted.toLowerCase() || tail === wanted)
   if (!key || another) throw new AppError('unknown_key', { name: wanted })
-  await revokeApiKey(core, userId, key.id)
+  if (act) await revokeKeyOf(core, { userId, id: key.id }, act)
+  else await revokeApiKey(core, userId, key.id)
   return words.keys.revoked(key)
 }
