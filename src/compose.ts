@@ -1,7 +1,9 @@
 /** Builds the core from a configuration. Used by main.ts and the command line. */
 import { join } from 'node:path'
+import { terminalIdentity } from './bots/terminal/terminal.ts'
 import { isOperator, signInToken } from './bots/web/access.ts'
 import { type Config, ConfigError } from './config.ts'
+import { operatorToken } from './core/accounts/operator-token.ts'
 import { keepTariff, withTariff } from './core/billing/tariff.ts'
 import type { Core, Limits } from './core/core.ts'
 import { listenForEvents } from './core/events/events.ts'
@@ -87,7 +89,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const database = others.database ?? (await openDatabase({ url, dataDir, report: others.report }))
     if (!others.database) undo.push(() => database.close())
     const key = await secretKey(config.secretKey, dataDir)
-    secrets.add(signInToken(key))
+    secrets.add(signInToken(key)).add(operatorToken(key))
     const store = await openStore(config, key, log)
     undo.push(() => store.close?.())
     const providers = await keepProviders({
@@ -140,7 +142,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       secretKey: key,
       link,
       publicUrl: config.publicUrl,
-      isAdmin: (identity) => config.adminIds.has(identity) || isOperator(identity),
+      isAdmin: (identity) => config.adminIds.has(identity) || isOperator(identity) || identity === terminalIdentity,
       meter: others.meter,
       log,
     }

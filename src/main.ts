@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { welcome } from './banner.ts'
 import { allSurfaces, type Surfaces } from './bots/index.ts'
 import { type Bots, startBots } from './bots/start.ts'
+import { answerTerminal } from './bots/terminal/terminal.ts'
 import { compose } from './compose.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import type { Core } from './core/core.ts'
@@ -16,6 +17,7 @@ import { type ApiParts, createApiParts } from './http/api/parts.ts'
 import { createApiSurface } from './http/api/surface.ts'
 import { startWebhooks } from './http/api/webhooks/index.ts'
 import { exportLinks } from './http/exports/exports.ts'
+import { operatorCommands } from './http/operations/commands.ts'
 import { createMetrics, metricsPage } from './http/operations/metrics.ts'
 import { hooks } from './http/operations/provider-webhooks.ts'
 import { status } from './http/operations/status.ts'
@@ -102,6 +104,7 @@ async function main(): Promise<void> {
 const routes = (parts: ApiParts, surfaces: Surfaces): FastifyPluginAsync[] => [
   ...surfaces.plugins(),
   hooks((call) => receiveWebhook(parts.core, call)),
+  operatorCommands({ secretKey: parts.core.secretKey, run: (command) => answerTerminal(parts.core, command) }),
   ...api(parts),
   exportLinks(parts.core),
   pictures({ ...parts.pictures, verify: (link) => verifyLink(parts.core.secretKey, link) }),

@@ -61,7 +61,7 @@ function isRequest({ commands }: Handlers, act: Act): boolean {
 }
 
 /** The call as it is answered: in the language that the person or the group has set, if any. */
-async function answerTo(
+export async function answerTo(
   { core, handlers, call: received }: Omit<Running, 'settings'>,
   act: Answered,
 ): Promise<{ call: Call; answer: Answer }> {
