@@ -16,7 +16,8 @@ const smallestSide = 64
 /** Only this many characters on either side decide whether numbers are a ratio. */
 const nearCharacters = 60
 
-const pair = /(?<!\d)(\d{1,4})\s*([:x*/比]|by(?=\s))\s*(\d{1,4})(?!\d)/giu
+const pair =
+  /(?<!\d)(\d{1,4})\s*([:x*/比]|by(?=\s))\s*(\d{1,4})(?!\d)(?:\s*(?:(?:px|pixels?)(?!\p{sc=Latin})|像素))?/giu
 /** Part of a longer word or number, or the value of a flag that was not parsed as one. */
 const boundBefore = /(?:^|[^\p{sc=Latin}\p{sc=Cyrl}\p{sc=Grek}\d.:/*_@#$€£¥-])$/u
 const boundBeforeComma = /\d,$/
