@@ -1,5 +1,5 @@
 // A form below a message of the bot.
-import { element, page } from './common.js'
+import { $, element, page } from './common.js'
 import { closeForm, submit } from './send.js'
 
 let forms = 0
@@ -24,16 +24,35 @@ export function formBelow(message, { id, fields }) {
   form.onsubmit = async (event) => {
     event.preventDefault()
     send.disabled = true
-    const values = Object.fromEntries(inputs.map(({ name, input }) => [name, input.value]))
-    send.disabled = await submit({ form: id, message, fields: values })
+    const written = inputs.filter(({ input }) => input.type !== 'file')
+    const values = Object.fromEntries(written.map(({ name, input }) => [name, input.value]))
+    const files = inputs.flatMap(({ input }) => [...(input.files ?? [])])
+    send.disabled = await submit({ form: id, message, fields: values }, files)
   }
+  takeFiles(form, inputs.find(({ input }) => input.type === 'file')?.input)
   return form
+}
+
+/** Pictures that are dropped on the form or pasted into it join those that were chosen. */
+function takeFiles(form, input) {
+  if (!input) return
+  const add = (event, given) => {
+    if (!given || given.files.length === 0) return
+    event.preventDefault()
+    event.stopPropagation()
+    $('drop').hidden = true
+    const all = new DataTransfer()
+    for (const file of [...input.files, ...given.files]) all.items.add(file)
+    input.files = all.files
+  }
+  form.ondrop = (event) => add(event, event.dataTransfer)
+  form.onpaste = (event) => add(event, event.clipboardData)
 }
 
 function inputOf(field, id) {
   const label = element('label', field.label)
   label.htmlFor = id
-  const input = field.kind === 'choice' ? menuOf(field) : textOf(field)
+  const input = { choice: menuOf, files: filesOf, text: textOf }[field.kind](field)
   input.id = id
   input.name = field.name
   input.required = field.required ?? false
@@ -47,6 +66,15 @@ function textOf({ value, hint, maxLength }) {
   if (hint) text.placeholder = hint
   if (maxLength) text.maxLength = maxLength
   return text
+}
+
+function filesOf({ hint }) {
+  return element('input', undefined, {
+    type: 'file',
+    multiple: true,
+    accept: 'image/png,image/jpeg,image/webp',
+    title: hint ?? '',
+  })
 }
 
 function menuOf({ value, hint, required, choices = [] }) {

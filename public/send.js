@@ -55,11 +55,11 @@ export const press = (button, message) => act('web/presses', { id: freshId(), bu
 /** Forms that could not be sent. A retry sends the same values under the same id, so that they are handled once. */
 const unsentForms = new Map()
 
-export async function submit(values) {
-  const key = JSON.stringify(values)
+export async function submit(values, files = []) {
+  const key = JSON.stringify([values, files.map(({ name, size, lastModified }) => [name, size, lastModified])])
   const id = unsentForms.get(key) ?? freshId()
   unsentForms.set(key, id)
-  const sent = await act('web/forms', { id, ...values })
+  const sent = await act('web/forms', { id, ...values }, files)
   if (sent) unsentForms.delete(key)
   return sent
 }
@@ -68,9 +68,9 @@ export async function submit(values) {
 export const closeForm = (message) => act('web/forms/closed', { message })
 
 /** Resolves to whether it was sent. */
-async function act(path, body) {
+async function act(path, body, files = []) {
   try {
-    const answer = await post(path, body)
+    const answer = files.length === 0 ? await post(path, body) : await postWith(files, path, body)
     if (answer.status === 401) page.begin()
     banner(answer.ok ? undefined : ((await answer.json()).error?.message ?? page.words.press_failed))
     return answer.ok
@@ -78,6 +78,13 @@ async function act(path, body) {
     banner(page.words.press_failed)
     return false
   }
+}
+
+function postWith(files, path, body) {
+  const form = new FormData()
+  form.set('form', JSON.stringify(body))
+  for (const file of files) form.append('images', file)
+  return ask(path, { method: 'POST', body: form })
 }
 
 /** Resolves to an error text. undefined: the message was sent. */

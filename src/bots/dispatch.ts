@@ -163,7 +163,8 @@ async function runAction({ core, handlers, call, settings }: Running, use: Use):
   }
   const form = await action.form.make(asked)
   if (submission) {
-    const submitted = { ...asked, values: { ...values, fields: submittedTo(form, submission) } }
+    const { images } = call
+    const submitted = { ...asked, images, values: { ...values, fields: submittedTo(form, submission, images.length) } }
     return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(submitted) })
   }
   return { locale: call.locale, state: 'info', content: { kind: 'text', text: form.title }, private: true, form }

@@ -31,14 +31,22 @@ export function formOf<const N extends FormName>(words: Words, { action, ref, fi
   return { id: buttonId(action, ref), title, fields: all }
 }
 
-/** Values of all fields. Throws AppError bad_option with the field's label. Whether a choice exists is for the action to check. */
+/**
+ * Values of all fields but files. Throws AppError bad_option with the field's label, and words_only. Whether a choice exists is for the
+ * action to check.
+ */
 export function submittedTo(
   form: Form,
   { fields, text }: Pick<Extract<Act, { kind: 'form' }>, 'fields' | 'text'>,
+  images: number,
 ): Record<string, string> {
+  const written = form.fields.filter(({ kind }) => kind !== 'files')
+  if (images > 0 && written.length === form.fields.length) {
+    throw new AppError('words_only')
+  }
   const given = text === undefined ? fields : writtenTo(form, text)
   return Object.fromEntries(
-    form.fields.map((field) => {
+    written.map((field) => {
       const value = Object.hasOwn(given, field.name) ? given[field.name] : field.value
       return [field.name, checked(field, value ?? '')]
     }),
@@ -46,7 +54,8 @@ export function submittedTo(
 }
 
 /** 'a dog\nRatio: 16:9': lines that start with a label are for that field, all others are for the first field. */
-function writtenTo({ fields }: Form, text: string): Record<string, string> {
+function writtenTo(form: Form, text: string): Record<string, string> {
+  const fields = form.fields.filter(({ kind }) => kind !== 'files')
   const values: Record<string, string> = {}
   const others: string[] = []
   for (const line of text.split('\n')) {

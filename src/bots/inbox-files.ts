@@ -16,9 +16,9 @@ export interface StoredFile {
 }
 
 /** Call this before storing the act. A second call changes nothing, and files of a handled act are not stored again. */
-export async function storeFiles(database: Database, key: string, files: readonly Buffer[]): Promise<void> {
+export async function storeFiles(database: Database, key: string, files: readonly { data: Buffer }[]): Promise<void> {
   // one statement for each file: a statement with all of them would hold them in memory several times
-  for (const [position, data] of files.entries()) {
+  for (const [position, { data }] of files.entries()) {
     await database.rows(sql`
       insert into inbox_files (act, position, data)
       select ${key}, ${position}::int, ${data}::bytea

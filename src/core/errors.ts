@@ -25,6 +25,7 @@ export const errorKinds = [
   'unknown_button',
   'not_yours',
   'not_your_question',
+  'words_only',
   'question_over',
   'late_part',
   'edited_late',

@@ -113,6 +113,7 @@ export const en = {
   buttons: {
     useenhanced: '✨ Use it',
     useown: 'Use mine',
+    draw: '🎨 Draw it',
     editdraft: '✏️ Edit it',
     setpictures: '🖼 Pictures',
     setanswers: '💬 Answers',
@@ -194,6 +195,7 @@ export const en = {
         prompt: { label: 'Prompt', hint: 'What the new picture should show' },
         aspect: { label: 'Ratio', hint: 'Like the picture' },
         model: { label: 'Model', hint: 'The model that draws it' },
+        pictures: { label: 'More pictures', hint: 'Used together with this picture' },
       },
       model: (m: { title: string; price: number; wordsOnly: boolean }) =>
         `${m.title} · ${credits(m.price)}${m.wordsOnly ? ' · ignores the picture' : ''}`,
@@ -254,6 +256,7 @@ export const en = {
     more: 'To change more, add lines like these:',
     example: (label: string, value: string) => `${label}: ${value}`,
     choices: (values: readonly string[]) => `(${list(values)})`,
+    pictures: (label: string) => `${label}: send them with your answer.`,
   },
 
   settings: {
@@ -990,6 +993,7 @@ export const en = {
     not_yours: () => 'Only the person who made this request can do that.',
     not_your_question: () =>
       'Only the person who pressed the button can answer this. Press it yourself to change the picture.',
+    words_only: () => 'This question takes words only: answer it without a picture.',
     form_late: () => 'That took too long. Press the button again.',
     edited_late: () =>
       'The request has already started, so your edit does not change it. Send the new words as a new message.',

@@ -84,6 +84,7 @@ export const zh: Words = {
   buttons: {
     useenhanced: '✨ 用优化版',
     useown: '用我的原文',
+    draw: '🎨 画出来',
     editdraft: '✏️ 修改',
     setpictures: '🖼 图片设置',
     setanswers: '💬 回复设置',
@@ -154,6 +155,7 @@ export const zh: Words = {
         prompt: { label: '提示词', hint: '新图片要画什么' },
         aspect: { label: '比例', hint: '与原图相同' },
         model: { label: '模型', hint: '用哪个模型绘制' },
+        pictures: { label: '更多图片', hint: '与这张图片一起使用' },
       },
       model: (m) => `${m.title} · ${credits(m.price)}${m.wordsOnly ? ' · 不参考原图' : ''}`,
     },
@@ -207,6 +209,7 @@ export const zh: Words = {
     more: '要修改其他内容，请另起一行，例如：',
     example: (label, value) => `${label}：${value}`,
     choices: (values) => `（${list(values)}）`,
+    pictures: (label) => `${label}：随回答一起发送即可。`,
   },
 
   settings: {
@@ -850,6 +853,7 @@ export const zh: Words = {
     unknown_button: () => '此按钮已失效，请重新发起请求。',
     not_yours: () => '只有发起该请求的人可以这样做。',
     not_your_question: () => '只有按下按钮的人可以回答。想修改这张图片，请自己按一下按钮。',
+    words_only: () => '这个问题只需文字回答，请不要附图片。',
     form_late: () => '打开表单超时，请再按一次按钮。',
     edited_late: () => '这个请求已经开始处理，编辑消息不会改变它。请把新的内容作为新消息发送。',
     edited_part: () => '只有单条消息的请求才能通过编辑修改。请取消请求，再重新发送全部内容。',

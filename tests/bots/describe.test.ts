@@ -60,6 +60,35 @@ describe('describing a picture', () => {
     expect((await ask(`/describe ${row!.id}`, [], 'eve')).text).toContain('no such request')
   })
 
+  it('offers to draw the prompt, once and for the shown price, to the person who asked', async () => {
+    const llm = await open({ reply: () => 'A small square. --seed 7' })
+    const call = await test.say('/describe', { images: [attachment(await pngOf(40, 40))], key: 'test:describe' })
+    const shown = test.chat.last(call.address)!
+    expect(shown).toMatchObject({ state: 'asking', text: '📝 A small square. --seed 7' })
+    const [draw, edit] = shown.buttons!.flat()
+    expect([draw, edit]).toMatchObject([
+      { action: 'draw', price: 1 },
+      { action: 'editdraft', price: 1 },
+    ])
+    // handled again after a crash: nothing is described anew
+    await test.say('/describe', { images: [attachment(await pngOf(40, 40))], key: call.key, address: call.address })
+    expect([llm.asked.length, test.chat.last(call.address)?.buttons?.[0]?.[0]?.id]).toEqual([1, draw!.id])
+    const { id: posted } = test.chat.messages.find(({ address }) => address === call.address)!
+    const act = { kind: 'press', button: draw!.id, on: { posted } } as const
+    const other = await test.say('', { act, who: 'eve' })
+    expect(test.chat.last(other.address)?.content).toMatchObject({ kind: 'refusal', error: 'not_yours' })
+    const pressed = await test.say('', { act })
+    const [draft] = await test.core.database.rows<{ id: string }>(sql`select id from drafts`)
+    expect(await test.ended({ ...pressed, key: `draft:${draft!.id}` })).toBe('delivered')
+    const rows = await test.core.database.rows(
+      sql`select request->>'prompt' as prompt, request->>'seed' as seed from generations`,
+    )
+    expect(rows).toEqual([{ prompt: 'A small square. --seed 7', seed: null }])
+    expect(test.chat.last(call.address)?.state).toBe('done')
+    const twice = await test.say('', { act })
+    expect(test.chat.last(twice.address)?.content).toMatchObject({ kind: 'refusal', error: 'draft_over' })
+  })
+
   it('answers in the private chat when the picture is private', async () => {
     await open({ reply: () => 'A small square.' })
     const drawn = await test.say('a square --private')

@@ -7,7 +7,7 @@ import type { Act, Call } from '../../src/core/ports/chat.ts'
 import type { Model, Takes } from '../../src/core/ports/models.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { quickest } from '../helpers/backends.ts'
-import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
+import { attachment, createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
 const takes = sketch.routes[0]!.takes
@@ -106,7 +106,7 @@ describe('an edit', () => {
     const { press } = await drawn()
     const { form } = (await press({ locale: 'zh' })) ?? {}
     expect(form?.title).toBe('✏️ 修改图片')
-    expect(form?.fields.map(({ label }) => label)).toEqual(['提示词', '比例', '模型'])
+    expect(form?.fields.map(({ label }) => label)).toEqual(['提示词', '比例', '模型', '更多图片'])
   })
 
   it.each([
@@ -186,6 +186,41 @@ describe('an edit', () => {
     expect(await test.ended(await submit({ prompt: 'a dog' }))).toBe('delivered')
     expect(inputs).toHaveLength(1)
     expect(await sharp(inputs[0]).stats()).toMatchObject({ dominant: { r: 248, g: 8, b: 8 } })
+  })
+
+  it.each<[string, Record<string, string>, number, object | string]>([
+    ['with the picture of the result', { prompt: 'a hat' }, 1, { model: 'both', images: 2 }],
+    ['by a model that the person names', { prompt: 'a hat --model both' }, 2, { model: 'both', images: 3 }],
+    ['or refused by the name of the model', { prompt: 'a hat', model: 'editor' }, 1, 'too_many_images'],
+    ['or refused by the name of a model for words', { prompt: 'a hat', model: 'words' }, 1, 'too_many_images'],
+  ])('uses added pictures %s', async (_title, fields, count, expected) => {
+    const { submit, answerTo } = await drawn()
+    const added = await pngOf(48, 48)
+    const call = await submit(fields, { images: Array.from({ length: count }, () => attachment(added)) })
+    if (typeof expected === 'string') expect(answerTo(call)?.content).toMatchObject({ error: expected })
+    else {
+      expect(await test.ended(call)).toBe('delivered')
+      expect(await edits()).toMatchObject([{ request: expected }])
+    }
+  })
+
+  it('chooses another model for added pictures, for no more than the form showed', async () => {
+    const { press, submit, answerTo } = await drawn('a cat', { models: [editor, both] })
+    await test.core.database.rows(sql`
+      update generations set model = 'editor', request = jsonb_set(request, '{model}', '"editor"')`)
+    expect((await press())?.form?.fields[2]?.value).toBe('editor')
+    const images = [attachment(await pngOf(48, 48))]
+    const call = await submit({ prompt: 'a hat' }, { images })
+    expect(answerTo(call)?.content.kind).not.toBe('refusal')
+    expect(await test.ended(call)).toBe('delivered')
+    expect(await edits()).toMatchObject([{ model: 'both', request: { images: 2 } }])
+  })
+
+  it('takes no pictures in a form without a field for them', async () => {
+    const { id, answerTo } = await drawn()
+    const act: Act = { kind: 'form', form: id.replace('edit', 'report'), fields: { reason: 'no cat' } }
+    const call = await test.say('', { act, images: [attachment(await pngOf(48, 48))] })
+    expect(answerTo(call)?.text).toBe('⚠️ This question takes words only: answer it without a picture.')
   })
 
   it('is quoted anew, and refused with the price when the credits do not suffice', async () => {

@@ -125,6 +125,44 @@ describe.skipIf(missing)('the page', () => {
     expect(calls).toEqual([])
   })
 
+  it('sends pictures with a form: chosen, pasted into it and dropped on it', async () => {
+    await write('a cat')
+    const form: Form = {
+      id: '1:edit:one',
+      title: 'Edit',
+      fields: [
+        { name: 'prompt', kind: 'text', label: 'Prompt', value: 'a hat' },
+        { name: 'pictures', kind: 'files', label: 'More pictures' },
+      ],
+    }
+    await web.post((await nextCall()).address, { ...done, form })
+    const png = await pngOf(40, 30)
+    const chosen = { name: 'one.png', mimeType: 'image/png', buffer: png }
+    await page.getByLabel('More pictures').setInputFiles([chosen])
+    for (const how of ['paste', 'drop'] as const)
+      await give(how, `${how}.png`, 'image/png', png, "document.querySelector('.form textarea')")
+    expect(await page.locator('.chip').count()).toBe(0)
+    await page.locator('.form').getByRole('button', { name: 'Send' }).click()
+    const { act, images } = await nextCall()
+    expect(act).toEqual({ kind: 'form', form: form.id, fields: { prompt: 'a hat' } })
+    expect(images.map(({ name }) => name)).toEqual(['one.png', 'paste.png', 'drop.png'])
+    expect(loaded).toEqual([png, png, png])
+  })
+
+  it('sends the price that it shows for the words, and none for words whose price it does not show', async () => {
+    await page.route('**/web/quote', (route) => {
+      const { text } = JSON.parse(route.request().postData() ?? '{}') as { text: string }
+      return route.fulfill({ json: { price: 3, summary: `for ${text}`, balance: '' } })
+    })
+    await page.locator('#text').fill('a cat')
+    await page.locator('#price').getByText('for a cat').waitFor()
+    await page.locator('#text').press('Enter')
+    expect((await nextCall()).shownPrice).toBe(3)
+    await write('a dog')
+    const { text, shownPrice } = await nextCall()
+    expect([text, shownPrice]).toEqual(['a dog', undefined])
+  })
+
   it('shows a form once, and closes it for good', async () => {
     await write('a cat')
     const fields = [{ name: 'prompt', kind: 'text', label: 'Prompt' }] as const
@@ -427,14 +465,14 @@ async function write(text: string): Promise<void> {
 }
 
 /** Simulates a file from the clipboard or another window. */
-async function give(how: 'paste' | 'drop', name: string, type: string, data: Buffer): Promise<void> {
+async function give(how: 'paste' | 'drop', name: string, type: string, data: Buffer, on = 'document'): Promise<void> {
   const kind = how === 'paste' ? 'ClipboardEvent' : 'DragEvent'
   const field = how === 'paste' ? 'clipboardData' : 'dataTransfer'
   await page.evaluate(`{
     const carried = new DataTransfer()
     const bytes = new Uint8Array(${JSON.stringify([...data])})
     carried.items.add(new File([bytes], ${JSON.stringify(name)}, { type: ${JSON.stringify(type)} }))
-    document.dispatchEvent(new ${kind}('${how}', { bubbles: true, cancelable: true, ${field}: carried }))
+    ${on}.dispatchEvent(new ${kind}('${how}', { bubbles: true, cancelable: true, ${field}: carried }))
   }`)
 }
 

@@ -74,7 +74,8 @@ async function discordHarness(): Promise<SurfaceHarness> {
     openForm: async (person, label) => {
       opened = discord.press(asked!.reply()!, label, { userId: people[person] })
       await opened.waitForAck()
-      return Object.fromEntries((opened.modal!.components as ModalLabel[]).map(({ component }) => shownIn(component)))
+      const written = (opened.modal!.components as ModalLabel[]).filter(({ component }) => component.type !== 19)
+      return Object.fromEntries(written.map(({ component }) => shownIn(component)))
     },
     submit: async (person, { prompt, aspect, model, reason }, deliveries = 1) => {
       const chosen = { ...(aspect && { aspect: [aspect] }), ...(model && { model: [model] }) }
@@ -98,7 +99,7 @@ async function discordHarness(): Promise<SurfaceHarness> {
 }
 
 interface ModalLabel {
-  component: { custom_id: string; value?: string; options?: { value: string; default?: boolean }[] }
+  component: { type: number; custom_id: string; value?: string; options?: { value: string; default?: boolean }[] }
 }
 
 function shownIn({ custom_id: name, value, options = [] }: ModalLabel['component']): [string, string] {
@@ -226,7 +227,7 @@ async function webHarness(): Promise<SurfaceHarness> {
     downloads: { url: string }[]
     removed?: boolean
     buttons?: { id: string; label: string }[][]
-    form?: { id: string; fields: { name: string; value?: string }[] }
+    form?: { id: string; fields: { name: string; kind: string; value?: string }[] }
     toast?: boolean
   }
   let submission = { person: 'ann' as Person, id: '' }
@@ -297,7 +298,8 @@ async function webHarness(): Promise<SurfaceHarness> {
       const withForm = async () => (await messagesOf(person)).find(({ form }) => form)
       await expect.poll(withForm, { timeout: 20_000 }).toBeTruthy()
       opened = await withForm()
-      return Object.fromEntries(opened!.form!.fields.map(({ name, value = '' }) => [name, value]))
+      const written = opened!.form!.fields.filter(({ kind }) => kind !== 'files')
+      return Object.fromEntries(written.map(({ name, value = '' }) => [name, value]))
     },
     submit: async (person, values, deliveries = 1) => {
       submission = { person, id: crypto.randomUUID() }

@@ -117,15 +117,26 @@ describe('a question', () => {
       async (replyTo: number) => telegram.say('/help', { replyTo }),
       { kind: 'command', name: 'help' },
     ],
-    [
-      'a reply with a picture',
-      async (replyTo: number) => telegram.sendPhoto({ data: await pngOf(9, 9), caption: 'a dog' }, { replyTo }),
-      { kind: 'message', text: 'a dog' },
-    ],
   ])('is not answered by %s', async (_title, send, act) => {
     const { messageId } = await asked()
     await deliver((await send(messageId)).update)
     expect((await nextCall()).act).toMatchObject(act)
+  })
+
+  it.each(['a dog', ''])('is answered by a picture with the caption "%s"', async (caption) => {
+    const { messageId: replyTo } = await asked()
+    const data = await pngOf(9, 9)
+    await deliver(telegram.sendPhoto({ data, ...(caption && { caption }) }, { replyTo }).update)
+    const { act, images } = await nextCall()
+    expect(act).toMatchObject({ kind: 'form', form: form.id, text: caption })
+    expect(images).toHaveLength(1)
+    expect((await images[0]!.load(1_000_000)).length).toBeGreaterThan(0)
+  })
+
+  it('says that pictures may be added', async () => {
+    const pictures = { name: 'pictures', kind: 'files', label: 'More pictures' } as const
+    const { text } = questionOf({ ...form, fields: [...form.fields, pictures] }, { locale: 'en', limit: 4096 })
+    expect(text).toMatch(/\n\n📎 More pictures: send them with your answer\.$/)
   })
 
   it('is explained to another person who replies', async () => {

@@ -1,4 +1,4 @@
-/** The choice below an enhanced prompt: draw it, draw the person's own words, or edit it first. Only the asker may choose. */
+/** The choice below a prompt that the bot wrote: draw it, draw the person's own words, or edit it first. Only the asker may choose. */
 import { type DraftChoice, readDraft, standsIn, submitDraft } from '../../core/generation/drafts.ts'
 import { promptOf, waitingReply } from '../../core/generation/replies.ts'
 import { promptLimit } from '../../core/request/parse.ts'
@@ -18,6 +18,9 @@ export const useOwnAction: Action = {
   who: 'everyone',
   run: (asked) => choose(asked, { kind: 'own' }),
 }
+
+/** Below the prompt that was written for a picture: it is the only one. */
+export const drawAction: Action = { ...useOwnAction, name: 'draw' }
 
 export const editDraftAction: Action = {
   name: 'editdraft',

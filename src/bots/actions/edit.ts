@@ -1,11 +1,13 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
 import { accountOf } from '../../core/accounts/accounts.ts'
+import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { editingModels, editingWith, proposeEdit, sameShape } from '../../core/generation/edit.ts'
-import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
+import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
-import { chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
+import type { ChosenModel } from '../../core/request/check.ts'
+import { canServe, chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { type Message, parseMessage, promptLimit } from '../../core/request/parse.ts'
 import { showPrices } from '../../core/results/quotes.ts'
 import type { Action } from '../action.ts'
@@ -44,11 +46,12 @@ export const editAction: Action = {
               label: words.forms.edit.model({ title, price, wordsOnly: images === 0 }),
             })),
           },
+          pictures: { kind: 'files' },
         },
       })
     },
   },
-  async run({ core, call, values: { ref, fields } }) {
+  async run({ core, call, images: added, values: { ref, fields } }) {
     const result = await resultOf(core, ref)
     const { prompt = '', aspect = '', model = '' } = fields
     // an unchanged prompt was parsed before, so it is not searched for flags and ratios again
@@ -61,28 +64,48 @@ export const editAction: Action = {
     if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
     const proposed = proposeEdit(core, result)?.model.id
     // order of precedence: the model changed in the form, a flag in the prompt, the model that the form proposed
-    const name = (model === '' || model === proposed ? written.model : undefined) ?? (model || proposed)
-    const images = name === undefined ? 1 : (editingWith(core, findModel(core.models.all(), name), result)?.images ?? 1)
-    const chosen = chooseModel(core, { name, images, words: true })
+    const isUnchanged = model === '' || model === proposed
+    const name = (isUnchanged ? written.model : undefined) ?? (model || proposed)
+    const isProposed = isUnchanged && written.model === undefined
+    const { chosen, own } = chooseFor(core, { name, isProposed, added: added.length, result })
+    const images = [...(own === 0 ? [] : [asInput(core, pictureOf(result))]), ...added]
     const params: RequestParams = {
       ...written,
       aspect:
         aspect === ''
-          ? (written.aspect ?? (images === 0 ? sameShape(chosen.takes, result) : undefined))
+          ? (written.aspect ?? (images.length === 0 ? sameShape(chosen.takes, result) : undefined))
           : readAspect(aspect),
     }
     return submitOffer(core, call, {
       params,
-      images: images === 0 ? [] : [asInput(core, pictureOf(result))],
+      images,
       chosen,
       private: asked,
       parent: { id: ref, button: 'edit' },
       result,
       // a person who leaves the model as it is was shown the price of the one proposed then
-      offers: [offerOf(chosen.model.id), ...(chosen.model.id === proposed ? [proposal] : [])],
+      offers: [offerOf(chosen.model.id), ...(isProposed || chosen.model.id === proposed ? [proposal] : [])],
       times: written.count,
     })
   },
+}
+
+interface Choice {
+  name: string | undefined
+  /** The person left the model as the form proposed it. */
+  isProposed: boolean
+  /** Pictures that were added to that of the result. */
+  added: number
+  result: StoredResult
+}
+
+/** `own`: whether the picture of the result is used. A proposed model that does not take the added pictures gives way to one that does. */
+function chooseFor(core: Core, { name, isProposed, added, result }: Choice): { chosen: ChosenModel; own: 0 | 1 } {
+  const model = name === undefined ? undefined : findModel(core.models.all(), name)
+  const own = model ? (editingWith(core, model, result)?.images ?? 1) : 1
+  const givesWay = model && isProposed && added > 0 && !canServe(core, model, { images: 1 + added, words: true })
+  if (givesWay) return { chosen: chooseModel(core, { images: 1 + added, words: true }), own: 1 }
+  return { chosen: chooseModel(core, { name, images: own + added, words: true }), own }
 }
 
 /** The price of the model that the form proposes. */

@@ -8,7 +8,7 @@ import { setAnswersAction, setPicturesAction } from '../settings/actions.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { describeAction } from './describe.ts'
-import { editDraftAction, useEnhancedAction, useOwnAction } from './drafts.ts'
+import { drawAction, editDraftAction, useEnhancedAction, useOwnAction } from './drafts.ts'
 import { editAction } from './edit.ts'
 import { newerAction, olderAction, showAction } from './history.ts'
 import { modelsAction, preferAction } from './models.ts'
@@ -46,6 +46,7 @@ export const allActions: readonly Action[] = [
   newerAction,
   useEnhancedAction,
   useOwnAction,
+  drawAction,
   editDraftAction,
   varyPhotoAction,
   editPhotoAction,

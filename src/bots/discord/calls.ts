@@ -29,7 +29,7 @@ import type { Menu } from '../menus/menu.ts'
 import { addressOf, type InteractionTarget } from './address.ts'
 import { ofAttachment, picturesOf, type RemotePicture } from './images.ts'
 import { findMenu, type Picked } from './menus.ts'
-import { submittedFields } from './modal.ts'
+import { submittedFields, submittedFiles } from './modal.ts'
 
 type Load = (pictures: readonly RemotePicture[]) => Attachment[]
 
@@ -139,6 +139,9 @@ function picturesWith(
 ): Attachment[] {
   if (interaction.type === InteractionType.ApplicationCommand && isSlash(interaction)) {
     return load(attachmentsOf(interaction, commands).map(ofAttachment))
+  }
+  if (interaction.type === InteractionType.ModalSubmit && !picked) {
+    return load(submittedFiles(interaction.data).map(ofAttachment))
   }
   const { message = '', pictures = [] } = picked ?? {}
   // it may show a result, whose originals we have

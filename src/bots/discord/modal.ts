@@ -1,5 +1,6 @@
 /** A form as Discord's modal, and what a person submitted in it. */
 import {
+  type APIAttachment,
   type APILabelComponent,
   type APIModalInteractionResponseCallbackData,
   type APIModalSubmission,
@@ -15,6 +16,7 @@ const maxHint = 100
 const maxValue = 4000
 const maxOptions = 25
 const maxOptionText = 100
+const maxFiles = 10
 
 export function modalOf({ id, title, fields }: Form): APIModalInteractionResponseCallbackData {
   return {
@@ -23,7 +25,8 @@ export function modalOf({ id, title, fields }: Form): APIModalInteractionRespons
     components: fields.map((field) => ({
       type: ComponentType.Label,
       label: cut(field.label, maxTitle),
-      component: field.kind === 'choice' && fitsMenu(field) ? menuOf(field) : inputOf(field),
+      ...(field.kind === 'files' && field.hint && { description: cut(field.hint, maxHint) }),
+      component: componentOf(field),
     })),
   }
 }
@@ -40,6 +43,22 @@ export function submittedFields({ components }: APIModalSubmission): Record<stri
       return input.type === ComponentType.StringSelect ? [[input.custom_id, input.values[0] ?? '']] : []
     }),
   )
+}
+
+/** The pictures of a form's field for files. */
+export function submittedFiles({ components, resolved }: APIModalSubmission): APIAttachment[] {
+  const ids = components.flatMap((part) =>
+    part.type === ComponentType.Label && part.component.type === ComponentType.FileUpload ? part.component.values : [],
+  )
+  return ids.flatMap((id) => resolved?.attachments?.[id] ?? [])
+}
+
+function componentOf(field: FormField): APILabelComponent['component'] {
+  if (field.kind === 'files') {
+    const { name, required = false } = field
+    return { type: ComponentType.FileUpload, custom_id: name, required, min_values: 0, max_values: maxFiles }
+  }
+  return field.kind === 'choice' && fitsMenu(field) ? menuOf(field) : inputOf(field)
 }
 
 const fitsMenu = ({ choices = [] }: FormField) => choices.length > 0 && choices.length <= maxOptions

@@ -107,13 +107,14 @@ export function createTelegram(options: TelegramOptions): Telegram {
     }
   }
 
-  /** A text that replies to a question of ours answers it. undefined: it was refused, and the person has the reason. */
+  /** A text or a picture that replies to a question of ours answers it. undefined: it was refused, and the person has the reason. */
   async function asAnswer(call: Call, message: Message | undefined): Promise<Call | undefined> {
     const replied = message?.reply_to_message
-    // a picture of its own is a request; the preview of a link is not
-    if (!replied || call.act.kind !== 'message' || call.act.text === '' || message.text === undefined) return call
+    if (!replied || call.act.kind !== 'message') return call
     try {
-      return await dialogues.read(call, questionIn(replied))
+      const read = await dialogues.read(call, questionIn(replied))
+      // the preview of a link is no answer
+      return read.act.kind === 'form' && message.text !== undefined ? { ...read, images: [] } : read
     } catch (error) {
       if (!(error instanceof AppError)) throw error
       await refuse(call, error)

@@ -18,7 +18,7 @@ import {
 import * as messages from './messages.ts'
 import { localeFrom, refuse } from './refuse.ts'
 import type { Entered } from './sign-in.ts'
-import { createUploads, refusalStatus } from './upload.ts'
+import { createUploads, messageIn, refusalStatus, type Upload } from './upload.ts'
 import { isFull } from './waiting.ts'
 
 interface ForActs {
@@ -29,13 +29,14 @@ interface ForActs {
 }
 
 export function actRoutes(app: FastifyInstance, { database, enter, inbox: openInbox }: ForActs): void {
-  const readUpload = createUploads()
+  const readParts = createUploads()
   app.post('/web/messages', async (request, reply) => {
     const who = await enter(request)
     if ('trouble' in who) return refuse(request, reply, who.trouble)
     const inbox = openInbox()
     if (!inbox) return refuse(request, reply, 'starting', 503)
-    const upload = await readUpload(request)
+    const parts = await readParts(request)
+    const upload = typeof parts === 'string' ? parts : messageIn(parts)
     if (typeof upload === 'string') return refuse(request, reply, upload, refusalStatus[upload])
     const { id, text, options, shownPrice, files } = upload
     const { visitor } = who
@@ -47,12 +48,8 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
       options: optionsOf(said.act),
       files: files.map(({ name }) => name),
     })
-    await storeFiles(
-      database,
-      keyOf(said),
-      files.map(({ data }) => data),
-    )
-    await inbox.store([receivedOf({ ...said, files: files.map(({ name, data }) => ({ name, bytes: data.length })) })])
+    await storeFiles(database, keyOf(said), files)
+    await inbox.store([receivedOf({ ...said, files: listOf(files) })])
     return reply.code(202).send({ id })
   })
   app.post('/web/presses', async (request, reply) => {
@@ -73,15 +70,21 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     if ('trouble' in who) return refuse(request, reply, who.trouble)
     const inbox = openInbox()
     if (!inbox) return refuse(request, reply, 'starting', 503)
-    const { data } = formBody.safeParse(request.body)
+    // a form with pictures is sent in parts
+    const parts = request.isMultipart() ? await readParts(request) : { fields: {}, files: [] }
+    if (typeof parts === 'string') return refuse(request, reply, parts, refusalStatus[parts])
+    const { files } = parts
+    const { data } = formBody.safeParse(request.isMultipart() ? jsonIn(parts.fields.form) : request.body)
     if (!data) return refuse(request, reply, 'bad_message', 400)
     const { id, form, fields, message } = data
     const act: Act = { kind: 'form', form, fields }
     const { visitor } = who
-    const submission = receivedOf({ ...who, id, locale: localeFrom(request), act })
     // the form's own key: a form that is open in two tabs is paid for once
     const key = `web:${visitor}:form:${message}`
     if (await isFull(database, visitor, key)) return refuse(request, reply, 'too_many_acts', 429)
+    const said: Said = { ...who, id, locale: localeFrom(request), act, files: listOf(files), filesKey: key }
+    const submission = receivedOf(said)
+    await storeFiles(database, key, files)
     await inbox.store([{ ...submission, key }])
     // a form that was sent is not shown again
     await messages.closeForm(database, who.visitor, `${who.visitor}:${message}`)
@@ -95,4 +98,14 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     await messages.removeForm(database, who.visitor, `${who.visitor}:${data.message}`)
     return reply.code(202).send({ status: 'ok' })
   })
+}
+
+const listOf = (files: Upload['files']) => files.map(({ name, data }) => ({ name, bytes: data.length }))
+
+function jsonIn(text = ''): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

@@ -19,6 +19,8 @@ export interface Said {
   /** Credits that the page showed beside what was written. */
   shownPrice?: number
   files?: readonly StoredFile[]
+  /** The key that its files are stored under. Absent: its own. */
+  filesKey?: string
 }
 
 const actId = z.string().regex(/^[\w-]{8,64}$/)
@@ -91,7 +93,7 @@ export function receivedOf(said: Said): Received {
 
 /** From a row of the inbox. */
 export function callOf(database: Database, body: Json | undefined): Call {
-  const { visitor, from, id, locale, act, shownPrice, files = [] } = body as unknown as Said
+  const { visitor, from, id, locale, act, shownPrice, files = [], filesKey } = body as unknown as Said
   const key = keyOf({ visitor, id })
   return {
     key,
@@ -103,7 +105,7 @@ export function callOf(database: Database, body: Json | undefined): Call {
     locale,
     act,
     shownPrice,
-    images: attachmentsOf(database, key, files),
+    images: attachmentsOf(database, filesKey ?? key, files),
     // the conversation is stored, so nothing that is shown once belongs here
     isPrivate: false,
   }

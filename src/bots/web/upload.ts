@@ -1,4 +1,4 @@
-/** One multipart message: the words, options, an id that the page made, and pictures. */
+/** Multipart bodies: a message with its words, options, an id that the page made, and pictures; a submitted form with pictures. */
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Options } from '../../core/ports/chat.ts'
@@ -42,7 +42,13 @@ const totalBytes = 50 * megabyte
 /** Uploads that this process reads at a time: they are kept in memory. */
 const mostAtOnce = 16
 
-export function createUploads(): (request: FastifyRequest) => Promise<Upload | UploadError> {
+export interface Parts {
+  fields: Readonly<Record<string, string>>
+  files: Upload['files']
+}
+
+/** Reads the parts of a request. */
+export function createUploads(): (request: FastifyRequest) => Promise<Parts | UploadError> {
   let reading = 0
   return async (request) => {
     if (!request.isMultipart()) return 'bad_message'
@@ -59,7 +65,7 @@ export function createUploads(): (request: FastifyRequest) => Promise<Upload | U
   }
 }
 
-async function readParts(request: FastifyRequest): Promise<Upload | UploadError> {
+async function readParts(request: FastifyRequest): Promise<Parts | UploadError> {
   const fields: Record<string, string> = {}
   const files: Upload['files'] = []
   let bytes = 0
@@ -75,6 +81,11 @@ async function readParts(request: FastifyRequest): Promise<Upload | UploadError>
     const name = part.filename.slice(0, 200)
     if (data.length > 0) files.push({ name, data })
   }
+  return { fields, files }
+}
+
+/** A message of the person. */
+export function messageIn({ fields, files }: Parts): Upload | UploadError {
   const { id = '' } = fields
   // forms are sent with the line ends of another age
   const text = (fields.text ?? '').replaceAll('\r\n', '\n')

@@ -42,31 +42,59 @@ export const draftMinutes = 60
  * reason to refuse the request.
  */
 export async function makeDraft(core: Core, submission: Submission): Promise<Draft> {
-  const { key, chosen, parent } = submission
-  const before = await findDraft(core, eq(drafts.key, key))
-  if (before) return draftOf(before)
-  const candidate = await candidateOf(core, { ...submission, params: { ...submission.params, enhance: true } })
+  const before = await draftBefore(core, submission.key)
+  if (before) return before
+  const { chosen, params, images } = submission
+  const candidate = await candidateOf(core, { ...submission, params: { ...params, enhance: true } })
   const error = await refusal(core, candidate)
   if (error) throw error
   const { userId } = candidate
   // before its pictures are read: bad ones count as well
   await takePace(core, userId, candidate)
-  const { keys, first: input } = await keepPictures(core, candidate, submission.images)
+  const { keys, first: input } = await keepPictures(core, candidate, images)
   const priceWith = (enhance: boolean) =>
-    quote(core, { chosen, params: { ...submission.params, enhance }, images: keys.length, input }).price
-  const params = { ...submission.params, model: chosen.model.id }
+    quote(core, { chosen, params: { ...params, enhance }, images: keys.length, input }).price
   const enhanced = await enhancedOf(core, params.prompt)
+  return saveDraft(core, submission, { userId, price: priceWith(true), ownPrice: priceWith(false), keys, enhanced })
+}
+
+/** Keeps words that are drawn as they are, if the person wants that. Throws AppError for what no model draws. */
+export async function makePlainDraft(core: Core, submission: Submission): Promise<Draft> {
+  const plain = { ...submission, params: { ...submission.params, enhance: false } }
+  const { userId, price } = await candidateOf(core, plain)
+  return saveDraft(core, submission, { userId, price, ownPrice: price, keys: [] })
+}
+
+/** What the same call has made before. */
+export async function draftBefore(core: Core, key: string): Promise<Draft | undefined> {
+  const row = await findDraft(core, eq(drafts.key, key))
+  return row && draftOf(row)
+}
+
+interface Made {
+  userId: string
+  price: number
+  ownPrice: number
+  /** Of its pictures. */
+  keys: readonly string[]
+  enhanced?: string
+}
+
+async function saveDraft(core: Core, submission: Submission, made: Made): Promise<Draft> {
+  const { key, chosen, parent } = submission
+  const { userId, price, ownPrice, keys, enhanced } = made
+  const params = { ...submission.params, model: chosen.model.id }
   await core.database.rows(sql`
     insert into drafts (id, key, user_id, private, parent, params, images, enhanced, price, own_price, expires_at)
     values (${uuidv7()}::uuid, ${key}, ${userId}::uuid,
       ${submission.private ?? false}::bool or exists (
         select from generations where id = ${parent?.id ?? null}::uuid and private),
-      ${parent ? JSON.stringify(parent) : null}::jsonb, ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${priceWith(true)}::int, ${priceWith(false)}::int,
+      ${parent ? JSON.stringify(parent) : null}::jsonb, ${JSON.stringify(params)}::jsonb, ${JSON.stringify(keys)}::jsonb, ${enhanced ?? null}, ${price}::int, ${ownPrice}::int,
       now() + make_interval(mins => ${draftMinutes}::int))
     on conflict (key) do nothing`)
-  const saved = await findDraft(core, eq(drafts.key, key))
+  const saved = await draftBefore(core, key)
   if (!saved) throw new AppError('draft_over')
-  return draftOf(saved)
+  return saved
 }
 
 /**

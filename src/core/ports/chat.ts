@@ -67,7 +67,8 @@ export type Act =
   | { kind: 'press'; button: string; on?: PressedMessage }
   /**
    * `form`: the id of the button that opened it, as it came from the client. `fields`: by name; those left out keep the values
-   * that the form shows. `text`: a written answer, on platforms without forms. `on`: the message whose button opened it.
+   * that the form shows; pictures are those of the call. `text`: a written answer, on platforms without forms. `on`: the message whose
+   * button opened it.
    */
   | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string; on?: MessageName }
   /** An entry in the menu of a message; its pictures are the call's. `ref` names the message in a form that this opens. */

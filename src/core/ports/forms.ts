@@ -15,7 +15,8 @@ export interface Form {
 
 export interface FormField {
   name: string
-  kind: 'text' | 'choice'
+  /** files: pictures, which arrive as those of the call. A form has one such field at most. */
+  kind: 'text' | 'choice' | 'files'
   label: string
   /** Filled in already. Absent: empty. */
   value?: string

@@ -24,6 +24,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   anonymous: 403,
   not_yours: 403,
   not_your_question: 403,
+  words_only: 400,
   question_over: 410,
   late_part: 409,
   edited_late: 409,

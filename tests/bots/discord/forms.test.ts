@@ -6,9 +6,11 @@ import { createDiscord } from '../../../src/bots/discord/discord.ts'
 import { modalOf } from '../../../src/bots/discord/modal.ts'
 import type { Call, ChatSurface, Reply } from '../../../src/core/ports/chat.ts'
 import type { Form, FormField } from '../../../src/core/ports/forms.ts'
+import type { ModalValues } from '../../emulators/discord/forms.ts'
 import { type DiscordEmulator, startDiscord } from '../../emulators/discord/index.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../../helpers/backends.ts'
 import { says } from '../../helpers/chat.ts'
+import { pngOf } from '../../helpers/core.ts'
 import { keepLog } from '../../helpers/log.ts'
 
 const log = keepLog()
@@ -29,6 +31,7 @@ const fields: FormField[] = [
   },
   { name: 'aspect', kind: 'choice', label: 'Ratio', hint: 'Like the picture', choices: choices('1:1', '16:9') },
   { name: 'model', kind: 'choice', label: 'Model', value: 'b', required: true, choices: choices('a', 'b') },
+  { name: 'pictures', kind: 'files', label: 'Pictures', hint: 'Used as well' },
 ]
 const form: Form = { id: '1:edit:one', title: 'Edit', fields }
 const formReply: Reply = says('Edit', 'info', { private: true, form })
@@ -93,7 +96,7 @@ describe('a press that opens a form', () => {
     expect(interaction.acknowledgedWith).toBe(9)
     expect(callbacks(interaction.id)).toHaveLength(1)
     expect(interaction.modal).toMatchObject({ custom_id: form.id, title: 'Edit' })
-    const [prompt, aspect, model] = (interaction.modal!.components as { component: object }[]).map(
+    const [prompt, aspect, model, pictures] = (interaction.modal!.components as { component: object }[]).map(
       (each) => each.component,
     )
     expect(prompt).toMatchObject({ type: 4, style: 2, value: 'a cat', required: true, max_length: 4000 })
@@ -103,6 +106,7 @@ describe('a press that opens a form', () => {
       required: true,
       options: [{ default: false }, { value: 'b', default: true }],
     })
+    expect(pictures).toMatchObject({ type: 19, required: false, max_values: 10 })
   })
 
   it('shows the price on the button', async () => {
@@ -146,7 +150,7 @@ describe('a press that opens a form', () => {
 })
 
 describe('a submitted form', () => {
-  const submit = async (values: Record<string, string | string[]>, more: Partial<Reply> = {}) => {
+  const submit = async (values: ModalValues, more: Partial<Reply> = {}) => {
     let pressed: string | undefined
     const interaction = await press((call) => {
       pressed = call.act.kind === 'press' ? call.act.on?.name : undefined
@@ -171,6 +175,14 @@ describe('a submitted form', () => {
     expect(call).toMatchObject({ key: `discord:${submission.id}`, place: { channel: discord.channelId }, images: [] })
     expect(submission.acknowledgedWith).toBe(5)
     expect(shown).toMatchObject({ content: 'Drawing', ephemeral: false })
+  })
+
+  it('has the pictures that were added', async () => {
+    const data = await pngOf(9, 9)
+    const { call } = await submit({ pictures: [{ filename: 'hat.png', data, contentType: 'image/png' }] })
+    expect(call.images.map(({ name, bytes }) => [name, bytes])).toEqual([['hat.png', data.length]])
+    expect(await call.images[0]?.load(1_000_000)).toEqual(data)
+    expect(call.act).toMatchObject({ fields: { prompt: 'a cat', aspect: '', model: 'b' } })
   })
 
   it('sends what was filled in when nothing is changed', async () => {

@@ -21,7 +21,8 @@ interface Look {
 const maxChoices = 500
 
 export function questionOf({ title, fields }: Form, look: Look): { text: string; entities: MessageEntity[] } {
-  const [first, ...others] = fields
+  const [first, ...others] = fields.filter(({ kind }) => kind !== 'files')
+  const pictures = fields.find(({ kind }) => kind === 'files')
   const words = wordsFor(look.locale).question
   const { mention } = look
   const before: Part[] = [
@@ -33,7 +34,10 @@ export function questionOf({ title, fields }: Form, look: Look): { text: string;
     { text: words.example(field.label, shownValue(field)), entity: { type: 'code' } },
     ...(field.choices ? [{ text: ` ${words.choices(listed(field))}` }] : []),
   ])
-  const after: Part[] = more.length === 0 ? [] : [{ text: `\n\n${words.more}` }, ...more]
+  const after: Part[] = [
+    ...(more.length === 0 ? [] : [{ text: `\n\n${words.more}` }, ...more]),
+    ...(pictures ? [{ text: `\n\n📎 ${words.pictures(pictures.label)}` }] : []),
+  ]
   const left = look.limit - lengthOf([...before, ...after])
   return joined([...before, ...copiesOf(first, left), ...after])
 }

@@ -217,9 +217,10 @@ export function createSender(
 
 /** Words about a press, for the person alone. What is longer than a toast is a message where others do not read it. */
 function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
-  const { content, toast, brief, private: isPrivate } = reply
+  const { content, state, toast, brief, private: isPrivate } = reply
   if (content.kind === 'refusal') return true
-  if (content.kind !== 'text') return false
+  // what asks something has buttons
+  if (content.kind !== 'text' || state === 'asking') return false
   return toast || brief || (isPrivate === true && (isGroup(chatId) || content.text.length <= maxToast))
 }
 
