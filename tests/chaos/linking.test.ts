@@ -1,6 +1,6 @@
 /**
  * Joins accounts while three requests of each are drawn, and kills the process at a random moment of the joining. LINKS: how many are
- * joined, 10 unless it says otherwise.
+ * joined, 10 unless it says otherwise; LINKS_AT_ONCE: around one kill, 5 unless it says otherwise.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,8 +19,7 @@ import { freePort } from '../helpers/ports.ts'
 import { newSeed, randomOf } from './chaos.ts'
 import { startService } from './service.ts'
 
-/** People who join their accounts around one kill. */
-const people = 5
+const people = Number(process.env.LINKS_AT_ONCE ?? 5)
 const kills = Math.ceil(Number(process.env.LINKS ?? 10) / people)
 const requestsEach = 3
 const welcome = 20
@@ -83,6 +82,7 @@ it.skipIf(quickest === 'pglite')(
         await discord.waitForBot(120_000)
         await ended(database)
         wrong.push(...(await violations(database)), ...(await misjoined(database, persons)))
+        process.stdout.write(`kill ${kill + 1} of ${kills}, ${before} joined before theirs\n`)
       }
       for (const { state, n } of await statesIn(database)) states.set(state, n)
       await database.close()
@@ -97,7 +97,7 @@ it.skipIf(quickest === 'pglite')(
     expect(wrong, `seed ${seed}`).toEqual([])
     expect([...states.values()].reduce((sum, n) => sum + n, 0)).toBe(kills * people * requestsEach * 2)
   },
-  120_000 + kills * 30_000,
+  120_000 + kills * 60_000,
 )
 
 const onDiscord = (person: number) => ({ userId: String(100_000_000_000_000_000n + BigInt(person)) })
