@@ -455,6 +455,7 @@ export const en = {
       `${p.id} · ${credits(p.price)}${p.changed ? ' · changed' : ''}${p.off ? ' · turned off' : ''}`,
     part: (p: { name: string; label: string; price: number; changed: boolean }) =>
       `${p.name} (${p.label}): ${credits(p.price)}${p.changed ? ' · changed' : ''}`,
+    more: (count: number) => `… and ${number(count)} more`,
     everyModel: 'All models (*)',
     none: 'No price is set for all models.',
     saved: '✅ Saved. Requests accepted before keep their price.',

@@ -381,6 +381,7 @@ export const zh: Words = {
     title: '💳 价格',
     line: (p) => `${p.id} · ${credits(p.price)}${p.changed ? ' · 已修改' : ''}${p.off ? ' · 已停用' : ''}`,
     part: (p) => `${p.name}（${p.label}）：${credits(p.price)}${p.changed ? ' · 已修改' : ''}`,
+    more: (count) => `……另有 ${number(count)} 个`,
     everyModel: '所有模型（*）',
     none: '没有为所有模型设置价格。',
     saved: '✅ 已保存。此前已接受的请求仍按原价。',

@@ -34,6 +34,11 @@ export async function violations(
         or (g.state <> 'delivered' and coalesce(sum(l.amount), 0) <> 0)`,
   )
   await check(
+    'I4 the parts of a quote are the price',
+    sql`select id, price, quote from generations where quote is not null and price <> (
+      select coalesce(sum((part->>'credits')::int), 0) from jsonb_array_elements(quote->'parts') part)`,
+  )
+  await check(
     'I8 at rest no credits are held',
     sql`select id, held, in_flight from users where held <> 0 or in_flight <> 0`,
   )

@@ -59,6 +59,14 @@ describe('/price', () => {
     expect(await audit()).toEqual([])
   })
 
+  it('lists as many models as fit into a message', async () => {
+    const packs = Array.from({ length: 150 }, (_, n) => ({ ...sketch, id: `pack-${n}`, aliases: [] }))
+    await open({ models: packs })
+    const text = (await textOf('/price')) ?? ''
+    expect(text.length).toBeLessThan(2_000)
+    expect(text).toMatch(/\npack-\d+ · 1 credit\n… and \d+ more\n\n\/price /)
+  })
+
   it('changes a price, a part, and goes back, and writes each change down', async () => {
     await open()
     expect(await textOf('/price dear 3')).toContain('standard (picture): 3 credits · changed')

@@ -11,12 +11,11 @@ import { AppError } from '../../../core/errors.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { type Model, type PricedPart, pricedParts } from '../../../core/ports/models.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
-import { shorten } from '../../../core/text.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
 import { partLabel } from '../../lists/prices.ts'
 
-/** Discord's limit for a message is 2,000 characters. The usage follows. */
+/** Characters. Discord's limit for a message is 2,000, and the usage follows. */
 const listLimit = 1_600
 
 export const priceCommand = defineCommand({
@@ -47,7 +46,14 @@ async function list(core: Core, words: Words): Promise<string> {
   )
   const everywhere = set.filter(({ model }) => model === everyModel)
   const shared = everywhere.length > 0 ? [everyModelText(words, everywhere)] : []
-  return [words.prices.title, shorten([...shared, ...lines].join('\n'), listLimit), '', words.prices.usage].join('\n')
+  return [words.prices.title, ...fitting(words, [...shared, ...lines]), '', words.prices.usage].join('\n')
+}
+
+/** Workflow packs may be many. */
+function fitting(words: Words, lines: readonly string[]): string[] {
+  const shown = lines.filter((_, at) => lines.slice(0, at + 1).join('\n').length <= listLimit)
+  const left = lines.length - shown.length
+  return left === 0 ? shown : [...shown, words.prices.more(left)]
 }
 
 interface Change {
