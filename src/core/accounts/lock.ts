@@ -3,11 +3,12 @@
  * never wait for each other. An account that was joined with another one stands for that one.
  */
 import { type SQL, sql } from 'drizzle-orm'
-import { columnsOf, readRows } from '../../db/columns.ts'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Db } from '../../db/database.ts'
 import { users } from '../../db/schema/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { banColumns, banError } from './bans.ts'
 
 const columns = columnsOf(
   {
@@ -15,8 +16,8 @@ const columns = columnsOf(
     balance: users.balance,
     held: users.held,
     debt: users.debt,
-    banned: users.banned,
-    bannedUntil: users.bannedUntil,
+    ...banColumns,
+    banned: typed<boolean>(banColumns.banned),
     closedAt: users.closedAt,
     joinedInto: users.joinedInto,
   },
@@ -58,8 +59,8 @@ export async function lockAccounts(
 }
 
 /** Throws AppError banned. */
-export function assertNotBanned({ banned, bannedUntil }: LockedAccount): void {
-  if (banned && (bannedUntil === null || bannedUntil > new Date())) throw new AppError('banned')
+export function assertNotBanned({ banned, until, reason }: LockedAccount): void {
+  if (banned) throw banError({ until, reason })
 }
 
 /** Starts a statement with the CTE `own`: the account, and those that were joined with it. What a person may do once counts in all of them. */

@@ -283,6 +283,18 @@ describe.each(backends())('credits on %s', (kind) => {
     })
   })
 
+  it('are refused to a banned person, with the reason', async () => {
+    await open()
+    await answer('bob', '/credits')
+    await answer('ann', '/credits')
+    await answer('root', '/credits give @ann 50')
+    expect(await answer('root', '/ban @ann spam')).toContain('ann')
+    for (const command of ['/daily', '/redeem ABCD', '/gift @bob 5']) {
+      expect(await answer('ann', command)).toContain('spam')
+    }
+    expect([await balance('ann'), await balance('bob')]).toEqual([70, 20])
+  })
+
   describe('an administrator', () => {
     it('sets and shows a balance, and each change is in the audit log once', async () => {
       await open()
