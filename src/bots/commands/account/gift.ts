@@ -2,7 +2,7 @@
 import { accountOf } from '../../../core/accounts/accounts.ts'
 import { give, maxGiftsPerDay } from '../../../core/billing/gifts.ts'
 import { defineCommand } from '../../command.ts'
-import { personOf } from '../../person.ts'
+import { personOf } from '../admin/person.ts'
 
 export const giftCommand = defineCommand({
   name: 'gift',

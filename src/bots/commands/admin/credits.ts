@@ -9,7 +9,7 @@ import type { Call } from '../../../core/ports/chat.ts'
 import { shorten } from '../../../core/text.ts'
 import type { Words } from '../../../locales/index.ts'
 import { entryLines } from '../../lists/entries.ts'
-import { personOf } from '../../person.ts'
+import { personOf } from './person.ts'
 
 const shownEntries = 10
 const maxReason = 200
