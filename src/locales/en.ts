@@ -122,6 +122,7 @@ export const en = {
     closeforgood: 'Delete for good',
     keepaccount: 'Keep it',
     useinput: '📥 Use as input',
+    getresult: '📬 Get result',
     reroll: '🎲 Again',
     vary: '🔀 Vary',
     edit: '✏️ Edit',

@@ -93,6 +93,7 @@ export const zh: Words = {
     closeforgood: '永久删除',
     keepaccount: '保留',
     useinput: '📥 用作输入',
+    getresult: '📬 取回结果',
     reroll: '🎲 再画一次',
     vary: '🔀 变体',
     edit: '✏️ 修改',

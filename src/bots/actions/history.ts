@@ -1,5 +1,8 @@
 /** Buttons of the history: they turn its pages, in their message, and show a result again. */
-import { resultOf } from '../../core/generation/result.ts'
+import { AppError } from '../../core/errors.ts'
+import { failureReply, offeringReply } from '../../core/generation/replies.ts'
+import { readResult, resultOf } from '../../core/generation/result.ts'
+import { outcomeOf } from '../../core/history/outcome.ts'
 import { showAgain } from '../../core/results/show.ts'
 import type { Action } from '../action.ts'
 import { historyReply, turnedBy } from '../lists/history.ts'
@@ -27,5 +30,21 @@ export const showAction: Action = {
     const reply = await showAgain(core, await resultOf(core, ref))
     // in a private chat all answers are private, and an answer to the press alone could show no picture
     return { ...reply, private: call.place.group !== undefined, shows: ref }
+  },
+}
+
+/** Fetches the result into a message that could no longer be changed without a press. */
+export const getResultAction: Action = {
+  name: 'getresult',
+  who: 'asker',
+  async run({ core, call: { locale }, values: { ref } }) {
+    const result = await readResult(core, ref)
+    if (result) return { ...(await showAgain(core, result)), inPlace: true }
+    const outcome = await outcomeOf(core, null, ref)
+    if (!outcome) throw new AppError('unknown_button')
+    const { id, request, error } = outcome
+    if (!error) return { ...offeringReply({ id, locale, request }), inPlace: true }
+    const failure = { error: error.kind, data: error.data, refunded: 0 }
+    return { ...failureReply({ id, locale, request }, failure), inPlace: true }
   },
 }

@@ -240,6 +240,10 @@ export function createDiscord(options: DiscordOptions): Discord {
     notReady: () => (gateway ? (api.notReady() ?? gateway.notReady()) : 'not started'),
     privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
+    needsPress(posted) {
+      const target = targetOf(posted)
+      return target.kind === 'interaction' && target.isOutside === true
+    },
     takeRoom: async (posted) => {
       const target = targetOf(posted)
       // each interaction has a limit of its own, which one message does not reach

@@ -21,6 +21,8 @@ import { modalOf } from './modal.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
 const tokenLifeMs = 14.5 * 60_000
+/** A little before the core puts the button below the message, a minute before the deadline of 14 minutes. */
+const offerAfterMs = 12.9 * 60_000
 /** People may have left the channel meanwhile. */
 const longWaitMs = 60_000
 /** A first answer in the response to Discord's own request may take effect after a later edit has reached Discord. */
@@ -48,12 +50,29 @@ export async function post(api: Api, target: Target, reply: Reply): Promise<Plac
 export async function edit(given: Api, target: Target, reply: Reply): Promise<Placed> {
   const api = reply.state === 'waiting' ? { ...given, send: given.sendProgress } : given
   if (target.kind === 'channel') return rewrite(api, target, messageOf(reply, waitedLong(target, reply)))
+  // the button has to stay
+  if (isOffered(target) && reply.state === 'waiting' && !offersResult(reply)) return { target }
   const placed = (await answerInTime(api, target, reply)) ?? (await rewriteOriginal(api, target, reply))
   if (placed) return placed
   // neither is worth a new message
   if (reply.state === 'waiting' || reply.state === 'closed')
     throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
-  return answerLate(api, target, reply)
+  return target.isOutside ? answerOnPress(api, target, reply) : answerLate(api, target, reply)
+}
+
+/** By now the message has a button that fetches the result. */
+const isOffered = (target: InteractionTarget) => target.isOutside === true && ageMs(target) > offerAfterMs
+
+const offersResult = ({ buttons = [] }: Reply) => buttons.flat().some(({ action }) => action === 'getresult')
+
+/** A person who takes no direct messages presses the button of the waiting message. */
+async function answerOnPress(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
+  try {
+    return await answerLate(api, target, reply)
+  } catch (error) {
+    if (!isOneOf(error, [Code.CannotSendMessagesToThisUser, Code.MissingAccess])) throw error
+    return { target }
+  }
 }
 
 /**

@@ -53,6 +53,14 @@ export const waitingReply = (asked: Asked, content: Content, pictures?: readonly
   buttons: [[button('cancel', asked.id, { style: 'danger' })]],
 })
 
+/** Shown before its message can no longer be changed without a press. */
+export const offeringReply = (asked: Asked): Reply => ({
+  locale: asked.locale,
+  state: 'waiting',
+  content: { kind: 'drawing', prompt: promptOf(asked) },
+  buttons: [[button('getresult', asked.id, { style: 'primary' }), button('cancel', asked.id, { style: 'danger' })]],
+})
+
 /** Its pictures are stored and paid for, so it can no longer be cancelled. */
 export const finishingReply = ({ locale }: Asked): Reply => ({
   locale,

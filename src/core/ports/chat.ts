@@ -271,6 +271,11 @@ export interface ChatSurface {
   deepLink?(word: string): string | undefined
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
+  /**
+   * Whether a message can be changed for a while only, and then when a person presses one of its buttons. An answer that comes
+   * later is left for such a press (the button 'getresult'). Absent: no message is.
+   */
+  needsPress?(posted: Posted): boolean
   /** Whether the chat has room for an edit that only shows progress. If so, it counts as made. Absent: chats have no limits. */
   takeRoom?(posted: Posted): Promise<boolean>
   /**

@@ -16,6 +16,7 @@ import { forgetOldRequests } from '../programs/idempotency.ts'
 import { forgetOldOffers } from '../results/picture-offers.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
+import { createResultOffers } from './offer-results.ts'
 import { perform } from './perform.ts'
 
 const everyMs = 1_000
@@ -40,6 +41,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   const stopping = new AbortController()
   const lanes = createLanes(core)
   const retention = createRetention(core)
+  const offerResults = createResultOffers(core)
   let rounds = 0
   let busy = false
   let round: Promise<void> = Promise.resolve()
@@ -53,6 +55,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     try {
       await lanes.record()
       await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
+      await offerResults()
       if (rounds++ % tidyEvery === 0) {
         clearing ??= clear()
         await tidy(core, retention)

@@ -1,10 +1,13 @@
 /** Answers that come late on Discord, and answers in places where the bot is not. */
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addressOf, targetOf } from '../../../src/bots/discord/address.ts'
 import type { Address, Reply } from '../../../src/core/ports/chat.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Interaction } from '../../emulators/discord/index.ts'
+import { createPlain } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
+import { createGate } from '../../helpers/gate.ts'
 
 let on: OnDiscord
 
@@ -92,4 +95,48 @@ describe('where only the person has installed the app', () => {
     const dm = on.discord.dmChannel(on.discord.person.id)
     expect(on.discord.botMessages(dm).at(-1)?.mentions).toEqual([on.discord.person.id])
   })
+
+  it('the result of a long request is fetched by a button, when the person takes no direct messages', async () => {
+    const finish = createGate()
+    const slow = createPlain()
+    const { start } = slow
+    const long = await openOnDiscord({
+      // a minute before the deadline is now
+      limits: { deadlineMs: 59_000 },
+      providers: [
+        {
+          ...slow,
+          start: async (...given) => {
+            await finish.pass(undefined)
+            return start(...given)
+          },
+        },
+      ],
+    })
+    const { discord, surface, test } = long
+    const asked = discord.slash('flux', { prompt: 'a fox' }, { guildId: snowflake(), installs: 'user' })
+    const waiting = await asked.waitForReply(({ buttons }) =>
+      buttons.flat().some(({ label }) => label === '📬 Get result'),
+    )
+    expect(await discord.press(waiting, '📬 Get result').waitForAck()).toBeDefined()
+    discord.expireToken(asked)
+    discord.closeDms(discord.person.id)
+    finish.open()
+    await expect
+      .poll(
+        async () => (await test.core.database.rows<{ state: string }>(sql`select state from generations`))[0]?.state,
+        {
+          timeout: 15_000,
+        },
+      )
+      .toBe('delivered')
+    expect(asked.reply()?.attachments).toEqual([])
+    const pressed = discord.press(waiting, '📬 Get result')
+    await pressed.waitForAck()
+    await expect.poll(() => discord.messages(waiting.channelId).at(-1)?.attachments.length, { timeout: 10_000 }).toBe(1)
+    expect(discord.botMessages(waiting.channelId)).toHaveLength(1)
+    expect(surface.needsPress?.(addressAfter(asked, 0))).toBe(false)
+    await long.close()
+    expect(discord.violations).toEqual([])
+  }, 60_000)
 })
