@@ -16,7 +16,6 @@ import {
   type GatewayMessageCreateDispatchData,
   GatewayOpcodes,
 } from 'discord-api-types/v10'
-import { WebSocket } from 'ws'
 import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from './api.ts'
 
 export interface GatewayOptions {
@@ -246,7 +245,8 @@ function terminate(strategy: SimpleShardingStrategy, id: number): void {
   const all: unknown = Reflect.get(strategy, 'shards')
   const shard: unknown = all instanceof Map ? all.get(id) : undefined
   const connection: unknown = shard instanceof WebSocketShard ? Reflect.get(shard, 'connection') : undefined
-  if (connection instanceof WebSocket) connection.terminate()
+  const cut: unknown = connection instanceof Object ? Reflect.get(connection, 'terminate') : undefined
+  if (typeof cut === 'function') cut.call(connection)
 }
 
 /** 1 s after the first failure, then twice as long each time. */
