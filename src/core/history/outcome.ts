@@ -77,6 +77,10 @@ export type Outcome = Omit<Row, 'error' | 'errorData' | 'notes'> & {
 
 export const hasEnded = (state: GenerationState) => ['delivered', 'failed', 'cancelled'].includes(state)
 
+/** Whether its pictures were deleted because of their age (media/retention.ts). */
+export const isExpired = ({ state, pictures }: Pick<Outcome, 'state' | 'pictures'>) =>
+  state === 'delivered' && pictures.length === 0
+
 /** undefined: no such request, or it was erased. `userId` null: of any account, for admins; it may have been joined with another since. */
 export async function outcomeOf(core: Core, userId: string | null, id: string): Promise<Outcome | undefined> {
   if (!isId(id)) return undefined

@@ -239,6 +239,17 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     expect(await readAccount(test.core, after)).toMatchObject({ name: who, balance: 0 })
   })
 
+  it('is noticed by a process that still has the account in its cache', async () => {
+    const { core, chat } = test
+    const userId = await accountOf(core, { id: identity, name: who, handle: who })
+    const [entry] = core.accountIds
+    await close()
+    core.accountIds.set(entry?.[0] ?? '', userId)
+    const asked = await say('a cat')
+    expect(chat.last(asked.address)?.content).toMatchObject({ error: 'no_credits' })
+    expect(await accountOf(core, { id: identity, name: who, handle: who })).not.toBe(userId)
+  })
+
   it('keeps a ban', async () => {
     const userId = await accountOf(test.core, { id: identity, name: who })
     await rows(sql`update users set banned = true, ban_reason = 'rude' where id = ${userId}::uuid`)

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { ownerOf } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
-import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
+import { isExpired, type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
 import { verifyLink } from '../../../core/media/links.ts'
 import { localeOf, wordsFor } from '../../../locales/index.ts'
 import { type PictureReply, sendPicture } from '../../pictures/reply.ts'
@@ -60,6 +60,7 @@ export function imageRoutes(app: ApiApp, family: Family): void {
     if (!outcome) throw new AppError('unknown_request')
     if (outcome.error) throw failureOf(request, outcome.error)
     if (outcome.state !== 'delivered') return respondPending(reply, outcome)
+    if (isExpired(outcome)) throw failureOf(request, new AppError('pictures_expired'))
     const picture = outcome.pictures[n]
     if (!picture) throw new ComfyError(404, wordsOf(request).missing)
     const name = n === 0 ? id : `${id}-${n}`

@@ -70,8 +70,9 @@ function linksTo({ core, imageExpirationSeconds }: ApiParts, { id, request, pict
 
 /** Not limited like `asPng`, because these pictures have been charged. */
 async function firstPictureInBase64(parts: ApiParts, { pictures: [picture] }: Outcome): Promise<string> {
-  const object = picture && (await loadPng(parts, picture))
-  if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture?.key}`) })
+  if (!picture) throw new AppError('pictures_expired')
+  const object = await loadPng(parts, picture)
+  if (!object) throw new AppError('internal', {}, { cause: new Error(`no object under ${picture.key}`) })
   // serialized as a JSON string
   return base64(object.data) as unknown as string
 }

@@ -1,6 +1,6 @@
 /** Renders the outcome of a request as OpenAI's images response, and the fields it shares with events and chat. */
 import { AppError } from '../../../core/errors.ts'
-import type { Outcome } from '../../../core/history/outcome.ts'
+import { isExpired, type Outcome } from '../../../core/history/outcome.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
 import type { ImagesResponse } from './response-schemas.ts'
@@ -9,9 +9,10 @@ export type Format = 'url' | 'b64_json'
 
 type Picture = Outcome['pictures'][number]
 
-/** Throws the AppError that ended the request, if any. */
+/** Throws the AppError that ended the request, if any, or pictures_expired. */
 export function assertSucceeded(outcome: Outcome): void {
   if (outcome.error) throw outcome.error
+  if (isExpired(outcome)) throw new AppError('pictures_expired')
 }
 
 /** Throws AppError. */
