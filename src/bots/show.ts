@@ -25,7 +25,9 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
     }
     const sent = shows === undefined ? undefined : await sentMessages(core, { id: shows, surface: name, askedBy: key })
     const isChosen = call.act.kind === 'press' && chosenIn
-    const becoming = isChosen ? chosenIn.posted : call.posted
+    const replaced = isChosen ? undefined : call.posted
+    // a private answer never becomes a message that others may see
+    const becoming = isChosen ? chosenIn.posted : elsewhere ? undefined : replaced
     const posted = becoming
       ? await become(surface, { posted: becoming, address: call.address }, reply)
       : await surface.post(elsewhere?.address ?? call.address, reply, sent)
@@ -34,7 +36,7 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
     const state = accepted && (await savePosted(core, accepted.id, { posted, place }))
     // cancelled before its message was known
     if (accepted && state === 'cancelled') await showCancelled(core, { ...accepted, ...call, posted })
-    if (elsewhere) await surface.post(call.address, elsewhere.notice)
+    if (elsewhere) await postInto(surface, { posted: replaced, address: call.address }, elsewhere.notice)
     if (isChosen) await surface.post(call.address, toastOf(call))
     else if (chosenIn?.posted) await close(surface, chosenIn.posted, chosenIn.closed, core.log)
   } catch (error) {
@@ -74,6 +76,9 @@ async function changePressed(
     log.debug({ err: error, surface: surface.name }, 'could not change the buttons of a message')
   }
 }
+
+const postInto = (surface: ChatSurface, { posted, address }: { posted?: Posted; address: Address }, reply: Reply) =>
+  posted ? become(surface, { posted, address }, reply) : surface.post(address, reply)
 
 /** A message that can no longer be edited is posted anew. */
 async function become(

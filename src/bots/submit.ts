@@ -74,7 +74,7 @@ async function submissionOf(core: Core, call: Call, wanted: Wanted): Promise<Goi
   const submission = { key, surface, address, place, locale, from, shownPrice, posted, ...wanted }
   const elsewhere = (await isPrivate(core, wanted)) ? await asideOf(core, call) : undefined
   return elsewhere
-    ? { submission: { ...submission, address: elsewhere.address }, going: { elsewhere } }
+    ? { submission: { ...submission, address: elsewhere.address, posted: undefined }, going: { elsewhere } }
     : { submission }
 }
 

@@ -61,6 +61,20 @@ describe('an edited message', () => {
     await drawn()
   })
 
+  it('that asks for a private picture now gets it in private, and nothing of it stands in the group', async () => {
+    await open()
+    test.telegram.open(ADA)
+    const asked = test.telegram.say('/flux a cat', GROUP)
+    const { messageId } = await waiting('a cat', GROUP.chatId)
+    test.telegram.editMessage(asked, '/flux a dog --private')
+    await waiting('a dog')
+    const notice = await waiting('private message', GROUP.chatId)
+    expect(notice.messageId).toBe(messageId)
+    await drawn()
+    expect(ours().at(-1)?.photo).toBeDefined()
+    expect(ours(GROUP.chatId)).toMatchObject([{ messageId, photo: undefined }])
+  })
+
   it('is answered when its request has started, and changes nothing', async () => {
     await open(true)
     const asked = test.telegram.say('a cat', ADA)
