@@ -73,7 +73,9 @@ describe('a result of several pictures', () => {
     await open()
     const { under } = await batch()
     // Telegram itself makes a tag of some ids
-    expect(under.entities.filter(({ type }) => type !== 'hashtag')).toEqual([{ type: 'blockquote', offset: 0, length: 'a cat'.length }])
+    expect(under.entities.filter(({ type }) => type !== 'hashtag')).toEqual([
+      { type: 'blockquote', offset: 0, length: 'a cat'.length },
+    ])
     const [words, facts, ...more] = under.text.split('\n')
     expect(words).toBe('a cat')
     expect(facts).toMatch(/^Sketch.* · 60×40 · .* · 4 credits, 46 left · #[0-9a-f]{8}$/)

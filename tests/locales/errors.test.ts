@@ -10,6 +10,7 @@ const passing: ErrorKind[] = [
   'too_many_wrong_keys',
   'too_many_codes',
   'too_many_link_codes',
+  'busy',
   'overloaded',
   'provider_busy',
   'provider_failed',

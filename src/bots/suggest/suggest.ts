@@ -7,8 +7,8 @@ import type { Core } from '../../core/core.ts'
 import type { Call, Typing } from '../../core/ports/chat.ts'
 import type { Choice } from '../../core/ports/forms.ts'
 import { wordsFor } from '../../locales/index.ts'
+import { within } from '../../net/within.ts'
 import { type AnyCommand, findCommand } from '../command.ts'
-import { within } from '../within.ts'
 
 const settingsWithinMs = 250
 const choicesWithinMs = 500

@@ -12,6 +12,8 @@ let discord: DiscordEmulator
 let test: TestDatabase
 let bot: ChatSurface
 const handled = createGate()
+const keys: string[] = []
+const log = keepLog()
 
 beforeAll(async () => {
   test = await openTestDatabase(quickest)
@@ -24,10 +26,13 @@ beforeAll(async () => {
     actions: [],
     models: () => [],
     facts: { get: async () => undefined, set: async () => undefined },
-    log: keepLog(),
+    log,
   })
   handled.open()
-  await bot.start(() => handled.pass(undefined))
+  await bot.start(async ({ key }) => {
+    keys.push(key)
+    await handled.pass(undefined)
+  })
   await discord.waitForBot()
 })
 
@@ -51,4 +56,19 @@ it('is stored before it is acknowledged, unless the database is slow', async () 
   locked.open()
   await locking
   await handled.arrived
+})
+
+it.each([
+  ['is handled when Discord says later that it was acknowledged', 'dropAfter', true],
+  ['is not handled when Discord says later that it was not acknowledged in time', 'dropBefore', false],
+] as const)('%s', async (_name, kind, isHandled) => {
+  // more than the attempts of the first 3 seconds
+  discord.faults.add({ match: { path: /callback$/ }, kind, times: 4 })
+  const person = discord.slash('flux', { prompt: 'a fox' })
+  if (kind === 'dropBefore') discord.late(person)
+  const isDropped = () => log.lines.some((line) => line.includes(person.id) && line.includes('too late'))
+  await expect
+    .poll(() => [keys.includes(`discord:${person.id}`), isDropped()], { timeout: 20_000 })
+    .toEqual([isHandled, !isHandled])
+  expect(person.acknowledgedMs !== undefined).toBe(isHandled)
 })
