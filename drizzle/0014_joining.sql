@@ -35,6 +35,8 @@ CREATE TRIGGER belongs_to_heir BEFORE INSERT ON link_tries FOR EACH ROW EXECUTE 
 --> statement-breakpoint
 CREATE TRIGGER belongs_to_heir BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION belongs_to_heir();
 --> statement-breakpoint
+CREATE TRIGGER belongs_to_heir BEFORE INSERT ON picture_offers FOR EACH ROW EXECUTE FUNCTION belongs_to_heir();
+--> statement-breakpoint
 CREATE TRIGGER belongs_to_heir BEFORE INSERT ON privacy_exports FOR EACH ROW EXECUTE FUNCTION belongs_to_heir();
 --> statement-breakpoint
 CREATE TRIGGER belongs_to_heir BEFORE INSERT ON ratings FOR EACH ROW EXECUTE FUNCTION belongs_to_heir();

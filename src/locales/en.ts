@@ -597,7 +597,8 @@ export const en = {
   },
   states: { queued: '⏳', running: '🎨', stored: '🎨', delivered: '✅', failed: '⚠️', cancelled: '✖️' },
   /** Lines with options are short, so that phones do not break them inside an option. */
-  help: (h: { commands: readonly string[]; models: string; ratios: string; isAdmin: boolean }) =>
+  /** `adminCommands`: with their slash. Empty for people who may not use them. */
+  help: (h: { commands: readonly string[]; adminCommands: readonly string[]; models: string; ratios: string }) =>
     [
       'Write what you want to see: a cute cat 16:9',
       'Or send a picture with words: make it night',
@@ -612,7 +613,9 @@ export const en = {
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
       '--private',
-      ...(h.isAdmin ? ['', 'Administrators: /credits give @user 5, /credits code 50'] : []),
+      ...(h.adminCommands.length === 0
+        ? []
+        : ['', `Administrators: ${h.adminCommands.join(' ')}`, '/credits give @user 5, /credits code 50']),
     ].join('\n'),
 
   /** By command and option: a declaration whose texts are missing here does not compile. */

@@ -513,7 +513,9 @@ export const zh: Words = {
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
       '--private',
-      ...(h.isAdmin ? ['', '管理员：/credits give @用户 5、/credits code 50'] : []),
+      ...(h.adminCommands.length === 0
+        ? []
+        : ['', `管理员：${h.adminCommands.join(' ')}`, '/credits give @用户 5、/credits code 50']),
     ].join('\n'),
 
   commands: {

@@ -24,13 +24,15 @@ export const helpCommand = defineCommand({
     const models = core.models.all()
     const model = namedModel(models, core.models.preferred())
     const ids = drawing(models).map(({ id }) => id)
+    const offered = commands.filter((command) => isFor(asked, command))
+    const forAdmins = offered.filter(({ needs }) => needs === 'admin')
     const text = words.help({
-      commands: commands
-        .filter((command) => isFor(asked, command))
+      commands: offered
+        .filter(({ needs }) => needs !== 'admin')
         .map(({ name }) => `/${name} · ${words.commands[name].description}`),
+      adminCommands: forAdmins.map(({ name }) => `/${name}`),
       models: shorten(ids.join(', '), modelsLimit),
       ratios: offeredAspects([model]).join(' '),
-      isAdmin: core.isAdmin(call.from.id),
     })
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },

@@ -21,7 +21,7 @@ export interface Account {
 const maxCached = 10_000
 
 /** The key of a person's welcome grant. It has no name in it, because it outlives the account. */
-export const welcomeKey = (core: Pick<Core, 'secretKey'>, identity: string) => `welcome:${identityHash(core, identity)}`
+const welcomeKey = (core: Pick<Core, 'secretKey'>, identity: string) => `welcome:${identityHash(core, identity)}`
 
 /**
  * Account id of a person, created with its welcome credits at the first call. It is read each time, because joining two accounts
@@ -142,14 +142,15 @@ async function updateIdentity(core: Core, { id, name, handle }: Identity): Promi
 
 /**
  * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had an
- * account before gets neither a second welcome nor the daily credits of the first day.
+ * account before gets neither a second welcome nor the daily credits of the first day, and has redeemed what it has redeemed.
  */
 async function createAccount(core: Core, from: Identity): Promise<string> {
   const id = uuidv7()
   const { welcome } = core.limits
   const key = welcomeKey(core, from.id)
   // older grants have the identity itself in their key
-  const hadOne = sql`exists (select from ledger where key in (${key}, ${`welcome:${from.id}`}))`
+  const earlier = sql`select user_id from ledger where key in (${key}, ${`welcome:${from.id}`})`
+  const hadOne = sql`exists (${earlier})`
   try {
     await core.database.rows(sql`
       with account as (
@@ -160,7 +161,13 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
           select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account),
         returned as (
           insert into daily_claims (user_id, day, streak, credits)
-          select id, (now() at time zone 'UTC')::date, 0, 0 from account where ${hadOne})
+          select id, (now() at time zone 'UTC')::date, 0, 0 from account where ${hadOne}),
+        redeemed as (
+          insert into code_redemptions (code_hash, user_id)
+          select distinct code_hash, account.id from account, code_redemptions where user_id in (${earlier})),
+        invited as (
+          insert into referrals (user_id, inviter_id, rewarded_at)
+          select account.id, inviter_id, now() from account, referrals where user_id in (${earlier}) limit 1)
       insert into ledger (user_id, kind, amount, source, key)
       select id, 'grant', ${welcome}::int, 'welcome', ${key} from account
       where ${welcome}::int > 0 and not ${hadOne} on conflict (key) do nothing`)

@@ -19,6 +19,7 @@ function statements({ from, to }: Move): SQL[] {
     'identities',
     'api_keys',
     'drafts',
+    'picture_offers',
     'uploads',
     'orders',
     'link_codes',

@@ -11,6 +11,7 @@ import { type EntryKind, type EntrySource, ledger } from '../../db/schema/ledger
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
+import { banColumns, banError } from './bans.ts'
 import { moveRows } from './join-rows.ts'
 
 export interface Joining {
@@ -31,11 +32,9 @@ export const welcomeKey = (key: string) => `${key}:welcome`
 
 /** Throws AppError banned. */
 export async function assertNotBanned({ database }: Core, userId: string, on: Db = database.db): Promise<void> {
-  const [user] = await on.select({ bannedNow }).from(users).where(eq(users.id, userId))
-  if (user?.bannedNow) throw new AppError('banned')
+  const [user] = await on.select(banColumns).from(users).where(eq(users.id, userId))
+  if (user?.banned) throw banError(user)
 }
-
-const bannedNow = sql<boolean>`(banned and coalesce(banned_until > now(), true))`
 
 /** Resolves to the account that remains: the older one. Throws AppError banned, link_code_wrong, overloaded, and what `check` throws. */
 export async function joinAccounts(core: Core, joining: Joining): Promise<string> {
@@ -64,7 +63,7 @@ async function joinOnce(core: Core, tx: Db, { accounts, check, key }: Joining): 
   // accepted before the accounts were locked; waiting for their ends now could be waiting for each other
   await core.database.rows(sql`${unfinished} nowait`, tx)
   await check(tx, pair)
-  if (older.bannedNow || younger.bannedNow) throw new AppError('banned')
+  for (const account of [older, younger]) if (account.banned) throw banError(account)
   await moveCredits(core, tx, { from: younger, to: older.id, key })
   await moveRows(core, tx, { from: younger.id, to: older.id })
   return older.id
@@ -75,7 +74,8 @@ const accountColumns = columnsOf({
   balance: users.balance,
   held: users.held,
   debt: users.debt,
-  bannedNow: typed<boolean>(bannedNow),
+  ...banColumns,
+  banned: typed<boolean>(banColumns.banned),
   joined: typed<boolean>(sql`joined_into is not null`),
   closed: typed<boolean>(sql`closed_at is not null`),
 })

@@ -64,6 +64,7 @@ export async function forgetIdentities(core: Core, { userIds, identities }: Pers
   await run(sql`delete from panel_links where identity in ${ids}`)
   await run(sql`delete from dialogues where person in ${ids}`)
   await run(sql`delete from chat_calls where chat in ${ids}`)
+  await run(sql`delete from picked_messages using ${person} where picked_messages.person = person.number`)
   // the act that asked for this is not handled yet, and keeps its lane until then
   await run(sql`
     update inbox set lane = '', album = null from ${person}
@@ -87,6 +88,9 @@ export async function forgetRecords(core: Core, { userIds }: Pick<Person, 'userI
   await run(sql`
     with gone as (delete from drafts where user_id in (${ids}) returning images)
     ${giveUpUploads(sql`select jsonb_array_elements_text(images) from gone`)}`)
+  await run(sql`
+    with gone as (delete from picture_offers where user_id in (${ids}) returning image)
+    ${giveUpUploads(sql`select image from gone`)}`)
   await run(giveUpUploads(sql`select key from uploads where user_id in (${ids}) and bytes > 0`))
   await run(sql`update reports set reason = '' where user_id in (${ids}) and reason <> ''`)
   for (const table of tablesOfAccounts) {

@@ -141,7 +141,7 @@ describe.each(backends())('credits on %s', (kind) => {
       expect(link).toBeDefined()
       const start = await answer('bob', `/start ${code}`)
       expect(start).toContain('You were invited')
-      expect(start).toContain('/flux · Draw a picture')
+      expect(start).toContain('/help shows what else I can do')
       // a second delivery, and a second visit
       expect(await answer('bob', `/start ${code}`)).toContain('You were invited')
       expect(await answer('ann', `/start ${code}`)).toContain('You cannot invite yourself')
