@@ -150,6 +150,6 @@ describe('describing a picture', () => {
     expect(llm.asked).toHaveLength(2)
     await ask('/describe', [picture], 'eve')
     await test.core.database.rows(sql`update users set banned = true`)
-    expect((await ask('/describe', [picture], 'eve')).text).toContain('cannot use this bot')
+    expect((await ask('/describe', [picture], 'eve')).text).toContain('You are banned')
   })
 })
