@@ -163,8 +163,9 @@ async function runAction({ core, handlers, call, settings }: Running, use: Use):
   }
   const form = await action.form.make(asked)
   if (submission) {
-    const { images } = call
-    const submitted = { ...asked, images, values: { ...values, fields: submittedTo(form, submission, images.length) } }
+    // pictures of the message that a menu is about are not part of the form
+    const added = call.images.filter(({ shownIn }) => !shownIn).length
+    const submitted = { ...asked, values: { ...values, fields: submittedTo(form, submission, added) } }
     return withTodaysPrices(core, call, { id: ref.id, answer: () => action.run(submitted) })
   }
   return { locale: call.locale, state: 'info', content: { kind: 'text', text: form.title }, private: true, form }

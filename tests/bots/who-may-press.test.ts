@@ -1,11 +1,13 @@
 /** Who may press which button, for every action there is: a new one has to be added to the table. */
+import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ActionName } from '../../src/bots/action.ts'
 import { allActions } from '../../src/bots/actions/index.ts'
 import { accountOf } from '../../src/core/accounts/accounts.ts'
-import type { Call } from '../../src/core/ports/chat.ts'
+import type { Attachment, Call } from '../../src/core/ports/chat.ts'
 import type { Enhancer } from '../../src/core/ports/providers.ts'
+import { keepPicture } from '../../src/core/results/picture-offers.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { upscale } from '../../src/models/upscale.ts'
 import { quickest } from '../helpers/backends.ts'
@@ -13,7 +15,7 @@ import { createChat, createPlain, openTestCore, pngOf, type TestCore } from '../
 import { violations } from '../helpers/invariants.ts'
 
 /** What the ref of a button leads to. */
-type Ref = 'result' | 'waiting' | 'draft' | 'account' | 'page' | 'history' | 'model' | 'own'
+type Ref = 'result' | 'waiting' | 'draft' | 'picture' | 'account' | 'page' | 'history' | 'model' | 'own'
 
 /** The error that each person gets. Absent: none. */
 interface Rule {
@@ -31,6 +33,9 @@ const viewers: Rule = { ref: 'result', stranger: 'unknown_button' }
 const askers: Rule = { ref: 'result', neighbour: 'not_yours', stranger: 'not_yours' }
 const drafts: Rule = { ref: 'draft', neighbour: 'not_yours', stranger: 'not_yours', admin: 'not_yours' }
 const settings: Rule = { ref: 'own' }
+const pictures: Rule = { ref: 'picture', neighbour: 'not_yours', stranger: 'not_yours', admin: 'not_yours' }
+/** The ref is not signed for the account. */
+const forged = 'not_yours'
 
 const rules: Partial<Record<ActionName, Rule>> = {
   reroll: viewers,
@@ -61,6 +66,30 @@ const rules: Partial<Record<ActionName, Rule>> = {
   newer: { ref: 'history' },
   setpictures: settings,
   setanswers: settings,
+  example: {
+    ref: 'own',
+    asker: 'unknown_button',
+    neighbour: 'unknown_button',
+    stranger: 'unknown_button',
+    admin: 'unknown_button',
+  },
+  // no model here draws without words
+  varyphoto: { ...pictures, asker: 'empty_prompt' },
+  editphoto: pictures,
+  enlargephoto: pictures,
+  describephoto: pictures,
+  useinput: {
+    ref: 'own',
+    asker: 'question_over',
+    neighbour: 'question_over',
+    stranger: 'question_over',
+    admin: 'question_over',
+  },
+  exportdata: settings,
+  closeaccount: settings,
+  closeforgood: { ref: 'own', asker: forged, neighbour: forged, stranger: forged, admin: forged },
+  keepaccount: settings,
+  getresult: askers,
 }
 const people = ['stranger', 'neighbour', 'asker', 'admin'] as const
 type Who = (typeof people)[number]
@@ -135,6 +164,12 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
         await test.say('/flux a cat --enhance=ask', callOf('asker'))
         const rows = await test.core.database.rows<{ id: string }>(sql`select id from drafts order by id desc limit 1`)
         return rows[0]!.id
+      }
+      case 'picture': {
+        const picture: Attachment = { name: 'a.png', load: async () => pngOf(64, 64) }
+        const key = `picture:${randomUUID()}`
+        const from = { id: `${surface}:asker`, name: 'asker' }
+        return (await keepPicture(test.core, { key, from }, picture)).id
       }
       case 'account':
         return accountOf(test.core, { id: `${surface}:asker`, name: 'asker' })

@@ -28,8 +28,8 @@ export const inFlightLimit = ({ inFlight, fixed }: AccountLimits): SQL<number> =
 /** Like `inFlightLimit`. */
 export const perMinuteLimit = ({ perMinute, fixed }: AccountLimits): SQL<number> =>
   fixed
-    ? sql`${perMinute}::int`
-    : sql`coalesce(${users.perMinuteLimit}, (select t.per_minute from tiers t where t.name = ${users.tier}), ${perMinute}::int)`
+    ? sql`${perMinute}::float8`
+    : sql`coalesce(${users.perMinuteLimit}, (select t.per_minute from tiers t where t.name = ${users.tier}), ${perMinute}::float8)`
 
 /** Average interval between two requests of the account. A minute's worth of them may come at once (GCRA). */
 export const spacing = (limits: AccountLimits): SQL => sql`(interval '1 minute' / ${perMinuteLimit(limits)})`
