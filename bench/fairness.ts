@@ -1,5 +1,5 @@
 /**
- * `npx tsx bench/fairness.ts [waiting]`: how much longer a single picture takes while another person has so many requests waiting
+ * `npx tsx bench/fairness.ts [waiting] [rounds]`: how much longer a single picture takes while another person has so many requests waiting
  * in the same lanes, on every back end.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,7 +12,7 @@ import { median, say } from './parts/figures.ts'
 const waiting = Number(process.argv[2] ?? 1_000)
 const lanes = ['sketch', 'other']
 const pictureMs = 600
-const rounds = 3
+const rounds = Number(process.argv[3] ?? 3)
 /** Requests that the heavy person sends at the same time. */
 const atOnce = 25
 const goal = 2

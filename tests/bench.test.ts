@@ -17,13 +17,13 @@ describe('the benchmarks', () => {
   })
 
   it('fairness.ts prints a line with every back end', async () => {
-    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/fairness.ts', '25'], { cwd: root })
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/fairness.ts', '4', '1'], { cwd: root })
     for (const kind of backends()) expect(stdout).toMatch(new RegExp(`${kind} [\\d.]+ × / [\\d.]+ ×`))
   })
 
   it('history.ts runs with two numbers of rows', async () => {
-    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/history.ts', '200', '400'], { cwd: root })
-    for (const rows of [200, 400])
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/history.ts', '100', '200'], { cwd: root })
+    for (const rows of [100, 200])
       expect(stdout).toMatch(new RegExp(`^\\| /credits, entries +\\| ${rows} +\\| [\\d.]+`, 'm'))
   })
 })

@@ -7,7 +7,7 @@ import { backends } from '../../helpers/backends.ts'
 import { createChat, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends())('credits on %s', (kind) => {
+describe.each(backends().filter((kind) => kind !== 'postgres'))('credits on %s', (kind) => {
   let test: TestCore
   const open = async (options: TestCoreOptions = {}) => {
     test = await openTestCore(kind, { admins: ['test:root'], ...options })
