@@ -36,7 +36,7 @@ const pictureLimit = (d: Data) => {
 const notInvitable = new Map([
   ['self', 'You cannot invite yourself. Give the invitation to people who are new here.'],
   ['drew', 'Invitations are for new people: you have drawn pictures here before.'],
-  ['invited', 'Another person has invited you before.'],
+  ['invited', 'Another person has invited you already.'],
   ['mutual', 'You have invited this person yourself.'],
   ['off', 'There are no credits for invitations here.'],
 ])
@@ -347,7 +347,7 @@ export const en = {
     `✅ ${grant.user}: ${grant.amount > 0 ? '+' : ''}${number(grant.amount)}, the balance is now ${credits(grant.balance)}.`,
   wallet: {
     debt: (debt: number) =>
-      `You owe ${credits(debt)} of a payment that was paid back. The next credits that you get pay it off first.`,
+      `You owe ${credits(debt)}: a payment was refunded after its credits were spent. The next credits that you get pay this off first.`,
     owes: (debt: number) => `Debt: ${credits(debt)}.`,
     inviteByLink: (i: { link: string; credits: number }) =>
       `🤝 Invite people: ${i.link}\nAfter their first picture, you and they get ${credits(i.credits)} each.`,
@@ -359,7 +359,7 @@ export const en = {
       [
         d.fresh ? `🎁 +${credits(d.credits)}` : `🎁 You have today’s ${credits(d.credits)} already`,
         ...(d.streak > 1 ? [`, day ${number(d.streak)} in a row`] : []),
-        `. The balance is ${credits(d.balance)}. The next ${number(d.next)} are there from ${d.nextAt}; a missed day starts again.`,
+        `. The balance is ${credits(d.balance)}. You can get the next ${number(d.next)} from ${d.nextAt}. If you miss a day, the count of days starts again.`,
       ].join(''),
     redeemed: (r: { fresh: boolean; credits: number; balance: number }) =>
       `${r.fresh ? `🎁 +${credits(r.credits)}.` : `You have redeemed this code already: it gave you ${credits(r.credits)}.`} The balance is ${credits(r.balance)}.`,
@@ -462,7 +462,7 @@ export const en = {
     saved: '✅ Saved. Requests accepted before keep their price.',
     usage:
       '/price flux-dev shows all prices of a model. /price flux-dev 3 and /price flux-dev large 5 change one, ' +
-      '/price flux-dev default goes back. /price * input 1 is for all models.',
+      '/price flux-dev default restores the built-in prices. /price * input 1 changes a price of all models.',
     switched: (m: { model: string; enabled: boolean }) =>
       m.enabled ? `✅ ${m.model} is offered again.` : `✅ ${m.model} is turned off. Requests under way go on.`,
   },
@@ -492,7 +492,7 @@ export const en = {
         ...(j.takenBack > 0
           ? [`A person has one welcome grant, so ${credits(j.takenBack)} of the second one went back.`]
           : []),
-        '/unlink takes an identity out again.',
+        'Send /unlink to leave the joined account.',
       ].join('\n'),
     person: (p: { id: string; name: string }) => `${p.name} (${platform(p.id)})`,
     unlinked:
@@ -530,7 +530,7 @@ export const en = {
       entries: 'Last entries:',
       requests: 'Last requests:',
       keys: 'API keys:',
-      acts: 'Administrators did:',
+      acts: 'Changes by administrators:',
       request: (r: {
         id: string
         state: string
@@ -548,8 +548,8 @@ export const en = {
       people: (p: { person: string; payer?: string }) =>
         p.payer === undefined ? `By ${p.person}` : `By ${p.person}, paid by ${p.payer}`,
       price: (p: { price: number; spent: number; dollars?: number }) =>
-        `Price ${credits(p.price)}, paid or on hold ${number(p.spent)}${p.dollars === undefined ? '' : `, costs us $${p.dollars}`}`,
-      ticket: (ticket: string) => `Reference: ${ticket}`,
+        `Price ${credits(p.price)}, paid or on hold ${number(p.spent)}${p.dollars === undefined ? '' : `, charged by the provider $${p.dollars}`}`,
+      ticket: (ticket: string) => `Reference of the provider: ${ticket}`,
       tried: (routes: string) => `Tried before: ${routes}`,
       times: (t: RequestTimes) =>
         [`Accepted ${t.when}`, ...times(t).map(([name, seconds]) => `${name} after ${seconds.toFixed(1)} s`)].join(
@@ -557,7 +557,7 @@ export const en = {
         ),
     },
     terminal:
-      'From the terminal only commands of administrators are possible. npm run admin lists them; some need a person, a model or a code.',
+      'Only commands for administrators work in the terminal. npm run admin lists them; some need a person, a model or a code.',
     limitsUsage: [
       '/limits @user in_flight 10 per_minute 60',
       '/limits @user tier gold',
@@ -573,7 +573,7 @@ export const en = {
         '• your requests: words, options, input pictures and results; your favourites, ratings and reports',
         days === undefined
           ? '• pictures until you delete them'
-          : `• pictures for ${plural(days, { one: '1 day', other: `${number(days)} days` })}, favourites for longer`,
+          : `• pictures for ${plural(days, { one: '1 day', other: `${number(days)} days` })}; favourites stay`,
         '• pictures uploaded for later requests for a day, conversations on the page for 90 days at most',
         'A message or command itself is deleted as soon as it is answered.',
         '',
@@ -586,7 +586,7 @@ export const en = {
     sure: ({ balance, minutes }: { balance: number; minutes: number }) =>
       `⚠️ This deletes your account, your words and your pictures on all platforms, stops your requests under way, and revokes your API keys.${balance > 0 ? ` Your ${credits(balance)} are lost.` : ''} It cannot be undone. The button works for ${minutes} minutes.`,
     deleted:
-      'Your account is deleted. Pictures and messages in chats follow within minutes, as far as the chats allow it. If you write again, you start anew.',
+      'Your account is deleted. Pictures and messages in chats are deleted within minutes, as far as the chats allow it. If you write again, you get a new account.',
     kept: 'Your account stays as it is.',
   },
   /** The page behind a link of `/privacy export`. */
@@ -719,14 +719,14 @@ export const en = {
     unlink: { description: 'Leave a joined account', options: {} },
     privacy: {
       description: 'What is kept about you; export or delete it',
-      options: { action: 'export sends a link to all of it, delete closes your account' },
+      options: { action: 'export sends a link to all of it; delete removes your account' },
     },
     panel: {
       description: 'Sign a browser in to the page',
       options: { action: 'end signs all your browsers out' },
     },
     ban: {
-      description: 'For administrators: a person may draw no more',
+      description: 'For administrators: keep a person from drawing',
       options: {
         user: 'The person',
         reason: 'Why; the person sees it',
@@ -735,7 +735,7 @@ export const en = {
     },
     unban: { description: 'For administrators: end a ban', options: { user: 'The person' } },
     refund: {
-      description: 'Give back what a request cost, or take back the credits of a payment',
+      description: 'For administrators: give back what a request cost, or take back the credits of a payment',
       options: { id: 'The id of the request, or of the charge (telegram:…)' },
     },
     limits: {
@@ -744,7 +744,7 @@ export const en = {
         user: 'The person; leave it out to list or change tiers',
         in_flight: 'Requests under way at the same time, or default',
         per_minute: 'Requests in a minute, or default',
-        tier: 'A tier, whose limits many people share; default for none',
+        tier: 'A tier: its limits apply to each person in it; default for none',
       },
     },
     lookup: {
@@ -766,8 +766,8 @@ export const en = {
       description: 'For administrators: show and change prices',
       options: {
         model: 'The model; * means all models',
-        part: 'What is paid for; a usual picture if left out',
-        credits: 'The new price; default goes back to the built-in one',
+        part: 'What the price is for; a picture of the usual size if left out',
+        credits: 'The new price; default restores the built-in one',
       },
     },
     model: {
@@ -914,13 +914,13 @@ export const en = {
       'This is the account of an administrator: joining gives its rights to the other one. Send /link here, and enter the code there.',
     too_many_link_codes: (d: Data) =>
       `You have entered ${d.limit} wrong codes within an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
-    only_identity: () => 'This account has no other identity, so there is nothing to take out of it.',
+    only_identity: () => 'This account is not joined with another one, so there is nothing to leave.',
     daily_off: () => 'There are no daily credits here.',
-    unknown_code: () => 'There is no such code. Check it, and write it as you got it.',
+    unknown_code: () => 'There is no such code. Check it, and write it exactly as you got it.',
     code_expired: () => 'This code has expired.',
-    code_used_up: () => 'This code has been used as often as it may be.',
+    code_used_up: () => 'This code is used up.',
     too_many_codes: (d: Data) =>
-      `At most ${d.limit} wrong codes an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
+      `You have entered ${d.limit} wrong codes within an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
     not_invitable: (d: Data) => notInvitable.get(String(d.reason)) ?? 'You cannot use this invitation.',
     gift_to_self: () => 'You cannot give credits to yourself.',
     gift_limit: (d: Data) =>
@@ -1002,7 +1002,8 @@ export const en = {
     form_late: () => 'That took too long. Press the button again.',
     edited_late: () =>
       'The request has already started, so your edit does not change it. Send the new words as a new message.',
-    edited_part: () => 'An edit changes only requests of one message. Cancel the request, and send all of it again.',
+    edited_part: () =>
+      'An edit changes a request only if the request is a single message. Cancel it, and send all of it again.',
     late_part: () =>
       'This part arrived after the rest of your message had been taken, so it was not used. Send all of it again.',
     question_over: () => 'This question has been answered already, or is too old. Press the button again.',
@@ -1015,7 +1016,7 @@ export const en = {
     pictures_expired: (d: Data) =>
       `These pictures were deleted${d.days === undefined ? ' because of their age' : `: pictures are kept for ${plural(amountOf(d.days), { one: '1 day', other: `${number(amountOf(d.days))} days` })}`}. Favourites are kept.`,
     confirmation_over: () => 'This button is no longer valid. Send /privacy delete again.',
-    account_closed: () => 'This account was deleted. Send it once more to start with a new one.',
+    account_closed: () => 'This account was deleted. Send your message again to start with a new account.',
     price_rose: (d: Data) =>
       `The price has changed from ${credits(d.shown)} to ${credits(d.price)}. Repeat it if you agree.`,
     nothing_to_edit: () =>

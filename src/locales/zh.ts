@@ -128,7 +128,7 @@ export const zh: Words = {
       '📜 想再画一张，请发送：',
       `${r.enhanced ?? r.prompt} ${r.flags}`,
       ...(r.enhanced === undefined ? [] : ['', `✏️ 原提示词：${r.prompt}`]),
-      ...(r.inputs === 0 ? [] : ['', `它以 ${r.inputs} 张图片为起点。`]),
+      ...(r.inputs === 0 ? [] : ['', `它使用了 ${r.inputs} 张输入图片。`]),
     ].join('\n'),
   toasts: {
     cancelled: '已取消。',
@@ -286,7 +286,7 @@ export const zh: Words = {
     refund: '退款',
     link: '合并账户',
     late: '合并账户',
-    closing: '注销账户',
+    closing: '删除账户',
   },
   gave: (grant) =>
     `✅ ${grant.user}：${grant.amount > 0 ? '+' : ''}${number(grant.amount)}，现在共有 ${credits(grant.balance)}。`,
@@ -438,21 +438,21 @@ export const zh: Words = {
       person: (p) =>
         [
           `👤 ${p.name} · ${p.id} · 注册于 ${p.since}`,
-          `💳 ${credits(p.balance)}，冻结 ${number(p.held)}${p.debt === 0 ? '' : `，欠 ${number(p.debt)}`}`,
+          `💳 ${credits(p.balance)}，暂存 ${number(p.held)}${p.debt === 0 ? '' : `，待偿还 ${number(p.debt)}`}`,
         ].join('\n'),
-      closed: (when) => `账户已于 ${when} 注销`,
+      closed: (when) => `账户已于 ${when} 删除`,
       limits: (underWay) => `进行中 ${number(underWay)} 个；限制`,
       entries: '最近的积分记录：',
       requests: '最近的请求：',
       keys: 'API 密钥：',
-      acts: '管理员操作：',
+      acts: '管理员的更改：',
       request: (r) =>
         `#${r.id} ${r.state} ${r.error === undefined ? '' : `${r.error} · `}${r.model} · ${r.provider} · ${r.seconds.toFixed(1)} 秒 · ${r.when}`,
       key: (k) => `…${k.tail} ${k.name} · ${k.used === undefined ? '从未使用' : `最近使用 ${k.used}`} · ${k.id}`,
       state: (s) => `${s.icon} ${s.state}，尝试 ${s.attempt} 次`,
       people: (p) => (p.payer === undefined ? `用户：${p.person}` : `用户：${p.person}，付款：${p.payer}`),
       price: (p) =>
-        `价格 ${credits(p.price)}，已付或冻结 ${number(p.spent)}${p.dollars === undefined ? '' : `，成本 $${p.dollars}`}`,
+        `价格 ${credits(p.price)}，已付或暂存 ${number(p.spent)}${p.dollars === undefined ? '' : `，服务方收费 $${p.dollars}`}`,
       ticket: (ticket) => `服务方编号：${ticket}`,
       tried: (routes) => `之前尝试过：${routes}`,
       times: ({ when, ...seconds }) =>
@@ -615,7 +615,7 @@ export const zh: Words = {
     },
     unban: { description: '管理员：解除封禁', options: { user: '用户' } },
     refund: {
-      description: '退回请求的积分，或收回已退款付款的积分',
+      description: '管理员：退回请求的积分，或收回已退款付款的积分',
       options: { id: '请求编号，或付款编号（telegram:…）' },
     },
     limits: {
@@ -624,7 +624,7 @@ export const zh: Words = {
         user: '用户；不填则查看或修改等级',
         in_flight: '同时进行的请求数，或 default',
         per_minute: '每分钟的请求数，或 default',
-        tier: '等级，多人共用同一组限制；default 表示无等级',
+        tier: '等级：其限制适用于该等级的每个人；default 表示无等级',
       },
     },
     lookup: {
@@ -782,13 +782,13 @@ export const zh: Words = {
     link_own_code: () => '此代码来自当前账户。请在你另一个账户所在的地方输入。',
     link_admin: () => '这是管理员的账户，合并会把管理权限交给对方。请在这里发送 /link，再到另一边输入代码。',
     too_many_link_codes: (d) => `你在一小时内输错了 ${d.limit} 次代码。请在 ${d.minutes} 分钟后再试。`,
-    only_identity: () => '此账户没有其他身份，无法退出。',
+    only_identity: () => '此账户没有与其他账户合并，无法退出。',
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
     daily_off: () => '这里没有每日签到积分。',
     unknown_code: () => '没有这个兑换码，请检查后按原样填写。',
     code_expired: () => '这个兑换码已过期。',
     code_used_up: () => '这个兑换码的使用次数已用完。',
-    too_many_codes: (d) => `每小时最多输错 ${d.limit} 次，请 ${d.minutes} 分钟后再试。`,
+    too_many_codes: (d) => `你在一小时内输错了 ${d.limit} 次兑换码。请在 ${d.minutes} 分钟后再试。`,
     not_invitable: (d) => notInvitable.get(String(d.reason)) ?? '你不能使用这个邀请。',
     gift_to_self: () => '不能把积分送给自己。',
     gift_limit: (d) => `每天（UTC）最多送出 ${credits(amountOf(d.limit))}，今天还可以送 ${number(amountOf(d.left))}。`,
@@ -876,7 +876,7 @@ export const zh: Words = {
     pictures_expired: (d) =>
       `这些图片已被删除${d.days === undefined ? '，因为保存时间已到' : `：图片只保存 ${d.days} 天`}。收藏的图片会一直保留。`,
     confirmation_over: () => '此按钮已失效，请重新发送 /privacy delete。',
-    account_closed: () => '该账户已删除。请再发送一次，即可使用新账户。',
+    account_closed: () => '该账户已删除。请重新发送消息，即可使用新账户。',
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',
     chat_unavailable: () => '无法连接到聊天平台。',

@@ -8,7 +8,7 @@ import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
 const ADA = { userId: 501 }
 const GROUP = { chatId: -1001000000001, chatType: 'supergroup' as const, userId: 501 }
 const LATE = /already started/
-const PART = /only requests of one message/
+const PART = /only if the request is a single message/
 
 describe('an edited message', () => {
   let test: TestTelegram

@@ -65,8 +65,8 @@ describe('npm run admin, beside a running service with the embedded database', (
     [['ban', 'api:operator'], 'Administrators, and the accounts of the operator’s programs, cannot be banned.'],
     [['ban', '@nobody'], 'nobody is not known here.'],
     [['lookup', '00000000'], '00000000 is not known here.'],
-    [['flux', 'a', 'cat'], 'From the terminal only commands of administrators are possible.'],
-    [['credits'], 'From the terminal only commands of administrators are possible.'],
+    [['flux', 'a', 'cat'], 'Only commands for administrators work in the terminal.'],
+    [['credits'], 'Only commands for administrators work in the terminal.'],
   ])('refuses %j with a sentence', async (args, sentence) => {
     expect(await run(args)).toMatchObject({ code: 1, out: '', err: expect.stringContaining(sentence) })
   })

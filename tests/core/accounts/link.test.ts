@@ -143,7 +143,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
   })
 
   it('takes an identity out without credits, and gives nothing for joining it again', async () => {
-    expect(await say('ann', '/unlink')).toContain('no other identity')
+    expect(await say('ann', '/unlink')).toContain('not joined with another one')
     await joinBoth('ann', 'bob')
     await test.core.database.rows(sql`
       insert into daily_claims (user_id, day, streak, credits) values (${await idOf('ann')}::uuid, current_date, 3, 5)`)
