@@ -19,7 +19,7 @@ export interface Received {
   partOnly?: boolean
   /** Of a message: its name, and a digest of what it says. */
   message?: { name: string; said: string }
-  /** It is stored only if the message says something else than before. */
+  /** It is stored only if the message has changed. */
   isEdit?: boolean
   body: Json
 }
@@ -88,7 +88,7 @@ function withoutSameWords(acts: readonly Received[]): Received[] {
   })
 }
 
-/** Postgres accepts neither NUL nor half a surrogate pair in json, and one such act must not block the others. */
+/** Postgres accepts neither NUL nor half a surrogate pair in JSON, and one such act must not block the others. */
 function jsonOf(value: unknown): string {
   return JSON.stringify(value, (_key, each: unknown) =>
     typeof each === 'string' ? each.replaceAll('\0', ' ').replace(/\p{Surrogate}/gu, '\uFFFD') : each,

@@ -37,8 +37,8 @@ export interface InboxOptions {
    */
   handle(bodies: Json[], about: ActsInfo): Promise<unknown>
   /**
-   * Milliseconds ago: all acts of that time have been received. An album is complete only if that was after its last part was stored.
-   * undefined: acts may wait elsewhere. Default: acts come by themselves.
+   * How long ago, in milliseconds, all acts up to then were certainly received. An album is handled only if that moment is later than
+   * the storing of its last part. undefined: the platform may still hold acts. Default: the platform sends acts without being asked.
    */
   upToDateMs?(): number | undefined
   /** Seconds after which an act is too old to be answered. Default: a day. */

@@ -34,7 +34,7 @@ export interface Limits extends AccountLimits {
   welcome: number
   /** Credits that people get once a day. 0: none. */
   daily: number
-  /** Credits that a person gets who invited another one, and the invited person. 0: there are no invitations. */
+  /** Credits that both the inviting and the invited person get. 0: there are no invitations. */
   referral: number
   /** Largest input picture, in bytes. */
   uploadBytes: number

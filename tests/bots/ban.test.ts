@@ -65,7 +65,7 @@ describe('/ban', () => {
     expect((await say('a bird', { who: 'ann' })).reply?.content).toMatchObject({ kind: 'queued' })
   })
 
-  it('counts at once for programs, and leaves browsers signed in, so that they show why', async () => {
+  it('counts at once for programs, and leaves browsers signed in, so that they show the reason', async () => {
     await say('/credits', { who: 'bob' })
     const userId = await accountOf(test.core, bob)
     const session = await openSession(test.core, 'test:bob')
@@ -76,7 +76,7 @@ describe('/ban', () => {
     expect(await readSession(test.core, { token: session })).toMatchObject({ identity: 'test:bob' })
   })
 
-  it('is written down once, also when its call is repeated, and ends with /unban', async () => {
+  it('is recorded once, also when its call is repeated, and ends with /unban', async () => {
     await say('/credits', { who: 'bob' })
     const target = await accountOf(test.core, bob)
     const said = { who: 'root', key: 'the same call' }
@@ -105,7 +105,7 @@ describe('/ban', () => {
     expect(await asRoot('/ban 4711')).toBe('⛔ Nina is banned for good.')
     expect(await asRoot('/ban 4711 0')).toContain('does not fit days')
     expect(await asRoot('/ban')).toContain('user needs a value')
-    expect(await asRoot('/ban @nobody')).toContain('is not known here')
+    expect(await asRoot('/ban @stranger')).toContain('is not known here')
   })
 
   it('does not touch administrators, nor the accounts of the operator’s programs', async () => {
@@ -116,7 +116,7 @@ describe('/ban', () => {
     expect(await audit()).toEqual([])
   })
 
-  it('of a person who deleted the account is ended by name', async () => {
+  it('is ended by name for a person who has deleted the account', async () => {
     const hash = identityHash(test.core, 'test:bob')
     await test.core.database.rows(sql`insert into kept_bans (identity_hash, reason) values (${hash}, 'spam')`)
     expect(await asRoot('/unban bob')).toBe('✅ bob is no longer banned.')

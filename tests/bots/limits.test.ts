@@ -60,7 +60,7 @@ describe('/limits', () => {
     expect(await paceLeft(test.core, userId, operatorLimits)).toMatchObject({ of: 6_000 })
   })
 
-  it('are written down with what they were', async () => {
+  it('are recorded with the earlier values', async () => {
     await asRoot('/limits tier gold in_flight 3 per_minute 9')
     await asRoot('/limits tier gold per_minute default')
     await asRoot('/limits @bob tier gold in_flight 7')

@@ -78,7 +78,7 @@ describe('/lookup', () => {
     expect((await say(`/lookup #${shortId(id)}`))?.text).toBe(text)
     expect((await say(`/lookup ${shortId(id)}`))?.text).toBe(text)
     expect((await say('/lookup #00000000'))?.text).toContain('There is no such request')
-    expect((await say('/lookup @nobody'))?.text).toContain('is not known here')
+    expect((await say('/lookup @stranger'))?.text).toContain('is not known here')
     expect((await say('/lookup'))?.text).toContain('user needs a value')
   })
 

@@ -81,7 +81,7 @@ describe('a picture without words in a private chat', () => {
     expect(await prices()).toMatchObject([{ model: 'flux-dev-redux' }, { model: 'sketch', price: 1 }])
   })
 
-  it('keeps its buttons after a restart, for the person who sent it only, and until it goes', async () => {
+  it('keeps its buttons after a restart, for its sender only, until it expires', async () => {
     await open()
     const message = await offered()
     await test.bot.stop()

@@ -33,7 +33,7 @@ const ofPeople = [
   'Bad Request: chat not found',
 ]
 
-describe('a chat that takes no answer', () => {
+describe('a chat that refuses answers', () => {
   let test: TestTelegram
   let drawing: ReturnType<typeof createGate>
   afterEach(async () => {

@@ -17,7 +17,7 @@ describe.skipIf(!backends().includes('postgres'))('two processes of a Telegram b
   })
   afterEach(() => test.stop())
 
-  it('make one request of each album, in which order its parts may come', { timeout: 900_000 }, async () => {
+  it('make one request of each album, in any order of its parts', { timeout: 900_000 }, async () => {
     const [people, kills, size] = isFull ? [20, 12, 10] : [5, 2, 10]
     const seed = newSeed()
     const random = randomOf(seed)

@@ -45,7 +45,7 @@ describe('npm run admin, beside a running service with the embedded database', (
     return { out: out.trim(), err: err.trim(), code }
   }
 
-  it('runs the commands of administrators as chats do, and writes down who acted', async () => {
+  it('runs the commands of administrators as chats do, and records who acted', async () => {
     expect(await run(['credits', 'give', 'api:operator', '5', 'for', 'tests'])).toMatchObject({
       code: 0,
       out: expect.stringContaining('operator: +5'),
@@ -63,7 +63,7 @@ describe('npm run admin, beside a running service with the embedded database', (
 
   it.each([
     [['ban', 'api:operator'], 'Administrators, and the accounts of the operator’s programs, cannot be banned.'],
-    [['ban', '@nobody'], 'nobody is not known here.'],
+    [['ban', '@stranger'], 'stranger is not known here.'],
     [['lookup', '00000000'], '00000000 is not known here.'],
     [['flux', 'a', 'cat'], 'Only commands for administrators work in the terminal.'],
     [['credits'], 'Only commands for administrators work in the terminal.'],

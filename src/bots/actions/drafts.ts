@@ -19,7 +19,7 @@ export const useOwnAction: Action = {
   run: (asked) => choose(asked, { kind: 'own' }),
 }
 
-/** Below the prompt that was written for a picture: it is the only one. */
+/** Below a prompt that `/describe` wrote. There are no own words, so this prompt is the only choice. */
 export const drawAction: Action = { ...useOwnAction, name: 'draw' }
 
 export const editDraftAction: Action = {

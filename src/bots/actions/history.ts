@@ -13,7 +13,7 @@ const turning = (direction: 'older' | 'newer'): Action => ({
   who: 'everyone',
   async run({ core, call, values: { ref } }) {
     const page = await historyReply(core, call, turnedBy(core, direction, ref))
-    // a group may have an old page
+    // a page that a group still shows is not replaced by one that only the person may see
     return { ...page, inPlace: !page.confidential }
   },
 })

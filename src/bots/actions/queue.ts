@@ -5,7 +5,7 @@ import { cancel } from '../../core/generation/cancel.ts'
 import type { Action } from '../action.ts'
 import { queueReply } from '../lists/queue.ts'
 
-/** Shows the list as it is now. `ref`: the account whose list it was. */
+/** Shows the list as it is now. `ref`: the account whose requests it lists. */
 export const queueAction: Action = {
   name: 'queue',
   who: 'everyone',

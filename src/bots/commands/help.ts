@@ -38,7 +38,7 @@ export const helpCommand = defineCommand({
   },
 })
 
-/** `/start ref_<code>` comes from the link of an invitation. undefined: no such words. */
+/** `/start ref_<code>` comes from the link of an invitation. undefined: the command has no such code. */
 async function invitationLine({ core, call, words }: Asked<unknown>): Promise<string | undefined> {
   const payload = call.act.kind === 'command' ? call.act.text.trim() : ''
   if (!payload.startsWith(referralPrefix)) return undefined

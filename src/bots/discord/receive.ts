@@ -78,7 +78,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   let stopping = false
 
   /**
-   * Stores it for whichever process handles it, and only then acknowledges it: what is acknowledged and not stored would never be
+   * Stores it for the process that will handle it, and only then acknowledges it: what is acknowledged and not stored would never be
    * answered. Discord waits 3 seconds, so a slow database does not hold up the acknowledgement for long.
    */
   async function take(interaction: Interaction): Promise<void> {

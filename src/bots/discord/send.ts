@@ -23,7 +23,7 @@ import { modalOf } from './modal.ts'
 const tokenLifeMs = 14.5 * 60_000
 /** A little before the core puts the button below the message, a minute before the deadline of 14 minutes. */
 const offerAfterMs = 12.9 * 60_000
-/** People may have left the channel meanwhile. */
+/** After a wait of this length the person is mentioned, who may no longer look at the channel. */
 const longWaitMs = 60_000
 /** A first answer in the response to Discord's own request may take effect after a later edit has reached Discord. */
 const firstAnswerMs = 5_000
@@ -60,7 +60,7 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   return target.isOutside ? answerOnPress(api, target, reply) : answerLate(api, target, reply)
 }
 
-/** By now the message has a button that fetches the result. */
+/** The message has a button that fetches the result by now. */
 const isOffered = (target: InteractionTarget) => target.isOutside === true && ageMs(target) > offerAfterMs
 
 const offersResult = ({ buttons = [] }: Reply) => buttons.flat().some(({ action }) => action === 'getresult')
@@ -152,7 +152,7 @@ function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<
   const { channelId, userId, interactionId } = target
   const isPrivate = reply.private === true || (target.audience === 'private' && target.originalId === undefined)
   const late = { key: interactionId, userId, message: messageOf(reply, userId) }
-  // a message of the bot in a channel that it is not in would only count as an invalid request
+  // the bot is not in the channel: a message there would only count as an invalid request
   return isPrivate || target.isOutside ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
 }
 

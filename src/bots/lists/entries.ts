@@ -1,4 +1,4 @@
-/** Lines about what moved a balance, for `/credits`. */
+/** Lines of `/credits` about the entries that changed a balance. */
 import { type Entry, lastEntries } from '../../core/billing/ledger.ts'
 import type { Core } from '../../core/core.ts'
 import { utcText } from '../../core/text.ts'

@@ -5,7 +5,7 @@ import type { Words } from '../../locales/index.ts'
 
 export const partLabel = (words: Words, part: PricedPart) => words.prices.parts[part](boundOf(part))
 
-/** What costs more or less than a usual picture. undefined: nothing does. */
+/** The parts that cost more or less than a usual picture. undefined: there are none. */
 export function otherPrices(words: Words, model: Model): string | undefined {
   const usual = mainPart(model)
   const others = partsOf(model).filter((part) => {

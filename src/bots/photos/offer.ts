@@ -30,7 +30,7 @@ export async function offerFor(asked: Asked<unknown>): Promise<Answer | undefine
   }
 }
 
-/** From now on these prices count. */
+/** From now on the buttons promise these prices. */
 export async function buttonsWithPrices(asked: Asked<unknown>, offer: PictureOffer): Promise<ButtonRows> {
   const offers = offersOf(asked, offer)
   const prices: Quoted = Object.fromEntries(offers.map(({ action, price }) => [action, price]))
@@ -52,7 +52,7 @@ export const enlargementFor = (core: Core) => ({
 /** For a price: any words cost the same. */
 const someWords = 'x'
 
-/** `size` absent: whether there is an offer at all. */
+/** Without `size`, only to find out whether there is an offer at all. */
 function offersOf(asking: Asking, size?: Size) {
   const { core } = asking
   const prices: [action: string, price: number | undefined][] = [

@@ -9,7 +9,7 @@ import { createExportLink, exportHours } from '../../core/privacy/export-links.t
 import { wordsFor } from '../../locales/index.ts'
 import type { Answer } from '../command.ts'
 
-/** The buttons work for whoever presses them, each for the own account. */
+/** Any person may press the buttons. They act on the account of that person. */
 const ownRef = 'own'
 
 export function aboutReply(core: Core, { locale }: Pick<Call, 'locale'>): Answer {

@@ -53,7 +53,7 @@ const side = z.int().min(1).max(100_000)
 const quoteBody = z.strictObject({
   text: z.string().max(20_000),
   images: imageCount,
-  /** Of the first picture. */
+  /** Size of the first picture. */
   size: z.strictObject({ width: side, height: side }).optional(),
   options: typedOptions,
 })
@@ -127,7 +127,7 @@ interface Composed {
   locale: string
   act: Act
   images: number
-  /** Of the first picture. */
+  /** Size of the first picture. */
   size?: Size
 }
 

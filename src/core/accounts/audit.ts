@@ -1,4 +1,4 @@
-/** What administrators change is written down in the statement that changes it, once for each call. */
+/** Records what administrators change, in the statement that changes it, once for each call. */
 import { SQL, sql } from 'drizzle-orm'
 import type { Json } from '../../db/json.ts'
 
@@ -18,7 +18,7 @@ export interface Audited {
   before?: Json | SQL
   /** As `before`. Absent: there is nothing any more. */
   after?: Json | SQL
-  /** `from … where …`, or `where …` alone, that finds what is changed. No row: nothing is written down. Absent: always one row. */
+  /** `from … where …`, or `where …` alone, that finds what is changed. No row: nothing is recorded. Absent: always one row. */
   from?: SQL
 }
 

@@ -36,7 +36,7 @@ export async function ban(core: Core, wanted: BanWanted): Promise<Ban & { cancel
     update users set banned = true, banned_until = ${until}, ban_reason = ${reason ?? null}
     where id = ${userId}::uuid and exists (select from noted)`)
   const [state] = await readRows(core.database, columns, (list) => sql`select ${list} ${own} and ${isBanned}`)
-  // unbanned since, by another administrator
+  // another administrator has ended the ban since
   if (!state) return { until: null, reason: null, cancelled: 0 }
   return { ...state, cancelled: await cancelAll(core, userId, banError(state)) }
 }
@@ -73,7 +73,7 @@ export async function unbanDeleted(
   return rows.length > 0
 }
 
-/** Of `users`, for the audit log. */
+/** Columns of `users` for the audit log. */
 const before = sql`case when ${isBanned} then jsonb_build_object('until', ${users.bannedUntil}, 'reason', ${users.banReason}) end`
 
 const keptOf = (core: Core, names: readonly string[]) =>

@@ -18,7 +18,7 @@ export interface Ban {
 /** Of `users`: whether the account is banned now, and how. */
 export const banColumns = { banned: isBanned, until: users.bannedUntil, reason: users.banReason }
 
-/** What a banned person is told. */
+/** The error that a banned person sees. */
 export function banError({ until, reason }: Ban): AppError {
   return new AppError('banned', { until: until ? utcText(until) : undefined, reason: reason ?? undefined })
 }

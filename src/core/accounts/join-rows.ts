@@ -8,7 +8,7 @@ interface Move {
   to: string
 }
 
-/** Part of the transaction that joins them, which has locked both accounts. Their payers stay with the requests. */
+/** Part of the transaction that joins them, which has locked both accounts. Requests keep their payers. */
 export async function moveRows(core: Core, tx: Db, move: Move): Promise<void> {
   for (const statement of statements(move)) await core.database.rows(statement, tx)
 }

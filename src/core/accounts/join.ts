@@ -23,7 +23,7 @@ export interface Joining {
   key: string
 }
 
-/** Also for a time in which many requests of both accounts begin and end. */
+/** Enough even while many requests of both accounts begin and end. */
 const maxTries = 10
 const pauseMs = 50
 
@@ -60,7 +60,7 @@ async function joinOnce(core: Core, tx: Db, { accounts, check, key }: Joining): 
     order by id for no key update`
   await core.database.rows(unfinished, tx)
   const [older, younger] = await lockAccounts(core, tx, pair)
-  // accepted before the accounts were locked; waiting for their ends now could be waiting for each other
+  // locks requests that were accepted meanwhile, without waiting: waiting for their ends now could be a deadlock
   await core.database.rows(sql`${unfinished} nowait`, tx)
   await check(tx, pair)
   for (const account of [older, younger]) if (account.banned) throw banError(account)
@@ -82,7 +82,7 @@ const accountColumns = columnsOf({
 
 type LockedAccount = NonNullable<(typeof accountColumns)['row']>
 
-/** In the order of their ids, for two joins at once. Resolves to the older one first. */
+/** Locks them in the order of their ids, so that two joins cannot deadlock. Resolves to the older one first. */
 async function lockAccounts(
   core: Core,
   tx: Db,
@@ -111,7 +111,7 @@ interface Entry {
   key: string
 }
 
-/** The welcome grant belongs to a person, so that of the second account goes, as far as it is not spent. */
+/** A welcome grant belongs to a person, so the unspent part of the second account's grant is taken back. */
 async function moveCredits(
   core: Core,
   tx: Db,

@@ -63,7 +63,7 @@ export const accountRule: Rule = async (core, { userId, payer, price, ...limits 
   return tooFast(user)
 }
 
-/** `usual`: what holds for an account without limits of its own. */
+/** `usual`: the limits of an account without limits of its own. */
 export async function limitsOf(core: Core, userId: string, usual: AccountLimits): Promise<AccountLimits> {
   const pace = usual.fixed ? undefined : await paceOf(core, userId, usual)
   return pace ? { inFlight: pace.inFlightLimit, perMinute: pace.perMinute } : usual

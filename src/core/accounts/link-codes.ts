@@ -56,7 +56,7 @@ export async function useLinkCode(core: Core, { from, key }: Asking, written: st
   await takeTry(core, userId, key)
   const code = await readCodeRow(core, hash)
   if (!code) throw new AppError('link_code_wrong')
-  // a code that exists is no guess
+  // entering a code that exists is not a guess
   await core.database.db.delete(linkTries).where(eq(linkTries.key, key))
   refuse(code, userId)
   await assertNoRightsGiven(core, from, code.userId)
@@ -114,7 +114,7 @@ function refuse(code: CodeRow | undefined, userId: string | undefined): asserts 
 /** Throws AppError too_many_link_codes. */
 async function takeTry(core: Core, userId: string, key: string): Promise<void> {
   const waitMinutes = await core.database.db.transaction(async (tx) => {
-    // the lock makes tries at the same time count one after the other
+    // the lock makes concurrent tries count one after the other
     await core.database.rows(sql`select id from users where id = ${userId}::uuid for update`, tx)
     const [tries] = await readRows(
       core.database,
@@ -169,14 +169,14 @@ const peopleOf = ({ database }: Core, userId: SQL) =>
 
 const entryKey = (callKey: string) => `link:${callKey}`
 
-/** Of an identity that the call has seen before. */
+/** The account of an identity that has one. */
 async function accountNow(from: Identity, tx: Db): Promise<string> {
   const [row] = await tx.select({ userId: identities.userId }).from(identities).where(eq(identities.id, from.id))
   if (!row) throw new AppError('unknown_user', { user: from.name })
   return row.userId
 }
 
-/** People write codes with and without the line, in any case, and take 0 for O and 1 for I. */
+/** People write codes with and without the hyphen, in either case, and with O for 0 and I for 1. */
 const readCode = (written: string) =>
   written
     .toUpperCase()

@@ -36,7 +36,7 @@ export async function lockAccount(core: Core, tx: Db, userId: string): Promise<L
   return account
 }
 
-/** By the ids that were given. Ids without an account are left out. */
+/** The keys are the given ids. Ids without an account are left out. */
 export async function lockAccounts(
   core: Core,
   tx: Db,

@@ -10,7 +10,7 @@ import type { Call } from '../ports/chat.ts'
 import { accountOf } from './accounts.ts'
 import { assertNotBanned } from './join.ts'
 
-/** Of the ids of accounts that calls make. */
+/** Namespace of the ids that are made from the keys of calls. */
 const namespace = '5f0c2b7e-6f0f-4c0b-9d52-6f4d1d0c9f3a'
 
 /**
@@ -57,7 +57,7 @@ async function move(core: Core, tx: Db, { identity, old, fresh }: Move): Promise
   await assertNotBanned(core, old, tx)
   if (account.identities < 2) throw new AppError('only_identity')
   const made = await tx.insert(users).values({ id: fresh, name: '' }).onConflictDoNothing().returning({ id: users.id })
-  // this call did it before, and the identity was joined again since
+  // this call was handled before, and the identity has been joined again since
   if (made.length === 0) return true
   // limits are about the person
   await run(sql`
@@ -65,7 +65,7 @@ async function move(core: Core, tx: Db, { identity, old, fresh }: Move): Promise
       per_minute_limit = old.per_minute_limit
     from users old, identities i where fresh.id = ${fresh}::uuid and old.id = ${old}::uuid and i.id = ${identity}`)
   await run(sql`update identities set user_id = ${fresh}::uuid where id = ${identity}`)
-  // what a person may take once was taken; otherwise leaving and joining again would give it twice
+  // what a person may take once counts as taken; otherwise leaving and joining again would give it twice
   await run(sql`
     insert into daily_claims (user_id, day, streak, credits)
     select ${fresh}::uuid, day, streak, 0 from daily_claims where user_id = ${old}::uuid`)

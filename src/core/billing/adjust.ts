@@ -10,7 +10,7 @@ import { type Granted, grant, maxGrant } from './ledger.ts'
 
 export interface Adjustment {
   userId: string
-  /** set: brings the balance to the amount. If it is higher than today's, the debt is paid off as well. */
+  /** set: makes the amount the balance. If that is more than before, the debt is paid off as well. */
   how: 'give' | 'take' | 'set'
   amount: number
   reason: string

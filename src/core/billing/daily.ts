@@ -14,7 +14,7 @@ export interface Daily extends Granted {
   credits: number
   /** Days in a row, with this one. */
   streak: number
-  /** Credits of the next day, if the person comes then. */
+  /** Credits for the next day, if the person claims them. */
   next: number
   nextAt: Date
 }

@@ -19,7 +19,8 @@ interface Gift {
 
 /**
  * Resolves to the giver's account. The welcome, daily and referral credits that are not spent yet cannot be given away, so that
- * fresh accounts cannot be emptied into one, and neither can credits that a debt waits for. Throws AppError bad_amount, gift_to_self, gift_limit, not_giftable, banned, unknown_user.
+ * fresh accounts cannot be emptied into one, and neither can as many credits as the account owes. Throws AppError
+ * bad_amount, gift_to_self, gift_limit, not_giftable, banned, unknown_user.
  */
 export async function give(core: Core, { from, to, amount, key }: Gift): Promise<Granted> {
   if (!Number.isInteger(amount) || amount < 1) throw new AppError('bad_amount', { amount, limit: maxGiftsPerDay })
@@ -45,7 +46,7 @@ interface Standing {
   /** Credits given away today. */
   given: number
   giftable: number
-  /** This gift was made before. */
+  /** An earlier delivery of the call made this gift. */
   isDone: boolean
 }
 

@@ -69,7 +69,7 @@ export async function grant(core: Core, given: Grant, on: Db = core.database.db)
   }
 }
 
-/** Takes credits that a payment gave. What is spent already becomes debt. The account is locked in the transaction `tx`. */
+/** Takes credits that a payment gave. Those that are spent already become debt. The account is locked in the transaction `tx`. */
 export async function takeBack(
   core: Core,
   { userId, amount, source, actor, key }: Omit<Grant, 'reason'>,

@@ -39,7 +39,7 @@ export async function openOrder(core: Core, order: NewOrder): Promise<string> {
 /** '<platform>:<the platform's id of the charge>'. */
 export type Charge = `${string}:${string}`
 
-/** A charge, as people and programs write it, in contrast to the id of a request. */
+/** Whether a text names a charge, and not a request. */
 export const isCharge = (written: string): written is Charge => /^[a-z]+:\S+$/.test(written)
 
 export interface Paid extends Granted {
@@ -48,8 +48,8 @@ export interface Paid extends Granted {
 }
 
 /**
- * Grants what the order promises, once for each charge. A second charge for one order counts as another order of the same: the
- * person has paid for it. Throws AppError unknown_order.
+ * Grants what the order promises, once for each charge. A second charge for one order counts as another order of the same item,
+ * because the person has paid for it. Throws AppError unknown_order.
  */
 export async function payOrder(core: Core, { charge, orderId }: { charge: Charge; orderId: string }): Promise<Paid> {
   if (!isId(orderId)) throw new AppError('unknown_order')
@@ -71,7 +71,7 @@ export async function payOrder(core: Core, { charge, orderId }: { charge: Charge
   })
 }
 
-/** Another open order of the same. */
+/** Opens another order of the same item. */
 async function repeated(tx: Db, { userId, platform, item, credits, amount, currency }: NewOrder): Promise<string> {
   const id = uuidv7()
   await tx.insert(orders).values({ id, userId, platform, item, credits, amount, currency })
@@ -80,12 +80,12 @@ async function repeated(tx: Db, { userId, platform, item, credits, amount, curre
 
 interface PaymentRefund {
   charge: Charge
-  /** The administrator who refunds it, and the key of the call. Absent: the platform did. */
+  /** The administrator who refunds it, and the key of the call. Absent: the platform refunded it. */
   by?: { actor: string; key: string }
 }
 
 /**
- * The platform paid a charge back: takes exactly the credits that it gave, once. What is spent already becomes debt. Throws
+ * Takes back exactly the credits that a refunded charge gave, once. Those that are spent already become debt. Throws
  * AppError unknown_payment.
  */
 export async function refundPayment(core: Core, { charge, by }: PaymentRefund): Promise<Paid> {

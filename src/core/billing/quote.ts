@@ -43,7 +43,7 @@ const usualFactors: Readonly<Record<SizeClass, number>> = { small: 1, standard: 
 /** The scale that `Model.price` is for. */
 const pricedScale = 2
 
-/** Parts of which a picture that does not arrive gives its own back. */
+/** Parts that are charged for each picture: one that does not arrive gives its price back. */
 export const picturePartNames = ['small', 'standard', 'large', 'huge', 'upscale'] as const satisfies PricedPart[]
 
 export interface Size {
@@ -86,7 +86,7 @@ function enhanceWanted(
 
 type Priced = Pick<PictureRequest, 'width' | 'height' | 'count' | 'images' | 'enhance' | 'scale'>
 
-/** When all pictures arrive. */
+/** The price if all pictures arrive. */
 export function quoteOf(model: Model, { count, images, enhance = false, scale, ...size }: Priced): Quote {
   const line = (part: PricedPart, count: number, each = priceOfPart(model, part)): QuotedPart[] =>
     count * each > 0 ? [{ part, model: model.id, count, each, credits: count * each }] : []
@@ -124,7 +124,7 @@ export function partsOf(model: Model): PricedPart[] {
   ]
 }
 
-/** Whether a picture of this class may be asked for. */
+/** Whether a request may ask for a picture of this class. */
 function canBe(takes: readonly Takes[], size: SizeClass): boolean {
   const asked = takes.flatMap(({ aspects, sizes }) => [
     ...Object.values(aspects).map(([width, height]) => sizeClassOf({ width, height })),
@@ -158,7 +158,7 @@ interface Held {
   notes: readonly Note[] | null
 }
 
-/** Credits that are charged if this many pictures arrived. `resolution` in ledger.ts is the same as SQL. */
+/** Credits that are charged if this many pictures arrived. `resolution` in ledger.ts computes the same in SQL. */
 export function chargedFor({ price, quote, request, notes }: Held, pictures: number): number {
   if (!quote) return Math.floor((price * pictures) / request.count)
   if (pictures === 0) return 0

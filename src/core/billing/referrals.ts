@@ -14,21 +14,21 @@ import { grant } from './ledger.ts'
 
 /** Invitations that pay one inviter in a calendar month, UTC: it bounds what throw-away accounts earn. The invited person is paid in any case. */
 export const maxRewardsPerMonth = 20
-/** Of one round of the sweeper. */
+/** Invitations that one round of the sweeper pays. */
 const batchSize = 100
 
-/** How invitations begin, in links and in commands. */
+/** The start of an invitation, in links and in commands. */
 export const referralPrefix = 'ref_'
 
 const codeColumns = columnsOf({ code: referralCodes.code }, '')
 
-/** Of the account; made at the first call. */
+/** The code of the account, which the first call makes. */
 export async function referralCodeOf(core: Core, userId: string): Promise<string> {
   const code = randomBytes(6).toString('hex')
   const [row] = await readRows(
     core.database,
     codeColumns,
-    // an update of nothing returns the row that is there
+    // an update that changes nothing, so that the existing row is returned
     (list) => sql`
       insert into referral_codes (code, user_id) values (${code}, ${userId}::uuid)
       on conflict (user_id) do update set user_id = excluded.user_id returning ${list}`,
@@ -39,7 +39,7 @@ export async function referralCodeOf(core: Core, userId: string): Promise<string
 /** Why an account cannot be invited. */
 export type NotInvitable = 'self' | 'drew' | 'invited' | 'mutual' | 'off'
 
-/** Notes that the account came by this code. Again changes nothing. Throws AppError unknown_code, not_invitable, banned. */
+/** Notes that the account came by this code. A second call changes nothing. Throws AppError unknown_code, not_invitable, banned. */
 export async function acceptInvitation(core: Core, userId: string, code: string): Promise<void> {
   if (core.limits.referral === 0) throw notInvitable('off')
   const [inviting] = await core.database.db

@@ -43,7 +43,7 @@ export async function cancelNewest(
 }
 
 /**
- * Ends what an account has under way and can still be cancelled. `why`: what the person is told. Resolves to the number of requests.
+ * Ends what an account has under way and can still be cancelled. `why`: the error that the person sees. Resolves to the number of requests.
  */
 export async function cancelAll(core: Core, userId: string, why: AppError): Promise<number> {
   const open = await readRows(

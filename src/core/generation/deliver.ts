@@ -72,7 +72,7 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   return surface.edit(waiting, reply, sent)
 }
 
-/** Where a chat refuses, the person is told in private. If that is refused too, or the chat stays unreachable, there is a refund. */
+/** If a chat refuses, the answer goes to the person in private. If that is refused too, or the chat stays unreachable, there is a refund. */
 async function retryOrGiveUp(core: Core, generation: Generation, error: AppError): Promise<Retry> {
   const tries = generation.deliveryTries + 1
   const leftMs = generation.leftMs + generation.takenAt - Date.now()

@@ -65,7 +65,7 @@ export async function makePlainDraft(core: Core, submission: Submission): Promis
   return saveDraft(core, submission, { userId, price, ownPrice: price, keys: [] })
 }
 
-/** What the same call has made before. */
+/** The draft that an earlier delivery of the same call made. */
 export async function draftBefore(core: Core, key: string): Promise<Draft | undefined> {
   const row = await findDraft(core, eq(drafts.key, key))
   return row && draftOf(row)
@@ -75,7 +75,7 @@ interface Made {
   userId: string
   price: number
   ownPrice: number
-  /** Of its pictures. */
+  /** Keys of its pictures. */
   keys: readonly string[]
   enhanced?: string
 }

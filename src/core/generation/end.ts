@@ -99,7 +99,7 @@ interface Cancelling {
 /**
  * Queued or running → cancelled and refunded, whichever worker has it. undefined: its pictures are stored, its failure is
  * decided, it has ended, or it is not this account's. `userId` null: of any account. `by`: key of the
- * call that cancels it. `why`: what the person is told; absent: that it was cancelled. `unstarted`: only while no worker has taken it
+ * call that cancels it. `why`: the error that the person sees; absent: that it was cancelled. `unstarted`: only while no worker has taken it
  * up.
  */
 export async function endCancelled(

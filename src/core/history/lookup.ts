@@ -121,7 +121,7 @@ const actColumns = {
   createdAt: auditLog.createdAt,
 }
 
-/** What administrators did to it last. */
+/** The latest changes of it by administrators. */
 function actsOn(core: Core, target: string) {
   return core.database.db
     .select(actColumns)

@@ -36,7 +36,7 @@ export function createRetention(core: Core): Retention {
   }
 }
 
-/** Resolves to the place of the last one that it looked at. undefined: there were no more. */
+/** Resolves to the position of the last result that it looked at. undefined: there were no more. */
 async function expireAfter(core: Core, { at, id }: Place, days: number): Promise<Place | undefined> {
   // unchecked row: the columns belong to the statement's own tables
   const rows = await core.database.rows<Place>(sql`

@@ -19,7 +19,7 @@ const ownerWaitMs = 5_000
 /** Of one round of the sweeper, for each account. */
 const sweepMs = 500
 const sweepAccounts = 3
-/** Calls that had begun before it was closed have ended by then. */
+/** After this, calls that began before the account was closed have ended. */
 const settling = '15 minutes'
 /** After this, messages in chats that are still unavailable are given up. */
 const patience = '1 day'
@@ -43,7 +43,7 @@ export async function closeAccount(core: Core, userId: string): Promise<boolean>
   core.accountIds.clear()
   if (!isClosed) return false
   core.log.info({ userId }, 'an account was closed')
-  // what was written between the two
+  // messages that were written since the first call
   await forgetConversations(core, identities)
   await clearAccount(core, userId, ownerWaitMs)
   await deleteDue(core, ownerWaitMs)

@@ -41,7 +41,7 @@ export async function readPerson(core: Core, userId: string, on?: Db): Promise<P
   return { userIds, identities: own.map(({ id }) => id) }
 }
 
-/** Whatever is found by identity, which is lost once the account is closed: call it before, in the same transaction. */
+/** What is found by identity. Closing the account deletes the identities: call this before, in the same transaction. */
 export async function forgetIdentities(core: Core, { userIds, identities }: Person, on: Db): Promise<void> {
   const run = (statement: SQL) => core.database.rows(statement, on)
   const hashed = JSON.stringify(identities.map((id) => ({ id, hash: identityHash(core, id), number: numberOf(id) })))
@@ -72,7 +72,7 @@ export async function forgetIdentities(core: Core, { userIds, identities }: Pers
   await run(sql`delete from identities where user_id in (${uuids(userIds)})`)
 }
 
-/** Whatever is found by account. */
+/** What is found by account. */
 export async function forgetRecords(core: Core, { userIds }: Pick<Person, 'userIds'>, on?: Db): Promise<void> {
   const run = (statement: SQL) => core.database.rows(statement, on)
   const ids = uuids(userIds)

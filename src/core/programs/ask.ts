@@ -68,7 +68,7 @@ export async function askedBefore(core: Core, { userId }: KeyHolder, key: string
   return (await askedAs(core, userId, key))?.id
 }
 
-/** Also by an account that was joined with this one since. */
+/** Also finds a request of an account that has been joined with this one since. */
 async function askedAs(core: Core, userId: string, key: string): Promise<Job | undefined> {
   const [job] = await readRows(
     core.database,

@@ -44,7 +44,7 @@ export const users = pgTable(
     perMinuteLimit: integer('per_minute_limit'),
     /** When its owner deleted it. */
     closedAt: time('closed_at'),
-    /** When all that it held was gone. Absent while it is closed: some may be left. */
+    /** When all of its data was deleted. Absent on a closed account: some may be left. */
     clearedAt: time('cleared_at'),
     createdAt: time('created_at').notNull().defaultNow(),
   },

@@ -24,12 +24,14 @@ export const entrySources = [
 ] as const
 /**
  * link: joining two accounts · late: credits of a request that ended after its payer was joined with another account · refund: of a
- * request, by an administrator · order: bought, or a payment that was paid back · closing: forfeited when the account was deleted.
+ * request, by an administrator · order: bought, or taken back when the payment was refunded · closing: forfeited when the account was
+ * deleted.
  */
 export type EntrySource = (typeof entrySources)[number]
 
 /**
- * Rows are only inserted. Of those of a deleted account, the words may go (drizzle/0012_closed_accounts.sql). The sum of `amount` is the balance, of `held` the credits on hold, of `debt` what is owed.
+ * Rows are only inserted. Only words may be removed, from rows of a deleted account (drizzle/0016_closed_accounts.sql). The sums of
+ * `amount`, `held` and `debt` are the balance, the credits on hold and the debt.
  */
 export const ledger = pgTable(
   'ledger',

@@ -4,7 +4,7 @@
  */
 import type { Cost, Model } from '../../core/ports/models.ts'
 
-/** The provider charges by picture, whatever its size. */
+/** The provider charges by picture, independent of its size. */
 export const onePrice: Model['sizeFactors'] = { small: 1, large: 1, huge: 1 }
 
 /** Charged by tiles of 512 × 512, of which a usual picture has four. */

@@ -37,7 +37,7 @@ it('a refused token stops requests with it, says so, and is logged once', async 
   api.close()
 })
 
-it('nothing more is sent after many refusals, before Discord blocks the address', async () => {
+it('no request is sent after many refusals, before Discord blocks the address', async () => {
   const { api, log } = open({ maxInvalid: 3 })
   const channel = discord.addChannel({ denied: 50001 })
   const outcomes = []

@@ -124,7 +124,7 @@ describe('Use as input', () => {
     expect(chosen.reply()).toMatchObject({ ephemeral: true, content: expect.stringContaining('no picture') })
   })
 
-  it('works for the person who chose it only', async () => {
+  it('works only for the person who chose it', async () => {
     const chosen = await opened('Use as input', await photo())
     const other = on.discord.submitModal(chosen, { prompt: 'stolen' }, { userId: '9'.repeat(18) })
     const refused = await other.waitForFollowUp()
@@ -140,7 +140,7 @@ describe('Show recipe', () => {
     expect(shown.content).toContain('a fox --model sketch --ar 1:1 --seed 7')
   })
 
-  it('has none for other pictures', async () => {
+  it('is refused for other pictures', async () => {
     const shown = await on.discord.messageCommand('Show recipe', await photo()).waitForReply()
     expect(shown).toMatchObject({ ephemeral: true, content: expect.stringContaining('no picture of mine') })
   })

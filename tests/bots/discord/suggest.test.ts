@@ -96,7 +96,7 @@ describe('for the prompt', () => {
 })
 
 describe('while the database does not answer', () => {
-  it('come within a second from memory, and are none for the prompt', async () => {
+  it('come from memory within a second, without any for the prompt', async () => {
     const locked = createGate()
     const locking = on.test.core.database.db.transaction(async (tx) => {
       await tx.execute(sql`lock table generations, identities, user_settings in access exclusive mode`)

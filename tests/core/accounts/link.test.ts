@@ -116,7 +116,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(JSON.stringify(row)).not.toContain(code.replace('-', ''))
   })
 
-  it('takes ten wrong codes an hour, also at once, and no right one after them', async () => {
+  it('takes ten wrong codes an hour, also at the same time, and then refuses the right one', async () => {
     const texts = await Promise.all(Array.from({ length: 15 }, (_, at) => say('bob', `/link AAAA-AA${10 + at}`)))
     expect(texts.filter((text) => text.includes('no such code'))).toHaveLength(10)
     expect(texts.filter((text) => text.includes('10 wrong codes'))).toHaveLength(5)
@@ -126,7 +126,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(await say('bob', `/link ${code}`)).toContain('Joined')
   })
 
-  it('joins no banned account, and lets none leave its account', async () => {
+  it('joins no banned account, and lets no identity leave one', async () => {
     await joinBoth('ann', 'bob')
     const code = await codeFor('ann')
     await test.core.database.rows(sql`update users set banned = true where id = ${await idOf('ann')}::uuid`)
@@ -198,7 +198,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(await test.core.database.rows(sql`select id from users where debt <> 0`)).toEqual([])
   })
 
-  it('leaves a debt where the credits of both do not pay it', async () => {
+  it('leaves a debt that the credits of both do not cover', async () => {
     await balanceOf('ann')
     await test.core.database.rows(sql`
       insert into ledger (user_id, kind, amount, debt, source)

@@ -172,7 +172,7 @@ describe.each(backends().filter((kind) => kind !== 'postgres'))('credits on %s',
       expect(await balance('guest21')).toBe(30)
     })
 
-    it('are not there when their credits are 0', async () => {
+    it('do not exist when their credits are 0', async () => {
       const { core } = await open({ limits: { referral: 0 } })
       expect(await answer('ann', '/credits')).not.toContain('Invite')
       await core.database.rows(sql`insert into referral_codes (code, user_id) values ('abc', ${await idOf('ann')})`)
@@ -225,7 +225,7 @@ describe.each(backends().filter((kind) => kind !== 'postgres'))('credits on %s',
       expect(await answer('ann', '/credits code 5', { isPrivate: true })).toContain('Only administrators')
     })
 
-    it('may be tried wrongly ten times an hour', async () => {
+    it('are refused after ten wrong tries within an hour', async () => {
       const { core } = await open()
       const { code } = await make('50')
       const tries = Array.from({ length: 14 }, (_, n) => answer('ann', `/redeem WRONG-${n}`))

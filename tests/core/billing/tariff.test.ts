@@ -67,7 +67,7 @@ describe('/price', () => {
     expect(text).toMatch(/\npack-\d+ · 1 credit\n… and \d+ more\n\n\/price /)
   })
 
-  it('changes a price, a part, and goes back, and writes each change down', async () => {
+  it('changes the price of a model and of a part, restores both, and records each change', async () => {
     await open()
     expect(await textOf('/price dear 3')).toContain('standard (picture): 3 credits · changed')
     // the other sizes follow

@@ -227,7 +227,7 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     expect(test.chat.last(call.address)).toBeUndefined()
   })
 
-  it('lets the person start anew, without a second welcome', async () => {
+  it('gives the person a new account on return, without a second welcome grant', async () => {
     await say('a cat')
     const before = await accountOf(test.core, { id: identity, name: who })
     const [button] = await question()
@@ -258,7 +258,7 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     expect(test.chat.last(address)?.content).toMatchObject({ error: 'banned', data: { reason: 'rude' } })
   })
 
-  it('needs the press of the person, in time', async () => {
+  it('needs a press of the same person before the button expires', async () => {
     const userId = await accountOf(test.core, { id: identity, name: who })
     const [button, keep] = await question()
     const { id = '' } = button ?? {}

@@ -94,7 +94,7 @@ describe('an archive of what is kept about a person', () => {
     expect((await service.app.inject(newer.replace('/flux', ''))).statusCode).toBe(200)
   })
 
-  it('is refused where the answer is stored, and there is none for strangers', async () => {
+  it('is refused where the answer would be stored, and to people without an account', async () => {
     expect(await ask({ isPrivate: false })).toMatch(/private/)
     expect(await ask({ isPrivate: true, who: 'stranger' })).toBe('Nothing is kept about you.')
     expect(await service.test.core.database.rows(sql`select from identities where id = 'test:stranger'`)).toEqual([])

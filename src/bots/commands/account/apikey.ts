@@ -46,7 +46,7 @@ interface Wanted {
   cap: number | undefined
   /** As written: 'a, b'. */
   models: string | undefined
-  /** Of an administrator, on the key of another person. */
+  /** Set if an administrator revokes the key of another person. */
   act: { actor: string; key: string } | undefined
 }
 

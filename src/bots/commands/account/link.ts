@@ -17,12 +17,12 @@ export const linkCommand = defineCommand({
     }
     const code = await createLinkCode(core, call)
     const text = words.linking.code({ code, minutes: codeMinutes, links: linksFor(core, code) })
-    // a code is for the person alone, also in a group
+    // only the person may see the code, also in a group
     return { locale, state: 'info', content: { kind: 'text', text }, private: true, confidential: true }
   },
 })
 
-/** Addresses that enter the code, on platforms that have such. */
+/** Links that enter the code, on platforms that have such links. */
 function linksFor({ surfaces }: Core, code: string): string[] {
   return [...surfaces.values()].flatMap((surface) => surface.deepLink?.(`link_${code}`) ?? [])
 }

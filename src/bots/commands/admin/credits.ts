@@ -64,7 +64,7 @@ async function show({ core, call, words, values: { user = 'me' } }: Asking): Pro
   return [words.wallet.account({ ...account, user: name }), ...entries].join('\n')
 }
 
-/** In text the numbers stand where the other actions have a person, an amount and a reason: `/credits code 50 10 30`. */
+/** In text, the numbers of `/credits code 50 10 30` are parsed as the person, the amount and the reason of the other actions. */
 async function code({ core, call, words, values }: Asking): Promise<string> {
   if (!call.isPrivate) throw new AppError('privately_only')
   const written =

@@ -1,4 +1,4 @@
-/** `/lookup @user` and `/lookup <request id>`: what happened, for the person who is asked for help. */
+/** `/lookup @user` and `/lookup <request id>`: shows an account or a request, for an administrator who is asked for help. */
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import {
@@ -38,7 +38,7 @@ export const lookupCommand = defineCommand({
 interface Wanted {
   words: Words
   written: string
-  /** Absent: it may be a person as well. */
+  /** False: it may name a person as well. */
   isRequest: boolean
 }
 

@@ -24,7 +24,7 @@ export const priceCommand = defineCommand({
   audience: 'private',
   options: {
     model: { type: 'text' },
-    // a function: in text, the credits may stand in its place
+    // a function, so that the parser accepts other words: in text, the credits may come second
     part: { type: 'choice', choices: () => pricedParts },
     credits: { type: 'text' },
   },
@@ -49,7 +49,7 @@ async function list(core: Core, words: Words): Promise<string> {
   return [words.prices.title, ...fitting(words, [...shared, ...lines]), '', words.prices.usage].join('\n')
 }
 
-/** Workflow packs may be many. */
+/** There may be many workflow packs. */
 function fitting(words: Words, lines: readonly string[]): string[] {
   const shown = lines.filter((_, at) => lines.slice(0, at + 1).join('\n').length <= listLimit)
   const left = lines.length - shown.length
@@ -80,7 +80,7 @@ async function change(core: Core, call: Call, words: Words, { name, part, credit
   return credits === undefined ? text : [words.prices.saved, text].join('\n')
 }
 
-/** The model whose prices count for it. */
+/** The model whose prices this model uses: another one, or itself. */
 const ownerOf = (core: Core, model: Model) => core.models.all().find(({ id }) => id === model.base) ?? model
 
 const partsFor = (model: Model | undefined) => (model ? partsOf(model) : (['input', 'enhance'] as const))

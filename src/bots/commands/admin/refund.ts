@@ -1,4 +1,4 @@
-/** `/refund telegram:<charge>`: takes back the credits of a payment that was paid back. `/refund <request id>`: gives back what a request cost. */
+/** `/refund telegram:<charge>`: takes back the credits of a refunded payment. `/refund <request id>`: gives back what a request cost. */
 import { refundRequest } from '../../../core/billing/adjust.ts'
 import { type Charge, isCharge, refundPayment } from '../../../core/billing/orders.ts'
 import type { Core } from '../../../core/core.ts'

@@ -102,7 +102,7 @@ interface PollingOptions {
 }
 
 interface Polling {
-  /** Milliseconds ago: this process has every update that Telegram had at that time. undefined: it may lack some. */
+  /** How long ago, in milliseconds, this process certainly had every update of Telegram. undefined: it may lack some. */
   upToDateMs(): number | undefined
   /** Resolves once the signal has aborted and no call is under way. */
   ended: Promise<void>
