@@ -102,7 +102,7 @@ describe('an interaction by HTTP', () => {
   })
 })
 
-describe('a request that Discord did not sign', () => {
+describe('a request that is not a signed interaction', () => {
   const body = JSON.stringify({ type: 1, id: '1', token: 'x', application_id: '1' })
   const stranger = generateKeyPairSync('ed25519').privateKey
   const seconds = () => Math.floor(Date.now() / 1000)
@@ -152,7 +152,7 @@ describe('a request that Discord did not sign', () => {
     expect(older.status).toBe(200)
   })
 
-  it('and one that is signed but no interaction is a bad request', async () => {
+  it('is answered 400 if it is signed and is no interaction', async () => {
     for (const wrong of ['', 'null', '[]', '{"type":2}', '{"type":2,"id":"x","token":"y"}', '{']) {
       expect((await send(genuine(wrong), wrong)).status).toBe(400)
     }

@@ -52,7 +52,7 @@ describe.each(backends().filter((kind) => kind !== 'postgres'))('credits on %s',
     it('gives credits once a day, and more for days in a row', async () => {
       await open()
       expect(await answer('ann', '/daily')).toMatch(
-        /^🎁 \+5 credits\. The balance is 25 credits\. The next 6 .* 00:00 UTC/,
+        /^🎁 \+5 credits\. The balance is 25 credits\. You can get the next 6 from .* 00:00 UTC/,
       )
       expect(await answer('ann', '/daily')).toContain('You have today’s 5 credits already')
       expect(await balance('ann')).toBe(25)
