@@ -22,7 +22,7 @@ export interface Inbox {
 export interface ActsInfo {
   /** Their album was handled before they arrived. */
   late: boolean
-  /** It edits a message that is one of several of an album. */
+  /** It edits one of several messages of an album. */
   editsPart: boolean
 }
 
@@ -37,7 +37,7 @@ export interface InboxOptions {
    */
   handle(bodies: Json[], about: ActsInfo): Promise<unknown>
   /**
-   * How long ago, in milliseconds, all acts up to then were certainly received. An album is handled only if that moment is later than
+   * Age, in milliseconds, of the latest moment up to which all acts are received. An album is handled only if that moment is later than
    * the storing of its last part. undefined: the platform may still hold acts. Default: the platform sends acts without being asked.
    */
   upToDateMs?(): number | undefined

@@ -19,7 +19,7 @@ export interface AccountLimits {
   inFlight: number
   /** Requests that an account may make in a minute. */
   perMinute: number
-  /** Absent: limits of the account, or of its tier, come before these. */
+  /** These apply even if the account or its tier has other limits. Absent: those come before these. */
   fixed?: true
 }
 

@@ -80,7 +80,7 @@ export function targetOf(address: string): Target {
     userId: part(4),
     audience: audienceIn(part(5)),
     messageId: optional(6),
-    // addresses that were saved before have no such part
+    // older saved addresses do not have this part
     originalId: parts[7] === none ? undefined : parts[7],
     ...(parts[8] === outside && { isOutside: true }),
   }

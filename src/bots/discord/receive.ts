@@ -43,7 +43,7 @@ interface ReceiverOptions {
 }
 
 export interface Receiver {
-  /** Takes an interaction, by either way. False: it is none that is answered, or the process stops. Never rejects. */
+  /** Takes an interaction, by either way. False: it is of a kind that gets no answer, or the process is stopping. Never rejects. */
   receive(interaction: APIInteraction): Promise<boolean>
   /** Resolves once the interaction is acknowledged, whether this process received it or not. */
   acknowledged(interaction: Interaction, audience: Audience): Promise<Acknowledged>
@@ -64,7 +64,7 @@ export interface StoredInteraction {
 const openWithinMs = 2_000
 /** Discord waits 3 s for an acknowledgement. If the settings arrive later than this, the answer is private. */
 const settingsWithinMs = 1_000
-/** An act that is not stored by then is acknowledged before it is. */
+/** An act that takes longer to store is acknowledged before it is stored. */
 const storeWithinMs = 500
 /** A handler that starts later acknowledges again, which Discord answers with "already acknowledged". */
 const rememberMs = 60_000

@@ -33,7 +33,7 @@ export const inputAction: Action = {
     const typed = {
       prompt,
       aspect: aspect === '' ? undefined : aspect,
-      // a model that stayed as the form proposed it leaves room for one that is named in the words
+      // a model named in the words wins over the one that the form proposed
       model: model === proposed(asked).id ? undefined : model,
     }
     const { isDraft, ...wanted } = readRequest(core, { values: typed, images: images.length, set: settings.chosen })

@@ -69,7 +69,7 @@ type Wanted = Pick<ReturnType<typeof requestOf>, 'chosen' | 'params'>
 const priceFor = (core: Core, { chosen, params }: Wanted, input: Size | undefined) =>
   quote(core, { chosen, params, images: 1, input }).price
 
-/** undefined: no model that is set up does it. */
+/** undefined: no configured model can do it. */
 function priced(price: () => number): number | undefined {
   try {
     return price()

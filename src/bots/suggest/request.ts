@@ -35,7 +35,7 @@ export function suggestModels({ core, typing, words, settings }: Suggesting): Ch
   }
 }
 
-/** Ratios that the model takes which would draw the request: the one that is filled in, or the default. */
+/** Ratios of the model that would draw the request: the one that is filled in, or the default. */
 export function suggestAspects({ core, typing, settings }: Suggesting): Choice[] {
   const { typed } = typing
   const aspects = aspectsFor(core, typing, settings.model)

@@ -21,7 +21,7 @@ interface MenuOptions {
   admins: ReadonlySet<string>
 }
 
-/** Sets the lists if they have changed since they were last set: Telegram limits such calls. Resolves to whether it has. */
+/** Sets the lists if they have changed since they were last set: Telegram limits such calls. Resolves to whether they had changed. */
 export async function setMenus(api: Api, { database, log, botId, commands, admins }: MenuOptions): Promise<boolean> {
   const menus = menusOf(commands, admins)
   const hash = createHash('sha256').update(JSON.stringify(menus)).digest('hex')

@@ -8,7 +8,7 @@ export interface Migration {
   to: number
 }
 
-/** Telegram tells of it in both chats. */
+/** Telegram reports it in both chats. */
 export function migrationIn({ message }: Update): Migration | undefined {
   if (message?.migrate_to_chat_id !== undefined) return { from: message.chat.id, to: message.migrate_to_chat_id }
   if (message?.migrate_from_chat_id !== undefined) return { from: message.migrate_from_chat_id, to: message.chat.id }

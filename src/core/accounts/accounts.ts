@@ -142,7 +142,7 @@ async function updateIdentity(core: Core, { id, name, handle }: Identity): Promi
 
 /**
  * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had an
- * account before gets neither a second welcome nor the daily credits of the first day, and has redeemed what it has redeemed.
+ * account before gets neither a second welcome nor the daily credits of the first day, and its codes and its invitation count as used.
  */
 async function createAccount(core: Core, from: Identity): Promise<string> {
   const id = uuidv7()

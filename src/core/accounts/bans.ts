@@ -1,4 +1,4 @@
-/** Bans of accounts. One that is over needs no clean-up, because every check compares its end with the clock. */
+/** Bans of accounts. An expired ban needs no clean-up, because every check compares its end with the clock. */
 import { createHmac } from 'node:crypto'
 import { type SQL, sql } from 'drizzle-orm'
 import { users } from '../../db/schema/accounts.ts'
@@ -24,7 +24,7 @@ export function banError({ until, reason }: Ban): AppError {
 }
 
 /**
- * Under which `kept_bans` knows an identity whose account is gone. The secret key is part of it, because identities are short
+ * The key in `kept_bans` of an identity whose account is gone. The secret key is part of it, because identities are short
  * numbers and could be guessed from a plain hash.
  */
 export function identityHash({ secretKey }: Pick<Core, 'secretKey'>, identity: string): string {

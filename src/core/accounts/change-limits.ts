@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts'
 import { type AdminAct, audited } from './audit.ts'
 import { inFlightLimit, perMinuteLimit } from './limits.ts'
 
-/** null: the limit is not set here, so that the next one counts. Absent: it stays. */
+/** null: removes the limit, so that the tier or the settings decide. Absent: it stays as it is. */
 export interface LimitChange {
   inFlight?: number | null
   perMinute?: number | null
@@ -62,7 +62,7 @@ export async function changeLimits(
     where id = ${userId}::uuid and exists (select from noted)`)
 }
 
-/** Makes the tier if there is none of that name. */
+/** Creates the tier if it does not exist. */
 export async function changeTier(
   core: Core,
   { name, ...change }: LimitChange & { name: string },

@@ -19,7 +19,7 @@ export interface Joining {
   accounts(tx: Db): Promise<readonly [string, string]>
   /** Runs once both are locked, in the same transaction. Throws AppError to refuse. */
   check(tx: Db, accounts: readonly [string, string]): Promise<void>
-  /** Of the entries: the same key again is refused. */
+  /** Start of the keys of the entries, so that a repeated joining is refused. */
   key: string
 }
 

@@ -130,7 +130,7 @@ async function secondsUntilNextTry(core: Core, tx: Db, userId: string): Promise<
 
 interface Redemption {
   hash: string
-  /** An account that is locked. */
+  /** Id of an account that the transaction has locked. */
   userId: string
 }
 

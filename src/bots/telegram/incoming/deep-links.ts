@@ -7,7 +7,7 @@ const links: Readonly<Record<string, CommandName>> = {
   show: 'show',
 }
 
-/** undefined: the payload is none of ours, so the person is greeted. */
+/** undefined: the payload is not one of ours, so the person gets the greeting. */
 export function linkedCommand(payload: string): { name: CommandName; text: string } | undefined {
   const [, kind = '', text = ''] = /^([a-z]+)_([\w-]+)$/.exec(payload) ?? []
   const name = Object.hasOwn(links, kind) ? links[kind] : undefined
