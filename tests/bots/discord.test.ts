@@ -159,20 +159,18 @@ describe('starting', () => {
       { name: 'user', type: 6 },
       { name: 'amount', type: 4, min_value: 1, max_value: 1_000_000 },
       { name: 'reason', type: 3 },
-      { name: 'uses', type: 4 },
-      { name: 'days', type: 4 },
+      ...['uses', 'days'].map((name) => ({ name, type: 4 })),
     ])
-    const second = surface()
-    await second.start(async () => undefined)
-    await second.stop()
+    const startAgain = async (more?: Partial<DiscordOptions>) => {
+      const again = surface(more)
+      await again.start(async () => undefined)
+      await again.stop()
+    }
+    await startAgain()
     expect(discord.commandPuts).toBe(1)
-    const changed = surface({ commands: allCommands.slice(1) })
-    await changed.start(async () => undefined)
-    await changed.stop()
+    await startAgain({ commands: allCommands.slice(1) })
     expect(discord.commandPuts).toBe(2)
-    const back = surface()
-    await back.start(async () => undefined)
-    await back.stop()
+    await startAgain()
     expect(discord.commandPuts).toBe(3)
   })
 
