@@ -121,6 +121,7 @@ export const en = {
     closeaccount: '🗑 Delete account',
     closeforgood: 'Delete for good',
     keepaccount: 'Keep it',
+    joinaccounts: '🔗 Join them',
     useinput: '📥 Use as input',
     getresult: '📬 Get result',
     reroll: '🎲 Again',
@@ -484,6 +485,12 @@ export const en = {
         ...(c.links.length > 0 ? ['', 'Or open this there:', ...c.links] : []),
         '',
         'Both become one account, with one balance and one history. The code works once. Give it to no one.',
+      ].join('\n'),
+    sure: (s: { people: readonly string[] }) =>
+      [
+        `🔗 This makes one account of yours and the one of: ${list(s.people)}.`,
+        'Both then have one balance, one history and one set of API keys, and each can spend all credits.',
+        'Press the button only if both are yours. If another person sent you the code or link, do nothing.',
       ].join('\n'),
     joined: (j: { people: readonly string[]; balance: number; takenBack: number }) =>
       [

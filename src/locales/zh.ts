@@ -92,6 +92,7 @@ export const zh: Words = {
     closeaccount: '🗑 删除账户',
     closeforgood: '永久删除',
     keepaccount: '保留',
+    joinaccounts: '🔗 合并',
     useinput: '📥 用作输入',
     getresult: '📬 取回结果',
     reroll: '🎲 再画一次',
@@ -408,6 +409,12 @@ export const zh: Words = {
         ...(c.links.length > 0 ? ['', '或者在那里打开：', ...c.links] : []),
         '',
         '两个账户会合并为一个，共用余额和历史记录。此代码只能使用一次，请勿告诉他人。',
+      ].join('\n'),
+    sure: (s) =>
+      [
+        `🔗 你的账户将与以下账户合并为一个：${list(s.people)}。`,
+        '合并后双方共用余额、历史记录和 API 密钥，任何一方都能使用全部积分。',
+        '请确认两个账户都属于你本人，再点击按钮。如果代码或链接是别人发给你的，请不要操作。',
       ].join('\n'),
     joined: (j) =>
       [

@@ -59,8 +59,11 @@ afterAll(async () => {
   expect([...discord.violations, ...telegram.violations]).toEqual([])
 })
 
-/** A person in one place, who writes a command and reads the answer. */
+/** A person in one place, who writes a command, agrees to join accounts where the answer asks, and reads what it says then. */
 type Say = (command: string) => Promise<string>
+
+const agree = '🔗 Join them'
+const isJoined = (text: string | undefined) => text?.includes('Joined') ?? false
 
 let people = 0
 
@@ -70,9 +73,11 @@ function onDiscord(): Say {
     const [name = '', value] = command.slice(1).split(' ')
     const option = name === 'credits' ? 'action' : 'code'
     const asked = discord.slash(name, value === undefined ? {} : { [option]: value }, from)
-    const { content, visibleTo } = await asked.waitForReply(undefined, soon)
-    expect(visibleTo).toBe(from.userId)
-    return content
+    const answer = await asked.waitForReply(undefined, soon)
+    expect(answer.visibleTo).toBe(from.userId)
+    if (!/Press the button/.test(answer.content)) return answer.content
+    discord.press(answer, agree, from)
+    return (await discord.waitForMessage(({ id, content }) => id === answer.id && isJoined(content), soon)).content
   }
 }
 
@@ -80,8 +85,19 @@ function onTelegram(): Say {
   const from = { userId: 5_000 + ++people, firstName: `P${people}` }
   return async (command) => {
     const { chatId, messageId } = telegram.say(command, from)
-    return (await telegram.waitFor(chatId, ({ replyTo }) => replyTo === messageId, soon)).text
+    const answer = await telegram.waitFor(chatId, ({ replyTo }) => replyTo === messageId, soon)
+    if (!/Press the button/.test(answer.text)) return answer.text
+    telegram.press(answer, agree, from)
+    return (
+      await telegram.waitFor(chatId, (shown) => shown.messageId === answer.messageId && isJoined(shown.text), soon)
+    ).text
   }
+}
+
+interface Shown {
+  id: string
+  text: string
+  buttons?: { id: string }[][]
 }
 
 /** Signed in with a link that `/panel` sent to another place. */
@@ -105,11 +121,16 @@ async function onPage(panel: string): Promise<Say> {
     const type = { 'content-type': body.headers.get('content-type') ?? '' }
     await app.inject({ method: 'POST', url: '/web/messages', headers: { ...headers, ...type }, payload })
     const answer = async () => {
-      const all = (await app.inject({ url: '/web/messages', headers })).json<{ id: string; text: string }[]>()
-      return all.find((each) => each.id === `${id}:answer`)?.text
+      const all = (await app.inject({ url: '/web/messages', headers })).json<Shown[]>()
+      return all.find((each) => each.id === `${id}:answer`)
     }
     await expect.poll(answer, { timeout: soon }).toBeDefined()
-    return (await answer()) ?? ''
+    const asked = await answer()
+    if (!/Press the button/.test(asked?.text ?? '')) return asked?.text ?? ''
+    const press = { id: crypto.randomUUID(), button: asked?.buttons?.flat()[0]?.id, message: asked?.id }
+    await app.inject({ method: 'POST', url: '/web/presses', headers, payload: press })
+    await expect.poll(async () => isJoined((await answer())?.text), { timeout: soon }).toBe(true)
+    return (await answer())?.text ?? ''
   }
 }
 

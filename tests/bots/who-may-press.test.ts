@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { ActionName } from '../../src/bots/action.ts'
 import { allActions } from '../../src/bots/actions/index.ts'
 import { accountOf } from '../../src/core/accounts/accounts.ts'
+import { askToJoin, createLinkCode } from '../../src/core/accounts/link-codes.ts'
 import type { Attachment, Call } from '../../src/core/ports/chat.ts'
 import type { Enhancer } from '../../src/core/ports/providers.ts'
 import { keepPicture } from '../../src/core/results/picture-offers.ts'
@@ -15,7 +16,7 @@ import { createChat, createPlain, openTestCore, pngOf, type TestCore } from '../
 import { violations } from '../helpers/invariants.ts'
 
 /** What the ref of a button leads to. */
-type Ref = 'result' | 'waiting' | 'draft' | 'picture' | 'account' | 'page' | 'history' | 'model' | 'own'
+type Ref = 'result' | 'waiting' | 'draft' | 'picture' | 'account' | 'page' | 'history' | 'model' | 'own' | 'joining'
 
 /** The error that each person gets. Absent: none. */
 interface Rule {
@@ -90,6 +91,7 @@ const rules: Partial<Record<ActionName, Rule>> = {
   closeforgood: { ref: 'own', asker: forged, neighbour: forged, stranger: forged, admin: forged },
   keepaccount: settings,
   getresult: askers,
+  joinaccounts: { ...drafts, ref: 'joining' },
 }
 const people = ['stranger', 'neighbour', 'asker', 'admin'] as const
 type Who = (typeof people)[number]
@@ -181,6 +183,12 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
         return '1'
       case 'own':
         return 'own'
+      case 'joining': {
+        const from = { id: `${surface}:asker2`, name: 'asker2' }
+        const code = await createLinkCode(test.core, { from, key: 'code' })
+        const asking = { from: { id: `${surface}:asker`, name: 'asker' }, key: 'question' }
+        return (await askToJoin(test.core, asking, code)).ref
+      }
     }
   }
 

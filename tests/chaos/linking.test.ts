@@ -23,7 +23,7 @@ const people = Number(process.env.LINKS_AT_ONCE ?? 5)
 const kills = Math.ceil(Number(process.env.LINKS ?? 10) / people)
 const requestsEach = 3
 const welcome = 20
-/** The process is killed within this time of the command that joins, mostly early in it: a busy machine takes a second to join. */
+/** The process is killed within this time of the press that joins, mostly early in it: a busy machine takes a second to join. */
 const aroundMs = 3_000
 const answerMs = 90_000
 
@@ -116,9 +116,19 @@ async function startOne({ discord, telegram }: World, person: number): Promise<(
     discord.slash('flux', { prompt: `a cat ${n}`, model: 'comfy-dev' }, onDiscord(person))
     telegram.say(`a dog ${n} --model comfy-dev`, onTelegram(person))
   }
+  const { chatId, messageId } = telegram.say(`/link ${code}`, onTelegram(person))
+  const asked = await telegram.waitFor(
+    chatId,
+    ({ replyTo, text }) => replyTo === messageId && /Press the button/.test(text),
+    answerMs,
+  )
   return () => {
-    const { chatId, messageId } = telegram.say(`/link ${code}`, onTelegram(person))
-    return telegram.waitFor(chatId, ({ replyTo, text }) => replyTo === messageId && /Joined/.test(text), answerMs)
+    telegram.press(asked, '🔗 Join them', onTelegram(person))
+    return telegram.waitFor(
+      chatId,
+      (shown) => shown.messageId === asked.messageId && /Joined/.test(shown.text),
+      answerMs,
+    )
   }
 }
 

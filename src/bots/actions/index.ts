@@ -1,6 +1,7 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
 import { exampleAction } from '../greeting/action.ts'
+import { joinAccountsAction } from '../linking/action.ts'
 import { inputAction } from '../menus/input.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
 import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
@@ -60,5 +61,6 @@ export const allActions: readonly Action[] = [
   closeAction,
   closeForGoodAction,
   keepAccountAction,
+  joinAccountsAction,
   inputAction,
 ]

@@ -1,5 +1,8 @@
-/** Codes with which a person joins two accounts: one of them shows it, the other one enters it. */
-import { createHmac } from 'node:crypto'
+/**
+ * Codes with which a person joins two accounts: one of them shows it, the other one enters it and confirms. The button that confirms
+ * needs no row: its ref is the code, signed for both accounts, and works for as long as the code does.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { and, eq, lt, type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database, Db } from '../../db/database.ts'
@@ -10,6 +13,13 @@ import { AppError } from '../errors.ts'
 import type { Call, Identity } from '../ports/chat.ts'
 import { accountOf } from './accounts.ts'
 import { assertNotBanned, joinAccounts, welcomeKey } from './join.ts'
+
+export interface Joining {
+  /** The ref of the button that joins them. */
+  ref: string
+  /** Every identity of the account that showed the code. */
+  people: readonly Pick<Identity, 'id' | 'name'>[]
+}
 
 export interface Joined {
   /** Every identity of the account: '<platform>:<id>' and name. */
@@ -44,28 +54,46 @@ export async function createLinkCode(core: Core, { from, key }: Asking): Promise
 }
 
 /**
- * Joins the account of the person with the one that showed the code. The same call again gets the same answer. Throws AppError
- * link_code_wrong, link_code_over, link_own_code, link_admin, too_many_link_codes, banned, overloaded.
+ * What the code would join with the account of the person, who has to agree, because a stranger may have sent the code. Throws AppError
+ * link_code_wrong, link_code_over, link_own_code, link_admin, too_many_link_codes, banned.
  */
-export async function useLinkCode(core: Core, { from, key }: Asking, written: string): Promise<Joined> {
-  const hash = hashOf(core, readCode(written))
-  const before = await readCodeRow(core, hash)
-  if (before?.usedBy === key) return joinedBy(core, from, key)
+export async function askToJoin(core: Core, { from, key }: Asking, written: string): Promise<Joining> {
+  const entered = readCode(written)
   const userId = await accountOf(core, from)
   await assertNotBanned(core, userId)
   await takeTry(core, userId, key)
-  const code = await readCodeRow(core, hash)
+  const code = await readCodeRow(core, hashOf(core, entered))
   if (!code) throw new AppError('link_code_wrong')
   // entering a code that exists is not a guess
   await core.database.db.delete(linkTries).where(eq(linkTries.key, key))
   refuse(code, userId)
+  await assertNotBanned(core, code.userId)
   await assertNoRightsGiven(core, from, code.userId)
+  const signed = signature(core, { code: entered, mine: userId, theirs: code.userId })
+  return { ref: `${entered}.${signed}`, people: await peopleOf(core, sql`${code.userId}::uuid`) }
+}
+
+/**
+ * Joins the account of the person with the one that showed the code. The same call again gets the same answer. Throws AppError
+ * link_code_wrong, link_code_over, link_own_code, link_admin, banned, overloaded, and not_yours for a ref that was made for another
+ * account, or to join another one.
+ */
+export async function joinAgreed(core: Core, { from, key }: Asking, ref: string): Promise<Joined> {
+  const [code = '', signed = ''] = ref.split('.')
+  const hash = hashOf(core, code)
+  const before = await readCodeRow(core, hash)
+  if (before?.usedBy === key) return joinedBy(core, from, key)
+  const mine = await accountOf(core, from)
+  await assertNotBanned(core, mine)
+  if (!before || !isSigned(core, { code, mine, theirs: before.userId }, signed)) throw new AppError('not_yours')
+  await assertNoRightsGiven(core, from, before.userId)
   await joinAccounts(core, {
     key: entryKey(key),
     accounts: async (tx) => {
       const owner = await readCodeRow(core, hash, tx)
       const mine = await accountNow(from, tx)
       refuse(owner, mine)
+      if (!isSigned(core, { code, mine, theirs: owner.userId }, signed)) throw new AppError('not_yours')
       return [mine, owner.userId]
     },
     check: async (tx, [, owner]) => {
@@ -174,6 +202,22 @@ async function accountNow(from: Identity, tx: Db): Promise<string> {
   const [row] = await tx.select({ userId: identities.userId }).from(identities).where(eq(identities.id, from.id))
   if (!row) throw new AppError('unknown_user', { user: from.name })
   return row.userId
+}
+
+interface Agreed {
+  code: string
+  /** The account that entered the code. */
+  mine: string
+  /** The one that showed it. */
+  theirs: string
+}
+
+const signature = ({ secretKey }: Core, { code, mine, theirs }: Agreed) =>
+  createHmac('sha256', secretKey).update(`join ${code} ${mine} ${theirs}`).digest('base64url').slice(0, 22)
+
+function isSigned(core: Core, agreed: Agreed, presented: string): boolean {
+  const [given, expected] = [Buffer.from(presented), Buffer.from(signature(core, agreed))]
+  return given.length === expected.length && timingSafeEqual(given, expected)
 }
 
 /** People write codes with and without the hyphen, in either case, and with O for 0 and I for 1. */

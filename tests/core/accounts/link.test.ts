@@ -34,7 +34,15 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
   const idOf = (who: string) => accountOf(test.core, { id: `test:${who}`, name: who, handle: who })
   const balanceOf = async (who: string) => (await readAccount(test.core, await idOf(who))).balance
   const codeFor = async (who: string) => /\/link (\w{4}-\w{4})/.exec(await say(who, '/link'))?.[1] ?? ''
-  const joinBoth = async (first: string, second: string) => say(second, `/link ${await codeFor(first)}`)
+  /** Enters the code, and agrees where the answer asks. */
+  const enter = async (who: string, code: string, key?: string) => {
+    const call = await test.say(`/link ${code}`, { who })
+    const [asked] = test.chat.last(call.address)?.buttons?.flat() ?? []
+    return asked ? press(who, asked.id, key) : textOf(call)
+  }
+  const press = (who: string, button: string, key?: string) =>
+    say(who, '', { act: { kind: 'press', button }, ...(key !== undefined && { key }) })
+  const joinBoth = async (first: string, second: string) => enter(second, await codeFor(first))
   const requestsOf = async (who: string) =>
     (await outcomes(test.core, { userId: await idOf(who), page: 1, limit: 20 })).items
   let grants = 0
@@ -88,12 +96,37 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
   })
 
   it('answers the same call again with the same words, and joins once', async () => {
-    const code = await codeFor('ann')
-    const call = { key: 'the same call' }
-    const first = await say('bob', `/link ${code}`, call)
+    const call = await test.say(`/link ${await codeFor('ann')}`, { who: 'bob' })
+    const button = test.chat.last(call.address)?.buttons?.flat()[0]?.id ?? ''
+    const first = await press('bob', button, 'the same press')
     expect(first).toContain('Joined')
-    expect(await say('bob', `/link ${code}`, call)).toBe(first)
+    expect(await press('bob', button, 'the same press')).toBe(first)
     expect(await balanceOf('ann')).toBe(20)
+  })
+
+  it('says whose account is joined, and joins it at the press of the person who entered the code', async () => {
+    const code = await codeFor('ann')
+    const call = await test.say(`/link ${code}`, { who: 'bob' })
+    expect(textOf(call)).toContain('ann (test)')
+    expect(await idOf('bob')).not.toBe(await idOf('ann'))
+    const button = test.chat.last(call.address)?.buttons?.flat()[0]?.id ?? ''
+    expect(await press('eve', button)).toContain('Only the person who')
+    expect(await press('bob', `${button.slice(0, -4)}AAAA`)).toContain('Only the person who')
+    const [bob, eve] = [await idOf('bob'), await idOf('eve')]
+    expect(new Set([bob, eve, await idOf('ann')]).size).toBe(3)
+    // the other account is no longer the one that bob was told of
+    await joinBoth('zoe', 'ann')
+    await test.core.database.rows(sql`update link_codes set user_id = ${eve}::uuid where used_at is null`)
+    expect(await press('bob', button)).toContain('Only the person who')
+    expect(await idOf('bob')).toBe(bob)
+  })
+
+  it('joins no account by a button whose code has expired', async () => {
+    const call = await test.say(`/link ${await codeFor('ann')}`, { who: 'bob' })
+    const button = test.chat.last(call.address)?.buttons?.flat()[0]?.id ?? ''
+    await test.core.database.rows(sql`update link_codes set expires_at = now()`)
+    expect(await press('bob', button)).toContain('has expired')
+    expect(await idOf('bob')).not.toBe(await idOf('ann'))
   })
 
   it('refuses codes by name: unknown, used, expired, own', async () => {
@@ -101,7 +134,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     const own = await codeFor('bob')
     expect(await say('bob', `/link ${own}`)).toContain('from this account')
     const code = await codeFor('ann')
-    await say('bob', `/link ${code.toLowerCase().replace('-', ' ')}`)
+    await enter('bob', code.toLowerCase().replace('-', ' '))
     expect(await say('eve', `/link ${code}`)).toContain('used already')
     const late = await codeFor('eve')
     await test.core.database.rows(sql`update link_codes set expires_at = now() where used_at is null`)
@@ -123,7 +156,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     const code = await codeFor('ann')
     expect(await say('bob', `/link ${code}`)).toContain('10 wrong codes')
     await test.core.database.rows(sql`update link_tries set created_at = now() - interval '61 minutes'`)
-    expect(await say('bob', `/link ${code}`)).toContain('Joined')
+    expect(await enter('bob', code)).toContain('Joined')
   })
 
   it('joins no banned account, and lets no identity leave one', async () => {

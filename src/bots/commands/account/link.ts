@@ -1,5 +1,6 @@
-/** `/link` shows a code, and `/link code` joins this person's account with the one that showed it. */
-import { codeMinutes, createLinkCode, useLinkCode } from '../../../core/accounts/link-codes.ts'
+/** `/link` shows a code, and `/link code` asks before this person's account is joined with the one that showed it. */
+import { askToJoin, codeMinutes, createLinkCode } from '../../../core/accounts/link-codes.ts'
+import { button } from '../../../core/chats/buttons.ts'
 import type { Core } from '../../../core/core.ts'
 import { defineCommand } from '../../command.ts'
 
@@ -11,9 +12,10 @@ export const linkCommand = defineCommand({
   async run({ core, call, words, values: { code: entered } }) {
     const { locale } = call
     if (entered !== undefined) {
-      const { people, ...joined } = await useLinkCode(core, call, entered)
-      const text = words.linking.joined({ ...joined, people: people.map((person) => words.linking.person(person)) })
-      return { locale, state: 'info', content: { kind: 'text', text }, private: true }
+      const { people, ref } = await askToJoin(core, call, entered)
+      const text = words.linking.sure({ people: people.map((person) => words.linking.person(person)) })
+      const buttons = [[button('joinaccounts', ref, { style: 'danger' })]]
+      return { locale, state: 'info', content: { kind: 'text', text }, buttons, private: true }
     }
     const code = await createLinkCode(core, call)
     const text = words.linking.code({ code, minutes: codeMinutes, links: linksFor(core, code) })
