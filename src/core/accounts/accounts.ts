@@ -142,18 +142,22 @@ async function updateIdentity(core: Core, { id, name, handle }: Identity): Promi
 
 /**
  * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had an
- * account before gets neither a second welcome nor the daily credits of the first day, and its codes and its invitation count as used.
+ * account before gets neither a second welcome nor the daily credits of the first day, has redeemed what it has redeemed, and cannot be
+ * invited.
  */
 async function createAccount(core: Core, from: Identity): Promise<string> {
   const id = uuidv7()
   const { welcome } = core.limits
   const key = welcomeKey(core, from.id)
-  // older grants have the identity itself in their key
-  const earlier = sql`select user_id from ledger where key in (${key}, ${`welcome:${from.id}`})`
-  const hadOne = sql`exists (${earlier})`
+  const hadOne = sql`exists (select from earlier)`
   try {
     await core.database.rows(sql`
-      with account as (
+      with recursive earlier as (
+          (select user_id as id from earlier_accounts where identity_hash = ${identityHash(core, from.id)}
+            -- older grants have the identity itself in their key
+            union select user_id from ledger where key in (${key}, ${`welcome:${from.id}`}))
+          union select users.joined_into from users join earlier on earlier.id = users.id where users.joined_into is not null),
+        account as (
           insert into users (id, name, banned, banned_until, ban_reason)
           select ${id}::uuid, ${from.name}, banned, until, reason from (${keptBan(core, from.id)}) kept returning id),
         identity as (
@@ -164,10 +168,11 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
           select id, (now() at time zone 'UTC')::date, 0, 0 from account where ${hadOne}),
         redeemed as (
           insert into code_redemptions (code_hash, user_id)
-          select distinct code_hash, account.id from account, code_redemptions where user_id in (${earlier})),
+          select distinct code_hash, account.id from account, code_redemptions where user_id in (select id from earlier)),
         invited as (
           insert into referrals (user_id, inviter_id, rewarded_at)
-          select account.id, inviter_id, now() from account, referrals where user_id in (${earlier}) limit 1)
+          select account.id, coalesce((select inviter_id from referrals where user_id in (select id from earlier) limit 1),
+            (select id from earlier limit 1)), now() from account where ${hadOne})
       insert into ledger (user_id, kind, amount, source, key)
       select id, 'grant', ${welcome}::int, 'welcome', ${key} from account
       where ${welcome}::int > 0 and not ${hadOne} on conflict (key) do nothing`)

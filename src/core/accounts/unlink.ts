@@ -8,7 +8,9 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'
 import { accountOf } from './accounts.ts'
+import { identityHash } from './bans.ts'
 import { assertNotBanned } from './join.ts'
+import { withOwn } from './lock.ts'
 
 /** Namespace of the ids that are made from the keys of calls. */
 const namespace = '5f0c2b7e-6f0f-4c0b-9d52-6f4d1d0c9f3a'
@@ -64,6 +66,9 @@ async function move(core: Core, tx: Db, { identity, old, fresh }: Move): Promise
     update users fresh set name = i.name, pace_at = old.pace_at, tier = old.tier, in_flight_limit = old.in_flight_limit,
       per_minute_limit = old.per_minute_limit
     from users old, identities i where fresh.id = ${fresh}::uuid and old.id = ${old}::uuid and i.id = ${identity}`)
+  await run(sql`
+    ${withOwn(old)} insert into earlier_accounts (identity_hash, user_id)
+    select ${identityHash(core, identity)}, id from own on conflict do nothing`)
   await run(sql`update identities set user_id = ${fresh}::uuid where id = ${identity}`)
   // what a person may take once counts as taken; otherwise leaving and joining again would give it twice
   await run(sql`

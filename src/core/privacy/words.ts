@@ -52,6 +52,9 @@ export async function forgetIdentities(core: Core, { userIds, identities }: Pers
     select person.hash, users.banned_until, users.ban_reason from users, ${person}
     where users.id in (${uuids(userIds)}) and ${isBanned}
     on conflict (identity_hash) do update set until = excluded.until, reason = excluded.reason`)
+  await run(sql`
+    insert into earlier_accounts (identity_hash, user_id)
+    select person.hash, own.id from ${person}, (${uuids(userIds)}) own(id) on conflict do nothing`)
   // before keys were hashed, they had the identity in clear; the hash may be taken by a later account of the same person
   await run(sql`
     update ledger set key = 'welcome:' || case

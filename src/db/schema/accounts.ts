@@ -9,6 +9,7 @@ import {
   integer,
   jsonb,
   pgTable,
+  primaryKey,
   text,
   uuid,
 } from 'drizzle-orm/pg-core'
@@ -81,6 +82,19 @@ export const keptBans = pgTable('kept_bans', {
   reason: text(),
   createdAt: time('created_at').notNull().defaultNow(),
 })
+
+/** Accounts that an identity has left or closed, so that a new one gives nothing again that a person gets once. */
+export const earlierAccounts = pgTable(
+  'earlier_accounts',
+  {
+    /** As in `kept_bans`. */
+    identityHash: text('identity_hash').notNull(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+  },
+  (t) => [primaryKey({ columns: [t.identityHash, t.userId] })],
+)
 
 /** Codes of `/link`. Each joins one other account with the account that asked for it. */
 export const linkCodes = pgTable(

@@ -7,7 +7,10 @@ import { createWeb } from '../../../src/bots/web/web.ts'
 import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
 import { createPanelLink, openSession } from '../../../src/core/accounts/sessions.ts'
+import { createCode, redeemCode } from '../../../src/core/billing/codes.ts'
+import { claimDaily } from '../../../src/core/billing/daily.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
+import { acceptInvitation, referralCodeOf } from '../../../src/core/billing/referrals.ts'
 import { buttonId } from '../../../src/core/chats/buttons.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { deleteDue } from '../../../src/core/media/deletions.ts'
@@ -237,6 +240,26 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     const after = await accountOf(test.core, { id: identity, name: who })
     expect(after).not.toBe(before)
     expect(await readAccount(test.core, after)).toMatchObject({ name: who, balance: 0 })
+  })
+
+  it('remembers in each later account what a person may take once, also without welcome credits', async () => {
+    const { core } = test
+    Object.assign(core.limits, { welcome: 0, daily: 5 })
+    const again = () => accountOf(core, { id: identity, name: who })
+    await again()
+    await close()
+    const second = await again()
+    const code = await createCode(core, { credits: 50, uses: 9, actor: 'test:root', key: 'a' })
+    expect((await redeemCode(core, second, code)).fresh).toBe(true)
+    expect((await claimDaily(core, second)).fresh).toBe(false)
+    await close()
+    const third = await again()
+    expect((await redeemCode(core, third, code).catch(() => ({ fresh: false }))).fresh).toBe(false)
+    expect((await claimDaily(core, third)).fresh).toBe(false)
+    const inviter = await accountOf(core, { id: 'test:eve', name: 'eve' })
+    const invitation = await referralCodeOf(core, inviter)
+    await expect(acceptInvitation(core, third, invitation)).rejects.toMatchObject({ kind: 'not_invitable' })
+    expect(await readAccount(core, third)).toMatchObject({ balance: 0 })
   })
 
   it('is noticed by a process that still has the account in its cache', async () => {
