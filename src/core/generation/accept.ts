@@ -191,8 +191,8 @@ async function save(
 
 /** Looked at without a lock: the balance may not become negative, so the hold fails if another request takes the credits first. */
 const canPay = (payer: string, price: number) => sql`exists (
-  select from users payer where payer.id = ${payer} and not payer.banned and payer.joined_into is null
-    and payer.closed_at is null and payer.balance >= ${price}::int)`
+  select from users where id = ${payer} and not ${isBanned} and joined_into is null and closed_at is null
+    and balance >= ${price}::int)`
 
 /** Of several choices, the one that was accepted. */
 const decided = ({ id, decidedBy }: NonNullable<Submission['draft']>) => sql`

@@ -128,8 +128,18 @@ describe.each(backends().filter((kind) => kind !== 'redis'))('another process on
     expect(await readAccount(test.core, await idOf('bob'))).toMatchObject({ balance: before, held: 0, inFlight: 1 })
     await wake(test.core, paid.job)
     await expect.poll(async () => (await readAccount(test.core, payer)).held).toBe(0)
+    const banUntil = (time: string) =>
+      test.core.database.rows(
+        sql`update users set banned = true, banned_until = now() + ${time}::interval where id = ${payer}`,
+      )
+    await banUntil('1 hour')
+    await expect(draw(test.core, 'bob', { payer })).rejects.toBeDefined()
+    // a ban that is over
+    await banUntil('-1 second')
+    await wake(test.core, (await draw(test.core, 'bob', { payer })).job)
+    await expect.poll(async () => (await readAccount(test.core, payer)).held).toBe(0)
 
-    await grant(test.core, { userId: payer, amount: -19, source: 'admin', actor: 'test', key: 'take' })
+    await grant(test.core, { userId: payer, amount: -18, source: 'admin', actor: 'test', key: 'take' })
     await expect(draw(test.core, 'bob', { payer })).rejects.toMatchObject({ kind: 'no_credits', data: { balance: 0 } })
     await idOf('heir')
     await test.core.database.rows(sql`
