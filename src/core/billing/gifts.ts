@@ -51,7 +51,7 @@ interface Standing {
 }
 
 /**
- * Requests use free credits first: they spend what was granted and is neither in the balance nor taken. Credits that moved within
+ * Requests use free credits first, so a refund gives free ones back: they spend what was granted and is neither in the balance nor taken. Credits that moved within
  * the person's own accounts (link, late) cancel out, but for those that joining took back. All of it is read by the index of
  * granted and taken entries, because an account may have millions of others.
  */
@@ -61,7 +61,7 @@ async function standingOf(core: Core, tx: Db, { userId, key }: { userId: string;
     sql`
       ${withOwn(userId)}, moved as (
         select coalesce(sum(amount), 0)::int as granted,
-          coalesce(sum(amount) filter (where source in ('welcome','daily','referral','link','late')), 0)::int as free,
+          coalesce(sum(amount) filter (where source in ('welcome','daily','referral','refund','link','late')), 0)::int as free,
           coalesce(-sum(amount) filter (where source = 'gift' and kind = 'take'
             and created_at >= date_trunc('day', now() at time zone 'UTC') at time zone 'UTC'), 0)::int as given,
           coalesce(bool_or(key = ${key}), false) as done

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { refundRequest } from '../../../src/core/billing/adjust.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
 import { openOrder, payOrder, refundPayment } from '../../../src/core/billing/orders.ts'
 import { rewardReferrals } from '../../../src/core/billing/referrals.ts'
@@ -264,11 +265,14 @@ describe.each(backends().filter((kind) => kind !== 'postgres'))('credits on %s',
       expect(await answer('ann', '/gift @bob 11')).toContain('You can give away 10 credits of your 35')
       await ended(await say('a cat', { who: 'ann' }))
       expect(await answer('ann', '/gift @bob 11')).toContain('You can give away 10 credits of your 34')
+      const [drawn] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
+      await refundRequest(test.core, { id: drawn?.id ?? '', actor: 'test:root', key: 'refund' })
+      expect(await answer('ann', '/gift @bob 11')).toContain('You can give away 10 credits of your 35')
       // what was given can be given on, and what a person owes cannot
       expect(await answer('ann', '/gift @bob 10')).toContain('gave 10')
       expect(await answer('bob', '/gift @ann 11')).toContain('You can give away 10 credits of your 30')
       await join('ann', 'bob')
-      expect(await answer('bob', '/gift @cat 11')).toContain('You can give away 10 credits of your 54')
+      expect(await answer('bob', '/gift @cat 11')).toContain('You can give away 10 credits of your 55')
     })
 
     it('has a limit for each day', async () => {
