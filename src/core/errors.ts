@@ -61,6 +61,7 @@ export const errorKinds = [
   'link_admin',
   'too_many_link_codes',
   'only_identity',
+  'debt_first',
   'daily_off',
   'unknown_code',
   'code_expired',

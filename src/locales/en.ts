@@ -922,6 +922,8 @@ export const en = {
     too_many_link_codes: (d: Data) =>
       `You have entered ${d.limit} wrong codes within an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
     only_identity: () => 'This account is not joined with another one, so there is nothing to leave.',
+    debt_first: (d: Data) =>
+      `This account owes ${credits(d.debt)} for a payment that was refunded. You can leave it once that is paid off.`,
     daily_off: () => 'There are no daily credits here.',
     unknown_code: () => 'There is no such code. Check it, and write it exactly as you got it.',
     code_expired: () => 'This code has expired.',

@@ -790,6 +790,7 @@ export const zh: Words = {
     link_admin: () => '这是管理员的账户，合并会把管理权限交给对方。请在这里发送 /link，再到另一边输入代码。',
     too_many_link_codes: (d) => `你在一小时内输错了 ${d.limit} 次代码。请在 ${d.minutes} 分钟后再试。`,
     only_identity: () => '此账户没有与其他账户合并，无法退出。',
+    debt_first: (d) => `此账户因退款还欠 ${credits(d.debt)}，还清后才能退出。`,
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
     daily_off: () => '这里没有每日签到积分。',
     unknown_code: () => '没有这个兑换码，请检查后按原样填写。',

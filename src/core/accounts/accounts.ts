@@ -142,8 +142,8 @@ async function updateIdentity(core: Core, { id, name, handle }: Identity): Promi
 
 /**
  * One statement: two processes that meet the same person at once create one account and one welcome grant. An identity that had an
- * account before gets neither a second welcome nor the daily credits of the first day, has redeemed what it has redeemed, and cannot be
- * invited.
+ * account before gets neither a second welcome nor the daily credits of the first day, has redeemed what it has redeemed, cannot be
+ * invited, and owes what the closed account owed.
  */
 async function createAccount(core: Core, from: Identity): Promise<string> {
   const id = uuidv7()
@@ -173,8 +173,10 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
           insert into referrals (user_id, inviter_id, rewarded_at)
           select account.id, coalesce((select inviter_id from referrals where user_id in (select id from earlier) limit 1),
             (select id from earlier limit 1)), now() from account where ${hadOne})
-      insert into ledger (user_id, kind, amount, source, key)
-      select id, 'grant', ${welcome}::int, 'welcome', ${key} from account
+      insert into ledger (user_id, kind, amount, debt, source, key)
+      select account.id, 'take', 0, closed.debt, 'closing', 'closing:debt:' || closed.id
+      from account, users closed join earlier on earlier.id = closed.id where closed.closed_at is not null and closed.debt > 0
+      union all select id, 'grant', ${welcome}::int, 0, 'welcome', ${key} from account
       where ${welcome}::int > 0 and not ${hadOne} on conflict (key) do nothing`)
     return id
   } catch (error) {

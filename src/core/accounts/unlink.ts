@@ -17,7 +17,7 @@ const namespace = '5f0c2b7e-6f0f-4c0b-9d52-6f4d1d0c9f3a'
 
 /**
  * The identity gets a new account without a welcome grant; credits, history and keys stay with the old one. The same call again
- * changes nothing. Throws AppError only_identity, banned.
+ * changes nothing. Throws AppError only_identity, debt_first, banned.
  */
 export async function unlink(core: Core, { from, key }: Pick<Call, 'from' | 'key'>): Promise<void> {
   const fresh = uuidv5(`unlink ${key}`, namespace)
@@ -40,6 +40,7 @@ interface Move {
 const columns = columnsOf({
   joined: typed<boolean>(sql`joined_into is not null`),
   here: typed<boolean>(sql`exists (select from identities where id = moved.identity and user_id = users.id)`),
+  debt: users.debt,
   identities: typed<number>(sql`(select count(*)::int from identities where user_id = users.id)`),
 })
 
@@ -58,6 +59,7 @@ async function move(core: Core, tx: Db, { identity, old, fresh }: Move): Promise
   if (!account?.here || account.joined) return false
   await assertNotBanned(core, old, tx)
   if (account.identities < 2) throw new AppError('only_identity')
+  if (account.debt > 0) throw new AppError('debt_first', { debt: account.debt })
   const made = await tx.insert(users).values({ id: fresh, name: '' }).onConflictDoNothing().returning({ id: users.id })
   // this call was handled before, and the identity has been joined again since
   if (made.length === 0) return true

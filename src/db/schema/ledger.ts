@@ -25,7 +25,7 @@ export const entrySources = [
 /**
  * link: joining two accounts · late: credits of a request that ended after its payer was joined with another account · refund: of a
  * request, by an administrator · order: bought, or taken back when the payment was refunded · closing: forfeited when the account was
- * deleted.
+ * deleted, or what it owed, which the person's next account owes.
  */
 export type EntrySource = (typeof entrySources)[number]
 

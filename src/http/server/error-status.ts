@@ -59,6 +59,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   link_admin: 403,
   too_many_link_codes: 429,
   only_identity: 409,
+  debt_first: 409,
   daily_off: 404,
   unknown_code: 404,
   code_expired: 410,

@@ -238,8 +238,10 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
       values (${await idOf('bob')}::uuid, 'take', -20, 25, 'order')`)
     await joinBoth('ann', 'bob')
     expect(await balanceOf('ann')).toBe(0)
+    expect(await say('bob', '/unlink')).toContain('owes 5 credits')
     await give('bob', 7)
     expect(await balanceOf('bob')).toBe(2)
+    expect(await say('bob', '/unlink')).toContain('account of your own')
   })
 
   it('joins three accounts in any order into the oldest', async () => {

@@ -262,6 +262,23 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     expect(await readAccount(core, third)).toMatchObject({ balance: 0 })
   })
 
+  it('leaves a debt to the next account of the person, once', async () => {
+    const { core } = test
+    const again = () => accountOf(core, { id: identity, name: who })
+    const debtOf = async () => (await readAccount(core, await again())).debt
+    await rows(sql`
+      insert into ledger (user_id, kind, amount, debt, source) values (${await again()}::uuid, 'take', -20, 8, 'order')`)
+    await close()
+    expect(await debtOf()).toBe(8)
+    await grant(core, { userId: await again(), amount: 3, source: 'admin', key: 'pays 3' })
+    await close()
+    expect(await debtOf()).toBe(5)
+    await grant(core, { userId: await again(), amount: 5, source: 'admin', key: 'pays 5' })
+    await close()
+    expect(await debtOf()).toBe(0)
+    expect(await violations(core.database)).toEqual([])
+  })
+
   it('is noticed by a process that still has the account in its cache', async () => {
     const { core, chat } = test
     const userId = await accountOf(core, { id: identity, name: who, handle: who })
