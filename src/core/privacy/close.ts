@@ -7,6 +7,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { users } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
 import { cancel } from '../generation/cancel.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import { deleteDue } from '../media/deletions.ts'
@@ -24,17 +25,26 @@ const settling = '15 minutes'
 /** After this, messages in chats that are still unavailable are given up. */
 const patience = '1 day'
 
-/** Resolves to false if it was closed before. */
+/** Resolves to false if it was closed before. Throws AppError confirmation_over if it was joined with another one meanwhile. */
 export async function closeAccount(core: Core, userId: string): Promise<boolean> {
   const { identities } = await readPerson(core, userId)
   // before the identities are lost: after a crash, the same press comes again
   await forgetConversations(core, identities)
   const isClosed = await core.database.db.transaction(async (tx) => {
     const closed = await core.database.rows(
-      sql`update users set closed_at = now() where id = ${userId}::uuid and closed_at is null returning id`,
+      sql`update users set closed_at = now() where id = ${userId}::uuid and closed_at is null and joined_into is null
+        returning id`,
       tx,
     )
-    if (closed.length === 0) return false
+    if (closed.length === 0) {
+      const joined = await core.database.rows(
+        sql`select from users where id = ${userId}::uuid and joined_into is not null`,
+        tx,
+      )
+      // what the person agreed to was about one of the two accounts only
+      if (joined.length > 0) throw new AppError('confirmation_over')
+      return false
+    }
     const person = await readPerson(core, userId, tx)
     await forgetIdentities(core, person, tx)
     await forgetRecords(core, person, tx)

@@ -17,7 +17,7 @@ import { deleteDue } from '../../../src/core/media/deletions.ts'
 import { forgetOldUploads, storeUploads } from '../../../src/core/media/uploads.ts'
 import type { Enhancer, ImageProvider } from '../../../src/core/ports/providers.ts'
 import type { ObjectStore } from '../../../src/core/ports/storage.ts'
-import { clearClosedAccounts } from '../../../src/core/privacy/close.ts'
+import { clearClosedAccounts, closeAccount } from '../../../src/core/privacy/close.ts'
 import { createExportLink } from '../../../src/core/privacy/export-links.ts'
 import { finish, noteUnanswered } from '../../../src/core/programs/idempotency.ts'
 import { report } from '../../../src/core/results/reactions.ts'
@@ -277,6 +277,14 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     await close()
     expect(await debtOf()).toBe(0)
     expect(await violations(core.database)).toEqual([])
+  })
+
+  it('closes no account that was joined with another one meanwhile', async () => {
+    const userId = await accountOf(test.core, { id: identity, name: who })
+    const heir = await accountOf(test.core, { id: 'test:eve', name: 'eve' })
+    await rows(sql`update users set joined_into = ${heir}::uuid where id = ${userId}::uuid`)
+    await expect(closeAccount(test.core, userId)).rejects.toMatchObject({ kind: 'confirmation_over' })
+    expect([await state(userId), await state(heir)]).toMatchObject([{ closed: false }, { closed: false }])
   })
 
   it('is noticed by a process that still has the account in its cache', async () => {
