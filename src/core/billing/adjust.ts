@@ -73,7 +73,7 @@ const columns = columnsOf(
   '',
 )
 
-/** Gives back what a delivered request cost, once. Throws AppError unknown_request, not_charged. */
+/** Gives back what a delivered request cost, once. Throws AppError unknown_request, not_charged, account_closed. */
 export async function refundRequest(core: Core, { id, actor, key }: RequestRefund): Promise<Refunded> {
   return core.database.db.transaction(async (tx) => {
     const [request] = await readRows(
@@ -86,6 +86,7 @@ export async function refundRequest(core: Core, { id, actor, key }: RequestRefun
     const { charged } = request
     if (request.state !== 'delivered' || charged === 0) throw new AppError('not_charged')
     const payer = await lockAccount(core, tx, request.payerId)
+    if (payer.closedAt !== null) throw new AppError('account_closed')
     const before = { balance: payer.balance, debt: payer.debt }
     const given = { userId: payer.id, amount: charged, source: 'refund', actor, key: `refund:${id}` } as const
     const granted = await grant(core, given, tx)

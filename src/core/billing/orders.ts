@@ -49,7 +49,8 @@ export interface Paid extends Granted {
 
 /**
  * Grants what the order promises, once for each charge. A second charge for one order counts as another order of the same item,
- * because the person has paid for it. Throws AppError unknown_order.
+ * because the person has paid for it. Throws AppError unknown_order,
+ * account_closed.
  */
 export async function payOrder(core: Core, { charge, orderId }: { charge: Charge; orderId: string }): Promise<Paid> {
   if (!isId(orderId)) throw new AppError('unknown_order')
@@ -63,6 +64,7 @@ export async function payOrder(core: Core, { charge, orderId }: { charge: Charge
     const paid = { userId: account.id, credits: order.credits }
     const [earlier] = await tx.select({ orderId: payments.orderId }).from(payments).where(eq(payments.charge, charge))
     if (earlier) return { ...paid, fresh: false, balance: account.balance, debt: account.debt }
+    if (account.closedAt !== null) throw new AppError('account_closed')
     const id = order.state === 'open' ? order.id : await repeated(tx, order)
     await tx.insert(payments).values({ charge, orderId: id })
     await tx.update(orders).set({ state: 'paid' }).where(eq(orders.id, id))

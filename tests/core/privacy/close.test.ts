@@ -7,9 +7,11 @@ import { createWeb } from '../../../src/bots/web/web.ts'
 import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
 import { createPanelLink, openSession } from '../../../src/core/accounts/sessions.ts'
+import { refundRequest } from '../../../src/core/billing/adjust.ts'
 import { createCode, redeemCode } from '../../../src/core/billing/codes.ts'
 import { claimDaily } from '../../../src/core/billing/daily.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
+import { openOrder, payOrder } from '../../../src/core/billing/orders.ts'
 import { acceptInvitation, referralCodeOf } from '../../../src/core/billing/referrals.ts'
 import { buttonId } from '../../../src/core/chats/buttons.ts'
 import { AppError } from '../../../src/core/errors.ts'
@@ -285,6 +287,21 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     await rows(sql`update users set joined_into = ${heir}::uuid where id = ${userId}::uuid`)
     await expect(closeAccount(test.core, userId)).rejects.toMatchObject({ kind: 'confirmation_over' })
     expect([await state(userId), await state(heir)]).toMatchObject([{ closed: false }, { closed: false }])
+  })
+
+  it('gives a closed account neither what it pays for nor what it gets back', async () => {
+    const { core } = test
+    await test.ended(await say('a cat'))
+    const userId = await accountOf(core, { id: identity, name: who })
+    const order = { userId, platform: 'test', item: 'pack', credits: 100, amount: 5, currency: 'XTR' }
+    const orderId = await openOrder(core, order)
+    const [drawn] = await rows<{ id: string }>(sql`select id from generations`)
+    await close()
+    await expect(payOrder(core, { charge: 'test:1', orderId })).rejects.toMatchObject({ kind: 'account_closed' })
+    const refund = refundRequest(core, { id: drawn?.id ?? '', actor: 'test:root', key: 'refund' })
+    await expect(refund).rejects.toMatchObject({ kind: 'account_closed' })
+    expect(await state(userId)).toMatchObject({ balance: 0 })
+    expect(await rows(sql`select from payments`)).toEqual([])
   })
 
   it('is noticed by a process that still has the account in its cache', async () => {
