@@ -497,7 +497,9 @@ export const en = {
         `🔗 Joined. One account now belongs to: ${list(j.people)}.`,
         `The balance is ${credits(j.balance)}.`,
         ...(j.takenBack > 0
-          ? [`A person has one welcome grant, so ${credits(j.takenBack)} of the second one went back.`]
+          ? [
+              `A person gets welcome, daily and invitation credits for one account, so ${credits(j.takenBack)} of the second one went back.`,
+            ]
           : []),
         'Send /unlink to leave the joined account.',
       ].join('\n'),

@@ -420,7 +420,9 @@ export const zh: Words = {
       [
         `🔗 已合并。现在同属一个账户：${list(j.people)}。`,
         `余额为 ${credits(j.balance)}。`,
-        ...(j.takenBack > 0 ? [`每人只有一份新人积分，因此第二份中剩余的 ${credits(j.takenBack)}已收回。`] : []),
+        ...(j.takenBack > 0
+          ? [`每人只能通过一个账户获得新人、签到和邀请积分，因此第二个账户中剩余的 ${credits(j.takenBack)}已收回。`]
+          : []),
         '发送 /unlink 可以退出合并的账户。',
       ].join('\n'),
     person: (p) => `${p.name}（${platform(p.id)}）`,

@@ -27,7 +27,7 @@ export interface Joining {
 const maxTries = 10
 const pauseMs = 50
 
-/** The entry that takes the second welcome grant back. `key`: of the joining. */
+/** The entry that takes the second welcome grant and the like back. `key`: of the joining. */
 export const welcomeKey = (key: string) => `${key}:welcome`
 
 /** Throws AppError banned. */
@@ -111,7 +111,10 @@ interface Entry {
   key: string
 }
 
-/** A welcome grant belongs to a person, so the unspent part of the second account's grant is taken back. */
+/**
+ * Welcome, daily and referral credits belong to a person: what is unspent of the second account's is taken back. Otherwise accounts that
+ * join and leave again would pool them.
+ */
 async function moveCredits(
   core: Core,
   tx: Db,
@@ -120,7 +123,7 @@ async function moveCredits(
   const add = async ({ amount, debt = 0, ...entry }: Entry) => {
     if (amount !== 0 || debt !== 0) await tx.insert(ledger).values({ ...entry, amount, debt })
   }
-  const unspent = await unspentWelcome(core, tx, from)
+  const unspent = await unspentFree(core, tx, from)
   const taken = Math.min(unspent, from.balance)
   const movable = from.balance - taken
   // owed until the requests that hold it end
@@ -137,12 +140,14 @@ async function moveCredits(
 }
 
 const sumColumns = columnsOf({
-  welcome: typed<number>(sql`coalesce(sum(amount - debt) filter (where source = 'welcome'), 0)::int`),
+  free: typed<number>(
+    sql`coalesce(sum(amount - debt) filter (where source in ('welcome','daily','referral')), 0)::int`,
+  ),
   given: typed<number>(sql`coalesce(sum(amount), 0)::int`),
 })
 
-/** Of the credits that an account was given, the welcome grant counts as spent first. */
-async function unspentWelcome(core: Core, tx: Db, { id, balance, held }: LockedAccount): Promise<number> {
+/** Of the credits that an account was given, those that a person gets once count as spent first. */
+async function unspentFree(core: Core, tx: Db, { id, balance, held }: LockedAccount): Promise<number> {
   const [sums] = await readRows(
     core.database,
     sumColumns,
@@ -151,5 +156,5 @@ async function unspentWelcome(core: Core, tx: Db, { id, balance, held }: LockedA
   )
   if (!sums) return 0
   const charged = sums.given - balance - held
-  return Math.max(0, sums.welcome - charged)
+  return Math.max(0, sums.free - charged)
 }

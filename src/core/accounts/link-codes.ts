@@ -25,7 +25,7 @@ export interface Joined {
   /** Every identity of the account: '<platform>:<id>' and name. */
   people: readonly Pick<Identity, 'id' | 'name'>[]
   balance: number
-  /** What was left of the second welcome grant. */
+  /** What was left of the second welcome grant, and of daily and referral credits. */
   takenBack: number
 }
 

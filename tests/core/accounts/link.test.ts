@@ -207,6 +207,17 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(rest).toEqual([])
   })
 
+  it('pools no daily and referral credits of an account that leaves and joins again', async () => {
+    await joinBoth('ann', 'bob')
+    for (const source of ['daily', 'referral'] as const) {
+      await say('bob', '/unlink')
+      await grant(test.core, { userId: await idOf('bob'), amount: 5, source, key: source })
+      await give('bob', 2)
+      expect(await joinBoth('ann', 'bob')).toContain('5 credits of the second one')
+    }
+    expect(await balanceOf('ann')).toBe(20 + 2 + 2)
+  })
+
   it('gives back what requests under way had of other credits', async () => {
     await balanceOf('ann')
     await give('bob', 7)
