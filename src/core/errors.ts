@@ -60,6 +60,7 @@ export const errorKinds = [
   'link_own_code',
   'link_admin',
   'too_many_link_codes',
+  'link_operator',
   'only_identity',
   'debt_first',
   'daily_off',

@@ -492,13 +492,18 @@ export const en = {
         'Both then have one balance, one history and one set of API keys, and each can spend all credits.',
         'Press the button only if both are yours. If another person sent you the code or link, do nothing.',
       ].join('\n'),
-    joined: (j: { people: readonly string[]; balance: number; takenBack: number }) =>
+    joined: (j: { people: readonly string[]; balance: number; takenBack: number; keysEnded: number }) =>
       [
         `🔗 Joined. One account now belongs to: ${list(j.people)}.`,
         `The balance is ${credits(j.balance)}.`,
         ...(j.takenBack > 0
           ? [
               `A person gets welcome, daily and invitation credits for one account, so ${credits(j.takenBack)} of the second one went back.`,
+            ]
+          : []),
+        ...(j.keysEnded > 0
+          ? [
+              'One account is an administrator’s. The API keys of the other one no longer work, and its browsers are signed out.',
             ]
           : []),
         'Send /unlink to leave the joined account.',
@@ -924,6 +929,8 @@ export const en = {
     too_many_link_codes: (d: Data) =>
       `You have entered ${d.limit} wrong codes within an hour. Try again in ${plural(amountOf(d.minutes), { one: '1 minute', other: `${d.minutes} minutes` })}.`,
     only_identity: () => 'This account is not joined with another one, so there is nothing to leave.',
+    link_operator: () =>
+      'This browser acts as the administrator of the service, and its account cannot be joined. Send /link in a chat.',
     debt_first: (d: Data) =>
       `This account owes ${credits(d.debt)} for a payment that was refunded. You can leave it once that is paid off.`,
     daily_off: () => 'There are no daily credits here.',

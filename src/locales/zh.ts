@@ -423,6 +423,7 @@ export const zh: Words = {
         ...(j.takenBack > 0
           ? [`每人只能通过一个账户获得新人、签到和邀请积分，因此第二个账户中剩余的 ${credits(j.takenBack)}已收回。`]
           : []),
+        ...(j.keysEnded > 0 ? ['其中一个账户属于管理员，因此另一个账户的 API 密钥已失效，其浏览器也已退出登录。'] : []),
         '发送 /unlink 可以退出合并的账户。',
       ].join('\n'),
     person: (p) => `${p.name}（${platform(p.id)}）`,
@@ -792,6 +793,7 @@ export const zh: Words = {
     link_admin: () => '这是管理员的账户，合并会把管理权限交给对方。请在这里发送 /link，再到另一边输入代码。',
     too_many_link_codes: (d) => `你在一小时内输错了 ${d.limit} 次代码。请在 ${d.minutes} 分钟后再试。`,
     only_identity: () => '此账户没有与其他账户合并，无法退出。',
+    link_operator: () => '此浏览器以服务管理员的身份登录，其账户无法合并。请在聊天中发送 /link。',
     debt_first: (d) => `此账户因退款还欠 ${credits(amountOf(d.debt))}，还清后才能退出。`,
     bad_amount: (d) => `请写 1 到 ${d.limit} 之间的整数，例如：/credits give @用户 5`,
     daily_off: () => '这里没有每日签到积分。',

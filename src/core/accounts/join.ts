@@ -12,6 +12,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import { banColumns, banError } from './bans.ts'
+import { endLowerAccess } from './join-rights.ts'
 import { moveRows } from './join-rows.ts'
 
 export interface Joining {
@@ -64,6 +65,7 @@ async function joinOnce(core: Core, tx: Db, { accounts, check, key }: Joining): 
   await core.database.rows(sql`${unfinished} nowait`, tx)
   await check(tx, pair)
   for (const account of [older, younger]) if (account.banned) throw banError(account)
+  await endLowerAccess(core, tx, pair)
   await moveCredits(core, tx, { from: younger, to: older.id, key })
   await moveRows(core, tx, { from: younger.id, to: older.id })
   return older.id

@@ -13,6 +13,7 @@ import { AppError } from '../errors.ts'
 import type { Call, Identity } from '../ports/chat.ts'
 import { accountOf } from './accounts.ts'
 import { assertNotBanned, joinAccounts, welcomeKey } from './join.ts'
+import { keysEndedBy } from './join-rights.ts'
 
 export interface Joining {
   /** The ref of the button that joins them. */
@@ -27,6 +28,8 @@ export interface Joined {
   balance: number
   /** What was left of the second welcome grant, and of daily and referral credits. */
   takenBack: number
+  /** API keys that ended, because they would have got an administrator's rights. Browsers are signed out then, too. */
+  keysEnded: number
 }
 
 export const codeMinutes = 10
@@ -179,13 +182,21 @@ async function joinedBy(core: Core, from: Identity, key: string): Promise<Joined
   const userId = await accountOf(core, from)
   const [people, [account], [taken]] = await Promise.all([
     peopleOf(core, sql`${userId}::uuid`),
-    core.database.db.select({ balance: users.balance }).from(users).where(eq(users.id, userId)),
+    core.database.db
+      .select({ balance: users.balance, keysEnded: keysEndedBy(userId, key) })
+      .from(users)
+      .where(eq(users.id, userId)),
     core.database.db
       .select({ amount: ledger.amount })
       .from(ledger)
       .where(eq(ledger.key, welcomeKey(entryKey(key)))),
   ])
-  return { people, balance: account?.balance ?? 0, takenBack: -(taken?.amount ?? 0) }
+  return {
+    people,
+    balance: account?.balance ?? 0,
+    takenBack: -(taken?.amount ?? 0),
+    keysEnded: account?.keysEnded ?? 0,
+  }
 }
 
 const peopleOf = ({ database }: Core, userId: SQL) =>

@@ -58,6 +58,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   link_own_code: 409,
   link_admin: 403,
   too_many_link_codes: 429,
+  link_operator: 403,
   only_identity: 409,
   debt_first: 409,
   daily_off: 404,

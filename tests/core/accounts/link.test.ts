@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey, findKeyHolder } from '../../../src/core/accounts/api-keys.ts'
+import { openSession } from '../../../src/core/accounts/sessions.ts'
 import { readSettings, saveSettings } from '../../../src/core/accounts/settings.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
@@ -172,7 +173,20 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
 
   it('gives no administrator’s rights to the account that showed a code', async () => {
     expect(await say('root', `/link ${await codeFor('eve')}`)).toContain('administrator')
-    expect(await joinBoth('root', 'eve')).toContain('Joined')
+    const { key } = await createApiKey(test.core, { userId: await idOf('eve'), name: 'program' })
+    const { key: own } = await createApiKey(test.core, { userId: await idOf('root'), name: 'program' })
+    await openSession(test.core, 'test:eve')
+    const code = await codeFor('root')
+    expect(await enter('eve', code)).toContain('API keys of the other one no longer work')
+    expect(await findKeyHolder(test.core, key, undefined)).toBeUndefined()
+    expect(await findKeyHolder(test.core, own, undefined)).toMatchObject({ admin: true })
+    expect(await test.core.database.rows(sql`select from web_sessions`)).toEqual([])
+  })
+
+  it('joins no account of a browser that acts as the administrator', async () => {
+    const from = { id: `web:${'0'.repeat(18)}-operator`, name: 'operator' }
+    expect(await say('root', '/link', { from })).toContain('cannot be joined')
+    expect(await say('root', `/link ${await codeFor('ann')}`, { from })).toContain('cannot be joined')
   })
 
   it('takes an identity out without credits, and gives nothing for joining it again', async () => {

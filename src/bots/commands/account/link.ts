@@ -2,7 +2,9 @@
 import { askToJoin, codeMinutes, createLinkCode } from '../../../core/accounts/link-codes.ts'
 import { button } from '../../../core/chats/buttons.ts'
 import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
 import { defineCommand } from '../../command.ts'
+import { isOperator } from '../../web/access.ts'
 
 export const linkCommand = defineCommand({
   name: 'link',
@@ -11,6 +13,8 @@ export const linkCommand = defineCommand({
   options: { code: { type: 'text', rest: true } },
   async run({ core, call, words, values: { code: entered } }) {
     const { locale } = call
+    // all its rights come with the browser, which any administrator may have signed in
+    if (isOperator(call.from.id)) throw new AppError('link_operator')
     if (entered !== undefined) {
       const { people, ref } = await askToJoin(core, call, entered)
       const text = words.linking.sure({ people: people.map((person) => words.linking.person(person)) })
