@@ -53,6 +53,7 @@ export const errorKinds = [
   'account_closed',
   'admins_only',
   'unknown_user',
+  'ambiguous',
   'anonymous',
   'bad_amount',
   'link_code_wrong',

@@ -918,6 +918,7 @@ export const en = {
         ? 'Only an administrator’s key can do that.'
         : `Only administrators can do that. (You are ${d.identity}; ADMIN_IDS lists the administrators.)`,
     unknown_user: (d: Data) => `${d.user} is not known here. They have to use the bot once first.`,
+    ambiguous: (d: Data) => `${d.name} stands for more than one. Write the whole id, such as telegram:123.`,
     bad_amount: (d: Data) =>
       `Write a whole number of credits between 1 and ${d.limit}, for example: /credits give @user 5`,
     link_code_wrong: () => 'There is no such code. /link in the other place shows one.',

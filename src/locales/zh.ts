@@ -787,6 +787,7 @@ export const zh: Words = {
         ? '只有管理员的密钥可以这样做。'
         : `只有管理员可以这样做。（你是 ${d.identity}；ADMIN_IDS 列出了管理员。）`,
     unknown_user: (d) => `找不到 ${d.user}，对方需要先使用过一次机器人。`,
+    ambiguous: (d) => `有多个结果符合 ${d.name}，请填写完整的编号，例如 telegram:123。`,
     link_code_wrong: () => '没有这个代码。请在另一边发送 /link 获取。',
     link_code_over: (d) => `此代码${d.used === true ? '已被使用' : '已过期'}。请在另一边发送 /link 重新获取。`,
     link_own_code: () => '此代码来自当前账户。请在你另一个账户所在的地方输入。',

@@ -1,5 +1,5 @@
 /** People. One account may have several identities ('discord:123', 'telegram:456', 'web:…'). */
-import { asc, desc, eq, inArray, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, inArray, or, type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows } from '../../db/columns.ts'
 import { identities, users } from '../../db/schema/accounts.ts'
@@ -90,33 +90,34 @@ export async function readAccount(core: Core, userId: string): Promise<Account> 
   return account
 }
 
-/**
- * The account of an identity ('telegram:123'), a handle ('name'), or a platform's own id ('123'). Handles and ids are looked
- * up on `surface` first. Throws AppError unknown_user for a person who has never used the service.
- */
-export async function findAccount(
-  core: Core,
-  surface: string,
-  written: string,
-): Promise<{ userId: string; name: string }> {
-  const name = written.trim().toLowerCase()
-  const here = `${surface}:${name}`
-  const isHere = sql`(${sql`lower(${identities.id})`} = ${here})`
-  const isId = sql`(lower(${identities.id}) = ${name})`
-  const [found] = await core.database.db
-    .select({ userId: identities.userId, name: identities.name })
-    .from(identities)
-    .where(or(inArray(sql`lower(${identities.id})`, [name, here]), eq(identities.handle, name)))
-    .orderBy(
-      desc(isHere),
-      desc(isId),
-      desc(sql`starts_with(${identities.id}, ${`${surface}:`})`),
-      asc(identities.createdAt),
-    )
-    .limit(1)
-  if (!found) throw new AppError('unknown_user', { user: written })
-  return found
+interface Named {
+  written: string
+  /** The platform whose handles and ids count. Absent: those of every platform do. */
+  surface?: string
 }
+
+/**
+ * The account of an identity ('telegram:123') on any platform, or of a handle ('name') or a platform's own id ('123') on one. Throws
+ * AppError unknown_user for a person who has never used the service, and ambiguous if several have the handle.
+ */
+export async function findAccount(core: Core, { written, surface }: Named): Promise<{ userId: string; name: string }> {
+  const name = written.trim().toLowerCase()
+  const ids = surface === undefined ? [name] : [name, `${surface}:${name}`]
+  const isNamed = inArray(sql`lower(${identities.id})`, ids)
+  const handle = eq(identities.handle, name)
+  const found = await core.database.db
+    .select({ userId: identities.userId, name: identities.name, isNamed: sql<boolean>`${isNamed}` })
+    .from(identities)
+    .where(or(isNamed, surface === undefined ? handle : and(handle, isOf(surface))))
+    .orderBy(desc(isNamed), asc(identities.createdAt))
+  const [first] = found
+  if (!first) throw new AppError('unknown_user', { user: written })
+  const isOther = ({ userId }: { userId: string }) => userId !== first.userId
+  if (!first.isNamed && found.some(isOther)) throw new AppError('ambiguous', { name: written })
+  return { userId: first.userId, name: first.name }
+}
+
+const isOf = (surface: string) => sql`starts_with(${identities.id}, ${`${surface}:`})`
 
 const stampOf = ({ id, name, handle }: Identity) => `${id}\n${name}\n${handle ?? ''}`
 
@@ -130,14 +131,31 @@ async function storedAccount(core: Core, from: Identity): Promise<string | undef
   return isSame ? row.userId : row && updateIdentity(core, from)
 }
 
-/** undefined: no such identity yet. */
-async function updateIdentity(core: Core, { id, name, handle }: Identity): Promise<string | undefined> {
-  const [row] = await core.database.db
-    .update(identities)
-    .set({ name, handle: handle?.toLowerCase() ?? null })
-    .where(eq(identities.id, id))
-    .returning({ userId: identities.userId })
-  return row?.userId
+const ownerColumns = columnsOf({ userId: identities.userId }, 'i')
+
+/** Handles change hands: the person who had this one on the platform has it no more. undefined: no such identity yet. */
+async function updateIdentity(core: Core, from: Identity): Promise<string | undefined> {
+  const { id, name, handle } = from
+  const rows = await readRows(
+    core.database,
+    ownerColumns,
+    (list) => sql`
+      with held as (
+        select id from identities where id = ${id} or ${hasSameHandle(from)} order by id for update),
+      changed as (
+        update identities i set name = case when i.id = ${id} then ${name} else i.name end,
+          handle = case when i.id = ${id} then ${handle?.toLowerCase() ?? null} end
+        from held where held.id = i.id returning i.id, i.user_id)
+      select ${list} from changed i where i.id = ${id}`,
+  )
+  return rows[0]?.userId
+}
+
+/** Of `identities`, under that name: another person of the platform who was last seen with this handle. */
+function hasSameHandle({ id, handle }: Identity): SQL {
+  const platform = id.slice(0, id.indexOf(':') + 1)
+  return sql`(identities.handle = ${handle?.toLowerCase() ?? null} and identities.id <> ${id}
+    and starts_with(identities.id, ${platform}))`
 }
 
 /**
@@ -160,6 +178,7 @@ async function createAccount(core: Core, from: Identity): Promise<string> {
         account as (
           insert into users (id, name, banned, banned_until, ban_reason)
           select ${id}::uuid, ${from.name}, banned, until, reason from (${keptBan(core, from.id)}) kept returning id),
+        released as (update identities set handle = null where ${hasSameHandle(from)}),
         identity as (
           insert into identities (id, user_id, name, handle)
           select ${from.id}, id, ${from.name}, ${from.handle?.toLowerCase() ?? null} from account),

@@ -52,6 +52,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   account_closed: 410,
   admins_only: 403,
   unknown_user: 404,
+  ambiguous: 409,
   bad_amount: 400,
   link_code_wrong: 404,
   link_code_over: 410,

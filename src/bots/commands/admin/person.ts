@@ -8,9 +8,12 @@ export interface NamedPerson {
   name: string
 }
 
-/** '@name', 'me', or an identity that the surface made of a mention. Throws AppError unknown_user. */
+/** Where people have no handles, so that those of every platform count. */
+const withoutHandles = new Set(['api', 'cli', 'web'])
+
+/** '@name', 'me', or an identity that the surface made of a mention. Throws AppError unknown_user, ambiguous. */
 export async function personOf(core: Core, { from, surface }: Call, written: string): Promise<NamedPerson> {
   const name = written.replace(/^@/, '')
   if (name.toLowerCase() === 'me') return { userId: await accountOf(core, from), name: from.name }
-  return findAccount(core, surface, name)
+  return findAccount(core, { written: name, surface: withoutHandles.has(surface) ? undefined : surface })
 }
