@@ -124,9 +124,21 @@ async function runCommand(
   if (!command) throw new AppError('unknown_command', { name })
   // the declaration gives the values their types; a list of commands cannot keep them
   const values = valuesOf(command, text, options) as never
-  await assertPermission(core, call, typeof command.needs === 'function' ? command.needs(values) : command.needs)
+  const needs = typeof command.needs === 'function' ? command.needs(values) : command.needs
+  await assertPermission(core, call, needs)
+  // what administrators read about people; it is refused before the command takes effect
+  const elsewhere = needs === 'admin' ? await asideOf(core, call) : undefined
   const originals = await withOriginals(core, call)
-  return command.run({ core, call, words: wordsFor(call.locale), values, settings, commands, ...originals })
+  const answer = await command.run({
+    core,
+    call,
+    words: wordsFor(call.locale),
+    values,
+    settings,
+    commands,
+    ...originals,
+  })
+  return elsewhere ? { ...answer, elsewhere } : answer
 }
 
 async function runMenu(

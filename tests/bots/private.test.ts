@@ -11,6 +11,7 @@ import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import type { Parts } from '../../src/compose.ts'
+import { accountOf } from '../../src/core/accounts/accounts.ts'
 import type { ChatSurface } from '../../src/core/ports/chat.ts'
 import type { Enhancer } from '../../src/core/ports/providers.ts'
 import { createApp } from '../../src/http/server/app.ts'
@@ -282,6 +283,23 @@ describe('on Telegram', () => {
     ).not.toContain('secret')
     await say('a secret dog', { userId: 501, replyTo: question.messageId })
     await expect.poll(accepted, soon).toMatchObject([{ private: true }, { private: true }])
+  })
+
+  it('answers an administrator in the private chat, and bans no person before it can', async () => {
+    Object.assign(test.core, { isAdmin: (id: string) => id === 'telegram:501' })
+    const userId = await accountOf(test.core, { id: 'telegram:502', name: 'Eve' })
+    const banned = () => test.core.database.rows(sql`select banned from users where id = ${userId}::uuid`)
+    const refused = await say('/ban telegram:502 a secret reason')
+    expect((await answerTo(group.chatId, refused.messageId)).text).toContain('Start a private chat with it first')
+    expect(await banned()).toEqual([{ banned: false }])
+    await say('/start', { userId: 501 })
+    for (const text of ['/ban telegram:502 a secret reason', '/credits show telegram:502', '/limits telegram:502']) {
+      const sent = await say(text)
+      expect((await answerTo(group.chatId, sent.messageId)).text).toContain('The answer goes to you in a private')
+    }
+    await telegram.waitFor(501, ({ text }) => text?.includes('a secret reason') === true, 20_000)
+    expect(telegram.botMessages(501).filter(({ text }) => text?.includes('Eve'))).toHaveLength(3)
+    expect(await banned()).toEqual([{ banned: true }])
   })
 
   it('lets people who manage the group set its values', async () => {

@@ -31,7 +31,7 @@ export const lookupCommand = defineCommand({
     const written = id ?? user
     if (written === undefined) throw new AppError('bad_option', { name: 'user', value: '' })
     const text = shorten(await found(core, call, { words, written, isRequest: id !== undefined }), textLength)
-    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, confidential: true }
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
   },
 })
 
