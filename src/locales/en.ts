@@ -563,7 +563,7 @@ export const en = {
         p.payer === undefined ? `By ${p.person}` : `By ${p.person}, paid by ${p.payer}`,
       price: (p: { price: number; spent: number; dollars?: number }) =>
         `Price ${credits(p.price)}, paid or on hold ${number(p.spent)}${p.dollars === undefined ? '' : `, charged by the provider $${p.dollars}`}`,
-      ticket: (ticket: string) => `Reference of the provider: ${ticket}`,
+      reference: (id: string) => `Reference of the provider: ${id}`,
       tried: (routes: string) => `Tried before: ${routes}`,
       times: (t: RequestTimes) =>
         [`Accepted ${t.when}`, ...times(t).map(([name, seconds]) => `${name} after ${seconds.toFixed(1)} s`)].join(

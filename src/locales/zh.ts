@@ -463,7 +463,7 @@ export const zh: Words = {
       people: (p) => (p.payer === undefined ? `用户：${p.person}` : `用户：${p.person}，付款：${p.payer}`),
       price: (p) =>
         `价格 ${credits(p.price)}，已付或暂存 ${number(p.spent)}${p.dollars === undefined ? '' : `，服务方收费 $${p.dollars}`}`,
-      ticket: (ticket) => `服务方编号：${ticket}`,
+      reference: (id) => `服务方编号：${id}`,
       tried: (routes) => `之前尝试过：${routes}`,
       times: ({ when, ...seconds }) =>
         [

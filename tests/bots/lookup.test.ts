@@ -65,7 +65,7 @@ describe('/lookup', () => {
     for (const line of [
       `#${shortId(id)} · ${id}`,
       '⚠️ failed, 1 attempt',
-      'provider_refused {"reason":"no such size"',
+      '\nprovider_refused\n',
       `By bob (${userId})`,
       'sketch · sketch · ',
       'Price 1 credit, paid or on hold 0',
@@ -80,6 +80,24 @@ describe('/lookup', () => {
     expect((await say('/lookup #00000000'))?.text).toContain('There is no such request')
     expect((await say('/lookup @stranger'))?.text).toContain('is not known here')
     expect((await say('/lookup'))?.text).toContain('user needs a value')
+  })
+
+  it('shows the provider’s reference of a request, but no links, and nothing of that for a private one', async () => {
+    const id = await failed()
+    const lookup = async (ticket: object, isPrivate = false) => {
+      const data = { provider: 'fal', reason: 'a secret wish', limit: 3 }
+      await test.core.database.rows(sql`
+        update generations set ticket = ${JSON.stringify(ticket)}::jsonb, private = ${isPrivate},
+          error_data = ${JSON.stringify(data)}::jsonb`)
+      return (await say(`/lookup ${id}`))?.text
+    }
+    const ticket = { requestId: '0192-abcdef', resultPath: '/a/secret/path' }
+    expect(await lookup(ticket)).toContain('Reference: 0192-abcdef\n')
+    expect(await lookup({ urls: ['https://secret.example'] })).not.toContain('Reference')
+    expect(await lookup({ taskId: 'https://secret.example' })).not.toContain('secret')
+    const text = await lookup(ticket, true)
+    expect(text).not.toMatch(/Reference|0192-abcdef|secret/)
+    expect(text).toContain('provider_refused · limit 3 · provider fal\n')
   })
 
   it('leads to keys, which an administrator revokes by the name of their owner', async () => {

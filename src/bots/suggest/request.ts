@@ -3,6 +3,7 @@ import { mainPart, priceOfPart, quote } from '../../core/billing/quote.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { lastPrompts, promptOfRequest } from '../../core/history/prompts.ts'
+import { isId } from '../../core/ids.ts'
 import type { Call, Typing } from '../../core/ports/chat.ts'
 import type { Choice } from '../../core/ports/forms.ts'
 import type { Model, Takes } from '../../core/ports/models.ts'
@@ -61,8 +62,8 @@ const reference = (id: string) => `prompt:${id}`
 
 /** The prompt that a chosen suggestion stands for, or the text itself. Throws AppError unknown_request. */
 export async function writtenPrompt(core: Core, { from }: Pick<Call, 'from'>, text: string): Promise<string> {
-  const [, id] = /^prompt:([0-9a-f-]{36})$/.exec(text) ?? []
-  return id === undefined ? text : promptOfRequest(core, from.id, id)
+  const [, id = ''] = /^prompt:(.*)$/.exec(text) ?? []
+  return isId(id) ? promptOfRequest(core, from.id, id) : text
 }
 
 const matches = (typed: string, names: readonly string[]) =>

@@ -1,6 +1,8 @@
 /** What an administrator needs to know about an account or a request. No words of requests are in it. */
 import { desc, eq, sql } from 'drizzle-orm'
+import { z } from 'zod'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import type { Json } from '../../db/json.ts'
 import { auditLog, identities, users } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { listApiKeys } from '../accounts/api-keys.ts'
@@ -54,8 +56,8 @@ export async function lookUpPerson(core: Core, userId: string) {
       core.database,
       requestColumns,
       (list) => sql`
-        select ${list} from generations where generations.user_id = ${userId}::uuid
-        order by generations.id desc limit ${listed}`,
+        select ${list} from generations where generations.user_id between ${userId}::uuid and ${userId}::uuid
+        order by generations.user_id desc, generations.id desc limit ${listed}`,
     ),
     listApiKeys(core, userId),
     actsOn(core, userId),
@@ -84,6 +86,7 @@ const factColumns = columnsOf({
   spent: typed<number>(
     sql`coalesce((select -sum(l.amount)::int from ledger l where l.generation_id = generations.id), 0)`,
   ),
+  private: generations.private,
   ticket: generations.ticket,
   tried: generations.tried,
   attempt: generations.attempt,
@@ -108,10 +111,33 @@ export async function lookUpRequest(core: Core, id: string) {
     actsOn(core, id),
   ])
   if (!facts) throw new AppError('unknown_request')
-  return { ...facts, acts }
+  const { ticket, errorData, private: isPrivate, ...shown } = facts
+  return { ...shown, reference: isPrivate ? undefined : referenceIn(ticket), errorFacts: factsOf(errorData), acts }
 }
 
 export type RequestLookup = Awaited<ReturnType<typeof lookUpRequest>>
+
+/** What a provider calls its id of the request: tickets may also hold links to the pictures. */
+const referenceShape = z.union([
+  z.object({ requestId: referenceId() }).transform(({ requestId }) => requestId),
+  z.object({ taskId: referenceId() }).transform(({ taskId }) => taskId),
+  z.object({ promptId: referenceId() }).transform(({ promptId }) => promptId),
+])
+
+function referenceId() {
+  return z.string().regex(/^[\w-]{6,100}$/)
+}
+
+const referenceIn = (ticket: Json | null) => referenceShape.safeParse(ticket).data
+
+const factsShape = z.record(z.string(), z.unknown())
+
+/** Numbers, and which provider it was. What a provider says may repeat the words of the request. */
+function factsOf(data: Json | null): string[] {
+  const entries = Object.entries(factsShape.safeParse(data).data ?? {})
+  const facts = entries.filter(([name, value]) => name === 'provider' || typeof value === 'number')
+  return facts.map(([name, value]) => `${name} ${value}`)
+}
 
 const actColumns = {
   actor: auditLog.actor,

@@ -28,7 +28,8 @@ export async function lastPrompts(
     (list) => sql`
       select ${list} from (
         select id, request from generations
-        where user_id = ${ownerOf(identity)} and erased_at is null order by id desc limit ${lookedAt}) generations
+        where user_id between ${ownerOf(identity)} and ${ownerOf(identity)} and erased_at is null
+        order by user_id desc, id desc limit ${lookedAt}) generations
       where request->>'prompt' <> '' and position(lower(${containing}::text) in lower(request->>'prompt')) > 0
       order by generations.id desc`,
   )

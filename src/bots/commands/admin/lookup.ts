@@ -98,7 +98,7 @@ function ofRequest(words: Words, request: RequestLookup): string {
   return [
     `#${shortId(request.id)} · ${request.id}`,
     lookup.state({ ...request, icon: words.states[request.state] }),
-    ...(request.error === null ? [] : [`${request.error} ${shown(request.errorData)}`]),
+    ...(request.error === null ? [] : [[request.error, ...request.errorFacts].join(' · ')]),
     lookup.people({
       person: `${request.person} (${request.userId})`,
       payer: request.payerId === request.userId ? undefined : `${request.payer} (${request.payerId})`,
@@ -106,7 +106,7 @@ function ofRequest(words: Words, request: RequestLookup): string {
     `${request.model} · ${request.provider} · ${request.endpoint} · ${request.surface}`,
     lookup.price({ ...request, dollars: request.costMicros === null ? undefined : request.costMicros / 1e6 }),
     ...(request.quote === null ? [] : [shown(request.quote)]),
-    ...(request.ticket === null ? [] : [lookup.ticket(shown(request.ticket))]),
+    ...(request.reference === undefined ? [] : [lookup.reference(request.reference)]),
     ...(Array.isArray(request.tried) && request.tried.length > 0 ? [lookup.tried(shown(request.tried))] : []),
     lookup.times({
       when: utcText(createdAt),
