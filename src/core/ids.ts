@@ -1,4 +1,5 @@
 /** Ids of rows. */
+import { createHmac } from 'node:crypto'
 import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
@@ -18,6 +19,13 @@ export function lowestIdAt(time: number): string {
   const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, '0')
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
 }
+
+/**
+ * Stands for a call's key in rows that outlive accounts: the key itself may hold the id of the person or of the chat. It is an HMAC,
+ * because such ids are short numbers.
+ */
+export const callHash = ({ secretKey }: { secretKey: Buffer }, key: string): string =>
+  createHmac('sha256', secretKey).update(`call\n${key}`).digest('hex')
 
 const columns = columnsOf({ id: generations.id })
 

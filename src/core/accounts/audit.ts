@@ -9,7 +9,7 @@ export interface AdminAct {
   action: string
   /** Account, generation, model or code that it is about. */
   target: string
-  /** Of the call: the same call again adds no row. */
+  /** Of the call, as a hash (`callHash`), because the row stays: the same call again adds no row. */
   key: string
 }
 

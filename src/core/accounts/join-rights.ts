@@ -25,7 +25,7 @@ export async function endLowerAccess(core: Core, tx: Db, pair: readonly [string,
   await core.database.rows(sql`delete from panel_links where identity in ${theirs}`, tx)
 }
 
-/** Of an account: keys that the joining by this call ended. Both times are those of its transaction. */
-export const keysEndedBy = (userId: string, callKey: string): SQL<number> => sql<number>`(
+/** Of an account: keys that a joining ended. `usedBy`: of its code. Both times are those of its transaction. */
+export const keysEndedBy = (userId: string, usedBy: string): SQL<number> => sql<number>`(
   select count(*)::int from api_keys where user_id = ${userId}::uuid
-    and revoked_at = (select used_at from link_codes where used_by = ${callKey}))`
+    and revoked_at = (select used_at from link_codes where used_by = ${usedBy}))`

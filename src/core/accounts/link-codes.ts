@@ -10,6 +10,7 @@ import { identities, linkCodes, linkTries, users } from '../../db/schema/account
 import { ledger } from '../../db/schema/ledger.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { callHash } from '../ids.ts'
 import type { Call, Identity } from '../ports/chat.ts'
 import { accountOf } from './accounts.ts'
 import { assertNotBanned, joinAccounts, welcomeKey } from './join.ts'
@@ -85,13 +86,13 @@ export async function joinAgreed(core: Core, { from, key }: Asking, ref: string)
   const [code = '', signed = ''] = ref.split('.')
   const hash = hashOf(core, code)
   const before = await readCodeRow(core, hash)
-  if (before?.usedBy === key) return joinedBy(core, from, key)
+  if (before?.usedBy === entryKey(core, key)) return joinedBy(core, from, key)
   const mine = await accountOf(core, from)
   await assertNotBanned(core, mine)
   if (!before || !isSigned(core, { code, mine, theirs: before.userId }, signed)) throw new AppError('not_yours')
   await assertNoRightsGiven(core, from, before.userId)
   await joinAccounts(core, {
-    key: entryKey(key),
+    key: entryKey(core, key),
     accounts: async (tx) => {
       const owner = await readCodeRow(core, hash, tx)
       const mine = await accountNow(from, tx)
@@ -102,7 +103,7 @@ export async function joinAgreed(core: Core, { from, key }: Asking, ref: string)
     check: async (tx, [, owner]) => {
       const used = await tx
         .update(linkCodes)
-        .set({ usedAt: sql`now()`, usedBy: key })
+        .set({ usedAt: sql`now()`, usedBy: entryKey(core, key) })
         .where(and(eq(linkCodes.hash, hash), eq(linkCodes.userId, owner), sql`used_at is null and expires_at > now()`))
         .returning({ hash: linkCodes.hash })
       if (used.length === 0) refuse(await readCodeRow(core, hash, tx), undefined)
@@ -183,13 +184,13 @@ async function joinedBy(core: Core, from: Identity, key: string): Promise<Joined
   const [people, [account], [taken]] = await Promise.all([
     peopleOf(core, sql`${userId}::uuid`),
     core.database.db
-      .select({ balance: users.balance, keysEnded: keysEndedBy(userId, key) })
+      .select({ balance: users.balance, keysEnded: keysEndedBy(userId, entryKey(core, key)) })
       .from(users)
       .where(eq(users.id, userId)),
     core.database.db
       .select({ amount: ledger.amount })
       .from(ledger)
-      .where(eq(ledger.key, welcomeKey(entryKey(key)))),
+      .where(eq(ledger.key, welcomeKey(entryKey(core, key)))),
   ])
   return {
     people,
@@ -206,7 +207,7 @@ const peopleOf = ({ database }: Core, userId: SQL) =>
     .where(eq(identities.userId, userId))
     .orderBy(identities.createdAt)
 
-const entryKey = (callKey: string) => `link:${callKey}`
+const entryKey = (core: Core, callKey: string) => `link:${callHash(core, callKey)}`
 
 /** The account of an identity that has one. */
 async function accountNow(from: Identity, tx: Db): Promise<string> {

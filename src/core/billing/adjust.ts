@@ -6,6 +6,7 @@ import { audited } from '../accounts/audit.ts'
 import { lockAccount } from '../accounts/lock.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { callHash } from '../ids.ts'
 import { type Granted, grant, maxGrant } from './ledger.ts'
 
 export interface Adjustment {
@@ -35,7 +36,14 @@ export async function adjust(core: Core, { userId, how, amount, reason, actor, k
     const { id, balance, debt } = await lockAccount(core, tx, userId)
     const worth = how === 'give' ? amount : how === 'take' ? -amount : changeTo(amount, { balance, debt })
     if (worth === 0) return { amount: 0, fresh: false, balance, debt }
-    const given = { userId: id, amount: worth, source: 'admin', reason, actor, key: `credits:${key}` } as const
+    const given = {
+      userId: id,
+      amount: worth,
+      source: 'admin',
+      reason,
+      actor,
+      key: `credits:${callHash(core, key)}`,
+    } as const
     const granted = await grant(core, given, tx)
     const act = { actor, action: `credits ${how}`, target: id, key: given.key }
     const after = { balance: granted.balance, debt: granted.debt, reason: reason || null }
@@ -90,7 +98,7 @@ export async function refundRequest(core: Core, { id, actor, key }: RequestRefun
     const before = { balance: payer.balance, debt: payer.debt }
     const given = { userId: payer.id, amount: charged, source: 'refund', actor, key: `refund:${id}` } as const
     const granted = await grant(core, given, tx)
-    const act = { actor, action: 'refund', target: id, key: `refund:${key}` }
+    const act = { actor, action: 'refund', target: id, key: `refund:${callHash(core, key)}` }
     const after = { balance: granted.balance, debt: granted.debt, credits: charged }
     if (granted.fresh) await core.database.rows(audited(act, { before, after }), tx)
     return { ...granted, userId: payer.id, credits: charged }

@@ -9,6 +9,7 @@ import { audited } from '../accounts/audit.ts'
 import { assertNotBanned, lockAccount, withOwn } from '../accounts/lock.ts'
 import type { Core } from '../core.ts'
 import { AppError, type ErrorKind } from '../errors.ts'
+import { callHash } from '../ids.ts'
 import { type Granted, grant, maxGrant } from './ledger.ts'
 
 export const maxUses = 1_000_000
@@ -43,7 +44,7 @@ export async function createCode(core: Core, { credits, uses, days, actor, key }
   }
   const code = writtenOf(createHmac('sha256', core.secretKey).update(`credit code\n${key}`).digest())
   const tail = code.slice(-4)
-  const act = { actor, action: 'code', target: `…${tail}`, key: `code:${key}` }
+  const act = { actor, action: 'code', target: `…${tail}`, key: `code:${callHash(core, key)}` }
   await core.database.rows(sql`
     with noted as (${audited(act, { after: { credits, uses, days: days ?? null } })})
     insert into credit_codes (hash, tail, credits, uses, expires_at)

@@ -4,6 +4,7 @@ import type { Db } from '../../db/database.ts'
 import { assertNotBanned, lockAccounts, withOwn } from '../accounts/lock.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { callHash } from '../ids.ts'
 import { type Granted, grant } from './ledger.ts'
 
 /** Credits that one person may give away in a UTC day. */
@@ -30,14 +31,15 @@ export async function give(core: Core, { from, to, amount, key }: Gift): Promise
     if (!giver || !receiver || receiver.closedAt !== null) throw new AppError('unknown_user', { user: to })
     if (giver.id === receiver.id) throw new AppError('gift_to_self')
     assertNotBanned(giver)
-    const out = { userId: giver.id, amount: -amount, source: 'gift', key: `gift:${key}:out` } as const
+    const call = callHash(core, key)
+    const out = { userId: giver.id, amount: -amount, source: 'gift', key: `gift:${call}:out` } as const
     const { given, giftable, isDone } = await standingOf(core, tx, { userId: giver.id, key: out.key })
     if (isDone) return { fresh: false, balance: giver.balance, debt: giver.debt }
     if (given + amount > maxGiftsPerDay) {
       throw new AppError('gift_limit', { limit: maxGiftsPerDay, left: maxGiftsPerDay - given })
     }
     if (amount > giftable) throw new AppError('not_giftable', { giftable, balance: giver.balance })
-    await grant(core, { userId: receiver.id, amount, source: 'gift', key: `gift:${key}:in` }, tx)
+    await grant(core, { userId: receiver.id, amount, source: 'gift', key: `gift:${call}:in` }, tx)
     return grant(core, out, tx)
   })
 }

@@ -10,7 +10,7 @@ import { audited } from '../accounts/audit.ts'
 import { lockAccount } from '../accounts/lock.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { isId } from '../ids.ts'
+import { callHash, isId } from '../ids.ts'
 import { type Granted, grant, maxGrant, takeBack } from './ledger.ts'
 
 export interface NewOrder {
@@ -115,7 +115,7 @@ export async function refundPayment(core: Core, { charge, by }: PaymentRefund): 
       tx,
     )
     if (by) {
-      const act = { actor: by.actor, action: 'refund', target: charge, key: `refund:${by.key}` }
+      const act = { actor: by.actor, action: 'refund', target: charge, key: `refund:${callHash(core, by.key)}` }
       const after = { balance: taken.balance, debt: taken.debt }
       await core.database.rows(audited(act, { before, after }), tx)
     }

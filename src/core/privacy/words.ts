@@ -67,6 +67,11 @@ export async function forgetIdentities(core: Core, { userIds, identities }: Pers
   await run(sql`delete from panel_links where identity in ${ids}`)
   await run(sql`delete from dialogues where person in ${ids}`)
   await run(sql`delete from chat_calls where chat in ${ids}`)
+  // results of other people that were shown in the person's private chat; those of their own are needed to delete the messages
+  await run(sql`
+    delete from sent_messages s using ${person}
+    where (starts_with(s.posted, person.id || ':') or starts_with(s.asked_by, person.id || ':'))
+      and not exists (select from generations g where g.id = s.generation_id and g.user_id in (${uuids(userIds)}))`)
   await run(sql`delete from picked_messages using ${person} where picked_messages.person = person.number`)
   // the act that asked for this is not handled yet, and keeps its lane until then
   await run(sql`
@@ -111,6 +116,7 @@ const tablesOfAccounts = [
   'favourites',
   'ratings',
   'link_codes',
+  'link_tries',
   'privacy_exports',
   'referral_codes',
   'daily_claims',

@@ -107,7 +107,7 @@ export const linkCodes = pgTable(
       .references(() => users.id),
     expiresAt: time('expires_at').notNull(),
     usedAt: time('used_at'),
-    /** Key of the call that entered it: the same call again gets the same answer. */
+    /** Hash of the call that entered it: the same call again gets the same answer. */
     usedBy: text('used_by'),
     createdAt: time('created_at').notNull().defaultNow(),
   },
@@ -141,7 +141,7 @@ export const auditLog = pgTable(
     target: text().notNull(),
     before: jsonb().$type<Json>(),
     after: jsonb().$type<Json>(),
-    /** The call that did it: the same call again adds no row. */
+    /** A hash of the call that did it: the same call again adds no row. */
     key: text().unique(),
     createdAt: time('created_at').notNull().defaultNow(),
   },

@@ -151,7 +151,7 @@ describe('/price', () => {
     await test.say('/price dear 3', { ...admin, key: 'same' })
     await Promise.all(Array.from({ length: 5 }, () => test.say('/model dear off', { ...admin, key: 'switch' })))
     expect(await audit()).toMatchObject([
-      { before: null, after: { standard: 3 }, key: 'price:same' },
+      { before: null, after: { standard: 3 }, key: expect.stringMatching(/^price:[0-9a-f]{64}$/) },
       { before: { standard: 3 }, after: { standard: 4 } },
       { action: 'model', target: 'dear', before: true, after: false },
     ])

@@ -6,10 +6,12 @@ import { saveMessage } from '../../../src/bots/web/messages.ts'
 import { createWeb } from '../../../src/bots/web/web.ts'
 import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
+import { askToJoin } from '../../../src/core/accounts/link-codes.ts'
 import { createPanelLink, openSession } from '../../../src/core/accounts/sessions.ts'
-import { refundRequest } from '../../../src/core/billing/adjust.ts'
+import { adjust, refundRequest } from '../../../src/core/billing/adjust.ts'
 import { createCode, redeemCode } from '../../../src/core/billing/codes.ts'
 import { claimDaily } from '../../../src/core/billing/daily.ts'
+import { give } from '../../../src/core/billing/gifts.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
 import { openOrder, payOrder } from '../../../src/core/billing/orders.ts'
 import { acceptInvitation, referralCodeOf } from '../../../src/core/billing/referrals.ts'
@@ -166,6 +168,17 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     })
     const bob = await accountOf(core, { id: 'test:bob', name: 'bob' })
     await grant(core, { userId: bob, amount: 3, source: 'gift', reason: `from ${mark}`, actor: identity, key: 'gift' })
+    // keys of calls in a private chat on Telegram hold the person's id
+    await give(core, { from: userId, to: bob, amount: 1, key: `${identity}:2` })
+    await adjust(core, { userId: bob, how: 'give', amount: 1, actor: identity, reason: '', key: `${identity}:3` })
+    await expect(askToJoin(core, { from: { id: identity, name: who }, key: `${identity}:4` }, 'x')).rejects.toThrow()
+    const shown = await test.say('a dog', { who: 'bob' })
+    await test.ended(shown)
+    const shownId = await idOf(shown.key)
+    await rows(sql`
+      insert into sent_messages (generation_id, surface, posted, message, asked_by, part) values
+        (${shownId}::uuid, 'test', ${`${identity}:5`}, ${`${who}:5`}, ${`${identity}:6`}, 0),
+        (${shownId}::uuid, 'test', ${'test:0:5'}, '0:5', 'test:0:6', 0)`)
     await receive()
     return userId
   }
@@ -193,7 +206,9 @@ describe.each(databases)('deleting an account on %s', (kind) => {
     await forgetOldUploads(test.core)
     await deleteDue(test.core)
     expect(linesWith(await dump(test.core.database), [mark])).toEqual([])
-    expect([...objects]).toEqual([])
+    expect(await rows(sql`select message from sent_messages where asked_by <> ''`)).toEqual([{ message: '0:5' }])
+    const [others] = await rows<{ id: string }>(sql`select id from generations where erased_at is null`)
+    expect([...objects].filter((key) => !key.includes(others?.id ?? ''))).toEqual([])
     expect(await state(userId)).toEqual({ name: '', balance: 0, closed: true, cleared: false })
     await later()
     expect(await state(userId)).toEqual({ name: '', balance: 0, closed: true, cleared: true })

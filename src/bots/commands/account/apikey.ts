@@ -6,6 +6,7 @@ import { accountOf } from '../../../core/accounts/accounts.ts'
 import { type ApiKey, createApiKey, listApiKeys, revokeApiKey, revokeKeyOf } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { callHash } from '../../../core/ids.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
@@ -28,7 +29,7 @@ export const apikeyCommand = defineCommand({
     if (user !== undefined && key === 'create')
       throw new AppError('unknown_option', { name: '--user', available: ['--cap', '--models'] })
     const userId = user === undefined ? await accountOf(core, call.from) : (await personOf(core, call, user)).userId
-    const act = user === undefined ? undefined : { actor: call.from.id, key: `apikey:${call.key}` }
+    const act = user === undefined ? undefined : { actor: call.from.id, key: `apikey:${callHash(core, call.key)}` }
     const wanted = { userId, name, cap, models, act }
     const text =
       key === 'create'

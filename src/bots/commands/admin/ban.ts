@@ -1,5 +1,6 @@
 /** `/ban @user [reason] [days]`: the person may draw no more, and what they have under way is cancelled. */
 import { ban } from '../../../core/accounts/banning.ts'
+import { callHash } from '../../../core/ids.ts'
 import { shorten, utcText } from '../../../core/text.ts'
 import { defineCommand } from '../../command.ts'
 import { personOf } from './person.ts'
@@ -23,7 +24,7 @@ export const banCommand = defineCommand({
       reason: reason && shorten(reason, reasonLength),
       days,
       actor: call.from.id,
-      key: `ban:${call.key}`,
+      key: `ban:${callHash(core, call.key)}`,
     })
     const text = words.admin.banned({
       user: name,

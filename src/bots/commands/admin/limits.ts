@@ -5,6 +5,7 @@
 import { changeLimits, changeTier, highest, listTiers, readLimits } from '../../../core/accounts/change-limits.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { callHash } from '../../../core/ids.ts'
 import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
 import { personOf } from './person.ts'
@@ -31,7 +32,7 @@ export const limitsCommand = defineCommand({
     }
     const tier = tierOf(written)
     const isChange = Object.values(change).some((value) => value !== undefined)
-    const act = { actor: call.from.id, key: `limits:${call.key}` }
+    const act = { actor: call.from.id, key: `limits:${callHash(core, call.key)}` }
     if (user !== undefined) {
       const { userId, name } = await personOf(core, call, user)
       if (isChange || tier !== undefined) await changeLimits(core, { userId, tier, ...change }, act)

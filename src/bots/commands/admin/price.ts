@@ -8,6 +8,7 @@ import { mainPart, partsOf, priceOfPart } from '../../../core/billing/quote.ts'
 import { everyModel } from '../../../core/billing/tariff.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { callHash } from '../../../core/ids.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { type Model, type PricedPart, pricedParts } from '../../../core/ports/models.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
@@ -66,7 +67,7 @@ interface Change {
 async function change(core: Core, call: Call, words: Words, { name, part, credits }: Change): Promise<string> {
   const model = name === everyModel ? undefined : ownerOf(core, namedModel(core.models.all(), name))
   const id = model ? tariffId(model) : everyModel
-  const act = { actor: call.from.id, key: `price:${call.key}` }
+  const act = { actor: call.from.id, key: `price:${callHash(core, call.key)}` }
   const wanted = part === undefined ? undefined : partOf(part, model)
   if (credits !== undefined && isDefault(credits)) await resetPrices(core, act, { model: id, part: wanted })
   else if (credits !== undefined) {

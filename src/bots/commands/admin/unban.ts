@@ -2,6 +2,7 @@
 import { unban, unbanDeleted } from '../../../core/accounts/banning.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { callHash } from '../../../core/ids.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { defineCommand } from '../../command.ts'
 import { personOf } from './person.ts'
@@ -20,7 +21,7 @@ export const unbanCommand = defineCommand({
 
 /** Throws AppError unknown_user. */
 async function endBan(core: Core, call: Call, user: string): Promise<{ name: string; wasBanned: boolean }> {
-  const act = { actor: call.from.id, key: `unban:${call.key}` }
+  const act = { actor: call.from.id, key: `unban:${callHash(core, call.key)}` }
   try {
     const { userId, name } = await personOf(core, call, user)
     return { name, wasBanned: await unban(core, { userId, ...act }) }
