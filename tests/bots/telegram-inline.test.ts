@@ -47,6 +47,16 @@ describe('an inline query', () => {
     expect(await test.core.database.rows(sql`select id from identities where id = 'telegram:503'`)).toEqual([])
   })
 
+  it('is answered for the last of the words that are typed meanwhile, and not for banned people', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20 } })
+    await draw('a cat', ADA)
+    const asked = ['a', 'a ', 'a c', 'a ca', 'a cat'].map((text) => test.telegram.askInline(text, ADA))
+    const ids = await shownIds()
+    expect((await asked.at(-1)?.answered())?.results.map(({ photo_file_id: id }) => id)).toEqual([ids['a cat']])
+    await test.core.database.rows(sql`update users set banned = true`)
+    expect(await fileIds('a cat')).toEqual([])
+  })
+
   it('shows no picture that was deleted, and has pages', async () => {
     test = await openTestTelegram({ limits: { welcome: 20 } })
     await draw('a cat', ADA)

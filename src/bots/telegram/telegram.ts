@@ -16,7 +16,7 @@ import { createBotApi, createProgressApi, manages, openPrivate, reasonOf } from 
 import { type CallReader, createCallReader } from './incoming/calls.ts'
 import { createDialogues, type Replied } from './incoming/dialogues.ts'
 import { createFiles } from './incoming/files.ts'
-import { answerInline } from './incoming/inline.ts'
+import { createInline } from './incoming/inline.ts'
 import { laneOf } from './incoming/parts.ts'
 import { allowedUpdates, createConnection, startPolling } from './incoming/polling.ts'
 import { setMenus } from './menu.ts'
@@ -65,6 +65,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const onMigrated = (migration: Migration) => followGroup(database, migration)
   const sender = createSender(api, dialogues, onMigrated)
   const progressSender = createSender(createProgressApi(token, apiUrl), dialogues, onMigrated)
+  const answerInline = createInline({ api, database, log })
   const inboxName = `telegram:${botId}`
   const leaving = new AbortController()
   const connection = createConnection({ log, signal: leaving.signal })
@@ -130,7 +131,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
-    for (const { inline_query: query } of updates) if (query) void answerInline({ api, database, log }, query)
+    for (const { inline_query: query } of updates) if (query) answerInline(query)
     for (const migration of updates.flatMap((update) => migrationIn(update) ?? [])) await onMigrated(migration)
     const calls = reader
     if (!calls || !inbox) return storeActs(database, inboxName, updates.filter(isAct).map(actOf))

@@ -5,6 +5,7 @@
 import { sql } from 'drizzle-orm'
 import type { Api } from 'grammy'
 import type { InlineQuery, InlineQueryResult } from 'grammy/types'
+import { isBanned } from '../../../core/accounts/bans.ts'
 import type { Posted } from '../../../core/ports/chat.ts'
 import { columnsOf, readRows, typed } from '../../../db/columns.ts'
 import type { Database } from '../../../db/database.ts'
@@ -21,14 +22,39 @@ const cacheSeconds = 5
 /** UTF-16 units of a title below a file. */
 const maxTitle = 60
 
+/** Latest requests whose pictures are offered, so that each letter costs the same for every account. */
+const lookedAt = 200
+
 interface InlineOptions {
   api: Api
   database: Database
   log: Log
 }
 
+/**
+ * Answers one query of a person at a time. Of those that come meanwhile, only the last one is of use: people type on. Returns a
+ * function that never throws.
+ */
+export function createInline(options: InlineOptions): (query: InlineQuery) => void {
+  /** Person → the query that waits. */
+  const waiting = new Map<number, InlineQuery | undefined>()
+  const answerAll = async (first: InlineQuery) => {
+    const { id } = first.from
+    for (let next: InlineQuery | undefined = first; next; next = waiting.get(id)) {
+      waiting.set(id, undefined)
+      await answerInline(options, next)
+    }
+    waiting.delete(id)
+  }
+  return (query) => {
+    const { id } = query.from
+    if (waiting.has(id)) waiting.set(id, query)
+    else void answerAll(query)
+  }
+}
+
 /** Never rejects: a query that is not answered shows nothing. */
-export async function answerInline({ api, database, log }: InlineOptions, query: InlineQuery): Promise<void> {
+async function answerInline({ api, database, log }: InlineOptions, query: InlineQuery): Promise<void> {
   const { id, from } = query
   const button = { text: wordsFor(localeOf(from.language_code)).inline.draw, start_parameter: 'inline' }
   const answer = (results: InlineQueryResult[], next_offset: string) =>
@@ -58,20 +84,26 @@ const columns = columnsOf(
 
 type Picture = NonNullable<(typeof columns)['row']>
 
-/** The person's own, also those that are private: only this person sees them here. Those that the words match come first. */
+/**
+ * The person's own, also those that are private: only this person sees them here. Those that the words match come first. None of a
+ * banned person.
+ */
 function latestOf(database: Database, { from, query }: InlineQuery, offset: number): Promise<Picture[]> {
   const words = query.trim().toLowerCase()
+  const owner = sql`(
+    select users.id from identities join users on users.id = identities.user_id
+    where identities.id = ${`telegram:${from.id}`} and not ${isBanned})`
   return readRows(
     database,
     columns,
     (list) => sql`
       select ${list} from (
         select distinct on (s.generation_id, s.part) s.posted, s.file_ids, s.created_at, g.request->>'prompt' as prompt
-        from identities i
-          join generations g on g.user_id = i.user_id
+        from (
+          select id, request, state, erased_at from generations where user_id between ${owner} and ${owner}
+          order by user_id desc, id desc limit ${lookedAt}) g
           join sent_messages s on s.generation_id = g.id and s.surface = 'telegram'
-        where i.id = ${`telegram:${from.id}`} and g.state = 'delivered' and g.erased_at is null
-          and jsonb_array_length(s.file_ids) > 0 and s.part < (g.request->>'count')::int
+        where g.state = 'delivered' and g.erased_at is null and jsonb_array_length(s.file_ids) > 0 and s.part < (g.request->>'count')::int
         order by s.generation_id, s.part, s.created_at desc) own
       order by ${words} <> '' and (strpos(lower(prompt), ${words}) > 0 or strpos(${words}, lower(prompt)) > 0) desc,
         created_at desc
