@@ -2,7 +2,7 @@
  * `/exports/{token}`: the archive behind a link of `/privacy export`. Chats open links to show previews of them, so the link opens a page,
  * and only its button downloads the archive.
  */
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import { makeZip } from 'client-zip'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Core } from '../../core/core.ts'
@@ -14,13 +14,16 @@ import { localeOf, wordsFor } from '../../locales/index.ts'
 /** Archives that this process sends at the same time. */
 const mostAtOnce = 4
 const retryAfterMs = 60_000
+/** Of one archive, so that clients that read slowly do not keep all others out. */
+const maxSendMs = 30 * 60_000
 
 interface Linked {
   Params: { token: string }
 }
 
 export function exportLinks(core: Core): FastifyPluginAsync {
-  let sending = 0
+  /** Accounts whose archive is being sent: one at a time for each. */
+  const sending = new Set<string>()
   return async (app) => {
     // the button sends an empty form
     app.addContentTypeParser(
@@ -44,10 +47,11 @@ export function exportLinks(core: Core): FastifyPluginAsync {
     app.post<Linked>('/exports/:token', async (request, reply) => {
       const userId = await findExport(core, request.params.token)
       if (userId === undefined) return page(reply.code(404), text(wordsOf(request).exports.over))
-      if (sending >= mostAtOnce) throw new AppError('overloaded', {}, { retryAfterMs })
-      sending++
+      if (sending.has(userId) || sending.size >= mostAtOnce) throw new AppError('overloaded', {}, { retryAfterMs })
+      sending.add(userId)
       const archive = Readable.fromWeb(makeZip(entriesOf(archiveOf(core, userId))))
-      archive.once('close', () => sending--)
+      addAbortSignal(AbortSignal.timeout(maxSendMs), archive)
+      archive.once('close', () => sending.delete(userId))
       archive.once('error', (error) => core.log.warn({ userId, err: error }, 'an archive was not sent in full'))
       return reply
         .headers({ 'content-type': 'application/zip', 'content-disposition': 'attachment; filename="fluxbot.zip"' })
