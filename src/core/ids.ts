@@ -4,6 +4,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
 import { generations } from '../db/schema/generations.ts'
+import { AppError } from './errors.ts'
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const short = /^[0-9a-f]{8}$/i
@@ -29,7 +30,7 @@ export const callHash = ({ secretKey }: { secretKey: Buffer }, key: string): str
 
 const columns = columnsOf({ id: generations.id })
 
-/** Finds a request of any account, for administrators. undefined: there is none, or its short id is not the only one. */
+/** Finds a request of any account, for administrators. undefined: there is none. Throws AppError ambiguous: several have this short id. */
 export async function findAnyRequest(
   { database }: { database: Pick<Database, 'rows'> },
   written: string,
@@ -41,16 +42,17 @@ export async function findAnyRequest(
     columns,
     (list) => sql`select ${list} from generations where ${matches} limit 2`,
   )
-  return rows.length === 1 ? rows[0]?.id : undefined
+  if (rows.length > 1) throw new AppError('ambiguous', { name: written })
+  return rows[0]?.id
 }
 
 /** Whether a text can name a request. */
 export const namesRequest = (written: string) => isId(written) || short.test(written) || written.startsWith('#')
 
-/** Finds a request of this account by its id or short id; '#' may precede it. undefined: there is none. `userId` null: of any account. */
+/** Finds a request of this account by its id or short id; '#' may precede it. undefined: there is none. */
 export async function findRequest(
   { database }: { database: Pick<Database, 'rows'> },
-  userId: string | null,
+  userId: string,
   written: string,
 ): Promise<string | undefined> {
   const matches = matching(written)
@@ -60,7 +62,7 @@ export async function findRequest(
     columns,
     (list) => sql`
       select ${list} from generations
-      where ${matches} ${userId === null ? sql`` : sql`and user_id = ${userId}::uuid and erased_at is null`}
+      where ${matches} and user_id = ${userId}::uuid and erased_at is null
       order by id desc limit 1`,
   )
   return row?.id

@@ -100,6 +100,17 @@ describe('/lookup', () => {
     expect(text).toContain('provider_refused · limit 3 · provider fal\n')
   })
 
+  it('refuses a short id that several requests have', async () => {
+    const id = await failed()
+    const same = `01a00000-0000-7000-8000-0000${shortId(id)}`
+    await test.core.database.rows(sql`
+      insert into generations select (jsonb_populate_record(g, ${JSON.stringify({ id: same, key: 'same' })}::jsonb)).*
+      from generations g where id = ${id}::uuid`)
+    expect((await say(`/lookup ${shortId(id)}`))?.text).toContain('stands for more than one')
+    expect((await say(`/lookup ${same}`))?.text).toContain(same)
+    expect((await say(`/refund ${shortId(id)}`))?.text).toContain('stands for more than one')
+  })
+
   it('leads to keys, which an administrator revokes by the name of their owner', async () => {
     const userId = await bob()
     const { id, key } = await createApiKey(test.core, { userId, name: 'mine' })

@@ -176,7 +176,11 @@ export const identities = pgTable(
     handle: text(),
     createdAt: time('created_at').notNull().defaultNow(),
   },
-  (t) => [index('identities_user').on(t.userId), index('identities_handle').on(t.handle)],
+  (t) => [
+    index('identities_user').on(t.userId),
+    index('identities_handle').on(t.handle),
+    index('identities_by_lower_id').on(sql`lower(${t.id})`),
+  ],
 )
 
 /** Keys with which programs act for an account. The ledger trigger keeps `spent` (drizzle/0003_api.sql). */

@@ -116,6 +116,8 @@ export const generations = pgTable(
     check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),
     index('generations_of_user').on(t.userId, t.id),
     index('generations_by_short_id').on(t.userId, sql`right(${t.id}::text, 8)`),
+    index('generations_by_short_id_alone').on(sql`right(${t.id}::text, 8)`),
+    index('generations_of_channel').on(t.surface, t.channel).where(sql`channel is not null`),
     index('generations_of_user_by_surface').on(t.userId, t.surface, t.id),
     index('generations_to_wake').on(t.wakeAt).where(sql`state in ('queued','running','stored')`),
     index('generations_overdue').on(t.deadlineAt).where(sql`state in ('queued','running','stored')`),

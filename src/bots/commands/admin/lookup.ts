@@ -8,7 +8,7 @@ import {
   type PersonLookup,
   type RequestLookup,
 } from '../../../core/history/lookup.ts'
-import { findRequest, namesRequest, shortId } from '../../../core/ids.ts'
+import { findAnyRequest, namesRequest, shortId } from '../../../core/ids.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { shorten, utcText } from '../../../core/text.ts'
 import type { Json } from '../../../db/json.ts'
@@ -42,10 +42,10 @@ interface Wanted {
   isRequest: boolean
 }
 
-/** Throws AppError unknown_request, unknown_user. */
+/** Throws AppError unknown_request, unknown_user, ambiguous. */
 async function found(core: Core, call: Call, { words, written, isRequest }: Wanted): Promise<string> {
   const name = written.trim()
-  const request = isRequest || namesRequest(name) ? await findRequest(core, null, name) : undefined
+  const request = isRequest || namesRequest(name) ? await findAnyRequest(core, name) : undefined
   if (request !== undefined) return ofRequest(words, await lookUpRequest(core, request))
   if (isRequest || name.startsWith('#')) throw new AppError('unknown_request')
   const { userId } = await personOf(core, call, name)
