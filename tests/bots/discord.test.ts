@@ -21,7 +21,6 @@ const png = Buffer.from(
 )
 const MB = 1024 * 1024
 const upload = (filename = 'a.png', data = png) => ({ filename, data })
-
 const models = () => ['sketch', 'schnell'].map((id) => ({ ...sketch, id }))
 
 const log = keepLog()
@@ -154,10 +153,11 @@ describe('starting', () => {
       { name: 'enhance', type: 3, choices: [{ value: 'on' }, { value: 'off' }, { value: 'ask' }] },
       { name: 'private', type: 5 },
     ])
+    const actions = ['give', 'take', 'set', 'show', 'code'].map((name) => ({ name, value: name }))
     expect(credits?.options).toMatchObject([
-      { name: 'action', type: 3, choices: [{ name: 'give', value: 'give' }, { name: 'take' }] },
+      { name: 'action', type: 3, choices: actions },
       { name: 'user', type: 6 },
-      { name: 'amount', type: 4, min_value: 1, max_value: 1_000_000 },
+      { name: 'amount', type: 4, min_value: 0, max_value: 1_000_000 },
       { name: 'reason', type: 3 },
       ...['uses', 'days'].map((name) => ({ name, type: 4 })),
     ])
