@@ -3,6 +3,13 @@ import { defineConfig } from 'vitest/config'
 /** Tests of parts that share one process: loading the code once instead of once for each file halves their time. */
 const together = ['http', 'core', 'models', 'net', 'storage', 'providers'].map((part) => `tests/${part}/**/*.test.ts`)
 
+/** Left out of the usual run, which has to end within minutes: `npm run test:long` runs them. */
+const long = [
+  'tests/bench.test.ts',
+  'tests/demo/**/*.test.ts',
+  ...['discord', 'linking', 'presses', 'telegram'].map((name) => `tests/chaos/${name}.test.ts`),
+]
+
 export default defineConfig({
   test: {
     testTimeout: 300_000,
@@ -13,7 +20,8 @@ export default defineConfig({
     maxWorkers: 4,
     projects: [
       { extends: true, test: { name: 'parts', include: together, isolate: false } },
-      { extends: true, test: { name: 'apart', include: ['tests/**/*.test.ts'], exclude: together } },
+      { extends: true, test: { name: 'apart', include: ['tests/**/*.test.ts'], exclude: [...together, ...long] } },
+      { extends: true, test: { name: 'long', include: long } },
     ],
   },
 })

@@ -92,7 +92,7 @@ describe('/lookup', () => {
       return (await say(`/lookup ${id}`))?.text
     }
     const ticket = { requestId: '0192-abcdef', resultPath: '/a/secret/path' }
-    expect(await lookup(ticket)).toContain('Reference: 0192-abcdef\n')
+    expect(await lookup(ticket)).toContain('Reference of the provider: 0192-abcdef\n')
     expect(await lookup({ urls: ['https://secret.example'] })).not.toContain('Reference')
     expect(await lookup({ taskId: 'https://secret.example' })).not.toContain('secret')
     const text = await lookup(ticket, true)
