@@ -37,6 +37,18 @@ export async function assertNotBanned({ database }: Core, userId: string, on: Db
   if (user?.banned) throw banError(user)
 }
 
+/** Repeats short work that waited for a joining that waited for it. */
+export async function unlessConflicted<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!conflicted(error) || tries === maxTries) throw error
+    }
+    await pause(pauseMs * tries * Math.random())
+  }
+}
+
 /** Resolves to the account that remains: the older one. Throws AppError banned, link_code_wrong, overloaded, and what `check` throws. */
 export async function joinAccounts(core: Core, joining: Joining): Promise<string> {
   for (let tries = 1; ; tries++) {

@@ -13,7 +13,7 @@ import { AppError } from '../errors.ts'
 import { callHash } from '../ids.ts'
 import type { Call, Identity } from '../ports/chat.ts'
 import { accountOf } from './accounts.ts'
-import { assertNotBanned, joinAccounts, welcomeKey } from './join.ts'
+import { assertNotBanned, joinAccounts, unlessConflicted, welcomeKey } from './join.ts'
 import { keysEndedBy } from './join-rights.ts'
 
 export interface Joining {
@@ -50,10 +50,13 @@ export async function createLinkCode(core: Core, { from, key }: Asking): Promise
   await assertNotBanned(core, userId)
   const bytes = createHmac('sha256', core.secretKey).update(`link code\n${key}`).digest()
   const code = Array.from(bytes.subarray(0, codeLength), (byte) => letters[byte % letters.length]).join('')
-  await core.database.db
-    .insert(linkCodes)
-    .values({ hash: hashOf(core, code), userId, expiresAt: sql`now() + make_interval(mins => ${codeMinutes}::int)` })
-    .onConflictDoNothing()
+  const expiresAt = sql`now() + make_interval(mins => ${codeMinutes}::int)`
+  await unlessConflicted(() =>
+    core.database.db
+      .insert(linkCodes)
+      .values({ hash: hashOf(core, code), userId, expiresAt })
+      .onConflictDoNothing(),
+  )
   return `${code.slice(0, codeLength / 2)}-${code.slice(codeLength / 2)}`
 }
 
@@ -65,7 +68,7 @@ export async function askToJoin(core: Core, { from, key }: Asking, written: stri
   const entered = readCode(written)
   const userId = await accountOf(core, from)
   await assertNotBanned(core, userId)
-  await takeTry(core, userId, key)
+  await unlessConflicted(() => takeTry(core, userId, key))
   const code = await readCodeRow(core, hashOf(core, entered))
   if (!code) throw new AppError('link_code_wrong')
   // entering a code that exists is not a guess
