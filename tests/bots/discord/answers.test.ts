@@ -119,6 +119,8 @@ describe('where only the person has installed the app', () => {
       buttons.flat().some(({ label }) => label === '📬 Get result'),
     )
     expect(await discord.press(waiting, '📬 Get result').waitForAck()).toBeDefined()
+    // its answer is an edit of the same message
+    await expect.poll(() => test.core.database.rows(sql`select key from inbox where handled_at is null`)).toEqual([])
     discord.expireToken(asked)
     discord.closeDms(discord.person.id)
     finish.open()

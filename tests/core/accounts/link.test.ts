@@ -115,7 +115,7 @@ describe.each(kinds)('joining accounts on %s', (kind) => {
     expect(await press('bob', `${button.slice(0, -4)}AAAA`)).toContain('Only the person who')
     const [bob, eve] = [await idOf('bob'), await idOf('eve')]
     expect(new Set([bob, eve, await idOf('ann')]).size).toBe(3)
-    // the other account is no longer the one that bob was told of
+    // the code now belongs to another account than the one that bob was shown
     await joinBoth('zoe', 'ann')
     await test.core.database.rows(sql`update link_codes set user_id = ${eve}::uuid where used_at is null`)
     expect(await press('bob', button)).toContain('Only the person who')
