@@ -24,9 +24,10 @@ export interface Joining {
   key: string
 }
 
-/** Enough even while many requests of both accounts begin and end. */
-const maxTries = 10
+/** How long work is repeated: many requests of both accounts may begin and end meanwhile. */
+const patienceMs = 20_000
 const pauseMs = 50
+const longestPauseMs = 500
 
 /** The entry that takes the second welcome grant and the like back. `key`: of the joining. */
 export const welcomeKey = (key: string) => `${key}:welcome`
@@ -39,26 +40,33 @@ export async function assertNotBanned({ database }: Core, userId: string, on: Db
 
 /** Repeats short work that waited for a joining that waited for it. */
 export async function unlessConflicted<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!conflicted(error) || tries === maxTries) throw error
-    }
-    await pause(pauseMs * tries * Math.random())
-  }
+  return repeat(work, conflicted, (error) => error)
 }
 
 /** Resolves to the account that remains: the older one. Throws AppError banned, link_code_wrong, overloaded, and what `check` throws. */
 export async function joinAccounts(core: Core, joining: Joining): Promise<string> {
+  return repeat(
+    () => core.database.db.transaction((tx) => joinOnce(core, tx, joining)),
+    (error) => conflicted(error) || error instanceof AccountMoved,
+    (error) => new AppError('overloaded', {}, { cause: error }),
+  )
+}
+
+/** Repeats the work after errors that pass. `orElse` makes the error that is thrown when they do not. */
+async function repeat<T>(
+  work: () => Promise<T>,
+  passes: (error: unknown) => boolean,
+  orElse: (error: unknown) => unknown,
+): Promise<T> {
+  const until = Date.now() + patienceMs
   for (let tries = 1; ; tries++) {
     try {
-      return await core.database.db.transaction((tx) => joinOnce(core, tx, joining))
+      return await work()
     } catch (error) {
-      if (!conflicted(error) && !(error instanceof AccountMoved)) throw error
-      if (tries === maxTries) throw new AppError('overloaded', {}, { cause: error })
+      if (!passes(error)) throw error
+      if (Date.now() > until) throw orElse(error)
     }
-    await pause(pauseMs * tries * Math.random())
+    await pause(Math.min(pauseMs * tries, longestPauseMs) * Math.random())
   }
 }
 
