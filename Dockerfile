@@ -5,6 +5,7 @@ WORKDIR /app
 COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
 RUN npm ci --ignore-scripts
 COPY src ./src
+COPY drizzle ./drizzle
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 COPY scripts/notices.ts ./scripts/
 RUN node scripts/notices.ts > THIRD-PARTY-NOTICES

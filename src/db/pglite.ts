@@ -1,5 +1,5 @@
 /** The embedded database: Postgres inside this process, with files in DATA_DIR/db. Survives kill -9. */
-import { mkdir, readdir } from 'node:fs/promises'
+import { chmod, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PGlite } from '@electric-sql/pglite'
@@ -10,6 +10,7 @@ import { type Database, type Db, pingStatement } from './database.ts'
 import { type FolderLock, lockFolder } from './lock.ts'
 import { refuseNewer } from './migrate.ts'
 import { poolOver } from './pglite-pool.ts'
+import { copyPrepared } from './prepared.ts'
 import { rowsOf } from './rows.ts'
 
 const maintainEveryMs = 5 * 60_000
@@ -40,6 +41,9 @@ async function start({ dataDir, migrationsFolder, image, report }: PgliteOptions
     await mkdir(folder, { recursive: true })
     const isNew = (await readdir(folder)).length === 0
     report?.(`${isNew ? 'Creating' : 'Opening'} the embedded database in ${folder} …`)
+    if (isNew) await copyPrepared(folder)
+    // the files in it may be read and written by every user of the machine. Some mounted file systems have no modes
+    await chmod(folder, 0o700).catch(() => undefined)
   }
   const pglite = await PGlite.create(folder, { loadDataDir: image }).catch((error: unknown) => {
     throw new Error(`The embedded database in ${folder} cannot be opened: ${reasonOf(error)}. ${damaged}`)

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -9,6 +9,7 @@ import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { lockFolder } from '../../src/db/lock.ts'
 import { openDatabase } from '../../src/db/open.ts'
+import { prepareDatabase, stateOfTables } from '../../src/db/prepared.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { backends, createDatabase } from '../helpers/backends.ts'
 
@@ -39,6 +40,30 @@ test('a data folder refuses a second process, and after kill -9 a third one find
   await once(third.process, 'close')
   expect(await readdir(folder)).toEqual(['db'])
 })
+
+test('a new data folder gets a copy of the database that the build prepared, readable by its owner only', async () => {
+  // left by a start that was killed while it copied
+  await mkdir(join(folder, 'db.new'))
+  await writeFile(join(folder, 'db.new', 'PG_VERSION'), '1')
+  const database = await openDatabase({ dataDir: folder })
+  const [counted] = await database.rows<{ users: number }>(sql`select count(*)::int as users from users`)
+  await database.close()
+  expect(counted).toEqual({ users: 0 })
+  expect(await readdir(folder)).toEqual(['db'])
+  expect((await stat(join(folder, 'db'))).mode & 0o777).toBe(0o700)
+  expect(await systemIdentifier(join(folder, 'db'))).toEqual(await systemIdentifier(prepared))
+})
+
+test('the database is prepared once for each state of the code', async () => {
+  const make = () => Promise.reject(new Error('made again'))
+  await prepareDatabase(make)
+  const before = await readFile(join(prepared, '../state'), 'utf8')
+  expect(before).toBe(await stateOfTables())
+})
+
+/** Postgres writes it when it creates a database, and never changes it. */
+const systemIdentifier = async (files: string) => (await readFile(join(files, 'global/pg_control'))).subarray(0, 8)
+const prepared = fileURLToPath(new URL('../../dist/prepared-database/db', import.meta.url))
 
 describe('the lock of a data folder', () => {
   const refused = 'set DATA_DIR to another folder'

@@ -2,8 +2,8 @@
  * Empty, migrated databases for tests. Making one and dropping it costs more CPU time than most tests do, so databases
  * are emptied after use and serve the next test: on Postgres in all test processes, embedded ones in their process.
  */
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ import { sql } from 'drizzle-orm'
 import pg from 'pg'
 import type { Database } from '../../src/db/database.ts'
 import { openDatabase } from '../../src/db/open.ts'
+import { stateOfTables } from '../../src/db/prepared.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 
 const databaseUrl = process.env.TEST_DATABASE_URL
@@ -28,7 +29,7 @@ export async function takeDatabase(): Promise<{ database: Database; url: string;
   for (;;) {
     const taken = newName('fluxbot_test_')
     const isReused = await admin((client) => renameOne(client, free, taken))
-    if (!isReused) await admin((client) => client.query(`create database ${taken} template ${template}`))
+    if (!isReused) await admin((client) => createFrom(client, template, taken))
     const url = urlOf(taken)
     const database = await openDatabase({ url, dataDir: '' })
     if ((await emptied(database)) === schema) return { database, url, drop: () => release(database, taken, free) }
@@ -154,8 +155,14 @@ const schemaQuery = `select md5(string_agg(part, ',' order by part)) as schema,
 /** An empty database, without any tables unless it is made from a template. */
 export async function createDatabase(from = 'template0'): Promise<{ url: string; drop(): Promise<void> }> {
   const name = newName('fluxbot_test_')
-  await admin((client) => client.query(`create database ${name} template ${from}`))
+  await admin((client) => createFrom(client, from, name))
   return { url: urlOf(name), drop: () => dropDatabase(name) }
+}
+
+/** Tests stop processes of fluxbot, never the server, so commits need not wait for the disk, which takes longer than most statements. */
+async function createFrom(client: pg.Client, template: string, name: string): Promise<void> {
+  await client.query(`create database ${name} template ${template}`)
+  await client.query(`alter database ${name} set synchronous_commit = off`)
 }
 
 const newName = (prefix: string) => `${prefix}${Date.now()}_${randomUUID().slice(0, 8)}`
@@ -173,7 +180,7 @@ let imageOnce: Promise<Blob> | undefined
 /** One migrated database per state of the migrations; the others are copies of it, which takes a tenth of the time. */
 function templateOf(): Promise<Template> {
   templateOnce ??= (async () => {
-    const state = await stateOfSchema()
+    const state = await stateOfTables()
     const name = `fluxbot_pattern_${state}`
     return admin(async (client) => {
       // Test files run in several processes.
@@ -225,7 +232,7 @@ async function dropOld(client: pg.Client): Promise<void> {
 function image(): Promise<Blob> {
   imageOnce ??= (async () => {
     const cache = join(root, 'node_modules/.cache/fluxbot')
-    const file = join(cache, `pglite-${await stateOfSchema()}.tar`)
+    const file = join(cache, `pglite-${await stateOfTables()}.tar`)
     const known = await readFile(file).catch(() => undefined)
     if (known) return new Blob([known])
     const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-image-'))
@@ -248,20 +255,6 @@ async function migrateAll(options: { url?: string; dataDir: string }): Promise<v
   const log = { warn: () => {}, error: () => {} }
   await (await createQueue({ backend: { pool: database.bullPool() }, lanes: [], log })).close(0)
   await database.close()
-}
-
-async function stateOfSchema(): Promise<string> {
-  const hash = createHash('sha256')
-  for (const name of (await readdir(join(root, 'drizzle'))).sort()) {
-    if (name.endsWith('.sql')) hash.update(await readFile(join(root, 'drizzle', name)))
-  }
-  // migrations run by the times in it, which change when one is generated again
-  hash.update(await readFile(join(root, 'drizzle/meta/_journal.json')))
-  for (const name of ['bullmq', '@electric-sql/pglite']) {
-    const { version } = JSON.parse(await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8'))
-    hash.update(version)
-  }
-  return hash.digest('hex').slice(0, 16)
 }
 
 type AdminClient = pg.Client & { ref(): void; unref(): void }
