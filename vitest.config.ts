@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests of parts that share one process: loading the code once instead of once for each file halves their time. */
-const together = ['http', 'core', 'models', 'net', 'storage', 'providers'].map((part) => `tests/${part}/**/*.test.ts`)
+const together = ['http', 'core', 'models', 'net', 'storage', 'providers', 'bots', 'emulators'].map(
+  (part) => `tests/${part}/**/*.test.ts`,
+)
 
 /** Left out of the usual run, which has to end within minutes: `npm run test:long` runs them. */
 const long = [

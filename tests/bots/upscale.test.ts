@@ -93,7 +93,7 @@ describe('enlarging a picture in a chat', () => {
 
   it('has no button where the result would be too large, nor one that makes the same again', async () => {
     await open()
-    const { id, call } = await draw('/upscale 4', { images: [attachment(await pngOf(1400, 1400))] })
+    const { id, call } = await draw('/upscale 4', { images: [attachment(await pngOf(2100, 200))] })
     const shown = labels(call).join('\n')
     expect(shown).not.toContain(`upscale:${id}`)
     expect(shown).not.toContain(`reroll:${id}`)
