@@ -7,6 +7,8 @@ import { linkTo } from './responses.ts'
 
 /** Percent between two progress texts. */
 const progressStep = 20
+/** Keeps each line of a stream under 4 kB, the longest that some clients can parse. */
+const pieceCharacters = 500
 
 export interface ChatText {
   /** The first line, which is known when the request is accepted. */
@@ -57,3 +59,8 @@ function languageOf(text: string): 'zh' | 'en' {
 
 /** Keeps text that people wrote on one line, and from becoming links, images or HTML. */
 const escapeMarkdown = (text: string) => foldSpaces(text).replace(/[\\[\]<>`]/g, '\\$&')
+
+/** The parts in which a stream sends a text. The `u` flag keeps surrogate pairs together. */
+export function piecesOf(text: string): string[] {
+  return text.match(new RegExp(`[\\s\\S]{1,${pieceCharacters}}`, 'gu')) ?? []
+}

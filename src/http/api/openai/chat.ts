@@ -13,7 +13,7 @@ import { parseWith } from '../../server/validation.ts'
 import { type ApiApp, errorAnswer, type Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { answerOnce } from '../once.ts'
-import { type ChatText, chatText } from './chat-text.ts'
+import { type ChatText, chatText, piecesOf } from './chat-text.ts'
 import { errorFormat, OpenAiError } from './errors.ts'
 import { setJobHeader } from './jobs.ts'
 import { chatParams } from './params.ts'
@@ -29,9 +29,6 @@ interface AcceptedRequest {
   text: ChatText
   options: CompletionOptions
 }
-
-/** Keeps each line of the stream under 4 kB, the longest that some clients can parse. */
-const chunkCharacters = 500
 
 const schema = {
   summary: 'Creates the images that the last user message describes.',
@@ -49,7 +46,7 @@ export function chatRoutes(app: ApiApp, family: Family): void {
   app.post('/chat/completions', { bodyLimit: bodyWithPicturesBytes, schema }, async (request, reply) => {
     const { body } = request
     const holder = await family.authenticate(request)
-    const { text, images } = lastUserMessage(family, holder, body)
+    const { text, images } = lastUserMessage(family, holder, { name: 'messages', messages: body.messages })
     const { chosen, params } = chatParams(family.core, holder, body, { text, images: images.length })
     const order = { holder, chosen, params, images, content: JSON.stringify(body) }
     const { model, stream_options } = body
@@ -65,19 +62,26 @@ export function chatRoutes(app: ApiApp, family: Family): void {
   })
 }
 
-function lastUserMessage(
+interface Conversation {
+  /** The field that has the messages. */
+  name: string
+  messages: readonly { role?: string; content?: unknown }[]
+}
+
+/** Throws OpenAiError and InvalidRequest. */
+export function lastUserMessage(
   family: Family,
   holder: KeyHolder,
-  { messages }: ChatBody,
+  { name, messages }: Conversation,
 ): { text: string; images: Attachment[] } {
   const at = messages.findLastIndex(({ role }) => role === 'user')
   if (at < 0) {
-    throw new OpenAiError("Invalid value for 'messages': it must contain a message with the role 'user'.", {
-      param: 'messages',
+    throw new OpenAiError(`Invalid value for '${name}': it must contain a message with the role 'user'.`, {
+      param: name,
       code: 'invalid_value',
     })
   }
-  const content = parseWith(userContent, messages[at]?.content, ['messages', String(at), 'content'])
+  const content = parseWith(userContent, messages[at]?.content, [name, String(at), 'content'])
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   const text = parts.flatMap((part) => ('text' in part ? [String(part.text)] : [])).join(' ')
   const addresses = parts.flatMap((part) => ('text' in part ? [] : [addressOf(part.image_url)]))
@@ -151,11 +155,6 @@ function envelope<T extends 'chat.completion' | 'chat.completion.chunk'>(
   // clients of Cloudflare know its models by their own names
   const drawnBy = endpoint.startsWith('@cf/') ? endpoint : model
   return { id: `chatcmpl-${id}`, object, created: seconds(createdAt), model: options.model ?? drawnBy }
-}
-
-/** The `u` flag keeps surrogate pairs together. */
-function piecesOf(text: string): string[] {
-  return text.match(new RegExp(`[\\s\\S]{1,${chunkCharacters}}`, 'gu')) ?? []
 }
 
 function chatUsageOf({ prompt, credits }: Outcome, content: string) {

@@ -35,7 +35,14 @@ export async function streamImages(
   const signal = closedSignal(reply)
   const stream = openStream(reply)
   const event = `${events}.partial_image`
-  const previews = createPreviews(family, stream, { max: options.partial_images ?? 0, event })
+  const previews = createPreviews(family, stream, {
+    max: options.partial_images ?? 0,
+    send: (file, index) => {
+      const { data, ...properties } = previewOf(file)
+      const fields = { b64_json: data, ...properties, partial_image_index: index, created_at: seconds(new Date()) }
+      stream.send({ type: event, ...fields }, event)
+    },
+  })
   try {
     const outcome = await waitForEnd(core, holder.userId, id, { signal, onProgress: previews.show })
     await previews.sent()
@@ -48,24 +55,26 @@ export async function streamImages(
   return reply
 }
 
-interface Previews {
+export interface Previews {
   show(progress: { preview?: Buffer }): void
   /** Resolves once the preview being sent, if any, has been sent. */
   sent(): Promise<void>
 }
 
-function createPreviews(
-  { core }: Family,
-  stream: EventStream,
-  { max, event }: { max: number; event: string },
-): Previews {
+interface PreviewOptions {
+  /** Previews sent at most. */
+  max: number
+  /** `index`: from 0. */
+  send(file: ImageFile, index: number): void
+}
+
+export function createPreviews({ core }: Family, stream: EventStream, options: PreviewOptions): Previews {
+  const { max } = options
   let index = 0
   let sending: Promise<void> | undefined
 
   async function send(preview: Buffer): Promise<void> {
-    const file = await core.images.keep(preview)
-    const created = seconds(new Date())
-    stream.send({ type: event, ...previewFields(file), partial_image_index: index, created_at: created }, event)
+    options.send(await core.images.keep(preview), index)
     index++
   }
 
@@ -83,10 +92,11 @@ function createPreviews(
   }
 }
 
-function previewFields({ data, type, width, height }: ImageFile): object {
+/** `data`: in base64. */
+export function previewOf({ data, type, width, height }: ImageFile) {
   const format = type.replace('image/', '')
-  const size = `${width}x${height}`
-  return { b64_json: data.toString('base64'), size, quality: 'auto', background: 'opaque', output_format: format }
+  const properties = { size: `${width}x${height}`, quality: 'auto', background: 'opaque', output_format: format }
+  return { data: data.toString('base64'), ...properties }
 }
 
 async function sendPictures(

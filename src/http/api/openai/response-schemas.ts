@@ -33,7 +33,7 @@ export const modelResponse = model
 
 export const modelsResponse = z.object({ object: z.literal('list'), data: z.array(model) }).meta({ id: 'ModelList' })
 
-const properties = {
+export const imageProperties = {
   size: z.string().describe("The actual size, such as '1024x1024'."),
   quality: z.literal('auto'),
   background: z.literal('opaque'),
@@ -63,7 +63,7 @@ export const imagesResponse = z
   .object({
     created: time,
     data: z.array(z.object(picture)),
-    ...properties,
+    ...imageProperties,
     model: z.string(),
     seed: z.string().optional().describe('The seed that was used. Send it with the same request for the same image.'),
     usage: imagesUsage,
@@ -101,11 +101,11 @@ const imageEvents = z
     z.object({
       type: event('partial_image'),
       b64_json: z.string(),
-      ...properties,
+      ...imageProperties,
       partial_image_index: z.int(),
       created_at: time,
     }),
-    z.object({ type: event('completed'), ...picture, ...properties, created_at: time, usage: imagesUsage }),
+    z.object({ type: event('completed'), ...picture, ...imageProperties, created_at: time, usage: imagesUsage }),
     errorResponse,
   ])
   .meta({ id: 'ImageEvent', description: 'The data of one event.' })

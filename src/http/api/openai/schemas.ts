@@ -7,7 +7,8 @@ const imageSize = z.union([word, z.object({ width: edge, height: edge })], {
   error: "it must be a size such as '1024x576', or { width, height } in pixels",
 })
 
-const shared = {
+/** Fields that several routes have in common. */
+export const shared = {
   model: optional(word).describe(
     'A model id. OpenAI’s model names, such as `gpt-image-1` and `dall-e-3`, stand for the default model. Absent: the ' +
       'default model, or the first model that accepts the input images.',

@@ -9,9 +9,11 @@ import { OpenAiError } from './errors.ts'
 import type { GenerationsBody } from './schemas.ts'
 import { aspectFor } from './sizes.ts'
 
-type ShapeFields = Pick<
-  GenerationsBody,
-  'size' | 'aspect_ratio' | 'image_size' | 'width' | 'height' | 'image_config' | 'n' | 'num_images'
+type ShapeFields = Partial<
+  Pick<
+    GenerationsBody,
+    'size' | 'aspect_ratio' | 'image_size' | 'width' | 'height' | 'image_config' | 'n' | 'num_images'
+  >
 >
 
 interface Named {
