@@ -14,11 +14,12 @@ export interface EventStream {
 /** Proxies and clients disconnect after 15 s of silence or more. */
 const pingEveryMs = 10_000
 
-/** Replies with the stream. Events that are sent after the client has disconnected are dropped. */
+/** Replies with the stream. Events that are sent after its end, or after the client has disconnected, are dropped. */
 export function openStream(reply: FastifyReply): EventStream {
   const stream = new Readable({ read: () => undefined })
+  let ended = false
   const write = (text: string | Buffer) => {
-    if (!stream.destroyed) stream.push(text)
+    if (!ended && !stream.destroyed) stream.push(text)
   }
   const timer = setInterval(() => write(': ping\n\n'), pingEveryMs)
   timer.unref()
@@ -43,6 +44,7 @@ export function openStream(reply: FastifyReply): EventStream {
     },
     end: () => {
       clearInterval(timer)
+      ended = true
       if (!stream.destroyed) stream.push(null)
     },
     waiting: () => stream.readableLength,

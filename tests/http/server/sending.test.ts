@@ -41,6 +41,12 @@ async function listen(over: Partial<AppOptions>): Promise<void> {
           for (let at = 0; at < 24; at++) stream.send({ text: 'x'.repeat(megabyte) })
           stream.end()
         })
+        each.get('/late', (_request, reply) => {
+          const stream = openStream(reply)
+          stream.send({ first: true })
+          stream.end()
+          stream.send({ late: true })
+        })
       },
       status({ ready: async () => ({}) }),
     ],
@@ -146,4 +152,11 @@ it('loads eight pictures at a time', async () => {
   const { load } = createStoredPictures({ store } as unknown as Core)
   await Promise.all(Array.from({ length: 50 }, (_, at) => load(`image/${at}`)))
   expect(most).toBe(8)
+})
+
+it('drops an event that is sent after the end of its stream', async () => {
+  await listen({})
+  const { port } = app.server.address() as { port: number }
+  const answer = await fetch(`http://127.0.0.1:${port}/late`)
+  expect(await answer.text()).toBe(': ping\n\ndata: {"first":true}\n\n')
 })
