@@ -90,12 +90,18 @@ describe('a request with pictures', () => {
     ['/v1/images/edits', (images) => ({ prompt: 'both', images })],
     ['/v1/images/edits', (images) => ({ prompt: 'both', images, model: 'gpt-image-1' })],
     ['/v1/chat/completions', chat],
+    ['/v1/responses', respond],
     ['/api/generate', (images) => ({ prompt: 'both', images })],
     ['/generate', (images) => ({ prompt: 'both', images })],
   ]
   function chat(images: string[]): object {
     const parts = images.map((url) => ({ type: 'image_url', image_url: { url } }))
     return { messages: [{ role: 'user', content: [{ type: 'text', text: 'both' }, ...parts] }] }
+  }
+
+  function respond(images: string[]): object {
+    const parts = images.map((image_url) => ({ type: 'input_image', image_url }))
+    return { model: 'gpt-5', input: [{ role: 'user', content: [{ type: 'input_text', text: 'both' }, ...parts] }] }
   }
 
   it('without a model uses one that accepts that number of pictures', async () => {
@@ -140,6 +146,7 @@ describe('a body', () => {
   it.each([
     ['/v1/images/generations', { prompt, ...blank, size: '', response_format: '', user: '' }],
     ['/v1/chat/completions', { ...say, model: '', size: '' }],
+    ['/v1/responses', { input: prompt, ...blank, prompt: '', size: '', previous_response_id: '' }],
     ['/api/v1/flux/text-to-image', { prompt, ...blank, aspect_ratio: '', sync_mode: true }],
     ['/api/generate', { prompt, ...blank, ratio: '', image: '' }],
     ['/generate', { prompt, ...blank, image: '' }],
@@ -173,6 +180,7 @@ describe('a body', () => {
   it.each([
     '/v1/images/generations',
     '/v1/chat/completions',
+    '/v1/responses',
     '/api/v1/flux/text-to-image',
     '/api/generate',
     '/generate',
@@ -221,6 +229,7 @@ describe('a failure under an idempotency key', () => {
   it.each([
     ['/v1/images/generations', { prompt }],
     ['/v1/chat/completions', { messages: [{ role: 'user', content: prompt }] }],
+    ['/v1/responses', { input: prompt }],
     ['/api/generate', { prompt }],
     ['/generate', { prompt }],
   ])('of %s asks for a new key instead of a retry', async (url, body) => {

@@ -36,6 +36,7 @@ const generators = [
   'createImage',
   'createImageEdit',
   'createChatCompletion',
+  'createResponse',
   'fluxTextToImage',
   'fluxImageToImage',
   'fluxMultiImageEdit',

@@ -48,7 +48,7 @@ describe('large bodies', () => {
     )
   })
 
-  it.each(['/images/generations', '/chat/completions', '/images/edits'])(
+  it.each(['/images/generations', '/chat/completions', '/images/edits', '/responses'])(
     'nested more than 100 deep are refused by %s, in any field',
     async (path) => {
       const deep = '['.repeat(200_000) + ']'.repeat(200_000)

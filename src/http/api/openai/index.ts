@@ -7,6 +7,7 @@ import { errorFormat } from './errors.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
 import { modelRoutes } from './models.ts'
+import { responseRoutes } from './responses-api/routes.ts'
 import { webhookRoutes } from './webhooks.ts'
 
 export function openai(parts: ApiParts): FastifyPluginAsync {
@@ -19,6 +20,7 @@ export function openai(parts: ApiParts): FastifyPluginAsync {
       imageRoutes(app, family)
       jobRoutes(app, family)
       chatRoutes(app, family)
+      responseRoutes(app, family)
       webhookRoutes(app, family)
     },
   })

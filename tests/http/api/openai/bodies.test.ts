@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { AppError, errorKinds } from '../../../../src/core/errors.ts'
 import { answerTo, OpenAiError } from '../../../../src/http/api/openai/errors.ts'
+import { responsesBody } from '../../../../src/http/api/openai/responses-api/schemas.ts'
 import { chatBody, editsBody, generationsBody } from '../../../../src/http/api/openai/schemas.ts'
 import { closeService, openService, type Service } from './service.ts'
 
@@ -27,11 +28,13 @@ const fields: Record<string, readonly string[]> = {
   '/images/generations': [...Object.keys(generationsBody.shape), '__proto__', 'constructor'],
   '/images/edits': [...Object.keys(editsBody.shape), 'mask', '__proto__'],
   '/chat/completions': [...Object.keys(chatBody.shape), 'tools', '__proto__'],
+  '/responses': [...Object.keys(responsesBody.shape), 'previous_response_id', 'prompt', 'background', 'n', '__proto__'],
 }
 const validBodies: Record<string, object> = {
   '/images/generations': { prompt: 'a cat' },
   '/images/edits': { prompt: 'a cat', image: 'data:image/png;base64,AAAA' },
   '/chat/completions': { messages: [{ role: 'user', content: 'a cat' }] },
+  '/responses': { input: 'a cat' },
 }
 
 describe('the OpenAI routes', () => {
@@ -130,7 +133,7 @@ describe('error responses', () => {
 })
 
 it('the request schemas become JSON Schema with ids and descriptions', () => {
-  for (const schema of [generationsBody, editsBody, chatBody]) {
+  for (const schema of [generationsBody, editsBody, chatBody, responsesBody]) {
     const { id = '' } = schema.meta() ?? {}
     const { $defs = {} } = z.toJSONSchema(schema, { target: 'draft-2020-12', io: 'input' })
     expect($defs[id]).toMatchObject({ type: 'object', description: expect.any(String) })

@@ -137,6 +137,20 @@ describe('the OpenAPI document', () => {
     await chat({ messages: [] })
   })
 
+  it('describes the responses of the Responses API', async () => {
+    const tools = [{ type: 'image_generation', partial_images: 2 }]
+    const respond = (body: object, headers = {}) => send('POST', '/responses', { body, headers })
+    await respond({ input: 'a cat --n 2', tools, enhance: true })
+    await respond({ input: 'a cat' })
+    await respond({ input: 'slowly', tools, stream: true })
+    await respond({ input: 'slowly', stream: true })
+    await respond({ input: 'a cat', tools }, async)
+    await respond({ input: 'no', tools, stream: true })
+    await respond({ input: 'no' })
+    await respond({ input: 7 })
+    await respond({ input: 'a cat', previous_response_id: 'resp_1' })
+  })
+
   it('describes the responses of the webhook secret route', async () => {
     await send('GET', '/webhooks/secret')
     await send('GET', '/webhooks/secret', { headers: { authorization: 'Bearer wrong' } })
