@@ -109,7 +109,7 @@ const part = z.union([
 ])
 
 /** The content is not checked here, because only the last user message is used: see `userContent`. */
-const message = z.looseObject({ role: word, content: z.unknown() })
+const message = z.looseObject({ role: word, content: z.unknown().optional() })
 
 export const userContent = z.union([promptText, z.array(part).max(100)]).meta({
   id: 'ChatContent',

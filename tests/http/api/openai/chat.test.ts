@@ -34,6 +34,7 @@ describe('a chat completion', () => {
       { role: 'system', content: 'You are helpful.' },
       { role: 'user', content: 'a dog' },
       { role: 'assistant', content: null, tool_calls: [] },
+      { role: 'assistant', tool_calls: [] },
       { role: 'user', content: 'a cat 16:9 --n 2 --enhance' },
       { role: 'assistant', content: 'Here' },
     ]
@@ -84,6 +85,7 @@ describe('a chat completion', () => {
   it.each<[string, object, string | null]>([
     ['there are no messages', { messages: [] }, 'messages'],
     ['there is no user message', { messages: [{ role: 'system', content: 'x' }] }, 'messages'],
+    ['the user message has no content', { messages: [{ role: 'user' }] }, 'messages.0.content'],
     ['the prompt is blank', { messages: userMessage(' ') }, 'prompt'],
     [
       'the type of a part is unknown',
