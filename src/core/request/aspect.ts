@@ -182,7 +182,9 @@ function without(text: string, { start, end, before, after }: Candidate): string
 
 /** If separators stood on both sides, one of them is left. */
 function joined(left: string, right: string): string {
-  if (!separatedBefore.test(left) || !separatedAfter.test(right)) return `${left.trimEnd()} ${right}`.trim()
+  if (!separatedBefore.test(left) || !separatedAfter.test(right)) {
+    return `${left.trimEnd()}${/^[,.;，。；、]/u.test(right) ? '' : ' '}${right}`.trim()
+  }
   if (/(?:^|[.。!！?？])\s*$/.test(left)) return `${left.trimEnd()} ${right.replace(/^\S\s*/u, '')}`.trim()
   return `${left.replace(danglingBefore, '')}${right}`.trim()
 }

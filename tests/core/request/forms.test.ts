@@ -111,6 +111,7 @@ describe('a ratio', () => {
     ['一只猫 1024x576像素', { prompt: '一只猫', aspect: '1024x576' }],
     ['a cat --ar 1024x576px', { ...cat, aspect: '1024x576' }],
     ['a cat, 16:9, watercolor', { prompt: 'a cat, watercolor', aspect: '16:9' }],
+    ['a cat aspect ratio 9:16, night', { prompt: 'a cat, night', aspect: '9:16' }],
     ['一只猫，16：9，水彩', { prompt: '一只猫，水彩', aspect: '16:9' }],
     ['16:9, a cat', wide],
     ['a cat\n16:9\nwatercolor', { prompt: 'a cat watercolor', aspect: '16:9' }],
