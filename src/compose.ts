@@ -28,7 +28,6 @@ import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
 import { isLoopback } from './setting-values.ts'
 import { runAll } from './stop.ts'
-import { createCosStore } from './storage/cos.ts'
 import { dataDirMistake, folderProblem } from './storage/data-dir.ts'
 import { createDiskStore } from './storage/disk.ts'
 import { createImageTools } from './storage/images.ts'
@@ -170,6 +169,8 @@ async function openStore(config: Config, key: Buffer, log: Log): Promise<OpenSto
     const folder = join(config.dataDir, 'images')
     return createDiskStore({ folder, secretKey: key, publicUrl: config.publicUrl, reachable: config.reachable })
   }
+  // its SDK takes time and memory to load
+  const { createCosStore } = await import('./storage/cos.ts')
   const store = createCosStore({ ...config.cos, log })
   await store.check().catch((error: Error) => {
     throw new ConfigError([error.message])
