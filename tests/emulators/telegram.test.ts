@@ -211,7 +211,25 @@ describe('a call of the bot', () => {
     await bot.api.refundStarPayment(user, paid.chargeId)
     expect(telegram.messages(user).at(-1)!.raw.refunded_payment).toMatchObject({ invoice_payload: 'order-1' })
     expect(await errorOf(bot.api.refundStarPayment(user, paid.chargeId))).toMatch('CHARGE_ALREADY_REFUNDED')
-    expect((await bot.api.getStarTransactions()).transactions).toHaveLength(2)
+    expect((await bot.api.getStarTransactions()).transactions).toMatchObject([
+      { id: paid.chargeId, source: { invoice_payload: 'order-1' } },
+      { id: paid.chargeId, receiver: { type: 'user' } },
+    ])
+    const checkout = telegram.requests.find(({ method }) => method === 'answerPreCheckoutQuery')
+    const answered = String(checkout?.params.pre_checkout_query_id)
+    expect(await errorOf(bot.api.answerPreCheckoutQuery(answered, true))).toMatch('query is too old')
+    const refused = telegram.askCheckout({ payload: 'order-1', stars: 1, currency: 'USD' }, { userId: user })
+    expect(await refused).toMatchObject({ ok: true, error: '' })
+  })
+
+  it('takes no late answer to a pre-checkout query, and cancels the payment', async () => {
+    const own = await startTelegram({ checkoutLifeMs: 20 })
+    const api = new Api(own.token, { apiRoot: own.apiUrl })
+    await expect(own.askCheckout({ payload: 'order-1', stars: 1 }, { userId: user })).rejects.toThrow('did not answer')
+    const [update] = await api.getUpdates()
+    const late = api.answerPreCheckoutQuery(String(update?.pre_checkout_query?.id), true)
+    expect(await errorOf(late)).toMatch('query is too old')
+    await own.stop()
   })
 })
 
@@ -258,6 +276,10 @@ describe("a rejected call has Telegram's error text", () => {
     [
       `can't parse entities: Unmatched end tag at byte offset 7, expected "</i>", found "</b>"`,
       (api) => api.sendMessage(user, '<b><i>x</b></i>', html),
+    ],
+    [
+      'INVOICE_TITLE_INVALID',
+      (api) => api.sendInvoice(user, 'x'.repeat(33), 'x', 'order-1', 'XTR', [{ label: 'x', amount: 1 }]),
     ],
     ['wrong file_id or the file is temporarily unavailable', (api) => api.getFile('nonsense')],
   ]

@@ -15,7 +15,7 @@ import { createFlood } from './flood.ts'
 import { createHttp, faultAnswers } from './http.ts'
 import { createInline, type Inline } from './inline.ts'
 import { createOracle } from './oracle.ts'
-import { createPayments, type Payments } from './payments.ts'
+import { CHECKOUT_LIFE_MS, createPayments, type Payments } from './payments.ts'
 import { createPeople, type People } from './people.ts'
 import { createPresses } from './presses.ts'
 import { toShown } from './render.ts'
@@ -44,6 +44,8 @@ export interface TelegramOptions {
   pacing?: boolean
   /** Time in which a button press can be answered, milliseconds. Default 150,000. */
   pressLifeMs?: number
+  /** Time in which a pre-checkout query can be answered, milliseconds. Default 10,000. */
+  checkoutLifeMs?: number
   /** Time in which an inline query can be answered, milliseconds. Default 30,000. */
   inlineLifeMs?: number
   /** Largest photo, bytes. Default 10 MiB. */
@@ -58,7 +60,7 @@ export interface TelegramOptions {
   random?: () => number
 }
 
-export interface TelegramEmulator extends People, Pick<Payments, 'pay'>, Pick<Inline, 'askInline'> {
+export interface TelegramEmulator extends People, Omit<Payments, 'methods'>, Pick<Inline, 'askInline'> {
   /** Value for `apiRoot` of grammY and for TELEGRAM_API_URL. */
   apiUrl: string
   token: string
@@ -127,7 +129,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     },
     violate,
   }
-  const payments = createPayments(telegram)
+  const payments = createPayments(telegram, options.checkoutLifeMs ?? CHECKOUT_LIFE_MS)
   const inline = createInline(telegram, options.inlineLifeMs ?? 30_000)
   const methods = byLowerCase({ ...account, ...sending, ...editing, ...payments.methods, ...inline.methods })
 
@@ -187,6 +189,8 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
   return {
     ...createPeople(telegram),
     pay: payments.pay,
+    askCheckout: payments.askCheckout,
+    refund: payments.refund,
     askInline: inline.askInline,
     apiUrl: `http://127.0.0.1:${port}`,
     token,

@@ -8,7 +8,8 @@ import { post } from './sending.ts'
 import { type Method, type Telegram, unixNow } from './telegram.ts'
 import type { From, Json, MessageRef, Paid } from './types.ts'
 
-const ANSWER_WITHIN_MS = 10_000
+/** Telegram cancels the payment after this time. */
+export const CHECKOUT_LIFE_MS = 10_000
 const MAX_PAYLOAD_BYTES = 128
 
 interface Invoice {
@@ -26,21 +27,43 @@ interface Payment extends Invoice {
   refunded: boolean
 }
 
+interface CheckoutAnswer {
+  ok: boolean
+  error: string
+}
+
 interface Checkout {
-  answer?: { ok: boolean; error: string }
+  expiresAt: number
+  answer?: CheckoutAnswer
+}
+
+/** What a person is about to pay. */
+interface Offer {
+  payload: string
+  stars: number
+  currency?: string
 }
 
 export interface Payments {
   methods: Record<string, Method>
-  /** Pays an invoice or invoice link. Rejects if the bot refuses the checkout or does not answer within 10 s. */
-  pay(invoice: MessageRef | string, from?: From): Promise<Paid>
+  /**
+   * Pays an invoice or invoice link. Rejects if the bot refuses the checkout or does not answer within 10 s. `isLost`: the bot never gets
+   * the message about the payment.
+   */
+  pay(invoice: MessageRef | string, from?: From, options?: { isLost?: boolean }): Promise<Paid>
+  /** Asks the bot whether a person may pay. Resolves to its answer. */
+  askCheckout(offer: Offer, from?: From): Promise<CheckoutAnswer & { answeredMs: number }>
+  /** Refunds a payment without the bot. `isLost`: the bot never gets the message about it. Returns the update. */
+  refund(chargeId: string, options?: { isLost?: boolean }): Update | undefined
 }
 
-export function createPayments(telegram: Telegram): Payments {
+export function createPayments(telegram: Telegram, checkoutLifeMs: number): Payments {
   const { world, answered, emit } = telegram
   const invoices = new Map<string, Invoice>()
   const checkouts = new Map<string, Checkout>()
   const payments = new Map<string, Payment>()
+  /** In chronological order. */
+  const transactions: Json[] = []
   let count = 0
 
   const methods: Record<string, Method> = {
@@ -62,7 +85,7 @@ export function createPayments(telegram: Telegram): Payments {
     },
     answerPreCheckoutQuery(_, { params }) {
       const checkout = checkouts.get(textOf(params, 'pre_checkout_query_id'))
-      if (!checkout || checkout.answer) throw queryTooOld()
+      if (!checkout || checkout.answer || Date.now() >= checkout.expiresAt) throw queryTooOld()
       checkout.answer = { ok: isTrue(params, 'ok'), error: textOf(params, 'error_message') }
       if (!checkout.answer.ok && !checkout.answer.error) throw badRequest('error_message is empty')
       answered.fire()
@@ -73,45 +96,66 @@ export function createPayments(telegram: Telegram): Payments {
       const payment = payments.get(charge)
       if (!payment || payment.userId !== integerOf(params, 'user_id')) throw badRequest('CHARGE_NOT_FOUND')
       if (payment.refunded) throw badRequest('CHARGE_ALREADY_REFUNDED')
-      payment.refunded = true
-      const { user, room } = world.arrive({ userId: payment.userId, chatId: payment.chatId })
-      const extra = { refunded_payment: { ...amountJson(payment), telegram_payment_charge_id: charge } }
-      emit({ message: toMessage(world.add(room, { from: user, extra })) as NonNullable<Update['message']> })
+      refund(charge)
       return true
     },
     getStarTransactions(_, { params }) {
-      const all = [...payments].flatMap(([charge, payment]) => transactionsJson(charge, payment))
+      const limit = integerOf(params, 'limit') ?? 100
+      if (limit < 1 || limit > 100) throw badRequest('LIMIT_INVALID')
       const offset = integerOf(params, 'offset') ?? 0
-      return { transactions: all.slice(offset, offset + (integerOf(params, 'limit') ?? 100)) }
+      return { transactions: transactions.slice(offset, offset + limit) }
     },
   }
 
-  async function pay(target: MessageRef | string, from: From = {}): Promise<Paid> {
+  function refund(charge: string, { isLost = false } = {}): Update | undefined {
+    const payment = payments.get(charge)
+    if (!payment) throw new Error(`no payment ${charge}`)
+    payment.refunded = true
+    // who was paid back, without the payload
+    const partner = { type: 'user', transaction_type: 'invoice_payment', user: userJson(payment) }
+    transactions.push({ id: charge, amount: payment.stars, date: unixNow(), receiver: partner })
+    const { user, room } = world.arrive({ userId: payment.userId, chatId: payment.chatId })
+    const extra = { refunded_payment: { ...amountJson(payment), telegram_payment_charge_id: charge } }
+    const message = toMessage(world.add(room, { from: user, extra })) as NonNullable<Update['message']>
+    return isLost ? undefined : emit({ message })
+  }
+
+  async function askCheckout(offer: Offer, from: From = {}) {
+    const { user } = world.arrive(from)
+    count += 1
+    const id = `${world.bot.id}${String(count).padStart(9, '0')}`
+    const askedAt = Date.now()
+    const checkout: Checkout = { expiresAt: askedAt + checkoutLifeMs }
+    checkouts.set(id, checkout)
+    emit({ pre_checkout_query: { id, from: user, ...amountJson(offer) } as NonNullable<Update['pre_checkout_query']> })
+    const timeoutText = () => `the bot did not answer the pre-checkout query within ${checkoutLifeMs} ms`
+    const answer = await answered.until(() => checkout.answer, checkoutLifeMs, timeoutText)
+    return { ...answer, id, answeredMs: Date.now() - askedAt }
+  }
+
+  async function pay(target: MessageRef | string, from: From = {}, { isLost = false } = {}): Promise<Paid> {
     const key = typeof target === 'string' ? target : `${target.chatId}:${target.messageId}`
     const invoice = invoices.get(key)
     if (!invoice) throw new Error(`no invoice at ${key}`)
     const chatId = typeof target === 'string' ? undefined : target.chatId
     const { user, room } = world.arrive({ chatId, ...from })
 
-    count += 1
-    const id = `${world.bot.id}${String(count).padStart(9, '0')}`
-    const checkout: Checkout = {}
-    checkouts.set(id, checkout)
-    emit({ pre_checkout_query: { id, from: user, ...amountJson(invoice) } })
-    const timeoutText = () => `the bot did not answer the pre-checkout query within ${ANSWER_WITHIN_MS} ms`
-    const answer = await answered.until(() => checkout.answer, ANSWER_WITHIN_MS, timeoutText)
-    if (!answer.ok) throw new Error(answer.error)
+    const { ok, error, id, answeredMs } = await askCheckout(invoice, { chatId, ...from })
+    if (!ok) throw new Error(error)
 
     const chargeId = `stx${id}`
-    payments.set(chargeId, { ...invoice, userId: user.id, chatId: room.chat.id, date: unixNow(), refunded: false })
+    const payment = { ...invoice, userId: user.id, chatId: room.chat.id, date: unixNow(), refunded: false }
+    payments.set(chargeId, payment)
+    transactions.push(paymentJson(chargeId, payment))
     const extra = { successful_payment: paidJson(invoice, chargeId) }
     const stored = world.add(room, { from: user, extra })
     const message = toMessage(stored)
-    const update = emit({ message: message as NonNullable<Update['message']> })
-    return { chatId: room.chat.id, messageId: stored.id, message, update, chargeId, stars: invoice.stars }
+    const body = { message: message as NonNullable<Update['message']> }
+    const update = isLost ? { update_id: 0, ...body } : emit(body)
+    return { chatId: room.chat.id, messageId: stored.id, message, update, chargeId, stars: invoice.stars, answeredMs }
   }
 
-  return { methods, pay }
+  return { methods, pay, askCheckout, refund }
 }
 
 function readInvoice(params: Json): Invoice {
@@ -121,8 +165,13 @@ function readInvoice(params: Json): Invoice {
     throw badRequest('PAYMENT_PROVIDER_INVALID')
   if (prices.length !== 1 || !(prices[0]!.amount > 0)) throw badRequest('STARS_INVOICE_INVALID')
   if (payload === '' || Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) throw badRequest('INVOICE_PAYLOAD_INVALID')
+  const [title, description] = [textOf(params, 'title'), textOf(params, 'description')]
+  if (title.length < 1 || title.length > 32) throw badRequest('INVOICE_TITLE_INVALID')
+  if (description.length < 1 || description.length > 255) throw badRequest('INVOICE_DESCRIPTION_INVALID')
+  const start = textOf(params, 'start_parameter')
+  if (!/^[\w-]{0,64}$/.test(start)) throw badRequest('START_PARAM_INVALID')
   const period = integerOf(params, 'subscription_period')
-  return { title: textOf(params, 'title'), payload, stars: prices[0]!.amount, period }
+  return { title, payload, stars: prices[0]!.amount, period }
 }
 
 function invoiceJson({ title, stars }: Invoice, params: Json): Json {
@@ -130,8 +179,8 @@ function invoiceJson({ title, stars }: Invoice, params: Json): Json {
   return { title, description, start_parameter: start, currency: 'XTR', total_amount: stars }
 }
 
-function amountJson({ payload, stars }: Invoice) {
-  return { currency: 'XTR', total_amount: stars, invoice_payload: payload }
+function amountJson({ payload, stars, currency = 'XTR' }: Offer) {
+  return { currency, total_amount: stars, invoice_payload: payload }
 }
 
 function paidJson(invoice: Invoice, chargeId: string): Json {
@@ -148,9 +197,15 @@ function paidJson(invoice: Invoice, chargeId: string): Json {
   }
 }
 
-function transactionsJson(charge: string, { userId, stars, payload, date, refunded }: Payment): Json[] {
-  const user = { id: userId, is_bot: false, first_name: 'Ada' }
-  const partner = { type: 'user', transaction_type: 'invoice_payment', user, invoice_payload: payload }
-  const payment = { id: charge, amount: stars, date }
-  return [{ ...payment, source: partner }, ...(refunded ? [{ ...payment, receiver: partner }] : [])]
+const userJson = ({ userId }: Payment): Json => ({ id: userId, is_bot: false, first_name: 'Ada' })
+
+function paymentJson(charge: string, payment: Payment): Json {
+  const { stars, payload, date } = payment
+  const partner = {
+    type: 'user',
+    transaction_type: 'invoice_payment',
+    user: userJson(payment),
+    invoice_payload: payload,
+  }
+  return { id: charge, amount: stars, date, source: partner }
 }

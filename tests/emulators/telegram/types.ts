@@ -161,6 +161,8 @@ export interface FloodLimits {
 export interface Paid extends Sent {
   chargeId: string
   stars: number
+  /** Milliseconds from the pre-checkout query to the bot's answer. */
+  answeredMs: number
 }
 
 /** The bot's answer to an inline query. */
