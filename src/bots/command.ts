@@ -119,6 +119,8 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   isRequest?: boolean
   /** It is refused in groups. */
   privateOnly?: boolean
+  /** Surfaces that have it. Absent: every surface. */
+  surfaces?: readonly string[]
   /** Whether it answers with a form: on platforms with forms, nothing else may answer before one. */
   opensForm?(given: readonly string[]): boolean
   /** Never posts: dispatch does. Throws AppError for what cannot be done. */
@@ -137,6 +139,9 @@ export function defineCommand<const N extends CommandName, const O extends Recor
 ): AnyCommand {
   return command
 }
+
+export const commandsOn = (surface: string, commands: readonly AnyCommand[]): readonly AnyCommand[] =>
+  commands.filter(({ surfaces }) => surfaces?.includes(surface) ?? true)
 
 /** By its name or an alias. */
 export function findCommand(commands: readonly AnyCommand[], name: string): AnyCommand | undefined {

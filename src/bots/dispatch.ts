@@ -5,6 +5,7 @@ import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
 import type { Act, Call, MessageName, Typing } from '../core/ports/chat.ts'
+import type { Payment } from '../core/ports/payments.ts'
 import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
@@ -12,7 +13,8 @@ import { takeBack } from '../core/results/take-back.ts'
 import { wordsFor } from '../locales/index.ts'
 import { type Action, findAction } from './action.ts'
 import { asideOf } from './aside.ts'
-import { type Answer, type AnyCommand, findCommand, type Permission } from './command.ts'
+import { receivePayment } from './buying/payment.ts'
+import { type Answer, type AnyCommand, commandsOn, findCommand, type Permission } from './command.ts'
 import { submittedTo } from './form.ts'
 import type { Menu } from './menus/menu.ts'
 import { valuesOf } from './options.ts'
@@ -35,6 +37,7 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
   return async (received) => {
     const { act } = received
     if (act.kind === 'suggest') return offer(core, handlers, { call: received, typing: act })
+    if (act.kind === 'payment') return receivePayment(core, received, act)
     if (received.edits && !isRequest(handlers, act)) return
     const { call, answer } = await answerTo({ core, handlers, call: received }, act)
     // accepted before a crash or in another process: it is under way and shows that itself
@@ -53,7 +56,7 @@ async function offer(core: Core, { commands }: Handlers, asked: { call: Call; ty
 }
 
 /** Acts that are answered with a reply. */
-type Answered = Exclude<Act, Typing>
+type Answered = Exclude<Act, Typing | Payment>
 
 function isRequest({ commands }: Handlers, act: Act): boolean {
   if (act.kind !== 'command') return act.kind === 'message'
@@ -120,7 +123,7 @@ async function runCommand(
   { core, handlers: { commands }, call, settings }: Running,
   { name, text, options }: CommandAct,
 ): Promise<Answer> {
-  const command = findCommand(commands, name)
+  const command = findCommand(commandsOn(call.surface, commands), name)
   if (!command) throw new AppError('unknown_command', { name })
   // the declaration gives the values their types; a list of commands cannot keep them
   const values = valuesOf(command, text, options) as never

@@ -1,6 +1,7 @@
 /** Content → the parts of a message, in the person's language. Surfaces lay the parts out; `plainText` is for those without markup. */
 import { spelled } from '../core/errors.ts'
-import type { Button, Content, Reply, Result } from '../core/ports/chat.ts'
+import type { Button, Content, Reply } from '../core/ports/chat.ts'
+import type { Result } from '../core/ports/result.ts'
 import { flagSpellings } from '../core/request/parse.ts'
 import { type Words, wordsFor } from '../locales/index.ts'
 import type { ActionName } from './action.ts'
@@ -50,8 +51,9 @@ export function plainText(reply: Pick<Reply, 'locale' | 'content'>): string {
 }
 
 /** Labels by action, with the price. */
-export function labelOf(locale: string, { action, number, price = 0 }: Button): string {
+export function labelOf(locale: string, { action, number, price = 0, sale }: Button): string {
   const words = wordsFor(locale)
+  if (sale) return words.shop.item(sale)
   const name = words.buttons[action as ActionName] ?? action
   const label = number === undefined ? name : `${name} ${number}`
   return price > 0 ? words.priced(label, price) : label

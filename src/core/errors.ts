@@ -75,6 +75,8 @@ export const errorKinds = [
   'not_giftable',
   'unknown_order',
   'unknown_payment',
+  'package_over',
+  'invoice_of_other',
   'not_charged',
   // programs
   'key_missing',

@@ -122,6 +122,7 @@ export const en = {
     closeforgood: 'Delete for good',
     keepaccount: 'Keep it',
     joinaccounts: '🔗 Join them',
+    buy: '⭐ Buy credits',
     useinput: '📥 Use as input',
     getresult: '📬 Get result',
     reroll: '🎲 Again',
@@ -379,8 +380,75 @@ export const en = {
       `💳 ${a.user}: ${credits(a.balance)}, ${number(a.held)} on hold, ${number(a.debt)} of debt`,
     requestRefunded: (r: { fresh: boolean; id: string; credits: number; balance: number }) =>
       `${r.fresh ? '✅' : 'Refunded before:'} #${r.id}, ${credits(r.credits)} given back. The balance of the payer is ${credits(r.balance)}.`,
+    moneyRefunded: (r: { fresh: boolean; charge: string }) =>
+      `${r.fresh ? '✅' : 'Refunded before:'} ${r.charge} is given back. It gave no credits.`,
     paymentRefunded: (r: { fresh: boolean; charge: string; credits: number; balance: number; debt: number }) =>
       `${r.fresh ? '✅' : 'Refunded before:'} ${r.charge}, ${credits(r.credits)} taken back. The balance of the buyer is ${credits(r.balance)}, the debt ${credits(r.debt)}.`,
+  },
+  /** Credits for sale, and their payments. */
+  shop: {
+    list: '⭐ Buy credits with Telegram Stars. Choose a package to get its invoice. /terms has the terms, /paysupport helps with payments.',
+    none: 'No credits are for sale at the moment.',
+    item: (p: { credits: number; stars: number }) => `${credits(p.credits)} · ⭐ ${number(p.stars)}`,
+    /** Of an invoice, with at most 32 characters. */
+    title: (count: number) => credits(count),
+    /** Of an invoice, with at most 255 characters. */
+    about: (count: number) =>
+      `${credits(count)} for drawing pictures, added to your balance as soon as you have paid. Paying means that you accept /terms.`,
+    paid: (p: { credits: number; balance: number; debt: number; paidOff: number }) =>
+      [
+        `🎉 Thank you! You bought ${credits(p.credits)}.`,
+        ...(p.paidOff > 0 ? [`${credits(p.paidOff)} of them paid off your debt.`] : []),
+        `The balance is ${credits(p.balance)}${p.debt > 0 ? `, and you still owe ${credits(p.debt)}` : ''}.`,
+      ].join(' '),
+    refunded: (r: { credits: number; balance: number }) =>
+      `↩️ Your payment was refunded, and its ${credits(r.credits)} were taken back. The balance is ${credits(r.balance)}.`,
+    returned: '↩️ Your account was deleted before the payment arrived, so you get your Stars back.',
+    unmatched: (charge: string) =>
+      `⚠️ This payment belongs to no order, so no credits were added. Send this to the people who run the bot: /paysupport ${charge}`,
+    terms: [
+      '📄 Terms for credits',
+      '',
+      '• You buy credits with Telegram Stars. Credits pay for pictures in this bot, and on all platforms that your account is linked with. They are not money and cannot be paid out.',
+      '• Credits are added as soon as Telegram confirms the payment. They do not expire.',
+      '• The price of a picture is shown before it is drawn. Pictures that fail or do not arrive cost nothing.',
+      '• If you ask for a refund with /paysupport, the people who run this bot decide about it. A refund takes the credits back; if they are spent, the next credits that you get pay this off.',
+      '• Do not use pictures to break the law or to harm people. An account that does may be banned.',
+      '• If you delete your account with /privacy delete, its credits are lost.',
+      '• You buy from the people who run this bot, not from Telegram. Telegram’s support cannot help with this purchase.',
+    ].join('\n'),
+    payment: (p: { charge: string; credits: number; stars: number; when: string; isRefunded: boolean }) =>
+      `${p.when} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.isRefunded ? ' · refunded' : ''}\n${p.charge}`,
+    support: (s: { payments: readonly string[]; hasAdmins: boolean }) =>
+      [
+        '💬 Help with payments',
+        '',
+        ...(s.payments.length > 0 ? ['Your last payments:', ...s.payments] : ['You have paid for nothing yet.']),
+        '',
+        s.hasAdmins
+          ? 'Is something wrong, or do you want a refund? Send /paysupport and what happened, such as: /paysupport I paid and got no credits. Your words and this list go to the people who run this bot.'
+          : 'Is something wrong, or do you want a refund? Write to the people who run this bot, at the address in its profile, and name the payment: the line that starts with telegram.',
+        'Telegram’s support cannot help with purchases in this bot.',
+      ].join('\n'),
+    noAdmins:
+      'This bot cannot pass messages on. Write to the people who run it, at the address in its profile, and name the payment that /paysupport shows.',
+    supportPace: 'You have just sent a message. Wait a minute, then send the next one.',
+    supportSent: '✅ Your message went to the people who run this bot. They will write to you here on Telegram.',
+    asked: (a: { person: string; message: string; payments: readonly string[] }) =>
+      [
+        `💬 ${a.person} asks about payments:`,
+        a.message,
+        '',
+        ...(a.payments.length > 0
+          ? [...a.payments, '', '/refund and the line that starts with telegram gives a payment back.']
+          : ['This person has no payments.']),
+      ].join('\n'),
+    packages: '⭐ Packages of credits',
+    saved: '✅ Saved. Invoices with other prices can no longer be paid.',
+    line: (p: { id: string; credits: number; stars: number; active: boolean }) =>
+      `${p.id} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.active ? '' : ' · not sold'}`,
+    usage:
+      '/package small 100 150 sells 100 credits for 150 Stars. /package small off stops selling them, /package small on sells them again.',
   },
   link: {
     expired: 'This link has expired. Ask for the picture again.',
@@ -695,6 +763,23 @@ export const en = {
         days: 'For administrators: days until the code expires',
       },
     },
+    buy: {
+      description: 'Buy credits with Telegram Stars',
+      options: { package: 'The package; leave it out to see all' },
+    },
+    terms: { description: 'The terms for bought credits', options: {} },
+    paysupport: {
+      description: 'Help with payments',
+      options: { message: 'What is wrong; leave it out to see your payments' },
+    },
+    package: {
+      description: 'For administrators: the credits that /buy sells',
+      options: {
+        id: 'The package, such as small; leave it out to list all',
+        credits: 'How many credits it has; off stops selling it, on sells it again',
+        stars: 'Its price in Telegram Stars',
+      },
+    },
     daily: { description: 'Free credits, once a day', options: {} },
     redeem: {
       description: 'Get credits for a code',
@@ -749,7 +834,7 @@ export const en = {
     },
     unban: { description: 'For administrators: end a ban', options: { user: 'The person' } },
     refund: {
-      description: 'For administrators: give back what a request cost, or take back the credits of a payment',
+      description: 'For administrators: give back what a request cost, or the money of a payment',
       options: { id: 'The id of the request, or of the charge (telegram:…)' },
     },
     limits: {
@@ -946,8 +1031,10 @@ export const en = {
       `At most ${credits(d.limit)} can be given away in a day (UTC). Today you can give ${number(amountOf(d.left))} more.`,
     not_giftable: (d: Data) =>
       `You can give away ${credits(d.giftable)} of your ${number(amountOf(d.balance))}. Welcome, daily and invitation credits are for your own pictures, which use them first.`,
-    unknown_order: () => 'There is no such order.',
+    unknown_order: () => 'There is no such order. Send /buy for a new invoice.',
     unknown_payment: (d: Data) => `There is no payment ${d.charge}.`,
+    package_over: () => 'These credits are no longer sold at this price. Send /buy to see what is for sale.',
+    invoice_of_other: () => 'This invoice is for another account. Send /buy for one of your own.',
     not_charged: () => 'This request cost nothing, so there is nothing to give back.',
     key_missing: () =>
       'An API key is needed: Authorization: Bearer <key>. /apikey create makes one in a chat, API_KEY is the operator’s.',

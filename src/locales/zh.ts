@@ -93,6 +93,7 @@ export const zh: Words = {
     closeforgood: '永久删除',
     keepaccount: '保留',
     joinaccounts: '🔗 合并',
+    buy: '⭐ 购买积分',
     useinput: '📥 用作输入',
     getresult: '📬 取回结果',
     reroll: '🎲 再画一次',
@@ -320,8 +321,66 @@ export const zh: Words = {
     account: (a) => `💳 ${a.user}：${credits(a.balance)}，暂存 ${number(a.held)}，待偿还 ${number(a.debt)}`,
     requestRefunded: (r) =>
       `${r.fresh ? '✅ ' : '之前已退回：'}#${r.id} 的 ${credits(r.credits)}。付款账户现在共有 ${credits(r.balance)}。`,
+    moneyRefunded: (r) => `${r.fresh ? '✅ 已退款' : '之前已退款'}：${r.charge}。这笔付款没有发放积分。`,
     paymentRefunded: (r) =>
       `${r.fresh ? '✅ 已收回' : '之前已收回'} ${r.charge} 的 ${credits(r.credits)}。购买者现在共有 ${credits(r.balance)}，待偿还 ${credits(r.debt)}。`,
+  },
+  shop: {
+    list: '⭐ 用 Telegram Stars 购买积分。选择套餐即可收到账单。条款见 /terms，付款帮助见 /paysupport。',
+    none: '目前没有在售的积分。',
+    item: (p) => `${credits(p.credits)} · ⭐ ${number(p.stars)}`,
+    title: (count) => credits(count),
+    about: (count) => `${credits(count)}，可用于画图，付款后立即到账。付款即表示你同意 /terms 中的条款。`,
+    paid: (p) =>
+      [
+        `🎉 谢谢！你购买了 ${credits(p.credits)}。`,
+        ...(p.paidOff > 0 ? [`其中 ${credits(p.paidOff)}已用于偿还。`] : []),
+        `现在共有 ${credits(p.balance)}${p.debt > 0 ? `，仍待偿还 ${credits(p.debt)}` : ''}。`,
+      ].join(''),
+    refunded: (r) => `↩️ 你的付款已退款，对应的 ${credits(r.credits)}已收回。现在共有 ${credits(r.balance)}。`,
+    returned: '↩️ 付款到账前你的账户已删除，Stars 已退还给你。',
+    unmatched: (charge) =>
+      `⚠️ 这笔付款没有对应的订单，未增加积分。请把下面这行发给机器人的运营者：/paysupport ${charge}`,
+    terms: [
+      '📄 积分条款',
+      '',
+      '• 积分用 Telegram Stars 购买，可在本机器人以及与你的账户相连的其他平台上画图。积分不是货币，不能提现。',
+      '• Telegram 确认付款后积分立即到账，不会过期。',
+      '• 画图前会显示价格。失败或未送达的图片不收费。',
+      '• 如需退款，请发送 /paysupport，由本机器人的运营者决定。退款会收回积分；若积分已用完，之后获得的积分会先用于偿还。',
+      '• 不得用图片违法或伤害他人，违者账户可能被封禁。',
+      '• 用 /privacy delete 删除账户后，剩余积分作废。',
+      '• 卖方是本机器人的运营者，而不是 Telegram。Telegram 客服无法处理此类购买。',
+    ].join('\n'),
+    payment: (p) =>
+      `${p.when} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.isRefunded ? ' · 已退款' : ''}\n${p.charge}`,
+    support: (s) =>
+      [
+        '💬 付款帮助',
+        '',
+        ...(s.payments.length > 0 ? ['你最近的付款：', ...s.payments] : ['你还没有付款记录。']),
+        '',
+        s.hasAdmins
+          ? '遇到问题或想退款？请发送 /paysupport 加上具体情况，例如：/paysupport 已付款但没有收到积分。你的留言和上面的记录会转给本机器人的运营者。'
+          : '遇到问题或想退款？请通过机器人资料页上的联系方式联系运营者，并附上以 telegram 开头的付款编号。',
+        'Telegram 客服无法处理本机器人中的购买。',
+      ].join('\n'),
+    noAdmins: '本机器人无法转达留言。请通过机器人资料页上的联系方式联系运营者，并附上 /paysupport 显示的付款编号。',
+    supportPace: '你刚刚发送过留言，请一分钟后再发。',
+    supportSent: '✅ 留言已转给本机器人的运营者，他们会在 Telegram 上联系你。',
+    asked: (a) =>
+      [
+        `💬 ${a.person} 咨询付款问题：`,
+        a.message,
+        '',
+        ...(a.payments.length > 0
+          ? [...a.payments, '', '发送 /refund 加上以 telegram 开头的编号即可退款。']
+          : ['此人没有付款记录。']),
+      ].join('\n'),
+    packages: '⭐ 积分套餐',
+    saved: '✅ 已保存。价格不同的旧账单不能再付款。',
+    line: (p) => `${p.id} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.active ? '' : ' · 已停售'}`,
+    usage: '/package small 100 150 以 150 Stars 出售 100 积分。/package small off 停售，/package small on 恢复出售。',
   },
   link: { expired: '链接已过期，请重新获取图片。', forged: '链接无效。', missing: '没有这张图片。' },
   keys: {
@@ -584,6 +643,17 @@ export const zh: Words = {
         days: '管理员：兑换码几天后过期',
       },
     },
+    buy: { description: '用 Telegram Stars 购买积分', options: { package: '套餐；不填则列出全部' } },
+    terms: { description: '购买积分的条款', options: {} },
+    paysupport: { description: '付款帮助', options: { message: '遇到的问题；不填则显示你的付款' } },
+    package: {
+      description: '管理员：/buy 出售的积分套餐',
+      options: {
+        id: '套餐，例如 small；不填则列出全部',
+        credits: '积分数量；off 停售，on 恢复出售',
+        stars: '价格（Telegram Stars）',
+      },
+    },
     daily: { description: '每日签到领积分', options: {} },
     redeem: { description: '用兑换码领积分', options: { code: '兑换码，或邀请人给你的 ref_…' } },
     gift: { description: '把积分送给别人', options: { user: '送给谁', amount: '积分数量' } },
@@ -625,7 +695,7 @@ export const zh: Words = {
     },
     unban: { description: '管理员：解除封禁', options: { user: '用户' } },
     refund: {
-      description: '管理员：退回请求的积分，或收回已退款付款的积分',
+      description: '管理员：退回请求的积分，或为付款退款',
       options: { id: '请求编号，或付款编号（telegram:…）' },
     },
     limits: {
@@ -807,8 +877,10 @@ export const zh: Words = {
     gift_limit: (d) => `每天（UTC）最多送出 ${credits(amountOf(d.limit))}，今天还可以送 ${number(amountOf(d.left))}。`,
     not_giftable: (d) =>
       `你的 ${credits(amountOf(d.balance))}中可以送出 ${number(amountOf(d.giftable))}。新用户、签到和邀请所得的积分只能自己画图用，并会优先使用。`,
-    unknown_order: () => '没有这个订单。',
+    unknown_order: () => '没有这个订单。请发送 /buy 获取新账单。',
     unknown_payment: (d) => `没有付款 ${d.charge}。`,
+    package_over: () => '这个套餐已停售或调价。请发送 /buy 查看在售套餐。',
+    invoice_of_other: () => '这张账单属于另一个账户。请发送 /buy 获取你自己的账单。',
     not_charged: () => '这个请求没有扣费，无需退回。',
     key_missing: () =>
       '需要 API 密钥：Authorization: Bearer <密钥>。在聊天中发送 /apikey create 可以创建，API_KEY 是服务运营者的密钥。',

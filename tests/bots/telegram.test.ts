@@ -252,7 +252,7 @@ describe('receiving updates', () => {
     expect(asked()).toHaveLength(2)
     expect(asked()[1]!.params).toMatchObject({
       timeout: 30,
-      allowed_updates: ['message', 'edited_message', 'callback_query', 'inline_query'],
+      allowed_updates: ['message', 'edited_message', 'callback_query', 'inline_query', 'pre_checkout_query'],
     })
   })
 

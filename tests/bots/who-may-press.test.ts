@@ -38,6 +38,14 @@ const pictures: Rule = { ref: 'picture', neighbour: 'not_yours', stranger: 'not_
 /** The ref is not signed for the account. */
 const forged = 'not_yours'
 
+const nothing: Rule = {
+  ref: 'own',
+  asker: 'unknown_button',
+  neighbour: 'unknown_button',
+  stranger: 'unknown_button',
+  admin: 'unknown_button',
+}
+
 const rules: Partial<Record<ActionName, Rule>> = {
   reroll: viewers,
   vary: viewers,
@@ -67,13 +75,7 @@ const rules: Partial<Record<ActionName, Rule>> = {
   newer: { ref: 'history' },
   setpictures: settings,
   setanswers: settings,
-  example: {
-    ref: 'own',
-    asker: 'unknown_button',
-    neighbour: 'unknown_button',
-    stranger: 'unknown_button',
-    admin: 'unknown_button',
-  },
+  example: nothing,
   // no model here draws without words
   varyphoto: { ...pictures, asker: 'empty_prompt' },
   editphoto: pictures,
@@ -92,6 +94,8 @@ const rules: Partial<Record<ActionName, Rule>> = {
   keepaccount: settings,
   getresult: askers,
   joinaccounts: { ...drafts, ref: 'joining' },
+  // nothing is for sale on surfaces without payments
+  buy: nothing,
 }
 const people = ['stranger', 'neighbour', 'asker', 'admin'] as const
 type Who = (typeof people)[number]

@@ -12,8 +12,8 @@ import { keepLog } from './log.ts'
 export interface TestTelegram extends TestCore {
   telegram: TelegramEmulator
   bot: Telegram
-  /** Starts another process of the same bot. */
-  another(over?: Partial<BotOptions>): Promise<Telegram>
+  /** Starts another process of the same bot. `starts` false: it only takes calls of the webhook. */
+  another(over?: Partial<BotOptions>, options?: { starts?: boolean }): Promise<Telegram>
   /** States of all requests, oldest first. */
   states(): Promise<string[]>
   /** Resolves once nothing in the inbox waits. */
@@ -50,9 +50,9 @@ export async function openTestTelegram({ telegram: emulated, bot: over, works = 
     ...test,
     telegram,
     bot,
-    another: async (more) => {
+    another: async (more, { starts = true } = {}) => {
       const next = create(test.core.database, more)
-      await next.start(dispatch)
+      if (starts) await next.start(dispatch)
       return next
     },
     states: async () => {

@@ -1,5 +1,6 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
+import { buyAction } from '../buying/action.ts'
 import { exampleAction } from '../greeting/action.ts'
 import { joinAccountsAction } from '../linking/action.ts'
 import { inputAction } from '../menus/input.ts'
@@ -62,5 +63,6 @@ export const allActions: readonly Action[] = [
   closeForGoodAction,
   keepAccountAction,
   joinAccountsAction,
+  buyAction,
   inputAction,
 ]

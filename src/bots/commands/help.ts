@@ -4,11 +4,11 @@ import { acceptInvitation, referralPrefix } from '../../core/billing/referrals.t
 import { AppError } from '../../core/errors.ts'
 import { drawing, namedModel, offeredAspects } from '../../core/request/choose-model.ts'
 import { shorten } from '../../core/text.ts'
-import { type AnyCommand, type Asked, defineCommand } from '../command.ts'
+import { type AnyCommand, type Asked, commandsOn, defineCommand } from '../command.ts'
 import { greetingFor } from '../greeting/greeting.ts'
 
 /** Most characters of the list of models, which grows with workflow packs: a message may have 2,000 on Discord. */
-const modelsLimit = 700
+const modelsLimit = 600
 
 export const helpCommand = defineCommand({
   name: 'help',
@@ -24,7 +24,7 @@ export const helpCommand = defineCommand({
     const models = core.models.all()
     const model = namedModel(models, core.models.preferred())
     const ids = drawing(models).map(({ id }) => id)
-    const offered = commands.filter((command) => isFor(asked, command))
+    const offered = commandsOn(call.surface, commands).filter((command) => isFor(asked, command))
     const forAdmins = offered.filter(({ needs }) => needs === 'admin')
     const text = words.help({
       commands: offered

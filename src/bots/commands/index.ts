@@ -14,9 +14,13 @@ import { banCommand } from './admin/ban.ts'
 import { limitsCommand } from './admin/limits.ts'
 import { lookupCommand } from './admin/lookup.ts'
 import { modelCommand } from './admin/model.ts'
+import { packageCommand } from './admin/package.ts'
 import { priceCommand } from './admin/price.ts'
 import { refundCommand } from './admin/refund.ts'
 import { unbanCommand } from './admin/unban.ts'
+import { buyCommand } from './buying/buy.ts'
+import { paysupportCommand } from './buying/paysupport.ts'
+import { termsCommand } from './buying/terms.ts'
 import { cancelCommand } from './cancel.ts'
 import { describeCommand } from './describe.ts'
 import { editCommand } from './edit.ts'
@@ -38,6 +42,7 @@ export const allCommands: readonly AnyCommand[] = [
   queueCommand,
   cancelCommand,
   creditsCommand,
+  buyCommand,
   dailyCommand,
   redeemCommand,
   giftCommand,
@@ -47,12 +52,15 @@ export const allCommands: readonly AnyCommand[] = [
   unlinkCommand,
   panelCommand,
   privacyCommand,
+  termsCommand,
+  paysupportCommand,
   lookupCommand,
   banCommand,
   unbanCommand,
   limitsCommand,
   priceCommand,
   modelCommand,
+  packageCommand,
   refundCommand,
   apikeyCommand,
   helpCommand,

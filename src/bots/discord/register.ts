@@ -8,7 +8,7 @@ import {
 } from 'discord-api-types/v10'
 import type { Model } from '../../core/ports/models.ts'
 import { allLanguages, type Words } from '../../locales/index.ts'
-import type { AnyCommand, OptionSpec } from '../command.ts'
+import { type AnyCommand, commandsOn, type OptionSpec } from '../command.ts'
 import type { Menu } from '../menus/menu.ts'
 import type { Api } from './api.ts'
 import { menuDefinitions } from './menus.ts'
@@ -44,7 +44,7 @@ export function commandDefinitions(registration: Pick<Registration, 'commands' |
 }
 
 function slashCommands({ commands, models }: Pick<Registration, 'commands' | 'models'>) {
-  return commands.flatMap((command) =>
+  return commandsOn('discord', commands).flatMap((command) =>
     [command.name, ...(command.aliases ?? [])].map((name) => ({
       type: 1,
       name,

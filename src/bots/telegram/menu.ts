@@ -6,7 +6,7 @@ import type { Database } from '../../db/database.ts'
 import { readFact, saveFact } from '../../db/facts.ts'
 import { allLanguages, type Words } from '../../locales/index.ts'
 import type { Log } from '../../log.ts'
-import type { AnyCommand } from '../command.ts'
+import { type AnyCommand, commandsOn } from '../command.ts'
 import { failureOf } from './bot-api.ts'
 
 /** Telegram's limit for a description, in characters. */
@@ -50,7 +50,8 @@ interface Menu {
   list: { command: string; description: string }[]
 }
 
-function menusOf(commands: readonly AnyCommand[], admins: ReadonlySet<string>): Menu[] {
+function menusOf(all: readonly AnyCommand[], admins: ReadonlySet<string>): Menu[] {
+  const commands = commandsOn('telegram', all)
   const forEveryone = commands.filter(({ needs }) => needs !== 'admin' && needs !== 'manager')
   const inGroups = forEveryone.filter(({ privateOnly }) => !privateOnly)
   const forManagers = commands.filter(({ needs, privateOnly }) => needs !== 'admin' && !privateOnly)
@@ -59,7 +60,7 @@ function menusOf(commands: readonly AnyCommand[], admins: ReadonlySet<string>): 
     [{ type: 'all_private_chats' }, forEveryone],
     [{ type: 'all_group_chats' }, inGroups],
     [{ type: 'all_chat_administrators' }, forManagers],
-    ...chatsOf(admins).map((chatId): [BotCommandScope, readonly AnyCommand[]] => [
+    ...telegramIdsIn(admins).map((chatId): [BotCommandScope, readonly AnyCommand[]] => [
       { type: 'chat', chat_id: chatId },
       commands.filter(({ needs }) => needs !== 'manager'),
     ]),
@@ -79,5 +80,5 @@ const entryOf = (words: Words, { name }: AnyCommand) => ({
 })
 
 /** The private chat with a person has the id of the person. */
-const chatsOf = (admins: ReadonlySet<string>) =>
+export const telegramIdsIn = (admins: ReadonlySet<string>) =>
   [...admins].filter((identity) => /^telegram:\d+$/.test(identity)).map((identity) => Number(identity.split(':')[1]))

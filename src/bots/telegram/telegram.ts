@@ -11,18 +11,22 @@ import type { Log } from '../../log.ts'
 import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
-import { fromPosted } from './address.ts'
+import { fromPosted, toAddress } from './address.ts'
 import { createBotApi, createProgressApi, manages, openPrivate, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './incoming/calls.ts'
 import { createDialogues, type Replied } from './incoming/dialogues.ts'
 import { createFiles } from './incoming/files.ts'
 import { createInline } from './incoming/inline.ts'
 import { laneOf } from './incoming/parts.ts'
+import { nameOfReport, reportedIn } from './incoming/payments.ts'
 import { allowedUpdates, createConnection, startPolling } from './incoming/polling.ts'
-import { setMenus } from './menu.ts'
+import { setMenus, telegramIdsIn } from './menu.ts'
 import { followGroup, type Migration, migrationIn } from './migration.ts'
 import { createSender } from './outgoing/send.ts'
 import { countCalls, isGroup, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
+import { createCheckout } from './stars/checkout.ts'
+import { keepReconciling, type Reconciling } from './stars/reconcile.ts'
+import { createRefunds } from './stars/refunds.ts'
 
 export const telegramWebhookPath = '/telegram/webhook'
 
@@ -66,6 +70,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const sender = createSender(api, dialogues, onMigrated)
   const progressSender = createSender(createProgressApi(token, apiUrl), dialogues, onMigrated)
   const answerInline = createInline({ api, database, log })
+  const answerCheckout = createCheckout({ api, database, log })
   const inboxName = `telegram:${botId}`
   const leaving = new AbortController()
   const connection = createConnection({ log, signal: leaving.signal })
@@ -74,6 +79,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   /** Absent: not connected yet. */
   let botName: string | undefined
   let ended: Promise<void> = Promise.resolve()
+  let reconciling: Reconciling | undefined
   /** The calls of a webhook come by themselves. */
   let upToDateMs = (): number | undefined => (webhookSecret ? 0 : undefined)
 
@@ -92,11 +98,13 @@ export function createTelegram(options: TelegramOptions): Telegram {
     return createCallReader({ me, commands, files })
   }
 
-  const actOf = (update: Update): Received => ({
-    key: `${inboxName}:${update.update_id}`,
-    ...laneOf(update),
-    body: update as unknown as Json,
-  })
+  function actOf(update: Update): Received {
+    const body = update as unknown as Json
+    const reported = reportedIn(update.message)
+    if (!reported) return { key: `${inboxName}:${update.update_id}`, ...laneOf(update), body }
+    const { name, lane } = nameOfReport(reported)
+    return { key: `${inboxName}:${name}`, lane, body }
+  }
 
   /** undefined: not for us, or not readable. */
   function readWith<T>(read: () => T, updates: readonly Update[]): T | undefined {
@@ -131,6 +139,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   }
 
   async function receive(updates: readonly Update[]): Promise<void> {
+    for (const { pre_checkout_query: query } of updates) if (query) answerCheckout(query)
     for (const { inline_query: query } of updates) if (query) answerInline(query)
     for (const migration of updates.flatMap((update) => migrationIn(update) ?? [])) await onMigrated(migration)
     const calls = reader
@@ -148,6 +157,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     name: 'telegram',
     postsAnew: true,
     asksAboutPictures: true,
+    payments: { refund: createRefunds(api), admins: privateChatsOf(options.admins) },
     deepLink: (word) => botName && `https://t.me/${botName}?start=${word}`,
 
     async start(handle: (call: Call) => Promise<void>) {
@@ -172,6 +182,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
           if (answered) await handle(answered)
         },
       })
+      reconciling = keepReconciling({ api, database, log, name: inboxName })
       if (webhookSecret) return
       const polling = await startPolling({
         api,
@@ -187,6 +198,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
 
     async stop() {
       leaving.abort()
+      await reconciling?.stop()
       await ended
       await inbox?.close(graceMs)
       await files.close()
@@ -220,8 +232,16 @@ function questionIn({ chat, message_id: messageId, from, text, reply_markup, dat
   return { chatId: chat.id, messageId, sentAt: mayBeQuestion ? date : undefined }
 }
 
-/** An inline query is over before the inbox would get to it. */
-const isAct = ({ inline_query: query }: Update) => query === undefined
+/** These queries are over before the inbox would get to them. */
+const isAct = ({ inline_query: inline, pre_checkout_query: checkout }: Update) =>
+  inline === undefined && checkout === undefined
+
+/** The private chat with a person has the id of the person. */
+const privateChatsOf = (admins: ReadonlySet<string> = new Set()) =>
+  telegramIdsIn(admins).map((chatId) => ({
+    id: `telegram:${chatId}`,
+    address: toAddress({ kind: 'chat', chatId }),
+  }))
 
 /** Takes the same time for any difference. */
 function isSame(given: string, expected: string): boolean {

@@ -6,6 +6,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Db } from '../../db/database.ts'
 import { orders, payments } from '../../db/schema/billing.ts'
+import { ledger } from '../../db/schema/ledger.ts'
 import { audited } from '../accounts/audit.ts'
 import { lockAccount } from '../accounts/lock.ts'
 import type { Core } from '../core.ts'
@@ -47,12 +48,22 @@ export interface Paid extends Granted {
   credits: number
 }
 
+export interface PaidOrder extends Paid {
+  /** Credits that paid off debt. */
+  paidOff: number
+  /** The charge has been refunded since. */
+  refunded: boolean
+}
+
 /**
  * Grants what the order promises, once for each charge. A second charge for one order counts as another order of the same item,
  * because the person has paid for it. Throws AppError unknown_order,
  * account_closed.
  */
-export async function payOrder(core: Core, { charge, orderId }: { charge: Charge; orderId: string }): Promise<Paid> {
+export async function payOrder(
+  core: Core,
+  { charge, orderId }: { charge: Charge; orderId: string },
+): Promise<PaidOrder> {
   if (!isId(orderId)) throw new AppError('unknown_order')
   return core.database.db.transaction(async (tx) => {
     const [ordered] = await tx.select({ userId: orders.userId }).from(orders).where(eq(orders.id, orderId))
@@ -62,15 +73,33 @@ export async function payOrder(core: Core, { charge, orderId }: { charge: Charge
     const [order] = await tx.select().from(orders).where(eq(orders.id, orderId)).for('update')
     if (!order) throw new AppError('unknown_order')
     const paid = { userId: account.id, credits: order.credits }
-    const [earlier] = await tx.select({ orderId: payments.orderId }).from(payments).where(eq(payments.charge, charge))
-    if (earlier) return { ...paid, fresh: false, balance: account.balance, debt: account.debt }
+    const [earlier] = await tx
+      .select({ refundedAt: payments.refundedAt })
+      .from(payments)
+      .where(eq(payments.charge, charge))
+    if (earlier) {
+      const { balance, debt } = account
+      const refunded = earlier.refundedAt !== null
+      return { ...paid, fresh: false, balance, debt, paidOff: await debtPaidBy(tx, charge), refunded }
+    }
     if (account.closedAt !== null) throw new AppError('account_closed')
     const id = order.state === 'open' ? order.id : await repeated(tx, order)
     await tx.insert(payments).values({ charge, orderId: id })
     await tx.update(orders).set({ state: 'paid' }).where(eq(orders.id, id))
-    const given = { userId: account.id, amount: order.credits, source: 'order', key: `order:${charge}` } as const
-    return { ...paid, ...(await grant(core, given, tx)) }
+    const given = { userId: account.id, amount: order.credits, source: 'order', key: grantKey(charge) } as const
+    const granted = await grant(core, given, tx)
+    return { ...paid, ...granted, paidOff: await debtPaidBy(tx, charge), refunded: false }
   })
+}
+
+const grantKey = (charge: Charge) => `order:${charge}`
+
+async function debtPaidBy(tx: Db, charge: Charge): Promise<number> {
+  const [entry] = await tx
+    .select({ debt: ledger.debt })
+    .from(ledger)
+    .where(eq(ledger.key, grantKey(charge)))
+  return entry ? Math.abs(entry.debt) : 0
 }
 
 /** Opens another order of the same item. */
@@ -106,7 +135,10 @@ export async function refundPayment(core: Core, { charge, by }: PaymentRefund): 
       .set({ refundedAt: sql`now()` })
       .where(and(eq(payments.charge, charge), isNull(payments.refundedAt)))
       .returning({ charge: payments.charge })
-    if (refunded.length === 0) return { ...paid, fresh: false, ...before }
+    if (refunded.length === 0) {
+      await noteRefund(core, { charge, by, before, after: before }, tx)
+      return { ...paid, fresh: false, ...before }
+    }
     await tx.update(orders).set({ state: 'refunded' }).where(eq(orders.id, order.id))
     const key = `refund:${charge}`
     const taken = await takeBack(
@@ -114,11 +146,21 @@ export async function refundPayment(core: Core, { charge, by }: PaymentRefund): 
       { userId: account.id, amount: order.credits, source: 'order', actor: by?.actor, key },
       tx,
     )
-    if (by) {
-      const act = { actor: by.actor, action: 'refund', target: charge, key: `refund:${callHash(core, by.key)}` }
-      const after = { balance: taken.balance, debt: taken.debt }
-      await core.database.rows(audited(act, { before, after }), tx)
-    }
+    await noteRefund(core, { charge, by, before, after: { balance: taken.balance, debt: taken.debt } }, tx)
     return { ...paid, ...taken }
   })
+}
+
+interface NotedRefund extends PaymentRefund {
+  /** Absent, both: the payment gave no credits. */
+  before?: { balance: number; debt: number }
+  after?: { balance: number; debt: number }
+}
+
+/** Once for each charge: the platform may report a refund before the call of the administrator who asked for it is over. */
+export async function noteRefund(core: Core, { charge, by, before, after }: NotedRefund, tx?: Db): Promise<void> {
+  if (!by) return
+  const act = { actor: by.actor, action: 'refund', target: charge, key: `refund:${callHash(core, by.key)}` }
+  const from = sql`where not exists (select from audit_log where action = 'refund' and target = ${charge})`
+  await core.database.rows(audited(act, { before, after, from }), tx)
 }

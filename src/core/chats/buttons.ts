@@ -28,7 +28,11 @@ export function parseButton(id: string): PressedButton | undefined {
 }
 
 /** `look.number`: the picture that it is about. */
-export const button = (action: string, id: string, look: Pick<Button, 'style' | 'price' | 'number'> = {}): Button => ({
+export const button = (
+  action: string,
+  id: string,
+  look: Pick<Button, 'style' | 'price' | 'number' | 'sale'> = {},
+): Button => ({
   id: buttonId(action, look.number === undefined ? id : `${id}-${look.number}`),
   action,
   ...look,

@@ -8,7 +8,8 @@
 import type { ErrorData, ErrorKind } from '../errors.ts'
 import type { ButtonId, Choice, Form } from './forms.ts'
 import type { ImageFile } from './images.ts'
-import type { Note } from './models.ts'
+import type { Invoice, Payment, Payments } from './payments.ts'
+import type { Result } from './result.ts'
 
 /** 'discord:…', 'telegram:-100123:45'. Opaque to all but its surface, so it survives queues and restarts. */
 export type Address = `${string}:${string}`
@@ -73,6 +74,7 @@ export type Act =
   | { kind: 'form'; form: string; fields: Readonly<Record<string, string>>; text?: string; on?: MessageName }
   /** An entry in the menu of a message; its pictures are the call's. `ref` names the message in a form that this opens. */
   | { kind: 'menu'; menu: string; ref: string }
+  | Payment
   | Typing
 
 /**
@@ -129,6 +131,8 @@ export interface Button {
   number?: number
   /** Credits that a press costs, for the label. Absent or 0: it is free. */
   price?: number
+  /** What it sells: credits, for Telegram Stars. The label says so. */
+  sale?: { credits: number; stars: number }
   style?: 'primary' | 'danger'
 }
 
@@ -148,27 +152,6 @@ export type Content =
   | { kind: 'failure'; prompt: string; error: ErrorKind; data: ErrorData; refunded: number }
   /** A refusal, before anything was accepted. */
   | { kind: 'refusal'; error: ErrorKind; data: ErrorData }
-
-/** Sizes in pixels. */
-export interface Result {
-  /** Short ids of the request, and of the one whose result it started from. */
-  id: string
-  parent?: string
-  prompt: string
-  /** The prompt that was submitted, where it is not the person's own, and the model that wrote it. */
-  enhanced?: string
-  enhancedBy?: string
-  model: string
-  servedBy: string
-  width: number
-  height: number
-  seed?: string
-  seconds: number
-  credits: number
-  /** Credits that the person who paid has left. Absent: the result is shown again. */
-  left?: number
-  notes: readonly Note[]
-}
 
 export interface ReplyPicture {
   file: ImageFile
@@ -211,6 +194,8 @@ export interface Reply {
   buttons?: ButtonRows
   /** Opens a form, or asks a question where the platform has no forms. The content is its title. */
   form?: Form
+  /** Takes the place of the content, on platforms with `ChatSurface.payments`. */
+  invoice?: Invoice
   /** For the person only, where the surface can do that. */
   private?: boolean
   /** A short confirmation of a press whose effect shows in the message itself. Surfaces without toasts leave it out. */
@@ -240,6 +225,8 @@ export interface SentMessages {
 
 export interface ChatSurface {
   readonly name: string
+  /** Absent: credits cannot be bought there. */
+  readonly payments?: Payments
   /** True when a repeated post shows a second message: then only edits of a recorded message are repeated. */
   readonly postsAnew?: boolean
   /** Milliseconds between edits of a waiting message. Absent: as often as chats permit. */

@@ -110,6 +110,26 @@ export const codeRedemptions = pgTable(
   (t) => [primaryKey({ columns: [t.codeHash, t.userId] }), index('code_redemptions_of_user').on(t.userId)],
 )
 
+/** Credits for sale on Telegram, as administrators have set them. They come before those of core/billing/packages.ts. */
+export const packages = pgTable(
+  'packages',
+  {
+    /** Lower-case letters and digits: it is part of buttons and links. */
+    id: text().primaryKey(),
+    credits: integer().notNull(),
+    /** Price in Telegram Stars. */
+    stars: integer().notNull(),
+    /** False: it is no longer sold. */
+    active: boolean().notNull().default(true),
+    changedAt: time('changed_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('packages_id', sql`${t.id} ~ '^[a-z0-9]{1,20}$'`),
+    check('packages_credits', sql`${t.credits} >= 1`),
+    check('packages_stars', sql`${t.stars} >= 1`),
+  ],
+)
+
 export const orderStates = ['open', 'paid', 'refunded'] as const
 export type OrderState = (typeof orderStates)[number]
 

@@ -73,6 +73,8 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   not_giftable: 403,
   unknown_order: 404,
   unknown_payment: 404,
+  package_over: 410,
+  invoice_of_other: 403,
   not_charged: 409,
   // programs
   key_missing: 401,

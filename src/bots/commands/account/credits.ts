@@ -7,6 +7,7 @@ import type { Core } from '../../../core/core.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
 import type { Words } from '../../../locales/index.ts'
+import { buyButton } from '../../buying/packages.ts'
 import { defineCommand } from '../../command.ts'
 import { entryLines } from '../../lists/entries.ts'
 import { adminCredits } from '../admin/credits.ts'
@@ -31,7 +32,9 @@ export const creditsCommand = defineCommand({
       action === undefined
         ? await ownCredits(core, call, words)
         : await adminCredits({ core, call, words, values }, action)
-    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
+    const buy = action === undefined ? await buyButton(core, call) : undefined
+    const buttons = buy ? [[buy]] : undefined
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, buttons }
   },
 })
 

@@ -1,6 +1,7 @@
-/** `/refund telegram:<charge>`: takes back the credits of a refunded payment. `/refund <request id>`: gives back what a request cost. */
+/** `/refund telegram:<charge>`: gives the money of a payment back, and takes its credits back. `/refund <request id>`: gives back what a request cost. */
 import { refundRequest } from '../../../core/billing/adjust.ts'
-import { type Charge, isCharge, refundPayment } from '../../../core/billing/orders.ts'
+import { type Charge, isCharge, noteRefund, refundPayment } from '../../../core/billing/orders.ts'
+import { payersOf } from '../../../core/billing/payments.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import { findAnyRequest, shortId } from '../../../core/ids.ts'
@@ -25,9 +26,24 @@ interface Asking {
   words: Words
 }
 
+/**
+ * The money first: the platform reports a refund, and lists it, so that the credits are also taken back if this process dies in between.
+ * Platforms without payments have given the money back already.
+ */
 async function ofPayment({ core, call, words }: Asking, charge: Charge): Promise<string> {
-  const refunded = await refundPayment(core, { charge, by: { actor: call.from.id, key: call.key } })
-  return words.wallet.paymentRefunded({ charge, ...refunded })
+  const [platform = '', ...id] = charge.split(':')
+  const by = { actor: call.from.id, key: call.key }
+  const payments = core.surfaces.get(platform)?.payments
+  const isNow = (await payments?.refund(id.join(':'), await payersOf(core, charge))) ?? false
+  try {
+    const refunded = await refundPayment(core, { charge, by })
+    return words.wallet.paymentRefunded({ charge, ...refunded, fresh: isNow || refunded.fresh })
+  } catch (error) {
+    // a payment without an order gave no credits
+    if (!payments || !(error instanceof AppError) || error.kind !== 'unknown_payment') throw error
+    await noteRefund(core, { charge, by })
+    return words.wallet.moneyRefunded({ charge, fresh: isNow })
+  }
 }
 
 async function ofRequest({ core, call, words }: Asking, written: string): Promise<string> {

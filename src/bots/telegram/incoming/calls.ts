@@ -1,12 +1,13 @@
 /** Updates → calls. Decides whether a message is addressed to the bot at all. */
-import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types'
-import type { Act, Attachment, Call, Identity, Place, PressedMessage } from '../../../core/ports/chat.ts'
-import { cleanText } from '../../../core/text.ts'
+import type { CallbackQuery, Message, MessageEntity, Update } from 'grammy/types'
+import type { Act, Attachment, Call, PressedMessage } from '../../../core/ports/chat.ts'
 import { localeOf } from '../../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../../command.ts'
 import { messageName, toAddress, toPosted } from '../address.ts'
 import { linkedCommand } from './deep-links.ts'
 import type { TelegramFiles } from './files.ts'
+import { callOfPayment } from './payments.ts'
+import { identityOf, placeOf } from './people.ts'
 
 /** Telegram's limit for files of bots. */
 const maxFileBytes = 50 * 1024 * 1024
@@ -125,6 +126,8 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
     callOf(updates, isPart) {
       const query = updates[0]?.callback_query
       if (query) return callOfPress(query)
+      const payment = updates[0]?.message && callOfPayment(updates[0].message)
+      if (payment) return payment
       const edit = updates[0]?.edited_message && callOfEdit(updates[0].edited_message, updates[0].update_id)
       if (edit) return edit
       const messages = updates.flatMap(({ message }) => message ?? [])
@@ -134,6 +137,7 @@ export function createCallReader({ me, commands, files }: CallReaderOptions): Ca
       if (query) return callOfPress(query) !== undefined
       if (edited) return callOfEdit(edited, id) !== undefined
       if (!message) return false
+      if (callOfPayment(message)) return true
       const mayBePart = isFromPerson(message) && message.media_group_id !== undefined && hasContent(message)
       return mayBePart || callOfMessages([message]) !== undefined
     },
@@ -172,18 +176,6 @@ function pressedMessage(message: NonNullable<CallbackQuery['message']>): Pressed
     'photo' in message && message.photo ? 'photo' : 'document' in message && message.document ? 'document' : 'text'
   const target = { kind: 'chat', chatId: chat.id, threadId: threadOf(message) } as const
   return { posted: toPosted({ messageId, kind, target }), name: messageName(chat.id, messageId) }
-}
-
-const identityOf = ({ id, first_name, last_name, username }: User): Identity => ({
-  id: `telegram:${id}`,
-  name: cleanText([first_name, last_name].filter(Boolean).join(' ')) || username || String(id),
-  handle: username,
-})
-
-/** Telegram does not say in an update whether a person manages the group. */
-function placeOf(chat: Chat): Place {
-  const group = chat.type === 'private' ? undefined : { id: String(chat.id), title: chat.title }
-  return { group, channel: String(chat.id), nsfw: false, manager: false, roles: [] }
 }
 
 type FromPerson = Message & { from: NonNullable<Message['from']> }

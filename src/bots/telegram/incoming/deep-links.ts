@@ -3,6 +3,7 @@ import type { CommandName } from '../../command.ts'
 
 /** By what the payload starts with. What follows the underscore is the text of the command. */
 const links: Readonly<Record<string, CommandName>> = {
+  buy: 'buy',
   link: 'link',
   show: 'show',
 }

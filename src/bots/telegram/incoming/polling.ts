@@ -10,7 +10,13 @@ import { keepLease } from '../../../db/lease.ts'
 import type { Log } from '../../../log.ts'
 import { asSignal, failureOf, reasonOf } from '../bot-api.ts'
 
-export const allowedUpdates = ['message', 'edited_message', 'callback_query', 'inline_query'] as const
+export const allowedUpdates = [
+  'message',
+  'edited_message',
+  'callback_query',
+  'inline_query',
+  'pre_checkout_query',
+] as const
 
 const holdSeconds = 30
 /** Updates of one answer: as many as Telegram allows. */

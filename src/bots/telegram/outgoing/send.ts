@@ -5,6 +5,7 @@
 import type { Api } from 'grammy'
 import { AppError } from '../../../core/errors.ts'
 import type { Address, ChatSurface, Reply, ReplyPicture, SentMessages } from '../../../core/ports/chat.ts'
+import type { Invoice } from '../../../core/ports/payments.ts'
 import {
   type ChatTarget,
   fromAddress,
@@ -43,6 +44,7 @@ export function createSender(
   const albums = createAlbums(api)
 
   async function send(target: ChatTarget, reply: Reply, sent?: SentMessages): Promise<Shown> {
+    if (reply.invoice) return sendInvoice(target, reply.invoice)
     const [picture, ...others] = reply.pictures ?? []
     if (picture && others.length > 0) return sendBatch(target, reply, [picture, ...others], sent)
     if (picture) return sendPicture(target, reply, picture, sent)
@@ -58,6 +60,14 @@ export function createSender(
     const { text, entities } = formatted(reply, maxText)
     const options = { ...optionsOf(target), ...withoutPreview, entities, reply_markup: keyboardOf(reply) }
     return (await api.sendMessage(target.chatId, text, options)).message_id
+  }
+
+  /** Copies of it, such as forwarded ones, open the bot, so that each person pays an order of their own. */
+  async function sendInvoice(target: ChatTarget, { order, title, description, stars, start }: Invoice): Promise<Shown> {
+    const options = { ...optionsOf(target), provider_token: '', start_parameter: start }
+    const prices = [{ label: title, amount: stars }]
+    const message = await api.sendInvoice(target.chatId, title, description, order, 'XTR', prices, options)
+    return { messageId: message.message_id, kind: 'text', target }
   }
 
   /** Best effort: the text beside it says the same. */
@@ -217,8 +227,9 @@ export function createSender(
 
 /** Words about a press, for the person alone. What is longer than a toast is a message where others do not read it. */
 function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
-  const { content, state, toast, brief, private: isPrivate } = reply
+  const { content, state, toast, brief, private: isPrivate, invoice } = reply
   if (content.kind === 'refusal') return true
+  if (invoice) return false
   // what asks something has buttons
   if (content.kind !== 'text' || state === 'asking') return false
   return toast || brief || (isPrivate === true && (isGroup(chatId) || content.text.length <= maxToast))

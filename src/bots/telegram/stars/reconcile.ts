@@ -1,0 +1,129 @@
+/**
+ * Compares Telegram's list of payments with ours, at the start and every hour. What was missed goes into the inbox as the update that
+ * would have reported it. One process at a time does this, and all of them remember how far the list was read.
+ */
+import type { Api } from 'grammy'
+import { type Listed, missedPayments, missedRefunds } from '../../../core/billing/payments.ts'
+import type { Database } from '../../../db/database.ts'
+import { readFact, saveFact } from '../../../db/facts.ts'
+import type { Json } from '../../../db/json.ts'
+import { keepLease } from '../../../db/lease.ts'
+import type { Log } from '../../../log.ts'
+import { type Received, storeActs } from '../../inbox-store.ts'
+import { asSignal, reasonOf } from '../bot-api.ts'
+import { nameOfReport, updateFor } from '../incoming/payments.ts'
+import { type ListedPayment, paymentsIn } from './transactions.ts'
+
+const everyMs = 3_600_000
+/** Before the list is read on, if it has more pages than one round reads. */
+const nextRoundMs = 60_000
+/** Telegram's limit. */
+const pageSize = 100
+const maxPages = 50
+/** Transactions that are read again: what was missed may still have been on its way to the inbox, or of an unknown order. */
+const readAgain = 100
+
+interface ReconcileOptions {
+  api: Api
+  database: Database
+  log: Log
+  /** Of the inbox. */
+  name: string
+}
+
+export interface Reconciling {
+  /** Aborts a round. Resolves once it has ended. */
+  stop(): Promise<void>
+}
+
+export function keepReconciling(options: ReconcileOptions): Reconciling {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let timer: NodeJS.Timeout | undefined
+  let round: Promise<void> = Promise.resolve()
+
+  async function run(): Promise<void> {
+    const isAll = await reconcile(options, signal).catch((error: unknown) => {
+      if (!signal.aborted) {
+        options.log.warn({ reason: reasonOf(error) }, 'the payments could not be compared with those of Telegram')
+      }
+      return true
+    })
+    if (!signal.aborted) later(isAll ? everyMs : nextRoundMs)
+  }
+
+  function later(ms: number): void {
+    timer = setTimeout(() => {
+      round = run()
+    }, ms)
+    timer.unref()
+  }
+
+  round = run()
+  return {
+    async stop() {
+      stopping.abort()
+      clearTimeout(timer)
+      await round
+    },
+  }
+}
+
+/** Resolves to false if the list has more pages. If another process is at it, there is nothing to do. */
+async function reconcile(options: ReconcileOptions, signal: AbortSignal): Promise<boolean> {
+  const { database, name } = options
+  const lease = await keepLease({ database, name: `${name} payments`, onChange: () => undefined })
+  try {
+    return !lease.held() || (await readOn(options, () => lease.held() && !signal.aborted, signal))
+  } finally {
+    await lease.release().catch(() => undefined)
+  }
+}
+
+async function readOn(options: ReconcileOptions, mayGoOn: () => boolean, signal: AbortSignal): Promise<boolean> {
+  const { api, database, name } = options
+  const fact = `${name} payments read`
+  const read = Number((await readFact(database, fact)) ?? 0)
+  let offset = Math.max(0, read - readAgain)
+  for (let page = 0; page < maxPages && mayGoOn(); page++) {
+    const { transactions } = await api.getStarTransactions({ offset, limit: pageSize }, asSignal(signal))
+    if (transactions.length === 0 && offset > 0 && page === 0) {
+      // the list is shorter than it was
+      offset = 0
+      continue
+    }
+    await storeMissed(options, paymentsIn(transactions))
+    offset += transactions.length
+    await saveFact(database, fact, String(offset))
+    if (transactions.length < pageSize) return true
+  }
+  return !mayGoOn()
+}
+
+/** Acts that are in the inbox already keep their rows, so that nothing is told twice. */
+async function storeMissed({ database, log, name }: ReconcileOptions, listed: readonly ListedPayment[]): Promise<void> {
+  const refunds = listed.filter(({ isRefund }) => isRefund)
+  const refunded = new Set(refunds.map(({ charge }) => charge))
+  const orders = new Map(listed.flatMap(({ charge, order }) => (order === undefined ? [] : [[charge, order]])))
+  const ours = (each: ListedPayment): Listed => ({
+    charge: `telegram:${each.charge}`,
+    orderId: orders.get(each.charge),
+  })
+  // the report of a refund makes up for that of its payment
+  const payments = listed.filter(({ charge, isRefund }) => !isRefund && !refunded.has(charge))
+  const [paid, back] = await Promise.all([
+    missedPayments({ database }, payments.map(ours)),
+    missedRefunds({ database }, refunds.map(ours)),
+  ])
+  const missed = new Map([...paid, ...back].map(({ charge, orderId }) => [charge, orderId]))
+  const acts = [...payments, ...refunds].flatMap((each): Received[] => {
+    const order = missed.get(`telegram:${each.charge}`)
+    if (order === undefined) return []
+    const reported = { charge: each.charge, order, isRefund: each.isRefund }
+    const { name: report, lane } = nameOfReport(reported)
+    return [{ key: `${name}:${report}`, lane, body: updateFor(reported, each.payer, each.amount) as unknown as Json }]
+  })
+  if (acts.length === 0) return
+  log.warn({ count: acts.length }, 'payments or refunds were missed; handling them now')
+  await storeActs(database, name, acts)
+}

@@ -1,0 +1,30 @@
+/** Payments on platforms that take them. */
+
+/** The platform says that the person has paid an invoice, or was given the money back. `charge`: the platform's id of the payment. */
+export interface Payment {
+  kind: 'payment'
+  order: string
+  charge: string
+  isRefund: boolean
+}
+
+/** Credits to pay for on the platform. The texts are in the person's language. */
+export interface Invoice {
+  order: string
+  title: string
+  description: string
+  /** Price in Telegram Stars. */
+  stars: number
+  /** Follows `/start` where a copy of the invoice is opened by another person. */
+  start: string
+}
+
+export interface Payments {
+  /**
+   * Gives the money of a charge back to one of these people. Resolves to false if that was done before. Rejects with AppError
+   * 'unknown_payment' or 'chat_unavailable'. Works in any process.
+   */
+  refund(charge: string, people: readonly string[]): Promise<boolean>
+  /** Administrators on the platform, and their private chats with the bot. */
+  readonly admins: readonly { id: string; address: `${string}:${string}` }[]
+}
