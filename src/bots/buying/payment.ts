@@ -4,6 +4,7 @@
  */
 import { readSettings } from '../../core/accounts/settings.ts'
 import { type Charge, payOrder, refundPayment } from '../../core/billing/orders.ts'
+import { noteReturned } from '../../core/billing/payments.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call } from '../../core/ports/chat.ts'
@@ -46,6 +47,7 @@ async function paid({ core, call, words, order: orderId, id, charge }: Told): Pr
     if (error.kind === 'account_closed') {
       // the account was deleted while the person paid: nothing could be given
       await core.surfaces.get(call.surface)?.payments?.refund(id, [call.from.id])
+      await noteReturned(core, { charge, orderId })
       return words.shop.returned
     }
     if (error.kind !== 'unknown_order') throw error

@@ -90,6 +90,17 @@ function missed({ database }: Pick<Core, 'database'>, listed: readonly Listed[],
   )
 }
 
+/** The platform has given back a payment for which nothing could be granted, so nothing has to be taken back either. */
+export async function noteReturned({ database }: Pick<Core, 'database'>, { charge, orderId }: Returned): Promise<void> {
+  await database.rows(sql`
+    insert into payments (charge, order_id, refunded_at) values (${charge}, ${orderId}::uuid, now()) on conflict do nothing`)
+}
+
+interface Returned {
+  charge: Charge
+  orderId: string
+}
+
 const paidColumns = columnsOf({
   charge: payments.charge,
   credits: orders.credits,

@@ -124,6 +124,6 @@ async function storeMissed({ database, log, name }: ReconcileOptions, listed: re
     return [{ key: `${name}:${report}`, lane, body: updateFor(reported, each.payer, each.amount) as unknown as Json }]
   })
   if (acts.length === 0) return
-  log.warn({ count: acts.length }, 'payments or refunds were missed; handling them now')
+  log.info({ count: acts.length }, 'Telegram lists payments or refunds that are not recorded; handling them now')
   await storeActs(database, name, acts)
 }
