@@ -217,6 +217,7 @@ describe('with two processes behind a webhook', () => {
 
   it('finds payments and refunds whose messages were lost, and tells each person once', async () => {
     const [paid, paidBack, both] = [person(), person(), person()]
+    test.telegram.withdraw(150)
     const first = await pay(paid, { isLost: true })
     const second = await pay(paidBack)
     await told(paidBack, 'Thank you')
@@ -225,8 +226,16 @@ describe('with two processes behind a webhook', () => {
     test.telegram.refund(second.chargeId, { isLost: true })
     test.telegram.refund(third.chargeId, { isLost: true })
     expect(await account(paid)).toMatchObject({ balance: 0 })
-    await reconcile()
-    await reconcile()
+    const pages = async () => {
+      const before = test.telegram.requests.length
+      await reconcile()
+      const calls = test.telegram.requests.slice(before).filter(({ method }) => method === 'getStarTransactions')
+      return calls.map(({ params }) => Number(params.offset))
+    }
+    await test.core.database.rows(sql`delete from facts where name like '%payments read'`)
+    expect(await pages()).toEqual([0, 100])
+    // the next round reads the latest hundred again
+    expect((await pages())[0]).toBeGreaterThan(50)
     expect(await account(paid)).toMatchObject({ balance: 100 })
     expect(await account(paidBack)).toMatchObject({ balance: 0, debt: 0 })
     expect(await account(both)).toMatchObject({ balance: 0, debt: 0 })

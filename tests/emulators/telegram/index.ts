@@ -191,6 +191,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     pay: payments.pay,
     askCheckout: payments.askCheckout,
     refund: payments.refund,
+    withdraw: payments.withdraw,
     askInline: inline.askInline,
     apiUrl: `http://127.0.0.1:${port}`,
     token,
