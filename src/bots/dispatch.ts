@@ -1,6 +1,7 @@
 /** Call → command or action → reply, on every surface. The one place where errors become answers in a chat. */
 import { readSettings, type SettingsInForce } from '../core/accounts/settings.ts'
 import type { Ref } from '../core/chats/buttons.ts'
+import { notePrivateChat } from '../core/chats/private-chats.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
@@ -39,6 +40,9 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
     if (act.kind === 'suggest') return offer(core, handlers, { call: received, typing: act })
     if (act.kind === 'payment') return receivePayment(core, received, act)
     if (received.edits && !isRequest(handlers, act)) return
+    await notePrivateChat(core, received).catch((error: unknown) =>
+      core.log.warn({ err: error }, 'could not note a chat'),
+    )
     const { call, answer } = await answerTo({ core, handlers, call: received }, act)
     // accepted before a crash or in another process: it is under way and shows that itself
     if (answer.accepted?.fresh === false) {

@@ -1,7 +1,7 @@
 /** Content → the parts of a message, in the person's language. Surfaces lay the parts out; `plainText` is for those without markup. */
 import { spelled } from '../core/errors.ts'
-import type { Button, Content, Reply } from '../core/ports/chat.ts'
-import type { Result } from '../core/ports/result.ts'
+import type { Button, Reply } from '../core/ports/chat.ts'
+import type { Content, Result } from '../core/ports/content.ts'
 import { flagSpellings } from '../core/request/parse.ts'
 import { type Words, wordsFor } from '../locales/index.ts'
 import type { ActionName } from './action.ts'

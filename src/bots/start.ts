@@ -1,6 +1,8 @@
 /** Connects the surfaces that this process's roles serve: chats belong to `bots`, the page to `http`. */
+import { keepBroadcasting } from '../core/broadcasts/send.ts'
 import type { Core } from '../core/core.ts'
 import { allActions } from './actions/index.ts'
+import { broadcastLooks } from './broadcast/replies.ts'
 import { allCommands } from './commands/index.ts'
 import { createDispatch } from './dispatch.ts'
 import { allMenus } from './menus/index.ts'
@@ -19,10 +21,11 @@ export function startBots(core: Core, roles: ReadonlySet<string>): Bots {
   const ours = [...core.surfaces.values()].filter((surface) => roles.has(surface.name === 'web' ? 'http' : 'bots'))
   const started = Promise.all(ours.map((surface) => surface.start(dispatch))).then(() => undefined)
   started.catch(() => undefined)
+  const broadcasting = roles.has('bots') ? keepBroadcasting(core, broadcastLooks) : undefined
   return {
     started,
     stop: async () => {
-      await Promise.all(ours.map((surface) => surface.stop()))
+      await Promise.all([...ours.map((surface) => surface.stop()), broadcasting?.then((each) => each.stop())])
     },
     notReady: () => Object.fromEntries(ours.map((surface) => [surface.name, surface.notReady()])),
   }

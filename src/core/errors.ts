@@ -43,6 +43,8 @@ export const errorKinds = [
   'no_picture',
   'no_recipe',
   'managers_only',
+  'no_broadcasts',
+  'own_only',
   // the person
   'no_credits',
   'too_many_in_flight',

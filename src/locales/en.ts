@@ -123,6 +123,14 @@ export const en = {
     keepaccount: 'Keep it',
     joinaccounts: '🔗 Join them',
     buy: '⭐ Buy credits',
+    audience: '👥',
+    broadcast: '📣 Send',
+    dropbroadcast: 'Do not send',
+    pause: '⏸ Pause',
+    resume: '▶️ Resume',
+    stop: '⏹ Stop',
+    mute: '🔕 No more announcements',
+    unmute: '🔔 Get announcements again',
     useinput: '📥 Use as input',
     getresult: '📬 Get result',
     reroll: '🎲 Again',
@@ -273,6 +281,7 @@ export const en = {
       private: 'Private',
       language: 'Language',
       original: 'Original files',
+      announcements: 'Announcements',
     },
     values: { on: 'on', off: 'off', ask: 'ask first', default: 'default' },
     languages: { en: 'English', zh: '简体中文' } as Readonly<Record<string, string>>,
@@ -281,7 +290,7 @@ export const en = {
     ofClient: 'as in your app',
     line: (s: { name: string; value: string; origin: string }) => `${s.name}: ${s.value} · ${s.origin}`,
     usage:
-      '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language and original. ' +
+      '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language, original and announcements. ' +
       '/settings ratio default resets it.',
     usageHere: 'People who manage a group add "here" to set it for all: /settings ratio 16:9 here',
   },
@@ -647,6 +656,53 @@ export const en = {
       '"default" in place of a value removes it.',
     ].join('\n'),
   },
+  /** Announcements of administrators to many people. */
+  broadcasts: {
+    preview: (text: string, audiences: readonly string[]) =>
+      [text, '', '———', '📣 A preview: the text above is what people get. Choose who gets it:', ...audiences].join(
+        '\n',
+      ),
+    audience: (a: { number: number; name: string; people: number; chosen: boolean }) =>
+      `${a.number}. ${a.name}: ${plural(a.people, { one: '1 person', other: `${number(a.people)} people` })}${a.chosen ? ' ✅' : ''}`,
+    everyone: 'Everyone who has written in private',
+    active: (days: number) => `Wrote in the last ${days} days`,
+    states: {
+      draft: '📝 Not sent yet',
+      running: '📣 Sending',
+      paused: '⏸ Paused',
+      done: '✅ Sent',
+      stopped: '⏹ Stopped',
+    },
+    status: (s: {
+      title: string
+      audience: string
+      text: string
+      sent: number
+      blocked: number
+      failed: number
+      unknown: number
+      skipped: number
+      left: number
+    }) =>
+      [
+        `${s.title} · ${s.audience}`,
+        '',
+        s.text,
+        '',
+        `${number(s.sent)} sent, ${number(s.blocked)} blocked the bot, ${number(s.failed)} failed, ${number(s.left)} left`,
+        ...(s.skipped === 0 ? [] : [`${number(s.skipped)} left out: muted, banned or blocked since the start`]),
+        ...(s.unknown === 0 ? [] : [`${number(s.unknown)} unknown: may have arrived, not sent again`]),
+      ].join('\n'),
+    told: {
+      running: 'Under way.',
+      paused: 'Paused.',
+      done: 'It has been sent already.',
+      stopped: 'Stopped.',
+    },
+    dropped: '✖️ Not sent.',
+    muted: 'You get no more announcements. /settings announcements on brings them back.',
+    unmuted: 'You get announcements again.',
+  },
   privacy: {
     about: ({ days }: { days?: number }) =>
       [
@@ -657,6 +713,7 @@ export const en = {
           ? '• pictures until you delete them'
           : `• pictures for ${plural(days, { one: '1 day', other: `${number(days)} days` })}; favourites stay`,
         '• pictures uploaded for later requests for a day, conversations on the page for 90 days at most',
+        '• on Telegram, when you last wrote in private, and which announcements went to you, for a week',
         'A message or command itself is deleted as soon as it is answered.',
         '',
         '/privacy export: a link to all of it',
@@ -808,6 +865,7 @@ export const en = {
         private: 'Whether only you see your pictures',
         language: 'The language of all answers to you',
         original: 'Whether to send the stored files after the pictures',
+        announcements: 'Whether you get announcements in your private chat',
         here: 'For managers: set it for this server or group',
       },
     },
@@ -833,6 +891,10 @@ export const en = {
       },
     },
     unban: { description: 'For administrators: end a ban', options: { user: 'The person' } },
+    broadcast: {
+      description: 'For administrators: announce something to people on Telegram',
+      options: { text: 'What to announce; without it, you see how the announcement under way stands' },
+    },
     refund: {
       description: 'For administrators: give back what a request cost, or the money of a payment',
       options: { id: 'The id of the request, or of the charge (telegram:…)' },
@@ -1129,6 +1191,8 @@ export const en = {
       'Which picture? Attach it, reply to it, or write the id below one of yours: /edit 1a2b3c4d make it night',
     no_picture: () => 'This message has no picture that can be used.',
     no_recipe: () => 'This message shows no picture of mine that you may see.',
+    no_broadcasts: () => 'Announcements go out on Telegram only: send /broadcast to the bot there.',
+    own_only: (d: Data) => `${d.name} is a setting of people, not of groups: leave "here" out.`,
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

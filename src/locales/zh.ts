@@ -94,6 +94,14 @@ export const zh: Words = {
     keepaccount: '保留',
     joinaccounts: '🔗 合并',
     buy: '⭐ 购买积分',
+    audience: '👥',
+    broadcast: '📣 发送',
+    dropbroadcast: '不发送',
+    pause: '⏸ 暂停',
+    resume: '▶️ 继续',
+    stop: '⏹ 停止',
+    mute: '🔕 不再接收公告',
+    unmute: '🔔 重新接收公告',
     useinput: '📥 用作输入',
     getresult: '📬 取回结果',
     reroll: '🎲 再画一次',
@@ -226,6 +234,7 @@ export const zh: Words = {
       private: '仅自己可见',
       language: '语言',
       original: '原始文件',
+      announcements: '公告',
     },
     values: { on: '开', off: '关', ask: '先让我看', default: '默认' },
     languages: { en: 'English', zh: '简体中文' },
@@ -234,7 +243,7 @@ export const zh: Words = {
     ofClient: '与客户端相同',
     line: (s) => `${s.name}：${s.value} · ${s.origin}`,
     usage:
-      '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original。' +
+      '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original、announcements。' +
       '/settings ratio default 恢复默认。',
     usageHere: '群管理员加上 here 即可为全群设置：/settings ratio 16:9 here',
   },
@@ -540,6 +549,39 @@ export const zh: Words = {
       '把值写成 default 即可取消该设置。',
     ].join('\n'),
   },
+  broadcasts: {
+    preview: (text, audiences) =>
+      [text, '', '———', '📣 以上是公告预览，收到的人看到的就是这段文字。请选择发送对象：', ...audiences].join('\n'),
+    audience: (a) => `${a.number}. ${a.name}：${number(a.people)} 人${a.chosen ? ' ✅' : ''}`,
+    everyone: '所有私聊过的人',
+    active: (days) => `最近 ${days} 天发过消息`,
+    states: {
+      draft: '📝 尚未发送',
+      running: '📣 正在发送',
+      paused: '⏸ 已暂停',
+      done: '✅ 已发送',
+      stopped: '⏹ 已停止',
+    },
+    status: (s) =>
+      [
+        `${s.title} · ${s.audience}`,
+        '',
+        s.text,
+        '',
+        `已发送 ${number(s.sent)}，已屏蔽机器人 ${number(s.blocked)}，失败 ${number(s.failed)}，剩余 ${number(s.left)}`,
+        ...(s.skipped === 0 ? [] : [`已跳过 ${number(s.skipped)}：开始后关闭公告、被封禁或屏蔽了机器人`]),
+        ...(s.unknown === 0 ? [] : [`结果未知 ${number(s.unknown)}：可能已送达，不会重发`]),
+      ].join('\n'),
+    told: {
+      running: '正在发送。',
+      paused: '已暂停。',
+      done: '已经发送完毕。',
+      stopped: '已停止。',
+    },
+    dropped: '✖️ 未发送。',
+    muted: '你不会再收到公告。发送 /settings announcements on 可重新接收。',
+    unmuted: '你会重新收到公告。',
+  },
   privacy: {
     about: ({ days }) =>
       [
@@ -548,6 +590,7 @@ export const zh: Words = {
         '• 你的请求：文字、参数、输入图片和结果；你的收藏、评分和举报',
         days === undefined ? '• 图片保存到你删除为止' : `• 图片保存 ${days} 天，收藏的会一直保留`,
         '• 预先上传的图片保存一天，网页上的对话最多保存 90 天',
+        '• 在 Telegram 上：你最近一次私聊的时间，以及一周内发给你的公告记录',
         '消息和命令本身在回复后立即删除。',
         '',
         '/privacy export：获取包含全部内容的链接',
@@ -676,6 +719,7 @@ export const zh: Words = {
         private: '图片是否只有你能看到',
         language: '所有回复使用的语言',
         original: '是否随图片发送原始文件',
+        announcements: '是否在私聊中接收公告',
         here: '群管理员：为整个服务器或群设置',
       },
     },
@@ -694,6 +738,10 @@ export const zh: Words = {
       options: { user: '用户', reason: '原因，会告知对方', days: '天数；不填则永久封禁' },
     },
     unban: { description: '管理员：解除封禁', options: { user: '用户' } },
+    broadcast: {
+      description: '管理员：在 Telegram 上发送公告',
+      options: { text: '公告内容；留空则查看正在发送的公告' },
+    },
     refund: {
       description: '管理员：退回请求的积分，或为付款退款',
       options: { id: '请求编号，或付款编号（telegram:…）' },
@@ -962,6 +1010,8 @@ export const zh: Words = {
       `这些图片已被删除${d.days === undefined ? '，因为保存时间已到' : `：图片只保存 ${d.days} 天`}。收藏的图片会一直保留。`,
     confirmation_over: () => '此按钮已失效，请重新发送 /privacy delete。',
     account_closed: () => '该账户已删除。请重新发送消息，即可使用新账户。',
+    no_broadcasts: () => '公告只能在 Telegram 上发送：请在那里给机器人发送 /broadcast。',
+    own_only: (d) => `“${d.name}”是个人设置，不适用于群组：请去掉 here。`,
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',
     chat_unavailable: () => '无法连接到聊天平台。',

@@ -30,11 +30,14 @@ interface Rule {
   admin?: string
 }
 
+const forOthers = (error: string) => ({ asker: error, neighbour: error, stranger: error })
 const viewers: Rule = { ref: 'result', stranger: 'unknown_button' }
 const askers: Rule = { ref: 'result', neighbour: 'not_yours', stranger: 'not_yours' }
 const drafts: Rule = { ref: 'draft', neighbour: 'not_yours', stranger: 'not_yours', admin: 'not_yours' }
 const settings: Rule = { ref: 'own' }
 const pictures: Rule = { ref: 'picture', neighbour: 'not_yours', stranger: 'not_yours', admin: 'not_yours' }
+/** There is no such announcement. */
+const announcements: Rule = { ref: 'own', ...forOthers('admins_only'), admin: 'draft_over' }
 /** The ref is not signed for the account. */
 const forged = 'not_yours'
 
@@ -96,6 +99,14 @@ const rules: Partial<Record<ActionName, Rule>> = {
   joinaccounts: { ...drafts, ref: 'joining' },
   // nothing is for sale on surfaces without payments
   buy: nothing,
+  audience: announcements,
+  broadcast: announcements,
+  dropbroadcast: { ...announcements, admin: undefined },
+  pause: announcements,
+  resume: announcements,
+  stop: announcements,
+  mute: settings,
+  unmute: settings,
 }
 const people = ['stranger', 'neighbour', 'asker', 'admin'] as const
 type Who = (typeof people)[number]

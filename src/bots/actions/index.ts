@@ -1,5 +1,15 @@
 /** Every action behind a button. Adding one: a file here and a line below. */
 import type { Action } from '../action.ts'
+import {
+  audienceAction,
+  dropBroadcastAction,
+  muteAction,
+  pauseAction,
+  resumeAction,
+  sendBroadcastAction,
+  stopAction,
+  unmuteAction,
+} from '../broadcast/actions.ts'
 import { buyAction } from '../buying/action.ts'
 import { exampleAction } from '../greeting/action.ts'
 import { joinAccountsAction } from '../linking/action.ts'
@@ -65,4 +75,12 @@ export const allActions: readonly Action[] = [
   joinAccountsAction,
   buyAction,
   inputAction,
+  audienceAction,
+  sendBroadcastAction,
+  dropBroadcastAction,
+  pauseAction,
+  resumeAction,
+  stopAction,
+  muteAction,
+  unmuteAction,
 ]

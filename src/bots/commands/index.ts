@@ -11,6 +11,7 @@ import { redeemCommand } from './account/redeem.ts'
 import { settingsCommand } from './account/settings.ts'
 import { unlinkCommand } from './account/unlink.ts'
 import { banCommand } from './admin/ban.ts'
+import { broadcastCommand } from './admin/broadcast.ts'
 import { limitsCommand } from './admin/limits.ts'
 import { lookupCommand } from './admin/lookup.ts'
 import { modelCommand } from './admin/model.ts'
@@ -62,6 +63,7 @@ export const allCommands: readonly AnyCommand[] = [
   modelCommand,
   packageCommand,
   refundCommand,
+  broadcastCommand,
   apikeyCommand,
   helpCommand,
 ]

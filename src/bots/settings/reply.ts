@@ -35,7 +35,9 @@ export function settingsReply({ core, call, settings, whose }: Showing, saved = 
   const words = wordsFor(call.locale)
   const texts = words.settings
   const shown = whose === 'here' ? { person: {}, chat: settings.chat, chosen: settings.chat } : settings
-  const lines = settingNames.map((name) =>
+  // a group gets no announcements
+  const names = settingNames.filter((name) => whose === 'own' || name !== 'announcements')
+  const lines = names.map((name) =>
     texts.line({
       name: texts.names[name],
       value: shownValue(core, words, name, shown),
@@ -101,6 +103,8 @@ function shownValue(core: Core, { settings: texts }: Words, name: SettingName, {
       return chosen.enhance ? texts.values[chosen.enhance] : onOff(core.enhanceByDefault && core.enhancer !== undefined)
     case 'language':
       return chosen.language === undefined ? texts.ofClient : (texts.languages[chosen.language] ?? chosen.language)
+    case 'announcements':
+      return onOff(chosen.announcements ?? true)
     case 'private':
     case 'original':
       return onOff(chosen[name] ?? false)

@@ -18,6 +18,7 @@ export const possible: Readonly<Record<SettingName, (models: readonly Model[]) =
   private: () => ['on', 'off'],
   language: () => allLanguages.map(([name]) => name),
   original: () => ['on', 'off'],
+  announcements: () => ['on', 'off'],
 }
 
 export type Written = Partial<Readonly<Record<SettingName, string>>>
@@ -50,4 +51,5 @@ const read: Readonly<Record<SettingName, (text: string) => string | number | boo
   private: onOff('private'),
   language: (text) => oneOf('language', text),
   original: onOff('original'),
+  announcements: onOff('announcements'),
 }

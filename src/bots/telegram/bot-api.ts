@@ -22,6 +22,10 @@ export function createBotApi(token: string, apiUrl: string, watch?: Transformer)
 export const createProgressApi = (token: string, apiUrl: string): Api =>
   new Api(token, { apiRoot: apiUrl, timeoutSeconds: 5 })
 
+/** For announcements: each is tried once, and a process that stops waits for those under way. */
+export const createAnnouncingApi = (token: string, apiUrl: string): Api =>
+  new Api(token, { apiRoot: apiUrl, timeoutSeconds: 10 })
+
 /** grammY types signals as those of a polyfill; Node's have everything that it uses. */
 export const asSignal = (signal: AbortSignal) => signal as unknown as Signal
 
@@ -30,14 +34,29 @@ export interface ApiFailure {
   description: string
   /** The group has become a supergroup with this id. */
   newChatId?: number
+  /** Telegram asks for a pause. */
+  retryAfterMs?: number
 }
 
 /** undefined: Telegram did not answer at all. */
 export function failureOf(error: unknown): ApiFailure | undefined {
   if (!(error instanceof GrammyError)) return undefined
   const { error_code: code, description, parameters } = error
-  return { code, description, newChatId: parameters.migrate_to_chat_id }
+  const { migrate_to_chat_id: newChatId, retry_after: seconds } = parameters
+  return { code, description, newChatId, ...(seconds !== undefined && { retryAfterMs: seconds * 1_000 }) }
 }
+
+const neverConnected: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+
+/** Whether a call without an answer has certainly not reached Telegram. */
+export const hasNotArrived = (error: unknown): boolean =>
+  error instanceof HttpError && neverConnected.has(codeOf(error.error))
 
 /** One line for the log: no address, which would hold the token, and nothing that was sent. */
 export function reasonOf(error: unknown): string {
@@ -58,9 +77,9 @@ export function asChatError(error: unknown): unknown {
   if (!(error instanceof GrammyError || error instanceof HttpError)) return error
   const cause = new Error(reasonOf(error))
   if (error instanceof HttpError) return new AppError('chat_unavailable', {}, { cause })
-  const { error_code: code, parameters } = error
+  const { error_code: code } = error
   if (code === 429) {
-    const retryAfterMs = parameters.retry_after === undefined ? undefined : parameters.retry_after * 1000
+    const { retryAfterMs } = failureOf(error) ?? {}
     return new AppError('chat_unavailable', {}, { cause, retryAfterMs })
   }
   return new AppError(code >= 500 ? 'chat_unavailable' : 'chat_refused', {}, { cause })

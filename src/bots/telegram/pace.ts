@@ -23,9 +23,15 @@ export const telegramPace: TelegramPace = {
   overall: [{ calls: 30, ms: 1_000 }],
 }
 
-/** Progress leaves a third of the bot's room to answers and results. */
-export const progressRoom = ({ overall }: TelegramPace): Window[] =>
-  overall.map(({ calls, ms }) => ({ calls: Math.ceil((calls * 2) / 3), ms }))
+/** All calls count towards each of these limits, so the one with the lowest limit gives way first. Answers and results have all. */
+const shareOf = ({ overall }: TelegramPace, share: number): Window[] =>
+  overall.map(({ calls, ms }) => ({ calls: Math.ceil(calls * share), ms }))
+
+/** Progress leaves a sixth of the bot's room to answers and results. */
+export const progressRoom = (pace: TelegramPace): Window[] => shareOf(pace, 5 / 6)
+
+/** Announcements leave a third to all others, and stop while these need more. */
+export const announcementRoom = (pace: TelegramPace): Window[] => shareOf(pace, 2 / 3)
 
 /** Ids of groups are negative. */
 export const isGroup = (chatId: number) => chatId < 0

@@ -12,7 +12,7 @@ import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
 import { fromPosted, toAddress } from './address.ts'
-import { createBotApi, createProgressApi, manages, openPrivate, reasonOf } from './bot-api.ts'
+import { createAnnouncingApi, createBotApi, createProgressApi, manages, openPrivate, reasonOf } from './bot-api.ts'
 import { type CallReader, createCallReader } from './incoming/calls.ts'
 import { createDialogues, type Replied } from './incoming/dialogues.ts'
 import { createFiles } from './incoming/files.ts'
@@ -22,6 +22,7 @@ import { nameOfReport, reportedIn } from './incoming/payments.ts'
 import { allowedUpdates, createConnection, startPolling } from './incoming/polling.ts'
 import { setMenus, telegramIdsIn } from './menu.ts'
 import { followGroup, type Migration, migrationIn } from './migration.ts'
+import { createAnnouncer } from './outgoing/announcements.ts'
 import { createSender } from './outgoing/send.ts'
 import { countCalls, isGroup, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
 import { createCheckout } from './stars/checkout.ts'
@@ -69,6 +70,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const onMigrated = (migration: Migration) => followGroup(database, migration)
   const sender = createSender(api, dialogues, onMigrated)
   const progressSender = createSender(createProgressApi(token, apiUrl), dialogues, onMigrated)
+  const announcer = createAnnouncer({ api: createAnnouncingApi(token, apiUrl), chatPace, botId, pace })
   const answerInline = createInline({ api, database, log })
   const answerCheckout = createCheckout({ api, database, log })
   const inboxName = `telegram:${botId}`
@@ -158,6 +160,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     postsAnew: true,
     asksAboutPictures: true,
     payments: { refund: createRefunds(api), admins: privateChatsOf(options.admins) },
+    announcer,
     deepLink: (word) => botName && `https://t.me/${botName}?start=${word}`,
 
     async start(handle: (call: Call) => Promise<void>) {

@@ -60,12 +60,12 @@ function favouritesOf(old: SQL, heir: SQL): SQL[] {
 
 /** Each setting of the heir, and the other's where the heir has not set it. */
 const settingsOf = (old: SQL, heir: SQL): SQL[] => [
-  sql`insert into user_settings as mine (user_id, model, aspect, count, enhance, private, language, original)
-    select ${heir}, model, aspect, count, enhance, private, language, original from user_settings where user_id = ${old}
+  sql`insert into user_settings as mine (user_id, model, aspect, count, enhance, private, language, original, announcements)
+    select ${heir}, model, aspect, count, enhance, private, language, original, announcements from user_settings where user_id = ${old}
     on conflict (user_id) do update set model = coalesce(mine.model, excluded.model), aspect = coalesce(mine.aspect, excluded.aspect),
       count = coalesce(mine.count, excluded.count), enhance = coalesce(mine.enhance, excluded.enhance),
       private = coalesce(mine.private, excluded.private), language = coalesce(mine.language, excluded.language),
-      original = coalesce(mine.original, excluded.original)`,
+      original = coalesce(mine.original, excluded.original), announcements = coalesce(mine.announcements, excluded.announcements)`,
   sql`delete from user_settings where user_id = ${old}`,
 ]
 

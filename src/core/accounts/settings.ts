@@ -21,6 +21,8 @@ export interface Settings {
   language: string
   /** Whether the stored files are sent after a result. */
   original: boolean
+  /** Whether the person gets broadcasts. Groups do not have it. */
+  announcements: boolean
 }
 
 export type SettingName = keyof Settings
@@ -33,6 +35,7 @@ export const settingNames = [
   'private',
   'language',
   'original',
+  'announcements',
 ] as const satisfies SettingName[]
 
 /** What a person or a group has set. Absent: not set. */
@@ -93,9 +96,10 @@ export const personHolding = async (core: Core, { from }: Pick<Call, 'from'>): P
 
 /**
  * Checks the changes, and saves all of them or none. Repeating it changes nothing. Throws AppError unknown_model,
- * provider_missing, unknown_ratio, bad_option, enhancer_missing.
+ * provider_missing, unknown_ratio, bad_option, enhancer_missing, own_only.
  */
 export async function saveSettings(core: Core, holder: Holder, changes: Changes): Promise<Chosen> {
+  if ('chat' in holder && changes.announcements !== undefined) throw new AppError('own_only', { name: 'announcements' })
   const before = setIn(await storedFor(core, holder))
   const checked = checkSettings(core, before, changes)
   const set = { ...checked, changedAt: sql`now()` }

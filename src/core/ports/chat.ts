@@ -3,13 +3,12 @@
  *
  * surface  a chat: Discord, Telegram, the page; the HTTP API counts as one
  * call     something a person did on a surface; act: what it was
- * reply    what we answer; content: what it says, in no language yet
+ * reply    what we answer; content (content.ts): what it says, in no language yet
  */
-import type { ErrorData, ErrorKind } from '../errors.ts'
+import type { Content } from './content.ts'
 import type { ButtonId, Choice, Form } from './forms.ts'
 import type { ImageFile } from './images.ts'
 import type { Invoice, Payment, Payments } from './payments.ts'
-import type { Result } from './result.ts'
 
 /** 'discord:…', 'telegram:-100123:45'. Opaque to all but its surface, so it survives queues and restarts. */
 export type Address = `${string}:${string}`
@@ -135,23 +134,6 @@ export interface Button {
   sale?: { credits: number; stars: number }
   style?: 'primary' | 'danger'
 }
-
-/** What a reply says. The words are chosen by the surface, in the person's language. */
-export type Content =
-  /** An answer of a command, in the person's language already. */
-  | { kind: 'text'; text: string }
-  /**
-   * In the queue. `place` from 1; `at`: the provider in whose own queue it waits; `seconds`: estimate of the time until the
-   * pictures are there. Absent: unknown.
-   */
-  | { kind: 'queued'; prompt: string; place?: number; at?: string; seconds?: number }
-  /** `seconds`: estimate of the time left. Absent: unknown. */
-  | { kind: 'drawing'; prompt: string; percent?: number; seconds?: number }
-  | { kind: 'finishing' }
-  | ({ kind: 'result' } & Result)
-  | { kind: 'failure'; prompt: string; error: ErrorKind; data: ErrorData; refunded: number }
-  /** A refusal, before anything was accepted. */
-  | { kind: 'refusal'; error: ErrorKind; data: ErrorData }
 
 export interface ReplyPicture {
   file: ImageFile
@@ -284,4 +266,22 @@ export interface ChatSurface {
   remove(posted: Posted): Promise<void>
   /** Deletes what the surface itself keeps of these identities' conversations. Absent: it keeps nothing. */
   forget?(identities: readonly string[]): Promise<void>
+  /** Absent: bots do not write to many people on this platform. */
+  readonly announcer?: Announcer
 }
+
+/** Writes to people who have not asked for it. Works in any process. */
+export interface Announcer {
+  /** Whether the bot has room for one more announcement beside its answers. If so, it counts as made. */
+  takeRoom(): Promise<boolean>
+  /** Posts to the private chat of this identity. It is tried once. Never rejects. */
+  send(person: string, reply: Reply): Promise<Announced>
+  /** Whether the platform answers. Never rejects. */
+  answers(): Promise<boolean>
+}
+
+/**
+ * blocked: the person does not let the bot write · gone: the person has left the platform · failed: refused for another reason ·
+ * unknown: it may have arrived · later: it has certainly not been sent, and may be tried again after `waitMs`.
+ */
+export type Announced = { how: 'sent' | 'blocked' | 'gone' | 'failed' | 'unknown' } | { how: 'later'; waitMs: number }

@@ -1,5 +1,6 @@
 /** Counts what this process does, for metrics. What all processes do together is in the database. */
 import type { ErrorKind } from '../errors.ts'
+import type { Announced } from './chat.ts'
 
 export interface Meter {
   /** This process ended a generation. `seconds`: since acceptance, where known. */
@@ -10,6 +11,8 @@ export interface Meter {
   notDelivered(surface: string, error: ErrorKind): void
   /** A try to put a picture into the store failed. */
   notStored(): void
+  /** A broadcast was sent to one person, or could not be. */
+  announced(surface: string, how: Announced['how']): void
 }
 
 export interface Metered {

@@ -3,6 +3,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { type Columns, columnsOf, readRows, typed } from '../../db/columns.ts'
 import { apiKeys, identities, users } from '../../db/schema/accounts.ts'
 import { codeRedemptions, orders, payments } from '../../db/schema/billing.ts'
+import { broadcastRecipients, privateChats } from '../../db/schema/broadcasts.ts'
 import { drafts } from '../../db/schema/drafts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { ledger } from '../../db/schema/ledger.ts'
@@ -50,9 +51,28 @@ const lists: Readonly<Record<string, { columns: Columns<unknown>; from: SQL }>> 
       private: userSettings.private,
       language: userSettings.language,
       original: userSettings.original,
+      announcements: userSettings.announcements,
       changedAt: userSettings.changedAt,
     }),
     from: sql`user_settings`,
+  },
+  chats: {
+    columns: columnsOf({
+      person: privateChats.person,
+      language: privateChats.locale,
+      seenAt: privateChats.seenAt,
+      blockedAt: privateChats.blockedAt,
+    }),
+    from: sql`private_chats join identities on identities.id = private_chats.person`,
+  },
+  announcements: {
+    columns: columnsOf({
+      id: broadcastRecipients.broadcastId,
+      person: broadcastRecipients.person,
+      state: broadcastRecipients.state,
+      changedAt: broadcastRecipients.changedAt,
+    }),
+    from: sql`broadcast_recipients join identities on identities.id = broadcast_recipients.person`,
   },
   keys: {
     columns: columnsOf({

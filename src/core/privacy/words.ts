@@ -67,6 +67,9 @@ export async function forgetIdentities(core: Core, { userIds, identities }: Pers
   await run(sql`delete from panel_links where identity in ${ids}`)
   await run(sql`delete from dialogues where person in ${ids}`)
   await run(sql`delete from chat_calls where chat in ${ids}`)
+  await run(sql`delete from private_chats where person in ${ids}`)
+  await run(sql`delete from broadcast_recipients where person in ${ids}`)
+  await run(sql`update broadcasts set asked_by = 'closed account' where asked_by in ${ids}`)
   // results of other people that were shown in the person's private chat; those of their own are needed to delete the messages
   await run(sql`
     delete from sent_messages s using ${person}

@@ -4,6 +4,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { forgetOldLinkCodes } from '../accounts/link-codes.ts'
 import { rewardReferrals } from '../billing/referrals.ts'
+import { forgetOldBroadcasts } from '../broadcasts/broadcasts.ts'
 import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { forgetOldDrafts } from '../generation/drafts.ts'
@@ -143,4 +144,5 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await forgetOldExports(core)
   await forgetOldCalls(core.database)
   await forgetOldLinkCodes(core.database)
+  await forgetOldBroadcasts(core)
 }

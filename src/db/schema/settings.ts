@@ -26,6 +26,8 @@ export const userSettings = pgTable(
       .primaryKey()
       .references(() => users.id),
     ...shared(),
+    /** Whether the person gets announcements. */
+    announcements: boolean(),
   },
   (t) => [
     check('user_settings_enhance', sql`${t.enhance} in ('on', 'off', 'ask')`),

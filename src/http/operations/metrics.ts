@@ -67,6 +67,12 @@ export function createMetrics(): Metrics {
     help: 'Failed tries of this process to put a picture into the store.',
     registers,
   })
+  const announced = new Counter({
+    name: 'fluxbot_announcements_total',
+    help: 'Messages of broadcasts that this process sent. result: sent, or why not.',
+    labelNames: ['surface', 'result'],
+    registers,
+  })
   const breaker = new Gauge({
     name: 'fluxbot_provider_resting',
     help: '1 while this process sends single trials only to a provider that keeps failing, else 0.',
@@ -100,6 +106,7 @@ export function createMetrics(): Metrics {
       drew: (provider, result, seconds) => drew.observe({ provider, result }, seconds),
       notDelivered: (surface, error) => notDelivered.inc({ surface, error }),
       notStored: () => notStored.inc(),
+      announced: (surface, result) => announced.inc({ surface, result }),
     },
     countResponses(app) {
       app.addHook('onResponse', async ({ method, routeOptions }, { statusCode, elapsedTime }) => {

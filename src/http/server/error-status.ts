@@ -42,6 +42,8 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   no_picture: 400,
   no_recipe: 404,
   managers_only: 403,
+  no_broadcasts: 400,
+  own_only: 400,
   // the person
   no_credits: 402,
   too_many_in_flight: 429,

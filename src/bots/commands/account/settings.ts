@@ -26,6 +26,7 @@ export const settingsCommand = defineCommand({
     private: setting('private'),
     language: setting('language'),
     original: setting('original'),
+    announcements: setting('announcements'),
     here: { type: 'switch', named: true },
   },
   async run({ core, call, settings, values: { here, ratio, ...others } }) {
