@@ -9,7 +9,7 @@ const together = ['http', 'core', 'models', 'net', 'storage', 'providers', 'bots
 const long = [
   'tests/bench.test.ts',
   'tests/demo/**/*.test.ts',
-  ...['discord', 'linking', 'presses', 'telegram'].map((name) => `tests/chaos/${name}.test.ts`),
+  ...['broadcast-many', 'discord', 'linking', 'presses', 'telegram'].map((name) => `tests/chaos/${name}.test.ts`),
 ]
 
 export default defineConfig({
