@@ -8,7 +8,8 @@ const exactness = '1 hour'
 
 /** A person who writes can be written to again. Only for surfaces with announcements. */
 export async function notePrivateChat(core: Core, { surface, place, act, from, locale }: Call): Promise<void> {
-  const isWritten = act.kind === 'message' || act.kind === 'command'
+  // an answer to a question of the bot is a form
+  const isWritten = ['message', 'command', 'form'].includes(act.kind)
   if (!isWritten || place.group || !core.surfaces.get(surface)?.announcer) return
   await core.database.rows(sql`
     insert into private_chats (person, locale) values (${from.id}, ${locale})
