@@ -1,6 +1,7 @@
 /** Call → command or action → reply, on every surface. The one place where errors become answers in a chat. */
 import { readSettings, type SettingsInForce } from '../core/accounts/settings.ts'
 import type { Ref } from '../core/chats/buttons.ts'
+import { managesGroup } from '../core/chats/managers.ts'
 import { notePrivateChat } from '../core/chats/private-chats.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
@@ -219,9 +220,10 @@ async function assertMayUse(core: Core, call: Call, { action, ref, on }: Used): 
 }
 
 /** Throws AppError admins_only, managers_only. */
-async function assertPermission(core: Core, { from, place, surface }: Call, needs: Permission): Promise<void> {
-  if (needs === 'everyone' || core.isAdmin(from.id)) return
-  if (needs === 'admin') throw new AppError('admins_only', { identity: from.id })
-  if (place.manager || (await core.surfaces.get(surface)?.manages?.(place, from))) return
+async function assertPermission(core: Core, call: Call, needs: Permission): Promise<void> {
+  const { id: identity } = call.from
+  if (needs === 'everyone' || core.isAdmin(identity)) return
+  if (needs === 'admin') throw new AppError('admins_only', { identity })
+  if (await managesGroup(core, call)) return
   throw new AppError('managers_only')
 }

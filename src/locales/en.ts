@@ -117,6 +117,7 @@ export const en = {
     editdraft: '✏️ Edit it',
     setpictures: '🖼 Pictures',
     setanswers: '💬 Answers',
+    groupsettings: '👥 Settings of this group',
     exportdata: '📦 Export',
     closeaccount: '🗑 Delete account',
     closeforgood: 'Delete for good',

@@ -88,6 +88,7 @@ export const zh: Words = {
     editdraft: '✏️ 修改',
     setpictures: '🖼 图片设置',
     setanswers: '💬 回复设置',
+    groupsettings: '👥 本群设置',
     exportdata: '📦 导出',
     closeaccount: '🗑 删除账户',
     closeforgood: '永久删除',

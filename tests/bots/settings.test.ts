@@ -120,6 +120,21 @@ describe('/settings', () => {
     expect(asked).toEqual(['test:ann', 'test:bob'])
     const press = { kind: 'press', button: '1:setpictures:here' } as const
     expect((await answerOf('', { act: press, place: room }))?.text).toContain('Only people who may manage')
+    // they find them from their own settings; announcements are no setting of a group
+    const offersGroup = async (over: Partial<Call> & { who?: string }) =>
+      JSON.stringify((await answerOf('/settings', over))?.buttons).includes('1:groupsettings:here')
+    expect(await offersGroup({ place: room, who: 'bob' })).toBe(true)
+    expect(await offersGroup({ place: { ...room, manager: true } })).toBe(true)
+    expect(await offersGroup({ place: room })).toBe(false)
+    expect(await offersGroup({ who: 'bob' })).toBe(false)
+    const opening = { kind: 'press', button: '1:groupsettings:here' } as const
+    const shown = await answerOf('', { act: opening, place: room, who: 'bob' })
+    expect(shown?.text).toMatch(/^⚙️ The settings of this group\n/)
+    expect(shown?.text).not.toContain('Announcements')
+    expect(JSON.stringify(shown?.buttons)).toContain('1:setpictures:here')
+    expect((await answerOf('', { act: opening, who: 'bob' }))?.text).toContain('Use it in that group')
+    const refused = await answerOf('/settings announcements off here', { place: room, who: 'bob' })
+    expect(refused?.text).toContain('Announcements is a setting of people')
   })
 
   it('saves what a form says, and keeps what its other fields show', async () => {

@@ -16,7 +16,7 @@ import { joinAccountsAction } from '../linking/action.ts'
 import { inputAction } from '../menus/input.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
 import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
-import { setAnswersAction, setPicturesAction } from '../settings/actions.ts'
+import { groupSettingsAction, setAnswersAction, setPicturesAction } from '../settings/actions.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { describeAction } from './describe.ts'
@@ -68,6 +68,7 @@ export const allActions: readonly Action[] = [
   exampleAction,
   setPicturesAction,
   setAnswersAction,
+  groupSettingsAction,
   exportAction,
   closeAction,
   closeForGoodAction,

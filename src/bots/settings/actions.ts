@@ -2,7 +2,7 @@
 import { AppError } from '../../core/errors.ts'
 import type { Action } from '../action.ts'
 import { type FormSpec, formOf } from '../form.ts'
-import { changeSettings, type Filling, fieldOf, type Whose } from './reply.ts'
+import { changeSettings, type Filling, fieldOf, settingsReply, type Whose } from './reply.ts'
 
 export const setPicturesAction = changing('setpictures', (filling) => ({
   model: fieldOf(filling, 'model'),
@@ -16,6 +16,16 @@ export const setAnswersAction = changing('setanswers', (filling) => ({
   language: fieldOf(filling, 'language'),
   original: fieldOf(filling, 'original'),
 }))
+
+/** Below the person's own settings, for people who manage the group. */
+export const groupSettingsAction: Action = {
+  name: 'groupsettings',
+  who: 'manager',
+  async run({ core, call, settings }) {
+    if (!call.place.group) throw new AppError('groups_only')
+    return { ...settingsReply({ core, call, settings, whose: 'here' }), inPlace: true }
+  },
+}
 
 /** `ref`: whose settings they are. */
 function changing<const N extends 'setpictures' | 'setanswers'>(

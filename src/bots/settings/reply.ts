@@ -31,7 +31,17 @@ interface Showing {
   whose: Whose
 }
 
-export function settingsReply({ core, call, settings, whose }: Showing, saved = false): Answer {
+interface Look {
+  /** The settings have just been changed. */
+  saved?: boolean
+  /** The person may open the settings of the group from their own. */
+  offersGroup?: boolean
+}
+
+export function settingsReply(
+  { core, call, settings, whose }: Showing,
+  { saved = false, offersGroup = false }: Look = {},
+): Answer {
   const words = wordsFor(call.locale)
   const texts = words.settings
   const shown = whose === 'here' ? { person: {}, chat: settings.chat, chosen: settings.chat } : settings
@@ -52,7 +62,10 @@ export function settingsReply({ core, call, settings, whose }: Showing, saved = 
     texts.usage,
     ...(call.place.group ? [texts.usageHere] : []),
   ].join('\n')
-  const buttons = [[button('setpictures', whose), button('setanswers', whose)]]
+  const buttons = [
+    [button('setpictures', whose), button('setanswers', whose)],
+    ...(offersGroup ? [[button('groupsettings', 'here')]] : []),
+  ]
   return { locale: call.locale, state: 'info', content: { kind: 'text', text }, buttons, private: true }
 }
 
@@ -69,7 +82,7 @@ export async function changeSettings(
   const settings = await readSettings(core, call)
   // a new language applies to this answer already
   const locale = settings.chosen.language ?? call.locale
-  return settingsReply({ core, call: { ...call, locale }, settings, whose }, true)
+  return settingsReply({ core, call: { ...call, locale }, settings, whose }, { saved: true })
 }
 
 async function holderOf(core: Core, call: Call, whose: Whose): Promise<Holder> {

@@ -3,6 +3,9 @@
  * of requests and answers.
  */
 import type { SettingName } from '../../../core/accounts/settings.ts'
+import { managesGroup } from '../../../core/chats/managers.ts'
+import type { Core } from '../../../core/core.ts'
+import type { Call } from '../../../core/ports/chat.ts'
 import { defineCommand, type OptionSpec } from '../../command.ts'
 import { changeSettings, settingsReply } from '../../settings/reply.ts'
 import { byDefault, possible } from '../../settings/values.ts'
@@ -33,6 +36,13 @@ export const settingsCommand = defineCommand({
     const whose = here ? 'here' : 'own'
     const written = { ...others, aspect: ratio }
     const isChange = Object.values(written).some((value) => value !== undefined)
-    return isChange ? changeSettings({ core, call, whose }, written) : settingsReply({ core, call, settings, whose })
+    if (isChange) return changeSettings({ core, call, whose }, written)
+    return settingsReply({ core, call, settings, whose }, { offersGroup: !here && (await maySetGroup(core, call)) })
   },
 })
+
+/** A platform that does not answer now only leaves the button out. */
+async function maySetGroup(core: Core, call: Call): Promise<boolean> {
+  if (!call.place.group) return false
+  return core.isAdmin(call.from.id) || managesGroup(core, call).catch(() => false)
+}
