@@ -12,6 +12,12 @@ const short = /^[0-9a-f]{8}$/i
 /** Ids are of the database's uuid type; it rejects any other text. */
 export const isId = (id: string) => uuid.test(id)
 
+/** 'discord' and '123' of 'discord:123', the form of identities, addresses and charges. */
+export function splitName(name: string): { platform: string; id: string } {
+  const colon = name.indexOf(':')
+  return { platform: name.slice(0, colon), id: name.slice(colon + 1) }
+}
+
 /** The part of a request's id that captions show: its last eight digits, which are random. */
 export const shortId = (id: string) => id.slice(-8)
 

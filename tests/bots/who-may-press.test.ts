@@ -78,18 +78,8 @@ const rules: Partial<Record<ActionName, Rule>> = {
   newer: { ref: 'history' },
   setpictures: settings,
   setanswers: settings,
-<<<<<<< HEAD
-  example: nothing,
-=======
   groupsettings: { ref: 'own', ...forOthers('managers_only') },
-  example: {
-    ref: 'own',
-    asker: 'unknown_button',
-    neighbour: 'unknown_button',
-    stranger: 'unknown_button',
-    admin: 'unknown_button',
-  },
->>>>>>> 9db6315 (Open the settings of a group from a person's own)
+  example: nothing,
   // no model here draws without words
   varyphoto: { ...pictures, asker: 'empty_prompt' },
   editphoto: pictures,

@@ -2,6 +2,7 @@
 import { autoRetry } from '@grammyjs/auto-retry'
 import { Api, GrammyError, HttpError, type Transformer } from 'grammy'
 import { AppError } from '../../core/errors.ts'
+import { splitName } from '../../core/ids.ts'
 import type { Address, Identity, Place } from '../../core/ports/chat.ts'
 import { fromAddress, toAddress } from './address.ts'
 
@@ -112,4 +113,4 @@ export async function manages(api: Api, { group }: Place, person: Identity): Pro
   }
 }
 
-const idOf = ({ id }: Identity) => Number(id.slice(id.indexOf(':') + 1))
+const idOf = ({ id }: Identity) => Number(splitName(id).id)

@@ -5,7 +5,7 @@ import { columnsOf, readRows } from '../../db/columns.ts'
 import { identities, users } from '../../db/schema/accounts.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { isId } from '../ids.ts'
+import { isId, splitName } from '../ids.ts'
 import type { Identity } from '../ports/chat.ts'
 import { identityHash, keptBan } from './bans.ts'
 
@@ -153,9 +153,8 @@ async function updateIdentity(core: Core, from: Identity): Promise<string | unde
 
 /** Of `identities`, under that name: another person of the platform who was last seen with this handle. */
 function hasSameHandle({ id, handle }: Identity): SQL {
-  const platform = id.slice(0, id.indexOf(':') + 1)
   return sql`(identities.handle = ${handle?.toLowerCase() ?? null} and identities.id <> ${id}
-    and starts_with(identities.id, ${platform}))`
+    and starts_with(identities.id, ${`${splitName(id).platform}:`}))`
 }
 
 /**

@@ -5,7 +5,7 @@ import { orders, payments } from '../../db/schema/billing.ts'
 import { banColumns, banError } from '../accounts/bans.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { isId } from '../ids.ts'
+import { isId, splitName } from '../ids.ts'
 import type { Charge } from './orders.ts'
 import { allPackages } from './packages.ts'
 
@@ -126,7 +126,7 @@ const payerColumns = columnsOf({ id: typed<string>(sql`i.id`) })
 
 /** The identities on a platform of the account that has paid a charge. Empty: the charge is unknown, or the account deleted. */
 export async function payersOf({ database }: Pick<Core, 'database'>, charge: Charge): Promise<string[]> {
-  const platform = charge.slice(0, charge.indexOf(':') + 1)
+  const { platform } = splitName(charge)
   const found = await readRows(
     database,
     payerColumns,
@@ -134,7 +134,7 @@ export async function payersOf({ database }: Pick<Core, 'database'>, charge: Cha
       select ${list} from payments
       join orders on orders.id = payments.order_id
       join users on users.id = orders.user_id
-      left join identities i on i.user_id = coalesce(users.joined_into, users.id) and starts_with(i.id, ${platform})
+      left join identities i on i.user_id = coalesce(users.joined_into, users.id) and starts_with(i.id, ${`${platform}:`})
       where payments.charge = ${charge} order by i.created_at`,
   )
   return found.flatMap(({ id }) => id ?? [])

@@ -8,6 +8,7 @@ import type { Db } from '../../db/database.ts'
 import { identities, users } from '../../db/schema/accounts.ts'
 import { identityHash, isBanned } from '../accounts/bans.ts'
 import type { Core } from '../core.ts'
+import { splitName } from '../ids.ts'
 import { giveUpUploads } from '../media/uploads.ts'
 
 /** An account with those that were joined into it. */
@@ -132,8 +133,8 @@ function withoutWords(column: 'before' | 'after'): SQL {
     when 'object' then ${value} - array['name', 'handle', 'reason'] when 'string' then null else ${value} end`
 }
 
-/** '123' of 'discord:123', as lanes of the inbox have it. */
-const numberOf = (identity: string) => identity.slice(identity.indexOf(':') + 1)
+/** As lanes of the inbox have it. */
+const numberOf = (identity: string) => splitName(identity).id
 
 /** A query for them. */
 export const uuids = (ids: readonly string[]): SQL =>

@@ -1,6 +1,7 @@
 /** Announcements: messages to people who have not asked for one. Each is tried once, and what became of it is told exactly. */
 import type { Api } from 'grammy'
 import type { ChatPace } from '../../../core/chats/pace.ts'
+import { splitName } from '../../../core/ids.ts'
 import type { Announced, Announcer } from '../../../core/ports/chat.ts'
 import { failureOf, hasNotArrived } from '../bot-api.ts'
 import { announcementRoom, paceName, type TelegramPace } from '../pace.ts'
@@ -26,7 +27,7 @@ export function createAnnouncer({ api, chatPace, botId, pace }: AnnouncerOptions
 
     async send(person, reply) {
       // the private chat with a person has the id of the person
-      const chatId = Number(person.slice(person.indexOf(':') + 1))
+      const chatId = Number(splitName(person).id)
       const { text, entities } = formatted(reply, maxText)
       void chatPace.count(paceName(botId, chatId), 1).catch(() => undefined)
       try {

@@ -1,6 +1,7 @@
 /** Gives Stars back to the person who paid them. */
 import type { Api } from 'grammy'
 import { AppError } from '../../../core/errors.ts'
+import { splitName } from '../../../core/ids.ts'
 import type { Payments } from '../../../core/ports/payments.ts'
 import { asChatError, failureOf } from '../bot-api.ts'
 import { paymentsIn } from './transactions.ts'
@@ -39,7 +40,7 @@ export function createRefunds(api: Api): Payments['refund'] {
 
   return async (charge, people) => {
     for (const person of people) {
-      const outcome = await refundTo(Number(person.slice(person.indexOf(':') + 1)), charge)
+      const outcome = await refundTo(Number(splitName(person).id), charge)
       if (outcome !== 'not_theirs') return outcome === 'refunded'
     }
     const payer = await payerOf(charge)
