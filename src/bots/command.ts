@@ -2,7 +2,7 @@
  * What a command is: one declaration that is registered with platforms, parsed from text or typed options, checked, described
  * and typed. One file in commands/ each; commands/index.ts lists them.
  */
-import type { Chosen, SettingsInForce } from '../core/accounts/settings.ts'
+import type { InForce, SettingsInForce } from '../core/accounts/settings.ts'
 import type { Core } from '../core/core.ts'
 import type { Accepted, Submission } from '../core/generation/accept.ts'
 import type { Address, Attachment, ButtonRows, Call, Posted, Reply, Typing } from '../core/ports/chat.ts'
@@ -17,9 +17,9 @@ type OptionNameOf<N extends CommandName> = keyof Words['commands'][N]['options']
 export interface OptionSpec {
   /**
    * prompt: the text as it is, flags included · text, choice: words · user: a person ('discord:123', '@name', 'me') ·
-   * switch: on or off, a flag without a value is on · image: an attachment, which arrives in `asked.images`.
+   * switch: on or off, a flag without a value is on · channel: its id · role: its id and its name, as in '123 Artists' · image: an attachment, which arrives in `asked.images`.
    */
-  type: 'prompt' | 'text' | 'integer' | 'number' | 'choice' | 'user' | 'switch' | 'image'
+  type: 'prompt' | 'text' | 'integer' | 'number' | 'choice' | 'user' | 'channel' | 'role' | 'switch' | 'image'
   required?: boolean
   /** Of a choice. A function for those that follow the models that are set up. */
   choices?: readonly string[] | ((models: readonly Model[]) => readonly string[])
@@ -47,7 +47,7 @@ export interface Suggesting {
   typing: Typing
   words: Words
   /** The settings in force. Empty where they could not be read in time. */
-  settings: Chosen
+  settings: InForce
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -121,10 +121,23 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   privateOnly?: boolean
   /** Surfaces that have it. Absent: every surface. */
   surfaces?: readonly string[]
+  /** It exists in groups alone. */
+  groupsOnly?: boolean
+  /**
+   * Platforms that have sub-commands show one for each choice of the first option, with these of the others. Their texts are
+   * `subcommands` in each language.
+   */
+  subcommands?: Readonly<Record<string, Subcommand>>
   /** Whether it answers with a form: on platforms with forms, nothing else may answer before one. */
   opensForm?(given: readonly string[]): boolean
   /** Never posts: dispatch does. Throws AppError for what cannot be done. */
   run(asked: Asked<Values<O>>): Promise<Answer>
+}
+
+export interface Subcommand {
+  /** Options that it needs. */
+  required: readonly string[]
+  optional?: readonly string[]
 }
 
 /** A command whose options are not known to the compiler: what lists and dispatch work with. */

@@ -3,6 +3,7 @@ import { readSettings, type SettingsInForce } from '../core/accounts/settings.ts
 import type { Ref } from '../core/chats/buttons.ts'
 import { managesGroup } from '../core/chats/managers.ts'
 import { notePrivateChat } from '../core/chats/private-chats.ts'
+import { assertWorksIn } from '../core/chats/rules.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
@@ -86,8 +87,19 @@ export async function answerTo(
     const { kind, data, cause } = asAppError(thrown)
     if (kind === 'internal') core.log.error({ err: cause, act: act.kind, surface: call.surface }, 'an act failed')
     const content = { kind: 'refusal', error: kind, data } as const
+    if (kind === 'not_here') call = await aloneWith(core, call)
     return { call, answer: { locale: call.locale, state: 'failed', content, private: true } }
   }
+}
+
+/** A message is answered by a message, which all of the channel would see: where the bot does not work, the person alone gets it. */
+async function aloneWith(core: Core, call: Call): Promise<Call> {
+  if (call.act.kind !== 'message') return call
+  const address = await core.surfaces
+    .get(call.surface)
+    ?.privately?.(call.address, call.from)
+    .catch(() => undefined)
+  return address === undefined ? call : { ...call, address }
 }
 
 /** What a call runs with. */
@@ -130,6 +142,9 @@ async function runCommand(
 ): Promise<Answer> {
   const command = findCommand(commandsOn(call.surface, commands), name)
   if (!command) throw new AppError('unknown_command', { name })
+  if (command.groupsOnly && !call.place.group) throw new AppError('groups_only')
+  // what only the person sees disturbs no channel
+  if (command.audience !== 'private') assertWorksIn(core, call, settings.rules)
   // the declaration gives the values their types; a list of commands cannot keep them
   const values = valuesOf(command, text, options) as never
   const needs = typeof command.needs === 'function' ? command.needs(values) : command.needs
@@ -155,6 +170,7 @@ async function runMenu(
 ): Promise<Answer> {
   const menu = menus.find((each) => each.name === name)
   if (!menu) throw new AppError('unknown_command', { name })
+  assertWorksIn(core, call, settings.rules)
   const originals = await withOriginals(core, call)
   return menu.run({ core, call, words: wordsFor(call.locale), values: { ref }, settings, commands, ...originals })
 }

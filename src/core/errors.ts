@@ -45,6 +45,8 @@ export const errorKinds = [
   'managers_only',
   'no_broadcasts',
   'own_only',
+  'not_here',
+  'model_not_here',
   // the person
   'no_credits',
   'too_many_in_flight',

@@ -4,6 +4,8 @@ import type { EntrySource } from '../db/schema/ledger.ts'
 import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
 const list = listOf(', ')
+/** Addresses must not have punctuation at their ends. */
+const spaced = listOf(' ')
 const number = numberOf('en')
 const plural = pluralOf('en')
 const either = eitherOf('en')
@@ -294,6 +296,18 @@ export const en = {
       '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language, original and announcements. ' +
       '/settings ratio default resets it.',
     usageHere: 'People who manage a group add "here" to set it for all: /settings ratio 16:9 here',
+  },
+  server: {
+    title: '🛠 The rules of this server',
+    channels: (c: { only: readonly string[]; except: readonly string[] }) =>
+      c.only.length > 0
+        ? `Channels: only ${c.only.join(' ')}`
+        : c.except.length > 0
+          ? `Channels: all but ${c.except.join(' ')}`
+          : 'Channels: all',
+    models: (ids: readonly string[] | null) => `Models: ${ids === null ? 'all' : list(ids)}`,
+    defaults: (d: { model: string; ratio: string }) => `Default model: ${d.model} · default ratio: ${d.ratio}`,
+    private: (value: string) => `Private answers by default: ${value}`,
   },
   drafts: {
     shown: (d: { prompt: string; enhanced?: string; minutes: number }) =>
@@ -797,14 +811,14 @@ export const en = {
       },
     },
     describe: {
-      description: 'Get a prompt for a picture; this is free',
+      description: 'Get a prompt for a picture, for free',
       options: { image: 'The picture to describe', id: 'A picture of yours: the id after # below it' },
     },
     show: {
-      description: 'Show one of your pictures again',
+      description: 'Show a picture of yours again',
       options: { id: 'The id after # below the picture' },
     },
-    models: { description: 'All models: prices, and what they take', options: { page: 'More models: 2, 3 …' } },
+    models: { description: 'All models, and their prices', options: { page: 'More models: 2, 3 …' } },
     queue: { description: 'Your requests under way, and how busy the services are', options: {} },
     cancel: {
       description: 'Stop a request and get its credits back',
@@ -857,7 +871,7 @@ export const en = {
       },
     },
     settings: {
-      description: 'Your defaults: model, ratio, count, language and more',
+      description: 'Your defaults: model, ratio, count and more',
       options: {
         model: 'The model for requests that name none',
         ratio: 'The ratio for requests without a picture',
@@ -868,6 +882,24 @@ export const en = {
         original: 'Whether to send the stored files after the pictures',
         announcements: 'Whether you get announcements in your private chat',
         here: 'For managers: set it for this server or group',
+      },
+    },
+    server: {
+      description: 'Rules of this server',
+      options: {
+        action: 'What to show or change',
+        channel: 'The channel; its threads follow it',
+        state: 'on, off, or default to have no rule for it',
+        models: 'Models that may draw here, separated by commas; all for every model',
+        model: 'The model for requests that name none; default to reset it',
+        ratio: 'The ratio for requests without a picture; default to reset it',
+      },
+      subcommands: {
+        show: 'Show the rules of this server',
+        channel: 'Where the bot works: only where it is on, or everywhere but where it is off',
+        models: 'Which models may draw in this server',
+        default: 'The model and the ratio that requests get if they name none',
+        private: 'Whether only the person sees an answer, unless the person chooses otherwise',
       },
     },
     link: {
@@ -1194,6 +1226,11 @@ export const en = {
     no_recipe: () => 'This message shows no picture of mine that you may see.',
     no_broadcasts: () => 'Announcements go out on Telegram only: send /broadcast to the bot there.',
     own_only: (d: Data) => `${d.name} is a setting of people, not of groups: leave "here" out.`,
+    not_here: (d: Data) =>
+      list(d.available) === ''
+        ? 'The people who manage this server have turned the bot off in this channel.'
+        : `The bot does not work in this channel. It works in: ${spaced(d.available)}`,
+    model_not_here: (d: Data) => `${d.model} may not draw in this server. Models here: ${list(d.available)}.`,
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

@@ -2,6 +2,7 @@ import type { Words } from './en.ts'
 import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf } from './format.ts'
 
 const list = listOf('、')
+const spaced = listOf(' ')
 const number = numberOf('zh-CN')
 const either = eitherOf('zh-CN')
 const credits = (count: number) => `${number(count)} 积分`
@@ -247,6 +248,18 @@ export const zh: Words = {
       '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original、announcements。' +
       '/settings ratio default 恢复默认。',
     usageHere: '群管理员加上 here 即可为全群设置：/settings ratio 16:9 here',
+  },
+  server: {
+    title: '🛠 本服务器的规则',
+    channels: (c) =>
+      c.only.length > 0
+        ? `频道：仅 ${c.only.join(' ')}`
+        : c.except.length > 0
+          ? `频道：除 ${c.except.join(' ')} 以外的所有频道`
+          : '频道：全部',
+    models: (ids) => `模型：${ids === null ? '全部' : list(ids)}`,
+    defaults: (d) => `默认模型：${d.model} · 默认比例：${d.ratio}`,
+    private: (value) => `默认私密回复：${value}`,
   },
   drafts: {
     shown: (d) =>
@@ -724,6 +737,24 @@ export const zh: Words = {
         here: '群管理员：为整个服务器或群设置',
       },
     },
+    server: {
+      description: '本服务器的规则：频道、模型、默认值',
+      options: {
+        action: '查看或更改什么',
+        channel: '频道，其子区同样适用',
+        state: 'on 开启、off 关闭、default 不设规则',
+        models: '此处可用的模型，用逗号分隔；all 表示全部',
+        model: '未指定模型时使用的模型；default 恢复默认',
+        ratio: '没有图片的请求使用的比例；default 恢复默认',
+      },
+      subcommands: {
+        show: '查看本服务器的规则',
+        channel: '机器人在哪些频道工作：只在开启的频道，或除关闭的频道以外的所有频道',
+        models: '本服务器可以使用哪些模型',
+        default: '请求未指定时使用的模型和比例',
+        private: '默认只有本人能看到回复，除非本人另有设置',
+      },
+    },
     link: {
       description: '合并你在 Discord、Telegram 和网页上的账户',
       options: { code: '另一边的 /link 显示的代码；不填则获取一个' },
@@ -1013,6 +1044,11 @@ export const zh: Words = {
     account_closed: () => '该账户已删除。请重新发送消息，即可使用新账户。',
     no_broadcasts: () => '公告只能在 Telegram 上发送：请在那里给机器人发送 /broadcast。',
     own_only: (d) => `“${d.name}”是个人设置，不适用于群组：请去掉 here。`,
+    not_here: (d) =>
+      list(d.available) === ''
+        ? '服务器管理者已在此频道关闭机器人。'
+        : `机器人不在此频道工作，可用的频道：${spaced(d.available)}`,
+    model_not_here: (d) => `本服务器不能使用 ${d.model}，可用的模型：${list(d.available)}。`,
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',
     chat_unavailable: () => '无法连接到聊天平台。',

@@ -1,7 +1,8 @@
 /** `/settings`, what requests make of it, and the choice below an enhanced prompt, on any surface. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
-import { chatOf, saveSettings } from '../../src/core/accounts/settings.ts'
+import { saveSettings } from '../../src/core/accounts/settings.ts'
+import { chatOf } from '../../src/core/chats/rules.ts'
 import { forgetOldDrafts } from '../../src/core/generation/drafts.ts'
 import { erase } from '../../src/core/media/erase.ts'
 import { forgetOldUploads } from '../../src/core/media/uploads.ts'

@@ -1,5 +1,6 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
 import { accountOf } from '../../core/accounts/accounts.ts'
+import type { InForce } from '../../core/accounts/settings.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { editingModels, editingWith, proposeEdit, sameShape } from '../../core/generation/edit.ts'
@@ -19,8 +20,9 @@ export const editAction: Action = {
   who: 'viewer',
   form: {
     audience: 'public',
-    async make({ core, call, words, values: { ref } }) {
-      const result = await resultOf(core, ref)
+    async make({ core, call, words, settings, values: { ref } }) {
+      const { allowed } = settings.chosen
+      const result = { ...(await resultOf(core, ref)), allowed }
       const { request } = result
       const models = editingModels(core, result)
       const proposed = proposeEdit(core, result)
@@ -51,8 +53,9 @@ export const editAction: Action = {
       })
     },
   },
-  async run({ core, call, images: added, values: { ref, fields } }) {
-    const result = await resultOf(core, ref)
+  async run({ core, call, images: added, settings, values: { ref, fields } }) {
+    const { allowed } = settings.chosen
+    const result = { ...(await resultOf(core, ref)), allowed }
     const { prompt = '', aspect = '', model = '' } = fields
     // an unchanged prompt was parsed before, so it is not searched for flags and ratios again
     const ratios = offeredAspects(core.models.all())
@@ -96,7 +99,7 @@ interface Choice {
   isProposed: boolean
   /** Pictures that were added to that of the result. */
   added: number
-  result: StoredResult
+  result: StoredResult & Pick<InForce, 'allowed'>
 }
 
 /** `own`: whether the picture of the result is used. A proposed model that does not take the added pictures gives way to one that does. */
@@ -104,8 +107,12 @@ function chooseFor(core: Core, { name, isProposed, added, result }: Choice): { c
   const model = name === undefined ? undefined : findModel(core.models.all(), name)
   const own = model ? (editingWith(core, model, result)?.images ?? 1) : 1
   const givesWay = model && isProposed && added > 0 && !canServe(core, model, { images: 1 + added, words: true })
-  if (givesWay) return { chosen: chooseModel(core, { images: 1 + added, words: true }), own: 1 }
-  return { chosen: chooseModel(core, { name, images: own + added, words: true }), own }
+  const { allowed } = result
+  if (givesWay) return { chosen: chooseModel(core, { allowed, images: 1 + added, words: true }), own: 1 }
+  return {
+    chosen: chooseModel(core, { name, allowed: name === undefined ? allowed : null, images: own + added, words: true }),
+    own,
+  }
 }
 
 /** The price of the model that the form proposes. */

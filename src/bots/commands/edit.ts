@@ -48,9 +48,11 @@ export const editCommand = defineCommand({
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
     const { private: wanted, ask, ...params } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
     if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
-    const proposed = result && all.length === 1 ? proposeEdit(core, result) : undefined
+    const { allowed } = settings.chosen
+    const proposed = result && all.length === 1 ? proposeEdit(core, { ...result, allowed }) : undefined
     const chosen = chooseModel(core, {
       name: params.model ?? (proposed?.images === 1 ? proposed.model.id : undefined),
+      allowed: params.model === undefined ? allowed : null,
       images: all.length,
       words: true,
       check: (model) => checkParams(model, params, all.length),

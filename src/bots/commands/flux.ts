@@ -1,5 +1,5 @@
 /** `/flux a cute cat 16:9`, and every plain message: a request. */
-import type { Chosen } from '../../core/accounts/settings.ts'
+import type { InForce } from '../../core/accounts/settings.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { readAspect } from '../../core/request/aspect.ts'
@@ -47,7 +47,7 @@ interface Composed {
   /** Number of input pictures. */
   images: number
   /** The settings in force. */
-  set: Chosen
+  set: InForce
 }
 
 interface Read extends Filled {

@@ -52,7 +52,9 @@ async function invitationLine({ core, call, words }: Asked<unknown>): Promise<st
 }
 
 /** Whether the person may use a command. Commands whose permission depends on their options count as allowed. */
-function isFor({ core, call }: Pick<Asked<unknown>, 'core' | 'call'>, { needs }: AnyCommand): boolean {
+function isFor({ core, call }: Pick<Asked<unknown>, 'core' | 'call'>, command: AnyCommand): boolean {
+  const { needs, groupsOnly } = command
+  if (groupsOnly && !call.place.group) return false
   if (needs === 'admin') return core.isAdmin(call.from.id)
   if (needs === 'manager') return call.place.manager || core.isAdmin(call.from.id)
   return true

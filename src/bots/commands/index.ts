@@ -30,6 +30,7 @@ import { helpCommand } from './help.ts'
 import { historyCommand } from './history.ts'
 import { modelsCommand } from './models.ts'
 import { queueCommand } from './queue.ts'
+import { serverCommand } from './server/server.ts'
 import { showCommand } from './show.ts'
 import { upscaleCommand } from './upscale.ts'
 
@@ -49,6 +50,7 @@ export const allCommands: readonly AnyCommand[] = [
   giftCommand,
   historyCommand,
   settingsCommand,
+  serverCommand,
   linkCommand,
   unlinkCommand,
   panelCommand,

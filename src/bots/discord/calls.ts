@@ -17,10 +17,9 @@ import {
   InteractionType,
   MessageFlags,
   MessageType,
-  PermissionFlagsBits,
   ApplicationCommandOptionType as Type,
 } from 'discord-api-types/v10'
-import type { Act, Attachment, Call, Identity, Locale, Place, PressedMessage } from '../../core/ports/chat.ts'
+import type { Act, Attachment, Call, Identity, Locale, PressedMessage } from '../../core/ports/chat.ts'
 import { cleanText } from '../../core/text.ts'
 import { localeOf } from '../../locales/index.ts'
 import { type Action, findAction } from '../action.ts'
@@ -30,6 +29,7 @@ import { addressOf, type InteractionTarget } from './address.ts'
 import { ofAttachment, picturesOf, type RemotePicture } from './images.ts'
 import { findMenu, type Picked } from './menus.ts'
 import { submittedFields, submittedFiles } from './modal.ts'
+import { placeOf } from './place.ts'
 
 type Load = (pictures: readonly RemotePicture[]) => Attachment[]
 
@@ -160,7 +160,12 @@ function actOf(interaction: Interaction, target: InteractionTarget, { menus = []
     const { data, message } = interaction
     return { kind: 'form', form: data.custom_id, fields: submittedFields(data), on: message?.id }
   }
-  return { kind: 'command', name: interaction.data.name, text: '', options: valuesIn(interaction.data.options) }
+  return {
+    kind: 'command',
+    name: interaction.data.name,
+    text: '',
+    options: valuesIn(interaction.data.options, interaction.data.resolved),
+  }
 }
 
 /** If a press is acknowledged without a new answer, its token can edit the pressed message, even one that only the person sees. */
@@ -175,31 +180,26 @@ function pressedMessage({ message }: APIMessageComponentInteraction, target: Int
   return { posted, name: id }
 }
 
-/** From the payload that Discord signed or sent over the gateway. */
-export function placeOf(
-  { guild_id: guildId, member }: Pick<Interaction, 'guild_id' | 'member'>,
-  channel: NonNullable<Interaction['channel']>,
-): Place {
-  const permissions = BigInt(member?.permissions ?? 0)
-  return {
-    group: guildId === undefined ? undefined : { id: guildId },
-    channel: channel.id,
-    nsfw: 'nsfw' in channel && channel.nsfw === true,
-    manager: (permissions & PermissionFlagsBits.ManageGuild) !== 0n,
-    roles: member?.roles ?? [],
-  }
-}
-
 type GivenOptions =
   | APIChatInputApplicationCommandInteraction['data']['options']
   | APIApplicationCommandAutocompleteInteraction['data']['options']
 
-/** Without the pictures. */
-export function valuesIn(options: GivenOptions = []): Record<string, string | number | boolean> {
+interface Named {
+  /** Roles that options name. */
+  roles?: Readonly<Record<string, { name: string }>>
+}
+
+/** Without the pictures. The name of a sub-command is the value of `action`, and its options are those of the command. */
+export function valuesIn(options: GivenOptions = [], named: Named = {}): Record<string, string | number | boolean> {
   return Object.fromEntries(
-    options.flatMap((option) => {
+    options.flatMap((option): [string, string | number | boolean][] => {
+      if (option.type === Type.Subcommand) {
+        return [['action', option.name], ...Object.entries(valuesIn(option.options, named))]
+      }
       if (!('value' in option) || option.type === Type.Attachment) return []
-      return [[option.name, option.type === Type.User ? `discord:${option.value}` : option.value]]
+      if (option.type === Type.User) return [[option.name, `discord:${option.value}`]]
+      if (option.type !== Type.Role) return [[option.name, option.value]]
+      return [[option.name, `${option.value} ${named.roles?.[option.value]?.name ?? ''}`.trim()]]
     }),
   )
 }

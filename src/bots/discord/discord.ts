@@ -27,6 +27,7 @@ import { interactionsRoute } from './http.ts'
 import { attachmentHosts, attachments } from './images.ts'
 import { keepPicked, type Picked, pickedIn, readPicked } from './menus.ts'
 import { createOpenRequests, type FirstAnswer } from './open-requests.ts'
+import { withPlace } from './place.ts'
 import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
 import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
@@ -102,7 +103,7 @@ export function createDiscord(options: DiscordOptions): Discord {
       oldestSeconds: answerableSeconds,
       handle: async ([body]) => {
         const call = await callOf(body as unknown as Stored)
-        if (call) await handle(call)
+        if (call) await handle(await withPlace(api, database, call))
       },
     })
     gateway = createGateway({
@@ -238,6 +239,7 @@ export function createDiscord(options: DiscordOptions): Discord {
       await source.downloads.close()
     },
     notReady: () => (gateway ? (api.notReady() ?? gateway.notReady()) : 'not started'),
+    channelLink: (guild, channel) => `https://discord.com/channels/${guild}/${channel}`,
     privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
     needsPress(posted) {

@@ -24,10 +24,10 @@ import {
   identityOf,
   isAnswered,
   type Offers,
-  placeOf,
   valuesIn,
   whereOf,
 } from './calls.ts'
+import { placeOf } from './place.ts'
 
 interface ReceiverOptions {
   api: Api
@@ -186,7 +186,11 @@ export function createReceiver(options: ReceiverOptions): Receiver {
 function typingCall(interaction: APIApplicationCommandAutocompleteInteraction): Call | undefined {
   const user = interaction.member?.user ?? interaction.user
   const { channel, data, id, application_id: applicationId, token } = interaction
-  const focused = data.options.find((option) => 'focused' in option && option.focused)
+  // those of a sub-command are inside it
+  const options = data.options.flatMap((option) =>
+    option.type === ApplicationCommandOptionType.Subcommand ? (option.options ?? []) : [option],
+  )
+  const focused = options.find((option) => 'focused' in option && option.focused)
   if (!user || !channel || !focused || !('value' in focused)) return undefined
   const channelId = channel.id
   const audience = 'form'
@@ -210,8 +214,8 @@ function typingCall(interaction: APIApplicationCommandAutocompleteInteraction): 
       command: data.name,
       option: focused.name,
       typed: String(focused.value),
-      options: valuesIn(data.options.filter((option) => option !== focused)),
-      images: data.options.filter(({ type }) => type === ApplicationCommandOptionType.Attachment).length,
+      options: valuesIn(options.filter((option) => option !== focused)),
+      images: options.filter(({ type }) => type === ApplicationCommandOptionType.Attachment).length,
     },
     images: [],
   }

@@ -8,7 +8,7 @@ import {
 } from 'discord-api-types/v10'
 import type { Model } from '../../core/ports/models.ts'
 import { allLanguages, type Words } from '../../locales/index.ts'
-import { type AnyCommand, commandsOn, type OptionSpec } from '../command.ts'
+import { type AnyCommand, commandsOn, type OptionSpec, type OptionSpecs, type Subcommand } from '../command.ts'
 import type { Menu } from '../menus/menu.ts'
 import type { Api } from './api.ts'
 import { menuDefinitions } from './menus.ts'
@@ -49,14 +49,50 @@ function slashCommands({ commands, models }: Pick<Registration, 'commands' | 'mo
       type: 1,
       name,
       ...described((words) => words.aliases[name] ?? words.commands[command.name].description),
-      // Discord wants the required ones first
-      options: Object.entries(command.options)
-        .toSorted(([, a], [, b]) => Number(b.required ?? false) - Number(a.required ?? false))
-        .map(([option, spec]) => optionDefinition(command, option, { spec, models: models() })),
-      contexts: [InteractionContextType.Guild, InteractionContextType.BotDM, InteractionContextType.PrivateChannel],
-      integration_types: [ApplicationIntegrationType.GuildInstall, ApplicationIntegrationType.UserInstall],
+      options: command.subcommands
+        ? Object.entries(command.subcommands).map(([each, given]) =>
+            subcommand(command, each, { given, models: models() }),
+          )
+        : optionsOf(command, command.options, models()),
+      ...(command.groupsOnly ? inServers : everywhere),
     })),
   )
+}
+
+const everywhere = {
+  contexts: [InteractionContextType.Guild, InteractionContextType.BotDM, InteractionContextType.PrivateChannel],
+  integration_types: [ApplicationIntegrationType.GuildInstall, ApplicationIntegrationType.UserInstall],
+}
+const inServers = {
+  contexts: [InteractionContextType.Guild],
+  integration_types: [ApplicationIntegrationType.GuildInstall],
+}
+
+/** Discord wants the required ones first. */
+const optionsOf = (command: AnyCommand, options: OptionSpecs, models: readonly Model[]) =>
+  Object.entries(options)
+    .toSorted(([, a], [, b]) => Number(b.required ?? false) - Number(a.required ?? false))
+    .map(([option, spec]) => optionDefinition(command, option, { spec, models }))
+
+function subcommand(
+  command: AnyCommand,
+  name: string,
+  { given: { required, optional = [] }, models }: { given: Subcommand; models: readonly Model[] },
+) {
+  const options = [...required, ...optional].flatMap((option) => {
+    const spec = command.options[option]
+    return spec ? [[option, { ...spec, required: required.includes(option) }] as const] : []
+  })
+  return {
+    type: Type.Subcommand,
+    name,
+    ...described((words) => {
+      const texts = words.commands[command.name]
+      const each: Readonly<Record<string, string>> = 'subcommands' in texts ? texts.subcommands : {}
+      return each[name] ?? name
+    }),
+    options: optionsOf(command, Object.fromEntries(options), models),
+  }
 }
 
 const types: Readonly<Record<OptionSpec['type'], Type>> = {
@@ -66,6 +102,8 @@ const types: Readonly<Record<OptionSpec['type'], Type>> = {
   number: Type.Number,
   choice: Type.String,
   user: Type.User,
+  channel: Type.Channel,
+  role: Type.Role,
   switch: Type.Boolean,
   image: Type.Attachment,
 }

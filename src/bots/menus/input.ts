@@ -1,4 +1,5 @@
 /** Asks for words, a ratio and a model, and draws from the pictures of any message. */
+import { isAllowed } from '../../core/accounts/settings.ts'
 import { quote } from '../../core/billing/quote.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Model } from '../../core/ports/models.ts'
@@ -50,7 +51,9 @@ function makeForm(asked: Asked<Pressed>) {
   if (images.length === 0) throw new AppError('question_over')
   const count = images.length
   const { id } = proposed(asked)
-  const models = drawing(core.models.all()).filter((model) => canServe(core, model, { images: count, words: true }))
+  const models = drawing(core.models.all()).filter(
+    (model) => isAllowed(settings.chosen, model) && canServe(core, model, { images: count, words: true }),
+  )
   const priceFor = (model: Model) => {
     const typed = { prompt: anyWords, model: model.id }
     const { chosen, params } = readRequest(core, { values: typed, images: count, set: settings.chosen })
@@ -75,5 +78,5 @@ function makeForm(asked: Asked<Pressed>) {
 /** Throws AppError too_many_images. */
 function proposed({ core, images, settings: { chosen } }: Pick<Asked<Pressed>, 'core' | 'images' | 'settings'>): Model {
   const prefer = chosen.model === undefined ? [] : [chosen.model]
-  return chooseModel(core, { images: images.length, words: true, prefer }).model
+  return chooseModel(core, { allowed: chosen.allowed, images: images.length, words: true, prefer }).model
 }

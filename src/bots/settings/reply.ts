@@ -1,7 +1,6 @@
 /** Shows the settings in force and where each comes from, and saves changes. Errors use the names that people see. */
 import {
   type Chosen,
-  chatOf,
   type Holder,
   originOf,
   personHolding,
@@ -13,6 +12,7 @@ import {
   settingNames,
 } from '../../core/accounts/settings.ts'
 import { button } from '../../core/chats/buttons.ts'
+import { chatOf } from '../../core/chats/rules.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call } from '../../core/ports/chat.ts'
@@ -27,7 +27,7 @@ export type Whose = 'own' | 'here'
 interface Showing {
   core: Core
   call: Call
-  settings: SettingsInForce
+  settings: Pick<SettingsInForce, 'person' | 'chat' | 'chosen'>
   whose: Whose
 }
 
@@ -100,7 +100,12 @@ function named(error: unknown, { settings: { names } }: Words): unknown {
   return name === undefined ? error : new AppError(kind, { ...data, name }, { cause })
 }
 
-function shownValue(core: Core, { settings: texts }: Words, name: SettingName, { chosen }: SettingsInForce): string {
+function shownValue(
+  core: Core,
+  { settings: texts }: Words,
+  name: SettingName,
+  { chosen }: Showing['settings'],
+): string {
   const models = core.models.all()
   const onOff = (value: boolean) => texts.values[value ? 'on' : 'off']
   switch (name) {

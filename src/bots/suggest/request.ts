@@ -1,5 +1,7 @@
 /** What is suggested for the options of a request: models with their prices, ratios of the model, and own earlier prompts. */
+import { type InForce, isAllowed } from '../../core/accounts/settings.ts'
 import { mainPart, priceOfPart, quote } from '../../core/billing/quote.ts'
+import { allModels } from '../../core/chats/change-rules.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { lastPrompts, promptOfRequest } from '../../core/history/prompts.ts'
@@ -18,7 +20,7 @@ const maxLength = 100
 /** Models that can serve the request as far as it is known, the default first, with the price of all its pictures. */
 export function suggestModels({ core, typing, words, settings }: Suggesting): Choice[] {
   const { images, typed, options } = typing
-  const all = drawing(core.models.all())
+  const all = drawing(core.models.all()).filter((model) => isAllowed(settings, model))
   const able = all.filter((model) => canServe(core, model, { images, words: true }))
   const first = settings.model ?? core.models.preferred()
   return (able.length > 0 ? able : all)
@@ -36,10 +38,26 @@ export function suggestModels({ core, typing, words, settings }: Suggesting): Ch
   }
 }
 
+/** Lists of models, 'a, b': what is typed, with one more. */
+export function suggestModelLists({ core, typing: { typed } }: Suggesting): Choice[] {
+  const [last = '', ...before] = typed
+    .split(',')
+    .map((name) => name.trim())
+    .toReversed()
+  const found = drawing(core.models.all())
+    .filter(({ id, title, aliases }) => !before.includes(id) && matches(last, [id, title, ...aliases]))
+    .map(({ id }) => [...before.toReversed(), id].join(', '))
+  const all = before.length === 0 && matches(last, [allModels]) ? [allModels] : []
+  return [...found, ...all]
+    .filter((value) => value.length <= maxLength)
+    .slice(0, maxChoices)
+    .map((value) => ({ value, label: value }))
+}
+
 /** Ratios of the model that would draw the request: the one that is filled in, or the default. */
 export function suggestAspects({ core, typing, settings }: Suggesting): Choice[] {
   const { typed } = typing
-  const aspects = aspectsFor(core, typing, settings.model)
+  const aspects = aspectsFor(core, typing, settings)
   return Object.entries(aspects)
     .filter(([aspect]) => aspect !== 'auto' && matches(typed, [aspect]))
     .slice(0, maxChoices)
@@ -75,11 +93,17 @@ const cut = (text: string) => (text.length <= maxLength ? text : shorten(text, m
 /** The price does not depend on what they say. */
 const anyWords = 'words'
 
-function aspectsFor(core: Core, { options, images }: Typing, preferred: string | undefined): Takes['aspects'] {
+function aspectsFor(core: Core, { options, images }: Typing, settings: InForce): Takes['aspects'] {
   const name = typeof options.model === 'string' && options.model !== '' ? options.model : undefined
+  const { model: preferred, allowed } = settings
   const prefer = preferred === undefined ? [] : [preferred]
   const all = offeredAspects(core.models.all()).map((aspect) => [aspect, [0, 0]] as const)
-  return orElse(() => chooseModel(core, { name, images, words: true, prefer }).takes.aspects, Object.fromEntries(all))
+  return orElse(
+    () =>
+      chooseModel(core, { name, allowed: name === undefined ? allowed : null, images, words: true, prefer }).takes
+        .aspects,
+    Object.fromEntries(all),
+  )
 }
 
 /** Half-typed names and pictures that are still missing are no errors here. */

@@ -2,7 +2,7 @@
  * Choices below what a person types into an option of a command. Platforms wait for them about as long as people do, so they
  * come within a second; what the database would add is left out if it is slow or away.
  */
-import { type Chosen, readSettings } from '../../core/accounts/settings.ts'
+import { type InForce, readSettings } from '../../core/accounts/settings.ts'
 import type { Core } from '../../core/core.ts'
 import type { Call, Typing } from '../../core/ports/chat.ts'
 import type { Choice } from '../../core/ports/forms.ts'
@@ -28,7 +28,7 @@ export async function suggestionsFor(
   return (await inTime(core, choicesWithinMs, choices())) ?? []
 }
 
-const chosenBy = async (core: Core, call: Call): Promise<Chosen> => (await readSettings(core, call)).chosen
+const chosenBy = async (core: Core, call: Call): Promise<InForce> => (await readSettings(core, call)).chosen
 
 /** undefined: it failed, or was late. */
 async function inTime<T>({ log }: Core, ms: number, work: Promise<T>): Promise<T | undefined> {

@@ -16,7 +16,7 @@ export function migrationIn({ message }: Update): Migration | undefined {
 }
 
 /**
- * The group's settings and the right to see its results follow, and requests under way are answered in the new chat, in a message of
+ * The group's settings, its rules and the right to see its results follow, and requests under way are answered in the new chat, in a message of
  * their own. Repeated, it changes nothing.
  */
 export async function followGroup(database: Database, { from, to }: Migration): Promise<void> {
@@ -25,6 +25,9 @@ export async function followGroup(database: Database, { from, to }: Migration): 
     with settings as (
       update chat_settings set chat = ${after}
       where chat = ${before} and not exists (select from chat_settings where chat = ${after})),
+    rules as (
+      update chat_rules set chat = ${after}
+      where chat = ${before} and not exists (select from chat_rules where chat = ${after})),
     results as (
       update generations set channel = ${String(to)}
       where surface = 'telegram' and channel = ${String(from)} and state not in ('queued','running','stored'))

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { accountOf, readAccount } from '../../core/accounts/accounts.ts'
-import { type Chosen, readSettings } from '../../core/accounts/settings.ts'
+import { type InForce, readSettings } from '../../core/accounts/settings.ts'
 import { quote, type Size } from '../../core/billing/quote.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
@@ -152,7 +152,7 @@ async function quoteFor(core: Core, { guest, locale, act, images, size }: Compos
 }
 
 /** undefined: another command than a request. While nothing is written, the price is that of any words. */
-function compose(core: Core, { act, images, size, set }: Pick<Composed, 'act' | 'images' | 'size'> & { set: Chosen }) {
+function compose(core: Core, { act, images, size, set }: Pick<Composed, 'act' | 'images' | 'size'> & { set: InForce }) {
   const isRequest = act.kind === 'message' || (act.kind === 'command' && findCommand([fluxCommand], act.name))
   if (!isRequest) return undefined
   const { text, options } = { options: {}, ...act }

@@ -3,6 +3,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { chatSettings, type EnhanceSetting, userSettings } from '../../db/schema/settings.ts'
 import { allLanguages } from '../../locales/index.ts'
+import { chatOf, type GroupRules, noRules, readRules } from '../chats/rules.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'
@@ -49,7 +50,15 @@ export interface SettingsInForce {
   /** Settings of the group. Empty in a private chat. */
   chat: Chosen
   /** The person's, then the group's. Absent: the service's default applies. */
-  chosen: Chosen
+  chosen: InForce
+  /** Rules of the group. */
+  rules: GroupRules
+}
+
+/** Settings in force, of which none breaks a rule of the group. */
+export interface InForce extends Chosen {
+  /** Ids of the models that may draw in the group. Absent: all. */
+  allowed?: readonly string[]
 }
 
 export type Origin = 'person' | 'chat' | 'service'
@@ -62,31 +71,41 @@ type Where = Pick<Call, 'surface' | 'from' | 'place'>
 const columns = columnsOf({
   person: typed<Partial<StoredSettings> | null>(sql`to_jsonb(u)`),
   chat: typed<Partial<StoredSettings> | null>(sql`to_jsonb(c)`),
+  rules: typed<GroupRules | null>(sql`to_jsonb(r)`),
 })
 
 type StoredSettings = { [Name in SettingName]: Settings[Name] | null }
 
-/** The name of a group in `chat_settings`. undefined: a private chat. */
-export const chatOf = ({ surface, place }: Pick<Call, 'surface' | 'place'>): string | undefined =>
-  place.group && `${surface}:${place.group.id}`
-
 /** Read for each call, so that a change counts in every process at once. It opens no account. */
 export async function readSettings({ database }: Pick<Core, 'database'>, where: Where): Promise<SettingsInForce> {
+  const group = chatOf(where) ?? null
   const [row] = await readRows(
     database,
     columns,
     (list) => sql`
       select ${list} from (select 1) one
       left join user_settings u on u.user_id = (select user_id from identities where id = ${where.from.id})
-      left join chat_settings c on c.chat = ${chatOf(where) ?? null}`,
+      left join chat_settings c on c.chat = ${group} left join chat_rules r on r.chat = ${group}`,
   )
-  const [person, chat] = [setIn(row?.person), setIn(row?.chat)]
-  return { person, chat, chosen: { ...chat, ...person } }
+  const [person, chat, rules] = [setIn(row?.person), setIn(row?.chat), row?.rules ?? noRules]
+  return { person, chat, rules, chosen: inForce({ person, chat, rules }) }
 }
 
-export function originOf({ person, chat }: SettingsInForce, name: SettingName): Origin {
-  if (person[name] !== undefined) return 'person'
-  return chat[name] === undefined ? 'service' : 'chat'
+export const isAllowed = ({ allowed }: Pick<InForce, 'allowed'>, { id }: { id: string }): boolean =>
+  allowed === undefined || allowed.includes(id)
+
+/** A model that may not draw in the group is no default there. */
+function inForce({ person, chat, rules: { models } }: Omit<SettingsInForce, 'chosen'>): InForce {
+  if (models === null) return { ...chat, ...person }
+  const [own, common] = [person, chat].map(({ model, ...others }) =>
+    model === undefined || !models.includes(model) ? others : { ...others, model },
+  )
+  return { ...common, ...own, allowed: models }
+}
+
+export function originOf({ person, chat, chosen }: Omit<SettingsInForce, 'rules'>, name: SettingName): Origin {
+  if (chosen[name] === undefined) return 'service'
+  return person[name] === chosen[name] ? 'person' : chat[name] === undefined ? 'service' : 'chat'
 }
 
 /** The holder of a person's own settings. */
@@ -96,12 +115,13 @@ export const personHolding = async (core: Core, { from }: Pick<Call, 'from'>): P
 
 /**
  * Checks the changes, and saves all of them or none. Repeating it changes nothing. Throws AppError unknown_model,
- * provider_missing, unknown_ratio, bad_option, enhancer_missing, own_only.
+ * provider_missing, unknown_ratio, bad_option, enhancer_missing, own_only, model_not_here.
  */
 export async function saveSettings(core: Core, holder: Holder, changes: Changes): Promise<Chosen> {
   if ('chat' in holder && changes.announcements !== undefined) throw new AppError('own_only', { name: 'announcements' })
   const before = setIn(await storedFor(core, holder))
   const checked = checkSettings(core, before, changes)
+  if ('chat' in holder && checked.model != null) assertAllowed(await readRules(core, holder.chat), checked.model)
   const set = { ...checked, changedAt: sql`now()` }
   if ('userId' in holder) {
     await core.database.db
@@ -115,6 +135,11 @@ export async function saveSettings(core: Core, holder: Holder, changes: Changes)
       .onConflictDoUpdate({ target: chatSettings.chat, set })
   }
   return setIn({ ...before, ...checked })
+}
+
+/** A person's default may be a model that draws in other chats only; a group's may not. Throws AppError model_not_here. */
+function assertAllowed({ models }: GroupRules, model: string): void {
+  if (models !== null && !models.includes(model)) throw new AppError('model_not_here', { model, available: models })
 }
 
 type Checking = Pick<Core, 'models' | 'providers' | 'enhancer'>

@@ -10,7 +10,7 @@ import { accountOf, currentAccount } from '../accounts/accounts.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { isBanned } from '../accounts/bans.ts'
 import { hasPace, inFlightLimit, limitsOf, spacing } from '../accounts/limits.ts'
-import { chatOf } from '../accounts/settings.ts'
+import { chatOf, lockedRules, rulesAllow } from '../chats/rules.ts'
 import type { AccountLimits, Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { inputKey } from '../media/object-keys.ts'
@@ -153,12 +153,13 @@ async function save(
   }))
   // unchecked row: the columns belong to the statement's own tables
   const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
-    with admitted as (
+    with rules as (${lockedRules(candidate)}),
+    admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(candidate)}
       where id = ${userId} and closed_at is null and not ${isBanned} and in_flight < ${inFlightLimit(candidate)} and joined_into is null
         and ${'id' in from ? sql`exists (select from identities where id = ${from.id} and user_id = ${userId})` : sql`true`}
         and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)}
-        and ${hasPace(candidate)}
+        and ${hasPace(candidate)} and ${rulesAllow(core, candidate)}
         and not exists (select from generations where key = ${key})
       returning in_flight, (${submission.private ?? false}::bool or exists (
         select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),

@@ -21,6 +21,8 @@ interface Drawn {
   /** Its pictures. The first one is edited. */
   pictures: readonly Size[]
   request: Pick<PictureRequest, 'aspect'>
+  /** Ids of the models that may change it. Absent: all. */
+  allowed?: readonly string[]
 }
 
 /** Absent: its provider is not set up, or it takes no words. */
@@ -46,7 +48,9 @@ export function sameShape({ aspects }: Takes, { request }: Pick<Drawn, 'request'
 export function editingModels(core: Available, drawn: Drawn): EditingModel[] {
   const all = core.models.all()
   const own = all.filter(({ id, hidden }) => id === drawn.model && hidden)
-  return [...own, ...listed(all)].flatMap((model) => editingWith(core, model, drawn) ?? [])
+  const { allowed } = drawn
+  const models = [...own, ...listed(all)].filter(({ id }) => allowed === undefined || allowed.includes(id))
+  return models.flatMap((model) => editingWith(core, model, drawn) ?? [])
 }
 
 /**
@@ -56,7 +60,7 @@ export function editingModels(core: Available, drawn: Drawn): EditingModel[] {
 export function proposeEdit(core: Available, drawn: Drawn): EditingModel | undefined {
   const models = editingModels(core, drawn)
   const find = (id: string) => models.find(({ model }) => model.id === id)
-  const defaults = [1, 0].map((images) => defaultModel(core, null, { images, words: true }))
+  const defaults = [1, 0].map((images) => defaultModel(core, drawn.allowed ?? null, { images, words: true }))
   const candidates = [drawn.model, ...defaults].flatMap((id) => find(id) ?? [])
   return candidates.find(({ images }) => images === 1) ?? candidates[0]
 }

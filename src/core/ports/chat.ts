@@ -47,6 +47,8 @@ export interface Place {
   /** Absent: a private chat. */
   group?: { id: string; title?: string }
   channel: string
+  /** The channel that it is a thread of. */
+  parent?: string
   /** The platform restricts it to adults. */
   nsfw: boolean
   /** The person may manage the group, as the platform says. False where it does not say. */
@@ -238,6 +240,8 @@ export interface ChatSurface {
    * yet. The word: 64 letters, digits, '_' and '-' at most.
    */
   deepLink?(word: string): string | undefined
+  /** The address of a channel of a group, for people to open. Absent: channels have none. */
+  channelLink?(group: string, channel: string): string
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
   /**

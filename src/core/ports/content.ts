@@ -1,4 +1,4 @@
-/** What replies say, in no language yet. */
+/** What a reply says, in no language yet. */
 import type { ErrorData, ErrorKind } from '../errors.ts'
 import type { Note } from './models.ts'
 

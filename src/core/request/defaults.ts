@@ -1,13 +1,13 @@
 /** Fills in what a request in a chat leaves open, from the settings in force. */
-import type { Chosen } from '../accounts/settings.ts'
+import type { InForce } from '../accounts/settings.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { type ChosenModel, checkParams } from './check.ts'
 import { canServe, chooseModel, type Needs } from './choose-model.ts'
 
-/** What a person or group may have set. */
-export type Defaults = Pick<Chosen, 'model' | 'aspect' | 'count'>
+/** What a person or group may have set, and the models that the group allows. */
+export type Defaults = Pick<InForce, 'model' | 'aspect' | 'count' | 'allowed'>
 
 export interface Filled {
   chosen: ChosenModel
@@ -52,11 +52,13 @@ function choose(
   { params, defaults }: Omit<Asking, 'images'>,
   [withSettings, asked]: [CheckedNeeds, CheckedNeeds],
 ): ChosenModel {
+  // whether a model that is named may draw in the group is for the rules to say (chats/rules.ts)
   if (params.model !== undefined) return chooseModel(core, { name: params.model, ...asked })
+  const { allowed } = defaults
   const own = core.models.all().find(({ id }) => id === defaults.model)
   if (own && canServe(core, own, asked)) return chooseModel(core, { name: own.id, ...asked })
-  const found = chooseModel(core, withSettings)
-  return passes(() => withSettings.check(found)) ? found : chooseModel(core, asked)
+  const found = chooseModel(core, { allowed, ...withSettings })
+  return passes(() => withSettings.check(found)) ? found : chooseModel(core, { allowed, ...asked })
 }
 
 function passes(check: () => unknown): boolean {

@@ -1,6 +1,6 @@
-/** Settings of people and of chats. Absent values: the chat's, then the service's. */
+/** Settings of people and of chats, and rules of chats. Absent settings: the chat's, then the service's. */
 import { sql } from 'drizzle-orm'
-import { boolean, check, integer, pgTable, text, uuid } from 'drizzle-orm/pg-core'
+import { boolean, check, integer, jsonb, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import { users } from './accounts.ts'
 import { time } from './time.ts'
 
@@ -47,3 +47,16 @@ export const chatSettings = pgTable(
     check('chat_settings_count', sql`${t.count} >= 1`),
   ],
 )
+
+/** What the people who manage a group have ruled. What they have set as its defaults is in `chat_settings`. */
+export const chatRules = pgTable('chat_rules', {
+  /** '<surface>:<group id>', as in `chat_settings`. */
+  chat: text().primaryKey(),
+  /** Channel → whether the bot works there. Where it works in one that is named, it works in no other. */
+  channels: jsonb().$type<Readonly<Record<string, boolean>>>().notNull().default({}),
+  /** Ids of the models that may draw. Absent: all. */
+  models: jsonb().$type<readonly string[]>(),
+  /** Whether pictures that a provider flags are shown in age-restricted channels. */
+  nsfw: boolean().notNull().default(false),
+  changedAt: time('changed_at').notNull().defaultNow(),
+})

@@ -44,6 +44,8 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   managers_only: 403,
   no_broadcasts: 400,
   own_only: 400,
+  not_here: 403,
+  model_not_here: 403,
   // the person
   no_credits: 402,
   too_many_in_flight: 429,

@@ -3,13 +3,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   type Changes,
   type Chosen,
-  chatOf,
   checkSettings,
   originOf,
   personHolding,
   readSettings,
   saveSettings,
 } from '../../../src/core/accounts/settings.ts'
+import { chatOf } from '../../../src/core/chats/rules.ts'
 import type { AppError } from '../../../src/core/errors.ts'
 import type { Call } from '../../../src/core/ports/chat.ts'
 import type { Model, Takes } from '../../../src/core/ports/models.ts'

@@ -2,7 +2,18 @@
 import { attachmentJson, type Cdn } from './cdn.ts'
 import type { Attachment, Json, OptionValue, Upload } from './types.ts'
 
-const TYPE = { subcommand: 1, group: 2, string: 3, integer: 4, boolean: 5, user: 6, number: 10, attachment: 11 }
+const TYPE = {
+  subcommand: 1,
+  group: 2,
+  string: 3,
+  integer: 4,
+  boolean: 5,
+  user: 6,
+  channel: 7,
+  role: 8,
+  number: 10,
+  attachment: 11,
+}
 
 export interface Filled {
   options: Json[]
@@ -19,6 +30,8 @@ export function fillOptions(
 ): Filled {
   const attachments: Json = {}
   const users: Json = {}
+  const channels: Json = {}
+  const roles: Json = {}
 
   function fill(definitions: Json[] | undefined, rest: string[]): Json[] {
     const [name, ...deeper] = rest
@@ -40,6 +53,8 @@ export function fillOptions(
       return { name, type, value: file.id }
     }
     if (type === TYPE.user) users[String(value)] = resolveUser(String(value))
+    if (type === TYPE.channel) channels[String(value)] = { id: value, type: 0, name: 'channel', permissions: '0' }
+    if (type === TYPE.role) roles[String(value)] = roleJson(String(value))
     return { name, type, value }
   }
 
@@ -50,9 +65,22 @@ export function fillOptions(
   const resolved = {
     ...(Object.keys(attachments).length > 0 ? { attachments } : {}),
     ...(Object.keys(users).length > 0 ? { users } : {}),
+    ...(Object.keys(channels).length > 0 ? { channels } : {}),
+    ...(Object.keys(roles).length > 0 ? { roles } : {}),
   }
   return { options, resolved }
 }
+
+const roleJson = (id: string): Json => ({
+  id,
+  name: `role-${id.slice(-3)}`,
+  permissions: '0',
+  position: 1,
+  color: 0,
+  hoist: false,
+  managed: false,
+  mentionable: false,
+})
 
 /** Stores files that people attach to options and modals. They have a folder of their own and are ephemeral. */
 export function uploader(cdn: Cdn, applicationId: string) {
@@ -88,6 +116,8 @@ function checkValue(definition: Json, value: OptionValue) {
     [TYPE.string]: typeof value === 'string',
     [TYPE.integer]: Number.isInteger(value),
     [TYPE.boolean]: typeof value === 'boolean',
+    [TYPE.channel]: typeof value === 'string',
+    [TYPE.role]: typeof value === 'string',
     [TYPE.number]: typeof value === 'number',
     [TYPE.attachment]: typeof value === 'object',
   }

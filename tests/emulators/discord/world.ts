@@ -5,16 +5,18 @@ import type { Json, User } from './types.ts'
 
 export interface Channel {
   id: string
-  /** 0 guild text channel, 1 direct message, 3 group direct message. */
-  type: 0 | 1 | 3
+  /** 0 guild text channel, 1 direct message, 3 group direct message, 11 public thread. */
+  type: 0 | 1 | 3 | 11
   guildId: string | null
   name: string
   /** The other person of a direct message. */
   recipientId?: string
   /** 50001: the bot cannot see the channel. 50013: it cannot write there. */
   denied?: 50001 | 50013
-  /** Whether the channel is age-restricted. */
+  /** Whether the channel is age-restricted. Discord does not say so of threads. */
   nsfw: boolean
+  /** The channel that a thread is part of. */
+  parentId?: string
 }
 
 export interface NewChannel {
@@ -24,6 +26,8 @@ export interface NewChannel {
   guildId?: string | null
   denied?: Channel['denied']
   nsfw?: boolean
+  /** Makes it a thread of this channel. */
+  parentId?: string
 }
 
 export interface Guild {
@@ -81,8 +85,9 @@ export function createWorld(applicationId: string): World {
     return guild
   }
 
-  function addChannel({ id = snowflake(), guildId = home.guildId, denied, nsfw = false }: NewChannel) {
-    const channel: Channel = { id, type: guildId ? 0 : 3, guildId, name: `channel-${channels.size + 1}`, denied, nsfw }
+  function addChannel({ id = snowflake(), guildId = home.guildId, denied, nsfw = false, parentId }: NewChannel) {
+    const type = parentId ? 11 : guildId ? 0 : 3
+    const channel: Channel = { id, type, guildId, name: `channel-${channels.size + 1}`, denied, nsfw, parentId }
     channels.set(id, channel)
     return channel
   }
@@ -169,6 +174,7 @@ export function channelJson(channel: Channel, world: World): Json {
   const common = { id, type, flags: 0, last_message_id: null }
   if (type === 1) return { ...common, recipients: [userJson(world.user(recipientId!))] }
   if (type === 3) return { ...common, name: null, icon: null, owner_id: world.person.id, recipients: [] }
+  if (type === 11) return { ...common, guild_id: guildId, name, ...threadJson(channel, world) }
   return {
     ...common,
     guild_id: guildId,
@@ -181,6 +187,22 @@ export function channelJson(channel: Channel, world: World): Json {
     permission_overwrites: [],
   }
 }
+
+const threadJson = ({ parentId }: Channel, world: World): Json => ({
+  parent_id: parentId,
+  owner_id: world.person.id,
+  rate_limit_per_user: 0,
+  message_count: 0,
+  member_count: 1,
+  total_message_sent: 0,
+  thread_metadata: {
+    archived: false,
+    archive_timestamp: '2024-01-01T00:00:00.000000+00:00',
+    auto_archive_duration: 1440,
+    locked: false,
+    create_timestamp: '2024-01-01T00:00:00.000000+00:00',
+  },
+})
 
 /** Payload of GUILD_CREATE. */
 export function guildJson({ id, name, ownerId }: Guild, world: World): Json {
@@ -239,7 +261,10 @@ export function guildJson({ id, name, ownerId }: Guild, world: World): Json {
     unavailable: false,
     member_count: 2,
     members: [memberJson(world.bot)],
-    channels: world.channelsOf(id).map((channel) => channelJson(channel, world)),
+    channels: world
+      .channelsOf(id)
+      .filter(({ type }) => type === 0)
+      .map((channel) => channelJson(channel, world)),
     threads: [],
     voice_states: [],
     presences: [],

@@ -1,0 +1,77 @@
+/** `/server`: what the people who manage a server of Discord rule for it. Each sub-command answers with all of the rules. */
+import { allModels, ruleChannel, ruleModels } from '../../../core/chats/change-rules.ts'
+import { chatOf } from '../../../core/chats/rules.ts'
+import type { Core } from '../../../core/core.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { Call } from '../../../core/ports/chat.ts'
+import { defineCommand } from '../../command.ts'
+import { changeSettings } from '../../settings/reply.ts'
+import { byDefault } from '../../settings/values.ts'
+import { suggestAspects, suggestModelLists, suggestModels } from '../../suggest/request.ts'
+import { rulesReply } from './reply.ts'
+
+export const serverCommand = defineCommand({
+  name: 'server',
+  surfaces: ['discord'],
+  groupsOnly: true,
+  needs: 'manager',
+  audience: 'private',
+  options: {
+    action: { type: 'choice', choices: ['show', 'channel', 'models', 'default', 'private'], required: true },
+    channel: { type: 'channel' },
+    state: { type: 'choice', choices: ['on', 'off', byDefault] },
+    models: { type: 'text', suggest: suggestModelLists },
+    model: { type: 'text', suggest: suggestModels },
+    ratio: { type: 'text', suggest: suggestAspects },
+  },
+  subcommands: {
+    show: { required: [] },
+    channel: { required: ['channel', 'state'] },
+    models: { required: ['models'] },
+    default: { required: [], optional: ['model', 'ratio'] },
+    private: { required: ['state'] },
+  },
+  async run({ core, call, values }) {
+    const chat = chatOf(call)
+    if (chat === undefined) throw new AppError('groups_only')
+    const isChange = values.action !== 'show'
+    if (isChange) await change(core, call, { ...values, chat })
+    return rulesReply(core, call, isChange)
+  },
+})
+
+type Given = Readonly<
+  Record<'chat' | 'action', string> &
+    Partial<Record<'channel' | 'state' | 'models' | 'model' | 'ratio', string | undefined>>
+>
+
+async function change(core: Core, call: Call, given: Given): Promise<void> {
+  const { chat, action, model, ratio, state } = given
+  switch (action) {
+    case 'channel': {
+      const { channel, state } = needed(given, { channel: '#…', state: 'on, off, default' })
+      return ruleChannel(core, chat, { channel, works: state === byDefault ? null : state === 'on' })
+    }
+    case 'models':
+      return ruleModels(core, chat, needed(given, { models: allModels }).models)
+    case 'default':
+      if (model === undefined && ratio === undefined) {
+        throw new AppError('bad_option', { name: 'model', value: '', expected: byDefault })
+      }
+      await changeSettings({ core, call, whose: 'here' }, { model, aspect: ratio })
+      return
+    default:
+      needed(given, { state: 'on, off, default' })
+      await changeSettings({ core, call, whose: 'here' }, { private: state })
+  }
+}
+
+/** Discord's client asks for them; other programs may leave them out. `examples`: by name. Throws AppError bad_option. */
+function needed<N extends keyof Given>(given: Given, examples: Readonly<Record<N, string>>): Record<N, string> {
+  const entries = Object.entries<string>(examples).map(([name, expected]) => {
+    const value = given[name as N]
+    if (value === undefined || value === '') throw new AppError('bad_option', { name, value: '', expected })
+    return [name, value]
+  })
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,63 @@
+/** Changes of a group's rules, by people who manage it. Each is one statement, so that two at once lose nothing. */
+import { sql } from 'drizzle-orm'
+import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import { drawing, findModel } from '../request/choose-model.ts'
+
+/** Channels that a group may name. */
+const maxChannels = 100
+
+interface ChannelRule {
+  channel: string
+  /** null: the channel is not named any more. */
+  works: boolean | null
+}
+
+/** Throws AppError bad_option for more channels than a group may name. */
+export async function ruleChannel({ database }: Core, chat: string, { channel, works }: ChannelRule): Promise<void> {
+  if (works === null) {
+    await database.rows(
+      sql`update chat_rules set channels = channels - ${channel}::text, changed_at = now() where chat = ${chat}`,
+    )
+    return
+  }
+  const saved = await database.rows(sql`
+    insert into chat_rules as r (chat, channels) values (${chat}, jsonb_build_object(${channel}::text, ${works}::bool))
+    on conflict (chat) do update set channels = r.channels || excluded.channels, changed_at = now()
+      where r.channels ? ${channel}::text or (select count(*) from jsonb_object_keys(r.channels)) < ${maxChannels}::int
+    returning chat`)
+  if (saved.length === 0) {
+    throw new AppError('bad_option', { name: 'channel', value: channel, expected: `≤ ${maxChannels}` })
+  }
+}
+
+/** Every model again. */
+export const allModels = 'all'
+
+/**
+ * 'a, b' or 'all'. A default of the group that may not draw any more is reset. Throws AppError unknown_model, model_off.
+ */
+export async function ruleModels(core: Core, chat: string, written: string): Promise<void> {
+  const models = written.trim().toLowerCase() === allModels ? null : modelsIn(core, written)
+  const listed = models === null ? null : JSON.stringify(models)
+  await core.database.rows(sql`
+    with defaults as (
+      update chat_settings set model = null, changed_at = now()
+      where chat = ${chat} and not ${listed}::jsonb @> to_jsonb(model))
+    insert into chat_rules (chat, models) values (${chat}, ${listed}::jsonb)
+    on conflict (chat) do update set models = excluded.models, changed_at = now()`)
+}
+
+function modelsIn({ models }: Core, written: string): string[] {
+  const all = models.all()
+  const named = written.split(/[\s,，、]+/).filter((name) => name !== '')
+  const found = named.map((name) => {
+    const model = findModel(all, name)
+    if (model.tool) throw new AppError('unknown_model', { name, available: drawing(all).map(({ id }) => id) })
+    return model.id
+  })
+  if (found.length === 0) {
+    throw new AppError('bad_option', { name: 'models', value: written, expected: drawing(all)[0]?.id ?? allModels })
+  }
+  return [...new Set(found)]
+}
