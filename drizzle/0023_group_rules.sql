@@ -5,3 +5,5 @@ CREATE TABLE "chat_rules" (
 	"nsfw" boolean DEFAULT false NOT NULL,
 	"changed_at" timestamp with time zone DEFAULT now() NOT NULL
 );
+--> statement-breakpoint
+ALTER TABLE "images" ADD COLUMN "flagged" boolean DEFAULT false NOT NULL;

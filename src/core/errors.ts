@@ -119,6 +119,7 @@ export const errorKinds = [
   'unknown_config',
   'unknown_provider',
   'moderated',
+  'flagged',
   'bad_result',
   // after acceptance
   'not_stored',

@@ -308,6 +308,7 @@ export const en = {
     models: (ids: readonly string[] | null) => `Models: ${ids === null ? 'all' : list(ids)}`,
     defaults: (d: { model: string; ratio: string }) => `Default model: ${d.model} · default ratio: ${d.ratio}`,
     private: (value: string) => `Private answers by default: ${value}`,
+    nsfw: (value: string) => `NSFW pictures in age-restricted channels: ${value}`,
   },
   drafts: {
     shown: (d: { prompt: string; enhanced?: string; minutes: number }) =>
@@ -900,6 +901,7 @@ export const en = {
         models: 'Which models may draw in this server',
         default: 'The model and the ratio that requests get if they name none',
         private: 'Whether only the person sees an answer, unless the person chooses otherwise',
+        nsfw: 'Whether age-restricted channels show NSFW pictures, as spoilers',
       },
     },
     link: {
@@ -1226,6 +1228,8 @@ export const en = {
     no_recipe: () => 'This message shows no picture of mine that you may see.',
     no_broadcasts: () => 'Announcements go out on Telegram only: send /broadcast to the bot there.',
     own_only: (d: Data) => `${d.name} is a setting of people, not of groups: leave "here" out.`,
+    flagged: () =>
+      'The image service marked this picture as NSFW. It is shown only in age-restricted channels of servers that allow it.',
     not_here: (d: Data) =>
       list(d.available) === ''
         ? 'The people who manage this server have turned the bot off in this channel.'

@@ -260,6 +260,7 @@ export const zh: Words = {
     models: (ids) => `模型：${ids === null ? '全部' : list(ids)}`,
     defaults: (d) => `默认模型：${d.model} · 默认比例：${d.ratio}`,
     private: (value) => `默认私密回复：${value}`,
+    nsfw: (value) => `在年龄限制频道显示 NSFW 图片：${value}`,
   },
   drafts: {
     shown: (d) =>
@@ -753,6 +754,7 @@ export const zh: Words = {
         models: '本服务器可以使用哪些模型',
         default: '请求未指定时使用的模型和比例',
         private: '默认只有本人能看到回复，除非本人另有设置',
+        nsfw: '是否在年龄限制频道以剧透形式显示 NSFW 图片',
       },
     },
     link: {
@@ -1044,6 +1046,7 @@ export const zh: Words = {
     account_closed: () => '该账户已删除。请重新发送消息，即可使用新账户。',
     no_broadcasts: () => '公告只能在 Telegram 上发送：请在那里给机器人发送 /broadcast。',
     own_only: (d) => `“${d.name}”是个人设置，不适用于群组：请去掉 here。`,
+    flagged: () => '图像服务将此图片标记为 NSFW，只能在允许此类内容的服务器的年龄限制频道中查看。',
     not_here: (d) =>
       list(d.available) === ''
         ? '服务器管理者已在此频道关闭机器人。'

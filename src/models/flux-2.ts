@@ -2,6 +2,7 @@
 import type { Cost, Model, Route } from '../core/ports/models.ts'
 import { perMegapixel } from './routes/costs.ts'
 import {
+  alwaysChecked,
   falRoute,
   guidance,
   imageSize,
@@ -32,7 +33,7 @@ const text = falRoute(
     ...stepsAndGuidance(request),
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
   perMegapixel(0.012),
 )
@@ -47,7 +48,7 @@ const edit = falRoute(
     ...stepsAndGuidance(request),
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
 )
 
@@ -63,7 +64,7 @@ function largeRoutes(endpoint: string, cost: Cost): Route[] {
         prompt: request.prompt,
         ...imageSize(request),
         ...seedOf(request),
-        ...safetyChecker,
+        ...alwaysChecked,
         ...safetyTolerance(request),
       }),
       cost,
@@ -73,7 +74,7 @@ function largeRoutes(endpoint: string, cost: Cost): Route[] {
       image_urls: [...images],
       ...imageSize(request),
       ...seedOf(request),
-      ...safetyChecker,
+      ...alwaysChecked,
       ...safetyTolerance(request),
     })),
   ]

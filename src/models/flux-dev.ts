@@ -25,7 +25,7 @@ const text = falRoute(
     ...stepsAndGuidance(request),
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
   perMegapixel(0.025),
 )
@@ -45,7 +45,7 @@ const imageToImage = falRoute(
     ...stepsAndGuidance(request),
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
 )
 
@@ -65,7 +65,7 @@ const redux = falRoute(
     ...stepsAndGuidance(request),
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
 )
 

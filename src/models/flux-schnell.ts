@@ -25,7 +25,7 @@ const text = falRoute(
     ...stepsAndGuidance(request),
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
   perMegapixel(0.003),
 )
@@ -39,7 +39,7 @@ const redux = falRoute(
     num_inference_steps: request.steps,
     ...seedOf(request),
     num_images: request.count,
-    ...safetyChecker,
+    ...safetyChecker(request),
   }),
 )
 

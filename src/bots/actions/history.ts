@@ -27,7 +27,7 @@ export const showAction: Action = {
   who: 'viewer',
   answers: 'private',
   async run({ core, call, values: { ref } }) {
-    const reply = await showAgain(core, await resultOf(core, ref))
+    const reply = await showAgain(core, call, await resultOf(core, ref))
     // in a private chat all answers are private, and an answer to the press alone could show no picture
     return { ...reply, private: call.place.group !== undefined, shows: ref }
   },
@@ -37,9 +37,10 @@ export const showAction: Action = {
 export const getResultAction: Action = {
   name: 'getresult',
   who: 'asker',
-  async run({ core, call: { locale }, values: { ref } }) {
+  async run({ core, call, values: { ref } }) {
+    const { locale } = call
     const result = await readResult(core, ref)
-    if (result) return { ...(await showAgain(core, result)), inPlace: true }
+    if (result) return { ...(await showAgain(core, call, result)), inPlace: true }
     const outcome = await outcomeOf(core, null, ref)
     if (!outcome) throw new AppError('unknown_button')
     const { id, request, error } = outcome

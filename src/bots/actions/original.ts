@@ -8,7 +8,7 @@ export const originalAction: Action = {
   who: 'viewer',
   answers: 'private',
   async run({ core, call, words, values: { ref } }) {
-    const files = await originalFiles(core, await resultOf(core, ref), call.maxFileBytes)
+    const files = await originalFiles(core, call, await resultOf(core, ref))
     const content = { kind: 'text', text: words.originals(files.length) } as const
     return { locale: call.locale, state: 'info', content, files, private: true, shows: ref }
   },

@@ -10,6 +10,6 @@ export const showCommand = defineCommand({
   options: { id: { type: 'text', required: true } },
   async run({ core, call, values }) {
     const result = await ownResult(core, call.from, values.id)
-    return { ...(await showAgain(core, result)), shows: result.id, confidential: result.private }
+    return { ...(await showAgain(core, call, result)), shows: result.id, confidential: result.private }
   },
 })

@@ -31,8 +31,12 @@ export interface Message {
 /** `mention`: id of the person whom Discord notifies of the message. */
 export function messageOf(reply: Reply, mention?: string): Message {
   const { pictures = [], files = [], buttons = [], locale } = reply
-  const shown = pictures.map(({ name, alt, file }) => ({ name, alt: altOf(alt), data: file.data, type: file.type }))
-  const whole = files.flatMap(({ name, data, type }) => (data ? [{ name, data, type, alt: undefined }] : []))
+  const shown = pictures.map(({ name, alt, file }) => {
+    return { name: nameOf(name, file), alt: altOf(alt), data: file.data, type: file.type }
+  })
+  const whole = files.flatMap(({ name, data, type, flagged }) =>
+    data ? [{ name: nameOf(name, { flagged }), data, type, alt: undefined }] : [],
+  )
   const attached = [...shown, ...whole]
   const links = files.filter(({ data }) => !data).map(({ name, link }) => `\n${name}: <${link}>`)
   return {
@@ -50,6 +54,13 @@ export function messageOf(reply: Reply, mention?: string): Message {
     files: attached.map(({ name, data, type }) => ({ name, data, contentType: type })),
   }
 }
+
+/** Discord hides files with such a name until a person wants to see them. */
+const spoiler = 'SPOILER_'
+
+const nameOf = (name: string, { flagged }: { flagged?: boolean }) => (flagged ? spoiler + name : name)
+
+export const hasSpoilers = ({ files }: Message) => files.some(({ name }) => name.startsWith(spoiler))
 
 const styles = { primary: ButtonStyle.Primary, danger: ButtonStyle.Danger, plain: ButtonStyle.Secondary } as const
 

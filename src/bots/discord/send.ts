@@ -16,7 +16,7 @@ import { AppError } from '../../core/errors.ts'
 import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
 import { type Api, codeOf, createdAtMs } from './api.ts'
-import { type Message, messageOf, rowsOf } from './message.ts'
+import { hasSpoilers, type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
@@ -200,6 +200,9 @@ async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): P
 }
 
 async function writeToPerson(api: Api, letter: Letter): Promise<Placed> {
+  // a direct message is not age-restricted
+  if (hasSpoilers(letter.message))
+    throw new AppError('chat_refused', {}, { cause: new Error('not in a direct message') })
   const { message_reference: _elsewhere, ...body } = letter.message.body
   const channel = await api.send<APIChannel>('post', Routes.userChannels(), { body: { recipient_id: letter.userId } })
   return writeTo(api, channel.id, { ...letter, message: { ...letter.message, body } })

@@ -61,3 +61,9 @@ function modelsIn({ models }: Core, written: string): string[] {
   }
   return [...new Set(found)]
 }
+
+export async function ruleNsfw({ database }: Core, chat: string, nsfw: boolean): Promise<void> {
+  await database.rows(sql`
+    insert into chat_rules (chat, nsfw) values (${chat}, ${nsfw})
+    on conflict (chat) do update set nsfw = excluded.nsfw, changed_at = now()`)
+}

@@ -87,3 +87,16 @@ export const rulesAllow = (core: Pick<Core, 'models'>, { place, request }: Pick<
     coalesce((channels->>${place?.channel ?? ''}::text)::bool, (channels->>${place?.parent ?? ''}::text)::bool,
       not jsonb_path_exists(channels, '$.* ? (@ == true)'))
     and (${isTool(core, request)}::bool or models is null or models @> to_jsonb(${request.model}::text))))`
+
+/** For the request of the accepting statement: whether pictures that a provider flags may be shown. */
+export const adultIn = ({ place }: Where): SQL =>
+  sql`case when ${place?.nsfw ?? false}::bool and (select nsfw from rules) then '{"adult": true}'::jsonb else '{}'::jsonb end`
+
+/** Whether pictures that a provider flagged may be shown there: in age-restricted channels of groups that allow it. */
+export async function showsFlagged(
+  core: Pick<Core, 'database'>,
+  { surface, place }: Required<Where>,
+): Promise<boolean> {
+  const chat = chatOf({ surface, place })
+  return chat !== undefined && place.nsfw && (await readRules(core, chat)).nsfw
+}

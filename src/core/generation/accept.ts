@@ -10,7 +10,7 @@ import { accountOf, currentAccount } from '../accounts/accounts.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { isBanned } from '../accounts/bans.ts'
 import { hasPace, inFlightLimit, limitsOf, spacing } from '../accounts/limits.ts'
-import { chatOf, lockedRules, rulesAllow } from '../chats/rules.ts'
+import { adultIn, chatOf, lockedRules, rulesAllow } from '../chats/rules.ts'
 import type { AccountLimits, Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { inputKey } from '../media/object-keys.ts'
@@ -170,7 +170,7 @@ async function save(
         case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
         ${enhanced ?? null}, ${locale},
         ${request.model}, ${route.provider}, ${route.endpoint},
-        ${JSON.stringify({ ...request, format: program?.format })}::jsonb,
+        ${JSON.stringify({ ...request, format: program?.format })}::jsonb || ${adultIn(candidate)},
         ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, ${JSON.stringify(quote)}::jsonb, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
         ${program ? address : (submission.posted ?? null)}, -- a program's address stands for its message, too

@@ -84,7 +84,9 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
     // the chat works: its message says why the pictures do not come
     return deliverFailure(core, { ...generation, error: error.kind, errorData: error.data })
   }
-  if (error.kind === 'chat_refused' && (await moveToPrivate(core, generation))) {
+  // what is for adults may not be for the private chat
+  const mayMove = !generation.request.adult || generation.error !== null
+  if (error.kind === 'chat_refused' && mayMove && (await moveToPrivate(core, generation))) {
     await saveDeliveryTry(core, generation, leastPauseMs)
     return { retryInMs: leastPauseMs }
   }

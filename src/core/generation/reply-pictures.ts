@@ -22,7 +22,7 @@ export interface StoredFile {
 /** In order. Rejects with AppError not_stored when an object is missing. */
 export async function readPictures(core: Core, id: string): Promise<StoredFile[]> {
   const rows = await core.database.db
-    .select({ key: images.key, type: images.type, width: images.width, height: images.height })
+    .select({ key: images.key, type: images.type, width: images.width, height: images.height, flagged: images.flagged })
     .from(images)
     .where(and(eq(images.generationId, id), eq(images.role, 'output')))
     .orderBy(images.position)
@@ -42,7 +42,8 @@ type Asked = Pick<Generation, 'id' | 'locale' | 'request'> & Partial<Pick<Genera
 export function picturesToShow(core: Core, asked: Asked, stored: readonly StoredFile[]): Promise<ReplyPicture[]> {
   return Promise.all(
     stored.map(async ({ key, file }, position) => {
-      const shown = file.data.length <= uploadLimit ? file : await core.images.thumbnail(file, reducedEdge)
+      const isSmall = file.data.length <= uploadLimit
+      const shown = isSmall ? file : { ...(await core.images.thumbnail(file, reducedEdge)), flagged: file.flagged }
       const picture = { file: shown, key, name: fileName(asked.id, position, shown.type), alt: altOf(asked) }
       return asked.original ? { ...picture, original: file } : picture
     }),

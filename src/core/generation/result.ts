@@ -16,11 +16,13 @@ export interface StoredPicture {
   width: number
   height: number
   bytes: number
+  /** The provider flagged it as unsuitable for some. */
+  flagged: boolean
 }
 
 const picturesOf = (role: 'input' | 'output') => sql`coalesce((
   select jsonb_agg(jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height,
-    'bytes', i.bytes) order by i.position)
+    'bytes', i.bytes, 'flagged', i.flagged) order by i.position)
   from images i where i.generation_id = generations.id and i.role = '${sql.raw(role)}'), '[]')`
 
 const columns = columnsOf({

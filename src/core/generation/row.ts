@@ -254,6 +254,7 @@ export interface StoredPicture {
   width: number
   height: number
   bytes: number
+  flagged: boolean
 }
 
 /**
@@ -272,10 +273,10 @@ export async function saveStored(
         notes = ${jsonOf(generation.notes)}, ${wakeUnheld}
       where (${isOurs(generation)} and state = 'running' and error is null) or (${answersSubmission(generation)} and ticket is null)
       returning id, attempt)
-    insert into images (key, generation_id, role, position, type, width, height, bytes)
-    select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes
+    insert into images (key, generation_id, role, position, type, width, height, bytes, flagged)
+    select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes, p.flagged
     from stored, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
-      as p(key text, role text, position int, type text, width int, height int, bytes int)
+      as p(key text, role text, position int, type text, width int, height int, bytes int, flagged bool)
     returning (select attempt from stored)`)
   if (!row) return false
   return row.attempt === generation.attempt ? 'ours' : 'late'

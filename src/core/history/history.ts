@@ -40,7 +40,7 @@ const columnsFor = (userId: string) =>
       (Omit<ImageFile, 'data'> & { key: string }) | null
     >(sql`case when ${generations.state} = 'delivered' then (
     select jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height) from images i
-    where i.generation_id = ${generations.id} and i.role = 'thumbnail' and i.position = 0) end`),
+    where i.generation_id = ${generations.id} and i.role = 'thumbnail' and i.position = 0 and not i.flagged) end`),
   })
 
 export type PastRequest = NonNullable<ReturnType<typeof columnsFor>['row']>

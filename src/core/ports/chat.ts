@@ -154,6 +154,8 @@ export interface ReplyFile {
   type: string
   /** Absent: the file is too large for this chat, so it is linked. */
   data?: Buffer
+  /** A provider flagged it as unsuitable for some. */
+  flagged?: boolean
   /** Signed; it expires. */
   link: string
 }

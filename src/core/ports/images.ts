@@ -8,6 +8,8 @@ export interface ImageFile {
   type: ImageType
   width: number
   height: number
+  /** A provider flagged it as unsuitable for some. */
+  flagged?: boolean
 }
 
 /** Checks and conversions of pictures. They take turns. All reject with an `AppError`; of results with bad_result. */

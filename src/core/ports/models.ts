@@ -59,6 +59,8 @@ export interface PictureRequest {
   negative?: string
   enhance?: boolean
   fit?: Fit
+  /** It was accepted where pictures that a provider flags may be shown, as spoilers. */
+  adult?: true
   /** The form in which a program wants its pictures. Absent: the default of its API family. */
   format?: string
 }

@@ -20,6 +20,8 @@ export interface Task {
   readonly imageUrls?: readonly string[]
   /** Most bytes of a result picture. Absent: the provider's own limit, which suits pictures of a few megapixels. */
   readonly pictureBytes?: number
+  /** Pictures that the provider flags as unsuitable for some are wanted as well, and marked. Absent: they are left out. */
+  readonly flaggedToo?: boolean
   /** The provider's webhook message about this generation, verified by `receive`. */
   readonly webhookMessage?: Json
 }
@@ -37,7 +39,8 @@ export type Progress =
       /** Encoded preview picture, not checked yet. */
       preview?: Buffer
     }
-  | { state: 'done'; images: Buffer[]; seed?: string; notes?: readonly Note[] }
+  /** `flagged`: of each picture. Absent: of none. */
+  | { state: 'done'; images: Buffer[]; flagged?: readonly boolean[]; seed?: string; notes?: readonly Note[] }
 
 /** The servers and models behind a provider that the operator runs. */
 export interface Inspection {

@@ -1,25 +1,41 @@
 /** Shows a result again: all its pictures, or the stored files. */
+import { showsFlagged } from '../chats/rules.ts'
 import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
 import { resultReply } from '../generation/replies.ts'
 import { fileName, picturesToShow, readPictures } from '../generation/reply-pictures.ts'
 import { readPicture, type StoredResult } from '../generation/result.ts'
-import type { Reply, ReplyFile } from '../ports/chat.ts'
+import type { Call, Reply, ReplyFile } from '../ports/chat.ts'
 import { buttonsToShow } from './quotes.ts'
 
-/** The buttons work, and show the current prices. */
-export async function showAgain(core: Core, result: StoredResult): Promise<Reply> {
+type Where = Pick<Call, 'surface' | 'place'>
+
+/** The buttons work, and show the current prices. Throws AppError flagged. */
+export async function showAgain(core: Core, where: Where, result: StoredResult): Promise<Reply> {
+  await assertShown(core, where, result)
   const [buttons, stored] = await Promise.all([buttonsToShow(core, result), readPictures(core, result.id)])
   const pictures = await picturesToShow(core, result, stored)
   const shown = resultReply(core, result, { pictures, sizes: result.pictures, seconds: result.runMs / 1000, buttons })
   return { ...shown, private: result.private }
 }
 
-/** The stored bytes of all pictures. Rejects with AppError unknown_button once they are gone. */
-export function originalFiles(core: Core, result: StoredResult, maxBytes = 0): Promise<ReplyFile[]> {
+/** The stored bytes of all pictures. Rejects with AppError unknown_button once they are gone, and flagged. */
+export async function originalFiles(
+  core: Core,
+  call: Where & Pick<Call, 'maxFileBytes'>,
+  result: StoredResult,
+): Promise<ReplyFile[]> {
+  const { maxFileBytes: maxBytes = 0 } = call
+  await assertShown(core, call, result)
   return Promise.all(
-    result.pictures.map(async ({ key, type, bytes }, index) => {
+    result.pictures.map(async ({ key, type, bytes, flagged }, index) => {
       const data = bytes <= maxBytes ? await readPicture(core, key) : undefined
-      return { name: fileName(result.id, index, type), key, type, data, link: await core.link(key) }
+      return { name: fileName(result.id, index, type), key, type, data, flagged, link: await core.link(key) }
     }),
   )
+}
+
+/** A picture that a provider flagged was drawn where it may be shown, and is shown in such places alone. */
+async function assertShown(core: Core, where: Where, { pictures }: StoredResult): Promise<void> {
+  if (pictures.some(({ flagged }) => flagged) && !(await showsFlagged(core, where))) throw new AppError('flagged')
 }

@@ -78,9 +78,10 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const provided = core.providers.get(provider)
   if (!provided) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
   await enhancePrompt(core, generation, run.stop)
-  const { images, seed, notes = [] } = await draw(core, generation, provided, run)
+  const { images, flagged = [], seed, notes = [] } = await draw(core, generation, provided, run)
   if (images.length === 0) throw new AppError('bad_result', { provider })
-  const files = await Promise.all(images.slice(0, request.count).map((bytes) => core.images.keep(bytes)))
+  const kept = await Promise.all(images.slice(0, request.count).map((bytes) => core.images.keep(bytes)))
+  const files = kept.map((file, at) => (flagged[at] ? { ...file, flagged: true } : file))
   generation.seed = seed ?? request.seed ?? null
   generation.notes = [...(generation.notes ?? []), ...notes]
   const pictures = await storePictures(core, generation, files)

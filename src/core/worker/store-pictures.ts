@@ -23,12 +23,12 @@ export async function storePictures(
     await putWithRetries(core, key, file).catch((error: unknown) => {
       throw new AppError('not_stored', {}, { cause: error, final: attempt - searches >= maxAttempts })
     })
-    return { key, type, width, height, bytes: data.length }
+    return { key, type, width, height, bytes: data.length, flagged: file.flagged ?? false }
   }
   const pairs = files.map(async (file, position): Promise<StoredPicture[]> => {
     const output = await put(outputKey(core, id, position, file.type), file)
     const small = await core.images.thumbnail(file, thumbnailEdge)
-    const thumbnail = await put(thumbnailKey(core, id, position), small)
+    const thumbnail = await put(thumbnailKey(core, id, position), { ...small, flagged: file.flagged })
     return [
       { ...output, role: 'output', position },
       { ...thumbnail, role: 'thumbnail', position },

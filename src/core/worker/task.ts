@@ -27,6 +27,7 @@ export async function taskOf(core: Core, generation: Generation): Promise<Task> 
     images: inputs.map(({ file }) => file),
     imageUrls: core.store.reachable ? await linksTo(core, generation, inputs) : undefined,
     pictureBytes: request.scale === undefined ? undefined : enlargedBytes,
+    ...(request.adult && { flaggedToo: true }),
     webhookMessage: webhookMessage ?? undefined,
   }
 }

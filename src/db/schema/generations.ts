@@ -140,6 +140,8 @@ export const images = pgTable(
     width: integer().notNull(),
     height: integer().notNull(),
     bytes: integer().notNull(),
+    /** The provider flagged it as unsuitable for some. */
+    flagged: boolean().notNull().default(false),
     createdAt: time('created_at').notNull().defaultNow(),
   },
   (t) => [

@@ -45,6 +45,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   no_broadcasts: 400,
   own_only: 400,
   not_here: 403,
+  flagged: 403,
   model_not_here: 403,
   // the person
   no_credits: 402,

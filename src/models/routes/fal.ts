@@ -9,7 +9,10 @@ export const guidance: Range = { min: 1, max: 20 }
 
 /** Always JPEG: a tenth of the size of PNG, without a visible difference. */
 const jpeg = { output_format: 'jpeg' }
-export const safetyChecker = { ...jpeg, enable_safety_checker: true }
+/** It blacks out what it flags, so it is off where flagged pictures may be shown. */
+export const safetyChecker = ({ adult }: PictureRequest) => ({ ...jpeg, enable_safety_checker: adult !== true })
+/** For endpoints that do not say what they flag. */
+export const alwaysChecked = { ...jpeg, enable_safety_checker: true }
 /** fal takes the level as a string. */
 export const safetyTolerance = ({ safety = 2 }: PictureRequest) => ({ ...jpeg, safety_tolerance: String(safety) })
 

@@ -123,14 +123,16 @@ function resultIn({ status, payload, error }: WebhookMessage, key: string | unde
   return undefined
 }
 
-/** Rejects with AppError moderated when every picture was flagged. */
+/** Rejects with AppError moderated when every picture was flagged and none of these is wanted. */
 async function fetchPictures(
   http: ProviderHttp,
   result: Result,
   { task, signal }: { task: Task; signal: AbortSignal },
 ): Promise<Progress> {
-  // fal blacks out flagged pictures
-  const shown = result.images.filter((_, at) => result.has_nsfw_concepts?.[at] !== true)
+  // fal blacks out flagged pictures, unless its checker is off (models/routes/fal.ts)
+  const isFlagged = (at: number) => result.has_nsfw_concepts?.[at] === true
+  const kept = result.images.map(({ url }, at) => ({ url, flagged: isFlagged(at) }))
+  const shown = kept.filter(({ flagged }) => task.flaggedToo || !flagged)
   if (shown.length === 0) throw new AppError('moderated', { provider: 'fal' })
   const images = await Promise.all(
     shown.map(({ url }) => withRetries(signal, () => http.picture(url, signal, task.pictureBytes))),
@@ -138,7 +140,8 @@ async function fetchPictures(
   const asked = requestedCount(task.input)
   const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
   const seed = result.seed === null || result.seed === undefined ? undefined : String(result.seed)
-  return { state: 'done', images, seed, notes: images.length < asked ? [missing] : [] }
+  const flagged = shown.map((each) => each.flagged)
+  return { state: 'done', images, flagged, seed, notes: images.length < asked ? [missing] : [] }
 }
 
 /** Growing waits for each request. Requests whose end was never seen are dropped, oldest first, beyond `limit`. */

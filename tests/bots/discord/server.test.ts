@@ -1,8 +1,9 @@
 /** `/server`: the rules of a server, and what they do to the requests of its members. */
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { accountOf } from '../../../src/core/accounts/accounts.ts'
+import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { type Changes, personHolding, saveSettings } from '../../../src/core/accounts/settings.ts'
+import { AppError } from '../../../src/core/errors.ts'
 import { submit } from '../../../src/core/generation/submit.ts'
 import { chooseModel } from '../../../src/core/request/choose-model.ts'
 import { en } from '../../../src/locales/en.ts'
@@ -11,7 +12,7 @@ import { upscale } from '../../../src/models/upscale.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Message, OptionValue } from '../../emulators/discord/index.ts'
 import { quickest } from '../../helpers/backends.ts'
-import { askAs, createPlain } from '../../helpers/core.ts'
+import { askAs, createPlain, pngOf } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
 import { createGate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
@@ -24,7 +25,19 @@ const everythingElse = String(((1n << 50n) - 1n) & ~(1n << 5n))
 let on: OnDiscord
 
 beforeAll(async () => {
-  on = await openOnDiscord({ models, providers: [createPlain(), createPlain({ name: 'lanczos' })] })
+  const provider = createPlain({
+    start: async ({ input, flaggedToo = false }) => {
+      const images = [await pngOf(64, 64)]
+      if (!JSON.stringify(input).includes('nude')) return { state: 'done', images }
+      if (!flaggedToo) throw new AppError('moderated', { provider: 'sketch' })
+      return { state: 'done', images: [...images, ...images], flagged: [true, false] }
+    },
+  })
+  on = await openOnDiscord({
+    models,
+    providers: [provider, createPlain({ name: 'lanczos' })],
+    limits: { welcome: 1_000, perMinute: 1_000 },
+  })
 })
 
 afterEach(async () => {
@@ -80,6 +93,7 @@ describe('the rules of a server', () => {
         'Models: all',
         'Default model: default · default ratio: default',
         'Private answers by default: off',
+        'NSFW pictures in age-restricted channels: off',
       ].join('\n'),
     )
     const tries = [
@@ -88,6 +102,7 @@ describe('the rules of a server', () => {
       ['models', { models: 'usual' }],
       ['default', { model: 'usual' }],
       ['private', { state: 'on' }],
+      ['nsfw', { state: 'on' }],
     ] as const
     for (const [what, values] of tries) {
       for (const permissions of [everythingElse, '0']) {
@@ -312,6 +327,81 @@ describe('defaults', () => {
     await prefer({ private: null })
     await rule('private', { state: 'default' })
     expect((await drawn('in public again')).ephemeral).toBe(false)
+  })
+})
+
+describe('pictures that a provider flags', () => {
+  const spoilers = (shown: Message) =>
+    shown.attachments.map(({ filename, spoiler }) => [filename.startsWith('SPOILER_'), spoiler])
+  const balance = async () => {
+    const userId = await accountOf(on.test.core, { id: `discord:${on.discord.person.id}`, name: 'ada' })
+    return (await readAccount(on.test.core, userId)).balance
+  }
+
+  it('are spoilers in age-restricted channels of a server that allows them, and refused everywhere else', async () => {
+    const { guildId, member, rule, ask, drawn, channel } = newServer()
+    const [adult, open] = [channel({ nsfw: true }), channel()]
+    const thread = channel({ parentId: adult })
+    async function moderated(from: From) {
+      const before = await balance()
+      await ask('a nude', from, { count: 2 }).waitForReply(
+        ({ content }) => content.includes('refused this for its content'),
+        20_000,
+      )
+      await expect.poll(balance).toBe(before)
+    }
+    await moderated({ channelId: adult })
+    expect((await rule('nsfw', { state: 'on' })).content).toContain('NSFW pictures in age-restricted channels: on')
+    const before = await balance()
+    const shown = await drawn('a nude', { channelId: adult }, { count: 2 })
+    expect(spoilers(shown)).toEqual([
+      [true, true],
+      [false, false],
+    ])
+    expect(await balance()).toBe(before - 2)
+    expect(spoilers(await drawn('a nude', { channelId: thread }, { count: 2 }))).toEqual([
+      [true, true],
+      [false, false],
+    ])
+    expect(spoilers(await drawn('a hill', { channelId: adult }))).toEqual([[false, false]])
+    for (const from of [
+      { channelId: open },
+      { channelId: channel({ parentId: open }) },
+      { guildId: null, channelId: undefined },
+      newServer().member,
+    ])
+      await moderated(from)
+    // a message says nothing about its channel
+    on.discord.sendMessage(`<@${on.discord.applicationId}> a nude --n 2`, { guildId, channelId: adult })
+    await expect
+      .poll(() => spoilers(on.discord.botMessages(adult).at(-1)!), { timeout: 20_000 })
+      .toEqual([
+        [true, true],
+        [false, false],
+      ])
+    // shown again, they go where they may be drawn
+    const id = /#([0-9a-f]{8})/.exec(shown.content.replaceAll('\\', ''))?.[1] ?? ''
+    const show = (from: From) => on.discord.slash('show', { id }, { ...member, ...from })
+    expect(spoilers(await show({ channelId: adult }).waitForReply())).toEqual([
+      [true, true],
+      [false, false],
+    ])
+    for (const from of [{ channelId: open }, { guildId: null }]) {
+      const told = show(from)
+      await expect
+        .poll(() => [told.reply(), ...told.followUps()].map((each) => each?.content))
+        .toContainEqual(expect.stringContaining('marked this picture as NSFW'))
+    }
+    const original = on.discord.press(shown, '💾 Original', member)
+    expect(spoilers(await original.waitForReply())).toEqual([
+      [true, true],
+      [false, false],
+    ])
+    await rule('nsfw', { state: 'off' })
+    await moderated({ channelId: adult })
+    expect((await on.discord.press(shown, '💾 Original', member).waitForReply()).content).toContain(
+      'marked this picture as NSFW',
+    )
   })
 })
 

@@ -60,6 +60,14 @@ describe('the provider fal', () => {
     expect(notes).toMatchObject([{ kind: 'some_missing' }])
   })
 
+  it('marks flagged pictures where they are wanted, with the checker off that blacks them out', async () => {
+    const { provider, requestsTo } = await open()
+    const task = falTask('nsfwfirst', { count: 2, request: { adult: true } })
+    const { images, flagged } = await finish(provider, { ...task, flaggedToo: true })
+    expect([images.length, flagged]).toEqual([2, [true, false]])
+    expect(requestsTo(/^\/fal-ai\/flux-1\/dev$/)[0]?.body.toString()).toContain('"enable_safety_checker":false')
+  })
+
   it('sends every request to the configured relay, not to the addresses in responses', async () => {
     const { emulator, provider } = await open({ relayPrefix: '/relay/fal', publicUrl: 'https://queue.fal.run' })
     expect((await finish(provider, falTask('a cute cat'))).images).toHaveLength(1)

@@ -22,6 +22,7 @@ export async function rulesReply(core: Core, call: Call, saved: boolean): Promis
     texts.models(rules.models),
     texts.defaults({ model: chat.model ?? settings.values.default, ratio: chat.aspect ?? settings.values.default }),
     texts.private(onOff(chat.private ?? false)),
+    texts.nsfw(onOff(rules.nsfw)),
   ].join('\n')
   return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
 }

@@ -1,5 +1,5 @@
 /** `/server`: what the people who manage a server of Discord rule for it. Each sub-command answers with all of the rules. */
-import { allModels, ruleChannel, ruleModels } from '../../../core/chats/change-rules.ts'
+import { allModels, ruleChannel, ruleModels, ruleNsfw } from '../../../core/chats/change-rules.ts'
 import { chatOf } from '../../../core/chats/rules.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
@@ -17,7 +17,7 @@ export const serverCommand = defineCommand({
   needs: 'manager',
   audience: 'private',
   options: {
-    action: { type: 'choice', choices: ['show', 'channel', 'models', 'default', 'private'], required: true },
+    action: { type: 'choice', choices: ['show', 'channel', 'models', 'default', 'private', 'nsfw'], required: true },
     channel: { type: 'channel' },
     state: { type: 'choice', choices: ['on', 'off', byDefault] },
     models: { type: 'text', suggest: suggestModelLists },
@@ -30,6 +30,7 @@ export const serverCommand = defineCommand({
     models: { required: ['models'] },
     default: { required: [], optional: ['model', 'ratio'] },
     private: { required: ['state'] },
+    nsfw: { required: ['state'] },
   },
   async run({ core, call, values }) {
     const chat = chatOf(call)
@@ -60,6 +61,8 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
       }
       await changeSettings({ core, call, whose: 'here' }, { model, aspect: ratio })
       return
+    case 'nsfw':
+      return ruleNsfw(core, chat, needed(given, { state: 'on, off' }).state === 'on')
     default:
       needed(given, { state: 'on, off, default' })
       await changeSettings({ core, call, whose: 'here' }, { private: state })
