@@ -117,8 +117,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     undo.push(() => queue.close(0))
     const events = await listenForEvents(database)
     undo.push(() => events.stop())
-    const { welcomeCredits: welcome, dailyCredits: daily, referralCredits: referral, pictureDays } = config
-    const limits: Limits = { ...usualLimits, welcome, daily, referral, pictureDays, ...others.limits }
+    const { welcomeCredits: welcome, dailyCredits: daily, referralCredits: referral, roleCredits, pictureDays } = config
+    const limits: Limits = { ...usualLimits, welcome, daily, referral, roleCredits, pictureDays, ...others.limits }
     const enhancer = others.enhancer ?? (config.enhancer && createEnhancer(config.enhancer))
     undo.push(() => enhancer?.close())
     whole.core = {

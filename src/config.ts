@@ -90,6 +90,7 @@ function build(settings: Settings) {
     anonymousApi: settings.ANONYMOUS_API,
     welcomeCredits: settings.WELCOME_CREDITS,
     dailyCredits: settings.DAILY_CREDITS,
+    roleCredits: settings.ROLE_CREDITS,
     referralCredits: settings.REFERRAL_CREDITS,
     discord:
       settings.DISCORD_TOKEN === undefined

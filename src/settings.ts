@@ -107,6 +107,7 @@ const settingsSchema = z.object({
   API_KEY: optional(key.min(16, 'must have at least 16 characters')),
   WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
   DAILY_CREDITS: withDefault(whole(0, 100_000), 5),
+  ROLE_CREDITS: withDefault(whole(0, 100_000), 20),
   REFERRAL_CREDITS: withDefault(whole(0, 1_000_000), 10),
   SHARDS: optional(shards),
   DISCORD_TOKEN: optional(key),

@@ -1,5 +1,6 @@
 /** Call → command or action → reply, on every surface. The one place where errors become answers in a chat. */
 import { readSettings, type SettingsInForce } from '../core/accounts/settings.ts'
+import { claimRole } from '../core/billing/roles.ts'
 import type { Ref } from '../core/chats/buttons.ts'
 import { managesGroup } from '../core/chats/managers.ts'
 import { notePrivateChat } from '../core/chats/private-chats.ts'
@@ -79,6 +80,7 @@ export async function answerTo(
     if (call.isAnonymous) throw new AppError('anonymous')
     const settings = await readSettings(core, call)
     call = { ...call, locale: settings.chosen.language ?? call.locale }
+    await claimDue(core, call, settings)
     const before = call.edits ? await takeBack(core, call) : undefined
     if (before?.posted) call = { ...call, posted: before.posted }
     const answer = await run({ core, handlers, call, settings }, act)
@@ -90,6 +92,13 @@ export async function answerTo(
     if (kind === 'not_here') call = await aloneWith(core, call)
     return { call, answer: { locale: call.locale, state: 'failed', content, private: true } }
   }
+}
+
+/** The act of a person does not depend on it. */
+async function claimDue(core: Core, call: Call, { rules }: SettingsInForce): Promise<void> {
+  await claimRole(core, call, rules).catch((error: unknown) =>
+    core.log.warn({ err: error }, 'could not give the daily credits of a role'),
+  )
 }
 
 /** A message is answered by a message, which all of the channel would see: where the bot does not work, the person alone gets it. */

@@ -34,6 +34,8 @@ export interface Limits extends AccountLimits {
   welcome: number
   /** Credits that people get once a day. 0: none. */
   daily: number
+  /** Most credits that roles give a person a day, in all groups together. 0: none. */
+  roleCredits: number
   /** Credits that both the inviting and the invited person get. 0: there are no invitations. */
   referral: number
   /** Largest input picture, in bytes. */

@@ -308,6 +308,7 @@ export const en = {
     models: (ids: readonly string[] | null) => `Models: ${ids === null ? 'all' : list(ids)}`,
     defaults: (d: { model: string; ratio: string }) => `Default model: ${d.model} · default ratio: ${d.ratio}`,
     private: (value: string) => `Private answers by default: ${value}`,
+    role: (r: { name: string; credits: number }) => `Role ${r.name}: ${credits(r.credits)} a day`,
     nsfw: (value: string) => `NSFW pictures in age-restricted channels: ${value}`,
   },
   drafts: {
@@ -361,6 +362,7 @@ export const en = {
   entrySources: {
     welcome: 'welcome',
     daily: 'daily credits',
+    role: 'a role’s daily credits',
     referral: 'invitation',
     code: 'code',
     gift: 'gift',
@@ -894,6 +896,8 @@ export const en = {
         models: 'Models that may draw here, separated by commas; all for every model',
         model: 'The model for requests that name none; default to reset it',
         ratio: 'The ratio for requests without a picture; default to reset it',
+        role: 'The role',
+        credits: 'How many credits; 0 for none',
       },
       subcommands: {
         show: 'Show the rules of this server',
@@ -901,6 +905,7 @@ export const en = {
         models: 'Which models may draw in this server',
         default: 'The model and the ratio that requests get if they name none',
         private: 'Whether only the person sees an answer, unless the person chooses otherwise',
+        role: 'Credits that members with a role get on each day on which they use the bot here',
         nsfw: 'Whether age-restricted channels show NSFW pictures, as spoilers',
       },
     },

@@ -260,6 +260,7 @@ export const zh: Words = {
     models: (ids) => `模型：${ids === null ? '全部' : list(ids)}`,
     defaults: (d) => `默认模型：${d.model} · 默认比例：${d.ratio}`,
     private: (value) => `默认私密回复：${value}`,
+    role: (r) => `身份组 ${r.name}：每天 ${credits(r.credits)}`,
     nsfw: (value) => `在年龄限制频道显示 NSFW 图片：${value}`,
   },
   drafts: {
@@ -305,6 +306,7 @@ export const zh: Words = {
   entrySources: {
     welcome: '新用户赠送',
     daily: '每日签到',
+    role: '身份组每日积分',
     referral: '邀请奖励',
     code: '兑换码',
     gift: '转赠',
@@ -747,6 +749,8 @@ export const zh: Words = {
         models: '此处可用的模型，用逗号分隔；all 表示全部',
         model: '未指定模型时使用的模型；default 恢复默认',
         ratio: '没有图片的请求使用的比例；default 恢复默认',
+        role: '身份组',
+        credits: '积分数量；0 表示不给',
       },
       subcommands: {
         show: '查看本服务器的规则',
@@ -754,6 +758,7 @@ export const zh: Words = {
         models: '本服务器可以使用哪些模型',
         default: '请求未指定时使用的模型和比例',
         private: '默认只有本人能看到回复，除非本人另有设置',
+        role: '拥有该身份组的成员在此使用机器人的当天获得的积分',
         nsfw: '是否在年龄限制频道以剧透形式显示 NSFW 图片',
       },
     },

@@ -134,7 +134,7 @@ interface Entry {
 }
 
 /**
- * Welcome, daily and referral credits belong to a person: what is unspent of the second account's is taken back. Otherwise accounts that
+ * Welcome, daily, role and referral credits belong to a person: what is unspent of the second account's is taken back. Otherwise accounts that
  * join and leave again would pool them.
  */
 async function moveCredits(
@@ -163,7 +163,7 @@ async function moveCredits(
 
 const sumColumns = columnsOf({
   free: typed<number>(
-    sql`coalesce(sum(amount - debt) filter (where source in ('welcome','daily','referral')), 0)::int`,
+    sql`coalesce(sum(amount - debt) filter (where source in ('welcome','daily','role','referral')), 0)::int`,
   ),
   given: typed<number>(sql`coalesce(sum(amount), 0)::int`),
 })

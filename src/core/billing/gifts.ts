@@ -19,7 +19,7 @@ interface Gift {
 }
 
 /**
- * Resolves to the giver's account. The welcome, daily and referral credits that are not spent yet cannot be given away, so that
+ * Resolves to the giver's account. The welcome, daily, role and referral credits that are not spent yet cannot be given away, so that
  * fresh accounts cannot be emptied into one, and neither can as many credits as the account owes. Throws AppError
  * bad_amount, gift_to_self, gift_limit, not_giftable, banned, unknown_user.
  */
@@ -63,7 +63,7 @@ async function standingOf(core: Core, tx: Db, { userId, key }: { userId: string;
     sql`
       ${withOwn(userId)}, moved as (
         select coalesce(sum(amount), 0)::int as granted,
-          coalesce(sum(amount) filter (where source in ('welcome','daily','referral','refund','link','late')), 0)::int as free,
+          coalesce(sum(amount) filter (where source in ('welcome','daily','role','referral','refund','link','late')), 0)::int as free,
           coalesce(-sum(amount) filter (where source = 'gift' and kind = 'take'
             and created_at >= date_trunc('day', now() at time zone 'UTC') at time zone 'UTC'), 0)::int as given,
           coalesce(bool_or(key = ${key}), false) as done

@@ -67,3 +67,32 @@ export async function ruleNsfw({ database }: Core, chat: string, nsfw: boolean):
     insert into chat_rules (chat, nsfw) values (${chat}, ${nsfw})
     on conflict (chat) do update set nsfw = excluded.nsfw, changed_at = now()`)
 }
+
+/** Roles that a group may give credits to. */
+const maxRoles = 50
+
+interface DailyRole {
+  role: string
+  name: string
+  /** A day. 0: none. */
+  credits: number
+}
+
+/** Throws AppError bad_option for more credits than the service gives to roles, or more roles than a group may name. */
+export async function ruleRole(core: Core, chat: string, { role, name, credits }: DailyRole): Promise<void> {
+  const { roleCredits: limit } = core.limits
+  if (credits > limit) throw new AppError('bad_option', { name: 'credits', value: credits, expected: `0–${limit}` })
+  if (credits === 0) {
+    await core.database.rows(
+      sql`update chat_rules set roles = roles - ${role}::text, changed_at = now() where chat = ${chat}`,
+    )
+    return
+  }
+  const saved = await core.database.rows(sql`
+    insert into chat_rules as r (chat, roles)
+    values (${chat}, jsonb_build_object(${role}::text, ${JSON.stringify({ name, credits })}::jsonb))
+    on conflict (chat) do update set roles = r.roles || excluded.roles, changed_at = now()
+      where r.roles ? ${role}::text or (select count(*) from jsonb_object_keys(r.roles)) < ${maxRoles}::int
+    returning chat`)
+  if (saved.length === 0) throw new AppError('bad_option', { name: 'role', value: name, expected: `≤ ${maxRoles}` })
+}

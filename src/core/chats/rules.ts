@@ -1,7 +1,7 @@
 /** Rules of a group: where in it the bot works, and which models draw there. */
 import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
-import { chatRules } from '../../db/schema/settings.ts'
+import { chatRules, type RoleRule } from '../../db/schema/settings.ts'
 import type { Candidate, Core, Rule } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call, Place } from '../ports/chat.ts'
@@ -12,9 +12,11 @@ export interface GroupRules {
   /** Ids of the models that may draw. null: all. */
   models: readonly string[] | null
   nsfw: boolean
+  /** By role. */
+  roles: Readonly<Record<string, RoleRule>>
 }
 
-export const noRules: GroupRules = { channels: {}, models: null, nsfw: false }
+export const noRules: GroupRules = { channels: {}, models: null, nsfw: false, roles: {} }
 
 type Where = { surface: string; place?: Place }
 
@@ -25,6 +27,7 @@ export const rulesColumns = columnsOf({
   channels: chatRules.channels,
   models: typed<readonly string[] | null>(chatRules.models),
   nsfw: chatRules.nsfw,
+  roles: chatRules.roles,
 })
 
 export async function readRules({ database }: Pick<Core, 'database'>, chat: string): Promise<GroupRules> {

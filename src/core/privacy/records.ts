@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { type Columns, columnsOf, readRows, typed } from '../../db/columns.ts'
 import { apiKeys, identities, users } from '../../db/schema/accounts.ts'
-import { codeRedemptions, orders, payments } from '../../db/schema/billing.ts'
+import { codeRedemptions, orders, payments, roleClaims } from '../../db/schema/billing.ts'
 import { broadcastRecipients, privateChats } from '../../db/schema/broadcasts.ts'
 import { drafts } from '../../db/schema/drafts.ts'
 import { generations } from '../../db/schema/generations.ts'
@@ -104,6 +104,10 @@ const lists: Readonly<Record<string, { columns: Columns<unknown>; from: SQL }>> 
     from: sql`orders left join payments on payments.order_id = orders.id`,
   },
   codes: { columns: columnsOf({ redeemedAt: codeRedemptions.createdAt }), from: sql`code_redemptions` },
+  roleCredits: {
+    columns: columnsOf({ chat: roleClaims.chat, day: roleClaims.day, credits: roleClaims.credits }),
+    from: sql`role_claims`,
+  },
   favourites: {
     columns: columnsOf({ request: favourites.generationId, createdAt: favourites.createdAt }),
     from: sql`favourites`,

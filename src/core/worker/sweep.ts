@@ -4,6 +4,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { forgetOldLinkCodes } from '../accounts/link-codes.ts'
 import { rewardReferrals } from '../billing/referrals.ts'
+import { forgetOldClaims } from '../billing/roles.ts'
 import { forgetOldBroadcasts } from '../broadcasts/broadcasts.ts'
 import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
@@ -139,6 +140,7 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await deleteDue(core)
   await forgetOldUploads(core)
   await forgetOldDrafts(core)
+  await forgetOldClaims(core)
   await forgetOldOffers(core)
   await forgetOldRequests(core)
   await forgetOldExports(core)

@@ -41,6 +41,28 @@ export const dailyClaims = pgTable(
   (t) => [primaryKey({ columns: [t.userId, t.day] })],
 )
 
+/** UTC days on which members of a group got the credits of a role. */
+export const roleClaims = pgTable(
+  'role_claims',
+  {
+    /** '<surface>:<group id>'. */
+    chat: text().notNull(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    day: date().notNull(),
+    /** HMAC of the member's identity: it stays the same when the identity leaves the account. */
+    member: text().notNull(),
+    credits: integer().notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.chat, t.day, t.member] }),
+    index('role_claims_of_user').on(t.userId, t.day),
+    index('role_claims_of_member').on(t.member, t.day),
+    index('role_claims_by_age').on(t.day),
+  ],
+)
+
 /** The code in a person's `ref_` links. */
 export const referralCodes = pgTable('referral_codes', {
   code: text().primaryKey(),

@@ -48,6 +48,11 @@ export const chatSettings = pgTable(
   ],
 )
 
+export interface RoleRule {
+  name: string
+  credits: number
+}
+
 /** What the people who manage a group have ruled. What they have set as its defaults is in `chat_settings`. */
 export const chatRules = pgTable('chat_rules', {
   /** '<surface>:<group id>', as in `chat_settings`. */
@@ -56,6 +61,8 @@ export const chatRules = pgTable('chat_rules', {
   channels: jsonb().$type<Readonly<Record<string, boolean>>>().notNull().default({}),
   /** Ids of the models that may draw. Absent: all. */
   models: jsonb().$type<readonly string[]>(),
+  /** Role → its name when it was chosen, and the credits that its members get a day. */
+  roles: jsonb().$type<Readonly<Record<string, RoleRule>>>().notNull().default({}),
   /** Whether pictures that a provider flags are shown in age-restricted channels. */
   nsfw: boolean().notNull().default(false),
   changedAt: time('changed_at').notNull().defaultNow(),

@@ -23,6 +23,7 @@ export async function rulesReply(core: Core, call: Call, saved: boolean): Promis
     texts.defaults({ model: chat.model ?? settings.values.default, ratio: chat.aspect ?? settings.values.default }),
     texts.private(onOff(chat.private ?? false)),
     texts.nsfw(onOff(rules.nsfw)),
+    ...Object.values(rules.roles).map(texts.role),
   ].join('\n')
   return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
 }

@@ -1,5 +1,6 @@
 /** `/server`: what the people who manage a server of Discord rule for it. Each sub-command answers with all of the rules. */
-import { allModels, ruleChannel, ruleModels, ruleNsfw } from '../../../core/chats/change-rules.ts'
+import { maxGrant } from '../../../core/billing/ledger.ts'
+import { allModels, ruleChannel, ruleModels, ruleNsfw, ruleRole } from '../../../core/chats/change-rules.ts'
 import { chatOf } from '../../../core/chats/rules.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
@@ -17,12 +18,18 @@ export const serverCommand = defineCommand({
   needs: 'manager',
   audience: 'private',
   options: {
-    action: { type: 'choice', choices: ['show', 'channel', 'models', 'default', 'private', 'nsfw'], required: true },
+    action: {
+      type: 'choice',
+      choices: ['show', 'channel', 'models', 'default', 'private', 'nsfw', 'role'],
+      required: true,
+    },
     channel: { type: 'channel' },
     state: { type: 'choice', choices: ['on', 'off', byDefault] },
     models: { type: 'text', suggest: suggestModelLists },
     model: { type: 'text', suggest: suggestModels },
     ratio: { type: 'text', suggest: suggestAspects },
+    role: { type: 'role' },
+    credits: { type: 'integer', min: 0, max: maxGrant },
   },
   subcommands: {
     show: { required: [] },
@@ -31,6 +38,7 @@ export const serverCommand = defineCommand({
     default: { required: [], optional: ['model', 'ratio'] },
     private: { required: ['state'] },
     nsfw: { required: ['state'] },
+    role: { required: ['role', 'credits'] },
   },
   async run({ core, call, values }) {
     const chat = chatOf(call)
@@ -43,8 +51,10 @@ export const serverCommand = defineCommand({
 
 type Given = Readonly<
   Record<'chat' | 'action', string> &
-    Partial<Record<'channel' | 'state' | 'models' | 'model' | 'ratio', string | undefined>>
->
+    Partial<Record<'channel' | 'state' | 'models' | 'model' | 'ratio' | 'role', string>>
+> & { readonly credits?: number }
+
+type TextOption = Exclude<keyof Given, 'credits'>
 
 async function change(core: Core, call: Call, given: Given): Promise<void> {
   const { chat, action, model, ratio, state } = given
@@ -63,6 +73,12 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
       return
     case 'nsfw':
       return ruleNsfw(core, chat, needed(given, { state: 'on, off' }).state === 'on')
+    case 'role': {
+      const [id = '', ...words] = needed(given, { role: '@…' }).role.split(' ')
+      if (given.credits === undefined)
+        throw new AppError('bad_option', { name: 'credits', value: '', expected: '0, 1, 2 …' })
+      return ruleRole(core, chat, { role: id, name: words.join(' ') || id, credits: given.credits })
+    }
     default:
       needed(given, { state: 'on, off, default' })
       await changeSettings({ core, call, whose: 'here' }, { private: state })
@@ -70,7 +86,7 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
 }
 
 /** Discord's client asks for them; other programs may leave them out. `examples`: by name. Throws AppError bad_option. */
-function needed<N extends keyof Given>(given: Given, examples: Readonly<Record<N, string>>): Record<N, string> {
+function needed<N extends TextOption>(given: Given, examples: Readonly<Record<N, string>>): Record<N, string> {
   const entries = Object.entries<string>(examples).map(([name, expected]) => {
     const value = given[name as N]
     if (value === undefined || value === '') throw new AppError('bad_option', { name, value: '', expected })
