@@ -69,9 +69,13 @@ export interface Candidate extends AccountLimits {
   userId: string
   /** The account that pays. Absent: that of the person. */
   payer?: string
+  /** HMAC of the member of the group whose pool is the payer. Absent: the payer is no pool. */
+  drawsAs?: string
   surface: string
   /** Absent: not in a chat. */
   place?: Place
+  /** The identity that asks. Absent: a program. */
+  member?: string
   request: PictureRequest
   price: number
   /** The parts of the price. */

@@ -85,8 +85,10 @@ export const en = {
   facts: {
     seed: (seed: string) => `seed ${seed}`,
     seconds: (seconds: number) => `${seconds.toFixed(1)} s`,
-    credits: (c: { credits: number; left?: number }) =>
-      c.left === undefined ? credits(c.credits) : `${credits(c.credits)}, ${number(c.left)} left`,
+    credits: (c: { credits: number; left?: number; byPool?: boolean }) => {
+      const spent = c.byPool ? `${credits(c.credits)} from the server’s pool` : credits(c.credits)
+      return c.left === undefined ? spent : `${spent}, ${number(c.left)} left`
+    },
     id: (id: string) => `#${id}`,
     parent: (id: string) => `from #${id}`,
     enhancedBy: (text: string, model: string) => `${text} (${model})`,
@@ -308,6 +310,8 @@ export const en = {
     models: (ids: readonly string[] | null) => `Models: ${ids === null ? 'all' : list(ids)}`,
     defaults: (d: { model: string; ratio: string }) => `Default model: ${d.model} · default ratio: ${d.ratio}`,
     private: (value: string) => `Private answers by default: ${value}`,
+    pool: (p: { balance: number; cap: number }) =>
+      `Pool: ${credits(p.balance)} · a member may draw ${p.cap === 0 ? 'nothing' : `${credits(p.cap)} a day`}`,
     role: (r: { name: string; credits: number }) => `Role ${r.name}: ${credits(r.credits)} a day`,
     nsfw: (value: string) => `NSFW pictures in age-restricted channels: ${value}`,
   },
@@ -366,6 +370,7 @@ export const en = {
     referral: 'invitation',
     code: 'code',
     gift: 'gift',
+    pool: 'pool of a server',
     order: 'purchase',
     refund: 'refund',
     link: 'joined accounts',
@@ -382,6 +387,10 @@ export const en = {
       `🤝 Invite people: ${i.link}\nAfter their first picture, you and they get ${credits(i.credits)} each.`,
     inviteByCode: (i: { code: string; credits: number }) =>
       `🤝 Invite people: they send /redeem ${i.code} before their first picture. After it, you and they get ${credits(i.credits)} each.`,
+    pool: (p: { balance: number; cap: number; drawn: number }) =>
+      `🏦 The pool of this server: ${credits(p.balance)}. ${p.cap === 0 ? 'It pays for no requests.' : `It pays when yours do not suffice, up to ${credits(p.cap)} a day; today you have drawn ${number(p.drawn)}.`}`,
+    funded: (f: { fresh: boolean; amount: number; balance: number; pool: number }) =>
+      `${f.fresh ? '🏦' : 'Moved before:'} ${credits(f.amount)} moved into the pool of this server, which has ${credits(f.pool)} now. You have ${credits(f.balance)}.`,
     invited: (count: number) =>
       `🤝 You were invited. After your first picture, you and the person who invited you get ${credits(count)} each.`,
     daily: (d: { fresh: boolean; credits: number; streak: number; balance: number; next: number; nextAt: string }) =>
@@ -898,6 +907,8 @@ export const en = {
         ratio: 'The ratio for requests without a picture; default to reset it',
         role: 'The role',
         credits: 'How many credits; 0 for none',
+        cap: 'How many credits a member may draw a day; 0 for none',
+        amount: 'How many of your credits',
       },
       subcommands: {
         show: 'Show the rules of this server',
@@ -905,6 +916,8 @@ export const en = {
         models: 'Which models may draw in this server',
         default: 'The model and the ratio that requests get if they name none',
         private: 'Whether only the person sees an answer, unless the person chooses otherwise',
+        pool: 'Credits of the pool that a member may draw a day when the own ones do not suffice',
+        fund: 'Move some of your credits into the pool of this server',
         role: 'Credits that members with a role get on each day on which they use the bot here',
         nsfw: 'Whether age-restricted channels show NSFW pictures, as spoilers',
       },
@@ -1091,7 +1104,7 @@ export const en = {
     no_credits: (d: Data) =>
       d.balance === undefined
         ? `That account has fewer than ${credits(d.price)}.`
-        : `That costs ${credits(d.price)} and you have ${d.balance}. An administrator can give you more.`,
+        : `That costs ${credits(d.price)} and you have ${d.balance}. ${d.pool === undefined ? 'An administrator can give you more.' : `The pool of this server has ${d.pool} left for you today.`}`,
     too_many_in_flight: (d: Data) =>
       `You have ${d.limit} requests under way, which is the limit. Wait until one has ended, then try again.`,
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,

@@ -59,7 +59,10 @@ export const zh: Words = {
   facts: {
     seed: (seed) => `种子 ${seed}`,
     seconds: (seconds) => `${seconds.toFixed(1)} 秒`,
-    credits: (c) => (c.left === undefined ? credits(c.credits) : `${credits(c.credits)}，剩余 ${number(c.left)}`),
+    credits: (c) => {
+      const spent = c.byPool ? `${credits(c.credits)}（服务器积分池支付）` : credits(c.credits)
+      return c.left === undefined ? spent : `${spent}，剩余 ${number(c.left)}`
+    },
     id: (id) => `#${id}`,
     parent: (id) => `源自 #${id}`,
     enhancedBy: (text, model) => `${text}（${model}）`,
@@ -260,6 +263,7 @@ export const zh: Words = {
     models: (ids) => `模型：${ids === null ? '全部' : list(ids)}`,
     defaults: (d) => `默认模型：${d.model} · 默认比例：${d.ratio}`,
     private: (value) => `默认私密回复：${value}`,
+    pool: (p) => `积分池：${credits(p.balance)} · 每位成员${p.cap === 0 ? '不能使用' : `每天可用 ${credits(p.cap)}`}`,
     role: (r) => `身份组 ${r.name}：每天 ${credits(r.credits)}`,
     nsfw: (value) => `在年龄限制频道显示 NSFW 图片：${value}`,
   },
@@ -310,6 +314,7 @@ export const zh: Words = {
     referral: '邀请奖励',
     code: '兑换码',
     gift: '转赠',
+    pool: '服务器积分池',
     order: '购买',
     refund: '退款',
     link: '合并账户',
@@ -324,6 +329,10 @@ export const zh: Words = {
     inviteByLink: (i) => `🤝 邀请朋友：${i.link}\n对方画出第一张图后，双方各得 ${credits(i.credits)}。`,
     inviteByCode: (i) =>
       `🤝 邀请朋友：请对方在画第一张图之前发送 /redeem ${i.code}，画出第一张图后，双方各得 ${credits(i.credits)}。`,
+    pool: (p) =>
+      `🏦 本服务器积分池：${credits(p.balance)}。${p.cap === 0 ? '目前不支付任何请求。' : `你的积分不足时由它支付，每天最多 ${credits(p.cap)}，今天已用 ${number(p.drawn)}。`}`,
+    funded: (f) =>
+      `${f.fresh ? '🏦 已将' : '此前已将'} ${credits(f.amount)}转入本服务器积分池，积分池现有 ${credits(f.pool)}，你还有 ${credits(f.balance)}。`,
     invited: (count) => `🤝 你已接受邀请。画出第一张图后，你和邀请人各得 ${credits(count)}。`,
     daily: (d) =>
       [
@@ -751,6 +760,8 @@ export const zh: Words = {
         ratio: '没有图片的请求使用的比例；default 恢复默认',
         role: '身份组',
         credits: '积分数量；0 表示不给',
+        cap: '每位成员每天可用的积分；0 表示不可用',
+        amount: '转入多少积分',
       },
       subcommands: {
         show: '查看本服务器的规则',
@@ -758,6 +769,8 @@ export const zh: Words = {
         models: '本服务器可以使用哪些模型',
         default: '请求未指定时使用的模型和比例',
         private: '默认只有本人能看到回复，除非本人另有设置',
+        pool: '自己的积分不足时，每位成员每天可从积分池使用的积分',
+        fund: '把自己的积分转入本服务器的积分池',
         role: '拥有该身份组的成员在此使用机器人的当天获得的积分',
         nsfw: '是否在年龄限制频道以剧透形式显示 NSFW 图片',
       },
@@ -932,7 +945,7 @@ export const zh: Words = {
     no_credits: (d) =>
       d.balance === undefined
         ? `该账户不足 ${d.price} 积分。`
-        : `需要 ${d.price} 积分，你还有 ${d.balance} 积分。可以请管理员赠送。`,
+        : `需要 ${d.price} 积分，你还有 ${d.balance} 积分。${d.pool === undefined ? '可以请管理员赠送。' : `本服务器积分池今天还能为你支付 ${d.pool} 积分。`}`,
     too_many_in_flight: (d) => `你已有 ${d.limit} 个请求正在进行，请等其中一个结束后再试。`,
     too_fast: (d) => `每分钟最多 ${d.limit} 次请求，请 ${d.seconds} 秒后再试。`,
     busy: (d: Data) => `排队的请求太多，约需 ${number(amountOf(d.minutes))} 分钟，请稍后再试。`,

@@ -53,6 +53,17 @@ export async function violations(
       and (request->>'prompt' <> '' or request ? 'negative' or enhanced is not null
         or exists (select from images i where i.generation_id = g.id))`,
   )
+  await check(
+    'I11 what a member has drawn on a pool is what the requests cost, and within the cap',
+    sql`select d.id, d.credits, d.cap, -coalesce(sum(l.amount), 0)::int as cost
+      from pool_draws d left join generations g on g.draw_id = d.id left join ledger l on l.generation_id = g.id group by d.id
+      having d.credits <> -coalesce(sum(l.amount), 0) or d.credits not between 0 and d.cap`,
+  )
+  await check(
+    'I11 a pool pays by draws alone',
+    sql`select g.id from generations g where (g.draw_id is not null) <> exists (
+      select from chat_rules r where r.pool_id = g.payer_id)`,
+  )
   if (store) {
     // an upload that is not complete has 0 bytes, and its object may not exist yet
     const rows = await database.rows<{ key: string; promised: boolean }>(sql`

@@ -6,7 +6,7 @@ import { type InForce, readSettings } from '../../core/accounts/settings.ts'
 import { quote, type Size } from '../../core/billing/quote.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { refusal } from '../../core/generation/rules.ts'
+import { judged } from '../../core/generation/rules.ts'
 import type { Act } from '../../core/ports/chat.ts'
 import type { Range, Takes } from '../../core/ports/models.ts'
 import { canServe, drawing, takenWith } from '../../core/request/choose-model.ts'
@@ -142,7 +142,14 @@ async function quoteFor(core: Core, { guest, locale, act, images, size }: Compos
     const composed = compose(core, { act, images, size, set })
     if (!composed) return { balance: left }
     const { price, quote: parts, request, chosen } = composed
-    const refused = await refusal(core, { ...core.limits, userId, surface: 'web', request, price, quote: parts })
+    const { error: refused } = await judged(core, {
+      ...core.limits,
+      userId,
+      surface: 'web',
+      request,
+      price,
+      quote: parts,
+    })
     const summary = words.priced(chosen.model.title, price)
     return { price, summary, balance: left, trouble: refused && textOf(locale, refused) }
   } catch (error) {

@@ -33,7 +33,7 @@ export async function give(core: Core, { from, to, amount, key }: Gift): Promise
     assertNotBanned(giver)
     const call = callHash(core, key)
     const out = { userId: giver.id, amount: -amount, source: 'gift', key: `gift:${call}:out` } as const
-    const { given, giftable, isDone } = await standingOf(core, tx, { userId: giver.id, key: out.key })
+    const { given, giftable, isDone } = await givingStandingOf(core, tx, { userId: giver.id, key: out.key })
     if (isDone) return { fresh: false, balance: giver.balance, debt: giver.debt }
     if (given + amount > maxGiftsPerDay) {
       throw new AppError('gift_limit', { limit: maxGiftsPerDay, left: maxGiftsPerDay - given })
@@ -44,7 +44,7 @@ export async function give(core: Core, { from, to, amount, key }: Gift): Promise
   })
 }
 
-interface Standing {
+export interface Standing {
   /** Credits given away today. */
   given: number
   giftable: number
@@ -57,7 +57,11 @@ interface Standing {
  * the person's own accounts (link, late) cancel out, but for those that joining took back. All of it is read by the index of
  * granted and taken entries, because an account may have millions of others.
  */
-async function standingOf(core: Core, tx: Db, { userId, key }: { userId: string; key: string }): Promise<Standing> {
+export async function givingStandingOf(
+  core: Core,
+  tx: Db,
+  { userId, key }: { userId: string; key: string },
+): Promise<Standing> {
   // unchecked row: expressions
   const [row] = await core.database.rows<Standing>(
     sql`

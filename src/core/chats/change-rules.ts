@@ -96,3 +96,10 @@ export async function ruleRole(core: Core, chat: string, { role, name, credits }
     returning chat`)
   if (saved.length === 0) throw new AppError('bad_option', { name: 'role', value: name, expected: `≤ ${maxRoles}` })
 }
+
+/** `cap`: credits that a member may draw on the pool a day. 0: none. */
+export async function rulePool({ database }: Core, chat: string, cap: number): Promise<void> {
+  await database.rows(sql`
+    insert into chat_rules (chat, pool_cap) values (${chat}, nullif(${cap}::int, 0))
+    on conflict (chat) do update set pool_cap = excluded.pool_cap, changed_at = now()`)
+}

@@ -19,7 +19,7 @@ import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
 import type { ChosenModel } from '../request/check.ts'
-import { refusal } from './rules.ts'
+import { judged } from './rules.ts'
 
 /** A request, from a chat or from a program. */
 export interface Submission {
@@ -74,6 +74,11 @@ export const wakeAfterMs = 10_000
 const wakeAfterStoringMs = 120_000
 /** Attempts to accept before giving up. */
 const maxTries = 3
+/**
+ * Two deliveries of one call at once: one of them is saved. Another request may have spent the payer's last credits, or what the member
+ * may draw from the pool today.
+ */
+const passing = ['generations_key_unique', 'users_balance_not_negative', 'pool_draws_within_cap']
 
 interface Acceptance {
   candidate: Candidate
@@ -90,9 +95,7 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     let capped = false
     const saved = await save(core, id, submission, { ...acceptance, candidate }).catch((error: unknown) => {
       capped = violates(error, 'api_keys_within_cap')
-      // two deliveries of one call at once: one of them is saved; and another person may have spent the payer's last credits
-      if (capped || violates(error, 'generations_key_unique') || violates(error, 'users_balance_not_negative'))
-        return undefined
+      if (capped || passing.some((name) => violates(error, name))) return undefined
       throw error
     })
     const accepted = { request, endpoint: route.endpoint, price: candidate.price }
@@ -103,9 +106,9 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     const before = await acceptedBefore(core, submission.key)
     if (before) return { ...accepted, id: before.id, private: false, fresh: false, job: before }
     if (capped) throw await capRefusal(core, submission)
-    candidate = await ofCurrentAccounts(core, submission, candidate)
-    const error = await refusal(core, candidate)
-    if (error) throw error
+    const next = await judged(core, await ofCurrentAccounts(core, submission, candidate))
+    if (next.error) throw next.error
+    candidate = next.candidate
     // the limit that blocked it has cleared since: try again
     if (tries === maxTries) {
       const { inFlight: limit } = await limitsOf(core, candidate.userId, candidate)
@@ -117,6 +120,8 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
 /** The accounts may have been joined with others since they were read, or the identity may have left its account. */
 async function ofCurrentAccounts(core: Core, { from }: Submission, candidate: Candidate): Promise<Candidate> {
   const userId = 'userId' in from ? await currentAccount(core, candidate.userId) : await accountOf(core, from)
+  // whether the pool pays is decided anew
+  if (candidate.drawsAs !== undefined) return { ...candidate, userId, payer: undefined, drawsAs: undefined }
   if (candidate.payer === undefined) return { ...candidate, userId }
   return { ...candidate, userId, payer: await currentAccount(core, candidate.payer) }
 }
@@ -158,15 +163,16 @@ async function save(
       update users set pace_at = greatest(pace_at, now()) + ${spacing(candidate)}
       where id = ${userId} and closed_at is null and not ${isBanned} and in_flight < ${inFlightLimit(candidate)} and joined_into is null
         and ${'id' in from ? sql`exists (select from identities where id = ${from.id} and user_id = ${userId})` : sql`true`}
-        and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)}
+        and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)} and ${mayDraw(candidate)}
         and ${hasPace(candidate)} and ${rulesAllow(core, candidate)}
         and not exists (select from generations where key = ${key})
       returning in_flight, (${submission.private ?? false}::bool or exists (
         select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),
+    draw as (${drawOf(candidate)}),
     generation as (
-      insert into generations (id, user_id, payer_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
+      insert into generations (id, user_id, payer_id, draw_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
         parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${payer}::uuid, ${key}, ${surface}, ${address},
+      select ${id}::uuid, ${userId}::uuid, ${payer}::uuid, (select id from draw), ${key}, ${surface}, ${address},
         case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
         ${enhanced ?? null}, ${locale},
         ${request.model}, ${route.provider}, ${route.endpoint},
@@ -194,6 +200,20 @@ async function save(
 const canPay = (payer: string, price: number) => sql`exists (
   select from users where id = ${payer} and not ${isBanned} and joined_into is null and closed_at is null
     and balance >= ${price}::int)`
+
+/** Whether the rules, which are locked, let the member draw so much on the pool at all. */
+const mayDraw = ({ payer, drawsAs, price }: Candidate) =>
+  drawsAs === undefined
+    ? sql`true`
+    : sql`exists (select from rules where pool_id = ${payer ?? null}::uuid and pool_cap >= ${price}::int)`
+
+/** Adds to what the member has drawn today. Beyond the cap, it breaks the constraint `pool_draws_within_cap`. */
+const drawOf = ({ drawsAs, price }: Candidate) => sql`
+  insert into pool_draws as d (chat, day, member, credits, cap)
+  select chat, (now() at time zone 'UTC')::date, ${drawsAs ?? ''}, ${price}::int, pool_cap from rules, admitted
+  where ${drawsAs !== undefined}::bool
+  on conflict (chat, day, member) do update set credits = d.credits + excluded.credits, cap = excluded.cap
+  returning id`
 
 /** Of several choices, the one that was accepted. */
 const decided = ({ id, decidedBy }: NonNullable<Submission['draft']>) => sql`

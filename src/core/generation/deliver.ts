@@ -121,8 +121,16 @@ async function pictureReply(core: Core, generation: Generation, files?: ImageFil
     return { reply: resultReply(core, generation, { pictures, sizes, seconds, buttons: [] }), quoted: {}, sizes }
   }
   const { rows, quoted } = resultButtons(core, generation, sizes)
-  // on hold until it is delivered
-  const left = (await readAccount(core, userId)).balance + price - chargedFor(generation, stored.length)
-  const reply = resultReply(core, generation, { pictures, sizes, seconds, left, buttons: rows })
+  // on hold until it is delivered, unless the pool of the group holds it
+  const held = generation.drawId === null ? price - chargedFor(generation, stored.length) : 0
+  const left = (await readAccount(core, userId)).balance + held
+  const reply = resultReply(core, generation, {
+    pictures,
+    sizes,
+    seconds,
+    left,
+    byPool: generation.drawId !== null,
+    buttons: rows,
+  })
   return { reply, quoted, sizes }
 }

@@ -19,7 +19,7 @@ import type { RequestParams } from '../ports/models.ts'
 import { chooseModel } from '../request/choose-model.ts'
 import { enhancedOf } from '../worker/enhance.ts'
 import type { Accepted, Submission } from './accept.ts'
-import { refusal } from './rules.ts'
+import { judged } from './rules.ts'
 import { candidateOf, submit } from './submit.ts'
 
 export interface Draft {
@@ -46,7 +46,7 @@ export async function makeDraft(core: Core, submission: Submission): Promise<Dra
   if (before) return before
   const { chosen, params, images } = submission
   const candidate = await candidateOf(core, { ...submission, params: { ...params, enhance: true } })
-  const error = await refusal(core, candidate)
+  const { error } = await judged(core, candidate)
   if (error) throw error
   const { userId } = candidate
   // before its pictures are read: bad ones count as well

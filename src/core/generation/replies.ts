@@ -91,12 +91,18 @@ interface Shown {
   /** Sizes of the stored pictures, which those in the message may be smaller than. */
   sizes: readonly { width: number; height: number }[]
   seconds: number
-  /** Credits that the person who paid has left. */
+  /** Credits that the person has left. */
   left?: number
+  /** The pool of the group paid. */
+  byPool?: boolean
   buttons: ButtonRows
 }
 
-export function resultReply(core: Core, drawn: Drawn, { pictures, sizes, seconds, left, buttons }: Shown): Reply {
+export function resultReply(
+  core: Core,
+  drawn: Drawn,
+  { pictures, sizes, seconds, left, byPool, buttons }: Shown,
+): Reply {
   const { id, locale, request, enhanced, provider, seed, notes, parentId } = drawn
   const model = core.models.all().find((each) => each.id === drawn.model)
   const [{ width, height } = request] = sizes
@@ -119,6 +125,7 @@ export function resultReply(core: Core, drawn: Drawn, { pictures, sizes, seconds
       seconds,
       credits: chargedFor(drawn, sizes.length),
       left,
+      ...(byPool && { byPool }),
       notes: notes ?? [],
     },
     pictures,

@@ -31,6 +31,7 @@ const columns = columnsOf({
   endpoint: generations.endpoint,
   request: typed<PictureRequest>(generations.request),
   private: generations.private,
+  drawId: generations.drawId,
   original: generations.original,
   price: generations.price,
   quote: typed<Quote | null>(generations.quote),
@@ -64,7 +65,6 @@ const columns = columnsOf({
   editingMs: typed<number>(
     sql`greatest(0, coalesce(extract(epoch from generations.editing_until - now()) * 1000, 0))::float8`,
   ),
-  /** Since that submission; 0 without one. */
   submittedMs: typed<number>(sql`coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8`),
 })
 

@@ -18,7 +18,7 @@ import type { ImageFile } from '../ports/images.ts'
 import type { Job } from '../ports/queue.ts'
 import { chooseRoute } from '../request/check.ts'
 import { type Accepted, accept, acceptedBefore, type Submission, wakeAfterMs } from './accept.ts'
-import { refusal } from './rules.ts'
+import { judged } from './rules.ts'
 
 /** Throws AppError for every reason to refuse. Work starts with `wake`. */
 export async function submit(core: Core, submission: Submission): Promise<Accepted> {
@@ -52,11 +52,12 @@ function priceError({ price }: Candidate, { shownPrice: shown = price }: Submiss
 
 /** What the rules check, before any picture is read. Throws AppError for what the model does not take. */
 export async function candidateOf(core: Core, submission: Submission, account?: string): Promise<Candidate> {
-  const { payer, surface, place, limits = core.limits } = submission
+  const { from, payer, surface, place, limits = core.limits } = submission
   const quoted = quote(core, { ...submission, images: submission.images.length })
   const userId = account ?? (await askerOf(core, submission))
   const { inFlight, perMinute, fixed } = limits
-  return { userId, payer, surface, place, ...quoted, inFlight, perMinute, fixed }
+  const member = 'id' in from ? from.id : undefined
+  return { userId, payer, surface, place, member, ...quoted, inFlight, perMinute, fixed }
 }
 
 /** Pictures are read before the accepting statement, and the rules are checked before that. */
@@ -99,7 +100,7 @@ export async function wakeAgain(core: Core, job: Job): Promise<void> {
 async function loadInputs(core: Core, candidate: Candidate, { key, images }: Submission): Promise<ImageFile[]> {
   if (images.length === 0) return []
   return withReservation(core, candidate, async (reservation) => {
-    const error = await refusal(core, candidate)
+    const { error } = await judged(core, candidate)
     // a repeated call is not refused for what its first delivery did
     if (error && !(await acceptedBefore(core, key))) throw error
     try {

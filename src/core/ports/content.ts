@@ -35,7 +35,9 @@ export interface Result {
   seed?: string
   seconds: number
   credits: number
-  /** Credits that the person who paid has left. Absent: the result is shown again. */
+  /** Credits that the person has left. Absent: the result is shown again. */
   left?: number
+  /** The pool of the group paid for it. */
+  byPool?: boolean
   notes: readonly Note[]
 }

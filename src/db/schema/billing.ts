@@ -1,6 +1,18 @@
 /** Prices, and every way in which people get credits. The credits themselves are rows of the ledger. */
 import { sql } from 'drizzle-orm'
-import { boolean, check, date, index, integer, pgTable, primaryKey, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import {
+  bigint,
+  boolean,
+  check,
+  date,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
 import { users } from './accounts.ts'
 import { time } from './time.ts'
 
@@ -60,6 +72,26 @@ export const roleClaims = pgTable(
     index('role_claims_of_user').on(t.userId, t.day),
     index('role_claims_of_member').on(t.member, t.day),
     index('role_claims_by_age').on(t.day),
+  ],
+)
+
+/** What members of a group have drawn from its pool, by UTC day. A trigger takes back what their requests give back. */
+export const poolDraws = pgTable(
+  'pool_draws',
+  {
+    id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    /** '<surface>:<group id>'. */
+    chat: text().notNull(),
+    day: date().notNull(),
+    /** HMAC of the member's identity: it stays the same when the identity leaves the account. */
+    member: text().notNull(),
+    credits: integer().notNull(),
+    /** The most that a member could draw, at the latest draw. */
+    cap: integer().notNull(),
+  },
+  (t) => [
+    uniqueIndex('pool_draws_of_member').on(t.chat, t.day, t.member),
+    check('pool_draws_within_cap', sql`${t.credits} between 0 and ${t.cap}`),
   ],
 )
 

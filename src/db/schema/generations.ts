@@ -16,6 +16,7 @@ import {
 } from 'drizzle-orm/pg-core'
 import type { Json } from '../json.ts'
 import { apiKeys, users } from './accounts.ts'
+import { poolDraws } from './billing.ts'
 import { time } from './time.ts'
 
 export const generationStates = ['queued', 'running', 'stored', 'delivered', 'failed', 'cancelled'] as const
@@ -34,6 +35,8 @@ export const generations = pgTable(
     payerId: uuid('payer_id')
       .notNull()
       .references(() => users.id),
+    /** The draw on the pool of its group that pays for it. Absent: the payer's own credits do. */
+    drawId: bigint('draw_id', { mode: 'number' }).references((): AnyPgColumn => poolDraws.id),
     /** Key of the call that asked for it: the same call again changes nothing. */
     key: text().notNull().unique(),
     state: text().$type<GenerationState>().notNull().default('queued'),

@@ -17,6 +17,7 @@ export const entrySources = [
   'referral',
   'code',
   'gift',
+  'pool',
   'order',
   'refund',
   'link',
@@ -24,7 +25,7 @@ export const entrySources = [
   'closing',
 ] as const
 /**
- * role: daily credits of a role in a group · link: joining two accounts · late: credits of a request that ended after its payer was joined with another account · refund: of a
+ * role: daily credits of a role in a group · pool: put into the pool of a group · link: joining two accounts · late: credits of a request that ended after its payer was joined with another account · refund: of a
  * request, by an administrator · order: bought, or taken back when the payment was refunded · closing: forfeited when the account was
  * deleted, or what it owed, which the person's next account owes.
  */

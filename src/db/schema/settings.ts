@@ -65,5 +65,11 @@ export const chatRules = pgTable('chat_rules', {
   roles: jsonb().$type<Readonly<Record<string, RoleRule>>>().notNull().default({}),
   /** Whether pictures that a provider flags are shown in age-restricted channels. */
   nsfw: boolean().notNull().default(false),
+  /** The account with the credits that members have put together. Absent: there are none yet. */
+  poolId: uuid('pool_id')
+    .unique()
+    .references(() => users.id),
+  /** Credits that a member may draw from it in a UTC day. Absent: none. */
+  poolCap: integer('pool_cap'),
   changedAt: time('changed_at').notNull().defaultNow(),
 })

@@ -1,5 +1,5 @@
 /**
- * The ledger against a model: sequences of commands on real Postgres, with payers, debts, joined accounts, gifts and orders. After
+ * The ledger against a model: sequences of commands on real Postgres, with payers, debts, joined accounts, gifts, orders and a pool. After
  * each command every account of the sequence is compared, and the sums of its entries with it.
  *
  *   LEDGER_SEQUENCES=10000 npx vitest run tests/core/billing/ledger-model.test.ts
@@ -13,6 +13,7 @@ import { adjust } from '../../../src/core/billing/adjust.ts'
 import { give, maxGiftsPerDay } from '../../../src/core/billing/gifts.ts'
 import { grant, takeBack } from '../../../src/core/billing/ledger.ts'
 import { openOrder, payOrder, refundPayment } from '../../../src/core/billing/orders.ts'
+import { fund } from '../../../src/core/billing/pool.ts'
 import type { Core } from '../../../src/core/core.ts'
 import { violates } from '../../../src/db/database.ts'
 import type { EntrySource } from '../../../src/db/schema/ledger.ts'
@@ -23,6 +24,8 @@ const sequences = Number(process.env.LEDGER_SEQUENCES ?? 45)
 const commandsEach = 20
 const people = 4
 const welcome = 20
+/** Credits that a member may draw on the pool. */
+const cap = 20
 
 interface Account {
   balance: number
@@ -41,6 +44,7 @@ interface Generation {
   payer: number
   price: number
   isOpen: boolean
+  byPool?: boolean
 }
 
 interface Order {
@@ -50,7 +54,10 @@ interface Order {
 }
 
 interface Model {
+  /** Of the people, and last of the pool. */
   accounts: Account[]
+  /** On the pool, by person. */
+  drawn: number[]
   generations: Generation[]
   orders: Order[]
 }
@@ -60,6 +67,8 @@ interface Real {
   users: string[]
   generations: string[]
   orders: string[]
+  /** The group with the pool. */
+  chat: string
 }
 
 type Command = fc.AsyncCommand<Model, Real>
@@ -94,8 +103,11 @@ async function start(core: Core): Promise<{ model: Model; real: Real }> {
     await core.database.rows(sql`insert into users (id, name) values (${userId}, 'Ada')`)
     await grant(core, { userId, amount: welcome, source: 'welcome', key: `welcome:${userId}` })
   }
-  const accounts = users.map(() => ({
-    balance: welcome,
+  const [pool, chat] = [randomUUID(), `test:${randomUUID()}`]
+  await core.database.rows(sql`insert into users (id, name) values (${pool}, '')`)
+  await core.database.rows(sql`insert into chat_rules (chat, pool_id, pool_cap) values (${chat}, ${pool}, ${cap})`)
+  const accounts = [...users, pool].map((id) => ({
+    balance: id === pool ? 0 : welcome,
     held: 0,
     debt: 0,
     inFlight: 0,
@@ -104,8 +116,8 @@ async function start(core: Core): Promise<{ model: Model; real: Real }> {
     givenToday: 0,
   }))
   return {
-    model: { accounts, generations: [], orders: [] },
-    real: { core, users, generations: [], orders: [] },
+    model: { accounts, drawn: users.map(() => 0), generations: [], orders: [] },
+    real: { core, users: [...users, pool], generations: [], orders: [], chat },
   }
 }
 
@@ -139,6 +151,8 @@ const commands = [
   any.map(released),
   fc.tuple(who, who).map(joined),
   fc.tuple(who, who, some).map(gift),
+  fc.tuple(who, some).map(funded),
+  fc.tuple(who, fc.nat(12)).map(draw),
   fc.tuple(who, some).map(ordered),
   fc.tuple(any, fc.boolean()).map(paid),
   fc.tuple(any, fc.boolean()).map(refunded),
@@ -246,6 +260,7 @@ async function resolve(model: Model, { core, generations }: Real, { kind, which,
   expect(done).toBe(generation.isOpen)
   if (!done) return
   generation.isOpen = false
+  if (generation.byPool) model.drawn[generation.person] = (model.drawn[generation.person] ?? 0) - back
   const payer = accountAt(model, generation.payer)
   payer.held -= generation.price
   accountAt(model, generation.person).inFlight--
@@ -305,6 +320,55 @@ function gift([from, to, amount]: [number, number, number]): Command {
       // free credits never leave a person, and the day's limit holds
       expect(giver.given).toBeLessThanOrEqual(giver.paid)
       expect(giver.givenToday).toBeLessThanOrEqual(maxGiftsPerDay)
+    },
+  })
+}
+
+function funded([from, amount]: [number, number]): Command {
+  return step({
+    name: `fund(${from}, ${amount})`,
+    async run(model, { core, users, chat }) {
+      const giver = heirOf(model, from)
+      const one = { userId: users[from] ?? '', chat, amount, key: randomUUID() }
+      if (!(await succeeds(fund(core, one), 'not_giftable'))) return
+      expect(await fund(core, one)).toMatchObject({ fresh: false })
+      giver.balance -= amount
+      giver.given += amount
+      accountAt(model, people).balance += amount
+      expect(giver.given).toBeLessThanOrEqual(giver.paid)
+    },
+  })
+}
+
+/** The pool pays, as the accepting statement has it. */
+function draw([person, price]: [number, number]): Command {
+  return step({
+    name: `draw(${person}, ${price})`,
+    async run(model, { core, users, generations, chat }) {
+      const id = randomUUID()
+      const accepting = core.database.rows(sql`
+        with draw as (
+          insert into pool_draws as d (chat, day, member, credits, cap) values (${chat}, '2026-01-01', ${users[person]}, ${price}, ${cap})
+          on conflict (chat, day, member) do update set credits = d.credits + excluded.credits, cap = excluded.cap returning id),
+        generation as (
+          insert into generations (id, user_id, payer_id, draw_id, key, surface, address, locale, model, provider, endpoint, request,
+            price, priority, wake_at, deadline_at)
+          select ${id}::uuid, ${users[person]}::uuid, ${users[people]}::uuid, id, ${id}, 'test', 'test:1', 'en', 'm', 'p', 'e',
+            '{"count":1}'::jsonb, ${price}::int, 1, 'infinity', 'infinity' from draw
+          returning id, payer_id)
+        insert into ledger (user_id, generation_id, kind, amount, held)
+        select payer_id, id, 'hold', -(${price}::int), ${price}::int from generation`)
+      const done = await succeeds(accepting, 'users_balance_not_negative', 'pool_draws_within_cap')
+      const pool = accountAt(model, people)
+      const drawn = (model.drawn[person] ?? 0) + price
+      expect(done).toBe(pool.balance >= price && drawn <= cap)
+      if (!done) return
+      pool.balance -= price
+      pool.held += price
+      model.drawn[person] = drawn
+      accountAt(model, person).inFlight++
+      model.generations.push({ person, payer: people, price, isOpen: true, byPool: true })
+      generations.push(id)
     },
   })
 }
@@ -385,7 +449,7 @@ function owe(account: Account, amount: number): void {
 
 // ── The comparison ───────────────────────────────────────────────────────────────────────────────────────────────
 
-async function compare({ accounts }: Model, { core, users }: Real): Promise<void> {
+async function compare({ accounts, drawn }: Model, { core, users, chat }: Real): Promise<void> {
   compared++
   const rows = await core.database.rows<Record<string, number | string>>(sql`
     select u.id, balance, held, debt, in_flight as "inFlight",
@@ -408,6 +472,10 @@ async function compare({ accounts }: Model, { core, users }: Real): Promise<void
     open: inFlight,
   }))
   expect(found).toEqual(expected)
+  const draws = await core.database.rows<{ member: string; credits: number }>(
+    sql`select member, credits from pool_draws where chat = ${chat}`,
+  )
+  for (const { member, credits } of draws) expect(credits).toBe(drawn[users.indexOf(member)])
   for (const { balance, held, debt } of accounts) expect(Math.min(balance, held, debt)).toBeGreaterThanOrEqual(0)
 }
 

@@ -2,6 +2,7 @@
 import { accountOf, readAccount } from '../../../core/accounts/accounts.ts'
 import { maxDays, maxUses } from '../../../core/billing/codes.ts'
 import { maxGrant } from '../../../core/billing/ledger.ts'
+import { poolOf } from '../../../core/billing/pool.ts'
 import { referralCodeOf, referralPrefix } from '../../../core/billing/referrals.ts'
 import type { Core } from '../../../core/core.ts'
 import type { Call } from '../../../core/ports/chat.ts'
@@ -40,14 +41,21 @@ export const creditsCommand = defineCommand({
 
 async function ownCredits(core: Core, call: Call, words: Words): Promise<string> {
   const userId = await accountOf(core, call.from)
-  const [account, entries, invitation] = await Promise.all([
+  const [account, pool, entries, invitation] = await Promise.all([
     readAccount(core, userId),
+    poolLine(core, call, words),
     entryLines(core, words, { userId, limit: shownEntries }),
     invitationLine({ core, call, words }, userId),
   ])
   const { price, title: model } = namedModel(core.models.all(), core.models.preferred())
   const debt = account.debt > 0 ? [words.wallet.debt(account.debt)] : []
-  return [words.balance({ ...account, price, model }), ...debt, ...entries, ...invitation].join('\n')
+  return [words.balance({ ...account, price, model }), ...debt, ...pool, ...entries, ...invitation].join('\n')
+}
+
+/** Of the group where the person asks. */
+async function poolLine(core: Core, { surface, place, from }: Call, words: Words): Promise<string[]> {
+  const pool = await poolOf(core, { surface, place, member: from.id })
+  return pool && (pool.id !== null || pool.cap > 0) ? [words.wallet.pool(pool)] : []
 }
 
 interface Asking {

@@ -1,10 +1,13 @@
 /** `/server`: what the people who manage a server of Discord rule for it. Each sub-command answers with all of the rules. */
+import { accountOf } from '../../../core/accounts/accounts.ts'
 import { maxGrant } from '../../../core/billing/ledger.ts'
-import { allModels, ruleChannel, ruleModels, ruleNsfw, ruleRole } from '../../../core/chats/change-rules.ts'
+import { fund, poolOf } from '../../../core/billing/pool.ts'
+import { allModels, ruleChannel, ruleModels, ruleNsfw, rulePool, ruleRole } from '../../../core/chats/change-rules.ts'
 import { chatOf } from '../../../core/chats/rules.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import type { Call } from '../../../core/ports/chat.ts'
+import type { Words } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
 import { changeSettings } from '../../settings/reply.ts'
 import { byDefault } from '../../settings/values.ts'
@@ -15,12 +18,12 @@ export const serverCommand = defineCommand({
   name: 'server',
   surfaces: ['discord'],
   groupsOnly: true,
-  needs: 'manager',
+  needs: ({ action }) => (action === 'fund' ? 'everyone' : 'manager'),
   audience: 'private',
   options: {
     action: {
       type: 'choice',
-      choices: ['show', 'channel', 'models', 'default', 'private', 'nsfw', 'role'],
+      choices: ['show', 'channel', 'models', 'default', 'private', 'nsfw', 'role', 'pool', 'fund'],
       required: true,
     },
     channel: { type: 'channel' },
@@ -30,6 +33,8 @@ export const serverCommand = defineCommand({
     ratio: { type: 'text', suggest: suggestAspects },
     role: { type: 'role' },
     credits: { type: 'integer', min: 0, max: maxGrant },
+    cap: { type: 'integer', min: 0, max: maxGrant },
+    amount: { type: 'integer', min: 1, max: maxGrant },
   },
   subcommands: {
     show: { required: [] },
@@ -39,10 +44,16 @@ export const serverCommand = defineCommand({
     private: { required: ['state'] },
     nsfw: { required: ['state'] },
     role: { required: ['role', 'credits'] },
+    pool: { required: ['cap'] },
+    fund: { required: ['amount'] },
   },
-  async run({ core, call, values }) {
+  async run({ core, call, words, values }) {
     const chat = chatOf(call)
     if (chat === undefined) throw new AppError('groups_only')
+    if (values.action === 'fund') {
+      const text = await funded(core, call, { words, chat, amount: numberIn(values, 'amount') })
+      return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
+    }
     const isChange = values.action !== 'show'
     if (isChange) await change(core, call, { ...values, chat })
     return rulesReply(core, call, isChange)
@@ -52,9 +63,12 @@ export const serverCommand = defineCommand({
 type Given = Readonly<
   Record<'chat' | 'action', string> &
     Partial<Record<'channel' | 'state' | 'models' | 'model' | 'ratio' | 'role', string>>
-> & { readonly credits?: number }
+> &
+  Numbers
 
-type TextOption = Exclude<keyof Given, 'credits'>
+type Numbers = Readonly<Partial<Record<'credits' | 'cap' | 'amount', number>>>
+
+type TextOption = Exclude<keyof Given, keyof Numbers>
 
 async function change(core: Core, call: Call, given: Given): Promise<void> {
   const { chat, action, model, ratio, state } = given
@@ -75,10 +89,10 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
       return ruleNsfw(core, chat, needed(given, { state: 'on, off' }).state === 'on')
     case 'role': {
       const [id = '', ...words] = needed(given, { role: '@…' }).role.split(' ')
-      if (given.credits === undefined)
-        throw new AppError('bad_option', { name: 'credits', value: '', expected: '0, 1, 2 …' })
-      return ruleRole(core, chat, { role: id, name: words.join(' ') || id, credits: given.credits })
+      return ruleRole(core, chat, { role: id, name: words.join(' ') || id, credits: numberIn(given, 'credits') })
     }
+    case 'pool':
+      return rulePool(core, chat, numberIn(given, 'cap'))
     default:
       needed(given, { state: 'on, off, default' })
       await changeSettings({ core, call, whose: 'here' }, { private: state })
@@ -93,4 +107,24 @@ function needed<N extends TextOption>(given: Given, examples: Readonly<Record<N,
     return [name, value]
   })
   return Object.fromEntries(entries)
+}
+
+/** Throws AppError bad_option. */
+function numberIn(given: Numbers, name: keyof Numbers): number {
+  const value = given[name]
+  if (value === undefined) throw new AppError('bad_option', { name, value: '', expected: '1, 2, 3 …' })
+  return value
+}
+
+interface Funding {
+  words: Words
+  chat: string
+  amount: number
+}
+
+async function funded(core: Core, call: Call, { words, chat, amount }: Funding): Promise<string> {
+  const { surface, place, from, key } = call
+  const { fresh, balance } = await fund(core, { userId: await accountOf(core, from), chat, amount, key })
+  const pool = await poolOf(core, { surface, place, member: from.id })
+  return words.wallet.funded({ fresh, amount, balance, pool: pool?.balance ?? 0 })
 }
