@@ -152,6 +152,19 @@ describe('a request that is not a signed interaction', () => {
     expect(older.status).toBe(200)
   })
 
+  it('changes no rules of a server with permissions that Discord did not sign', async () => {
+    on.discord.sendInteractionsTo(url)
+    const asked = on.discord.slash('server nsfw', { state: 'on' }, { permissions: '0' })
+    expect((await asked.waitForReply()).content).toContain('Only people who may manage this server')
+    on.discord.sendInteractionsTo(undefined)
+    const signed = JSON.stringify({ ...asked.payload, id: '1' })
+    const payload = asked.payload as { member: object }
+    const forged = JSON.stringify({ ...payload, id: '1', member: { ...payload.member, permissions: '8' } })
+    expect((await send(genuine(signed), forged)).status).toBe(401)
+    expect((await send({}, forged)).status).toBe(401)
+    expect(await on.test.core.database.rows(sql`select chat from chat_rules`)).toEqual([])
+  })
+
   it('is answered 400 if it is signed and is no interaction', async () => {
     for (const wrong of ['', 'null', '[]', '{"type":2}', '{"type":2,"id":"x","token":"y"}', '{']) {
       expect((await send(genuine(wrong), wrong)).status).toBe(400)
