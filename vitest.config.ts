@@ -1,15 +1,19 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests of parts that share one process: loading the code once instead of once for each file halves their time. */
-const together = ['http', 'core', 'models', 'net', 'storage', 'providers', 'bots', 'emulators'].map(
+const together = ['http', 'core', 'models', 'net', 'storage', 'providers', 'bots'].map(
   (part) => `tests/${part}/**/*.test.ts`,
 )
 
 /** Left out of the usual run, which has to end within minutes: `npm run test:long` runs them. */
 const long = [
   'tests/bench.test.ts',
+  'tests/restore.test.ts',
+  'tests/bots/page-session.browser.test.ts',
   'tests/demo/**/*.test.ts',
-  ...['broadcast-many', 'discord', 'linking', 'presses', 'telegram'].map((name) => `tests/chaos/${name}.test.ts`),
+  ...['broadcast', 'broadcast-many', 'discord', 'linking', 'lost', 'presses', 'stopped', 'telegram'].map(
+    (name) => `tests/chaos/${name}.test.ts`,
+  ),
 ]
 
 export default defineConfig({
@@ -21,7 +25,7 @@ export default defineConfig({
     // for two cores: of four that work, two wait for something
     maxWorkers: 4,
     projects: [
-      { extends: true, test: { name: 'parts', include: together, isolate: false } },
+      { extends: true, test: { name: 'parts', include: together, exclude: long, isolate: false } },
       { extends: true, test: { name: 'apart', include: ['tests/**/*.test.ts'], exclude: [...together, ...long] } },
       { extends: true, test: { name: 'long', include: long } },
     ],

@@ -125,7 +125,7 @@ describe('starting', () => {
     expect(bot.notReady()).toBeUndefined()
     expect(discord.commandPuts).toBe(1)
     const names = discord.commands().map(({ name }) => name)
-    const offered = allCommands.filter(({ surfaces }) => !surfaces)
+    const offered = allCommands.filter(({ surfaces = ['discord'] }) => surfaces.includes('discord'))
     expect(names).toEqual(offered.flatMap(({ name, aliases = [] }) => [name, ...aliases]))
     const [flux, imagine] = discord.commands()
     const credits = discord.commands().find(({ name }) => name === 'credits')

@@ -6,7 +6,7 @@ describe.each(backends())('the service on %s', (backend) => {
   it('keeps all invariants while its processes are killed under load', async () => {
     const seed = newSeed()
     // on PGlite the service is one process, which takes longer to start again
-    const { requests, kills } = backend === 'pglite' ? { requests: 100, kills: 4 } : { requests: 150, kills: 6 }
+    const { requests, kills } = backend === 'pglite' ? { requests: 60, kills: 2 } : { requests: 80, kills: 3 }
     const result = await runChaos({ backend, mix: 'all', requests, kills, seed, flush: backend === 'redis' })
     expect(result.violations, `npm run chaos -- ${backend} ${requests} ${kills} ${seed} all`).toEqual([])
     expect(result.delivered).toBeGreaterThan(requests / 2)

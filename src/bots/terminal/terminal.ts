@@ -2,7 +2,7 @@
 import type { Core } from '../../core/core.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import { wordsFor } from '../../locales/index.ts'
-import { type AnyCommand, findCommand } from '../command.ts'
+import { type AnyCommand, commandsOn, findCommand } from '../command.ts'
 import { allCommands } from '../commands/index.ts'
 import { answerTo } from '../dispatch.ts'
 import { plainText } from '../layout.ts'
@@ -24,7 +24,9 @@ export interface TerminalAnswer {
 }
 
 /** Those that administrators alone may use, some with certain options only. */
-export const adminCommands = allCommands.filter(({ needs }) => typeof needs === 'function' || needs === 'admin')
+export const adminCommands = commandsOn('cli', allCommands).filter(
+  ({ needs }) => typeof needs === 'function' || needs === 'admin',
+)
 
 export async function answerTerminal(core: Core, { key, text: written }: TerminalCommand): Promise<TerminalAnswer> {
   const [, name = '', text = ''] = /^\s*\/?(\S*)\s*(.*)$/s.exec(written) ?? []
