@@ -9,11 +9,21 @@ const together = ['http', 'core', 'models', 'net', 'storage', 'providers', 'bots
 const long = [
   'tests/bench.test.ts',
   'tests/restore.test.ts',
+  'tests/start.test.ts',
+  'tests/cli/providers.test.ts',
   'tests/bots/page-session.browser.test.ts',
   'tests/demo/**/*.test.ts',
-  ...['broadcast', 'broadcast-many', 'discord', 'linking', 'lost', 'presses', 'stopped', 'telegram'].map(
-    (name) => `tests/chaos/${name}.test.ts`,
-  ),
+  ...[
+    'broadcast',
+    'broadcast-many',
+    'discord',
+    'every-backend',
+    'linking',
+    'lost',
+    'presses',
+    'stopped',
+    'telegram',
+  ].map((name) => `tests/chaos/${name}.test.ts`),
 ]
 
 export default defineConfig({

@@ -720,7 +720,7 @@ export const en = {
         ...(s.skipped === 0 ? [] : [`${number(s.skipped)} left out: muted, banned or blocked since the start`]),
         ...(s.unknown === 0 ? [] : [`${number(s.unknown)} unknown: may have arrived, not sent again`]),
       ].join('\n'),
-    told: {
+    already: {
       running: 'Under way.',
       paused: 'Paused.',
       done: 'It has been sent already.',
@@ -1104,7 +1104,7 @@ export const en = {
     no_credits: (d: Data) =>
       d.balance === undefined
         ? `That account has fewer than ${credits(d.price)}.`
-        : `That costs ${credits(d.price)} and you have ${d.balance}. ${d.pool === undefined ? 'An administrator can give you more.' : `The pool of this server has ${d.pool} left for you today.`}`,
+        : `That costs ${credits(d.price)} and you have ${d.balance}. ${d.pool === undefined ? 'An administrator can give you more; on Telegram, /buy sells some.' : `The pool of this server has ${d.pool} left for you today.`}`,
     too_many_in_flight: (d: Data) =>
       `You have ${d.limit} requests under way, which is the limit. Wait until one has ended, then try again.`,
     too_fast: (d: Data) => `At most ${d.limit} requests a minute. Try again in ${d.seconds} s.`,

@@ -598,7 +598,7 @@ export const zh: Words = {
         ...(s.skipped === 0 ? [] : [`已跳过 ${number(s.skipped)}：开始后关闭公告、被封禁或屏蔽了机器人`]),
         ...(s.unknown === 0 ? [] : [`结果未知 ${number(s.unknown)}：可能已送达，不会重发`]),
       ].join('\n'),
-    told: {
+    already: {
       running: '正在发送。',
       paused: '已暂停。',
       done: '已经发送完毕。',
@@ -945,7 +945,7 @@ export const zh: Words = {
     no_credits: (d) =>
       d.balance === undefined
         ? `该账户不足 ${d.price} 积分。`
-        : `需要 ${d.price} 积分，你还有 ${d.balance} 积分。${d.pool === undefined ? '可以请管理员赠送。' : `本服务器积分池今天还能为你支付 ${d.pool} 积分。`}`,
+        : `需要 ${d.price} 积分，你还有 ${d.balance} 积分。${d.pool === undefined ? '可以请管理员赠送，也可以在 Telegram 上用 /buy 购买。' : `本服务器积分池今天还能为你支付 ${d.pool} 积分。`}`,
     too_many_in_flight: (d) => `你已有 ${d.limit} 个请求正在进行，请等其中一个结束后再试。`,
     too_fast: (d) => `每分钟最多 ${d.limit} 次请求，请 ${d.seconds} 秒后再试。`,
     busy: (d: Data) => `排队的请求太多，约需 ${number(amountOf(d.minutes))} 分钟，请稍后再试。`,

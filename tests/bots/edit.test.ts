@@ -226,7 +226,7 @@ describe('an edit', () => {
   it('is quoted anew, and refused with the price when the credits do not suffice', async () => {
     const { submit, answerTo } = await drawn('a cat', { limits: { welcome: 6 } })
     expect(answerTo(await submit({ model: 'editor' }))?.text).toBe(
-      '⚠️ That costs 5 credits and you have 4. An administrator can give you more.',
+      '⚠️ That costs 5 credits and you have 4. An administrator can give you more; on Telegram, /buy sells some.',
     )
     expect(await edits()).toEqual([])
     const call = await submit({ model: 'words' })

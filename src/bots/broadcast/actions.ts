@@ -29,7 +29,7 @@ export const sendBroadcastAction: Action = {
   who: 'admin',
   async run({ core, call, words, values: { ref } }) {
     await startBroadcast(core, { id: ref, call })
-    return told(call.locale, words.broadcasts.told.running)
+    return notice(call.locale, words.broadcasts.already.running)
   },
 }
 
@@ -38,7 +38,7 @@ export const dropBroadcastAction: Action = {
   who: 'admin',
   async run({ core, call, words, values: { ref } }) {
     await dropDraft(core, ref)
-    return { ...told(call.locale, words.broadcasts.dropped), brief: false, inPlace: true }
+    return { ...notice(call.locale, words.broadcasts.dropped), brief: false, inPlace: true }
   },
 }
 
@@ -52,7 +52,7 @@ function changing(name: Change): Action {
     who: 'admin',
     async run({ core, call, words, values: { ref } }) {
       const { state } = await changeBroadcast(core, name, { id: ref, call })
-      return told(call.locale, state === 'draft' ? words.broadcasts.dropped : words.broadcasts.told[state])
+      return notice(call.locale, state === 'draft' ? words.broadcasts.dropped : words.broadcasts.already[state])
     },
   }
 }
@@ -68,12 +68,12 @@ function setting(name: 'mute' | 'unmute'): Action {
     async run({ core, call, words }) {
       await saveSettings(core, await personHolding(core, call), { announcements: !isMuted })
       const text = isMuted ? words.broadcasts.muted : words.broadcasts.unmuted
-      return { ...told(call.locale, text), brief: false, newButtons: muteButtons(isMuted) }
+      return { ...notice(call.locale, text), brief: false, newButtons: muteButtons(isMuted) }
     },
   }
 }
 
-const told = (locale: string, text: string): Answer => ({
+const notice = (locale: string, text: string): Answer => ({
   locale,
   state: 'info',
   content: { kind: 'text', text },

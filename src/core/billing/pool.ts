@@ -1,6 +1,6 @@
 /**
  * The pool of a group: an account without identities that members put credits into, and that pays for those whose own do not suffice, up to
- * a number of credits a day. What comes back from a request goes to the pool, and to the member's day (drizzle/0021_group_rules.sql).
+ * a number of credits a day. What comes back from a request goes to the pool, and to the member's day (drizzle/0023_group_rules.sql).
  */
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'

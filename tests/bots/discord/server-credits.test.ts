@@ -219,7 +219,7 @@ describe('the pool of a server', () => {
       'That costs 1 credit and you have 0. The pool of this server has 0 left for you today.',
     )
     const elsewhere = await ask('a fox elsewhere', userId, { guildId: newServer().guildId }).waitForFollowUp()
-    expect(elsewhere.content).toContain('An administrator can give you more.')
+    expect(elsewhere.content).toContain('An administrator can give you more')
     await rule('pool', { cap: 0 })
     expect((await ask('a fox without a cap', await pauper()).waitForFollowUp()).content).toContain('An administrator')
     // free credits cannot be put there, and neither can those of others
