@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import {
   ApplicationIntegrationType,
+  ChannelType,
   InteractionContextType,
   Routes,
   ApplicationCommandOptionType as Type,
@@ -108,6 +109,19 @@ const types: Readonly<Record<OptionSpec['type'], Type>> = {
   image: Type.Attachment,
 }
 
+/** Those with messages: a rule for a category would hold for none of its channels. */
+const channelTypes = [
+  ChannelType.GuildText,
+  ChannelType.GuildVoice,
+  ChannelType.GuildAnnouncement,
+  ChannelType.AnnouncementThread,
+  ChannelType.PublicThread,
+  ChannelType.PrivateThread,
+  ChannelType.GuildStageVoice,
+  ChannelType.GuildForum,
+  ChannelType.GuildMedia,
+]
+
 interface Option {
   spec: OptionSpec
   models: readonly Model[]
@@ -129,6 +143,7 @@ function optionDefinition(command: AnyCommand, name: string, { spec, models }: O
       ? { choices: choices.map((choice) => ({ name: choice, value: choice })) }
       : {}),
     ...(spec.suggest && { autocomplete: true }),
+    ...(spec.type === 'channel' && { channel_types: channelTypes }),
     ...limitsOf({ ...spec, ...spec.range?.(models) }),
   }
 }

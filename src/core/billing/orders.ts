@@ -136,6 +136,12 @@ export async function refundPayment(core: Core, { charge, by }: PaymentRefund): 
       .where(and(eq(payments.charge, charge), isNull(payments.refundedAt)))
       .returning({ charge: payments.charge })
     if (refunded.length === 0) {
+      // the account was deleted before the payment arrived
+      const [given] = await tx
+        .select({ id: ledger.id })
+        .from(ledger)
+        .where(eq(ledger.key, grantKey(charge)))
+      if (!given) throw new AppError('unknown_payment', { charge })
       await noteRefund(core, { charge, by, before, after: before }, tx)
       return { ...paid, fresh: false, ...before }
     }

@@ -8,7 +8,8 @@ import { drawing, findModel } from '../request/choose-model.ts'
 const maxChannels = 100
 
 interface ChannelRule {
-  channel: string
+  /** Absent: all channels that are named. */
+  channel?: string
   /** null: the channel is not named any more. */
   works: boolean | null
 }
@@ -17,10 +18,13 @@ interface ChannelRule {
 export async function ruleChannel({ database }: Core, chat: string, { channel, works }: ChannelRule): Promise<void> {
   if (works === null) {
     await database.rows(
-      sql`update chat_rules set channels = channels - ${channel}::text, changed_at = now() where chat = ${chat}`,
+      channel === undefined
+        ? sql`update chat_rules set channels = '{}'::jsonb, changed_at = now() where chat = ${chat}`
+        : sql`update chat_rules set channels = channels - ${channel}::text, changed_at = now() where chat = ${chat}`,
     )
     return
   }
+  if (channel === undefined) throw new AppError('bad_option', { name: 'channel', value: '', expected: '#…' })
   const saved = await database.rows(sql`
     insert into chat_rules as r (chat, channels) values (${chat}, jsonb_build_object(${channel}::text, ${works}::bool))
     on conflict (chat) do update set channels = r.channels || excluded.channels, changed_at = now()

@@ -3,7 +3,7 @@
 import { eq, type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
-import { violates } from '../../db/database.ts'
+import { conflicted, violates } from '../../db/database.ts'
 import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { accountOf, currentAccount } from '../accounts/accounts.ts'
@@ -95,7 +95,7 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     let capped = false
     const saved = await save(core, id, submission, { ...acceptance, candidate }).catch((error: unknown) => {
       capped = violates(error, 'api_keys_within_cap')
-      if (capped || passing.some((name) => violates(error, name))) return undefined
+      if (capped || conflicted(error) || passing.some((name) => violates(error, name))) return undefined
       throw error
     })
     const accepted = { request, endpoint: route.endpoint, price: candidate.price }

@@ -142,8 +142,14 @@ describe('the rules of a server', () => {
         name: 'channel',
         description_localizations: expect.objectContaining({ 'zh-CN': expect.stringContaining('频道') }),
         options: [
-          expect.objectContaining({ type: 7, name: 'channel', required: true }),
           expect.objectContaining({ type: 3, name: 'state', required: true }),
+          // categories are not offered: a rule for one would hold for none of its channels
+          expect.objectContaining({
+            type: 7,
+            name: 'channel',
+            required: false,
+            channel_types: expect.not.arrayContaining([4]),
+          }),
         ],
       }),
     )
@@ -166,6 +172,12 @@ describe('channels', () => {
     expect((await credits.waitForReply()).content).toContain('💳')
     expect((await rule('channel', { channel: open, state: 'default' })).content).toContain('Channels: all')
     await drawn('in another after that', { channelId: other })
+    // after the channel was deleted, it cannot be named any more
+    await rule('channel', { channel: open, state: 'on' })
+    expect((await rule('channel', { state: 'on' })).content).toContain('channel')
+    expect((await rule('channel', { state: 'default' })).content).toContain('Channels: all')
+    expect((await rule('role', { role: guildId, credits: 5 })).content).toContain('role')
+    expect((await rule('show')).content).not.toContain('5 credits a day')
   })
 
   it('in which the bot is off refuse requests of every kind', async () => {

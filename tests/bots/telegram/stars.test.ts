@@ -274,6 +274,7 @@ describe('with two processes behind a webhook', () => {
     // so that the comparison with Telegram's list leaves it alone
     const returned = sql`select from payments where charge = ${`telegram:${paid.chargeId}`} and refunded_at is not null`
     expect(await test.core.database.rows(returned)).toHaveLength(1)
+    expect(toldTimes(buyer, 'were taken back')).toBe(0)
     const later = person()
     const { chargeId } = await pay(later)
     await told(later, 'Thank you')

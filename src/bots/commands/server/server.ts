@@ -38,7 +38,8 @@ export const serverCommand = defineCommand({
   },
   subcommands: {
     show: { required: [] },
-    channel: { required: ['channel', 'state'] },
+    // without a channel, `default` ends the rules of channels that are deleted, too
+    channel: { required: ['state'], optional: ['channel'] },
     models: { required: ['models'] },
     default: { required: [], optional: ['model', 'ratio'] },
     private: { required: ['state'] },
@@ -74,8 +75,8 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
   const { chat, action, model, ratio, state } = given
   switch (action) {
     case 'channel': {
-      const { channel, state } = needed(given, { channel: '#…', state: 'on, off, default' })
-      return ruleChannel(core, chat, { channel, works: state === byDefault ? null : state === 'on' })
+      const { state } = needed(given, { state: 'on, off, default' })
+      return ruleChannel(core, chat, { channel: given.channel, works: state === byDefault ? null : state === 'on' })
     }
     case 'models':
       return ruleModels(core, chat, needed(given, { models: allModels }).models)
@@ -88,7 +89,10 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
     case 'nsfw':
       return ruleNsfw(core, chat, needed(given, { state: 'on, off' }).state === 'on')
     case 'role': {
-      const [id = '', ...words] = needed(given, { role: '@…' }).role.split(' ')
+      const { role } = needed(given, { role: '@…' })
+      const [id = '', ...words] = role.split(' ')
+      // Discord gives @everyone the id of the server, and does not list it among the roles of a member
+      if (id === call.place.group?.id) throw new AppError('bad_option', { name: 'role', value: role, expected: '@…' })
       return ruleRole(core, chat, { role: id, name: words.join(' ') || id, credits: numberIn(given, 'credits') })
     }
     case 'pool':

@@ -6,7 +6,7 @@ import type { Payments } from '../../../core/ports/payments.ts'
 import { asChatError, failureOf } from '../bot-api.ts'
 import { paymentsIn } from './transactions.ts'
 
-/** The payer of a charge is looked for in this many of Telegram's latest pages where the account has no such person any more. */
+/** The payer of a charge is looked for in this many pages of Telegram's list, oldest first, where the account has no such person any more. */
 const maxPages = 100
 
 type Outcome = 'refunded' | 'before' | 'not_theirs'
@@ -20,7 +20,8 @@ export function createRefunds(api: Api): Payments['refund'] {
     } catch (error) {
       const { code, description = '' } = failureOf(error) ?? {}
       if (description.includes('CHARGE_ALREADY_REFUNDED')) return 'before'
-      if (code === 400) return 'not_theirs'
+      // others, such as too few Stars in the bot's balance, say nothing about the payer
+      if (code === 400 && /CHARGE|USER/.test(description)) return 'not_theirs'
       throw asChatError(error)
     }
   }
