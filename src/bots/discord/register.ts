@@ -119,7 +119,6 @@ const channelTypes = [
   ChannelType.PrivateThread,
   ChannelType.GuildStageVoice,
   ChannelType.GuildForum,
-  ChannelType.GuildMedia,
 ]
 
 interface Option {
