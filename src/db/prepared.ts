@@ -55,7 +55,9 @@ async function makeReadable(folder: string): Promise<void> {
 
 /** Fills an empty folder. Leaves it empty if the build has not prepared a database for this code. */
 export async function copyPrepared(folder: string): Promise<void> {
-  if (!(await isPrepared(await stateOfTables()))) return
+  // unreadable where packages are installed elsewhere: the database is created then
+  const state = await stateOfTables().catch(() => undefined)
+  if (state === undefined || !(await isPrepared(state))) return
   // renamed when complete: a start that was killed leaves nothing that the next one would open
   const copy = join(dirname(folder), 'db.new')
   await rm(copy, { recursive: true, force: true })
