@@ -11,6 +11,7 @@ const long = [
   'tests/restore.test.ts',
   'tests/start.test.ts',
   'tests/cli/providers.test.ts',
+  'tests/providers/faults.*.test.ts',
   'tests/bots/page-session.browser.test.ts',
   'tests/demo/**/*.test.ts',
   ...[
