@@ -121,7 +121,7 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   privateOnly?: boolean
   /** Surfaces that have it. Absent: every surface. */
   surfaces?: readonly string[]
-  /** It exists in groups alone. */
+  /** The command exists only in groups. */
   groupsOnly?: boolean
   /**
    * Platforms that have sub-commands show one for each choice of the first option, with these of the others. Their texts are

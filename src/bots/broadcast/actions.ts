@@ -1,4 +1,4 @@
-/** Buttons of announcements: who gets it and whether it goes out, for administrators; no more of them, for each person. */
+/** Buttons of announcements. Administrators choose the audience, send, pause and stop; each person can mute announcements. */
 import { personHolding, saveSettings } from '../../core/accounts/settings.ts'
 import { audiences } from '../../core/broadcasts/audience.ts'
 import {

@@ -15,19 +15,19 @@ import { type Words, wordsFor } from '../../locales/index.ts'
 export async function receivePayment(core: Core, call: Call, { order, charge: id, isRefund }: Payment): Promise<void> {
   const { chosen } = await readSettings(core, call)
   const locale = chosen.language ?? call.locale
-  const told: Told = { core, call, words: wordsFor(locale), order, id, charge: `${call.surface}:${id}` }
-  const text = isRefund ? await refunded(told) : await paid(told)
+  const report: Report = { core, call, words: wordsFor(locale), order, id, charge: `${call.surface}:${id}` }
+  const text = isRefund ? await refunded(report) : await paid(report)
   if (text === undefined) return
   const surface = core.surfaces.get(call.surface)
   try {
     await surface?.post(call.address, { locale, state: 'info', content: { kind: 'text', text }, private: true })
   } catch (error) {
     if (!(error instanceof AppError) || error.kind !== 'chat_refused') throw error
-    core.log.info({ charge: told.charge }, 'the chat of a buyer takes no messages')
+    core.log.info({ charge: report.charge }, 'the chat of a buyer takes no messages')
   }
 }
 
-interface Told {
+interface Report {
   core: Core
   call: Call
   words: Words
@@ -38,7 +38,7 @@ interface Told {
 }
 
 /** undefined: the payment is refunded already, which has a message of its own. */
-async function paid({ core, call, words, order: orderId, id, charge }: Told): Promise<string | undefined> {
+async function paid({ core, call, words, order: orderId, id, charge }: Report): Promise<string | undefined> {
   try {
     const { refunded: isRefunded, ...granted } = await payOrder(core, { charge, orderId })
     return isRefunded ? undefined : words.shop.paid(granted)
@@ -57,7 +57,7 @@ async function paid({ core, call, words, order: orderId, id, charge }: Told): Pr
 }
 
 /** undefined: nothing was granted for it. */
-async function refunded({ core, words, order: orderId, charge }: Told): Promise<string | undefined> {
+async function refunded({ core, words, order: orderId, charge }: Report): Promise<string | undefined> {
   try {
     // the report of the payment may be lost
     await payOrder(core, { charge, orderId }).catch(ignoreOwn)

@@ -40,31 +40,32 @@ export async function assertNotBanned({ database }: Core, userId: string, on: Db
 
 /** Repeats short work that waited for a joining that waited for it. */
 export async function unlessConflicted<T>(work: () => Promise<T>): Promise<T> {
-  return repeat(work, conflicted, (error) => error)
+  return repeat(work, { passes: conflicted })
 }
 
 /** Resolves to the account that remains: the older one. Throws AppError banned, link_code_wrong, overloaded, and what `check` throws. */
 export async function joinAccounts(core: Core, joining: Joining): Promise<string> {
-  return repeat(
-    () => core.database.db.transaction((tx) => joinOnce(core, tx, joining)),
-    (error) => conflicted(error) || error instanceof AccountMoved,
-    (error) => new AppError('overloaded', {}, { cause: error }),
-  )
+  return repeat(() => core.database.db.transaction((tx) => joinOnce(core, tx, joining)), {
+    passes: (error) => conflicted(error) || error instanceof AccountMoved,
+    orElse: (error) => new AppError('overloaded', {}, { cause: error }),
+  })
 }
 
-/** Repeats the work after errors that pass. `orElse` makes the error that is thrown when they do not. */
-async function repeat<T>(
-  work: () => Promise<T>,
-  passes: (error: unknown) => boolean,
-  orElse: (error: unknown) => unknown,
-): Promise<T> {
+interface Repeating {
+  /** Whether the work may succeed after this error. */
+  passes(error: unknown): boolean
+  /** The error to throw when time is up. Absent: the last one. */
+  orElse?(error: unknown): unknown
+}
+
+async function repeat<T>(work: () => Promise<T>, { passes, orElse }: Repeating): Promise<T> {
   const until = Date.now() + patienceMs
   for (let tries = 1; ; tries++) {
     try {
       return await work()
     } catch (error) {
       if (!passes(error)) throw error
-      if (Date.now() > until) throw orElse(error)
+      if (Date.now() > until) throw orElse ? orElse(error) : error
     }
     await pause(Math.min(pauseMs * tries, longestPauseMs) * Math.random())
   }

@@ -75,8 +75,8 @@ const wakeAfterStoringMs = 120_000
 /** Attempts to accept before giving up. */
 const maxTries = 3
 /**
- * Two deliveries of one call at once: one of them is saved. Another request may have spent the payer's last credits, or what the member
- * may draw from the pool today.
+ * Constraints that fail when requests meet: two deliveries of one call, of which one is saved, and requests that spend the payer's last
+ * credits or what the member may draw from the pool today.
  */
 const passing = ['generations_key_unique', 'users_balance_not_negative', 'pool_draws_within_cap']
 

@@ -23,8 +23,8 @@ export function reportedIn(message: Message | undefined): Reported | undefined {
 }
 
 /**
- * The same for each report of a payment, whatever the update was: Telegram may report it again with another id, and one that was lost is
- * found in its list. A payment and its refund are handled in order.
+ * Names a payment or refund by its charge, not by its update: Telegram may report it in several updates, and the reconciliation reports it
+ * once more. All reports of one charge share a lane, so a payment is handled before its refund.
  */
 export const nameOfReport = ({ charge, isRefund }: Reported) => ({
   name: `${isRefund ? 'refund' : 'payment'}:${charge}`,

@@ -1,4 +1,4 @@
-/** Announcements: messages to people who have not asked for one. Each is tried once, and what became of it is told exactly. */
+/** Sends announcements: messages that people have not asked for. Each is sent once at most; the caller learns how the call ended. */
 import type { Api } from 'grammy'
 import type { ChatPace } from '../../../core/chats/pace.ts'
 import { splitName } from '../../../core/ids.ts'

@@ -100,7 +100,7 @@ async function readOn(options: ReconcileOptions, mayGoOn: () => boolean, signal:
   return !mayGoOn()
 }
 
-/** Acts that are in the inbox already keep their rows, so that nothing is told twice. */
+/** Stores missed reports in the inbox. An act that is stored already is not stored again, so a person gets each message once. */
 async function storeMissed({ database, log, name }: ReconcileOptions, listed: readonly ListedPayment[]): Promise<void> {
   const refunds = listed.filter(({ isRefund }) => isRefund)
   const refunded = new Set(refunds.map(({ charge }) => charge))
@@ -109,7 +109,7 @@ async function storeMissed({ database, log, name }: ReconcileOptions, listed: re
     charge: `telegram:${each.charge}`,
     orderId: orders.get(each.charge),
   })
-  // the report of a refund makes up for that of its payment
+  // handling a refund records its payment first, so that payment needs no report of its own
   const payments = listed.filter(({ charge, isRefund }) => !isRefund && !refunded.has(charge))
   const [paid, back] = await Promise.all([
     missedPayments({ database }, payments.map(ours)),
