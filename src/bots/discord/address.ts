@@ -34,6 +34,8 @@ export interface ChannelTarget {
   userId: string
   /** The person's message. Absent: nothing to reply to. */
   replyTo?: string
+  /** `replyTo` is in another channel, so that Discord cannot show what is replied to. */
+  isElsewhere?: boolean
   /** Our message. Absent: not posted yet. */
   messageId?: string
 }
@@ -42,6 +44,7 @@ export type Target = InteractionTarget | ChannelTarget
 
 const none = '-'
 const outside = 'outside'
+const elsewhere = 'elsewhere'
 
 export function addressOf(target: Target): Address {
   const parts =
@@ -58,7 +61,14 @@ export function addressOf(target: Target): Address {
           target.originalId ?? none,
           ...(target.isOutside ? [outside] : []),
         ]
-      : ['channels', target.channelId, target.userId, target.replyTo ?? none, target.messageId ?? none]
+      : [
+          'channels',
+          target.channelId,
+          target.userId,
+          target.replyTo ?? none,
+          target.messageId ?? none,
+          ...(target.isElsewhere ? [elsewhere] : []),
+        ]
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
 }
 
@@ -68,7 +78,14 @@ export function targetOf(address: string): Target {
   const part = (index: number) => parts[index] ?? invalid()
   const optional = (index: number) => (part(index) === none ? undefined : parts[index])
   if (head === 'discord:' && kind === 'channels') {
-    return { kind: 'channel', channelId: part(0), userId: part(1), replyTo: optional(2), messageId: optional(3) }
+    return {
+      kind: 'channel',
+      channelId: part(0),
+      userId: part(1),
+      replyTo: optional(2),
+      messageId: optional(3),
+      ...(parts[4] === elsewhere && { isElsewhere: true }),
+    }
   }
   if (head !== 'discord:' || kind !== 'webhooks') return invalid()
   return {

@@ -47,9 +47,13 @@ export async function withPlace(api: Api, database: Database, call: Call): Promi
   return { ...call, place: { ...known, nsfw: (await channelOf(api, known.parent)).nsfw ?? false } }
 }
 
-/** Empty where the bot cannot see it: then it counts as neither a thread nor age-restricted. */
-const channelOf = (api: Api, id: string): Promise<Partial<Place>> =>
-  api
-    .send<APIChannel>('get', Routes.channel(id))
-    .then(aboutChannel)
-    .catch(() => ({}))
+/** Empty where the bot cannot see it: then it counts as neither a thread nor age-restricted. Throws AppError if Discord may know later. */
+async function channelOf(api: Api, id: string): Promise<Partial<Place>> {
+  try {
+    return aboutChannel(await api.send<APIChannel>('get', Routes.channel(id)))
+  } catch (error) {
+    const failure = api.toAppError(error)
+    if (failure.retry) throw failure
+    return {}
+  }
+}

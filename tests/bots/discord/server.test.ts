@@ -197,6 +197,11 @@ describe('channels', () => {
     const dm = on.discord.dmChannel(on.discord.person.id)
     await expect.poll(() => on.discord.botMessages(dm).at(-1)?.content).toBe(reason)
     expect(on.discord.botMessages(from.channelId)).toEqual([])
+    // the rule holds as well where Discord does not say at once which channel the thread is part of
+    on.discord.faults.add({ match: { method: 'GET', path: /\/channels\/\d+$/ }, kind: '500', times: 2 })
+    on.discord.sendMessage(`<@${on.discord.applicationId}> a hare in a message`, from)
+    await expect.poll(() => on.discord.botMessages(dm).filter(({ content }) => content === reason).length).toBe(2)
+    expect(on.discord.botMessages(from.channelId)).toEqual([])
   })
 
   it('are checked again by the statement that accepts a request', async () => {
