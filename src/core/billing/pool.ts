@@ -29,6 +29,8 @@ export interface Pool {
 }
 
 const today = sql`(now() at time zone 'UTC')::date`
+/** Rows that the sweeper changes at once. */
+const batchRows = 1_000
 
 const columns = columnsOf({
   id: typed<string | null>(users.id),
@@ -107,4 +109,11 @@ async function openPool(core: Core, tx: Db, chat: string): Promise<string> {
   await tx.insert(users).values({ id, name: chat })
   await tx.update(chatRules).set({ poolId: id }).where(eq(chatRules.chat, chat))
   return id
+}
+
+/** For the sweeper: who drew counts on that day only. The row stays, because requests refer to it. */
+export async function forgetOldDraws({ database }: Pick<Core, 'database'>): Promise<void> {
+  await database.rows(sql`
+    update pool_draws set member = id::text where id in (
+      select id from pool_draws where day < ${today} - 2 and member <> id::text limit ${batchRows} for update skip locked)`)
 }

@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { type Columns, columnsOf, readRows, typed } from '../../db/columns.ts'
 import { apiKeys, identities, users } from '../../db/schema/accounts.ts'
-import { codeRedemptions, orders, payments, roleClaims } from '../../db/schema/billing.ts'
+import { codeRedemptions, orders, payments, poolDraws, roleClaims } from '../../db/schema/billing.ts'
 import { broadcastRecipients, privateChats } from '../../db/schema/broadcasts.ts'
 import { drafts } from '../../db/schema/drafts.ts'
 import { generations } from '../../db/schema/generations.ts'
@@ -107,6 +107,12 @@ const lists: Readonly<Record<string, { columns: Columns<unknown>; from: SQL }>> 
   roleCredits: {
     columns: columnsOf({ chat: roleClaims.chat, day: roleClaims.day, credits: roleClaims.credits }),
     from: sql`role_claims`,
+  },
+  poolDraws: {
+    columns: columnsOf({ chat: poolDraws.chat, day: poolDraws.day, credits: poolDraws.credits }),
+    from: sql`(
+      select distinct g.user_id, d.id, d.chat, d.day, d.credits from pool_draws d join generations g on g.draw_id = d.id
+    ) pool_draws`,
   },
   favourites: {
     columns: columnsOf({ request: favourites.generationId, createdAt: favourites.createdAt }),

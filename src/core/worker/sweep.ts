@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { forgetOldLinkCodes } from '../accounts/link-codes.ts'
+import { forgetOldDraws } from '../billing/pool.ts'
 import { rewardReferrals } from '../billing/referrals.ts'
 import { forgetOldClaims } from '../billing/roles.ts'
 import { forgetOldBroadcasts } from '../broadcasts/broadcasts.ts'
@@ -141,6 +142,7 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await forgetOldUploads(core)
   await forgetOldDrafts(core)
   await forgetOldClaims(core)
+  await forgetOldDraws(core)
   await forgetOldOffers(core)
   await forgetOldRequests(core)
   await forgetOldExports(core)

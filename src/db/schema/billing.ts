@@ -83,7 +83,7 @@ export const poolDraws = pgTable(
     /** '<surface>:<group id>'. */
     chat: text().notNull(),
     day: date().notNull(),
-    /** HMAC of the member's identity: it stays the same when the identity leaves the account. */
+    /** HMAC of the member's identity: it stays the same when the identity leaves the account. Days later, the id of the row instead. */
     member: text().notNull(),
     credits: integer().notNull(),
     /** The most that a member could draw, at the latest draw. */
@@ -91,6 +91,7 @@ export const poolDraws = pgTable(
   },
   (t) => [
     uniqueIndex('pool_draws_of_member').on(t.chat, t.day, t.member),
+    index('pool_draws_with_member').on(t.day).where(sql`${t.member} <> ${t.id}::text`),
     check('pool_draws_within_cap', sql`${t.credits} between 0 and ${t.cap}`),
   ],
 )

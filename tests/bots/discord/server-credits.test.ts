@@ -6,9 +6,11 @@ import { identityHash } from '../../../src/core/accounts/bans.ts'
 import { askToJoin, createLinkCode, joinAgreed } from '../../../src/core/accounts/link-codes.ts'
 import { unlink } from '../../../src/core/accounts/unlink.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
+import { forgetOldDraws } from '../../../src/core/billing/pool.ts'
 import { forgetOldClaims } from '../../../src/core/billing/roles.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { submit, wake } from '../../../src/core/generation/submit.ts'
+import { recordsOf } from '../../../src/core/privacy/records.ts'
 import { chooseModel } from '../../../src/core/request/choose-model.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Message, OptionValue } from '../../emulators/discord/index.ts'
@@ -256,5 +258,25 @@ describe('the pool of a server', () => {
     expect((await ask('a fox after', userId).waitForFollowUp()).content).toContain('has 0 left for you today')
     await unlink(core, { from: person(userId), key: snowflake() })
     expect((await ask('a fox alone', userId).waitForFollowUp()).content).toContain('has 0 left for you today')
+  })
+
+  it('is part of the export, and forgets after days who drew', async () => {
+    const { core } = on.test
+    const { guildId, drawn } = await withPool(10, 3)
+    const userId = await pauper()
+    await drawn('a fox to export', userId)
+    let exported = ''
+    for await (const piece of recordsOf(core, await accountOf(core, person(userId)))) exported += piece
+    expect(JSON.parse(exported).poolDraws).toEqual([
+      { chat: `discord:${guildId}`, day: expect.any(String), credits: 1 },
+    ])
+    const chat = `discord:${guildId}`
+    const read = () =>
+      core.database.rows<object>(sql`select member = id::text as forgotten from pool_draws where chat = ${chat}`)
+    await forgetOldDraws(core)
+    expect(await read()).toEqual([{ forgotten: false }])
+    await core.database.rows(sql`update pool_draws set day = day - 3 where chat = ${chat}`)
+    await forgetOldDraws(core)
+    expect([await read(), await drawnIn(guildId)]).toEqual([[{ forgotten: true }], [1]])
   })
 })

@@ -1,0 +1,1 @@
+CREATE INDEX "pool_draws_with_member" ON "pool_draws" USING btree ("day") WHERE "pool_draws"."member" <> "pool_draws"."id"::text;
