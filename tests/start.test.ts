@@ -7,7 +7,7 @@ import { sql } from 'drizzle-orm'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openDatabase } from '../src/db/open.ts'
-import { startService } from './chaos/service.ts'
+import { runTry, startService } from './chaos/service.ts'
 import { backends, createDatabase } from './helpers/backends.ts'
 import { freePort } from './helpers/ports.ts'
 
@@ -67,6 +67,16 @@ describe('a start fails with a sentence', () => {
     const dataDir = await copyOf('host')
     for (const HOST of ['203.0.113.5', 'no-such-host.invalid'])
       expect(await failure({ DATA_DIR: dataDir, HOST })).toContain(`HOST ${HOST} is not an address of this machine`)
+  })
+
+  it('about a data folder or a port in use', async () => {
+    const [dataDir, other] = [await copyOf('taken'), await copyOf('other')]
+    const port = await freePort()
+    const service = startService({ DATA_DIR: dataDir, PORT: String(port) })
+    await service.ready
+    expect(await failure({ DATA_DIR: dataDir })).toMatch(/DATA_DIR[\s\S]*DATABASE_URL/)
+    expect(await failure({ DATA_DIR: other, PORT: String(port) })).toContain('PORT')
+    await service.stop()
   })
 })
 
@@ -178,4 +188,16 @@ it('a start serves HTTP while a chat is away, and says that it is not connected'
   const told = await ready({ authorization: 'Bearer a-key-for-this-test' })
   expect(told.parts).toMatchObject({ telegram: expect.stringContaining('Telegram cannot be reached') })
   await service.stop()
+})
+
+it('`try` exits with 2 when a request is refused and with 1 when it fails, and says why', async () => {
+  const dataDir = await copyOf('try')
+  expect(await runTry('a cat --ar 5:7', dataDir)).toMatchObject({
+    code: 2,
+    out: '',
+    err: expect.stringContaining('5:7'),
+  })
+  const failed = await runTry('a cat [fail moderated]', dataDir)
+  expect(failed).toMatchObject({ code: 1, err: expect.stringContaining('content') })
+  expect(JSON.parse(failed.out)).toMatchObject({ status: 'failed', credits: 0, file: null })
 })

@@ -1,8 +1,9 @@
 /** Runs the built service as a process that tests can kill and start again. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const tryCommand = fileURLToPath(new URL('../../dist/cli/try.js', import.meta.url))
 const readyMs = 150_000
 
 export interface Service {
@@ -66,4 +67,14 @@ function untilReady(child: ChildProcess, log: () => string): Promise<void> {
   // a test may kill the process without waiting for it
   ready.catch(() => undefined)
   return ready
+}
+
+/** `npm run try` with these words. */
+export function runTry(words: string, dataDir: string): Promise<{ code: number; out: string; err: string }> {
+  const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['--liftoff-only', tryCommand, words], { env }, (error, out, err) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
+    )
+  })
 }
