@@ -121,6 +121,7 @@ function build(settings: Settings) {
       ['fal', settings.FAL_QUEUE_URL],
       ['ark', settings.DOUBAO_API_URL],
       ['dashscope', settings.QWEN_API_URL],
+      ['openai', settings.OPENAI_IMAGE_BASE],
     ]),
     /** Provider → its settings, for providers without a configuration in the database. Absent: not set up here. */
     providers: providersOf(settings, defaults),
@@ -155,6 +156,7 @@ function build(settings: Settings) {
       settings.CF_API_TOKEN,
       settings.DOUBAO_API_KEY,
       settings.QWEN_API_KEY,
+      settings.OPENAI_IMAGE_KEY,
       settings.EXTERNAL_API_KEY,
       // the address of a ComfyUI server may contain a password
       ...(settings.COMFYUI_URL ?? []).map((url) => urlOf(url)?.password),
@@ -190,6 +192,9 @@ function providersOf(settings: Settings, defaults: Defaults) {
   const { QWEN_API_URL } = settings
   if (settings.QWEN_API_KEY)
     providers.set('dashscope', { ...defaults, baseUrl: QWEN_API_URL, key: settings.QWEN_API_KEY })
+  const { OPENAI_IMAGE_BASE } = settings
+  if (settings.OPENAI_IMAGE_KEY)
+    providers.set('openai', { ...defaults, baseUrl: OPENAI_IMAGE_BASE, key: settings.OPENAI_IMAGE_KEY })
   return providers
 }
 

@@ -136,6 +136,8 @@ const settingsSchema = z.object({
   DOUBAO_API_URL: withDefault(httpUrl, 'https://ark.cn-beijing.volces.com/api/v3'),
   QWEN_API_KEY: optional(key),
   QWEN_API_URL: withDefault(httpUrl, 'https://dashscope.aliyuncs.com/api/v1'),
+  OPENAI_IMAGE_KEY: optional(key),
+  OPENAI_IMAGE_BASE: withDefault(httpUrl, 'https://api.openai.com/v1'),
   PROMPT_OPTIMIZATION: withDefault(oneOf(['true', 'false', '1', '0', 'on', 'off']), 'false'),
   EXTERNAL_API_BASE: optional(httpUrl),
   EXTERNAL_MODEL: optional(text),

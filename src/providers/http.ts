@@ -31,6 +31,8 @@ export interface ProviderRequest {
   timeoutMs?: number
   /** Largest response body. Default 24 MiB: four large pictures in base64. */
   maxBytes?: number
+  /** For `send`: gets the `data:` of each server-sent event, if the response is a stream of them. Its body is then empty. */
+  onEvent?(data: string): void
 }
 
 export interface ProviderResponse {
@@ -44,7 +46,7 @@ export interface ProviderHttp {
   /** Sends one request and never retries it. Resolves with any status; a network error rejects with an AppError. */
   send(request: ProviderRequest): Promise<ProviderResponse>
   /** Yields the `data:` of each server-sent event. Throws like `send`, and for a status other than 2xx. */
-  events(request: Omit<ProviderRequest, 'body' | 'maxBytes'>): AsyncIterable<string>
+  events(request: Omit<ProviderRequest, 'body' | 'maxBytes' | 'onEvent'>): AsyncIterable<string>
   /** Downloads a picture that a response names: a public https address, one on the base origin, or a data: URL. */
   picture(url: string, signal: AbortSignal, maxBytes?: number): Promise<Buffer>
   close(): Promise<void>
@@ -94,12 +96,15 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
 
   return {
     async send(request) {
-      const { signal, timeoutMs = requestMs, maxBytes = responseLimit } = request
+      const { signal, timeoutMs = requestMs, maxBytes = responseLimit, onEvent } = request
       const limit = AbortSignal.timeout(timeoutMs)
       try {
         const response = await open(pool, request, AbortSignal.any([signal, limit]))
-        const body = await readAll(response.body, maxBytes)
-        return { status: response.statusCode, headers: flatHeaders(response.headers), body }
+        const headers = flatHeaders(response.headers)
+        const isStream = onEvent && headers['content-type']?.startsWith('text/event-stream')
+        if (isStream) await readEvents(response.body, { maxBytes, onEvent })
+        const body = isStream ? Buffer.alloc(0) : await readAll(response.body, maxBytes)
+        return { status: response.statusCode, headers, body }
       } catch (error) {
         signal.throwIfAborted()
         throw networkError(provider, limit.aborted, error)
@@ -129,8 +134,8 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
           const blocks = rest.split('\n\n')
           rest = blocks.pop() ?? ''
           for (const block of blocks) {
-            const data = block.split('\n').flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trim()] : []))
-            if (data.length > 0) yield data.join('\n')
+            const data = dataOf(block)
+            if (data !== undefined) yield data
           }
         }
       } catch (error) {
@@ -218,6 +223,44 @@ async function readAll(body: AsyncIterable<Buffer> & { destroy(): unknown }, max
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+interface EventReading {
+  /** Of one event. */
+  maxBytes: number
+  onEvent(data: string): void
+}
+
+/** Keeps one event at a time in memory. Pieces are joined only where an event ends: events may have megabytes. */
+async function readEvents(
+  body: AsyncIterable<Buffer> & { destroy(): unknown },
+  { maxBytes, onEvent }: EventReading,
+): Promise<void> {
+  let pieces: string[] = []
+  let length = 0
+  const decoder = new TextDecoder()
+  for await (const chunk of body) {
+    const piece = decoder.decode(chunk, { stream: true }).replaceAll('\r', '')
+    if (piece === '') continue
+    pieces.push(piece)
+    length += piece.length
+    if (length > maxBytes) {
+      body.destroy()
+      throw new NetError('too_big')
+    }
+    // the two line ends may be in two pieces
+    if (!`${pieces.at(-2)?.slice(-1) ?? ''}${pieces.at(-1)}`.includes('\n\n')) continue
+    const blocks = pieces.join('').split('\n\n')
+    pieces = [blocks.pop() ?? '']
+    length = pieces[0]?.length ?? 0
+    for (const data of blocks.map(dataOf)) if (data !== undefined) onEvent(data)
+  }
+}
+
+/** undefined: the event has no data. */
+function dataOf(event: string): string | undefined {
+  const data = event.split('\n').flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trim()] : []))
+  return data.length > 0 ? data.join('\n') : undefined
 }
 
 /** Codes of errors that occur before a request is sent. */

@@ -6,6 +6,16 @@ import { comfyui } from './comfyui/comfyui.ts'
 import { dashscope } from './dashscope/dashscope.ts'
 import { fal } from './fal/fal.ts'
 import { lanczos } from './lanczos/lanczos.ts'
+import { openai } from './openai/openai.ts'
 import { sketch } from './sketch/sketch.ts'
 
-export const providerKinds: readonly ProviderKind[] = [fal, cloudflare, comfyui, ark, dashscope, sketch, lanczos]
+export const providerKinds: readonly ProviderKind[] = [
+  fal,
+  cloudflare,
+  comfyui,
+  ark,
+  dashscope,
+  openai,
+  sketch,
+  lanczos,
+]

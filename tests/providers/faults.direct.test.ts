@@ -2,6 +2,7 @@ import { faultMatrix } from '../contracts/faults.ts'
 import { arkHarness } from '../helpers/providers/ark.ts'
 import { cloudflareBytesHarness, cloudflareFormHarness, cloudflareHarness } from '../helpers/providers/cloudflare.ts'
 import { dashscopeHarness } from '../helpers/providers/dashscope.ts'
+import { openAiChatHarness, openAiHarness, openAiLinksHarness } from '../helpers/providers/openai.ts'
 
 for (const harness of [
   cloudflareHarness,
@@ -9,6 +10,9 @@ for (const harness of [
   cloudflareFormHarness,
   arkHarness,
   dashscopeHarness,
+  openAiHarness,
+  openAiLinksHarness,
+  openAiChatHarness,
 ]) {
   faultMatrix(harness)
 }

@@ -166,12 +166,21 @@ export interface BigInteger {
 /** What a provider charges us for one picture, in millionths of a US dollar. undefined: not known for this request. */
 export type Cost = (picture: { width: number; height: number }, request: PictureRequest) => number | undefined
 
+/** Paths of fields in a provider's answer, such as 'images[].url': '[]' stands for all items of a list. */
+export interface ResultPlace {
+  /** Of pictures: addresses, data URLs, or base64. */
+  readonly pictures?: string
+  readonly seed?: string
+}
+
 export interface Route {
   readonly provider: string
   readonly endpoint: string
   readonly takes: Takes
   /** The provider's parameters for the request; a pure function. `images`: one for each input picture, in order. */
   input(request: PictureRequest, images: readonly ImageRef[]): Json
+  /** Where the provider's answer holds the result. Absent: where this provider usually has it. */
+  readonly result?: ResultPlace
   /** Absent: not known. */
   readonly cost?: Cost
 }

@@ -7,7 +7,7 @@ import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { Turns } from '../media/turns.ts'
 import type { ImageFile } from './images.ts'
-import type { Note } from './models.ts'
+import type { Note, ResultPlace } from './models.ts'
 
 /** One generation as a provider gets it, mapped by the route. */
 export interface Task {
@@ -20,6 +20,10 @@ export interface Task {
   readonly imageUrls?: readonly string[]
   /** Most bytes of a result picture. Absent: the provider's own limit, which suits pictures of a few megapixels. */
   readonly pictureBytes?: number
+  /** Pictures that the request asks for. Absent: as the input says, where the provider understands it. */
+  readonly count?: number
+  /** Where the provider's answer holds the result. Absent: where this provider usually has it. */
+  readonly result?: ResultPlace
   /** Pictures that the provider flags as unsuitable for some are wanted as well, and marked. Absent: they are left out. */
   readonly flaggedToo?: boolean
   /** The provider's webhook message about this generation, verified by `receive`. */
@@ -61,6 +65,18 @@ export interface InspectedServer {
   devices?: readonly { name: string; type: string; memoryTotal?: number; memoryFree?: number }[]
 }
 
+/** A request as a provider would send it, to show. It contains no secret. */
+export interface Submission {
+  method: string
+  url: string
+  headers: Readonly<Record<string, string>>
+  /** JSON, or the fields of a form, in order. A file is its name and type in angle brackets. */
+  body: Json | readonly (readonly [name: string, value: string])[]
+}
+
+/** Previews of a picture that is being drawn. */
+export type ShowPreview = (preview: Buffer) => void
+
 export interface ImageProvider {
   readonly name: string
   /**
@@ -73,9 +89,12 @@ export interface ImageProvider {
    * links, they resolve to 'pending' with the links as the ticket, so that paid work is saved before it is fetched. Rejects
    * with an AppError; `neverRan` in it means that nothing was started that costs money. The signal aborts when the generation
    * has ended, or when this process must let go of it; release every socket and timer then. For providers with `cancel` it does
-   * not abort when the generation has ended, so that started work can be cancelled.
+   * not abort when the generation has ended, so that started work can be cancelled. `show` gets previews that arrive before
+   * this resolves.
    */
-  start(task: Task, signal: AbortSignal): Promise<Progress>
+  start(task: Task, signal: AbortSignal, show?: ShowPreview): Promise<Progress>
+  /** What `start` would send. Sends nothing. Absent: the provider cannot show it. */
+  submission?(task: Task): Submission
   /** Called every `waitMs`. The ticket was saved before, so a restarted process resumes and does not pay twice. */
   check?(ticket: Json, task: Task, signal: AbortSignal): Promise<Progress>
   /**

@@ -11,7 +11,7 @@ import { cancelAtProvider } from '../generation/cancel.ts'
 import { readWebhookMessage } from '../generation/provider-webhook.ts'
 import { adoptTicket, type Generation, saveIntent, saveTicket } from '../generation/row.ts'
 import { wake } from '../generation/submit.ts'
-import type { Progress, Task } from '../ports/providers.ts'
+import type { Progress, ShowPreview, Task } from '../ports/providers.ts'
 import type { Provided } from '../providers/registry.ts'
 import type { Narrator } from './narrate.ts'
 import { taskOf } from './task.ts'
@@ -55,7 +55,8 @@ export async function draw(
   const count = (how: 'done' | ErrorKind) => core.meter?.drew(provider.name, how, (performance.now() - since) / 1000)
   try {
     let task = await taskOf(core, generation)
-    let progress = await begin(core, generation, { provided, task, submitting, signal })
+    const show = (preview: Buffer) => narrator.progress({ preview })
+    let progress = await begin(core, generation, { provided, task, submitting, signal, show })
     while (progress.state === 'pending') {
       await keepTicket(core, generation, progress, leave)
       narrator.progress(progress)
@@ -105,6 +106,7 @@ interface Submission {
   submitting: AbortSignal
   /** For everything after it. */
   signal: AbortSignal
+  show: ShowPreview
 }
 
 async function begin(core: Core, generation: Generation, submission: Submission): Promise<Progress> {
@@ -119,7 +121,7 @@ async function begin(core: Core, generation: Generation, submission: Submission)
 }
 
 async function submit(core: Core, generation: Generation, submission: Submission): Promise<Progress> {
-  const { provided, task, submitting } = submission
+  const { provided, task, submitting, show } = submission
   const { provider, breaker, title } = provided
   if (generation.leftMs < minLeftMs) throw new AppError('deadline', {}, { neverRan: true })
   const restMs = breaker.restMs()
@@ -129,7 +131,7 @@ async function submit(core: Core, generation: Generation, submission: Submission
     throw new AppError('interrupted', {}, { neverRan: true })
   }
   try {
-    return await provider.start(task, submitting)
+    return await provider.start(task, submitting, show)
   } catch (thrown) {
     const error = asAppError(thrown)
     if (submitting.aborted || submission.signal.aborted || error.neverRan || provider.repeatable || !provider.find)

@@ -26,6 +26,8 @@ export async function taskOf(core: Core, generation: Generation): Promise<Task> 
     input: route.input({ ...request, prompt }, refs),
     images: inputs.map(({ file }) => file),
     imageUrls: core.store.reachable ? await linksTo(core, generation, inputs) : undefined,
+    count: request.count,
+    result: route.result,
     pictureBytes: request.scale === undefined ? undefined : enlargedBytes,
     ...(request.adult && { flaggedToo: true }),
     webhookMessage: webhookMessage ?? undefined,

@@ -5,6 +5,7 @@ import { comfyuiHarness } from './comfyui.ts'
 import { dashscopeAsyncHarness, dashscopeHarness } from './dashscope.ts'
 import { falEnlargingHarness, falHarness, falPollingHarness } from './fal.ts'
 import type { ProviderHarness } from './harness.ts'
+import { openAiChatHarness, openAiHarness, openAiLinksHarness } from './openai.ts'
 
 export const allHarnesses: readonly ProviderHarness[] = [
   falHarness,
@@ -17,4 +18,7 @@ export const allHarnesses: readonly ProviderHarness[] = [
   arkHarness,
   dashscopeHarness,
   dashscopeAsyncHarness,
+  openAiHarness,
+  openAiLinksHarness,
+  openAiChatHarness,
 ]
