@@ -122,6 +122,7 @@ function build(settings: Settings) {
       ['ark', settings.DOUBAO_API_URL],
       ['dashscope', settings.QWEN_API_URL],
       ['openai', settings.OPENAI_IMAGE_BASE],
+      ['gemini', settings.GEMINI_API_URL],
     ]),
     /** Provider → its settings, for providers without a configuration in the database. Absent: not set up here. */
     providers: providersOf(settings, defaults),
@@ -157,6 +158,7 @@ function build(settings: Settings) {
       settings.DOUBAO_API_KEY,
       settings.QWEN_API_KEY,
       settings.OPENAI_IMAGE_KEY,
+      settings.GEMINI_API_KEY,
       settings.EXTERNAL_API_KEY,
       // the address of a ComfyUI server may contain a password
       ...(settings.COMFYUI_URL ?? []).map((url) => urlOf(url)?.password),
@@ -195,6 +197,9 @@ function providersOf(settings: Settings, defaults: Defaults) {
   const { OPENAI_IMAGE_BASE } = settings
   if (settings.OPENAI_IMAGE_KEY)
     providers.set('openai', { ...defaults, baseUrl: OPENAI_IMAGE_BASE, key: settings.OPENAI_IMAGE_KEY })
+  const { GEMINI_API_URL } = settings
+  if (settings.GEMINI_API_KEY)
+    providers.set('gemini', { ...defaults, baseUrl: GEMINI_API_URL, key: settings.GEMINI_API_KEY })
   return providers
 }
 

@@ -138,6 +138,8 @@ const settingsSchema = z.object({
   QWEN_API_URL: withDefault(httpUrl, 'https://dashscope.aliyuncs.com/api/v1'),
   OPENAI_IMAGE_KEY: optional(key),
   OPENAI_IMAGE_BASE: withDefault(httpUrl, 'https://api.openai.com/v1'),
+  GEMINI_API_KEY: optional(key),
+  GEMINI_API_URL: withDefault(httpUrl, 'https://generativelanguage.googleapis.com/v1beta'),
   PROMPT_OPTIMIZATION: withDefault(oneOf(['true', 'false', '1', '0', 'on', 'off']), 'false'),
   EXTERNAL_API_BASE: optional(httpUrl),
   EXTERNAL_MODEL: optional(text),

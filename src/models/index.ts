@@ -5,6 +5,7 @@ import { comfyuiModels } from './comfyui.ts'
 import { flux2, flux2Max, flux2Pro } from './flux-2.ts'
 import { fluxDev, fluxDevEndpoints, fluxDevRedux } from './flux-dev.ts'
 import { fluxSchnell, fluxSchnellEndpoints, fluxSchnellRedux } from './flux-schnell.ts'
+import { geminiImage, geminiImage25, geminiImagePro } from './gemini.ts'
 import { fluxMax, fluxPro, kontextEndpoints } from './kontext.ts'
 import { qwenImage, qwenImage2, wan } from './qwen.ts'
 import { seedream, seedream40, seedream45 } from './seedream.ts'
@@ -29,6 +30,9 @@ export const models: readonly Model[] = [
   qwenImage,
   qwenImage2,
   wan,
+  geminiImage,
+  geminiImagePro,
+  geminiImage25,
   sketch,
   upscale,
   // hidden: requested by the endpoint's name

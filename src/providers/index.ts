@@ -5,6 +5,7 @@ import { cloudflare } from './cloudflare/cloudflare.ts'
 import { comfyui } from './comfyui/comfyui.ts'
 import { dashscope } from './dashscope/dashscope.ts'
 import { fal } from './fal/fal.ts'
+import { gemini } from './gemini/gemini.ts'
 import { lanczos } from './lanczos/lanczos.ts'
 import { openai } from './openai/openai.ts'
 import { sketch } from './sketch/sketch.ts'
@@ -16,6 +17,7 @@ export const providerKinds: readonly ProviderKind[] = [
   ark,
   dashscope,
   openai,
+  gemini,
   sketch,
   lanczos,
 ]

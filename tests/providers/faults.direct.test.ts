@@ -2,6 +2,7 @@ import { faultMatrix } from '../contracts/faults.ts'
 import { arkHarness } from '../helpers/providers/ark.ts'
 import { cloudflareBytesHarness, cloudflareFormHarness, cloudflareHarness } from '../helpers/providers/cloudflare.ts'
 import { dashscopeHarness } from '../helpers/providers/dashscope.ts'
+import { geminiHarness } from '../helpers/providers/gemini.ts'
 import { openAiChatHarness, openAiHarness, openAiLinksHarness } from '../helpers/providers/openai.ts'
 
 for (const harness of [
@@ -13,6 +14,7 @@ for (const harness of [
   openAiHarness,
   openAiLinksHarness,
   openAiChatHarness,
+  geminiHarness,
 ]) {
   faultMatrix(harness)
 }

@@ -4,6 +4,7 @@ import { cloudflareBytesHarness, cloudflareFormHarness, cloudflareHarness } from
 import { comfyuiHarness } from './comfyui.ts'
 import { dashscopeAsyncHarness, dashscopeHarness } from './dashscope.ts'
 import { falEnlargingHarness, falHarness, falPollingHarness } from './fal.ts'
+import { geminiHarness } from './gemini.ts'
 import type { ProviderHarness } from './harness.ts'
 import { openAiChatHarness, openAiHarness, openAiLinksHarness } from './openai.ts'
 
@@ -21,4 +22,5 @@ export const allHarnesses: readonly ProviderHarness[] = [
   openAiHarness,
   openAiLinksHarness,
   openAiChatHarness,
+  geminiHarness,
 ]
