@@ -140,6 +140,9 @@ const settingsSchema = z.object({
   OPENAI_IMAGE_BASE: withDefault(httpUrl, 'https://api.openai.com/v1'),
   GEMINI_API_KEY: optional(key),
   GEMINI_API_URL: withDefault(httpUrl, 'https://generativelanguage.googleapis.com/v1beta'),
+  KLING_ACCESS_KEY: optional(key),
+  KLING_SECRET_KEY: optional(key),
+  KLING_API_URL: withDefault(httpUrl, 'https://api-singapore.klingai.com'),
   PROMPT_OPTIMIZATION: withDefault(oneOf(['true', 'false', '1', '0', 'on', 'off']), 'false'),
   EXTERNAL_API_BASE: optional(httpUrl),
   EXTERNAL_MODEL: optional(text),
@@ -211,6 +214,8 @@ const useless = [
   ['TELEGRAM_API_URL', 'TELEGRAM_TOKEN'],
   ['CF_API_URL', 'CF_API_TOKEN'],
   ['FLUX_NUM_STEPS', 'CF_API_TOKEN'],
+  ['GEMINI_API_URL', 'GEMINI_API_KEY'],
+  ['KLING_API_URL', 'KLING_ACCESS_KEY'],
   ['COS_DOMAIN', 'COS_BUCKET'],
 ] as const satisfies readonly (readonly [SettingName, SettingName])[]
 const defaults: Environment = Object.fromEntries(
@@ -239,6 +244,7 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   }
   needs('CF_API_TOKEN', ['CF_ACCOUNT_ID'])
   needs('CF_ACCOUNT_ID', ['CF_API_TOKEN'])
+  needs('KLING_SECRET_KEY', ['KLING_ACCESS_KEY'])
   needs('TELEGRAM_WEBHOOK_SECRET', ['TELEGRAM_TOKEN', 'PUBLIC_URL'])
   const external = ['EXTERNAL_API_BASE', 'EXTERNAL_MODEL', 'EXTERNAL_API_KEY'] as const
   for (const name of external) needs(name, external)

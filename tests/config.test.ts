@@ -137,8 +137,8 @@ describe('settings', () => {
   })
 
   it('of a later version are accepted and named', () => {
-    const environment = { KLING_ACCESS_KEY: '5', S3_BUCKET: 'x', PORT: '1' }
-    expect(readConfig(environment).withoutEffect).toEqual(['KLING_ACCESS_KEY', 'S3_BUCKET'])
+    const environment = { MIDJOURNEY_SECRET: '5', S3_BUCKET: 'x', PORT: '1' }
+    expect(readConfig(environment).withoutEffect).toEqual(['MIDJOURNEY_SECRET', 'S3_BUCKET'])
   })
 
   it.each([
@@ -354,6 +354,7 @@ describe('settings', () => {
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
       'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +
       'OPENAI_IMAGE_KEY OPENAI_IMAGE_BASE GEMINI_API_KEY GEMINI_API_URL ' +
+      'KLING_ACCESS_KEY KLING_SECRET_KEY KLING_API_URL ' +
       'PROMPT_OPTIMIZATION EXTERNAL_API_BASE EXTERNAL_MODEL EXTERNAL_API_KEY COS_SECRET_ID COS_SECRET_KEY COS_BUCKET ' +
       'COS_REGION COS_DOMAIN IMAGE_EXPIRATION IMAGE_RETENTION_DAYS'
     expect([...settingNames].sort()).toEqual(documented.split(' ').sort())

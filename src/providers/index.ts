@@ -6,6 +6,7 @@ import { comfyui } from './comfyui/comfyui.ts'
 import { dashscope } from './dashscope/dashscope.ts'
 import { fal } from './fal/fal.ts'
 import { gemini } from './gemini/gemini.ts'
+import { kling } from './kling/kling.ts'
 import { lanczos } from './lanczos/lanczos.ts'
 import { openai } from './openai/openai.ts'
 import { sketch } from './sketch/sketch.ts'
@@ -18,6 +19,7 @@ export const providerKinds: readonly ProviderKind[] = [
   dashscope,
   openai,
   gemini,
+  kling,
   sketch,
   lanczos,
 ]

@@ -2,5 +2,7 @@ import { faultMatrix } from '../contracts/faults.ts'
 import { comfyuiHarness } from '../helpers/providers/comfyui.ts'
 import { dashscopeAsyncHarness } from '../helpers/providers/dashscope.ts'
 import { falEnlargingHarness, falHarness } from '../helpers/providers/fal.ts'
+import { klingHarness } from '../helpers/providers/kling.ts'
 
-for (const harness of [falHarness, falEnlargingHarness, comfyuiHarness, dashscopeAsyncHarness]) faultMatrix(harness)
+for (const harness of [falHarness, falEnlargingHarness, comfyuiHarness, dashscopeAsyncHarness, klingHarness])
+  faultMatrix(harness)

@@ -6,6 +6,7 @@ import { dashscopeAsyncHarness, dashscopeHarness } from './dashscope.ts'
 import { falEnlargingHarness, falHarness, falPollingHarness } from './fal.ts'
 import { geminiHarness } from './gemini.ts'
 import type { ProviderHarness } from './harness.ts'
+import { klingHarness } from './kling.ts'
 import { openAiChatHarness, openAiHarness, openAiLinksHarness } from './openai.ts'
 
 export const allHarnesses: readonly ProviderHarness[] = [
@@ -23,4 +24,5 @@ export const allHarnesses: readonly ProviderHarness[] = [
   openAiLinksHarness,
   openAiChatHarness,
   geminiHarness,
+  klingHarness,
 ]
