@@ -123,6 +123,7 @@ function build(settings: Settings) {
       ['dashscope', settings.QWEN_API_URL],
       ['openai', settings.OPENAI_IMAGE_BASE],
       ['gemini', settings.GEMINI_API_URL],
+      ['jimeng', settings.JIMENG_API_URL],
       ['kling', settings.KLING_API_URL],
     ]),
     /** Provider → its settings, for providers without a configuration in the database. Absent: not set up here. */
@@ -160,6 +161,8 @@ function build(settings: Settings) {
       settings.QWEN_API_KEY,
       settings.OPENAI_IMAGE_KEY,
       settings.GEMINI_API_KEY,
+      settings.JIMENG_ACCESS_KEY,
+      settings.JIMENG_SECRET_KEY,
       settings.KLING_ACCESS_KEY,
       settings.KLING_SECRET_KEY,
       settings.EXTERNAL_API_KEY,
@@ -203,6 +206,9 @@ function providersOf(settings: Settings, defaults: Defaults) {
   const { GEMINI_API_URL } = settings
   if (settings.GEMINI_API_KEY)
     providers.set('gemini', { ...defaults, baseUrl: GEMINI_API_URL, key: settings.GEMINI_API_KEY })
+  const { JIMENG_ACCESS_KEY, JIMENG_SECRET_KEY, JIMENG_API_URL } = settings
+  if (JIMENG_ACCESS_KEY)
+    providers.set('jimeng', { ...defaults, baseUrl: JIMENG_API_URL, key: `${JIMENG_ACCESS_KEY}:${JIMENG_SECRET_KEY}` })
   const { KLING_ACCESS_KEY, KLING_SECRET_KEY, KLING_API_URL } = settings
   if (KLING_ACCESS_KEY) {
     // a key of the newer kind has no secret

@@ -140,6 +140,9 @@ const settingsSchema = z.object({
   OPENAI_IMAGE_BASE: withDefault(httpUrl, 'https://api.openai.com/v1'),
   GEMINI_API_KEY: optional(key),
   GEMINI_API_URL: withDefault(httpUrl, 'https://generativelanguage.googleapis.com/v1beta'),
+  JIMENG_ACCESS_KEY: optional(key),
+  JIMENG_SECRET_KEY: optional(key),
+  JIMENG_API_URL: withDefault(httpUrl, 'https://visual.volcengineapi.com'),
   KLING_ACCESS_KEY: optional(key),
   KLING_SECRET_KEY: optional(key),
   KLING_API_URL: withDefault(httpUrl, 'https://api-singapore.klingai.com'),
@@ -215,6 +218,7 @@ const useless = [
   ['CF_API_URL', 'CF_API_TOKEN'],
   ['FLUX_NUM_STEPS', 'CF_API_TOKEN'],
   ['GEMINI_API_URL', 'GEMINI_API_KEY'],
+  ['JIMENG_API_URL', 'JIMENG_ACCESS_KEY'],
   ['KLING_API_URL', 'KLING_ACCESS_KEY'],
   ['COS_DOMAIN', 'COS_BUCKET'],
 ] as const satisfies readonly (readonly [SettingName, SettingName])[]
@@ -244,6 +248,8 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   }
   needs('CF_API_TOKEN', ['CF_ACCOUNT_ID'])
   needs('CF_ACCOUNT_ID', ['CF_API_TOKEN'])
+  needs('JIMENG_ACCESS_KEY', ['JIMENG_SECRET_KEY'])
+  needs('JIMENG_SECRET_KEY', ['JIMENG_ACCESS_KEY'])
   needs('KLING_SECRET_KEY', ['KLING_ACCESS_KEY'])
   needs('TELEGRAM_WEBHOOK_SECRET', ['TELEGRAM_TOKEN', 'PUBLIC_URL'])
   const external = ['EXTERNAL_API_BASE', 'EXTERNAL_MODEL', 'EXTERNAL_API_KEY'] as const

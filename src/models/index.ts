@@ -6,6 +6,7 @@ import { flux2, flux2Max, flux2Pro } from './flux-2.ts'
 import { fluxDev, fluxDevEndpoints, fluxDevRedux } from './flux-dev.ts'
 import { fluxSchnell, fluxSchnellEndpoints, fluxSchnellRedux } from './flux-schnell.ts'
 import { geminiImage, geminiImage25, geminiImagePro } from './gemini.ts'
+import { jimeng31, jimeng40 } from './jimeng.ts'
 import { kling3, kling21 } from './kling.ts'
 import { fluxMax, fluxPro, kontextEndpoints } from './kontext.ts'
 import { qwenImage, qwenImage2, wan } from './qwen.ts'
@@ -34,6 +35,8 @@ export const models: readonly Model[] = [
   geminiImage,
   geminiImagePro,
   geminiImage25,
+  jimeng40,
+  jimeng31,
   kling3,
   kling21,
   sketch,

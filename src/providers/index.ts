@@ -6,6 +6,7 @@ import { comfyui } from './comfyui/comfyui.ts'
 import { dashscope } from './dashscope/dashscope.ts'
 import { fal } from './fal/fal.ts'
 import { gemini } from './gemini/gemini.ts'
+import { jimeng } from './jimeng/jimeng.ts'
 import { kling } from './kling/kling.ts'
 import { lanczos } from './lanczos/lanczos.ts'
 import { openai } from './openai/openai.ts'
@@ -19,6 +20,7 @@ export const providerKinds: readonly ProviderKind[] = [
   dashscope,
   openai,
   gemini,
+  jimeng,
   kling,
   sketch,
   lanczos,

@@ -45,14 +45,16 @@ export interface EmulatorServer {
 export interface ServerOptions extends FaultOptions {
   /** Absent: any free port. */
   port?: number
-  /** Returns the response; 'streamed' if it writes to `res` itself. Faults are matched against the path. */
+  /** Returns the response; 'streamed' if it writes to `res` itself. */
   handle(received: Received, res: ServerResponse): Promise<Sent | 'streamed'>
+  /** What faults are matched against. Default: the path. */
+  labelOf?(received: Received): string
   /** Number of requests to keep, roughly. Default: all. For long runs. */
   keepRequests?: number
 }
 
 export async function startServer(options: ServerOptions): Promise<EmulatorServer> {
-  const { port = 0, handle, random, answers, keepRequests = Number.POSITIVE_INFINITY } = options
+  const { port = 0, handle, random, answers, labelOf, keepRequests = Number.POSITIVE_INFINITY } = options
   const faults = createFaults({ random, answers })
   const requests: Received[] = []
 
@@ -70,7 +72,7 @@ export async function startServer(options: ServerOptions): Promise<EmulatorServe
     requests.push(received)
     if (requests.length > keepRequests * 2) requests.splice(0, requests.length - keepRequests)
     const hits = faults.hits.length
-    const applied = faults.apply(req, res, received.path)
+    const applied = faults.apply(req, res, labelOf?.(received) ?? received.path)
     if (faults.hits.length > hits) received.fault = faults.hits.at(-1)?.kind
     const verdict = await applied
     if (verdict === 'handled') {

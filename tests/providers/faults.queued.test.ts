@@ -2,7 +2,15 @@ import { faultMatrix } from '../contracts/faults.ts'
 import { comfyuiHarness } from '../helpers/providers/comfyui.ts'
 import { dashscopeAsyncHarness } from '../helpers/providers/dashscope.ts'
 import { falEnlargingHarness, falHarness } from '../helpers/providers/fal.ts'
+import { jimengHarness } from '../helpers/providers/jimeng.ts'
 import { klingHarness } from '../helpers/providers/kling.ts'
 
-for (const harness of [falHarness, falEnlargingHarness, comfyuiHarness, dashscopeAsyncHarness, klingHarness])
+for (const harness of [
+  falHarness,
+  falEnlargingHarness,
+  comfyuiHarness,
+  dashscopeAsyncHarness,
+  jimengHarness,
+  klingHarness,
+])
   faultMatrix(harness)

@@ -6,6 +6,7 @@ import { dashscopeAsyncHarness, dashscopeHarness } from './dashscope.ts'
 import { falEnlargingHarness, falHarness, falPollingHarness } from './fal.ts'
 import { geminiHarness } from './gemini.ts'
 import type { ProviderHarness } from './harness.ts'
+import { jimengHarness } from './jimeng.ts'
 import { klingHarness } from './kling.ts'
 import { openAiChatHarness, openAiHarness, openAiLinksHarness } from './openai.ts'
 
@@ -24,5 +25,6 @@ export const allHarnesses: readonly ProviderHarness[] = [
   openAiLinksHarness,
   openAiChatHarness,
   geminiHarness,
+  jimengHarness,
   klingHarness,
 ]
