@@ -34,7 +34,10 @@ const taskFields = {
   surface: z.string().describe('Where the request was made.'),
   generator: z
     .string()
-    .describe("The kind of model: 'flux' for all FLUX models, 'upscale', or else the name of the provider."),
+    .describe(
+      "The family of the model, whichever service runs it: 'flux', 'doubao', 'qwen', 'gemini', 'openai', 'jimeng', 'kling', " +
+        "'midjourney', 'upscale', or else the name of the provider.",
+    ),
   request_id: z.string().describe('Same as `id`.'),
   user_id: z.string(),
   model: z.string(),

@@ -1,29 +1,16 @@
-/** The `source` filter of unified histories: a kind of model, or where requests were made. */
+/** The `source` filter of unified histories: a family of models, or where requests were made. */
 import { z } from 'zod'
 import { sources } from '../fields.ts'
 
-/** Names that clients use → kinds of models. */
+/** As `generator` of core/history/generator.ts has them. */
+const families =
+  'flux doubao qwen gemini openai jimeng kling midjourney comfyui cloudflare fal sketch lanczos upscale'.split(' ')
+/** Names that clients use → families of models. */
 const generators: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    [
-      'flux',
-      'midjourney',
-      'jimeng',
-      'kling',
-      'ark',
-      'dashscope',
-      'comfyui',
-      'cloudflare',
-      'openai',
-      'gemini',
-      'fal',
-    ].map((name) => [name, name]),
-  ),
-  sketch: 'sketch',
-  upscale: 'upscale',
-  doubao: 'ark',
-  seedream: 'ark',
-  qwen: 'dashscope',
+  ...Object.fromEntries(families.map((name) => [name, name])),
+  ark: 'doubao',
+  seedream: 'doubao',
+  dashscope: 'qwen',
   dreamwork: 'jimeng',
 }
 
@@ -37,7 +24,7 @@ export const generatorOrSource = z
   )
   .optional()
   .describe(
-    'Returns only requests for this kind of model, or requests that were made there. `all`, or absent: all requests.',
+    'Returns only requests for this family of models, or requests that were made there. `all`, or absent: all requests.',
   )
 
 export function filterOf(source: string | undefined): { generator?: string; source?: string } {

@@ -459,6 +459,41 @@ describe('history', () => {
       expect(items).toHaveLength(4)
     }
   })
+
+  it('names the generator of each request, of old ones as well, and filters by it', async () => {
+    const key = await service.keyFor('yan')
+    const stored = [
+      ['flux-dev', 'fal', 'flux'],
+      ['fal-ai/flux-pro/kontext', 'fal', 'flux'],
+      ['seedream-4-5', 'ark', 'doubao'],
+      ['seedream-4-fal', 'fal', 'doubao'],
+      ['qwen-image', 'dashscope', 'qwen'],
+      ['wan', 'dashscope', 'qwen'],
+      ['gemini-image', 'gemini', 'gemini'],
+      ['nano-banana', 'fal', 'gemini'],
+      ['gpt-image', 'openai', 'openai'],
+      ['jimeng-3-1', 'jimeng', 'jimeng'],
+      ['kling', 'kling', 'kling'],
+      ['midjourney', 'midjourney', 'midjourney'],
+      ['swan-lake', 'comfyui', 'comfyui'],
+    ] as const
+    for (const [model, provider] of stored) {
+      const { body } = await draw({ prompt: model, sync: true }, { key })
+      await service.core.database.rows(
+        sql`update generations set model = ${model}, provider = ${provider} where id = ${body.task_id}::uuid`,
+      )
+    }
+    const list = async (query = '') =>
+      (await service.call(`GET /api/v1/images/unified-history?limit=50${query}`, { key })).body.items.map(
+        (item: { prompt: string; source: string }) => [item.prompt, item.source],
+      )
+    const expected = stored.map(([model, , generator]) => [model, generator]).reverse()
+    expect(await list()).toEqual(expected)
+    for (const generator of new Set(stored.map(([, , name]) => name))) {
+      expect(await list(`&source=${generator}`)).toEqual(expected.filter(([, name]) => name === generator))
+    }
+    expect(await list('&source=ark')).toEqual(expected.filter(([, name]) => name === 'doubao'))
+  })
 })
 
 it('no response contains a secret', () => {
