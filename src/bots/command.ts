@@ -36,6 +36,8 @@ export interface OptionSpec {
   named?: boolean
   /** In text it takes all remaining words. */
   rest?: boolean
+  /** Surfaces whose typed options have it. Absent: every surface. */
+  surfaces?: readonly string[]
   /** In text it is the last word, if that is a whole number and the required ones before it have theirs. */
   last?: boolean
 }

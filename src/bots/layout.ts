@@ -51,11 +51,11 @@ export function plainText(reply: Pick<Reply, 'locale' | 'content'>): string {
 }
 
 /** Labels by action, with the price. */
-export function labelOf(locale: string, { action, number, price = 0, sale }: Button): string {
+export function labelOf(locale: string, { action, number, title, price = 0, sale }: Button): string {
   const words = wordsFor(locale)
   if (sale) return words.shop.item(sale)
   const name = words.buttons[action as ActionName] ?? action
-  const label = number === undefined ? name : `${name} ${number}`
+  const label = [name, title ?? number].filter((part) => part !== undefined).join(' ')
   return price > 0 ? words.priced(label, price) : label
 }
 

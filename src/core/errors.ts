@@ -47,6 +47,7 @@ export const errorKinds = [
   'own_only',
   'not_here',
   'model_not_here',
+  'last_model',
   // the person
   'no_credits',
   'too_many_in_flight',

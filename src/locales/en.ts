@@ -122,6 +122,11 @@ export const en = {
     setpictures: '🖼 Pictures',
     setanswers: '💬 Answers',
     groupsettings: '👥 Settings of this group',
+    allowed: '🎨 Models',
+    allowedpage: 'Page',
+    allow: '▫️',
+    forbid: '✅',
+    allowall: 'All models',
     exportdata: '📦 Export',
     closeaccount: '🗑 Delete account',
     closeforgood: 'Delete for good',
@@ -298,6 +303,11 @@ export const en = {
       '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language, original and announcements. ' +
       '/settings ratio default resets it.',
     usageHere: 'People who manage a group add "here" to set it for all: /settings ratio 16:9 here',
+    usageModels:
+      '/settings models flux-dev, sketch lets only these models draw in this group, and /settings models all lets all of them.',
+    modelsTitle: (page: number) =>
+      page === 1 ? '⚙️ Models that may draw in this group' : `⚙️ Models that may draw in this group, page ${page}`,
+    modelsHint: 'Tap a model to change whether it may draw here (✅). People who manage this group can do that.',
   },
   server: {
     title: '🛠 The rules of this server',
@@ -893,6 +903,7 @@ export const en = {
         language: 'The language of all answers to you',
         original: 'Whether to send the stored files after the pictures',
         announcements: 'Whether you get announcements in your private chat',
+        models: 'For managers: models that may draw in this group, separated by commas; all for every model',
         here: 'For managers: set it for this server or group',
       },
     },
@@ -1252,7 +1263,8 @@ export const en = {
       list(d.available) === ''
         ? 'The people who manage this server have turned the bot off in this channel.'
         : `The bot does not work in this channel. It works in: ${spaced(d.available)}`,
-    model_not_here: (d: Data) => `${d.model} may not draw in this server. Models here: ${list(d.available)}.`,
+    model_not_here: (d: Data) => `${d.model} may not draw here. Models here: ${list(d.available)}.`,
+    last_model: (d: Data) => `${d.model} is the only model that may draw here. Choose another one first.`,
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

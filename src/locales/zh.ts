@@ -93,6 +93,11 @@ export const zh: Words = {
     setpictures: '🖼 图片设置',
     setanswers: '💬 回复设置',
     groupsettings: '👥 本群设置',
+    allowed: '🎨 模型',
+    allowedpage: '页码',
+    allow: '▫️',
+    forbid: '✅',
+    allowall: '全部模型',
     exportdata: '📦 导出',
     closeaccount: '🗑 删除账户',
     closeforgood: '永久删除',
@@ -251,6 +256,9 @@ export const zh: Words = {
       '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original、announcements。' +
       '/settings ratio default 恢复默认。',
     usageHere: '群管理员加上 here 即可为全群设置：/settings ratio 16:9 here',
+    usageModels: '/settings models flux-dev, sketch 限定本群只能使用这些模型；/settings models all 恢复为全部模型。',
+    modelsTitle: (page) => (page === 1 ? '⚙️ 本群可用的模型' : `⚙️ 本群可用的模型，第 ${page} 页`),
+    modelsHint: '点按模型即可允许或禁止本群使用（✅ 为允许），仅限群管理员操作。',
   },
   server: {
     title: '🛠 本服务器的规则',
@@ -746,6 +754,7 @@ export const zh: Words = {
         language: '所有回复使用的语言',
         original: '是否随图片发送原始文件',
         announcements: '是否在私聊中接收公告',
+        models: '群管理员：本群可用的模型，用逗号分隔；all 表示全部',
         here: '群管理员：为整个服务器或群设置',
       },
     },
@@ -1069,7 +1078,8 @@ export const zh: Words = {
       list(d.available) === ''
         ? '服务器管理者已在此频道关闭机器人。'
         : `机器人不在此频道工作，可用的频道：${spaced(d.available)}`,
-    model_not_here: (d) => `本服务器不能使用 ${d.model}，可用的模型：${list(d.available)}。`,
+    model_not_here: (d) => `这里不能使用 ${d.model}，可用的模型：${list(d.available)}。`,
+    last_model: (d) => `${d.model} 是这里唯一可用的模型，请先选择另一个。`,
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',
     chat_unavailable: () => '无法连接到聊天平台。',

@@ -79,6 +79,11 @@ const rules: Partial<Record<ActionName, Rule>> = {
   setpictures: settings,
   setanswers: settings,
   groupsettings: { ref: 'own', ...forOthers('managers_only') },
+  allowed: { ref: 'own', ...forOthers('managers_only') },
+  allowedpage: { ref: 'page', ...forOthers('managers_only') },
+  allow: { ref: 'model', ...forOthers('managers_only') },
+  forbid: { ref: 'model', ...forOthers('managers_only') },
+  allowall: { ref: 'own', ...forOthers('managers_only') },
   example: nothing,
   // no model here draws without words
   varyphoto: { ...pictures, asker: 'empty_prompt' },

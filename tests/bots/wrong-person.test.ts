@@ -83,10 +83,12 @@ const rowsOn = (surface: string) =>
     .map((sample) => [`/${sample.command.name} ${sample.text}`, sample] as const)
 
 /** What Discord's client sends: a sub-command has only some of the options. */
-function typed({ command: { name, subcommands }, options }: Sample): [string, Options] {
+function typed({ command: { name, subcommands, options: specs }, options }: Sample): [string, Options] {
   const action = String(options.action)
   const { required, optional = [] } = subcommands?.[action] ?? { required: Object.keys(options) }
-  const given = Object.entries(options).filter(([each]) => [...required, ...optional].includes(each))
+  const given = Object.entries(options).filter(
+    ([each]) => [...required, ...optional].includes(each) && (specs[each]?.surfaces?.includes('discord') ?? true),
+  )
   return [subcommands ? `${name} ${action}` : name, Object.fromEntries(given)]
 }
 

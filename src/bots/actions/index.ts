@@ -17,6 +17,13 @@ import { inputAction } from '../menus/input.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
 import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
 import { groupSettingsAction, setAnswersAction, setPicturesAction } from '../settings/actions.ts'
+import {
+  allowAction,
+  allowAllAction,
+  allowedAction,
+  allowedPageAction,
+  forbidAction,
+} from '../settings/model-actions.ts'
 import { cancelAction } from './cancel.ts'
 import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { describeAction } from './describe.ts'
@@ -69,6 +76,11 @@ export const allActions: readonly Action[] = [
   setPicturesAction,
   setAnswersAction,
   groupSettingsAction,
+  allowedAction,
+  allowedPageAction,
+  allowAction,
+  forbidAction,
+  allowAllAction,
   exportAction,
   closeAction,
   closeForGoodAction,

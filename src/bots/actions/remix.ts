@@ -1,5 +1,6 @@
 /** Draws the same request with another model, which a form asks for. The presser pays. */
 import { accountOf } from '../../core/accounts/accounts.ts'
+import { isAllowed } from '../../core/accounts/settings.ts'
 import { AppError } from '../../core/errors.ts'
 import { asInput, resultOf } from '../../core/generation/result.ts'
 import type { Model } from '../../core/ports/models.ts'
@@ -15,10 +16,15 @@ export const remixAction: Action = {
   who: 'viewer',
   form: {
     audience: 'public',
-    async make({ core, call, words, values: { ref } }) {
+    async make({ core, call, words, settings: { chosen }, values: { ref } }) {
       const result = await resultOf(core, ref)
-      const remixes = remixesOf(core, result)
-      if (remixes.length === 0) throw new AppError('unknown_button')
+      const all = remixesOf(core, result)
+      const [first] = all
+      if (!first) throw new AppError('unknown_button')
+      const remixes = all.filter(({ chosen: { model } }) => isAllowed(chosen, model))
+      if (remixes.length === 0) {
+        throw new AppError('model_not_here', { model: first.chosen.model.id, available: chosen.allowed })
+      }
       const prices = remixes.map(({ chosen: { model }, price }) => [offerOf(model), price])
       await showPrices(core, { id: ref, userId: await accountOf(core, call.from), prices: Object.fromEntries(prices) })
       const choices = remixes.map(({ chosen: { model }, price, count }) => ({

@@ -1,5 +1,6 @@
 /** `/help`, and `/start`, with which Telegram opens every private chat, also with the words of a link to the bot. */
 import { accountOf } from '../../core/accounts/accounts.ts'
+import { isAllowed, usualModel } from '../../core/accounts/settings.ts'
 import { acceptInvitation, referralPrefix } from '../../core/billing/referrals.ts'
 import { AppError } from '../../core/errors.ts'
 import { drawing, namedModel, offeredAspects } from '../../core/request/choose-model.ts'
@@ -17,13 +18,13 @@ export const helpCommand = defineCommand({
   audience: 'private',
   options: {},
   async run(asked) {
-    const { core, call, words, commands } = asked
+    const { core, call, words, settings, commands } = asked
     if (call.act.kind === 'command' && call.act.name === 'start') {
       return greetingFor(asked, await invitationLine(asked))
     }
     const models = core.models.all()
-    const model = namedModel(models, core.models.preferred())
-    const ids = drawing(models).map(({ id }) => id)
+    const model = namedModel(models, usualModel(core, { allowed: settings.chosen.allowed }))
+    const ids = drawing(models).flatMap((each) => (isAllowed(settings.chosen, each) ? [each.id] : []))
     const offered = commandsOn(call.surface, commands).filter((command) => isFor(asked, command))
     const forAdmins = offered.filter(({ needs }) => needs === 'admin')
     const text = words.help({

@@ -72,6 +72,7 @@ const inServers = {
 /** Discord wants the required ones first. */
 const optionsOf = (command: AnyCommand, options: OptionSpecs, models: readonly Model[]) =>
   Object.entries(options)
+    .filter(([, { surfaces }]) => surfaces?.includes('discord') ?? true)
     .toSorted(([, a], [, b]) => Number(b.required ?? false) - Number(a.required ?? false))
     .map(([option, spec]) => optionDefinition(command, option, { spec, models }))
 

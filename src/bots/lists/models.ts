@@ -2,7 +2,7 @@
  * Every model that can be used, with its price and what it takes. `/models` and its buttons show pages of it, and make a model
  * the person's default.
  */
-import { type InForce, isAllowed } from '../../core/accounts/settings.ts'
+import { type InForce, isAllowed, usualModel } from '../../core/accounts/settings.ts'
 import { button } from '../../core/chats/buttons.ts'
 import type { Core } from '../../core/core.ts'
 import type { Locale } from '../../core/ports/chat.ts'
@@ -34,7 +34,7 @@ interface Entry {
 
 export function modelsReply(core: Core, { page, locale, chosen }: Showing): Answer {
   const words = wordsFor(locale)
-  const preferred = chosen.model ?? core.models.preferred()
+  const preferred = usualModel(core, chosen)
   const offered = listed(core.models.all()).filter((model) => model.tool || isAllowed(chosen, model))
   const entries = offered.map((model, index): Entry => {
     return { model, number: index + 1, isDefault: model.id === preferred }

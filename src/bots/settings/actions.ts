@@ -38,7 +38,8 @@ function changing<const N extends 'setpictures' | 'setanswers'>(
     form: {
       audience: 'private',
       make: async ({ core, words, settings, values: { ref } }) => {
-        const chosen = whoseOf(ref) === 'here' ? settings.chat : settings.person
+        const { person, chat, rules } = settings
+        const chosen = whoseOf(ref) === 'here' ? { ...chat, allowed: rules.models ?? undefined } : person
         return formOf(words, { action: name, ref, fields: fieldsOf({ core, words, chosen }) })
       },
     },

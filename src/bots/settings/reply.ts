@@ -1,7 +1,8 @@
 /** Shows the settings in force and where each comes from, and saves changes. Errors use the names that people see. */
 import {
-  type Chosen,
-  type Holder,
+  type Changing,
+  type InForce,
+  isAllowed,
   originOf,
   personHolding,
   readSettings,
@@ -10,8 +11,10 @@ import {
   type SettingsInForce,
   saveSettings,
   settingNames,
+  usualModel,
 } from '../../core/accounts/settings.ts'
 import { button } from '../../core/chats/buttons.ts'
+import { modelsIn, ruleModels } from '../../core/chats/change-rules.ts'
 import { chatOf } from '../../core/chats/rules.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
@@ -19,6 +22,7 @@ import type { Call } from '../../core/ports/chat.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 import type { Answer } from '../command.ts'
 import type { FieldSpec } from '../form.ts'
+import { setsModels } from './models.ts'
 import { byDefault, changesIn, possible, type Written } from './values.ts'
 
 /** Which settings a button or a command changes: the person's own, or those of the group. */
@@ -27,7 +31,7 @@ export type Whose = 'own' | 'here'
 interface Showing {
   core: Core
   call: Call
-  settings: Pick<SettingsInForce, 'person' | 'chat' | 'chosen'>
+  settings: SettingsInForce
   whose: Whose
 }
 
@@ -44,7 +48,10 @@ export function settingsReply(
 ): Answer {
   const words = wordsFor(call.locale)
   const texts = words.settings
-  const shown = whose === 'here' ? { person: {}, chat: settings.chat, chosen: settings.chat } : settings
+  const { chat, rules } = settings
+  const ofGroup = { ...settings, person: {}, chosen: { ...chat, allowed: rules.models ?? undefined } }
+  const shown = whose === 'here' ? ofGroup : settings
+  const hasModels = whose === 'here' && setsModels(call)
   // a group gets no announcements
   const names = settingNames.filter((name) => whose === 'own' || name !== 'announcements')
   const lines = names.map((name) =>
@@ -58,24 +65,33 @@ export function settingsReply(
     ...(saved ? [texts.saved] : []),
     texts.title[whose === 'here' ? 'chat' : 'person'],
     ...lines,
+    ...(hasModels ? [words.server.models(rules.models)] : []),
     '',
     texts.usage,
     ...(call.place.group ? [texts.usageHere] : []),
+    ...(hasModels ? [texts.usageModels] : []),
   ].join('\n')
   const buttons = [
-    [button('setpictures', whose), button('setanswers', whose)],
+    [button('setpictures', whose), button('setanswers', whose), ...(hasModels ? [button('allowed', 'here')] : [])],
     ...(offersGroup ? [[button('groupsettings', 'here')]] : []),
   ]
   return { locale: call.locale, state: 'info', content: { kind: 'text', text }, buttons, private: true }
 }
 
-/** Saves the changes, and shows the settings that are then in force. Throws AppError as `saveSettings` does, and groups_only. */
+/**
+ * Saves the changes, and shows the settings that are then in force. `models`: those that may draw in
+ * the group from now on. Throws AppError as `saveSettings` and `modelsIn` do, and groups_only.
+ */
 export async function changeSettings(
   { core, call, whose }: Omit<Showing, 'settings'>,
   written: Written,
+  models?: string,
 ): Promise<Answer> {
   try {
-    await saveSettings(core, await holderOf(core, call, whose), changesIn(written))
+    const holder = await holderOf(core, call, whose)
+    const rule = models === undefined ? undefined : modelsIn(core, models)
+    await saveSettings(core, { ...holder, rule }, changesIn(written))
+    if (rule !== undefined && 'chat' in holder) await ruleModels(core, holder.chat, rule)
   } catch (error) {
     throw named(error, wordsFor(call.locale))
   }
@@ -85,9 +101,9 @@ export async function changeSettings(
   return settingsReply({ core, call: { ...call, locale }, settings, whose }, { saved: true })
 }
 
-async function holderOf(core: Core, call: Call, whose: Whose): Promise<Holder> {
-  if (whose === 'own') return personHolding(core, call)
+async function holderOf(core: Core, call: Call, whose: Whose): Promise<Changing> {
   const chat = chatOf(call)
+  if (whose === 'own') return { ...(await personHolding(core, call)), within: chat }
   if (chat === undefined) throw new AppError('groups_only')
   return { chat }
 }
@@ -110,7 +126,7 @@ function shownValue(
   const onOff = (value: boolean) => texts.values[value ? 'on' : 'off']
   switch (name) {
     case 'model': {
-      const id = chosen.model ?? core.models.preferred()
+      const id = usualModel(core, chosen)
       return models.find((model) => model.id === id)?.title ?? id
     }
     case 'aspect':
@@ -132,13 +148,13 @@ function shownValue(
 export interface Filling {
   core: Core
   words: Words
-  chosen: Chosen
+  chosen: InForce
 }
 
 /** A field of a form, filled in with the current value. */
 export function fieldOf({ core, words, chosen }: Filling, name: SettingName): FieldSpec {
   const { values: shown, languages } = words.settings
-  const models = core.models.all()
+  const models = core.models.all().filter((model) => isAllowed(chosen, model))
   const labels: Readonly<Record<string, string>> = name === 'language' ? languages : shown
   const choices = possible[name](models).map((value) => ({
     value,

@@ -8,7 +8,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'
 import { checkParams, isSetUp } from '../request/check.ts'
-import { drawing, findModel, offeredAspects, offeredCount, takenWith } from '../request/choose-model.ts'
+import { defaultModel, drawing, findModel, offeredAspects, offeredCount, takenWith } from '../request/choose-model.ts'
 import { accountOf } from './accounts.ts'
 
 export interface Settings {
@@ -66,6 +66,14 @@ export type Origin = 'person' | 'chat' | 'service'
 /** Whose settings: those of a person, or of a group. */
 export type Holder = { userId: string } | { chat: string }
 
+/** Where they are changed. */
+export type Changing = Holder & {
+  /** The group where a person changes their own. */
+  within?: string
+  /** The models that may draw there from now on; null: all. Absent: this stays as it is. */
+  rule?: readonly string[] | null
+}
+
 type Where = Pick<Call, 'surface' | 'from' | 'place'>
 
 const columns = columnsOf({
@@ -94,6 +102,11 @@ export async function readSettings({ database }: Pick<Core, 'database'>, where: 
 export const isAllowed = ({ allowed }: Pick<InForce, 'allowed'>, { id }: { id: string }): boolean =>
   allowed === undefined || allowed.includes(id)
 
+/** The model that draws what names none, if the settings name none either. */
+export function usualModel(core: Checking, { model, allowed }: InForce): string {
+  return model ?? (allowed ? defaultModel(core, allowed, { images: 0, words: true }) : core.models.preferred())
+}
+
 /** A model that may not draw in the group is no default there. */
 function inForce({ person, chat, rules: { models } }: Omit<SettingsInForce, 'chosen'>): InForce {
   if (models === null) return { ...chat, ...person }
@@ -109,7 +122,7 @@ export function originOf({ person, chat, chosen }: Omit<SettingsInForce, 'rules'
 }
 
 /** The holder of a person's own settings. */
-export const personHolding = async (core: Core, { from }: Pick<Call, 'from'>): Promise<Holder> => ({
+export const personHolding = async (core: Core, { from }: Pick<Call, 'from'>): Promise<{ userId: string }> => ({
   userId: await accountOf(core, from),
 })
 
@@ -117,11 +130,12 @@ export const personHolding = async (core: Core, { from }: Pick<Call, 'from'>): P
  * Checks the changes, and saves all of them or none. Repeating it changes nothing. Throws AppError unknown_model,
  * provider_missing, unknown_ratio, bad_option, enhancer_missing, own_only, model_not_here.
  */
-export async function saveSettings(core: Core, holder: Holder, changes: Changes): Promise<Chosen> {
+export async function saveSettings(core: Core, holder: Changing, changes: Changes): Promise<Chosen> {
   if ('chat' in holder && changes.announcements !== undefined) throw new AppError('own_only', { name: 'announcements' })
   const before = setIn(await storedFor(core, holder))
   const checked = checkSettings(core, before, changes)
-  if ('chat' in holder && checked.model != null) assertAllowed(await readRules(core, holder.chat), checked.model)
+  // a form holds the values that do not change, too
+  if (checked.model != null && checked.model !== before.model) await assertAllowed(core, holder, checked.model)
   const set = { ...checked, changedAt: sql`now()` }
   if ('userId' in holder) {
     await core.database.db
@@ -137,8 +151,11 @@ export async function saveSettings(core: Core, holder: Holder, changes: Changes)
   return setIn({ ...before, ...checked })
 }
 
-/** A person's default may be a model that draws in other chats only; a group's may not. Throws AppError model_not_here. */
-function assertAllowed({ models }: GroupRules, model: string): void {
+/** A person's default may be a model that draws in other chats only, but is not chosen here. Throws AppError model_not_here. */
+async function assertAllowed(core: Core, holder: Changing, model: string): Promise<void> {
+  const group = 'chat' in holder ? holder.chat : holder.within
+  if (group === undefined) return
+  const models = holder.rule === undefined ? (await readRules(core, group)).models : holder.rule
   if (models !== null && !models.includes(model)) throw new AppError('model_not_here', { model, available: models })
 }
 

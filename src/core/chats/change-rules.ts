@@ -1,5 +1,5 @@
 /** Changes of a group's rules, by people who manage it. Each is one statement, so that two at once lose nothing. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { drawing, findModel } from '../request/choose-model.ts'
@@ -38,32 +38,74 @@ export async function ruleChannel({ database }: Core, chat: string, { channel, w
 /** Every model again. */
 export const allModels = 'all'
 
-/**
- * 'a, b' or 'all'. A default of the group that may not draw any more is reset. Throws AppError unknown_model, model_off.
- */
-export async function ruleModels(core: Core, chat: string, written: string): Promise<void> {
-  const models = written.trim().toLowerCase() === allModels ? null : modelsIn(core, written)
+/** The models that may draw; null: all. */
+export async function ruleModels(core: Core, chat: string, models: readonly string[] | null): Promise<void> {
   const listed = models === null ? null : JSON.stringify(models)
-  await core.database.rows(sql`
-    with defaults as (
-      update chat_settings set model = null, changed_at = now()
-      where chat = ${chat} and not ${listed}::jsonb @> to_jsonb(model))
-    insert into chat_rules (chat, models) values (${chat}, ${listed}::jsonb)
-    on conflict (chat) do update set models = excluded.models, changed_at = now()`)
+  await saveModels(
+    core,
+    chat,
+    sql`
+      insert into chat_rules (chat, models) values (${chat}, ${listed}::jsonb)
+      on conflict (chat) do update set models = excluded.models, changed_at = now()`,
+  )
 }
 
-function modelsIn({ models }: Core, written: string): string[] {
-  const all = models.all()
+interface ModelRule {
+  /** Id or alias. */
+  model: string
+  draws: boolean
+}
+
+/**
+ * One model more or less, of any number of changes at once. Once all of the models draw that there are, there is no rule. Repeated, it
+ * changes nothing. Throws AppError unknown_model, model_off, and last_model where no other model draws.
+ */
+export async function ruleModel(core: Core, chat: string, { model: name, draws }: ModelRule): Promise<void> {
+  const id = drawingId(core, name)
+  const all = JSON.stringify(drawing(core.models.all()).map((model) => model.id))
+  const after = (before: SQL) =>
+    draws
+      ? sql`(case when ${before} @> to_jsonb(${id}::text) then ${before} else ${before} || to_jsonb(${id}::text) end)`
+      : sql`(${before} - ${id}::text)`
+  const ruled = (models: SQL) => sql`case when not ${models} @> ${all}::jsonb then ${models} end`
+  const oneDraws = (models: SQL) => sql`${models} ?| array(select jsonb_array_elements_text(${all}::jsonb))`
+  const first = after(sql`${all}::jsonb`)
+  const changed = after(sql`coalesce(r.models, ${all}::jsonb)`)
+  const saved = await saveModels(
+    core,
+    chat,
+    sql`
+      insert into chat_rules as r (chat, models) select ${chat}, ${ruled(first)} where ${oneDraws(first)}
+      on conflict (chat) do update set models = ${ruled(changed)}, changed_at = now() where ${oneDraws(changed)}`,
+  )
+  if (saved.length === 0) throw new AppError('last_model', { model: id })
+}
+
+/** A default of the group that may not draw any more is reset. The rows that were saved. */
+const saveModels = ({ database }: Core, chat: string, saving: SQL) =>
+  database.rows(sql`
+    with saved as (${saving} returning models),
+    defaults as (
+      update chat_settings set model = null, changed_at = now()
+      where chat = ${chat} and exists (select from saved where not saved.models @> to_jsonb(chat_settings.model)))
+    select models from saved`)
+
+/** 'a, b' or 'all', which is null. Throws AppError unknown_model, model_off, bad_option. */
+export function modelsIn(core: Core, written: string): string[] | null {
+  if (written.trim().toLowerCase() === allModels) return null
   const named = written.split(/[\s,，、]+/).filter((name) => name !== '')
-  const found = named.map((name) => {
-    const model = findModel(all, name)
-    if (model.tool) throw new AppError('unknown_model', { name, available: drawing(all).map(({ id }) => id) })
-    return model.id
-  })
-  if (found.length === 0) {
-    throw new AppError('bad_option', { name: 'models', value: written, expected: drawing(all)[0]?.id ?? allModels })
+  if (named.length === 0) {
+    const [usual] = drawing(core.models.all())
+    throw new AppError('bad_option', { name: 'models', value: written, expected: usual?.id ?? allModels })
   }
-  return [...new Set(found)]
+  return [...new Set(named.map((name) => drawingId(core, name)))]
+}
+
+function drawingId({ models }: Core, name: string): string {
+  const all = models.all()
+  const model = findModel(all, name)
+  if (model.tool) throw new AppError('unknown_model', { name, available: drawing(all).map(({ id }) => id) })
+  return model.id
 }
 
 export async function ruleNsfw({ database }: Core, chat: string, nsfw: boolean): Promise<void> {

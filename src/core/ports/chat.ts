@@ -130,6 +130,8 @@ export interface Button {
   action: string
   /** For the label, if several buttons have the same action: number of a picture, of a line in a list, or of a page. */
   number?: number
+  /** For the label, in place of a number: the name of what it is about. */
+  title?: string
   /** Credits that a press costs, for the label. Absent or 0: it is free. */
   price?: number
   /** What it sells: credits, for Telegram Stars. The label says so. */

@@ -47,6 +47,7 @@ export const statusOf: Readonly<Record<ErrorKind, number>> = {
   not_here: 403,
   flagged: 403,
   model_not_here: 403,
+  last_model: 400,
   // the person
   no_credits: 402,
   too_many_in_flight: 429,

@@ -259,7 +259,7 @@ describe('models', () => {
     const { guildId, member, rule, drawn, refused } = newServer()
     expect((await rule('models', { models: 'alias-of-fine, ROUGH' })).content).toContain('Models: fine, rough')
     expect(await refused('by another', {}, { model: 'usual' })).toBe(
-      '⚠️ usual may not draw in this server. Models here: fine, rough.',
+      '⚠️ usual may not draw here. Models here: fine, rough.',
     )
     expect(await refused('by a flag --model usual')).toContain('usual may not draw')
     await drawn('by none')
@@ -328,7 +328,7 @@ describe('defaults', () => {
     // a default must be a model that may draw
     await rule('models', { models: 'fine' })
     expect((await rule('show')).content).toContain('Default model: default · default ratio: 16:9')
-    expect((await rule('default', { model: 'rough' })).content).toContain('rough may not draw in this server')
+    expect((await rule('default', { model: 'rough' })).content).toContain('rough may not draw here')
     expect((await rule('default')).content).toContain('model')
     await drawn('by the rest')
     expect(await modelDrawn('by the rest')).toMatchObject({ model: 'fine', aspect: '16:9' })

@@ -23,7 +23,7 @@ it('sets the ratio and sends pictures in private for all members of a group', as
   telegram.press(own, '👥 Settings of this group', member)
   telegram.press(own, '👥 Settings of this group', manager)
   const ofGroup = await telegram.waitFor(chatId, ({ text }) => text.startsWith('⚙️ The settings of this group'), 10_000)
-  expect(labels(ofGroup)).toEqual(['🖼 Pictures', '💬 Answers'])
+  expect(labels(ofGroup)).toEqual(['🖼 Pictures', '💬 Answers', '🎨 Models'])
   telegram.press(ofGroup, '💬 Answers', manager)
   const question = await telegram.waitFor(chatId, ({ text }) => text.includes('⚙️ Settings for answers'), 10_000)
   telegram.say('Private: on', { ...manager, replyTo: question.messageId })

@@ -1,12 +1,13 @@
 /**
  * `/settings`, `/settings ratio 16:9 count 2`, `/settings ratio default`, and `/settings ratio 16:9 here` for a group: the defaults
- * of requests and answers.
+ * of requests and answers. `/settings models a,b` limits the models of a group.
  */
 import type { SettingName } from '../../../core/accounts/settings.ts'
 import { managesGroup } from '../../../core/chats/managers.ts'
 import type { Core } from '../../../core/core.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { defineCommand, type OptionSpec } from '../../command.ts'
+import { modelSurfaces } from '../../settings/models.ts'
 import { changeSettings, settingsReply } from '../../settings/reply.ts'
 import { byDefault, possible } from '../../settings/values.ts'
 
@@ -19,7 +20,7 @@ const setting = (name: SettingName) =>
 
 export const settingsCommand = defineCommand({
   name: 'settings',
-  needs: ({ here }) => (here ? 'manager' : 'everyone'),
+  needs: ({ here, models }) => (here || models !== undefined ? 'manager' : 'everyone'),
   audience: 'private',
   options: {
     model: setting('model'),
@@ -30,13 +31,15 @@ export const settingsCommand = defineCommand({
     language: setting('language'),
     original: setting('original'),
     announcements: setting('announcements'),
+    models: { type: 'text', named: true, surfaces: modelSurfaces },
     here: { type: 'switch', named: true },
   },
-  async run({ core, call, settings, values: { here, ratio, ...others } }) {
-    const whose = here ? 'here' : 'own'
+  async run({ core, call, settings, values: { here, ratio, models, ...others } }) {
+    // people have no such setting
+    const whose = here || models !== undefined ? 'here' : 'own'
     const written = { ...others, aspect: ratio }
-    const isChange = Object.values(written).some((value) => value !== undefined)
-    if (isChange) return changeSettings({ core, call, whose }, written)
+    const isChange = Object.values({ ...written, models }).some((value) => value !== undefined)
+    if (isChange) return changeSettings({ core, call, whose }, written, models)
     return settingsReply({ core, call, settings, whose }, { offersGroup: !here && (await maySetGroup(core, call)) })
   },
 })

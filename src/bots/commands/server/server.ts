@@ -2,7 +2,15 @@
 import { accountOf } from '../../../core/accounts/accounts.ts'
 import { maxGrant } from '../../../core/billing/ledger.ts'
 import { fund, poolOf } from '../../../core/billing/pool.ts'
-import { allModels, ruleChannel, ruleModels, ruleNsfw, rulePool, ruleRole } from '../../../core/chats/change-rules.ts'
+import {
+  allModels,
+  modelsIn,
+  ruleChannel,
+  ruleModels,
+  ruleNsfw,
+  rulePool,
+  ruleRole,
+} from '../../../core/chats/change-rules.ts'
 import { chatOf } from '../../../core/chats/rules.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
@@ -79,7 +87,7 @@ async function change(core: Core, call: Call, given: Given): Promise<void> {
       return ruleChannel(core, chat, { channel: given.channel, works: state === byDefault ? null : state === 'on' })
     }
     case 'models':
-      return ruleModels(core, chat, needed(given, { models: allModels }).models)
+      return ruleModels(core, chat, modelsIn(core, needed(given, { models: allModels }).models))
     case 'default':
       if (model === undefined && ratio === undefined) {
         throw new AppError('bad_option', { name: 'model', value: '', expected: byDefault })
