@@ -49,13 +49,7 @@ function linesFor(config: Config, { core, notReady }: State): readonly Line[] {
     config.redisUrl
       ? { part: 'Queue', state: core.queue.notReady() ?? 'Redis' }
       : { part: 'Queue', state: 'in the database', hint: 'REDIS_URL: use Redis instead' },
-    config.cos
-      ? { part: 'Pictures', state: `Tencent COS, ${config.cos.bucket}` }
-      : {
-          part: 'Pictures',
-          state: `files in ${folderOf(config, 'images')}`,
-          hint: 'COS_BUCKET: store them in Tencent COS instead',
-        },
+    picturesOf(config),
     {
       part: 'Providers',
       state: providers.join(', '),
@@ -72,6 +66,14 @@ function linesFor(config: Config, { core, notReady }: State): readonly Line[] {
       ? { part: 'API keys', state: 'API_KEY, and /apikey create in chats' }
       : { part: 'API keys', state: '/apikey create in chats', hint: 'API_KEY: set a key for yourself' },
   ]
+}
+
+function picturesOf(config: Config): Line {
+  const { cos, s3 } = config
+  if (cos) return { part: 'Pictures', state: `Tencent COS, ${cos.bucket}` }
+  if (s3) return { part: 'Pictures', state: `${s3.endpoint ? new URL(s3.endpoint).host : 'Amazon S3'}, ${s3.bucket}` }
+  const state = `files in ${folderOf(config, 'images')}`
+  return { part: 'Pictures', state, hint: 'S3_BUCKET or COS_BUCKET: store them in a bucket instead' }
 }
 
 /** Each process posts to the chats; those with the role bots also receive what people write. */

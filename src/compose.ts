@@ -165,17 +165,26 @@ async function checkDataDir({ usesDataDir, dataDir }: Config): Promise<void> {
 type OpenStore = ObjectStore & { close?(): Promise<void> }
 
 async function openStore(config: Config, key: Buffer, log: Log): Promise<OpenStore> {
-  if (!config.cos) {
+  if (!config.cos && !config.s3) {
     const folder = join(config.dataDir, 'images')
     return createDiskStore({ folder, secretKey: key, publicUrl: config.publicUrl, reachable: config.reachable })
   }
-  // its SDK takes time and memory to load
-  const { createCosStore } = await import('./storage/cos.ts')
-  const store = createCosStore({ ...config.cos, log })
+  const store = await openBucket(config, log)
   await store.check().catch((error: Error) => {
     throw new ConfigError([error.message])
   })
-  return { ...store, reachable: config.cos.reachable }
+  return store
+}
+
+/** Loads one library, because each takes time and memory. */
+async function openBucket({ cos, s3 }: Config, log: Log) {
+  if (s3) {
+    const { createS3Store } = await import('./storage/s3.ts')
+    return createS3Store({ ...s3, log })
+  }
+  if (!cos) throw new Error('no bucket is set up')
+  const { createCosStore } = await import('./storage/cos.ts')
+  return { ...createCosStore({ ...cos, log }), reachable: cos.reachable }
 }
 
 interface ForQueue {

@@ -77,7 +77,7 @@ function build(settings: Settings) {
     redisUrl: settings.REDIS_URL,
     dataDir: resolve(settings.DATA_DIR),
     /** Whether anything is written there: pictures, or the embedded database. */
-    usesDataDir: settings.DATABASE_URL === undefined || settings.COS_BUCKET === undefined,
+    usesDataDir: settings.DATABASE_URL === undefined || (settings.COS_BUCKET ?? settings.S3_BUCKET) === undefined,
     port: settings.PORT,
     host: settings.HOST,
     publicUrl,
@@ -145,6 +145,18 @@ function build(settings: Settings) {
             reachable: settings.COS_DOMAIN === undefined || !isPrivate(hostOf(settings.COS_DOMAIN)),
           }
         : undefined,
+    s3:
+      settings.S3_REGION && settings.S3_BUCKET && settings.S3_ACCESS_KEY_ID && settings.S3_SECRET_ACCESS_KEY
+        ? {
+            endpoint: settings.S3_ENDPOINT,
+            region: settings.S3_REGION,
+            bucket: settings.S3_BUCKET,
+            accessKeyId: settings.S3_ACCESS_KEY_ID,
+            secretAccessKey: settings.S3_SECRET_ACCESS_KEY,
+            /** Whether links to it can be opened from other networks. */
+            reachable: settings.S3_ENDPOINT === undefined || !isPrivate(hostOf(settings.S3_ENDPOINT)),
+          }
+        : undefined,
     imageExpirationSeconds: settings.IMAGE_EXPIRATION,
     /** Days that pictures are kept. Absent: for ever. */
     pictureDays: settings.IMAGE_RETENTION_DAYS,
@@ -170,6 +182,8 @@ function build(settings: Settings) {
       ...(settings.COMFYUI_URL ?? []).map((url) => urlOf(url)?.password),
       settings.COS_SECRET_ID,
       settings.COS_SECRET_KEY,
+      settings.S3_ACCESS_KEY_ID,
+      settings.S3_SECRET_ACCESS_KEY,
       urlOf(settings.DATABASE_URL ?? '')?.password,
       urlOf(settings.REDIS_URL ?? '')?.password,
     ].filter((secret): secret is string => secret !== undefined && secret !== ''),

@@ -42,6 +42,16 @@ export function baseMistake(value: string): string | undefined {
   return /[?#\s]/.test(value) ? 'must not contain ?, # or spaces' : undefined
 }
 
+/** For the address of an object store, which is shown in links. */
+export function endpointMistake(value: string): string | undefined {
+  const mistake = baseMistake(value)
+  if (mistake) return mistake
+  const { username, password } = new URL(value)
+  return username || password
+    ? 'must not contain a user name or password: set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY'
+    : undefined
+}
+
 /** First parts of our own paths. Below a path of the same name, a request could mean two routes. */
 export const ownPaths: readonly string[] =
   'v1 api image web docs exports hooks telegram discord health healthz readyz metrics status models queue generate openapi.json'.split(

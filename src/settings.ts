@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { lookalikes, withoutEffectYet } from './setting-names.ts'
 import {
   baseMistake,
+  endpointMistake,
   hostMistake,
   isLoopback,
   publicUrlMistake,
@@ -155,6 +156,18 @@ const settingsSchema = z.object({
   COS_BUCKET: optional(text.regex(/^[a-z0-9-]+-\d+$/, 'must look like name-1250000000')),
   COS_REGION: optional(text),
   COS_DOMAIN: optional(text),
+  S3_ENDPOINT: optional(without(endpointMistake).transform((value) => value.replace(/\/+$/, ''))),
+  S3_REGION: optional(
+    text.regex(
+      /^[a-z0-9-]+$/,
+      'must be the region of the bucket, such as eu-central-1; for R2 auto, for MinIO us-east-1',
+    ),
+  ),
+  S3_BUCKET: optional(
+    text.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'must have 3 to 63 small letters, digits, dots and hyphens'),
+  ),
+  S3_ACCESS_KEY_ID: optional(key),
+  S3_SECRET_ACCESS_KEY: optional(key),
   IMAGE_EXPIRATION: withDefault(whole(60, 604_800), 1800),
   IMAGE_RETENTION_DAYS: optional(whole(1, 36_500)),
 })
@@ -221,6 +234,7 @@ const useless = [
   ['JIMENG_API_URL', 'JIMENG_ACCESS_KEY'],
   ['KLING_API_URL', 'KLING_ACCESS_KEY'],
   ['COS_DOMAIN', 'COS_BUCKET'],
+  ['S3_ENDPOINT', 'S3_BUCKET'],
 ] as const satisfies readonly (readonly [SettingName, SettingName])[]
 const defaults: Environment = Object.fromEntries(
   Object.entries(settingsSchema.parse({})).map(([name, value]) => [name, String(value)]),
@@ -237,6 +251,19 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   }
   const cos = ['COS_SECRET_ID', 'COS_SECRET_KEY', 'COS_BUCKET', 'COS_REGION'] as const
   for (const name of cos) needs(name, cos)
+  const s3 = ['S3_REGION', 'S3_BUCKET', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'] as const
+  for (const name of s3) needs(name, s3)
+  const isSet = (name: SettingName) => value(name) !== undefined
+  if (cos.some(isSet) && s3.some(isSet))
+    mistakes.push('COS_… and S3_… must not both be set: pictures are in one store. Remove the settings of the other')
+  if (
+    isSet('S3_BUCKET') &&
+    value('S3_ENDPOINT')
+      ?.trim()
+      .replace(/\/+$/, '')
+      .endsWith(`/${value('S3_BUCKET')?.trim()}`)
+  )
+    mistakes.push('S3_ENDPOINT must not end with the name of the bucket, which is in S3_BUCKET: remove it')
   const hosts = [
     value('HOST')?.trim() ?? '127.0.0.1',
     urlOf(value('PUBLIC_URL')?.trim() ?? '')?.hostname ?? 'localhost',

@@ -46,6 +46,8 @@ describe('the import rule', () => {
     ['grammy', /^bots\/telegram/],
     ['sharp', /^(storage|providers)\//],
     ['cos-nodejs-sdk-v5', /^storage\/cos\.ts$/],
+    ['@aws-sdk/client-s3', /^storage\/s3\.ts$/],
+    ['@aws-sdk/s3-request-presigner', /^storage\/s3\.ts$/],
     ['ws', /^providers\/comfyui/],
     ['undici', /^(net|providers)\//],
     ['@electric-sql/pglite', /^db\//],

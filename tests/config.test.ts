@@ -50,6 +50,9 @@ describe('settings', () => {
       ['PROVIDER_CONCURRENCY', 'many', 'whole number from 1'],
       ['PROMPT_OPTIMIZATION', 'yes', 'must be one of: true'],
       ['COS_BUCKET', 'pictures', 'must look like name-1250000000'],
+      ['S3_BUCKET', 'My_Pictures', 'small letters'],
+      ['S3_REGION', 'EU (Frankfurt)', 'such as eu-central-1'],
+      ['S3_ENDPOINT', 'http://id:secret@minio:9000', 'must not contain a user name or password'],
       ['IMAGE_EXPIRATION', '1', 'whole number from 60'],
       ['IMAGE_RETENTION_DAYS', '0', 'whole number from 1 to 36500'],
       ['CF_API_URL', 'https://cloudflare.example', 'has no effect without CF_API_TOKEN'],
@@ -108,6 +111,7 @@ describe('settings', () => {
     ['CF_API_KEY', 'is not a setting'],
     ['FLUXBOT_PORT_NUMBER', '.env.example lists all settings'],
     ['COS_SECRETID', 'did you mean COS_SECRET_ID?'],
+    ['S3_ACCESS_KEY', 'did you mean S3_ACCESS_KEY_ID?'],
   ])('that are misspelled, as %s, are named', (name, cure) => {
     expect(mistakes({ [name]: 'x' })).toMatch(new RegExp(`${name} is not a setting of fluxbot: `))
     expect(mistakes({ [name]: 'x' })).toContain(cure)
@@ -127,6 +131,7 @@ describe('settings', () => {
     [{ DISCORD_APP_ID: '123456789012345678' }, 'DISCORD_APP_ID has no effect without DISCORD_TOKEN'],
     [{ DISCORD_PUBLIC_KEY: 'a'.repeat(64) }, 'DISCORD_PUBLIC_KEY has no effect without DISCORD_TOKEN'],
     [{ COS_DOMAIN: 'x.org' }, 'COS_DOMAIN has no effect without COS_BUCKET'],
+    [{ S3_ENDPOINT: 'http://minio:9000' }, 'S3_ENDPOINT has no effect without S3_BUCKET'],
     [{ FAL_QUEUE_URL: 'https://queue.fal.run' }, ''],
     // the address of stored configurations
     [{ FAL_QUEUE_URL: 'http://relay', QWEN_API_KEY: '', QWEN_API_URL: 'https://dashscope.example/api/v1/' }, ''],
@@ -137,8 +142,8 @@ describe('settings', () => {
   })
 
   it('of a later version are accepted and named', () => {
-    const environment = { MIDJOURNEY_SECRET: '5', S3_BUCKET: 'x', PORT: '1' }
-    expect(readConfig(environment).withoutEffect).toEqual(['MIDJOURNEY_SECRET', 'S3_BUCKET'])
+    const environment = { MIDJOURNEY_SECRET: '5', REDIS_PREFIX: 'x', PORT: '1' }
+    expect(readConfig(environment).withoutEffect).toEqual(['MIDJOURNEY_SECRET', 'REDIS_PREFIX'])
   })
 
   it.each([
@@ -303,6 +308,13 @@ describe('settings', () => {
     [{ DATABASE_URL: 'postgres://x/y' }, 'SECRET_KEY must be set'],
     [{ ROLES: 'worker' }, 'DATABASE_URL must be set when ROLES leaves out a role'],
     [{ COS_SECRET_ID: 'x' }, 'COS_BUCKET must be set when COS_SECRET_ID is set'],
+    [{ S3_ENDPOINT: 'minio:9000' }, 'S3_ENDPOINT must be an http:// or https:// address'],
+    [{ S3_BUCKET: 'pictures' }, 'S3_SECRET_ACCESS_KEY must be set when S3_BUCKET is set'],
+    [{ S3_BUCKET: 'pictures', COS_BUCKET: 'pictures-1250000000' }, 'COS_… and S3_… must not both be set'],
+    [
+      { S3_BUCKET: 'pictures', S3_ENDPOINT: 'https://1.r2.cloudflarestorage.com/pictures/' },
+      'S3_ENDPOINT must not end with the name of the bucket',
+    ],
     [{ PROMPT_OPTIMIZATION: 'on' }, 'EXTERNAL_API_BASE must be set'],
     [{ TELEGRAM_WEBHOOK_SECRET: 'x' }, 'PUBLIC_URL must be set'],
     [
@@ -356,7 +368,7 @@ describe('settings', () => {
       'OPENAI_IMAGE_KEY OPENAI_IMAGE_BASE GEMINI_API_KEY GEMINI_API_URL ' +
       'JIMENG_ACCESS_KEY JIMENG_SECRET_KEY JIMENG_API_URL KLING_ACCESS_KEY KLING_SECRET_KEY KLING_API_URL ' +
       'PROMPT_OPTIMIZATION EXTERNAL_API_BASE EXTERNAL_MODEL EXTERNAL_API_KEY COS_SECRET_ID COS_SECRET_KEY COS_BUCKET ' +
-      'COS_REGION COS_DOMAIN IMAGE_EXPIRATION IMAGE_RETENTION_DAYS'
+      'COS_REGION COS_DOMAIN S3_ENDPOINT S3_REGION S3_BUCKET S3_ACCESS_KEY_ID S3_SECRET_ACCESS_KEY IMAGE_EXPIRATION IMAGE_RETENTION_DAYS'
     expect([...settingNames].sort()).toEqual(documented.split(' ').sort())
   })
 })

@@ -42,7 +42,15 @@ async function main(text: string): Promise<number> {
   })
   const terminal = terminalSurface(settle)
   const { core, close } = await compose(
-    { ...config, dataDir, databaseUrl: undefined, redisUrl: undefined, cos: undefined, logLevel: 'silent' },
+    {
+      ...config,
+      dataDir,
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      cos: undefined,
+      s3: undefined,
+      logLevel: 'silent',
+    },
     { surfaces: () => [terminal], report: (line) => process.stderr.write(`${line}\n`) },
   )
   try {

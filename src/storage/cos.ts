@@ -3,11 +3,11 @@
  * contain signed addresses and request headers, so only their code, status and request id leave this file.
  */
 import { Writable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import COS from 'cos-nodejs-sdk-v5'
 import { AppError } from '../core/errors.ts'
 import { checkKey } from '../core/media/object-keys.ts'
 import type { ObjectStore } from '../core/ports/storage.ts'
+import { cacheControl, createCalls, limitBytes, StoreError, safeType, safeWord, skewOf } from './calls.ts'
 
 export interface CosOptions {
   secretId: string
@@ -28,15 +28,9 @@ export interface CosStore extends ObjectStore {
   close(): Promise<void>
 }
 
-const limitMb = 64
-/** Pauses between rounds. In each round the library tries four times without a pause, or once when it reads. */
-const pausesMs = [100, 300, 1000]
-const imageTypes: readonly (string | undefined)[] = ['image/png', 'image/jpeg', 'image/webp']
-
 export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...account }: CosOptions): CosStore {
   const bucketAddress = { Bucket: bucket, Region: region }
-  const running = new Set<AbortController>()
-  let closed = false
+  const calls = createCalls({ name: 'COS', timeoutMs, log, toError })
   let clockOffset = 0
 
   /** Creates a client per call: the library has no signal per call, and queues calls of one client three at a time. */
@@ -56,36 +50,17 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
     return cos
   }
 
-  async function call<T>(run: (cos: COS) => Promise<T>): Promise<T> {
-    const controller = new AbortController()
-    const timer = setTimeout(() => controller.abort(), timeoutMs)
-    running.add(controller)
-    try {
-      for (let attempt = 0; ; attempt++) {
-        if (closed) throw new CosError('Closed')
-        const offset = clockOffset
-        const cos = connect(controller.signal)
-        try {
-          return await run(cos)
-        } catch (error) {
-          const failure = controller.signal.aborted ? new CosError(closed ? 'Closed' : 'Timeout') : toCosError(error)
-          const pause = pausesMs[attempt]
-          if (!failure.temporary || pause === undefined) throw failure
-          const { code, statusCode, requestId } = failure
-          log.warn({ code, statusCode, requestId, attempt }, 'a COS request failed; retrying')
-          await sleep(pause * (0.5 + Math.random() / 2), undefined, { signal: controller.signal }).catch(
-            () => undefined,
-          )
-        } finally {
-          if (offsetOf(cos) !== offset) clockOffset = offsetOf(cos)
-        }
+  /** In each attempt the library tries four times without a pause, or once when it reads. */
+  function call<T>(run: (cos: COS) => Promise<T>): Promise<T> {
+    return calls.call(async (signal) => {
+      const offset = clockOffset
+      const cos = connect(signal)
+      try {
+        return await run(cos)
+      } finally {
+        if (offsetOf(cos) !== offset) clockOffset = offsetOf(cos)
       }
-    } catch (error) {
-      throw new AppError('internal', {}, { cause: error })
-    } finally {
-      clearTimeout(timer)
-      running.delete(controller)
-    }
+    })
   }
 
   return {
@@ -96,7 +71,7 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
         Key: checkKey(key),
         Body: body,
         ContentType: type,
-        CacheControl: 'private, max-age=86400, immutable',
+        CacheControl: cacheControl,
         // the object gets the bucket's rights: an object with its own would use one of the account's 1,000 rules
         ACL: 'default' as const,
       }
@@ -113,7 +88,7 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
         Sign: true,
         Expires: ttlSeconds,
       })
-      if (typeof url !== 'string') throw new AppError('internal', {}, { cause: new CosError('NoLink') })
+      if (typeof url !== 'string') throw new AppError('internal', {}, { cause: new StoreError('COS', 'NoLink') })
       return url
     },
     async delete(key) {
@@ -125,12 +100,11 @@ export function createCosStore({ bucket, region, log, timeoutMs = 30_000, ...acc
         await call((cos) => cos.headBucket(bucketAddress))
       } catch (error) {
         const { cause } = error as AppError
-        throw new Error(explain(cause as CosError, { bucket, region }), { cause })
+        throw new Error(explain(cause as StoreError, { bucket, region }), { cause })
       }
     },
     async close() {
-      closed = true
-      for (const controller of running) controller.abort()
+      calls.close()
     },
   }
 }
@@ -142,61 +116,35 @@ async function read(cos: COS, object: { Bucket: string; Region: string; Key: str
   const Output = new Writable({
     write(chunk: Buffer, _encoding, done) {
       size += chunk.length
-      if (size > limitMb * 1024 * 1024) return done(new CosError('TooLarge'))
+      if (size > limitBytes) return done(new StoreError('COS', 'TooLarge'))
       chunks.push(chunk)
       done()
     },
   })
   try {
     const { headers = {} } = await cos.getObject({ ...object, Output })
-    const type: string | undefined = headers['content-type']
-    return { data: Buffer.concat(chunks), type: imageTypes.includes(type) ? type! : 'application/octet-stream' }
+    return { data: Buffer.concat(chunks), type: safeType(headers['content-type']) }
   } catch (error) {
-    if (toCosError(error).code === 'NoSuchKey') return undefined
+    if (toError(error).code === 'NoSuchKey') return undefined
     throw error
   }
 }
 
-class CosError extends Error {
-  readonly code: string
-  readonly statusCode: number | undefined
-  readonly requestId: string | undefined
-  /** Worth another attempt. */
-  readonly temporary: boolean
-  /** Milliseconds between this machine's clock and that of COS. */
-  readonly skewMs: number
-
-  constructor(
-    code: string,
-    about: { statusCode?: number; requestId?: string; temporary?: boolean; skewMs?: number } = {},
-  ) {
-    const { statusCode, requestId } = about
-    super(`COS: ${[code, statusCode, requestId].filter((part) => part !== undefined).join(' ')}`)
-    this.name = 'CosError'
-    this.code = code
-    this.statusCode = statusCode
-    this.requestId = requestId
-    this.temporary = about.temporary ?? false
-    this.skewMs = about.skewMs ?? 0
-  }
-}
-
-function toCosError(error: unknown): CosError {
-  if (error instanceof CosError) return error
+function toError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error
   const { code, statusCode, RequestId, headers, message } = error as Partial<COS.CosSdkError>
   // the library checks names before it sends a request
-  if (/^(param Region|Region|Bucket|missing param) /.test(message ?? '')) return new CosError('BadSettings')
-  const safeWord = (text: unknown) => (typeof text === 'string' && /^[\w.+/=-]{1,100}$/.test(text) ? text : undefined)
+  if (/^(param Region|Region|Bucket|missing param) /.test(message ?? '')) return new StoreError('COS', 'BadSettings')
   const network = statusCode === undefined || statusCode < 300
-  return new CosError(safeWord(code) ?? 'Error', {
+  return new StoreError('COS', safeWord(code) ?? 'Error', {
     statusCode,
     requestId: safeWord(RequestId),
     temporary: network || statusCode >= 500,
-    skewMs: headers?.date ? Math.abs(Date.parse(headers.date) - Date.now()) : 0,
+    skewMs: skewOf(headers?.date),
   })
 }
 
-function explain({ code, statusCode, requestId, skewMs }: CosError, at: { bucket: string; region: string }): string {
+function explain({ code, statusCode, requestId, skewMs }: StoreError, at: { bucket: string; region: string }): string {
   if (code === 'BadSettings')
     return `COS_BUCKET ${at.bucket} and COS_REGION ${at.region} must look like name-1250000000 and ap-guangzhou`
   if (statusCode === undefined || statusCode < 300)

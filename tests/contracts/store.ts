@@ -105,7 +105,7 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
       expect(await subject.open(await store.link('image/b/0.png', 60))).toMatchObject({ status: 404 })
     })
 
-    it('returns 403 after any change to it', async () => {
+    it('is refused after any change to it', async () => {
       await store.put(key, body, 'image/png')
       await store.put('image/a/1-random.png', body, 'image/png')
       const link = new URL(await store.link(key, 60))
@@ -118,7 +118,9 @@ export function storeContract(make: () => Promise<StoreSubject>): void {
       const bare = new URL(link)
       bare.search = ''
       forged.push(bare.href, link.href.replace('0-random', '1-random'))
-      for (const url of forged) expect({ url, status: (await subject.open(url)).status }).toEqual({ url, status: 403 })
+      // S3 answers 400 if the change leaves no signature that it could check
+      for (const url of forged)
+        expect({ url, status: (await subject.open(url)).status }).toEqual({ url, status: expect.toBeOneOf([400, 403]) })
       expect(await subject.open(link.href)).toMatchObject({ status: 200 })
     })
   })

@@ -143,6 +143,8 @@ export interface TestCoreOptions {
   publicUrl?: string
   /** A Redis of this test, for the queue. */
   redisUrl?: string
+  /** Of the environment. */
+  settings?: Readonly<Record<string, string>>
   /** In place of the chat. */
   surfaces?: (parts: Parts) => readonly ChatSurface[]
 }
@@ -162,6 +164,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     LOG_LEVEL: 'silent',
     SECRET_KEY: 'a secret key for tests, 32 chars',
     PUBLIC_URL: options.publicUrl,
+    ...options.settings,
   })
   const composed = await compose(
     {

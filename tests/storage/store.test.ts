@@ -7,8 +7,10 @@ import { pictures } from '../../src/http/pictures/pictures.ts'
 import { createApp } from '../../src/http/server/app.ts'
 import { createCosStore } from '../../src/storage/cos.ts'
 import { createDiskStore } from '../../src/storage/disk.ts'
+import { createS3Store } from '../../src/storage/s3.ts'
 import { storeContract } from '../contracts/store.ts'
 import { startCos } from '../emulators/cos/index.ts'
+import { startS3 } from '../emulators/s3/index.ts'
 import { keepLog } from '../helpers/log.ts'
 
 describe('the store on disk', () => {
@@ -40,11 +42,7 @@ describe('the store on COS', () => {
     const store = createCosStore({ ...cos, log: keepLog() })
     return {
       store,
-      async open(url) {
-        const answer = await fetch(url)
-        const data = Buffer.from(await answer.arrayBuffer())
-        return { status: answer.status, type: answer.headers.get('content-type') ?? undefined, data }
-      },
+      open: openLink,
       async drop() {
         await store.close()
         await cos.stop()
@@ -52,3 +50,24 @@ describe('the store on COS', () => {
     }
   })
 })
+
+describe.each(['aws', 'r2', 'minio'] as const)('the store on S3 (%s)', (service) => {
+  storeContract(async () => {
+    const s3 = await startS3({ service })
+    const store = createS3Store({ ...s3, endpoint: s3.url, reachable: false, log: keepLog() })
+    return {
+      store,
+      open: openLink,
+      async drop() {
+        await store.close()
+        await s3.stop()
+      },
+    }
+  })
+})
+
+async function openLink(url: string) {
+  const answer = await fetch(url)
+  const data = Buffer.from(await answer.arrayBuffer())
+  return { status: answer.status, type: answer.headers.get('content-type') ?? undefined, data }
+}
