@@ -84,8 +84,9 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     runAll(undo.reverse(), (error) => log.error({ err: error }, 'a part of the service did not close'))
   try {
     await checkDataDir(config)
-    const { databaseUrl: url, dataDir } = config
-    const database = others.database ?? (await openDatabase({ url, dataDir, report: others.report }))
+    const { databaseUrl: url, databaseDirectUrl: directUrl, databasePool: maxConnections, dataDir } = config
+    const database =
+      others.database ?? (await openDatabase({ url, directUrl, maxConnections, dataDir, report: others.report }))
     if (!others.database) undo.push(() => database.close())
     const key = await secretKey(config.secretKey, dataDir)
     secrets.add(signInToken(key)).add(operatorToken(key))

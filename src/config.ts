@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
+import { readAddress } from './db/address.ts'
 import { isLoopback } from './setting-values.ts'
 import {
   type Environment,
@@ -74,6 +75,10 @@ function build(settings: Settings) {
   const reachable = settings.PUBLIC_URL !== undefined && !isPrivate(urlOf(publicUrl)?.hostname ?? '')
   return {
     databaseUrl: settings.DATABASE_URL,
+    /** Where sessions are kept, for migrations, LISTEN and the queue. */
+    databaseDirectUrl: settings.DATABASE_DIRECT_URL,
+    /** Most connections of this process for statements. */
+    databasePool: settings.DATABASE_POOL,
     redisUrl: settings.REDIS_URL,
     dataDir: resolve(settings.DATA_DIR),
     /** Whether anything is written there: pictures, or the embedded database. */
@@ -184,10 +189,18 @@ function build(settings: Settings) {
       settings.COS_SECRET_KEY,
       settings.S3_ACCESS_KEY_ID,
       settings.S3_SECRET_ACCESS_KEY,
-      urlOf(settings.DATABASE_URL ?? '')?.password,
+      ...[settings.DATABASE_URL, settings.DATABASE_DIRECT_URL].flatMap((url) => passwordsIn(url ?? '')),
       urlOf(settings.REDIS_URL ?? '')?.password,
     ].filter((secret): secret is string => secret !== undefined && secret !== ''),
   }
+}
+
+/** Of a Postgres server, and of the key of a client certificate; as they are written, and as they are sent. */
+function passwordsIn(address: string): (string | undefined)[] {
+  const url = urlOf(address)
+  if (!url) return []
+  const read = readAddress(address)
+  return [url.password, ...('mistake' in read ? [] : [read.password, read.sslPassword])]
 }
 
 interface Defaults {

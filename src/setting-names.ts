@@ -1,8 +1,7 @@
 /** Finds names in the environment that look like settings of fluxbot but are not: a misspelled setting would have no effect. */
 
 /** Promised for a later version. */
-const planned =
-  'DATABASE_DIRECT_URL DATABASE_POOL REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX MIDJOURNEY_URL MIDJOURNEY_SECRET'
+const planned = 'REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX MIDJOURNEY_URL MIDJOURNEY_SECRET'
 const plannedNames: ReadonlySet<string> = new Set(planned.split(' '))
 
 const prefixes =

@@ -1,5 +1,6 @@
 /** The settings that the environment may hold: their names, forms and defaults, and the mistakes they may contain. */
 import { z } from 'zod'
+import { readAddress } from './db/address.ts'
 import { lookalikes, withoutEffectYet } from './setting-names.ts'
 import {
   baseMistake,
@@ -67,10 +68,19 @@ const listOf = <T>(item: (value: string, context: z.RefinementCtx) => T) =>
       .map((part) => item(part, context)),
   )
 
-const notPostgres = 'must start with postgres://, or be left out: then everything is kept in DATA_DIR'
+const postgresMistake = (value: string): string | undefined => {
+  if (!/^postgres(ql)?:\/\//.test(value)) return 'must start with postgres://'
+  const mistake = serverMistake(value)
+  if (mistake) return mistake
+  const address = readAddress(value)
+  return 'mistake' in address ? address.mistake : undefined
+}
+const embedded = 'or be left out: then everything is kept in DATA_DIR'
 
 const settingsSchema = z.object({
-  DATABASE_URL: optional(without((value) => (/^postgres(ql)?:\/\//.test(value) ? serverMistake(value) : notPostgres))),
+  DATABASE_URL: optional(without((value) => postgresMistake(value)?.replace(/(^must start .*)/, `$1, ${embedded}`))),
+  DATABASE_DIRECT_URL: optional(without(postgresMistake)),
+  DATABASE_POOL: withDefault(whole(1, 500), 10),
   REDIS_URL: optional(without(redisMistake)),
   DATA_DIR: withDefault(
     text.regex(/^[^~\0]/, 'must be a whole path: ~ means your home folder in a shell only'),
@@ -223,6 +233,8 @@ export function urlOf(value: string): URL | undefined {
 
 /** Settings that have no effect without another one. The default value is accepted without it. */
 const useless = [
+  ['DATABASE_DIRECT_URL', 'DATABASE_URL'],
+  ['DATABASE_POOL', 'DATABASE_URL'],
   ['DISCORD_APP_ID', 'DISCORD_TOKEN'],
   ['DISCORD_PUBLIC_KEY', 'DISCORD_TOKEN'],
   ['SHARDS', 'DISCORD_TOKEN'],

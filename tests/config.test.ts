@@ -69,6 +69,8 @@ describe('settings', () => {
     [`postgres://u:a"b'c[d]\\e@db/x`, ''],
     ['postgres://u:a:b@db/x?sslmode=require', ''],
     ['postgresql:///x', ''],
+    ['postgres://u:p@db/x?sslmode=off', 'has a wrong sslmode: it must be disable'],
+    ['postgres://u:p@db/x?pool=5', 'has pool behind the question mark'],
     ['postgres://u:a/b@db/x', 'cannot be read'],
     ['postgres://u:1/b@db/x', 'cannot be read'],
     ['postgres://u:a#b@db/x', 'cannot be read'],
@@ -306,6 +308,11 @@ describe('settings', () => {
 
   it.each([
     [{ DATABASE_URL: 'postgres://x/y' }, 'SECRET_KEY must be set'],
+    [{ ...shared, DATABASE_DIRECT_URL: 'postgres://x/y?sslmode=off' }, 'DATABASE_DIRECT_URL has a wrong sslmode'],
+    [{ ...shared, DATABASE_DIRECT_URL: 'x' }, 'DATABASE_DIRECT_URL must start with postgres://'],
+    [{ DATABASE_DIRECT_URL: 'postgres://x/y' }, 'DATABASE_DIRECT_URL has no effect without DATABASE_URL'],
+    [{ DATABASE_POOL: '5' }, 'DATABASE_POOL has no effect without DATABASE_URL'],
+    [{ ...shared, DATABASE_POOL: '0' }, 'DATABASE_POOL must be a whole number from 1 to 500'],
     [{ ROLES: 'worker' }, 'DATABASE_URL must be set when ROLES leaves out a role'],
     [{ COS_SECRET_ID: 'x' }, 'COS_BUCKET must be set when COS_SECRET_ID is set'],
     [{ S3_ENDPOINT: 'minio:9000' }, 'S3_ENDPOINT must be an http:// or https:// address'],
@@ -360,7 +367,7 @@ describe('settings', () => {
 
   it('include every documented setting', () => {
     const documented =
-      'DATABASE_URL REDIS_URL DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
+      'DATABASE_URL DATABASE_DIRECT_URL DATABASE_POOL REDIS_URL DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
       'ANONYMOUS_API ' +
       'DAILY_CREDITS ROLE_CREDITS REFERRAL_CREDITS SHARDS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +

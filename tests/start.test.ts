@@ -120,7 +120,7 @@ describe.runIf(backends().includes('postgres'))('a start with servers', () => {
         )
       await expect.poll(ping).toContain('read-only')
       const settings = { DATA_DIR: join(folder, 'read-only'), DATABASE_URL: own.url, SECRET_KEY }
-      expect(await failure(settings)).toMatch(/read-only.*Check DATABASE_URL/)
+      expect(await failure(settings)).toMatch(/read-only.*must be named by DATABASE_URL/)
     } finally {
       await Promise.all([database.close(), admin.close()])
       await own.drop()

@@ -92,7 +92,8 @@ async function main(): Promise<number> {
     return 2
   }
   const config = loadConfig()
-  const database = await openDatabase({ url: config.databaseUrl, dataDir: config.dataDir })
+  const { databaseUrl: url, databaseDirectUrl: directUrl, dataDir } = config
+  const database = await openDatabase({ url, directUrl, dataDir, maxConnections: 2 })
   try {
     const key = await secretKey(config.secretKey, config.dataDir)
     process.stdout.write(`${await command({ database, secretKey: key, options, argument })}\n`)

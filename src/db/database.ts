@@ -17,11 +17,11 @@ export interface Database {
    * number, numeric (such as `sum()` of int8) as text, and json parsed.
    */
   rows<T>(query: SQL, on?: Db): Promise<T[]>
-  /** A pool for the queue, whose tables are in the schema 'bullmq'. `close` closes it. */
+  /** A pool for the queue, whose tables are in the schema 'bullmq'. `close` closes it. Throws where sessions are not kept. */
   bullPool(): pg.Pool
   /**
    * Resolves once it listens, with a function that stops listening. Notifications sent while a connection is lost are
-   * missed, so they may speed work up but never be required for it.
+   * missed, and behind a pooler there may be none at all, so they may speed work up but never be required for it.
    */
   listen(channel: string, onNotify: (payload: string) => void): Promise<() => Promise<void>>
   /** undefined when ready, otherwise a sentence that says what is missing. */

@@ -7,6 +7,8 @@ import { openPostgres } from './postgres.ts'
 interface DatabaseOptions {
   /** postgres://… Absent: an embedded database in `dataDir`. */
   url?: string
+  /** Address at which sessions are kept: for migrations, LISTEN and the queue, if a pooler answers at `url`. */
+  directUrl?: string
   dataDir: string
   /** For tests: an embedded database without files. */
   memory?: boolean
@@ -23,7 +25,7 @@ const migrationsFolder = fileURLToPath(new URL('../../drizzle/', import.meta.url
 
 /** Opens a Postgres server, or without `url` a database embedded in this process. */
 export function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { url, dataDir, memory, image, maxConnections, report } = options
-  if (url) return openPostgres({ url, migrationsFolder, maxConnections, report })
+  const { url, directUrl, dataDir, memory, image, maxConnections, report } = options
+  if (url) return openPostgres({ url, directUrl, migrationsFolder, maxConnections, report })
   return openPglite({ dataDir: memory ? undefined : dataDir, image, migrationsFolder, report })
 }

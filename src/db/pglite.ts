@@ -52,7 +52,8 @@ async function start({ dataDir, migrationsFolder, image, report }: PgliteOptions
     // migrations create tables in the first schema of the path; afterwards BullMQ needs its own schema first
     await pglite.exec('set search_path to public')
     const db = drizzle(pglite)
-    await refuseNewer(db as unknown as Db, migrationsFolder, 'set DATA_DIR to another folder.')
+    const read = async (query: string) => (await pglite.query<Record<string, unknown>>(query)).rows
+    await refuseNewer(read, migrationsFolder, 'set DATA_DIR to another folder.')
     await migrate(db, { migrationsFolder }).catch((error: unknown) => {
       throw new Error(`The embedded database in ${folder} cannot be brought up to date: ${reasonOf(error)}. ${damaged}`)
     })

@@ -118,6 +118,7 @@ async function usePool(pool: pg.Pool): Promise<Backend> {
   // the options of BullMQ's classes are typed for Redis only
   const connection = pool as unknown as ConnectionOptions
   pool.setMaxListeners(0)
+  const commands = pool.options.max
   const client = await pool.connect()
   try {
     // takes its own lock, so several processes may start at once
@@ -130,7 +131,7 @@ async function usePool(pool: pg.Pool): Promise<Backend> {
     producer: connection,
     worker: () => connection,
     reserve(workers) {
-      pool.options.max = Math.max(pool.options.max, workers + 6)
+      pool.options.max = Math.max(pool.options.max, workers + commands)
     },
     explain: (problem) => `Cannot use the queue in the database: ${problem}.`,
     notReady: () => undefined,

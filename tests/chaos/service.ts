@@ -1,6 +1,7 @@
 /** Runs the built service as a process that tests can kill and start again. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { databaseSettings } from '../helpers/pgbouncer.ts'
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const tryCommand = fileURLToPath(new URL('../../dist/cli/try.js', import.meta.url))
@@ -22,9 +23,10 @@ export interface Service {
 
 export function startService(settings: Readonly<Record<string, string>>): Service {
   const { PATH, HOME } = process.env
+  const { DATABASE_URL: url, ...others } = settings
   // processes that live for seconds do not need the embedded database compiled twice, which takes a third of their CPU time
   const child = spawn(process.execPath, ['--liftoff-only', main], {
-    env: { PATH, HOME, ...settings },
+    env: { PATH, HOME, ...(url && databaseSettings(url)), ...others },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let log = ''

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import type { Database } from '../../src/db/database.ts'
 import type { QueueConfig } from '../../src/queue/bullmq.ts'
-import { takeDatabase, takeEmbedded } from './databases.ts'
+import { takeDatabase, takeEmbedded, type Way } from './databases.ts'
 
 export { createDatabase } from './databases.ts'
 
@@ -35,8 +35,8 @@ export function backends(): Backend[] {
 /** For tests that do not depend on the back end, because an embedded database takes ten times as long to open. */
 export const quickest: Backend = databaseUrl ? (redisUrl ? 'redis' : 'postgres') : 'pglite'
 
-export async function openTestDatabase(kind: Backend): Promise<TestDatabase> {
-  return kind === 'pglite' ? takeEmbedded() : takeDatabase()
+export async function openTestDatabase(kind: Backend, way?: Way): Promise<TestDatabase> {
+  return kind === 'pglite' ? takeEmbedded() : takeDatabase(way)
 }
 
 /** Back end of a test's queue. Two queues created with it behave as two processes do. */

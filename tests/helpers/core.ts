@@ -25,6 +25,7 @@ import { createApiSurface } from '../../src/http/api/surface.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
+import type { Way } from './databases.ts'
 
 /** `text`: what a surface without markup shows of it. */
 export type ShownReply = Reply & { text: string }
@@ -145,13 +146,15 @@ export interface TestCoreOptions {
   redisUrl?: string
   /** Of the environment. */
   settings?: Readonly<Record<string, string>>
+  /** How the database is connected to. */
+  way?: Way
   /** In place of the chat. */
   surfaces?: (parts: Parts) => readonly ChatSurface[]
 }
 
 /** Built by `compose` as the service is, with a database, a queue and edges of this test. */
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
-  const { database, url: databaseUrl, drop } = await openTestDatabase(kind)
+  const { database, url: databaseUrl, drop } = await openTestDatabase(kind, options.way)
   const { backend: usual, prefix, cleanUp, lose } = testQueueBackend(kind, database)
   const backend = options.redisUrl === undefined ? usual : { redisUrl: options.redisUrl }
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))

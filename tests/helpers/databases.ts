@@ -14,6 +14,7 @@ import type { Database } from '../../src/db/database.ts'
 import { openDatabase } from '../../src/db/open.ts'
 import { stateOfTables } from '../../src/db/prepared.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
+import { commonPgBouncer, type PgBouncer } from './pgbouncer.ts'
 
 const databaseUrl = process.env.TEST_DATABASE_URL
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -22,8 +23,14 @@ const largest = 24 * 1024 * 1024
 /** After this, a database that cannot be emptied is given up. */
 const emptyingMs = 10_000
 
-/** Of the Postgres server. `drop` disconnects every client that is left. */
-export async function takeDatabase(): Promise<{ database: Database; url: string; drop(): Promise<void> }> {
+export interface Way {
+  pooler?: PgBouncer
+  maxConnections?: number
+}
+
+/** Of the Postgres server, at `url`. `drop` disconnects every client that is left. */
+export async function takeDatabase(way: Way = {}): Promise<{ database: Database; url: string; drop(): Promise<void> }> {
+  const { pooler = await commonPgBouncer(), maxConnections } = way
   const { name: template, state, schema } = await templateOf()
   const free = `fluxbot_free_${state}_`
   for (;;) {
@@ -31,7 +38,8 @@ export async function takeDatabase(): Promise<{ database: Database; url: string;
     const isReused = await admin((client) => renameOne(client, free, taken))
     if (!isReused) await admin((client) => createFrom(client, template, taken))
     const url = urlOf(taken)
-    const database = await openDatabase({ url, dataDir: '' })
+    const address = pooler ? { url: pooler.through(url), directUrl: url } : { url }
+    const database = await openDatabase({ ...address, maxConnections, dataDir: '' })
     if ((await emptied(database)) === schema) return { database, url, drop: () => release(database, taken, free) }
     await database.close()
     await dropDatabase(taken)
@@ -155,6 +163,7 @@ const schemaQuery = `select md5(string_agg(part, ',' order by part)) as schema,
 /** An empty database, without any tables unless it is made from a template. */
 export async function createDatabase(from = 'template0'): Promise<{ url: string; drop(): Promise<void> }> {
   const name = newName('fluxbot_test_')
+  await commonPgBouncer()
   await admin((client) => createFrom(client, from, name))
   return { url: urlOf(name), drop: () => dropDatabase(name) }
 }
