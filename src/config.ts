@@ -128,6 +128,7 @@ function build(settings: Settings) {
       ['dashscope', settings.QWEN_API_URL],
       ['openai', settings.OPENAI_IMAGE_BASE],
       ['gemini', settings.GEMINI_API_URL],
+      ['midjourney', settings.MIDJOURNEY_URL ?? ''],
       ['jimeng', settings.JIMENG_API_URL],
       ['kling', settings.KLING_API_URL],
     ]),
@@ -178,6 +179,8 @@ function build(settings: Settings) {
       settings.QWEN_API_KEY,
       settings.OPENAI_IMAGE_KEY,
       settings.GEMINI_API_KEY,
+      settings.MIDJOURNEY_SECRET,
+      urlOf(settings.MIDJOURNEY_URL ?? '')?.password,
       settings.JIMENG_ACCESS_KEY,
       settings.JIMENG_SECRET_KEY,
       settings.KLING_ACCESS_KEY,
@@ -233,6 +236,8 @@ function providersOf(settings: Settings, defaults: Defaults) {
   const { GEMINI_API_URL } = settings
   if (settings.GEMINI_API_KEY)
     providers.set('gemini', { ...defaults, baseUrl: GEMINI_API_URL, key: settings.GEMINI_API_KEY })
+  const { MIDJOURNEY_URL, MIDJOURNEY_SECRET } = settings
+  if (MIDJOURNEY_URL) providers.set('midjourney', { ...defaults, baseUrl: MIDJOURNEY_URL, key: MIDJOURNEY_SECRET })
   const { JIMENG_ACCESS_KEY, JIMENG_SECRET_KEY, JIMENG_API_URL } = settings
   if (JIMENG_ACCESS_KEY)
     providers.set('jimeng', { ...defaults, baseUrl: JIMENG_API_URL, key: `${JIMENG_ACCESS_KEY}:${JIMENG_SECRET_KEY}` })

@@ -1,11 +1,11 @@
 /** Finds names in the environment that look like settings of fluxbot but are not: a misspelled setting would have no effect. */
 
 /** Promised for a later version. */
-const planned = 'REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX MIDJOURNEY_URL MIDJOURNEY_SECRET'
+const planned = 'REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX'
 const plannedNames: ReadonlySet<string> = new Set(planned.split(' '))
 
 const prefixes =
-  /^(FLUXBOT|FLUX|DISCORD|TELEGRAM|FAL|OPENAI_IMAGE|GEMINI|JIMENG|KLING|CF_API|CF_ACCOUNT|COMFYUI|DOUBAO|QWEN|EXTERNAL_API|COS|S3|WELCOME|PROMPT_OPTIMIZATION)_/i
+  /^(FLUXBOT|FLUX|DISCORD|TELEGRAM|FAL|OPENAI_IMAGE|GEMINI|MIDJOURNEY|JIMENG|KLING|CF_API|CF_ACCOUNT|COMFYUI|DOUBAO|QWEN|EXTERNAL_API|COS|S3|WELCOME|PROMPT_OPTIMIZATION)_/i
 /** Kubernetes and Docker describe services by such variables. */
 const injected = /_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP).*)?$/
 

@@ -9,6 +9,7 @@ import { geminiImage, geminiImage25, geminiImagePro } from './gemini.ts'
 import { jimeng31, jimeng40 } from './jimeng.ts'
 import { kling3, kling21 } from './kling.ts'
 import { fluxMax, fluxPro, kontextEndpoints } from './kontext.ts'
+import { midjourney } from './midjourney.ts'
 import { qwenImage, qwenImage2, wan } from './qwen.ts'
 import { seedream, seedream40, seedream45 } from './seedream.ts'
 import { sketch } from './sketch.ts'
@@ -35,6 +36,7 @@ export const models: readonly Model[] = [
   geminiImage,
   geminiImagePro,
   geminiImage25,
+  midjourney,
   jimeng40,
   jimeng31,
   kling3,

@@ -9,6 +9,7 @@ import { gemini } from './gemini/gemini.ts'
 import { jimeng } from './jimeng/jimeng.ts'
 import { kling } from './kling/kling.ts'
 import { lanczos } from './lanczos/lanczos.ts'
+import { midjourney } from './midjourney/midjourney.ts'
 import { openai } from './openai/openai.ts'
 import { sketch } from './sketch/sketch.ts'
 
@@ -20,6 +21,7 @@ export const providerKinds: readonly ProviderKind[] = [
   dashscope,
   openai,
   gemini,
+  midjourney,
   jimeng,
   kling,
   sketch,

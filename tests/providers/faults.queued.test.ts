@@ -4,6 +4,7 @@ import { dashscopeAsyncHarness } from '../helpers/providers/dashscope.ts'
 import { falEnlargingHarness, falHarness } from '../helpers/providers/fal.ts'
 import { jimengHarness } from '../helpers/providers/jimeng.ts'
 import { klingHarness } from '../helpers/providers/kling.ts'
+import { midjourneyFullHarness, midjourneyHarness } from '../helpers/providers/midjourney.ts'
 
 for (const harness of [
   falHarness,
@@ -12,5 +13,7 @@ for (const harness of [
   dashscopeAsyncHarness,
   jimengHarness,
   klingHarness,
+  midjourneyHarness,
+  midjourneyFullHarness,
 ])
   faultMatrix(harness)

@@ -8,6 +8,7 @@ import { geminiHarness } from './gemini.ts'
 import type { ProviderHarness } from './harness.ts'
 import { jimengHarness } from './jimeng.ts'
 import { klingHarness } from './kling.ts'
+import { midjourneyFullHarness, midjourneyHarness } from './midjourney.ts'
 import { openAiChatHarness, openAiHarness, openAiLinksHarness } from './openai.ts'
 
 export const allHarnesses: readonly ProviderHarness[] = [
@@ -25,6 +26,8 @@ export const allHarnesses: readonly ProviderHarness[] = [
   openAiLinksHarness,
   openAiChatHarness,
   geminiHarness,
+  midjourneyHarness,
+  midjourneyFullHarness,
   jimengHarness,
   klingHarness,
 ]

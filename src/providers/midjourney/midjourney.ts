@@ -1,0 +1,171 @@
+/**
+ * Midjourney through midjourney-proxy, or a relay that offers its API: a task that is submitted and polled. A result is a grid of four
+ * pictures, or four addresses. The proxy's messages to us (`notifyHook`) are not signed and not repeated, so they are not used.
+ */
+import { z } from 'zod'
+import { AppError } from '../../core/errors.ts'
+import type { Note } from '../../core/ports/models.ts'
+import type {
+  ImageProvider,
+  Progress,
+  ProviderContext,
+  ProviderKind,
+  ProviderSettings,
+  Task,
+} from '../../core/ports/providers.ts'
+import type { Json } from '../../db/json.ts'
+import { createProviderHttp } from '../http.ts'
+import { placeImages, toJson } from '../input.ts'
+import { withRetries } from '../retry.ts'
+import { cutGrid } from './grid.ts'
+import { type MidjourneyTask, percentOf, taskError, taskIdIn, taskIn, tasksIn } from './responses.ts'
+
+const ticketShape = z.object({
+  taskId: z.string().min(1),
+  since: z.number(),
+  /** The address of the last preview that was shown. */
+  preview: z.string().optional(),
+})
+type Ticket = z.infer<typeof ticketShape>
+
+export const midjourney: ProviderKind = {
+  name: 'midjourney',
+  title: 'Midjourney',
+  exampleUrl: 'http://127.0.0.1:8080/mj',
+  needsKey: false,
+  create: (settings, context) => createMidjourney(settings, context),
+}
+
+export interface Pace {
+  /** Time limit of one poll. */
+  pollTimeoutMs: number
+  /** Pause between two polls. */
+  pauseMs: number
+}
+
+/** The proxy itself reads Discord's messages every few seconds. */
+const usualPace: Pace = { pollTimeoutMs: 10_000, pauseMs: 4_000 }
+const cancelMs = 10_000
+
+export function createMidjourney(
+  { baseUrl, key, concurrency }: ProviderSettings,
+  { decode }: Pick<ProviderContext, 'decode'>,
+  { pollTimeoutMs, pauseMs }: Pace = usualPace,
+): ImageProvider {
+  const http = createProviderHttp({
+    provider: 'midjourney',
+    baseUrl: withPath(baseUrl),
+    headers: authorizationOf(key),
+    concurrency,
+  })
+
+  const pending = (ticket: Ticket, more: { percent?: number; preview?: Buffer } = {}): Progress => ({
+    state: 'pending',
+    ticket,
+    waitMs: pauseMs,
+    ...more,
+  })
+
+  const read = (url: string, signal: AbortSignal) => withRetries(signal, () => http.picture(url, signal))
+
+  async function resultOf({ imageUrl, imageUrls }: MidjourneyTask, task: Task, signal: AbortSignal): Promise<Progress> {
+    const urls = (imageUrls ?? []).filter((url) => url !== '')
+    const asked = task.count ?? 4
+    const images =
+      urls.length > 1
+        ? await Promise.all(urls.slice(0, asked).map((url) => read(url, signal)))
+        : (await fromGrid(urls[0] ?? imageUrl ?? '', signal)).slice(0, asked)
+    const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
+    return { state: 'done', images, notes: images.length < asked ? [missing] : [] }
+  }
+
+  async function fromGrid(url: string, signal: AbortSignal): Promise<Buffer[]> {
+    if (url === '') throw new AppError('bad_result', { provider: 'midjourney' })
+    const file = await read(url, signal)
+    return decode ? decode(() => cutGrid(file)) : cutGrid(file)
+  }
+
+  async function progressOf(found: MidjourneyTask, ticket: Ticket, signal: AbortSignal): Promise<Progress> {
+    const percent = percentOf(found)
+    const url = found.status === 'IN_PROGRESS' ? found.imageUrl : undefined
+    if (!url || url === ticket.preview) return pending(ticket, { percent })
+    // a preview is worth one try
+    const preview = await http.picture(url, signal).catch(() => undefined)
+    return pending({ ...ticket, preview: url }, { percent, preview })
+  }
+
+  return {
+    name: 'midjourney',
+    async start(task, signal) {
+      const placed = placeImages(task.input, (image) => {
+        const file = task.images[image]
+        return file ? `data:${file.type};base64,${file.data.toString('base64')}` : null
+      })
+      const input = placed as Record<string, Json>
+      const path = 'dimensions' in input ? '/submit/blend' : '/submit/imagine'
+      const response = await http.send({
+        method: 'POST',
+        path,
+        headers: { 'content-type': 'application/json' },
+        body: toJson({ ...input, state: task.id }),
+        signal,
+      })
+      return pending({ taskId: taskIdIn(response, key), since: Date.now() })
+    },
+
+    async check(saved, task, signal) {
+      const ticket = ticketShape.parse(saved)
+      const path = `/task/${encodeURIComponent(ticket.taskId)}/fetch`
+      const poll = { method: 'GET', path, signal, timeoutMs: pollTimeoutMs } as const
+      const found = await withRetries(signal, async () => taskIn(await http.send(poll)))
+      switch (found.status) {
+        case 'SUCCESS':
+          return resultOf(found, task, signal)
+        case 'FAILURE':
+          throw taskError(found, key)
+        case 'CANCEL':
+          throw new AppError('cancelled', {})
+        case 'MODAL':
+          // the proxy waits for words that only its own page asks for
+          throw new AppError('provider_refused', { provider: 'midjourney', reason: 'the proxy waits for a form' })
+        default:
+          return progressOf(found, ticket, signal)
+      }
+    },
+
+    async find(task, signal) {
+      const tasks = await withRetries(signal, async () =>
+        tasksIn(await http.send({ method: 'GET', path: '/task/list', signal })),
+      )
+      const found = tasks?.find(({ state }) => state === task.id)
+      // the list has the latest tasks only, and not every proxy has one
+      return found ? pending({ taskId: found.id, since: Date.now() }) : 'unknown'
+    },
+
+    async cancel(saved) {
+      const { taskId } = ticketShape.parse(saved)
+      const path = `/task/${encodeURIComponent(taskId)}/cancel`
+      // not every proxy can cancel, so the status is ignored
+      await http.send({ method: 'POST', path, signal: AbortSignal.timeout(cancelMs), timeoutMs: cancelMs })
+    },
+
+    async test(signal) {
+      const response = await http.send({ method: 'GET', path: '/task/queue', signal })
+      // a proxy without this list says so in its own way; a wrong secret is refused before
+      if ([401, 403].includes(response.status) || response.status >= 500) taskIn(response)
+    },
+
+    close: () => http.close(),
+  }
+}
+
+/** The usual path, unless the address has one. */
+function withPath(baseUrl: string): string {
+  return new URL(baseUrl).pathname === '/' ? `${baseUrl.replace(/\/$/, '')}/mj` : baseUrl
+}
+
+/** Relays have keys of OpenAI's form, and take them as OpenAI does. The proxies have a header of their own. */
+function authorizationOf(key: string | undefined): Record<string, string> {
+  if (!key) return {}
+  return key.startsWith('sk-') ? { authorization: `Bearer ${key}` } : { 'mj-api-secret': key }
+}

@@ -1,0 +1,72 @@
+/** The provider midjourney with its emulator, in both kinds. */
+import { randomUUID } from 'node:crypto'
+import type { PictureRequest } from '../../../src/core/ports/models.ts'
+import type { Task } from '../../../src/core/ports/providers.ts'
+import { midjourney } from '../../../src/models/midjourney.ts'
+import { createMidjourney } from '../../../src/providers/midjourney/midjourney.ts'
+import { type Midjourney, type MidjourneyOptions, startMidjourney } from '../../emulators/midjourney/index.ts'
+import type { HarnessOptions, OpenProvider, ProviderHarness } from './harness.ts'
+
+export interface OpenMidjourney extends OpenProvider {
+  emulator: Midjourney
+}
+
+/** Short timeouts and pauses. */
+const quickPace = { pollTimeoutMs: 700, pauseMs: 50 }
+
+type TaskOptions = Parameters<OpenProvider['task']>[1]
+
+export async function openMidjourney(
+  kind: MidjourneyOptions['kind'],
+  { wrongKey, workMs, picture }: HarnessOptions = {},
+  givenKey?: string,
+): Promise<OpenMidjourney> {
+  const emulator = await startMidjourney({ kind, workMs, picture })
+  const key = givenKey ?? (wrongKey ? 'mj-another-secret-0002' : emulator.key)
+  const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5 }
+  const createAnother = () => createMidjourney(settings, {}, quickPace)
+  const provider = createAnother()
+  return {
+    provider,
+    createAnother,
+    emulator,
+    baseUrl: emulator.baseUrl,
+    key,
+    task: midjourneyTask(),
+    requests: emulator.requests,
+    faults: emulator.faults,
+    phases: {
+      submit: { method: 'POST', path: /\/submit\// },
+      poll: { method: 'GET', path: /\/fetch$/ },
+      download: { method: 'GET', path: /^\/attachments\// },
+    },
+    accepted: emulator.accepted,
+    async close() {
+      await provider.close?.()
+      await emulator.stop()
+    },
+  }
+}
+
+/** `count`: pictures that are taken of the four. */
+export const midjourneyTask =
+  (more: Partial<PictureRequest> = {}) =>
+  (prompt: string, { images = [], count = 1, id = randomUUID(), input }: TaskOptions = {}): Task => {
+    const route = midjourney.routes.find(
+      ({ takes }) => images.length >= takes.images.min && images.length <= takes.images.max,
+    )
+    if (!route) throw new Error(`midjourney does not take ${images.length} pictures`)
+    const size = { aspect: '1:1', width: 1024, height: 1024 }
+    const request = { prompt, model: midjourney.id, ...size, count: 4, images: images.length, ...more }
+    const refs = images.map((_, at) => ({ $image: at }))
+    return { id, endpoint: route.endpoint, images, count, input: input ?? route.input(request, refs) }
+  }
+
+export const midjourneyHarness: ProviderHarness = {
+  name: 'midjourney',
+  open: (options) => openMidjourney('plain', options),
+}
+export const midjourneyFullHarness: ProviderHarness = {
+  name: 'midjourney full',
+  open: (options) => openMidjourney('full', options),
+}

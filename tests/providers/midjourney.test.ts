@@ -1,0 +1,136 @@
+import sharp from 'sharp'
+import { afterEach, describe, expect, it } from 'vitest'
+import { midjourney } from '../../src/models/midjourney.ts'
+import { failure, finish } from '../contracts/provider.ts'
+import { picture } from '../emulators/pictures.ts'
+import { midjourneyTask, type OpenMidjourney, openMidjourney } from '../helpers/providers/midjourney.ts'
+
+const opened: OpenMidjourney[] = []
+const open = async (...options: Parameters<typeof openMidjourney>) => {
+  const one = await openMidjourney(...options)
+  opened.push(one)
+  return one
+}
+afterEach(async () => {
+  for (const one of opened.splice(0)) await one.close()
+})
+
+const kinds = ['plain', 'full'] as const
+const signal = () => AbortSignal.timeout(20_000)
+const four = { count: 4 }
+const inputs = async (count: number) => {
+  const data = await picture(64, 48, 'png')
+  return Array.from({ length: count }, () => ({ data, type: 'image/png' as const, width: 64, height: 48 }))
+}
+
+describe.each(kinds)('the provider midjourney with a %s proxy', (kind) => {
+  it('returns the four pictures of a grid, each with the ratio that was asked for', async () => {
+    const { provider, emulator } = await open(kind)
+    const task = midjourneyTask({ aspect: '16:9', seed: '7', negative: 'dogs, --birds' })
+    const { images, notes } = await finish(provider, task('a cat', four))
+    const sizes = await Promise.all(images.map(async (image) => sharp(image).metadata()))
+    expect(sizes.map(({ width, height }) => (width / height).toFixed(1))).toEqual(['1.8', '1.8', '1.8', '1.8'])
+    expect(new Set(images.map((image) => image.toString('base64'))).size).toBe(4)
+    expect(notes).toEqual([])
+    expect(emulator.tasks[0]?.prompt).toBe('a cat --ar 16:9 --seed 7 --no dogs,  birds')
+  })
+
+  it('sends pictures with words, and blends two to five without', async () => {
+    const { provider, emulator } = await open(kind)
+    await finish(provider, midjourneyTask()('make it night', { ...four, images: await inputs(1) }))
+    await finish(provider, midjourneyTask({ aspect: '2:3' })('', { ...four, images: await inputs(3) }))
+    await finish(provider, midjourneyTask({ aspect: '2:3' })('side by side', { ...four, images: await inputs(2) }))
+    expect(emulator.tasks).toMatchObject([
+      { action: 'IMAGINE', images: 1, prompt: 'make it night --ar 1:1' },
+      { action: 'BLEND', images: 3, dimensions: 'PORTRAIT' },
+      { action: 'IMAGINE', images: 2, prompt: 'side by side --ar 2:3' },
+    ])
+  })
+
+  it('reports progress, and each preview once', async () => {
+    const { provider, task } = await open(kind, { workMs: 600 })
+    const work = task('queued', four)
+    let progress = await provider.start(work, signal())
+    const percents = new Set<number | undefined>()
+    let previews = 0
+    while (progress.state === 'pending') {
+      percents.add(progress.percent)
+      if (progress.preview) previews++
+      progress = await provider.check!(progress.ticket, work, signal())
+    }
+    expect(progress.images).toHaveLength(4)
+    expect(percents).toContain(46)
+    // the emulator makes a new address each time, as Midjourney does for each preview
+    expect(previews).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['nsfw', 'moderated', 'nsfw'],
+    ['nsfwout', 'moderated', undefined],
+    ['badflag', 'provider_refused', 'Unrecognized parameter'],
+    ['late', 'provider_timeout', undefined],
+    ['noaccount', 'provider_busy', undefined],
+    ['modal', 'provider_refused', 'form'],
+  ])('reports %s as %s', async (words, error, reason) => {
+    const { provider, task } = await open(kind)
+    const failed = await failure(finish(provider, task(words, four)))
+    expect(failed.kind).toBe(error)
+    if (reason !== undefined) expect(failed.data.reason).toContain(reason)
+  })
+
+  it('names a full queue, an empty account, a wrong parameter and a forgotten task', async () => {
+    const { provider, task, emulator } = await open(kind)
+    const wrong = { ...task('a cat'), input: { prompt: 'a cat', steps: 7 } }
+    expect(await failure(provider.start(wrong, signal()))).toMatchObject({ kind: 'provider_refused', neverRan: true })
+    emulator.switches.full = true
+    expect(await failure(provider.start(task('a cat'), signal()))).toMatchObject({
+      kind: 'provider_busy',
+      neverRan: true,
+    })
+    emulator.switches.full = false
+    emulator.switches.noQuota = true
+    expect(await failure(provider.start(task('a cat'), signal()))).toMatchObject({
+      kind: 'provider_quota',
+      neverRan: true,
+    })
+    emulator.switches.noQuota = false
+    expect(emulator.accepted()).toBe(0)
+    const started = await provider.start(task('a cat'), signal())
+    if (started.state !== 'pending') throw new Error('expected a task under way')
+    emulator.forget()
+    expect(await failure(finish(provider, task('a cat'), started.ticket))).toMatchObject({ kind: 'unresolved' })
+  })
+
+  it('finds a task whose submission was not answered, where the proxy lists tasks', async () => {
+    const { provider, task, faults, phases } = await open(kind)
+    faults.add({ kind: 'dropAfter', match: phases.submit, times: 1 })
+    const lost = task('a cat', four)
+    expect(await failure(provider.start(lost, signal()))).toMatchObject({ neverRan: false })
+    const found = await provider.find?.(lost, signal())
+    if (kind === 'plain') return expect(found).toBe('unknown')
+    if (typeof found !== 'object' || found.state !== 'pending') throw new Error('expected a task under way')
+    expect((await finish(provider, lost, found.ticket)).images).toHaveLength(4)
+  })
+})
+
+describe('the provider midjourney', () => {
+  it('cancels where the proxy can', async () => {
+    const { provider, task } = await open('full', { workMs: 60_000 })
+    const work = task('a cat')
+    const started = await provider.start(work, signal())
+    if (started.state !== 'pending') throw new Error('expected a task under way')
+    await provider.cancel?.(started.ticket)
+    expect(await failure(finish(provider, work, started.ticket))).toMatchObject({ kind: 'cancelled' })
+  })
+
+  it('sends a key of a relay as relays take it', async () => {
+    const { provider, task, requests } = await open('full', {}, 'sk-mj-emulated-secret-0001')
+    expect((await finish(provider, task('a cat', four))).images).toHaveLength(4)
+    expect(requests[0]?.headers).toMatchObject({ authorization: 'Bearer sk-mj-emulated-secret-0001' })
+    expect(requests[0]?.headers['mj-api-secret']).toBeUndefined()
+  })
+
+  it('takes four pictures for one request, and charges each', () => {
+    for (const { takes } of midjourney.routes) expect([takes.count, takes.picturesEach]).toEqual([1, 4])
+  })
+})
