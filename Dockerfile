@@ -20,6 +20,7 @@ COPY --from=build /app/dist ./dist
 COPY --from=build /app/THIRD-PARTY-NOTICES ./
 COPY package.json LICENSE ./
 COPY drizzle ./drizzle
+COPY models ./models
 COPY public ./public
 RUN mkdir /data && chown node:node /data
 USER node

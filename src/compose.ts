@@ -22,7 +22,7 @@ import { keepProviders, type Provided, type Providers } from './core/providers/r
 import type { Database } from './db/database.ts'
 import { openDatabase } from './db/open.ts'
 import { createLog, type Log } from './log.ts'
-import { keepCatalogue } from './models/packs/catalogue.ts'
+import { keepCatalogue, packFolders } from './models/packs/catalogue.ts'
 import { createEnhancer } from './providers/enhancer.ts'
 import { providerKinds } from './providers/index.ts'
 import { createQueue } from './queue/bullmq.ts'
@@ -104,8 +104,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       log,
     })
     undo.push(() => providers.stop())
-    const folder = join(config.dataDir, 'workflows')
-    const models = await keepCatalogue({ database, providers, models: others.models, folder, log })
+    const folders = packFolders(config.dataDir)
+    const models = await keepCatalogue({ database, providers, models: others.models, folders, log })
     undo.push(() => models.stop())
     const tariff = await keepTariff({ database, log })
     undo.push(() => tariff.stop())

@@ -4,7 +4,6 @@
  * of the machine can see the command line.
  */
 
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
@@ -34,7 +33,7 @@ import { openDatabase } from '../db/open.ts'
 import { workflowPacks } from '../db/schema/operation.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
-import { keepCatalogue } from '../models/packs/catalogue.ts'
+import { keepCatalogue, packFolders } from '../models/packs/catalogue.ts'
 import { parsePack } from '../models/packs/pack.ts'
 import { readText } from '../models/packs/read-text.ts'
 import { providerKinds } from '../providers/index.ts'
@@ -193,7 +192,7 @@ async function withCatalogue<T>({ database, secretKey }: Context, use: (known: K
     log,
   })
   try {
-    const models = await keepCatalogue({ database, providers, folder: join(config.dataDir, 'workflows'), log })
+    const models = await keepCatalogue({ database, providers, folders: packFolders(config.dataDir), log })
     try {
       return await use({ providers, models })
     } finally {

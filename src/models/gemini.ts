@@ -76,7 +76,7 @@ function routesOf({ endpoint, aspects, tier, maxImages, cost }: Endpoint): Route
 
 export const geminiImage: Model = {
   id: 'gemini-image',
-  aliases: ['nano-banana', 'gemini-nano-banana-2.1'],
+  aliases: ['gemini-nano-banana-2.1'],
   title: 'Gemini Nano Banana 2.1',
   price: 4,
   sizeFactors: onePrice,
@@ -91,7 +91,7 @@ export const geminiImage: Model = {
 
 export const geminiImagePro: Model = {
   id: 'gemini-image-pro',
-  aliases: ['nano-banana-pro', 'gemini-3-pro-image'],
+  aliases: ['gemini-3-pro-image'],
   title: 'Gemini 3 Pro Image',
   price: 14,
   sizeFactors: onePrice,

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
 import type { Json } from '../../src/db/json.ts'
-import { PackError, parsePack, readPacks } from '../../src/models/packs/pack.ts'
+import { parsePack, readPacks } from '../../src/models/packs/pack.ts'
+import { PackError } from '../../src/models/packs/pack-error.ts'
 import { createComfyui } from '../../src/providers/comfyui/comfyui.ts'
 import { startComfyui } from '../emulators/comfyui/index.ts'
 import { picture } from '../emulators/pictures.ts'
@@ -165,7 +166,8 @@ describe('a workflow pack', () => {
 
   it.each<[string, string, readonly string[]]>([
     ['text that is not JSON', '{', ['this is not valid JSON: ']],
-    ['JSON that is not a pack', '[]', ['"manifest" is missing', '"graph" is missing: paste the exported graph there']],
+    ['JSON that is not a pack', '[]', ['write a pack as { "provider": …, "routes": […] }, or for ComfyUI as']],
+    ['an empty pack', '{}', ['"manifest" is missing', '"graph" is missing: paste the exported graph there']],
     [
       'a graph in the format of the page',
       JSON.stringify({ manifest: {}, graph: { nodes: [], links: [], version: 0.4 } }),

@@ -1,4 +1,5 @@
-/** The models available now: built-in models and workflow packs whose provider is set up. */
+/** The models available now: built-in models and packs whose provider is set up. */
+import { basename, join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import type { Catalogue } from '../../core/core.ts'
 import type { Model } from '../../core/ports/models.ts'
@@ -9,15 +10,17 @@ import type { Database } from '../../db/database.ts'
 import { workflowPacks } from '../../db/schema/operation.ts'
 import type { Log } from '../../log.ts'
 import { models as builtIn } from '../index.ts'
+import { readBuiltInPacks } from './built-in.ts'
 import { parsePack, readPacks } from './pack.ts'
+import { PackError } from './pack-error.ts'
 
 interface CatalogueOptions {
   database: Database
   providers: Providers
   /** Replaces the built-in models. */
   models?: readonly Model[]
-  /** Where workflow packs are kept as files (docs/workflow-packs.md). */
-  folder: string
+  /** Where packs are kept as files, in order of precedence. */
+  folders: readonly string[]
   log: Log
 }
 
@@ -29,29 +32,34 @@ export interface LiveCatalogue extends Catalogue {
 
 const reloadEveryMs = 5_000
 
+/** Folders of packs: of all kinds, and an older one. */
+export const packFolders = (dataDir: string): readonly string[] =>
+  ['models', 'workflows'].map((name) => join(dataDir, name))
+
 const packColumns = columnsOf({ id: workflowPacks.id, body: workflowPacks.body })
 
 export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCatalogue> {
-  const { database, providers, folder, log, models = builtIn } = options
+  const { database, providers, folders, log } = options
+  const models = options.models ?? [...builtIn, ...(await readBuiltInPacks())]
   let packs: readonly Model[] = []
   let reported = ''
 
   async function reload(): Promise<void> {
     const rows = await readRows(database, packColumns, (list) => sql`select ${list} from workflow_packs order by id`)
-    const files = await readPacks(folder)
-    const mistakes = [...files.mistakes]
+    const files = await Promise.all(folders.map(readPacks))
+    const mistakes = files.flatMap((each, at) => each.mistakes.map((text) => `${basename(folders[at] ?? '')}/${text}`))
     const stored = rows.flatMap(({ id, body }) => {
       try {
         return [parsePack(body)]
       } catch (error) {
-        mistakes.push(`${id}: ${(error as Error).message}`)
+        const found = error instanceof PackError ? error.mistakes : [(error as Error).message]
+        mistakes.push(...found.map((text) => `stored pack ${id}: ${text}`))
         return []
       }
     })
-    packs = withoutTakenNames([...stored, ...files.models], models, mistakes)
+    packs = withoutTakenNames([...stored, ...files.flatMap((each) => each.models)], models, mistakes)
     const text = mistakes.join('\n')
-    if (text !== reported && text !== '')
-      log.error({ mistakes }, 'found mistakes in workflow packs; skipping these packs')
+    if (text !== reported && text !== '') log.error({ mistakes }, 'found mistakes in packs; skipping these packs')
     reported = text
   }
 
@@ -62,7 +70,7 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
   const timer = setInterval(
     () =>
       void reload().catch((error: unknown) =>
-        log.warn({ err: error }, 'could not read workflow packs; keeping the previous ones'),
+        log.warn({ err: error }, 'could not read packs; keeping the previous ones'),
       ),
     reloadEveryMs,
   )

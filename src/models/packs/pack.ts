@@ -1,6 +1,7 @@
 /**
- * Workflow packs: an operator's own ComfyUI graph and the inputs of it that a request may set (docs/workflow-packs.md).
- * A pack is one JSON file: `{ "manifest": …, "graph": … }`.
+ * Packs: models that an operator adds, one JSON file each. A workflow pack is a ComfyUI graph and the inputs of it that a request
+ * may set, `{ "manifest": …, "graph": … }` (docs/workflow-packs.md). A model pack describes a model of fal or of an images API,
+ * `{ "provider": …, "routes": … }` (docs/model-packs.md).
  */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,25 +13,26 @@ import { seedNumber } from '../routes/input.ts'
 import { mistakesIn } from './check.ts'
 import { type Graph, graphShape, pageFormatMistake } from './graph.ts'
 import { type Manifest, manifestShape, type NodeInput, nodeInputsOf, takesOf } from './manifest.ts'
+import { parseModelPack } from './model-pack.ts'
+import { PackError } from './pack-error.ts'
 import { readText } from './read-text.ts'
 import { nodeIdsOf } from './savers.ts'
-
-/** Lists every mistake in a pack, each with its cure. */
-export class PackError extends Error {
-  readonly mistakes: readonly string[]
-  constructor(mistakes: readonly string[]) {
-    super(mistakes.join('; '))
-    this.name = 'PackError'
-    this.mistakes = mistakes
-  }
-}
 
 const sizeLimit = 2 * 1024 * 1024
 const packLimit = 200
 
 /** Throws PackError. */
 export function parsePack(text: string): Model {
-  const { manifest, graph } = parse(text)
+  if (text.length > sizeLimit) throw new PackError([tooLarge])
+  const file = parseJson(text)
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) throw new PackError([noPack])
+  // a graph in the format of ComfyUI's page has neither
+  const isModelPack = 'provider' in file || 'routes' in file
+  return isModelPack ? parseModelPack(file) : parseWorkflowPack(file)
+}
+
+function parseWorkflowPack(file: object): Model {
+  const { manifest, graph } = checkedParts(file)
   const mistakes = mistakesIn(graph, manifest)
   if (mistakes.length > 0) throw new PackError(mistakes)
   const { id, aliases, title, price, hidden } = manifest
@@ -75,11 +77,9 @@ async function readPack(path: string): Promise<Model> {
 
 const tooLarge = `a pack can have at most ${sizeLimit / 1024 / 1024} MiB`
 
-function parse(text: string): { manifest: Manifest; graph: Graph } {
-  if (text.length > sizeLimit) throw new PackError([tooLarge])
-  const file = parseJson(text)
-  if (typeof file !== 'object' || file === null)
-    throw new PackError(['write a pack as { "manifest": {…}, "graph": {…} }'])
+const noPack = 'write a pack as { "provider": …, "routes": […] }, or for ComfyUI as { "manifest": {…}, "graph": {…} }'
+
+function checkedParts(file: object): { manifest: Manifest; graph: Graph } {
   const { manifest: rawManifest, graph: rawGraph, ...rest } = file as Record<string, unknown>
   const wrongFormat = pageFormatMistake(rawGraph ?? file)
   if (wrongFormat) throw new PackError([wrongFormat])

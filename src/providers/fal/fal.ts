@@ -3,7 +3,7 @@
  * if fal can reach us, else by event stream, else by polling. "COMPLETED" only says that it ended; the result says how.
  */
 import { AppError } from '../../core/errors.ts'
-import type { Note } from '../../core/ports/models.ts'
+import type { Note, ResultPlace } from '../../core/ports/models.ts'
 import type {
   ImageProvider,
   Progress,
@@ -12,20 +12,13 @@ import type {
   ProviderSettings,
   Task,
 } from '../../core/ports/providers.ts'
+import type { Json } from '../../db/json.ts'
 import { createProviderHttp, type ProviderHttp } from '../http.ts'
 import { withRetries } from '../retry.ts'
 import { faultError, faultIn } from './errors.ts'
 import { createPace, kindOf } from './pace.ts'
 import { createQueue } from './queue.ts'
-import {
-  isDone,
-  positionOf,
-  progressBarOf,
-  type Result,
-  requestedCount,
-  resultShape,
-  type Status,
-} from './responses.ts'
+import { isDone, positionOf, progressBarOf, type Result, requestedCount, resultIn, type Status } from './responses.ts'
 import { createStreams } from './stream.ts'
 import { type Ticket, ticketFor, ticketShape } from './ticket.ts'
 import { createReceiver, type WebhookMessage, webhookMessageShape } from './webhook.ts'
@@ -68,7 +61,9 @@ function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }:
   /** The request has ended: returns its pictures, or rejects with the reason why there are none. */
   async function collect(ticket: Ticket, { task, signal, message, status }: Ended): Promise<Progress> {
     const { requestId } = ticket
-    const result = (message && resultIn(message, key)) ?? (await queue.result(ticket, signal, status))
+    const place = task.result
+    const result =
+      (message && resultOf(message, { key, place })) ?? (await queue.result(ticket, signal, { status, place }))
     if (result === 'running') return { state: 'pending', ticket, waitMs: settlingMs }
     const progress = await fetchPictures(http, result, { task, signal })
     streams.end(requestId)
@@ -84,6 +79,7 @@ function create({ baseUrl, key, concurrency }: ProviderSettings, { webhookUrl }:
       const waitMs = webhookUrl ? fallback.next(ticket.requestId) : streams.available ? 0 : firstMs
       return { state: 'pending', ticket, waitMs }
     },
+    submission: (task) => queue.submission(task),
     check: (saved, task, signal) => check(ticketShape.parse(saved), task, signal),
     async find(task, signal) {
       // without the response to the submission, only a webhook can name the request's id
@@ -115,8 +111,11 @@ function messageOf({ webhookMessage }: Task): WebhookMessage | undefined {
 }
 
 /** undefined: the message holds neither a result nor an error, so read the result. Throws the error of the model. */
-function resultIn({ status, payload, error }: WebhookMessage, key: string | undefined): Result | undefined {
-  if (status === 'OK') return resultShape.safeParse(payload).data
+function resultOf(
+  { status, payload, error }: WebhookMessage,
+  { key, place }: { key?: string; place?: ResultPlace },
+): Result | undefined {
+  if (status === 'OK') return resultIn(payload as Json, place)
   const code = Number(/status code: (\d{3})/.exec(error ?? '')?.[1] ?? 500)
   const fault = faultIn(payload, { status: code, headers: {} })
   if (fault) throw faultError(fault, { key, submitted: true })
@@ -137,7 +136,7 @@ async function fetchPictures(
   const images = await Promise.all(
     shown.map(({ url }) => withRetries(signal, () => http.picture(url, signal, task.pictureBytes))),
   )
-  const asked = requestedCount(task.input)
+  const asked = task.count ?? requestedCount(task.input)
   const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
   const seed = result.seed === null || result.seed === undefined ? undefined : String(result.seed)
   const flagged = shown.map((each) => each.flagged)

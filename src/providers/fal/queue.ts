@@ -2,13 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { AppError, asFinal } from '../../core/errors.ts'
-import type { Task } from '../../core/ports/providers.ts'
+import type { ResultPlace } from '../../core/ports/models.ts'
+import type { Submission, Task } from '../../core/ports/providers.ts'
 import type { Json } from '../../db/json.ts'
 import { type ProviderHttp, type ProviderResponse, parseJson, statusError } from '../http.ts'
 import { toJson, withImageUrls } from '../input.ts'
 import { withRetries } from '../retry.ts'
 import { type Fault, faultError, faultIn, isFinal } from './errors.ts'
-import { isEmptyResult, parseExactly, type Result, resultShape, type Status, statusShape } from './responses.ts'
+import { isEmptyResult, parseExactly, type Result, resultIn, type Status, statusShape } from './responses.ts'
 import { requestIdShape, type Ticket, ticketFor } from './ticket.ts'
 
 interface QueueOptions {
@@ -21,11 +22,20 @@ interface QueueOptions {
 export interface FalQueue {
   submit(task: Task, signal: AbortSignal): Promise<Ticket>
   status(ticket: Ticket, signal: AbortSignal): Promise<Status>
-  /** 'running': it has not ended yet. Rejects with the model's error. `status`: the last one that was read. */
-  result(ticket: Ticket, signal: AbortSignal, status?: Status): Promise<Result | 'running'>
+  /** What `submit` would send. */
+  submission(task: Task): Submission
+  /** 'running': it has not ended yet. Rejects with the model's error. */
+  result(ticket: Ticket, signal: AbortSignal, expected?: Expected): Promise<Result | 'running'>
   /** Resolves also when the request has ended or is unknown. */
   cancel(ticket: Ticket): Promise<void>
   test(signal: AbortSignal): Promise<void>
+}
+
+interface Expected {
+  /** The last one that was read. */
+  status?: Status
+  /** Where the model's answer has its pictures. Absent: where fal usually has them. */
+  place?: ResultPlace
 }
 
 const submitMs = 60_000
@@ -35,6 +45,7 @@ const cancelMs = 10_000
 
 /** How long fal keeps the pictures. They are downloaded at once; a day leaves time for an outage on our side. */
 const lifetime = JSON.stringify({ expiration_duration_seconds: 86_400 })
+const submitHeaders = { 'content-type': 'application/json', 'x-fal-object-lifecycle-preference': lifetime }
 
 const submittedShape = z.looseObject({
   request_id: requestIdShape,
@@ -44,12 +55,12 @@ const submittedShape = z.looseObject({
 })
 
 export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): FalQueue {
-  async function readResult(ticket: Ticket, signal: AbortSignal, status?: Status) {
+  async function readResult(ticket: Ticket, signal: AbortSignal, { status, place }: Expected) {
     const response = await http.send({ method: 'GET', path: ticket.resultPath, signal, timeoutMs: resultMs })
     const body = jsonIn(response)
     if (response.status === 200) {
-      if (isEmptyResult(body)) throw asFinal(new AppError('bad_result', { provider: 'fal' }))
-      return resultShape.safeParse(body).data ?? unreadable(response)
+      if (isEmptyResult(body, place)) throw asFinal(new AppError('bad_result', { provider: 'fal' }))
+      return resultIn(body, place) ?? unreadable(response)
     }
     const fault = faultIn(body, response)
     if (response.status === 400 && fault && isRunning(fault)) return 'running'
@@ -63,7 +74,7 @@ export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): F
       const response = await http.send({
         method: 'POST',
         path: `/${task.endpoint}${query}`,
-        headers: { 'content-type': 'application/json', 'x-fal-object-lifecycle-preference': lifetime },
+        headers: submitHeaders,
         body: toJson(withImageUrls(task)),
         signal,
         timeoutMs: submitMs,
@@ -81,10 +92,16 @@ export function createQueue({ http, baseUrl, key, webhookUrl }: QueueOptions): F
         if (response.status !== 200 && response.status !== 202) throw readError(response)
         return statusShape.safeParse(jsonIn(response)).data ?? unreadable(response)
       }),
-    async result(ticket, signal, status) {
-      const result = await withRetries(signal, () => readResult(ticket, signal, status))
+    submission: (task) => ({
+      method: 'POST',
+      url: `${baseUrl}/${task.endpoint}`,
+      headers: { authorization: 'Key …', ...submitHeaders },
+      body: withImageUrls(task),
+    }),
+    async result(ticket, signal, expected = {}) {
+      const result = await withRetries(signal, () => readResult(ticket, signal, expected))
       if (result === 'running' || 'images' in result) return result
-      throw faultError(withTypeOf(status, result as Fault), { key, submitted: true })
+      throw faultError(withTypeOf(expected.status, result as Fault), { key, submitted: true })
     },
     async cancel({ cancelPath }) {
       const signal = AbortSignal.timeout(cancelMs)

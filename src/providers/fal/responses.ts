@@ -3,7 +3,9 @@
  * failed is "COMPLETED", and its result is an error.
  */
 import { z } from 'zod'
+import type { ResultPlace } from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
+import { textsAt, valuesAt } from '../places.ts'
 
 const logEntry = z.looseObject({ message: z.string().catch('') })
 
@@ -31,13 +33,29 @@ const oneShape = z
   .looseObject({ image: picture })
   .transform(({ image, ...others }) => severalShape.parse({ ...others, images: [image] }))
 
-export const resultShape = z.union([severalShape, oneShape])
+const resultShape = z.union([severalShape, oneShape])
 export type Result = z.infer<typeof resultShape>
+
+/** undefined: it has no pictures in a place where they are expected. `place`: where the model says that they are. */
+export function resultIn(body: Json | undefined, place: ResultPlace = {}): Result | undefined {
+  if (body === undefined) return undefined
+  const { pictures, seed: seedPlace } = place
+  const [seed] = seedPlace === undefined ? [] : valuesAt(body, seedPlace)
+  const own = typeof seed === 'number' || typeof seed === 'string' ? { seed } : {}
+  if (pictures === undefined) {
+    const { data } = resultShape.safeParse(body)
+    return data && { ...data, ...own }
+  }
+  const images = textsAt(body, pictures).map((url) => ({ url }))
+  const { data } = severalShape.safeParse({ ...(body as object), images, ...own })
+  return data
+}
 
 const emptyResultShape = z.looseObject({ images: z.tuple([]) })
 
 /** A final result without pictures; reading it again returns the same. */
-export function isEmptyResult(body: Json | undefined): boolean {
+export function isEmptyResult(body: Json | undefined, { pictures }: ResultPlace = {}): boolean {
+  if (pictures !== undefined) return body !== undefined && textsAt(body, pictures).length === 0
   return emptyResultShape.safeParse(body).success
 }
 

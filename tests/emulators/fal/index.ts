@@ -13,8 +13,8 @@ import { parseMarked, stringifyMarked } from './exact.ts'
 import { createFiles } from './files.ts'
 import { createJobs, type Job, type Jobs } from './jobs.ts'
 import { outcomeOf } from './outcome.ts'
+import type { AnyEndpoint } from './pack-schemas.ts'
 import { type Call, parseCall } from './paths.ts'
-import type { FalEndpoint } from './schemas.ts'
 import { sendStatuses } from './stream.ts'
 import { createHooks, type Hooks } from './webhooks.ts'
 
@@ -22,7 +22,7 @@ export interface FalOptions {
   port?: number
   key?: string
   /** Milliseconds that a request runs. Default 0. */
-  workMs?: number | ((endpoint: FalEndpoint) => number)
+  workMs?: number | ((endpoint: AnyEndpoint) => number)
   /** Requests that run at the same time; others are queued. Default: no limit. */
   concurrency?: number
   /** Whether webhooks are called. Default true. */
@@ -82,7 +82,7 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
   let lockedCalls: readonly Call['what'][] = []
   let origin = ''
 
-  function submit({ body, query }: Received, endpoint: FalEndpoint): Sent {
+  function submit({ body, query }: Received, endpoint: AnyEndpoint): Sent {
     const input = readBody(body)
     if (input === undefined) return refused(422, 'The body is not JSON')
     accepted++

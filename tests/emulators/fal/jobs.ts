@@ -1,12 +1,12 @@
 /** The queue: runs a limited number of jobs at a time and notifies watchers of each change. */
 import { randomUUID } from 'node:crypto'
 import { broken, type Outcome } from './errors.ts'
+import type { AnyEndpoint } from './pack-schemas.ts'
 import { appOf } from './paths.ts'
-import type { FalEndpoint } from './schemas.ts'
 
 export interface Job {
   requestId: string
-  endpoint: FalEndpoint
+  endpoint: AnyEndpoint
   app: string
   body: unknown
   webhook?: string
@@ -23,7 +23,7 @@ export interface Job {
 
 export interface JobsOptions {
   concurrency: number
-  workMs: number | ((endpoint: FalEndpoint) => number)
+  workMs: number | ((endpoint: AnyEndpoint) => number)
   /** Whether the logs show a progress bar. */
   bars: boolean
   /** Jobs to remember; beyond this, the oldest finished ones are dropped. */
@@ -32,7 +32,7 @@ export interface JobsOptions {
 }
 
 export interface NewJob {
-  endpoint: FalEndpoint
+  endpoint: AnyEndpoint
   body: unknown
   webhook?: string
   outcome(requestId: string): Promise<Outcome>

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { type PictureType, picture } from '../pictures.ts'
 import { broken, contentRefused, type InfrastructureError, infrastructure, invalid, type Outcome } from './errors.ts'
 import { marked } from './exact.ts'
-import { type FalEndpoint, type FalInput, schemas } from './schemas.ts'
+import { type AnyEndpoint, type AnyInput, allSchemas, flags, withoutSeed } from './pack-schemas.ts'
 
 export interface Drawing {
   width: number
@@ -25,8 +25,8 @@ export interface OutcomeOptions {
 }
 
 /** Runs at submission, but is only shown with the result, as the real queue does. */
-export async function outcomeOf(endpoint: FalEndpoint, body: unknown, options: OutcomeOptions): Promise<Outcome> {
-  const parsed = (schemas[endpoint] as z.ZodType<FalInput>).safeParse(body, { reportInput: true })
+export async function outcomeOf(endpoint: AnyEndpoint, body: unknown, options: OutcomeOptions): Promise<Outcome> {
+  const parsed = (allSchemas[endpoint] as z.ZodType<AnyInput>).safeParse(body, { reportInput: true })
   if (!parsed.success) return invalid(parsed.error, body)
   const input = parsed.data
   const address = input.image_url?.startsWith('http') ? input.image_url : ''
@@ -40,20 +40,21 @@ export async function outcomeOf(endpoint: FalEndpoint, body: unknown, options: O
   return drawn(endpoint, input, { ...options, words })
 }
 
-/** Endpoint → the factor by which it enlarges. */
-const enlargers: Readonly<Partial<Record<FalEndpoint, (input: FalInput) => number>>> = {
+/** Endpoint whose result is one picture → the factor by which it enlarges. */
+const enlargers: Readonly<Partial<Record<AnyEndpoint, (input: AnyInput) => number>>> = {
   'fal-ai/clarity-upscaler': ({ upscale_factor: factor = 2 }) => factor,
   'fal-ai/aura-sr': () => 4,
+  'fal-ai/bria/background/remove': () => 1,
 }
 
 interface Enlarging {
-  input: FalInput
+  input: AnyInput
   factor: number
   options: OutcomeOptions
 }
 
 /** The result names one picture, a PNG. */
-async function enlarged(endpoint: FalEndpoint, { input, factor, options }: Enlarging): Promise<Outcome> {
+async function enlarged(endpoint: AnyEndpoint, { input, factor, options }: Enlarging): Promise<Outcome> {
   const [, base64] = /^data:[^,]+,(.*)$/.exec(input.image_url ?? '') ?? []
   // addresses are not fetched: their pictures count as square
   const { width = 256, height = 256 } =
@@ -67,8 +68,8 @@ async function enlarged(endpoint: FalEndpoint, { input, factor, options }: Enlar
 }
 
 async function drawn(
-  endpoint: FalEndpoint,
-  input: FalInput,
+  endpoint: AnyEndpoint,
+  input: AnyInput,
   { requestId, random, filesUrl, keep, picture: replace, words }: OutcomeOptions & { words: ReadonlySet<string> },
 ): Promise<Outcome> {
   const { width, height } = sizeOf(input)
@@ -84,7 +85,8 @@ async function drawn(
     images.push({ url, width, height, content_type: `image/${type}` })
   }
   const headers = { 'x-fal-request-id': requestId, 'x-fal-billable-units': String(count) }
-  if (/^fal-ai\/flux-2-(pro|max)/.test(endpoint)) return { status: 200, headers, body: { images, seed } }
+  if (withoutSeed.test(endpoint)) return { status: 200, headers, body: { images, description: '' } }
+  if (!flags.test(endpoint)) return { status: 200, headers, body: { images, seed } }
   const flagged = images.map((_, n) => words.has('nsfwflag') || (words.has('nsfwfirst') && n === 0))
   const more = { timings: { inference: 1.23 }, has_nsfw_concepts: flagged, prompt: input.prompt ?? '' }
   return { status: 200, headers, body: { images, seed, ...more } }
@@ -105,7 +107,7 @@ const presets: Readonly<Record<string, readonly [number, number]>> = {
   landscape_16_9: [1024, 576],
 }
 
-function sizeOf({ image_size: size, aspect_ratio: ratio }: FalInput): { width: number; height: number } {
+function sizeOf({ image_size: size, aspect_ratio: ratio }: AnyInput): { width: number; height: number } {
   if (typeof size === 'object') return size
   if (size !== undefined && presets[size]) return { width: presets[size][0], height: presets[size][1] }
   const [w = 1, h = 1] = ratio?.split(':').map(Number) ?? []

@@ -1,8 +1,8 @@
 /** Parses paths of the queue API. Only a submission names the whole endpoint. */
-import { type FalEndpoint, schemas } from './schemas.ts'
+import { type AnyEndpoint, allSchemas } from './pack-schemas.ts'
 
 export type Call =
-  | { what: 'submit'; endpoint: FalEndpoint }
+  | { what: 'submit'; endpoint: AnyEndpoint }
   | { what: 'status' | 'stream' | 'result' | 'cancel'; app: string; requestId: string }
   /** A request addressed below the whole endpoint, which is a common mistake. */
   | { what: 'subPath' }
@@ -14,7 +14,7 @@ export function parseCall(path: string): Call {
   const match = /^\/(.+)\/requests\/([^/]+)(\/.*)?$/.exec(path)
   if (!match) {
     const endpoint = path.slice(1)
-    return endpoint in schemas ? { what: 'submit', endpoint: endpoint as FalEndpoint } : { what: 'unknown' }
+    return endpoint in allSchemas ? { what: 'submit', endpoint: endpoint as AnyEndpoint } : { what: 'unknown' }
   }
   const [, app = '', requestId = '', tail = ''] = match
   const what = tails[tail as keyof typeof tails]

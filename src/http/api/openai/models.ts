@@ -39,18 +39,23 @@ export function modelRoutes(app: ApiApp, { core, authenticate }: Family): void {
     const ids = models.map(({ id }) => id)
     const cloudflareIds = models.flatMap(({ aliases }) => aliases.filter((alias) => alias.startsWith('@cf/')))
     const names = ids.length === 0 ? [] : listedNames
-    return { object: 'list' as const, data: [...ids, ...cloudflareIds, ...names].map(modelObject) }
+    return { object: 'list' as const, data: [...new Set([...ids, ...cloudflareIds, ...names])].map(modelObject) }
   })
   // a wildcard, because ids may contain slashes
   app.get<{ Params: { '*': string } }>('/models/*', { schema: retrieval }, async (request) => {
     const name = request.params['*']
-    const id = modelFor(core, await authenticate(request), coreModelName(name))
-    return modelObject(isOpenAiName(name) ? name.toLowerCase() : id)
+    const id = modelFor(core, await authenticate(request), coreModelName(core, name))
+    return modelObject(isOpenAiName(name) && !isModel(core, name) ? name.toLowerCase() : id)
   })
 }
 
-/** The name to pass to the core. undefined: the default model of the key. */
-export const coreModelName = (name: string | undefined) => (name !== undefined && isOpenAiName(name) ? undefined : name)
+/** The name to pass to the core. undefined: the default model of the key. A model of that very name comes first. */
+export const coreModelName = (core: Core, name: string | undefined) =>
+  name !== undefined && isOpenAiName(name) && !isModel(core, name) ? undefined : name
+
+/** Whether it is the id or an alias of a model that can be used. */
+export const isModel = ({ models }: Core, name: string) =>
+  models.all().some(({ id, aliases }) => [id, ...aliases].includes(name.toLowerCase()))
 
 /** OpenAI's newer models respond with base64 only, so clients that send these names expect it. */
 export const defaultsToBase64 = (name: string | undefined) => name !== undefined && gptImage.test(name)

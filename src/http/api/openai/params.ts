@@ -21,7 +21,7 @@ export function openAiParams(
     const aspect = shapeOf(resolved, body)
     return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, scale, enhance }
   }
-  return resolveModel(core, { holder, fields: { ...body, model: coreModelName(body.model) }, images, build })
+  return resolveModel(core, { holder, fields: { ...body, model: coreModelName(core, body.model) }, images, build })
 }
 
 /** Flags in the message take precedence over fields of the body. Throws AppError. */
@@ -39,6 +39,6 @@ export function chatParams(
     aspect: parsed.aspect === undefined ? shapeOf(resolved, body) : aspectFor(resolved, parsed.aspect),
     count,
   })
-  const fields = { prompt, negative_prompt: negative, model: coreModelName(model), seed }
+  const fields = { prompt, negative_prompt: negative, model: coreModelName(core, model), seed }
   return resolveModel(core, { holder, fields, images: message.images, build })
 }

@@ -49,6 +49,21 @@ describe('the model routes', () => {
     expect(Object.keys(data?.[0] ?? {})).toEqual([format])
   })
 
+  it('draw with a model that has a name of OpenAI’s models, where there is one', async () => {
+    const client = await open({ models: [sketch, { ...other, id: 'gpt-image-9', aliases: ['gpt-image-2'] }] })
+    for (const model of ['gpt-image-9', 'gpt-image-2']) {
+      await client.images.generate({ prompt: 'a cat', model })
+      await client.responses.create({ input: 'a cat', model, tools: [{ type: 'image_generation' }] })
+    }
+    await client.images.generate({ prompt: 'a cat', model: 'gpt-image-1' })
+    const drawn = await service.test.core.database.rows<{ model: string }>(
+      sql`select model from generations order by id`,
+    )
+    expect(drawn.map(({ model }) => model)).toEqual([...Array(4).fill('gpt-image-9'), 'sketch'])
+    const ids = (await client.models.list()).data.map(({ id }) => id)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
   it('respond with 404 to unknown names', async () => {
     const client = await open()
     for (const name of ['gpt-5', 'dall-e-4', 'chatgpt-4o-latest']) {

@@ -4,7 +4,7 @@ import type { Core } from '../../../../core/core.ts'
 import { offeredAspects } from '../../../../core/request/choose-model.ts'
 import { parsePrompt } from '../../../../core/request/parse.ts'
 import { type ModelRequest, type ResolvedModel, resolveModel } from '../../resolve-model.ts'
-import { coreModelName } from '../models.ts'
+import { coreModelName, isModel } from '../models.ts'
 import { shapeOf } from '../shape.ts'
 import { aspectFor } from '../sizes.ts'
 import { drawingFields, type ResponsesBody } from './schemas.ts'
@@ -18,14 +18,14 @@ export function responseParams(
 ): ModelRequest {
   const parsed = parsePrompt(message.text, { ratios: offeredAspects(core.models.all()), lines: true })
   const { steps, guidance, strength, scale, enhance, ...fields } = drawingOf(body)
-  const { prompt, negative = fields.negative_prompt, model = modelIn(body), seed = fields.seed } = parsed
+  const { prompt, negative = fields.negative_prompt, model = modelIn(core, body), seed = fields.seed } = parsed
   const build = (resolved: ResolvedModel) => ({
     ...{ steps, guidance, strength, scale, enhance },
     ...parsed,
     ...resolved.params,
     aspect: parsed.aspect === undefined ? shapeOf(resolved, fields) : aspectFor(resolved, parsed.aspect),
   })
-  const resolved = { prompt, negative_prompt: negative, model: nameOf(model), seed }
+  const resolved = { prompt, negative_prompt: negative, model: nameOf(core, model), seed }
   return resolveModel(core, { holder, fields: resolved, images: message.images, build })
 }
 
@@ -36,13 +36,13 @@ function drawingOf({ tools: [tool] = [], ...body }: ResponsesBody): DrawingField
 }
 
 /** The model of the tool, if it names one; its name at OpenAI leaves the choice to the body. */
-function modelIn({ tools: [tool] = [], model }: ResponsesBody): string | undefined {
-  return nameOf(tool?.model) ?? model
+function modelIn(core: Core, { tools: [tool] = [], model }: ResponsesBody): string | undefined {
+  return nameOf(core, tool?.model) ?? model
 }
 
 /** Names of the language models that call the tool at OpenAI, in any version. */
 const languageModel = /^(gpt-|chatgpt-|o\d)/i
 
 /** undefined: the default model of the key. */
-const nameOf = (name: string | undefined) =>
-  name !== undefined && languageModel.test(name) ? undefined : coreModelName(name)
+const nameOf = (core: Core, name: string | undefined) =>
+  name !== undefined && languageModel.test(name) && !isModel(core, name) ? undefined : coreModelName(core, name)
