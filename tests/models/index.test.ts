@@ -82,8 +82,6 @@ describe('the models', () => {
       for (const route of model.routes) expect(providerKinds.map((kind) => kind.name)).toContain(route.provider)
       for (const name of model.aliases) expect(findModel(models, name.toUpperCase())).toBe(model)
     }
-    // Discord's limit of choices for one option
-    expect(drawing(models).length).toBeLessThanOrEqual(25)
   })
 
   it.each<[string, number, Partial<RequestParams>, string]>([

@@ -36,7 +36,7 @@ const taskFields = {
     .string()
     .describe(
       "The family of the model, whichever service runs it: 'flux', 'doubao', 'qwen', 'gemini', 'openai', 'jimeng', 'kling', " +
-        "'midjourney', 'upscale', or else the name of the provider.",
+        "'midjourney', 'ideogram', 'recraft', 'z-image', 'upscale', or else the name of the provider.",
     ),
   request_id: z.string().describe('Same as `id`.'),
   user_id: z.string(),

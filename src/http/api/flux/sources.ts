@@ -4,7 +4,9 @@ import { sources } from '../fields.ts'
 
 /** As `generator` of core/history/generator.ts has them. */
 const families =
-  'flux doubao qwen gemini openai jimeng kling midjourney comfyui cloudflare fal sketch lanczos upscale'.split(' ')
+  'flux doubao qwen gemini openai jimeng kling midjourney ideogram recraft z-image comfyui cloudflare fal sketch lanczos upscale'.split(
+    ' ',
+  )
 /** Names that clients use → families of models. */
 const generators: Readonly<Record<string, string>> = {
   ...Object.fromEntries(families.map((name) => [name, name])),

@@ -475,6 +475,7 @@ describe('history', () => {
       ['jimeng-3-1', 'jimeng', 'jimeng'],
       ['kling', 'kling', 'kling'],
       ['midjourney', 'midjourney', 'midjourney'],
+      ['ideogram', 'fal', 'ideogram'],
       ['swan-lake', 'comfyui', 'comfyui'],
     ] as const
     for (const [model, provider] of stored) {
