@@ -5,9 +5,9 @@ import type { Db } from '../../src/db/database.ts'
 import { users } from '../../src/db/schema/accounts.ts'
 import { generations } from '../../src/db/schema/generations.ts'
 import { ledger } from '../../src/db/schema/ledger.ts'
-import { backends, openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
+import { databases, openTestDatabase, type TestDatabase } from '../helpers/backends.ts'
 
-for (const kind of backends().filter((kind) => kind !== 'redis')) {
+for (const kind of databases()) {
   describe(`the ledger on ${kind}`, () => {
     let opened: TestDatabase
     let db: Db

@@ -4,9 +4,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { generations } from '../../src/db/schema/generations.ts'
 import { facts } from '../../src/db/schema/operation.ts'
 import { createLog } from '../../src/log.ts'
-import { backends, openTestDatabase } from '../helpers/backends.ts'
+import { databases, openTestDatabase } from '../helpers/backends.ts'
 
-describe.each(backends())('a database error in the log, on %s', (backend) => {
+describe.each(databases())('a database error in the log, on %s', (backend) => {
   afterEach(() => vi.restoreAllMocks())
 
   it('has no values of the statement', async () => {

@@ -32,6 +32,11 @@ export function backends(): Backend[] {
   return redisUrl ? ['pglite', 'postgres', 'redis'] : ['pglite', 'postgres']
 }
 
+/** One back end for each kind of database, for tests to which the queue does not matter. */
+export function databases(): Backend[] {
+  return backends().filter((kind) => kind !== 'postgres' || !redisUrl)
+}
+
 /** For tests that do not depend on the back end, because an embedded database takes ten times as long to open. */
 export const quickest: Backend = databaseUrl ? (redisUrl ? 'redis' : 'postgres') : 'pglite'
 

@@ -11,11 +11,11 @@ import {
 import { AppError, asAppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import { waitForEnd } from '../../../src/core/programs/wait.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { askAs, createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends())('an API key on %s', (kind) => {
+describe.each(databases())('an API key on %s', (kind) => {
   let test: TestCore
   const open = async (options?: TestCoreOptions) => {
     test = await openTestCore(kind, { admins: ['test:admin'], ...options })

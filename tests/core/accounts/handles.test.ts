@@ -3,12 +3,10 @@ import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { answerTerminal } from '../../../src/bots/terminal/terminal.ts'
 import { accountOf, findAccount } from '../../../src/core/accounts/accounts.ts'
-import { type Backend, backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 
-const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
-
-describe.each(databases)('handles on %s', (kind) => {
+describe.each(databases())('handles on %s', (kind) => {
   let test: TestCore
   beforeEach(async () => {
     test = await openTestCore(kind, { admins: ['cli', 'test:root'] })

@@ -13,7 +13,7 @@ import { askedBefore } from '../../../src/core/programs/ask.ts'
 import { begin, finish } from '../../../src/core/programs/idempotency.ts'
 import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import { chooseModel } from '../../../src/core/request/choose-model.ts'
-import { backends, quickest } from '../../helpers/backends.ts'
+import { databases, quickest } from '../../helpers/backends.ts'
 import { askAs, openTestCore, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
@@ -69,7 +69,7 @@ afterEach(async () => {
   expect(wrong).toEqual([])
 })
 
-describe.each(backends().filter((kind) => kind !== 'redis'))('another process on %s', (kind) => {
+describe.each(databases())('another process on %s', (kind) => {
   beforeEach(async () => {
     test = await openTestCore(kind, { limits: { welcome: 20, inFlight: 10 } })
     await test.work()

@@ -10,13 +10,11 @@ import { cancel } from '../../../src/core/generation/cancel.ts'
 import { outcomes } from '../../../src/core/history/outcome.ts'
 import type { Call } from '../../../src/core/ports/chat.ts'
 import { isFavourite, toggleFavourite } from '../../../src/core/results/reactions.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-const kinds = backends().filter((kind) => kind !== 'redis')
-
-describe.each(kinds)('joining accounts on %s', (kind) => {
+describe.each(databases())('joining accounts on %s', (kind) => {
   let test: TestCore
   beforeEach(async () => {
     test = await openTestCore(kind, { limits: { welcome: 20 }, admins: ['test:root'] })

@@ -4,11 +4,11 @@ import { refundRequest } from '../../../src/core/billing/adjust.ts'
 import { grant } from '../../../src/core/billing/ledger.ts'
 import { openOrder, payOrder, refundPayment } from '../../../src/core/billing/orders.ts'
 import { rewardReferrals } from '../../../src/core/billing/referrals.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { createChat, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends().filter((kind) => kind !== 'postgres'))('credits on %s', (kind) => {
+describe.each(databases())('credits on %s', (kind) => {
   let test: TestCore
   const open = async (options: TestCoreOptions = {}) => {
     test = await openTestCore(kind, { admins: ['test:root'], ...options })

@@ -5,7 +5,7 @@ import { keepTariff, withTariff } from '../../../src/core/billing/tariff.ts'
 import type { Model } from '../../../src/core/ports/models.ts'
 import { sketch } from '../../../src/models/sketch.ts'
 import { upscale } from '../../../src/models/upscale.ts'
-import { backends, quickest } from '../../helpers/backends.ts'
+import { databases, quickest } from '../../helpers/backends.ts'
 import { askAs, createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { keepLog } from '../../helpers/log.ts'
@@ -232,7 +232,7 @@ describe('the price of an enhanced prompt', () => {
   }
 })
 
-describe.each(backends())('on %s', (kind) => {
+describe.each(databases())('on %s', (kind) => {
   it('a change is seen by another process within five seconds', async () => {
     await open({}, kind)
     const { database } = test.core

@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createChatPace, forgetOldCalls } from '../../../src/core/chats/pace.ts'
-import { backends, openTestDatabase, type TestDatabase } from '../../helpers/backends.ts'
+import { databases, openTestDatabase, type TestDatabase } from '../../helpers/backends.ts'
 
 const tenAMinute = [{ calls: 10, ms: 60_000 }]
 
-describe.each(backends())('the pace of a chat on %s', (kind) => {
+describe.each(databases())('the pace of a chat on %s', (kind) => {
   let test: TestDatabase
   beforeAll(async () => {
     test = await openTestDatabase(kind)

@@ -7,7 +7,7 @@ import { cancel } from '../../../src/core/generation/cancel.ts'
 import { outcomeOf } from '../../../src/core/history/outcome.ts'
 import type { Reply } from '../../../src/core/ports/chat.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { createChat, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { createGate, type Gate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
@@ -63,7 +63,7 @@ const cases: Case[] = [
   { state: 'delivering', isHeld: ({ state }) => state === 'done', ends: 'delivered' },
 ]
 
-describe.each(backends())('a request on %s that is cancelled', (kind) => {
+describe.each(databases())('a request on %s that is cancelled', (kind) => {
   let test: TestCore
   afterEach(async () => {
     const wrong = await violations(test.core.database)

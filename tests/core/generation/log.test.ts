@@ -4,12 +4,12 @@ import { AppError } from '../../../src/core/errors.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import { api } from '../../../src/http/api/index.ts'
 import { createApp } from '../../../src/http/server/app.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { apiParts } from '../../helpers/http.ts'
 import { keepLog } from '../../helpers/log.ts'
 
-describe.each(backends())('the log of a request on %s', (kind) => {
+describe.each(databases())('the log of a request on %s', (kind) => {
   let test: TestCore
   afterEach(() => test.close())
   const open = async (options?: TestCoreOptions) => {

@@ -11,11 +11,9 @@ import type { ObjectStore } from '../../../src/core/ports/storage.ts'
 import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import { keepLeases } from '../../../src/core/worker/leases.ts'
 import { keepSweeping } from '../../../src/core/worker/sweep.ts'
-import { type Backend, backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { askAs, attachment, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
-
-const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
 /** A store that refuses to delete while `away` is true, and lists its objects. */
 function watched(store: ObjectStore): ObjectStore & { away: boolean; held: Set<string>; keys(): Promise<string[]> } {
@@ -38,7 +36,7 @@ function watched(store: ObjectStore): ObjectStore & { away: boolean; held: Set<s
   return own
 }
 
-describe.each(databases)('erasing on %s', (kind) => {
+describe.each(databases())('erasing on %s', (kind) => {
   let test: TestCore
   let core: Core
   let store: ReturnType<typeof watched>

@@ -5,12 +5,10 @@ import { buttonId } from '../../../src/core/chats/buttons.ts'
 import { outcomes } from '../../../src/core/history/outcome.ts'
 import { deleteDue } from '../../../src/core/media/deletions.ts'
 import { createRetention } from '../../../src/core/media/retention.ts'
-import { type Backend, backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 
-const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
-
-describe.each(databases)('pictures that are older than the operator keeps them, on %s', (kind) => {
+describe.each(databases())('pictures that are older than the operator keeps them, on %s', (kind) => {
   let test: TestCore
   let ids: string[]
 

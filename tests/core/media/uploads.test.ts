@@ -7,11 +7,9 @@ import { forgetOldUploads, ownPicture, storeUploads } from '../../../src/core/me
 import type { ObjectStore } from '../../../src/core/ports/storage.ts'
 import { keepLeases } from '../../../src/core/worker/leases.ts'
 import { keepSweeping } from '../../../src/core/worker/sweep.ts'
-import { type Backend, backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
-
-const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
 type Fault = 'put' | 'delete'
 
@@ -36,7 +34,7 @@ function faulty(store: ObjectStore): ObjectStore & { faults: Set<Fault>; keys():
   }
 }
 
-describe.each(databases)('an upload on %s', (kind) => {
+describe.each(databases())('an upload on %s', (kind) => {
   let test: TestCore
   let core: Core
   let store: ReturnType<typeof faulty>

@@ -26,13 +26,11 @@ import { createExportLink } from '../../../src/core/privacy/export-links.ts'
 import { finish, noteUnanswered } from '../../../src/core/programs/idempotency.ts'
 import { report } from '../../../src/core/results/reactions.ts'
 import { createApiSurface } from '../../../src/http/api/surface.ts'
-import { type Backend, backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { askAs, attachment, createChat, createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { dump, linesWith } from '../../helpers/dump.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { keepLog } from '../../helpers/log.ts'
-
-const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
 /** In every planted word, and in the person's id. */
 const mark = 'zanzibar'
@@ -41,7 +39,7 @@ const identity = `test:${who}`
 
 const enhancer: Enhancer = { model: 'poet', enhance: async () => `${mark} enhanced`, close: async () => undefined }
 
-describe.each(databases)('deleting an account on %s', (kind) => {
+describe.each(databases())('deleting an account on %s', (kind) => {
   let test: TestCore
   let log: ReturnType<typeof keepLog>
   let objects: Set<string>

@@ -11,7 +11,7 @@ import type { ImageProvider, Progress } from '../../../src/core/ports/providers.
 import { waitForEnd } from '../../../src/core/programs/wait.ts'
 import type { Json } from '../../../src/db/json.ts'
 import { openDatabase } from '../../../src/db/open.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import {
   askAs,
   attachment,
@@ -25,9 +25,8 @@ import {
 import { violations } from '../../helpers/invariants.ts'
 
 // the third back end combines the database of the first with the queue of the second
-const kinds = backends().filter((kind) => kind !== 'postgres')
 
-describe.each(kinds)('a request of a program on %s', (kind) => {
+describe.each(databases())('a request of a program on %s', (kind) => {
   let test: TestCore
   let stops: (() => Promise<unknown>)[] = []
   const open = async (options?: TestCoreOptions) => {

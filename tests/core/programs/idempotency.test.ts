@@ -12,10 +12,10 @@ import {
 } from '../../../src/core/programs/idempotency.ts'
 import { keepLeases } from '../../../src/core/worker/leases.ts'
 import { keepSweeping } from '../../../src/core/worker/sweep.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../../helpers/core.ts'
 
-describe.each(backends().filter((kind) => kind !== 'redis'))('an idempotency key on %s', (kind) => {
+describe.each(databases())('an idempotency key on %s', (kind) => {
   let test: TestCore
   let request: KeyedRequest
   const idOf = (name: string) => accountOf(test.core, { id: `test:${name}`, name })

@@ -10,15 +10,14 @@ import {
   resealConfigs,
 } from '../../../src/core/providers/configs.ts'
 import { keepProviders, type Providers } from '../../../src/core/providers/registry.ts'
-import { type Backend, backends, openTestDatabase } from '../../helpers/backends.ts'
+import { databases, openTestDatabase } from '../../helpers/backends.ts'
 import { createPlain } from '../../helpers/core.ts'
 import { keepLog } from '../../helpers/log.ts'
 
 const secretKey = Buffer.from('a secret key for tests, 32 chars')
 const key = 'fal-key-id:a-very-secret-part'
-const databases = backends().filter((kind): kind is Backend => kind !== 'redis')
 
-describe.each(databases)('a stored provider configuration on %s', (kind) => {
+describe.each(databases())('a stored provider configuration on %s', (kind) => {
   let database: Awaited<ReturnType<typeof openTestDatabase>>['database']
   let drop: () => Promise<void>
   let providers: Providers | undefined

@@ -6,7 +6,7 @@ import { receiveWebhook, webhookToken } from '../../../src/core/generation/provi
 import type { Generation } from '../../../src/core/generation/row.ts'
 import type { ImageProvider, Progress } from '../../../src/core/ports/providers.ts'
 import { newsLeftMs } from '../../../src/core/worker/lost.ts'
-import { backends, quickest } from '../../helpers/backends.ts'
+import { databases, quickest } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
@@ -22,7 +22,7 @@ function gate() {
   return { open, opened }
 }
 
-describe.each(backends())('a submission that was not answered, on %s', (kind) => {
+describe.each(databases())('a submission that was not answered, on %s', (kind) => {
   let test: TestCore
   const open = async (options: TestCoreOptions) => {
     test = await openTestCore(kind, { ...options, limits: { lostMs: 120_000, inFlight: 20, ...options.limits } })

@@ -2,13 +2,13 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { createChat, createPlain, openTestCore, type TestCore, type TestCoreOptions } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
 const threeYearsMs = 99_999_999_000
 
-describe.each(backends())('the deadline on %s', (kind) => {
+describe.each(databases())('the deadline on %s', (kind) => {
   let test: TestCore
   const open = async (options?: TestCoreOptions) => {
     test = await openTestCore(kind, options)

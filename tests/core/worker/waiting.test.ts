@@ -8,7 +8,7 @@ import type { Call, Reply } from '../../../src/core/ports/chat.ts'
 import type { PictureRequest } from '../../../src/core/ports/models.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import { keepNarratingQueue } from '../../../src/core/worker/narrate-queue.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { createChat, createPlain, openTestCore, pngOf, type TestChat, type TestCore } from '../../helpers/core.ts'
 import { createGate, type Gate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
@@ -16,7 +16,7 @@ import { violations } from '../../helpers/invariants.ts'
 const places = 5
 const soon = { timeout: 20_000 }
 
-describe.each(backends())('a message on %s that waits', (kind) => {
+describe.each(databases())('a message on %s that waits', (kind) => {
   let test: TestCore
   let gates: Gate[] = []
   afterEach(async () => {

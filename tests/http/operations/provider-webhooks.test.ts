@@ -7,11 +7,11 @@ import type { Json } from '../../../src/db/json.ts'
 import { hooks } from '../../../src/http/operations/provider-webhooks.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { sketch } from '../../../src/models/sketch.ts'
-import { backends } from '../../helpers/backends.ts'
+import { databases } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
-describe.each(backends())('the webhook for providers on %s', (kind) => {
+describe.each(databases())('the webhook for providers on %s', (kind) => {
   let test: TestCore
   afterEach(async () => {
     const wrong = await violations(test.core.database)
