@@ -32,7 +32,7 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 200_000,
     // what is waited for comes at once on a quiet machine, and later on a busy one
-    expect: { poll: { timeout: 30_000 } },
+    expect: { poll: { timeout: 60_000 } },
     // for two cores: of four that work, two wait for something
     maxWorkers: 4,
     projects: [

@@ -118,7 +118,7 @@ describe('a request in a chat', () => {
     const prompt = `a cute cat for ${name} 16:9`
     const shown = await world.discord
       .slash('flux', { prompt, model: findModel(core.models.all(), model).id })
-      .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content), 20_000)
+      .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content))
     expect(shown.content).toContain(`a cute cat for ${name}`)
     expect(shown.content).toContain(core.providers.get(name)!.title)
     const bodies = bodiesOf(world[name], path)
@@ -201,7 +201,7 @@ describe('a request in a chat', () => {
     const manifest = { id: 'anime', title: 'Anime (our own)', price: 2, nodes: { prompt: inputs } }
     await mkdir(join(dataDir, 'workflows'), { recursive: true })
     await writeFile(join(dataDir, 'workflows', 'anime.json'), JSON.stringify({ manifest, graph }))
-    await expect.poll(() => core.models.all().some(({ id }) => id === 'anime'), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => core.models.all().some(({ id }) => id === 'anime')).toBe(true)
     const sent = world.telegram.say('a heron --model anime')
     const shown = await world.telegram.waitFor(
       sent.chatId,
@@ -215,14 +215,14 @@ describe('a request in a chat', () => {
   it('with an enhanced prompt shows both prompts', async () => {
     const shown = await world.discord
       .slash('flux', { prompt: 'eine Katze --enhance', model: 'flux-schnell' })
-      .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content), 20_000)
+      .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content))
     expect(shown.content).toContain('eine Katze\n✨ A very fluffy cat in the evening sun')
     expect(bodiesOf(world.fal, /schnell$/).at(-1)).toContain('A very fluffy cat in the evening sun')
   })
 
   it('keeps the invariants and violates no API description', async () => {
     // the picture is posted before its row is updated
-    await expect.poll(() => violations(core.database), { timeout: 5_000 }).toEqual([])
+    await expect.poll(() => violations(core.database)).toEqual([])
     expect(world.discord.violations).toEqual([])
     expect(world.telegram.violations).toEqual([])
     const pictures = [...world.cos.objects].filter(([key]) => key.startsWith('image/'))

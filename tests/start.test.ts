@@ -166,7 +166,7 @@ describe.runIf(backends().includes('postgres'))('a start with servers', () => {
   })
 })
 
-it('a start serves HTTP while a chat is away, and says that it is not connected', { timeout: 120_000 }, async () => {
+it('a start serves HTTP while a chat is away, and says that it is not connected', async () => {
   const [port, away] = [await freePort(), await freePort()]
   const service = startService({
     DATA_DIR: await copyOf('away'),

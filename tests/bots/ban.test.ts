@@ -48,7 +48,7 @@ describe('/ban', () => {
       params: { prompt: 'a fox' },
       images: [],
     })
-    const program = waitForEnd(test.core, userId, id, { signal: AbortSignal.timeout(20_000) })
+    const program = waitForEnd(test.core, userId, id, { signal: AbortSignal.timeout(60_000) })
 
     expect(await asRoot('/ban @bob spam in 3 groups 7')).toMatch(
       /^⛔ bob is banned until \d{4}-\d\d-\d\d \d\d:\d\d UTC: spam in 3 groups\n3 requests cancelled\.$/,

@@ -166,7 +166,7 @@ it('sends options with the words as one request, and charges what was quoted', a
   const options = { model: 'sketch', aspect: '16:9', count: 2, seed: '7', negative: 'dogs, cars' }
   const { price } = await quote('a cat --steps 5', options)
   const { id } = await send('a cat --steps 5', options)
-  await expect.poll(() => stored(id), { timeout: 10_000 }).toBeDefined()
+  await expect.poll(() => stored(id)).toBeDefined()
   expect(await stored(id)).toMatchObject({
     request: {
       prompt: 'a cat',
@@ -189,10 +189,10 @@ it('refuses what costs more than the page showed, and names the price', async ()
   const { id, status } = await send('a cat', { model: 'sketch', count: 2 }, 1)
   expect(status).toBe(202)
   const answer = async () => (await messages()).find((each) => each.id === `${id}:answer`)?.text
-  await expect.poll(answer, { timeout: 10_000 }).toContain('from 1 credit to 2 credits')
+  await expect.poll(answer).toContain('from 1 credit to 2 credits')
   expect(await stored(id)).toBeUndefined()
   const agreed = await send('a cat', { model: 'sketch', count: 2 }, 2)
-  await expect.poll(() => stored(agreed.id), { timeout: 10_000 }).toMatchObject({ price: 2 })
+  await expect.poll(() => stored(agreed.id)).toMatchObject({ price: 2 })
   expect((await send('a cat', {}, -1)).status).toBe(400)
 })
 
@@ -203,7 +203,7 @@ it('knows the settings of the person, and charges what was quoted', async () => 
     const { price, summary } = await quote('a cat', {})
     expect([price, summary]).toEqual([2, 'Sketch (built in) · 2 credits'])
     const { id } = await send('a cat', {})
-    await expect.poll(() => stored(id), { timeout: 10_000 }).toBeDefined()
+    await expect.poll(() => stored(id)).toBeDefined()
     expect(await stored(id)).toMatchObject({ price, request: { model: 'sketch', aspect: '16:9', count: 2 } })
   } finally {
     await saveSettings(core, { userId }, { model: null, aspect: null, count: null })
@@ -250,7 +250,7 @@ async function send(text: string, options: object, shown?: number): Promise<{ id
 async function answerTo(text: string, options: object): Promise<string | undefined> {
   const { id } = await send(text, options)
   const answer = async () => (await messages()).find((each) => each.id === `${id}:answer`)
-  await expect.poll(answer, { timeout: 10_000 }).toBeDefined()
+  await expect.poll(answer).toBeDefined()
   return (await answer())?.text
 }
 

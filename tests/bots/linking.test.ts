@@ -15,7 +15,7 @@ import { keepLog } from '../helpers/log.ts'
 
 const publicUrl = 'http://localhost:8080'
 const log = keepLog()
-const soon = 20_000
+const soon = 60_000
 
 let test: TestCore
 let discord: DiscordEmulator
@@ -50,7 +50,7 @@ beforeAll(async () => {
   const dispatch = createDispatch(test.core, { commands: allCommands, actions: allActions })
   for (const surface of test.core.surfaces.values()) await surface.start(dispatch)
   await discord.waitForBot()
-}, 60_000)
+})
 afterAll(async () => {
   await app.close()
   for (const surface of test.core.surfaces.values()) await surface.stop()

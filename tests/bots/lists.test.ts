@@ -86,7 +86,7 @@ describe.each([
     readAccount(test.core, await accountOf(test.core, { id: identity, name: '' }))
   const waiting = async (words: string, name = 'Ann') => {
     const act = chat.person(name, 'private').ask(words)
-    return act.waitForAnswer(({ text }) => text.includes(words), 30_000)
+    return act.waitForAnswer(({ text }) => text.includes(words))
   }
 
   it('of requests under way has their places, a button for each, and the load of the services', async () => {
@@ -94,28 +94,28 @@ describe.each([
     await waiting('a bird')
     await waiting('a stranger', 'Bob')
     const ann = chat.person('Ann', 'private')
-    const list = await ann.command('queue').waitForAnswer(({ text }) => text.includes('places'), 30_000)
+    const list = await ann.command('queue').waitForAnswer(({ text }) => text.includes('places'))
     expect(list.text).toMatch(
       /^⏳ Your requests under way\n1\. ⏳ Number 3 in the queue: a bird \(#[0-9a-f]{8}\)\n2\. ⏳ Number 1 in the queue: a fox \(#[0-9a-f]{8}\)\n\nImage services:\nsketch: 0 of 5 places in use, 3 waiting$/,
     )
     expect(labels(list)).toEqual([['Cancel 1', 'Cancel 2'], ['🔄 Refresh']])
 
     ann.press(list, 'Cancel 1')
-    const shorter = await chat.waitFor(list, ({ text }) => !text.includes('a bird'), 30_000)
+    const shorter = await chat.waitFor(list, ({ text }) => !text.includes('a bird'))
     expect(shorter.text).toContain('1. ⏳ Number 1 in the queue: a fox')
     expect(labels(shorter)).toEqual([['Cancel 1'], ['🔄 Refresh']])
     expect(await account(ann.identity)).toMatchObject({ balance: 19, held: 1 })
 
-    await ann.command('cancel').waitForAnswer(({ text }) => text === '✖️ Cancelled: a fox', 30_000)
+    await ann.command('cancel').waitForAnswer(({ text }) => text === '✖️ Cancelled: a fox')
     await ann.press(shorter, '🔄 Refresh').acknowledged(30_000)
-    const empty = await chat.waitFor(list, ({ text }) => text.startsWith('You have no request under way.'), 30_000)
+    const empty = await chat.waitFor(list, ({ text }) => text.startsWith('You have no request under way.'))
     expect(labels(empty)).toEqual([['🔄 Refresh']])
     expect(await account(ann.identity)).toMatchObject({ balance: 20, held: 0 })
   })
 
   it('of models has pages, which replace one another', async () => {
     const ann = chat.person('Ann', 'private')
-    const list = await ann.command('models').waitForAnswer(({ text }) => text.includes('Models'), 30_000)
+    const list = await ann.command('models').waitForAnswer(({ text }) => text.includes('Models'))
     expect(list.text).toMatch(
       /^1\. ⭐ .* · sketch · 1 credit a picture · default\nTakes words, and up to \d+ pictures if you like\n1:1 /m,
     )
@@ -123,19 +123,19 @@ describe.each([
     expect(list.text.length).toBeLessThan(2_000)
     expect(labels(list).at(-1)).toEqual(['Page 2'])
     ann.press(list, 'Page 2')
-    const second = await chat.waitFor(list, ({ text }) => text.startsWith('🎨 Models, page 2'), 30_000)
+    const second = await chat.waitFor(list, ({ text }) => text.startsWith('🎨 Models, page 2'))
     expect(second.text).not.toContain('⭐')
     expect(labels(second).at(-1)).toEqual(['Page 1', 'Page 3'])
   })
 
   it('of models makes a model the default of the person who presses', async () => {
     const ann = chat.person('Ann', 'private')
-    const list = await ann.command('models').waitForAnswer(({ text }) => text.includes('Models'), 30_000)
+    const list = await ann.command('models').waitForAnswer(({ text }) => text.includes('Models'))
     // four fit on this page, and the default needs no button
     expect(labels(list)[0]).toEqual(expect.arrayContaining(['Use 2', 'Use 3']))
     expect(labels(list)[0]).not.toContain('Use 1')
     ann.press(list, 'Use 3')
-    const changed = await chat.waitFor(list, ({ text }) => text.includes('3. ⭐ Sketch 2 · sketch-2'), 30_000)
+    const changed = await chat.waitFor(list, ({ text }) => text.includes('3. ⭐ Sketch 2 · sketch-2'))
     expect(changed.text).not.toContain('1. ⭐')
     expect(labels(changed)[0]).toContain('Use 1')
     const userId = await accountOf(test.core, { id: ann.identity, name: 'Ann' })

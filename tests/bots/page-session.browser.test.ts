@@ -218,7 +218,7 @@ describe.skipIf(missing)('a session on the page', () => {
       await tabTo('.message .danger', 'Shift+Tab')
       const percent = () => page.locator('[role=progressbar]').getAttribute('aria-valuenow')
       const before = await percent()
-      await expect.poll(percent, { timeout: 10_000 }).not.toBe(before)
+      await expect.poll(percent).not.toBe(before)
       expect(await page.evaluate(`document.activeElement.matches('.message .danger')`)).toBe(true)
       await page.keyboard.press('Enter')
       await page.locator('.message.failed').waitFor()
@@ -291,7 +291,7 @@ async function shown(name: string): Promise<void> {
 }
 
 /** `waitForFunction` evaluates in the page, which its policy forbids. */
-const isTrue = (script: string) => expect.poll(() => page.evaluate(script), { timeout: 10_000 }).toBe(true)
+const isTrue = (script: string) => expect.poll(() => page.evaluate(script)).toBe(true)
 
 const mostTabs = 90
 

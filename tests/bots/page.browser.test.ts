@@ -481,6 +481,6 @@ async function widthOf(selector: string): Promise<number> {
 }
 
 async function nextCall(): Promise<FlatCall> {
-  await expect.poll(() => calls.length, { timeout: 10_000 }).toBeGreaterThan(0)
+  await expect.poll(() => calls.length).toBeGreaterThan(0)
   return calls.shift() as FlatCall
 }

@@ -28,7 +28,7 @@ const poet: Enhancer = {
   enhance: async (prompt) => `a splendid ${prompt}`,
   close: async () => undefined,
 }
-const soon = { timeout: 20_000 }
+const soon = { timeout: 60_000 }
 
 let test: TestCore
 let surface: ChatSurface
@@ -92,11 +92,11 @@ describe('on Discord', () => {
     const asked = discord.slash('flux', options)
     await asked.waitForAck()
     const ephemeral = asked.reply()?.ephemeral
-    const shown = await asked.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    const shown = await asked.waitForReply(({ attachments }) => attachments.length > 0)
     return { ephemeral, shown }
   }
   const set = async (options: Record<string, OptionValue>) => {
-    const shown = await discord.slash('settings', options).waitForReply(undefined, 20_000)
+    const shown = await discord.slash('settings', options).waitForReply()
     expect(shown.ephemeral).toBe(true)
     return shown.content
   }
@@ -121,13 +121,13 @@ describe('on Discord', () => {
     const asked = discord.slash('flux', { prompt: 'a cat' })
     await asked.waitForAck()
     expect(asked.reply()?.ephemeral).toBe(true)
-    expect((await asked.waitForReply(undefined, 20_000)).content).toContain('Something went wrong on our side')
+    expect((await asked.waitForReply()).content).toContain('Something went wrong on our side')
     await database.rows(sql`alter table out_of_reach rename to user_settings`)
   })
 
   it('turns a public acknowledgement into a private answer for a flag in the prompt', async () => {
     const asked = discord.slash('flux', { prompt: 'a cat --private' })
-    const shown = await asked.waitForFollowUp(({ attachments }) => attachments.length > 0, 20_000)
+    const shown = await asked.waitForFollowUp(({ attachments }) => attachments.length > 0)
     expect([shown.ephemeral, asked.reply()]).toEqual([true, undefined])
   })
 
@@ -137,8 +137,8 @@ describe('on Discord', () => {
     const dm = discord.dmChannel(discord.person.id)
     const inDm = ({ channelId, attachments }: { channelId: string; attachments: unknown[] }) =>
       channelId === dm && attachments.length > 0
-    await discord.waitForMessage(inDm, 20_000)
-    const notice = await discord.waitForMessage(({ replyTo }) => replyTo === message.id, 20_000)
+    await discord.waitForMessage(inDm)
+    const notice = await discord.waitForMessage(({ replyTo }) => replyTo === message.id)
     expect(notice.content).toContain('The answer goes to you in a private message')
     expect(notice.attachments).toEqual([])
   })
@@ -153,26 +153,26 @@ describe('on Discord', () => {
 
   it('shows an enhanced prompt in the same message that becomes the picture', async () => {
     const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
-    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0)
     expect(shown.content).toContain('a splendid a cat')
     discord.press(shown, shown.buttons[0]![0]!.label!)
-    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0, 20_000)
+    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0)
     expect(drawn.id).toBe(shown.id)
   })
 
   it('draws an enhanced prompt in its message long after it was asked for', async () => {
     const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
-    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0)
     discord.expireToken(asked)
     discord.press(shown, shown.buttons[0]![0]!.label!)
-    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0, 20_000)
+    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0)
     expect([drawn.id, drawn.channelId]).toEqual([shown.id, discord.channelId])
     expect(discord.botMessages()).toHaveLength(1)
   })
 
   it('shows a draft that is drawn for long in its message, as the bot, after the press has expired', async () => {
     const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
-    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0)
     const { edit } = surface
     let press: ReturnType<typeof discord.press> | undefined
     Object.assign(surface, {
@@ -182,7 +182,7 @@ describe('on Discord', () => {
       },
     })
     press = discord.press(shown, shown.buttons[0]![0]!.label!)
-    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0, 20_000)
+    const drawn = await discord.waitForMessage(({ attachments }) => attachments.length > 0)
     expect([drawn.id, drawn.channelId]).toEqual([shown.id, discord.channelId])
     // its buttons work and its message is known
     const sent = () => test.core.database.rows(sql`select message from sent_messages`)
@@ -192,12 +192,12 @@ describe('on Discord', () => {
 
   it('answers a form about a prompt whose message can no longer be changed, and posts that one no second time', async () => {
     const asked = discord.slash('flux', { prompt: 'a cat', enhance: 'ask' })
-    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0, 20_000)
+    const shown = await asked.waitForReply(({ buttons }) => buttons.length > 0)
     const opened = discord.press(shown, shown.buttons[0]![2]!.label!)
     await opened.waitForAck()
     discord.expireToken(asked)
     const submitted = discord.submitModal(opened, { prompt: 'a wolf' })
-    await submitted.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    await submitted.waitForReply(({ attachments }) => attachments.length > 0)
     expect(discord.botMessages().map(({ id }) => id)).toEqual([shown.id, submitted.reply()?.id])
     const [row] = await test.core.database.rows<{ live: boolean }>(sql`
       select address like ${`%${submitted.id}%`} as live from generations`)
@@ -206,11 +206,11 @@ describe('on Discord', () => {
 
   it('shows settings with buttons that open forms', async () => {
     const asked = discord.slash('settings')
-    const shown = await asked.waitForReply(undefined, 20_000)
+    const shown = await asked.waitForReply()
     const opened = discord.press(shown, '🖼 Pictures')
     await opened.waitForAck()
     const submitted = discord.submitModal(opened, { aspect: ['16:9'] })
-    expect((await submitted.waitForReply(undefined, 20_000)).content).toContain('Ratio: 16:9 · yours')
+    expect((await submitted.waitForReply()).content).toContain('Ratio: 16:9 · yours')
   })
 })
 
@@ -249,13 +249,13 @@ describe('on Telegram', () => {
     return sent
   }
   const answerTo = (chatId: number, messageId: number) =>
-    telegram.waitFor(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId, 20_000)
+    telegram.waitFor(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId)
 
   it('sends a private picture of a group to the person, and says so in the group', async () => {
     await say('/start', { userId: 501 })
     const sent = await say('/flux a cat --private')
     expect((await answerTo(group.chatId, sent.messageId)).text).toContain('The answer goes to you in a private message')
-    await telegram.waitFor(501, ({ photo }) => photo !== undefined, 20_000)
+    await telegram.waitFor(501, ({ photo }) => photo !== undefined)
     expect(telegram.botMessages(group.chatId)).toHaveLength(1)
     expect(await accepted()).toMatchObject([{ private: true, channel: null }])
   })
@@ -269,11 +269,11 @@ describe('on Telegram', () => {
   it('asks for the words of an edit in the private chat, where the question quotes the private prompt', async () => {
     await say('/start', { userId: 501 })
     await say('/flux a secret cat --private')
-    await telegram.waitFor(501, ({ photo }) => photo !== undefined, 20_000)
+    await telegram.waitFor(501, ({ photo }) => photo !== undefined)
     const [row] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
     const sent = await say(`/edit ${row!.id}`)
     expect((await answerTo(group.chatId, sent.messageId)).text).toContain('The answer goes to you in a private message')
-    const question = await telegram.waitFor(501, ({ opensReplyOf }) => opensReplyOf !== undefined, 20_000)
+    const question = await telegram.waitFor(501, ({ opensReplyOf }) => opensReplyOf !== undefined)
     expect(question.text).toContain('a secret cat')
     expect(
       telegram
@@ -297,7 +297,7 @@ describe('on Telegram', () => {
       const sent = await say(text)
       expect((await answerTo(group.chatId, sent.messageId)).text).toContain('The answer goes to you in a private')
     }
-    await telegram.waitFor(501, ({ text }) => text?.includes('a secret reason') === true, 20_000)
+    await telegram.waitFor(501, ({ text }) => text?.includes('a secret reason') === true)
     expect(telegram.botMessages(501).filter(({ text }) => text?.includes('Eve'))).toHaveLength(3)
     expect(await banned()).toEqual([{ banned: true }])
   })
@@ -323,7 +323,7 @@ describe('on Telegram', () => {
     const from = { userId: 501 }
     await say('/settings original on', from)
     await say('/flux a cat', from)
-    await telegram.waitFor(501, ({ document }) => document !== undefined, 20_000)
+    await telegram.waitFor(501, ({ document }) => document !== undefined)
     const shown = telegram.botMessages(501).filter(({ photo, document }) => photo || document)
     expect(shown.map(({ photo }) => photo !== undefined).sort()).toEqual([false, true])
     const parts = () => test.core.database.rows<{ part: number }>(sql`select part from sent_messages order by part`)
@@ -336,14 +336,14 @@ describe('on Telegram', () => {
     const press = telegram.press(shown, shown.buttons[0]![0]!.label, { userId: 501 })
     await bot.handleUpdate(press.update, 'secret')
     expect((await press.answered(20_000)).text).toBe('On its way.')
-    const drawn = await telegram.waitFor(group.chatId, ({ photo }) => photo !== undefined, 20_000)
+    const drawn = await telegram.waitFor(group.chatId, ({ photo }) => photo !== undefined)
     expect(drawn.messageId).toBe(shown.messageId)
 
     const again = await say('/flux a dog --enhance=ask')
     const draft = await answerTo(group.chatId, again.messageId)
     const edit = telegram.press(draft, '✏️ Edit it · 1 credit', { userId: 501 })
     await bot.handleUpdate(edit.update, 'secret')
-    const question = await telegram.waitFor(group.chatId, ({ opensReplyOf }) => opensReplyOf !== undefined, 20_000)
+    const question = await telegram.waitFor(group.chatId, ({ opensReplyOf }) => opensReplyOf !== undefined)
     const words = await say('a splendid wolf', { ...group, replyTo: question.messageId })
     await telegram.waitFor(
       group.chatId,
@@ -360,11 +360,11 @@ describe('on Telegram', () => {
     await say('/settings enhance ask language zh', from)
     const sent = telegram.say('a cat', from)
     await other.handleUpdate(sent.update, 'secret')
-    const shown = await telegram.waitFor(501, ({ buttons }) => buttons.length === 1 && buttons[0]!.length === 3, 20_000)
+    const shown = await telegram.waitFor(501, ({ buttons }) => buttons.length === 1 && buttons[0]!.length === 3)
     expect(shown.text).toContain('选择之前不会扣费')
     const press = telegram.press(shown, shown.buttons[0]![0]!.label, from)
     await Promise.all([bot, other, bot, other].map((each) => each.handleUpdate(press.update, 'secret')))
-    await telegram.waitFor(501, ({ photo }) => photo !== undefined, 20_000)
+    await telegram.waitFor(501, ({ photo }) => photo !== undefined)
     expect(await accepted()).toHaveLength(1)
     await other.stop()
   })

@@ -150,7 +150,7 @@ beforeAll(async () => {
   key = (await createApiKey(core, { userId: await accountOf(core, { id: 'test:ann', name: 'ann' }), name: 'mine' })).key
   await test.work()
   stops.push(() => app.close())
-}, 60_000)
+})
 afterAll(async () => {
   for (const name of ['telegram', 'discord', 'web']) await test.core.surfaces.get(name)?.stop()
   for (const stop of stops) await stop()
@@ -159,7 +159,7 @@ afterAll(async () => {
   await Promise.all([telegram.stop(), discord.stop()])
   expect(wrong).toEqual([])
   expect([...telegram.violations, ...discord.violations]).toEqual([])
-}, 30_000)
+})
 
 const places: Record<string, Place> = {
   'the page': {
@@ -314,7 +314,7 @@ async function drawn({ surface, ask }: Place, wanted: Wanted): Promise<Drawn> {
     const [row] = await find()
     return row !== undefined && row.id !== before?.id && row.state
   }
-  await expect.poll(isNew, { timeout: 15_000, interval: 20 }).toBe('delivered')
+  await expect.poll(isNew, { interval: 20 }).toBe('delivered')
   const [row] = await find()
   return row!
 }

@@ -37,7 +37,7 @@ let test: TestCore
 afterEach(async () => {
   await test.work()
   const underWay = sql`select id from generations where ended_at is null`
-  await expect.poll(() => test.core.database.rows(underWay), { timeout: 20_000 }).toEqual([])
+  await expect.poll(() => test.core.database.rows(underWay)).toEqual([])
   const wrong = await violations(test.core.database)
   await test.close()
   expect(wrong).toEqual([])
@@ -271,7 +271,7 @@ describe('an enhanced prompt', () => {
     ])
     expect(await rows()).toEqual([])
     await press(ids[0]!)
-    await expect.poll(async () => test.chat.last(call.address)?.state, { timeout: 20_000 }).toBe('done')
+    await expect.poll(async () => test.chat.last(call.address)?.state).toBe('done')
     expect(test.chat.last(call.address)?.text).toContain('a cat\n✨ a splendid a cat')
     const row = await lastRow()
     expect(row).toMatchObject({ enhanced: 'a splendid a cat', request: { prompt: 'a cat', aspect: '16:9' } })
@@ -401,7 +401,7 @@ describe('an enhanced prompt', () => {
     } else {
       await press(ids[0]!)
       const ended = async () => (await rows())[0]?.state
-      await expect.poll(ended, { timeout: 20_000 }).toBe('delivered')
+      await expect.poll(ended).toBe('delivered')
       expect(await erase(test.core, kept!.user_id, (await lastRow()).id)).toBe(true)
     }
     await forgetOldUploads(test.core)

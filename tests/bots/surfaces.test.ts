@@ -296,7 +296,7 @@ async function webHarness(): Promise<SurfaceHarness> {
       const press = await pressOn(await answer(), label)
       await call('/web/presses', { person, ...apps.at(-1)!, body: jsonOf(press) })
       const withForm = async () => (await messagesOf(person)).find(({ form }) => form)
-      await expect.poll(withForm, { timeout: 20_000 }).toBeTruthy()
+      await expect.poll(withForm).toBeTruthy()
       opened = await withForm()
       const written = opened!.form!.fields.filter(({ kind }) => kind !== 'files')
       return Object.fromEntries(written.map(({ name, value = '' }) => [name, value]))

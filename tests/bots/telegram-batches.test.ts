@@ -28,7 +28,7 @@ describe('a result of several pictures', () => {
 
   async function batch() {
     const asked = test.telegram.say('/flux a cat --n 4', TOPIC)
-    const under = await test.telegram.waitFor(TOPIC.chatId, ({ text }) => text.includes('4 credits'), 10_000)
+    const under = await test.telegram.waitFor(TOPIC.chatId, ({ text }) => text.includes('4 credits'))
     await test.atRest()
     const album = test.telegram.botMessages(TOPIC.chatId).filter(({ photo }) => photo)
     return { asked, under, album }
@@ -52,7 +52,7 @@ describe('a result of several pictures', () => {
     await open()
     const { album } = await batch()
     const reply = test.telegram.say('at night', { ...TOPIC, replyTo: album[2]!.messageId })
-    await test.telegram.waitFor(TOPIC.chatId, ({ photo, replyTo }) => !!photo && replyTo === reply.messageId, 10_000)
+    await test.telegram.waitFor(TOPIC.chatId, ({ photo, replyTo }) => !!photo && replyTo === reply.messageId)
     await test.atRest()
     const inputs = await test.core.database.rows(sql`
       select width from images where role = 'input' order by key`)

@@ -76,7 +76,7 @@ describe('a question', () => {
     return telegram.waitFor(sent.chatId, ({ opensReplyOf }) => opensReplyOf !== undefined)
   }
   const nextCall = async () => {
-    await expect.poll(() => calls.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => calls.length).toBe(1)
     return calls[0]!
   }
 

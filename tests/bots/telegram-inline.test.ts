@@ -14,7 +14,7 @@ afterEach(async () => {
 
 async function draw(prompt: string, from: { userId: number }) {
   const { chatId, messageId } = test.telegram.say(prompt, from)
-  const shown = await test.telegram.waitFor(chatId, ({ photo, replyTo }) => !!photo && replyTo === messageId, 10_000)
+  const shown = await test.telegram.waitFor(chatId, ({ photo, replyTo }) => !!photo && replyTo === messageId)
   await test.atRest()
   return shown
 }
@@ -91,7 +91,7 @@ describe('starting the bot', () => {
     const [greeting] = test.telegram.botMessages(501)
     const pressed = test.telegram.press(greeting!, 'Example 1', ADA)
     expect(await pressed.answered()).toEqual({ showAlert: false })
-    const drawn = await test.telegram.waitFor(501, ({ photo }) => photo !== undefined, 10_000)
+    const drawn = await test.telegram.waitFor(501, ({ photo }) => photo !== undefined)
     expect(drawn.text).toMatch(/^a lighthouse in a storm, oil painting\n/)
     await test.atRest()
   })

@@ -68,9 +68,7 @@ afterEach(async () => {
 const calls = () =>
   telegram.requests.filter(({ method, params }) => params.chat_id !== undefined && method !== 'getChat')
 
-it('lets edits give way to results: at most 20 calls a minute in a group with eight slow requests', {
-  timeout: 60_000,
-}, async () => {
+it('lets edits give way to results: at most 20 calls a minute in a group with eight slow requests', async () => {
   const surface = test.core.surfaces.get('telegram')!
   await surface.start(createDispatch(test.core, { commands: allCommands, actions: allActions }))
   await test.work()

@@ -49,7 +49,7 @@ describe('a picture without words in a private chat', () => {
   const press = (message: ShownMessage, icon: string, from: From = ADA) =>
     test.telegram.press(message, labels(message).find((label) => label.startsWith(icon)) ?? icon, from)
   const pictureBelow = ({ chatId, messageId }: MessageRef) =>
-    test.telegram.waitFor(chatId, ({ replyTo, photo }) => replyTo === messageId && photo !== undefined, 10_000)
+    test.telegram.waitFor(chatId, ({ replyTo, photo }) => replyTo === messageId && photo !== undefined)
   const prices = () =>
     test.core.database.rows<{ model: string; price: number }>(sql`select model, price from generations order by id`)
 

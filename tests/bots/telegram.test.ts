@@ -240,7 +240,7 @@ describe('receiving updates', () => {
     telegram.say('after it', ADA)
     telegram.say('quick', { userId: 502 })
     await expect.poll(() => done).toEqual(['quick'])
-    await expect.poll(() => done, { timeout: 10_000 }).toEqual(['quick', 'after it'])
+    await expect.poll(() => done).toEqual(['quick', 'after it'])
   })
 
   it('sends one poll at a time and waits for its response', async () => {
@@ -261,7 +261,7 @@ describe('receiving updates', () => {
     telegram.faults.add({ kind: 'dropAfter', match: { path: /^getUpdates$/ }, times: 2 })
     telegram.say('a cat', ADA)
     telegram.say('a dog', { userId: 502 })
-    await expect.poll(() => calls.length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => calls.length).toBe(2)
     await expect.poll(() => surface.notReady()).toBeUndefined()
     await fetch(`${telegram.apiUrl}/bot${telegram.token}/getUpdates`)
     await expect.poll(() => surface.notReady()).toContain('Another process')
@@ -459,7 +459,7 @@ function start(handle?: (call: Call) => Promise<void>) {
 }
 
 async function nextCall(count = 1): Promise<FlatCall> {
-  await expect.poll(() => calls.length, { timeout: 5_000, interval: 10 }).toBeGreaterThanOrEqual(count)
+  await expect.poll(() => calls.length, { interval: 10 }).toBeGreaterThanOrEqual(count)
   return calls[count - 1]!
 }
 

@@ -414,7 +414,7 @@ describe('limits', () => {
     await until(() => calls.some(({ from }) => from.id === bob.visitor))
     expect(calls.filter(({ from }) => from.id === ann.visitor).length).toBeLessThanOrEqual(4)
     gate.open()
-    await expect.poll(unhandled, { timeout: 20_000 }).toBe(0)
+    await expect.poll(unhandled).toBe(0)
     expect((await press(ann, 50)).status).toBe(202)
   })
 

@@ -220,7 +220,7 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
     return content?.kind === 'refusal' ? content.error : undefined
   }
 
-  it('is for the people in the table, and no other person is charged', { timeout: 120_000 }, async () => {
+  it('is for the people in the table, and no other person is charged', async () => {
     await open()
     for (const { name } of allActions) {
       const rule = rules[name]!
@@ -235,7 +235,7 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
     expect(strangers).toEqual([])
   })
 
-  it('of a private result does not exist for others', { timeout: 120_000 }, async () => {
+  it('of a private result does not exist for others', async () => {
     await open()
     const ref = await asked('a cat')
     await test.core.database.rows(sql`update generations set private = true`)

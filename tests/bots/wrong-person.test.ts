@@ -191,7 +191,7 @@ describe('a person without rights', () => {
       const messages = JSON.parse((await page.ask('/web/messages', { headers })).text) as { id: string; text: string }[]
       return messages.find(({ id }) => id.endsWith(`${body.id}:answer`))?.text ?? ''
     }
-    await expect.poll(answer, { timeout: 20_000 }).not.toBe('')
+    await expect.poll(answer).not.toBe('')
     expect(refused(await answer()), await answer()).toBe(true)
   })
 

@@ -45,7 +45,7 @@ it('a picture is posted once although the gateway is dropped while it is drawn',
     )
     await sleep(Math.random() * 2 * drawMs)
     discord.dropGateway()
-    await interaction.waitForReply(({ attachments }) => attachments.length === 1, 30_000)
+    await interaction.waitForReply(({ attachments }) => attachments.length === 1)
     asked.push(interaction)
   }
   const rows = await test.core.database.rows<{ n: number }>(sql`select count(*)::int as n from generations`)

@@ -40,7 +40,7 @@ describe.skipIf(shared.length === 0)('a worker that is stopped during a submissi
       // the submission is accepted at once and answered once the worker has stopped
       fal.faults.add({ kind: 'delayAfter', match: submission, times: 1, ms: 3_000 })
       const sent = telegram.say('a cute cat --model flux-dev')
-      await expect.poll(() => fal.accepted(), { timeout: 20_000 }).toBe(1)
+      await expect.poll(() => fal.accepted()).toBe(1)
       first.suspend()
       const second = startService({ ...settings, ROLES: 'worker' })
       services.push(second)

@@ -108,7 +108,7 @@ export function providerContract(harness: ProviderHarness): void {
       expect(wrong.accepted()).toBe(0)
     })
 
-    it('limits the memory it uses for huge and endless responses', { timeout: 60_000 }, async () => {
+    it('limits the memory it uses for huge and endless responses', async () => {
       for (const kind of ['gzipBomb', 'endless', 'hugeLength'] as const) {
         const { provider, task, faults, phases } = await open()
         const phase = phases.download ?? phases.result ?? phases.submit

@@ -19,7 +19,7 @@ export function queueContract(make: () => Promise<QueueSubject>): void {
   const opened: JobQueue[] = []
   beforeAll(async () => {
     subject = await make()
-  }, 60_000)
+  })
   afterEach(async () => {
     await Promise.all(opened.splice(0).map((queue) => queue.close(0)))
     await subject.lose()

@@ -283,7 +283,7 @@ export function resultContract(name: string, open: () => Promise<SurfaceHarness>
       const originals = await Promise.all(parents.map(original))
       expect(await Promise.all(inputs.map(pixels))).toEqual(await Promise.all(originals.map((data) => pixels(data!))))
       expect(await balance('ann')).toBe(9)
-    }, 120_000)
+    })
   })
 }
 

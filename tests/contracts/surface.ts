@@ -178,7 +178,7 @@ export function surfaceContract(
 
     const startProcess = () => stage.startProcess()
     const answered = async () => {
-      await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual(['Cancel'])
+      await expect.poll(async () => (await harness.answer())?.buttons).toEqual(['Cancel'])
     }
     const balance = async (person: Person) => {
       const id = harness.identityOf(person)
@@ -197,7 +197,7 @@ export function surfaceContract(
       expect(await balance('ann')).toMatchObject({ balance: 19, held: 1, inFlight: 1 })
 
       await harness.press('ann', 'Cancel')
-      await expect.poll(async () => (await harness.answer())?.text, { timeout: 20_000 }).toContain('Cancelled.')
+      await expect.poll(async () => (await harness.answer())?.text).toContain('Cancelled.')
       expect((await harness.answer())?.buttons).toEqual([])
       expect(await balance('ann')).toMatchObject({ balance: 20, held: 0, inFlight: 0 })
     })
@@ -208,12 +208,12 @@ export function surfaceContract(
       await answered()
       await harness.press('bob', 'Cancel')
       await expect
-        .poll(() => harness.pressAnswers(), { timeout: 20_000 })
+        .poll(() => harness.pressAnswers())
         .toEqual([expect.stringContaining('Only the person who made this request')])
       expect((await harness.answer())?.buttons).toEqual(['Cancel'])
       expect(await state()).toBe('queued')
       await harness.press('ann', 'Cancel')
-      await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
+      await expect.poll(state).toBe('cancelled')
     })
 
     it('keeps buttons alive over a restart', async () => {
@@ -222,7 +222,7 @@ export function surfaceContract(
       await answered()
       await stage.restart()
       await harness.press('ann', 'Cancel')
-      await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
+      await expect.poll(state).toBe('cancelled')
     })
 
     it('acts once on a press that reaches two processes several times', async () => {
@@ -231,7 +231,7 @@ export function surfaceContract(
       await harness.ask('a cat')
       await answered()
       await harness.press('ann', 'Cancel', 3)
-      await expect.poll(state, { timeout: 20_000 }).toBe('cancelled')
+      await expect.poll(state).toBe('cancelled')
       await expect
         .poll(async () => {
           const [row] = await test.core.database.rows<{ open: number }>(
@@ -270,19 +270,17 @@ export function surfaceContract(
             request->>'prompt' as prompt, request->>'aspect' as aspect, (request->>'images')::int as images
           from generations where parent_id is not null order by id`)
       const answeredTo = async (text: string | RegExp) => {
-        await expect.poll(async () => (await harness.submitted())?.text, { timeout: 20_000 }).toMatch(text)
+        await expect.poll(async () => (await harness.submitted())?.text).toMatch(text)
       }
       const inboxIsEmpty = () =>
-        expect
-          .poll(() => test.core.database.rows(sql`select key from inbox where handled_at is null`), { timeout: 20_000 })
-          .toEqual([])
+        expect.poll(() => test.core.database.rows(sql`select key from inbox where handled_at is null`)).toEqual([])
 
       beforeEach(async () => {
         await startProcess()
         await test.work()
         await harness.ask('a cat')
         await drawn()
-        await expect.poll(async () => (await harness.answer())?.buttons, { timeout: 20_000 }).toEqual(resultLabels)
+        await expect.poll(async () => (await harness.answer())?.buttons).toEqual(resultLabels)
       })
 
       it('opens it with the values of the result, at no cost', async () => {
@@ -294,7 +292,7 @@ export function surfaceContract(
         await harness.openForm('ann', editLabel)
         await harness.submit('ann', { prompt: 'a dog', aspect: '16:9' })
         await drawn(2)
-        await expect.poll(async () => (await harness.submitted())?.pictures, { timeout: 20_000 }).toBe(1)
+        await expect.poll(async () => (await harness.submitted())?.pictures).toBe(1)
         expect((await harness.submitted())?.text).toContain('a dog')
         const edit = { isAsker: true, isChild: true, button: 'edit', prompt: 'a dog', aspect: '16:9', images: 1 }
         expect(await edits()).toEqual([edit])

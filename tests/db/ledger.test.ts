@@ -14,7 +14,7 @@ for (const kind of databases()) {
     beforeAll(async () => {
       opened = await openTestDatabase(kind)
       db = opened.database.db
-    }, 60_000)
+    })
     afterAll(() => opened?.drop())
 
     test('updates balance, held and in_flight on a grant, a hold and a capture', async () => {

@@ -19,12 +19,10 @@ beforeAll(async () => {
       sql.raw(`create table ${table} (meant text not null, tx text, step int, keep boolean, inside text)`),
     )
   }
-}, 60_000)
+})
 afterAll(() => opened?.drop())
 
-test('1,500 concurrent statements of the service, the queue and its clients stay in their own transactions', {
-  timeout: 120_000,
-}, async () => {
+test('1,500 concurrent statements of the service, the queue and its clients stay in their own transactions', async () => {
   const queue = await createQueue({
     backend: { pool: database.bullPool() },
     lanes: [{ name: 'mix', concurrency: 8 }],

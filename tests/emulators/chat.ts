@@ -62,7 +62,7 @@ export interface Press {
   notice(timeoutMs?: number): Promise<string>
 }
 
-const WAIT_MS = 10_000
+const WAIT_MS = 60_000
 
 export function chatOnDiscord(discord: DiscordEmulator): EmulatedChat {
   const ids = numbered(100_000_000_000_000_001n)

@@ -47,8 +47,7 @@ async function open(people: readonly number[], locale = 'en', seen = 'now') {
 
 const last = () => test.telegram.botMessages(1).at(-1)!
 const labels = ({ buttons }: ShownMessage) => buttons.flat().map(({ label }) => label)
-const shows = (pattern: RegExp) =>
-  test.telegram.waitFor(1, ({ fromBot, text }) => fromBot && pattern.test(text), 30_000)
+const shows = (pattern: RegExp) => test.telegram.waitFor(1, ({ fromBot, text }) => fromBot && pattern.test(text))
 
 /** Resolves with the preview. */
 async function propose(text: string): Promise<ShownMessage> {

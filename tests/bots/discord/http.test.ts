@@ -40,7 +40,7 @@ const drawings = async () => {
   const rows = await on.test.core.database.rows<{ n: number }>(sql`select count(*)::int as n from generations`)
   return rows[0]!.n
 }
-const withPicture = (asked: Interaction) => asked.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+const withPicture = (asked: Interaction) => asked.waitForReply(({ attachments }) => attachments.length > 0)
 
 describe('an interaction by HTTP', () => {
   beforeEach(() => on.discord.sendInteractionsTo(url))
@@ -89,7 +89,7 @@ describe('an interaction by HTTP', () => {
     await pressed.waitForAck()
     expect(pressed.acknowledgedWith).toBe(9)
     expect(callbacks(pressed)[0]).toBe(204)
-    await expect.poll(() => answersTo(pressed), { timeout: 5_000 }).toMatchObject([{ status: 202 }])
+    await expect.poll(() => answersTo(pressed)).toMatchObject([{ status: 202 }])
   })
 
   it('is stored before it is acknowledged', async () => {

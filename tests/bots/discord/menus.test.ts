@@ -28,7 +28,7 @@ afterAll(async () => {
   expect(on.discord.violations).toEqual([])
 })
 
-const drawn = (asked: Interaction) => asked.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+const drawn = (asked: Interaction) => asked.waitForReply(({ attachments }) => attachments.length > 0)
 
 interface Row {
   id: string

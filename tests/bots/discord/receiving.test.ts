@@ -67,8 +67,6 @@ it.each([
   const person = discord.slash('flux', { prompt: 'a fox' })
   if (kind === 'dropBefore') discord.late(person)
   const isDropped = () => log.lines.some((line) => line.includes(person.id) && line.includes('too late'))
-  await expect
-    .poll(() => [keys.includes(`discord:${person.id}`), isDropped()], { timeout: 20_000 })
-    .toEqual([isHandled, !isHandled])
+  await expect.poll(() => [keys.includes(`discord:${person.id}`), isDropped()]).toEqual([isHandled, !isHandled])
   expect(person.acknowledgedMs !== undefined).toBe(isHandled)
 })

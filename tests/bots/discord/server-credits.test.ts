@@ -38,7 +38,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   const underWay = sql`select id from generations where ended_at is null`
-  await expect.poll(() => on.test.core.database.rows(underWay), { timeout: 20_000 }).toEqual([])
+  await expect.poll(() => on.test.core.database.rows(underWay)).toEqual([])
   expect(await violations(on.test.core.database)).toEqual([])
 })
 
@@ -173,7 +173,7 @@ async function withPool(credits: number, cap: number) {
   const ask = (prompt: string, userId: string, from: From = {}) =>
     on.discord.slash('flux', { prompt }, { guildId, userId, ...from })
   const drawn = (prompt: string, userId: string) =>
-    ask(prompt, userId).waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    ask(prompt, userId).waitForReply(({ attachments }) => attachments.length > 0)
   const submitAs = (userId: string) =>
     submit(on.test.core, {
       key: `at once:${snowflake()}`,

@@ -42,7 +42,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   const underWay = sql`select id from generations where ended_at is null`
-  await expect.poll(() => on.test.core.database.rows(underWay), { timeout: 20_000 }).toEqual([])
+  await expect.poll(() => on.test.core.database.rows(underWay)).toEqual([])
   expect(await violations(on.test.core.database)).toEqual([])
 })
 
@@ -60,7 +60,7 @@ function newServer() {
   const ask = (prompt: string, from: From = {}, values: Record<string, OptionValue> = {}) =>
     on.discord.slash('flux', { prompt, ...values }, { ...member, ...from })
   const drawn = async (...asked: Parameters<typeof ask>) =>
-    ask(...asked).waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    ask(...asked).waitForReply(({ attachments }) => attachments.length > 0)
   /** The private refusal. */
   async function refused(...asked: Parameters<typeof ask>): Promise<string> {
     const interaction = ask(...asked)
@@ -274,7 +274,7 @@ describe('models', () => {
     await prefer({ model: null })
     // an upscaler is no model that draws
     const enlarged = on.discord.press(shown, '🔍 Upscale · 4 credits', member)
-    await enlarged.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+    await enlarged.waitForReply(({ attachments }) => attachments.length > 0)
     const typed = async (focused: string, values: Record<string, OptionValue>, command = 'flux') => {
       const typing = on.discord.autocomplete(command, values, focused, { guildId, permissions: manageServer })
       await typing.waitForAck()
@@ -392,7 +392,7 @@ describe('pictures that a provider flags', () => {
     // a message says nothing about its channel
     on.discord.sendMessage(`<@${on.discord.applicationId}> a nude --n 2`, { guildId, channelId: adult })
     await expect
-      .poll(() => spoilers(on.discord.botMessages(adult).at(-1)!), { timeout: 20_000 })
+      .poll(() => spoilers(on.discord.botMessages(adult).at(-1)!))
       .toEqual([
         [true, true],
         [false, false],

@@ -42,7 +42,7 @@ const choices = async (...given: Parameters<typeof typing>) =>
 
 async function drawn(prompt: string): Promise<void> {
   const asked = on.discord.slash('flux', { prompt })
-  await asked.waitForReply(({ attachments }) => attachments.length > 0, 20_000)
+  await asked.waitForReply(({ attachments }) => attachments.length > 0)
 }
 
 describe('for the model', () => {

@@ -43,10 +43,10 @@ const answerTo = async (text: string, from: From) => {
   const { messageId } = test.telegram.say(text, from)
   const answers = ({ fromBot, replyTo, text: shown }: ShownMessage) =>
     fromBot && replyTo === messageId && !/^(?:⏳|🎨 (?:Drawing|Almost))/u.test(shown)
-  return test.telegram.waitFor(from.chatId, answers, 20_000)
+  return test.telegram.waitFor(from.chatId, answers)
 }
 const shows = ({ messageId }: ShownMessage, text: string) =>
-  test.telegram.waitFor(chatId, (each) => each.messageId === messageId && each.text.includes(text), 10_000)
+  test.telegram.waitFor(chatId, (each) => each.messageId === messageId && each.text.includes(text))
 const labels = ({ buttons }: ShownMessage) => buttons.map((row) => row.map(({ label }) => label))
 const stored = async () => {
   const rows = sql`select r.models, s.model from chat_rules r left join chat_settings s using (chat)`
@@ -192,7 +192,7 @@ describe('models of a Telegram group', () => {
     const before = await answerTo('/flux a cat', member)
     test.telegram.press(before, '🔁 Other model', member)
     const asks = ({ opensReplyOf }: ShownMessage) => opensReplyOf !== undefined
-    const question = await test.telegram.waitFor(chatId, asks, 10_000)
+    const question = await test.telegram.waitFor(chatId, asks)
     expect(question.text).toContain('The fine')
     expect(question.text).not.toContain('The other-1')
     await answerTo('/settings models usual', manager)
@@ -200,7 +200,7 @@ describe('models of a Telegram group', () => {
       '⚠️ fine may not draw here. Models here: usual.',
     )
     test.telegram.press(await answerTo('/settings here', manager), '🖼 Pictures', manager)
-    const form = await test.telegram.waitFor(chatId, (each) => asks(each) && each.text.includes('⚙️'), 10_000)
+    const form = await test.telegram.waitFor(chatId, (each) => asks(each) && each.text.includes('⚙️'))
     expect(form.text).toContain('The usual')
     expect(form.text).not.toContain('The fine')
   })
@@ -258,7 +258,7 @@ describe('models of a Telegram group', () => {
 
   it('are shown in Chinese', async () => {
     const { messageId } = test.telegram.say('/settings models fine', { ...manager, languageCode: 'zh-hans' })
-    const shown = await test.telegram.waitFor(chatId, ({ replyTo }) => replyTo === messageId, 10_000)
+    const shown = await test.telegram.waitFor(chatId, ({ replyTo }) => replyTo === messageId)
     expect(shown.text).toContain(zh.server.models(['fine']))
     expect(labels(shown)[0]).toContain('🎨 模型')
   })

@@ -13,7 +13,7 @@ it('sets the ratio and sends pictures in private for all members of a group', as
   const { telegram } = test
   const answerTo = async (text: string, from: typeof manager) => {
     const { messageId } = telegram.say(text, from)
-    return telegram.waitFor(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId, 10_000)
+    return telegram.waitFor(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId)
   }
   const labels = ({ buttons }: Awaited<ReturnType<typeof answerTo>>) => buttons.flat().map(({ label }) => label)
   telegram.open({ userId: 502 })
@@ -22,16 +22,16 @@ it('sets the ratio and sends pictures in private for all members of a group', as
   const own = await answerTo('/settings', manager)
   telegram.press(own, '👥 Settings of this group', member)
   telegram.press(own, '👥 Settings of this group', manager)
-  const ofGroup = await telegram.waitFor(chatId, ({ text }) => text.startsWith('⚙️ The settings of this group'), 10_000)
+  const ofGroup = await telegram.waitFor(chatId, ({ text }) => text.startsWith('⚙️ The settings of this group'))
   expect(labels(ofGroup)).toEqual(['🖼 Pictures', '💬 Answers', '🎨 Models'])
   telegram.press(ofGroup, '💬 Answers', manager)
-  const question = await telegram.waitFor(chatId, ({ text }) => text.includes('⚙️ Settings for answers'), 10_000)
+  const question = await telegram.waitFor(chatId, ({ text }) => text.includes('⚙️ Settings for answers'))
   telegram.say('Private: on', { ...manager, replyTo: question.messageId })
-  await telegram.waitFor(chatId, ({ text }) => text.includes('Private: on · this group’s'), 10_000)
+  await telegram.waitFor(chatId, ({ text }) => text.includes('Private: on · this group’s'))
   expect((await answerTo('/settings ratio 16:9 here', manager)).text).toContain('Ratio: 16:9 · this group’s')
 
   expect((await answerTo('/flux a cat', member)).text).toContain('private message')
-  await telegram.waitFor(502, ({ photo }) => photo !== undefined, 20_000)
+  await telegram.waitFor(502, ({ photo }) => photo !== undefined)
   await test.atRest()
   const requests = sql`select request->>'aspect' as aspect, private from generations`
   expect(await test.core.database.rows(requests)).toEqual([{ aspect: '16:9', private: true }])

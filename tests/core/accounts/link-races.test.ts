@@ -61,9 +61,7 @@ const rowOf = async (id: string) => {
 }
 
 afterEach(async () => {
-  await expect
-    .poll(() => test.core.database.rows(sql`select id from generations where ended_at is null`), { timeout: 20_000 })
-    .toEqual([])
+  await expect.poll(() => test.core.database.rows(sql`select id from generations where ended_at is null`)).toEqual([])
   const wrong = await violations(test.core.database)
   await test.close()
   expect(wrong).toEqual([])
@@ -97,7 +95,7 @@ describe.each(databases())('another process on %s', (kind) => {
     const first = await askAs(test.core, { holder: before, key: 'order 1', params: { prompt: 'a cat' }, images: [] })
     const keyed = { userId: before.userId, key: 'client 1', bodyHash: 'abc' }
     await begin(test.core, keyed)
-    const waiting = waitForEnd(test.core, before.userId, first.id, { signal: AbortSignal.timeout(20_000) })
+    const waiting = waitForEnd(test.core, before.userId, first.id, { signal: AbortSignal.timeout(60_000) })
     await join('ann', 'bob')
     const now = (await findKeyHolder(test.core, key, undefined)) as KeyHolder
     expect(now.userId).toBe(await idOf('ann'))

@@ -56,7 +56,7 @@ beforeAll(async () => {
   const signedIn = await app.inject({ method: 'POST', url: '/web/signin', headers: { host }, payload: { key } })
   cookie = `${signedIn.cookies[0]?.name}=${signedIn.cookies[0]?.value}`
   await test.work()
-}, 60_000)
+})
 
 afterAll(async () => {
   await app.close()
@@ -75,7 +75,7 @@ it(
         ...times(asked.api, askByApi),
         ...times(asked.page, askOnPage),
       ])
-      await expect.poll(() => waiting(), { timeout: 20_000 }).toBe(0)
+      await expect.poll(() => waiting()).toBe(0)
       const refused = answers.filter((answer) => answer === 'refused').length
       const onPage = await database.rows(sql`
         select id from web_messages where body->>'state' = 'failed' and body->>'text' like '%costs 1 credit and you have 0%'`)
@@ -85,7 +85,7 @@ it(
       const byPage = accepted.filter(({ surface }) => surface === 'web').length
       expect(onPage).toHaveLength(asked.page * round - byPage)
       expect(refused).toBeGreaterThanOrEqual(asked.chat + asked.api - 1)
-      await expect.poll(() => violations(database), { timeout: 20_000 }).toEqual([])
+      await expect.poll(() => violations(database)).toEqual([])
     }
   },
   60_000 + rounds * 10_000,

@@ -77,7 +77,7 @@ let test: TestCore
 let compared = 0
 beforeAll(async () => {
   test = await openTestCore(quickest, { limits: { welcome } })
-}, 60_000)
+})
 afterAll(() => test?.close())
 
 it(

@@ -242,11 +242,11 @@ describe.each(databases())('on %s', (kind) => {
     await test.say('/price dear 7', admin)
     await test.say('/model dear off', admin)
     const seen = () => models.all().find(({ id }) => id === 'dear')
-    await expect.poll(seen, { timeout: 5_000 }).toMatchObject({ price: 7, off: true })
+    await expect.poll(seen).toMatchObject({ price: 7, off: true })
     expect(models.preferred()).toBe('sketch')
     // a notification may be lost
     await database.rows(sql`update prices set credits = 8`)
-    await expect.poll(seen, { timeout: 5_000 }).toMatchObject({ price: 8 })
+    await expect.poll(seen).toMatchObject({ price: 8 })
   })
 })
 

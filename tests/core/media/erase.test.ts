@@ -80,7 +80,7 @@ describe.each(databases())('erasing on %s', (kind) => {
   }
   const drawn = async (over: Partial<RequestParams> = {}, images = 0) => {
     const id = await asked(over, images)
-    await waitForEnd(core, userId, id, { signal: AbortSignal.timeout(10_000) })
+    await waitForEnd(core, userId, id, { signal: AbortSignal.timeout(60_000) })
     return id
   }
   const rows = () => core.database.rows(sql`select * from generations order by id`)
@@ -111,7 +111,7 @@ describe.each(databases())('erasing on %s', (kind) => {
     await expect(erase(core, userId, id)).rejects.toMatchObject({ kind: 'still_running' })
     expect(await eraseAll(core, userId)).toEqual({ erased: 0, running: 1 })
     release()
-    await waitForEnd(core, userId, id, { signal: AbortSignal.timeout(10_000) })
+    await waitForEnd(core, userId, id, { signal: AbortSignal.timeout(60_000) })
     expect(await erase(core, stranger, id)).toBe(false)
     expect(await eraseAll(core, stranger)).toEqual({ erased: 0, running: 0 })
     expect(await erase(core, userId, `${id}'`)).toBe(false)
@@ -166,7 +166,7 @@ describe.each(databases())('erasing on %s', (kind) => {
   it('ends the wait of a program that is waiting for the request', async () => {
     stop()
     const id = await asked()
-    const waiting = waitForEnd(core, userId, id, { signal: AbortSignal.timeout(10_000) })
+    const waiting = waitForEnd(core, userId, id, { signal: AbortSignal.timeout(60_000) })
     await core.database.rows(sql`update generations set erased_at = now() where id = ${id}`)
     release()
     await expect(waiting).rejects.toMatchObject({ kind: 'unknown_request' })
@@ -182,7 +182,7 @@ describe.each(databases())('erasing on %s', (kind) => {
     // the sweeper deletes objects in its first round
     const leases = keepLeases(core)
     const sweeper = keepSweeping(core, leases)
-    await expect.poll(async () => (await notes()).length, { timeout: 8_000 }).toBe(0)
+    await expect.poll(async () => (await notes()).length).toBe(0)
     expect(store.held.size).toBe(0)
     await sweeper.stop()
     leases.stop()

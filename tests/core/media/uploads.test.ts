@@ -95,7 +95,7 @@ describe.each(databases())('an upload on %s', (kind) => {
     expect((await left()).rows).toEqual([0, 0])
     await core.database.rows(sql`update uploads set created_at = created_at - interval '11 minutes'`)
     const sweeper = keepSweeping(core, keepLeases(core))
-    await expect.poll(left, { timeout: 10_000, interval: 50 }).toEqual({ rows: [], objects: 0 })
+    await expect.poll(left, { interval: 50 }).toEqual({ rows: [], objects: 0 })
     await sweeper.stop()
   })
 

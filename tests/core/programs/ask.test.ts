@@ -240,7 +240,7 @@ describe.each(databases())('a request of a program on %s', (kind) => {
     const seen: { percent?: number; preview?: Buffer }[] = []
     const waiting = waitForEnd(others, null, id, { signal: soon(), onProgress: (progress) => seen.push(progress) })
     await work()
-    await expect.poll(() => seen.some(({ preview }) => preview !== undefined), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => seen.some(({ preview }) => preview !== undefined)).toBe(true)
     expect(await outcomeOf(others, null, id)).toMatchObject({ state: 'running', percent: 40 })
     finish()
     expect(await waiting).toMatchObject({ state: 'delivered', percent: null })
@@ -354,7 +354,7 @@ describe.each(databases())('a request of a program on %s', (kind) => {
     await expect.poll(() => starts[0]?.aborted).toBe(true)
   })
 
-  it('is either delivered and charged, or cancelled and free', { timeout: 60_000 }, async () => {
+  it('is either delivered and charged, or cancelled and free', async () => {
     const { core, work } = await open({ limits: { welcome: 100, inFlight: 100, perMinute: 6_000 } })
     const asks = await Promise.all(Array.from({ length: 40 }, () => order()))
     await work()
@@ -366,7 +366,7 @@ describe.each(databases())('a request of a program on %s', (kind) => {
         if (at >= 10 && at < 30) await watching.wait(at * 5, soon())
         watching.stop()
         const state = async () => (await outcomeOf(core, null, id))?.state ?? ''
-        if (at >= 30) await expect.poll(state, { timeout: 20_000 }).toMatch(/stored|delivered/)
+        if (at >= 30) await expect.poll(state).toMatch(/stored|delivered/)
         await cancel(at % 2 ? core : others, null, id)
         return waitForEnd(core, null, id, { signal: soon() })
       }),

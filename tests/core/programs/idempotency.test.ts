@@ -69,7 +69,7 @@ describe.each(databases())('an idempotency key on %s', (kind) => {
     await begin(core, { ...request, key: 'order 2' })
     const leases = keepLeases(core)
     const sweeper = keepSweeping(core, leases)
-    await expect.poll(kept, { timeout: 10_000, interval: 50 }).toBe(1)
+    await expect.poll(kept, { interval: 50 }).toBe(1)
     await sweeper.stop()
     leases.stop()
   })

@@ -107,11 +107,11 @@ describe.each(databases())('a stored provider configuration on %s', (kind) => {
     let changes = 0
     onChange(() => changes++)
     const id = await addConfig(vault(), 'fal', { key })
-    await expect.poll(() => get('fal')?.settings.key, { timeout: 8_000 }).toBe(key)
+    await expect.poll(() => get('fal')?.settings.key).toBe(key)
     const before = get('fal')
     await changeConfig(vault(), id, { name: 'another name' })
     await changeConfig(vault(), id, { maxConcurrent: 9 })
-    await expect.poll(() => get('fal')?.settings.concurrency, { timeout: 8_000 }).toBe(9)
+    await expect.poll(() => get('fal')?.settings.concurrency).toBe(9)
     expect(get('fal')).not.toBe(before)
     expect(changes).toBe(2)
     expect(created).toHaveLength(2)

@@ -14,7 +14,7 @@ import { createGate, type Gate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
 
 const places = 5
-const soon = { timeout: 20_000 }
+const soon = { timeout: 60_000 }
 
 describe.each(databases())('a message on %s that waits', (kind) => {
   let test: TestCore
@@ -57,7 +57,7 @@ describe.each(databases())('a message on %s that waits', (kind) => {
     return row?.state
   }
 
-  it('shows the place of each, from the first in line, and only when it has changed', { timeout: 60_000 }, async () => {
+  it('shows the place of each, from the first in line, and only when it has changed', async () => {
     const drawing = gate()
     await open(slow(drawing))
     const calls = await fill(places)
@@ -84,9 +84,7 @@ describe.each(databases())('a message on %s that waits', (kind) => {
     return row?.id ?? ''
   }
 
-  it('keeps no worker from starting the request, whose picture then waits for the edit', {
-    timeout: 60_000,
-  }, async () => {
+  it('keeps no worker from starting the request, whose picture then waits for the edit', async () => {
     const [drawing, editing] = [gate(), gate()]
     const chat = createChat()
     const { edit } = chat
@@ -116,7 +114,7 @@ describe.each(databases())('a message on %s that waits', (kind) => {
     ])
   })
 
-  it('shows a cancellation again that an edit of the place has overwritten', { timeout: 60_000 }, async () => {
+  it('shows a cancellation again that an edit of the place has overwritten', async () => {
     const [drawing, editing] = [gate(), gate()]
     const chat = createChat()
     const { edit } = chat
@@ -135,9 +133,7 @@ describe.each(databases())('a message on %s that waits', (kind) => {
     await expect.poll(() => textOf(next!), soon).toContain('Cancelled.')
   })
 
-  it('gives an estimate from what requests of its model took, also in the first message', {
-    timeout: 60_000,
-  }, async () => {
+  it('gives an estimate from what requests of its model took, also in the first message', async () => {
     const drawing = gate()
     const chat = Object.assign(createChat(), { paceMs: 50 })
     await open(slow(drawing), chat)
@@ -170,7 +166,7 @@ describe.each(databases())('a message on %s that waits', (kind) => {
     expect(await waitOf(2)).toEqual({ place: 7, seconds: 25 })
   })
 
-  it('leaves out an edit for which the chat has no room, and makes it later', { timeout: 60_000 }, async () => {
+  it('leaves out an edit for which the chat has no room, and makes it later', async () => {
     const drawing = gate()
     let room = false
     const asked: string[] = []

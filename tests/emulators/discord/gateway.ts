@@ -199,7 +199,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       return receivers.length
     },
     wants: (intent) => live().some(({ intents }) => (intents & intent) === intent),
-    async ready(sessions = 1, timeoutMs = 10_000) {
+    async ready(sessions = 1, timeoutMs = 60_000) {
       const isReady = () => {
         const open = connected()
         const shards = new Set(open.map(({ shard }) => shard[0]))

@@ -3,7 +3,7 @@ import type { LiveInteraction } from './interactions.ts'
 import { type StoredMessage, snapshot } from './messages.ts'
 import type { Interaction, Message } from './types.ts'
 
-const DEFAULT_TIMEOUT_MS = 10_000
+const DEFAULT_TIMEOUT_MS = 60_000
 
 export function handleOf(live: LiveInteraction): Interaction {
   const visible = (message: StoredMessage | undefined) => (message && !message.deleted ? snapshot(message) : undefined)

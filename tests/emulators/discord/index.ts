@@ -271,7 +271,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     },
     waitForBot: (timeoutMs) => gateway.ready(1, timeoutMs),
     waitForGateways: gateway.ready,
-    waitForCommands: (timeoutMs = 10_000) =>
+    waitForCommands: (timeoutMs = 60_000) =>
       commandsChanged.until(
         () => commands.get('global'),
         timeoutMs,
@@ -293,7 +293,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     },
     messages: shownMessages,
     botMessages: (channelId) => shownMessages(channelId).filter(({ author }) => author === world.bot),
-    waitForMessage: (predicate, timeoutMs = 10_000) =>
+    waitForMessage: (predicate, timeoutMs = 60_000) =>
       messageChanged.until(
         (changed) => {
           const candidates = changed ? [changed] : messages.list()

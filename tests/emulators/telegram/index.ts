@@ -91,7 +91,7 @@ export interface TelegramEmulator extends People, Omit<Payments, 'methods'>, Pic
   stop(): Promise<void>
 }
 
-const WAIT_MS = 5000
+const WAIT_MS = 60_000
 
 /** Telegram's documented limits, for `limitFlood`. */
 export const floodLimits: FloodLimits = { perChatPerSecond: 1, perGroupPerMinute: 20, perSecond: 30 }

@@ -7,7 +7,7 @@ import type { From, InlineAnswer, InlineAsked, Json } from './types.ts'
 
 const MAX_RESULTS = 50
 const MAX_ID_BYTES = 64
-const ANSWER_WITHIN_MS = 5_000
+const ANSWER_WITHIN_MS = 60_000
 
 interface Query {
   expiresAt: number

@@ -8,7 +8,7 @@ import { type Telegram, unixNow } from './telegram.ts'
 import type { DocumentUpload, From, MessageRef, PhotoUpload, Pressed, PressOptions, Sent } from './types.ts'
 import type { Content, StoredMessage } from './world.ts'
 
-const ANSWER_WITHIN_MS = 5000
+const ANSWER_WITHIN_MS = 60_000
 
 export interface People {
   /** Sends a text. Commands, mentions, links and hashtags become entities. */

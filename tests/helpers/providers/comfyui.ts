@@ -124,7 +124,7 @@ export const sentGraph = (emulator: Comfyui) => bodies(emulator)[0]!.prompt
 
 /** Resolves once the emulator runs the graph with this id. */
 export const running = (emulator: Comfyui, id: string) =>
-  vi.waitFor(() => expect(emulator.work.running()?.id).toBe(id), { timeout: 5_000 })
+  vi.waitFor(() => expect(emulator.work.running()?.id).toBe(id), { timeout: 60_000 })
 
 /** The task with other inputs in one node; an undefined input is removed. */
 export function changed(task: Task, node: string, inputs: Record<string, Json | undefined>, classType?: string): Task {

@@ -57,7 +57,7 @@ describe.skipIf(missing)('the documentation page', () => {
     await operation.getByRole('button', { name: 'Try it out' }).click()
     await operation.getByRole('button', { name: 'Execute' }).click()
     const answer = operation.locator('.live-responses-table .response .highlight-code')
-    await expect.poll(() => answer.first().textContent(), { timeout: 10_000 }).toContain('"sketch"')
+    await expect.poll(() => answer.first().textContent()).toContain('"sketch"')
     await operation.locator('.opblock-summary-control').click()
   })
 

@@ -127,7 +127,7 @@ it('gives one account three slots for large bodies, and other accounts the rest'
     return socket
   })
   // the order of arrival decides which two are refused
-  await vi.waitFor(() => expect(answers).toHaveLength(2), 20_000)
+  await vi.waitFor(() => expect(answers).toHaveLength(2), 60_000)
   for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 503/)
   const bob = await accountOf(service.test.core, { id: 'test:bob', name: 'bob' })
   const { key } = await createApiKey(service.test.core, { userId: bob, name: 'his' })

@@ -154,5 +154,5 @@ it.each(['GET /api/config', 'POST /api/config', 'POST /api/config/test', 'PUT /a
 it('finishes every accepted request', async () => {
   await service.test.work()
   const under = sql`select id from generations where ended_at is null`
-  await expect.poll(() => service.test.core.database.rows(under), { timeout: 20_000 }).toEqual([])
+  await expect.poll(() => service.test.core.database.rows(under)).toEqual([])
 })

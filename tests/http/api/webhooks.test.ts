@@ -148,14 +148,14 @@ async function rowOf(id: string): Promise<Row | undefined> {
   return row
 }
 
-const settled = (id: string) => expect.poll(() => rowOf(id), { timeout: 10_000 })
+const settled = (id: string) => expect.poll(() => rowOf(id))
 const delivered = (tries = 1) => ({ tries, delivered: true, final: true, problem: null, wait: null })
 const dueNow = (id: string) =>
   test.core.database.rows(sql`
     with due as (update api_webhooks set due_at = now() where generation_id = ${id}::uuid)
     select pg_notify('fluxbot_webhooks', '')`)
 const stateOf = async (id: string, as = key) => (await send('GET', `/images/jobs/${id}`, { as })).json<Job>().state
-const ended = (id: string, state: string) => expect.poll(() => stateOf(id), { timeout: 10_000 }).toBe(state)
+const ended = (id: string, state: string) => expect.poll(() => stateOf(id)).toBe(state)
 
 const secretOf = async (as: string) => {
   const answer = await send('GET', '/webhooks/secret', { as })
@@ -375,7 +375,7 @@ describe('a receiver that', () => {
     other.answers.set('/slow', (response) => held.push(response))
     await start()
     const slow = await Promise.all(Array.from({ length: 12 }, () => ask('a cat', { path: '/slow', at: other })))
-    await expect.poll(() => held.length, { timeout: 10_000 }).toBe(8)
+    await expect.poll(() => held.length).toBe(8)
     const quick = await ask('a cat')
     await settled(quick.id).toEqual(delivered())
     expect(held).toHaveLength(8)

@@ -50,7 +50,7 @@ async function drawn(how: string, body: object, base = '/api/flux') {
   expect([asked.status, asked.body.detail]).toEqual([200, undefined])
   expect(['PENDING', 'IN_QUEUE', 'IN_PROGRESS', 'SUCCESS']).toContain(asked.body.status)
   const task = async () => (await service.call(`GET ${base}/task/${asked.body.id}`)).body
-  await expect.poll(async () => (await task()).status, { timeout: 20_000 }).toMatch(/SUCCESS|FAILED/)
+  await expect.poll(async () => (await task()).status).toMatch(/SUCCESS|FAILED/)
   return { asked: asked.body, task: await task() }
 }
 

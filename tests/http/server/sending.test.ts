@@ -81,7 +81,7 @@ it.each(['/large', '/stream'])(
     // one after the other, so that the waiting client has outlasted both
     for (let at = 0; at < 2; at++) {
       await ask(path)
-      await expect.poll(connections, { timeout: 20_000 }).toBe(1)
+      await expect.poll(connections).toBe(1)
     }
     open()
     const [data] = await once(waiting.resume(), 'data')

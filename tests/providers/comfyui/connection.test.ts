@@ -15,7 +15,7 @@ describe('the connection to ComfyUI', () => {
     const emulator = await open()
     const provider = createProvider([emulator], { idleMs: 50 })
     await finish(provider, comfyuiTask('comfy-dev'))
-    await vi.waitFor(() => expect(emulator.sockets.count()).toBe(0), { timeout: 5_000 })
+    await vi.waitFor(() => expect(emulator.sockets.count()).toBe(0), { timeout: 60_000 })
     const before = emulator.sockets.opened()
     await finish(provider, comfyuiTask('comfy-dev'))
     expect(emulator.sockets.opened()).toBeGreaterThan(before)
@@ -43,7 +43,7 @@ describe('the connection to ComfyUI', () => {
   it.each([
     ['history', /^\/history\//],
     ['queue', /^\/queue$/],
-  ])('can time out at the %s without giving up the run', { timeout: 20_000 }, async (_, path) => {
+  ])('can time out at the %s without giving up the run', async (_, path) => {
     const emulator = await open({ workMs: 500 })
     const provider = createProvider([emulator], { callTimeoutMs: 200 })
     const task = comfyuiTask('comfy-dev')

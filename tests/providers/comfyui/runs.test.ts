@@ -134,7 +134,7 @@ describe.each(['old', 'new'] as const)('ComfyUI with a server of the %s version'
     const started = await begin(provider, task)
     await running(emulator, task.id)
     emulator.sockets.kill()
-    await vi.waitFor(() => expect(emulator.sockets.count()).toBe(1), { timeout: 5_000 })
+    await vi.waitFor(() => expect(emulator.sockets.count()).toBe(1), { timeout: 60_000 })
     const client = String(bodies(emulator)[0]?.client_id)
     emulator.sockets.send(client, 'progress', { value: 2, max: 4, prompt_id: task.id, node: '7' })
     await vi.waitFor(async () => {

@@ -70,7 +70,7 @@ const accepted = async () =>
   (await service.core.database.rows<{ n: number }>(sql`select count(*)::int as n from generations`))[0]?.n
 
 const until = (id: string, status: number) =>
-  expect.poll(async () => (await service.call(`/image/${id}`)).status, { timeout: 10_000 }).toBe(status)
+  expect.poll(async () => (await service.call(`/image/${id}`)).status).toBe(status)
 
 describe('POST /generate', () => {
   it('responds with a task, its parameters and a link that needs no key', async () => {
@@ -365,7 +365,7 @@ describe('GET /image/{task_id}', () => {
     const holder = { userId: service.userId, keyId: null, admin: false, models: null }
     const params = { prompt: 'two cats', model: 'sketch', count: 2 }
     id = (await askAs(service.core, { holder, key: 'two', params, images: [] })).id
-    await waitForEnd(service.core, service.userId, id, { signal: AbortSignal.timeout(20_000) })
+    await waitForEnd(service.core, service.userId, id, { signal: AbortSignal.timeout(60_000) })
     const expires = Math.floor(Date.now() / 1000) + 600
     link = `/image/${id}?expires=${expires}&signature=${signLink(service.core.secretKey, id, expires)}`
   })

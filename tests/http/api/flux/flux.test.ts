@@ -47,7 +47,7 @@ const stop = () => {
 const draw = (body: unknown, sent: Sent = {}, how = 'text-to-image') => service.call(`POST ${how}`, { body, ...sent })
 const until = async (id: string, status: string) => {
   const state = async () => (await service.call(`GET task/${id}`)).body.status
-  await expect.poll(state, { timeout: 10_000, interval: 20 }).toBe(status)
+  await expect.poll(state, { interval: 20 }).toBe(status)
   return (await service.call(`GET task/${id}`)).body
 }
 const dataUrl = async (edge = 30) => `data:image/png;base64,${(await pngOf(edge, edge)).toString('base64')}`

@@ -116,7 +116,7 @@ describe('the OpenAPI document', () => {
     expect((await send('DELETE', `/images/jobs/${second}`)).json().state).toBe('cancelled')
     later.open()
     for (const [id, state] of Object.entries({ [String(first)]: 'succeeded', [String(failing)]: 'failed' })) {
-      await expect.poll(async () => (await jobState(id)).state, { timeout: 10_000 }).toBe(state)
+      await expect.poll(async () => (await jobState(id)).state).toBe(state)
     }
     await send('GET', `/images/jobs/${first}?response_format=b64_json`)
     await send('GET', `/images/jobs/${first}?response_format=tiff`)

@@ -40,7 +40,7 @@ async function open(options: Parameters<typeof openService>[0] = {}) {
 const body = { prompt: 'a cat' }
 const later = { body, headers: { prefer: 'respond-async, wait=5' } }
 const expectState = (client: OpenAI, id: string) =>
-  expect.poll(async () => (await client.get<Job>(`/images/jobs/${id}`)).state, { timeout: 10_000 })
+  expect.poll(async () => (await client.get<Job>(`/images/jobs/${id}`)).state)
 
 describe('a job', () => {
   it('can be polled until it has succeeded', async () => {
@@ -259,7 +259,7 @@ describe('a request whose connection breaks', () => {
     const edit = { body: { prompt: 'night', image: `${publicUrl}/a.png` } }
     const answer = client.post<OpenAI.ImagesResponse>('/images/edits', edit)
     // the image of the first request arrives only when the second request loads it too
-    await expect.poll(() => received, { timeout: 10_000 }).toHaveLength(2)
+    await expect.poll(() => received).toHaveLength(2)
     for (const response of received) response.end(png)
     expect((await answer).data).toHaveLength(1)
     expect(await service.generations()).toMatchObject([{ state: 'delivered', images: 1 }])

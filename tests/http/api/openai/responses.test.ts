@@ -159,7 +159,7 @@ describe('a response with the image tool', () => {
     const { data: job, response } = await client.post<{ id: string }>('/responses', later).withResponse()
     expect([response.status, response.headers.get('location')]).toEqual([202, `/v1/images/jobs/${job.id}`])
     const poll = () => client.get<{ state: string; result?: OpenAI.ImagesResponse }>(`/images/jobs/${job.id}`)
-    await expect.poll(async () => (await poll()).state, { timeout: 10_000 }).toBe('succeeded')
+    await expect.poll(async () => (await poll()).state).toBe('succeeded')
     expect(isPng((await poll()).result?.data?.[0]?.b64_json)).toBe(true)
     expect(await service.balance()).toBe(18)
   })

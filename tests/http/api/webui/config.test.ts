@@ -221,7 +221,7 @@ describe('/api/config', () => {
       log,
     })
     await create()
-    await expect.poll(() => others.get('fal')?.settings.key, { timeout: 8_000 }).toBe(secrets.stored)
+    await expect.poll(() => others.get('fal')?.settings.key).toBe(secrets.stored)
     await others.stop()
   })
 })

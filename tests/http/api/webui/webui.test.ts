@@ -43,9 +43,7 @@ const stop = () => {
 const generate = (body: unknown, sent: Parameters<Service['call']>[1] = {}) =>
   service.call('POST /api/generate', { body, ...sent })
 const until = (id: string, status: string, key?: string) =>
-  expect
-    .poll(async () => (await service.call(`GET /api/history/${id}`, { key })).body.status, { timeout: 10_000 })
-    .toBe(status)
+  expect.poll(async () => (await service.call(`GET /api/history/${id}`, { key })).body.status).toBe(status)
 
 describe('/api/generate', () => {
   it('responds with the images, their properties and the charge', async () => {
