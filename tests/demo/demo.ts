@@ -1,10 +1,8 @@
 /**
- * `npm run demo`: runs the built service in a process of its own with both bots connected to the emulated chats, plays
- * the same evening on each, prints the transcript, and writes the pictures and a page for each chat to demo-output/.
+ * `npm run demo`: runs the built service in a process of its own with both bots connected to the emulated chats. It plays the same
+ * evening on each, which it prints, and then the scenes of each chat. Transcripts, pictures and pages go to demo-output/.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
@@ -12,12 +10,14 @@ import { chatOnDiscord, chatOnTelegram } from '../emulators/chat.ts'
 import { startDiscord } from '../emulators/discord/index.ts'
 import { startLlm } from '../emulators/llm/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
+import { playEvenings } from './evenings.ts'
 import { writePages } from './page.ts'
 import { admin, type Exchange, evening, welcomeCredits } from './script.ts'
+import { startService } from './service.ts'
+import type { Scene } from './stage.ts'
+import { sceneOf, writeTranscripts } from './transcript.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const output = 'demo-output'
-const readyMs = 150_000
 
 export interface DemoLine extends Omit<Exchange, 'picture'> {
   surface: string
@@ -30,13 +30,9 @@ export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[
     { chat: chatOnDiscord(discord), place: 'group' as const },
     { chat: chatOnTelegram(telegram), place: 'private' as const },
   ]
-  const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-demo-'))
-  const service = startService({
-    DATA_DIR: dataDir,
-    PORT: '0',
+  const service = await startService({
     WELCOME_CREDITS: String(welcomeCredits),
     PROVIDER_CONCURRENCY: '1', // so that a second request waits in the queue
-    LOG_LEVEL: 'silent',
     ADMIN_IDS: stages.map(({ chat }) => chat.person(admin).identity).join(),
     DISCORD_TOKEN: discord.token,
     DISCORD_API_URL: discord.apiUrl,
@@ -48,7 +44,6 @@ export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[
   })
   const lines: DemoLine[] = []
   try {
-    await service.ready
     await mkdir(output, { recursive: true })
     for (const { chat, place } of stages) {
       for await (const { picture, ...exchange } of evening(chat, place)) {
@@ -65,7 +60,6 @@ export async function playDemo(say: (line: DemoLine) => void): Promise<DemoLine[
   } finally {
     await service.stop()
     await Promise.all([discord.stop(), telegram.stop(), llm.stop()])
-    await rm(dataDir, { recursive: true, force: true })
   }
 }
 
@@ -74,35 +68,6 @@ async function save(picture: Buffer, name: string): Promise<NonNullable<DemoLine
   await writeFile(file, picture)
   const { width, height } = await sharp(picture).metadata()
   return { file, width, height }
-}
-
-function startService(settings: Record<string, string>): { ready: Promise<void>; stop(): Promise<void> } {
-  const { PATH, HOME } = process.env
-  const child = spawn(process.execPath, [join(root, 'dist/main.js')], {
-    cwd: tmpdir(),
-    env: { PATH, HOME, ...settings },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  return {
-    ready: untilReady(child),
-    stop: async () => {
-      child.kill('SIGTERM')
-      await ended
-    },
-  }
-}
-
-function untilReady(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not ready after ${readyMs} ms`)), readyMs)
-    child.stdout?.on('data', (text: Buffer) => {
-      if (!text.includes('fluxbot is ready')) return
-      clearTimeout(timer)
-      resolve()
-    })
-    child.once('exit', (code) => reject(new Error(`the service ended with ${code}`)))
-  })
 }
 
 function print({ surface, who, did, said, answer, picture, buttons, seenBy }: DemoLine): void {
@@ -116,7 +81,19 @@ function print({ surface, who, did, said, answer, picture, buttons, seenBy }: De
   process.stdout.write(`\n${lines.join('\n  ')}\n`)
 }
 
+/** Plays all of it, and writes it down. `say` gets the first evening line by line. */
+export async function playAll(say: (line: DemoLine) => void): Promise<{ scenes: Scene[]; files: string[] }> {
+  const lines = await playDemo(say)
+  const surfaces = [...new Set(lines.map(({ surface }) => surface))]
+  const evenings = await playEvenings(output)
+  const scenes = surfaces.flatMap((surface) => [
+    sceneOf(surface, lines, output),
+    ...evenings.filter((scene) => scene.surface === surface),
+  ])
+  return { scenes, files: [...(await writeTranscripts(scenes, output)), ...(await writePages(lines, output))] }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const files = await writePages(await playDemo(print), output)
-  process.stdout.write(`\nThe pictures are in ${output}, and the chats are in ${files.join(', ')}\n`)
+  const { files } = await playAll(print)
+  process.stdout.write(`\nThe pictures are in ${output}, and all that was said is in ${files.join(', ')}\n`)
 }

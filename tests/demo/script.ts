@@ -148,7 +148,7 @@ function exchange(
     who,
     did,
     said,
-    answer: text.replace(/\\(?=[^\w\s])/g, ''), // Discord does not show the backslashes of its Markdown
+    answer: text.replace(/\\(?=[^a-z0-9\s])/gi, ''), // Discord does not show the backslashes of its Markdown
     ...(picture && { picture }),
     buttons,
     ...(visibleTo && { seenBy: 'only the person' }),

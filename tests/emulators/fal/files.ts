@@ -12,7 +12,7 @@ export interface Files {
 
 const limit = 20_000
 
-export function createFiles(replace?: () => Promise<Buffer>): Files {
+export function createFiles(replace?: (drawing: Drawing) => Promise<Buffer>): Files {
   const drawings = new Map<string, Drawing>()
   const uploads = new Map<string, { body: Buffer; type: string }>()
 
@@ -34,7 +34,7 @@ export function createFiles(replace?: () => Promise<Buffer>): Files {
       const drawing = drawings.get(name)
       if (!drawing) return { status: 404, headers: { 'content-type': 'text/plain' }, body: 'Not Found' }
       const { width, height, type, seed } = drawing
-      const bytes = await (replace?.() ?? picture(width, height, type, seed))
+      const bytes = await (replace?.(drawing) ?? picture(width, height, type, seed))
       return { status: 200, headers: { 'content-type': `image/${type}` }, body: bytes }
     },
   }

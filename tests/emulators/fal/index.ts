@@ -12,7 +12,7 @@ import { faultAnswers, inProgress, locked, noKey, refused, unknownRequest, wrong
 import { parseMarked, stringifyMarked } from './exact.ts'
 import { createFiles } from './files.ts'
 import { createJobs, type Job, type Jobs } from './jobs.ts'
-import { outcomeOf } from './outcome.ts'
+import { type Drawing, outcomeOf } from './outcome.ts'
 import type { AnyEndpoint } from './pack-schemas.ts'
 import { type Call, parseCall } from './paths.ts'
 import { sendStatuses } from './stream.ts'
@@ -37,7 +37,9 @@ export interface FalOptions {
   publicUrl?: string
   random?: () => number
   /** Makes the bytes of each picture. Default: real pictures of the requested size. */
-  picture?: () => Promise<Buffer>
+  picture?: (drawing: Drawing) => Promise<Buffer>
+  /** Flags all pictures of such prompts. Absent: the words in a prompt decide. */
+  flags?: RegExp
   /** The response at the address of a relay's own webhook keys; fal's keys are then at `keysUrl` only. */
   relayKeys?: Sent
   /** Finished jobs and received requests to remember, roughly. Default: all. For long runs. */
@@ -97,6 +99,7 @@ export async function startFal(options: FalOptions = {}): Promise<FalEmulator> {
           filesUrl: `${origin}/files`,
           keep: files.keep,
           picture: options.picture,
+          flags: options.flags,
         }),
     })
     return { status: 200, body: { ...statusOf(job), gateway_request_id: job.requestId, logs: null, metrics: {} } }

@@ -11,6 +11,9 @@ export interface Drawing {
   height: number
   type: PictureType
   seed: number
+  prompt: string
+  /** Addresses of the input pictures, most of them data: URLs. */
+  inputs: readonly string[]
 }
 
 export interface OutcomeOptions {
@@ -21,7 +24,9 @@ export interface OutcomeOptions {
   /** Stores a picture to be drawn on download; returns its file name. */
   keep(drawing: Drawing): string
   /** Makes the bytes of each picture. Absent: they are drawn. */
-  picture?: () => Promise<Buffer>
+  picture?: (drawing: Drawing) => Promise<Buffer>
+  /** Flags all pictures of such prompts. Absent: the words in a prompt decide. */
+  flags?: RegExp
 }
 
 /** Runs at submission, but is only shown with the result, as the real queue does. */
@@ -60,7 +65,7 @@ async function enlarged(endpoint: AnyEndpoint, { input, factor, options }: Enlar
   const { width = 256, height = 256 } =
     base64 === undefined ? {} : await sharp(Buffer.from(base64, 'base64')).metadata()
   const size = { width: width * factor, height: height * factor }
-  const url = `${options.filesUrl}/${options.keep({ ...size, type: 'png', seed: 0 })}`
+  const url = `${options.filesUrl}/${options.keep({ ...size, type: 'png', seed: 0, prompt: '', inputs: [input.image_url ?? ''] })}`
   const image = { url, ...size, content_type: 'image/png' }
   const headers = { 'x-fal-request-id': options.requestId, 'x-fal-billable-units': '1' }
   const seed = endpoint === 'fal-ai/clarity-upscaler' ? { seed: input.seed ?? newSeed(options.random) } : {}
@@ -70,24 +75,35 @@ async function enlarged(endpoint: AnyEndpoint, { input, factor, options }: Enlar
 async function drawn(
   endpoint: AnyEndpoint,
   input: AnyInput,
-  { requestId, random, filesUrl, keep, picture: replace, words }: OutcomeOptions & { words: ReadonlySet<string> },
+  {
+    requestId,
+    random,
+    filesUrl,
+    keep,
+    picture: replace,
+    flags: flagging,
+    words,
+  }: OutcomeOptions & { words: ReadonlySet<string> },
 ): Promise<Outcome> {
   const { width, height } = sizeOf(input)
   const type = input.output_format ?? 'jpeg'
   const seed = input.seed ?? newSeed(random)
+  const inputs = input.image_urls ?? (input.image_url === undefined ? [] : [input.image_url])
   const images = []
   const count = input.num_images ?? 1
   for (let n = 0; n < count; n++) {
-    const drawing = { width, height, type, seed: (Number(String(seed).replace(/\D/g, '').slice(-6)) + n) % 360 }
+    const hue = (Number(String(seed).replace(/\D/g, '').slice(-6)) + n) % 360
+    const drawing = { width, height, type, seed: hue, prompt: input.prompt ?? '', inputs }
     const inline = input.sync_mode || words.has('datauri')
-    const bytes = inline ? await (replace?.() ?? picture(width, height, type, drawing.seed)) : undefined
+    const bytes = inline ? await (replace?.(drawing) ?? picture(width, height, type, drawing.seed)) : undefined
     const url = bytes ? `data:image/${type};base64,${bytes.toString('base64')}` : `${filesUrl}/${keep(drawing)}`
     images.push({ url, width, height, content_type: `image/${type}` })
   }
   const headers = { 'x-fal-request-id': requestId, 'x-fal-billable-units': String(count) }
   if (withoutSeed.test(endpoint)) return { status: 200, headers, body: { images, description: '' } }
   if (!flags.test(endpoint)) return { status: 200, headers, body: { images, seed } }
-  const flagged = images.map((_, n) => words.has('nsfwflag') || (words.has('nsfwfirst') && n === 0))
+  const allFlagged = words.has('nsfwflag') || flagging?.test(input.prompt ?? '') === true
+  const flagged = images.map((_, n) => allFlagged || (words.has('nsfwfirst') && n === 0))
   const more = { timings: { inference: 1.23 }, has_nsfw_concepts: flagged, prompt: input.prompt ?? '' }
   return { status: 200, headers, body: { images, seed, ...more } }
 }
