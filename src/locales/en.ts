@@ -303,8 +303,10 @@ export const en = {
       '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language, original and announcements. ' +
       '/settings ratio default resets it.',
     usageHere: 'People who manage a group add "here" to set it for all: /settings ratio 16:9 here',
-    usageModels:
-      '/settings models flux-dev, sketch lets only these models draw in this group, and /settings models all lets all of them.',
+    usageOfGroup:
+      '/settings ratio 16:9 here changes one of them; others are model, count, enhance, private, language and original. ' +
+      '/settings ratio default here resets it.',
+    usageModels: '/settings models flux-dev, sketch lets only these models draw here. /settings models all ends that.',
     modelsTitle: (page: number) =>
       page === 1 ? '⚙️ Models that may draw in this group' : `⚙️ Models that may draw in this group, page ${page}`,
     modelsHint: 'Tap a model to change whether it may draw here (✅). People who manage this group can do that.',

@@ -256,6 +256,9 @@ export const zh: Words = {
       '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original、announcements。' +
       '/settings ratio default 恢复默认。',
     usageHere: '群管理员加上 here 即可为全群设置：/settings ratio 16:9 here',
+    usageOfGroup:
+      '/settings ratio 16:9 here 修改其中一项；其他项为 model、count、enhance、private、language、original。' +
+      '/settings ratio default here 恢复默认。',
     usageModels: '/settings models flux-dev, sketch 限定本群只能使用这些模型；/settings models all 恢复为全部模型。',
     modelsTitle: (page) => (page === 1 ? '⚙️ 本群可用的模型' : `⚙️ 本群可用的模型，第 ${page} 页`),
     modelsHint: '点按模型即可允许或禁止本群使用（✅ 为允许），仅限群管理员操作。',

@@ -9,9 +9,11 @@ export const varyAction: Action = {
   name: 'vary',
   who: 'viewer',
   answers: 'public',
-  async run({ core, call, values: { ref, number } }) {
+  async run({ core, call, settings, values: { ref, number } }) {
     const result = await resultOf(core, ref)
-    const variation = variationOf(core, result)
+    const { allowed } = settings.chosen
+    // where no model may, the refusal of the request says which ones draw there
+    const variation = variationOf(core, { ...result, allowed }) ?? variationOf(core, result)
     if (!variation) throw new AppError('provider_missing', { model: result.model })
     const { chosen, params } = variation
     return submitOffer(core, call, {

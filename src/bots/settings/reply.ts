@@ -67,8 +67,7 @@ export function settingsReply(
     ...lines,
     ...(hasModels ? [words.server.models(rules.models)] : []),
     '',
-    texts.usage,
-    ...(call.place.group ? [texts.usageHere] : []),
+    ...(whose === 'here' ? [texts.usageOfGroup] : [texts.usage, ...(call.place.group ? [texts.usageHere] : [])]),
     ...(hasModels ? [texts.usageModels] : []),
   ].join('\n')
   const buttons = [

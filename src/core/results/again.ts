@@ -26,6 +26,8 @@ interface Drawn {
   inputs?: readonly Size[]
   /** Its result. */
   pictures: readonly Size[]
+  /** Ids of the models that may draw where it is pressed. Absent: all. */
+  allowed?: readonly string[]
 }
 
 /** Strength of a variation, for models that take one: the scene stays, the details change. */
@@ -40,9 +42,10 @@ export function rerollOf(core: Available, { model: id, request, inputs }: Drawn)
 }
 
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
-export function variationOf(core: Available, { model, request, pictures }: Drawn): Again | undefined {
-  const fallback = defaultModel(core, null, { images: 1, words: request.prompt !== '' })
-  const candidates = [model, fallback].flatMap((id) => core.models.all().find((each) => each.id === id) ?? [])
+export function variationOf(core: Available, { model, request, pictures, allowed }: Drawn): Again | undefined {
+  const fallback = defaultModel(core, allowed ?? null, { images: 1, words: request.prompt !== '' })
+  const ids = [model, fallback].filter((id) => allowed === undefined || allowed.includes(id))
+  const candidates = ids.flatMap((id) => core.models.all().find((each) => each.id === id) ?? [])
   for (const candidate of candidates.filter(({ tool }) => !tool)) {
     const variation = serving(core, candidate, { images: 1, input: pictures[0] }, (takes) => {
       // without a ratio, the picture keeps its shape

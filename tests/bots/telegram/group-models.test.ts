@@ -13,8 +13,13 @@ import { violations } from '../../helpers/invariants.ts'
 import { openTestTelegram, type TestTelegram } from '../../helpers/telegram.ts'
 
 const modelOf = (id: string) => ({ ...sketch, id, title: `The ${id}`, aliases: [`alias-of-${id}`] })
+/** It takes no pictures. */
+const wordy = {
+  ...modelOf('other-8'),
+  routes: sketch.routes.map((route) => ({ ...route, takes: { ...route.takes, images: { min: 0, max: 0 } } })),
+}
 /** More than a page shows. */
-const others = Array.from({ length: 8 }, (_, index) => modelOf(`other-${index + 1}`))
+const others = [...Array.from({ length: 7 }, (_, index) => modelOf(`other-${index + 1}`)), wordy]
 const models = [modelOf('usual'), modelOf('fine'), ...others, upscale]
 const chatId = -4000002
 const manager = { chatId, userId: 501, chatTitle: 'Painters' }
@@ -72,6 +77,7 @@ describe('models of a Telegram group', () => {
     const saved = await answerTo('/settings models fine, alias-of-OTHER-1', manager)
     expect(saved.text).toContain(`✅ Saved.\n⚙️ The settings of this group\nModel: The fine · default`)
     expect(saved.text).toContain(modelsLine('fine', 'other-1'))
+    expect(saved.text).toContain(`${en.settings.usageOfGroup}\n${en.settings.usageModels}`)
 
     const refusal = '⚠️ usual may not draw here. Models here: fine, other-1.'
     expect((await answerTo('/flux a dog --model usual', member)).text).toBe(refusal)
@@ -203,6 +209,17 @@ describe('models of a Telegram group', () => {
     const form = await test.telegram.waitFor(chatId, (each) => asks(each) && each.text.includes('⚙️'))
     expect(form.text).toContain('The usual')
     expect(form.text).not.toContain('The fine')
+  })
+
+  it('draw a variation where they may, also for a result of a model without pictures', async () => {
+    await answerTo('/settings models other-8, fine', manager)
+    const shown = await answerTo('/flux a cat --model other-8', member)
+    test.telegram.press(shown, '🔀 Vary · 1 credit', member)
+    await expect.poll(drawnWith).toEqual(['other-8', 'fine'])
+    await answerTo('/settings models other-8', manager)
+    expect((await test.telegram.press(shown, '🔀 Vary · 1 credit', member).answered()).text).toBe(
+      '⚠️ usual may not draw here. Models here: other-8.',
+    )
   })
 
   it('hold for a request that meets the change, in either order, with two processes', async () => {
