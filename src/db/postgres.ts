@@ -124,12 +124,26 @@ end $$`
 function openPool(server: Reached, max: number): Sql {
   const { address, session } = server
   if (session !== 'own') {
+    const { postgres: options } = driverOptions(server, { options: address.options })
     // a prepared statement stays in a session, where another client would find it, or not find its own
-    return postgres({ ...driverOptions(server, { options: address.options }).postgres, max, prepare: false })
+    return oneAtATime(postgres({ ...options, max, prepare: false }))
   }
   // the options of the address come later, and win
   const options = `-c statement_timeout=${statementLimit} ${address.options}`.trim()
   return postgres({ ...driverOptions(server, { options }).postgres, max })
+}
+
+/**
+ * One statement at a time on each connection: after the answer to one, PgBouncer takes the session away, also when a part of the
+ * next one has been sent, which then waits for ever. Transactions keep their session.
+ */
+function oneAtATime(client: Sql): Sql {
+  const { unsafe } = client
+  // postgres.js calls it to ask whether the connection may take one more; the statement that begins a transaction has its own
+  const alone = { onexecute: () => false }
+  client.unsafe = ((text, parameters = [], options) =>
+    unsafe(text, parameters, { ...alone, ...options })) as typeof unsafe
+  return client
 }
 
 /** Has a connection once something listens. */
@@ -163,7 +177,7 @@ function database({ client, listener, bull }: Clients): Database {
   const dialect = new PgDialect()
   let problem: string | undefined
   const timer = setInterval(() => {
-    client<{ read_only: string }[]>`select current_setting('transaction_read_only') as read_only`.then(
+    client.unsafe(`select current_setting('transaction_read_only') as read_only`).then(
       ([row]) => {
         problem =
           row?.read_only === 'on' ? 'Postgres is read-only. Check that DATABASE_URL names the primary.' : undefined

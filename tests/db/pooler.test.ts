@@ -108,10 +108,11 @@ describe.skipIf(lacksPgBouncer())('behind PgBouncer (skipped without: apt-get in
     const statements = Array.from({ length: 300 }, async (_, n) => {
       const database = both[n % 2] as Database
       // texts of several shapes, whose prepared statements would take each other's names
-      const columns = Array.from(
-        { length: (n % 7) + 1 },
-        (_, column) => sql`${`${n} ${column}`}::text as ${sql.identifier(`c${column}`)}`,
-      )
+      const columns = Array.from({ length: (n % 7) + 1 }, (_, column) => {
+        // without parameters, a statement is sent in another way
+        const value = n % 3 === 0 ? sql.raw(`'${n} ${column}'`) : sql`${`${n} ${column}`}`
+        return sql`${value}::text as ${sql.identifier(`c${column}`)}`
+      })
       const [row] = await database.rows<Record<string, string>>(sql`select ${sql.join(columns, sql`, `)}`)
       return Object.values(row ?? {}).every((value, column) => value === `${n} ${column}`)
     })
