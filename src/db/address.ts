@@ -162,7 +162,7 @@ interface Session {
   options?: string
 }
 
-/** The same connection for both drivers. Every part is given, so that no PG… variable of the environment takes its place. */
+/** The same connection for both drivers. Neither gets the address itself, which each would read in its own way. */
 export function driverOptions({ address, encrypted }: Server, { suffix = '', options = '' }: Session) {
   const { host, port, user, password, database, connectSeconds } = address
   const name = address.applicationName + suffix
