@@ -13,6 +13,8 @@ const long = [
   'tests/cli/providers.test.ts',
   'tests/providers/faults.*.test.ts',
   'tests/bots/page-session.browser.test.ts',
+  'tests/queue/sentinel.test.ts',
+  'tests/queue/tls.test.ts',
   'tests/demo/**/*.test.ts',
   ...[
     'broadcast',

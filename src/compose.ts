@@ -195,9 +195,10 @@ interface ForQueue {
 }
 
 async function openQueue(config: Config, database: Database, { providers, log, report }: ForQueue): Promise<JobQueue> {
-  const backend = config.redisUrl ? { redisUrl: config.redisUrl } : { pool: database.bullPool() }
+  const { redisUrl, redisCluster: cluster, redisSentinel: sentinel, redisPrefix: prefix } = config
+  const backend = redisUrl ? { redisUrl, cluster, sentinel } : { pool: database.bullPool() }
   const lane = ({ provider, settings }: Provided) => ({ name: provider.name, concurrency: settings.concurrency })
-  const queue = await createQueue({ backend, lanes: providers.all().map(lane), log, report })
+  const queue = await createQueue({ backend, lanes: providers.all().map(lane), prefix, log, report })
   providers.onChange(() => {
     queue
       .setLanes(providers.all().map(lane))

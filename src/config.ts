@@ -6,16 +6,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { readAddress } from './db/address.ts'
-import { isLoopback } from './setting-values.ts'
-import {
-  type Environment,
-  parseSettings,
-  type Role,
-  type Settings,
-  settingNames,
-  unlessBlank,
-  urlOf,
-} from './settings.ts'
+import { parseSettings } from './read-settings.ts'
+import { isLoopback, unlessBlank, urlOf } from './setting-values.ts'
+import { type Environment, type Role, type Settings, settingNames } from './settings.ts'
 
 export type Config = ReturnType<typeof readConfig>
 
@@ -32,10 +25,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile
   const text = existsSync(envFile) ? readText(envFile) : ''
   const isOverridden = (name: string) => unlessBlank(environment[name]) !== undefined
   const cut = cutNames(text).filter((name) => !isOverridden(name))
-  return readConfig(
-    { ...parseEnv(text), ...environment },
-    cut.map((name) => `${name} is cut off at # in ${envFile}: put quotes around its value`),
-  )
+  const inFile = parseEnv(text)
+  const mistakes = cut.map((name) => `${name} is cut off at # in ${envFile}: put quotes around its value`)
+  if (inFile.NODE_EXTRA_CA_CERTS && !isOverridden('NODE_EXTRA_CA_CERTS'))
+    mistakes.push(`NODE_EXTRA_CA_CERTS has no effect in ${envFile}: set it in the environment of the process`)
+  return readConfig({ ...inFile, ...environment }, mistakes)
 }
 
 /** Windows saves files with a byte order mark, or as UTF-16. */
@@ -64,8 +58,6 @@ export function readConfig(environment: Environment, found: readonly string[] = 
     ...build(parsed.settings),
     /** A process without the role http serves only health checks and metrics, and only if PORT is set. */
     listens: parsed.settings.ROLES.includes('http') || unlessBlank(environment.PORT) !== undefined,
-    /** Names of settings that are set and have no effect yet. */
-    withoutEffect: parsed.warnings,
   })
 }
 
@@ -80,6 +72,10 @@ function build(settings: Settings) {
     /** Most connections of this process for statements. */
     databasePool: settings.DATABASE_POOL,
     redisUrl: settings.REDIS_URL,
+    /** How `redisUrl` is to be understood. */
+    redisCluster: isOn(settings.REDIS_CLUSTER),
+    redisSentinel: settings.REDIS_SENTINEL,
+    redisPrefix: settings.REDIS_PREFIX,
     dataDir: resolve(settings.DATA_DIR),
     /** Whether anything is written there: pictures, or the embedded database. */
     usesDataDir: settings.DATABASE_URL === undefined || (settings.COS_BUCKET ?? settings.S3_BUCKET) === undefined,
@@ -138,7 +134,7 @@ function build(settings: Settings) {
       settings.EXTERNAL_API_BASE && settings.EXTERNAL_MODEL && settings.EXTERNAL_API_KEY
         ? { baseUrl: settings.EXTERNAL_API_BASE, model: settings.EXTERNAL_MODEL, key: settings.EXTERNAL_API_KEY }
         : undefined,
-    enhanceByDefault: /^(true|1|on)$/.test(settings.PROMPT_OPTIMIZATION),
+    enhanceByDefault: isOn(settings.PROMPT_OPTIMIZATION),
     cos:
       settings.COS_SECRET_ID && settings.COS_SECRET_KEY && settings.COS_BUCKET && settings.COS_REGION
         ? {
@@ -193,7 +189,7 @@ function build(settings: Settings) {
       settings.S3_ACCESS_KEY_ID,
       settings.S3_SECRET_ACCESS_KEY,
       ...[settings.DATABASE_URL, settings.DATABASE_DIRECT_URL].flatMap((url) => passwordsIn(url ?? '')),
-      urlOf(settings.REDIS_URL ?? '')?.password,
+      ...(settings.REDIS_URL?.split(',') ?? []).map((url) => urlOf(url.trim())?.password),
     ].filter((secret): secret is string => secret !== undefined && secret !== ''),
   }
 }
@@ -205,6 +201,8 @@ function passwordsIn(address: string): (string | undefined)[] {
   const read = readAddress(address)
   return [url.password, ...('mistake' in read ? [] : [read.password, read.sslPassword])]
 }
+
+const isOn = (value: string) => /^(true|1|on)$/.test(value)
 
 interface Defaults {
   timeoutMs: number

@@ -43,7 +43,6 @@ const connectMs = 10_000
 
 async function main(): Promise<void> {
   const config = loadConfig()
-  for (const name of config.withoutEffect) process.stderr.write(`${name} has no effect yet.\n`)
   const undo: Step[] = []
   const onError = (error: unknown) => process.stderr.write(`${explain(error)}\n`)
   const exit = (code: number) => {

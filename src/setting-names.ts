@@ -1,9 +1,5 @@
 /** Finds names in the environment that look like settings of fluxbot but are not: a misspelled setting would have no effect. */
 
-/** Promised for a later version. */
-const planned = 'REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX'
-const plannedNames: ReadonlySet<string> = new Set(planned.split(' '))
-
 const prefixes =
   /^(FLUXBOT|FLUX|DISCORD|TELEGRAM|FAL|OPENAI_IMAGE|GEMINI|MIDJOURNEY|JIMENG|KLING|CF_API|CF_ACCOUNT|COMFYUI|DOUBAO|QWEN|EXTERNAL_API|COS|S3|WELCOME|PROMPT_OPTIMIZATION)_/i
 /** Kubernetes and Docker describe services by such variables. */
@@ -17,15 +13,10 @@ const others: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** Names of settings that have no effect in this version. */
-export function withoutEffectYet(given: readonly string[], known: readonly string[]): string[] {
-  return given.filter((name) => plannedNames.has(name) && !known.includes(name))
-}
-
 /** Sentences about names that look like one of the `known`. */
 export function lookalikes(given: readonly string[], known: readonly string[]): string[] {
   return given.flatMap((name) => {
-    if (known.includes(name) || plannedNames.has(name) || others.has(name)) return []
+    if (known.includes(name) || others.has(name)) return []
     const closest = closestTo(name, known)
     const isClose = isMisspelled(plain(name), plain(closest))
     if (!isClose && (!prefixes.test(name) || injected.test(name))) return []

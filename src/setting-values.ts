@@ -26,6 +26,43 @@ export function serverMistake(value: string): string | undefined {
   return authority.includes(',') ? 'names several servers: name one' : unreadable
 }
 
+/** For one address of Redis, or several that are separated by commas. */
+export function redisMistake(value: string): string | undefined {
+  return value
+    .split(',')
+    .map((part) => redisServerMistake(part.trim()))
+    .find((mistake) => mistake !== undefined)
+}
+
+function redisServerMistake(value: string): string | undefined {
+  if (!/^rediss?:\/\//.test(value)) return 'must start with redis:// or rediss://, also after each comma'
+  const mistake = serverMistake(value)
+  if (mistake) return mistake
+  const { pathname } = new URL(value)
+  return /^(\/\d*)?$/.test(pathname)
+    ? undefined
+    : 'must end with the number of a database, such as /0, or with the port'
+}
+
+/** Mistakes that only show in several settings of Redis together. */
+export function redisMistakes(value: (name: 'REDIS_URL' | 'REDIS_CLUSTER' | 'REDIS_SENTINEL') => string | undefined) {
+  const parts = (value('REDIS_URL') ?? '').split(',').map((part) => part.trim())
+  const urls = parts.filter((part) => URL.canParse(part)).map((part) => new URL(part))
+  const cluster = /^(true|1|on)$/.test(value('REDIS_CLUSTER')?.trim() ?? '')
+  const sentinel = value('REDIS_SENTINEL') !== undefined
+  const logins = new Set(urls.map(({ protocol, username, password }) => `${protocol} ${username} ${password}`))
+  const mistakes = {
+    'REDIS_CLUSTER and REDIS_SENTINEL must not both be set: REDIS_URL names nodes of a cluster, or sentinels':
+      cluster && sentinel,
+    'REDIS_URL names several servers: set REDIS_CLUSTER=true if they are nodes of a cluster, REDIS_SENTINEL if they are sentinels, or name one':
+      parts.length > 1 && !cluster && !sentinel,
+    'REDIS_URL must have the same user name, password and protocol in each address': logins.size > 1,
+    'REDIS_URL must not name a database: a cluster has only /0':
+      cluster && urls.some(({ pathname }) => Number(pathname.slice(1)) > 0),
+  }
+  return Object.entries(mistakes).flatMap(([mistake, isMade]) => (isMade ? [mistake] : []))
+}
+
 function isDecodable(value: string): boolean {
   try {
     decodeURIComponent(value)
@@ -79,4 +116,13 @@ export function hostMistake(value: string): string | undefined {
 /** Whether a host of a URL or the HOST setting is this machine alone. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
+}
+
+/** undefined for a blank value, which counts as not set. */
+export function unlessBlank(value: string | undefined): string | undefined {
+  return value?.trim() === '' ? undefined : value
+}
+
+export function urlOf(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined
 }

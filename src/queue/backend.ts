@@ -8,8 +8,16 @@ import {
   type IQueueBackend,
   runMigrations,
 } from 'bullmq'
-import { Redis, type RedisOptions } from 'ioredis'
 import type pg from 'pg'
+import {
+  becomesReady,
+  connectRedis,
+  cureFor,
+  nameOf,
+  type RedisAddress,
+  type RedisConnection,
+  reasonOf,
+} from './redis.ts'
 
 export interface Backend {
   factory: BackendFactory
@@ -19,6 +27,10 @@ export interface Backend {
   worker(): ConnectionOptions
   /** Makes room for this many workers, each of which occupies a connection. */
   reserve(workers: number): void
+  /** Under which BullMQ keeps the jobs of a lane. */
+  queueName(lane: string): string
+  /** Whether commands may be refused while the connection looks well. */
+  needsProbe: boolean
   /** What to say when a command fails at the start. */
   explain(reason: string): string
   /** undefined when ready, otherwise a sentence that says what is missing. */
@@ -37,81 +49,57 @@ interface Callbacks {
 }
 
 export async function connectBackend(
-  backend: { redisUrl: string } | { pool: pg.Pool },
+  backend: RedisAddress | { pool: pg.Pool },
   callbacks: Callbacks,
 ): Promise<Backend> {
-  return 'redisUrl' in backend ? connectRedis(backend.redisUrl, callbacks) : usePool(backend.pool)
+  return 'redisUrl' in backend ? useRedis(backend, callbacks) : usePool(backend.pool)
 }
 
-async function connectRedis(url: string, { onError, report }: Callbacks): Promise<Backend> {
-  const common: RedisOptions = {
-    connectTimeout: 5_000,
-    keepAlive: 10_000,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 5), 1_000),
-    // after a failover the name of the server leads to the new primary, but only a new connection follows it
-    reconnectOnError: ({ message }) => message.startsWith('READONLY'),
-  }
-  const producer = new Redis(url, {
-    ...common,
-    maxRetriesPerRequest: 1,
-    enableOfflineQueue: false,
-    commandTimeout: 2_000,
-  })
-  const where = `${producer.options.host}:${producer.options.port}`
+async function useRedis(address: RedisAddress, { onError, report }: Callbacks): Promise<Backend> {
+  const producer = connectRedis(address, { rejects: true })
+  const where = nameOf(address)
   let reason = ''
   producer.on('error', (error: Error) => {
-    reason = error.message
+    reason = reasonOf(error)
     onError(error)
   })
-  const cure = 'Check REDIS_URL and that Redis is running.'
   const waiting = setTimeout(
     () => report?.(`Waiting for Redis at ${where}: ${reason || 'no answer yet'}`),
     reportAfterMs,
   )
   try {
-    await becomesReady(producer)
+    await becomesReady(producer, connectWithinMs)
   } catch {
     producer.disconnect()
-    throw new Error(`Cannot reach Redis at ${where}: ${reason || 'no answer'}. ${cure}`)
+    throw new Error(`Cannot reach Redis at ${where}: ${reason || 'no answer'}. ${cureFor(reason, address)}`)
   } finally {
     clearTimeout(waiting)
   }
 
-  let worker: Redis | undefined
+  let worker: RedisConnection | undefined
+  const refusals = keepRefusals()
   return {
-    factory: withPauses(createRedisBackend),
+    factory: withPauses(createRedisBackend, refusals.note),
     producer,
     worker() {
-      worker ??= new Redis(url, { ...common, maxRetriesPerRequest: null }).on('error', onError)
+      worker ??= connectRedis(address, { rejects: false }).on('error', onError)
       return worker
     },
     reserve: () => {},
-    explain: (problem) =>
-      `Cannot use Redis at ${where}: ${problem}. Check that REDIS_URL names a primary with free memory.`,
+    // scripts of BullMQ may use only keys of one slot; each lane has its own, so that lanes spread over the nodes
+    queueName: (lane) => (address.cluster ? `{fluxbot-${lane}}` : `fluxbot-${lane}`),
+    needsProbe: true,
+    explain: (problem) => `Cannot use Redis at ${where}: ${problem}. ${cureFor(problem, address)}`,
     notReady() {
-      return producer.status === 'ready' ? undefined : `Cannot reach Redis at ${where} (${producer.status}).`
+      if (producer.status !== 'ready') return `Cannot reach Redis at ${where} (${producer.status}).`
+      const refusal = refusals.first()
+      return refusal && `Workers get no jobs from Redis at ${where}: ${refusal}`
     },
     disconnect() {
       producer.disconnect()
       worker?.disconnect()
     },
   }
-}
-
-/** Waits for a Redis that starts a little later than we do, but rejects at once when it refuses the password. */
-function becomesReady(redis: Redis): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, connectWithinMs, new Error('timed out'))
-    redis.once('ready', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-    redis.on('error', (error: Error) => {
-      if (!/WRONGPASS|NOAUTH|NOPERM|invalid password/i.test(error.message)) return
-      clearTimeout(timer)
-      reject(error)
-    })
-  })
 }
 
 async function usePool(pool: pg.Pool): Promise<Backend> {
@@ -130,6 +118,9 @@ async function usePool(pool: pg.Pool): Promise<Backend> {
     factory: withPauses(createPostgresBackend as unknown as BackendFactory),
     producer: connection,
     worker: () => connection,
+    queueName: (lane) => `fluxbot-${lane}`,
+    // the queue is in the database, which has a check of its own
+    needsProbe: false,
     reserve(workers) {
       pool.options.max = Math.max(pool.options.max, workers + commands)
     },
@@ -139,18 +130,44 @@ async function usePool(pool: pg.Pool): Promise<Backend> {
   }
 }
 
+/** `error` undefined: the call succeeded. */
+type NoteCall = (queue: string, error: Error | undefined) => void
+
+/** What Redis last answered to the workers of each queue, if it refused: a lost connection shows in other ways. */
+function keepRefusals(): { note: NoteCall; first(): string | undefined } {
+  const refusals = new Map<string, string>()
+  return {
+    note(queue, error) {
+      if (!error) refusals.delete(queue)
+      else if (error.name === 'ReplyError') refusals.set(queue, error.message)
+    },
+    first: () => refusals.values().next().value,
+  }
+}
+
+async function noted<T>(queue: string, note: NoteCall, call: Promise<T>): Promise<T> {
+  try {
+    const result = await call
+    note(queue, undefined)
+    return result
+  } catch (error) {
+    note(queue, error as Error)
+    throw error
+  }
+}
+
 /**
  * A worker that is woken gets no job while other processes use the whole limit of its lane. BullMQ would then try again
  * thousands of times a second for as long as jobs wait, so each such attempt is followed by a short pause.
  */
-function withPauses(factory: BackendFactory): BackendFactory {
+function withPauses(factory: BackendFactory, note: NoteCall = () => {}): BackendFactory {
   return (name, options, extra) => {
     const backend: IQueueBackend = factory(name, options, extra)
     const { waitForJob, moveToActive } = backend
     let woken = false
     let misses = 0
     backend.moveToActive = async (...args) => {
-      const result = await moveToActive.apply(backend, args)
+      const result = await noted(name, note, moveToActive.apply(backend, args))
       if (result[0]) misses = 0
       else if (woken) misses += 1
       woken = false
@@ -159,7 +176,7 @@ function withPauses(factory: BackendFactory): BackendFactory {
     backend.waitForJob = async (...args) => {
       // a single miss is common: another worker was faster
       if (misses > 1) await sleep(Math.min(25 * misses, 250))
-      const marker = await waitForJob.apply(backend, args)
+      const marker = await noted(name, note, waitForJob.apply(backend, args))
       woken = marker !== null
       return marker
     }

@@ -6,9 +6,10 @@ import { type Job as BullJob, DelayedError, type IQueueBackend, Queue, type Queu
 import type pg from 'pg'
 import type { Job, JobQueue } from '../core/ports/queue.ts'
 import { connectBackend } from './backend.ts'
+import type { RedisAddress } from './redis.ts'
 
 export interface QueueConfig {
-  backend: { redisUrl: string } | { pool: pg.Pool }
+  backend: RedisAddress | { pool: pg.Pool }
   /** `concurrency`: jobs of the lane that run at the same time, over all processes. */
   lanes: readonly { name: string; concurrency: number }[]
   /** Prefix of all keys in Redis; has no effect on Postgres. */
@@ -33,6 +34,10 @@ const forceMs = 1_000
 const retryAfterErrorMs = 1_000
 /** BullMQ's limit. */
 const lowestPriority = 2_097_151
+/** A lane without workers. A job that is added to it and removed shows that scripts run. */
+const probeLane = '_probe'
+/** Id of that job, which is no generation. */
+const probeId = 'probe'
 
 export async function createQueue({ backend: config, lanes, prefix, log, report }: QueueConfig): Promise<JobQueue> {
   const onError = throttledWarning(log)
@@ -48,11 +53,12 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
   const workers = new Map<string, LaneWorker>()
   const retired = new Set<LaneWorker>()
   const running = new Set<AbortController>()
-  let problem: string | undefined
+  /** Lane → why it takes no jobs. */
+  const problems = new Map<string, string>()
   let run: Run | undefined
 
   function openLane(lane: string): void {
-    const queue: LaneQueue = new Queue(queueName(lane), options, backend.factory)
+    const queue: LaneQueue = new Queue(backend.queueName(lane), options, backend.factory)
     queue.on('error', onError)
     queues.set(lane, queue)
   }
@@ -63,35 +69,53 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
     return queues.get(lane) as LaneQueue
   }
 
-  /** Rejects when the queue fails or does not answer in time; `notReady` reports it until a write succeeds. */
-  async function command<T>(action: Promise<T>, kind: 'read' | 'write' = 'write'): Promise<T> {
+  /** Rejects when the queue fails or does not answer in time; `notReady` reports it until `check` succeeds. */
+  async function command<T>(lane: string, action: Promise<T>): Promise<T> {
     try {
-      const result = await withTimeout(action, commandTimeoutMs)
-      // a Redis without free memory, or one that cannot save, still answers reads
-      if (kind === 'write') problem = undefined
-      return result
+      return await withTimeout(action, commandTimeoutMs)
     } catch (error) {
-      problem = `The queue does not take jobs: ${(error as Error).message}`
+      problems.set(lane, (error as Error).message)
       throw error
     }
   }
 
-  /** The limits are kept in the queue's own store, which may lose them (FLUSHALL). */
-  async function writeLimits(): Promise<void> {
-    for (const [lane, concurrency] of open) await command(queueOf(lane).setGlobalConcurrency(concurrency))
+  /** Writes the limit of a lane, which the queue's own store may lose (FLUSHALL). */
+  async function check(lane: string, probe = problems.has(lane)): Promise<void> {
+    const queue = queueOf(lane)
+    const concurrency = open.get(lane)
+    if (concurrency !== undefined) await command(lane, queue.setGlobalConcurrency(concurrency))
+    // a Redis without free memory answers reads, and one that refuses scripts accepts single writes
+    if (probe && backend.needsProbe) {
+      const settings = { jobId: probeId, priority: lowestPriority, removeOnComplete: true, removeOnFail: true }
+      await command(lane, queue.add(probeId, {}, settings))
+      await command(lane, queue.remove(probeId))
+    }
+    problems.delete(lane)
   }
-  await writeLimits().catch(async (error: Error) => {
+
+  async function checkAll(): Promise<void> {
+    if (backend.needsProbe) await check(probeLane, true)
+    for (const lane of open.keys()) await check(lane)
+  }
+  await checkAll().catch(async (error: Error) => {
     await settles(Promise.allSettled([...queues.values()].map((queue) => queue.close())), forceMs)
     backend.disconnect()
     throw new Error(backend.explain(error.message))
   })
   let nextAt = Date.now() + refreshEveryMs
-  // written again every ten seconds, or every second until the queue answers, which clears `problem`
-  const timer = setInterval(() => {
-    if (!problem && Date.now() < nextAt) return
-    nextAt = Date.now() + refreshEveryMs
-    writeLimits().catch(onError)
-  }, 1_000)
+  let checking = false
+  async function checkDue(): Promise<void> {
+    if (checking || (problems.size === 0 && Date.now() < nextAt)) return
+    checking = true
+    // lanes that fail are tried every second
+    for (const lane of problems.keys()) await check(lane).catch(onError)
+    if (Date.now() >= nextAt) {
+      await checkAll().catch(onError)
+      nextAt = Date.now() + refreshEveryMs
+    }
+    checking = false
+  }
+  const timer = setInterval(() => void checkDue(), 1_000)
   timer.unref()
 
   async function closeWorkers(graceMs: number): Promise<void> {
@@ -114,7 +138,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
 
   function startWorker(run: Run, lane: string, concurrency: number): LaneWorker {
     const worker: LaneWorker = new Worker(
-      queueName(lane),
+      backend.queueName(lane),
       createProcessor({ run, running, log, onError }),
       {
         connection: backend.worker(),
@@ -136,8 +160,11 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
   }
 
   /** A resumed job has waited before, so it goes ahead of all others, and a pause of its own ends. */
-  async function moveToFront(job: Pick<BullJob, 'getState' | 'changePriority' | 'promote'>): Promise<void> {
-    let state = await command(job.getState(), 'read')
+  async function moveToFront(
+    lane: string,
+    job: Pick<BullJob, 'getState' | 'changePriority' | 'promote'>,
+  ): Promise<void> {
+    let state = await command(lane, job.getState())
     if (state === 'delayed') {
       await job.promote().catch(onError)
       state = 'prioritized'
@@ -151,8 +178,8 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
     async add({ id, lane, priority, resumed }: Job) {
       const rank = Math.min(Math.max(Math.round(priority), 1), lowestPriority)
       const settings = { jobId: id, priority: rank, attempts: 1, removeOnComplete: true, removeOnFail: true }
-      const added = await command(queueOf(lane).add('generation', {}, settings))
-      if (resumed) await moveToFront(added)
+      const added = await command(lane, queueOf(lane).add('generation', {}, settings))
+      if (resumed) await moveToFront(lane, added)
     },
     async work(given) {
       run = given
@@ -166,7 +193,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
         open.set(name, concurrency)
         if (before === undefined) openLane(name)
         if (before === concurrency) continue
-        await command(queueOf(name).setGlobalConcurrency(concurrency)).catch(onError)
+        await command(name, queueOf(name).setGlobalConcurrency(concurrency)).catch(onError)
         if (!run) continue
         retire(name)
         backend.reserve(open.size + retired.size)
@@ -174,9 +201,12 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
       }
     },
     async waiting(lane) {
-      return command(queueOf(lane).getJobCountByTypes('waiting', 'prioritized'), 'read')
+      return command(lane, queueOf(lane).getJobCountByTypes('waiting', 'prioritized'))
     },
-    notReady: () => backend.notReady() ?? problem,
+    notReady() {
+      const [problem] = problems.values()
+      return backend.notReady() ?? (problem && `The queue does not take jobs: ${problem}`)
+    },
     async close(graceMs) {
       clearInterval(timer)
       await closeWorkers(graceMs)
@@ -184,10 +214,6 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
       backend.disconnect()
     },
   }
-}
-
-function queueName(lane: string): string {
-  return `fluxbot-${lane}`
 }
 
 interface Processing {
@@ -200,6 +226,7 @@ interface Processing {
 /** Runs one job; moves it to the delayed jobs when it wants to be called again. */
 function createProcessor({ run, running, log, onError }: Processing) {
   return async (job: BullJob, token?: string): Promise<void> => {
+    if (job.id === probeId) return
     const controller = new AbortController()
     running.add(controller)
     try {

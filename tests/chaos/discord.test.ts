@@ -14,7 +14,7 @@ it.skipIf(noRedis)(
   'interactions are acknowledged while Redis is stopped',
   async () => {
     const redis = await startRedis()
-    const on = await openOnDiscord({ redisUrl: redis.url })
+    const on = await openOnDiscord({ redis: { redisUrl: redis.url } })
     await redis.stop()
     const { missed } = await storm(on.discord, { interactions: stormSize, perSecond: 50 })
     expect(missed).toBe(0)

@@ -1,11 +1,13 @@
 /**
  * Creates databases and queues for tests, on every kind of back end that this machine has. TEST_DATABASE_URL (a Postgres whose
- * user may create databases) and TEST_REDIS_URL add those to the embedded one.
+ * user may create databases) and TEST_REDIS_URL add those to the embedded one. With TEST_REDIS_CLUSTER=true, the latter has the
+ * nodes of a cluster, separated by commas.
  */
 import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
 import type { Database } from '../../src/db/database.ts'
 import type { QueueConfig } from '../../src/queue/bullmq.ts'
+import { connectRedis, type RedisAddress } from '../../src/queue/redis.ts'
 import { takeDatabase, takeEmbedded, type Way } from './databases.ts'
 
 export { createDatabase } from './databases.ts'
@@ -23,6 +25,10 @@ export interface TestDatabase {
 
 const databaseUrl = process.env.TEST_DATABASE_URL
 const redisUrl = process.env.TEST_REDIS_URL
+const cluster = process.env.TEST_REDIS_CLUSTER === 'true'
+
+/** The Redis of the environment. */
+export const testRedis = (): RedisAddress => ({ redisUrl: redisUrl as string, cluster })
 
 export function backends(): Backend[] {
   if (process.env.CI && !(databaseUrl && redisUrl)) {
@@ -46,8 +52,7 @@ export async function openTestDatabase(kind: Backend, way?: Way): Promise<TestDa
 
 /** Back end of a test's queue. Two queues created with it behave as two processes do. */
 export function testQueueBackend(kind: Backend, database: Database, prefix = `test-${randomUUID()}`) {
-  const backend: QueueConfig['backend'] =
-    kind === 'redis' ? { redisUrl: redisUrl as string } : { pool: database.bullPool() }
+  const backend: QueueConfig['backend'] = kind === 'redis' ? testRedis() : { pool: database.bullPool() }
   return {
     backend,
     prefix,
@@ -72,20 +77,23 @@ export function testQueueBackend(kind: Backend, database: Database, prefix = `te
 /** Removes all keys of a queue with this prefix from Redis. */
 export async function removeKeys(prefix: string): Promise<void> {
   const keys = await keysOf(prefix)
-  if (keys.length > 0) await withRedis((redis) => redis.del(keys))
+  await withRedis((redis) => Promise.all(keys.map((key) => redis.unlink(key))))
 }
 
 function keysOf(prefix: string): Promise<string[]> {
   return withRedis(async (redis) => {
     const all: string[] = []
-    for await (const keys of redis.scanStream({ match: `${prefix}:*`, count: 1_000 })) all.push(...keys)
+    for (const node of redis instanceof Cluster ? redis.nodes('master') : [redis])
+      for await (const keys of node.scanStream({ match: `${prefix}:*`, count: 1_000 })) all.push(...keys)
     return all
   })
 }
 
-async function withRedis<T>(action: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis(redisUrl as string)
+async function withRedis<T>(action: (redis: Redis | Cluster) => Promise<T>): Promise<T> {
+  const redis = connectRedis(testRedis(), { rejects: false })
   try {
+    // a cluster knows its nodes only then
+    await redis.ping()
     return await action(redis)
   } finally {
     redis.disconnect()

@@ -24,6 +24,7 @@ import { startWorker, type Worker } from '../../src/core/worker/worker.ts'
 import { createApiSurface } from '../../src/http/api/surface.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
+import type { RedisAddress } from '../../src/queue/redis.ts'
 import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
 import type { Way } from './databases.ts'
 
@@ -143,7 +144,7 @@ export interface TestCoreOptions {
   meter?: Core['meter']
   publicUrl?: string
   /** A Redis of this test, for the queue. */
-  redisUrl?: string
+  redis?: RedisAddress
   /** Of the environment. */
   settings?: Readonly<Record<string, string>>
   /** How the database is connected to. */
@@ -156,7 +157,7 @@ export interface TestCoreOptions {
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
   const { database, url: databaseUrl, drop } = await openTestDatabase(kind, options.way)
   const { backend: usual, prefix, cleanUp, lose } = testQueueBackend(kind, database)
-  const backend = options.redisUrl === undefined ? usual : { redisUrl: options.redisUrl }
+  const backend = options.redis ?? usual
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
   const providers = options.providers ?? [createPlain()]
   const models = options.models ?? [sketch]

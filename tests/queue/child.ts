@@ -2,10 +2,10 @@
 import { openDatabase } from '../../src/db/open.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 
-const { url, dataDir, redisUrl, prefix, lane, add } = JSON.parse(process.argv[2] as string)
+const { url, dataDir, redis, prefix, lane, add } = JSON.parse(process.argv[2] as string)
 const database = await openDatabase({ url, dataDir })
 const queue = await createQueue({
-  backend: redisUrl ? { redisUrl } : { pool: database.bullPool() },
+  backend: redis ?? { pool: database.bullPool() },
   lanes: [{ name: lane, concurrency: 1 }],
   prefix,
   log: { warn: () => {}, error: () => {} },

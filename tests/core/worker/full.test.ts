@@ -68,7 +68,7 @@ const faults: Fault[] = [
 describe.skipIf(noRedis !== undefined)(`while Redis takes no writes${noRedis ? ` (skipped: ${noRedis})` : ''}`, () => {
   it.each(faults)('because it $name, requests are kept, and drawn afterwards', async ({ says, begin, end }) => {
     redis = await startRedis()
-    test = await openTestCore(quickest, { redisUrl: redis.url })
+    test = await openTestCore(quickest, { redis: { redisUrl: redis.url } })
     const { queue } = test.core
     await test.work()
     expect(await test.ended(await test.say('before'))).toBe('delivered')
