@@ -19,7 +19,7 @@ const refusals: Refusal[] = [
     name: 'has no free memory',
     begin: ({ run }) => run('config', 'set', 'maxmemory', '1'),
     end: ({ run }) => run('config', 'set', 'maxmemory', '0'),
-    says: /^The queue does not take jobs: .*OOM/,
+    says: /^(The queue does not take jobs|Workers get no jobs).*OOM/,
   },
   {
     name: 'has become a replica',
@@ -46,7 +46,7 @@ const refusals: Refusal[] = [
     name: 'refuses what a script does',
     begin: ({ run }) => run('acl', 'setuser', 'default', '-zadd'),
     end: allowAll,
-    says: /^The queue does not take jobs: .*can't run this command/,
+    says: /^(The queue does not take jobs|Workers get no jobs).*can't run this command/,
   },
   {
     name: 'does not let workers wait for jobs',
