@@ -1,5 +1,5 @@
 /**
- * `npm run providers -- …`: manages stored provider configurations, workflow packs and the enhancer's instruction from
+ * `npm run providers -- …`: manages stored provider configurations, packs and the enhancer's instruction from
  * a terminal. Running processes notice changes within seconds. Keys are read from standard input, because other users
  * of the machine can see the command line.
  */
@@ -26,18 +26,18 @@ import { probe } from '../core/providers/probe.ts'
 import { keepProviders, type Providers } from '../core/providers/registry.ts'
 import { findModel } from '../core/request/choose-model.ts'
 import { instructionFact } from '../core/worker/enhance.ts'
-import { columnsOf, readRows } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
 import { readFact, saveFact } from '../db/facts.ts'
 import { openDatabase } from '../db/open.ts'
-import { workflowPacks } from '../db/schema/operation.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
 import { keepCatalogue, packFolders } from '../models/packs/catalogue.ts'
-import { parsePack } from '../models/packs/pack.ts'
-import { readText } from '../models/packs/read-text.ts'
+import { PackError } from '../models/packs/pack-error.ts'
 import { providerKinds } from '../providers/index.ts'
 import { secretKey } from '../storage/secret-key.ts'
+import { readFrom } from './files.ts'
+import { addPack, listPacks, removePack } from './packs.ts'
+import { tryPack } from './try-pack.ts'
 
 const usage = `npm run providers -- <command>
 
@@ -47,7 +47,8 @@ const usage = `npm run providers -- <command>
   activate <id> | remove <id>
   test <id or provider>              checks address and key, free of charge
   reseal < old-secret-key            encrypts the keys again after a change of SECRET_KEY
-  workflows | workflow-add <file> | workflow-remove <id>
+  packs | pack-add <file> | pack-remove <id>
+  try <file> [words] [--image file]… [--send]   shows the requests of a model pack; --send sends one, which costs
   instruction | instruction-set <file> | instruction-reset
 
   options: --name text --url address --timeout seconds --concurrency n --model id --enabled yes|no
@@ -70,6 +71,8 @@ const optionTypes = {
   model: { type: 'string' },
   enabled: { type: 'string' },
   key: { type: 'boolean' },
+  image: { type: 'string', multiple: true },
+  send: { type: 'boolean' },
 } as const
 /** Options of the core → those of this command line. */
 const optionNames: OptionNames = {
@@ -84,22 +87,42 @@ function parse() {
 
 async function main(): Promise<number> {
   const { values: options, positionals } = parse()
-  const [name = '', argument = ''] = positionals
+  const [name = '', argument = '', words = ''] = positionals
+  if (name === 'try') {
+    process.stdout.write(`${await tryWith(options, argument, words)}\n`)
+    return 0
+  }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command) {
     process.stderr.write(usage)
     return 2
   }
+  const output = await withDatabase((opened) => command({ ...opened, options, argument }))
+  process.stdout.write(`${output}\n`)
+  return 0
+}
+
+async function withDatabase<T>(use: (opened: Pick<Context, 'database' | 'secretKey'>) => Promise<T>): Promise<T> {
   const config = loadConfig()
   const { databaseUrl: url, databaseDirectUrl: directUrl, dataDir } = config
   const database = await openDatabase({ url, directUrl, dataDir, maxConnections: 2 })
   try {
-    const key = await secretKey(config.secretKey, config.dataDir)
-    process.stdout.write(`${await command({ database, secretKey: key, options, argument })}\n`)
-    return 0
+    return await use({ database, secretKey: await secretKey(config.secretKey, config.dataDir) })
   } finally {
     await database.close()
   }
+}
+
+/** Keys of the environment come first: the database may be in use by the server. */
+function tryWith({ image = [], send = false }: Options, file: string, words: string): Promise<string> {
+  const { providers, providerAddresses } = loadConfig()
+  const stored = (name: string) =>
+    withDatabase((opened) => withCatalogue(opened, async ({ providers }) => providers.get(name)?.settings))
+  return tryPack({
+    ...{ file, words, send, images: image },
+    settingsOf: async (name) => providers.get(name) ?? stored(name),
+    addressOf: (name) => providers.get(name)?.baseUrl ?? providerAddresses.get(name),
+  })
 }
 
 const commands: Readonly<Record<string, (context: Context) => Promise<string>>> = {
@@ -139,28 +162,13 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   test,
   reseal: async (context) =>
     `${await resealConfigs(context, Buffer.from((await text(process.stdin)).trim()))} keys encrypted again.`,
-  workflows: async ({ database }) => {
-    const rows = await readRows(
-      database,
-      columnsOf({ id: workflowPacks.id }),
-      (list) => sql`select ${list} from workflow_packs order by id`,
-    )
-    return (
-      rows.map(({ id }) => id).join('\n') ||
-      'No workflow packs are stored in the database. Packs in DATA_DIR/workflows work as well.'
-    )
-  },
-  'workflow-add': async ({ database, argument }) => {
-    const body = await readFrom(argument)
-    const { id } = parsePack(body)
-    await database.rows(sql`
-      insert into workflow_packs (id, body) values (${id}, ${body}) on conflict (id) do update set body = excluded.body`)
-    return `Stored as model ${id}.`
-  },
-  'workflow-remove': async ({ database, argument }) => {
-    const removed = await database.rows(sql`delete from workflow_packs where id = ${argument} returning id`)
-    return removed.length > 0 ? 'Removed.' : `There is no workflow pack "${argument}" in the database.`
-  },
+  packs: ({ database }) => listPacks(database),
+  'pack-add': async ({ database, argument }) => addPack(database, await readFrom(argument)),
+  'pack-remove': ({ database, argument }) => removePack(database, argument),
+  // earlier names
+  workflows: ({ database }) => listPacks(database),
+  'workflow-add': async ({ database, argument }) => addPack(database, await readFrom(argument)),
+  'workflow-remove': ({ database, argument }) => removePack(database, argument),
   instruction: async ({ database }) =>
     (await readFact(database, instructionFact)) ?? 'The built-in instruction is in use.',
   'instruction-set': async ({ database, argument }) => {
@@ -173,13 +181,16 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   },
 }
 
-/** As it is known with the stored configurations, the environment and the workflow packs. */
+/** As it is known with the stored configurations, the environment and the packs. */
 interface Known {
   providers: Providers
   models: Catalogue
 }
 
-async function withCatalogue<T>({ database, secretKey }: Context, use: (known: Known) => Promise<T>): Promise<T> {
+async function withCatalogue<T>(
+  { database, secretKey }: Pick<Context, 'database' | 'secretKey'>,
+  use: (known: Known) => Promise<T>,
+): Promise<T> {
   const config = loadConfig()
   const log = createLog('silent')
   const providers = await keepProviders({
@@ -252,18 +263,6 @@ function wholeNumber(name: keyof typeof configRanges, value: string | undefined)
   throw new AppError('bad_option', { name, value, type: 'integer', expected: `${min}–${max}` })
 }
 
-async function readFrom(path: string): Promise<string> {
-  if (path === '') throw new Error('Write the path of the file after the command.')
-  try {
-    return await readText(path)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new Error(`There is no file ${path}.`)
-    if (code === 'EISDIR') throw new Error(`${path} is a folder. Name a file in it.`)
-    throw new Error(`${path} cannot be read (${code ?? error}).`)
-  }
-}
-
 function yesOrNo(value: string): boolean {
   if (/^(yes|true|on|1)$/i.test(value)) return true
   if (/^(no|false|off|0)$/i.test(value)) return false
@@ -277,6 +276,7 @@ function state(active: boolean, enabled: boolean): string {
 
 function explain(error: unknown): string {
   if (error instanceof AppError) return wordsFor('en').errors[error.kind](spelled(error, optionNames))
+  if (error instanceof PackError) return error.mistakes.join('\n')
   return error instanceof Error ? error.message : String(error)
 }
 

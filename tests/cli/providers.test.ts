@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -57,6 +57,40 @@ describe('npm run providers', () => {
     }
   })
 
+  it('shows the request of a model pack without a key and a database, and sends it with --send', async () => {
+    const folder = join(dataDir, 'tried')
+    await mkdir(folder)
+    const file = join(folder, 'lora.json')
+    const size = { as: 'object', name: 'image_size', aspects: { '1:1': [512, 512] } }
+    const route = { endpoint: 'fal-ai/flux-lora', size, params: { seed: { name: 'seed' } }, cost: { picture: 0.035 } }
+    await writeFile(file, JSON.stringify({ provider: 'fal', id: 'lora', title: 'LoRA', routes: [route] }))
+    const before = fal.accepted()
+    const { out, code } = await run(['try', file, 'a heron --seed 7'])
+    expect(code).toBe(0)
+    expect(out).toContain('POST https://queue.fal.run/fal-ai/flux-lora\nauthorization: Key …\n')
+    expect(out).toContain('"prompt": "a heron"')
+    expect(out).toContain('"seed": 7')
+    expect(fal.accepted()).toBe(before)
+    expect(await run(['try', file, 'a heron', '--send'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('To send it, set up fal'),
+    })
+    const earlier = settings
+    settings = { ...earlier, FAL_KEY: fal.key, FAL_QUEUE_URL: fal.url }
+    const sent = await run(['try', file, 'a heron', '--send'])
+    settings = earlier
+    expect(sent.out).toBe(
+      `Saved ${file.replace('.json', '-1.jpg')}\nA person pays 1 credits; the service charges you about $0.035.`,
+    )
+    expect(fal.accepted()).toBe(before + 1)
+    await writeFile(file, '{"provider": "fal", "id": "LoRA", "routes": []}')
+    expect(await run(['try', file])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^id: use a–z.*\ntitle: write the name.*\nroutes: name at least one route\n$/),
+    })
+    expect((await run(['try', join(folder, 'none.json')])).stderr).toContain('There is no file')
+  })
+
   describe('on Postgres where the tests have one', () => {
     let drop = async () => {}
     beforeAll(async () => {
@@ -90,7 +124,9 @@ describe('npm run providers', () => {
         JSON.stringify({ manifest: { id: 'mine', title: 'Mine', nodes: { prompt: '6.text' } }, graph }),
       )
       expect((await run(['workflow-add', file])).out).toBe('Stored as model mine.')
+      expect((await run(['packs'])).out).toBe('mine')
       expect((await run(['workflow-remove', 'mine'])).out).toBe('Removed.')
+      expect((await run(['pack-remove', 'mine'])).out).toBe('There is no pack "mine" in the database.')
     })
 
     it.each([
