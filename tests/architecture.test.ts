@@ -17,7 +17,7 @@ const ours = (path: string) => path.endsWith('.ts')
 const allowed: Readonly<Record<string, readonly string[]>> = {
   bots: ['bots', 'core', 'locales', 'db', 'net'],
   // the command line composes, like the root
-  cli: ['root', 'bots', 'core', 'locales', 'db', 'models', 'providers', 'queue', 'storage'],
+  cli: ['cli', 'root', 'bots', 'core', 'locales', 'db', 'models', 'providers', 'queue', 'storage'],
   http: ['http', 'core', 'locales', 'net'],
   models: ['models', 'core', 'db'],
   net: ['net'],

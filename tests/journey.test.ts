@@ -23,13 +23,14 @@ import { startDashscope } from './emulators/dashscope/index.ts'
 import { startDiscord } from './emulators/discord/index.ts'
 import { startFal } from './emulators/fal/index.ts'
 import { startLlm } from './emulators/llm/index.ts'
+import { startOpenAiImages } from './emulators/openai-images/index.ts'
 import type { Received } from './emulators/server.ts'
 import { startTelegram } from './emulators/telegram/index.ts'
 import { pngOf } from './helpers/core.ts'
 import { violations } from './helpers/invariants.ts'
 
 const open = async () => {
-  const [discord, telegram, cos, fal, cloudflare, comfyui, ark, dashscope, llm] = await Promise.all([
+  const [discord, telegram, cos, fal, cloudflare, comfyui, ark, dashscope, openai, llm] = await Promise.all([
     startDiscord(),
     startTelegram(),
     startCos(),
@@ -38,9 +39,10 @@ const open = async () => {
     startComfyui(),
     startArk(),
     startDashscope(),
+    startOpenAiImages(),
     startLlm({ reply: () => 'A very fluffy cat in the evening sun' }),
   ])
-  return { discord, telegram, cos, fal, cloudflare, comfyui, ark, dashscope, llm }
+  return { discord, telegram, cos, fal, cloudflare, comfyui, ark, dashscope, openai, llm }
 }
 type World = Awaited<ReturnType<typeof open>>
 
@@ -52,7 +54,7 @@ describe('a request in a chat', () => {
 
   beforeAll(async () => {
     world = await open()
-    const { discord, telegram, cos, fal, cloudflare, comfyui, ark, dashscope, llm } = world
+    const { discord, telegram, cos, fal, cloudflare, comfyui, ark, dashscope, openai, llm } = world
     dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-journey-'))
     const config = readConfig({
       DATA_DIR: dataDir,
@@ -72,6 +74,8 @@ describe('a request in a chat', () => {
       DOUBAO_API_URL: ark.baseUrl,
       QWEN_API_KEY: dashscope.key,
       QWEN_API_URL: dashscope.baseUrl,
+      OPENAI_IMAGE_KEY: openai.key,
+      OPENAI_IMAGE_BASE: openai.url,
       EXTERNAL_API_BASE: llm.baseUrl,
       EXTERNAL_API_KEY: llm.key,
       EXTERNAL_MODEL: llm.model,
@@ -105,13 +109,15 @@ describe('a request in a chat', () => {
   const bodiesOf = (service: { requests: Received[] }, path: RegExp) =>
     service.requests.filter((request) => path.test(request.path)).map((request) => request.body.toString('latin1'))
 
-  type Name = 'fal' | 'cloudflare' | 'comfyui' | 'ark' | 'dashscope'
+  type Name = 'fal' | 'cloudflare' | 'comfyui' | 'ark' | 'dashscope' | 'openai'
   const cases: [Name, string, RegExp, RegExp][] = [
     ['fal', 'flux-dev', /^\/fal-ai\/flux-1\/dev$/, /"image_size":\{"width":1024,"height":576\}/],
     ['cloudflare', 'cf-flux-2-klein', /flux-2-klein-4b$/, /name="width"\r\n\r\n1024\r\n/],
     ['comfyui', 'comfy-dev', /^\/prompt$/, /"width":1024,"height":576/],
     ['ark', 'seedream', /\/images\/generations$/, /"watermark":false/],
     ['dashscope', 'qwen', /\/multimodal-generation\/generation$/, /"size":"1664\*928"/],
+    ['openai', 'gpt-image', /\/images\/generations$/, /"size":"1536x864"/],
+    ['fal', 'z-image', /^\/fal-ai\/z-image\/turbo$/, /"image_size":\{"width":1280,"height":720\}/],
   ]
 
   it.each(cases)('on Discord is drawn by %s with %s', async (name, model, path, parameters) => {
@@ -133,6 +139,8 @@ describe('a request in a chat', () => {
     ['comfyui', 'comfy-kontext', /^\/prompt$/, /"class_type":"LoadImage"/],
     ['ark', 'seedream', /\/images\/generations$/, /"image":/],
     ['dashscope', 'qwen-image', /\/multimodal-generation\/generation$/, /"image":"(data:|http)/],
+    ['openai', 'gpt-image', /\/images\/edits$/, /name="image\[\]"; filename="image-1\.png"/],
+    ['fal', 'nano-banana', /^\/fal-ai\/nano-banana\/edit$/, /"image_urls":\["(data:|http)/],
   ]
 
   it.each(photos)('with a photo on Telegram is drawn by %s with %s', async (name, model, path, parameters) => {

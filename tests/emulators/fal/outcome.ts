@@ -126,7 +126,7 @@ const presets: Readonly<Record<string, readonly [number, number]>> = {
 function sizeOf({ image_size: size, aspect_ratio: ratio }: AnyInput): { width: number; height: number } {
   if (typeof size === 'object') return size
   if (size !== undefined && presets[size]) return { width: presets[size][0], height: presets[size][1] }
-  const [w = 1, h = 1] = ratio?.split(':').map(Number) ?? []
+  const [w = 1, h = 1] = ratio === 'auto' ? [] : (ratio?.split(':').map(Number) ?? [])
   const side = (part: number) => Math.round((1024 * Math.sqrt(part)) / 16) * 16
   return { width: side(w / h), height: side(h / w) }
 }
