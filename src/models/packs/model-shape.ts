@@ -56,7 +56,7 @@ const parameter = only(
   },
   'a parameter',
 )
-export type Parameter = z.infer<typeof parameter>
+type Parameter = z.infer<typeof parameter>
 
 const seed = only(
   {
@@ -131,7 +131,7 @@ const size = z.discriminatedUnion(
   ],
   { error: 'write how the size is sent: { "as": "object" | "text" | "sides" | "ratio" | "none", … }' },
 )
-export type Size = z.infer<typeof size>
+type Size = z.infer<typeof size>
 
 const route = only(
   {
