@@ -5,6 +5,8 @@ export interface ShownButton {
   /** What the bot receives when the button is pressed. Absent: the button opens a link or pays. */
   id?: string
   url?: string
+  /** What it sells. The chat writes its label. */
+  sku?: string
   /** Absent: the chat's neutral style. */
   style?: 'primary' | 'success' | 'danger'
   disabled?: true

@@ -14,16 +14,21 @@ const response = (status: number, code: number, message: string) => () =>
   new DiscordErrorResponse(status, code, message)
 
 export const unauthorized = response(401, 0, '401: Unauthorized')
+export const badRequest = response(400, 0, '400: Bad Request')
 export const notFound = response(404, 0, '404: Not Found')
 export const unknownChannel = response(404, 10003, 'Unknown Channel')
 export const unknownGuild = response(404, 10004, 'Unknown Guild')
 export const unknownMessage = response(404, 10008, 'Unknown Message')
 export const unknownUser = response(404, 10013, 'Unknown User')
 export const unknownWebhook = response(404, 10015, 'Unknown Webhook')
+export const unknownSku = response(404, 10027, 'Unknown SKU')
+export const unknownEntitlement = response(404, 10029, 'Unknown Entitlement')
 export const unknownInteraction = response(404, 10062, 'Unknown interaction')
 export const unknownCommand = response(404, 10063, 'Unknown application command')
 export const tooManyAttachments = response(400, 30015, 'Maximum number of attachments in a message reached (10)')
 export const requestTooLarge = response(413, 40005, 'Request entity too large')
+export const notConsumable = response(400, 40018, 'Only consumable SKUs can be consumed')
+export const notSandboxed = response(403, 40019, 'You can only delete sandbox entitlements.')
 export const alreadyAcknowledged = response(400, 40060, 'Interaction has already been acknowledged.')
 export const tooManyFollowUps = response(
   400,

@@ -18,6 +18,7 @@ import { createOracle } from './oracle.ts'
 import { createPeople, type SentExtras } from './people.ts'
 import { createRestHandler, faultAnswers } from './rest.ts'
 import { botRoutes } from './routes.ts'
+import { createShop, type Shop } from './shop.ts'
 import { createSignal } from './signal.ts'
 import type { From, Interaction, Json, Message, OptionValue, Recorded, User } from './types.ts'
 import { type Channel, createWorld, guildJson, type NewChannel, userJson } from './world.ts'
@@ -92,6 +93,8 @@ export interface DiscordEmulator {
   dm(content: string, from?: From & SentExtras): Message
   /** Deletes a message of the bot or of a person, as a moderator does. */
   deleteMessage(message: Message | string): void
+  /** What the app sells, and what people do there. */
+  shop: Omit<Shop, 'routes'>
   /** Key that verifies what the emulator sends to an endpoint, what the endpoint answered, and headers with a signature. */
   endpoint: Pick<Endpoint, 'publicKey' | 'answers' | 'headersFor'>
   /** Sends interactions to this address in place of the gateway. `alsoGateway`: to both. undefined: to the gateway. */
@@ -210,8 +213,15 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     send: deliver,
     commands: (guildId) => [...(commands.get(guildId ?? '') ?? []), ...(commands.get('global') ?? [])],
   })
+  const shop = createShop({
+    applicationId,
+    gateway,
+    checkEvent: (d) => oracle?.response('GET', entitlementPath, 200, d),
+    violate,
+  })
   const routes = {
     ...interactionApi.routes,
+    ...shop.routes,
     ...botRoutes({
       applicationId,
       world,
@@ -287,6 +297,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     dm: (content, from = {}) => sendMessage(content, { ...from, guildId: null }),
     deleteMessage,
     redeliver,
+    shop,
     endpoint,
     sendInteractionsTo(url, alsoGateway = false) {
       route = { url, alsoGateway }
@@ -329,6 +340,8 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     },
   }
 }
+
+const entitlementPath = '/applications/{application_id}/entitlements/{entitlement_id}'
 
 const defaultSpecs = () => resolve(import.meta.dirname, '../../../../shared/specs')
 

@@ -107,6 +107,10 @@ function checkButton({ style, label, emoji, custom_id: customId, url, sku_id: sk
   if (!STYLES.includes(style as number)) throw oneOf(`${path}.style`, `(${STYLES.join(', ')})`)
   if (style === PREMIUM_STYLE) {
     if (sku == null) throw required(`${path}.sku_id`)
+    for (const [name, value] of Object.entries({ custom_id: customId, url, label, emoji })) {
+      if (value != null)
+        throw invalidForm(`${path}.${name}`, 'BUTTON_COMPONENT_PREMIUM_FIELD', 'Not on a premium button')
+    }
     return
   }
   if (customId != null && url != null) {

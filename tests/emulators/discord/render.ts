@@ -105,13 +105,14 @@ export function buttonsIn(components: Json[]): ShownButton[][] {
 
 const SHOWN_STYLES: Record<number, ShownButton['style']> = { 1: 'primary', 3: 'success', 4: 'danger' }
 
-function shownButton({ label, emoji, custom_id: id, url, style, disabled }: Json): ShownButton {
+function shownButton({ label, emoji, custom_id: id, url, sku_id: sku, style, disabled }: Json): ShownButton {
   const words = [(emoji as Json | undefined)?.name, label].filter(Boolean)
   const shownStyle = SHOWN_STYLES[style as number]
   return {
     label: words.join(' '),
     ...(id ? { id: String(id) } : {}),
     ...(url ? { url: String(url) } : {}),
+    ...(sku ? { sku: String(sku) } : {}),
     ...(shownStyle ? { style: shownStyle } : {}),
     ...(disabled ? { disabled: true } : {}),
   }
