@@ -8,6 +8,7 @@ import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
+import type { Rounds } from '../buying/rounds.ts'
 import type { AnyCommand } from '../command.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
@@ -26,7 +27,7 @@ import { createAnnouncer } from './outgoing/announcements.ts'
 import { createSender } from './outgoing/send.ts'
 import { countCalls, isGroup, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
 import { createCheckout } from './stars/checkout.ts'
-import { keepReconciling, type Reconciling } from './stars/reconcile.ts'
+import { keepReconciling } from './stars/reconcile.ts'
 import { createRefunds } from './stars/refunds.ts'
 
 export const telegramWebhookPath = '/telegram/webhook'
@@ -81,7 +82,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
   /** Absent: not connected yet. */
   let botName: string | undefined
   let ended: Promise<void> = Promise.resolve()
-  let reconciling: Reconciling | undefined
+  let reconciling: Rounds | undefined
   /** The calls of a webhook come by themselves. */
   let upToDateMs = (): number | undefined => (webhookSecret ? 0 : undefined)
 

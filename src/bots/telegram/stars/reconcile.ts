@@ -7,16 +7,13 @@ import { type Listed, missedPayments, missedRefunds } from '../../../core/billin
 import type { Database } from '../../../db/database.ts'
 import { readFact, saveFact } from '../../../db/facts.ts'
 import type { Json } from '../../../db/json.ts'
-import { keepLease } from '../../../db/lease.ts'
 import type { Log } from '../../../log.ts'
+import { keepRounds, type Rounds } from '../../buying/rounds.ts'
 import { type Received, storeActs } from '../../inbox-store.ts'
 import { asSignal, reasonOf } from '../bot-api.ts'
 import { nameOfReport, updateFor } from '../incoming/payments.ts'
 import { type ListedPayment, paymentsIn } from './transactions.ts'
 
-const everyMs = 3_600_000
-/** Before the list is read on, if it has more pages than one round reads. */
-const nextRoundMs = 60_000
 /** Telegram's limit. */
 const pageSize = 100
 const maxPages = 50
@@ -31,55 +28,17 @@ interface ReconcileOptions {
   name: string
 }
 
-export interface Reconciling {
-  /** Aborts a round. Resolves once it has ended. */
-  stop(): Promise<void>
+export function keepReconciling(options: ReconcileOptions): Rounds {
+  return keepRounds({
+    ...options,
+    name: `${options.name} payments`,
+    round: (mayGoOn, signal) => readOn(options, mayGoOn, signal),
+    reasonOf,
+    failed: 'the payments could not be compared with those of Telegram',
+  })
 }
 
-export function keepReconciling(options: ReconcileOptions): Reconciling {
-  const stopping = new AbortController()
-  const { signal } = stopping
-  let timer: NodeJS.Timeout | undefined
-  let round: Promise<void> = Promise.resolve()
-
-  async function run(): Promise<void> {
-    const isAll = await reconcile(options, signal).catch((error: unknown) => {
-      if (!signal.aborted) {
-        options.log.warn({ reason: reasonOf(error) }, 'the payments could not be compared with those of Telegram')
-      }
-      return true
-    })
-    if (!signal.aborted) later(isAll ? everyMs : nextRoundMs)
-  }
-
-  function later(ms: number): void {
-    timer = setTimeout(() => {
-      round = run()
-    }, ms)
-    timer.unref()
-  }
-
-  round = run()
-  return {
-    async stop() {
-      stopping.abort()
-      clearTimeout(timer)
-      await round
-    },
-  }
-}
-
-/** Resolves to false if the list has more pages. If another process is at it, there is nothing to do. */
-async function reconcile(options: ReconcileOptions, signal: AbortSignal): Promise<boolean> {
-  const { database, name } = options
-  const lease = await keepLease({ database, name: `${name} payments`, onChange: () => undefined })
-  try {
-    return !lease.held() || (await readOn(options, () => lease.held() && !signal.aborted, signal))
-  } finally {
-    await lease.release().catch(() => undefined)
-  }
-}
-
+/** Resolves to false if the list has more pages. */
 async function readOn(options: ReconcileOptions, mayGoOn: () => boolean, signal: AbortSignal): Promise<boolean> {
   const { api, database, name } = options
   const fact = `${name} payments read`
