@@ -9,7 +9,7 @@ import type { Core } from '../core/core.ts'
 import { AppError, asAppError } from '../core/errors.ts'
 import { wake, wakeAgain } from '../core/generation/submit.ts'
 import type { Act, Call, MessageName, Typing } from '../core/ports/chat.ts'
-import type { Payment } from '../core/ports/payments.ts'
+import type { Payment, Purchase } from '../core/ports/payments.ts'
 import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
@@ -18,6 +18,7 @@ import { wordsFor } from '../locales/index.ts'
 import { type Action, findAction } from './action.ts'
 import { asideOf } from './aside.ts'
 import { receivePayment } from './buying/payment.ts'
+import { receivePurchase } from './buying/purchase.ts'
 import { type Answer, type AnyCommand, commandsOn, findCommand, type Permission } from './command.ts'
 import { submittedTo } from './form.ts'
 import type { Menu } from './menus/menu.ts'
@@ -42,6 +43,7 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
     const { act } = received
     if (act.kind === 'suggest') return offer(core, handlers, { call: received, typing: act })
     if (act.kind === 'payment') return receivePayment(core, received, act)
+    if (act.kind === 'purchase') return receivePurchase(core, received, act)
     if (received.edits && !isRequest(handlers, act)) return
     await notePrivateChat(core, received).catch((error: unknown) =>
       core.log.warn({ err: error }, 'could not note a chat'),
@@ -63,7 +65,7 @@ async function offer(core: Core, { commands }: Handlers, asked: { call: Call; ty
 }
 
 /** Acts that are answered with a reply. */
-type Answered = Exclude<Act, Typing | Payment>
+type Answered = Exclude<Act, Typing | Payment | Purchase>
 
 function isRequest({ commands }: Handlers, act: Act): boolean {
   if (act.kind !== 'command') return act.kind === 'message'

@@ -1,5 +1,6 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
 import type { PricedPart } from '../core/ports/models.ts'
+import type { SkuKind } from '../db/schema/billing.ts'
 import type { EntrySource } from '../db/schema/ledger.ts'
 import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
@@ -465,8 +466,9 @@ export const en = {
       '• If you delete your account with /privacy delete, its credits are lost.',
       '• You buy from the people who run this bot, not from Telegram. Telegram’s support cannot help with this purchase.',
     ].join('\n'),
-    payment: (p: { charge: string; credits: number; stars: number; when: string; isRefunded: boolean }) =>
-      `${p.when} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.isRefunded ? ' · refunded' : ''}\n${p.charge}`,
+    /** `stars` absent: it was paid on another platform. */
+    payment: (p: { charge: string; credits: number; stars?: number; when: string; isRefunded: boolean }) =>
+      `${p.when} · ${credits(p.credits)}${p.stars === undefined ? '' : ` · ⭐ ${number(p.stars)}`}${p.isRefunded ? ' · refunded' : ''}\n${p.charge}`,
     support: (s: { payments: readonly string[]; hasAdmins: boolean }) =>
       [
         '💬 Help with payments',
@@ -497,6 +499,13 @@ export const en = {
       `${p.id} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.active ? '' : ' · not sold'}`,
     usage:
       '/package small 100 150 sells 100 credits for 150 Stars. /package small off stops selling them, /package small on sells them again.',
+    skus: '🛒 Credits for what Discord’s shop sells',
+    skuSaved: '✅ Saved. Purchases that gave nothing so far get their credits now.',
+    noSkus: 'No SKU gives credits.',
+    sku: (s: { id: string; credits: number; kind: SkuKind | null; available: boolean }) =>
+      `${s.id} · ${credits(s.credits)} · ${s.kind ?? 'not listed by Discord'}${s.available || s.kind === null ? '' : ' · not for sale'}`,
+    skuUsage:
+      '/credits sku 1019475255913222144 100 gives 100 credits for each purchase of that SKU, and for each period of a subscription. With 0 credits, its purchases give nothing.',
   },
   link: {
     expired: 'This link has expired. Ask for the picture again.',
@@ -851,12 +860,13 @@ export const en = {
     credits: {
       description: 'Your balance, and the price of a picture',
       options: {
-        action: 'For administrators: change or show the credits of a person, or make a code',
+        action: 'For administrators: change or show credits, make a code, or set what a Discord SKU gives',
         user: 'For administrators: the person',
         amount: 'For administrators: how many credits',
         reason: 'For administrators: why, for the record',
         uses: 'For administrators: how many people may redeem the code; 1 if left out',
         days: 'For administrators: days until the code expires',
+        sku: 'For administrators: the id of a SKU in Discord’s shop',
       },
     },
     buy: {

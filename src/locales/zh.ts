@@ -399,7 +399,7 @@ export const zh: Words = {
       '• 卖方是本机器人的运营者，而不是 Telegram。Telegram 客服无法处理此类购买。',
     ].join('\n'),
     payment: (p) =>
-      `${p.when} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.isRefunded ? ' · 已退款' : ''}\n${p.charge}`,
+      `${p.when} · ${credits(p.credits)}${p.stars === undefined ? '' : ` · ⭐ ${number(p.stars)}`}${p.isRefunded ? ' · 已退款' : ''}\n${p.charge}`,
     support: (s) =>
       [
         '💬 付款帮助',
@@ -427,6 +427,13 @@ export const zh: Words = {
     saved: '✅ 已保存。价格不同的旧账单不能再付款。',
     line: (p) => `${p.id} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.active ? '' : ' · 已停售'}`,
     usage: '/package small 100 150 以 150 Stars 出售 100 积分。/package small off 停售，/package small on 恢复出售。',
+    skus: '🛒 Discord 商店商品对应的积分',
+    skuSaved: '✅ 已保存。此前未发放积分的购买现在补发。',
+    noSkus: '没有商品设置了积分。',
+    sku: (s) =>
+      `${s.id} · ${credits(s.credits)} · ${s.kind === null ? 'Discord 未列出' : { consumable: '消耗型', durable: '永久型', subscription: '订阅' }[s.kind]}${s.available || s.kind === null ? '' : ' · 未在售'}`,
+    skuUsage:
+      '/credits sku 1019475255913222144 100：每次购买该 SKU 发放 100 积分，订阅则每期发放。设为 0 则购买后不再发放。',
   },
   link: { expired: '链接已过期，请重新获取图片。', forged: '链接无效。', missing: '没有这张图片。' },
   keys: {
@@ -715,12 +722,13 @@ export const zh: Words = {
     credits: {
       description: '查看积分和价格',
       options: {
-        action: '管理员：修改或查看用户的积分，或生成兑换码',
+        action: '管理员：修改或查看用户的积分，生成兑换码，或设置 Discord 商品的积分',
         user: '管理员：哪位用户',
         amount: '管理员：积分数量',
         reason: '管理员：原因，供记录',
         uses: '管理员：兑换码可供几人使用，默认 1',
         days: '管理员：兑换码几天后过期',
+        sku: '管理员：Discord 商店中 SKU 的编号',
       },
     },
     buy: { description: '用 Telegram Stars 购买积分', options: { package: '套餐；不填则列出全部' } },

@@ -1,6 +1,7 @@
 /** The packages of credits as buttons, and the invoice of one of them. They are for the person alone. */
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { orderPackage, type Package, packagesForSale } from '../../core/billing/packages.ts'
+import { pricedSkus } from '../../core/billing/shop/skus.ts'
 import { button } from '../../core/chats/buttons.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
@@ -20,10 +21,17 @@ interface Asking {
   words: Words
 }
 
-/** A button that shows what is for sale. undefined: nothing is, on this surface. */
-export async function buyButton(core: Core, { surface }: Pick<Call, 'surface'>): Promise<Button | undefined> {
-  if (!core.surfaces.get(surface)?.payments) return undefined
-  return (await packagesForSale(core)).length > 0 ? button('buy', allRef) : undefined
+/** Discord's limit for a row. */
+const buttonsInRow = 5
+
+/** Buttons that show what is for sale on this surface: all packages, or each item of the platform's own shop. */
+export async function buyButtons(core: Core, { surface }: Pick<Call, 'surface'>): Promise<Button[][]> {
+  const { payments, shop } = core.surfaces.get(surface) ?? {}
+  if (payments) return (await packagesForSale(core)).length > 0 ? [[button('buy', allRef)]] : []
+  const items = shop ? (await pricedSkus(core)).filter(({ available }) => available) : []
+  const buttons = items.map(({ id }) => button('buy', id, { item: id }))
+  const rows = Array.from({ length: Math.ceil(buttons.length / buttonsInRow) })
+  return rows.map((_, row) => buttons.slice(row * buttonsInRow, (row + 1) * buttonsInRow))
 }
 
 /** `wanted`: a package by its id, or by its place in the list. Absent: the list. Throws AppError package_over. */

@@ -34,17 +34,16 @@ export interface ChannelTarget {
   userId: string
   /** The person's message. Absent: nothing to reply to. */
   replyTo?: string
-  /** `replyTo` is in another channel, so that Discord cannot show what is replied to. */
-  isElsewhere?: boolean
   /** Our message. Absent: not posted yet. */
   messageId?: string
+  /** What is answered in another channel, or told without being asked. It tells such messages of one channel apart. */
+  about?: string
 }
 
 export type Target = InteractionTarget | ChannelTarget
 
 const none = '-'
 const outside = 'outside'
-const elsewhere = 'elsewhere'
 
 export function addressOf(target: Target): Address {
   const parts =
@@ -67,7 +66,7 @@ export function addressOf(target: Target): Address {
           target.userId,
           target.replyTo ?? none,
           target.messageId ?? none,
-          ...(target.isElsewhere ? [elsewhere] : []),
+          ...(target.about === undefined ? [] : [target.about]),
         ]
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
 }
@@ -84,7 +83,7 @@ export function targetOf(address: string): Target {
       userId: part(1),
       replyTo: optional(2),
       messageId: optional(3),
-      ...(parts[4] === elsewhere && { isElsewhere: true }),
+      ...(parts[4] !== undefined && { about: parts[4] }),
     }
   }
   if (head !== 'discord:' || kind !== 'webhooks') return invalid()

@@ -21,6 +21,7 @@ export interface DiscordLog {
 interface ApiRequest {
   body?: unknown
   files?: RawFile[]
+  query?: URLSearchParams
   /** 'none': the route itself carries an interaction's token. Default: the bot's token is sent. */
   auth?: 'none'
   /** true: the request is not repeated after a lost response, because people would see its effect twice. */
@@ -167,8 +168,8 @@ export function createRest(options: RestOptions): Api {
     route: `/${string}`,
     request: ApiRequest,
   ) {
-    const { body, files, auth, once } = request
-    const attempt = () => noting(auth, rest[method](route, { body, files, auth: auth !== 'none' }) as Promise<T>)
+    const { auth, once, ...options } = request
+    const attempt = () => noting(auth, rest[method](route, { ...options, auth: auth !== 'none' }) as Promise<T>)
     assertAllowed(auth)
     try {
       return await attempt()
@@ -258,6 +259,9 @@ export function codeOf(error: unknown): number | undefined {
 export function createdAtMs(id: string): number {
   return Number(BigInt(id) >> 22n) + discordEpochMs
 }
+
+/** The lowest id that Discord can have given at this time. */
+export const idAt = (ms: number): string => String(BigInt(Math.max(0, Math.floor(ms) - discordEpochMs)) << 22n)
 
 /** Describes an error for the log, without URLs, because they hold tokens. */
 export function reasonOf(error: unknown): string {

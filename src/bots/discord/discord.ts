@@ -16,6 +16,7 @@ import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import { within } from '../../net/within.ts'
 import type { Action } from '../action.ts'
+import type { Rounds } from '../buying/rounds.ts'
 import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
@@ -28,6 +29,10 @@ import { attachmentHosts, attachments } from './images.ts'
 import { keepPicked, type Picked, pickedIn, readPicked } from './menus.ts'
 import { createOpenRequests, type FirstAnswer } from './open-requests.ts'
 import { withPlace } from './place.ts'
+import { actsOfEvent, type StoredEntitlement, type StoredItem } from './purchases/events.ts'
+import { compareItem, keepComparing } from './purchases/reconcile.ts'
+import { settle } from './purchases/settle.ts'
+import { createShop } from './purchases/shop.ts'
 import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
 import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
@@ -64,7 +69,7 @@ const channelPace = [{ calls: 3, ms: 5_000 }]
 
 type Handle = (call: Call) => Promise<void>
 
-/** What the inbox keeps. */
+/** What the inbox keeps of what a person did. */
 type Stored = StoredInteraction | { kind: 'message'; message: GatewayMessageCreateDispatchData; botId: string }
 
 export interface Discord extends ChatSurface {
@@ -88,12 +93,20 @@ export function createDiscord(options: DiscordOptions): Discord {
     show: (call, reply) => show(call.address, reply),
     giveUp: openRequests.giveUp,
   })
+  const purchases = {
+    api,
+    shop: createShop(api, database),
+    database,
+    log,
+    store: (acts: readonly Received[]) => store(acts),
+  }
   const registering = new AbortController()
   let gateway: Gateway | undefined
   let inbox: Inbox | undefined
   let stopping = false
   let registered = ''
   let watching: NodeJS.Timeout | undefined
+  let comparing: Rounds | undefined
 
   async function start(handle: Handle): Promise<void> {
     inbox = await openInbox({
@@ -101,20 +114,28 @@ export function createDiscord(options: DiscordOptions): Discord {
       name: 'discord',
       log,
       oldestSeconds: answerableSeconds,
-      handle: async ([body]) => {
-        const call = await callOf(body as unknown as Stored)
-        if (call) await handle(await withPlace(api, database, call))
-      },
+      handle: ([body]) => handleStored(body as unknown as Stored | StoredEntitlement | StoredItem, handle),
     })
     gateway = createGateway({
       ...options,
       onInteraction: (interaction) => void receiver.receive(interaction),
       onMessage: (message) => void receiveMessage(message),
+      onPurchase: (event) => void keep(actsOfEvent(event)),
     })
-    const accepted = gateway.open().then(({ applicationId }) => introduce(applicationId))
+    const accepted = gateway.open().then(({ applicationId }) => {
+      comparing = keepComparing(purchases)
+      return introduce(applicationId)
+    })
     if ((await within(startWithinMs, accepted)) !== 'late') return
     log.warn({}, 'Discord has not answered yet; starting without it')
     accepted.catch((error) => stopping || log.error({ reason: reasonOf(error) }, 'Discord does not accept the bot'))
+  }
+
+  async function handleStored(stored: Stored | StoredEntitlement | StoredItem, handle: Handle): Promise<void> {
+    if (stored.kind === 'entitlement') return settle(purchases, stored, handle)
+    if (stored.kind === 'item') return compareItem(purchases, stored)
+    const call = await callOf(stored)
+    if (call) await handle(await withPlace(api, database, call))
   }
 
   /** If it fails, the commands that are registered already still work. */
@@ -177,9 +198,13 @@ export function createDiscord(options: DiscordOptions): Discord {
     if (stopping || !concernsUs(message, botId)) return
     const body: Stored = { kind: 'message', message, botId }
     const lane = `${message.channel_id}:${message.author.id}`
-    await store([{ key: `discord:${message.id}`, lane, body: body as unknown as Json }]).catch((error: unknown) => {
-      log.error({ err: error }, 'could not store what a person did on Discord')
-    })
+    await keep([{ key: `discord:${message.id}`, lane, body: body as unknown as Json }])
+  }
+
+  async function keep(acts: readonly Received[]): Promise<void> {
+    await store(acts).catch((error: unknown) =>
+      log.error({ err: error }, 'could not store what a person did on Discord'),
+    )
   }
 
   /** undefined: the interaction can no longer be answered. */
@@ -227,12 +252,17 @@ export function createDiscord(options: DiscordOptions): Discord {
       plugin: interactionsRoute({ publicKey: options.publicKey, receive: receiveRequest }),
     }),
     answersPrivately: true,
+    shop: {
+      itemChanged: (sku, reason) =>
+        store([{ key: `discord:item:${reason}`, lane: `item ${sku}`, body: { kind: 'item', sku, reason } }]),
+    },
     start,
     async stop() {
       stopping = true
       receiver.stop()
       registering.abort()
       clearInterval(watching)
+      await comparing?.stop()
       await inbox?.close(stopWithinMs)
       await gateway?.close()
       api.close()

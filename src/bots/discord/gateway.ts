@@ -17,6 +17,7 @@ import {
   GatewayOpcodes,
 } from 'discord-api-types/v10'
 import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from './api.ts'
+import { isPurchase, type PurchaseEvent } from './purchases/events.ts'
 
 export interface GatewayOptions {
   token: string
@@ -24,6 +25,7 @@ export interface GatewayOptions {
   log: DiscordLog
   onInteraction: (interaction: APIInteraction) => void
   onMessage: (message: GatewayMessageCreateDispatchData) => void
+  onPurchase: (event: PurchaseEvent) => void
   /** The shards of this process, out of `count` in all processes. Absent: all that Discord recommends. */
   shards?: ShardRange
   /** Milliseconds between checks that connections are alive. Default 10 s. */
@@ -59,7 +61,7 @@ interface Shard {
   unanswered?: boolean
 }
 
-// none of them is privileged: Discord sends direct messages, and the content of messages that mention the bot
+// none of them is privileged, and events about purchases need none: Discord sends direct messages, and the content of messages that mention the bot
 const intents = GatewayIntentBits.Guilds | GatewayIntentBits.GuildMessages | GatewayIntentBits.DirectMessages
 
 const restTimeoutMs = 15_000
@@ -72,7 +74,7 @@ const usualProbeMs = 10_000
 const retryMs = { first: 1_000, most: 15_000 }
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { token, apiUrl, log, onInteraction, onMessage, shards: range, probeMs = usualProbeMs } = options
+  const { token, apiUrl, log, shards: range, probeMs = usualProbeMs } = options
   const closing = new AbortController()
   const closed = rejectionOf(closing.signal)
   const shards = new Map<number, Shard>()
@@ -125,8 +127,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     shardOf(id).unanswered = false
   })
   manager.on(WebSocketShardEvents.Dispatch, (payload) => {
-    if (payload.t === GatewayDispatchEvents.InteractionCreate) onInteraction(payload.d)
-    if (payload.t === GatewayDispatchEvents.MessageCreate) onMessage(payload.d)
+    if (payload.t === GatewayDispatchEvents.InteractionCreate) options.onInteraction(payload.d)
+    if (payload.t === GatewayDispatchEvents.MessageCreate) options.onMessage(payload.d)
+    if (isPurchase(payload)) options.onPurchase(payload)
   })
   manager.on(WebSocketShardEvents.SocketError, (error, id) => {
     shardOf(id).reason = reasonOf(error)

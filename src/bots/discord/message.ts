@@ -3,6 +3,7 @@ import type { RawFile } from '@discordjs/rest'
 import {
   type APIActionRowComponent,
   type APIButtonComponentWithCustomId,
+  type APIButtonComponentWithSKUId,
   ButtonStyle,
   ComponentType,
   MessageFlags,
@@ -11,7 +12,7 @@ import type { Button, ButtonRows, Reply } from '../../core/ports/chat.ts'
 import { labelOf, plainText } from '../layout.ts'
 import { altOf, contentOf } from './text.ts'
 
-type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId>
+type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId | APIButtonComponentWithSKUId>
 
 export interface Message {
   body: {
@@ -68,10 +69,15 @@ export const rowsOf = (locale: string, rows: ButtonRows): ButtonRow[] => rows.ma
 
 const rowOf = (locale: string, row: readonly Button[]): ButtonRow => ({
   type: ComponentType.ActionRow,
-  components: row.map((button) => ({
-    type: ComponentType.Button,
-    style: styles[button.style ?? 'plain'],
-    label: labelOf(locale, button),
-    custom_id: button.id,
-  })),
+  components: row.map((button) =>
+    button.item === undefined
+      ? {
+          type: ComponentType.Button,
+          style: styles[button.style ?? 'plain'],
+          label: labelOf(locale, button),
+          custom_id: button.id,
+        }
+      : // Discord writes the name and the price of what is sold on it
+        { type: ComponentType.Button, style: ButtonStyle.Premium, sku_id: button.item },
+  ),
 })

@@ -85,7 +85,7 @@ export async function openDirect(api: Api, target: Target): Promise<Target> {
     const body = { recipient_id: target.userId }
     const { id: channelId } = await api.send<APIChannel>('post', Routes.userChannels(), { body })
     await api.send('post', Routes.channelTyping(channelId))
-    return { kind: 'channel', channelId, userId: target.userId, replyTo: target.replyTo, isElsewhere: true }
+    return { kind: 'channel', channelId, userId: target.userId, about: target.replyTo }
   } catch (error) {
     if (isOneOf(error, [Code.CannotSendMessagesToThisUser, Code.MissingAccess])) {
       throw new AppError('cannot_write_privately', {}, { cause: error })
@@ -183,12 +183,15 @@ interface Letter {
   message: Message
 }
 
-function write(api: Api, target: ChannelTarget, reply: Reply): Promise<Placed> {
-  const { channelId, userId, replyTo, isElsewhere } = target
+function write(
+  api: Api,
+  { channelId, userId, replyTo = '', about = '' }: ChannelTarget,
+  reply: Reply,
+): Promise<Placed> {
   const { body, files } = messageOf(reply)
-  const reference = replyTo && !isElsewhere ? { message_id: replyTo, fail_if_not_exists: false } : undefined
-  const message = { body: reference ? { ...body, message_reference: reference } : body, files }
-  return writeOrTellPerson(api, channelId, { key: replyTo ?? body.content, userId, message })
+  const reference = { message_id: replyTo, fail_if_not_exists: false }
+  const message = { body: replyTo ? { ...body, message_reference: reference } : body, files }
+  return writeOrTellPerson(api, channelId, { key: replyTo || about || body.content, userId, message })
 }
 
 async function writeOrTellPerson(api: Api, channelId: string, letter: Letter): Promise<Placed> {

@@ -86,15 +86,23 @@ export async function payOrder(
     const id = order.state === 'open' ? order.id : await repeated(tx, order)
     await tx.insert(payments).values({ charge, orderId: id })
     await tx.update(orders).set({ state: 'paid' }).where(eq(orders.id, id))
-    const given = { userId: account.id, amount: order.credits, source: 'order', key: grantKey(charge) } as const
-    const granted = await grant(core, given, tx)
-    return { ...paid, ...granted, paidOff: await debtPaidBy(tx, charge), refunded: false }
+    return { ...(await grantOrder(core, tx, { charge, ...paid })), refunded: false }
   })
+}
+
+/** Part of the transaction that records the payment. */
+export async function grantOrder(
+  core: Core,
+  tx: Db,
+  { charge, userId, credits }: { charge: Charge; userId: string; credits: number },
+): Promise<Omit<PaidOrder, 'refunded'>> {
+  const granted = await grant(core, { userId, amount: credits, source: 'order', key: grantKey(charge) }, tx)
+  return { userId, credits, ...granted, paidOff: await debtPaidBy(tx, charge) }
 }
 
 const grantKey = (charge: Charge) => `order:${charge}`
 
-async function debtPaidBy(tx: Db, charge: Charge): Promise<number> {
+export async function debtPaidBy(tx: Db, charge: Charge): Promise<number> {
   const [entry] = await tx
     .select({ debt: ledger.debt })
     .from(ledger)

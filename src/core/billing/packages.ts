@@ -39,7 +39,7 @@ const maxStars = 100_000
 /** Packages that an administrator may have: each is a button. */
 const maxPackages = 20
 /** The currency of Telegram Stars, which has no smaller unit. */
-const starsCurrency = 'XTR'
+export const starsCurrency = 'XTR'
 
 const columns = columnsOf(
   {

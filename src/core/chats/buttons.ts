@@ -31,7 +31,7 @@ export function parseButton(id: string): PressedButton | undefined {
 export const button = (
   action: string,
   id: string,
-  look: Pick<Button, 'style' | 'price' | 'number' | 'sale'> = {},
+  look: Pick<Button, 'style' | 'price' | 'number' | 'sale' | 'item'> = {},
 ): Button => ({
   id: buttonId(action, look.number === undefined ? id : `${id}-${look.number}`),
   action,

@@ -8,7 +8,7 @@
 import type { Content } from './content.ts'
 import type { ButtonId, Choice, Form } from './forms.ts'
 import type { ImageFile } from './images.ts'
-import type { Invoice, Payment, Payments } from './payments.ts'
+import type { Invoice, Payment, Payments, Purchase, Shop } from './payments.ts'
 
 /** 'discord:…', 'telegram:-100123:45'. Opaque to all but its surface, so it survives queues and restarts. */
 export type Address = `${string}:${string}`
@@ -76,6 +76,7 @@ export type Act =
   /** An entry in the menu of a message; its pictures are the call's. `ref` names the message in a form that this opens. */
   | { kind: 'menu'; menu: string; ref: string }
   | Payment
+  | Purchase
   | Typing
 
 /**
@@ -136,6 +137,8 @@ export interface Button {
   price?: number
   /** What it sells: credits, for Telegram Stars. The label says so. */
   sale?: { credits: number; stars: number }
+  /** It opens this item of the platform's own shop, on surfaces with `ChatSurface.shop`. The platform writes its label. */
+  item?: string
   style?: 'primary' | 'danger'
 }
 
@@ -215,6 +218,8 @@ export interface ChatSurface {
   readonly name: string
   /** Absent: credits cannot be bought there. */
   readonly payments?: Payments
+  /** Absent: the platform has no shop of its own. */
+  readonly shop?: Shop
   /** True when a repeated post shows a second message: then only edits of a recorded message are repeated. */
   readonly postsAnew?: boolean
   /** Milliseconds between edits of a waiting message. Absent: as often as chats permit. */

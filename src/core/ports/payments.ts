@@ -8,6 +8,17 @@ export interface Payment {
   isRefund: boolean
 }
 
+/** The platform says that its own shop has sold something to the person, or that the person has it no more. */
+export interface Purchase {
+  kind: 'purchase'
+  /** The platform's ids of what was sold, and of the purchase. */
+  item: string
+  purchase: string
+  /** The platform's id of the payment: of the purchase, or of one period of a subscription. */
+  charge: string
+  isRefund: boolean
+}
+
 /** Credits to pay for on the platform. The texts are in the person's language. */
 export interface Invoice {
   order: string
@@ -27,4 +38,10 @@ export interface Payments {
   refund(charge: string, people: readonly string[]): Promise<boolean>
   /** Administrators on the platform, and their private chats with the bot. */
   readonly admins: readonly { id: string; address: `${string}:${string}` }[]
+}
+
+/** The platform's own shop. */
+export interface Shop {
+  /** Credits were set for an item: its purchases that gave nothing so far are handled. The same `key` again changes nothing. */
+  itemChanged(item: string, key: string): Promise<void>
 }

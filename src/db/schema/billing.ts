@@ -226,6 +226,40 @@ export const payments = pgTable(
       .references(() => orders.id),
     paidAt: time('paid_at').notNull().defaultNow(),
     refundedAt: time('refunded_at'),
+    /**
+     * '<platform>:<the platform's id of a purchase>', in the shop of a platform: each period of a subscription is a charge of one
+     * purchase.
+     */
+    purchase: text(),
+    /** What the buyer of a purchase was last told. */
+    told: text().$type<'paid' | 'refunded'>(),
   },
-  (t) => [uniqueIndex('payments_of_order').on(t.orderId)],
+  (t) => [
+    uniqueIndex('payments_of_order').on(t.orderId),
+    index('payments_of_purchase').on(t.purchase, t.paidAt).where(sql`purchase is not null`),
+    check('payments_told', sql`${t.told} in ('paid','refunded')`),
+  ],
+)
+
+export const skuKinds = ['consumable', 'durable', 'subscription'] as const
+export type SkuKind = (typeof skuKinds)[number]
+
+/** Credits that what Discord's shop sells (SKUs) is worth, as administrators have set them. */
+export const skus = pgTable(
+  'skus',
+  {
+    id: text().primaryKey(),
+    /** 0: purchases of it give nothing any more. */
+    credits: integer().notNull(),
+    /** Absent: Discord has not listed it among those of the app. */
+    kind: text().$type<SkuKind>(),
+    /** Discord sells it at the moment. */
+    available: boolean().notNull().default(false),
+    changedAt: time('changed_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('skus_id', sql`${t.id} ~ '^[0-9]{17,20}$'`),
+    check('skus_credits', sql`${t.credits} >= 0`),
+    check('skus_kind', sql`${t.kind} in ('consumable','durable','subscription')`),
+  ],
 )

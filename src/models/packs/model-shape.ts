@@ -56,7 +56,6 @@ const parameter = only(
   },
   'a parameter',
 )
-type Parameter = z.infer<typeof parameter>
 
 const seed = only(
   {
@@ -131,7 +130,6 @@ const size = z.discriminatedUnion(
   ],
   { error: 'write how the size is sent: { "as": "object" | "text" | "sides" | "ratio" | "none", … }' },
 )
-type Size = z.infer<typeof size>
 
 const route = only(
   {

@@ -35,6 +35,7 @@ async function setUp(emulator: DiscordOptions = {}, options: Partial<GatewayOpti
     log,
     onInteraction: ({ id }) => void interactions.push(id),
     onMessage: ({ content }) => void messages.push(content),
+    onPurchase: () => undefined,
     ...options,
   })
   const logged = (text: string) => log.lines.filter((line) => line.includes(text))
@@ -283,6 +284,7 @@ describe('shards in several processes', () => {
       shards: { first: 2, last: 2, count: 3 },
       onInteraction: ({ id }) => void elsewhere.push(id),
       onMessage: () => undefined,
+      onPurchase: () => undefined,
     })
     await gateway.open()
     expect(gateway.notReady()).toBeUndefined()

@@ -1,4 +1,7 @@
-/** `/credits`, and for administrators `/credits give|take|set|show @user [n] [reason]` and `/credits code n [uses] [days]`. */
+/**
+ * `/credits`, and for administrators `/credits give|take|set|show @user [n] [reason]`, `/credits code n [uses] [days]` and
+ * `/credits sku [id n]`.
+ */
 import { accountOf, readAccount } from '../../../core/accounts/accounts.ts'
 import { maxDays, maxUses } from '../../../core/billing/codes.ts'
 import { maxGrant } from '../../../core/billing/ledger.ts'
@@ -8,7 +11,7 @@ import type { Core } from '../../../core/core.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { namedModel } from '../../../core/request/choose-model.ts'
 import type { Words } from '../../../locales/index.ts'
-import { buyButton } from '../../buying/packages.ts'
+import { buyButtons } from '../../buying/packages.ts'
 import { defineCommand } from '../../command.ts'
 import { entryLines } from '../../lists/entries.ts'
 import { adminCredits } from '../admin/credits.ts'
@@ -20,12 +23,13 @@ export const creditsCommand = defineCommand({
   needs: ({ action }) => (action === undefined ? 'everyone' : 'admin'),
   audience: 'private',
   options: {
-    action: { type: 'choice', choices: ['give', 'take', 'set', 'show', 'code'] },
+    action: { type: 'choice', choices: ['give', 'take', 'set', 'show', 'code', 'sku'] },
     user: { type: 'user' },
     amount: { type: 'integer', min: 0, max: maxGrant },
     reason: { type: 'text', rest: true },
     uses: { type: 'integer', min: 1, max: maxUses, flag: true },
     days: { type: 'integer', min: 1, max: maxDays, flag: true },
+    sku: { type: 'text', flag: true },
   },
   async run({ core, call, words, values }) {
     const { action } = values
@@ -33,8 +37,8 @@ export const creditsCommand = defineCommand({
       action === undefined
         ? await ownCredits(core, call, words)
         : await adminCredits({ core, call, words, values }, action)
-    const buy = action === undefined ? await buyButton(core, call) : undefined
-    const buttons = buy ? [[buy]] : undefined
+    const rows = action === undefined ? await buyButtons(core, call) : []
+    const buttons = rows.length > 0 ? rows : undefined
     return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, buttons }
   },
 })

@@ -1,10 +1,12 @@
-/** What `/credits` does for administrators: changes and shows credits of people, and makes codes. */
+/** What `/credits` does for administrators: changes and shows credits of people, makes codes, and sets what SKUs of Discord give. */
 import { readAccount } from '../../../core/accounts/accounts.ts'
 import { adjust } from '../../../core/billing/adjust.ts'
 import { createCode } from '../../../core/billing/codes.ts'
 import { maxGrant } from '../../../core/billing/ledger.ts'
+import { pricedSkus, saveSku } from '../../../core/billing/shop/skus.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
+import { callHash } from '../../../core/ids.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import { shorten } from '../../../core/text.ts'
 import type { Words } from '../../../locales/index.ts'
@@ -20,6 +22,7 @@ interface Given {
   reason?: string
   uses?: number
   days?: number
+  sku?: string
 }
 
 interface Asking {
@@ -33,6 +36,7 @@ interface Asking {
 export function adminCredits(asking: Asking, action: string): Promise<string> {
   if (action === 'code') return code(asking)
   if (action === 'show') return show(asking)
+  if (action === 'sku') return sku(asking)
   return change(asking, action === 'give' || action === 'take' ? action : 'set')
 }
 
@@ -74,4 +78,27 @@ async function code({ core, call, words, values }: Asking): Promise<string> {
   const days = values.days ?? (written?.days ? Number(written.days) : undefined)
   const shown = await createCode(core, { credits, uses, days, actor: call.from.id, key: call.key })
   return words.wallet.code({ code: shown, credits, uses, days })
+}
+
+/** In text, the id of `/credits sku 1019475255913222144 100` is parsed as the person of the other actions. */
+async function sku({ core, call, words, values }: Asking): Promise<string> {
+  const id = values.sku ?? values.user
+  if (id !== undefined) await setSku(core, call, { id, credits: values.amount })
+  const lines = (await pricedSkus(core)).map((each) => words.shop.sku(each))
+  return [
+    id === undefined ? words.shop.skus : words.shop.skuSaved,
+    ...(lines.length > 0 ? lines : [words.shop.noSkus]),
+    '',
+    words.shop.skuUsage,
+  ].join('\n')
+}
+
+async function setSku(core: Core, call: Call, { id, credits }: { id: string; credits?: number }): Promise<void> {
+  if (credits === undefined) {
+    throw new AppError('bad_option', { name: 'amount', value: '', type: 'integer', expected: `0–${maxGrant}` })
+  }
+  const key = callHash(core, call.key)
+  await saveSku(core, { actor: call.from.id, key: `sku:${key}` }, { id, credits })
+  // if this process dies before, the act comes again
+  for (const { shop } of core.surfaces.values()) await shop?.itemChanged(id, key)
 }

@@ -4,6 +4,7 @@
  */
 import { accountIfAny } from '../../../core/accounts/accounts.ts'
 import { readSettings } from '../../../core/accounts/settings.ts'
+import { starsCurrency } from '../../../core/billing/packages.ts'
 import { lastPayments, type PastPayment } from '../../../core/billing/payments.ts'
 import { createChatPace } from '../../../core/chats/pace.ts'
 import type { Core } from '../../../core/core.ts'
@@ -37,8 +38,14 @@ export const paysupportCommand = defineCommand({
 })
 
 const linesOf = ({ shop }: Words, payments: readonly PastPayment[]) =>
-  payments.map(({ charge, credits, amount, paidAt, refundedAt }) =>
-    shop.payment({ charge, credits, stars: amount, when: utcText(paidAt), isRefunded: refundedAt !== null }),
+  payments.map(({ charge, credits, amount, currency, paidAt, refundedAt }) =>
+    shop.payment({
+      charge,
+      credits,
+      stars: currency === starsCurrency ? amount : undefined,
+      when: utcText(paidAt),
+      isRefunded: refundedAt !== null,
+    }),
   )
 
 function overview(core: Core, { surface }: Call, words: Words, payments: readonly PastPayment[]): string {
