@@ -153,13 +153,14 @@ describe('starting', () => {
       { name: 'enhance', type: 3, choices: [{ value: 'on' }, { value: 'off' }, { value: 'ask' }] },
       { name: 'private', type: 5 },
     ])
-    const actions = ['give', 'take', 'set', 'show', 'code'].map((name) => ({ name, value: name }))
+    const actions = ['give', 'take', 'set', 'show', 'code', 'sku'].map((name) => ({ name, value: name }))
     expect(credits?.options).toMatchObject([
       { name: 'action', type: 3, choices: actions },
       { name: 'user', type: 6 },
       { name: 'amount', type: 4, min_value: 0, max_value: 1_000_000 },
       { name: 'reason', type: 3 },
       ...['uses', 'days'].map((name) => ({ name, type: 4 })),
+      { name: 'sku', type: 3 },
     ])
     const startAgain = async (more?: Partial<DiscordOptions>) => {
       const again = surface(more)

@@ -55,6 +55,11 @@ describe('npm run admin, beside a running service with the embedded database', (
       out: expect.stringContaining('Tier gold: 9 under way, 20 a minute'),
     })
     expect((await run(['limits', 'api:operator', 'tier', 'gold'])).out).toContain('tier gold')
+    expect(await run(['credits', 'sku', '1019475255913222144', '100'])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('1019475255913222144 · 100 credits · not listed by Discord'),
+    })
+    expect((await run(['credits', 'sku'])).out).toContain('1019475255913222144 · 100 credits')
     const { out } = await run(['lookup', 'api:operator'])
     expect(out).toContain('👤 operator · ')
     expect(out).toContain('+5  for tests')
@@ -65,6 +70,7 @@ describe('npm run admin, beside a running service with the embedded database', (
     [['ban', 'api:operator'], 'Administrators, and the accounts of the operator’s programs, cannot be banned.'],
     [['ban', '@stranger'], 'stranger is not known here.'],
     [['lookup', '00000000'], '00000000 is not known here.'],
+    [['credits', 'sku', '1019475255913222144'], 'amount'],
     [['flux', 'a', 'cat'], 'Only commands for administrators work in the terminal.'],
     [['credits'], 'Only commands for administrators work in the terminal.'],
   ])('refuses %j with a sentence', async (args, sentence) => {

@@ -123,7 +123,7 @@ export function createDiscord(options: DiscordOptions): Discord {
       onPurchase: (event) => void keep(actsOfEvent(event)),
     })
     const accepted = gateway.open().then(({ applicationId }) => {
-      comparing = keepComparing(purchases)
+      comparing = stopping ? undefined : keepComparing(purchases)
       return introduce(applicationId)
     })
     if ((await within(startWithinMs, accepted)) !== 'late') return
@@ -262,7 +262,7 @@ export function createDiscord(options: DiscordOptions): Discord {
       receiver.stop()
       registering.abort()
       clearInterval(watching)
-      await comparing?.stop()
+      await within(stopWithinMs, comparing?.stop())
       await inbox?.close(stopWithinMs)
       await gateway?.close()
       api.close()

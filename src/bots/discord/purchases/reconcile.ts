@@ -105,7 +105,7 @@ async function storeDue(options: ComparingOptions, listed: readonly APIEntitleme
     if (own.length > 0 || (await isPriced(options, entitlement))) due.push(entitlement)
   }
   if (due.length === 0) return
-  log.info({ count: due.length }, 'Discord lists purchases that are not settled; handling them now')
+  log.info({ count: due.length }, 'looking at purchases that Discord lists')
   await store(due.map((entitlement) => actOf(storedOf(entitlement), reason)))
 }
 

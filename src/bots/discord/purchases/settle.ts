@@ -27,6 +27,7 @@ export interface SettleOptions {
 type Handle = (call: Call) => Promise<void>
 
 const dayMs = 86_400_000
+const visibleWithinMs = 60_000
 
 /** Rejects if it has to be done again. */
 export async function settle(options: SettleOptions, stored: StoredEntitlement, handle: Handle): Promise<void> {
@@ -40,7 +41,11 @@ export async function settle(options: SettleOptions, stored: StoredEntitlement, 
 async function settleNow(options: SettleOptions, { id, deleted }: StoredEntitlement, handle: Handle): Promise<void> {
   const { shop, database, log } = options
   const entitlement = deleted ?? (await shop.entitlement(id))
-  if (!entitlement) return log.info({ entitlement: id }, 'an entitlement of Discord is gone')
+  if (!entitlement) {
+    // Discord may announce it a little before it lists it
+    if (Date.now() - createdAtMs(id) < visibleWithinMs) throw new AppError('chat_unavailable')
+    return log.info({ entitlement: id }, 'an entitlement of Discord is gone')
+  }
   const payments = await statesOf({ database }, [purchaseOf(entitlement)])
   if (deleted || entitlement.deleted) {
     if (isRefundDue(payments)) await handle(await callFor(options, entitlement, { charge: id, isRefund: true }))
