@@ -10,15 +10,12 @@ import { AppError } from '../../src/core/errors.ts'
 import type { Call, ChatSurface, Reply } from '../../src/core/ports/chat.ts'
 import { redact } from '../../src/log.ts'
 import { sketch } from '../../src/models/sketch.ts'
+import { png } from '../emulators/discord/bot.ts'
 import { type DiscordEmulator, type From, type OptionValue, startDiscord } from '../emulators/discord/index.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { type FlatCall, flat, says } from '../helpers/chat.ts'
 import { keepLog } from '../helpers/log.ts'
 
-const png = Buffer.from(
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-  'base64',
-)
 const MB = 1024 * 1024
 const upload = (filename = 'a.png', data = png) => ({ filename, data })
 const models = () => ['sketch', 'schnell'].map((id) => ({ ...sketch, id }))
