@@ -141,6 +141,11 @@ describe('on Discord', () => {
     const notice = await discord.waitForMessage(({ replyTo }) => replyTo === message.id)
     expect(notice.content).toContain('The answer goes to you in a private message')
     expect(notice.attachments).toEqual([])
+    // another one at once does not take its place
+    discord.sendMessage(`<@${discord.botUser.id}> a dog`)
+    const pictures = () => discord.botMessages(dm).filter(({ attachments }) => attachments.length > 0)
+    await expect.poll(() => pictures().length, { timeout: 20_000 }).toBe(2)
+    expect(pictures().map(({ content }) => /a (cat|dog)/.exec(content)?.[1])).toEqual(['cat', 'dog'])
   })
 
   it('sets the language, and every typed option reaches the request', async () => {
