@@ -24,6 +24,7 @@ const long = [
     'linking',
     'lost',
     'presses',
+    'purchases',
     'stopped',
     'telegram',
   ].map((name) => `tests/chaos/${name}.test.ts`),

@@ -37,6 +37,8 @@ interface Buying {
   isAnnounced?: boolean
   /** When it was bought, Unix milliseconds. Default: now. */
   atMs?: number
+  /** Discord announces it before its REST API knows it, until `show`. Default false. */
+  isHidden?: boolean
   /** Bought by a developer in test mode, who pays nothing. */
   isTest?: boolean
 }
@@ -47,6 +49,8 @@ export interface Shop {
   add(kind: keyof typeof SKU_TYPES, options?: { isAvailable?: boolean }): string
   /** Throws if the person has an unconsumed one: Discord sells no second one before. */
   buy(sku: string, userId: string, options?: Buying): Entitlement
+  /** The REST API knows it from now on. */
+  show(entitlement: Entitlement): void
   /** Discord gives the money back, or removes the entitlement. */
   refund(entitlement: Entitlement, options?: Pick<Buying, 'isAnnounced'>): void
   /** Starts another period, `days` after the start of the one before. */
@@ -74,6 +78,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
   const entitlements = new Map<string, Entitlement>()
   const subscriptions = new Map<string, Subscription>()
   const consumed: string[] = []
+  const hidden = new Set<string>()
 
   function announce(t: string, d: Json) {
     const problem = t.startsWith('ENTITLEMENT') ? checkEvent(d) : undefined
@@ -81,7 +86,11 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
     gateway.dispatch({ t, d: structuredClone(d) })
   }
 
-  function buy(sku: string, userId: string, { isAnnounced = true, atMs = Date.now(), isTest = false }: Buying = {}) {
+  function buy(
+    sku: string,
+    userId: string,
+    { isAnnounced = true, atMs = Date.now(), isTest = false, isHidden = false }: Buying = {},
+  ) {
     const item = skus.get(sku)
     if (!item) throw new Error(`no SKU ${sku}`)
     const owned = [...entitlements.values()].find(
@@ -101,6 +110,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
       ...(item.type === SKU_TYPES.consumable && { consumed: false }),
     }
     entitlements.set(entitlement.id, entitlement)
+    if (isHidden) hidden.add(entitlement.id)
     if (isSubscription) subscribe(entitlement, { atMs, isAnnounced })
     if (isAnnounced) announce('ENTITLEMENT_CREATE', entitlement)
     return entitlement
@@ -109,7 +119,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
   /** Discord names the entitlements of a subscription a little later. */
   function subscribe(
     { id, user_id: userId, sku_id: sku }: Entitlement,
-    { atMs, isAnnounced }: Required<Omit<Buying, 'isTest'>>,
+    { atMs, isAnnounced }: Required<Pick<Buying, 'atMs' | 'isAnnounced'>>,
   ) {
     const subscription: Subscription = {
       id: snowflake(atMs),
@@ -132,7 +142,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
 
   function known(id: string | undefined): Entitlement {
     const entitlement = entitlements.get(id ?? '')
-    if (!entitlement) throw unknownEntitlement()
+    if (!entitlement || hidden.has(entitlement.id)) throw unknownEntitlement()
     return entitlement
   }
 
@@ -140,6 +150,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
     const { after = '0', before, limit = '100', user_id: user, sku_ids: ids } = query
     const wanted = ids?.split(',')
     return [...entitlements.values()]
+      .filter(({ id }) => !hidden.has(id))
       .filter(({ id }) => BigInt(id) > BigInt(after) && (before === undefined || BigInt(id) < BigInt(before)))
       .filter((each) => (user ?? each.user_id) === each.user_id && (wanted?.includes(each.sku_id) ?? true))
       .filter(({ deleted }) => !deleted || query.exclude_deleted === 'false')
@@ -178,6 +189,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
     consumed,
     buy,
     refund,
+    show: ({ id }) => void hidden.delete(id),
     add(kind, { isAvailable = true } = {}) {
       const id = snowflake()
       const flags = (isAvailable ? AVAILABLE : 0) | (kind === 'subscription' ? USER_SUBSCRIPTION : 0)
