@@ -1,7 +1,8 @@
-/** PgBouncer in front of the Postgres of TEST_DATABASE_URL, as a process of its own that ends with the tests. */
+/** PgBouncer in front of the Postgres of TEST_DATABASE_URL, as a process of its own, which ends with that of the tests. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -60,22 +61,22 @@ export async function startPgBouncer({ mode = 'transaction', size = 5, lines = [
   // it refuses to run as root, so another user reads the file
   await chmod(folder, 0o755)
   const asOther = process.getuid?.() === 0 ? ['-u', 'postgres'] : []
-  const child = spawn(binary as string, [...asOther, file], { stdio: ['ignore', 'ignore', 'pipe'] })
-  const end = () => void child.kill('SIGKILL')
-  process.once('exit', end)
+  // the shell reads until this process ends or closes the pipe, however it ends, and then ends the pooler
+  const script = '"$@" & cat > /dev/null; kill -9 $!; rm -rf "$0"'
+  const command = ['-c', script, folder, binary as string, ...asOther, file]
+  const child = spawn('sh', command, { stdio: ['pipe', 'ignore', 'pipe'] })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const output: string[] = []
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: child.stderr }).on('line', (line) => {
       output.push(line)
       if (line.includes('process up')) resolve()
+      if (line.includes('FATAL')) reject(new Error(`pgbouncer did not start: ${output.slice(-5).join(' | ')}`))
     })
     child.once('error', reject)
-    child.once('exit', () => reject(new Error(`pgbouncer ended: ${output.slice(-5).join(' | ')}`)))
   })
   // it does not keep the process of the tests going
-  child.unref()
-  ;(child.stderr as unknown as { unref(): void }).unref()
+  for (const part of [child, child.stdin as Socket, child.stderr as Socket]) part.unref()
   return {
     through(url) {
       const pooled = new URL(url)
@@ -83,11 +84,9 @@ export async function startPgBouncer({ mode = 'transaction', size = 5, lines = [
       return pooled.href
     },
     async stop() {
-      process.off('exit', end)
       child.ref()
-      end()
+      child.stdin.end()
       await ended
-      await rm(folder, { recursive: true, force: true })
     },
   }
 }
