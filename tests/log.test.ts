@@ -23,6 +23,12 @@ describe('the log', () => {
     ['{"token": "hunter2"}', 'hunter2'],
     ['sk-proj-abcdefghijklmnopqrstuvwx', 'abcdefghij'],
     ['https://x.cos.ap.myqcloud.com/a?q-sign-algorithm=sha1&q-signature=deadbeefdeadbeef', 'deadbeef'],
+    ['https://x.s3.amazonaws.com/a?X-Amz-Credential=AKIAEXAMPLE%2F1&X-Amz-Signature=deadbeefdeadbeef', 'deadbeef'],
+    ['https://x.s3.amazonaws.com/a?X-Amz-Credential=AKIAEXAMPLE%2F1&X-Amz-Signature=deadbeefdeadbeef', 'AKIAEXAMPLE'],
+    [
+      'authorization: AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/1, SignedHeaders=host, Signature=deadbeefdeadbeef',
+      'deadbeef',
+    ],
   ])('removes the secret from %s', (line, secret) => {
     expect(redact(line)).not.toContain(secret)
   })
