@@ -7,6 +7,7 @@ import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
 import { checkParams } from '../../src/core/request/check.ts'
 import { readBuiltInPacks } from '../../src/models/packs/built-in.ts'
 import { keepCatalogue, packFolders } from '../../src/models/packs/catalogue.ts'
+import { modelPackShape } from '../../src/models/packs/model-shape.ts'
 import { parsePack } from '../../src/models/packs/pack.ts'
 import { PackError } from '../../src/models/packs/pack-error.ts'
 import { failure, finish } from '../contracts/provider.ts'
@@ -341,4 +342,7 @@ it('the guide has packs without mistakes, and names every field', async () => {
   const examples = [...guide.matchAll(/```json\n(\{[\s\S]*?\n\})\n```/g)].map(([, text = '']) => text)
   expect(examples.length).toBeGreaterThanOrEqual(3)
   for (const text of examples) expect(() => parsePack(text)).not.toThrow()
+  const { routes, ...fields } = modelPackShape.shape
+  for (const name of [...Object.keys(fields), ...Object.keys(routes.element.shape)])
+    expect(guide).toContain(`| \`${name}\` `)
 })
