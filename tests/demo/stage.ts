@@ -139,8 +139,7 @@ export function createStage({ folder, scene, seen }: StageOptions): Stage {
       const expected = messages ?? (aside ? 0 : 1)
       await become(
         () => changed().length + removed().length >= expected && changed().every(until ?? isFinal),
-        () =>
-          `${who} ${did} ${said}: expected ${expected} messages, got ${JSON.stringify(changed().map(({ text }) => text))}`,
+        () => `${who} ${did} ${said}: expected ${expected} messages, got ${JSON.stringify(changed())}`,
       )
       const found = changed()
       const sent = await saveAll(sends)

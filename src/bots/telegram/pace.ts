@@ -27,13 +27,6 @@ export const telegramPace: TelegramPace = {
 const shareOf = ({ overall }: TelegramPace, share: number): Window[] =>
   overall.map(({ calls, ms }) => ({ calls: Math.ceil(calls * share), ms }))
 
-/**
- * All that a chat permits: twice what edits that show progress may take in a minute. The times are longer by a tenth, because calls take
- * different times to arrive.
- */
-const answerRoom = (windows: readonly Window[]): Window[] =>
-  windows.map(({ calls, ms }) => ({ calls: calls > aSecond.calls ? 2 * calls : calls, ms: ms * 1.1 }))
-
 /** Progress leaves a sixth of the bot's room to answers and results. */
 export const progressRoom = (pace: TelegramPace): Window[] => shareOf(pace, 5 / 6)
 
@@ -47,12 +40,8 @@ export const paceName = (botId: string, chatId: number | string) => `telegram:${
 
 const counted = /^(send(?!ChatAction)|edit|copy|forward)/
 
-/**
- * Waits for the room of the whole bot, and for that of a chat where Telegram has refused a call, counts calls on their way, and remembers
- * the pauses that Telegram asks for.
- */
-export function countCalls(pace: ChatPace, botId: string, limits: TelegramPace): Transformer {
-  const turns = createTurns()
+/** Waits for the room of the whole bot, counts calls on their way, and remembers the pauses that Telegram asks for. */
+export function countCalls(pace: ChatPace, botId: string, { overall }: Pick<TelegramPace, 'overall'>): Transformer {
   return async (call, method, payload, signal) => {
     const { chat_id: chatId, media } = payload as { chat_id?: number | string; media?: unknown }
     if (chatId === undefined || !counted.test(method)) return call(method, payload, signal)
@@ -60,14 +49,11 @@ export function countCalls(pace: ChatPace, botId: string, limits: TelegramPace):
     const calls = Array.isArray(media) ? media.length : 1
     // a failed count must not fail the call: Telegram counts as well
     const ignore = () => undefined
-    const hasRoom = () => pace.takeRoom(paceName(botId, 'all'), limits.overall, calls)
-    await become(hasRoom, patienceMs).catch(ignore)
-    const windows = answerRoom(isGroup(Number(chatId)) ? limits.group : limits.private)
-    const hasTurn = await turns(chat, () => pace.takeTurn(chat, windows, calls))
-    if (!hasTurn) void pace.count(chat, calls).catch(ignore)
+    await roomFor(pace, { bot: paceName(botId, 'all'), overall, calls }).catch(ignore)
+    void pace.count(chat, calls).catch(ignore)
     const response = await call(method, payload, signal)
     const seconds = response.ok ? undefined : response.parameters?.retry_after
-    if (seconds !== undefined) await pace.pause(chat, seconds * 1_000, calls).catch(ignore)
+    if (seconds !== undefined) void pace.pause(chat, seconds * 1_000).catch(ignore)
     return response
   }
 }
@@ -75,31 +61,14 @@ export function countCalls(pace: ChatPace, botId: string, limits: TelegramPace):
 /** Milliseconds between looks for room, and for how long at most: then Telegram decides. */
 const lookMs = 100
 const patienceMs = 10_000
-/** Of the calls that wait in a chat, the first one alone looks for room, so that many of them do not keep the database busy. */
-function createTurns(): (chat: string, take: () => Promise<boolean>) => Promise<boolean> {
-  /** Settles once the last one that waits in a chat has its turn. */
-  const waiting = new Map<string, Promise<boolean>>()
-  const failed = () => false
-  return async (chat, take) => {
-    if (!waiting.has(chat) && (await take().catch(failed))) return true
-    const until = Date.now() + turnMs
-    const before = waiting.get(chat) ?? Promise.resolve(true)
-    const turn = before.then(() => become(take, until - Date.now())).catch(failed)
-    waiting.set(chat, turn)
-    const taken = await turn
-    if (waiting.get(chat) === turn) waiting.delete(chat)
-    return taken
-  }
+
+interface Wanted {
+  bot: string
+  overall: readonly Window[]
+  calls: number
 }
 
-/** As long as the longest window: then there is room again, unless others keep taking it. */
-const turnMs = 60_000
-
-async function become(isTrue: () => Promise<boolean>, withinMs: number): Promise<boolean> {
-  const until = Date.now() + withinMs
-  for (;;) {
-    if (await isTrue()) return true
-    if (Date.now() >= until) return false
-    await pause(lookMs)
-  }
+async function roomFor(pace: ChatPace, { bot, overall, calls }: Wanted): Promise<void> {
+  const until = Date.now() + patienceMs
+  while (!(await pace.takeRoom(bot, overall, calls)) && Date.now() < until) await pause(lookMs)
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps calls to a chat within what its platform permits, over all processes. Answers and results are counted and made at once, until
- * the platform refuses one; edits that only show progress take the room that is left.
+ * Keeps calls to a chat within what its platform permits, over all processes. Answers and results are counted and always
+ * made; edits that only show progress take the room that is left.
  */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/database.ts'
@@ -14,21 +14,14 @@ export interface Window {
 export interface ChatPace {
   /** Counts calls that are made in any case. */
   count(chat: string, calls: number): Promise<void>
-  /**
-   * Whether an answer or a result may be sent now. If so, its calls are counted. False only if the platform has refused a call within the
-   * last minute, and the chat has no room: repeated refusals make platforms ask for longer pauses.
-   */
-  takeTurn(chat: string, windows: readonly Window[], calls: number): Promise<boolean>
   /** Whether the chat has room for calls that can be left out, or wait. If so, they are counted. `calls`: default 1. */
   takeRoom(chat: string, windows: readonly Window[], calls?: number): Promise<boolean>
-  /** The platform refused calls, which no longer count, and asks for a pause: until then the chat has no room. */
-  pause(chat: string, ms: number, refused?: number): Promise<void>
+  /** The platform refused a call and asks for a pause: until then the chat has no room. */
+  pause(chat: string, ms: number): Promise<void>
 }
 
 /** The longest window that is possible, and that of counts. */
 const keptMs = 60_000
-/** For so long after a pause, answers and results take turns. */
-const strained = '60 seconds'
 /** A platform may ask for days. Answers and results are sent regardless, and a new refusal starts a new pause. */
 const longestPauseMs = 10 * 60_000
 const tidyRows = 1_000
@@ -38,13 +31,6 @@ const now = sql`clock_timestamp()`
 const recent = (ms: number) => sql`array(
   select made from unnest(chat_calls.calls) made where made > ${now} - ${`${ms} milliseconds`}::interval order by made)`
 
-/** Of a row of `chat_calls`. */
-const hasRoom = (windows: readonly Window[], calls: number) => sql`
-  coalesce(chat_calls.paused_until < ${now}, true) and not exists (
-    select from jsonb_to_recordset(${JSON.stringify(windows)}::jsonb) as w(calls int, ms float8)
-    where w.calls < ${calls}::int + (
-      select count(*) from unnest(chat_calls.calls) made where made > ${now} - w.ms * interval '1 millisecond'))`
-
 export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
   return {
     async count(chat, calls) {
@@ -53,30 +39,22 @@ export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
         insert into chat_calls (chat, calls) values (${chat}, ${made})
         on conflict (chat) do update set calls = ${recent(keptMs)} || ${made}`)
     },
-    async takeTurn(chat, windows, calls) {
-      const made = sql`array_fill(${now}, array[${calls}::int])`
-      // an album larger than a limit still passes
-      const wide = windows.map(({ calls: most, ms }) => ({ calls: Math.max(most, calls), ms }))
-      const rows = await database.rows(sql`
-        insert into chat_calls (chat, calls) values (${chat}, ${made})
-        on conflict (chat) do update set calls = ${recent(keptMs)} || ${made}
-        where coalesce(chat_calls.paused_until < ${now} - ${strained}::interval, true) or (${hasRoom(wide, calls)})
-        returning chat`)
-      return rows.length > 0
-    },
     async takeRoom(chat, windows, calls = 1) {
       const longest = Math.max(0, ...windows.map(({ ms }) => ms))
       const made = sql`array_fill(${now}, array[${calls}::int])`
       const rows = await database.rows(sql`
         insert into chat_calls (chat, calls) values (${chat}, ${made})
         on conflict (chat) do update set calls = ${recent(longest)} || ${made}
-        where ${hasRoom(windows, calls)}
+        where coalesce(chat_calls.paused_until < ${now}, true) and not exists (
+          select from jsonb_to_recordset(${JSON.stringify(windows)}::jsonb) as w(calls int, ms float8)
+          where w.calls < ${calls}::int + (
+            select count(*) from unnest(chat_calls.calls) made where made > ${now} - w.ms * interval '1 millisecond'))
         returning chat`)
       return rows.length > 0
     },
-    async pause(chat, ms, refused = 0) {
+    async pause(chat, ms) {
       await database.rows(sql`
-        update chat_calls set calls = calls[:cardinality(calls) - ${refused}::int], paused_until = ${now} + ${`${Math.min(ms, longestPauseMs)} milliseconds`}::interval
+        update chat_calls set paused_until = ${now} + ${`${Math.min(ms, longestPauseMs)} milliseconds`}::interval
         where chat = ${chat}`)
     },
   }

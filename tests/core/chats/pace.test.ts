@@ -49,30 +49,6 @@ describe.each(databases())('the pace of a chat on %s', (kind) => {
     expect(await pace.takeRoom('later', windows)).toBe(true)
   })
 
-  it('lets answers pass at once, and in turns for a minute after a refusal', async () => {
-    const processes = [createChatPace(test.database), createChatPace(test.database)]
-    const answers = (count: number) =>
-      Promise.all(Array.from({ length: count }, (_, n) => processes[n % 2]!.takeTurn('answers', tenAMinute, 1)))
-    expect((await answers(30)).filter(Boolean)).toHaveLength(30)
-    await processes[0]!.pause('answers', 1_000, 25)
-    expect(await answers(2)).toEqual([false, false])
-    await test.database.rows(sql`
-      update chat_calls set paused_until = now() - interval '1 second' where chat = 'answers'`)
-    // those that were refused do not count
-    expect((await answers(9)).filter(Boolean)).toHaveLength(5)
-    await test.database.rows(sql`
-      update chat_calls set paused_until = now() - interval '61 seconds' where chat = 'answers'`)
-    expect((await answers(9)).filter(Boolean)).toHaveLength(9)
-  })
-
-  it('lets an album pass that is larger than a window, once nothing else was sent', async () => {
-    const pace = createChatPace(test.database)
-    await pace.count('albums', 1)
-    await pace.pause('albums', 0, 1)
-    await expect.poll(() => pace.takeTurn('albums', [{ calls: 1, ms: 60_000 }], 4)).toBe(true)
-    expect(await pace.takeTurn('albums', [{ calls: 1, ms: 60_000 }], 4)).toBe(false)
-  })
-
   it('has no room while the platform asks for a pause, which has a limit', async () => {
     const pace = createChatPace(test.database)
     await pace.count('paused', 1)
