@@ -128,6 +128,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       store,
       images: createImageTools(decode),
       models: offered,
+      packs: models.packs,
       tariff,
       providers,
       events,

@@ -68,7 +68,9 @@ function combinedMistakes(value: (name: SettingName) => string | undefined): str
   for (const name of s3) needs(name, s3)
   const isSet = (name: SettingName) => value(name) !== undefined
   if (cos.some(isSet) && s3.some(isSet))
-    mistakes.push('COS_… and S3_… must not both be set: pictures are in one store. Remove the settings of the other')
+    mistakes.push(
+      'COS_… and S3_… must not both be set: pictures are kept in one store. Remove the settings of the store that you do not use',
+    )
   if (
     isSet('S3_BUCKET') &&
     value('S3_ENDPOINT')

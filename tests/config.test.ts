@@ -195,7 +195,7 @@ describe('settings', () => {
       expect(await load(text, { PORT: '82' })).toMatchObject({ port: 82 })
     })
 
-    it('have no certificates of authorities, which Node.js reads before', async () => {
+    it('are refused with NODE_EXTRA_CA_CERTS, which Node.js reads before them', async () => {
       const text = 'NODE_EXTRA_CA_CERTS=/ca.pem'
       await expect(load(text)).rejects.toThrow(/NODE_EXTRA_CA_CERTS has no effect in .*: set it in the environment/)
       expect(await load(text, { NODE_EXTRA_CA_CERTS: '/ca.pem' })).toMatchObject({ port: 8080 })

@@ -10,6 +10,7 @@ import { sql } from 'drizzle-orm'
 import { loadConfig } from '../config.ts'
 import type { Catalogue } from '../core/core.ts'
 import { AppError, type OptionNames, spelled } from '../core/errors.ts'
+import type { PackStore } from '../core/ports/packs.ts'
 import type { ProviderKind } from '../core/ports/providers.ts'
 import {
   addConfig,
@@ -162,13 +163,13 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   test,
   reseal: async (context) =>
     `${await resealConfigs(context, Buffer.from((await text(process.stdin)).trim()))} keys encrypted again.`,
-  packs: ({ database }) => listPacks(database),
-  'pack-add': async ({ database, argument }) => addPack(database, await readFrom(argument)),
-  'pack-remove': ({ database, argument }) => removePack(database, argument),
+  packs: withPacks(listPacks),
+  'pack-add': withPacks(async (packs, file) => addPack(packs, await readFrom(file))),
+  'pack-remove': withPacks(removePack),
   // earlier names
-  workflows: ({ database }) => listPacks(database),
-  'workflow-add': async ({ database, argument }) => addPack(database, await readFrom(argument)),
-  'workflow-remove': ({ database, argument }) => removePack(database, argument),
+  workflows: withPacks(listPacks),
+  'workflow-add': withPacks(async (packs, file) => addPack(packs, await readFrom(file))),
+  'workflow-remove': withPacks(removePack),
   instruction: async ({ database }) =>
     (await readFact(database, instructionFact)) ?? 'The built-in instruction is in use.',
   'instruction-set': async ({ database, argument }) => {
@@ -181,10 +182,16 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   },
 }
 
+/** A command for the packs in the database, with its argument. */
+function withPacks(run: (packs: PackStore, argument: string) => Promise<string>) {
+  return (context: Context) => withCatalogue(context, ({ packs }) => run(packs, context.argument))
+}
+
 /** As it is known with the stored configurations, the environment and the packs. */
 interface Known {
   providers: Providers
   models: Catalogue
+  packs: PackStore
 }
 
 async function withCatalogue<T>(
@@ -205,7 +212,7 @@ async function withCatalogue<T>(
   try {
     const models = await keepCatalogue({ database, providers, folders: packFolders(config.dataDir), log })
     try {
-      return await use({ providers, models })
+      return await use({ providers, models, packs: models.packs })
     } finally {
       models.stop()
     }

@@ -25,7 +25,7 @@ import { readFrom } from './files.ts'
 export interface Trying {
   /** Path of the pack. */
   file: string
-  /** As in a chat, with options. '': a cat. */
+  /** The prompt with options, as in a chat. Empty: 'a cute cat'. */
   words: string
   /** Paths of input pictures. */
   images: readonly string[]

@@ -9,6 +9,7 @@ import type { ChatSurface, Place } from './ports/chat.ts'
 import type { ImageTools } from './ports/images.ts'
 import type { Meter } from './ports/meter.ts'
 import type { Model, PictureRequest, Quote } from './ports/models.ts'
+import type { PackStore } from './ports/packs.ts'
 import type { Enhancer } from './ports/providers.ts'
 import type { JobQueue } from './ports/queue.ts'
 import type { ObjectStore } from './ports/storage.ts'
@@ -91,6 +92,7 @@ export interface Core {
   readonly store: ObjectStore
   readonly images: ImageTools
   readonly models: Catalogue
+  readonly packs: PackStore
   /** `models` has its prices and switches already. */
   readonly tariff: Tariff
   readonly providers: Providers

@@ -74,7 +74,7 @@ async function tryOnce(address: Address): Promise<Omit<Reached, 'setting'>> {
   throw refusal
 }
 
-/** Not a wrong password: it must not be sent in the clear because the encrypted connection refused it. */
+/** False for a wrong password: what an encrypted connection refused must not be sent again without encryption. */
 function mayDependOnEncryption(error: unknown): boolean {
   const { name, code = '' } = error as { name?: string; code?: string }
   return name !== 'PostgresError' || ['28000', '08P01'].includes(code)
@@ -140,7 +140,7 @@ async function poolingOf(client: Sql, server: Server): Promise<'kept' | 'shared'
   }
 }
 
-/** Another connection has our session, or we have another one while that works. */
+/** True if `other` gets the session of `client`, or if `client` gets another one while `other` is in a transaction. */
 function isShared(client: Sql, other: Sql): Promise<boolean> {
   const found = (async () => {
     const ours = await sessionOf(client)
@@ -181,7 +181,7 @@ function isTemporary(error: unknown): boolean {
 /** By what TLS or a pooler says. */
 const cures: readonly (readonly [RegExp, string])[] = [
   [/CERT|SELF_SIGNED|UNABLE_TO|SSL_|SSL routines/, 'Check sslmode, sslrootcert, sslcert and sslkey in'],
-  [/unsupported startup parameter/, 'A pooler answers that does not take options: remove options from'],
+  [/unsupported startup parameter/, 'The pooler does not accept options: remove options from'],
 ]
 
 function cureOf(error: unknown): string | undefined {

@@ -307,10 +307,10 @@ export const en = {
     usageOfGroup:
       '/settings ratio 16:9 here changes one of them; others are model, count, enhance, private, language and original. ' +
       '/settings ratio default here resets it.',
-    usageModels: '/settings models flux-dev, sketch lets only these models draw here. /settings models all ends that.',
+    usageModels: '/settings models flux-dev, sketch limits the group to these models. /settings models all allows all.',
     modelsTitle: (page: number) =>
       page === 1 ? '⚙️ Models that may draw in this group' : `⚙️ Models that may draw in this group, page ${page}`,
-    modelsHint: 'Tap a model to change whether it may draw here (✅). People who manage this group can do that.',
+    modelsHint: 'Tap a model to allow (✅) or forbid it here. Only people who manage this group can do that.',
   },
   server: {
     title: '🛠 The rules of this server',
@@ -500,7 +500,7 @@ export const en = {
     usage:
       '/package small 100 150 sells 100 credits for 150 Stars. /package small off stops selling them, /package small on sells them again.',
     skus: '🛒 Credits for what Discord’s shop sells',
-    skuSaved: '✅ Saved. Purchases that gave nothing so far get their credits now.',
+    skuSaved: '✅ Saved. If the SKU gives credits, earlier purchases that gave none get them now.',
     noSkus: 'No SKU gives credits.',
     sku: (s: { id: string; credits: number; kind: SkuKind | null; available: boolean }) =>
       `${s.id} · ${credits(s.credits)} · ${s.kind ?? 'not listed by Discord'}${s.available || s.kind === null ? '' : ' · not for sale'}`,
@@ -1276,7 +1276,7 @@ export const en = {
         ? 'The people who manage this server have turned the bot off in this channel.'
         : `The bot does not work in this channel. It works in: ${spaced(d.available)}`,
     model_not_here: (d: Data) => `${d.model} may not draw here. Models here: ${list(d.available)}.`,
-    last_model: (d: Data) => `${d.model} is the only model that may draw here. Choose another one first.`,
+    last_model: (d: Data) => `${d.model} is the only model that may draw here. Allow another one first.`,
     managers_only: () => 'Only people who may manage this server or group can do that.',
     chat_refused: () => 'The chat does not allow the bot to answer.',
     chat_unavailable: () => 'The chat could not be reached.',

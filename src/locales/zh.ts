@@ -428,10 +428,10 @@ export const zh: Words = {
     line: (p) => `${p.id} · ${credits(p.credits)} · ⭐ ${number(p.stars)}${p.active ? '' : ' · 已停售'}`,
     usage: '/package small 100 150 以 150 Stars 出售 100 积分。/package small off 停售，/package small on 恢复出售。',
     skus: '🛒 Discord 商店商品对应的积分',
-    skuSaved: '✅ 已保存。此前未发放积分的购买现在补发。',
-    noSkus: '没有商品设置了积分。',
+    skuSaved: '✅ 已保存。若此 SKU 已设置积分，之前未发放的购买会立即补发。',
+    noSkus: '尚未给任何 SKU 设置积分。',
     sku: (s) =>
-      `${s.id} · ${credits(s.credits)} · ${s.kind === null ? 'Discord 未列出' : { consumable: '消耗型', durable: '永久型', subscription: '订阅' }[s.kind]}${s.available || s.kind === null ? '' : ' · 未在售'}`,
+      `${s.id} · ${credits(s.credits)} · ${s.kind === null ? 'Discord 未列出' : { consumable: '消耗型', durable: '永久型', subscription: '订阅' }[s.kind]}${s.available || s.kind === null ? '' : ' · 未上架'}`,
     skuUsage:
       '/credits sku 1019475255913222144 100：每次购买该 SKU 发放 100 积分，订阅则每期发放。设为 0 则购买后不再发放。',
   },
@@ -1090,7 +1090,7 @@ export const zh: Words = {
         ? '服务器管理者已在此频道关闭机器人。'
         : `机器人不在此频道工作，可用的频道：${spaced(d.available)}`,
     model_not_here: (d) => `这里不能使用 ${d.model}，可用的模型：${list(d.available)}。`,
-    last_model: (d) => `${d.model} 是这里唯一可用的模型，请先选择另一个。`,
+    last_model: (d) => `${d.model} 是这里唯一可用的模型，请先允许另一个模型。`,
     managers_only: () => '只有可以管理此服务器或群组的人可以这样做。',
     chat_refused: () => '此聊天不允许机器人回复。',
     chat_unavailable: () => '无法连接到聊天平台。',

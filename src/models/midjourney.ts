@@ -25,9 +25,12 @@ const params = { seed: { min: 0, max: 2 ** 32 - 1, integer: true } }
 const grid = { count: 1, picturesEach: 4 }
 const takes = { ...grid, params, negative: true }
 
+/** Parameters that people write would be sent on, and some of them cost the operator more. */
+const plain = (words: string) => words.replace(/--+|—+/g, ' ')
+
 function promptOf({ prompt, aspect, seed, negative }: PictureRequest): string {
-  const exclusions = negative && `--no ${negative.replace(/--+/g, ' ')}`
-  return [prompt, `--ar ${aspect}`, seed !== undefined && `--seed ${seed}`, exclusions].filter(Boolean).join(' ')
+  const exclusions = negative && `--no ${plain(negative)}`
+  return [plain(prompt), `--ar ${aspect}`, seed !== undefined && `--seed ${seed}`, exclusions].filter(Boolean).join(' ')
 }
 
 const imagine = (request: PictureRequest, images: readonly ImageRef[]): Json => ({

@@ -127,9 +127,10 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
           )
         }
         let rest = ''
-        for await (const chunk of response.body.setEncoding('utf8')) {
+        const decoder = new TextDecoder()
+        for await (const chunk of response.body) {
           timer.refresh()
-          rest = (rest + chunk).replaceAll('\r\n', '\n')
+          rest = (rest + decoder.decode(chunk as Buffer, { stream: true })).replaceAll('\r\n', '\n')
           if (rest.length > eventLimit) throw new AppError('bad_result', { provider })
           const blocks = rest.split('\n\n')
           rest = blocks.pop() ?? ''
@@ -226,7 +227,7 @@ async function readAll(body: AsyncIterable<Buffer> & { destroy(): unknown }, max
 }
 
 interface EventReading {
-  /** Of one event. */
+  /** Of the whole stream. */
   maxBytes: number
   onEvent(data: string): void
 }
@@ -239,6 +240,9 @@ async function readEvents(
   let pieces: string[] = []
   let length = 0
   const decoder = new TextDecoder()
+  const tell = (events: readonly string[]) => {
+    for (const data of events.map(dataOf)) if (data !== undefined) onEvent(data)
+  }
   for await (const chunk of body) {
     const piece = decoder.decode(chunk, { stream: true }).replaceAll('\r', '')
     if (piece === '') continue
@@ -252,9 +256,10 @@ async function readEvents(
     if (!`${pieces.at(-2)?.slice(-1) ?? ''}${pieces.at(-1)}`.includes('\n\n')) continue
     const blocks = pieces.join('').split('\n\n')
     pieces = [blocks.pop() ?? '']
-    length = pieces[0]?.length ?? 0
-    for (const data of blocks.map(dataOf)) if (data !== undefined) onEvent(data)
+    tell(blocks)
   }
+  // some services leave out the empty line after the last event
+  tell([pieces.join('')])
 }
 
 /** undefined: the event has no data. */

@@ -199,6 +199,7 @@ describe('a person without rights', () => {
     ['GET', '/metrics', 403],
     ['GET', '/api/config', 403],
     ['POST', '/api/config', 403],
+    ['POST', '/api/config/packs', 403],
     ['POST', '/operations/commands', 401],
   ])('is refused %s %s of the API', async (method, path, status) => {
     const answer = await fetch(url + path, {

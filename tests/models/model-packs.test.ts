@@ -314,7 +314,7 @@ describe('the catalogue', () => {
     for (const each of undo.splice(0).reverse()) await each()
   })
 
-  it('reads packs of all kinds from both folders, and refuses the names of built-in models', async () => {
+  it('reads packs of all kinds from both folders, refuses the names of built-in models, and puts an own pack in the place of a built-in one', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'catalogue-'))
     undo.push(() => rm(dataDir, { recursive: true }))
     const database = await openTestDatabase(quickest)
@@ -323,16 +323,17 @@ describe('the catalogue', () => {
     for (const name of ['models', 'workflows']) await mkdir(join(dataDir, name))
     await writeFile(join(dataDir, 'models', 'a.json'), pack({ id: 'in-models' }))
     await writeFile(join(dataDir, 'workflows', 'b.json'), pack({ id: 'in-workflows' }))
-    await writeFile(join(dataDir, 'models', 'c.json'), pack({ id: 'z-image' }))
+    await writeFile(join(dataDir, 'models', 'c.json'), pack({ id: 'z-image', title: 'My own' }))
+    await writeFile(join(dataDir, 'models', 'e.json'), pack({ id: 'flux-dev' }))
     await writeFile(join(dataDir, 'models', 'd.json'), pack({ id: 'Wrong' }))
     const providers = { get: (name: string) => (name === 'fal' ? {} : undefined), all: () => [] }
     const options = { database: database.database, providers: providers as never, folders: packFolders(dataDir), log }
     const catalogue = await keepCatalogue(options)
     undo.push(async () => catalogue.stop())
     const ids = catalogue.all().map(({ id }) => id)
-    expect(ids.slice(-2)).toEqual(['in-models', 'in-workflows'])
-    expect(ids.filter((id) => id === 'z-image')).toHaveLength(1)
-    expect(log.lines.join()).toContain('z-image: the name \\"z-image\\" is taken by another model; choose another')
+    expect(ids.slice(-3)).toEqual(['in-models', 'z-image', 'in-workflows'])
+    expect(catalogue.all().filter(({ id }) => id === 'z-image')).toMatchObject([{ title: 'My own' }])
+    expect(log.lines.join()).toContain('flux-dev: the name \\"flux-dev\\" is taken by another model; choose another')
     expect(log.lines.join()).toContain('models/d.json: id: use a–z')
   })
 })

@@ -53,6 +53,21 @@ describe('an event stream', () => {
     expect(await listen(http, 1)).toEqual(['"hello"'])
   })
 
+  it('keeps characters that arrive in two parts', async () => {
+    const { http, streams } = await open(1)
+    const events = http.events({ method: 'GET', path: '/stream', signal: AbortSignal.timeout(60_000) })
+    const reader = events[Symbol.asyncIterator]()
+    await reader.next()
+    const cat = Buffer.from('data: "一只猫"\n\n')
+    streams[0]?.write(cat.subarray(0, 8))
+    // the server has sent the first part
+    await new Promise((sent) => streams[0]?.write(Buffer.alloc(0), sent))
+    const next = reader.next()
+    setImmediate(() => streams[0]?.write(cat.subarray(8)))
+    expect((await next).value).toBe('"一只猫"')
+    await reader.return?.()
+  })
+
   it.each([302, 404, 500])('rejects when its status is %i', async (status) => {
     const { http } = await open(1, status)
     await expect(listen(http, 1)).rejects.toMatchObject({ kind: 'provider_failed' })

@@ -27,12 +27,12 @@ describe.each(kinds)('the provider midjourney with a %s proxy', (kind) => {
   it('returns the four pictures of a grid, each with the ratio that was asked for', async () => {
     const { provider, emulator } = await open(kind)
     const task = midjourneyTask({ aspect: '16:9', seed: '7', negative: 'dogs, --birds' })
-    const { images, notes } = await finish(provider, task('a cat', four))
+    const { images, notes } = await finish(provider, task('a cat --turbo', four))
     const sizes = await Promise.all(images.map(async (image) => sharp(image).metadata()))
     expect(sizes.map(({ width, height }) => (width / height).toFixed(1))).toEqual(['1.8', '1.8', '1.8', '1.8'])
     expect(new Set(images.map((image) => image.toString('base64'))).size).toBe(4)
     expect(notes).toEqual([])
-    expect(emulator.tasks[0]?.prompt).toBe('a cat --ar 16:9 --seed 7 --no dogs,  birds')
+    expect(emulator.tasks[0]?.prompt).toBe('a cat  turbo --ar 16:9 --seed 7 --no dogs,  birds')
   })
 
   it('sends pictures with words, and blends two to five without', async () => {

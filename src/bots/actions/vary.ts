@@ -12,7 +12,7 @@ export const varyAction: Action = {
   async run({ core, call, settings, values: { ref, number } }) {
     const result = await resultOf(core, ref)
     const { allowed } = settings.chosen
-    // where no model may, the refusal of the request says which ones draw there
+    // if no allowed model makes variations, the request is refused with the list of allowed models
     const variation = variationOf(core, { ...result, allowed }) ?? variationOf(core, result)
     if (!variation) throw new AppError('provider_missing', { model: result.model })
     const { chosen, params } = variation

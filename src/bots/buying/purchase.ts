@@ -1,6 +1,6 @@
 /**
- * A purchase in the shop of a platform, or its refund: moves the credits and tells the person. The platform may report each several
- * times, and each is done once; the same act comes again until this resolves.
+ * A purchase in the shop of a platform, or its refund: moves the credits and tells the person. The platform may report it several
+ * times; it has one effect. The inbox retries it until this resolves.
  */
 import { readSettings } from '../../core/accounts/settings.ts'
 import type { Charge, Paid } from '../../core/billing/orders.ts'
@@ -11,7 +11,7 @@ import type { Call } from '../../core/ports/chat.ts'
 import type { Purchase } from '../../core/ports/payments.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 
-/** Rejects if it has to be done again. */
+/** Rejects if the inbox has to retry it. */
 export async function receivePurchase(core: Core, call: Call, act: Purchase): Promise<void> {
   const name = (id: string): Charge => `${call.surface}:${id}`
   if (act.isRefund) {

@@ -56,7 +56,7 @@ export function keepRounds(options: RoundsOptions): Rounds {
   }
 }
 
-/** If another process is at it, there is nothing to do. */
+/** Does nothing while another process holds the lease. */
 async function compare({ database, name, round }: RoundsOptions, signal: AbortSignal): Promise<boolean> {
   const lease = await keepLease({ database, name, onChange: () => undefined })
   try {

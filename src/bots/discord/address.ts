@@ -36,7 +36,7 @@ export interface ChannelTarget {
   replyTo?: string
   /** Our message. Absent: not posted yet. */
   messageId?: string
-  /** What is answered in another channel, or told without being asked. It tells such messages of one channel apart. */
+  /** Names the event behind a message that is not a reply in its own channel. It keeps several such messages in one channel distinct. */
   about?: string
 }
 

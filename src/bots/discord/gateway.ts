@@ -61,7 +61,7 @@ interface Shard {
   unanswered?: boolean
 }
 
-// none of them is privileged, and events about purchases need none: Discord sends direct messages, and the content of messages that mention the bot
+// none is privileged: Discord sends direct messages, and the content of messages that mention the bot; purchase events need no intent
 const intents = GatewayIntentBits.Guilds | GatewayIntentBits.GuildMessages | GatewayIntentBits.DirectMessages
 
 const restTimeoutMs = 15_000

@@ -102,7 +102,7 @@ export async function readSettings({ database }: Pick<Core, 'database'>, where: 
 export const isAllowed = ({ allowed }: Pick<InForce, 'allowed'>, { id }: { id: string }): boolean =>
   allowed === undefined || allowed.includes(id)
 
-/** The model that draws what names none, if the settings name none either. */
+/** The model for requests that name none, if no setting names one. */
 export function usualModel(core: Checking, { model, allowed }: InForce): string {
   return model ?? (allowed ? defaultModel(core, allowed, { images: 0, words: true }) : core.models.preferred())
 }

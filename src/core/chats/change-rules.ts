@@ -57,8 +57,8 @@ interface ModelRule {
 }
 
 /**
- * One model more or less, of any number of changes at once. Once all of the models draw that there are, there is no rule. Repeated, it
- * changes nothing. Throws AppError unknown_model, model_off, and last_model where no other model draws.
+ * Allows or forbids one model; concurrent changes all count. A rule that allows every model is removed. A repeated call changes
+ * nothing. Throws AppError unknown_model, model_off, and last_model where no other model draws.
  */
 export async function ruleModel(core: Core, chat: string, { model: name, draws }: ModelRule): Promise<void> {
   const id = drawingId(core, name)

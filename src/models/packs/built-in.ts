@@ -9,7 +9,7 @@ const folder = fileURLToPath(new URL('../../../models', import.meta.url))
 export async function readBuiltInPacks(): Promise<readonly Model[]> {
   const { models, mistakes } = await readPacks(folder)
   // a copy of the program without its packs
-  if (models.length === 0) mistakes.push(`there are none in ${folder}`)
-  if (mistakes.length > 0) throw new Error(`the packs that come with fluxbot have mistakes: ${mistakes.join('; ')}`)
+  if (models.length === 0) mistakes.push(`no pack was found in ${folder}`)
+  if (mistakes.length > 0) throw new Error(`cannot use the packs that come with fluxbot: ${mistakes.join('; ')}`)
   return models
 }

@@ -1,18 +1,16 @@
 /** The models available now: built-in models and packs whose provider is set up. */
 import { basename, join } from 'node:path'
-import { sql } from 'drizzle-orm'
 import type { Catalogue } from '../../core/core.ts'
 import type { Model } from '../../core/ports/models.ts'
+import type { PackStore } from '../../core/ports/packs.ts'
 import type { Providers } from '../../core/providers/registry.ts'
 import { drawing } from '../../core/request/choose-model.ts'
-import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
-import { workflowPacks } from '../../db/schema/operation.ts'
 import type { Log } from '../../log.ts'
 import { models as builtIn } from '../index.ts'
 import { readBuiltInPacks } from './built-in.ts'
 import { parsePack, readPacks } from './pack.ts'
-import { PackError } from './pack-error.ts'
+import { createPackStore, mistakesOf, readStoredPacks, takenMistake } from './stored.ts'
 
 interface CatalogueOptions {
   database: Database
@@ -25,6 +23,7 @@ interface CatalogueOptions {
 }
 
 export interface LiveCatalogue extends Catalogue {
+  readonly packs: PackStore
   /** Reads all packs again. */
   reload(): Promise<void>
   stop(): void
@@ -36,28 +35,27 @@ const reloadEveryMs = 5_000
 export const packFolders = (dataDir: string): readonly string[] =>
   ['models', 'workflows'].map((name) => join(dataDir, name))
 
-const packColumns = columnsOf({ id: workflowPacks.id, body: workflowPacks.body })
-
 export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCatalogue> {
   const { database, providers, folders, log } = options
-  const models = options.models ?? [...builtIn, ...(await readBuiltInPacks())]
+  const { models = builtIn } = options
+  const shipped = options.models ? [] : await readBuiltInPacks()
   let packs: readonly Model[] = []
   let reported = ''
 
   async function reload(): Promise<void> {
-    const rows = await readRows(database, packColumns, (list) => sql`select ${list} from workflow_packs order by id`)
+    const rows = await readStoredPacks(database)
     const files = await Promise.all(folders.map(readPacks))
     const mistakes = files.flatMap((each, at) => each.mistakes.map((text) => `${basename(folders[at] ?? '')}/${text}`))
-    const stored = rows.flatMap(({ id, body }) => {
+    const stored = rows.flatMap(({ id, text }) => {
       try {
-        return [parsePack(body)]
+        return [parsePack(text)]
       } catch (error) {
-        const found = error instanceof PackError ? error.mistakes : [(error as Error).message]
-        mistakes.push(...found.map((text) => `stored pack ${id}: ${text}`))
+        mistakes.push(...mistakesOf(error).map((text) => `stored pack ${id}: ${text}`))
         return []
       }
     })
-    packs = withoutTakenNames([...stored, ...files.flatMap((each) => each.models)], models, mistakes)
+    const own = withoutTakenNames([...stored, ...files.flatMap((each) => each.models)], models, mistakes)
+    packs = [...shipped.filter((pack) => !own.some((each) => shareName(each, pack))), ...own]
     const text = mistakes.join('\n')
     if (text !== reported && text !== '') log.error({ mistakes }, 'found mistakes in packs; skipping these packs')
     reported = text
@@ -85,9 +83,16 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
       const chosen = names.map((name) => available.find(({ id, aliases }) => id === name || aliases.includes(name)))
       return chosen.find((model) => model !== undefined)?.id ?? drawing(available)[0]?.id ?? 'sketch'
     },
+    packs: createPackStore(database, { models, reload }),
     reload,
     stop: () => clearInterval(timer),
   }
+}
+
+/** An operator's pack takes the place of one that comes with fluxbot. */
+function shareName(one: Model, other: Model): boolean {
+  const names = [one.id, ...one.aliases]
+  return [other.id, ...other.aliases].some((name) => names.includes(name))
 }
 
 /** The first to use a name keeps it: built-in models, then packs in the database, then files. */
@@ -96,7 +101,7 @@ function withoutTakenNames(packs: readonly Model[], models: readonly Model[], mi
   return packs.filter((pack) => {
     const taken = [pack.id, ...pack.aliases].find((name) => names.has(name))
     if (taken !== undefined) {
-      mistakes.push(`${pack.id}: the name "${taken}" is taken by another model; choose another`)
+      mistakes.push(`${pack.id}: ${takenMistake(taken)}`)
       return false
     }
     for (const name of [pack.id, ...pack.aliases]) names.add(name)

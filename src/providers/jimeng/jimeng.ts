@@ -18,8 +18,11 @@ const ticketShape = z.object({ taskId: z.string().min(1), since: z.number() })
 type Ticket = z.infer<typeof ticketShape>
 
 const version = '2022-08-31'
-/** A mark in a corner belongs to the question for the result, which wants its parameters as text. */
+/** Options of each poll, which Jimeng takes as JSON text: links instead of base64, and no watermark. */
 const resultOptions = JSON.stringify({ return_url: true, logo_info: { add_logo: false } })
+
+/** Of a task. */
+const picturesEach = 1
 
 export const jimeng: ProviderKind = {
   name: 'jimeng',
@@ -91,7 +94,7 @@ export function createJimeng(
     },
 
     async test(signal) {
-      // the service has no free call but the question for a task, which it does not know
+      // the only free call is a poll, so this polls a task that does not exist
       const response = await ask('jimeng_t2i_v40', randomUUID(), signal)
       if (!isAnswer(response)) dataIn(response, { secret, isSubmission: true })
     },
@@ -107,9 +110,9 @@ function bodyOf(task: Task): Json {
 
 async function picturesIn(data: Data, read: (url: string) => Promise<Buffer>, signal: AbortSignal): Promise<Buffer[]> {
   // an absent picture may be an empty text
-  const urls = (data.image_urls ?? []).filter((url) => url !== '')
+  const urls = (data.image_urls ?? []).filter((url) => url !== '').slice(0, picturesEach)
   if (urls.length > 0) return Promise.all(urls.map((url) => withRetries(signal, () => read(url))))
-  const encoded = (data.binary_data_base64 ?? []).filter((text) => text !== '')
+  const encoded = (data.binary_data_base64 ?? []).filter((text) => text !== '').slice(0, picturesEach)
   if (encoded.length === 0) throw new AppError('bad_result', { provider: 'jimeng' })
   return encoded.map((text) => Buffer.from(text, 'base64'))
 }

@@ -83,7 +83,8 @@ interface Fault {
 function codeError(response: ProviderResponse, { code, message }: Fault, { secret, isSubmission }: Context): AppError {
   const neverRan = isSubmission && code < 50_500
   const reason = readableReason(message, secret)
-  const kind = kinds[code]
+  // not all codes of refused content are documented
+  const kind = kinds[code] ?? (/risk not pass/i.test(message) ? 'moderated' : undefined)
   const cause = new Error(`jimeng: ${code}`)
   if (!kind) {
     if (code >= 50_500) return new AppError('provider_failed', { provider: 'jimeng', reason }, { cause, neverRan })

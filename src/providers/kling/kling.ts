@@ -59,9 +59,9 @@ export function createKling(
   async function progressOf(found: KlingTask, ticket: Ticket, task: Task, signal: AbortSignal): Promise<Progress> {
     if (found.task_status === 'failed') throw taskError(found, context)
     if (found.task_status !== 'succeed') return pending(ticket)
-    const urls = linksIn(found)
-    const images = await Promise.all(urls.map((url) => withRetries(signal, () => http.picture(url, signal))))
     const asked = requestedCount(task.input)
+    const urls = linksIn(found).slice(0, asked)
+    const images = await Promise.all(urls.map((url) => withRetries(signal, () => http.picture(url, signal))))
     const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
     return { state: 'done', images, notes: images.length < asked ? [missing] : [] }
   }

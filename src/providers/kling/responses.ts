@@ -45,9 +45,9 @@ export function taskIn(response: ProviderResponse, context: Context): KlingTask 
 
 /** The tasks in a page of Kling's list, newest first. */
 export function tasksIn(response: ProviderResponse, context: Context): KlingTask[] {
-  const tasks = z.array(taskShape).safeParse(dataIn(response, context))
+  const tasks = z.array(z.unknown()).safeParse(dataIn(response, context))
   if (!tasks.success) throw new AppError('bad_result', { provider: 'kling' }, { cause: tasks.error })
-  return tasks.data
+  return tasks.data.flatMap((task) => taskShape.safeParse(task).data ?? [])
 }
 
 /** Throws the error of a response without data. Failures are free, so a code of Kling's own below status 500 says that nothing ran. */

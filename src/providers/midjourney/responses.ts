@@ -91,7 +91,8 @@ const isRefusal = (json: unknown) => submissionShape.safeParse(json).success
 
 /** undefined: the proxy has no such list. */
 export function tasksIn(response: ProviderResponse): MidjourneyTask[] | undefined {
-  return response.status === 200 ? z.array(taskShape).safeParse(jsonIn(response)).data : undefined
+  const tasks = response.status === 200 ? z.array(z.unknown()).safeParse(jsonIn(response)).data : undefined
+  return tasks?.flatMap((task) => taskShape.safeParse(task).data ?? [])
 }
 
 /** The error of a task that has failed. */

@@ -1,4 +1,4 @@
-/** What people buy in Discord's shop: credits for it once, whoever reports it, and back when the purchase is undone. */
+/** Purchases in Discord's shop: credits are given once, however many reports arrive, and taken back when a purchase is undone. */
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { allActions } from '../../../src/bots/actions/index.ts'
@@ -402,7 +402,7 @@ describe('the account of a buyer', () => {
     expect(await readAccount(on.test.core, after.id)).toMatchObject({ balance: 0, debt: 100 })
   })
 
-  it('gives them back where it was joined with another one', async () => {
+  it('pays for a refund after it joined an older account', async () => {
     const { core } = on.test
     const sku = await sell('consumable', 100)
     const [buyer, older] = [newPerson(), person(snowflake())]

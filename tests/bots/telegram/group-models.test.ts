@@ -158,7 +158,7 @@ describe('models of a Telegram group', () => {
     await test.quiet()
     expect(await stored()).toEqual({ models: ['fine'], model: null })
     expect(await telegram.press(shown, '✅ The fine', manager).answered()).toEqual({
-      text: '⚠️ fine is the only model that may draw here. Choose another one first.',
+      text: '⚠️ fine is the only model that may draw here. Allow another one first.',
       showAlert: true,
     })
     expect(await stored()).toEqual({ models: ['fine'], model: null })

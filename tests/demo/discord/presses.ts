@@ -6,7 +6,7 @@ export const presses = {
   name: 'presses',
   title: 'Buttons that the wrong person presses, and a report',
   about:
-    'Everyone in the channel may press most buttons and pays for it. Stopping and deleting are for the person who asked and for administrators, of whom Mo is one.',
+    'Everyone in the channel may press most buttons and pays for it. Stopping and deleting are for the person who asked and for administrators such as Mo.',
   async play({ slash, press, fillIn, remove }: DiscordStage) {
     const isDrawing = ({ text }: { text: string }) => text.startsWith('🎨')
     const slow = { prompt: 'a mountain lake at dawn [slow 6s] 3:2', model: 'sketch' }

@@ -143,13 +143,19 @@ describe.each(names)('%s', (name) => {
   })
 })
 
-it.each(['GET /api/config', 'POST /api/config', 'POST /api/config/test', 'PUT /api/config/x', 'DELETE /api/config/x'])(
-  '%s is for administrators',
-  async (what) => {
-    const { status, body } = await ask(what, { key: await service.keyWith(1) })
-    expect([status, body.code]).toEqual([403, 'admins_only'])
-  },
-)
+it.each([
+  'GET /api/config',
+  'POST /api/config',
+  'POST /api/config/test',
+  'PUT /api/config/x',
+  'DELETE /api/config/x',
+  'GET /api/config/packs',
+  'POST /api/config/packs',
+  'DELETE /api/config/packs/x',
+])('%s is for administrators', async (what) => {
+  const { status, body } = await ask(what, { key: await service.keyWith(1) })
+  expect([status, body.code]).toEqual([403, 'admins_only'])
+})
 
 it('finishes every accepted request', async () => {
   await service.test.work()

@@ -36,7 +36,7 @@ export function keepComparing(options: ComparingOptions): Rounds {
     name: 'discord purchases',
     round: (mayGoOn) => compare(options, mayGoOn),
     reasonOf,
-    failed: 'the purchases could not be compared with those of Discord',
+    failed: 'could not compare purchases with Discord; retrying in an hour',
   })
 }
 

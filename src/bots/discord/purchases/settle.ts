@@ -29,7 +29,7 @@ type Handle = (call: Call) => Promise<void>
 const dayMs = 86_400_000
 const visibleWithinMs = 60_000
 
-/** Rejects if it has to be done again. */
+/** Rejects if the inbox has to retry it. */
 export async function settle(options: SettleOptions, stored: StoredEntitlement, handle: Handle): Promise<void> {
   try {
     await settleNow(options, stored, handle)
@@ -44,7 +44,7 @@ async function settleNow(options: SettleOptions, { id, deleted }: StoredEntitlem
   if (!entitlement) {
     // Discord may announce it a little before it lists it
     if (Date.now() - createdAtMs(id) < visibleWithinMs) throw new AppError('chat_unavailable')
-    return log.info({ entitlement: id }, 'an entitlement of Discord is gone')
+    return log.info({ entitlement: id }, 'Discord no longer has this entitlement; nothing to do')
   }
   const payments = await statesOf({ database }, [purchaseOf(entitlement)])
   if (deleted || entitlement.deleted) {
@@ -79,7 +79,7 @@ export async function isPriced(
   if (isSet || !(await noteUnpriced({ database }, sku))) return isSet
   log.warn(
     { entitlement: id, sku },
-    `a person bought a SKU of Discord that has no credits, so nothing was granted: send /credits sku ${sku} <credits>`,
+    `granted nothing for a purchase on Discord, because its SKU has no credits: send /credits sku ${sku} <credits>`,
   )
   return false
 }
@@ -102,7 +102,7 @@ async function consume({ shop, database, log }: SettleOptions, entitlement: APIE
   } catch (error) {
     const now = await shop.entitlement(id)
     if (now && !now.consumed && !now.deleted) {
-      log.warn({ entitlement: id }, 'an entitlement of Discord could not be consumed; it will be tried again')
+      log.warn({ entitlement: id }, 'could not consume an entitlement on Discord; retrying')
       throw error
     }
   }
@@ -113,7 +113,7 @@ interface Subscribed {
   payments: readonly PaymentState[]
 }
 
-/** The first period is paid by the entitlement itself. Discord keeps it for the later ones, whose start only the subscription has. */
+/** The first period has the charge of the entitlement. Later ones keep that entitlement; only the subscription says when they start. */
 async function renew(options: SettleOptions, { entitlement, payments }: Subscribed, handle: Handle): Promise<void> {
   const { user_id: user, sku_id: sku, id } = entitlement
   if (!user) return
@@ -123,9 +123,9 @@ async function renew(options: SettleOptions, { entitlement, payments }: Subscrib
     const days = [day, day - dayMs, day + dayMs].map((ms) => new Date(ms).toISOString().slice(0, 10))
     const names = days.map((each): Charge => `${purchaseOf(entitlement)}:${each}`)
     // a period whose start is shown a little different later is the same one
-    const known = payments.find(({ charge }) => names.includes(charge))
-    const charge = known?.charge.slice('discord:'.length) ?? `${id}:${days[0]}`
-    if (isUntold(known)) await handle(await callFor(options, entitlement, { charge, isRefund: false }))
+    const earlier = payments.find(({ charge }) => names.includes(charge))
+    const charge = earlier?.charge.slice('discord:'.length) ?? `${id}:${days[0]}`
+    if (isUntold(earlier)) await handle(await callFor(options, entitlement, { charge, isRefund: false }))
   }
 }
 
@@ -133,18 +133,20 @@ async function renew(options: SettleOptions, { entitlement, payments }: Subscrib
 function isPaid(subscription: APISubscription, { id, sku_id: sku, ends_at: end }: APIEntitlement): boolean {
   const start = Date.parse(subscription.current_period_start)
   const isRenewal = start > createdAtMs(id) + dayMs && start <= Date.now() && (!end || Date.parse(end) > start)
+  // a person may have several subscriptions of one SKU, such as one for each of several servers
+  const isOwn = subscription.sku_ids.includes(sku) && subscription.entitlement_ids.includes(id)
   // one that is no longer charged within its period was refunded
-  return isRenewal && subscription.sku_ids.includes(sku) && subscription.status !== SubscriptionStatus.Inactive
+  return isRenewal && isOwn && subscription.status !== SubscriptionStatus.Inactive
 }
 
-/** As if the person had told us. */
+/** The purchase as an act of its buyer, handled like a message from that person. */
 async function callFor(
   { api, shop, log }: SettleOptions,
   { id, sku_id: item, user_id: user }: APIEntitlement,
   { charge, isRefund }: Pick<Purchase, 'charge' | 'isRefund'>,
 ): Promise<Call> {
   if (!user) throw new AppError('unknown_payment', { charge: `discord:${id}` })
-  const known = await shop.user(user)
+  const buyer = await shop.user(user)
   const channelId = await directChannel(api, user).catch((error: unknown) => {
     if (api.toAppError(error).retry) throw error
     log.info({ entitlement: id }, 'the buyer of an entitlement takes no direct messages')
@@ -155,7 +157,7 @@ async function callFor(
     key: `discord:${about}`,
     surface: 'discord',
     address: addressOf({ kind: 'channel', channelId, userId: user, about }),
-    from: known ? identityOf(known) : { id: `discord:${user}`, name: user },
+    from: buyer ? identityOf(buyer) : { id: `discord:${user}`, name: user },
     place: { channel: channelId, nsfw: false, manager: false, roles: [] },
     locale: 'en',
     act: { kind: 'purchase', item, purchase: id, charge, isRefund },

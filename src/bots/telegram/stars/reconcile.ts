@@ -34,7 +34,7 @@ export function keepReconciling(options: ReconcileOptions): Rounds {
     name: `${options.name} payments`,
     round: (mayGoOn, signal) => readOn(options, mayGoOn, signal),
     reasonOf,
-    failed: 'the payments could not be compared with those of Telegram',
+    failed: 'could not compare payments with Telegram; retrying in an hour',
   })
 }
 

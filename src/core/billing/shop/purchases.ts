@@ -1,6 +1,6 @@
 /**
  * Purchases in the shop of a platform, which opens no order here first. A purchase has one charge, or one for each period of a
- * subscription. Each charge makes one order, one payment and one grant, whoever reports it and however often.
+ * subscription. Each charge makes one order, one payment and one grant, however many reports arrive.
  */
 import { and, desc, eq, gt, inArray } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'

@@ -104,6 +104,14 @@ export const configResponse = z.object({ success, config, ...configFields }).met
 
 export const removedResponse = z.object({ success, id: z.string() }).meta({ id: 'WebUiConfigRemoved' })
 
+export const packBody = z.looseObject({}).meta({ id: 'WebUiPack', description: 'A model pack or a workflow pack.' })
+
+const storedPack = z.object({ id: z.string().describe('Of its model.'), pack: z.looseObject({}) })
+
+export const packsResponse = z.object({ success, packs: z.array(storedPack) }).meta({ id: 'WebUiPacks' })
+
+export const packResponse = z.object({ success, id: z.string() }).meta({ id: 'WebUiPackStored' })
+
 export const testResponse = z
   .object({
     success,

@@ -9,6 +9,7 @@ import { configRoutes } from './config.ts'
 import { errorFormat } from './errors.ts'
 import { generateRoutes } from './generate.ts'
 import { historyRoutes } from './history.ts'
+import { packRoutes } from './packs.ts'
 import { statusRoutes } from './status.ts'
 
 export function webui(parts: ApiParts): FastifyPluginAsync {
@@ -20,6 +21,7 @@ export function webui(parts: ApiParts): FastifyPluginAsync {
       generateRoutes(app, family)
       historyRoutes(app, family)
       configRoutes(app, family)
+      packRoutes(app, family)
       statusRoutes(app, family)
     },
   })

@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sketch } from '../../../../src/models/sketch.ts'
+import { createPlain } from '../../../helpers/core.ts'
+import { openService, operatorKey, type Service } from './service.ts'
+
+let service: Service
+let pack: Record<string, unknown>
+beforeAll(async () => {
+  const providers = ['sketch', 'fal'].map((name) => createPlain({ name }))
+  service = await openService({ models: [sketch], providers, limits: { welcome: 10 } })
+  await service.test.work()
+  const file = await readFile(new URL('../../../../models/z-image.json', import.meta.url), 'utf8')
+  pack = { ...(JSON.parse(file) as object), id: 'my-model', aliases: ['mine'] }
+})
+afterAll(async () => {
+  expect(await service.close()).toEqual([])
+})
+
+const call = (what: string, body?: unknown) => service.call(what, { body, key: operatorKey })
+const known = () => service.core.models.all().map(({ id }) => id)
+
+describe('/api/config/packs', () => {
+  it('stores a pack, draws with it, lists and removes it', async () => {
+    expect((await call('GET /api/config/packs')).body).toEqual({ success: true, packs: [] })
+    expect(await call('POST /api/config/packs', pack)).toMatchObject({ status: 201, body: { id: 'my-model' } })
+    expect(known()).toContain('my-model')
+    const drawn = await service.call('POST /api/generate', { body: { prompt: 'a cat', model: 'mine' } })
+    expect(drawn).toMatchObject({ status: 200, body: { model: 'my-model' } })
+    // the same id again takes its place
+    await call('POST /api/config/packs', { ...pack, title: 'Another title' })
+    const { packs } = (await call('GET /api/config/packs')).body
+    expect(packs).toEqual([{ id: 'my-model', pack: { ...pack, title: 'Another title' } }])
+    expect((await call('DELETE /api/config/packs/my-model')).body).toEqual({ success: true, id: 'my-model' })
+    expect(known()).not.toContain('my-model')
+    expect(await call('DELETE /api/config/packs/my-model')).toMatchObject({ status: 404 })
+  })
+
+  it('lists every mistake in a pack, and stores nothing', async () => {
+    const { status, body } = await call('POST /api/config/packs', { ...pack, price: 'much', routes: [{ endpoint: 3 }] })
+    expect(status).toBe(400)
+    const told = body.details.map(({ message }: { message: string }) => message).join('\n')
+    expect(told).toContain('price')
+    expect(told).toContain('routes[0].endpoint')
+    expect(known()).not.toContain('my-model')
+  })
+
+  it('refuses the names of other models and packs', async () => {
+    await call('POST /api/config/packs', pack)
+    const taken = await call('POST /api/config/packs', { ...pack, id: 'other', aliases: ['sketch', 'mine'] })
+    expect(taken.status).toBe(400)
+    expect(taken.body.details.map(({ message }: { message: string }) => message)).toEqual([
+      'the name "sketch" is taken by another model; choose another',
+      'the name "mine" is taken by another model; choose another',
+    ])
+    await call('DELETE /api/config/packs/my-model')
+  })
+})
