@@ -10,6 +10,6 @@ CREATE TABLE "skus" (
 );
 --> statement-breakpoint
 ALTER TABLE "payments" ADD COLUMN "purchase" text;--> statement-breakpoint
-ALTER TABLE "payments" ADD COLUMN "told" text;--> statement-breakpoint
+ALTER TABLE "payments" ADD COLUMN "announced" text;--> statement-breakpoint
 CREATE INDEX "payments_of_purchase" ON "payments" USING btree ("purchase","paid_at") WHERE purchase is not null;--> statement-breakpoint
-ALTER TABLE "payments" ADD CONSTRAINT "payments_told" CHECK ("payments"."told" in ('paid','refunded'));
+ALTER TABLE "payments" ADD CONSTRAINT "payments_announced" CHECK ("payments"."announced" in ('paid','refunded'));

@@ -76,8 +76,8 @@ describe.skipIf(!backends().includes('postgres'))('a purchase whose process is k
     expect(await database.rows(sql`select amount, key from ledger`)).toEqual([
       { amount: 70, key: `order:discord:${bought.id}` },
     ])
-    expect(await database.rows(sql`select state, told from orders join payments on order_id = id`)).toEqual([
-      { state: 'paid', told: 'paid' },
+    expect(await database.rows(sql`select state, announced from orders join payments on order_id = id`)).toEqual([
+      { state: 'paid', announced: 'paid' },
     ])
     expect(discord.botMessages(discord.dmChannel(buyer))).toHaveLength(1)
     expect(await violations(database)).toEqual([])

@@ -4,7 +4,7 @@
  */
 import { readSettings } from '../../core/accounts/settings.ts'
 import type { Charge, Paid } from '../../core/billing/orders.ts'
-import { noteTold, payPurchase, refundPurchase } from '../../core/billing/shop/purchases.ts'
+import { noteAnnounced, payPurchase, refundPurchase } from '../../core/billing/shop/purchases.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Call } from '../../core/ports/chat.ts'
@@ -16,27 +16,31 @@ export async function receivePurchase(core: Core, call: Call, act: Purchase): Pr
   const name = (id: string): Charge => `${call.surface}:${id}`
   if (act.isRefund) {
     const refunded = await refundPurchase(core, name(act.purchase))
-    if (!refunded || refunded.told === 'refunded') return
-    return tell(core, call, { charge: refunded.charge, told: 'refunded', text: (words) => refundText(words, refunded) })
+    if (!refunded || refunded.announced === 'refunded') return
+    return announce(core, call, {
+      charge: refunded.charge,
+      announced: 'refunded',
+      text: (words) => refundText(words, refunded),
+    })
   }
   const { item } = act
   const charge = name(act.charge)
   const paid = await payPurchase(core, { purchase: name(act.purchase), charge, item, buyer: call.from })
-  if (!paid || paid.refunded || paid.told !== null) return
-  return tell(core, call, { charge, told: 'paid', text: ({ shop }) => shop.paid(paid) })
+  if (!paid || paid.refunded || paid.announced !== null) return
+  return announce(core, call, { charge, announced: 'paid', text: ({ shop }) => shop.paid(paid) })
 }
 
 function refundText({ shop, wallet }: Words, { credits, balance, debt }: Paid): string {
   return [shop.refunded({ credits, balance }), ...(debt > 0 ? [wallet.debt(debt)] : [])].join('\n')
 }
 
-interface Telling {
+interface Announcement {
   charge: Charge
-  told: 'paid' | 'refunded'
+  announced: 'paid' | 'refunded'
   text(words: Words): string
 }
 
-async function tell(core: Core, call: Call, { charge, told, text }: Telling): Promise<void> {
+async function announce(core: Core, call: Call, { charge, announced, text }: Announcement): Promise<void> {
   const { chosen } = await readSettings(core, call)
   const locale = chosen.language ?? call.locale
   const content = { kind: 'text', text: text(wordsFor(locale)) } as const
@@ -46,5 +50,5 @@ async function tell(core: Core, call: Call, { charge, told, text }: Telling): Pr
     if (!(error instanceof AppError) || error.kind !== 'chat_refused') throw error
     core.log.info({ charge }, 'the chat of a buyer takes no messages')
   }
-  await noteTold(core, charge, told)
+  await noteAnnounced(core, charge, announced)
 }

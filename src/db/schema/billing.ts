@@ -231,13 +231,13 @@ export const payments = pgTable(
      * purchase.
      */
     purchase: text(),
-    /** What the buyer of a purchase was last told. */
-    told: text().$type<'paid' | 'refunded'>(),
+    /** Which message the buyer of a purchase has got last. */
+    announced: text().$type<'paid' | 'refunded'>(),
   },
   (t) => [
     uniqueIndex('payments_of_order').on(t.orderId),
     index('payments_of_purchase').on(t.purchase, t.paidAt).where(sql`purchase is not null`),
-    check('payments_told', sql`${t.told} in ('paid','refunded')`),
+    check('payments_announced', sql`${t.announced} in ('paid','refunded')`),
   ],
 )
 

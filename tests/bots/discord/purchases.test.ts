@@ -111,12 +111,12 @@ function newPerson(): string {
   return userId
 }
 
-const told = (userId: string, text: string) =>
+const announcedTo = (userId: string, text: string) =>
   on.discord.botMessages(on.discord.dmChannel(userId)).filter(({ content }) => content.includes(text))
 
 const recordsOf = ({ id }: Entitlement) =>
-  on.test.core.database.rows<{ charge: string; state: string; told: string | null }>(sql`
-    select charge, state, told from payments join orders on orders.id = order_id
+  on.test.core.database.rows<{ charge: string; state: string; announced: string | null }>(sql`
+    select charge, state, announced from payments join orders on orders.id = order_id
     where purchase = ${`discord:${id}`} order by paid_at`)
 
 const entriesOf = async ({ id }: Entitlement) =>
@@ -140,16 +140,16 @@ describe('a consumable', () => {
     shop.announce('ENTITLEMENT_CREATE', bought)
     await handled()
     expect(await account(buyer)).toMatchObject({ balance: 100, debt: 0 })
-    expect(await recordsOf(bought)).toEqual([{ charge: `discord:${bought.id}`, state: 'paid', told: 'paid' }])
+    expect(await recordsOf(bought)).toEqual([{ charge: `discord:${bought.id}`, state: 'paid', announced: 'paid' }])
     expect(await entriesOf(bought)).toEqual([`order:discord:${bought.id}`])
     expect(timesConsumed(bought)).toBe(1)
-    expect(told(buyer, 'Thank you! You bought 100 credits. The balance is 100 credits.')).toHaveLength(1)
+    expect(announcedTo(buyer, 'Thank you! You bought 100 credits. The balance is 100 credits.')).toHaveLength(1)
     // it can be bought again, and each purchase has a message of its own
     const again = shop.buy(sku, buyer)
     await expect.poll(() => shop.now(again).consumed).toBe(true)
     await handled()
     expect(await balanceOf(buyer)).toBe(200)
-    expect(told(buyer, 'Thank you!')).toHaveLength(2)
+    expect(announcedTo(buyer, 'Thank you!')).toHaveLength(2)
   })
 
   it('that was bought while the bot was away is found at the start', async () => {
@@ -177,7 +177,7 @@ describe('a consumable', () => {
     await handled()
     expect(await balanceOf(buyer)).toBe(40)
     expect(timesConsumed(bought)).toBe(1)
-    expect(told(buyer, 'Thank you!')).toHaveLength(1)
+    expect(announcedTo(buyer, 'Thank you!')).toHaveLength(1)
   })
 
   it('that Discord announces before it can be read is granted once it can', async () => {
@@ -199,7 +199,7 @@ describe('a consumable', () => {
     // no process gets an answer: what was granted is all that is left of the first try
     faults.add({ kind: '500', match: { method: 'POST', path: /\/consume$/ } })
     const bought = shop.buy(sku, buyer)
-    await expect.poll(async () => (await recordsOf(bought))[0]?.told).toBe('paid')
+    await expect.poll(async () => (await recordsOf(bought))[0]?.announced).toBe('paid')
     await on.test.core.database.rows(sql`
       update inbox set handled_at = now(), body = '{}' where lane = ${`entitlement ${bought.id}`}`)
     expect(shop.now(bought).consumed).toBe(false)
@@ -207,7 +207,7 @@ describe('a consumable', () => {
     await compare()
     expect(await balanceOf(buyer)).toBe(50)
     expect(timesConsumed(bought)).toBe(1)
-    expect(told(buyer, 'Thank you!')).toHaveLength(1)
+    expect(announcedTo(buyer, 'Thank you!')).toHaveLength(1)
   })
 
   it('that a person buys who takes no direct messages, or has left Discord, is granted all the same', async () => {
@@ -255,15 +255,17 @@ describe('a purchase that Discord undoes', () => {
     await compare()
     expect(await account(buyer)).toMatchObject({ balance: 0, debt: 70 })
     expect(await entriesOf(bought)).toEqual([`order:discord:${bought.id}`, `refund:discord:${bought.id}`])
-    expect(await recordsOf(bought)).toEqual([{ charge: `discord:${bought.id}`, state: 'refunded', told: 'refunded' }])
-    expect(told(buyer, 'was refunded, and its 100 credits were taken back')).toHaveLength(1)
+    expect(await recordsOf(bought)).toEqual([
+      { charge: `discord:${bought.id}`, state: 'refunded', announced: 'refunded' },
+    ])
+    expect(announcedTo(buyer, 'was refunded, and its 100 credits were taken back')).toHaveLength(1)
     // an event from before the refund arrives again
     shop.announce('ENTITLEMENT_CREATE', { ...bought, deleted: false, consumed: false })
     const next = shop.buy(sku, buyer)
     await expect.poll(() => timesConsumed(next)).toBe(1)
     await handled()
     expect(await account(buyer)).toMatchObject({ balance: 30, debt: 0 })
-    expect(told(buyer, '70 credits of them paid off your debt')).toHaveLength(1)
+    expect(announcedTo(buyer, '70 credits of them paid off your debt')).toHaveLength(1)
   })
 
   it('is found in the list, and gives nothing if it was undone before it was seen', async () => {

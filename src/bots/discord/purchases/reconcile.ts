@@ -12,7 +12,7 @@ import { keepRounds, type Rounds } from '../../buying/rounds.ts'
 import type { Received } from '../../inbox-store.ts'
 import { idAt, reasonOf } from '../api.ts'
 import { actOf, type StoredItem } from './events.ts'
-import { isPriced, isRefundDue, isUntold, purchaseOf } from './settle.ts'
+import { isPriced, isRefundDue, isUnannounced, purchaseOf } from './settle.ts'
 import { pageSize, type Shop } from './shop.ts'
 
 const maxPages = 50
@@ -119,7 +119,7 @@ function isDue(entitlement: APIEntitlement, payments: readonly PaymentState[], i
   if (entitlement.deleted) return isRefundDue(payments)
   const [latest] = payments
   if (!latest) return !entitlement.consumed
-  if (isUntold(latest)) return true
+  if (isUnannounced(latest)) return true
   if (item?.kind === 'subscription') return latest.paidAt.getTime() < Date.now() - periodMs
   return item?.kind !== 'durable' && !entitlement.consumed
 }

@@ -54,7 +54,7 @@ async function settleNow(options: SettleOptions, { id, deleted }: StoredEntitlem
   if (payments.length === 0 && entitlement.consumed) return
   if (payments.length === 0 && !(await isPriced(options, entitlement))) return
   const first = payments.find(({ charge }) => charge === purchaseOf(entitlement))
-  if (isUntold(first)) await handle(await callFor(options, entitlement, { charge: id, isRefund: false }))
+  if (isUnannounced(first)) await handle(await callFor(options, entitlement, { charge: id, isRefund: false }))
   const kind = await kindOf(options, entitlement.sku_id)
   if (kind === 'subscription') return renew(options, { entitlement, payments }, handle)
   if (kind !== 'durable' && !entitlement.consumed) await consume(options, entitlement)
@@ -64,11 +64,11 @@ export const purchaseOf = ({ id }: Pick<APIEntitlement, 'id'>): Charge => `disco
 
 /** Earlier periods of a subscription stay paid when the latest one is refunded. */
 export const isRefundDue = ([latest]: readonly PaymentState[]): boolean =>
-  latest !== undefined && (latest.refundedAt === null || latest.told !== 'refunded')
+  latest !== undefined && (latest.refundedAt === null || latest.announced !== 'refunded')
 
 /** The payment is not recorded, or its buyer does not know of it. */
-export const isUntold = (payment: PaymentState | undefined): boolean =>
-  payment === undefined || (payment.told === null && payment.refundedAt === null)
+export const isUnannounced = (payment: PaymentState | undefined): boolean =>
+  payment === undefined || (payment.announced === null && payment.refundedAt === null)
 
 /** If not, the cure is logged once for each SKU. */
 export async function isPriced(
@@ -125,7 +125,7 @@ async function renew(options: SettleOptions, { entitlement, payments }: Subscrib
     // a period whose start is shown a little different later is the same one
     const earlier = payments.find(({ charge }) => names.includes(charge))
     const charge = earlier?.charge.slice('discord:'.length) ?? `${id}:${days[0]}`
-    if (isUntold(earlier)) await handle(await callFor(options, entitlement, { charge, isRefund: false }))
+    if (isUnannounced(earlier)) await handle(await callFor(options, entitlement, { charge, isRefund: false }))
   }
 }
 

@@ -28,21 +28,21 @@ const unknownCurrency = 'XXX'
 export async function payPurchase(
   core: Core,
   { purchase, charge, item, buyer }: Purchase,
-): Promise<(PaidOrder & Told) | undefined> {
+): Promise<(PaidOrder & Announced) | undefined> {
   const userId = await accountOf(core, buyer)
   return core.database.db.transaction(async (tx) => {
     const account = await lockAccount(core, tx, userId)
     const [earlier] = await tx
-      .select({ refundedAt: payments.refundedAt, told: payments.told, credits: orders.credits })
+      .select({ refundedAt: payments.refundedAt, announced: payments.announced, credits: orders.credits })
       .from(payments)
       .innerJoin(orders, eq(orders.id, payments.orderId))
       .where(eq(payments.charge, charge))
     if (earlier) {
       const { balance, debt } = account
-      const { credits, told } = earlier
+      const { credits, announced } = earlier
       const paidOff = await debtPaidBy(tx, charge)
       const refunded = earlier.refundedAt !== null
-      return { userId: account.id, credits, fresh: false, balance, debt, paidOff, refunded, told }
+      return { userId: account.id, credits, fresh: false, balance, debt, paidOff, refunded, announced }
     }
     // the person's next account gets them, once the purchase is looked at again
     if (account.closedAt !== null) throw new AppError('account_closed')
@@ -57,12 +57,16 @@ export async function payPurchase(
     const order = { id, userId: account.id, platform, item, credits, amount: 0, currency: unknownCurrency }
     await tx.insert(orders).values({ ...order, state: 'paid' })
     await tx.insert(payments).values({ charge, purchase, orderId: id })
-    return { ...(await grantOrder(core, tx, { charge, userId: account.id, credits })), refunded: false, told: null }
+    return {
+      ...(await grantOrder(core, tx, { charge, userId: account.id, credits })),
+      refunded: false,
+      announced: null,
+    }
   })
 }
 
-interface Told {
-  told: PaymentState['told']
+interface Announced {
+  announced: PaymentState['announced']
 }
 
 /**
@@ -72,18 +76,22 @@ interface Told {
 export async function refundPurchase(
   core: Core,
   purchase: Charge,
-): Promise<(Paid & Told & { charge: Charge }) | undefined> {
+): Promise<(Paid & Announced & { charge: Charge }) | undefined> {
   const [latest] = await statesOf(core, [purchase])
   if (!latest) return undefined
-  return { ...(await refundPayment(core, { charge: latest.charge })), charge: latest.charge, told: latest.told }
+  return {
+    ...(await refundPayment(core, { charge: latest.charge })),
+    charge: latest.charge,
+    announced: latest.announced,
+  }
 }
 
-export async function noteTold(
+export async function noteAnnounced(
   { database }: Pick<Core, 'database'>,
   charge: Charge,
-  told: 'paid' | 'refunded',
+  announced: 'paid' | 'refunded',
 ): Promise<void> {
-  await database.db.update(payments).set({ told }).where(eq(payments.charge, charge))
+  await database.db.update(payments).set({ announced }).where(eq(payments.charge, charge))
 }
 
 export interface PaymentState {
@@ -91,7 +99,7 @@ export interface PaymentState {
   purchase: string | null
   paidAt: Date
   refundedAt: Date | null
-  told: 'paid' | 'refunded' | null
+  announced: 'paid' | 'refunded' | null
 }
 
 /** The charges of these purchases that are recorded, the latest first. */
@@ -106,7 +114,7 @@ export async function statesOf(
       purchase: payments.purchase,
       paidAt: payments.paidAt,
       refundedAt: payments.refundedAt,
-      told: payments.told,
+      announced: payments.announced,
     })
     .from(payments)
     .where(inArray(payments.purchase, [...purchases]))
