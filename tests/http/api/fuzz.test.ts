@@ -14,7 +14,7 @@ import { createSeveral } from './openai/service.ts'
 import { openEverything, type Service } from './service.ts'
 import { type Shot, targetsOf } from './targets.ts'
 
-const requests = Number(process.env.FUZZ_REQUESTS ?? 2_000)
+const requests = Number(process.env.FUZZ_REQUESTS ?? (process.env.LONG ? 2_000 : 600))
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_121)
 const providerKey = `sk-planted-${randomUUID()}`
 /** Below 600 a minute, the limit of a key. */

@@ -104,7 +104,24 @@ export const configResponse = z.object({ success, config, ...configFields }).met
 
 export const removedResponse = z.object({ success, id: z.string() }).meta({ id: 'WebUiConfigRemoved' })
 
-export const packBody = z.looseObject({}).meta({ id: 'WebUiPack', description: 'A model pack or a workflow pack.' })
+export const packBody = z.looseObject({}).meta({
+  id: 'WebUiPack',
+  description: 'A model pack or a workflow pack.',
+  examples: [
+    {
+      provider: 'fal',
+      id: 'my-model',
+      title: 'My model',
+      price: 2,
+      routes: [
+        {
+          endpoint: 'fal-ai/my-model',
+          size: { as: 'ratio', name: 'aspect_ratio', aspects: { '1:1': [1024, 1024], '16:9': [1344, 768] } },
+        },
+      ],
+    },
+  ],
+})
 
 const storedPack = z.object({ id: z.string().describe('Of its model.'), pack: z.looseObject({}) })
 

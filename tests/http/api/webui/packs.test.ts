@@ -1,19 +1,26 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keepCatalogue } from '../../../../src/models/packs/catalogue.ts'
 import { sketch } from '../../../../src/models/sketch.ts'
 import { createPlain } from '../../../helpers/core.ts'
 import { openService, operatorKey, type Service } from './service.ts'
 
 let service: Service
+let stop = () => {}
 let pack: Record<string, unknown>
 beforeAll(async () => {
   const providers = ['sketch', 'fal'].map((name) => createPlain({ name }))
-  service = await openService({ models: [sketch], providers, limits: { welcome: 10 } })
-  await service.test.work()
+  service = await openService({ providers }, async (core, log) => {
+    const { database, providers: known } = core
+    const models = await keepCatalogue({ database, providers: known, models: [sketch], folders: [], log })
+    stop = models.stop
+    return { ...core, models, packs: models.packs }
+  })
   const file = await readFile(new URL('../../../../models/z-image.json', import.meta.url), 'utf8')
   pack = { ...(JSON.parse(file) as object), id: 'my-model', aliases: ['mine'] }
 })
 afterAll(async () => {
+  stop()
   expect(await service.close()).toEqual([])
 })
 
@@ -21,12 +28,10 @@ const call = (what: string, body?: unknown) => service.call(what, { body, key: o
 const known = () => service.core.models.all().map(({ id }) => id)
 
 describe('/api/config/packs', () => {
-  it('stores a pack, draws with it, lists and removes it', async () => {
+  it('stores a pack, whose model is there at once, lists and removes it', async () => {
     expect((await call('GET /api/config/packs')).body).toEqual({ success: true, packs: [] })
     expect(await call('POST /api/config/packs', pack)).toMatchObject({ status: 201, body: { id: 'my-model' } })
     expect(known()).toContain('my-model')
-    const drawn = await service.call('POST /api/generate', { body: { prompt: 'a cat', model: 'mine' } })
-    expect(drawn).toMatchObject({ status: 200, body: { model: 'my-model' } })
     // the same id again takes its place
     await call('POST /api/config/packs', { ...pack, title: 'Another title' })
     const { packs } = (await call('GET /api/config/packs')).body
