@@ -40,8 +40,8 @@ export default defineConfig({
     hookTimeout: 200_000,
     // what is waited for comes at once on a quiet machine, and later on a busy one
     expect: { poll: { timeout: 60_000 } },
-    // for two cores: of four that work, two wait for something
-    maxWorkers: 4,
+    // for two cores: of five that work, three wait for something
+    maxWorkers: 5,
     projects: [
       { extends: true, test: { name: 'parts', include: together, exclude: long, isolate: false } },
       { extends: true, test: { name: 'apart', include: ['tests/**/*.test.ts'], exclude: [...together, ...long] } },
