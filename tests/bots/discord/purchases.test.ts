@@ -341,6 +341,23 @@ describe('a SKU without credits', () => {
 })
 
 describe('a subscription', () => {
+  it('gives credits for its own periods, where the person has others of the same SKU for other servers', async () => {
+    const { shop } = on.discord
+    const sku = await sell('subscription', 60)
+    const buyer = newPerson()
+    const starts = [Date.now() - 40 * dayMs, Date.now() - 33 * dayMs]
+    const [first, second] = starts.map((atMs) => shop.buy(sku, buyer, { atMs, guildId: snowflake() }))
+    await expect.poll(() => balanceOf(buyer)).toBe(120)
+    for (const bought of [first!, second!]) {
+      shop.renew(bought)
+      await handled()
+    }
+    expect(await balanceOf(buyer)).toBe(240)
+    for (const bought of [first!, second!]) {
+      expect((await recordsOf(bought)).map(({ state }) => state)).toEqual(['paid', 'paid'])
+    }
+  })
+
   it('gives credits for each period, once', async () => {
     const { shop } = on.discord
     const sku = await sell('subscription', 60)

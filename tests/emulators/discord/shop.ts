@@ -16,6 +16,7 @@ export interface Entitlement extends Json {
   id: string
   sku_id: string
   user_id: string
+  guild_id?: string
   deleted: boolean
   consumed?: boolean
   ends_at: string | null
@@ -41,6 +42,8 @@ interface Buying {
   isHidden?: boolean
   /** Bought by a developer in test mode, who pays nothing. */
   isTest?: boolean
+  /** The server that it is for. Absent: it is for the person. */
+  guildId?: string
 }
 
 export interface Shop {
@@ -89,12 +92,12 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
   function buy(
     sku: string,
     userId: string,
-    { isAnnounced = true, atMs = Date.now(), isTest = false, isHidden = false }: Buying = {},
+    { isAnnounced = true, atMs = Date.now(), isTest = false, isHidden = false, guildId }: Buying = {},
   ) {
     const item = skus.get(sku)
     if (!item) throw new Error(`no SKU ${sku}`)
     const owned = [...entitlements.values()].find(
-      (each) => each.sku_id === sku && each.user_id === userId && isOwned(each),
+      (each) => each.sku_id === sku && each.user_id === userId && each.guild_id === guildId && isOwned(each),
     )
     if (owned && !isTest) throw new Error(`${userId} has an entitlement of ${sku} that is not consumed`)
     const isSubscription = item.type === SKU_TYPES.subscription
@@ -103,6 +106,7 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
       sku_id: sku,
       application_id: applicationId,
       user_id: userId,
+      ...(guildId !== undefined && { guild_id: guildId }),
       type: isTest ? TYPE.test : TYPE.purchase,
       deleted: false,
       starts_at: isSubscription ? new Date(atMs).toISOString() : null,
