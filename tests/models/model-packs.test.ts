@@ -169,7 +169,17 @@ describe('a model pack', () => {
       ['routes[0]: "step" is not a field of a route; its fields are'],
     ],
     ['an id with capitals', pack({ id: 'Mine' }), ['id: use a–z']],
-    ['a price in words', pack({ price: 'cheap' }), ['price: write "price" as an object']],
+    ['a price in words', pack({ price: 'cheap' }), ['price: write a number of credits, as in 4, or an object']],
+    [
+      'steps with a fraction',
+      withRoute({ params: { steps: { name: 'steps', min: 1, max: 50, default: 2.5 } } }),
+      ['routes[0].params.steps: is a whole number'],
+    ],
+    [
+      'a size of another ratio',
+      withRoute({ size: { ...size, aspects: { '1:1': [1024, 1024], '16:9': [720, 1280] } } }),
+      ['routes[0].size.aspects.16:9: 720 × 1280 has another shape'],
+    ],
     [
       'a price of half a credit',
       pack({ price: 0.5 }),

@@ -76,8 +76,16 @@ function routeMistakes(route: PackRoute, { provider }: { provider: string }): st
         usual !== undefined &&
           (usual < range.min || usual > range.max) &&
           `.params.${name}.default: is outside min and max`,
+        wholeParams.includes(name) &&
+          ![range.min, range.max, usual ?? 0].every(Number.isInteger) &&
+          `.params.${name}: is a whole number; write min, max and default without a fraction`,
       ]
     }),
+    ...Object.entries(size?.aspects ?? {}).map(
+      ([ratio, [width, height]]) =>
+        isOtherShape(ratio, width / height) &&
+        `.size.aspects.${ratio}: ${width} × ${height} has another shape; write [width, height] of that ratio`,
+    ),
     ...costMistakes(cost),
     ...(isFal
       ? []
@@ -87,6 +95,14 @@ function routeMistakes(route: PackRoute, { provider }: { provider: string }): st
     ...nameMistakes(route),
   ]
   return found.filter((text): text is string => typeof text === 'string')
+}
+
+const wholeParams = ['steps', 'seed', 'safety']
+
+/** Services round sizes to multiples of up to 64 pixels. */
+function isOtherShape(ratio: string, shape: number): boolean {
+  const [across = 1, down = 1] = ratio.split(':').map(Number)
+  return Math.abs(Math.log((shape / across) * down)) > 0.15
 }
 
 function costMistakes(cost: PackRoute['cost']): Mistakes {
@@ -156,14 +172,17 @@ function overlaps(pack: ModelPack): string[] {
   return pack.routes.flatMap((route, at) => {
     const earlier = pack.routes.slice(0, at).filter((each) => providerOf(pack, each) === providerOf(pack, route))
     const twin = earlier.findIndex((each) => targetOf(each) === targetOf(route))
-    if (twin >= 0) return [`routes[${at}]: has the same address as routes[${twin}]; make one route of them`]
+    if (twin >= 0)
+      return [
+        `routes[${at}]: has the same address as routes[${twin}]; a pack can have one route for an address: widen "images" of one of them, or write a second pack`,
+      ]
     const { min = 0, max = 0 } = route.images ?? {}
     const counts = Array.from({ length: Math.max(0, max - min + 1) }, (_, more) => min + more)
     const isTaken = (count: number) =>
       earlier.some(({ images }) => count >= (images?.min ?? 0) && count <= (images?.max ?? 0))
     if (counts.length === 0 || !counts.every(isTaken)) return []
     return [
-      `routes[${at}].images: earlier routes take ${min === max ? min : `${min}–${max}`} pictures, so this one is never used; change their numbers`,
+      `routes[${at}].images: earlier routes take ${min === max ? min : `${min}–${max}`} pictures, so this one is never used; change min and max in "images" of one of them`,
     ]
   })
 }

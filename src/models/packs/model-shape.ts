@@ -2,13 +2,13 @@
 import { z } from 'zod'
 
 /** Refuses unknown fields, and names those that there are. */
-function only<T extends z.core.$ZodShape>(shape: T, what: string) {
+function only<T extends z.core.$ZodShape>(shape: T, what: string, form = `${what} as an object with the fields`) {
   const known = Object.keys(shape).join(', ')
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `${issue.keys.map((key) => `"${key}"`).join(', ')} is not a field of ${what}; its fields are: ${known}`
-        : `write ${what} as an object with the fields: ${known}`,
+        ? `${issue.keys.map((key) => `"${key}"`).join(', ')} ${issue.keys.length > 1 ? 'are not fields' : 'is not a field'} of ${what}; its fields are: ${known}`
+        : `write ${form}: ${known}`,
   })
 }
 
@@ -43,7 +43,7 @@ const whole = (min: number, max: number) => {
 const number = z.number({ error: 'write a number' })
 const dollars = z.number({ error: 'write US dollars, as in 0.04' }).min(0, 'must not be negative').max(1000)
 const credits = whole(0, 10_000)
-const ratio = z.string().regex(/^\d{1,3}:\d{1,3}$/, 'write a ratio as "16:9"')
+const ratio = z.string().regex(/^\d{1,3}:\d{1,3}$/, 'write a ratio of two whole numbers, as in "16:9"')
 
 const parameter = only(
   {
@@ -213,6 +213,7 @@ const price = z.preprocess(
       input: credits.optional(),
     },
     '"price"',
+    'a number of credits, as in 4, or an object, as in { "standard": 4, "large": 8 }, with the fields',
   ),
 )
 
