@@ -12,8 +12,8 @@ import { placeImages, toJson } from '../input.ts'
 import { pictureIn } from './answers.ts'
 import { responseError } from './errors.ts'
 
-/** A picture of 4K as PNG in base64. */
-const answerLimit = 64 * 1024 * 1024
+/** A picture of 2K as PNG in base64, with room for pictures that compress badly. */
+const answerLimit = 32 * 1024 * 1024
 const testMs = 30_000
 /** Seeds are below it. */
 const seedLimit = 2 ** 31
