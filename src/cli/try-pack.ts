@@ -79,7 +79,7 @@ async function tryRoute(model: Model, at: number, { trying, images: given, tools
   const images = missing > 0 ? Array<ImageFile>(missing).fill(await tools.sheet([undefined])) : given
   if (images.length < min || images.length > max) {
     const numbers = min === max ? `${min}` : `${min}–${max}`
-    return `routes[${at}] takes ${numbers} pictures: ${images.length} were named.`
+    return `routes[${at}] takes ${numbers} pictures: ${images.length} ${images.length === 1 ? 'was' : 'were'} named.`
   }
   try {
     const written = trying.words === '' && takes.prompt !== 'none' ? 'a cute cat' : trying.words
@@ -132,7 +132,7 @@ function costOf(model: Model, { route, request }: Pick<Tried, 'route' | 'request
   // a picture without a size before it is drawn counts as one of about a megapixel, as in quotes
   const each = route.cost?.(request, request)
   const cost = each === undefined ? 'an unknown amount' : `about $${Number(((each * request.count) / 1e6).toFixed(4))}`
-  return `A person pays ${total} credits; the service charges you ${cost}.`
+  return `A person pays ${total} ${total === 1 ? 'credit' : 'credits'}; the service charges you ${cost}.`
 }
 
 function open(name: string, settings: ProviderSettings): ImageProvider {

@@ -22,7 +22,7 @@ import * as onTelegram from './telegram/stage.ts'
 const discordScenes = [rules, seenBy, credits, presses, typing, late]
 const telegramScenes = [alone, shop, crowd, groupSettings, flood]
 
-/** Plays them on both chats at the same time. */
+/** Plays one scene after another: a picture that is drawn for one would delay the answers of another. */
 export async function playEvenings(folder: string): Promise<Scene[]> {
   const [discord, telegram, fal] = await Promise.all([
     startDiscord(),
@@ -57,14 +57,16 @@ export async function playEvenings(folder: string): Promise<Scene[]> {
   }
 
   try {
-    const scenes = await Promise.all([
-      playAll('discord', discordScenes, (scene) => onDiscord.createDiscordStage(town, scene)),
-      playAll('telegram', telegramScenes, (scene) => onTelegram.createTelegramStage(telegram, folder, scene)),
-    ])
+    const scenes = [
+      ...(await playAll('discord', discordScenes, (scene) => onDiscord.createDiscordStage(town, scene))),
+      ...(await playAll('telegram', telegramScenes, (scene) =>
+        onTelegram.createTelegramStage(telegram, folder, scene),
+      )),
+    ]
     const violations = [...discord.violations, ...telegram.violations]
     if (violations.length > 0)
       throw new Error(`violations of the platforms' API descriptions:\n${violations.join('\n')}`)
-    return scenes.flat()
+    return scenes
   } finally {
     await service.stop()
     await Promise.all([discord.stop(), telegram.stop(), fal.stop()])

@@ -139,7 +139,8 @@ export function createStage({ folder, scene, seen }: StageOptions): Stage {
       const expected = messages ?? (aside ? 0 : 1)
       await become(
         () => changed().length + removed().length >= expected && changed().every(until ?? isFinal),
-        () => `${who} ${did} ${said}: expected ${expected} messages, got ${JSON.stringify(changed())}`,
+        () =>
+          `${who} ${did} ${said}: expected ${expected} messages, got ${JSON.stringify(changed().map(({ text }) => text))}`,
       )
       const found = changed()
       const sent = await saveAll(sends)
