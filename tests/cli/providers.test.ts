@@ -80,7 +80,7 @@ describe('npm run providers', () => {
     const sent = await run(['try', file, 'a heron', '--send'])
     settings = earlier
     expect(sent.out).toBe(
-      `Saved ${file.replace('.json', '-1.jpg')}\nA person pays 1 credits; the service charges you about $0.035.`,
+      `Saved ${file.replace('.json', '-1.jpg')}\nA person pays 1 credit; the service charges you about $0.035.`,
     )
     expect(fal.accepted()).toBe(before + 1)
     await writeFile(file, '{"provider": "fal", "id": "LoRA", "routes": []}')

@@ -72,7 +72,7 @@ describe('trying a model pack', () => {
     expect(shown).toContain('routes[1]: mine does not take --ar')
     await expect(attempt([words], { words: 'a heron --steps 9' })).rejects.toThrow('--steps')
     await expect(attempt([words], { images: [await photo()] })).rejects.toThrow(
-      'routes[0] takes 0 pictures: 1 were named.',
+      'routes[0] takes 0 pictures: 1 was named.',
     )
   })
 
