@@ -11,6 +11,7 @@ import type { ImageProvider, Progress, ProviderKind, ProviderSettings } from '..
 import type { Json } from '../../db/json.ts'
 import { createProviderHttp, type ProviderResponse, statusError } from '../http.ts'
 import { toJson, withImageUrls } from '../input.ts'
+import { type Pace, pauseMs } from '../polling.ts'
 import { withRetries } from '../retry.ts'
 import { faultError, linksIn, type Output, outputIn, parseEnvelope } from './responses.ts'
 
@@ -43,13 +44,6 @@ export const dashscope: ProviderKind = {
   defaultUrl: 'https://dashscope.aliyuncs.com/api/v1',
   needsKey: true,
   create: (settings) => createDashscope(settings),
-}
-
-export interface Pace {
-  /** Time limit of one poll. */
-  pollTimeoutMs: number
-  /** Limits of the pause between two polls. */
-  pauseMs: { least: number; most: number }
 }
 
 /** DashScope asks clients to poll a task every 3 to 10 seconds. */
@@ -130,11 +124,6 @@ function submitted({ task_id: taskId }: Output, pace: Pace): Progress {
   if (!taskId) throw new AppError('bad_result', { provider: 'dashscope' })
   const since = Date.now()
   return { state: 'pending', ticket: { taskId, since }, waitMs: pauseMs(since, pace) }
-}
-
-/** Grows with the age of the task: short for fast models, long for slow ones. */
-function pauseMs(since: number, { pauseMs: { least, most } }: Pace): number {
-  return Math.min(most, Math.max(least, (Date.now() - since) / 5))
 }
 
 function requestedCount(input: Json): number {

@@ -10,6 +10,7 @@ import type { Json } from '../../db/json.ts'
 import { createProviderHttp } from '../http.ts'
 import { placeImages, toJson } from '../input.ts'
 import { keyPairIn } from '../key-pair.ts'
+import { type Pace, pauseMs } from '../polling.ts'
 import { withRetries } from '../retry.ts'
 import { type Data, dataIn, isAnswer } from './responses.ts'
 import { signedHeaders } from './sign.ts'
@@ -32,19 +33,9 @@ export const jimeng: ProviderKind = {
   create: (settings) => createJimeng(settings),
 }
 
-export interface Pace {
-  /** Time limit of one poll. */
-  pollTimeoutMs: number
-  /** Limits of the pause between two polls. */
-  pauseMs: { least: number; most: number }
-}
-
 const usualPace: Pace = { pollTimeoutMs: 10_000, pauseMs: { least: 2_000, most: 8_000 } }
 
-export function createJimeng(
-  { baseUrl, key, concurrency }: ProviderSettings,
-  { pollTimeoutMs, pauseMs }: Pace = usualPace,
-): ImageProvider {
+export function createJimeng({ baseUrl, key, concurrency }: ProviderSettings, pace: Pace = usualPace): ImageProvider {
   const { access, secret = '' } = keyPairIn(key)
   const http = createProviderHttp({ provider: 'jimeng', baseUrl, concurrency })
   const { host, pathname } = new URL(baseUrl)
@@ -62,14 +53,13 @@ export function createJimeng(
 
   const ask = (model: string, taskId: string, signal: AbortSignal) => {
     const question = { req_key: model, task_id: taskId, req_json: resultOptions }
-    return send('CVSync2AsyncGetResult', question, signal, pollTimeoutMs)
+    return send('CVSync2AsyncGetResult', question, signal, pace.pollTimeoutMs)
   }
 
   const pending = (ticket: Ticket): Progress => ({
     state: 'pending',
     ticket,
-    // grows with the age of the task
-    waitMs: Math.min(pauseMs.most, Math.max(pauseMs.least, (Date.now() - ticket.since) / 5)),
+    waitMs: pauseMs(ticket.since, pace),
   })
 
   return {

@@ -10,6 +10,7 @@ import type { Json } from '../../db/json.ts'
 import { createProviderHttp, type ProviderRequest } from '../http.ts'
 import { placeImages, toJson } from '../input.ts'
 import { keyPairIn } from '../key-pair.ts'
+import { type Pace, pauseMs } from '../polling.ts'
 import { withRetries } from '../retry.ts'
 import { isUnknownTask, type KlingTask, linksIn, taskError, taskIn, tasksIn } from './responses.ts'
 import { createAuthorization } from './token.ts'
@@ -28,19 +29,9 @@ export const kling: ProviderKind = {
   create: (settings) => createKling(settings),
 }
 
-export interface Pace {
-  /** Time limit of one poll. */
-  pollTimeoutMs: number
-  /** Limits of the pause between two polls. */
-  pauseMs: { least: number; most: number }
-}
-
 const usualPace: Pace = { pollTimeoutMs: 10_000, pauseMs: { least: 2_000, most: 8_000 } }
 
-export function createKling(
-  { baseUrl, key, concurrency }: ProviderSettings,
-  { pollTimeoutMs, pauseMs }: Pace = usualPace,
-): ImageProvider {
+export function createKling({ baseUrl, key, concurrency }: ProviderSettings, pace: Pace = usualPace): ImageProvider {
   const keys = keyPairIn(key)
   const context = { secret: keys.secret ?? keys.access }
   const authorization = createAuthorization(keys)
@@ -52,8 +43,7 @@ export function createKling(
   const pending = (ticket: Ticket): Progress => ({
     state: 'pending',
     ticket,
-    // grows with the age of the task
-    waitMs: Math.min(pauseMs.most, Math.max(pauseMs.least, (Date.now() - ticket.since) / 5)),
+    waitMs: pauseMs(ticket.since, pace),
   })
 
   async function progressOf(found: KlingTask, ticket: Ticket, task: Task, signal: AbortSignal): Promise<Progress> {
@@ -80,7 +70,7 @@ export function createKling(
       const ticket = ticketShape.parse(saved)
       const path = `${ticket.path}/${encodeURIComponent(ticket.taskId)}`
       const found = await withRetries(signal, async () => {
-        const response = await send({ method: 'GET', path, signal, timeoutMs: pollTimeoutMs })
+        const response = await send({ method: 'GET', path, signal, timeoutMs: pace.pollTimeoutMs })
         if (isUnknownTask(response)) throw new AppError('unresolved', { provider: 'kling' })
         return taskIn(response, context)
       })

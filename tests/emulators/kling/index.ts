@@ -33,8 +33,6 @@ export interface Kling extends EmulatorServer {
   baseUrl: string
   /** 'access:secret', as fluxbot is configured. */
   key: string
-  /** A key of the newer kind, which is sent as it is. */
-  plainKey: string
   /** Number of tasks that are, or will be, billed. */
   accepted(): number
   tasks: KlingTask[]
@@ -52,6 +50,7 @@ export interface Kling extends EmulatorServer {
 
 const access = 'ak-emulated-kling-0001'
 const secret = 'sk-emulated-kling-secret-0001'
+/** A key of the newer kind, which is sent as it is. */
 const plainKey = 'plain-emulated-kling-0001'
 
 const fault = (status: number, code: number, message: string): Sent => ({
@@ -173,7 +172,6 @@ export async function startKling(options: KlingOptions = {}): Promise<Kling> {
     ...server,
     baseUrl: server.url,
     key: `${access}:${secret}`,
-    plainKey,
     accepted: () => tasks.filter(({ body }) => !wordsIn(body).has('nsfwout') && !wordsIn(body).has('broken')).length,
     tasks,
     switches,
