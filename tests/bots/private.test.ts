@@ -144,7 +144,7 @@ describe('on Discord', () => {
     // another one at once does not take its place
     discord.sendMessage(`<@${discord.botUser.id}> a dog`)
     const pictures = () => discord.botMessages(dm).filter(({ attachments }) => attachments.length > 0)
-    await expect.poll(() => pictures().length, { timeout: 20_000 }).toBe(2)
+    await expect.poll(() => pictures().length).toBe(2)
     expect(pictures().map(({ content }) => /a (cat|dog)/.exec(content)?.[1])).toEqual(['cat', 'dog'])
   })
 

@@ -75,10 +75,10 @@ it('lets edits give way to results: at most 20 calls a minute in a group with ei
   for (let n = 0; n < jobs; n++) telegram.say(`/flux cat ${n}`, { ...group, userId: 501 + n })
   const progress = () => telegram.requests.filter(({ method }) => method === 'editMessageText')
   // progress goes on after a minute has passed, as far as there is room
-  await expect.poll(() => progress().length, { timeout: 30_000 }).toBeGreaterThan(12)
+  await expect.poll(() => progress().length).toBeGreaterThan(12)
   drawing.open()
   const results = () => telegram.botMessages(group.chatId).filter(({ photo }) => photo)
-  await expect.poll(() => results().length, { timeout: 30_000 }).toBe(jobs)
+  await expect.poll(() => results().length).toBe(jobs)
 
   const times = calls().map(({ at }) => at)
   const busiest = Math.max(...times.map((start) => times.filter((at) => at >= start && at < start + minuteMs).length))

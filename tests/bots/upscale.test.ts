@@ -22,7 +22,7 @@ describe('enlarging a picture in a chat', () => {
 
   /** The pictures of a result are 60, 61, 62 … pixels wide. */
   async function open() {
-    const builtIn = lanczos.create({ baseUrl: 'lanczos:', timeoutMs: 60_000, concurrency: 5 }, { log: keepLog() })
+    const builtIn = lanczos.create({ baseUrl: 'lanczos:', timeoutMs: 240_000, concurrency: 5 }, { log: keepLog() })
     const images = async (count: number) => Promise.all(Array.from({ length: count }, (_, at) => pngOf(60 + at, 40)))
     const plain = createPlain({
       start: async ({ input }) => {

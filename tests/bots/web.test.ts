@@ -221,7 +221,7 @@ describe('a message', () => {
     void died.web.stop()
     const loaded: string[] = []
     await start({}, async ({ images }) => void loaded.push(String(await images[0]?.load(10))))
-    await expect.poll(() => loaded, { timeout: 30_000 }).toEqual(['one'])
+    await expect.poll(() => loaded).toEqual(['one'])
     expect(await nextCall()).toMatchObject({ key: abandoned.key, text: 'a cat' })
     await expect.poll(unhandled).toBe(0)
   })

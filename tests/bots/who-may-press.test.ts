@@ -133,7 +133,7 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
   let test: TestCore
   afterEach(async () => {
     const underWay = sql`select id from generations where ended_at is null`
-    await expect.poll(() => test.core.database.rows(underWay), { timeout: 30_000 }).toEqual([])
+    await expect.poll(() => test.core.database.rows(underWay)).toEqual([])
     const wrong = await violations(test.core.database)
     await test.close()
     expect(wrong).toEqual([])

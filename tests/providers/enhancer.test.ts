@@ -197,7 +197,7 @@ describe('the enhancer at a faulty service', () => {
   it.each(immediate)('fails %s as %s at once, and enhances the next prompt', async (kind, expected) => {
     const { llm, enhancer, enhance: enhanceNext } = await open()
     llm.faults.add({ kind, times: 1, location: 'http://127.0.0.1:9/v1', body: Buffer.from('{"choices":[]}') })
-    const error = await failure(enhance(enhancer, 'a fox', 5_000))
+    const error = await failure(enhance(enhancer, 'a fox', 60_000))
     expect(error.kind).toBe(expected)
     expect(inspect(error, { depth: 9 })).not.toContain(llm.key)
     expect(llm.requests).toHaveLength(1)

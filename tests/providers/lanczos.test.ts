@@ -10,7 +10,7 @@ import { keepLog } from '../helpers/log.ts'
 const provider = lanczos.create({ baseUrl: 'lanczos:', timeoutMs: 60_000, concurrency: 5 }, { log: keepLog() })
 const tools = createImageTools()
 
-async function enlarge(file: ImageFile, scale: number, signal = AbortSignal.timeout(30_000)): Promise<Buffer> {
+async function enlarge(file: ImageFile, scale: number, signal = new AbortController().signal): Promise<Buffer> {
   const task = { id: randomUUID(), endpoint: 'lanczos', input: { scale }, images: [file] }
   const progress = await provider.start(task, signal)
   if (progress.state !== 'done') throw new Error('expected a finished picture')

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { ErrorData } from '../../src/core/errors.ts'
 import { AppError } from '../../src/core/errors.ts'
 import { createDecodeTurns } from '../../src/core/media/turns.ts'
+import type { ImageFile } from '../../src/core/ports/images.ts'
 import { bodyFor } from '../../src/providers/cloudflare/body.ts'
 import { sketch } from '../../src/providers/sketch/sketch.ts'
 import { createImageTools } from '../../src/storage/images.ts'
@@ -21,6 +22,21 @@ async function failure(work: Promise<unknown>): Promise<{ kind: string; data?: E
     return { kind: 'accepted' }
   } catch (error) {
     return error instanceof AppError ? error : { kind: `not an AppError: ${String(error)}` }
+  }
+}
+
+/** Decoding has a limit of time, which a busy machine may reach. `seconds`: CPU time of the attempt that ended in time. */
+async function cleaned(bytes: Buffer): Promise<{ file: ImageFile; seconds: number }> {
+  for (;;) {
+    try {
+      let file: ImageFile | undefined
+      const seconds = await cpuSeconds(async () => {
+        file = await tools.clean(bytes)
+      })
+      return { file: file!, seconds }
+    } catch (error) {
+      if (!(error instanceof AppError) || error.kind !== 'overloaded') throw error
+    }
   }
 }
 
@@ -116,10 +132,7 @@ describe('a photo', () => {
     ['a panorama of ten to one', 10, 'image/jpeg'],
   ])('is shrunk to what models read, in its shape: %s', async (name, ratio, type) => {
     const bytes = files.get(name) ?? Buffer.alloc(0)
-    let file = { type: '', width: 0, height: 0 }
-    const seconds = await cpuSeconds(async () => {
-      file = await tools.clean(bytes)
-    })
+    const { file, seconds } = await cleaned(bytes)
     expect(file.type).toBe(type)
     expect(file.width * file.height).toBeLessThan(16_777_216)
     expect(file.width * file.height).toBeGreaterThan(8_000_000)
@@ -136,12 +149,12 @@ describe('a photo', () => {
     const smaller = await photo(6000, 4000)
       .jpeg({ progressive: true, quality: 50, chromaSubsampling: '4:4:4' })
       .toBuffer()
-    expect(await tools.clean(smaller)).toMatchObject({ type: 'image/jpeg' })
+    expect((await cleaned(smaller)).file).toMatchObject({ type: 'image/jpeg' })
   })
 
   it('of up to 16 megapixels keeps its size', async () => {
     const bytes = await photo(4096, 4096).jpeg().toBuffer()
-    expect(await tools.clean(bytes)).toMatchObject({ width: 4096, height: 4096 })
+    expect((await cleaned(bytes)).file).toMatchObject({ width: 4096, height: 4096 })
   })
 
   it('of 48 megapixels that a service drew is kept as it is, and gets a thumbnail', async () => {

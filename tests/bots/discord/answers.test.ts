@@ -127,9 +127,6 @@ describe('where only the person has installed the app', () => {
     await expect
       .poll(
         async () => (await test.core.database.rows<{ state: string }>(sql`select state from generations`))[0]?.state,
-        {
-          timeout: 15_000,
-        },
       )
       .toBe('delivered')
     expect(asked.reply()?.attachments).toEqual([])

@@ -124,7 +124,7 @@ describe('an archive of what is kept about a person', () => {
     socket.pause()
     const seen: number[] = []
     const standsStill = () => seen.push(reads) > 1 && seen.at(-2) === reads
-    await expect.poll(standsStill, { interval: 300, timeout: 10_000 }).toBe(true)
+    await expect.poll(standsStill, { interval: 300 }).toBe(true)
     expect(reads).toBeLessThan(20)
     // one at a time for each person
     expect((await download(path)).statusCode).toBe(503)
