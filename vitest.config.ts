@@ -32,7 +32,12 @@ const long = [
 ]
 
 /** Do more in `npm run test:long` than in the usual run. */
-const longer = ['tests/repository/contributing.test.ts', 'tests/http/api/fuzz.test.ts', 'tests/emulators/s3.test.ts']
+const longer = [
+  'tests/repository/contributing.test.ts',
+  'tests/http/api/fuzz.test.ts',
+  'tests/http/api/openai/bodies.test.ts',
+  'tests/emulators/s3.test.ts',
+]
 
 export default defineConfig({
   test: {

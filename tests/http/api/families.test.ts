@@ -1,15 +1,21 @@
 /** Behaviour that all families share, tested on each of them. */
 import { sql } from 'drizzle-orm'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
 import { models } from '../../../src/models/index.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../helpers/core.ts'
 import { openEverything, type Service } from './service.ts'
 
+const usual: TestCoreOptions = { limits: { perMinute: 1_000 } }
 let service: Service
-afterEach(async () => {
+let optionsOfService: TestCoreOptions | undefined
+/** Requests of earlier tests. */
+let earlier: number
+
+afterAll(close)
+async function close() {
   expect(await service.close()).toEqual([])
-})
+}
 
 interface Sent {
   headers?: Record<string, string>
@@ -17,10 +23,16 @@ interface Sent {
   body: object | string
 }
 
-/** Resolves to a function that posts with the key of a new account. */
-async function open(options: TestCoreOptions = {}) {
-  service = await openEverything(options)
-  await service.test.work()
+/** Resolves to a function that posts with the key of a new account. Tests with the same options share a service. */
+async function open(options = usual) {
+  if (options !== optionsOfService) {
+    if (optionsOfService) await close()
+    service = await openEverything(options)
+    optionsOfService = options
+    await service.test.work()
+  }
+  earlier = 0
+  earlier = (await modelsUsed()).length
   const key = await service.keyWith(100)
   return (url: string, { headers, body }: Sent) =>
     service.app.inject({
@@ -32,7 +44,9 @@ async function open(options: TestCoreOptions = {}) {
 }
 
 const modelsUsed = async () => {
-  const rows = await service.test.core.database.rows<{ model: string }>(sql`select model from generations order by id`)
+  const rows = await service.test.core.database.rows<{ model: string }>(
+    sql`select model from generations order by id offset ${earlier}`,
+  )
   return rows.map(({ model }) => model)
 }
 
@@ -84,7 +98,11 @@ describe('a request without a model', () => {
 })
 
 describe('a request with pictures', () => {
-  const fal = { models: models.filter(({ id }) => /^flux-/.test(id)), providers: [createPlain({ name: 'fal' })] }
+  const fal = {
+    models: models.filter(({ id }) => /^flux-/.test(id)),
+    providers: [createPlain({ name: 'fal' })],
+    limits: { perMinute: 100 },
+  }
   const ways: [string, (images: string[]) => object][] = [
     ['/api/v1/flux/multi-image-edit', (image_urls) => ({ prompt: 'both', image_urls, sync_mode: true })],
     ['/v1/images/edits', (images) => ({ prompt: 'both', images })],
@@ -105,7 +123,7 @@ describe('a request with pictures', () => {
   }
 
   it('without a model uses one that accepts that number of pictures', async () => {
-    const post = await open({ ...fal, limits: { perMinute: 100 } })
+    const post = await open(fal)
     const images = await pictures(2)
     for (const [url, body] of ways) expect((await post(url, { body: body(images) })).statusCode).toBe(200)
     expect(await modelsUsed()).toEqual(ways.map(() => 'flux-pro'))
@@ -121,13 +139,13 @@ describe('a request with pictures', () => {
       body: { model, messages: [{ role: 'user', content: 'a cat' }], size: '1024x1024' },
     })
     const rows = await service.test.core.database.rows(
-      sql`select request->>'aspect' as aspect from generations order by id`,
+      sql`select request->>'aspect' as aspect from generations order by id offset ${earlier}`,
     )
     expect(rows).toEqual([{ aspect: '3:2' }, { aspect: '16:9' }, { aspect: '1:1' }])
   })
 
   it('is refused when the named model takes fewer pictures', async () => {
-    const post = await open({ ...fal, limits: { perMinute: 100 } })
+    const post = await open(fal)
     const images = await pictures(2)
     for (const [url, body] of ways) {
       const answer = await post(url, { body: { ...body(images), model: 'flux-dev' } })
@@ -170,7 +188,7 @@ describe('a body', () => {
     ['/v1/images/generations', ignored],
     ['/api/v1/flux/text-to-image', ['safety_tolerance', 'enable_safety_checker', 'output_format']],
   ])('of %s may have any value in fields without effect', async (url, names) => {
-    const post = await open({ limits: { perMinute: 100 } })
+    const post = await open()
     for (const value of odd) {
       const body = { prompt, sync_mode: true, ...Object.fromEntries(names.map((name) => [name, value])) }
       expect((await post(url, { body })).statusCode).toBe(200)

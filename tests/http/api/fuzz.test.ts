@@ -14,10 +14,10 @@ import { createSeveral } from './openai/service.ts'
 import { openEverything, type Service } from './service.ts'
 import { type Shot, targetsOf } from './targets.ts'
 
-const requests = Number(process.env.FUZZ_REQUESTS ?? (process.env.LONG ? 2_000 : 600))
+const requests = Number(process.env.FUZZ_REQUESTS ?? (process.env.LONG ? 2_000 : 300))
 const seed = Number(process.env.FUZZ_SEED ?? 20_261_121)
 const providerKey = `sk-planted-${randomUUID()}`
-/** Below 600 a minute, the limit of a key. */
+/** Fewer than a key may send in a minute. */
 const requestsOfKey = 250
 
 type Access = 'rich' | 'poor' | 'operator' | 'wrong' | 'none'

@@ -23,6 +23,7 @@ const post = async (path: string, payload: string | Buffer, type = 'application/
     payload,
   })
 
+/** Each field gets a fourth of them in the usual run, and all in the long one. */
 const oddValues = [null, true, -1, 1e308, 0.5, '', 'x', '\u0000', '\ud800', '𝕏', [], [null], [[[]]], {}, { a: 1 }, '９']
 const fields: Record<string, readonly string[]> = {
   '/images/generations': [...Object.keys(generationsBody.shape), '__proto__', 'constructor'],
@@ -40,8 +41,8 @@ const validBodies: Record<string, object> = {
 describe('the OpenAI routes', () => {
   it.each(Object.keys(fields))('respond with a 4xx error to odd values in any field, at %s', async (path) => {
     const failures: string[] = []
-    for (const field of fields[path] ?? []) {
-      for (const value of oddValues) {
+    for (const [at, field] of (fields[path] ?? []).entries()) {
+      for (const value of oddValues.filter((_, index) => process.env.LONG || (index + at) % 4 === 0)) {
         const payload = `${JSON.stringify(validBodies[path]).slice(0, -1)},${JSON.stringify(field)}:${JSON.stringify(value)}}`
         const answer = await post(path, payload)
         const { error } = answer.json()

@@ -1,15 +1,28 @@
 import { sql } from 'drizzle-orm'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createPlain, pngOf, type TestCoreOptions } from '../../../helpers/core.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { createPlain, pngOf } from '../../../helpers/core.ts'
 import { openService, type Service } from './service.ts'
 
 let service: Service
-afterEach(() => service?.close())
+/** Of the pictures that the provider was sent. */
+let widths: number[]
+/** Requests of earlier tests. */
+let earlier: number
 
-async function open(options: TestCoreOptions = {}) {
-  service = await openService(options)
+beforeAll(async () => {
+  const start = async ({ images }: { images: readonly { width: number }[] }) => {
+    widths.push(...images.map(({ width }) => width))
+    return { state: 'done' as const, images: [await pngOf(64, 64)] }
+  }
+  const limits = { perMinute: 10_000, welcome: 10_000 }
+  service = await openService({ providers: [createPlain({ start })], limits })
   await service.test.work()
-}
+})
+afterAll(() => service.close())
+beforeEach(async () => {
+  widths = []
+  earlier = (await service.generations()).length
+})
 
 async function post(path: string, body: object | FormData) {
   const form = body instanceof FormData
@@ -24,7 +37,7 @@ async function post(path: string, body: object | FormData) {
 
 const drawn = () =>
   service.test.core.database.rows(
-    sql`select request->>'aspect' as aspect, (request->>'count')::int as count from generations order by id`,
+    sql`select request->>'aspect' as aspect, (request->>'count')::int as count from generations order by id offset ${earlier}`,
   )
 
 const wide: [string, object][] = [
@@ -40,7 +53,6 @@ const wide: [string, object][] = [
 
 describe('the shape of an image under the names of other services', () => {
   it.each(wide)('is honoured: %s', async (_, fields) => {
-    await open()
     const message = { messages: [{ role: 'user', content: 'a cat' }] }
     const image = `data:image/png;base64,${(await pngOf(30, 30)).toString('base64')}`
     expect((await post('/images/generations', { prompt: 'a cat', ...fields })).status).toBe(200)
@@ -50,7 +62,6 @@ describe('the shape of an image under the names of other services', () => {
   })
 
   it('is honoured in a form', async () => {
-    await open()
     const form = new FormData()
     for (const [name, text] of Object.entries({ prompt: 'night', width: '1024', height: '576', num_images: '2' })) {
       form.set(name, text)
@@ -61,7 +72,6 @@ describe('the shape of an image under the names of other services', () => {
   })
 
   it('in a chat yields to the shape in the message', async () => {
-    await open()
     const messages = [{ role: 'user', content: 'a cat 9:16' }]
     expect((await post('/chat/completions', { messages, aspect_ratio: '16:9' })).status).toBe(200)
     expect(await drawn()).toEqual([{ aspect: '9:16', count: 1 }])
@@ -81,7 +91,6 @@ describe('the shape of an image under the names of other services', () => {
     [{ n: 1, num_images: 2 }, 'num_images'],
     [{ num_images: 11 }, 'num_images'],
   ])('is refused by its name where it is unclear: %j', async (fields, param) => {
-    await open()
     const answer = await post('/images/generations', { prompt: 'a cat', ...fields })
     expect(answer).toMatchObject({ status: 400, body: { error: { param } } })
     expect(answer.body.error.message).toContain(param)
@@ -89,7 +98,6 @@ describe('the shape of an image under the names of other services', () => {
   })
 
   it('counts images by num_images', async () => {
-    await open()
     await post('/images/generations', { prompt: 'a cat', num_images: 2 })
     await post('/images/generations', { prompt: 'a cat', num_images: 2, n: 2 })
     expect(await drawn()).toEqual(Array(2).fill({ aspect: '1:1', count: 2 }))
@@ -106,7 +114,6 @@ describe('without a response_format', () => {
     ['/images/generations', 'gpt-image-1', 'b64_json'],
     ['/images/generations', 'sketch', 'url'],
   ])('%s with the model %s answers %s', async (path, model, format) => {
-    await open()
     const image = (await pngOf(30, 30)).toString('base64')
     const fields = path.endsWith('edits') ? { image } : {}
     const { body } = await post(path, { prompt: 'a cat', model, ...fields })
@@ -122,12 +129,6 @@ describe('base64 with line breaks', () => {
     ['base64 alone', (text: string) => ({ image: text })],
     ['a list', (text: string) => ({ images: [{ image_url: { url: `data:image/png;base64,${text}` } }] })],
   ])('is read in %s', async (_, fields) => {
-    const widths: number[] = []
-    const start = async ({ images }: { images: readonly { width: number }[] }) => {
-      widths.push(...images.map(({ width }) => width))
-      return { state: 'done' as const, images: [await pngOf(64, 64)] }
-    }
-    await open({ providers: [createPlain({ start })] })
     for (const end of ['\n', '\r\n']) {
       const lines = (await pngOf(300, 200)).toString('base64').replace(/.{76}/g, `$&${end}`)
       expect((await post('/images/edits', { prompt: 'night', ...fields(lines) })).status).toBe(200)
