@@ -20,12 +20,17 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads `.env` in the current folder, then the environment, which wins. Throws ConfigError. */
+/**
+ * Reads `.env` in the current folder, then the environment, which wins. What `.env` says about OpenTelemetry is added to the
+ * environment, where its library reads it. Throws ConfigError.
+ */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env, envFile = '.env'): Config {
   const text = existsSync(envFile) ? readText(envFile) : ''
   const isOverridden = (name: string) => unlessBlank(environment[name]) !== undefined
   const cut = cutNames(text).filter((name) => !isOverridden(name))
   const inFile = parseEnv(text)
+  for (const [name, value] of Object.entries(inFile))
+    if (name.startsWith('OTEL_') && !isOverridden(name)) environment[name] = value
   const mistakes = cut.map((name) => `${name} is cut off at # in ${envFile}: put quotes around its value`)
   if (inFile.NODE_EXTRA_CA_CERTS && !isOverridden('NODE_EXTRA_CA_CERTS'))
     mistakes.push(`NODE_EXTRA_CA_CERTS has no effect in ${envFile}: set it in the environment of the process`)
@@ -159,6 +164,11 @@ function build(settings: Settings) {
             reachable: settings.S3_ENDPOINT === undefined || !isPrivate(hostOf(settings.S3_ENDPOINT)),
           }
         : undefined,
+    /** Where traces go is read by the library (telemetry.ts). Absent: there are none. */
+    traces:
+      settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined || /^true$/i.test(settings.OTEL_SDK_DISABLED)
+        ? undefined
+        : { protocol: settings.OTEL_EXPORTER_OTLP_PROTOCOL },
     imageExpirationSeconds: settings.IMAGE_EXPIRATION,
     /** Days that pictures are kept. Absent: for ever. */
     pictureDays: settings.IMAGE_RETENTION_DAYS,
@@ -188,6 +198,8 @@ function build(settings: Settings) {
       settings.COS_SECRET_KEY,
       settings.S3_ACCESS_KEY_ID,
       settings.S3_SECRET_ACCESS_KEY,
+      ...headerValues(settings.OTEL_EXPORTER_OTLP_HEADERS ?? ''),
+      urlOf(settings.OTEL_EXPORTER_OTLP_ENDPOINT ?? '')?.password,
       ...[settings.DATABASE_URL, settings.DATABASE_DIRECT_URL].flatMap((url) => passwordsIn(url ?? '')),
       ...(settings.REDIS_URL?.split(',') ?? []).map((url) => urlOf(url.trim())?.password),
     ].filter((secret): secret is string => secret !== undefined && secret !== ''),
@@ -201,6 +213,9 @@ function passwordsIn(address: string): (string | undefined)[] {
   const read = readAddress(address)
   return [url.password, ...('mistake' in read ? [] : [read.password, read.sslPassword])]
 }
+
+/** Of 'name=value,name=value'. */
+const headerValues = (headers: string) => headers.split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim())
 
 const isOn = (value: string) => /^(true|1|on)$/.test(value)
 

@@ -29,6 +29,7 @@ import { inTime } from './http/server/readiness.ts'
 import { basePathOf } from './net/own-address.ts'
 import { runAll, type Step, stopOnce } from './stop.ts'
 import { folderProblem } from './storage/data-dir.ts'
+import { sendTraces } from './telemetry.ts'
 
 const stopWithinMs = 20_000
 /** For generations under way. */
@@ -60,6 +61,8 @@ async function main(): Promise<void> {
       report: say,
     })
     undo.push(close)
+    // before anything that makes spans, and stopped after it
+    if (config.traces) undo.push(await sendTraces(config.traces, { roles: config.roles, log: core.log }))
     // stopped at the same time: while generations finish, people and clients still get their results
     const serving: Step[] = []
     undo.push((leftMs) => Promise.all(serving.map((step) => runAll([() => step(leftMs)], onError))))

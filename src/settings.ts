@@ -190,6 +190,17 @@ export const settingsSchema = z.object({
   S3_SECRET_ACCESS_KEY: optional(key),
   IMAGE_EXPIRATION: withDefault(whole(60, 604_800), 1800),
   IMAGE_RETENTION_DAYS: optional(whole(1, 36_500)),
+  // other settings of OpenTelemetry are read by its library
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(httpUrl),
+  OTEL_EXPORTER_OTLP_HEADERS: optional(text),
+  OTEL_EXPORTER_OTLP_PROTOCOL: withDefault(
+    z.enum(
+      ['http/protobuf', 'http/json'],
+      'must be http/protobuf or http/json, with the HTTP port of the collector, which is usually 4318: traces are not sent by gRPC',
+    ),
+    'http/protobuf',
+  ),
+  OTEL_SDK_DISABLED: withDefault(text, 'false'),
 })
 
 export const settingNames: readonly string[] = Object.keys(settingsSchema.shape)

@@ -52,6 +52,8 @@ describe('the import rule', () => {
     ['undici', /^(net|providers)\//],
     ['@electric-sql/pglite', /^db\//],
     ['postgres', /^db\//],
+    ['@opentelemetry/api', /^core\/trace\.ts$/],
+    ['@opentelemetry/sdk-trace-node', /^telemetry\.ts$/],
     ['fastify', /^(http\/|bots\/web|main\.ts)/],
   ])('%s is known to its own files only', (library, where) => {
     const wrong = imports.filter(({ from, to, typeOnly }) => to === library && !typeOnly && !where.test(from))

@@ -57,6 +57,8 @@ describe('settings', () => {
       ['S3_ENDPOINT', 'http://id:secret@minio:9000', 'must not contain a user name or password'],
       ['IMAGE_EXPIRATION', '1', 'whole number from 60'],
       ['IMAGE_RETENTION_DAYS', '0', 'whole number from 1 to 36500'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318', 'must be an http:// or https:// address'],
+      ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'traces are not sent by gRPC'],
       ['CF_API_URL', 'https://cloudflare.example', 'has no effect without CF_API_TOKEN'],
       ['DISCORD_BOT_TOKEN', 'abc', 'did you mean DISCORD_TOKEN?'],
     ]
@@ -193,6 +195,22 @@ describe('settings', () => {
     ])('are read %s', async (_name, text) => {
       expect(await load(text)).toMatchObject({ port: 81, apiKey: 'a-key#with-a-hash' })
       expect(await load(text, { PORT: '82' })).toMatchObject({ port: 82 })
+    })
+
+    it('reach the library of OpenTelemetry, which reads the environment of the process', async () => {
+      const text =
+        'OTEL_EXPORTER_OTLP_ENDPOINT=http://a:4318\nOTEL_SERVICE_NAME=file\nOTEL_EXPORTER_OTLP_HEADERS=k=collector-key'
+      const environment = { OTEL_SERVICE_NAME: 'process', OTEL_EXPORTER_OTLP_HEADERS: '' }
+      const config = await load(text, environment)
+      expect(config.traces).toEqual({ protocol: 'http/protobuf' })
+      expect(config.secrets).toContain('collector-key')
+      expect(environment).toEqual({
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:4318',
+        OTEL_SERVICE_NAME: 'process',
+        OTEL_EXPORTER_OTLP_HEADERS: 'k=collector-key',
+      })
+      expect((await load(text, { OTEL_SDK_DISABLED: 'TRUE' })).traces).toBeUndefined()
+      expect((await load('')).traces).toBeUndefined()
     })
 
     it('are refused with NODE_EXTRA_CA_CERTS, which Node.js reads before them', async () => {

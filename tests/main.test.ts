@@ -3,6 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runTry, type Service, startService } from './chaos/service.ts'
+import { startFal } from './emulators/fal/index.ts'
+import { startCollector } from './emulators/otlp/index.ts'
+import { treesOf } from './emulators/otlp/trees.ts'
+import { startTelegram } from './emulators/telegram/index.ts'
 import { backends, openTestDatabase } from './helpers/backends.ts'
 import { freePort } from './helpers/ports.ts'
 
@@ -109,28 +113,45 @@ describe('the service as a process', () => {
     await expect.poll(history).toMatchObject({ items: [{}, {}] })
     expect(await first.stop()).toBe(0)
     expect(await Promise.all(asked)).toEqual(['cut off', 200])
-    const second = startService({ DATA_DIR: dataDir, PORT: String(next) })
+    const nowhere = `http://127.0.0.1:${await freePort()}`
+    const traces = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: nowhere,
+      OTEL_EXPORTER_OTLP_TIMEOUT: '100',
+      OTEL_BSP_SCHEDULE_DELAY: '50',
+    }
+    const second = startService({ DATA_DIR: dataDir, PORT: String(next), ...traces })
     await second.ready
     const read = ann.as(next)
     await expect.poll(async () => (await read()).at(-1)?.state, { timeout: 90_000 }).toBe('done')
-    await second.stop()
+    const complaints = () => second.log().match(/does not take traces/g)?.length
+    await expect.poll(complaints).toBe(1)
+    expect(await second.stop()).toBe(0)
+    expect(complaints()).toBe(1)
   })
 
   it.runIf(backends().includes('postgres'))(
-    'serves only health checks and metrics without the role http, and only if PORT is set',
+    'serves only health checks and metrics without the role http, only if PORT is set, and sends one trace for all processes',
     async () => {
       const { url = '', drop } = await openTestDatabase('postgres')
+      const [telegram, fal, collector] = await Promise.all([startTelegram(), startFal(), startCollector()])
       const port = await freePort()
       const split = {
         DATA_DIR: dataDir,
         DATABASE_URL: url,
         SECRET_KEY: 'a secret for tests, 32 characters',
-        ROLES: 'worker',
         API_KEY: 'a-key-for-this-test',
+        TELEGRAM_TOKEN: telegram.token,
+        TELEGRAM_API_URL: telegram.apiUrl,
+        FAL_KEY: fal.key,
+        FAL_QUEUE_URL: fal.url,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=key-of-the-collector',
+        // only what is sent at the stop arrives during the test
+        OTEL_BSP_SCHEDULE_DELAY: '600000',
       }
-      const service = startService({ ...split, PORT: String(port) })
+      const service = startService({ ...split, ROLES: 'worker', PORT: String(port) })
       // without PORT it does not listen, so the default port does not matter
-      const silent = startService(split)
+      const silent = startService({ ...split, ROLES: 'bots', OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' })
       await Promise.all([service.ready, silent.ready])
       const status = async (path: string, init?: RequestInit) =>
         (await fetch(`http://127.0.0.1:${port}${path}`, init)).status
@@ -141,7 +162,39 @@ describe('the service as a process', () => {
       expect(await status('/metrics', { headers })).toBe(200)
       expect(await status('/v1/models')).toBe(404)
       expect(await status('/web/session')).toBe(404)
-      await Promise.all([service.stop(), silent.stop()])
+      telegram.say('a dragon of amber', { userId: 501, firstName: 'Ada', username: 'lovelace' })
+      await telegram.waitFor(501, ({ photo, fromBot }) => fromBot && photo !== undefined)
+      expect(await Promise.all([service.stop(), silent.stop()])).toEqual([0, 0])
+      expect(treesOf(collector.spans)).toContainEqual([
+        'receive bots',
+        '  dispatch bots',
+        '    accept bots',
+        '      queue worker',
+        '      attempt worker',
+        '        draw worker',
+        '          submit worker',
+        '          poll worker',
+        '            download worker',
+        '        store worker',
+        '        deliver worker',
+      ])
+      const draw = collector.spans.find(({ name }) => name === 'draw')
+      const accept = collector.spans.find(({ name }) => name === 'accept')
+      expect(draw?.attributes).toEqual({
+        'fluxbot.request.id': accept?.attributes['fluxbot.request.id'],
+        'fluxbot.surface': 'telegram',
+        'fluxbot.model': 'flux-dev',
+        'fluxbot.provider': 'fal',
+        'fluxbot.endpoint': 'fal-ai/flux-1/dev',
+        'fluxbot.attempt': 1,
+      })
+      expect(draw?.resource['service.name']).toBe('fluxbot')
+      for (const { headers } of collector.requests) expect(headers['x-collector-key']).toBe('key-of-the-collector')
+      const bodies = Buffer.concat(collector.requests.map(({ body }) => body)).toString('latin1')
+      for (const secret of ['dragon', 'Ada', 'lovelace', fal.key, telegram.token, split.API_KEY])
+        expect(bodies).not.toContain(secret)
+      for (const { headers } of fal.requests) expect(headers.traceparent).toBeUndefined()
+      await Promise.all([telegram, fal, collector].map((emulator) => emulator.stop()))
       await drop()
     },
   )

@@ -14,6 +14,7 @@ import { assertAsker, assertViewer } from '../core/results/access.ts'
 import { withOriginals } from '../core/results/originals.ts'
 import { quoteAnew } from '../core/results/quotes.ts'
 import { takeBack } from '../core/results/take-back.ts'
+import { note, traced } from '../core/trace.ts'
 import { wordsFor } from '../locales/index.ts'
 import { type Action, findAction } from './action.ts'
 import { asideOf } from './aside.ts'
@@ -42,21 +43,28 @@ export function createDispatch(core: Core, handlers: Handlers): (call: Call) => 
   return async (received) => {
     const { act } = received
     if (act.kind === 'suggest') return offer(core, handlers, { call: received, typing: act })
-    if (act.kind === 'payment') return receivePayment(core, received, act)
-    if (act.kind === 'purchase') return receivePurchase(core, received, act)
-    if (received.edits && !isRequest(handlers, act)) return
-    await notePrivateChat(core, received).catch((error: unknown) =>
-      core.log.warn({ err: error }, 'could not note a chat'),
-    )
-    const { call, answer } = await answerTo({ core, handlers, call: received }, act)
-    // accepted before a crash or in another process: it is under way and shows that itself
-    if (answer.accepted?.fresh === false) {
-      await core.surfaces.get(call.surface)?.seen?.(call.address)
-      return wakeAgain(core, answer.accepted.job)
-    }
-    await show(core, call, answer)
-    if (answer.accepted) await wake(core, answer.accepted.job)
+    return traced('dispatch', { surface: received.surface, act: act.kind }, async () => {
+      if (act.kind === 'payment') return receivePayment(core, received, act)
+      if (act.kind === 'purchase') return receivePurchase(core, received, act)
+      if (received.edits && !isRequest(handlers, act)) return
+      return handle({ core, handlers, call: received }, act)
+    })
   }
+}
+
+async function handle(running: Omit<Running, 'settings'>, act: Answered): Promise<void> {
+  const { core, call: received } = running
+  await notePrivateChat(core, received).catch((error: unknown) =>
+    core.log.warn({ err: error }, 'could not note a chat'),
+  )
+  const { call, answer } = await answerTo(running, act)
+  // accepted before a crash or in another process: it is under way and shows that itself
+  if (answer.accepted?.fresh === false) {
+    await core.surfaces.get(call.surface)?.seen?.(call.address)
+    return wakeAgain(core, answer.accepted.job)
+  }
+  await show(core, call, answer)
+  if (answer.accepted) await wake(core, answer.accepted.job)
 }
 
 async function offer(core: Core, { commands }: Handlers, asked: { call: Call; typing: Typing }): Promise<void> {
@@ -89,6 +97,7 @@ export async function answerTo(
     return { call, answer: answer.confidential ? { ...answer, elsewhere: await asideOf(core, call) } : answer }
   } catch (thrown) {
     const { kind, data, cause } = asAppError(thrown)
+    note({ error: kind })
     if (kind === 'internal') core.log.error({ err: cause, act: act.kind, surface: call.surface }, 'an act failed')
     const content = { kind: 'refusal', error: kind, data } as const
     if (kind === 'not_here') call = await aloneWith(core, call)
@@ -153,6 +162,7 @@ async function runCommand(
 ): Promise<Answer> {
   const command = findCommand(commandsOn(call.surface, commands), name)
   if (!command) throw new AppError('unknown_command', { name })
+  note({ command: command.name })
   if (command.groupsOnly && !call.place.group) throw new AppError('groups_only')
   // what only the person sees disturbs no channel
   if (command.audience !== 'private') assertWorksIn(core, call, settings.rules)

@@ -5,6 +5,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../core/errors.ts'
+import { tracedFrom } from '../core/trace.ts'
 import { columnsOf, readRows, typed } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
@@ -105,8 +106,9 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
     try {
       const bodies = rows.map(({ body }) => body)
-      const { late = false, editsPart = false } = rows[0] ?? {}
-      const verdict = await handle(bodies, { late, editsPart })
+      const { late = false, editsPart = false, ageMs = 0 } = rows[0] ?? {}
+      const span = { agoMs: ageMs, surface: name, count: rows.length }
+      const verdict = await tracedFrom('receive', span, () => handle(bodies, { late, editsPart }))
       await finish(database, keys, { keepAlbum: verdict !== 'not_ours' })
     } catch (error) {
       if (error instanceof AppError && !error.retry) {
@@ -161,6 +163,8 @@ const columns = columnsOf(
     album: inbox.album,
     body: typed<Json>(inbox.body),
     position: inbox.position,
+    /** Since it arrived. */
+    ageMs: typed<number>(sql`(extract(epoch from now() - inbox.received_at) * 1000)::float8`),
     /** Its album was handled before it arrived. */
     late: typed<boolean>(sql`exists (select from inbox other
       where other.surface = inbox.surface and other.album = inbox.album and other.handled_at is not null)`),

@@ -4,6 +4,7 @@
  */
 import { Pool } from 'undici'
 import { AppError } from '../core/errors.ts'
+import { traced } from '../core/trace.ts'
 import type { Json } from '../db/json.ts'
 import { createDownloader } from '../net/download.ts'
 import { NetError } from '../net/errors.ts'
@@ -150,7 +151,10 @@ export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
 
     async picture(url, signal, maxBytes = responseLimit) {
       try {
-        return (await downloader.get(url, { maxBytes, timeoutMs: pictureMs, signal })).body
+        const got = await traced('download', { provider }, () =>
+          downloader.get(url, { maxBytes, timeoutMs: pictureMs, signal }),
+        )
+        return got.body
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof NetError)) throw error

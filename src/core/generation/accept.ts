@@ -19,6 +19,7 @@ import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
 import type { ChosenModel } from '../request/check.ts'
+import { traceparent } from '../trace.ts'
 import { judged } from './rules.ts'
 
 /** A request, from a chat or from a program. */
@@ -171,7 +172,7 @@ async function save(
     draw as (${drawOf(candidate)}),
     generation as (
       insert into generations (id, user_id, payer_id, draw_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
-        parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, wake_at, deadline_at)
+        parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, traceparent, wake_at, deadline_at)
       select ${id}::uuid, ${userId}::uuid, ${payer}::uuid, (select id from draw), ${key}, ${surface}, ${address},
         case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
         ${enhanced ?? null}, ${locale},
@@ -180,7 +181,7 @@ async function save(
         ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, ${JSON.stringify(quote)}::jsonb, in_flight + 1,
         ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
         ${program ? address : (submission.posted ?? null)}, -- a program's address stands for its message, too
-        ${program?.requestId ?? null},
+        ${program?.requestId ?? null}, ${traceparent() ?? null},
         now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
       from admitted returning id, payer_id, priority, private),
     ${draft ? decided(draft) : sql``}

@@ -11,6 +11,7 @@ import { type AppError, asAppError } from '../errors.ts'
 import { outputKey } from '../media/object-keys.ts'
 import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
+import { note, traced } from '../trace.ts'
 import { endDelivered, endFailed } from './end.ts'
 import { placeEditIsOver } from './place-edits.ts'
 import { failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
@@ -27,7 +28,16 @@ const graceMs = 30_000
 const leastPauseMs = 500
 
 /** stored → delivered. `files`: the pictures, where this process still has them in memory. */
-export async function deliver(core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> {
+export const deliver = (core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> =>
+  traced('deliver', factsOf(generation), () => deliverPictures(core, generation, files))
+
+/** Shows `generation.error`, then refunds. */
+export const deliverFailure = (core: Core, generation: Generation): Promise<Retry> =>
+  traced('deliver', factsOf(generation), () => showFailure(core, generation))
+
+const factsOf = ({ id, surface, deliveryTries }: Generation) => ({ id, surface, count: deliveryTries + 1 })
+
+async function deliverPictures(core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> {
   let posted: Posted
   let result: ResultReply
   try {
@@ -38,11 +48,11 @@ export async function deliver(core: Core, generation: Generation, files?: ImageF
   }
   const { quoted, sizes } = result
   await endDelivered(core, generation, { posted, quoted, costMicros: costOf(core, generation, sizes) })
+  note({ outcome: 'delivered' })
   return undefined
 }
 
-/** Shows `generation.error`, then refunds. */
-export async function deliverFailure(core: Core, generation: Generation): Promise<Retry> {
+async function showFailure(core: Core, generation: Generation): Promise<Retry> {
   const { error, errorData, price } = generation
   const kind = error ?? 'internal'
   try {
@@ -51,6 +61,7 @@ export async function deliverFailure(core: Core, generation: Generation): Promis
     return retryOrGiveUp(core, generation, asAppError(thrown))
   }
   await endFailed(core, generation, kind)
+  note({ outcome: 'failed', error: kind })
   return undefined
 }
 
@@ -78,6 +89,7 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   const leftMs = generation.leftMs + generation.takenAt - Date.now()
   const giveUp = !error.retry || tries >= maxTries || leftMs < -graceMs
   core.meter?.notDelivered(generation.surface, error.kind)
+  note({ outcome: giveUp ? 'given up' : 'retried', error: error.kind })
   core.log.warn({ id: generation.id, kind: error.kind, err: error.cause, tries, giveUp }, 'could not deliver an answer')
   const isChat = error.kind === 'chat_refused' || error.kind === 'chat_unavailable'
   if (giveUp && !isChat && !generation.error) {

@@ -23,6 +23,7 @@ const columns = columnsOf({
   state: generations.state,
   surface: generations.surface,
   requestId: generations.requestId,
+  traceparent: generations.traceparent,
   address: typed<Address>(generations.address),
   posted: typed<Posted | null>(generations.posted),
   locale: generations.locale,
@@ -214,9 +215,7 @@ const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook
 export const backToQueue = (core: Core, generation: Generation, waitMs: number) =>
   changeUnanswered(core, generation, sql`${restarted}, wake_at = ${wakeIn(waitMs)}`)
 
-interface NextRoute extends Pick<Route, 'provider' | 'endpoint'> {
-  tried: readonly TriedRoute[]
-}
+type NextRoute = Pick<Route, 'provider' | 'endpoint'> & { tried: readonly TriedRoute[] }
 
 /** Back to the queue, to be submitted to another provider. */
 export const moveToRoute = (core: Core, generation: Generation, { provider, endpoint, tried }: NextRoute) =>

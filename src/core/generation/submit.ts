@@ -17,11 +17,18 @@ import { readInputs, withReservation } from '../media/read-inputs.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { Job } from '../ports/queue.ts'
 import { chooseRoute } from '../request/check.ts'
+import { note, traced } from '../trace.ts'
 import { type Accepted, accept, acceptedBefore, type Submission, wakeAfterMs } from './accept.ts'
 import { judged } from './rules.ts'
 
 /** Throws AppError for every reason to refuse. Work starts with `wake`. */
-export async function submit(core: Core, submission: Submission): Promise<Accepted> {
+export function submit(core: Core, submission: Submission): Promise<Accepted> {
+  const { surface, program, chosen } = submission
+  const facts = { surface, requestId: program?.requestId, model: chosen.model.id }
+  return traced('accept', facts, () => submitInSpan(core, submission))
+}
+
+async function submitInSpan(core: Core, submission: Submission): Promise<Accepted> {
   const { images, from } = submission
   // the accepting statement notices an account that was joined with another; rules before it would not
   const userId = images.length > 0 || 'userId' in from ? undefined : await rememberedAccountOf(core, from)
@@ -33,6 +40,7 @@ export async function submit(core: Core, submission: Submission): Promise<Accept
   await refuseAnew(core, submission, priceError(candidate, submission))
   const route = chooseRoute(core, submission.chosen.model, candidate.request)
   const accepted = await accept(core, submission, { candidate, route, inputs })
+  note({ id: accepted.id, provider: route.provider, endpoint: route.endpoint })
   if (accepted.fresh) logAccepted(core, accepted, submission)
   if (inputs.length > 0 && (accepted.fresh || (await lacksInputs(core, accepted.id, inputs)))) {
     await storeInputs(core, accepted.id, inputs)

@@ -13,6 +13,7 @@ import { adoptTicket, type Generation, saveIntent, saveTicket } from '../generat
 import { wake } from '../generation/submit.ts'
 import type { Progress, ShowPreview, Task } from '../ports/providers.ts'
 import type { Provided } from '../providers/registry.ts'
+import { note, traced } from '../trace.ts'
 import type { Narrator } from './narrate.ts'
 import { taskOf } from './task.ts'
 
@@ -53,21 +54,29 @@ export async function draw(
   const events = core.events.follow(generation.id, ['webhook'])
   const since = performance.now()
   const count = (how: 'done' | ErrorKind) => core.meter?.drew(provider.name, how, (performance.now() - since) / 1000)
-  try {
-    let task = await taskOf(core, generation)
-    const show = (preview: Buffer) => narrator.progress({ preview })
-    let progress = await begin(core, generation, { provided, task, submitting, signal, show })
-    while (progress.state === 'pending') {
+  const poll = async (first: Pending, submitted: Task): Promise<Done> => {
+    let progress: Progress = first
+    let task = submitted
+    for (let calls = 1; progress.state === 'pending'; calls++) {
       await keepTicket(core, generation, progress, leave)
       narrator.progress(progress)
       const called = await events.wait(Math.max(minWaitMs, progress.waitMs), signal)
       if (called) task = { ...task, webhookMessage: await readWebhookMessage(core, generation.id) }
       if (!provider.check) throw new AppError('bad_result', { provider: provider.name })
+      note({ count: calls })
       progress = await provider.check(progress.ticket, task, signal)
     }
+    return progress
+  }
+  try {
+    const task = await taskOf(core, generation)
+    const show = (preview: Buffer) => narrator.progress({ preview })
+    const first = await begin(core, generation, { provided, task, submitting, signal, show })
+    const facts = { provider: provider.name }
+    const done = first.state === 'done' ? first : await traced('poll', facts, () => poll(first, task))
     breaker.succeeded()
     count('done')
-    return progress
+    return done
   } catch (thrown) {
     if (stop.aborted) throw thrown
     const error = limit.aborted
@@ -131,7 +140,8 @@ async function submit(core: Core, generation: Generation, submission: Submission
     throw new AppError('interrupted', {}, { neverRan: true })
   }
   try {
-    return await provider.start(task, submitting, show)
+    const facts = { provider: provider.name, endpoint: task.endpoint }
+    return await traced('submit', facts, () => provider.start(task, submitting, show))
   } catch (thrown) {
     const error = asAppError(thrown)
     if (submitting.aborted || submission.signal.aborted || error.neverRan || provider.repeatable || !provider.find)

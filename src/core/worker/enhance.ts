@@ -4,6 +4,7 @@ import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { type Generation, saveEnhanced } from '../generation/row.ts'
 import { cleanText, shorten } from '../text.ts'
+import { note, traced } from '../trace.ts'
 
 const timeoutMs = 20_000
 /** Characters. Text encoders gain nothing from longer prompts. */
@@ -16,7 +17,7 @@ export const instructionFact = 'enhancer:instruction'
 export async function enhancePrompt(core: Core, generation: Generation, stop: AbortSignal): Promise<void> {
   const { request, enhanced, notes } = generation
   if (!request.enhance || enhanced !== null || notes?.some(({ kind }) => kind === 'not_enhanced')) return
-  const better = await tryToEnhance(core, generation, stop)
+  const better = await traced('enhance', { id: generation.id }, () => tryToEnhance(core, generation, stop))
   stop.throwIfAborted()
   generation.enhanced = better ?? null
   if (better === undefined) generation.notes = [...(notes ?? []), { kind: 'not_enhanced' }]
@@ -40,6 +41,7 @@ export async function enhancedOf(
     return shorten(cleanText(text ?? ''), maxLength) || undefined
   } catch (error) {
     const { kind, cause } = asAppError(error)
+    note({ error: kind })
     core.log.warn({ kind, err: cause }, 'could not enhance a prompt')
     return undefined
   }

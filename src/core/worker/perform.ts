@@ -24,6 +24,7 @@ import { deleteObjects } from '../media/deletions.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { Route } from '../ports/models.ts'
 import { routesFor } from '../request/check.ts'
+import { continueTrace, note, type SpanFacts, traced, traceWait } from '../trace.ts'
 import { type Attempt, afterFailure } from './after-failure.ts'
 import { draw, type Run } from './draw.ts'
 import { enhancePrompt } from './enhance.ts'
@@ -48,11 +49,32 @@ export async function perform(core: Core, leases: Leases, id: string, signal: Ab
     const { lost, done } = leases.hold(generation)
     const over = AbortSignal.any([signal, events.ended])
     const stop = AbortSignal.any([over, lost])
-    return await proceed(core, generation, { stop, over, leave: signal }).finally(done)
+    const signals = { stop, over, leave: signal }
+    return await inTrace(generation, () => proceed(core, generation, signals)).finally(done)
   } finally {
     events.stop()
   }
 }
+
+/** The trace began where the request was accepted, in any process. */
+function inTrace(generation: Generation, work: () => Promise<Retry>): Promise<Retry> {
+  const { traceparent, attempt, ageMs } = generation
+  const facts = factsOf(generation)
+  return continueTrace(traceparent, () => {
+    if (attempt === 1) traceWait('queue', { ...facts, agoMs: ageMs })
+    return traced('attempt', facts, work)
+  })
+}
+
+const factsOf = ({ id, requestId, surface, model, provider, endpoint, attempt }: Generation): SpanFacts => ({
+  id,
+  requestId,
+  surface,
+  model,
+  provider,
+  endpoint,
+  attempt,
+})
 
 async function proceed(core: Core, generation: Generation, signals: Omit<Run, 'narrator'>): Promise<Retry> {
   if (generation.state === 'stored') return deliver(core, generation)
@@ -78,14 +100,16 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const provided = core.providers.get(provider)
   if (!provided) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
   await enhancePrompt(core, generation, run.stop)
-  const { images, flagged = [], seed, notes = [] } = await draw(core, generation, provided, run)
+  const drawn = await traced('draw', factsOf(generation), () => draw(core, generation, provided, run))
+  const { images, flagged = [], seed, notes = [] } = drawn
   if (images.length === 0) throw new AppError('bad_result', { provider })
   const kept = await Promise.all(images.slice(0, request.count).map((bytes) => core.images.keep(bytes)))
   const files = kept.map((file, at) => (flagged[at] ? { ...file, flagged: true } : file))
   generation.seed = seed ?? request.seed ?? null
   generation.notes = [...(generation.notes ?? []), ...notes]
-  const pictures = await storePictures(core, generation, files)
-  const stored = await saveStored(core, generation, pictures)
+  const stored = await traced('store', { id: generation.id, count: files.length }, async () =>
+    saveStored(core, generation, await storePictures(core, generation, files)),
+  )
   if (stored === 'ours') return files
   if (stored === 'late') await wake(core, jobOf(generation))
   else await cleanUp(core, generation)
@@ -122,6 +146,7 @@ async function handleFailure(core: Core, generation: Generation, stop: AbortSign
   const { id, provider: name, attempt, ticket } = generation
   const next = nextRoute(core, generation)
   const decision = afterFailure(await attemptOf(core, generation, { next, error }), error)
+  note({ outcome: decision.kind, error: error.kind })
   if (decision.kind === 'awaitNews') return { retryInMs: await awaitNews(core, generation, decision.retryInMs) }
   core.log.warn({ id, provider: name, kind: error.kind, attempt, err: error.cause ?? error }, 'an attempt failed')
   if (decision.kind === 'nextRoute' && next) return failOver(core, generation, error, next)

@@ -76,6 +76,8 @@ export const generations = pgTable(
     watched: boolean().notNull().default(false),
     /** The `x-request-id` of the HTTP request that asked for it, for the log. */
     requestId: text('request_id'),
+    /** The span that accepted it, as W3C writes a trace context: the worker's spans continue its trace. Absent: no traces. */
+    traceparent: text(),
     priority: integer().notNull(),
     /** How often a worker took it up. It fences late writers: a write of an older attempt changes nothing. */
     attempt: integer().notNull().default(0),

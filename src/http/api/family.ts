@@ -5,6 +5,7 @@ import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import { limitsFor, paceLeft } from '../../core/accounts/limits.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
+import { continueTrace } from '../../core/trace.ts'
 import { cors } from '../server/cors.ts'
 import { acceptJson } from '../server/json.ts'
 import { clientDisconnected } from '../server/reply-closed.ts'
@@ -81,6 +82,8 @@ function routesOf(parts: ApiParts, options: Omit<FamilyOptions, 'prefix'>): Fast
       assertShallow(request.body)
       request.body = withoutBlanks(request.body)
     })
+    // not earlier: reading the body loses the context
+    app.addHook('preHandler', ({ headers }, _reply, done) => continueTrace(String(headers.traceparent ?? ''), done))
     app.addHook('onSend', async (request, reply) => {
       if (request.method !== 'POST') return
       // errors of the key or the database are already in the response

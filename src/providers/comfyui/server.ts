@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
 import type { ProviderContext } from '../../core/ports/providers.ts'
+import { traced } from '../../core/trace.ts'
 import type { Json } from '../../db/json.ts'
 import { createProviderHttp, type ProviderRequest, parseJson, statusError } from '../http.ts'
 import { toJson } from '../input.ts'
@@ -158,7 +159,8 @@ export function createServer({ url: configured, key, pace, log }: ServerOptions)
     async picture({ filename, subfolder, type }, signal, maxBytes = pictureLimit) {
       const path = `/view?${new URLSearchParams({ filename, subfolder, type })}`
       const request = { method: 'GET', path, maxBytes, timeoutMs: transferMs } as const
-      return (await withRetries(signal, () => send(request, signal))).body
+      const get = () => traced('download', { provider: 'comfyui' }, () => send(request, signal))
+      return (await withRetries(signal, get)).body
     },
     remove: async (id, signal) => void (await post('/queue', { delete: [id] }, signal)),
     interrupt: async (id, signal) => void (await post('/interrupt', { prompt_id: id }, signal)),
