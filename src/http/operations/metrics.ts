@@ -79,6 +79,12 @@ export function createMetrics(): Metrics {
     labelNames: ['provider'],
     registers,
   })
+  const places = new Gauge({
+    name: 'fluxbot_provider_places',
+    help: 'Pictures that all processes together may draw with the provider at the same time.',
+    labelNames: ['provider'],
+    registers,
+  })
   const oldest = new Gauge({
     name: 'fluxbot_oldest_waiting_seconds',
     help: 'Seconds since the oldest request that waits for a provider was accepted.',
@@ -115,8 +121,9 @@ export function createMetrics(): Metrics {
     },
     async read({ database, providers }) {
       const rows = await unfinishedLoad(database)
-      for (const gauge of [unfinished, breaker, oldest]) gauge.reset()
-      for (const { provider, breaker: its } of providers.all()) {
+      for (const gauge of [unfinished, breaker, places, oldest]) gauge.reset()
+      for (const { provider, breaker: its, settings } of providers.all()) {
+        places.set({ provider: provider.name }, settings.concurrency)
         breaker.set({ provider: provider.name }, its.isOpen() ? 1 : 0)
         oldest.set({ provider: provider.name }, 0)
       }
