@@ -10,14 +10,24 @@ export interface Tries {
 const minuteMs = 60_000
 const rememberedAddresses = 10_000
 
+/** Counts a try for all processes. Resolves to the tries of all, and to when they start anew. undefined: not known. */
+type Share = (network: string) => Promise<{ tries: number; leftMs: number } | undefined>
+
 /** Allows `perMinute` tries per network. While too many networks are remembered, new ones have to wait. */
-export function createTries(perMinute: number): Tries {
+export function createTries(perMinute: number, share: Share): Tries {
   const tries = new Map<string, { count: number; until: number }>()
 
   const isFull = (now: number) => {
     if (tries.size < rememberedAddresses) return false
     for (const [network, { until }] of tries) if (until <= now) tries.delete(network)
     return tries.size >= rememberedAddresses
+  }
+
+  async function learn(network: string): Promise<void> {
+    const all = await share(network)
+    const current = tries.get(network)
+    if (!all || !current || current.count >= all.tries) return
+    tries.set(network, { count: all.tries, until: Date.now() + all.leftMs })
   }
 
   return {
@@ -31,8 +41,11 @@ export function createTries(perMinute: number): Tries {
       const now = Date.now()
       const network = networkOf(address)
       const current = tries.get(network)
+      const isOver = current && current.until > now && current.count >= perMinute
       if (current && current.until > now) current.count++
       else if (!isFull(now)) tries.set(network, { count: 1, until: now + minuteMs })
+      // a trusted network may go on, and must not keep the database busy
+      if (!isOver) void learn(network)
     },
   }
 }

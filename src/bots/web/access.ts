@@ -16,6 +16,7 @@ import {
   usePanelLink,
 } from '../../core/accounts/sessions.ts'
 import type { Identity } from '../../core/ports/chat.ts'
+import { shareTries } from '../../core/programs/wrong-keys.ts'
 import { basePathOf, isOwnHost } from '../../net/own-address.ts'
 import { createTries } from '../../net/tries.ts'
 
@@ -70,7 +71,7 @@ export function createAccess({ database, secretKey, publicUrl, apiKey, admins = 
   const parts = { database, secretKey }
   const { host } = new URL(publicUrl)
   const linkToken = signInToken(secretKey)
-  const tries = createTries(triesAMinute)
+  const tries = createTries(triesAMinute, shareTries(parts, 'page').count)
   const cookie = {
     path: basePathOf(publicUrl) || '/',
     httpOnly: true,

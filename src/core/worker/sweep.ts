@@ -16,6 +16,7 @@ import { forgetOldUploads } from '../media/uploads.ts'
 import { clearClosedAccounts } from '../privacy/close.ts'
 import { forgetOldExports } from '../privacy/export-links.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
+import { forgetOldWrongKeys } from '../programs/wrong-keys.ts'
 import { forgetOldOffers } from '../results/picture-offers.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
@@ -149,4 +150,5 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await forgetOldCalls(core.database)
   await forgetOldLinkCodes(core.database)
   await forgetOldBroadcasts(core)
+  await forgetOldWrongKeys(core.database)
 }

@@ -1,6 +1,6 @@
 /** How the service is set up, and small facts that its processes share. */
 import { sql } from 'drizzle-orm'
-import { boolean, check, integer, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { boolean, check, index, integer, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
 import { time } from './time.ts'
 
 /** How to reach a provider. A provider without an active configuration uses the environment. */
@@ -40,6 +40,21 @@ export const workflowPacks = pgTable('workflow_packs', {
   body: text().notNull(),
   createdAt: time('created_at').notNull().defaultNow(),
 })
+
+/** Networks that have sent wrong keys lately (core/programs/wrong-keys.ts), or are trusted. */
+export const wrongKeys = pgTable(
+  'wrong_keys',
+  {
+    /** HMAC of what the keys open, and the network. */
+    network: text().primaryKey(),
+    tries: integer().notNull(),
+    /** When the count starts anew. */
+    endsAt: time('ends_at').notNull(),
+    /** Absent: it is not trusted. */
+    trustedUntil: time('trusted_until'),
+  },
+  (t) => [index('wrong_keys_over').on(sql`greatest(${t.endsAt}, ${t.trustedUntil})`)],
+)
 
 /** Single values that processes share: the hash of the commands last registered, the enhancer's instruction. */
 export const facts = pgTable('facts', { name: text().primaryKey(), value: text().notNull() })

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { findKeyHolder, type KeyHolder, personalKey } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
+import { type SharedTries, shareTries } from '../../core/programs/wrong-keys.ts'
 import { createTries, networkOf } from '../../net/tries.ts'
 
 declare module 'fastify' {
@@ -21,7 +22,7 @@ export type Authenticate = (request: FastifyRequest, need?: 'admin') => Promise<
 
 /** `operatorKey`: API_KEY. Absent: only keys that people created are accepted. */
 export function createAuthenticate(core: Core, operatorKey: string | undefined): Authenticate {
-  const guard = operatorKey === undefined ? undefined : createOperatorKeyGuard(operatorKey)
+  const guard = operatorKey === undefined ? undefined : createOperatorKeyGuard(operatorKey, shareTries(core, 'api'))
 
   async function lookUp(request: FastifyRequest): Promise<KeyHolder> {
     const presented = keyOf(request)
@@ -66,10 +67,15 @@ const maxTrusted = 1_000
  * sending wrong keys gets no answer for a while, unless API_KEY itself has come from there: behind a proxy all clients share
  * one address, and strangers must not lock out the operator's programs.
  */
-export function createOperatorKeyGuard(operatorKey: string): OperatorKeyGuard {
-  const tries = createTries(wrongKeysPerMinute)
+export function createOperatorKeyGuard(operatorKey: string, shared: SharedTries): OperatorKeyGuard {
   /** Network → when its trust expires, the least recently used first. */
   const trusted = new Map<string, number>()
+  const isTrusted = (network: string) => (trusted.get(network) ?? 0) > Date.now()
+  const tries = createTries(wrongKeysPerMinute, async (network) => {
+    const all = await shared.count(network)
+    if (all?.trusted && !isTrusted(network)) trust(network)
+    return all
+  })
 
   function trust(network: string): void {
     trusted.delete(network)
@@ -81,9 +87,10 @@ export function createOperatorKeyGuard(operatorKey: string): OperatorKeyGuard {
   return {
     accepts(presented, address) {
       const network = networkOf(address)
-      const seconds = (trusted.get(network) ?? 0) > Date.now() ? 0 : tries.waitSeconds(address)
+      const seconds = isTrusted(network) ? 0 : tries.waitSeconds(address)
       if (seconds > 0) throw new AppError('too_many_wrong_keys', { seconds }, { retryAfterMs: seconds * 1_000 })
       const right = equal(presented, operatorKey)
+      if (right && !isTrusted(network)) void shared.trust(network, trustedMs)
       if (right) trust(network)
       else tries.count(address)
       return right

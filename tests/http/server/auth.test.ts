@@ -1,4 +1,8 @@
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { AppError } from '../../../src/core/errors.ts'
+import { forgetOldWrongKeys, type SharedTries, shareTries } from '../../../src/core/programs/wrong-keys.ts'
+import { wrongKeys } from '../../../src/db/schema/operation.ts'
 import { createMetrics, metricsPage } from '../../../src/http/operations/metrics.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { createOperatorKeyGuard } from '../../../src/http/server/auth.ts'
@@ -8,10 +12,12 @@ import { openTestCore, type TestCore } from '../../helpers/core.ts'
 import { openEverything, type Service } from '../api/service.ts'
 
 const right = 'the-operator-s-own-key'
+/** The database does not answer. */
+const alone: SharedTries = { count: async () => undefined, trust: async () => undefined }
 
 describe('API_KEY', () => {
   it('cannot be guessed from one address, while other addresses are served', () => {
-    const guard = createOperatorKeyGuard(right)
+    const guard = createOperatorKeyGuard(right, alone)
     for (let at = 0; at < 20; at++) expect(guard.accepts(`guess ${at}`, '192.0.2.1')).toBe(false)
     for (const key of ['one more', right]) {
       expect(() => guard.accepts(key, '192.0.2.1')).toThrow(
@@ -22,7 +28,7 @@ describe('API_KEY', () => {
   })
 
   it('cannot be guessed from the addresses of one network', () => {
-    const guard = createOperatorKeyGuard(right)
+    const guard = createOperatorKeyGuard(right, alone)
     for (let at = 0; at < 20; at++) guard.accepts(`guess ${at}`, `2001:db8::${at.toString(16)}`)
     expect(() => guard.accepts(right, '2001:db8::ffff')).toThrow('too_many_wrong_keys')
     expect(guard.accepts(right, '2001:db8:0:1::1')).toBe(true)
@@ -31,7 +37,7 @@ describe('API_KEY', () => {
   })
 
   it('is accepted from a trusted address, however many wrong keys come from there', () => {
-    const guard = createOperatorKeyGuard(right)
+    const guard = createOperatorKeyGuard(right, alone)
     expect(guard.accepts(right, '192.0.2.1')).toBe(true)
     for (let at = 0; at < 100; at++) expect(guard.accepts(`guess ${at}`, '192.0.2.1')).toBe(false)
     expect(guard.accepts(right, '192.0.2.1')).toBe(true)
@@ -73,6 +79,36 @@ describe('wrong keys', () => {
       expect((await ask(await service.keyWith(0))).statusCode).toBe(200)
     },
   )
+
+  it('are counted for all processes together, and so is the trust in an address', async () => {
+    const shared = shareTries(test.core, 'api')
+    const [one, other] = [createOperatorKeyGuard(right, shared), createOperatorKeyGuard(right, shared)]
+    const attempt = (key: string, address: string) => {
+      try {
+        return other.accepts(key, address)
+      } catch (error) {
+        return (error as AppError).kind
+      }
+    }
+    for (let at = 0; at < 20; at++) one.accepts(`guess ${at}`, '198.51.100.1')
+    const stored = async () => (await test.core.database.db.select().from(wrongKeys)).map(({ tries }) => tries)
+    await expect.poll(stored).toEqual([20])
+    expect(attempt('a guess', '198.51.100.1')).toBe(false)
+    await expect.poll(() => attempt('a guess', '198.51.100.1')).toBe('too_many_wrong_keys')
+    expect((await stored())[0]).toBeLessThan(40)
+    expect(attempt(right, '198.51.100.1')).toBe('too_many_wrong_keys')
+    expect(attempt(right, '198.51.100.2')).toBe(true)
+    expect(one.accepts(right, '198.51.100.3')).toBe(true)
+    await expect.poll(async () => (await stored()).length).toBe(3)
+    for (let at = 0; at < 20; at++) attempt(`guess ${at}`, '198.51.100.3')
+    await expect.poll(() => attempt('a guess', '198.51.100.3')).toBe(false)
+    await expect.poll(async () => (await stored()).filter((tries) => tries >= 20)).toHaveLength(2)
+    // tries for the page are others
+    expect(await shareTries(test.core, 'page').count('198.51.100.1')).toMatchObject({ tries: 1, trusted: false })
+    await test.core.database.rows(sql`update wrong_keys set ends_at = now(), trusted_until = null`)
+    await forgetOldWrongKeys(test.core.database)
+    expect(await stored()).toEqual([])
+  })
 
   it('are refused by /metrics as well', async () => {
     const page = metricsPage({
