@@ -30,7 +30,16 @@ const log = { debug() {}, info() {}, warn() {}, error() {} }
 const pixel: ImageFile = { data: Buffer.alloc(100), type: 'image/png', width: 8, height: 8 }
 
 const always = async () => pixel
-const images: ImageTools = { clean: always, keep: always, thumbnail: always, sheet: always, png: always }
+const images: ImageTools = {
+  clean: always,
+  keep: always,
+  thumbnail: always,
+  sheet: always,
+  png: always,
+  mask: always,
+  markAs: always,
+  place: always,
+}
 const store: ObjectStore = {
   reachable: false,
   put: async () => undefined,

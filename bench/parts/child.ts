@@ -117,6 +117,9 @@ async function trusting(): Promise<ImageTools> {
     keep: file,
     thumbnail: async () => ({ data: small, type: 'image/webp', width: 512, height: 512 }),
     sheet: async () => ({ data: small, type: 'image/jpeg', width: 512, height: 512 }),
+    mask: file,
+    markAs: () => file(small),
+    place: ({ data }) => file(data),
     png: ({ data }) => file(data),
   }
 }

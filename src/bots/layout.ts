@@ -71,7 +71,22 @@ function failureParts(words: Words, content: Extract<Content, { kind: 'failure' 
 }
 
 function resultParts(words: Words, result: Result): ReplyParts {
-  const { id, parent, prompt, enhanced, enhancedBy, model, servedBy, width, height, seed, seconds, notes } = result
+  const {
+    id,
+    parent,
+    prompt,
+    enhanced,
+    enhancedBy,
+    model,
+    servedBy,
+    width,
+    height,
+    seed,
+    seconds,
+    notes,
+    masked,
+    grown,
+  } = result
   return {
     quote: prompt,
     enhanced: enhanced && (enhancedBy ? words.facts.enhancedBy(enhanced, enhancedBy) : enhanced),
@@ -84,6 +99,8 @@ function resultParts(words: Words, result: Result): ReplyParts {
       words.facts.credits(result),
       words.facts.id(id),
       ...(parent ? [words.facts.parent(parent)] : []),
+      ...(masked ? [words.facts.masked] : []),
+      ...(grown === undefined ? [] : [words.facts.grown(grown)]),
     ],
     notes: notes.map(({ kind, data = {} }) => words.notes[kind](data)),
   }

@@ -14,7 +14,7 @@ import { asideOf } from './aside.ts'
 import type { Answer } from './command.ts'
 import { draftReply } from './drafts.ts'
 
-type Wanted = Pick<Submission, 'params' | 'images' | 'chosen' | 'parent' | 'shownPrice' | 'private'>
+type Wanted = Pick<Submission, 'params' | 'images' | 'mask' | 'chosen' | 'parent' | 'shownPrice' | 'private'>
 
 export async function submitFor(core: Core, call: Call, wanted: Wanted): Promise<Answer> {
   const { submission, going } = await submissionOf(core, call, wanted)

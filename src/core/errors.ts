@@ -14,6 +14,11 @@ export const errorKinds = [
   'unknown_option',
   'not_taken',
   'words_not_taken',
+  'area_not_taken',
+  'area_needed',
+  'shape_kept',
+  'mask_size',
+  'mask_empty',
   'image_needed',
   'too_many_images',
   'image_too_big',
@@ -21,6 +26,7 @@ export const errorKinds = [
   'image_unreadable',
   'image_unreachable',
   'result_too_big',
+  'result_too_small',
   'unknown_command',
   'unknown_button',
   'not_yours',
@@ -185,7 +191,14 @@ export class AppError extends Error {
 export type OptionNames = Readonly<Record<string, string>>
 
 /** Kinds whose `data.name` is an option of the core. In other kinds `name` is what the person typed. */
-const aboutOptions: ReadonlySet<ErrorKind> = new Set(['bad_option', 'not_taken', 'enhancer_missing'])
+const aboutOptions: ReadonlySet<ErrorKind> = new Set([
+  'bad_option',
+  'not_taken',
+  'area_not_taken',
+  'area_needed',
+  'shape_kept',
+  'enhancer_missing',
+])
 
 /** The error's data with the surface's spelling in place of the option's name: call it before making words of an error. */
 export function spelled({ kind, data }: Pick<AppError, 'kind' | 'data'>, names: OptionNames): ErrorData {

@@ -92,6 +92,8 @@ export const en = {
     },
     id: (id: string) => `#${id}`,
     parent: (id: string) => `from #${id}`,
+    masked: 'with a mask',
+    grown: (sides: string) => `grown by ${sides}`,
     enhancedBy: (text: string, model: string) => `${text} (${model})`,
   },
   notes: {
@@ -174,7 +176,7 @@ export const en = {
   } satisfies Record<string, string>,
   /** Entries in the menu of a message, of at most 32 characters. */
   menus: { edit: 'Edit with fluxbot', input: 'Use as input', recipe: 'Show recipe' },
-  recipe: (r: { prompt: string; enhanced?: string; flags: string; inputs: number }) =>
+  recipe: (r: { prompt: string; enhanced?: string; flags: string; inputs: number; masked: boolean }) =>
     [
       '📜 To draw it again, send:',
       `${r.enhanced ?? r.prompt} ${r.flags}`,
@@ -185,6 +187,7 @@ export const en = {
             '',
             plural(r.inputs, { one: 'It started from a picture.', other: `It started from ${r.inputs} pictures.` }),
           ]),
+      ...(r.masked ? ['A mask marked the area that was drawn.'] : []),
     ].join('\n'),
   toasts: {
     cancelled: 'Cancelled.',
@@ -799,7 +802,7 @@ export const en = {
       '--model <id> --no <words>',
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
-      '--private',
+      '--private --expand left:256',
       ...(h.adminCommands.length === 0
         ? []
         : ['', `Administrators: ${h.adminCommands.join(' ')}`, '/credits give @user 5, /credits code 50']),
@@ -822,6 +825,7 @@ export const en = {
         steps: 'More steps take longer and may add detail',
         guidance: 'How closely the picture follows the words',
         strength: 'How far the result may differ from your picture',
+        expand: 'By how much the picture grows, as left:256,top:50%',
         negative: 'What the picture should not show',
         enhance: 'Let a language model enhance the prompt; ask shows it to you first',
         private: 'Only you see the answer',
@@ -833,6 +837,7 @@ export const en = {
         prompt: 'What to change; leave it out to see a form',
         id: 'A picture of yours: the id after # below it',
         image: 'The picture to change',
+        expand: 'By how much the picture grows, as left:256,top:50%',
       },
     },
     upscale: {
@@ -1107,6 +1112,24 @@ export const en = {
             : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,
     unknown_option: (d: Data) => `There is no option ${d.name}. Options: ${list(d.available)}.`,
     not_taken: (d: Data) => `${d.model} does not take ${d.name}. Leave it out, or choose another model.`,
+    area_not_taken: (d: Data) =>
+      `${d.model} does not take ${d.name}${d.together === undefined ? '' : ` together with a ${d.together}`}. ${
+        list(d.available) === ''
+          ? 'No other model here does: leave it out.'
+          : `Choose a model that does: ${list(d.available)}.`
+      }`,
+    area_needed: (d: Data) =>
+      `${d.model} ${
+        d.for === 'expand'
+          ? `draws beyond the sides of a picture: say by how much, as in ${d.name} left:256, or choose another model`
+          : `redraws the area that a mask marks: send one with the API's ${d.name}, or choose another model`
+      }${list(d.available) === '' ? '' : `: ${list(d.available)}`}.`,
+    shape_kept: (d: Data) =>
+      `A picture that grows, or of which a mask marks an area, keeps its own shape: leave ${d.name} out.`,
+    mask_size: (d: Data) =>
+      `The mask has ${d.size} pixels and the picture ${d.expected}: send a mask with the size of the first picture.`,
+    mask_empty: () =>
+      'The mask marks nothing. Make the area to redraw transparent, or white in a black picture without transparency.',
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,
     image_needed: (d: Data) => `${d.model} needs a picture to start from: attach one.`,
     too_many_images: (d: Data) =>
@@ -1123,6 +1146,8 @@ export const en = {
           ? `At most ${d.limitMegapixels} megapixels are possible`
           : `A side may have at most ${number(amountOf(d.limitSide))} pixels`
       }: choose a smaller scale, or a smaller picture.`,
+    result_too_small: (d: Data) =>
+      `The result would have ${number(amountOf(d.width))} × ${number(amountOf(d.height))} pixels, and each side needs at least ${d.limitSide}: use a larger picture.`,
     unknown_command: (d: Data) => `There is no command /${d.name}. /help lists the commands.`,
     no_credits: (d: Data) =>
       d.balance === undefined

@@ -65,6 +65,8 @@ export const zh: Words = {
     },
     id: (id) => `#${id}`,
     parent: (id) => `源自 #${id}`,
+    masked: '使用蒙版',
+    grown: (sides) => `扩展 ${sides}`,
     enhancedBy: (text, model) => `${text}（${model}）`,
   },
   notes: {
@@ -149,6 +151,7 @@ export const zh: Words = {
       `${r.enhanced ?? r.prompt} ${r.flags}`,
       ...(r.enhanced === undefined ? [] : ['', `✏️ 原提示词：${r.prompt}`]),
       ...(r.inputs === 0 ? [] : ['', `它使用了 ${r.inputs} 张输入图片。`]),
+      ...(r.masked ? ['只绘制了蒙版标出的区域。'] : []),
     ].join('\n'),
   toasts: {
     cancelled: '已取消。',
@@ -668,7 +671,7 @@ export const zh: Words = {
       '--model <id> --no <文字>',
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
-      '--private',
+      '--private --expand left:256',
       ...(h.adminCommands.length === 0
         ? []
         : ['', `管理员：${h.adminCommands.join(' ')}`, '/credits give @用户 5、/credits code 50']),
@@ -690,6 +693,7 @@ export const zh: Words = {
         steps: '步数越多越慢，细节可能更丰富',
         guidance: '图片贴近文字的程度',
         strength: '结果与原图的差异程度',
+        expand: '图片各边扩展多少，例如 left:256,top:50%',
         negative: '图片里不要出现的内容',
         enhance: '用语言模型优化提示词；ask 表示先给你看',
         private: '只有你能看到回复',
@@ -701,6 +705,7 @@ export const zh: Words = {
         prompt: '要改什么；留空则打开表单',
         id: '自己的图片：图片下方 # 后的编号',
         image: '要修改的图片',
+        expand: '图片各边扩展多少，例如 left:256,top:50%',
       },
     },
     upscale: {
@@ -947,6 +952,19 @@ export const zh: Words = {
             : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
     unknown_option: (d) => `没有选项 ${d.name}。可用：${list(d.available)}。`,
     not_taken: (d) => `${d.model} 不支持 ${d.name}。请去掉它，或换一个模型。`,
+    area_not_taken: (d) =>
+      `${d.model} 不支持 ${d.name}${d.together === undefined ? '' : ' 与蒙版同时使用'}。${
+        list(d.available) === '' ? '这里也没有其他支持的模型，请去掉它。' : `请换用支持的模型：${list(d.available)}。`
+      }`,
+    area_needed: (d) =>
+      `${d.model} ${
+        d.for === 'expand'
+          ? `用于向外扩展图片：请写明各边，例如 ${d.name} left:256，或换一个模型`
+          : `只重绘蒙版标出的区域：请通过 API 的 ${d.name} 发送蒙版，或换一个模型`
+      }${list(d.available) === '' ? '' : `：${list(d.available)}`}。`,
+    shape_kept: (d) => `向外扩展或带蒙版的图片会保持原有形状，请去掉 ${d.name}。`,
+    mask_size: (d) => `蒙版是 ${d.size} 像素，而图片是 ${d.expected} 像素：蒙版须与第一张图片大小相同。`,
+    mask_empty: () => '蒙版没有标出任何区域。请把要重绘的区域设为透明，或在不透明的黑色图片中涂成白色。',
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
     too_many_images: (d) =>
@@ -961,6 +979,8 @@ export const zh: Words = {
           ? `总像素最多为 ${amountOf(d.limitMegapixels) * 100} 万`
           : `单边最多 ${number(amountOf(d.limitSide))} 像素`
       }。请选择较小的倍数，或使用较小的图片。`,
+    result_too_small: (d) =>
+      `结果只有 ${number(amountOf(d.width))} × ${number(amountOf(d.height))} 像素，而每边至少需要 ${d.limitSide} 像素，请使用较大的图片。`,
     unknown_command: (d) => `没有命令 /${d.name}。发送 /help 查看可用命令。`,
     no_credits: (d) =>
       d.balance === undefined

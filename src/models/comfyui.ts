@@ -1,5 +1,5 @@
 /** FLUX.1 on a ComfyUI server: what the models take, and the graphs that draw it. */
-import type { ImageRef, Model, PictureRequest, Range, Route, Takes } from '../core/ports/models.ts'
+import type { ImageRef, Margins, Model, PictureRequest, Range, Route, Takes } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
 import { seedNumber } from './routes/input.ts'
 import {
@@ -54,7 +54,28 @@ const kontext: Model = {
   ],
 }
 
-export const comfyuiModels: readonly Model[] = [dev, schnell, kontext]
+const fillTakes = {
+  images: oneImage,
+  count,
+  aspects: likeInput,
+  params: { seed, steps, guidance: { min: 0, max: 100 } },
+}
+/** FLUX draws pictures of up to two megapixels well. */
+const kept = { side: 1536 }
+
+/** Draws the area that a mask marks, or what lies beyond the sides of a picture. */
+const fill: Model = {
+  id: 'comfy-fill',
+  aliases: ['flux.1-fill-dev'],
+  title: 'FLUX.1 Fill dev (ComfyUI)',
+  price: 1,
+  routes: [
+    comfyRoute('flux-fill', { ...fillTakes, kept, mask: { marks: 'white', required: true } }, fillGraph),
+    comfyRoute('flux-fill-expand', { ...fillTakes, kept, expand: { max: 1024, required: true } }, fillGraph),
+  ],
+}
+
+export const comfyuiModels: readonly Model[] = [dev, schnell, kontext, fill]
 
 export function comfyRoute(endpoint: string, takes: Takes, input: Route['input']): Route {
   return { provider: 'comfyui', endpoint, takes, input }
@@ -73,6 +94,7 @@ const vae: Link = ['3', 0]
 const files = {
   dev: ['flux1-dev.safetensors', 'flux1-dev-fp8.safetensors', 'flux1-dev-fp8-e4m3fn.safetensors'],
   schnell: ['flux1-schnell.safetensors', 'flux1-schnell-fp8.safetensors', 'flux1-schnell-fp8-e4m3fn.safetensors'],
+  fill: ['flux1-fill-dev.safetensors', 'flux1-fill-dev_fp8.safetensors', 'flux1-fill-dev-fp8.safetensors'],
   kontext: ['flux1-dev-kontext_fp8_scaled.safetensors', 'flux1-kontext-dev.safetensors'],
   t5: ['t5xxl_fp16.safetensors', 't5xxl_fp8_e4m3fn_scaled.safetensors', 't5xxl_fp8_e4m3fn.safetensors'],
 }
@@ -125,6 +147,45 @@ function kontextGraph(request: PictureRequest, [first, second]: readonly ImageRe
   }
 }
 
+/** The mask comes with the request, or from the node that adds the new sides. */
+function fillGraph(request: PictureRequest, [image]: readonly ImageRef[], mask?: ImageRef): Json {
+  const { prompt, count, guidance = 30, steps = 20, expand } = request
+  const marked: Graph = mask
+    ? { '11': node('LoadImageMask', { image: mask, channel: 'red' }) }
+    : { '11': node('ImagePadForOutpaint', { image: ['10', 0], ...sidesOf(expand), feathering: 24 }) }
+  const [pixels, marks]: [Link, Link] = mask
+    ? [
+        ['10', 0],
+        ['11', 0],
+      ]
+    : [
+        ['11', 0],
+        ['11', 1],
+      ]
+  return {
+    ...loaders(files.fill),
+    '4': node('CLIPTextEncode', { clip, text: text(prompt, devTokens) }),
+    '10': node('LoadImage', { image: image ?? '' }),
+    ...marked,
+    '12': node('FluxGuidance', { conditioning: ['4', 0], guidance }),
+    '13': node('InpaintModelConditioning', {
+      positive: ['12', 0],
+      negative: ['5', 0],
+      vae,
+      pixels,
+      mask: marks,
+      noise_mask: true,
+    }),
+    '14': node('DifferentialDiffusion', { model }),
+    '6': node('RepeatLatentBatch', { samples: ['13', 2], amount: count }),
+    ...sampling(request, { steps, model: ['14', 0], positive: ['13', 0], negative: ['13', 1], denoise: 1 }),
+  }
+}
+
+function sidesOf({ left, top, right, bottom }: Margins = { left: 0, top: 0, right: 0, bottom: 0 }) {
+  return { left, top, right, bottom }
+}
+
 function loaders(unet: string[]): Graph {
   return {
     '1': node('UNETLoader', { unet_name: { $file: unet }, weight_dtype: 'default' }),
@@ -151,23 +212,30 @@ function startingLatent({ width, height, count }: PictureRequest, [image]: reado
 
 interface Sampling {
   steps: number
+  /** Absent: as it was loaded. */
+  model?: Link
   positive: Link
+  /** Absent: zero. */
+  negative?: Link
   denoise: number
 }
 
 /** Guidance is part of the conditioning, so CFG stays 1 and the negative conditioning is zero. */
-function sampling({ seed }: PictureRequest, { steps, positive, denoise }: Sampling): Graph {
+function sampling(
+  { seed }: PictureRequest,
+  { steps, model: sampled = model, positive, negative = ['5', 0], denoise }: Sampling,
+): Graph {
   return {
     '5': node('ConditioningZeroOut', { conditioning: ['4', 0] }),
     '7': node('KSampler', {
-      model,
+      model: sampled,
       seed: seedNumber(seed) ?? { $seed: true },
       steps,
       cfg: 1,
       sampler_name: 'euler',
       scheduler: 'simple',
       positive,
-      negative: ['5', 0],
+      negative,
       latent_image: ['6', 0],
       denoise,
     }),

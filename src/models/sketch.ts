@@ -16,6 +16,9 @@ const takes: Takes = {
     strength: { min: 0, max: 1 },
   },
   negative: true,
+  mask: { marks: 'white' },
+  expand: { max: 1024, byMask: true },
+  kept: { side: 2048 },
 }
 
 export const sketch: Model = {
@@ -28,8 +31,8 @@ export const sketch: Model = {
       provider: 'sketch',
       endpoint: 'sketch',
       takes,
-      input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative }) =>
-        defined({ prompt, width, height, count, seed, steps, guidance, strength, negative }),
+      input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative }, _, mask) =>
+        defined({ prompt, width, height, count, seed, steps, guidance, strength, negative, mask }),
       cost: free,
     },
   ],

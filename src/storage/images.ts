@@ -7,6 +7,7 @@ import { AppError } from '../core/errors.ts'
 import { createDecodeTurns, type Turns } from '../core/media/turns.ts'
 import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
 import { type Header, inspect, inspectUpload } from './inspect.ts'
+import { markAs, maskOf, place } from './masks.ts'
 import { isCut, stripMetadata, withEnd } from './metadata.ts'
 import { cellEdge, sheet } from './sheet.ts'
 
@@ -30,6 +31,9 @@ export function createImageTools(inTurn: Turns = createDecodeTurns()): ImageTool
     clean: (bytes) => inTurn(() => clean(bytes)),
     keep: (bytes) => inTurn(() => keep(bytes).catch(rejectResult)),
     thumbnail: (file, edge) => inTurn(() => thumbnail(file.data, edge).catch(rejectResult)),
+    mask: (bytes) => inTurn(async () => maskOf(await clean(bytes))),
+    markAs: (mask, mark, area) => inTurn(() => markAs(mask?.data, { mark, area })),
+    place: (picture, area) => inTurn(() => place(picture, area)),
     sheet: (cells) => inTurn(() => sheet(cells, (bytes) => thumbnail(bytes, cellEdge)).catch(rejectResult)),
     png: (file) => inTurn(() => png(file.data).catch(rejectResult)),
   }

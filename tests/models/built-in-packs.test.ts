@@ -21,9 +21,9 @@ function bodyOf(route: Route, params: Partial<PictureRequest> = {}): Record<stri
   const prompt = takes.prompt === 'none' ? '' : 'a cute cat'
   const request = { prompt, model: 'any', aspect, width, height, count: 1, images, ...params }
   const refs = Array.from({ length: images }, (_, at) => ({ $image: at }))
-  const input = route.input(request, refs)
+  const input = route.input(request, refs, takes.mask && { $image: images })
   if (provider === 'openai') {
-    const { 'image[]': files, ...body } = input as Record<string, unknown>
+    const { 'image[]': files, mask: _, ...body } = input as Record<string, unknown>
     const isEdit = endpoint.startsWith('edits/')
     const pictures = ((files as unknown[]) ?? []).map(() => Buffer.alloc(1))
     const verdict = isEdit ? editShape.safeParse({ ...body, images: pictures }) : generationShape.safeParse(body)

@@ -24,7 +24,8 @@ function graphOf({ model, route, images }: Case, params: Partial<PictureRequest>
   const [aspect = '', [width, height] = [0, 0]] = Object.entries(route.takes.aspects)[0] ?? []
   const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...params }
   const refs = Array.from({ length: images }, (_, at) => ({ $image: at }))
-  return route.input(request, refs) as unknown as Graph
+  const mask = route.takes.mask && { $image: images }
+  return route.input(request, refs, mask) as unknown as Graph
 }
 
 const caseOf = (endpoint: string, images = 0) =>
@@ -45,6 +46,7 @@ function filled(graph: Graph): Graph {
 const files = {
   diffusion_models: [
     ...['flux1-dev.safetensors', 'flux1-schnell.safetensors', 'flux1-dev-kontext_fp8_scaled.safetensors'],
+    'flux1-fill-dev.safetensors',
   ],
   text_encoders: ['clip_l.safetensors', 't5xxl_fp16.safetensors'],
   vae: ['ae.safetensors'],

@@ -9,14 +9,17 @@ import { providerKinds } from '../../src/providers/index.ts'
 
 /** A core in which these providers are set up. */
 const having = (has: (name: string) => boolean) =>
-  ({ providers: { get: (name: string) => (has(name) ? {} : undefined) } }) as unknown as Pick<Core, 'providers'>
+  ({
+    providers: { get: (name: string) => (has(name) ? {} : undefined) },
+    models: { all: () => models },
+  }) as unknown as Core
 const everywhere = having(() => true)
 const requestOf = (name: string, params: Partial<RequestParams> = {}, images = 0, core = everywhere) => {
   const model = findModel(models, name)
-  const prompt = params.prompt ?? (takenWith(core, model, images).prompt === 'none' ? '' : 'a cute cat')
+  const prompt = params.prompt ?? (takenWith(core, model, { images }).prompt === 'none' ? '' : 'a cute cat')
   return {
     model,
-    request: checkParams({ model, takes: takenWith(core, model, images) }, { ...params, prompt }, images),
+    request: checkParams({ model, takes: takenWith(core, model, { images }) }, { ...params, prompt }, images),
   }
 }
 const endpointOf = (name: string, images: number, params?: Partial<RequestParams>) => {

@@ -2,7 +2,7 @@
 import { accountOf } from '../../core/accounts/accounts.ts'
 import { isAllowed } from '../../core/accounts/settings.ts'
 import { AppError } from '../../core/errors.ts'
-import { asInput, resultOf } from '../../core/generation/result.ts'
+import { asInput, maskFrom, resultOf } from '../../core/generation/result.ts'
 import type { Model } from '../../core/ports/models.ts'
 import { findModel } from '../../core/request/choose-model.ts'
 import { remixesOf } from '../../core/results/again.ts'
@@ -50,6 +50,7 @@ export const remixAction: Action = {
       chosen,
       params,
       images: result.inputs.map((picture) => asInput(core, picture)),
+      mask: params.mask && maskFrom(core, result),
       parent: { id: ref, button: 'remix' },
       result,
       offers: [offerOf(chosen.model)],

@@ -1,6 +1,6 @@
 /** Draws the same request again with another seed. The presser pays. */
 import { AppError } from '../../core/errors.ts'
-import { asInput, resultOf } from '../../core/generation/result.ts'
+import { asInput, maskFrom, resultOf } from '../../core/generation/result.ts'
 import { rerollOf } from '../../core/results/again.ts'
 import type { Action } from '../action.ts'
 import { submitOffer } from '../submit.ts'
@@ -18,6 +18,7 @@ export const rerollAction: Action = {
       chosen,
       params,
       images: result.inputs.map((picture) => asInput(core, picture)),
+      mask: params.mask && maskFrom(core, result),
       parent: { id: ref, button: 'reroll' },
       result,
       offers: ['reroll'],

@@ -1,6 +1,6 @@
 /** Draws a variation of one picture, from its original. The presser pays. */
 import { AppError } from '../../core/errors.ts'
-import { asInput, pictureOf, resultOf } from '../../core/generation/result.ts'
+import { asInput, maskFrom, pictureOf, resultOf } from '../../core/generation/result.ts'
 import { variationOf } from '../../core/results/again.ts'
 import type { Action } from '../action.ts'
 import { submitOffer } from '../submit.ts'
@@ -16,10 +16,12 @@ export const varyAction: Action = {
     const variation = variationOf(core, { ...result, allowed }) ?? variationOf(core, result)
     if (!variation) throw new AppError('provider_missing', { model: result.model })
     const { chosen, params } = variation
+    const picture = pictureOf(result, number)
     return submitOffer(core, call, {
       chosen,
       params,
-      images: [asInput(core, pictureOf(result, number))],
+      images: [asInput(core, picture)],
+      mask: params.mask && maskFrom(core, result, picture),
       parent: { id: ref, button: 'vary' },
       result,
       offers: ['vary'],

@@ -8,7 +8,8 @@ import { proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, readResult, type StoredResult } from '../../core/generation/result.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import { checkParams } from '../../core/request/check.ts'
-import { chooseModel, offeredAspects } from '../../core/request/choose-model.ts'
+import { chooseModel, inputsOf, offeredAspects } from '../../core/request/choose-model.ts'
+import { readExpand } from '../../core/request/grow.ts'
 import { parseMessage } from '../../core/request/parse.ts'
 import { ownResult } from '../../core/results/own.ts'
 import { editAction } from '../actions/edit.ts'
@@ -24,14 +25,15 @@ export const editCommand = defineCommand({
     prompt: { type: 'prompt' },
     id: { type: 'text' },
     image: { type: 'image' },
+    expand: { type: 'text', max: 60 },
   },
-  opensForm: (given) => !given.includes('prompt') && !given.includes('image'),
+  opensForm: (given) => !['prompt', 'image', 'expand'].some((name) => given.includes(name)),
   async run(asked) {
     const { core, call, values, images, parent, settings } = asked
     const named = values.id === undefined ? splitId(values.prompt ?? '') : { id: values.id, text: values.prompt ?? '' }
     const result = await resultFor(core, call, { id: named.id, parent: parent?.id })
     if (!result && images.length === 0) throw new AppError('nothing_to_edit')
-    if (named.text.trim() === '') {
+    if (named.text.trim() === '' && values.expand === undefined) {
       if (!result || !editAction.form) throw new AppError('empty_prompt')
       const form = await editAction.form.make({ ...asked, values: { ref: result.id, fields: {} }, images: [] })
       const content = { kind: 'text', text: form.title } as const
@@ -46,15 +48,18 @@ export const editCommand = defineCommand({
     }
     // a picture that the person replied to is among the images already
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
-    const { private: wanted, ask, ...params } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
+    const { private: wanted, ask, ...written } = parseMessage(named.text, { ratios: offeredAspects(core.models.all()) })
+    const params = { ...written, ...(values.expand !== undefined && { expand: readExpand(values.expand) }) }
     if (ask) throw new AppError('bad_option', { name: 'enhance', value: 'ask', expected: 'on, off' })
     const { allowed } = settings.chosen
     const proposed = result && all.length === 1 ? proposeEdit(core, { ...result, allowed }) : undefined
+    const own = proposed?.images === 1 ? proposed.model.id : undefined
     const chosen = chooseModel(core, {
-      name: params.model ?? (proposed?.images === 1 ? proposed.model.id : undefined),
+      name: params.model ?? (params.expand ? undefined : own),
+      prefer: own === undefined ? [] : [own],
       allowed: params.model === undefined ? allowed : null,
-      images: all.length,
-      words: true,
+      ...inputsOf(params, all.length),
+      words: params.prompt !== '',
       check: (model) => checkParams(model, params, all.length),
     })
     const from = result && { id: result.id, button: named.id === undefined ? 'reply' : 'edit' }

@@ -5,6 +5,7 @@ import { AppError } from '../../core/errors.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import { drawing, offeredAspects, offeredCount, offeredRange } from '../../core/request/choose-model.ts'
 import { type Filled, fillIn } from '../../core/request/defaults.ts'
+import { readExpand } from '../../core/request/grow.ts'
 import { type Message, parseMessage, readSeed } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 import { draftFor, submitFor } from '../submit.ts'
@@ -30,6 +31,7 @@ export const fluxCommand = defineCommand({
     steps: { type: 'integer', range: (models) => offeredRange(models, 'steps') },
     guidance: { type: 'number', range: (models) => offeredRange(models, 'guidance') },
     strength: { type: 'number', range: (models) => offeredRange(models, 'strength') },
+    expand: { type: 'text', max: 60 },
     negative: { type: 'text' },
     enhance: { type: 'choice', choices: ['on', 'off', 'ask'] },
     private: { type: 'switch' },
@@ -68,17 +70,20 @@ export function readRequest(core: Core, { values, images, set }: Composed): Read
   return { chosen, params, private: isPrivate, isDraft: enhance === 'ask' && hasWords }
 }
 
-type Typed = Partial<Readonly<Record<'prompt' | 'model' | 'aspect' | 'seed' | 'negative' | 'enhance', string>>> &
+type Typed = Partial<
+  Readonly<Record<'prompt' | 'model' | 'aspect' | 'seed' | 'expand' | 'negative' | 'enhance', string>>
+> &
   Partial<Readonly<Record<'count' | 'steps' | 'guidance' | 'strength', number>>> & { readonly private?: boolean }
 
 /** Typed options win over flags in the text. */
-function messageOf(core: Core, { prompt = '', model, aspect, seed, enhance, ...others }: Typed): Message {
+function messageOf(core: Core, { prompt = '', model, aspect, seed, expand, enhance, ...others }: Typed): Message {
   const written = parseMessage(prompt, { ratios: offeredAspects(core.models.all()) })
   const typed = {
     ...others,
     model: model?.toLowerCase(),
     aspect: aspect === undefined ? undefined : readAspect(aspect),
     seed: seed === undefined ? undefined : readSeed(seed),
+    expand: expand === undefined ? undefined : readExpand(expand),
     ...(enhance === undefined
       ? {}
       : { ask: enhance === 'ask', enhance: enhance === 'ask' ? undefined : enhance === 'on' }),

@@ -1,6 +1,7 @@
 /** Shows how a result was made, and the words that ask for the same again. */
 import { AppError } from '../../core/errors.ts'
 import { readResult, type StoredResult } from '../../core/generation/result.ts'
+import { formatExpand } from '../../core/request/grow.ts'
 import type { Menu } from './menu.ts'
 
 export const recipeMenu: Menu = {
@@ -14,6 +15,7 @@ export const recipeMenu: Menu = {
       enhanced: result.enhanced ?? undefined,
       flags: flagsOf(result),
       inputs: result.inputs.length,
+      masked: result.request.mask === true,
     })
     const content = { kind: 'text', text } as const
     return { locale: call.locale, state: 'info', content, private: true }
@@ -22,15 +24,16 @@ export const recipeMenu: Menu = {
 
 /** The parameters as people write them. */
 function flagsOf({ request, seed, enhanced }: StoredResult): string {
-  const { model, aspect, width, height, count, steps, guidance, strength, negative } = request
+  const { model, aspect, width, height, count, steps, guidance, strength, negative, mask, expand } = request
   const flags = {
     model,
-    ar: aspect === '' || aspect === 'auto' ? `${width}x${height}` : aspect,
+    ar: mask || expand ? undefined : aspect === '' || aspect === 'auto' ? `${width}x${height}` : aspect,
     n: count > 1 ? count : undefined,
     seed: seed ?? request.seed,
     steps,
     guidance,
     strength,
+    expand: expand && formatExpand(expand),
     no: negative && `"${negative}"`,
   }
   const written = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name} ${value}`]))

@@ -33,7 +33,8 @@ export function suggestModels({ core, typing, words, settings }: Suggesting): Ch
     const count = Math.max(1, Number(options.count ?? settings.count ?? 1))
     const aspect = typeof options.aspect === 'string' ? options.aspect : undefined
     const params = { prompt: anyWords, count, aspect }
-    const quoted = () => quote(core, { chosen: { model, takes: takenWith(core, model, images) }, params, images }).price
+    const quoted = () =>
+      quote(core, { chosen: { model, takes: takenWith(core, model, { images }) }, params, images }).price
     return orElse(quoted, priceOfPart(model, mainPart(model)) * count)
   }
 }

@@ -90,7 +90,7 @@ function offers(core: Core, images: number, words: Words) {
   const all = models.map((model) => ({
     id: model.id,
     title: words.priced(model.title, model.price),
-    ...offerOf(core, takenWith(core, model, images), images),
+    ...offerOf(core, takenWith(core, model, { images }), images),
   }))
   const strengths = all.flatMap(({ strength }) => strength ?? [])
   const automatic: Offer = {

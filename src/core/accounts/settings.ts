@@ -213,7 +213,7 @@ function checkFit(core: Checking, { model: id, aspect, count }: Chosen): void {
 
 function checkWith(core: Checking, model: ReturnType<typeof findModel>, { aspect, count }: Chosen): void {
   const images = Math.min(...model.routes.map(({ takes }) => takes.images.min))
-  const takes = takenWith(core, model, images)
+  const takes = takenWith(core, model, { images })
   const prompt = takes.prompt === 'none' ? '' : '-'
   checkParams({ model, takes }, { prompt, aspect, count }, images)
 }

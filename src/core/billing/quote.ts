@@ -10,7 +10,7 @@
  *   huge      above, such as 2048 × 2048; four times the price
  *
  * A picture that keeps the shape of an input picture has no size before it is drawn. It counts as standard: models draw it with
- * about one megapixel.
+ * about one megapixel. A picture that grows, or of which an area is drawn anew, has the size of its input picture and of what is added.
  */
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
@@ -27,8 +27,9 @@ import {
   sizeClasses,
   type Takes,
 } from '../ports/models.ts'
-import { type ChosenModel, checkParams, nearestAspect } from '../request/check.ts'
+import { type ChosenModel, checkParams, keepsSize, nearestAspect } from '../request/check.ts'
 import { enlarged } from '../request/enlarge.ts'
+import { grown } from '../request/grow.ts'
 
 const megapixel = 1_000_000
 /** The greatest picture of each class, in megapixels. */
@@ -67,8 +68,10 @@ export function quote(core: Pick<Core, 'enhancer' | 'enhanceByDefault'>, compose
   const { chosen, images, input, params: asked } = composed
   const params: RequestParams = { ...asked, enhance: enhanceWanted(core, asked, chosen.takes) }
   // an edited picture keeps its shape unless the person asks for another
-  const aspect = params.aspect ?? (input && nearestAspect(chosen.takes, input))
-  const request = enlarged(checkParams(chosen, { ...params, aspect }, images), input)
+  const { takes } = chosen
+  const aspect = params.aspect ?? (input && !keepsSize(takes, params) ? nearestAspect(takes, input) : undefined)
+  const checked = enlarged(checkParams(chosen, { ...params, aspect }, images), input)
+  const request = grown(checked, { takes, expand: params.expand, input })
   const parts = quoteOf(chosen.model, request)
   return { request, quote: parts, price: parts.total }
 }
@@ -126,9 +129,10 @@ export function partsOf(model: Model): PricedPart[] {
 
 /** Whether a request may ask for a picture of this class. */
 function canBe(takes: readonly Takes[], size: SizeClass): boolean {
-  const asked = takes.flatMap(({ aspects, sizes }) => [
+  const asked = takes.flatMap(({ aspects, sizes, kept }) => [
     ...Object.values(aspects).map(([width, height]) => sizeClassOf({ width, height })),
     ...(sizes ? classesWithin(sizes) : []),
+    ...(kept ? classesWithin({ min: 1, max: kept.side }) : []),
   ])
   return asked.includes(size)
 }

@@ -13,7 +13,7 @@ import { hasPace, inFlightLimit, limitsOf, spacing } from '../accounts/limits.ts
 import { adultIn, chatOf, lockedRules, rulesAllow } from '../chats/rules.ts'
 import type { AccountLimits, Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import { inputKey } from '../media/object-keys.ts'
+import { inputObjects } from '../media/input-objects.ts'
 import type { Address, Attachment, Identity, Locale, Place, Posted } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
@@ -34,6 +34,8 @@ export interface Submission {
   chosen: ChosenModel
   params: RequestParams
   images: readonly Attachment[]
+  /** Marks the area of the first picture that is drawn anew, and comes with `params.mask`. */
+  mask?: Attachment
   /** Who asks: an identity of a platform, or an account. */
   from: Identity | { userId: string }
   /** The account whose credits it costs. Absent: that of the person. */
@@ -85,6 +87,7 @@ interface Acceptance {
   candidate: Candidate
   route: Route
   inputs: readonly ImageFile[]
+  mask?: ImageFile
 }
 
 export async function accept(core: Core, submission: Submission, acceptance: Acceptance): Promise<Accepted> {
@@ -144,19 +147,12 @@ async function save(
   core: Core,
   id: string,
   submission: Submission,
-  { candidate, route, inputs }: Acceptance,
+  { candidate, route, ...files }: Acceptance,
 ): Promise<{ priority: number; private: boolean } | undefined> {
   const { key, surface, address, from, place, locale, parent, program, enhanced, draft } = submission
   const { userId, payer = userId, request, price, quote } = candidate
-  const untilWoken = `${inputs.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
-  const pictures = inputs.map(({ type, width, height, data }, position) => ({
-    key: inputKey(core, id, position, type),
-    position,
-    type,
-    width,
-    height,
-    bytes: data.length,
-  }))
+  const pictures = inputObjects(core, id, files).map(({ file, ...object }) => ({ ...object, ...aboutFile(file) }))
+  const untilWoken = `${pictures.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   // unchecked row: the columns belong to the statement's own tables
   const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
     with rules as (${lockedRules(candidate)}),
@@ -187,15 +183,17 @@ async function save(
     ${draft ? decided(draft) : sql``}
     pictures as (
       insert into images (key, generation_id, role, position, type, width, height, bytes)
-      select p.key, generation.id, 'input', p.position, p.type, p.width, p.height, p.bytes
+      select p.key, generation.id, p.role, p.position, p.type, p.width, p.height, p.bytes
       from generation, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
-        as p(key text, position int, type text, width int, height int, bytes int)),
+        as p(key text, role text, position int, type text, width int, height int, bytes int)),
     entry as (
       insert into ledger (user_id, generation_id, kind, amount, held)
       select payer_id, id, 'hold', -(${price}::int), ${price}::int from generation)
     select priority, private from generation`)
   return row
 }
+
+const aboutFile = ({ type, width, height, data }: ImageFile) => ({ type, width, height, bytes: data.length })
 
 /** Looked at without a lock: the balance may not become negative, so the hold fails if another request takes the credits first. */
 const canPay = (payer: string, price: number) => sql`exists (

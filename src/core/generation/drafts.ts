@@ -16,7 +16,7 @@ import { giveUpUploads, ownPicture, storeCleaned } from '../media/uploads.ts'
 import type { Attachment, Call, Posted } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { RequestParams } from '../ports/models.ts'
-import { chooseModel } from '../request/choose-model.ts'
+import { chooseModel, inputsOf } from '../request/choose-model.ts'
 import { enhancedOf } from '../worker/enhance.ts'
 import type { Accepted, Submission } from './accept.ts'
 import { judged } from './rules.ts'
@@ -144,7 +144,7 @@ export async function submitDraft(core: Core, { id, choice, call }: Choosing): P
     from: { userId },
     params,
     images: draft.images.map((key) => asAttachment(core, userId, key)),
-    chosen: chooseModel(core, { name: stored.model, images: draft.images.length, words }),
+    chosen: chooseModel(core, { name: stored.model, ...inputsOf(stored, draft.images.length), words }),
     private: draft.private,
     shownPrice: isEnhanced ? draft.price : (draft.ownPrice ?? draft.price),
     parent: (draft.parent as Submission['parent'] | null) ?? undefined,

@@ -29,7 +29,7 @@ interface Drawn {
 export function editingWith(core: Available, model: Model, drawn: Drawn): EditingModel | undefined {
   const images = ([1, 0] as const).find((count) => canServe(core, model, { images: count, words: true }))
   if (images === undefined) return undefined
-  const takes = takenWith(core, model, images)
+  const takes = takenWith(core, model, { images })
   const [input] = images === 1 ? drawn.pictures : []
   const params = { prompt: anyWords, aspect: images === 0 ? sameShape(takes, drawn) : undefined }
   const { price } = quote(core, { chosen: { model, takes }, params, images, input })

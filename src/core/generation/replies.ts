@@ -7,6 +7,7 @@ import { roughly } from '../history/estimate.ts'
 import { shortId } from '../ids.ts'
 import type { ButtonRows, ChatSurface, Reply, ReplyPicture } from '../ports/chat.ts'
 import type { Content } from '../ports/content.ts'
+import { formatExpand } from '../request/grow.ts'
 import { shorten } from '../text.ts'
 import type { Generation } from './row.ts'
 
@@ -122,6 +123,8 @@ export function resultReply(
       width,
       height,
       seed: seed ?? undefined,
+      ...(request.mask && { masked: true }),
+      ...(request.expand && { grown: formatExpand(request.expand) }),
       seconds,
       credits: chargedFor(drawn, sizes.length),
       left,

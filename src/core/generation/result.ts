@@ -20,7 +20,7 @@ export interface StoredPicture {
   flagged: boolean
 }
 
-const picturesOf = (role: 'input' | 'output') => sql`coalesce((
+const picturesOf = (role: 'input' | 'mask' | 'output') => sql`coalesce((
   select jsonb_agg(jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height,
     'bytes', i.bytes, 'flagged', i.flagged) order by i.position)
   from images i where i.generation_id = generations.id and i.role = '${sql.raw(role)}'), '[]')`
@@ -51,6 +51,8 @@ const columns = columnsOf({
   /** In order. */
   pictures: typed<StoredPicture[]>(picturesOf('output')),
   inputs: typed<StoredPicture[]>(picturesOf('input')),
+  /** One, or none. */
+  masks: typed<StoredPicture[]>(picturesOf('mask')),
 })
 
 export type StoredResult = NonNullable<(typeof columns)['row']>
@@ -123,6 +125,20 @@ export function asInput(
       return reduced.data
     },
   }
+}
+
+/** The mask of a request, as that of another request. `size`: of the picture that it is for now. undefined: it had none. */
+export function maskFrom(core: Core, { masks: [mask] }: StoredResult, size?: Pick<StoredPicture, 'width' | 'height'>) {
+  if (!mask) return undefined
+  const { width, height } = size ?? mask
+  const isSame = width === mask.width && height === mask.height
+  const attachment = asInput(core, mask, { exact: true })
+  if (isSame) return attachment
+  const load = async () => {
+    const data = await readPicture(core, mask.key)
+    return (await core.images.markAs({ data }, 'white', { width, height })).data
+  }
+  return { name: mask.key, load } satisfies Attachment
 }
 
 /** Rejects with AppError unknown_button once the picture is gone. */

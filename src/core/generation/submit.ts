@@ -12,9 +12,8 @@ import { quote } from '../billing/quote.ts'
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { queueRule } from '../history/queue-rule.ts'
-import { inputKey } from '../media/object-keys.ts'
-import { readInputs, withReservation } from '../media/read-inputs.ts'
-import type { ImageFile } from '../ports/images.ts'
+import { type InputFiles, type InputObject, inputObjects } from '../media/input-objects.ts'
+import { readWithMask, withReservation } from '../media/read-inputs.ts'
 import type { Job } from '../ports/queue.ts'
 import { chooseRoute } from '../request/check.ts'
 import { note, traced } from '../trace.ts'
@@ -34,16 +33,18 @@ async function submitInSpan(core: Core, submission: Submission): Promise<Accepte
   const userId = images.length > 0 || 'userId' in from ? undefined : await rememberedAccountOf(core, from)
   const first = await candidateOf(core, submission, userId)
   await refuseAnew(core, submission, priceError(first, submission) ?? (await queueRule(core, first)))
-  const inputs = await loadInputs(core, first, submission)
+  const files = await loadInputs(core, first, submission)
+  const { inputs } = files
   // the shape of an input picture may decide the size, and with it the price
   const candidate = { ...first, ...quote(core, { ...submission, images: inputs.length, input: inputs[0] }) }
   await refuseAnew(core, submission, priceError(candidate, submission))
   const route = chooseRoute(core, submission.chosen.model, candidate.request)
-  const accepted = await accept(core, submission, { candidate, route, inputs })
+  const accepted = await accept(core, submission, { candidate, route, ...files })
   note({ id: accepted.id, provider: route.provider, endpoint: route.endpoint })
   if (accepted.fresh) logAccepted(core, accepted, submission)
-  if (inputs.length > 0 && (accepted.fresh || (await lacksInputs(core, accepted.id, inputs)))) {
-    await storeInputs(core, accepted.id, inputs)
+  const objects = inputObjects(core, accepted.id, files)
+  if (objects.length > 0 && (accepted.fresh || (await lacksInputs(core, accepted.id, objects)))) {
+    await storeInputs(core, accepted.id, objects)
   }
   return accepted
 }
@@ -105,14 +106,16 @@ export async function wakeAgain(core: Core, job: Job): Promise<void> {
  * Reading pictures costs us something before the request is paid for: pictures of a refused request are not loaded, an account
  * loads only so many at a time, and a request whose pictures are bad counts in the account's pace.
  */
-async function loadInputs(core: Core, candidate: Candidate, { key, images }: Submission): Promise<ImageFile[]> {
-  if (images.length === 0) return []
+async function loadInputs(core: Core, candidate: Candidate, { key, images, mask }: Submission): Promise<InputFiles> {
+  if (images.length === 0) return { inputs: [] }
   return withReservation(core, candidate, async (reservation) => {
     const { error } = await judged(core, candidate)
     // a repeated call is not refused for what its first delivery did
     if (error && !(await acceptedBefore(core, key))) throw error
     try {
-      return await readInputs(core, reservation, images)
+      const files = await readWithMask(core, reservation, { images, mask })
+      checkMaskSize(files)
+      return files
     } catch (error) {
       await slowDown(core, candidate.userId, candidate)
       throw error
@@ -120,19 +123,23 @@ async function loadInputs(core: Core, candidate: Candidate, { key, images }: Sub
   })
 }
 
+/** Throws AppError mask_size. */
+function checkMaskSize({ inputs: [picture], mask }: InputFiles): void {
+  if (!picture || !mask || (mask.width === picture.width && mask.height === picture.height)) return
+  const [size, expected] = [mask, picture].map(({ width, height }) => `${width}×${height}`)
+  throw new AppError('mask_size', { size, expected })
+}
+
 /** Whether a request that was accepted before still waits for these pictures: the process that had them may have died. */
-async function lacksInputs(core: Core, id: string, inputs: readonly ImageFile[]): Promise<boolean> {
-  const files = inputs.map(({ type, data }, position) => ({
-    key: inputKey(core, id, position, type),
-    bytes: data.length,
-  }))
+async function lacksInputs(core: Core, id: string, objects: readonly InputObject[]): Promise<boolean> {
+  const files = objects.map(({ key, file }) => ({ key, bytes: file.data.length }))
   const waiting = await core.database.rows(sql`
     select g.id from generations g
     where g.id = ${id}::uuid and g.state = 'queued' and g.attempt = 0
       and g.wake_at > now() + ${`${wakeAfterMs} milliseconds`}::interval
       and (select count(*) from images i
         join jsonb_to_recordset(${JSON.stringify(files)}::jsonb) as f(key text, bytes int) on f.key = i.key and f.bytes = i.bytes
-        where i.generation_id = g.id and i.role = 'input') = ${files.length}::int`)
+        where i.generation_id = g.id and i.role in ('input', 'mask')) = ${files.length}::int`)
   return waiting.length > 0
 }
 
@@ -142,10 +149,9 @@ const stateColumns = columnsOf({ state: generations.state })
  * Runs after acceptance, so that nothing is stored for a refused request. A crash in between is made good when the act is handled
  * again; if it is not, or the store is away, the request ends as 'input_lost' with a refund.
  */
-async function storeInputs(core: Core, id: string, inputs: readonly ImageFile[]): Promise<void> {
-  const keys = inputs.map(({ type }, position) => inputKey(core, id, position, type))
+async function storeInputs(core: Core, id: string, objects: readonly InputObject[]): Promise<void> {
   try {
-    await Promise.all(inputs.map((file, position) => core.store.put(keys[position] ?? '', file.data, file.type)))
+    await Promise.all(objects.map(({ key, file }) => core.store.put(key, file.data, file.type)))
   } catch (error) {
     core.log.error({ id, err: error }, 'could not store input pictures')
   }
@@ -159,5 +165,5 @@ async function storeInputs(core: Core, id: string, inputs: readonly ImageFile[])
     where id = ${id}::uuid returning ${list}`,
   )
   const ended = row?.state === 'failed' || row?.state === 'cancelled'
-  if (ended) await Promise.all(keys.map((key) => core.store.delete(key)))
+  if (ended) await Promise.all(objects.map(({ key }) => core.store.delete(key)))
 }

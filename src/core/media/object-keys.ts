@@ -13,6 +13,8 @@ interface Signer {
 export const inputKey = (signer: Signer, id: string, position: number, type: string) =>
   objectKey(signer, `input/${id}/${position}`, type)
 
+export const maskKey = (signer: Signer, id: string, type: string) => objectKey(signer, `input/${id}/mask`, type)
+
 export const outputKey = (signer: Signer, id: string, position: number, type: string) =>
   objectKey(signer, `image/${id}/${position}`, type)
 

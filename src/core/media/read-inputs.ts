@@ -32,17 +32,48 @@ export async function withReservation<T>(
   }
 }
 
+interface WithMask {
+  images: readonly Attachment[]
+  /** Absent: there is none. */
+  mask?: Attachment
+}
+
+/** Pictures and their mask. Rejects as `readInputs`, and with AppError mask_empty. */
+export async function readWithMask(
+  core: Core,
+  reservation: Reservation,
+  { images, mask }: WithMask,
+): Promise<{ inputs: ImageFile[]; mask?: ImageFile }> {
+  const all = mask ? [...images, mask] : images
+  const files = await decodeAll(core, reservation, {
+    images: all,
+    read: (data, at) => (at < images.length ? core.images.clean(data) : core.images.mask(data)),
+  })
+  return { inputs: files.slice(0, images.length), mask: files[images.length] }
+}
+
 /** Loads and decodes all pictures. Rejects with AppError image_unreachable (also when out of time), overloaded, image_…. */
 export async function readInputs(
   core: Core,
   reservation: Reservation,
   images: readonly Attachment[],
 ): Promise<ImageFile[]> {
+  return decodeAll(core, reservation, { images, read: (data) => core.images.clean(data) })
+}
+
+interface Decoding {
+  images: readonly Attachment[]
+  read: (data: Buffer, at: number) => Promise<ImageFile>
+}
+
+async function decodeAll(core: Core, reservation: Reservation, { images, read }: Decoding): Promise<ImageFile[]> {
   const loaded = await withTimeout(core.limits.fetchMs, (signal) => loadAll(core, reservation, { images, signal }))
   return core.inputLimits.decode(async () => {
     const files: ImageFile[] = []
     // one after the other: fourteen pictures of 16 megapixels at once would take a gigabyte
-    for (let data = loaded.shift(); data; data = loaded.shift()) files.push(await core.images.clean(data))
+    for (let data = loaded.shift(); data; data = loaded.shift()) {
+      files.push(await read(data, files.length))
+    }
     return files
   })
 }

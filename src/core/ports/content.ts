@@ -33,6 +33,10 @@ export interface Result {
   width: number
   height: number
   seed?: string
+  /** A mask marked the area that was drawn. */
+  masked?: boolean
+  /** By how much the picture grew: 'left:256'. */
+  grown?: string
   seconds: number
   credits: number
   /** Credits that the person has left. Absent: the result is shown again. */

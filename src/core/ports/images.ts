@@ -1,4 +1,5 @@
 /** Pictures in memory, and the checks that every picture must pass. */
+import type { Margins, MaskMark } from './models.ts'
 
 export type ImageType = 'image/png' | 'image/jpeg' | 'image/webp'
 
@@ -10,6 +11,13 @@ export interface ImageFile {
   height: number
   /** A provider flagged it as unsuitable for some. */
   flagged?: boolean
+}
+
+/** The size of a picture, and how many of its pixels on each side are new. */
+export interface Area {
+  width: number
+  height: number
+  expand?: Margins
 }
 
 /** Checks and conversions of pictures. They take turns. All reject with an `AppError`; of results with bad_result. */
@@ -25,6 +33,18 @@ export interface ImageTools {
   thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>
   /** Draws pictures side by side, each with its number. A cell without a picture stays empty. */
   sheet(cells: readonly (Buffer | undefined)[]): Promise<ImageFile>
+  /**
+   * Checks and cleans a mask as `clean` does. The result is a grey PNG, white where the picture is drawn anew: where the mask is
+   * transparent, or white if all of it is opaque. Rejects with AppError mask_empty where that is nowhere.
+   */
+  mask(bytes: Buffer): Promise<ImageFile>
+  /**
+   * A mask as the service reads it. `area`: the size of the picture that it is for, of which all that is new is marked, too.
+   * Without a mask, nothing else is.
+   */
+  markAs(mask: Pick<ImageFile, 'data'> | undefined, mark: MaskMark, area: Area): Promise<ImageFile>
+  /** Shrinks a picture to the area within its new sides, and extends it by these. */
+  place(picture: ImageFile, area: Area): Promise<ImageFile>
   /** Converts to PNG. */
   png(file: Pick<ImageFile, 'data'>): Promise<ImageFile>
 }

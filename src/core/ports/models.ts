@@ -19,6 +19,13 @@ interface Fit {
   adjusted: readonly string[]
 }
 
+export const sides = ['left', 'right', 'top', 'bottom'] as const
+export type Side = (typeof sides)[number]
+/** By how much a picture grows on each side: pixels, or a share of its width or height. */
+export type Expand = Readonly<Partial<Record<Side, number | `${number}%`>>>
+/** In pixels. */
+export type Margins = Readonly<Record<Side, number>>
+
 /** Parameters as the person gave them, not yet checked by a model. Absent: not given. */
 export interface RequestParams {
   prompt: string
@@ -36,6 +43,10 @@ export interface RequestParams {
   scale?: number
   negative?: string
   enhance?: boolean
+  /** A mask comes with the request: only the area that it marks in the first input picture is drawn anew. */
+  mask?: true
+  /** By how much the first input picture grows. What is new is drawn. */
+  expand?: Expand
   fit?: Fit
 }
 
@@ -58,6 +69,10 @@ export interface PictureRequest {
   scale?: number
   negative?: string
   enhance?: boolean
+  /** As in RequestParams. */
+  mask?: true
+  /** As in RequestParams; width and height are those of the result. */
+  expand?: Margins
   fit?: Fit
   /** It was accepted where pictures that a provider flags may be shown, as spoilers. */
   adult?: true
@@ -70,6 +85,10 @@ export interface Range {
   max: number
   integer?: boolean
 }
+
+/** How a mask marks the area to draw: by white or black in a grey picture, or by transparency. */
+export const maskMarks = ['white', 'black', 'transparent'] as const
+export type MaskMark = (typeof maskMarks)[number]
 
 /** What one route takes. Any other parameter is refused by name before credits are held. */
 export interface Takes {
@@ -91,6 +110,18 @@ export interface Takes {
   params: Readonly<Partial<Record<NumberParam, Range>>>
   /** The scales by which it enlarges the input picture. Routes of one model may have different ones. */
   scales?: readonly number[]
+  /** It takes masks, which mark the area to draw in this way. Absent: masks are refused. */
+  mask?: { marks: MaskMark; required?: true }
+  /**
+   * The most pixels by which each side of the input picture may grow. `byMask`: it gets a larger picture and a mask of what is
+   * new; a request that grows the picture needs no mask of its own. Absent: it does not grow pictures.
+   */
+  expand?: { max: number; required?: true; byMask?: true }
+  /**
+   * Requests with a mask, and those that grow the picture, keep the size of the input picture. A picture whose result would have
+   * a longer side is shrunk before. Absent: a mask does not change which sizes it draws.
+   */
+  kept?: { side: number }
   negative?: boolean
   /** Characters of a negative prompt. Absent: the service's own limit. */
   negativeLimit?: number
@@ -177,8 +208,11 @@ export interface Route {
   readonly provider: string
   readonly endpoint: string
   readonly takes: Takes
-  /** The provider's parameters for the request; a pure function. `images`: one for each input picture, in order. */
-  input(request: PictureRequest, images: readonly ImageRef[]): Json
+  /**
+   * The provider's parameters for the request; a pure function. `images`: one for each input picture, in order. `mask` comes with
+   * requests that have one.
+   */
+  input(request: PictureRequest, images: readonly ImageRef[], mask?: ImageRef): Json
   /** Where the provider's answer holds the result. Absent: where this provider usually has it. */
   readonly result?: ResultPlace
   /** Absent: not known. */

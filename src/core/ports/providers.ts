@@ -16,8 +16,8 @@ export interface Task {
   readonly endpoint: string
   readonly input: Json
   readonly images: readonly ImageFile[]
-  /** Public links of the input pictures, in order. Absent: there are none, so send the bytes. */
-  readonly imageUrls?: readonly string[]
+  /** Public links of the input pictures, in order. Send the bytes of those that have none. */
+  readonly imageUrls?: readonly (string | undefined)[]
   /** Most bytes of a result picture. Absent: the provider's own limit, which suits pictures of a few megapixels. */
   readonly pictureBytes?: number
   /** Pictures that the request asks for. Absent: as the input says, where the provider understands it. */

@@ -155,7 +155,7 @@ const entryColumns = columnsOf({
 
 interface StoredImage {
   key: string
-  role: 'input' | 'output'
+  role: 'input' | 'mask' | 'output'
   position: number
   type: ImageType
 }

@@ -24,6 +24,8 @@ export interface ProgramRequest {
   chosen: ChosenModel
   params: RequestParams
   images: readonly Attachment[]
+  /** Comes with `params.mask`. */
+  mask?: Attachment
   /** Receives a webhook when the request has ended. The caller has checked that it is a public address. */
   webhookUrl?: string
   /** See PictureRequest. */
@@ -36,7 +38,7 @@ const operatorGrant = 10_000
 
 /** Throws AppError for every reason to refuse. A refused request leaves nothing behind. */
 export async function ask(core: Core, request: ProgramRequest): Promise<{ id: string; fresh: boolean }> {
-  const { holder, chosen, params, images, webhookUrl, format } = request
+  const { holder, chosen, params, images, mask, webhookUrl, format } = request
   const { userId, keyId } = holder
   const id = uuidv7()
   const key = keyOf(userId, request.key ?? id)
@@ -55,6 +57,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     chosen,
     params,
     images,
+    mask,
     from: { userId },
     program: { id, keyId, webhookUrl, format, requestId: requestIds.getStore() },
     limits: limitsFor(core, holder),

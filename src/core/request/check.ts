@@ -22,7 +22,7 @@ const shownCharacters = 40
 /** `images`: number of input pictures. Throws AppError for everything the model does not take. */
 export function checkParams(
   { model, takes }: ChosenModel,
-  { model: _, ...params }: RequestParams,
+  { model: _, expand, ...params }: RequestParams,
   images: number,
 ): PictureRequest {
   checkPrompt({ model, takes }, params.prompt, images)
@@ -32,7 +32,10 @@ export function checkParams(
   }
   checkNegative(model, takes, params.negative)
   checkNumbers(model, takes, params)
-  const size = sizeOf(model, takes, params.aspect)
+  checkArea(model, takes, { mask: params.mask, expand, images })
+  const size = keepsSize(takes, { mask: params.mask, expand })
+    ? keptSize(model, params.aspect)
+    : sizeOf(model, takes, params.aspect)
   const scale = scaleOf(model, params.scale)
   return { ...params, ...size, scale, model: model.id, count: count * (takes.picturesEach ?? 1), images }
 }
@@ -61,7 +64,7 @@ export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string
   providers.get(provider) !== undefined
 
 function accepts(takes: Takes, request: PictureRequest): boolean {
-  const { images, count, prompt, aspect, width, height, negative } = request
+  const { images, count, prompt, aspect, width, height, negative, mask, expand } = request
   const { picturesEach = 1 } = takes
   const preset = takes.aspects[aspect]
   const exact = takes.sizes && Math.min(width, height) >= takes.sizes.min && Math.max(width, height) <= takes.sizes.max
@@ -73,7 +76,15 @@ function accepts(takes: Takes, request: PictureRequest): boolean {
     (takes.prompt === 'none') === (prompt === '' && takes.prompt !== 'optional') &&
     prompt.length <= (takes.promptLimit ?? Number.POSITIVE_INFINITY) &&
     (takes.scales ? takes.scales.some((scale) => scale === request.scale) : request.scale === undefined) &&
-    (takes.scales !== undefined || (preset ? preset[0] === width && preset[1] === height : exact === true)) &&
+    (mask
+      ? takes.mask !== undefined
+      : !takes.mask?.required || (expand !== undefined && takes.expand?.byMask === true)) &&
+    (expand
+      ? Math.max(...Object.values(expand)) <= (takes.expand?.max ?? Number.NEGATIVE_INFINITY)
+      : !takes.expand?.required) &&
+    (takes.scales !== undefined ||
+      keepsSize(takes, request) ||
+      (preset ? preset[0] === width && preset[1] === height : exact === true)) &&
     (negative === undefined || takes.negative === true) &&
     (negative?.length ?? 0) <= (takes.negativeLimit ?? Number.POSITIVE_INFINITY) &&
     numberParams.every((name) => {
@@ -91,6 +102,28 @@ function checkPrompt({ model, takes }: ChosenModel, prompt: string, images: numb
   if (promptLimit !== undefined && prompt.length > promptLimit) {
     throw new AppError('prompt_too_long', { limit: promptLimit })
   }
+}
+
+interface Area extends Pick<RequestParams, 'mask' | 'expand'> {
+  images: number
+}
+
+/** `chooseModel` refuses the same, and names the models that can. */
+function checkArea(model: Model, takes: Takes, { mask, expand, images }: Area): void {
+  if ((mask || expand) && images === 0) throw new AppError('image_needed', { model: model.id, count: 1 })
+  if (mask && !takes.mask) throw new AppError('area_not_taken', { name: 'mask', model: model.id })
+  if (expand && !takes.expand) throw new AppError('area_not_taken', { name: 'expand', model: model.id })
+}
+
+/** Whether the result has the size of the input picture, and of what it grows by. */
+export function keepsSize({ kept }: Takes, { mask, expand }: { mask?: true; expand?: unknown }): boolean {
+  return kept !== undefined && (expand !== undefined || mask === true)
+}
+
+/** The pixels are known once the picture was read (grow.ts). */
+function keptSize(model: Model, aspect: string | undefined) {
+  if (aspect !== undefined && aspect !== 'auto') throw new AppError('shape_kept', { name: 'aspect', model: model.id })
+  return { aspect: 'auto', width: 0, height: 0 }
 }
 
 function checkNegative(model: Model, { negative: taken, negativeLimit }: Takes, negative: string | undefined): void {

@@ -1,13 +1,20 @@
 /** Which model serves a request, and what that model takes. Decided once for each request, on every surface alike. */
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import type { Model, NumberParam, Range, Takes } from '../ports/models.ts'
+import type { Model, NumberParam, Range, RequestParams, Takes } from '../ports/models.ts'
 import { type ChosenModel, isSetUp } from './check.ts'
 
-/** What the request needs of its model. */
-export interface Needs {
-  /** Number of input pictures. */
+/** The input pictures of a request. */
+export interface Inputs {
+  /** How many there are, without the mask. */
   images: number
+  mask?: boolean
+  /** Whether the picture grows. */
+  expand?: boolean
+}
+
+/** What the request needs of its model. */
+export interface Needs extends Inputs {
   /** Whether the request has a prompt. */
   words: boolean
   /** Throws AppError when the model does not take the request for another reason: its ratio, its parameters. */
@@ -25,16 +32,23 @@ export interface ModelChoice extends Needs {
 
 type Available = Pick<Core, 'models' | 'providers'>
 
+/** `images`: number of input pictures. */
+export const inputsOf = ({ mask, expand }: Pick<RequestParams, 'mask' | 'expand'>, images: number): Inputs => ({
+  images,
+  mask: mask === true,
+  expand: expand !== undefined,
+})
+
 /** It takes nearly everything, and is no substitute for other models. */
 const lastResort = 'sketch'
 
-/** Throws AppError unknown_model, model_off, model_not_allowed, image_needed, too_many_images. */
+/** Throws AppError unknown_model, model_off, model_not_allowed, image_needed, too_many_images, area_not_taken, area_needed. */
 export function chooseModel(core: Available, { name, allowed = null, ...needs }: ModelChoice): ChosenModel {
   const model =
     name === undefined
       ? findModel(core.models.all(), defaultModel(core, allowed, needs))
       : findAllowedModel(core, name, allowed)
-  return { model, takes: takenWith(core, model, needs.images) }
+  return { model, takes: takenWith(core, model, { ...needs, allowed }) }
 }
 
 /** Throws AppError unknown_model, model_off, model_not_allowed. */
@@ -111,8 +125,8 @@ export function defaultModel(core: Available, allowed: readonly string[] | null,
   return chosen?.id ?? allowed?.[0] ?? preferred
 }
 
-export function canServe(core: Pick<Core, 'providers'>, model: Model, { images, words, check }: Needs): boolean {
-  const route = model.routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, images))
+export function canServe(core: Pick<Core, 'providers'>, model: Model, { words, check, ...inputs }: Needs): boolean {
+  const route = model.routes.find(({ provider, takes }) => isSetUp(core, provider) && fits(takes, inputs))
   if (model.off || !route || (words && route.takes.prompt === 'none')) return false
   try {
     check?.({ model, takes: route.takes })
@@ -135,15 +149,52 @@ function withMostImages(core: Pick<Core, 'providers'>, candidates: readonly Mode
   return others.reduce((best, model) => (most(model) > most(best) ? model : best), first)
 }
 
-/** What the model takes with so many input pictures. Throws AppError image_needed, too_many_images. */
-export function takenWith(core: Pick<Core, 'providers'>, model: Model, images: number): Takes {
-  const fitting = model.routes.filter(({ takes }) => fits(takes, images))
-  const route = fitting.find(({ provider }) => isSetUp(core, provider)) ?? fitting[0]
-  if (route) return route.takes
-  const fewest = Math.min(...model.routes.map(({ takes }) => takes.images.min))
-  if (images < fewest) throw new AppError('image_needed', { model: model.id, count: fewest })
-  const most = Math.max(...model.routes.map(({ takes }) => takes.images.max))
-  throw new AppError('too_many_images', { model: model.id, limit: most })
+interface Given extends Inputs {
+  /** Models that a refusal may name. null or absent: all. */
+  allowed?: readonly string[] | null
 }
 
-const fits = ({ images }: Takes, count: number) => count >= images.min && count <= images.max
+/** What the model takes with these input pictures. Throws AppError image_needed, too_many_images, area_not_taken, area_needed. */
+export function takenWith(core: Available, model: Model, given: Given): Takes {
+  const fitting = model.routes.filter(({ takes }) => fits(takes, given))
+  const route = fitting.find(({ provider }) => isSetUp(core, provider)) ?? fitting[0]
+  if (route) return route.takes
+  throw refusalOf(core, model, given)
+}
+
+function refusalOf(core: Available, { id: model, routes }: Model, given: Given): AppError {
+  const { images, mask = false, expand = false } = given
+  const fewest = Math.max(mask || expand ? 1 : 0, Math.min(...routes.map(({ takes }) => takes.images.min)))
+  if (images < fewest) return new AppError('image_needed', { model, count: fewest })
+  const masking = routes.filter(({ takes }) => takes.mask)
+  const growing = routes.filter(({ takes }) => takes.expand)
+  const able = routes.filter(({ takes }) => (!mask || takes.mask) && (!expand || takes.expand))
+  const most = Math.max(...(able.length > 0 ? able : routes).map(({ takes }) => takes.images.max))
+  if (images > most) return new AppError('too_many_images', { model, limit: most })
+  const available = namesOfAble(core, given)
+  if (mask && masking.length === 0) return new AppError('area_not_taken', { name: 'mask', model, available })
+  if (expand && growing.length === 0) return new AppError('area_not_taken', { name: 'expand', model, available })
+  if (able.length === 0) return new AppError('area_not_taken', { name: 'expand', together: 'mask', model, available })
+  // the routes for so few or so many pictures need a mask, or sides that grow
+  const needed = growing.length > 0 ? 'expand' : 'mask'
+  return new AppError('area_needed', { name: needed, for: needed, model, available })
+}
+
+/** Ids of listed models that take such input pictures. */
+function namesOfAble(core: Available, { allowed = null, ...inputs }: Given): string[] {
+  return drawing(core.models.all())
+    .filter(
+      (model) => (allowed === null || allowed.includes(model.id)) && canServe(core, model, { ...inputs, words: false }),
+    )
+    .map(({ id }) => id)
+}
+
+const fits = (
+  { images: taken, mask: masks, expand: growth }: Takes,
+  { images, mask = false, expand = false }: Inputs,
+) =>
+  images >= taken.min &&
+  images <= taken.max &&
+  (images > 0 || (!mask && !expand)) &&
+  (mask ? masks !== undefined : !masks?.required || (expand && growth?.byMask === true)) &&
+  (expand ? growth !== undefined : !growth?.required)

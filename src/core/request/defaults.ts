@@ -4,7 +4,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { type ChosenModel, checkParams } from './check.ts'
-import { canServe, chooseModel, type Needs } from './choose-model.ts'
+import { canServe, chooseModel, inputsOf, type Needs } from './choose-model.ts'
 
 /** What a person or group may have set, and the models that the group allows. */
 export type Defaults = Pick<InForce, 'model' | 'aspect' | 'count' | 'allowed'>
@@ -33,7 +33,7 @@ export function fillIn(core: Pick<Core, 'models' | 'providers'>, { params, image
       : {}),
   }
   const checkWith = (wanted: RequestParams) => (model: ChosenModel) => checkParams(model, wanted, images)
-  const needs = { images, words: params.prompt !== '' }
+  const needs = { ...inputsOf(params, images), words: params.prompt !== '' }
   const asked = { ...needs, check: checkWith(params) }
   const chosen = choose(core, { params, defaults }, [{ ...needs, check: checkWith({ ...params, ...open }) }, asked])
   const { count, ...rest } = open

@@ -1,5 +1,7 @@
 /** Makes parameters fit what a model takes, for clients that send the same parameters to every model. */
+
 import { numberParams, type RequestParams, type Takes } from '../ports/models.ts'
+import { keepsSize } from './check.ts'
 
 /**
  * Leaves out what the model does not take, and moves numbers outside its range to the nearest end. `fit` of the result names
@@ -13,7 +15,7 @@ export function fitParams(takes: Takes, params: RequestParams): RequestParams {
     fitted.prompt = ''
     ignored.push('prompt')
   }
-  if (params.aspect !== undefined && Object.keys(takes.aspects).join() === 'auto') {
+  if (params.aspect !== undefined && (Object.keys(takes.aspects).join() === 'auto' || keepsSize(takes, params))) {
     delete fitted.aspect
     ignored.push('aspect')
   }

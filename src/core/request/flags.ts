@@ -18,6 +18,7 @@ export const flags = {
   guidance: 'guidance',
   strength: 'strength',
   scale: 'scale',
+  expand: 'expand',
   enhance: 'enhance',
   private: 'private',
 } as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'> | 'private'>>
@@ -164,6 +165,7 @@ const examples: Readonly<Partial<Record<Flag, string>>> = {
   steps: '20',
   guidance: '3.5',
   strength: '0.8',
+  expand: 'left:256,top:50%',
 }
 
 /** `--enhance`, `--enhance=off`. '' means on. */

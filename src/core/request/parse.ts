@@ -7,6 +7,7 @@ import type { RequestParams } from '../ports/models.ts'
 import { cleanLines, foldSpaces } from '../text.ts'
 import { findAspect, readAspect } from './aspect.ts'
 import { type Flag, flagNames, flags, mayHaveFlags, splitFlags } from './flags.ts'
+import { formatExpand, readExpand } from './grow.ts'
 
 /** Characters of a prompt. More than the text encoder of any provider uses. */
 export const promptLimit = 4000
@@ -62,6 +63,7 @@ export function parseMessage(text: string, { ratios, lines = false }: ParseOptio
     guidance: values.guidance === undefined ? undefined : readNumber('guidance', values.guidance, false),
     strength: values.strength === undefined ? undefined : readNumber('strength', values.strength, false),
     scale: values.scale === undefined ? undefined : readNumber('scale', values.scale.replace(/[x×]$/i, ''), true),
+    expand: values.expand === undefined ? undefined : readExpand(values.expand),
     negative: values.no === undefined ? undefined : foldSpaces(values.no),
     ...(values.enhance === 'ask'
       ? { ask: true }
@@ -83,6 +85,7 @@ export function formatParams(params: RequestParams): string {
     ...flag('guidance', params.guidance),
     ...flag('strength', params.strength),
     ...flag('scale', params.scale),
+    ...flag('expand', params.expand && formatExpand(params.expand)),
     ...flag('no', quoted(params.negative)),
     ...(params.enhance === undefined ? [] : [params.enhance ? '--enhance' : '--enhance=off']),
   ]

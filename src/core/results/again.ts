@@ -2,9 +2,9 @@
 import { quote, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import type { Model, PictureRequest, RequestParams } from '../ports/models.ts'
+import type { Margins, Model, PictureRequest, RequestParams } from '../ports/models.ts'
 import type { ChosenModel } from '../request/check.ts'
-import { canServe, defaultModel, drawing, takenWith } from '../request/choose-model.ts'
+import { canServe, defaultModel, drawing, inputsOf, takenWith } from '../request/choose-model.ts'
 import { fitParams } from '../request/fit.ts'
 
 export interface Again {
@@ -37,20 +37,24 @@ const variationStrength = 0.7
 export function rerollOf(core: Available, { model: id, request, inputs }: Drawn): Again | undefined {
   const model = core.models.all().find((each) => each.id === id)
   if (!model || model.tool) return undefined
-  const from = { images: request.images, input: inputs?.[0] }
-  return serving(core, model, from, ({ picturesEach = 1 }) => paramsOf(request, picturesEach))
+  return serving(core, model, fromInputs({ request, inputs }), ({ picturesEach = 1 }) =>
+    paramsOf(request, picturesEach),
+  )
 }
 
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
 export function variationOf(core: Available, { model, request, pictures, allowed }: Drawn): Again | undefined {
-  const fallback = defaultModel(core, allowed ?? null, { images: 1, words: request.prompt !== '' })
+  // the mask of a picture that has grown does not fit the result
+  const mask = request.expand ? undefined : request.mask
+  const from = { images: 1, mask, input: pictures[0] }
+  const fallback = defaultModel(core, allowed ?? null, { images: 1, mask: mask === true, words: request.prompt !== '' })
   const ids = [model, fallback].filter((id) => allowed === undefined || allowed.includes(id))
   const candidates = ids.flatMap((id) => core.models.all().find((each) => each.id === id) ?? [])
   for (const candidate of candidates.filter(({ tool }) => !tool)) {
-    const variation = serving(core, candidate, { images: 1, input: pictures[0] }, (takes) => {
+    const variation = serving(core, candidate, from, (takes) => {
       // without a ratio, the picture keeps its shape
-      const { aspect: _, ...params } = paramsOf(request, 1)
-      return fitted(takes, { ...params, count: 1, strength: variationStrength })
+      const { aspect: _, expand: __, ...params } = paramsOf(request, 1)
+      return fitted(takes, { ...params, mask, count: 1, strength: variationStrength })
     })
     if (variation) return variation
   }
@@ -72,7 +76,7 @@ export function enlargementOf(core: Available, { pictures }: Drawn, scale?: numb
 
 /** Its number of pictures is as near to that of the request as the model allows. */
 function remixWith(core: Available, model: Model, { request, inputs }: Drawn): Again | undefined {
-  return serving(core, model, { images: request.images, input: inputs?.[0] }, (takes) => {
+  return serving(core, model, fromInputs({ request, inputs }), (takes) => {
     const { aspect, ...params } = paramsOf(request, takes.picturesEach ?? 1)
     const count = Math.max(1, Math.floor(params.count ?? 1))
     const shape = aspect === 'auto' ? {} : { aspect }
@@ -86,18 +90,29 @@ interface From {
   images: number
   /** Size of the first one. */
   input?: Size
+  mask?: true
+  expand?: Margins
 }
+
+const fromInputs = ({ request: { images, mask, expand }, inputs }: Pick<Drawn, 'request' | 'inputs'>): From => ({
+  images,
+  mask,
+  expand,
+  input: inputs?.[0],
+})
 
 /** undefined: the model does not take these parameters, or no provider of it is set up. */
 function serving(
   core: Available,
   model: Model,
-  { images, input }: From,
+  { input, ...from }: From,
   paramsFor: (takes: ChosenModel['takes']) => RequestParams,
 ): Again | undefined {
-  if (!canServe(core, model, { images, words: false })) return undefined
+  const { images } = from
+  const inputs = inputsOf(from, images)
+  if (!canServe(core, model, { ...inputs, words: false })) return undefined
   try {
-    const chosen = { model, takes: takenWith(core, model, images) }
+    const chosen = { model, takes: takenWith(core, model, inputs) }
     const params = paramsFor(chosen.takes)
     const { request, price } = quote(core, { chosen, params, images, input })
     return { chosen, params, count: request.count, price }
@@ -108,8 +123,9 @@ function serving(
 }
 
 function paramsOf(request: PictureRequest, picturesEach: number): RequestParams {
-  const { prompt, aspect, count, steps, guidance, strength, safety, negative, enhance = false } = request
-  return { prompt, aspect, count: count / picturesEach, steps, guidance, strength, safety, negative, enhance }
+  const { prompt, aspect, steps, guidance, strength, safety, negative, mask, expand, enhance = false } = request
+  const count = request.count / picturesEach
+  return { prompt, aspect, count, steps, guidance, strength, safety, negative, mask, expand, enhance }
 }
 
 function fitted(takes: ChosenModel['takes'], params: RequestParams): RequestParams {

@@ -1,13 +1,15 @@
 /** What a provider gets: the generation mapped by its route, with its input pictures. */
-import { and, eq } from 'drizzle-orm'
+import { and, eq, inArray } from 'drizzle-orm'
 import { images } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Generation } from '../generation/row.ts'
-import type { ImageFile } from '../ports/images.ts'
-import type { ImageRef } from '../ports/models.ts'
+import type { Area, ImageFile } from '../ports/images.ts'
+import type { ImageRef, Margins, PictureRequest, Takes } from '../ports/models.ts'
 import type { Task } from '../ports/providers.ts'
+import { keepsSize } from '../request/check.ts'
 import { enlargedBytes } from '../request/enlarge.ts'
+import { across, down } from '../request/grow.ts'
 
 /** Throws AppError provider_missing, input_lost. */
 export async function taskOf(core: Core, generation: Generation): Promise<Task> {
@@ -17,18 +19,26 @@ export async function taskOf(core: Core, generation: Generation): Promise<Task> 
     .find((each) => each.id === model)
     ?.routes.find((each) => each.provider === provider && each.endpoint === endpoint)
   if (!route) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
-  const inputs = request.images === 0 ? [] : await readInputs(core, id)
+  const stored = request.images === 0 ? { inputs: [] } : await readInputs(core, generation)
+  // its pack may have changed since
+  if ((request.mask && !route.takes.mask) || (request.expand && !route.takes.expand)) {
+    throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
+  }
+  // drawing all of the picture anew is not what was paid for
+  if (request.mask && !stored.mask) throw new AppError('input_lost', {}, { neverRan: !submittedBefore })
+  const { inputs, mask } = await placedInputs(core, { request, takes: route.takes }, stored)
   const prompt = fittingPrompt(generation, route.takes.promptLimit)
   const refs: ImageRef[] = inputs.map((_, position) => ({ $image: position }))
   return {
     id,
     endpoint,
-    input: route.input({ ...request, prompt }, refs),
-    images: inputs.map(({ file }) => file),
+    input: route.input({ ...request, prompt }, refs, mask && { $image: inputs.length }),
+    images: [...inputs.map(({ file }) => file), ...(mask ? [mask] : [])],
     imageUrls: core.store.reachable ? await linksTo(core, generation, inputs) : undefined,
     count: request.count,
     result: route.result,
-    pictureBytes: request.scale === undefined ? undefined : enlargedBytes,
+    // these may have many megapixels
+    pictureBytes: request.scale === undefined && !request.expand && !request.mask ? undefined : enlargedBytes,
     ...(request.adult && { flaggedToo: true }),
     webhookMessage: webhookMessage ?? undefined,
   }
@@ -47,26 +57,59 @@ function fittingPrompt(generation: Generation, limit = Number.POSITIVE_INFINITY)
 }
 
 interface Input {
-  key: string
+  /** Absent: the picture was changed, and is not in the store. */
+  key?: string
   file: ImageFile
 }
 
-function linksTo(core: Core, { leftMs }: Generation, inputs: readonly Input[]): Promise<string[]> {
-  const ttlSeconds = Math.ceil(Math.max(60_000, leftMs) / 1000)
-  return Promise.all(inputs.map(({ key }) => core.store.link(key, ttlSeconds)))
+interface Inputs {
+  inputs: readonly Input[]
+  mask?: ImageFile
 }
 
-async function readInputs(core: Core, id: string): Promise<Input[]> {
+/** The first picture as large as the request has it, and the mask as the route takes it. */
+async function placedInputs(
+  core: Core,
+  { request, takes }: { request: PictureRequest; takes: Takes },
+  { inputs, mask }: Inputs,
+): Promise<Inputs> {
+  const [first, ...others] = inputs
+  if (!first || !(request.mask || request.expand)) return { inputs }
+  const { file } = first
+  const kept: Area = keepsSize(takes, request) ? request : { width: file.width, height: file.height }
+  const area = takes.expand?.byMask || !kept.expand ? kept : withoutSides(kept, kept.expand)
+  const isSame = area.width === file.width && area.height === file.height
+  const placed = isSame ? first : { file: await core.images.place(file, area) }
+  const isMarked = takes.mask && (mask || takes.expand?.byMask)
+  return {
+    inputs: [placed, ...others],
+    mask: isMarked && takes.mask ? await core.images.markAs(mask, takes.mask.marks, area) : undefined,
+  }
+}
+
+const withoutSides = ({ width, height }: Area, sides: Margins): Area => ({
+  width: width - across(sides),
+  height: height - down(sides),
+})
+
+function linksTo(core: Core, { leftMs }: Generation, inputs: readonly Input[]) {
+  const ttlSeconds = Math.ceil(Math.max(60_000, leftMs) / 1000)
+  return Promise.all(inputs.map(({ key }) => key && core.store.link(key, ttlSeconds)))
+}
+
+async function readInputs(core: Core, { id, request }: Generation): Promise<Inputs> {
   const rows = await core.database.db
-    .select({ key: images.key, type: images.type, width: images.width, height: images.height })
+    .select({ key: images.key, role: images.role, type: images.type, width: images.width, height: images.height })
     .from(images)
-    .where(and(eq(images.generationId, id), eq(images.role, 'input')))
-    .orderBy(images.position)
-  return Promise.all(
-    rows.map(async ({ key, ...about }) => {
+    .where(and(eq(images.generationId, id), inArray(images.role, ['input', 'mask'])))
+    .orderBy(images.role, images.position)
+  const read = await Promise.all(
+    rows.map(async ({ key, role, ...about }) => {
       const object = await core.store.get(key)
       if (!object) throw new AppError('input_lost', {}, { neverRan: true })
-      return { key, file: { data: object.data, ...about } }
+      return { key, role, file: { data: object.data, ...about } }
     }),
   )
+  const mask = request.mask && read.find(({ role }) => role === 'mask')?.file
+  return { inputs: read.filter(({ role }) => role === 'input'), mask }
 }

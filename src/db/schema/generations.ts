@@ -138,7 +138,8 @@ export const images = pgTable(
     generationId: uuid('generation_id')
       .notNull()
       .references(() => generations.id),
-    role: text().$type<'input' | 'output' | 'thumbnail'>().notNull(),
+    /** mask: marks the area of the first input picture that is drawn anew. */
+    role: text().$type<'input' | 'mask' | 'output' | 'thumbnail'>().notNull(),
     /** Position among the images of the same role, from 0. */
     position: integer().notNull(),
     type: text().$type<'image/png' | 'image/jpeg' | 'image/webp'>().notNull(),

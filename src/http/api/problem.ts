@@ -22,6 +22,15 @@ export const frameworkMessages: Readonly<Record<string, string>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'The body of the request is not valid JSON.',
 }
 
+/** Kinds of errors that name the option that they are about. */
+const namesOption: ReadonlySet<ErrorKind> = new Set([
+  'bad_option',
+  'not_taken',
+  'area_not_taken',
+  'area_needed',
+  'shape_kept',
+])
+
 /** Kind of error → the option that it is about. */
 const options: Readonly<Partial<Record<ErrorKind, string>>> = {
   empty_prompt: 'prompt',
@@ -32,11 +41,13 @@ const options: Readonly<Partial<Record<ErrorKind, string>>> = {
   unknown_provider: 'provider',
   unknown_ratio: 'aspect',
   words_not_taken: 'prompt',
+  mask_size: 'mask',
+  mask_empty: 'mask',
 }
 
 /** The field that an error is about. undefined: none, or not known. */
 export function fieldOf({ kind, data }: AppError, names: OptionNames): string | undefined {
-  const option = kind === 'bad_option' || kind === 'not_taken' ? String(data.name) : options[kind]
+  const option = namesOption.has(kind) ? String(data.name) : options[kind]
   if (option !== undefined) return spelledName(option, names)
   return typeof data.position === 'number' ? `files.${data.position}` : undefined
 }

@@ -4,20 +4,24 @@ import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import type { RequestParams, Takes } from '../../core/ports/models.ts'
 import { type ChosenModel, checkParams } from '../../core/request/check.ts'
-import { chooseModel } from '../../core/request/choose-model.ts'
+import { chooseModel, inputsOf } from '../../core/request/choose-model.ts'
 import { promptLimit, readSeed } from '../../core/request/parse.ts'
 import { cleanLines, cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
+import { type ExpandField, expandIn } from './areas.ts'
 
 interface Fields {
   prompt?: string
   negative_prompt?: string
   model?: string
   seed?: number | string
+  /** Present: the request has a mask. */
+  mask?: unknown
+  expand?: ExpandField
 }
 
 export interface ResolvedModel extends ChosenModel {
-  params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed'> & { model: string }
+  params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed' | 'mask' | 'expand'> & { model: string }
 }
 
 /** A request with its model. */
@@ -55,15 +59,17 @@ export function resolveModel(core: Core, { holder, fields, images, build, prefer
     throw new AppError('bad_option', { name: 'negative', value, limit: promptLimit, expected: `≤ ${promptLimit}` })
   }
   const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
+  const mask = fields.mask === undefined ? undefined : true
+  const expand = expandIn(fields.expand)
   const resolvedFor = ({ model, takes }: ChosenModel): ResolvedModel => ({
-    params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative },
+    params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative, mask, expand },
     model,
     takes,
   })
   const chosen = chooseModel(core, {
     name: fields.model,
     allowed: holder.models,
-    images,
+    ...inputsOf({ mask, expand }, images),
     words: prompt !== '',
     check: (candidate) => checkParams(candidate, build(resolvedFor(candidate)), images),
     prefer,

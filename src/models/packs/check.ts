@@ -1,12 +1,13 @@
 /** Checks a workflow pack as far as that is possible without a server. */
+import { sides } from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
 import { type Graph, isLink } from './graph.ts'
 import { type Manifest, type NodeInput, nodeInputsOf } from './manifest.ts'
 import { pictureLimit, resultNodes, saverMistakes } from './savers.ts'
 
 /** Every input that the manifest names must exist and be of its kind; every link must lead to a node. */
-export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count }: Manifest): string[] {
-  const { images = [], prompt, negative, output: _, ...numbers } = nodes
+export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count, marks }: Manifest): string[] {
+  const { images = [], mask, prompt, negative, output: _, ...numbers } = nodes
   const named = (name: string, inputs: NodeInput | readonly NodeInput[] | undefined, check: Check) =>
     nodeInputsOf(inputs).flatMap((input) => inputMistake(graph, input, check).map((text) => `nodes.${name}: ${text}`))
   return [
@@ -14,6 +15,8 @@ export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count 
     ...named('negative', negative, isText),
     ...Object.entries(numbers).flatMap(([name, inputs]) => named(name, inputs, isNumber)),
     ...images.flatMap((inputs, at) => named(`images.${at}`, inputs, isPicture)),
+    ...named('mask', mask, isPicture),
+    ...areaMistakes(nodes, marks),
     ...linkMistakes(graph),
     ...saverMistakes(graph, nodes),
     ...Object.keys(params).flatMap((name) =>
@@ -28,6 +31,22 @@ export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count 
       : []),
     ...(count !== undefined && !nodes.count ? ['count: name the input in nodes.count, or remove this'] : []),
     ...countMistakes(graph, nodes, count),
+  ]
+}
+
+function areaMistakes(nodes: Manifest['nodes'], marks: Manifest['marks']): string[] {
+  const named = sides.filter((side) => nodes[side])
+  const missing = sides.filter((side) => !nodes[side])
+  return [
+    ...(nodes.mask && !nodes.images ? ['nodes.mask: name the picture that it is for in nodes.images'] : []),
+    ...(marks !== undefined && !nodes.mask ? ['marks: name the input in nodes.mask, or remove this'] : []),
+    ...(named.length > 0 && missing.length > 0
+      ? [`nodes: name ${missing.join(', ')} as well, or none of the sides`]
+      : []),
+    ...(named.length > 0 && !nodes.images ? ['nodes: name the picture that grows in nodes.images'] : []),
+    ...(named.length > 0 && nodes.width
+      ? ['nodes.width: a picture that grows keeps its own size; remove width and height']
+      : []),
   ]
 }
 

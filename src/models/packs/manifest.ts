@@ -1,6 +1,6 @@
 /** The manifest of a workflow pack: its names, the inputs of its graph that a request sets, and their limits. */
 import { z } from 'zod'
-import type { Range, Takes } from '../../core/ports/models.ts'
+import { type MaskMark, maskMarks, type Range, type Takes } from '../../core/ports/models.ts'
 import { aspects as commonAspects, likeInput, safeSeed, steps, strength } from '../routes/takes.ts'
 import type { Graph } from './graph.ts'
 import { pictureLimit, resultNodes } from './savers.ts'
@@ -55,6 +55,13 @@ export const manifestShape = z.strictObject({
     output: nodeIds.optional(),
     /** One entry per input picture, in order. */
     images: z.array(nodeInputs).min(1).max(14).optional(),
+    /** The file name of the mask: the input "image" of a LoadImageMask or LoadImage node. */
+    mask: nodeInputs.optional(),
+    /** By how many pixels each side of the first picture grows, as in ImagePadForOutpaint. */
+    left: nodeInputs.optional(),
+    right: nodeInputs.optional(),
+    top: nodeInputs.optional(),
+    bottom: nodeInputs.optional(),
   }),
   aspects: z
     .record(
@@ -68,6 +75,8 @@ export const manifestShape = z.strictObject({
     .refine(({ min, max }) => min <= max, 'min is greater than max')
     .optional(),
   params: z.strictObject({ seed: range, steps: range, guidance: range, strength: range }).partial().default({}),
+  /** How the graph reads the area to redraw. Absent: as its node that loads the mask does. */
+  marks: z.enum(maskMarks, { error: 'write "white", "black" or "transparent"' }).optional(),
   /** Most pictures per request. */
   count: z.number().int().min(1).max(16).optional(),
   promptLimit: z.number().int().min(1).max(100_000).optional(),
@@ -90,7 +99,7 @@ const defaultRanges: Readonly<Record<keyof Manifest['params'], Range>> = {
 
 const defaultCount = 4
 
-export function takesOf({ nodes, aspects, sizes, params, count, promptLimit }: Manifest, graph: Graph): Takes {
+export function takesOf({ nodes, aspects, sizes, params, count, promptLimit, marks }: Manifest, graph: Graph): Takes {
   const pictures = nodes.images?.length ?? 0
   const sized = nodes.width !== undefined && nodes.height !== undefined
   const names = (['seed', 'steps', 'guidance', 'strength'] as const).filter((name) => nodes[name] !== undefined)
@@ -111,7 +120,28 @@ export function takesOf({ nodes, aspects, sizes, params, count, promptLimit }: M
       ]),
     ),
     negative: nodes.negative !== undefined || undefined,
+    ...areasTaken({ nodes, marks }, graph),
   }
+}
+
+const growth = 2048
+
+function areasTaken({ nodes, marks }: Pick<Manifest, 'nodes' | 'marks'>, graph: Graph): Partial<Takes> {
+  const [mask] = nodeInputsOf(nodes.mask)
+  const grows = nodes.left !== undefined
+  return {
+    mask: mask && { marks: marks ?? marksOf(graph[mask.node]), required: true },
+    expand: grows ? { max: growth, required: true } : undefined,
+    kept: (mask || grows) && nodes.width === undefined ? { side: growth } : undefined,
+  }
+}
+
+/** ComfyUI reads a transparent area as marked, and otherwise the value of a colour. */
+function marksOf(loader: Graph[string] | undefined): MaskMark {
+  const isColour = loader?.class_type === 'LoadImageMask' && loader.inputs.channel !== 'alpha'
+  return isColour || (loader && loader.class_type !== 'LoadImage' && loader.class_type !== 'LoadImageMask')
+    ? 'white'
+    : 'transparent'
 }
 
 /** Seed nodes that take fewer seeds than samplers do, and their greatest seed. */

@@ -1,4 +1,5 @@
 /** Mistakes of a model pack that show in several of its fields together. */
+import { areaFields, areaMistakes, isHidden } from './area-fields.ts'
 import type { ModelPack, PackRoute } from './model-shape.ts'
 
 type Mistakes = (string | false | undefined)[]
@@ -92,6 +93,7 @@ function routeMistakes(route: PackRoute, { provider }: { provider: string }): st
       : ownNames
           .filter((name) => Object.hasOwn(body, name))
           .map((name) => `.body.${name}: fluxbot sends it itself; remove it`)),
+    ...areaMistakes(route),
     ...nameMistakes(route),
   ]
   return found.filter((text): text is string => typeof text === 'string')
@@ -119,18 +121,8 @@ function costMistakes(cost: PackRoute['cost']): Mistakes {
 }
 
 /** Two values for one field, or a field inside of a value. */
-function nameMistakes({
-  promptName,
-  prompt,
-  negative,
-  size,
-  count,
-  params,
-  checker,
-  images,
-  body,
-  call,
-}: PackRoute): Mistakes {
+function nameMistakes(route: PackRoute): Mistakes {
+  const { promptName, prompt, negative, size, count, params, checker, images, body, call } = route
   const names = [
     ...(prompt === 'none' || call === 'chat' ? [] : [['promptName', promptName]]),
     ...(images?.name ? [['images.name', images.name]] : []),
@@ -143,6 +135,7 @@ function nameMistakes({
         ]
       : []),
     ...(size?.as === 'ratio' && size.tiers ? [['size.tiers.name', size.tiers.name]] : []),
+    ...areaFields(route),
     ...(count ? [['count.name', count.name]] : []),
     ...(checker ? [['checker', checker]] : []),
     ...Object.entries(params).map(([name, each]) => [`params.${name}.name`, each.name]),
@@ -177,10 +170,7 @@ function overlaps(pack: ModelPack): string[] {
         `routes[${at}]: has the same address as routes[${twin}]; a pack can have one route for an address: widen "images" of one of them, or write a second pack`,
       ]
     const { min = 0, max = 0 } = route.images ?? {}
-    const counts = Array.from({ length: Math.max(0, max - min + 1) }, (_, more) => min + more)
-    const isTaken = (count: number) =>
-      earlier.some(({ images }) => count >= (images?.min ?? 0) && count <= (images?.max ?? 0))
-    if (counts.length === 0 || !counts.every(isTaken)) return []
+    if (!isHidden(route, earlier)) return []
     return [
       `routes[${at}].images: earlier routes take ${min === max ? min : `${min}–${max}`} pictures, so this one is never used; change min and max in "images" of one of them`,
     ]

@@ -5,6 +5,7 @@ import type { Json } from '../../db/json.ts'
 import { perMegapixel, perPicture } from '../routes/costs.ts'
 import { seedNumber } from '../routes/input.ts'
 import { likeInput } from '../routes/takes.ts'
+import { areasTaken, putAreas } from './area-fields.ts'
 import { modelMistakes, providerOf } from './model-check.ts'
 import { type ModelPack, modelPackShape, type PackRoute } from './model-shape.ts'
 import { PackError } from './pack-error.ts'
@@ -45,7 +46,7 @@ function routeOf(pack: ModelPack, route: PackRoute): Route {
     provider,
     endpoint: provider === 'fal' ? (route.endpoint ?? '') : `${route.call}/${route.model}`,
     takes: takesOf(route, sizes),
-    input: (request, images) => inputFor(route, { sizes, request, images }),
+    input: (request, images, mask) => inputFor(route, { sizes, request, images, mask }),
     result: route.result,
     cost: costOf(route.cost),
   }
@@ -98,6 +99,7 @@ function takesOf(route: PackRoute, sizes: Sizes): Takes {
     params: Object.fromEntries(ranges),
     negative: negative !== undefined || undefined,
     negativeLimit: negative?.limit,
+    ...areasTaken(route),
   }
 }
 
@@ -105,11 +107,12 @@ interface Filling {
   sizes: Sizes
   request: PictureRequest
   images: readonly ImageRef[]
+  mask?: ImageRef
 }
 
 type Fields = { [name: string]: Json }
 
-function inputFor(route: PackRoute, { sizes, request, images }: Filling): Json {
+function inputFor(route: PackRoute, { sizes, request, images, mask }: Filling): Json {
   const { call, model, promptName, prompt, negative, count, params, checker, previews } = route
   const body: Fields = { ...(model !== undefined && { model }), ...structuredClone(route.body) }
   const put = (name: string, value: Json | undefined) => value !== undefined && setField(body, name.split('.'), value)
@@ -117,6 +120,7 @@ function inputFor(route: PackRoute, { sizes, request, images }: Filling): Json {
   else {
     if (prompt !== 'none' && request.prompt !== '') put(promptName, request.prompt)
     putImages(route, images, put)
+    putAreas(route, { request, mask }, put)
   }
   if (negative) put(negative.name, request.negative)
   if (count) put(count.name, request.count)
@@ -139,7 +143,7 @@ function putImages({ images: given }: PackRoute, images: readonly ImageRef[], pu
   put(given.name, given.as === 'one' ? images[0] : [...images])
 }
 
-function putSize({ size }: PackRoute, { sizes, request }: Omit<Filling, 'images'>, put: Put): void {
+function putSize({ size }: PackRoute, { sizes, request }: Pick<Filling, 'sizes' | 'request'>, put: Put): void {
   const { aspect, width, height } = request
   if (size === undefined || size.as === 'none') return
   const name = size.as === 'sides' ? undefined : size.name

@@ -1,5 +1,6 @@
 /** The form of a model pack: a model of fal or of an images API, described by one JSON file (docs/model-packs.md). */
 import { z } from 'zod'
+import { maskMarks } from '../../core/ports/models.ts'
 
 /** Refuses unknown fields, and names those that there are. */
 function only<T extends z.core.$ZodShape>(shape: T, what: string, form = `${what} as an object with the fields`) {
@@ -86,6 +87,38 @@ const exact = {
   sizes: only({ min: side, max: side }, '"sizes"').optional(),
 }
 
+const mask = only(
+  {
+    name: wireName,
+    marks: z.enum(maskMarks, {
+      error: 'write how the service reads the area to redraw: "white", "black" or "transparent"',
+    }),
+    optional: z.boolean({ error: 'write true or false' }).default(false),
+  },
+  '"mask"',
+)
+
+const growth = whole(1, 8192)
+const expand = z.discriminatedUnion(
+  'as',
+  [
+    only(
+      {
+        as: z.literal('sides'),
+        left: wireName,
+        right: wireName,
+        top: wireName,
+        bottom: wireName,
+        max: growth.default(2048),
+        optional: z.boolean({ error: 'write true or false' }).default(false),
+      },
+      '"expand" as "sides"',
+    ),
+    only({ as: z.literal('mask'), max: growth.default(1024) }, '"expand" as "mask"'),
+  ],
+  { error: 'write "as": "sides" or "mask"' },
+)
+
 const size = z.discriminatedUnion(
   'as',
   [
@@ -165,6 +198,12 @@ const route = only(
     promptLimit: whole(1, 100_000).optional(),
     negative: only({ name: wireName, limit: whole(1, 100_000).optional() }, '"negative"').optional(),
     size: size.optional(),
+    /** Takes a mask, which a request must have unless it is optional. */
+    mask: mask.optional(),
+    /** Draws beyond the sides of a picture. */
+    expand: expand.optional(),
+    /** The longest side of a result that keeps the size of its input picture. */
+    side: side.optional(),
     /** Absent: one picture for each request. */
     count: only({ name: wireName, max: whole(1, 16) }, '"count"').optional(),
     params: only(

@@ -6,7 +6,14 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
-import type { ImageRef, Model, PictureRequest, Route, Takes } from '../../core/ports/models.ts'
+import {
+  type ImageRef,
+  type Model,
+  type PictureRequest,
+  type Route,
+  sides,
+  type Takes,
+} from '../../core/ports/models.ts'
 import type { Json } from '../../db/json.ts'
 import { onePrice } from '../routes/costs.ts'
 import { seedNumber } from '../routes/input.ts'
@@ -41,7 +48,7 @@ function parseWorkflowPack(file: object): Model {
     provider: 'comfyui',
     endpoint: `pack/${id}`,
     takes,
-    input: (request, images) => fill(graph, { manifest, takes, request, images }),
+    input: (request, images, mask) => fill(graph, { manifest, takes, request, images, mask }),
   }
   return { id, aliases, title, price, sizeFactors: onePrice, hidden, routes: [route] }
 }
@@ -113,13 +120,14 @@ interface Filling {
   takes: Takes
   request: PictureRequest
   images: readonly ImageRef[]
+  mask?: ImageRef
 }
 
 /**
  * Inputs without a requested value stay as exported, except for the seed: ComfyUI would return the cached picture of an
  * unchanged graph.
  */
-function fill(graph: Graph, { manifest: { nodes, params }, takes, request, images }: Filling): Json {
+function fill(graph: Graph, { manifest: { nodes, params }, takes, request, images, mask }: Filling): Json {
   const filled = structuredClone(graph)
   const put = (inputs: readonly NodeInput[], value: Json | undefined) => {
     if (value === undefined) return
@@ -135,6 +143,8 @@ function fill(graph: Graph, { manifest: { nodes, params }, takes, request, image
   put(nodeInputsOf(nodes.guidance), guidance)
   put(nodeInputsOf(nodes.strength), strength)
   put(nodeInputsOf(nodes.count), request.count / (takes.picturesEach ?? 1))
+  put(nodeInputsOf(nodes.mask), mask)
+  for (const side of sides) put(nodeInputsOf(nodes[side]), request.expand?.[side])
   for (const [at, image] of images.entries()) put(nodeInputsOf(nodes.images?.[at]), image)
   for (const id of nodes.output === undefined ? [] : nodeIdsOf(nodes.output))
     filled[id] = { ...filled[id]!, $result: true }

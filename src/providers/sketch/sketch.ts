@@ -13,7 +13,9 @@ import type {
   ProviderSettings,
   Task,
 } from '../../core/ports/providers.ts'
+import { boxOf, canvasOf, marksIn, paintInto } from './area.ts'
 import { hangUp, relight, rgb } from './blend.ts'
+import type { Canvas } from './canvas.ts'
 import { type Directives, parseDirectives } from './directives.ts'
 import { label } from './label.ts'
 import { drawScene } from './scene.ts'
@@ -28,6 +30,8 @@ const Input = z.strictObject({
   guidance: z.number().default(3.5),
   strength: z.number().default(0.6),
   negative: z.string().default(''),
+  /** Its index among the pictures: only what it marks is drawn. */
+  mask: z.object({ $image: z.int() }).optional(),
 })
 type Input = z.infer<typeof Input>
 
@@ -100,7 +104,10 @@ async function draw(input: Input, { task, seed, decode, signal }: Drawing): Prom
   return { state: 'done', images, seed }
 }
 
-async function drawOne(input: Input, [first, ...others]: readonly ImageFile[], seed: string): Promise<Buffer> {
+async function drawOne(input: Input, images: readonly ImageFile[], seed: string): Promise<Buffer> {
+  const mask = input.mask && images[input.mask.$image]
+  const [first, ...others] = images.filter((image) => image !== mask)
+  if (first && mask) return drawArea(input, { picture: first, others, mask, seed })
   const { width, height, strength } = input
   const { prompt } = parseDirectives(input.prompt)
   const base = first && (await rgb(first, width, height))
@@ -109,7 +116,29 @@ async function drawOne(input: Input, [first, ...others]: readonly ImageFile[], s
   })
   await hangUp(canvas, others)
   label(canvas, prompt)
-  return sharp(canvas.pixels, { raw: { width, height, channels: 3 } })
+  return png(canvas)
+}
+
+interface Area {
+  picture: ImageFile
+  others: readonly ImageFile[]
+  mask: ImageFile
+  seed: string
+}
+
+async function drawArea(input: Input, { picture, others, mask, seed }: Area): Promise<Buffer> {
+  const { prompt } = parseDirectives(input.prompt)
+  const canvas = await canvasOf(picture)
+  const marks = await marksIn(mask)
+  const box = boxOf(marks, canvas)
+  const drawn = drawScene({ ...input, width: box.width, height: box.height, prompt, seed })
+  await hangUp(drawn, others)
+  label(drawn, prompt)
+  paintInto(canvas, { drawn, box, mask: marks })
+  return png(canvas)
+}
+
+const png = ({ width, height, pixels }: Canvas) =>
+  sharp(pixels, { raw: { width, height, channels: 3 } })
     .png({ compressionLevel: 6 })
     .toBuffer()
-}

@@ -146,6 +146,33 @@ export const nodeKinds: Readonly<Record<string, NodeKind>> = {
   VAEDecode: { required: { samples: link('LATENT'), vae: link('VAE') }, outputs: ['IMAGE'] },
   VAEEncode: { required: { pixels: link('IMAGE'), vae: link('VAE') }, outputs: ['LATENT'] },
   LoadImage: { required: { image: file('input') }, outputs: ['IMAGE', 'MASK'] },
+  LoadImageMask: {
+    required: { image: file('input'), channel: oneOf('alpha', 'red', 'green', 'blue') },
+    outputs: ['MASK'],
+  },
+  ImagePadForOutpaint: {
+    required: {
+      image: link('IMAGE'),
+      left: int(0, 0, 16_384),
+      top: int(0, 0, 16_384),
+      right: int(0, 0, 16_384),
+      bottom: int(0, 0, 16_384),
+      feathering: int(40, 0, 16_384),
+    },
+    outputs: ['IMAGE', 'MASK'],
+  },
+  InpaintModelConditioning: {
+    required: {
+      positive: link('CONDITIONING'),
+      negative: link('CONDITIONING'),
+      vae: link('VAE'),
+      pixels: link('IMAGE'),
+      mask: link('MASK'),
+      noise_mask: { bool: true },
+    },
+    outputs: ['CONDITIONING', 'CONDITIONING', 'LATENT'],
+  },
+  DifferentialDiffusion: { required: { model: link('MODEL') }, outputs: ['MODEL'] },
   ImageScale: {
     required: {
       image: link('IMAGE'),

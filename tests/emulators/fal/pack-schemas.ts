@@ -176,6 +176,24 @@ const packSchemas = {
     image_urls: links(10),
     image_size: size('auto').default('auto'),
   }),
+  'fal-ai/flux-pro/v1/fill': z.strictObject({
+    ...common,
+    image_url: link,
+    mask_url: link,
+    num_images: count(),
+    output_format: jpegOrPng,
+    safety_tolerance: z.enum(['1', '2', '3', '4', '5', '6']).default('2'),
+    enhance_prompt: z.boolean().optional(),
+  }),
+  'fal-ai/flux-2-pro/outpaint': z.strictObject({
+    image_url: link,
+    expand_left: z.int().min(0).max(2048).default(0),
+    expand_right: z.int().min(0).max(2048).default(0),
+    expand_top: z.int().min(0).max(2048).default(0),
+    expand_bottom: z.int().min(0).max(2048).default(0),
+    auto_crop: z.boolean().optional(),
+    mode: z.enum(['high', 'fast']).default('high'),
+  }),
   'fal-ai/bria/background/remove': z.strictObject({ image_url: link, sync_mode: z.boolean().optional() }),
   // what an operator's own pack is for: LoRAs in every request
   'fal-ai/flux-lora': z.strictObject({

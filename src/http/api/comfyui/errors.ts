@@ -37,12 +37,19 @@ const names: OptionNames = {
 
 /** Errors of the core that are about a parameter. They are reported like those of the schema. */
 const parameterErrors: ReadonlySet<ErrorKind> = new Set([
+  'area_needed',
+  'area_not_taken',
   'bad_option',
   'empty_prompt',
   'image_needed',
+  'mask_empty',
+  'mask_size',
   'model_off',
   'not_taken',
   'prompt_too_long',
+  'result_too_big',
+  'result_too_small',
+  'shape_kept',
   'too_many_images',
   'unknown_model',
   'unknown_ratio',

@@ -8,7 +8,7 @@ import { bodyWithPicturesBytes } from '../../server/bodies.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { answerOnce, wantsJob } from '../once.ts'
-import { picturesIn } from './inputs.ts'
+import { maskIn, picturesIn } from './inputs.ts'
 import { comfyuiParams } from './params.ts'
 import { errorResponses, taskResponse } from './response-schemas.ts'
 import { taskOf } from './responses.ts'
@@ -53,8 +53,9 @@ async function generate(
   const { core, parts } = family
   const holder = await family.authenticate(request)
   const images = picturesIn(family, holder, body)
+  const mask = maskIn(family, holder, body)
   const { chosen, params } = comfyuiParams(core, holder, body, images.length)
-  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const order = { holder, chosen, params, images, mask, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const respondAsync = body.wait === false || wantsJob(request)
   const answer = async (id: string) => {
     const outcome = respondAsync

@@ -9,6 +9,10 @@ export function picturesIn(family: Family, holder: KeyHolder, { image, images }:
   return [image ?? [], images ?? []].flat().map((text) => inputOf(family, holder, addressOf(family, text)))
 }
 
+/** undefined: the request has none. */
+export const maskIn = (family: Family, holder: KeyHolder, { mask }: GenerateBody): Attachment | undefined =>
+  mask === undefined ? undefined : inputOf(family, holder, addressOf(family, mask))
+
 /** Completes paths from our responses. Base64 may come without `data:`, and with line breaks. */
 function addressOf({ parts }: Family, text: string): string {
   if (text.startsWith('/image/')) return parts.publicUrl + text

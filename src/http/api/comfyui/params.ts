@@ -9,7 +9,7 @@ import { aspectIn, type ModelRequest, type ResolvedModel, resolveModel } from '.
 import type { GenerateBody } from './schemas.ts'
 
 /** In order of preference. */
-const comfyuiModels = ['comfy-dev', 'comfy-schnell', 'comfy-kontext']
+const comfyuiModels = ['comfy-dev', 'comfy-schnell', 'comfy-kontext', 'comfy-fill']
 const defaultSide = 1024
 const defaultSteps = 20
 const defaultGuidance = 3.5

@@ -28,6 +28,8 @@ const parameters = z.object({
     .nullable()
     .describe('The seed that was used. A string if it is above 2^53. null: not known yet.'),
   strength: z.number().optional(),
+  masked: z.literal(true).optional().describe('A mask marked the area that was drawn.'),
+  expand: z.string().optional().describe("By how many pixels the input image grew, such as 'left:256'."),
   num_images: z.int().optional().describe('Present if it is not 1.'),
   model: z.string(),
 })

@@ -4,6 +4,7 @@ import { AppError } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { signLink } from '../../../core/media/links.ts'
 import type { StoredObject } from '../../../core/ports/storage.ts'
+import { formatExpand } from '../../../core/request/grow.ts'
 import { rejectStored } from '../../pictures/stored.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
@@ -12,7 +13,7 @@ import type { Status, Task } from './response-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
   const { id, request, prompt, model, startedAt, endedAt } = outcome
-  const { count, steps = null, guidance = null, negative, strength } = request
+  const { count, steps = null, guidance = null, negative, strength, mask, expand } = request
   const links = linksTo(parts, outcome)
   return {
     task_id: id,
@@ -27,6 +28,8 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
       guidance_scale: guidance,
       seed: seedOf(outcome),
       ...(strength !== undefined && { strength }),
+      ...(mask && { masked: true as const }),
+      ...(expand && { expand: formatExpand(expand) }),
       ...(count > 1 && { num_images: count }),
       model,
     },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { promptLimit } from '../../../core/request/parse.ts'
 import { widthParam } from '../../pictures/stored.ts'
 import { optional } from '../../server/validation.ts'
+import { expandField } from '../areas.ts'
 import { maxAddressLength, maxPictures, maxPromptLength } from '../fields.ts'
 
 export const tags = ['ComfyUI']
@@ -68,6 +69,10 @@ export const generateBody = z
         'Input images: https URLs, data URLs, base64, links from responses, or keys of uploaded images.',
       ),
       images: pictures.describe('Same as `image`.'),
+      mask: optional(picture).describe(
+        'An image with the size of the first input image. Only where it is transparent, or white if all of it is opaque, the image is drawn anew.',
+      ),
+      expand: expandField,
       strength: strength.describe('How far the result may depart from the input image.'),
       denoise: strength.describe('Same as `strength`.'),
       return_base64: flag.describe('Whether the response contains the first image, as PNG in base64.'),

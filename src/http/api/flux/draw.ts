@@ -60,6 +60,7 @@ const images = {
 interface ParsedRequest {
   body: TextBody | ImagesBody
   images: readonly Attachment[]
+  mask?: Attachment
   /** Distinguishes this request from others with the same idempotency key. */
   content: string
 }
@@ -86,10 +87,10 @@ export function drawRoutes(app: ApiApp, family: Family): void {
 
 async function draw(family: Family, request: DrawRequest, reply: FastifyReply, parsed: ParsedRequest) {
   const { core, parts } = family
-  const { body, images, content } = parsed
+  const { body, images, mask, content } = parsed
   const holder = await family.authenticate(request)
-  const { chosen, params } = fluxParams(core, holder, body, images.length)
-  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content }
+  const { chosen, params } = fluxParams(core, holder, { ...body, mask }, images.length)
+  const order = { holder, chosen, params, images, mask, webhookUrl: body.webhook_url, content }
   const waitMs = waitMsOf(request, body)
   const answer = async (id: string) => {
     const outcome =

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { bodyOf, type FieldTypes, type Form, readForm } from '../../server/form.ts'
 import { InvalidRequest, parseWith } from '../../server/validation.ts'
+import { maskIn } from '../areas.ts'
 import type { Family } from '../family.ts'
 import { attachmentOf } from '../fetcher.ts'
 import { maxPictures } from '../fields.ts'
@@ -14,6 +15,7 @@ import { type ImagesBody, imageBody, imagesBody, type TextBody } from './schemas
 export interface ParsedImages {
   body: ImagesBody
   images: Attachment[]
+  mask?: Attachment
   /** Distinguishes this request from others with the same idempotency key. */
   content: string
 }
@@ -46,13 +48,17 @@ export async function readImages(
   const body = parseWith(count === 'one' ? imageBody : imagesBody, fields)
   const holder = await family.authenticate(request)
   const addresses = [...(body.image_url ?? []), ...(body.image_urls ?? [])]
-  const files = form ? filesOf(form) : []
+  const isMask = ({ field }: { field: string }) => /^mask(_image)?(_url)?$/i.test(field)
+  const [masked, ...others] = form?.files.filter(isMask) ?? []
+  if (others.length > 0) throw invalid('mask', 'send one file')
+  const files = form ? filesOf({ ...form, files: form.files.filter((file) => !isMask(file)) }) : []
+  const mask = masked ? attachmentOf(masked.data, masked.name) : maskIn(family, holder, body.mask_url)
   const images = [
     ...files.map(({ data, name }) => attachmentOf(data, name)),
     ...addresses.map((address) => inputOf(family, holder, address)),
   ]
   assertCount(images.length, count)
-  return { body, images, content: JSON.stringify([fields, files.map(({ hash }) => hash)]) }
+  return { body, images, mask, content: JSON.stringify([fields, files.map(({ hash }) => hash), masked?.hash]) }
 }
 
 /** Files of an upload or of a request. Throws InvalidRequest for a file in any other field. */
@@ -64,7 +70,9 @@ export function filesOf({ files }: Form): Form['files'] {
 
 /** Ignoring the images would charge for a result that the client did not ask for. Throws InvalidRequest. */
 export function assertNoImages(body: TextBody): void {
-  const name = ['image_url', 'image_urls'].find((each) => body[each] !== undefined && body[each] !== null)
+  const name = ['image_url', 'image_urls', 'mask_url', 'expand'].find(
+    (each) => body[each] !== undefined && body[each] !== null,
+  )
   if (name !== undefined) throw invalid(name, 'this route takes no images. Send them to image-to-image')
 }
 

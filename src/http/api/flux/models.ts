@@ -68,7 +68,7 @@ function shownModel(core: Core, model: Model): ShownModel {
 /** null: the model does not accept that number of images. */
 function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
   try {
-    return modeOf(takenWith(core, model, images), images)
+    return modeOf(takenWith(core, model, { images }), images)
   } catch (error) {
     if (error instanceof AppError) return null
     throw error

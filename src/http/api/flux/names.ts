@@ -14,6 +14,8 @@ const aliases: Readonly<Record<string, string>> = {
   image: 'image_url',
   images: 'image_urls',
   input_image_url: 'image_url',
+  mask: 'mask_url',
+  mask_image_url: 'mask_url',
   callback_url: 'webhook_url',
   sync: 'sync_mode',
   wait: 'sync_mode',
@@ -27,6 +29,7 @@ export const names: OptionNames = {
   steps: 'num_inference_steps',
   guidance: 'guidance_scale',
   safety: 'safety_tolerance',
+  mask: 'mask_url',
 }
 
 /** Resolves aliases and camel case: 'numImages' and 'n' → 'num_images'. */

@@ -2,12 +2,18 @@
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { fitParams } from '../../../core/request/fit.ts'
+import type { ExpandField } from '../areas.ts'
 import { presetSizes } from '../fields.ts'
 import { aspectIn, type ModelRequest, type ResolvedModel, resolveModel, sizeIn } from '../resolve-model.ts'
 import type { ImagesBody, TextBody } from './schemas.ts'
 
 /** Throws AppError and InvalidRequest. */
-export function fluxParams(core: Core, holder: KeyHolder, body: TextBody | ImagesBody, images: number): ModelRequest {
+export function fluxParams(
+  core: Core,
+  holder: KeyHolder,
+  body: (TextBody | ImagesBody) & { mask?: unknown; expand?: ExpandField },
+  images: number,
+): ModelRequest {
   const build = (resolved: ResolvedModel) =>
     fitParams(resolved.takes, {
       ...resolved.params,

@@ -51,6 +51,8 @@ const taskFields = {
   guidance_scale: z.number().nullable(),
   num_inference_steps: z.number().nullable(),
   strength: z.number().nullable(),
+  masked: z.boolean().describe('Whether a mask marked the area that was drawn.'),
+  expand: z.string().nullable().describe("By how many pixels the input image grew, such as 'left:256'."),
   seed: z.union([z.int(), z.string()]).nullable().describe('A string if it is above 2^53.'),
   safety_tolerance: z.string().nullable().describe('null: the default of the provider.'),
   ignored: z.array(z.string()).describe('Parameters that the model does not accept. They had no effect.'),

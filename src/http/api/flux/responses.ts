@@ -1,7 +1,9 @@
 /** Renders the outcome of a request as a task. */
+
 import type { FastifyRequest } from 'fastify'
 import { spelledName } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
+import { formatExpand } from '../../../core/request/grow.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
 import { errorFormat } from './errors.ts'
@@ -18,7 +20,7 @@ export async function taskOf(
   accepted = false,
 ): Promise<Task> {
   const { id, prompt, enhanced, model, source, generator, userId, attempt, credits } = outcome
-  const { aspect, count, steps, guidance, strength, safety, negative, fit } = outcome.request
+  const { aspect, count, steps, guidance, strength, safety, negative, fit, mask, expand } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
   const inputs = await Promise.all(
     outcome.inputs.map((key) => parts.core.store.link(key, parts.imageExpirationSeconds)),
@@ -45,6 +47,8 @@ export async function taskOf(
     guidance_scale: guidance ?? null,
     num_inference_steps: steps ?? null,
     strength: strength ?? null,
+    masked: mask === true,
+    expand: expand ? formatExpand(expand) : null,
     seed: seedOf(outcome),
     safety_tolerance: safety === undefined ? null : String(safety),
     ignored: (fit?.ignored ?? []).map((name) => spelledName(name, names)),

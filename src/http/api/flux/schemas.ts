@@ -1,6 +1,7 @@
 /** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
+import { expandField, maskField, maskFile } from '../areas.ts'
 import {
   address,
   edge,
@@ -75,6 +76,8 @@ const imageFields = {
   prompt: optional(promptText).describe('What to change. Some models need no prompt.'),
   image_url: optional(pictures).describe(`The input image: ${accepted} Aliases: \`image\`, \`input_image_url\`.`),
   image_urls: optional(pictures).describe(`The input images: ${accepted} Alias: \`images\`.`),
+  mask_url: maskField,
+  expand: expandField,
 }
 
 export const imageBody = withAliases(z.looseObject(imageFields)).meta({
@@ -93,13 +96,18 @@ const file = z.file()
 
 /** Forms are described here and read by server/form.ts. */
 export const imageForm = z
-  .looseObject({ ...imageFields, image: file.optional().describe('A PNG, JPEG or WebP file. Alias: `file`.') })
+  .looseObject({
+    ...imageFields,
+    image: file.optional().describe('A PNG, JPEG or WebP file. Alias: `file`.'),
+    mask: maskFile,
+  })
   .meta({ id: 'FluxImageToImageForm' })
 
 export const imagesForm = z
   .looseObject({
     ...imageFields,
     images: z.array(file).optional().describe('PNG, JPEG or WebP files. Alias: `files`.'),
+    mask: maskFile,
   })
   .meta({ id: 'FluxMultiImageEditForm' })
 

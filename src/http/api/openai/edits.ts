@@ -7,6 +7,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { bodyOf, type FieldTypes, readForm } from '../../server/form.ts'
 import { parseWith } from '../../server/validation.ts'
+import { addressOf, maskIn } from '../areas.ts'
 import type { Family } from '../family.ts'
 import { attachmentOf } from '../fetcher.ts'
 import { inputOf } from '../inputs.ts'
@@ -16,6 +17,7 @@ import { type EditsBody, editsBody } from './schemas.ts'
 export interface ParsedEdit {
   body: EditsBody
   images: Attachment[]
+  mask?: Attachment
   /** Distinguishes this request from others with the same idempotency key. */
   content: string
 }
@@ -25,7 +27,6 @@ export async function parseEdit(family: Family, request: FastifyRequest): Promis
   const form = request.isMultipart() ? await parseForm(request) : undefined
   const fields = form?.fields ?? request.body ?? {}
   const body = parseWith(editsBody, fields)
-  if (body.mask !== undefined && body.mask !== null) throw unsupportedMask()
   const holder = await family.authenticate(request)
   const addresses = [body.image ?? [], body.images ?? []].flat().map(addressOf)
   const images = [...(form?.files ?? []), ...addresses.map((address) => inputOf(family, holder, address))]
@@ -35,12 +36,14 @@ export async function parseEdit(family: Family, request: FastifyRequest): Promis
       code: 'missing_required_parameter',
     })
   }
-  return { body, images, content: JSON.stringify([fields, form?.hashes]) }
+  const mask = form?.mask ?? maskIn(family, holder, body.mask)
+  return { body, images, mask, content: JSON.stringify([fields, form?.hashes]) }
 }
 
 interface ParsedForm {
   fields: Record<string, unknown>
   files: Attachment[]
+  mask?: Attachment
   /** One for each file, in the same order. */
   hashes: string[]
 }
@@ -57,30 +60,20 @@ const types: FieldTypes = {
 async function parseForm(request: FastifyRequest): Promise<ParsedForm> {
   const form = await readForm(request)
   assertFileNames(form.files.map(({ field }) => field))
+  const mask = form.files.find(({ field }) => field === 'mask')
   return {
     fields: bodyOf(form, types),
-    files: form.files.map(({ data, name }) => attachmentOf(data, name)),
+    files: form.files.filter((file) => file !== mask).map(({ data, name }) => attachmentOf(data, name)),
+    mask: mask && attachmentOf(mask.data, mask.name),
     hashes: form.files.map(({ hash }) => hash),
   }
 }
 
 function assertFileNames(names: readonly string[]): void {
-  if (names.includes('mask')) throw unsupportedMask()
-  const unknown = names.find((name) => !imageName.test(name))?.slice(0, 100)
+  if (names.filter((name) => name === 'mask').length > 1) {
+    throw new OpenAiError("Invalid value for 'mask': send one file.", { param: 'mask', code: 'invalid_value' })
+  }
+  const unknown = names.find((name) => !imageName.test(name) && name !== 'mask')?.slice(0, 100)
   if (unknown === undefined) return
   throw new OpenAiError(`Unknown parameter: '${unknown}'. Send image files as 'image'.`, { param: unknown })
-}
-
-const unsupportedMask = () =>
-  new OpenAiError("Unsupported parameter: 'mask'. Describe the area to change in the prompt instead.", {
-    param: 'mask',
-    code: 'unsupported_parameter',
-  })
-
-type ImageReference = string | { image_url?: unknown; url?: unknown }
-
-function addressOf(reference: ImageReference): string {
-  if (typeof reference === 'string') return reference
-  const { image_url: address = reference.url } = reference
-  return typeof address === 'string' ? address : (address as { url: string }).url
 }

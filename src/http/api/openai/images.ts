@@ -27,6 +27,7 @@ import {
 interface ParsedRequest {
   body: GenerationsBody | EditsBody
   images: readonly Attachment[]
+  mask?: Attachment
   /** Distinguishes this request from others with the same idempotency key. */
   content: string
   events: 'image_generation' | 'image_edit'
@@ -64,7 +65,9 @@ export function imageRoutes(app: ApiApp, family: Family): void {
 
 /** Ignoring the images would charge for a result that the client did not ask for. */
 function assertNoImages(body: GenerationsBody): void {
-  const param = ['image', 'images', 'image_url'].find((name) => body[name] !== undefined && body[name] !== null)
+  const param = ['image', 'images', 'image_url', 'mask', 'expand'].find(
+    (name) => body[name] !== undefined && body[name] !== null,
+  )
   if (param === undefined) return
   throw new OpenAiError(`Unsupported parameter: '${param}'. Send input images to /v1/images/edits.`, {
     param,
@@ -74,14 +77,14 @@ function assertNoImages(body: GenerationsBody): void {
 
 async function generate(family: Family, request: FastifyRequest, reply: FastifyReply, parsed: ParsedRequest) {
   const { core, parts } = family
-  const { body, images, content, events } = parsed
+  const { body, images, mask, content, events } = parsed
   const holder = await family.authenticate(request)
-  const { chosen, params } = openAiParams(core, holder, body, images.length)
+  const { chosen, params } = openAiParams(core, holder, body, { images: images.length, mask })
   const { response_format, model, stream, partial_images } = body
   // do not hold the body while waiting: it may contain images
   const options = { response_format, model, partial_images }
   const format = formatOf(options, events)
-  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, format, content }
+  const order = { holder, chosen, params, images, mask, webhookUrl: body.webhook_url, format, content }
   const answer = async (id: string) => {
     setJobHeader(reply, id)
     // before `Prefer: respond-async`, because a client that expects events cannot parse a job

@@ -1,8 +1,10 @@
 /** Request bodies → `RequestParams`, with the size resolved for the requested model. */
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
+import type { Attachment } from '../../../core/ports/chat.ts'
 import { offeredAspects } from '../../../core/request/choose-model.ts'
 import { parsePrompt } from '../../../core/request/parse.ts'
+import type { ExpandField } from '../areas.ts'
 import { type ModelRequest, type ResolvedModel, resolveModel } from '../resolve-model.ts'
 import { coreModelName } from './models.ts'
 import type { ChatBody, EditsBody, GenerationsBody } from './schemas.ts'
@@ -14,14 +16,16 @@ export function openAiParams(
   core: Core,
   holder: KeyHolder,
   body: GenerationsBody | EditsBody,
-  images: number,
+  { images, mask }: { images: number; mask?: Attachment },
 ): ModelRequest {
   const { steps, guidance, strength, scale, enhance } = body
   const build = (resolved: ResolvedModel) => {
     const aspect = shapeOf(resolved, body)
     return { ...resolved.params, aspect, count: countOf(body), steps, guidance, strength, scale, enhance }
   }
-  return resolveModel(core, { holder, fields: { ...body, model: coreModelName(core, body.model) }, images, build })
+  const expand = 'expand' in body ? (body.expand as ExpandField) : undefined
+  const fields = { ...body, mask, expand, model: coreModelName(core, body.model) }
+  return resolveModel(core, { holder, fields, images, build })
 }
 
 /** Flags in the message take precedence over fields of the body. Throws AppError. */

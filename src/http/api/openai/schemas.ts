@@ -1,6 +1,7 @@
 /** Request schemas, for validation and for the OpenAPI document. Unknown fields pass validation. */
 import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
+import { expandField, maskField, maskFile } from '../areas.ts'
 import { address, edge, maxPictures, promptText, scale, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
 
 const imageSize = z.union([word, z.object({ width: edge, height: edge })], {
@@ -72,6 +73,8 @@ export const editsBody = z
     images: optional(z.array(imageReference).max(maxPictures)).describe(
       'Same as `image`, as a list: `[{ "image_url": "…" }]`.',
     ),
+    mask: maskField,
+    expand: expandField,
     ...shared,
   })
   .meta({
@@ -84,6 +87,8 @@ export const editsForm = z
   .looseObject({
     prompt: promptText.describe('What to change.'),
     image: z.array(z.file()).max(maxPictures).describe('Files named `image`, `image[]` or `image[0]`.'),
+    mask: maskFile,
+    expand: expandField,
     ...shared,
   })
   .meta({ id: 'CreateImageEditForm', description: 'Creates images from input files and a text prompt.' })

@@ -6,6 +6,7 @@ import { outcomeOf } from '../../../core/history/outcome.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
 import { bodyWithPicturesBytes } from '../../server/bodies.ts'
 import { closedSignal } from '../../server/reply-closed.ts'
+import { maskIn } from '../areas.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { inputOf } from '../inputs.ts'
 import { answerOnce, wantsJob } from '../once.ts'
@@ -36,8 +37,9 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   const { core, parts } = family
   const holder = await family.authenticate(request)
   const images = addressesIn(body).map((address) => inputOf(family, holder, address))
-  const { chosen, params } = webuiParams(core, holder, body, images.length)
-  const order = { holder, chosen, params, images, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
+  const mask = maskIn(family, holder, body.mask ?? body.mask_url)
+  const { chosen, params } = webuiParams(core, holder, { ...body, mask: body.mask ?? body.mask_url }, images.length)
+  const order = { holder, chosen, params, images, mask, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const respondAsync = body.wait === false || wantsJob(request)
   const answer = async (id: string) => {
     const outcome = respondAsync

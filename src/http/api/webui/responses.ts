@@ -1,6 +1,8 @@
 /** Renders the outcome of a request as an item of the history. */
+
 import type { FastifyRequest } from 'fastify'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
+import { formatExpand } from '../../../core/request/grow.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
 import { errorFormat } from './errors.ts'
@@ -9,7 +11,7 @@ import type { Item, statuses } from './schemas.ts'
 /** `request`: its language is used for errors. */
 export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: Outcome): Promise<Item> {
   const { id, prompt, enhanced, model, provider, source, credits, position, percent, createdAt, endedAt } = outcome
-  const { aspect, count, steps, guidance, strength, negative } = outcome.request
+  const { aspect, count, steps, guidance, strength, negative, mask, expand } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
   const parameters = {
     aspect_ratio: aspect,
@@ -19,6 +21,8 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
     steps: steps ?? null,
     guidance: guidance ?? null,
     strength: strength ?? null,
+    masked: mask === true,
+    expand: expand ? formatExpand(expand) : null,
     negative_prompt: negative ?? null,
   }
   return {

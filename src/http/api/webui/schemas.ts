@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { optional } from '../../server/validation.ts'
+import { expandField, maskField } from '../areas.ts'
 import { address, maxPictures, pixels, promptText, seed, source, sources, webhookAddress, word } from '../fields.ts'
 
 export const tags = ['Web UI']
@@ -50,6 +51,9 @@ export const generateBody = inAnyCase(
     image: addresses.describe('Input images: https URLs, data URLs, links from responses, or keys of uploaded images.'),
     image_url: addresses.describe('Same as `image`.'),
     images: addresses.describe('Same as `image`.'),
+    mask: maskField,
+    mask_url: maskField.describe('Same as `mask`.'),
+    expand: expandField,
     webhook_url: optional(webhookAddress).describe(
       'Address that receives a webhook when the request has ended. See `GET /v1/webhooks/secret`.',
     ),
@@ -74,7 +78,9 @@ const itemFields = {
   image_url: z.string().nullable().describe('URL of the first of `images`.'),
   image_urls: z.array(z.string()).describe('URLs of `images`.'),
   timestamp: z.iso.datetime().describe('Same as `created_at`.'),
-  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.null()])).describe('Parameters of the request.'),
+  parameters: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+    .describe('Parameters of the request.'),
   prompt: z.string(),
   enhanced_prompt: z.string().nullable().describe('The enhanced prompt. null: the prompt was used as sent.'),
   negative_prompt: z.string().nullable(),
@@ -89,6 +95,8 @@ const itemFields = {
   steps: z.number().nullable(),
   guidance: z.number().nullable(),
   strength: z.number().nullable(),
+  masked: z.boolean().describe('Whether a mask marked the area that was drawn.'),
+  expand: z.string().nullable().describe("By how many pixels the input image grew, such as 'left:256'."),
   credits: z.int().describe('Credits charged. 0 until the request has succeeded.'),
   position: z.int().nullable().describe('Position in the queue, from 1. null: not in the queue.'),
   percent: z.number().nullable().describe('Progress in percent. null: unknown.'),

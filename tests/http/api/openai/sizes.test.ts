@@ -6,13 +6,13 @@ import { aspectFor } from '../../../../src/http/api/openai/sizes.ts'
 import { models } from '../../../../src/models/index.ts'
 
 /** A core in which every provider is set up. */
-const everywhere = { providers: { get: () => ({}) } } as unknown as Pick<Core, 'providers'>
+const everywhere = { providers: { get: () => ({}) }, models: { all: () => models } } as unknown as Core
 
 /** The aspect that a size becomes, or the kind of the error. */
 function aspectOrError(id: string, images: number, size: string | undefined): string | undefined {
   const model = models.find((each) => each.id === id)!
   try {
-    return aspectFor({ model, takes: takenWith(everywhere, model, images) }, size)
+    return aspectFor({ model, takes: takenWith(everywhere, model, { images }) }, size)
   } catch (error) {
     if (error instanceof AppError) return error.kind
     throw error
