@@ -8,11 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quoteOf } from '../core/billing/quote.ts'
 import { AppError, spelled } from '../core/errors.ts'
 import { extensionOf } from '../core/media/object-keys.ts'
+import { placeInputs } from '../core/media/place-inputs.ts'
 import type { ImageFile, ImageTools } from '../core/ports/images.ts'
 import type { Model, PictureRequest, Route } from '../core/ports/models.ts'
 import type { ImageProvider, ProviderSettings, Submission, Task } from '../core/ports/providers.ts'
 import { checkParams } from '../core/request/check.ts'
 import { offeredAspects } from '../core/request/choose-model.ts'
+import { grown } from '../core/request/grow.ts'
 import { flagSpellings, parsePrompt } from '../core/request/parse.ts'
 import type { Json } from '../db/json.ts'
 import { wordsFor } from '../locales/index.ts'
@@ -84,12 +86,26 @@ async function tryRoute(model: Model, at: number, { trying, images: given, tools
   try {
     const written = trying.words === '' && takes.prompt !== 'none' ? 'a cute cat' : trying.words
     const params = parsePrompt(written, { ratios: offeredAspects([model]) })
-    const request = checkParams({ model, takes }, params, images.length)
+    const expand = params.expand ?? (takes.expand?.required && { left: 256 })
+    const mask = takes.mask && !expand ? { mask: true as const } : {}
+    const checked = checkParams({ model, takes }, { ...params, ...mask, expand }, images.length)
+    const request = grown(checked, { takes, expand, input: images[0] })
+    const { inputs, mask: marked } = await placeInputs(
+      tools,
+      { request, takes },
+      // nothing is kept: all of the picture is marked
+      {
+        inputs: images.map((file) => ({ file })),
+        mask: images[0] && (await tools.markAs(undefined, 'black', images[0])),
+      },
+    )
     const input = route.input(
       request,
-      images.map((_, image) => ({ $image: image })),
+      inputs.map((_, image) => ({ $image: image })),
+      marked && { $image: inputs.length },
     )
-    const task: Task = { id: randomUUID(), endpoint, input, images, count: request.count, result }
+    const files = [...inputs.map(({ file }) => file), ...(marked ? [marked] : [])]
+    const task: Task = { id: randomUUID(), endpoint, input, images: files, count: request.count, result }
     return { at, route, request, task }
   } catch (error) {
     if (!(error instanceof AppError)) throw error

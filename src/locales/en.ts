@@ -566,6 +566,8 @@ export const en = {
       if (!t.words) return `Takes ${pictures}, no words`
       return t.fewest === 0 ? `Takes words, and ${pictures} if you like` : `Takes words and ${pictures}`
     },
+    /** It takes masks. */
+    mask: 'mask (API)',
     aliases: (names: readonly string[]) => `Also: ${list(names)}`,
   },
   prices: {

@@ -482,6 +482,7 @@ export const zh: Words = {
       if (!t.words) return `输入${pictures}，不需要文字`
       return t.fewest === 0 ? `输入文字，可附${pictures}` : `输入文字和${pictures}`
     },
+    mask: '蒙版（API）',
     aliases: (names) => `别名：${list(names)}`,
   },
   prices: {

@@ -67,6 +67,23 @@ describe('a model pack', () => {
     }
   })
 
+  it('has a route for pictures with a mask beside one without', () => {
+    const one = { images: { name: 'image_url', as: 'one', min: 1, max: 1 }, size: undefined }
+    const routes = [
+      { ...one, endpoint: 'fal-ai/a' },
+      { ...one, endpoint: 'fal-ai/b', mask: { name: 'mask_url', marks: 'black' }, side: 1024 },
+      { ...one, endpoint: 'fal-ai/c', expand: { as: 'sides', left: 'l', right: 'r', top: 't', bottom: 'b' } },
+    ]
+    const { routes: made } = parsePack(pack({ routes }))
+    expect(made.map(({ takes: { mask, expand, kept } }) => ({ mask, expand, kept }))).toEqual([
+      { mask: undefined, expand: undefined, kept: undefined },
+      { mask: { marks: 'black', required: true }, expand: undefined, kept: { side: 1024 } },
+      { mask: undefined, expand: { max: 2048, required: true }, kept: { side: 2048 } },
+    ])
+    const twice = [routes[1], { ...routes[1], endpoint: 'fal-ai/d' }]
+    expect(mistakesOf(pack({ routes: twice }))[0]).toContain('routes[1].images: earlier routes take 1 pictures')
+  })
+
   it('costs its price for each size', () => {
     const one = parsePack(pack({ price: 3 }))
     expect([sideways(one, 512, 512), sideways(one, 1024, 1024), sideways(one, 2048, 2048)]).toEqual([3, 3, 3])
@@ -258,6 +275,25 @@ describe('a model pack', () => {
       withRoute({ size: { ...size, values: { '4:3': 'x' } } }),
       ['routes[0].size.values.4:3: is not one of "aspects"'],
     ],
+    [
+      'a mask without a picture',
+      withRoute({ mask: { name: 'mask_url', marks: 'white' } }),
+      ['routes[0].mask: is for routes that need a picture'],
+    ],
+    [
+      'a mask in JSON for openai',
+      openai({ images: { name: 'i', min: 1, max: 1 }, mask: { name: 'mask', marks: 'grey' } }),
+      ['routes[0].mask.marks: write how the service reads'],
+    ],
+    [
+      'sides with a size, by a mask that is not there',
+      withRoute({ images: { name: 'i', as: 'one', min: 1, max: 1 }, expand: { as: 'mask' } }),
+      [
+        'routes[0].size: a picture that grows keeps its own size',
+        'routes[0].expand: "as": "mask" needs the field "mask"',
+      ],
+    ],
+    ['a longest side of nothing', withRoute({ side: 1024 }), ['routes[0].side: is for results that keep the size']],
     ['a field of fluxbot’s own', openai({ body: { model: 'x' } }), ['routes[0].body.model: fluxbot sends it itself']],
     ['two prices of the service', withRoute({ cost: { picture: 1, megapixel: 1 } }), ['routes[0].cost: write one of']],
     [

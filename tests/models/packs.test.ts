@@ -55,7 +55,8 @@ function inputOf(model: Model, params: Partial<PictureRequest> = {}): Graph {
   const images = params.images ?? 0
   const request = { prompt: 'a cat', model: model.id, aspect, width, height, count: 1, images, ...params }
   const refs = Array.from({ length: images }, (_, at) => ({ $image: at }))
-  return model.routes[0]!.input(request, refs) as unknown as Graph
+  const mask = params.mask && { $image: images }
+  return model.routes[0]!.input(request, refs, mask) as unknown as Graph
 }
 
 function mistakesOf(text: string): readonly string[] {
@@ -291,5 +292,47 @@ describe('a folder of workflow packs', () => {
     const page = await readFile(new URL('../../docs/workflow-packs.md', import.meta.url), 'utf8')
     const example = JSON.parse(/```json\n(\{\n {2}"manifest"[\s\S]*?)```/.exec(page)?.[1] ?? '') as { manifest: object }
     expect(parsePack(JSON.stringify({ ...example, graph })).id).toBe('anime')
+  })
+})
+
+describe('a workflow pack with a mask', () => {
+  const masked = (channel: string, classType = 'LoadImageMask') => ({
+    ...graph,
+    '10': { class_type: 'LoadImage', inputs: { image: 'a.png' } },
+    '11': { class_type: classType, inputs: { image: 'mask.png', channel } },
+  })
+  const own = { prompt: '6.text', images: ['10.image'], mask: '11.image' }
+
+  it.each([
+    ['red', undefined, undefined, 'white'],
+    ['alpha', undefined, undefined, 'transparent'],
+    ['alpha', 'LoadImage', undefined, 'transparent'],
+    ['red', undefined, 'black', 'black'],
+  ])('reads it as its node does: %s, %s, %s', (channel, classType, marks, expected) => {
+    const model = parsePack(pack({ nodes: own, marks }, masked(channel, classType)))
+    expect(model.routes[0]?.takes).toMatchObject({ mask: { marks: expected, required: true }, kept: { side: 2048 } })
+    expect(inputOf(model, { images: 1, mask: true })['11']?.inputs.image).toEqual({ $image: 1 })
+  })
+
+  const sides = { left: '12.left', right: '12.right', top: '12.top', bottom: '12.bottom' }
+  const padded = {
+    ...masked('red'),
+    '12': { class_type: 'ImagePadForOutpaint', inputs: { left: 0, right: 0, top: 0, bottom: 0, feathering: 9 } },
+  }
+
+  it('or with sides sets the pixels of each', () => {
+    const model = parsePack(pack({ nodes: { prompt: '6.text', images: ['10.image'], ...sides } }, padded))
+    const expand = { left: 1, right: 2, top: 3, bottom: 4 }
+    expect(inputOf(model, { images: 1, expand })['12']?.inputs).toEqual({ ...expand, feathering: 9 })
+  })
+
+  it.each([
+    [{ nodes: { prompt: '6.text', mask: '11.image' } }, 'name the picture that it is for'],
+    [{ nodes: { ...own, mask: '11.channel' } }, 'is not the file name of a picture'],
+    [{ nodes: { prompt: '6.text', images: ['10.image'] }, marks: 'white' }, 'name the input in nodes.mask'],
+    [{ nodes: { ...own, left: '12.left' } }, 'name right, top, bottom as well'],
+    [{ nodes: { ...own, ...sides, width: '5.width', height: '5.height' } }, 'keeps its own size'],
+  ])('is refused with mistakes: %j', (manifest, mistake) => {
+    expect(() => parsePack(pack(manifest, padded))).toThrow(mistake)
   })
 })

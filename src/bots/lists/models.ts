@@ -73,7 +73,11 @@ function describe(core: Core, words: Words, { model, number, isDefault }: Entry)
       fewest: Math.min(...takes.map(({ images }) => images.min)),
       most: Math.max(...takes.map(({ images }) => images.max)),
     }),
-    [...offeredAspects([model]), ...optionsOf(takes)].join(' '),
+    [
+      ...offeredAspects([model]),
+      ...optionsOf(takes),
+      ...(takes.some(({ mask }) => mask) ? [words.models.mask] : []),
+    ].join(' '),
     ...(others === undefined ? [] : [others]),
     ...(aliases.length > 0 ? [words.models.aliases(aliases)] : []),
   ].join('\n')
@@ -93,6 +97,7 @@ function optionsOf(takes: readonly Takes[]): string[] {
     ...(most > 1 ? [`${flagSpellings.count} 1–${most}`] : []),
     ...numbers,
     ...(takes.some(({ negative }) => negative) ? [flagSpellings.negative ?? ''] : []),
+    ...(takes.some(({ expand }) => expand) ? [flagSpellings.expand ?? ''] : []),
     ...(scales.length > 0 ? [`${flagSpellings.scale} ${scales.join('|')}`] : []),
   ]
 }

@@ -8,7 +8,15 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'
 import { checkParams, isSetUp } from '../request/check.ts'
-import { defaultModel, drawing, findModel, offeredAspects, offeredCount, takenWith } from '../request/choose-model.ts'
+import {
+  defaultModel,
+  drawing,
+  findModel,
+  inputsNeeded,
+  offeredAspects,
+  offeredCount,
+  takenWith,
+} from '../request/choose-model.ts'
 import { accountOf } from './accounts.ts'
 
 export interface Settings {
@@ -213,7 +221,7 @@ function checkFit(core: Checking, { model: id, aspect, count }: Chosen): void {
 
 function checkWith(core: Checking, model: ReturnType<typeof findModel>, { aspect, count }: Chosen): void {
   const images = Math.min(...model.routes.map(({ takes }) => takes.images.min))
-  const takes = takenWith(core, model, { images })
+  const takes = takenWith(core, model, inputsNeeded(model, images))
   const prompt = takes.prompt === 'none' ? '' : '-'
   checkParams({ model, takes }, { prompt, aspect, count }, images)
 }

@@ -39,6 +39,15 @@ export const inputsOf = ({ mask, expand }: Pick<RequestParams, 'mask' | 'expand'
   expand: expand !== undefined,
 })
 
+/** The least that a model needs with so many pictures: some draw only where a mask says, or beyond the sides of a picture. */
+export function inputsNeeded({ routes }: Model, images: number): Inputs {
+  const taking = routes.filter(({ takes }) => images >= takes.images.min && images <= takes.images.max)
+  const [first] = taking
+  if (!first || taking.some(({ takes }) => fits(takes, { images }))) return { images }
+  const { mask, expand } = first.takes
+  return { images, mask: mask?.required === true, expand: expand?.required === true }
+}
+
 /** It takes nearly everything, and is no substitute for other models. */
 const lastResort = 'sketch'
 

@@ -139,6 +139,9 @@ interface Written {
   plain: string
 }
 
+/** 'left:256, top:50%': a space after the comma belongs to the list. */
+const sidesAtStart = /^[a-z]+[:=]\d+(?:%|px)?(?:[,、] ?[a-z]+[:=]\d+(?:%|px)?)+/i
+
 /** White space is folded before. */
 const shortGap = 8
 
@@ -196,7 +199,8 @@ function bareAt(name: Flag, { text, plain }: Written, at: number): Value {
       return { text: found.aspect, end: isOpen && /^[)\]）】]/u.test(text.slice(end)) ? end + 1 : end }
     }
   }
-  const end = name === 'no' ? endOfList(plain, at) : endOfWord(plain, at)
+  const listed = name === 'expand' ? sidesAtStart.exec(plain.slice(at))?.[0] : undefined
+  const end = listed === undefined ? (name === 'no' ? endOfList(plain, at) : endOfWord(plain, at)) : at + listed.length
   const value = text.slice(at, end).replace(afterValue, '')
   return { text: name === 'no' ? value : plain.slice(at, at + value.length), end: at + value.length }
 }

@@ -4,12 +4,10 @@ import { images } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Generation } from '../generation/row.ts'
-import type { Area, ImageFile } from '../ports/images.ts'
-import type { ImageRef, Margins, PictureRequest, Takes } from '../ports/models.ts'
+import { type PlacedInput, type PlacedInputs, placeInputs } from '../media/place-inputs.ts'
+import type { ImageRef } from '../ports/models.ts'
 import type { Task } from '../ports/providers.ts'
-import { keepsSize } from '../request/check.ts'
 import { enlargedBytes } from '../request/enlarge.ts'
-import { across, down } from '../request/grow.ts'
 
 /** Throws AppError provider_missing, input_lost. */
 export async function taskOf(core: Core, generation: Generation): Promise<Task> {
@@ -26,7 +24,7 @@ export async function taskOf(core: Core, generation: Generation): Promise<Task> 
   }
   // drawing all of the picture anew is not what was paid for
   if (request.mask && !stored.mask) throw new AppError('input_lost', {}, { neverRan: !submittedBefore })
-  const { inputs, mask } = await placedInputs(core, { request, takes: route.takes }, stored)
+  const { inputs, mask } = await placeInputs(core.images, { request, takes: route.takes }, stored)
   const prompt = fittingPrompt(generation, route.takes.promptLimit)
   const refs: ImageRef[] = inputs.map((_, position) => ({ $image: position }))
   return {
@@ -56,48 +54,12 @@ function fittingPrompt(generation: Generation, limit = Number.POSITIVE_INFINITY)
   return prompt.slice(0, limit).replace(/[\uD800-\uDBFF]$/, '')
 }
 
-interface Input {
-  /** Absent: the picture was changed, and is not in the store. */
-  key?: string
-  file: ImageFile
-}
-
-interface Inputs {
-  inputs: readonly Input[]
-  mask?: ImageFile
-}
-
-/** The first picture as large as the request has it, and the mask as the route takes it. */
-async function placedInputs(
-  core: Core,
-  { request, takes }: { request: PictureRequest; takes: Takes },
-  { inputs, mask }: Inputs,
-): Promise<Inputs> {
-  const [first, ...others] = inputs
-  if (!first || !(request.mask || request.expand)) return { inputs }
-  const { file } = first
-  const kept: Area = keepsSize(takes, request) ? request : { width: file.width, height: file.height }
-  const area = takes.expand?.byMask || !kept.expand ? kept : withoutSides(kept, kept.expand)
-  const isSame = area.width === file.width && area.height === file.height
-  const placed = isSame ? first : { file: await core.images.place(file, area) }
-  const isMarked = takes.mask && (mask || takes.expand?.byMask)
-  return {
-    inputs: [placed, ...others],
-    mask: isMarked && takes.mask ? await core.images.markAs(mask, takes.mask.marks, area) : undefined,
-  }
-}
-
-const withoutSides = ({ width, height }: Area, sides: Margins): Area => ({
-  width: width - across(sides),
-  height: height - down(sides),
-})
-
-function linksTo(core: Core, { leftMs }: Generation, inputs: readonly Input[]) {
+function linksTo(core: Core, { leftMs }: Generation, inputs: readonly PlacedInput[]) {
   const ttlSeconds = Math.ceil(Math.max(60_000, leftMs) / 1000)
   return Promise.all(inputs.map(({ key }) => key && core.store.link(key, ttlSeconds)))
 }
 
-async function readInputs(core: Core, { id, request }: Generation): Promise<Inputs> {
+async function readInputs(core: Core, { id, request }: Generation): Promise<PlacedInputs> {
   const rows = await core.database.db
     .select({ key: images.key, role: images.role, type: images.type, width: images.width, height: images.height })
     .from(images)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError, asAppError, spelled } from '../../../src/core/errors.ts'
+import type { Expand } from '../../../src/core/ports/models.ts'
 import { offeredAspects } from '../../../src/core/request/choose-model.ts'
 import { flagSpellings, formatParams, parseMessage, parsePrompt } from '../../../src/core/request/parse.ts'
 import { models } from '../../../src/models/index.ts'
@@ -66,6 +67,11 @@ describe('a prompt', () => {
     ['a cat --sede 7', 'unknown_option'],
     ['a cat --enhance=ask', 'bad_option'],
     ['a cat --private=maybe', 'bad_option'],
+    ['a cat --expand', 'bad_option'],
+    ['a cat --expand up:20', 'bad_option'],
+    ['a cat --expand left:20,left:30', 'bad_option'],
+    ['a cat --expand 0', 'bad_option'],
+    ['a cat --expand 9000', 'bad_option'],
     ['x'.repeat(4001), 'prompt_too_long'],
     ['x'.repeat(100_000), 'prompt_too_long'],
   ])('%.40j is refused', (text, kind) => {
@@ -81,6 +87,17 @@ describe('a prompt', () => {
     const error = asAppError(errorOf(() => parse(text)))
     expect(error.data.name).toBe(option)
     expect(spelled(error, flagSpellings).name).toBe(flag)
+  })
+
+  it.each([
+    ['a cat --expand left:256,top:50%', { left: 256, top: '50%' }],
+    ['--expand=left:256, top:50% a cat', { left: 256, top: '50%' }],
+    ['a cat —expand 20%', { left: '20%', right: '20%', top: '20%', bottom: '20%' }],
+    ['a cat --expand all:64px', { left: 64, right: 64, top: 64, bottom: 64 }],
+    ['a cat --expand：left：８％', { left: '8%' }],
+  ])('says by how much a picture grows: %j', (text, expand) => {
+    expect(parse(text)).toEqual({ prompt: 'a cat', expand })
+    expect(parse(formatParams({ prompt: 'a cat', expand: expand as Expand }))).toEqual({ prompt: 'a cat', expand })
   })
 
   it.each([

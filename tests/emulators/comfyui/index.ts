@@ -45,7 +45,10 @@ export interface Comfyui extends EmulatorServer {
 
 const usualFiles = {
   checkpoints: ['flux1-dev-fp8.safetensors', 'flux1-schnell-fp8.safetensors'],
-  diffusion_models: ['flux1-dev.safetensors', 'flux1-schnell.safetensors', 'flux1-dev-kontext_fp8_scaled.safetensors'],
+  diffusion_models: [
+    ...['flux1-dev.safetensors', 'flux1-schnell.safetensors', 'flux1-dev-kontext_fp8_scaled.safetensors'],
+    'flux1-fill-dev.safetensors',
+  ],
   text_encoders: ['clip_l.safetensors', 't5xxl_fp8_e4m3fn_scaled.safetensors', 't5xxl_fp16.safetensors'],
   vae: ['ae.safetensors'],
   loras: [],

@@ -110,6 +110,8 @@ const model = z.object({
   seed: range,
   strength: range,
   negative_prompt: z.boolean(),
+  mask: z.boolean().describe('Whether it draws the area that a mask marks.'),
+  expand: z.boolean().describe('Whether it draws beyond the sides of the image.'),
 })
 
 export type ShownModel = z.output<typeof model>

@@ -125,6 +125,8 @@ function shownModel({ id, title, price, routes }: Model): ShownModel[] {
       seed: rangeOf(all, 'seed'),
       strength: rangeOf(all, 'strength'),
       negative_prompt: all.some(({ negative }) => negative === true),
+      mask: all.some(({ mask }) => mask !== undefined),
+      expand: all.some(({ expand }) => expand !== undefined),
     },
   ]
 }

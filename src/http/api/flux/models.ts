@@ -5,7 +5,7 @@ import type { Core } from '../../../core/core.ts'
 import { AppError, spelledName } from '../../../core/errors.ts'
 import type { Model, Takes } from '../../../core/ports/models.ts'
 import { modelFor } from '../../../core/programs/ask.ts'
-import { takenWith } from '../../../core/request/choose-model.ts'
+import { inputsNeeded, takenWith } from '../../../core/request/choose-model.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { maxPictures } from '../fields.ts'
 import { names } from './names.ts'
@@ -68,14 +68,26 @@ function shownModel(core: Core, model: Model): ShownModel {
 /** null: the model does not accept that number of images. */
 function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
   try {
-    return modeOf(takenWith(core, model, { images }), images)
+    return { ...modeOf(takenWith(core, model, inputsNeeded(model, images)), images), ...areasOf(model, images) }
   } catch (error) {
     if (error instanceof AppError) return null
     throw error
   }
 }
 
-function modeOf(takes: Takes, images: number): Mode {
+function areasOf(model: Model, images: number): Pick<Mode, 'mask' | 'expand'> {
+  const taking = model.routes.map(({ takes }) => takes).filter((takes) => fits(takes, images))
+  const needed = inputsNeeded(model, images)
+  const isNeeded = needed.mask === true || needed.expand === true
+  return {
+    mask: taking.some(({ mask }) => mask) ? (isNeeded ? 'required' : 'optional') : null,
+    expand: taking.some(({ expand }) => expand) ? (isNeeded ? 'required' : 'optional') : null,
+  }
+}
+
+const fits = ({ images: { min, max } }: Takes, images: number) => images > 0 && images >= min && images <= max
+
+function modeOf(takes: Takes, images: number): Omit<Mode, 'mask' | 'expand'> {
   const max = images < 2 ? images : Math.min(takes.images.max, maxPictures)
   const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
     return [spelledName(name, names), { min, max, integer }] as const

@@ -130,6 +130,8 @@ export const uploadsResponse = z.array(uploadResponse).describe('In the order of
 
 const range = z.object({ min: z.number(), max: z.number(), integer: z.boolean() })
 
+const area = z.enum(['required', 'optional']).nullable()
+
 const mode = z
   .object({
     input_images: z.object({ min: z.int(), max: z.int() }),
@@ -143,6 +145,10 @@ const mode = z
       .describe("Limits of exact sizes 'WxH', in pixels of either side. null: no exact sizes."),
     parameters: z.record(z.string(), range).describe('Other parameters are refused.'),
     negative_prompt: z.boolean(),
+    mask: area.describe('Whether it draws the area that `mask_url` marks. null: no masks.'),
+    expand: area.describe(
+      'Whether it draws beyond the sides of the image. If both are required, a request needs one of them.',
+    ),
     max_images: z.int().describe('Maximum of `num_images`.'),
   })
   .meta({ id: 'FluxMode' })

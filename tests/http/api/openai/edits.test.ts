@@ -73,14 +73,14 @@ describe('an image edit', () => {
     expect(images.map((each) => each.length)).toEqual([2, 2, 1, 1])
   })
 
-  it('refuses masks, missing images, files that are not images, and private addresses', async () => {
+  it('refuses masks that do not fit, missing images, files that are not images, and private addresses', async () => {
     const client = await open()
     const image = await toFile(await pngOf(30, 30), 'a.png', { type: 'image/png' })
     const text = await toFile(Buffer.from('hello'), 'a.png', { type: 'image/png' })
     const loopback = { images: [{ image_url: 'https://127.0.0.1/a.png' }] } as unknown as { image: typeof image }
     const plainHttp = { images: [{ image_url: `${service.url}/healthz` }] } as unknown as { image: typeof image }
     const asking = [
-      client.images.edit({ prompt: 'night', image, mask: image }),
+      client.images.edit({ prompt: 'night', image, mask: await toFile(await pngOf(9, 9), 'a.png') }),
       client.images.edit({ prompt: 'night', image: [] }),
       client.images.edit({ prompt: 'night', image: text }),
       client.post('/images/edits', { body: { prompt: 'night', ...loopback } }),

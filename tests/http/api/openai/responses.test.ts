@@ -309,7 +309,7 @@ describe('a request', () => {
     ['tools.0.type', { tools: [{ type: 'web_search' }] }, "'image_generation'"],
     ['tools.0.type', { tools: [{ type: 'function', name: 'f', parameters: {} }] }, "'image_generation'"],
     ['tools.1', { tools: [...tools, ...tools] }, 'once'],
-    ['tools.0.input_image_mask', tool({ input_image_mask: { image_url: 'data:,' } }), 'in the prompt'],
+    ['tools.0.input_image_mask', tool({ input_image_mask: { image_url: 'data:,' } }), '/v1/images/edits'],
     ['tools.0.n', tool({ n: 2 }), 'several requests'],
     ['tools.0.action', tool({ action: 'edit' }), "'input_image'"],
     ['tools.0.partial_images', tool({ partial_images: 4 }), '0 to 3'],

@@ -49,7 +49,10 @@ function assertTool(tool: ImageTool, at: number, images: number): void {
   }
   if (at > 0) throw invalidValue(name, "send the tool 'image_generation' once")
   if (isGiven(tool.input_image_mask)) {
-    throw unsupportedParameter(`${name}.input_image_mask`, 'Describe the area to change in the prompt instead.')
+    throw unsupportedParameter(
+      `${name}.input_image_mask`,
+      'Send it to /v1/images/edits, or describe the area in the prompt.',
+    )
   }
   for (const count of ['n', 'num_images']) {
     if (isGiven(tool[count]) && tool[count] !== 1) throw unsupportedParameter(`${name}.${count}`, one)
