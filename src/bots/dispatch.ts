@@ -63,8 +63,11 @@ async function handle(running: Omit<Running, 'settings'>, act: Answered): Promis
     await core.surfaces.get(call.surface)?.seen?.(call.address)
     return wakeAgain(core, answer.accepted.job)
   }
-  await show(core, call, answer)
-  if (answer.accepted) await wake(core, answer.accepted.job)
+  try {
+    await show(core, call, answer)
+  } finally {
+    if (answer.accepted) await wake(core, answer.accepted.job)
+  }
 }
 
 async function offer(core: Core, { commands }: Handlers, asked: { call: Call; typing: Typing }): Promise<void> {

@@ -4,7 +4,7 @@
  * (its process died, or hangs) is taken over by another process.
  */
 import { type SQL, sql } from 'drizzle-orm'
-import { AppError } from '../core/errors.ts'
+import { AppError, isPutOff } from '../core/errors.ts'
 import { tracedFrom } from '../core/trace.ts'
 import { columnsOf, readRows, typed } from '../db/columns.ts'
 import type { Database } from '../db/database.ts'
@@ -12,6 +12,7 @@ import type { Json } from '../db/json.ts'
 import { inbox } from '../db/schema/chats.ts'
 import type { Log } from '../log.ts'
 import { albumQuietMs, inboxChannel, type Received, storeActs } from './inbox-store.ts'
+import { Later } from './show.ts'
 
 export interface Inbox {
   /** Stores acts, in one statement; a repeated delivery changes nothing. Handling starts by itself. */
@@ -53,12 +54,17 @@ const claimSeconds = 6
 /** Notifications may be lost, and an act may become due without one. */
 const pollMs = 1_000
 const retryMs = 5_000
+/** An answer to an older act, whose chat has had no room since, is given up: as long as a request may take. */
+const answerWithinMs = 15 * 60_000
+/** Acts that wait in this process for room in their chats. Those beyond are handled from the start. */
+const maxPaused = 1_000
 const daySeconds = 86_400
 const pruneEveryMs = 3_600_000
 
 export async function openInbox(options: InboxOptions): Promise<Inbox> {
   const { database, name, log, handle, oldestSeconds = daySeconds, maxAtOnce = 50, upToDateMs = () => 0 } = options
   const handling = new Map<string, Handling>()
+  const paused = new Map<string, { keys: readonly string[]; timer: NodeJS.Timeout }>()
   let closed = false
   let looking: Promise<void> | undefined
   let lookAgain = false
@@ -87,7 +93,15 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   }
 
   function start(rows: readonly Claimed[]): void {
-    const keys = rows.map(({ key }) => key)
+    const { late = false, editsPart = false, ageMs = 0 } = rows[0] ?? {}
+    const bodies = rows.map(({ body }) => body)
+    const act = { keys: rows.map(({ key }) => key), until: Date.now() + answerWithinMs - ageMs }
+    const span = { agoMs: ageMs, surface: name, count: rows.length }
+    run(act, () => tracedFrom('receive', span, () => handle(bodies, { late, editsPart })))
+  }
+
+  function run(act: Taken, step: () => Promise<unknown>): void {
+    const { keys } = act
     const id = keys[0] ?? ''
     const renewing = setInterval(
       () => {
@@ -95,7 +109,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       },
       (claimSeconds * 1000) / 3,
     )
-    const work = handleRows(rows, keys).finally(() => {
+    const work = handleAct(act, step).finally(() => {
       clearInterval(renewing)
       handling.delete(id)
       look()
@@ -103,22 +117,43 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     handling.set(id, { keys, work, renewing })
   }
 
-  async function handleRows(rows: readonly Claimed[], keys: string[]): Promise<void> {
+  async function handleAct(act: Taken, step: () => Promise<unknown>): Promise<void> {
+    const { keys } = act
     try {
-      const bodies = rows.map(({ body }) => body)
-      const { late = false, editsPart = false, ageMs = 0 } = rows[0] ?? {}
-      const span = { agoMs: ageMs, surface: name, count: rows.length }
-      const verdict = await tracedFrom('receive', span, () => handle(bodies, { late, editsPart }))
+      const verdict = await step()
       await finish(database, keys, { keepAlbum: verdict !== 'not_ours' })
     } catch (error) {
+      if (error instanceof Later) return continueLater(act, error)
       if (error instanceof AppError && !error.retry) {
         log.warn({ kind: error.kind, inbox: name }, 'an act was not answered')
         await finish(database, keys, { keepAlbum: true }).catch(() => undefined)
         return
       }
       log.error({ err: error, inbox: name }, 'an act was not handled; retrying')
-      await postpone(database, keys, retryMs).catch(() => undefined)
+      await postpone(database, keys, isPutOff(error) ? error.retryAfterMs : retryMs).catch(() => undefined)
     }
+  }
+
+  /** Does not count towards `maxAtOnce`. */
+  async function continueLater(act: Taken, { afterMs, again, isAnswered }: Later): Promise<void> {
+    const { keys, until } = act
+    try {
+      const isOver = Date.now() + afterMs > until
+      const isFull = paused.size >= maxPaused
+      if (isOver) log.warn({ inbox: name }, 'an act was not answered: its chat had no room')
+      if (isAnswered || isOver) await finish(database, keys, { keepAlbum: true })
+      else await postpone(database, keys, closed ? 0 : isFull ? afterMs : afterMs + claimSeconds * 1000)
+      if (isOver || closed || (isFull && !isAnswered)) return
+    } catch (error) {
+      log.warn({ err: error, inbox: name }, 'could not postpone an act; it is handled again')
+      return
+    }
+    const [id = ''] = keys
+    const timer = setTimeout(() => {
+      paused.delete(id)
+      run(act, again)
+    }, afterMs)
+    paused.set(id, { keys: isAnswered ? [] : keys, timer })
   }
 
   const unlisten = await database.listen(inboxChannel, (arrived) => arrived === name && look())
@@ -141,6 +176,9 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       })
       await Promise.race([Promise.allSettled([...handling.values()].map(({ work }) => work)), patience])
       clearTimeout(timer)
+      for (const { timer: waiting } of paused.values()) clearTimeout(waiting)
+      const left = [...paused.values()].flatMap(({ keys }) => keys)
+      if (left.length > 0) await postpone(database, left, 0).catch(() => undefined)
       // another process may have at once what is not done by now
       for (const { keys, renewing } of handling.values()) {
         clearInterval(renewing)
@@ -148,6 +186,12 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       }
     },
   }
+}
+
+interface Taken {
+  keys: string[]
+  /** Unix milliseconds after which its answer is given up. */
+  until: number
 }
 
 interface Handling {

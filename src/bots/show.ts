@@ -1,47 +1,145 @@
 /** Posts an answer, and records the message that it became. */
 import type { Core } from '../core/core.ts'
-import { AppError } from '../core/errors.ts'
+import { AppError, isPutOff } from '../core/errors.ts'
 import { showCancelled } from '../core/generation/cancel.ts'
 import { saveDraftPosted } from '../core/generation/drafts.ts'
-import { savePosted } from '../core/generation/row.ts'
-import { sentMessages } from '../core/generation/sent-messages.ts'
+import { removeSurplus, savePosted, sentMessages } from '../core/generation/sent-messages.ts'
 import { firstWait } from '../core/history/estimate.ts'
 import type { Address, Call, ChatSurface, Posted, Reply } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
 import type { Answer } from './command.ts'
 
-/** A reply that cannot be shown is lost; the end of a generation is not, since deliver.ts posts it again. */
+/**
+ * Thrown by a handler whose chat has no room for the answer. The act is claimed meanwhile, so that only `again` runs after the pause. If the
+ * process stops or dies, another one handles the act from the start.
+ */
+export class Later extends Error {
+  readonly afterMs: number
+  readonly again: () => Promise<unknown>
+  /** The answer itself is posted, so that the act is over: it is not handled again. */
+  readonly isAnswered: boolean
+  constructor(afterMs: number, { again, isAnswered }: Pick<Later, 'again' | 'isAnswered'>) {
+    super(`the chat has room in ${Math.ceil(afterMs / 1000)} s`)
+    this.afterMs = afterMs
+    this.again = again
+    this.isAnswered = isAnswered
+  }
+}
+
+/**
+ * A reply that cannot be shown is lost; the end of a generation is not, since deliver.ts posts it again. Rejects with `Later` if the chat
+ * has no room now.
+ */
 export async function show(core: Core, call: Call, answer: Answer): Promise<void> {
   const surface = core.surfaces.get(call.surface)
   if (!surface) return
-  const { accepted, shows, newButtons, inPlace, drafted, elsewhere, chosenIn, confidential: _, ...given } = answer
-  const { surface: name, key } = call
-  const reply: Reply = accepted?.private ? { ...given, private: true } : given
+  await sooner(core, call, {
+    step: async () => {
+      const posted = await showReply(core, { surface, call, answer })
+      if (posted)
+        await sooner(core, call, { step: () => showRest(surface, { call, answer, log: core.log }), isAnswered: true })
+    },
+  })
+}
+
+interface Step {
+  step(): Promise<void>
+  isAnswered?: boolean
+}
+
+/** Turns a pause that the chat asks for into `Later`, which makes the step again. */
+async function sooner(core: Core, call: Call, { step, isAnswered = false }: Step): Promise<void> {
   try {
-    await changePressed(surface, call, newButtons, core.log)
-    if (inPlace && (await replacePressed(surface, call, reply, core.log))) return
-    if (accepted && reply.content.kind === 'queued') {
-      reply.content = { ...reply.content, ...(await firstWait(core, accepted)) }
-    }
-    const sent = shows === undefined ? undefined : await sentMessages(core, { id: shows, surface: name, askedBy: key })
-    const isChosen = call.act.kind === 'press' && chosenIn
-    const replaced = isChosen ? undefined : call.posted
-    // a private answer never becomes a message that others may see
-    const becoming = isChosen ? chosenIn.posted : elsewhere ? undefined : replaced
-    const posted = becoming
-      ? await become(surface, { posted: becoming, address: call.address }, reply)
-      : await surface.post(elsewhere?.address ?? call.address, reply, sent)
-    if (drafted) await saveDraftPosted(core, drafted, posted)
-    const place = reply.content.kind === 'queued' ? reply.content.place : undefined
-    const state = accepted && (await savePosted(core, accepted.id, { posted, place }))
-    // cancelled before its message was known
-    if (accepted && state === 'cancelled') await showCancelled(core, { ...accepted, ...call, posted })
-    if (elsewhere) await postInto(surface, { posted: replaced, address: call.address }, elsewhere.notice)
-    if (isChosen) await surface.post(call.address, toastOf(call))
-    else if (chosenIn?.posted) await close(surface, chosenIn.posted, chosenIn.closed, core.log)
+    await step()
   } catch (error) {
+    if (error instanceof Later) throw error
+    if (isPutOff(error)) {
+      throw new Later(error.retryAfterMs, { again: () => sooner(core, call, { step, isAnswered }), isAnswered })
+    }
     core.log.warn({ err: error, surface: call.surface }, 'could not show a reply')
   }
+}
+
+interface Showing {
+  surface: ChatSurface
+  call: Call
+  answer: Answer
+}
+
+/** Nothing was posted if it rejects with a pause. False: the answer needs no further message. */
+async function showReply(core: Core, { surface, call, answer }: Showing): Promise<boolean> {
+  const { accepted, newButtons, inPlace, drafted } = answer
+  const reply = replyOf(answer)
+  await changePressed(surface, call, newButtons, core.log)
+  if (inPlace && (await replacePressed(surface, call, reply, core.log))) return false
+  if (accepted && reply.content.kind === 'queued') {
+    reply.content = { ...reply.content, ...(await firstWait(core, accepted)) }
+  }
+  const before = becomes(call, answer)
+  const posted = await postReply(core, { surface, call, answer }, { reply, before }).catch(async (error: unknown) => {
+    // the result needs no message that waits for it, and comes in the place that this one would take
+    if (!accepted || !isPutOff(error)) throw error
+    core.log.debug(
+      { id: accepted.id, surface: surface.name },
+      'left out a message that waits, because its chat has no room',
+    )
+    await surface.seen?.(call.address)
+    return undefined
+  })
+  if (posted === undefined) return true
+  if (drafted) await saveDraftPosted(core, drafted, posted)
+  const place = reply.content.kind === 'queued' ? reply.content.place : undefined
+  const saved = accepted && (await savePosted(core, accepted.id, { posted, before, place }))
+  if (!accepted || !saved) return true
+  // ended before its message was known
+  if (saved.state === 'cancelled' || saved.state === 'failed')
+    await showCancelled(core, { ...accepted, ...call, posted })
+  else if (saved.posted !== posted && surface.postsAnew) await removeSurplus(core, surface.name, posted)
+  return true
+}
+
+function replyOf({
+  accepted,
+  shows: _shows,
+  newButtons: _,
+  inPlace: _in,
+  drafted: _d,
+  elsewhere: _e,
+  chosenIn: _c,
+  confidential: _f,
+  ...given
+}: Answer): Reply {
+  return accepted?.private ? { ...given, private: true } : given
+}
+
+const isChosen = ({ act }: Call, { chosenIn }: Answer) => act.kind === 'press' && chosenIn !== undefined
+
+/** The message that becomes the reply. A private answer never becomes a message that others may see. */
+function becomes(call: Call, answer: Answer): Posted | undefined {
+  if (isChosen(call, answer)) return answer.chosenIn?.posted
+  return answer.elsewhere ? undefined : call.posted
+}
+
+async function postReply(
+  core: Core,
+  { surface, call, answer: { shows, elsewhere } }: Showing,
+  { reply, before }: { reply: Reply; before: Posted | undefined },
+): Promise<Posted> {
+  if (before) return become(surface, { posted: before, address: call.address }, reply)
+  const showing = shows === undefined ? undefined : { id: shows, surface: surface.name, askedBy: call.key }
+  const sent = showing && (await sentMessages(core, showing))
+  return surface.post(elsewhere?.address ?? call.address, reply, sent)
+}
+
+/** What follows the answer. */
+async function showRest(surface: ChatSurface, { call, answer, log }: { call: Call; answer: Answer; log: Core['log'] }) {
+  const { elsewhere, chosenIn } = answer
+  const { address } = call
+  if (elsewhere) {
+    await postInto(surface, { posted: isChosen(call, answer) ? undefined : call.posted, address }, elsewhere.notice)
+  }
+  if (isChosen(call, answer)) await surface.post(address, toastOf(call))
+  else if (chosenIn?.posted) await close(surface, chosenIn.posted, chosenIn.closed, log)
 }
 
 /** False: there is no message to replace. */
@@ -55,6 +153,7 @@ async function replacePressed(
   try {
     await surface.edit(act.on.posted, reply)
   } catch (error) {
+    if (isPutOff(error)) throw error
     log.debug({ err: error, surface: surface.name }, 'could not replace a message')
     return false
   }
@@ -73,6 +172,7 @@ async function changePressed(
   try {
     await surface.changeButtons(act.on.posted, { locale, buttons })
   } catch (error) {
+    if (isPutOff(error)) throw error
     log.debug({ err: error, surface: surface.name }, 'could not change the buttons of a message')
   }
 }

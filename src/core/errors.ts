@@ -187,6 +187,12 @@ export class AppError extends Error {
   }
 }
 
+export type PutOff = AppError & { readonly retryAfterMs: number }
+
+/** The chat has no room now, so nothing was sent by this call: the same call is made again after `retryAfterMs`. */
+export const isPutOff = (error: unknown): error is PutOff =>
+  error instanceof AppError && error.kind === 'chat_unavailable' && error.retryAfterMs !== undefined
+
 /** Option of the core (`aspect`, `count`) → how a surface spells it (`--ar`, `num_images`). An option without an entry keeps its name. */
 export type OptionNames = Readonly<Record<string, string>>
 

@@ -1,6 +1,7 @@
 /** Inline mode of the Telegram bot, its menus, and the ways into the private chat. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { telegramPace } from '../../src/bots/telegram/pace.ts'
 import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
 
 const ADA = { userId: 501 }
@@ -144,7 +145,9 @@ describe('the list of commands', () => {
 describe('the room of the whole bot', () => {
   it('is kept by all processes together', async () => {
     const calls = 30
-    test = await openTestTelegram({ bot: { pace: { group: [], private: [], overall: [{ calls: 5, ms: 1_000 }] } } })
+    test = await openTestTelegram({
+      bot: { pace: { ...telegramPace, group: [], private: [], overall: [{ calls: 5, ms: 1_000 }] } },
+    })
     const second = await test.another()
     const { telegram } = test
     const info = { locale: 'en', state: 'info', content: { kind: 'text', text: 'hello' } } as const

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
+import { telegramPace } from '../../src/bots/telegram/pace.ts'
 import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import type { ImageProvider } from '../../src/core/ports/providers.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
@@ -50,6 +51,10 @@ beforeEach(async () => {
           ],
           private: [],
           overall: [{ calls: 30, ms: 1_000 }],
+          turns: {
+            ...telegramPace.turns,
+            group: { always: [{ calls: 20, ms: minuteMs }], afterRefusal: [] },
+          },
         },
       })
       // as often as there is room

@@ -5,6 +5,7 @@ import { AppError } from '../../core/errors.ts'
 import { splitName } from '../../core/ids.ts'
 import type { Address, Identity, Place } from '../../core/ports/chat.ts'
 import { fromAddress, toAddress } from './address.ts'
+import { isCounted } from './pace.ts'
 
 type Signal = Parameters<Api['getMe']>[0]
 
@@ -12,16 +13,25 @@ type Signal = Parameters<Api['getMe']>[0]
 export function createBotApi(token: string, apiUrl: string, watch?: Transformer): Api {
   const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
   if (watch) api.config.use(watch)
-  // only short pauses: longer ones are planned by the caller. A call that may have arrived is never repeated here
-  api.config.use(
-    autoRetry({ maxRetryAttempts: 2, maxDelaySeconds: 3, rethrowHttpErrors: true, rethrowInternalServerErrors: true }),
+  // only short pauses, and never of messages: the caller plans these. A call that may have arrived is never repeated here
+  const retry = autoRetry({
+    maxRetryAttempts: 2,
+    maxDelaySeconds: 3,
+    rethrowHttpErrors: true,
+    rethrowInternalServerErrors: true,
+  })
+  api.config.use((call, method, payload, signal) =>
+    isCounted(method, payload) ? call(method, payload, signal) : retry(call, method, payload, signal),
   )
   return api
 }
 
 /** For edits that show progress: a result may wait for the end of one, so it is tried once and given up early. */
-export const createProgressApi = (token: string, apiUrl: string): Api =>
-  new Api(token, { apiRoot: apiUrl, timeoutSeconds: 5 })
+export function createProgressApi(token: string, apiUrl: string, watch: Transformer): Api {
+  const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 5 })
+  api.config.use(watch)
+  return api
+}
 
 /** For announcements: each is tried once, and a process that stops waits for those under way. */
 export const createAnnouncingApi = (token: string, apiUrl: string): Api =>
@@ -44,7 +54,7 @@ export function failureOf(error: unknown): ApiFailure | undefined {
   if (!(error instanceof GrammyError)) return undefined
   const { error_code: code, description, parameters } = error
   const { migrate_to_chat_id: newChatId, retry_after: seconds } = parameters
-  return { code, description, newChatId, ...(seconds !== undefined && { retryAfterMs: seconds * 1_000 }) }
+  return { code, description, newChatId, ...(seconds !== undefined && { retryAfterMs: Math.ceil(seconds * 1_000) }) }
 }
 
 const neverConnected: ReadonlySet<string> = new Set([

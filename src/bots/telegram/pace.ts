@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Transformer } from 'grammy'
-import type { ChatPace, Window } from '../../core/chats/pace.ts'
+import type { ChatPace, TurnLimits, Window } from '../../core/chats/pace.ts'
 
 /** Limits for edits that show progress. Other calls in the same time count towards them. */
 export interface TelegramPace {
@@ -12,15 +12,26 @@ export interface TelegramPace {
   private: readonly Window[]
   /** For everything that the bot sends, in all chats together. */
   overall: readonly Window[]
+  /** For answers and results. */
+  turns: { group: TurnLimits; private: TurnLimits }
 }
 
 const aSecond = { calls: 1, ms: 1_000 }
+
+/** Longer by a tenth than Telegram counts, because calls take different times to arrive. */
+const turnsOfGroup = { calls: 20, ms: 66_000 }
+const turnsOfChat = { calls: 1, ms: 1_100 }
 
 /** Half of what a group permits in a minute is left to answers and results. */
 export const telegramPace: TelegramPace = {
   group: [aSecond, { calls: 10, ms: 60_000 }],
   private: [aSecond],
   overall: [{ calls: 30, ms: 1_000 }],
+  // Telegram lets short bursts pass
+  turns: {
+    group: { always: [turnsOfGroup], afterRefusal: [turnsOfChat] },
+    private: { always: [], afterRefusal: [turnsOfChat] },
+  },
 }
 
 /** All calls count towards each of these limits, so the one with the lowest limit gives way first. Answers and results have all. */
@@ -40,20 +51,49 @@ export const paceName = (botId: string, chatId: number | string) => `telegram:${
 
 const counted = /^(send(?!ChatAction)|edit|copy|forward)/
 
-/** Waits for the room of the whole bot, counts calls on their way, and remembers the pauses that Telegram asks for. */
-export function countCalls(pace: ChatPace, botId: string, { overall }: Pick<TelegramPace, 'overall'>): Transformer {
+/** Whether Telegram counts this call towards the limits of a chat. Such a call is never repeated by itself: it is planned anew. */
+export const isCounted = (method: string, payload: unknown): boolean =>
+  counted.test(method) && (payload as { chat_id?: number | string }).chat_id !== undefined
+
+/**
+ * Counts calls, waits for the room of the whole bot, and remembers the pauses that Telegram asks for. A call that finds no room in its
+ * chat fails at once, as if Telegram had refused it.
+ */
+export function countCalls(pace: ChatPace, botId: string, { overall, turns }: TelegramPace): Transformer {
   return async (call, method, payload, signal) => {
-    const { chat_id: chatId, media } = payload as { chat_id?: number | string; media?: unknown }
-    if (chatId === undefined || !counted.test(method)) return call(method, payload, signal)
+    if (!isCounted(method, payload)) return call(method, payload, signal)
+    const { chat_id: chatId, media } = payload as { chat_id: number | string; media?: unknown }
     const chat = paceName(botId, chatId)
     const calls = Array.isArray(media) ? media.length : 1
+    const limits = isGroup(Number(chatId)) ? turns.group : turns.private
     // a failed count must not fail the call: Telegram counts as well
-    const ignore = () => undefined
-    await roomFor(pace, { bot: paceName(botId, 'all'), overall, calls }).catch(ignore)
-    void pace.count(chat, calls).catch(ignore)
+    const waitMs = await pace.takeTurn(chat, limits, calls).catch(() => 0)
+    if (waitMs > 0) return noRoom(waitMs)
+    await roomFor(pace, { bot: paceName(botId, 'all'), overall, calls }).catch(() => undefined)
     const response = await call(method, payload, signal)
     const seconds = response.ok ? undefined : response.parameters?.retry_after
-    if (seconds !== undefined) void pace.pause(chat, seconds * 1_000).catch(ignore)
+    if (response.ok || seconds === undefined) return response
+    const turnMs = await pace.refused(chat, limits, { calls, pauseMs: seconds * 1_000 }).catch(() => 0)
+    return { ...response, parameters: { ...response.parameters, retry_after: Math.max(seconds, turnMs / 1_000) } }
+  }
+}
+
+const noRoom = (waitMs: number) => ({
+  ok: false as const,
+  error_code: 429,
+  description: 'Too Many Requests: the chat has no room',
+  parameters: { retry_after: waitMs / 1_000 },
+})
+
+/** For calls that need no room, or took it before: remembers the pauses that Telegram asks for. */
+export function notePauses(pace: ChatPace, botId: string): Transformer {
+  return async (call, method, payload, signal) => {
+    const response = await call(method, payload, signal)
+    const { chat_id: chatId } = payload as { chat_id?: number | string }
+    const seconds = response.ok ? undefined : response.parameters?.retry_after
+    if (seconds !== undefined && chatId !== undefined) {
+      void pace.pause(paceName(botId, chatId), seconds * 1_000).catch(() => undefined)
+    }
     return response
   }
 }

@@ -25,7 +25,7 @@ import { setMenus, telegramIdsIn } from './menu.ts'
 import { followGroup, type Migration, migrationIn } from './migration.ts'
 import { createAnnouncer } from './outgoing/announcements.ts'
 import { createSender } from './outgoing/send.ts'
-import { countCalls, isGroup, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
+import { countCalls, isGroup, notePauses, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
 import { createCheckout } from './stars/checkout.ts'
 import { keepReconciling } from './stars/reconcile.ts'
 import { createRefunds } from './stars/refunds.ts'
@@ -70,7 +70,11 @@ export function createTelegram(options: TelegramOptions): Telegram {
   const dialogues = createDialogues(database)
   const onMigrated = (migration: Migration) => followGroup(database, migration)
   const sender = createSender(api, dialogues, onMigrated)
-  const progressSender = createSender(createProgressApi(token, apiUrl), dialogues, onMigrated)
+  const progressSender = createSender(
+    createProgressApi(token, apiUrl, notePauses(chatPace, botId)),
+    dialogues,
+    onMigrated,
+  )
   const announcer = createAnnouncer({ api: createAnnouncingApi(token, apiUrl), chatPace, botId, pace })
   const answerInline = createInline({ api, database, log })
   const answerCheckout = createCheckout({ api, database, log })

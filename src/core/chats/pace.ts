@@ -1,6 +1,6 @@
 /**
- * Keeps calls to a chat within what its platform permits, over all processes. Answers and results are counted and always
- * made; edits that only show progress take the room that is left.
+ * Keeps calls to a chat within what its platform permits, over all processes. Answers and results that find no room get a turn: a
+ * time at which to come again. Edits that only show progress take the room that is left, and none while answers wait.
  */
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/database.ts'
@@ -11,60 +11,140 @@ export interface Window {
   ms: number
 }
 
+/** Limits for answers and results. */
+export interface TurnLimits {
+  always: readonly Window[]
+  /** Bursts pass them, until the platform refuses a call, and for a minute then. */
+  afterRefusal: readonly Window[]
+}
+
 export interface ChatPace {
   /** Counts calls that are made in any case. */
   count(chat: string, calls: number): Promise<void>
   /** Whether the chat has room for calls that can be left out, or wait. If so, they are counted. `calls`: default 1. */
   takeRoom(chat: string, windows: readonly Window[], calls?: number): Promise<boolean>
-  /** The platform refused a call and asks for a pause: until then the chat has no room. */
+  /**
+   * 0: an answer or a result may be sent now, and is counted. Otherwise milliseconds after which to ask again: those that are put off
+   * come in order, and a new one does not come before them.
+   */
+  takeTurn(chat: string, limits: TurnLimits, calls: number): Promise<number>
+  /**
+   * The platform refused calls, which no longer count, and asks for a pause: until then the chat has no room. Resolves to the
+   * milliseconds after which to ask for a turn.
+   */
+  refused(chat: string, limits: TurnLimits, about: { calls: number; pauseMs: number }): Promise<number>
+  /** The platform asks for a pause: until then the chat has no room. */
   pause(chat: string, ms: number): Promise<void>
 }
 
-/** The longest window that is possible, and that of counts. */
-const keptMs = 60_000
-/** A platform may ask for days. Answers and results are sent regardless, and a new refusal starts a new pause. */
+/** Longer than any window that is possible. */
+const keptMs = 70_000
+/** A platform may ask for days. After this time a call is tried again, and a new refusal starts a new pause. */
 const longestPauseMs = 10 * 60_000
+/** For so long after a pause, `afterRefusal` applies. */
+const strained = '60 seconds'
+/** A turn that its owner does not use is over then, since its process may have died. */
+const turnLapses = '15 seconds'
+/** Turns in one chat. Those beyond share the last one. */
+const maxTurns = 1_000
+/** Beyond the turn, so that it has come by the database's clock. */
+const afterTurnMs = 20
 const tidyRows = 1_000
 
 /** Not now(), the start of the statement: it may have waited for another statement that held the row. */
 const now = sql`clock_timestamp()`
-const recent = (ms: number) => sql`array(
-  select made from unnest(chat_calls.calls) made where made > ${now} - ${`${ms} milliseconds`}::interval order by made)`
+const milliseconds = (ms: number) => sql`${`${ms} milliseconds`}::interval`
+const recent = sql`array(
+  select made from unnest(chat_calls.calls) made where made > ${now} - ${milliseconds(keptMs)} order by made)`
+const pausedUntil = (ms: number) => sql`${now} + ${milliseconds(Math.min(ms, longestPauseMs))}`
+
+const isStrained = sql`coalesce(chat_calls.paused_until > ${now} - ${strained}::interval, false)`
+const isWaiting = sql`turn > ${now} - ${turnLapses}::interval`
+/** Those that were given, and not used yet. */
+const turns = sql`array(select turn from unnest(chat_calls.turns) turn where ${isWaiting} order by turn)`
+const isNext = sql`not exists (select from unnest(chat_calls.turns) turn where ${isWaiting})
+  or exists (select from unnest(chat_calls.turns) turn where ${isWaiting} and turn <= ${now})`
+
+const recordset = (windows: readonly Window[]) =>
+  sql`jsonb_to_recordset(${JSON.stringify(windows)}::jsonb) as w(calls int, ms float8)`
+
+/** Of a row of `chat_calls`. */
+const hasRoom = (windows: readonly Window[], calls: number) => sql`
+  coalesce(chat_calls.paused_until < ${now}, true) and not exists (
+    select from ${recordset(windows)}
+    where w.calls < ${calls}::int + (
+      select count(*) from unnest(chat_calls.calls) made where made > ${now} - w.ms * interval '1 millisecond'))`
+
+/** An album larger than a limit passes where nothing else was sent. */
+const wideEnough = (windows: readonly Window[], calls: number) =>
+  windows.map(({ calls: most, ms }) => ({ calls: Math.max(most, calls), ms }))
 
 export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
+  /** Gives out the first time with room after all turns that were given. Resolves to the milliseconds until then. */
+  async function giveTurn(chat: string, { always, afterRefusal }: TurnLimits, calls: number): Promise<number> {
+    const windows = wideEnough([...always, ...afterRefusal], calls)
+    const turn = sql`greatest(${now}, chat_calls.paused_until, (
+      select max(used.at + w.ms * interval '1 millisecond')
+      from ${recordset(windows)} cross join lateral (
+        select at from unnest(chat_calls.calls || ${turns}) at
+        order by at desc offset w.calls - ${calls}::int limit 1) used), (select max(turn) from unnest(chat_calls.turns) turn))`
+    // unchecked row: an expression, no column
+    const [row] = await database.rows<{ ms: number }>(sql`
+      update chat_calls set turns = case when cardinality(${turns}) >= ${maxTurns}::int then chat_calls.turns
+        else ${turns} || array_fill(${turn}, array[${calls}::int]) end
+      where chat = ${chat}
+      returning (extract(epoch from turns[cardinality(turns)] - ${now}) * 1000)::float8 as ms`)
+    return Math.max(1, Math.ceil(Number(row?.ms ?? 0))) + afterTurnMs
+  }
+
   return {
     async count(chat, calls) {
       const made = sql`array_fill(${now}, array[${calls}::int])`
       await database.rows(sql`
         insert into chat_calls (chat, calls) values (${chat}, ${made})
-        on conflict (chat) do update set calls = ${recent(keptMs)} || ${made}`)
+        on conflict (chat) do update set calls = ${recent} || ${made}`)
     },
     async takeRoom(chat, windows, calls = 1) {
-      const longest = Math.max(0, ...windows.map(({ ms }) => ms))
       const made = sql`array_fill(${now}, array[${calls}::int])`
       const rows = await database.rows(sql`
         insert into chat_calls (chat, calls) values (${chat}, ${made})
-        on conflict (chat) do update set calls = ${recent(longest)} || ${made}
-        where coalesce(chat_calls.paused_until < ${now}, true) and not exists (
-          select from jsonb_to_recordset(${JSON.stringify(windows)}::jsonb) as w(calls int, ms float8)
-          where w.calls < ${calls}::int + (
-            select count(*) from unnest(chat_calls.calls) made where made > ${now} - w.ms * interval '1 millisecond'))
+        on conflict (chat) do update set calls = ${recent} || ${made}
+        where ${hasRoom(windows, calls)} and not exists (select from unnest(chat_calls.turns) turn where ${isWaiting})
         returning chat`)
       return rows.length > 0
     },
-    async pause(chat, ms) {
+    async takeTurn(chat, limits, calls) {
+      const made = sql`array_fill(${now}, array[${calls}::int])`
+      const [always, afterRefusal] = [limits.always, limits.afterRefusal].map((each) => wideEnough(each, calls))
+      const taken = await database.rows(sql`
+        insert into chat_calls (chat, calls) values (${chat}, ${made})
+        on conflict (chat) do update set calls = ${recent} || ${made},
+          turns = array(
+            select turn from (
+              select turn, row_number() over (order by turn) as number from unnest(chat_calls.turns) turn where ${isWaiting}) line
+            where turn > ${now} or number > ${calls}::int order by turn)
+        where ${hasRoom(always ?? [], calls)} and (not ${isStrained} or ${hasRoom(afterRefusal ?? [], calls)}) and (${isNext})
+        returning chat`)
+      return taken.length > 0 ? 0 : giveTurn(chat, limits, calls)
+    },
+    async refused(chat, limits, { calls, pauseMs }) {
       await database.rows(sql`
-        update chat_calls set paused_until = ${now} + ${`${Math.min(ms, longestPauseMs)} milliseconds`}::interval
+        update chat_calls set paused_until = ${pausedUntil(pauseMs)},
+          calls = calls[:greatest(0, cardinality(calls) - ${calls}::int)]
         where chat = ${chat}`)
+      return giveTurn(chat, limits, calls)
+    },
+    async pause(chat, ms) {
+      await database.rows(sql`update chat_calls set paused_until = ${pausedUntil(ms)} where chat = ${chat}`)
     },
   }
 }
 
 /** Deletes rows of chats without recent calls, some at a time: this runs often, so there are few. */
 export async function forgetOldCalls(database: Pick<Database, 'rows'>): Promise<void> {
+  const latest = sql`greatest(calls[cardinality(calls)], turns[cardinality(turns)], paused_until, '-infinity')`
   await database.rows(sql`
     delete from chat_calls where chat in (
-      select chat from chat_calls
-      where calls[cardinality(calls)] < now() - ${`${longestPauseMs} milliseconds`}::interval
+      select chat from chat_calls where ${latest} < now() - ${milliseconds(longestPauseMs)}
       limit ${tidyRows} for update skip locked)`)
 }

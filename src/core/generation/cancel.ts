@@ -7,7 +7,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import type { AppError, ErrorData, ErrorKind } from '../errors.ts'
+import { type AppError, type ErrorData, type ErrorKind, isPutOff } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import { type Outcome, outcomeOf } from '../history/outcome.ts'
 import { isId } from '../ids.ts'
@@ -113,10 +113,14 @@ const whyColumns = columnsOf({
   data: typed<ErrorData | null>(generations.errorData),
 })
 
-/** Edits the message of the request. Harmless when repeated. */
+/** How long a chat without room is tried again. After that, a press of its Cancel button ends the message. */
+const showWithinMs = 5 * 60_000
+
+/** Edits the message of the request. Harmless when repeated. In a chat without room it is tried again, which nothing waits for. */
 export async function showCancelled(
   core: Core,
   cancelled: Pick<Cancelled, 'id' | 'surface' | 'posted' | 'price' | 'locale' | 'request'>,
+  until = Date.now() + showWithinMs,
 ): Promise<void> {
   const { id, surface: name, posted, price } = cancelled
   const surface = core.surfaces.get(name)
@@ -131,5 +135,7 @@ export async function showCancelled(
     await surface.edit(posted, failureReply(cancelled, { error, data: data ?? {}, refunded: price }))
   } catch (error) {
     core.log.debug({ id, err: error }, 'could not show that a request was cancelled')
+    if (!isPutOff(error) || Date.now() + error.retryAfterMs > until) return
+    setTimeout(() => void showCancelled(core, cancelled, until), error.retryAfterMs).unref()
   }
 }

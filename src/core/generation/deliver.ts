@@ -7,7 +7,7 @@ import { costOf } from '../billing/cost.ts'
 import { chargedFor, type Size } from '../billing/quote.ts'
 import { moveToPrivate } from '../chats/elsewhere.ts'
 import type { Core } from '../core.ts'
-import { type AppError, asAppError } from '../errors.ts'
+import { type AppError, asAppError, isPutOff } from '../errors.ts'
 import { outputKey } from '../media/object-keys.ts'
 import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
@@ -17,8 +17,8 @@ import { placeEditIsOver } from './place-edits.ts'
 import { failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
 import { picturesToShow, readPictures } from './reply-pictures.ts'
 import { type Quoted, resultButtons } from './result-buttons.ts'
-import { type Generation, saveDeliveryTry, savePosted } from './row.ts'
-import { sentMessages } from './sent-messages.ts'
+import { type Generation, saveDeliveryTry } from './row.ts'
+import { removeSurplus, savePosted, sentMessages } from './sent-messages.ts'
 
 type Retry = { retryInMs: number } | undefined
 
@@ -78,13 +78,15 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   if (!surface.postsAnew) return surface.post(generation.address, { ...reply, private: isPrivate }, sent)
   // a repeated post would show twice, so a message is posted and recorded first, and the answer goes into it by an edit
   const waiting = await surface.post(generation.address, { ...finishingReply(generation), private: isPrivate })
-  await savePosted(core, generation.id, { posted: waiting })
-  generation.posted = waiting
-  return surface.edit(waiting, reply, sent)
+  const { posted = waiting } = (await savePosted(core, id, { posted: waiting })) ?? {}
+  if (posted !== waiting) await removeSurplus(core, name, waiting)
+  generation.posted = posted
+  return surface.edit(posted, reply, sent)
 }
 
 /** If a chat refuses, the answer goes to the person in private. If that is refused too, or the chat stays unreachable, there is a refund. */
 async function retryOrGiveUp(core: Core, generation: Generation, error: AppError): Promise<Retry> {
+  if (isPutOff(error)) return comeAgain(core, generation, error.retryAfterMs)
   const tries = generation.deliveryTries + 1
   const leftMs = generation.leftMs + generation.takenAt - Date.now()
   const giveUp = !error.retry || tries >= maxTries || leftMs < -graceMs
@@ -99,17 +101,35 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   // what is for adults may not be for the private chat
   const mayMove = !generation.request.adult || generation.error !== null
   if (error.kind === 'chat_refused' && mayMove && (await moveToPrivate(core, generation))) {
-    await saveDeliveryTry(core, generation, leastPauseMs)
+    await saveDeliveryTry(core, generation, { waitMs: leastPauseMs })
     return { retryInMs: leastPauseMs }
   }
   if (giveUp) {
     await endFailed(core, generation, generation.error ?? error.kind)
     return undefined
   }
-  const pauseMs = error.retryAfterMs ?? Math.min(30_000, 500 * 2 ** generation.deliveryTries)
-  // a platform may ask for hours: the last try comes when the request has to end
+  const pauseMs = Math.min(30_000, 500 * 2 ** generation.deliveryTries)
   const retryInMs = Math.max(leastPauseMs, Math.min(pauseMs, leftMs + graceMs + leastPauseMs))
-  await saveDeliveryTry(core, generation, retryInMs)
+  await saveDeliveryTry(core, generation, { waitMs: retryInMs })
+  return { retryInMs }
+}
+
+/** The chat works, and takes the answer later. Any number of times, until the request has to end. */
+async function comeAgain(core: Core, generation: Generation, pauseMs: number): Promise<Retry> {
+  const { id, takenAt, error } = generation
+  const leftMs = generation.leftMs + takenAt - Date.now()
+  if (leftMs < -graceMs) {
+    core.meter?.notDelivered(generation.surface, 'chat_unavailable')
+    core.log.warn(
+      { id, kind: 'chat_unavailable' },
+      'could not deliver an answer: its chat took none until the deadline',
+    )
+    await endFailed(core, generation, error ?? 'chat_unavailable')
+    return undefined
+  }
+  // a platform may ask for hours: the last try comes when the request has to end
+  const retryInMs = Math.min(pauseMs, leftMs + graceMs + leastPauseMs)
+  await saveDeliveryTry(core, generation, { waitMs: retryInMs, isPutOff: true })
   return { retryInMs }
 }
 

@@ -1,5 +1,5 @@
 /** The generation row as workers use it, and the steps that change it. Each step is one fenced statement. */
-import { eq, type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
@@ -194,19 +194,6 @@ export async function awaitNews(core: Core, generation: Generation, retryInMs: n
   return row && !row.news ? retryInMs : 1
 }
 
-/**
- * Resolves to the state, which may be over already: then the message that was just posted is out of date. `place`: the place in the queue
- * that it shows.
- */
-export async function savePosted(core: Core, id: string, { posted, place }: { posted: Posted; place?: number }) {
-  const [row] = await core.database.db
-    .update(generations)
-    .set({ posted, ...(place !== undefined && { narratedPlace: place }) })
-    .where(eq(generations.id, id))
-    .returning({ state: generations.state })
-  return row?.state
-}
-
 /** Its message shows progress by now, so the place has to be shown again. */
 const restarted = sql`state = 'queued', submit_at = null, ticket = null, webhook_message = null, lease_until = null,
   narrated_place = null`
@@ -237,12 +224,19 @@ export const letGo = (core: Core, fence: Fence, waitMs: number) =>
 export const saveFailure = (core: Core, generation: Generation, { kind, data }: Pick<AppError, 'kind' | 'data'>) =>
   changeUnanswered(core, generation, sql`error = ${kind}, error_data = ${JSON.stringify(data)}::jsonb`)
 
-/** `waitMs`: capped already (deliver.ts). It may pass the deadline by the time that the last try of a chat gets. */
-export const saveDeliveryTry = (core: Core, fence: Fence, waitMs: number) =>
+interface DeliveryTry {
+  /** Capped already (deliver.ts). It may pass the deadline by the time that the last try of a chat gets. */
+  waitMs: number
+  /** The chat asked to come again: that is no failure. */
+  isPutOff?: boolean
+}
+
+export const saveDeliveryTry = (core: Core, fence: Fence, { waitMs, isPutOff = false }: DeliveryTry) =>
   change(
     core,
     fence,
-    sql`delivery_tries = delivery_tries + 1, lease_until = null, wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
+    sql`delivery_tries = delivery_tries + ${isPutOff ? 0 : 1}::int, lease_until = null,
+      wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
   )
 
 export interface StoredPicture {

@@ -1,6 +1,6 @@
-/** Messages that show the result of a generation, recorded one by one, so that a crash between two repeats neither. */
+/** The messages of a generation: the one that waits, and those that show its result, recorded one by one, so that a crash repeats none. */
 import { and, eq, sql } from 'drizzle-orm'
-import { sentMessages as table } from '../../db/schema/generations.ts'
+import { generations, sentMessages as table } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { MessageName, Posted, SentMessages } from '../ports/chat.ts'
 
@@ -66,4 +66,37 @@ export async function findSent(
     .where(and(eq(table.surface, surface), eq(table.message, message)))
     .limit(1)
   return row
+}
+
+interface Waiting {
+  posted: Posted
+  /** The message that it was before. */
+  before?: Posted
+  /** The place in the queue that it shows. */
+  place?: number
+}
+
+/**
+ * Records the waiting message of a request, unless another process was first. Resolves to the message that the request has, and to its state,
+ * which may be over already: then a message that was just posted is out of date.
+ */
+export async function savePosted(core: Core, id: string, { posted, before, place }: Waiting) {
+  const isFree = sql`(${generations.posted} is null or ${generations.posted} = ${before ?? null})`
+  const [row] = await core.database.db
+    .update(generations)
+    .set({
+      posted: sql`case when ${isFree} then ${posted} else ${generations.posted} end`,
+      ...(place !== undefined && { narratedPlace: place }),
+    })
+    .where(eq(generations.id, id))
+    .returning({ state: generations.state, posted: generations.posted })
+  return row && { state: row.state, posted: row.posted as Posted }
+}
+
+/** Removes a message that waits beside the one of its request. Best effort. */
+export async function removeSurplus(core: Core, surface: string, posted: Posted): Promise<void> {
+  await core.surfaces
+    .get(surface)
+    ?.remove(posted)
+    .catch((error: unknown) => core.log.debug({ err: error, surface }, 'could not remove a message that waits'))
 }

@@ -261,8 +261,8 @@ export interface ChatSurface {
   /** Whether the chat has room for an edit that only shows progress. If so, it counts as made. Absent: chats have no limits. */
   takeRoom?(posted: Posted): Promise<boolean>
   /**
-   * Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'. The edit of a waiting
-   * message is tried once, for five seconds at most.
+   * Both work in any process, started or not. Reject with AppError 'chat_refused' or 'chat_unavailable'; with `retryAfterMs` (`isPutOff`), the
+   * same call continues later what is in `sent`. The edit of a waiting message is tried once, for five seconds at most.
    */
   post(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted>
   edit(posted: Posted, reply: Reply, sent?: SentMessages): Promise<Posted>

@@ -121,4 +121,6 @@ export const chatCalls = pgTable('chat_calls', {
   calls: timestamp({ withTimezone: true, mode: 'date' }).array().notNull(),
   /** The platform has asked for a pause. */
   pausedUntil: time('paused_until'),
+  /** Times at which answers that were put off may come again, earliest first. */
+  turns: timestamp({ withTimezone: true, mode: 'date' }).array().notNull().default(sql`'{}'`),
 })

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { broadcastLooks } from '../../../src/bots/broadcast/replies.ts'
 import { allCommands } from '../../../src/bots/commands/index.ts'
 import { answerTo } from '../../../src/bots/dispatch.ts'
+import { telegramPace } from '../../../src/bots/telegram/pace.ts'
 import { createTelegram } from '../../../src/bots/telegram/telegram.ts'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import { forgetOldBroadcasts } from '../../../src/core/broadcasts/broadcasts.ts'
@@ -195,7 +196,7 @@ describe('/broadcast', () => {
       database: test.core.database,
       commands: [],
       log: keepLog(),
-      pace: { group: [], private: [], overall },
+      pace: { ...telegramPace, group: [], private: [], overall },
     })
     const countOf = async (takes: () => Promise<boolean>) => {
       let n = 0

@@ -61,6 +61,57 @@ describe.each(databases())('the pace of a chat on %s', (kind) => {
     expect(await pace.takeRoom('paused', tenAMinute)).toBe(true)
   })
 
+  it('gives turns to answers that find no room, which come before progress and new answers', async () => {
+    const processes = [createChatPace(test.database), createChatPace(test.database)]
+    const limits = { always: [{ calls: 4, ms: 60_000 }], afterRefusal: [{ calls: 1, ms: 1_000 }] }
+    const ask = (calls = 1, n = 0) => processes[n % 2]!.takeTurn('turns', limits, calls)
+    const seconds = (ms: number) => Math.round(ms / 1_000)
+    const pass = (ms: number) =>
+      test.database.rows(sql`
+        with span as (select ${`${ms} milliseconds`}::interval as span)
+        update chat_calls set paused_until = paused_until - span, calls = array(select made - span from unnest(calls) made),
+          turns = array(select turn - span from unnest(turns) turn) from span where chat = 'turns'`)
+    const asked = await Promise.all(Array.from({ length: 7 }, (_, n) => ask(1, n)))
+    expect(asked.filter((ms) => ms === 0)).toHaveLength(4)
+    // the room of four calls opens after a minute, one a second
+    expect(
+      asked
+        .filter((ms) => ms > 0)
+        .map(seconds)
+        .toSorted(),
+    ).toEqual([60, 61, 62])
+    // the fourth call of an album needs the first of these to be over
+    expect(seconds(await ask(2))).toBe(120)
+    expect(await processes[0]!.takeRoom('turns', [])).toBe(false)
+    await pass(60_500)
+    expect(await ask()).toBe(0)
+    // there is room for others only after those that wait
+    expect(seconds(await ask())).toBe(60)
+    await pass(1_000)
+    expect(await ask()).toBe(0)
+    expect(seconds(await processes[0]!.refused('turns', limits, { calls: 1, pauseMs: 5_000 }))).toBeGreaterThanOrEqual(
+      58,
+    )
+    expect(seconds(await ask())).toBeGreaterThanOrEqual(58)
+  })
+
+  it('lets bursts pass until a call is refused, and albums larger than a limit where nothing else was sent', async () => {
+    const pace = createChatPace(test.database)
+    const limits = { always: [], afterRefusal: [{ calls: 1, ms: 60_000 }] }
+    const ask = () => pace.takeTurn('bursts', limits, 4)
+    expect([await ask(), await ask()]).toEqual([0, 0])
+    expect(await pace.refused('bursts', limits, { calls: 4, pauseMs: 0 })).toBeGreaterThan(50_000)
+    expect(await ask()).toBeGreaterThan(50_000)
+    await test.database.rows(sql`update chat_calls set calls = '{}', turns = '{}' where chat = 'bursts'`)
+    expect(await ask()).toBe(0)
+    expect(await ask()).toBeGreaterThan(50_000)
+    // a turn that its owner has not used is over
+    await test.database.rows(
+      sql`update chat_calls set calls = '{}', turns = array[now() - interval '16 seconds'] where chat = 'bursts'`,
+    )
+    expect(await ask()).toBe(0)
+  })
+
   it('is forgotten when a chat has been silent', async () => {
     const pace = createChatPace(test.database)
     await pace.count('silent', 1)

@@ -45,8 +45,8 @@ describe.each(databases())('the deadline on %s', (kind) => {
     await work()
     const call = await say('a cat')
     await expect
-      .poll(() => core.database.rows(sql`select state, delivery_tries as tries from generations`))
-      .toEqual([{ state: 'stored', tries: 1 }])
+      .poll(() => core.database.rows(sql`select state, lease_until as held from generations`))
+      .toEqual([{ state: 'stored', held: null }])
     expect(await lateness(call)).toBeLessThan(60_000)
     await core.database.rows(sql`update generations set deadline_at = now() - interval '1 minute'`)
     expect(await ended(call)).toBe('failed')
@@ -79,8 +79,10 @@ describe.each(databases())('the deadline on %s', (kind) => {
     await work()
     const call = await say('a cat')
     await expect
-      .poll(() => core.database.rows(sql`select state, delivery_tries as tries from generations`))
-      .toEqual([{ state: 'running', tries: 1 }])
+      .poll(() =>
+        core.database.rows(sql`select state, error is null or lease_until is not null as held from generations`),
+      )
+      .toEqual([{ state: 'running', held: false }])
     expect(await lateness(call)).toBeLessThan(60_000)
     await core.database.rows(sql`update generations set deadline_at = now() - interval '1 minute'`)
     expect(await ended(call)).toBe('failed')

@@ -21,10 +21,10 @@ export function createFlood(): Flood {
   const accepted = new Map<string, number[]>()
 
   function windowsOf({ id, type }: { id: number; type: string }): Window[] {
-    const { perChatPerSecond, perGroupPerMinute, perSecond } = limits
+    const { perChatPerSecond, perGroupPerMinute, perSecond, minuteMs = 60_000 } = limits
     return [
       { key: `second:${id}`, max: perChatPerSecond, ms: 1000 },
-      { key: `minute:${id}`, max: type === 'private' ? undefined : perGroupPerMinute, ms: 60_000 },
+      { key: `minute:${id}`, max: type === 'private' ? undefined : perGroupPerMinute, ms: minuteMs },
       { key: 'bot', max: perSecond, ms: 1000 },
     ].filter((window): window is Window => window.max !== undefined)
   }

@@ -153,6 +153,8 @@ export interface FloodLimits {
   perChatPerSecond?: number
   /** Messages and edits in one group or supergroup. */
   perGroupPerMinute?: number
+  /** Milliseconds of a minute in one group. Default: 60,000. */
+  minuteMs?: number
   /** Messages and edits in all chats. */
   perSecond?: number
 }

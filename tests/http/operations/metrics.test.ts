@@ -134,7 +134,7 @@ describe('metrics', () => {
     const app = openApp()
     let refusals = 1
     test.chat.refuse = (reply) =>
-      reply.state === 'done' && refusals-- > 0 ? new AppError('chat_unavailable', {}, { retryAfterMs: 20 }) : undefined
+      reply.state === 'done' && refusals-- > 0 ? new AppError('chat_unavailable') : undefined
     await test.ended(await test.say('/flux a cat that is shown late'))
     const away: ObjectStore = { ...test.core.store, put: () => Promise.reject(new Error('the disk is full')) }
     const file = await test.core.images.keep(await pngOf(64, 64))

@@ -82,7 +82,6 @@ export function createAlbums(api: Api): Albums {
       const links = files.filter(({ data }) => !data).map(({ name, link }) => `${name}: ${link}`)
       const text = [plainText(reply), ...links].join('\n')
       const options = optionsOf(target)
-      if (links.length > 0) await api.sendMessage(target.chatId, cut(text, maxText), { ...options, ...withoutPreview })
       const missing = whole.filter(({ part }) => !sent?.earlier.some((each) => each.part === part))
       for (let start = 0; start < missing.length; start += maxInAlbum) {
         const album = missing.slice(start, start + maxInAlbum)
@@ -96,6 +95,8 @@ export function createAlbums(api: Api): Albums {
           await record(target, { kind: 'document', messages: messages.slice(index, index + 1), firstPart }, sent)
         }
       }
+      // last, because it is not recorded
+      if (links.length > 0) await api.sendMessage(target.chatId, cut(text, maxText), { ...options, ...withoutPreview })
     },
   }
 }

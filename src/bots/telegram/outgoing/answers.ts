@@ -60,7 +60,8 @@ export function createAnswers(api: Api, dialogues: Dialogues): Answers {
         await dialogues.open(name, { chatId, messageId })
       } catch (error) {
         if (wasRefused(error)) await dialogues.withdraw(name)
-        await answer(target, unavailable)
+        // after a pause it is asked again
+        if (failureOf(error)?.retryAfterMs === undefined) await answer(target, unavailable)
         throw error
       }
       await answer(target, {})

@@ -77,10 +77,16 @@ export function createSender(
   }
 
   async function sendPicture(target: ChatTarget, reply: Reply, picture: ReplyPicture, sent?: SentMessages) {
+    const before = sent?.earlier.find(({ part }) => part === 0)
+    const shown = before ? fromPosted(before.posted) : await sendFirst(target, reply, picture, sent)
+    await albums.sendMissing(target, originalsOf([picture]), sent)
+    return shown
+  }
+
+  async function sendFirst(target: ChatTarget, reply: Reply, picture: ReplyPicture, sent?: SentMessages) {
     const look = { ...captionOf(reply), reply_markup: keyboardOf(reply) }
     const { kind, messages } = await albums.sendOne(target, picture, look)
     await albums.record(target, { kind, messages, firstPart: 0, buttons: reply.buttons !== undefined }, sent)
-    await albums.sendMissing(target, originalsOf([picture]), sent)
     return { messageId: messages[0].message_id, kind, target }
   }
 
@@ -120,22 +126,27 @@ export function createSender(
       if (under.messageId !== shown.messageId) await standing.remove(toPosted(shown)).catch(() => undefined)
       return under
     }
+    const now: Shown = { ...shown, kind: kindOf(picture) }
+    const isShown = sent?.earlier.some(({ part, posted }) => part === 0 && posted === toPosted(now))
+    if (!isShown) await showIn(now, reply, picture, sent)
+    await albums.sendMissing(now.target, originalsOf([picture]), sent)
+    return now
+  }
+
+  async function showIn(shown: Shown, reply: Reply, picture: ReplyPicture, sent?: SentMessages): Promise<void> {
     const kind = kindOf(picture)
     const media = { type: kind, media: toFile(picture), ...captionOf(reply) } as const
     const { chatId } = shown.target
     const message = await changed(
       api.editMessageMedia(chatId, shown.messageId, media, { reply_markup: keyboardOf(reply) }),
     )
-    const now: Shown = { ...shown, kind }
     await sent?.add({
-      posted: toPosted(now),
+      posted: toPosted(shown),
       part: 0,
       fileIds: message ? fileIdsOf(message) : [],
       message: messageName(chatId, shown.messageId),
       buttons: reply.buttons !== undefined,
     })
-    await albums.sendMissing(now.target, originalsOf([picture]), sent)
-    return now
   }
 
   async function changeText({ messageId, kind, target: { chatId } }: Shown, reply: Reply): Promise<void> {

@@ -1,0 +1,1 @@
+ALTER TABLE "chat_calls" ADD COLUMN "turns" timestamp with time zone[] DEFAULT '{}' NOT NULL;
