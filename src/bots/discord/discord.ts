@@ -95,7 +95,7 @@ export function createDiscord(options: DiscordOptions): Discord {
   })
   const purchases = {
     api,
-    shop: createShop(api, database),
+    shop: createShop({ api, database, log }),
     database,
     log,
     store: (acts: readonly Received[]) => store(acts),
@@ -170,7 +170,7 @@ export function createDiscord(options: DiscordOptions): Discord {
   async function show(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const target = targetOf(address)
     try {
-      return await recorded(await post(api, target, reply), reply, sent)
+      return await recorded(await purchases.shop.sell(reply, (shown) => post(api, target, shown)), reply, sent)
     } finally {
       if (target.kind === 'interaction') receiver.answered(target.interactionId)
     }
@@ -288,7 +288,12 @@ export function createDiscord(options: DiscordOptions): Discord {
       const data = { choices: choices.map(({ value, label }) => ({ name: label, value })) }
       await api.respond({ id: target.interactionId, token: target.token }, { type, data })
     },
-    edit: async (posted, reply, sent) => recorded(await edit(api, targetOf(posted), reply).catch(fail), reply, sent),
+    edit: async (posted, reply, sent) =>
+      recorded(
+        await purchases.shop.sell(reply, (shown) => edit(api, targetOf(posted), shown)).catch(fail),
+        reply,
+        sent,
+      ),
     changeButtons: (posted, look) => changeButtons(api, targetOf(posted), look).catch(fail),
     remove: (posted) => take(api, targetOf(posted)).catch(fail),
   }

@@ -332,6 +332,16 @@ describe('a SKU without credits', () => {
     ])
   })
 
+  it('is not needed to say once what to do about a purchase that names no person', async () => {
+    const sku = await sell('consumable', 100)
+    const bought = on.discord.shop.buy(sku, snowflake(), { guildId: snowflake(), isAnonymous: true })
+    await handled()
+    await compare()
+    expect(await recordsOf(bought)).toEqual([])
+    const cure = on.log.lines.filter((line) => line.includes(bought.id) && line.includes('/credits give @user'))
+    expect(cure).toHaveLength(1)
+  })
+
   it('is refused with the name of the option if its id or its credits make no sense', async () => {
     expect(await asAdmin({ sku: 'gold', amount: 5 })).toMatch(/sku.*1019475255913222144/)
     expect(await asAdmin({ sku: snowflake() })).toMatch(/amount.*0–1000000/)
@@ -388,6 +398,21 @@ describe('a subscription', () => {
     await compare()
     expect((await recordsOf(bought)).map(({ state }) => state)).toEqual(['paid', 'paid', 'refunded'])
     expect(await account(buyer)).toMatchObject({ balance: 120, debt: 0 })
+  })
+
+  it('is taken back if it began long ago and was refunded while the bot was away', async () => {
+    const sku = await sell('subscription', 100)
+    const buyer = newPerson()
+    const bought = on.discord.shop.buy(sku, buyer, { isAnnounced: false, atMs: Date.now() - 150 * dayMs })
+    await compare()
+    expect(await balanceOf(buyer)).toBe(100)
+    on.discord.shop.refund(bought, { isAnnounced: false })
+    await compare()
+    await expect.poll(() => balanceOf(buyer)).toBe(0)
+    const [{ cursor } = {}] = await on.test.core.database.rows<{ cursor: string }>(
+      sql`select value as cursor from facts where name = 'discord subscriptions read'`,
+    )
+    expect(cursor).toBe('0')
   })
 
   it('gives nothing for a period after its end', async () => {
@@ -461,5 +486,20 @@ describe('/credits', () => {
     expect(listed).toContain(`${sku} · 100 credits · consumable\n`)
     expect(listed).toContain(`${hidden} · 5 credits · consumable · not for sale`)
     expect(listed).toContain(`${unlisted} · 5 credits · not listed by Discord`)
+  })
+
+  it('is answered without the button of a SKU that Discord no longer has, which it learns from the refusal', async () => {
+    const { shop } = on.discord
+    const [kept, gone] = [await sell('consumable', 100), await sell('consumable', 200)]
+    await handled()
+    const ask = async () => {
+      const shown = await on.discord.slash('credits', {}, { userId: newPerson() }).waitForReply()
+      return shown.buttons.flat().map(({ sku }) => sku)
+    }
+    shop.withdraw(gone)
+    expect(await ask()).toEqual([])
+    const after = await ask()
+    expect(after).toContain(kept)
+    expect(after).not.toContain(gone)
   })
 })

@@ -188,6 +188,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     cdn,
     keepBytes,
     warn: violate,
+    sells: (sku) => shop.has(sku),
     changed(kind, message) {
       messageChanged.fire(message)
       announceMessage({ gateway, world, messages }, kind, message)

@@ -49,15 +49,25 @@ export interface MessagesOptions {
   changed: (kind: 'create' | 'edit' | 'remove', message: StoredMessage) => void
   /** Reports what Discord accepts without effect. */
   warn: (problem: string) => void
+  /** Whether the app has this SKU. */
+  sells: (sku: string) => boolean
 }
 
-export function createMessages({ world, cdn, keepBytes, changed, warn }: MessagesOptions): Messages {
+export function createMessages({ world, cdn, keepBytes, changed, warn, sells }: MessagesOptions): Messages {
   const byId = new Map<string, StoredMessage>()
+
+  function checkItems({ components }: MessageBody) {
+    for (const { sku } of buttonsIn(components ?? []).flat()) {
+      if (sku !== undefined && !sells(sku))
+        throw invalidForm('components', 'BUTTON_COMPONENT_INVALID_SKU', 'Unknown SKU')
+    }
+  }
 
   function create(input: NewMessage): StoredMessage {
     const { channel, author, body, files, limitBytes, flags = 0, replyTo } = input
     checkFiles(files, limitBytes)
     checkBody(body, (flags & FLAG.componentsV2) > 0)
+    checkItems(body)
     const thinking = (flags & FLAG.loading) > 0
     const attachments = attach([], body, files, channel)
     const { embeds, components } = render(body.embeds ?? [], body.components ?? [], attachments)
@@ -101,6 +111,7 @@ export function createMessages({ world, cdn, keepBytes, changed, warn }: Message
     const content = body.content === undefined ? message.content : (body.content ?? '')
     const edited = { ...body, content, embeds: body.embeds === undefined ? message.embeds : body.embeds }
     checkBody(edited, (flags & FLAG.componentsV2) > 0)
+    checkItems(body)
     const channel = world.channel(message.channelId)!
     const attachments = attach(message.attachments, body, files, channel, true)
     const rendered = render(body.embeds ?? [], body.components ?? [], attachments)

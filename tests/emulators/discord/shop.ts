@@ -44,12 +44,17 @@ interface Buying {
   isTest?: boolean
   /** The server that it is for. Absent: it is for the person. */
   guildId?: string
+  /** Discord names the server alone. */
+  isAnonymous?: boolean
 }
 
 export interface Shop {
   routes: Routes
   /** Returns the id of the SKU. */
   add(kind: keyof typeof SKU_TYPES, options?: { isAvailable?: boolean }): string
+  /** The app no longer has the SKU. */
+  withdraw(sku: string): void
+  has(sku: string): boolean
   /** Throws if the person has an unconsumed one: Discord sells no second one before. */
   buy(sku: string, userId: string, options?: Buying): Entitlement
   /** The REST API knows it from now on. */
@@ -92,7 +97,14 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
   function buy(
     sku: string,
     userId: string,
-    { isAnnounced = true, atMs = Date.now(), isTest = false, isHidden = false, guildId }: Buying = {},
+    {
+      isAnnounced = true,
+      atMs = Date.now(),
+      isTest = false,
+      isHidden = false,
+      isAnonymous = false,
+      guildId,
+    }: Buying = {},
   ) {
     const item = skus.get(sku)
     if (!item) throw new Error(`no SKU ${sku}`)
@@ -105,7 +117,8 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
       id: snowflake(atMs),
       sku_id: sku,
       application_id: applicationId,
-      user_id: userId,
+      // left out of the JSON
+      user_id: isAnonymous ? (undefined as unknown as string) : userId,
       ...(guildId !== undefined && { guild_id: guildId }),
       type: isTest ? TYPE.test : TYPE.purchase,
       deleted: false,
@@ -194,6 +207,8 @@ export function createShop({ applicationId, gateway, checkEvent, violate }: Shop
     buy,
     refund,
     show: ({ id }) => void hidden.delete(id),
+    withdraw: (sku) => void skus.delete(sku),
+    has: (sku) => skus.has(sku),
     add(kind, { isAvailable = true } = {}) {
       const id = snowflake()
       const flags = (isAvailable ? AVAILABLE : 0) | (kind === 'subscription' ? USER_SUBSCRIPTION : 0)

@@ -12,11 +12,13 @@ import { keepRounds, type Rounds } from '../../buying/rounds.ts'
 import type { Received } from '../../inbox-store.ts'
 import { idAt, reasonOf } from '../api.ts'
 import { actOf, type StoredItem } from './events.ts'
-import { isPriced, isRefundDue, isUnannounced, purchaseOf } from './settle.ts'
+import { hasBuyer, isPriced, isRefundDue, isUnannounced, purchaseOf } from './settle.ts'
 import { pageSize, type Shop } from './shop.ts'
 
 const maxPages = 50
 const maxItemPages = 1_000
+/** Of subscriptions that are older than `readAgainMs`, in one round. */
+const maxOldPages = 10
 const dayMs = 86_400_000
 /** Entitlements that are read again, by their age: refunds and disputes of cards come for up to four months. */
 const readAgainMs = 120 * dayMs
@@ -57,11 +59,28 @@ async function compare(options: ComparingOptions, mayGoOn: () => boolean): Promi
   const subscribed = (await pricedSkus({ database })).filter(({ kind }) => kind === 'subscription')
   if (subscribed.length === 0) return true
   const query = { after: '0', exclude_ended: 'true', sku_ids: subscribed.map(({ id }) => id).join(',') }
-  return (await storeAll(options, { query, reason, mayGoOn })) !== undefined || !mayGoOn()
+  const isRead = (await storeAll(options, { query, reason, mayGoOn })) !== undefined
+  await compareOld(options, { query: { sku_ids: query.sku_ids }, reason, mayGoOn, until: again })
+  return isRead || !mayGoOn()
 
   function save(after: string): Promise<void> {
     return saveFact(database, fact, after)
   }
+}
+
+const oldFact = 'discord subscriptions read'
+
+/** Removed entitlements of subscriptions that began long ago: some pages in each round, and after the last one from the start. */
+async function compareOld(
+  options: ComparingOptions,
+  reading: Omit<Reading, 'query'> & { query: Query },
+): Promise<void> {
+  const { database } = options
+  const after = (await readFact(database, oldFact)) ?? '0'
+  const query = { ...reading.query, exclude_deleted: 'false', after }
+  const noteAfter = (last: string) => saveFact(database, oldFact, last)
+  const isRead = await storeAll(options, { ...reading, query, noteAfter, pages: maxOldPages })
+  if (isRead !== undefined) await saveFact(database, oldFact, '0')
 }
 
 /** Credits were set for an item: all purchases of it are looked at. */
@@ -71,24 +90,28 @@ export async function compareItem(options: ComparingOptions, { sku, reason }: St
   await storeAll(options, { query, reason, mayGoOn: () => true, pages: maxItemPages })
 }
 
+type Query = Readonly<Record<string, string>>
+
 interface Reading {
-  query: Readonly<Record<string, string>> & { after: string }
+  query: Query & { after: string }
   /** Part of the keys of the acts. */
   reason: string
   mayGoOn(): boolean
   noteAfter?(after: string): Promise<void>
   pages?: number
+  /** Later entitlements are not read. */
+  until?: string
 }
 
 /** Resolves to the id of the last entitlement. undefined: there are more pages. */
 async function storeAll(options: ComparingOptions, reading: Reading): Promise<string | undefined> {
-  const { query, reason, mayGoOn, noteAfter, pages = maxPages } = reading
+  const { query, reason, mayGoOn, noteAfter, pages = maxPages, until } = reading
   let { after } = query
   for (let page = 0; page < pages && mayGoOn(); page++) {
     const listed = await options.shop.entitlements({ ...query, after })
     await storeDue(options, listed, reason)
     after = listed.reduce((last, { id }) => (BigInt(id) > BigInt(last) ? id : last), after)
-    if (listed.length < pageSize) return after
+    if (listed.length < pageSize || (until !== undefined && BigInt(after) >= BigInt(until))) return after
     await noteAfter?.(after)
   }
   return undefined
@@ -102,6 +125,7 @@ async function storeDue(options: ComparingOptions, listed: readonly APIEntitleme
     const own = payments.filter(({ purchase }) => purchase === purchaseOf(entitlement))
     const item = items.find(({ id }) => id === entitlement.sku_id)
     if (!isDue(entitlement, own, item)) continue
+    if (!entitlement.deleted && !(await hasBuyer(options, entitlement))) continue
     if (own.length > 0 || (await isPriced(options, entitlement))) due.push(entitlement)
   }
   if (due.length === 0) return

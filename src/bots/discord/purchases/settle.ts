@@ -5,7 +5,7 @@
 import { type APIEntitlement, type APISubscription, Routes, SubscriptionStatus } from 'discord-api-types/v10'
 import type { Charge } from '../../../core/billing/orders.ts'
 import { type PaymentState, statesOf } from '../../../core/billing/shop/purchases.ts'
-import { noteUnpriced, pricedSkus, readSkus, type Sku } from '../../../core/billing/shop/skus.ts'
+import { noteUnpriced, noteWithoutBuyer, pricedSkus, readSkus, type Sku } from '../../../core/billing/shop/skus.ts'
 import { AppError } from '../../../core/errors.ts'
 import type { Call } from '../../../core/ports/chat.ts'
 import type { Purchase } from '../../../core/ports/payments.ts'
@@ -51,6 +51,7 @@ async function settleNow(options: SettleOptions, { id, deleted }: StoredEntitlem
     if (isRefundDue(payments)) await handle(await callFor(options, entitlement, { charge: id, isRefund: true }))
     return
   }
+  if (!(await hasBuyer(options, entitlement))) return
   if (payments.length === 0 && entitlement.consumed) return
   if (payments.length === 0 && !(await isPriced(options, entitlement))) return
   const first = payments.find(({ charge }) => charge === purchaseOf(entitlement))
@@ -80,6 +81,19 @@ export async function isPriced(
   log.warn(
     { entitlement: id, sku },
     `granted nothing for a purchase on Discord, because its SKU has no credits: send /credits sku ${sku} <credits>`,
+  )
+  return false
+}
+
+/** If not, what to do is logged once for each entitlement. */
+export async function hasBuyer(
+  { database, log }: Pick<SettleOptions, 'database' | 'log'>,
+  { id, sku_id: sku, user_id: user, guild_id: guild, consumed = false }: APIEntitlement,
+): Promise<boolean> {
+  if (user || consumed || !(await noteWithoutBuyer({ database }, id))) return Boolean(user)
+  log.warn(
+    { entitlement: id, sku, guild },
+    'granted nothing for a purchase on Discord that names a server and no person: find the buyer in the developer portal of Discord, and send /credits give @user <credits>',
   )
   return false
 }

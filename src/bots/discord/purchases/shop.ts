@@ -11,9 +11,11 @@ import {
   SKUType,
 } from 'discord-api-types/v10'
 import { noteListedSkus } from '../../../core/billing/shop/skus.ts'
+import type { Reply } from '../../../core/ports/chat.ts'
 import type { Database } from '../../../db/database.ts'
 import type { SkuKind } from '../../../db/schema/billing.ts'
-import { type Api, codeOf } from '../api.ts'
+import type { Log } from '../../../log.ts'
+import { type Api, codeOf, reasonOf } from '../api.ts'
 
 export interface Shop {
   /** A page of the entitlements of the app, the oldest first. */
@@ -27,6 +29,17 @@ export interface Shop {
   readItems(): Promise<void>
   /** undefined: the person has left Discord. */
   user(id: string): Promise<APIUser | undefined>
+  /**
+   * Discord refuses a message with a button for an item that it no longer sells: then the message goes out without such buttons, and the list
+   * of items is read again.
+   */
+  sell<T>(reply: Reply, send: (reply: Reply) => Promise<T>): Promise<T>
+}
+
+interface ShopOptions {
+  api: Api
+  database: Database
+  log: Log
 }
 
 const kinds: Partial<Record<SKUType, SkuKind>> = {
@@ -37,7 +50,7 @@ const kinds: Partial<Record<SKUType, SkuKind>> = {
 
 export const pageSize = 100
 
-export function createShop(api: Api, database: Database): Shop {
+export function createShop({ api, database, log }: ShopOptions): Shop {
   let application: string | undefined
 
   async function applicationId(): Promise<string> {
@@ -50,6 +63,16 @@ export function createShop(api: Api, database: Database): Shop {
       if (codeOf(error) === code) return undefined
       throw error
     })
+  }
+
+  async function readItems(): Promise<void> {
+    const listed = await api.send<APISKU[]>('get', Routes.skus(await applicationId()))
+    const items = listed.map(({ id, type, flags }) => ({
+      id,
+      kind: kinds[type] ?? null,
+      available: kinds[type] !== undefined && (flags & SKUFlags.Available) !== 0,
+    }))
+    await noteListedSkus({ database }, items)
   }
 
   return {
@@ -72,15 +95,24 @@ export function createShop(api: Api, database: Database): Shop {
     },
     subscriptions: (sku, user) =>
       api.send('get', Routes.skuSubscriptions(sku), { query: new URLSearchParams({ user_id: user }) }),
-    async readItems() {
-      const listed = await api.send<APISKU[]>('get', Routes.skus(await applicationId()))
-      const items = listed.map(({ id, type, flags }) => ({
-        id,
-        kind: kinds[type] ?? null,
-        available: kinds[type] !== undefined && (flags & SKUFlags.Available) !== 0,
-      }))
-      await noteListedSkus({ database }, items)
-    },
+    readItems,
     user: (id) => orNone(Code.UnknownUser, api.send<APIUser>('get', Routes.user(id))),
+    async sell(reply, send) {
+      try {
+        return await send(reply)
+      } catch (error) {
+        const others = reply.buttons?.map((row) => row.filter(({ item }) => item === undefined))
+        const hasItems = others?.flat().length !== reply.buttons?.flat().length
+        if (!hasItems || codeOf(error) !== Code.InvalidFormBodyOrContentType) throw error
+        log.warn(
+          { reason: reasonOf(error) },
+          'Discord refused a message with buttons of its shop; sending it without them',
+        )
+        await readItems().catch((failed: unknown) => {
+          log.warn({ reason: reasonOf(failed) }, 'could not read the SKUs of the app')
+        })
+        return send({ ...reply, buttons: others?.filter((row) => row.length > 0) })
+      }
+    },
   }
 }

@@ -66,12 +66,18 @@ export async function noteListedSkus(
 const nameColumns = columnsOf({ name: typed<string>(sql`name`) })
 
 /** Resolves to true once for each SKU without credits, in all processes together, until credits are set for it. */
-export async function noteUnpriced({ database }: Pick<Core, 'database'>, id: string): Promise<boolean> {
+export const noteUnpriced = (core: Pick<Core, 'database'>, id: string) => noteOnce(core, unpricedFact(id))
+
+/** Resolves to true once for each entitlement, in all processes together. */
+export const noteWithoutBuyer = (core: Pick<Core, 'database'>, id: string) =>
+  noteOnce(core, `entitlement without a buyer: ${id}`)
+
+async function noteOnce({ database }: Pick<Core, 'database'>, fact: string): Promise<boolean> {
   const noted = await readRows(
     database,
     nameColumns,
     (list) => sql`
-      insert into facts (name, value) values (${unpricedFact(id)}, '') on conflict (name) do nothing returning ${list}`,
+      insert into facts (name, value) values (${fact}, '') on conflict (name) do nothing returning ${list}`,
   )
   return noted.length > 0
 }
