@@ -35,7 +35,7 @@ export const perMinuteLimit = ({ perMinute, fixed }: AccountLimits): SQL<number>
 export const spacing = (limits: AccountLimits): SQL => sql`(interval '1 minute' / ${perMinuteLimit(limits)})`
 
 /** How far `users.pace_at` is ahead of now. */
-const debtMs = sql<number>`(extract(epoch from greatest(${users.paceAt}, now()) - now()) * 1000)::float8`
+export const debtMs = sql<number>`(extract(epoch from greatest(${users.paceAt}, now()) - now()) * 1000)::float8`
 
 const balanceOf = (payer: string) => sql<number>`(select payer.balance from users payer where payer.id = ${payer})`
 
@@ -77,14 +77,21 @@ export async function assertPace(core: Core, userId: string, usual: AccountLimit
 }
 
 /** How many requests the account may make now, and in a whole minute. */
-export async function paceLeft(
-  core: Core,
-  userId: string,
-  usual: AccountLimits,
-): Promise<{ left: number; of: number }> {
-  const { debtMs, perMinute } = (await paceOf(core, userId, usual)) ?? { debtMs: 0, ...usual }
+export interface PaceLeft {
+  left: number
+  of: number
+}
+
+export async function paceLeft(core: Core, userId: string, usual: AccountLimits): Promise<PaceLeft> {
+  return leftOf((await paceOf(core, userId, usual)) ?? { debtMs: 0, ...usual })
+}
+
+/** Postgres rounds the interval between two requests to microseconds. */
+const roundingError = 1e-3
+
+export function leftOf({ debtMs, perMinute }: Pick<Pace, 'debtMs' | 'perMinute'>): PaceLeft {
   const left = (minuteMs - debtMs) / (minuteMs / perMinute)
-  return { left: Math.max(0, Math.floor(left)), of: perMinute }
+  return { left: Math.max(0, Math.floor(left + roundingError)), of: perMinute }
 }
 
 /** Counts against the account's pace as an accepted request would. */

@@ -111,15 +111,17 @@ export async function lastEntries(core: Core, userId: string, limit: number): Pr
     .limit(limit)
 }
 
+const storedOutputs = sql`select count(*)::int from images where generation_id = e.id and role = 'output'`
+
 /**
  * Resolves the holds of the generations in `ended` (name of a CTE): captured for what arrived, or released. Part of the statement
- * that ends them, so that state and money never disagree.
+ * that ends them, so that state and money never disagree. `arrived`: a query for the number of pictures, where the statement itself
+ * stores them.
  */
-export function resolution(ended: SQL, kind: 'capture' | 'release'): SQL {
+export function resolution(ended: SQL, kind: 'capture' | 'release', arrived = storedOutputs): SQL {
   const back = kind === 'release' ? sql`price` : missing
   return sql`insert into ledger (user_id, generation_id, kind, amount, held)
-    select payer_id, id, ${kind}, ${back}, -price from ${ended} e cross join lateral (
-      select count(*)::int as arrived from images where generation_id = e.id and role = 'output') pictures`
+    select payer_id, id, ${kind}, ${back}, -price from ${ended} e cross join lateral (${arrived}) pictures(arrived)`
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../db/database.ts'
+import type { Outcome } from '../history/outcome-columns.ts'
 
 /** ended: it has ended · progress: there is more to show · webhook: its provider called our webhook. */
 export type GenerationEvent = 'ended' | 'progress' | 'webhook'
@@ -11,6 +12,8 @@ export type GenerationEvent = 'ended' | 'progress' | 'webhook'
 export interface Following {
   /** Aborts once an 'ended' event arrived. */
   readonly ended: AbortSignal
+  /** How it ended. Absent: it has not, or not in this process. */
+  outcome(): Outcome | undefined
   /** Waits `ms`, or until the next event. Resolves to true for an event since the last call. Rejects when aborted. */
   wait(ms: number, signal: AbortSignal): Promise<boolean>
   stop(): void
@@ -19,6 +22,8 @@ export interface Following {
 export interface GenerationEvents {
   /** From here on no event of these kinds is missed, until `stop`. */
   follow(id: string, kinds: readonly GenerationEvent[]): Following
+  /** What follows the generation in this process need not wait for the notification, and need not read the row. */
+  endedHere(outcome: Outcome): void
   stop(): Promise<void>
 }
 
@@ -27,7 +32,7 @@ const channel = 'fluxbot_generation'
 /** Part of the statement that made the change. `id`: an expression for the generation's id. */
 export const notify = (event: GenerationEvent, id: SQL) => sql`pg_notify(${channel}, ${`${event} `} || ${id}::text)`
 
-type Listener = (event: GenerationEvent) => void
+type Listener = (event: GenerationEvent, outcome?: Outcome) => void
 
 /** One LISTEN for all of a process. */
 export async function listenForEvents(database: Database): Promise<GenerationEvents> {
@@ -50,15 +55,18 @@ export async function listenForEvents(database: Database): Promise<GenerationEve
     follow(id, kinds) {
       const ended = new AbortController()
       let arrived = false
+      let known: Outcome | undefined
       let wake = () => {}
-      const stop = listen(id, (event) => {
+      const stop = listen(id, (event, outcome) => {
         if (!kinds.includes(event)) return
+        known ??= outcome
         if (event === 'ended') ended.abort(new Error('the generation has ended'))
         arrived = true
         wake()
       })
       return {
         ended: ended.signal,
+        outcome: () => known,
         async wait(ms, signal) {
           signal.throwIfAborted()
           if (!arrived) {
@@ -73,6 +81,9 @@ export async function listenForEvents(database: Database): Promise<GenerationEve
         },
         stop,
       }
+    },
+    endedHere(outcome) {
+      for (const listener of listeners.get(outcome.id) ?? []) listener('ended', outcome)
     },
     stop: unlisten,
   }

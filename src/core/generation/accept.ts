@@ -9,7 +9,16 @@ import { generations } from '../../db/schema/generations.ts'
 import { accountOf, currentAccount } from '../accounts/accounts.ts'
 import { spentThisMonth } from '../accounts/api-keys.ts'
 import { isBanned } from '../accounts/bans.ts'
-import { hasPace, inFlightLimit, limitsOf, spacing } from '../accounts/limits.ts'
+import {
+  debtMs,
+  hasPace,
+  inFlightLimit,
+  leftOf,
+  limitsOf,
+  type PaceLeft,
+  perMinuteLimit,
+  spacing,
+} from '../accounts/limits.ts'
 import { adultIn, chatOf, lockedRules, rulesAllow } from '../chats/rules.ts'
 import type { AccountLimits, Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
@@ -70,6 +79,8 @@ export interface Accepted {
   private: boolean
   /** False when this very request had been accepted before: then nothing has changed. */
   fresh: boolean
+  /** Of a fresh one: how the account stands after it. */
+  after?: { balance: number; pace: PaceLeft }
 }
 
 /** When the sweeper looks at a row that no worker has started; later while its input pictures are being stored. */
@@ -105,7 +116,8 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     const accepted = { request, endpoint: route.endpoint, price: candidate.price }
     if (saved) {
       const job = { id, lane: route.provider, priority: saved.priority }
-      return { ...accepted, id, private: saved.private, fresh: true, job }
+      const after = { balance: saved.balance, pace: leftOf(saved) }
+      return { ...accepted, id, private: saved.private, fresh: true, job, after }
     }
     const before = await acceptedBefore(core, submission.key)
     if (before) return { ...accepted, id: before.id, private: false, fresh: false, job: before }
@@ -139,6 +151,15 @@ export async function acceptedBefore(core: Core, key: string): Promise<Job | und
   return job
 }
 
+interface Saved {
+  priority: number
+  private: boolean
+  /** Of the person, without what the request costs if the person pays. */
+  balance: number
+  debtMs: number
+  perMinute: number
+}
+
 /**
  * One statement, one transaction. The update of `users` locks the row and checks again after waiting for the lock, so limits
  * hold for any number of concurrent requests. undefined: refused.
@@ -148,13 +169,13 @@ async function save(
   id: string,
   submission: Submission,
   { candidate, route, ...files }: Acceptance,
-): Promise<{ priority: number; private: boolean } | undefined> {
+): Promise<Saved | undefined> {
   const { key, surface, address, from, place, locale, parent, program, enhanced, draft } = submission
   const { userId, payer = userId, request, price, quote } = candidate
   const pictures = inputObjects(core, id, files).map(({ file, ...object }) => ({ ...object, ...aboutFile(file) }))
   const untilWoken = `${pictures.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
   // unchecked row: the columns belong to the statement's own tables
-  const [row] = await core.database.rows<{ priority: number; private: boolean }>(sql`
+  const [row] = await core.database.rows<Saved>(sql`
     with rules as (${lockedRules(candidate)}),
     admitted as (
       update users set pace_at = greatest(pace_at, now()) + ${spacing(candidate)}
@@ -163,7 +184,7 @@ async function save(
         and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)} and ${mayDraw(candidate)}
         and ${hasPace(candidate)} and ${rulesAllow(core, candidate)}
         and not exists (select from generations where key = ${key})
-      returning in_flight, (${submission.private ?? false}::bool or exists (
+      returning in_flight, balance, ${debtMs} as "debtMs", ${perMinuteLimit(candidate)} as "perMinute", (${submission.private ?? false}::bool or exists (
         select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),
     draw as (${drawOf(candidate)}),
     generation as (
@@ -189,7 +210,8 @@ async function save(
     entry as (
       insert into ledger (user_id, generation_id, kind, amount, held)
       select payer_id, id, 'hold', -(${price}::int), ${price}::int from generation)
-    select priority, private from generation`)
+    select priority, generation.private, "debtMs", "perMinute",
+      balance - ${payer === userId ? price : 0}::int as balance from generation, admitted`)
   return row
 }
 

@@ -8,11 +8,12 @@ import { chargedFor, type Size } from '../billing/quote.ts'
 import { moveToPrivate } from '../chats/elsewhere.ts'
 import type { Core } from '../core.ts'
 import { type AppError, asAppError, isPutOff } from '../errors.ts'
+import type { StoredPicture } from '../media/image-rows.ts'
 import { outputKey } from '../media/object-keys.ts'
 import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import { note, traced } from '../trace.ts'
-import { endDelivered, endFailed } from './end.ts'
+import { endDelivered, endDrawn, endFailed } from './end.ts'
 import { placeEditIsOver } from './place-edits.ts'
 import { failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
 import { picturesToShow, readPictures } from './reply-pictures.ts'
@@ -50,6 +51,24 @@ async function deliverPictures(core: Core, generation: Generation, files?: Image
   await endDelivered(core, generation, { posted, quoted, costMicros: costOf(core, generation, sizes) })
   note({ outcome: 'delivered' })
   return undefined
+}
+
+/**
+ * running → delivered, where nothing is posted that could be refused. false: on this surface something is, or the statement changed
+ * nothing, or it is not known to have changed anything.
+ */
+export async function deliverUnseen(
+  core: Core,
+  generation: Generation,
+  { files, pictures }: { files: readonly ImageFile[]; pictures: readonly StoredPicture[] },
+): Promise<boolean> {
+  if (!core.surfaces.get(generation.surface)?.isSilent) return false
+  try {
+    return await endDrawn(core, generation, { pictures, costMicros: costOf(core, generation, files) })
+  } catch (error) {
+    core.log.warn({ id: generation.id, err: error }, 'could not end a request with its pictures; storing them first')
+    return false
+  }
 }
 
 async function showFailure(core: Core, generation: Generation): Promise<Retry> {

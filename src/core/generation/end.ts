@@ -6,12 +6,14 @@ import { resolution } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
 import type { AppError, ErrorKind } from '../errors.ts'
 import { notify } from '../events/events.ts'
+import { asOutcome, type OutcomeRow, outcomeColumns } from '../history/outcome-columns.ts'
 import { deleteNoted, noteDeletion } from '../media/deletions.ts'
+import { insertPictures, type StoredPicture } from '../media/image-rows.ts'
 import type { Posted } from '../ports/chat.ts'
 import type { HowEnded } from '../ports/meter.ts'
 import type { PictureRequest } from '../ports/models.ts'
 import type { Quoted } from './result-buttons.ts'
-import { ageOf, type Generation } from './row.ts'
+import { ageOf, drawn, type Generation, isOurs } from './row.ts'
 
 /** Notified when a row of api_webhooks is due. */
 export const webhooksChannel = 'fluxbot_webhooks'
@@ -41,13 +43,45 @@ export async function endDelivered(
       where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
       returning *, (request->>'count')::int as pictures),
     entry as (${resolution(sql`ended`, 'capture')} returning amount),
-    invited as (
-      update referrals set picture_at = now() from ended
-      where referrals.user_id = ended.user_id and referrals.picture_at is null),
+    ${invited},
     ${aftermath}
     select price - (select amount from entry) as credits, ${wakeWebhooks}, ${wakeWatchers} from ended`)
   if (!row) return false
   report(core, generation, { state: 'delivered', credits: row.credits })
+  return true
+}
+
+interface Drawn {
+  pictures: readonly StoredPicture[]
+  /** See `Shown`. */
+  costMicros: number | null
+}
+
+/**
+ * running → delivered, with the rows of its pictures, charged for them: for surfaces where nothing is posted. Resolves to false when the
+ * row is no longer this worker's, or has ended.
+ */
+export async function endDrawn(core: Core, generation: Generation, { pictures, costMicros }: Drawn): Promise<boolean> {
+  const outputs = pictures.filter(({ role }) => role === 'output')
+  // unchecked row: an expression over the statement's own tables
+  const [row] = await core.database.rows<OutcomeRow & { charged: number }>(sql`
+      with ended as (
+        update generations set state = 'delivered', stored_at = now(), ended_at = now(), lease_until = null,
+          ${drawn(generation)}, cost_micros = ${costMicros}::bigint, quoted = coalesce(quoted, '{}')
+        where ${isOurs(generation)} and state = 'running' and error is null
+        returning *),
+      pictures as (${insertPictures(sql`ended`, pictures)}),
+      entry as (${resolution(sql`ended`, 'capture', sql`select ${outputs.length}::int`)} returning amount),
+      ${invited},
+      ${aftermath}
+      select ${outcomeColumns.list}, price - (select amount from entry) as charged, ${wakeWebhooks}, ${wakeWatchers}
+      from ended generations left join api_progress on false`)
+  if (!row) return false
+  const { charged, ...columns } = row
+  const arrived = outputs.map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
+  // this statement does not see what it inserts itself
+  core.events.endedHere(asOutcome({ ...columns, credits: charged, pictures: arrived }))
+  report(core, generation, { state: 'delivered', credits: charged })
   return true
 }
 
@@ -150,6 +184,12 @@ function report(core: Core, generation: Ended, { credits, ...how }: HowEnded & {
     'a request has ended',
   )
 }
+
+/** An invited person got the first picture. */
+const invited = sql`
+    invited as (
+      update referrals set picture_at = now() from ended
+      where referrals.user_id = ended.user_id and referrals.picture_at is null)`
 
 /** In every statement that ends generations: progress goes, and its webhook becomes due, so that none is forgotten. */
 const aftermath = sql`

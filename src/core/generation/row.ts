@@ -5,6 +5,7 @@ import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { AppError, ErrorData, ErrorKind } from '../errors.ts'
+import { insertPictures, type StoredPicture } from '../media/image-rows.ts'
 import type { Address, Posted } from '../ports/chat.ts'
 import type { Note, PictureRequest, Quote, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
@@ -118,7 +119,7 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
 }
 
 /** The fence: true only while this attempt is the latest and the generation has not ended. */
-const isOurs = ({ id, attempt }: Fence) =>
+export const isOurs = ({ id, attempt }: Fence) =>
   sql`id = ${id} and attempt = ${attempt} and state in ('queued','running','stored')`
 
 type Fence = Pick<Generation, 'id' | 'attempt'>
@@ -239,17 +240,6 @@ export const saveDeliveryTry = (core: Core, fence: Fence, { waitMs, isPutOff = f
       wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
   )
 
-export interface StoredPicture {
-  key: string
-  role: 'output' | 'thumbnail'
-  position: number
-  type: string
-  width: number
-  height: number
-  bytes: number
-  flagged: boolean
-}
-
 /**
  * running → stored, with the rows of its pictures. 'late': stored although this worker had lost the row, whose owner delivers
  * them. false: the row has no use for them.
@@ -257,23 +247,22 @@ export interface StoredPicture {
 export async function saveStored(
   core: Core,
   generation: Generation,
-  pictures: StoredPicture[],
+  pictures: readonly StoredPicture[],
 ): Promise<'ours' | 'late' | false> {
   // unchecked row: the column belongs to the statement's own table
   const [row] = await core.database.rows<{ attempt: number }>(sql`
     with stored as (
-      update generations set state = 'stored', stored_at = now(), seed = ${generation.seed},
-        notes = ${jsonOf(generation.notes)}, ${wakeUnheld}
+      update generations set state = 'stored', stored_at = now(), ${drawn(generation)}, ${wakeUnheld}
       where (${isOurs(generation)} and state = 'running' and error is null) or (${answersSubmission(generation)} and ticket is null)
       returning id, attempt)
-    insert into images (key, generation_id, role, position, type, width, height, bytes, flagged)
-    select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes, p.flagged
-    from stored, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
-      as p(key text, role text, position int, type text, width int, height int, bytes int, flagged bool)
-    returning (select attempt from stored)`)
+    ${insertPictures(sql`stored`, pictures)} returning (select attempt from stored)`)
   if (!row) return false
   return row.attempt === generation.attempt ? 'ours' : 'late'
 }
+
+/** What is saved of the work with its pictures. */
+export const drawn = ({ seed, notes }: Pick<Generation, 'seed' | 'notes'>) =>
+  sql`seed = ${seed}, notes = ${jsonOf(notes)}`
 
 const heldColumns = columnsOf({ id: generations.id }, 'g')
 

@@ -8,7 +8,7 @@ import { apiProgress } from '../../db/schema/programs.ts'
 import type { Core } from '../core.ts'
 import { lowestIdAt } from '../ids.ts'
 import type { PictureRequest } from '../ports/models.ts'
-import { placeInQueue } from './outcome.ts'
+import { placeInQueue } from './outcome-columns.ts'
 
 const queuedColumns = columnsOf(
   {

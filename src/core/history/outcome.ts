@@ -1,79 +1,15 @@
 /** How a request stands or ended, as programs and the history see it. */
 import { eq, type SQL, sql } from 'drizzle-orm'
-import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { readRows } from '../../db/columns.ts'
 import { type GenerationState, generations } from '../../db/schema/generations.ts'
 import { apiProgress } from '../../db/schema/programs.ts'
 import { heirOf } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
-import { AppError, asFinal, type ErrorData, type ErrorKind } from '../errors.ts'
 import { isId } from '../ids.ts'
-import type { ImageType } from '../ports/images.ts'
-import type { Note, PictureRequest } from '../ports/models.ts'
 import { generator } from './generator.ts'
+import { asOutcome, type Outcome, outcomeColumns } from './outcome-columns.ts'
 
-export interface OutcomePicture {
-  key: string
-  type: ImageType
-  width: number
-  height: number
-  bytes: number
-}
-
-export const placeInQueue = sql`case when generations.state = 'queued' then (
-  select count(*)::int from generations o
-  where o.provider = generations.provider and o.state = 'queued'
-    and (o.priority, o.id) <= (generations.priority, generations.id)) end`
-
-const columns = columnsOf({
-  id: generations.id,
-  state: generations.state,
-  /** Name of the surface where the request was made. */
-  source: generations.surface,
-  /** The kind of its model. */
-  generator: typed<string>(generator),
-  userId: generations.userId,
-  /** How many times a worker started it. */
-  attempt: generations.attempt,
-  model: generations.model,
-  provider: generations.provider,
-  endpoint: generations.endpoint,
-  /** The prompt that was submitted, where it is not the person's own. */
-  enhanced: generations.enhanced,
-  request: typed<PictureRequest>(generations.request),
-  private: generations.private,
-  seed: generations.seed,
-  /** Credits that were held for it. */
-  price: generations.price,
-  createdAt: generations.createdAt,
-  endedAt: generations.endedAt,
-  notes: typed<readonly Note[] | null>(generations.notes),
-  error: typed<ErrorKind | null>(generations.error),
-  errorData: typed<ErrorData | null>(generations.errorData),
-  percent: typed<number | null>(apiProgress.percent),
-  /** When a worker first took it up. */
-  startedAt: typed<Date | null>(sql`case when generations.state <> 'queued' then generations.started_at end`),
-  /** Place in its provider's queue, from 1; null once it is being drawn. */
-  position: typed<number | null>(placeInQueue),
-  /** Charged so far: nothing while it is under way, or when it ended without pictures. */
-  credits: typed<number>(sql`case when generations.ended_at is null then 0 else coalesce(
-    (select -sum(l.amount)::int from ledger l where l.generation_id = generations.id), 0) end`),
-  /** Keys of the input pictures. */
-  inputs: typed<string[]>(sql`coalesce((select jsonb_agg(i.key order by i.position)
-    from images i where i.generation_id = generations.id and i.role = 'input'), '[]')`),
-  pictures: typed<OutcomePicture[]>(sql`case when generations.state <> 'delivered' then '[]' else coalesce((
-    select jsonb_agg(jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height,
-      'bytes', i.bytes) order by i.position)
-    from images i where i.generation_id = generations.id and i.role = 'output'), '[]') end`),
-})
-
-type Row = NonNullable<(typeof columns)['row']>
-
-export type Outcome = Omit<Row, 'error' | 'errorData' | 'notes'> & {
-  prompt: string
-  notes: readonly Note[]
-  /** Why it failed or was cancelled. Final. */
-  error: AppError | undefined
-}
+export type { Outcome } from './outcome-columns.ts'
 
 export const hasEnded = (state: GenerationState) => ['delivered', 'failed', 'cancelled'].includes(state)
 
@@ -86,7 +22,7 @@ export async function outcomeOf(core: Core, userId: string | null, id: string): 
   if (!isId(id)) return undefined
   const [row] = await readRows(
     core.database,
-    columns,
+    outcomeColumns,
     (list) => sql`
       select ${list} from generations left join api_progress on ${isProgressOf}
       where ${eq(generations.id, id)} and (${userId}::uuid is null or generations.user_id = ${ownerNow(userId)})
@@ -125,7 +61,7 @@ export async function outcomes(
   const order = source === undefined ? sql`user_id desc, id desc` : sql`user_id desc, surface desc, id desc`
   const rows = await readRows(
     core.database,
-    columns,
+    outcomeColumns,
     (list) => sql`
       select ${list} from (
         select * from generations
@@ -147,16 +83,4 @@ const isProgressOf = eq(apiProgress.generationId, generations.id)
 export function pixelsOf({ pictures: [picture], request }: Outcome): { width: number | null; height: number | null } {
   const { width, height } = picture ?? request
   return { width: width || null, height: height || null }
-}
-
-function asOutcome(row: Row): Outcome {
-  const { error, errorData, notes, ...rest } = row
-  return { ...rest, prompt: row.request.prompt, notes: notes ?? [], error: errorOf(row) }
-}
-
-/** A failure that is decided but not yet settled is not shown: its credits are still on hold. */
-function errorOf({ state, error, errorData }: Row): AppError | undefined {
-  if (state === 'cancelled')
-    return asFinal(error === 'banned' ? new AppError(error, errorData ?? {}) : new AppError('cancelled'))
-  return state === 'failed' ? asFinal(new AppError(error ?? 'internal', errorData ?? {})) : undefined
 }

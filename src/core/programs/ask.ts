@@ -1,14 +1,16 @@
 /** Submits requests of programs. They take the same way as requests of a chat. */
 
-import { sql } from 'drizzle-orm'
+import { and, eq, lt, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { columnsOf, readRows } from '../../db/columns.ts'
 import { users } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { KeyHolder } from '../accounts/api-keys.ts'
-import { limitsFor } from '../accounts/limits.ts'
+import { limitsFor, type PaceLeft } from '../accounts/limits.ts'
 import { grant } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
+import { AppError } from '../errors.ts'
+import type { Submission } from '../generation/accept.ts'
 import { submit, wake, wakeAgain } from '../generation/submit.ts'
 import type { Attachment } from '../ports/chat.ts'
 import type { RequestParams } from '../ports/models.ts'
@@ -19,6 +21,8 @@ import { requestIds } from './request-ids.ts'
 
 export interface ProgramRequest {
   holder: KeyHolder
+  /** The id that its generation gets. Absent: a new one. */
+  id?: string
   /** Identifies the request within the account: a repetition leads to the same generation. Absent: it is not repeated. */
   key?: string
   chosen: ChosenModel
@@ -36,11 +40,17 @@ export interface ProgramRequest {
 const operatorMinimum = 1_000
 const operatorGrant = 10_000
 
+export interface Asked {
+  id: string
+  fresh: boolean
+  /** Of a fresh one: the requests that the account may still send after it. */
+  pace?: PaceLeft
+}
+
 /** Throws AppError for every reason to refuse. A refused request leaves nothing behind. */
-export async function ask(core: Core, request: ProgramRequest): Promise<{ id: string; fresh: boolean }> {
-  const { holder, chosen, params, images, mask, webhookUrl, format } = request
+export async function ask(core: Core, request: ProgramRequest): Promise<Asked> {
+  const { holder, id = uuidv7(), chosen, params, images, mask, webhookUrl, format } = request
   const { userId, keyId } = holder
-  const id = uuidv7()
   const key = keyOf(userId, request.key ?? id)
   // before anything else, so that a repeated request does not load its pictures again
   const before = request.key === undefined ? undefined : await askedAs(core, userId, request.key)
@@ -48,8 +58,7 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     await wakeAgain(core, before)
     return { id: before.id, fresh: false }
   }
-  if (keyId === null) await topUp(core, userId)
-  const accepted = await submit(core, {
+  const submission: Submission = {
     key,
     surface: 'api',
     address: `api:${id}`,
@@ -61,9 +70,16 @@ export async function ask(core: Core, request: ProgramRequest): Promise<{ id: st
     from: { userId },
     program: { id, keyId, webhookUrl, format, requestId: requestIds.getStore() },
     limits: limitsFor(core, holder),
+  }
+  const accepted = await submit(core, submission).catch(async (error: unknown) => {
+    if (keyId !== null || !(error instanceof AppError && error.kind === 'no_credits')) throw error
+    await topUp(core, userId)
+    return submit(core, submission)
   })
   await (accepted.fresh ? wake : wakeAgain)(core, accepted.job)
-  return { id: accepted.id, fresh: accepted.fresh }
+  const { balance = operatorMinimum, pace } = accepted.after ?? {}
+  if (keyId === null && balance < operatorMinimum) await keepPaid(core, userId)
+  return { id: accepted.id, fresh: accepted.fresh, pace }
 }
 
 /** Id of the generation that an earlier `ask` with this key made. */
@@ -93,19 +109,31 @@ export function modelFor(core: Core, { models }: KeyHolder, named: string | unde
   return findAllowedModel(core, named, models).id
 }
 
-const topUpColumns = columnsOf({
-  balance: users.balance,
-  last: typed<number>(sql`(select coalesce(max(id), 0) from ledger where user_id = users.id)`),
-})
-
-/** The grant is keyed by the last ledger entry before it, so that concurrent calls grant once. */
+/** Where it is needed. The account is locked, so that calls that meet grant once. */
 async function topUp(core: Core, userId: string): Promise<void> {
-  const [account] = await readRows(
-    core.database,
-    topUpColumns,
-    (list) => sql`select ${list} from users where id = ${userId}`,
+  await core.database.db.transaction(async (tx) => {
+    const [low] = await tx
+      .select({ id: users.id })
+      .from(users)
+      .where(and(eq(users.id, userId), lt(users.balance, operatorMinimum)))
+      .for('update')
+    if (!low) return
+    const key = `operator:${userId}:${uuidv7()}`
+    const given = {
+      userId,
+      amount: operatorGrant,
+      source: 'admin',
+      reason: 'operator',
+      actor: 'api:operator',
+      key,
+    } as const
+    await grant(core, given, tx)
+  })
+}
+
+/** The request was accepted, and the next one that cannot be paid for tries again. */
+async function keepPaid(core: Core, userId: string): Promise<void> {
+  await topUp(core, userId).catch((error: unknown) =>
+    core.log.warn({ err: error }, 'could not top up the operator’s account'),
   )
-  if (!account || account.balance >= operatorMinimum) return
-  const key = `operator:${userId}:${account.last}`
-  await grant(core, { userId, amount: operatorGrant, source: 'admin', reason: 'operator', actor: 'api:operator', key })
 }

@@ -7,7 +7,7 @@ import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { cancelAtProvider, showCancelled } from '../generation/cancel.ts'
-import { deliver, deliverFailure } from '../generation/deliver.ts'
+import { deliver, deliverFailure, deliverUnseen } from '../generation/deliver.ts'
 import {
   awaitNews,
   backToQueue,
@@ -94,7 +94,7 @@ async function proceed(core: Core, generation: Generation, signals: Omit<Run, 'n
   return files.length === 0 ? undefined : deliver(core, generation, files)
 }
 
-/** Resolves to no files when there is nothing to deliver here: it has ended meanwhile, or another worker delivers them. */
+/** Resolves to no files when there is nothing to deliver here: it has ended, or another worker delivers them. */
 async function drawAndStore(core: Core, generation: Generation, run: Run): Promise<ImageFile[]> {
   const { request, model, provider, submittedBefore } = generation
   const provided = core.providers.get(provider)
@@ -107,9 +107,13 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const files = kept.map((file, at) => (flagged[at] ? { ...file, flagged: true } : file))
   generation.seed = seed ?? request.seed ?? null
   generation.notes = [...(generation.notes ?? []), ...notes]
-  const stored = await traced('store', { id: generation.id, count: files.length }, async () =>
-    saveStored(core, generation, await storePictures(core, generation, files)),
+  const pictures = await traced('store', { id: generation.id, count: files.length }, () =>
+    storePictures(core, generation, files),
   )
+  // progress that is saved after the end would stay
+  await run.narrator.stop()
+  if (await deliverUnseen(core, generation, { files, pictures })) return []
+  const stored = await saveStored(core, generation, pictures)
   if (stored === 'ours') return files
   if (stored === 'late') await wake(core, jobOf(generation))
   else await cleanUp(core, generation)

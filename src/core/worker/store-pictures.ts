@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import type { Generation, StoredPicture } from '../generation/row.ts'
+import type { Generation } from '../generation/row.ts'
+import type { StoredPicture } from '../media/image-rows.ts'
 import { outputKey, thumbnailKey } from '../media/object-keys.ts'
 import type { ImageFile } from '../ports/images.ts'
 

@@ -2,7 +2,7 @@
 import multipart from '@fastify/multipart'
 import { errorCodes, type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
-import { limitsFor, paceLeft } from '../../core/accounts/limits.ts'
+import { limitsFor, type PaceLeft, paceLeft } from '../../core/accounts/limits.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { continueTrace } from '../../core/trace.ts'
@@ -48,6 +48,10 @@ declare module 'fastify' {
     /** The route needs no key. A function decides for each request. */
     open?: boolean | ((request: FastifyRequest) => boolean)
   }
+  interface FastifyRequest {
+    /** As it was when the request was accepted. Absent: nothing was accepted. */
+    pace?: PaceLeft
+  }
 }
 
 export function createFamily(parts: ApiParts, { prefix, ...options }: FamilyOptions): FastifyPluginAsync {
@@ -88,7 +92,7 @@ function routesOf(parts: ApiParts, options: Omit<FamilyOptions, 'prefix'>): Fast
       if (request.method !== 'POST') return
       // errors of the key or the database are already in the response
       const headers = await authenticate(request)
-        .then((holder) => rateLimitHeaders(core, holder))
+        .then(async (holder) => rateLimitHeaders(request.pace ?? (await paceOf(core, holder))))
         .catch(() => ({}))
       reply.headers(headers)
     })
@@ -111,14 +115,13 @@ function isOpen(request: FastifyRequest): boolean {
   return typeof open === 'function' ? open(request) : open
 }
 
+const paceOf = (core: Core, holder: KeyHolder) => paceLeft(core, holder.userId, limitsFor(core, holder))
+
 /** Requests that the account may still send in this minute. */
-async function rateLimitHeaders(core: Core, holder: KeyHolder): Promise<Record<string, string>> {
-  const { left, of } = await paceLeft(core, holder.userId, limitsFor(core, holder))
-  return {
-    'x-ratelimit-limit-requests': String(of),
-    'x-ratelimit-remaining-requests': String(left),
-  }
-}
+const rateLimitHeaders = ({ left, of }: PaceLeft) => ({
+  'x-ratelimit-limit-requests': String(of),
+  'x-ratelimit-remaining-requests': String(left),
+})
 
 interface Failure {
   format: Pick<FamilyOptions, 'answerTo' | 'defect'>

@@ -4,16 +4,18 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { v7 as uuidv7 } from 'uuid'
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import { AppError } from '../../core/errors.ts'
-import { ask, askedBefore, type ProgramRequest } from '../../core/programs/ask.ts'
+import type { Following } from '../../core/events/events.ts'
+import { type Asked, ask, askedBefore, type ProgramRequest } from '../../core/programs/ask.ts'
 import { begin, finish, forget, noteAnswered, noteUnanswered, unanswered } from '../../core/programs/idempotency.ts'
 import type { Json } from '../../db/json.ts'
 import { NetError } from '../../net/errors.ts'
 import { checkUrl } from '../../net/guard.ts'
 import type { ApiParts } from './parts.ts'
 
-export interface Order extends Omit<ProgramRequest, 'key'> {
+export interface Order extends Omit<ProgramRequest, 'key' | 'id'> {
   /** What the client sent. Distinguishes this request from others with the same idempotency key. */
   content: string
 }
@@ -22,8 +24,11 @@ export interface Exchange<T> {
   request: FastifyRequest
   reply: FastifyReply
   order: Order
-  /** Answers with the generation. Called for the request that was accepted and for each repetition. */
-  answer(id: string): Promise<T>
+  /**
+   * Answers with the generation. Called for the request that was accepted and for each repetition. `following`: since before it was
+   * accepted; absent for a repetition.
+   */
+  answer(id: string, following?: Following): Promise<T>
 }
 
 type Parts = Pick<ApiParts, 'core' | 'answering'>
@@ -34,13 +39,14 @@ type Parts = Pick<ApiParts, 'core' | 'answering'>
  */
 export function answerOnce<T>(parts: Parts, exchange: Exchange<T>): Promise<T> {
   const { request, answer } = exchange
-  return submitOnce(parts, exchange).then(async ({ id, fresh, release }) => {
+  return submitOnce(parts, exchange).then(async ({ id, following, pace, release }) => {
     request.body = undefined
     request.releaseBody?.()
+    request.pace = pace
     try {
-      return await answer(id)
+      return await answer(id, following)
     } catch (error) {
-      throw fresh ? error : asErased(error)
+      throw following ? error : asErased(error)
     } finally {
       release()
     }
@@ -52,30 +58,36 @@ function asErased(error: unknown): unknown {
   return error instanceof AppError && error.kind === 'unknown_request' ? new AppError('idempotency_erased') : error
 }
 
-interface Submitted {
+interface Submitted extends Pick<Asked, 'pace'> {
   /** Of the generation. */
   id: string
-  /** False: it was accepted by an earlier request. */
-  fresh: boolean
+  /** Its end. Absent: it was accepted by an earlier request. */
+  following?: Following
   /** Lets this process answer the same idempotency key again. */
   release(): void
 }
 
 async function submitOnce(parts: Parts, { request, reply, order }: Exchange<unknown>): Promise<Submitted> {
   const claim = await claimFor(parts, { request, reply, order })
-  const { release } = claim
+  if (claim.id !== undefined) return { id: claim.id, release: claim.release }
+  const id = uuidv7()
+  const following = parts.core.events.follow(id, ['ended'])
+  const release = () => {
+    following.stop()
+    claim.release()
+  }
   try {
-    if (claim.id !== undefined) return { id: claim.id, fresh: false, release }
-    return { ...(await submit(parts, order, claim)), release }
+    const { fresh, ...accepted } = await submit(parts, { ...order, id }, claim)
+    return { ...accepted, ...(fresh && { following }), release }
   } catch (error) {
     release()
     throw error
   }
 }
 
-async function submit({ core }: Parts, order: Order, claim: Claim): Promise<Omit<Submitted, 'release'>> {
+async function submit({ core }: Parts, order: Order & { id: string }, claim: Claim): Promise<Asked> {
   const { content: _, webhookUrl: url, ...request } = order
-  let accepted: Omit<Submitted, 'release'>
+  let accepted: Asked
   try {
     const webhookUrl = url === undefined ? undefined : checkedWebhookUrl(url)
     accepted = await ask(core, { ...request, webhookUrl, key: claim.key })

@@ -110,7 +110,10 @@ describe.each(databases())('a request of a program on %s', (kind) => {
     const others = await elsewhere()
     const waiting = [core, others].map((each) => waitForEnd(each, userId, id, { signal: soon() }))
     await work()
-    for (const outcome of await Promise.all(waiting)) {
+    const outcomes = await Promise.all(waiting)
+    // one was handed over by the worker in this process, the other was read
+    expect(outcomes[0]).toEqual(outcomes[1])
+    for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ id, state: 'delivered', model: 'sketch', prompt: 'a cat', seed: '7', credits: 1 })
       expect(outcome).toMatchObject({ position: null, percent: null, error: undefined, enhanced: null, notes: [] })
       expect(outcome.pictures).toEqual([
@@ -191,6 +194,24 @@ describe.each(databases())('a request of a program on %s', (kind) => {
     const { id, fresh } = await order()
     expect([fresh, refused]).toEqual([true, 1])
     await cancel(core, userId, id)
+  })
+
+  it.each(['did not arrive', 'was not answered'])('is charged once when the statement that ends it %s', async (how) => {
+    const { core, work } = await open()
+    const { rows } = core.database
+    let failures = 0
+    const answers: TestCore['core']['database']['rows'] = async (query, on) => {
+      const ending = new PgDialect().sqlToQuery(query).sql.includes(`state = 'delivered', stored_at`)
+      if (!ending || failures++ > 0) return rows(query, on)
+      if (how === 'was not answered') await rows(query, on)
+      throw new Error('the connection is lost')
+    }
+    Object.assign(core, { database: { ...core.database, rows: answers } })
+    const { id } = await order()
+    await work()
+    const outcome = await waitForEnd(core, null, id, { signal: soon() })
+    expect(outcome).toMatchObject({ state: 'delivered', attempt: 1, credits: 1, pictures: [{ type: 'image/png' }] })
+    expect([failures, await balance()]).toEqual([1, 19])
   })
 
   it('is unknown to other accounts, and so is an invalid id', async () => {

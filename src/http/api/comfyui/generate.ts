@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../core/errors.ts'
+import type { Following } from '../../../core/events/events.ts'
 import { outcomeOf } from '../../../core/history/outcome.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
 import { bodyWithPicturesBytes } from '../../server/bodies.ts'
@@ -57,10 +58,10 @@ async function generate(
   const { chosen, params } = comfyuiParams(core, holder, body, images.length)
   const order = { holder, chosen, params, images, mask, webhookUrl: body.webhook_url, content: JSON.stringify(body) }
   const respondAsync = body.wait === false || wantsJob(request)
-  const answer = async (id: string) => {
+  const answer = async (id: string, following?: Following) => {
     const outcome = respondAsync
       ? await outcomeOf(core, holder.userId, id)
-      : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
+      : await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply), following })
     if (!outcome) throw new AppError('unknown_request')
     if (respondAsync) reply.code(202).headers({ location: `/image/${id}`, 'preference-applied': 'respond-async' })
     // a client that waited gets an error status for a failure

@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyHolder } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
+import type { Following } from '../../../core/events/events.ts'
 import { type Outcome, outcomeOf } from '../../../core/history/outcome.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
@@ -25,6 +26,7 @@ type CompletionOptions = Pick<ChatBody, 'model' | 'stream_options'>
 
 interface AcceptedRequest {
   id: string
+  following?: Following
   holder: KeyHolder
   text: ChatText
   options: CompletionOptions
@@ -54,9 +56,9 @@ export function chatRoutes(app: ApiApp, family: Family): void {
     // do not hold the messages while waiting: they may contain images
     const options = { model, stream_options }
     const completion = chatText(text)
-    const answer = (id: string) => {
+    const answer = (id: string, following?: Following) => {
       setJobHeader(reply, id)
-      return respond(family, request, reply, { id, holder, text: completion, options })
+      return respond(family, request, reply, { id, following, holder, text: completion, options })
     }
     return answerOnce(family.parts, { request, reply, order, answer })
   })
@@ -94,9 +96,9 @@ async function sendCompletion(
   { core, parts }: Family,
   _request: FastifyRequest,
   reply: FastifyReply,
-  { id, holder, text, options }: AcceptedRequest,
+  { id, following, holder, text, options }: AcceptedRequest,
 ) {
-  const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
+  const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply), following })
   assertSucceeded(outcome)
   const content = `${text.start}\n${await text.end(parts, outcome)}`
   const message = { role: 'assistant' as const, content, refusal: null }

@@ -1,6 +1,7 @@
 /** `POST /v1/images/generations` and `/v1/images/edits`: one response, an event stream, or a job to poll. */
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Following } from '../../../core/events/events.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
 import { waitForEnd } from '../../../core/programs/wait.ts'
 import { bodyWithPicturesBytes } from '../../server/bodies.ts'
@@ -85,12 +86,12 @@ async function generate(family: Family, request: FastifyRequest, reply: FastifyR
   const options = { response_format, model, partial_images }
   const format = formatOf(options, events)
   const order = { holder, chosen, params, images, mask, webhookUrl: body.webhook_url, format, content }
-  const answer = async (id: string) => {
+  const answer = async (id: string, following?: Following) => {
     setJobHeader(reply, id)
     // before `Prefer: respond-async`, because a client that expects events cannot parse a job
     if (stream) return streamImages(family, request, reply, { id, holder, options, events })
     if (wantsJob(request)) return respondWithNewJob(family, reply, id)
-    const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply) })
+    const outcome = await waitForEnd(core, holder.userId, id, { signal: closedSignal(reply), following })
     return imagesResponseOf(parts, outcome, format)
   }
   return answerOnce(family.parts, { request, reply, order, answer })

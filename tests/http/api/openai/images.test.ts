@@ -1,10 +1,12 @@
 import { sql } from 'drizzle-orm'
 import OpenAI from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
+import { apiKeyHash } from '../../../../src/core/accounts/api-keys.ts'
 import { AppError } from '../../../../src/core/errors.ts'
 import type { Enhancer } from '../../../../src/core/ports/providers.ts'
 import { createPlain, pngOf, type TestCoreOptions } from '../../../helpers/core.ts'
-import { closeService, createGate, createSeveral, openService, type Service } from './service.ts'
+import { recordStatements } from '../../../helpers/statements.ts'
+import { closeService, createGate, createSeveral, openService, operatorKey, type Service } from './service.ts'
 
 let service: Service
 afterEach(async () => {
@@ -109,6 +111,41 @@ describe('an image generation', () => {
     const enhanced = await client.images.generate({ prompt: 'a cat', enhance: true } as { prompt: string })
     expect(plain.data?.[0]).not.toHaveProperty('revised_prompt')
     expect(enhanced.data?.[0]?.revised_prompt).toBe('a splendid cat')
+  })
+})
+
+describe('the statements of an image generation', () => {
+  it.each([
+    ['a person', 5],
+    ['the operator', 4],
+  ])('with the key of %s are %d at most', async (who, most) => {
+    // saves its intent before it submits
+    await open({ providers: [createPlain({ repeatable: false })] })
+    const key = who === 'a person' ? service.key : operatorKey
+    const draw = async () => {
+      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+      const body = JSON.stringify({ prompt: 'a cat' })
+      const response = await fetch(`${service.url}/v1/images/generations`, { method: 'POST', headers, body })
+      expect([response.status, response.headers.get('x-ratelimit-limit-requests')]).toEqual([
+        200,
+        who === 'a person' ? '20' : '6000',
+      ])
+      return response.headers.get('content-location')?.split('/').at(-1)
+    }
+    // the first request of the operator opens an account
+    await draw()
+    const all = recordStatements(service.test.core.database)
+    const id = await draw()
+    const [row] = await service.test.core.database.rows<{ user: string }>(
+      sql`select user_id as user from generations where id = ${id}`,
+    )
+    const own = [id, row?.user, apiKeyHash(key)]
+    const asked = all.slice(0, -1).filter(({ params }) => params.some((each) => own.includes(each as string)))
+    // a request that takes longer is also polled
+    const counted = asked
+      .filter(({ sql: text }) => !text.includes('left join "api_progress"'))
+      .map(({ sql: text }) => text)
+    expect(counted.length, counted.join('\n')).toBe(most)
   })
 })
 

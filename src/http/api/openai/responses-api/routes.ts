@@ -1,5 +1,6 @@
 /** `POST /v1/responses`: the last user message is the prompt, the output calls of the tool `image_generation` or a message. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Following } from '../../../../core/events/events.ts'
 import { waitForEnd } from '../../../../core/programs/wait.ts'
 import { bodyWithPicturesBytes } from '../../../server/bodies.ts'
 import { closedSignal } from '../../../server/reply-closed.ts'
@@ -46,9 +47,9 @@ export function responseRoutes(app: ApiApp, family: Family): void {
     const options = { model, calls, partial_images: tool?.partial_images ?? 0 }
     const message = chatText(text)
     const { userId } = holder
-    const answer = async (id: string) => {
+    const answer = async (id: string, following?: Following) => {
       setJobHeader(reply, id)
-      const accepted = { id, userId, text: message, options }
+      const accepted = { id, following, userId, text: message, options }
       // before `Prefer: respond-async`, because a client that expects events cannot parse a job
       if (stream) return streamResponse(family, request, reply, accepted)
       if (wantsJob(request)) return respondWithNewJob(family, reply, id)
@@ -72,9 +73,9 @@ async function refuseLookup({ params }: FastifyRequest): Promise<never> {
 async function finishedResponse(
   { core, parts }: Family,
   reply: FastifyReply,
-  { id, userId, text, options }: AcceptedResponse,
+  { id, following, userId, text, options }: AcceptedResponse,
 ): Promise<ResponseObject> {
-  const outcome = await waitForEnd(core, userId, id, { signal: closedSignal(reply) })
+  const outcome = await waitForEnd(core, userId, id, { signal: closedSignal(reply), following })
   assertSucceeded(outcome)
   const output = options.calls
     ? await callsOf(parts, outcome)

@@ -1,6 +1,7 @@
 /** Sends a response as server-sent events, as OpenAI numbers and names them. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../../core/errors.ts'
+import type { Following } from '../../../../core/events/events.ts'
 import { type Outcome, outcomeOf } from '../../../../core/history/outcome.ts'
 import { waitForEnd } from '../../../../core/programs/wait.ts'
 import { closedSignal } from '../../../server/reply-closed.ts'
@@ -15,6 +16,7 @@ import type { ResponseObject } from './response-schemas.ts'
 
 export interface AcceptedResponse {
   id: string
+  following?: Following
   userId: string
   text: ChatText
   options: ResponseOptions
