@@ -61,6 +61,8 @@ const columns = columnsOf({
   ),
   /** A submission of an earlier attempt may have reached the provider. */
   submittedBefore: typed<boolean>(sql`before.submit_at is not null`),
+  /** The intent that the take-up has saved, until a submission uses it. */
+  intent: typed<string | null>(sql`case when before.ready then generations.submit_at::text end`),
   /** When the intent of the latest submission was saved. It identifies the submission. */
   submitAt: typed<string | null>(sql`before.submit_at::text`),
   /** Milliseconds for which an edit that shows its place may still be under way (place-edits.ts); 0 without one. */
@@ -86,13 +88,25 @@ export const ageOf = ({ ageMs, takenAt }: Pick<Generation, 'ageMs' | 'takenAt'>)
 /** How long a silent worker keeps a generation. Together with BullMQ's own lock this bounds the restart after a kill. */
 export const leaseMs = 4_000
 /** When the sweeper takes over a lease that ran out, of a row that the queue has forgotten too. */
-const wakeMs = leaseMs + 1_000
+export const wakeMs = leaseMs + 1_000
 
-const milliseconds = (ms: number) => sql`${`${Math.round(ms)} milliseconds`}::interval`
+export const milliseconds = (ms: number) => sql`${`${Math.round(ms)} milliseconds`}::interval`
 
 /** When the sweeper looks at a row that the queue runs again in `ms`. A pause never outlasts the deadline. */
 const wakeIn = (ms: number) =>
   sql`least(now() + ${milliseconds(ms)}, greatest(now(), deadline_at)) + ${milliseconds(leaseMs)}`
+
+/** With less time left the picture would arrive too late, and be paid for. */
+export const minLeftMs = 5_000
+
+/** Whether the submission follows the take-up at once: then that saves the intent as well. A repeatable provider needs none. */
+function isReady({ providers }: Core): SQL {
+  const once = providers.all().filter(({ provider }) => !provider.repeatable)
+  return sql`(state = 'queued' and submit_at is null and ticket is null and error is null
+    and ${JSON.stringify(once.map(({ provider }) => provider.name))}::jsonb @> to_jsonb(provider)
+    and (request->>'images')::int = 0 and (enhanced is not null or not coalesce((request->>'enhance')::bool, false))
+    and deadline_at > now() + ${milliseconds(minLeftMs)})`
+}
 
 /** Takes the generation for this worker, with a new attempt number as its fence. 'over': it has ended. */
 export async function takeUp(core: Core, id: string): Promise<Generation | 'over' | { retryInMs: number }> {
@@ -101,11 +115,11 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
     columns,
     (list) => sql`
       with before as (
-        select id, submit_at from generations
+        select id, submit_at, ${isReady(core)} as ready from generations
         where id = ${id} and state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
         for update)
       update generations set attempt = attempt + 1, state = case state when 'queued' then 'running' else state end,
-        started_at = coalesce(started_at, now()),
+        started_at = coalesce(started_at, now()), submit_at = case when before.ready then now() else generations.submit_at end,
         lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
       from before where generations.id = before.id
       returning ${list}`,
@@ -122,7 +136,7 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
 export const isOurs = ({ id, attempt }: Fence) =>
   sql`id = ${id} and attempt = ${attempt} and state in ('queued','running','stored')`
 
-type Fence = Pick<Generation, 'id' | 'attempt'>
+export type Fence = Pick<Generation, 'id' | 'attempt'>
 
 /** Resolves to false when another worker has taken the row since, or it has ended: then nothing changed. */
 async function change(core: Core, fence: Fence, set: SQL): Promise<boolean> {
@@ -139,6 +153,12 @@ async function changeUnanswered(core: Core, generation: Generation, set: SQL): P
 
 /** The intent, right before a submission: from here on the provider may have received it. */
 export async function saveIntent(core: Core, generation: Generation): Promise<boolean> {
+  const { intent } = generation
+  generation.intent = null
+  if (intent !== null) {
+    generation.submitAt = intent
+    return true
+  }
   // unchecked row: an expression, no column
   const [row] = await core.database.rows<{ submitAt: string }>(sql`
     update generations set submit_at = now() where ${isOurs(generation)} and ${hasNoNews(generation)}
@@ -217,9 +237,13 @@ export const moveToRoute = (core: Core, generation: Generation, { provider, endp
 export const saveEnhanced = (core: Core, generation: Fence & Pick<Generation, 'enhanced' | 'notes'>) =>
   change(core, generation, sql`enhanced = ${generation.enhanced}, notes = ${jsonOf(generation.notes)}`)
 
-/** Any worker may take it, and the queue runs it again in `waitMs`. */
-export const letGo = (core: Core, fence: Fence, waitMs: number) =>
-  change(core, fence, sql`lease_until = null, wake_at = ${wakeIn(waitMs)}`)
+/** Any worker may take it, and the queue runs it again in `waitMs`. An intent that was not used is taken back. */
+export const letGo = (core: Core, generation: Fence & Pick<Generation, 'intent'>, waitMs: number) =>
+  change(
+    core,
+    generation,
+    sql`lease_until = null, wake_at = ${wakeIn(waitMs)}, submit_at = case when ${generation.intent === null}::bool then submit_at end`,
+  )
 
 /** The decision that it has failed. Any process may then say so and settle (deliver.ts). */
 export const saveFailure = (core: Core, generation: Generation, { kind, data }: Pick<AppError, 'kind' | 'data'>) =>
@@ -263,20 +287,5 @@ export async function saveStored(
 /** What is saved of the work with its pictures. */
 export const drawn = ({ seed, notes }: Pick<Generation, 'seed' | 'notes'>) =>
   sql`seed = ${seed}, notes = ${jsonOf(notes)}`
-
-const heldColumns = columnsOf({ id: generations.id }, 'g')
-
-/** Renews the leases of everything this process works on; resolves to the ids that it still has. */
-export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
-  const rows = await readRows(
-    core.database,
-    heldColumns,
-    (list) => sql`
-    update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
-    from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
-    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning ${list}`,
-  )
-  return rows.map(({ id }) => id)
-}
 
 const jsonOf = (value: unknown) => sql`${value ? JSON.stringify(value) : null}::jsonb`

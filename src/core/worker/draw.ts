@@ -9,7 +9,7 @@ import type { Core } from '../core.ts'
 import { AppError, asAppError, type ErrorKind } from '../errors.ts'
 import { cancelAtProvider } from '../generation/cancel.ts'
 import { readWebhookMessage } from '../generation/provider-webhook.ts'
-import { adoptTicket, type Generation, saveIntent, saveTicket } from '../generation/row.ts'
+import { adoptTicket, type Generation, minLeftMs, saveIntent, saveTicket } from '../generation/row.ts'
 import { wake } from '../generation/submit.ts'
 import type { Progress, ShowPreview, Task } from '../ports/providers.ts'
 import type { Provided } from '../providers/registry.ts'
@@ -32,8 +32,6 @@ type Pending = Extract<Progress, { state: 'pending' }>
 
 /** Tries to save a ticket, which stands for work that is paid for. */
 const maxSaves = 4
-/** With less time left the picture would arrive too late, and be paid for. */
-const minLeftMs = 5_000
 /** A provider whose `check` itself waits must not turn the loop into a spin. */
 const minWaitMs = 5
 
@@ -130,12 +128,13 @@ async function begin(core: Core, generation: Generation, submission: Submission)
 }
 
 async function submit(core: Core, generation: Generation, submission: Submission): Promise<Progress> {
-  const { provided, task, submitting, show } = submission
+  const { provided, task, submitting, signal, show } = submission
   const { provider, breaker, title } = provided
   if (generation.leftMs < minLeftMs) throw new AppError('deadline', {}, { neverRan: true })
   const restMs = breaker.restMs()
   if (restMs > 0) throw new AppError('provider_busy', { provider: title }, { neverRan: true, retryAfterMs: restMs })
   // refunded or taken by another worker meanwhile: nothing may be submitted
+  if (generation.intent !== null) signal.throwIfAborted()
   if (!provider.repeatable && !(await saveIntent(core, generation))) {
     throw new AppError('interrupted', {}, { neverRan: true })
   }

@@ -1,6 +1,9 @@
 /** The generations that this process works on. It renews their leases, and aborts work on those that it has lost. */
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows } from '../../db/columns.ts'
+import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import { type Generation, leaseMs, renewLeases } from '../generation/row.ts'
+import { type Fence, type Generation, leaseMs, milliseconds, wakeMs } from '../generation/row.ts'
 
 export interface Leases {
   /** `lost` aborts when the generation is no longer ours. Call `done` when the work is over. */
@@ -44,4 +47,19 @@ export function keepLeases(core: Core): Leases {
     },
     stop: () => clearInterval(timer),
   }
+}
+
+const heldColumns = columnsOf({ id: generations.id }, 'g')
+
+/** Renews the leases of everything this process works on; resolves to the ids that it still has. */
+async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
+  const rows = await readRows(
+    core.database,
+    heldColumns,
+    (list) => sql`
+    update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
+    from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
+    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning ${list}`,
+  )
+  return rows.map(({ id }) => id)
 }

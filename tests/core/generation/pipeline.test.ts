@@ -2,6 +2,8 @@ import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/core/errors.ts'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
+import { keepLeases } from '../../../src/core/worker/leases.ts'
+import { perform } from '../../../src/core/worker/perform.ts'
 import { backends } from '../../helpers/backends.ts'
 import {
   attachment,
@@ -198,6 +200,30 @@ describe.each(backends())('a request on %s', (kind) => {
     expect(await ended(await say('a dog'))).toBe('failed')
     expect(starts).toBe(1)
     expect(await balance()).toBe(20)
+  })
+
+  it('is submitted once its intent is saved, which a worker takes back that stops before', async () => {
+    const intents: unknown[] = []
+    const intent = () =>
+      test.core.database.rows(sql`select attempt, state, submit_at is not null as saved from generations`)
+    const provider: ImageProvider = {
+      name: 'sketch',
+      start: async () => {
+        intents.push(...(await intent()))
+        return { state: 'done', images: [await pngOf(64, 64)] }
+      },
+    }
+    const { core, say, ended, work } = await open({ providers: [provider] })
+    const call = await say('a cat')
+    const [row] = await core.database.rows<{ id: string }>(sql`select id from generations`)
+    const leases = keepLeases(core)
+    await perform(core, leases, row?.id ?? '', AbortSignal.abort(new Error('this process stops')))
+    leases.stop()
+    expect(await intent()).toEqual([{ attempt: 1, state: 'running', saved: false }])
+    await core.database.rows(sql`update generations set state = 'queued'`)
+    await work()
+    expect(await ended(call)).toBe('delivered')
+    expect(intents).toEqual([{ attempt: 2, state: 'running', saved: true }])
   })
 
   it('gets its input pictures when it is handled again, if the process that had them did not store them', async () => {

@@ -116,8 +116,8 @@ describe('an image generation', () => {
 
 describe('the statements of an image generation', () => {
   it.each([
-    ['a person', 5],
-    ['the operator', 4],
+    ['a person', 4],
+    ['the operator', 3],
   ])('with the key of %s are %d at most', async (who, most) => {
     // saves its intent before it submits
     await open({ providers: [createPlain({ repeatable: false })] })
