@@ -54,15 +54,14 @@ async function deliverPictures(core: Core, generation: Generation, files?: Image
 }
 
 /**
- * running → delivered, where nothing is posted that could be refused. false: on this surface something is, or the statement changed
- * nothing, or it is not known to have changed anything.
+ * running → delivered, on a silent surface, which refuses nothing. false: the statement changed nothing, or it is not known whether it
+ * did.
  */
 export async function deliverUnseen(
   core: Core,
   generation: Generation,
   { files, pictures }: { files: readonly ImageFile[]; pictures: readonly StoredPicture[] },
 ): Promise<boolean> {
-  if (!core.surfaces.get(generation.surface)?.isSilent) return false
   try {
     return await endDrawn(core, generation, { pictures, costMicros: costOf(core, generation, files) })
   } catch (error) {

@@ -104,7 +104,7 @@ function isReady({ providers }: Core): SQL {
   const once = providers.all().filter(({ provider }) => !provider.repeatable)
   return sql`(state = 'queued' and submit_at is null and ticket is null and error is null
     and ${JSON.stringify(once.map(({ provider }) => provider.name))}::jsonb @> to_jsonb(provider)
-    and (request->>'images')::int = 0 and (enhanced is not null or not coalesce((request->>'enhance')::bool, false))
+    and (request->>'images')::int = 0 and (enhanced is not null or coalesce(request->>'enhance', 'false') = 'false')
     and deadline_at > now() + ${milliseconds(minLeftMs)})`
 }
 

@@ -11,6 +11,8 @@ export interface Narrator {
   progress(progress: { percent?: number; position?: number; preview?: Buffer }): void
   /** Resolves once no edit is under way. */
   stop(): Promise<void>
+  /** false: an edit is under way, so that nothing was stopped. */
+  stopIfIdle(): boolean
 }
 
 /** Fast pictures need no progress; after that, as often as Discord and groups of Telegram permit. */
@@ -25,18 +27,21 @@ export function narrateRun(core: Core, generation: Generation): Narrator {
   let shown = ''
   let pictures: readonly ReplyPicture[] | undefined
   let editing: Promise<unknown> = Promise.resolve()
+  let isEditing = false
   let stopped = false
   const { posted } = generation
   const pauseMs = core.surfaces.get(generation.surface)?.paceMs
-  if (!posted) return { progress: () => undefined, stop: async () => undefined }
+  if (!posted) return { progress: () => undefined, stop: async () => undefined, stopIfIdle: () => true }
 
   let timer = setTimeout(tick, pauseMs ?? firstMs)
   timer.unref()
 
   function tick() {
+    isEditing = true
     editing = show()
       .catch((error: unknown) => core.log.debug({ id: generation.id, err: error }, 'could not show progress'))
       .finally(() => {
+        isEditing = false
         if (stopped) return
         timer = setTimeout(tick, pauseMs ?? everyMs)
         timer.unref()
@@ -72,6 +77,12 @@ export function narrateRun(core: Core, generation: Generation): Narrator {
       stopped = true
       clearTimeout(timer)
       await editing
+    },
+    stopIfIdle: () => {
+      if (isEditing) return false
+      stopped = true
+      clearTimeout(timer)
+      return true
     },
   }
 }

@@ -110,9 +110,9 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const pictures = await traced('store', { id: generation.id, count: files.length }, () =>
     storePictures(core, generation, files),
   )
-  // progress that is saved after the end would stay
-  await run.narrator.stop()
-  if (await deliverUnseen(core, generation, { files, pictures })) return []
+  // progress that is saved after the end would stay, and pictures that are paid for do not wait for it
+  const isSilent = core.surfaces.get(generation.surface)?.isSilent && run.narrator.stopIfIdle()
+  if (isSilent && (await deliverUnseen(core, generation, { files, pictures }))) return []
   const stored = await saveStored(core, generation, pictures)
   if (stored === 'ours') return files
   if (stored === 'late') await wake(core, jobOf(generation))
