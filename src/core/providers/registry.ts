@@ -7,6 +7,7 @@ import type { Log } from '../../log.ts'
 import type { ImageProvider, ProviderContext, ProviderKind, ProviderSettings } from '../ports/providers.ts'
 import { type Breaker, createBreaker } from './breaker.ts'
 import { configsChanged, type OpenConfig, openConfigs } from './configs.ts'
+import { failuresChanged, readFailures, settingsHash, shareFailures } from './failures.ts'
 import { findKind } from './names.ts'
 
 /** A provider that is set up and ready for requests. */
@@ -65,7 +66,7 @@ const missingParts: Readonly<Record<MissingPart, string>> = {
   'readable key': 'its key, sealed with another SECRET_KEY',
 }
 
-type Entry = Provided & { signature: string }
+type Entry = Provided & { signature: string; settingsHash: string }
 type Access = Pick<ProviderSettings, 'baseUrl' | 'key'>
 
 export async function keepProviders(options: ProvidersOptions): Promise<Providers> {
@@ -90,8 +91,18 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
       (name) => before.get(name) !== next.get(name),
     )
     for (const name of changed) retire(before.get(name))
+    await tryToLearn()
     if (changed.length > 0) for (const listener of listeners) listener()
   }
+
+  async function learnFailures(): Promise<void> {
+    const since = [...current.values()].map((entry) => ({ ...entry, moment: entry.breaker.moment() }))
+    const known = await readFailures(database)
+    for (const { breaker, settingsHash: hash, moment } of since) breaker.learn(known.get(hash), moment)
+  }
+
+  /** The next reload tries again. */
+  const tryToLearn = () => learnFailures().catch(() => undefined)
 
   function entryFor(kind: ProviderKind, configs: readonly OpenConfig[]): Entry | undefined {
     const config = configs.find((each) => each.provider === kind.name)
@@ -104,8 +115,10 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     if (before?.signature === signature) return before
     try {
       const provider = kind.create(settings, options.context(kind, settings))
-      const breaker = createBreaker(Date.now, (state) => reportBreaker(kind.name, state))
-      return { provider, title: kind.title, settings, breaker, defaultModel, signature }
+      const hash = settingsHash(options.secretKey, JSON.stringify([kind.name, settings]))
+      const changed = (state: 'open' | 'closed') => reportBreaker(kind.name, state)
+      const breaker = createBreaker({ changed, shared: shareFailures(database, hash), told: () => void tryToLearn() })
+      return { provider, title: kind.title, settings, breaker, defaultModel, signature, settingsHash: hash }
     } catch (error) {
       log.error(
         { provider: kind.name, err: error },
@@ -188,6 +201,7 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
   const timer = setInterval(tryReload, reloadEveryMs)
   timer.unref()
   const unlisten = await database.listen(configsChanged, tryReload)
+  const unlistenFailures = await database.listen(failuresChanged, () => void tryToLearn())
 
   return {
     kinds,
@@ -203,7 +217,7 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
     onChange: (changed) => void listeners.push(changed),
     stop: async () => {
       clearInterval(timer)
-      await unlisten()
+      await Promise.all([unlisten(), unlistenFailures()])
       await loading.catch(() => undefined)
       for (const closing of retired.values()) clearTimeout(closing)
       const all = [...retired.keys(), ...[...current.values()].map((entry) => entry.provider)]

@@ -17,6 +17,7 @@ import { clearClosedAccounts } from '../privacy/close.ts'
 import { forgetOldExports } from '../privacy/export-links.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
 import { forgetOldWrongKeys } from '../programs/wrong-keys.ts'
+import { forgetOldFailures } from '../providers/failures.ts'
 import { forgetOldOffers } from '../results/picture-offers.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
@@ -151,4 +152,5 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await forgetOldLinkCodes(core.database)
   await forgetOldBroadcasts(core)
   await forgetOldWrongKeys(core.database)
+  await forgetOldFailures(core.database)
 }

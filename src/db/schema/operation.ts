@@ -1,6 +1,6 @@
 /** How the service is set up, and small facts that its processes share. */
 import { sql } from 'drizzle-orm'
-import { boolean, check, index, integer, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { boolean, check, index, integer, jsonb, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
 import { time } from './time.ts'
 
 /** How to reach a provider. A provider without an active configuration uses the environment. */
@@ -39,6 +39,16 @@ export const workflowPacks = pgTable('workflow_packs', {
   id: text().primaryKey(),
   body: text().notNull(),
   createdAt: time('created_at').notNull().defaultNow(),
+})
+
+/** Failures of providers since their last success, for the circuit breakers of all processes (core/providers/failures.ts). */
+export const providerFailures = pgTable('provider_failures', {
+  /** HMAC of the provider's settings. */
+  settings: text().primaryKey(),
+  /** Ids of the requests that failed; no more than open a breaker. */
+  failed: jsonb().$type<readonly string[]>().notNull(),
+  /** Until then an open breaker keeps requests away. */
+  restsUntil: time('rests_until').notNull(),
 })
 
 /** Networks that have sent wrong keys lately (core/programs/wrong-keys.ts), or are trusted. */

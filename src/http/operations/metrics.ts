@@ -75,7 +75,7 @@ export function createMetrics(): Metrics {
   })
   const breaker = new Gauge({
     name: 'fluxbot_provider_resting',
-    help: '1 while this process sends single trials only to a provider that keeps failing, else 0.',
+    help: '1 while a provider that keeps failing gets single trials only, else 0.',
     labelNames: ['provider'],
     registers,
   })

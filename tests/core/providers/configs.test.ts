@@ -73,6 +73,29 @@ describe.each(databases())('a stored provider configuration on %s', (kind) => {
     })
   })
 
+  it('has one circuit breaker in all processes, until its settings change', async () => {
+    await addConfig(vault(), 'fal', { key })
+    const one = await keep()
+    const other = await keep()
+    const of = ({ get }: typeof one) => get('fal')!.breaker
+    for (const id of 'abc') of(one).failed(id)
+    for (const id of 'cde') of(other).failed(id)
+    await expect.poll(() => [one, other].map((each) => of(each).isOpen())).toEqual([true, true])
+    expect(of(one).restMs()).toBeGreaterThan(0)
+    expect(JSON.stringify(await database.rows(sql`select * from provider_failures`))).not.toContain('secret')
+    const later = await keep()
+    expect(of(later).restMs()).toBeGreaterThan(0)
+    const [{ id = '' } = {}] = await listConfigs(vault())
+    await changeConfig(vault(), id, { timeoutSeconds: 60 })
+    await later.reload()
+    expect(of(later).isOpen()).toBe(false)
+    await changeConfig(vault(), id, { timeoutSeconds: null })
+    await Promise.all([one, other, later].map((each) => each.reload()))
+    of(later).succeeded()
+    await expect.poll(() => [one, other].map((each) => of(each).isOpen())).toEqual([false, false])
+    await Promise.all([one, other].map((each) => each.stop()))
+  })
+
   it('takes precedence over the environment', async () => {
     const environment = { baseUrl: 'https://relay.example', key: 'env-key', timeoutMs: 1, concurrency: 1 }
     const { get, reload } = await keep([['fal', environment]])
