@@ -22,8 +22,11 @@ export interface Following {
 export interface GenerationEvents {
   /** From here on no event of these kinds is missed, until `stop`. */
   follow(id: string, kinds: readonly GenerationEvent[]): Following
-  /** What follows the generation in this process need not wait for the notification, and need not read the row. */
-  endedHere(outcome: Outcome): void
+  /**
+   * Runs what ends the generation here, and gives its outcome to all that follow it in this process, which then need not read the row. The
+   * notification of the end, which may arrive first, waits for it. undefined: nothing was ended.
+   */
+  endHere(id: string, end: () => Promise<Outcome | undefined>): Promise<Outcome | undefined>
   stop(): Promise<void>
 }
 
@@ -37,10 +40,17 @@ type Listener = (event: GenerationEvent, outcome?: Outcome) => void
 /** One LISTEN for all of a process. */
 export async function listenForEvents(database: Database): Promise<GenerationEvents> {
   const listeners = new Map<string, Set<Listener>>()
+  /** Generations that are being ended here → whether they were notified meanwhile. */
+  const ending = new Map<string, boolean>()
   const unlisten = await database.listen(channel, (payload) => {
     const [event = '', id = ''] = payload.split(' ')
-    for (const listener of listeners.get(id) ?? []) listener(event as GenerationEvent)
+    if (event === 'ended' && ending.has(id)) ending.set(id, true)
+    else tell(id, event as GenerationEvent)
   })
+
+  function tell(id: string, event: GenerationEvent, outcome?: Outcome): void {
+    for (const listener of listeners.get(id) ?? []) listener(event, outcome)
+  }
 
   function listen(id: string, listener: Listener): () => void {
     const ofGeneration = listeners.get(id) ?? new Set()
@@ -82,8 +92,17 @@ export async function listenForEvents(database: Database): Promise<GenerationEve
         stop,
       }
     },
-    endedHere(outcome) {
-      for (const listener of listeners.get(outcome.id) ?? []) listener('ended', outcome)
+    async endHere(id, end) {
+      let outcome: Outcome | undefined
+      ending.set(id, false)
+      try {
+        outcome = await end()
+        return outcome
+      } finally {
+        const notified = ending.get(id)
+        ending.delete(id)
+        if (outcome || notified) tell(id, 'ended', outcome)
+      }
     },
     stop: unlisten,
   }

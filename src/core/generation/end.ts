@@ -6,7 +6,7 @@ import { resolution } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
 import type { AppError, ErrorKind } from '../errors.ts'
 import { notify } from '../events/events.ts'
-import { asOutcome, type OutcomeRow, outcomeColumns } from '../history/outcome-columns.ts'
+import { asOutcome, type Outcome, type OutcomeRow, outcomeColumns } from '../history/outcome-columns.ts'
 import { deleteNoted, noteDeletion } from '../media/deletions.ts'
 import { insertPictures, type StoredPicture } from '../media/image-rows.ts'
 import type { Posted } from '../ports/chat.ts'
@@ -61,28 +61,37 @@ interface Drawn {
  * running → delivered, with the rows of its pictures, charged for them: for surfaces where nothing is posted. Resolves to false when the
  * row is no longer this worker's, or has ended.
  */
-export async function endDrawn(core: Core, generation: Generation, { pictures, costMicros }: Drawn): Promise<boolean> {
+export async function endDrawn(core: Core, generation: Generation, drawing: Drawn): Promise<boolean> {
+  const outcome = await core.events.endHere(generation.id, () => writeDrawn(core, generation, drawing))
+  if (!outcome) return false
+  report(core, generation, { state: 'delivered', credits: outcome.credits })
+  return true
+}
+
+async function writeDrawn(
+  core: Core,
+  generation: Generation,
+  { pictures, costMicros }: Drawn,
+): Promise<Outcome | undefined> {
   const outputs = pictures.filter(({ role }) => role === 'output')
   // unchecked row: an expression over the statement's own tables
   const [row] = await core.database.rows<OutcomeRow & { charged: number }>(sql`
-      with ended as (
-        update generations set state = 'delivered', stored_at = now(), ended_at = now(), lease_until = null,
-          ${drawn(generation)}, cost_micros = ${costMicros}::bigint, quoted = coalesce(quoted, '{}')
-        where ${isOurs(generation)} and state = 'running' and error is null
-        returning *),
-      pictures as (${insertPictures(sql`ended`, pictures)}),
-      entry as (${resolution(sql`ended`, 'capture', sql`select ${outputs.length}::int`)} returning amount),
-      ${invited},
-      ${aftermath}
-      select ${outcomeColumns.list}, price - (select amount from entry) as charged, ${wakeWebhooks}, ${wakeWatchers}
-      from ended generations left join api_progress on false`)
-  if (!row) return false
+    with ended as (
+      update generations set state = 'delivered', stored_at = now(), ended_at = now(), lease_until = null,
+        ${drawn(generation)}, cost_micros = ${costMicros}::bigint, quoted = coalesce(quoted, '{}')
+      where ${isOurs(generation)} and state = 'running' and error is null
+      returning *),
+    pictures as (${insertPictures(sql`ended`, pictures)}),
+    entry as (${resolution(sql`ended`, 'capture', sql`select ${outputs.length}::int`)} returning amount),
+    ${invited},
+    ${aftermath}
+    select ${outcomeColumns.list}, price - (select amount from entry) as charged, ${wakeWebhooks}, ${wakeWatchers}
+    from ended generations left join api_progress on false`)
+  if (!row) return undefined
   const { charged, ...columns } = row
-  const arrived = outputs.map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
   // this statement does not see what it inserts itself
-  core.events.endedHere(asOutcome({ ...columns, credits: charged, pictures: arrived }))
-  report(core, generation, { state: 'delivered', credits: charged })
-  return true
+  const arrived = outputs.map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
+  return asOutcome({ ...columns, credits: charged, pictures: arrived })
 }
 
 /** Unfinished → failed and refunded; its objects leave the store. Resolves to false when another worker was first. */

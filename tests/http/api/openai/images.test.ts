@@ -134,18 +134,22 @@ describe('the statements of an image generation', () => {
     }
     // the first request of the operator opens an account
     await draw()
-    const all = recordStatements(service.test.core.database)
-    const id = await draw()
-    const [row] = await service.test.core.database.rows<{ user: string }>(
-      sql`select user_id as user from generations where id = ${id}`,
-    )
-    const own = [id, row?.user, apiKeyHash(key)]
-    const asked = all.slice(0, -1).filter(({ params }) => params.some((each) => own.includes(each as string)))
-    // a request that takes longer is also polled
-    const counted = asked
-      .filter(({ sql: text }) => !text.includes('left join "api_progress"'))
-      .map(({ sql: text }) => text)
-    expect(counted.length, counted.join('\n')).toBe(most)
+    const { database } = service.test.core
+    const statements = recordStatements(database)
+    const statementsOfOne = async () => {
+      statements.length = 0
+      const id = await draw()
+      const asked = [...statements]
+      const [row] = await database.rows<{ user: string }>(sql`select user_id as user from generations where id = ${id}`)
+      const own = [id, row?.user, apiKeyHash(key)]
+      return asked
+        .filter(({ params }) => params.some((each) => own.includes(each as string)))
+        .map(({ sql: text }) => text)
+    }
+    let asked = await statementsOfOne()
+    // one that takes long is also polled, and shows its progress
+    for (let tries = 1; asked.length > most && tries < 5; tries++) asked = await statementsOfOne()
+    expect(asked.length, asked.join('\n')).toBe(most)
   })
 })
 
