@@ -23,6 +23,8 @@ export interface InteractionTarget {
   messageId?: string
   /** The id of '@original', if it is a pressed message that all see: it can be edited with the bot's own token as well. */
   originalId?: string
+  /** The id of '@original', once it shows an answer that all see. */
+  answerId?: string
   /** The bot is not in the channel, because only the person has installed it: it can write there with the token alone. */
   isOutside?: boolean
 }
@@ -58,7 +60,8 @@ export function addressOf(target: Target): Address {
           target.audience,
           target.messageId ?? none,
           target.originalId ?? none,
-          ...(target.isOutside ? [outside] : []),
+          ...(target.isOutside || target.answerId !== undefined ? [target.isOutside ? outside : none] : []),
+          ...(target.answerId === undefined ? [] : [target.answerId]),
         ]
       : [
           'channels',
@@ -99,6 +102,7 @@ export function targetOf(address: string): Target {
     // older saved addresses do not have this part
     originalId: parts[7] === none ? undefined : parts[7],
     ...(parts[8] === outside && { isOutside: true }),
+    ...(parts[9] !== undefined && { answerId: parts[9] }),
   }
 }
 

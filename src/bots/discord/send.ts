@@ -57,7 +57,17 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   // neither is worth a new message
   if (reply.state === 'waiting' || reply.state === 'closed')
     throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
-  return target.isOutside ? answerOnPress(api, target, reply) : answerLate(api, target, reply)
+  if (target.isOutside) return answerOnPress(api, target, reply)
+  const late = await answerLate(api, target, reply)
+  await takeOutdated(api, target)
+  return late
+}
+
+/** The message that waited: its buttons do nothing any more. Best effort, where the bot may do so without the token. */
+async function takeOutdated(api: Api, { channelId, userId, audience, messageId, answerId }: InteractionTarget) {
+  const shown = audience === 'public' ? (messageId ?? answerId) : undefined
+  if (shown === undefined) return
+  await take(api, { kind: 'channel', channelId, userId, messageId: shown }).catch(() => undefined)
 }
 
 /** The message has a button that fetches the result by now. */
@@ -117,7 +127,9 @@ async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): 
 async function answer(api: Api, target: InteractionTarget, message: Message): Promise<Placed> {
   const { applicationId, token, messageId = '@original' } = target
   const route = Routes.webhookMessage(applicationId, token, messageId)
-  return { target, message: await api.send<APIMessage>('patch', route, { ...message, auth: 'none' }) }
+  const shown = await api.send<APIMessage>('patch', route, { ...message, auth: 'none' })
+  const isSeen = target.audience === 'public' && !target.isOutside && messageId === '@original'
+  return { target: isSeen ? { ...target, answerId: shown.id } : target, message: shown }
 }
 
 /** A public acknowledgement cannot become private: it is deleted, and a private follow-up takes its place. */
