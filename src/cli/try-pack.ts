@@ -20,6 +20,7 @@ import type { Json } from '../db/json.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
 import { parsePack } from '../models/packs/pack.ts'
+import { sketch } from '../models/sketch.ts'
 import { providerKinds } from '../providers/index.ts'
 import { createImageTools } from '../storage/images.ts'
 import { readFrom } from './files.ts'
@@ -85,7 +86,7 @@ async function tryRoute(model: Model, at: number, { trying, images: given, tools
   }
   try {
     const written = trying.words === '' && takes.prompt !== 'none' ? 'a cute cat' : trying.words
-    const params = parsePrompt(written, { ratios: offeredAspects([model]) })
+    const params = parsePrompt(written, { ratios: offeredAspects([model, sketch]) })
     const expand = params.expand ?? (takes.expand?.required && { left: 256 })
     const mask = takes.mask && !expand ? { mask: true as const } : {}
     const checked = checkParams({ model, takes }, { ...params, ...mask, expand }, images.length)

@@ -70,6 +70,9 @@ describe('trying a model pack', () => {
     expect(shown).toContain('"size": "1536x1024"')
     expect(shown).toContain('"n": 2')
     expect(shown).toContain('routes[1]: mine does not take --ar')
+    await expect(attempt([edit], { words: 'a heron 16:9', images: [await photo()] })).rejects.toThrow(
+      'mine does not take --ar',
+    )
     await expect(attempt([words], { words: 'a heron --steps 9' })).rejects.toThrow('--steps')
     await expect(attempt([words], { images: [await photo()] })).rejects.toThrow(
       'routes[0] takes 0 pictures: 1 was named.',
