@@ -26,12 +26,22 @@ export function createPackStore(database: Database, { models, reload }: PackStor
       const parsed = read(text)
       if ('mistakes' in parsed) return parsed
       const { id, aliases } = parsed
-      const others = (await readStoredPacks(database)).flatMap((each) => (each.id === id ? [] : (modelIn(each) ?? [])))
-      const taken = new Set([...models, ...others].flatMap((model) => [model.id, ...model.aliases]))
-      const mistakes = [id, ...aliases].filter((name) => taken.has(name)).map(takenMistake)
+      const mistakes = await database.db.transaction(async (tx) => {
+        // of several at once, each sees the names of those before; reading goes on meanwhile
+        await tx.execute(sql`lock table workflow_packs in share row exclusive mode`)
+        const stored = await tx.select({ id: workflowPacks.id, text: workflowPacks.body }).from(workflowPacks)
+        const others = stored.flatMap((each) => (each.id === id ? [] : (modelIn(each) ?? [])))
+        const taken = new Set([...models, ...others].flatMap((model) => [model.id, ...model.aliases]))
+        const found = [id, ...aliases].filter((name) => taken.has(name)).map(takenMistake)
+        if (found.length > 0) return found
+        const saved = { id, body: text }
+        await tx
+          .insert(workflowPacks)
+          .values(saved)
+          .onConflictDoUpdate({ target: workflowPacks.id, set: { body: text } })
+        return []
+      })
       if (mistakes.length > 0) return { mistakes }
-      await database.rows(sql`
-        insert into workflow_packs (id, body) values (${id}, ${text}) on conflict (id) do update set body = excluded.body`)
       await reload()
       return { id }
     },

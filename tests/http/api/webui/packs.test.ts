@@ -60,4 +60,13 @@ describe('/api/config/packs', () => {
     ])
     await call('DELETE /api/config/packs/my-model')
   })
+
+  it('stores one of several packs with the same name that arrive at once', async () => {
+    const ids = Array.from({ length: 5 }, (_, n) => `twin-${n}`)
+    const answers = await Promise.all(ids.map((id) => call('POST /api/config/packs', { ...pack, id })))
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 400, 400, 400, 400])
+    const { packs } = (await call('GET /api/config/packs')).body
+    expect(packs).toHaveLength(1)
+    await call(`DELETE /api/config/packs/${packs[0].id}`)
+  })
 })
