@@ -77,6 +77,7 @@ function routesOf({ endpoint, aspects, tier, maxImages, cost }: Endpoint): Route
 export const geminiImage: Model = {
   id: 'gemini-image',
   aliases: ['gemini-nano-banana-2.1'],
+  spareAliases: ['nano-banana', 'nano-banana-2'],
   title: 'Gemini Nano Banana 2.1',
   price: 4,
   sizeFactors: onePrice,
@@ -92,6 +93,7 @@ export const geminiImage: Model = {
 export const geminiImagePro: Model = {
   id: 'gemini-image-pro',
   aliases: ['gemini-3-pro-image'],
+  spareAliases: ['nano-banana-pro'],
   title: 'Gemini 3 Pro Image',
   price: 14,
   sizeFactors: onePrice,

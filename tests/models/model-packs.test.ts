@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { quoteOf } from '../../src/core/billing/quote.ts'
 import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
 import { checkParams } from '../../src/core/request/check.ts'
+import { findModel } from '../../src/core/request/choose-model.ts'
 import { readBuiltInPacks } from '../../src/models/packs/built-in.ts'
 import { keepCatalogue, packFolders } from '../../src/models/packs/catalogue.ts'
 import { modelPackShape } from '../../src/models/packs/model-shape.ts'
@@ -372,7 +373,8 @@ describe('the catalogue', () => {
     await writeFile(join(dataDir, 'models', 'c.json'), pack({ id: 'z-image', title: 'My own' }))
     await writeFile(join(dataDir, 'models', 'e.json'), pack({ id: 'flux-dev' }))
     await writeFile(join(dataDir, 'models', 'd.json'), pack({ id: 'Wrong' }))
-    const providers = { get: (name: string) => (name === 'fal' ? {} : undefined), all: () => [] }
+    const setUp = new Set(['fal'])
+    const providers = { get: (name: string) => (setUp.has(name) ? {} : undefined), all: () => [] }
     const options = { database: database.database, providers: providers as never, folders: packFolders(dataDir), log }
     const catalogue = await keepCatalogue(options)
     undo.push(async () => catalogue.stop())
@@ -381,6 +383,13 @@ describe('the catalogue', () => {
     expect(catalogue.all().filter(({ id }) => id === 'z-image')).toMatchObject([{ title: 'My own' }])
     expect(log.lines.join()).toContain('flux-dev: the name \\"flux-dev\\" is taken by another model; choose another')
     expect(log.lines.join()).toContain('models/d.json: id: use a–z')
+    // a built-in model has a name that a pack of fal has taken while that pack is away
+    const named = () => findModel(catalogue.all(), 'nano-banana').id
+    setUp.add('gemini')
+    expect(named()).toBe('nano-banana')
+    setUp.delete('fal')
+    expect(named()).toBe('gemini-image')
+    expect(findModel(catalogue.all(), 'nano-banana-pro').id).toBe('gemini-image-pro')
   })
 })
 

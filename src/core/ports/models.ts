@@ -157,6 +157,8 @@ export interface Quote {
 export interface Model {
   readonly id: string
   readonly aliases: readonly string[]
+  /** More aliases, each while no other model that is available has that name. */
+  readonly spareAliases?: readonly string[]
   readonly title: string
   /** Can be requested by name, but is not listed. */
   readonly hidden?: boolean

@@ -63,7 +63,7 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
 
   const servedBy = (has: (provider: string) => boolean) =>
     [...models, ...packs].filter(({ routes }) => routes.some(({ provider }) => has(provider)))
-  const all = () => servedBy((provider) => providers.get(provider) !== undefined)
+  const all = () => withSpareAliases(servedBy((provider) => providers.get(provider) !== undefined))
   await reload()
   const timer = setInterval(
     () =>
@@ -87,6 +87,14 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
     reload,
     stop: () => clearInterval(timer),
   }
+}
+
+function withSpareAliases(available: readonly Model[]): Model[] {
+  const names = new Set(available.flatMap(({ id, aliases }) => [id, ...aliases]))
+  return available.map((model) => {
+    const free = model.spareAliases?.filter((name) => !names.has(name)) ?? []
+    return free.length === 0 ? model : { ...model, aliases: [...model.aliases, ...free] }
+  })
 }
 
 /** An operator's pack takes the place of one that comes with fluxbot. */
