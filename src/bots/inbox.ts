@@ -285,7 +285,8 @@ const postpone = (database: Database, keys: readonly string[], ms: number) =>
 export async function pruneInbox(database: Database): Promise<void> {
   await database.rows(sql`
     with files as (delete from inbox_files where created_at < now() - interval '2 days')
-    delete from inbox where handled_at < now() - interval '1 day' or received_at < now() - interval '2 days'`)
+    delete from inbox where received_at < now() - interval '1 day'
+      and (handled_at < now() - interval '1 day' or received_at < now() - interval '2 days')`)
 }
 
 const listed = (keys: readonly string[]): SQL => sql`select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb)`

@@ -78,7 +78,7 @@ async function isDecodable(data: Buffer, header: Header, cut: boolean): Promise<
 async function thumbnail(bytes: Buffer, edge: number): Promise<ImageFile> {
   const picture = open(bytes, await inspect(bytes, resultLimitMb))
   const small = picture.resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
-  const { data, info } = await small.webp({ quality: 80, effort: 2 }).toBuffer({ resolveWithObject: true })
+  const { data, info } = await small.webp({ quality: 80, effort: 0 }).toBuffer({ resolveWithObject: true })
   return { data, type: 'image/webp', width: info.width, height: info.height }
 }
 

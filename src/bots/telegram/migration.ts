@@ -33,5 +33,5 @@ export async function followGroup(database: Database, { from, to }: Migration): 
       where surface = 'telegram' and channel = ${String(from)} and state not in ('queued','running','stored'))
     update generations set channel = case when channel = ${String(from)} then ${String(to)} else channel end,
       address = ${`${after}::`}, posted = null
-    where surface = 'telegram' and state in ('queued','running','stored') and starts_with(address, ${`${before}:`})`)
+    where ended_at is null and surface = 'telegram' and state in ('queued','running','stored') and starts_with(address, ${`${before}:`})`)
 }

@@ -187,9 +187,9 @@ export async function broadcastToSend(core: Core, surfaces: readonly string[]): 
 /** Deletes old ones, with their recipients. */
 export async function forgetOldBroadcasts({ database }: Pick<Core, 'database'>): Promise<void> {
   await database.rows(sql`
-    delete from broadcasts where ended_at < now() - make_interval(days => ${keptDays}::int)
-      or (state = 'draft' and created_at < now() - make_interval(days => ${draftDays}::int))
-      or created_at < now() - make_interval(days => ${longestDays}::int)`)
+    delete from broadcasts where created_at < now() - make_interval(days => ${draftDays}::int) and (state = 'draft'
+      or ended_at < now() - make_interval(days => ${keptDays}::int)
+      or created_at < now() - make_interval(days => ${longestDays}::int))`)
 }
 
 function assertAnnounces({ surfaces }: Core, surface: string): void {

@@ -91,7 +91,7 @@ async function writeDrawn(
   const { charged, ...columns } = row
   // this statement does not see what it inserts itself
   const arrived = outputs.map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
-  return asOutcome({ ...columns, credits: charged, pictures: arrived })
+  return asOutcome({ ...columns, credits: charged, pictures: arrived }, null)
 }
 
 /** Unfinished → failed and refunded; its objects leave the store. Resolves to false when another worker was first. */

@@ -15,7 +15,7 @@ import type { Generation } from './row.ts'
 const editWithin = '8 seconds'
 const lookEveryMs = 50
 /**
- * Places of a lane that are shown as they change. A message further back keeps the place that it was posted with: it would
+ * The first requests of a lane, with those that are drawn. Their places are shown as they change. A message further back keeps the place that it was posted with: it would
  * change long before anything happens, and looking at all places would cost more the longer the queue is.
  */
 const firstPlaces = 300
@@ -52,9 +52,10 @@ export function takePlaceEdits(core: Core, lane: string): Promise<PlaceEdit[]> {
       with due as (
         select id, place from (
           select *, (row_number() over (order by priority, id))::int as place from (
-            select id, priority, posted, watched, error, created_at, narrated_at, narrated_place, editing_until
-            from generations where provider = ${lane} and state = 'queued'
-            order by priority, id limit ${firstPlaces}) line) places
+            select id, state, priority, posted, watched, error, created_at, narrated_at, narrated_place, editing_until
+            from generations where provider = ${lane} and ended_at is null
+            order by priority, id limit ${firstPlaces}) line
+          where state = 'queued') places -- not in the inner query, where the planner would expect very few rows
         where posted is not null and error is null
           and not watched -- programs poll for it
           and created_at < now() - ${youngest}::interval

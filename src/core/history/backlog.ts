@@ -8,7 +8,8 @@ import { apiProgress } from '../../db/schema/programs.ts'
 import type { Core } from '../core.ts'
 import { lowestIdAt } from '../ids.ts'
 import type { PictureRequest } from '../ports/models.ts'
-import { placeInQueue } from './outcome-columns.ts'
+import { placeOf } from './outcome.ts'
+import { nearPlace } from './outcome-columns.ts'
 
 const queuedColumns = columnsOf(
   {
@@ -23,6 +24,20 @@ const queuedColumns = columnsOf(
 )
 
 export type QueuedRequest = NonNullable<(typeof queuedColumns)['row']>
+
+const ownQueuedColumns = columnsOf({
+  id: generations.id,
+  model: generations.model,
+  provider: generations.provider,
+  priority: generations.priority,
+  near: typed<number | null>(nearPlace),
+  createdAt: generations.createdAt,
+})
+
+/** More than there are providers. Without a limit the planner expects a hundred lanes, and compiles the statement, which takes 50 ms. */
+const mostLanes = 20
+/** Requests that a lane draws are first in line, too. If it draws more, the list for admins is shorter. */
+const mostDrawn = 300
 
 const runningColumns = columnsOf({
   id: generations.id,
@@ -43,21 +58,50 @@ export async function countIn(core: Core, lane: string): Promise<{ running: numb
       pending: sql<number>`(count(*) filter (where state = 'queued'))::int`,
     })
     .from(generations)
-    .where(sql`state in ('queued','running','stored') and ${generations.provider} = ${lane}`)
+    .where(sql`ended_at is null and ${generations.provider} = ${lane}`)
   return counts ?? { running: 0, pending: 0 }
 }
 
-/** In the order in which they will be drawn, over all lanes. `userId` null: of any account, for admins. */
-export function queuedRequests(core: Core, userId: string | null, limit: number): Promise<QueuedRequest[]> {
+/** By their places, over all lanes. `userId` null: of any account, for admins. */
+export async function queuedRequests(core: Core, userId: string | null, limit: number): Promise<QueuedRequest[]> {
+  const rows = await (userId === null ? firstOfLanes(core, limit) : firstOf(core, userId, limit))
+  return rows.sort((one, other) => one.position - other.position)
+}
+
+async function firstOf(core: Core, userId: string, limit: number): Promise<QueuedRequest[]> {
+  const rows = await readRows(
+    core.database,
+    ownQueuedColumns,
+    (list) => sql`
+      select ${list} from generations
+      where generations.user_id = ${userId}::uuid and generations.id > ${oldestUnfinished(core)}::uuid
+        and generations.state = 'queued'
+      order by generations.priority, generations.id limit ${limit}`,
+  )
+  return Promise.all(
+    rows.map(async ({ priority, near, ...row }) => {
+      return { ...row, position: (await placeOf(core, { ...row, state: 'queued', priority, near })) ?? 1 }
+    }),
+  )
+}
+
+/** Goes from lane to lane, since reading all that waits costs more the longer the queues are. */
+function firstOfLanes(core: Core, limit: number): Promise<QueuedRequest[]> {
   return readRows(
     core.database,
     queuedColumns,
     (list) => sql`
-      select ${list} from (
-        select *, row_number() over (partition by provider order by priority, id)::int as position
-        from generations where state = 'queued') queued
-      where ${userId}::uuid is null or user_id = ${userId}::uuid
-      order by position, id limit ${limit}`,
+      with recursive lane(name) as (
+        (select provider from generations where ended_at is null order by provider limit 1)
+        union all
+        select (select provider from generations where ended_at is null and provider > lane.name order by provider limit 1)
+        from lane where lane.name is not null)
+      select ${list} from (select name from lane limit ${mostLanes}) lane cross join lateral (
+        select line.*, (count(*) filter (where state = 'queued') over (order by priority, id))::int as position from (
+          select id, state, model, provider, priority, created_at from generations
+          where provider = lane.name and ended_at is null
+          order by priority, id limit ${limit + mostDrawn}) line) places
+      where state = 'queued' order by position, id limit ${limit}`,
   )
 }
 
@@ -68,7 +112,7 @@ export function runningRequests(core: Core, userId: string | null, limit: number
     runningColumns,
     (list) => sql`
       select ${list} from generations left join api_progress on api_progress.generation_id = generations.id
-      where generations.state in ('running','stored')
+      where generations.ended_at is null and generations.state in ('running','stored')
         and (${userId}::uuid is null or generations.user_id = ${userId}::uuid)
       order by generations.started_at, generations.id limit ${limit}`,
   )
@@ -83,17 +127,20 @@ const ownColumns = columnsOf({
   request: typed<PictureRequest>(generations.request),
   private: generations.private,
   percent: typed<number | null>(apiProgress.percent),
-  /** Place in its provider's queue, from 1; null once it is being drawn. */
-  place: typed<number | null>(placeInQueue),
+  priority: generations.priority,
+  near: typed<number | null>(nearPlace),
   /** Seconds since a worker first took the request up. */
   elapsed: typed<number | null>(sql`extract(epoch from now() - generations.started_at)::float8`),
 })
 
-export type OwnRequest = NonNullable<(typeof ownColumns)['row']>
+export type OwnRequest = Omit<NonNullable<(typeof ownColumns)['row']>, 'priority' | 'near'> & {
+  /** Place in its provider's queue, from 1; null once it is being drawn. */
+  place: number | null
+}
 
 /** Requests of an account under way, newest first. */
-export function requestsUnderWay(core: Core, userId: string, limit: number): Promise<OwnRequest[]> {
-  return readRows(
+export async function requestsUnderWay(core: Core, userId: string, limit: number): Promise<OwnRequest[]> {
+  const rows = await readRows(
     core.database,
     ownColumns,
     (list) => sql`
@@ -101,6 +148,11 @@ export function requestsUnderWay(core: Core, userId: string, limit: number): Pro
       where generations.user_id = ${userId}::uuid and generations.id > ${oldestUnfinished(core)}::uuid
         and generations.state in ('queued','running','stored')
       order by generations.id desc limit ${limit}`,
+  )
+  return Promise.all(
+    rows.map(async ({ priority, near, ...row }) => {
+      return { ...row, place: await placeOf(core, { ...row, priority, near }) }
+    }),
   )
 }
 
@@ -127,6 +179,6 @@ export function unfinishedLoad(database: Pick<Database, 'rows'>) {
     database,
     loadColumns,
     (list) => sql`
-    select ${list} from generations where state in ('queued','running','stored') group by provider, state`,
+    select ${list} from generations where ended_at is null group by provider, state`,
   )
 }

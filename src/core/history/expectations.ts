@@ -16,6 +16,15 @@ export interface Expectations {
    * measured count as the provider's others do.
    */
   secondsOfWork(lane: string, priority: number): Promise<number>
+  /** Place in its provider's queue, from 1, as it was a second ago. */
+  placeOf(request: Queued): Promise<number>
+}
+
+/** A request that waits. */
+export interface Queued {
+  id: string
+  provider: string
+  priority: number
 }
 
 /** Only the newest requests of all accounts count, so that the cost does not grow with the history. */
@@ -26,6 +35,7 @@ const loadMs = 1_000
 export function createExpectations(database: Pick<Database, 'rows'>): Expectations {
   const usual = kept(usualMs, () => readUsual(database))
   const load = kept(loadMs, () => readLoad(database))
+  const lines = kept(loadMs, () => readLines(database))
   return {
     async usual({ model, provider, endpoint }) {
       const name = nameOf({ model, provider, endpoint })
@@ -49,6 +59,17 @@ export function createExpectations(database: Pick<Database, 'rows'>): Expectatio
       if (measured.length === 0) return 0
       const seconds = measured.reduce((sum, each) => sum + each.count * (times.get(nameOf(each)) ?? 0), 0)
       return (seconds * countOf(waiting)) / countOf(measured)
+    },
+    async placeOf({ id, provider, priority }) {
+      const [all, { rows }] = await Promise.all([lines(), load()])
+      const inLane = all.filter((line) => line.provider === provider)
+      const better = inLane.filter((line) => line.priority < priority)
+      const ids = inLane.find((line) => line.priority === priority)?.ids ?? []
+      const earlier = firstNotBelow(ids, id)
+      const started = rows.filter(
+        (each) => each.provider === provider && each.state !== 'queued' && each.priority <= priority,
+      )
+      return Math.max(1, better.reduce((sum, line) => sum + line.ids.length, 0) + earlier + 1 - countOf(started))
     },
   }
 }
@@ -96,7 +117,7 @@ interface Counted {
   provider: string
   model: string
   endpoint: string
-  state: 'queued' | 'running'
+  state: 'queued' | 'running' | 'stored'
   priority: number
   count: number
 }
@@ -114,6 +135,33 @@ async function readLoad(database: Pick<Database, 'rows'>): Promise<Load> {
   // unchecked row: an aggregate
   const rows = await database.rows<Counted>(sql`
     select provider, model, endpoint, state, priority, count(*)::int as count from generations
-    where state in ('queued','running') group by provider, model, endpoint, state, priority`)
+    where ended_at is null group by provider, model, endpoint, state, priority`)
   return { rows, readAt, callers: [] }
+}
+
+interface Line {
+  provider: string
+  priority: number
+  /** Sorted. Those of requests that are being drawn are among them. */
+  ids: readonly string[]
+}
+
+/** All of it is in the index. */
+async function readLines(database: Pick<Database, 'rows'>): Promise<Line[]> {
+  // unchecked row: an aggregate
+  const rows = await database.rows<Omit<Line, 'ids'> & { ids: string }>(sql`
+    select provider, priority, string_agg(id::text, ' ' order by id) as ids from generations
+    where ended_at is null group by provider, priority`)
+  return rows.map(({ ids, ...line }) => ({ ...line, ids: ids.split(' ') }))
+}
+
+/** Index of the first of the sorted values that is not below this one. */
+function firstNotBelow(sorted: readonly string[], value: string): number {
+  let [from, to] = [0, sorted.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if ((sorted[middle] ?? '') < value) from = middle + 1
+    else to = middle
+  }
+  return from
 }

@@ -16,10 +16,16 @@ interface OutcomePicture {
   bytes: number
 }
 
-export const placeInQueue = sql`case when generations.state = 'queued' then (
-  select count(*)::int from generations o
-  where o.provider = generations.provider and o.state = 'queued'
-    and (o.priority, o.id) <= (generations.priority, generations.id)) end`
+/** Requests before one that its statement counts; those further behind have places by `placeOf`. */
+const most = sql.raw('200')
+
+/** Place in its provider's queue, from 1. null: it does not wait, or its place is too far behind to be counted each time. */
+export const nearPlace = sql`case when generations.state = 'queued' then (
+  select case when count(*) < ${most} then (count(*) filter (where line.state = 'queued'))::int end from (
+    select o.state from generations o
+    where o.provider = generations.provider and o.ended_at is null
+      and (o.priority, o.id) <= (generations.priority, generations.id)
+    order by o.priority, o.id limit ${most}) line) end`
 
 /** Of a statement about `generations` and its `api_progress`. */
 export const outcomeColumns = columnsOf({
@@ -50,8 +56,8 @@ export const outcomeColumns = columnsOf({
   percent: typed<number | null>(apiProgress.percent),
   /** When a worker first took it up. */
   startedAt: typed<Date | null>(sql`case when generations.state <> 'queued' then generations.started_at end`),
-  /** Place in its provider's queue, from 1; null once it is being drawn. */
-  position: typed<number | null>(placeInQueue),
+  priority: generations.priority,
+  near: typed<number | null>(nearPlace),
   /** Charged so far: nothing while it is under way, or when it ended without pictures. */
   credits: typed<number>(sql`case when generations.ended_at is null then 0 else coalesce(
     (select -sum(l.amount)::int from ledger l where l.generation_id = generations.id), 0) end`),
@@ -66,16 +72,18 @@ export const outcomeColumns = columnsOf({
 
 export type OutcomeRow = NonNullable<(typeof outcomeColumns)['row']>
 
-export type Outcome = Omit<OutcomeRow, 'error' | 'errorData' | 'notes'> & {
+export type Outcome = Omit<OutcomeRow, 'error' | 'errorData' | 'notes' | 'priority' | 'near'> & {
   prompt: string
+  /** Place in its provider's queue, from 1; null once it is being drawn. */
+  position: number | null
   notes: readonly Note[]
   /** Why it failed or was cancelled. Final. */
   error: AppError | undefined
 }
 
-export function asOutcome(row: OutcomeRow): Outcome {
-  const { error, errorData, notes, ...rest } = row
-  return { ...rest, prompt: row.request.prompt, notes: notes ?? [], error: errorOf(row) }
+export function asOutcome(row: OutcomeRow, position: number | null): Outcome {
+  const { error, errorData, notes, priority, near, ...rest } = row
+  return { ...rest, position, prompt: row.request.prompt, notes: notes ?? [], error: errorOf(row) }
 }
 
 /** A failure that is decided but not yet settled is not shown: its credits are still on hold. */

@@ -6,8 +6,9 @@ import { apiProgress } from '../../db/schema/programs.ts'
 import { heirOf } from '../accounts/accounts.ts'
 import type { Core } from '../core.ts'
 import { isId } from '../ids.ts'
+import type { Queued } from './expectations.ts'
 import { generator } from './generator.ts'
-import { asOutcome, type Outcome, outcomeColumns } from './outcome-columns.ts'
+import { asOutcome, type Outcome, type OutcomeRow, outcomeColumns } from './outcome-columns.ts'
 
 export type { Outcome } from './outcome-columns.ts'
 
@@ -28,7 +29,7 @@ export async function outcomeOf(core: Core, userId: string | null, id: string): 
       where ${eq(generations.id, id)} and (${userId}::uuid is null or generations.user_id = ${ownerNow(userId)})
         and generations.erased_at is null`,
   )
-  return row && asOutcome(row)
+  return row && placed(core, row)
 }
 
 const ownerNow = (userId: string | null) => (userId === null ? sql`null` : heirOf(userId))
@@ -74,7 +75,8 @@ export async function outcomes(
       left join api_progress on ${isProgressOf}
       order by generations.id desc`,
   )
-  return { items: rows.slice(0, limit).map(asOutcome), more: rows.length > limit }
+  const items = await Promise.all(rows.slice(0, limit).map((row) => placed(core, row)))
+  return { items, more: rows.length > limit }
 }
 
 const isProgressOf = eq(apiProgress.generationId, generations.id)
@@ -84,3 +86,13 @@ export function pixelsOf({ pictures: [picture], request }: Outcome): { width: nu
   const { width, height } = picture ?? request
   return { width: width || null, height: height || null }
 }
+
+/** null: it does not wait. */
+export function placeOf(
+  core: Core,
+  { state, near, ...queued }: Queued & { state: GenerationState; near: number | null },
+): Promise<number> | number | null {
+  return state === 'queued' ? (near ?? core.expectations.placeOf(queued)) : null
+}
+
+const placed = async (core: Core, row: OutcomeRow) => asOutcome(row, await placeOf(core, row))

@@ -51,15 +51,16 @@ export function keepLeases(core: Core): Leases {
 
 const heldColumns = columnsOf({ id: generations.id }, 'g')
 
-/** Renews the leases of everything this process works on; resolves to the ids that it still has. */
-async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
+/** Resolves to the ids that this process still has. The array shows the planner how few there are. */
+export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
   const rows = await readRows(
     core.database,
     heldColumns,
     (list) => sql`
     update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
     from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
-    where g.id = h.id and g.attempt = h.attempt and g.state in ('queued','running','stored') returning ${list}`,
+    where g.id = any(${`{${held.map(({ id }) => id)}}`}::uuid[]) and g.id = h.id and g.attempt = h.attempt and g.ended_at is null
+    returning ${list}`,
   )
   return rows.map(({ id }) => id)
 }

@@ -32,7 +32,7 @@ export function createResultOffers(core: Core): () => Promise<void> {
       columns,
       (list) => sql`
         select ${list} from generations
-        where state in ('queued','running','stored') and deadline_at < now() + ${beforeDeadline}::interval
+        where ended_at is null and state in ('queued','running','stored') and deadline_at < now() + ${beforeDeadline}::interval
           and posted is not null
         order by deadline_at limit ${batchSize}`,
     )

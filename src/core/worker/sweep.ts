@@ -25,6 +25,8 @@ import { createResultOffers } from './offer-results.ts'
 import { perform } from './perform.ts'
 
 const everyMs = 1_000
+/** A little less, so that a timer that fires early does not miss its round. */
+const turnEvery = '0.9 seconds'
 /** Rounds between two deletions of old rows and objects. */
 const tidyEvery = 30
 /** Rows of one round, and the pause before the same row is looked at again: waiting in the queue, or cut short. */
@@ -59,8 +61,10 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     busy = true
     try {
       await lanes.record()
-      await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
-      await offerResults()
+      if (await takeTurn(core)) {
+        await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
+        await offerResults()
+      }
       if (rounds++ % tidyEvery === 0) {
         clearing ??= clear()
         await tidy(core, retention)
@@ -91,6 +95,16 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   }
 }
 
+/** One process looks for all in each round, because what it looks at grows with the queue. */
+async function takeTurn({ database }: Core): Promise<boolean> {
+  const taken = await database.rows(sql`
+    insert into facts (name, value) values ('swept at', clock_timestamp()::text)
+    on conflict (name) do update set value = excluded.value
+      where facts.value::timestamptz < clock_timestamp() - ${turnEvery}::interval
+    returning name`)
+  return taken.length > 0
+}
+
 const columns = columnsOf(
   {
     id: generations.id,
@@ -116,7 +130,7 @@ async function wakeForgotten(core: Core, leases: Leases, { lanes, signal }: Roun
       set wake_at = now() + case
         when state = 'queued' and deadline_at >= now() then ${queuedPause} else ${resumedPause} end::interval
       where id in (
-        select id from generations where state in ('queued','running','stored')
+        select id from generations where ended_at is null and state in ('queued','running','stored')
           and (wake_at < now()
             or (deadline_at < now() and wake_at > greatest(now(), deadline_at + ${lastTry}::interval) + ${overduePause}::interval))
         order by wake_at limit ${batchSize} for update skip locked)
