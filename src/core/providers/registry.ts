@@ -91,8 +91,8 @@ export async function keepProviders(options: ProvidersOptions): Promise<Provider
       (name) => before.get(name) !== next.get(name),
     )
     for (const name of changed) retire(before.get(name))
-    await tryToLearn()
     if (changed.length > 0) for (const listener of listeners) listener()
+    await tryToLearn()
   }
 
   async function learnFailures(): Promise<void> {
