@@ -1120,12 +1120,13 @@ export const en = {
           ? 'No other model here does: leave it out.'
           : `Choose a model that does: ${list(d.available)}.`
       }`,
-    area_needed: (d: Data) =>
-      `${d.model} ${
-        d.for === 'expand'
-          ? `draws beyond the sides of a picture: say by how much, as in ${d.name} left:256, or choose another model`
-          : `redraws the area that a mask marks: send one with the API's ${d.name}, or choose another model`
-      }${list(d.available) === '' ? '' : `: ${list(d.available)}`}.`,
+    area_needed: (d: Data) => {
+      const how = [
+        ...(d.grows ? [`say by how much the picture grows (${d.name} left:256)`] : []),
+        ...(d.masks ? ['send a mask, with the API'] : []),
+      ]
+      return `${d.model} draws only a part of a picture: ${how.join(', or ')}, or choose another model.`
+    },
     shape_kept: (d: Data) =>
       `A picture that grows, or of which a mask marks an area, keeps its own shape: leave ${d.name} out.`,
     mask_size: (d: Data) =>

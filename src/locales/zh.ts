@@ -957,12 +957,13 @@ export const zh: Words = {
       `${d.model} 不支持 ${d.name}${d.together === undefined ? '' : ' 与蒙版同时使用'}。${
         list(d.available) === '' ? '这里也没有其他支持的模型，请去掉它。' : `请换用支持的模型：${list(d.available)}。`
       }`,
-    area_needed: (d) =>
-      `${d.model} ${
-        d.for === 'expand'
-          ? `用于向外扩展图片：请写明各边，例如 ${d.name} left:256，或换一个模型`
-          : `只重绘蒙版标出的区域：请通过 API 的 ${d.name} 发送蒙版，或换一个模型`
-      }${list(d.available) === '' ? '' : `：${list(d.available)}`}。`,
+    area_needed: (d) => {
+      const how = [
+        ...(d.grows ? [`写明图片各边扩展多少（${d.name} left:256）`] : []),
+        ...(d.masks ? ['通过 API 发送蒙版'] : []),
+      ]
+      return `${d.model} 只绘制图片的一部分：请${how.join('，或')}，或换一个模型。`
+    },
     shape_kept: (d) => `向外扩展或带蒙版的图片会保持原有形状，请去掉 ${d.name}。`,
     mask_size: (d) => `蒙版是 ${d.size} 像素，而图片是 ${d.expected} 像素：蒙版须与第一张图片大小相同。`,
     mask_empty: () => '蒙版没有标出任何区域。请把要重绘的区域设为透明，或在不透明的黑色图片中涂成白色。',

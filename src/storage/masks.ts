@@ -6,7 +6,7 @@ import sharp, { type Sharp } from 'sharp'
 import { AppError } from '../core/errors.ts'
 import type { Area, ImageFile } from '../core/ports/images.ts'
 import type { Margins, MaskMark } from '../core/ports/models.ts'
-import { across, down } from '../core/request/grow.ts'
+import { withoutSides } from '../core/request/grow.ts'
 
 /** `clean`: checked and encoded anew. Throws AppError mask_empty. */
 export async function maskOf({ data }: ImageFile): Promise<ImageFile> {
@@ -30,7 +30,7 @@ interface Marking {
 
 export async function markAs(mask: Buffer | undefined, { mark, area }: Marking): Promise<ImageFile> {
   const { width, height } = area
-  const inner = innerSize(area)
+  const inner = withoutSides(area)
   const marked = mask
     ? await sharp(mask)
         .resize({ ...inner, fit: 'fill' })
@@ -55,7 +55,7 @@ export async function place(picture: ImageFile, area: Area): Promise<ImageFile> 
   const { type } = picture
   // two pipelines: within one, the library extends before it shrinks
   const inner = await sharp(picture.data)
-    .resize({ ...innerSize(area), fit: 'fill' })
+    .resize({ ...withoutSides(area), fit: 'fill' })
     .toColourspace('srgb')
     .png({ compressionLevel: 1 })
     .toBuffer()
@@ -68,10 +68,6 @@ export async function place(picture: ImageFile, area: Area): Promise<ImageFile> 
 
 const none: Margins = { left: 0, right: 0, top: 0, bottom: 0 }
 const sidesOf = ({ expand = none }: Area): Margins => expand
-
-function innerSize({ width, height, expand = none }: Area) {
-  return { width: width - across(expand), height: height - down(expand) }
-}
 
 async function encoded(picture: Sharp): Promise<ImageFile> {
   const { data, info } = await picture.png({ compressionLevel: 6 }).toBuffer({ resolveWithObject: true })

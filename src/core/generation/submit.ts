@@ -35,6 +35,8 @@ async function submitInSpan(core: Core, submission: Submission): Promise<Accepte
   await refuseAnew(core, submission, priceError(first, submission) ?? (await queueRule(core, first)))
   const files = await loadInputs(core, first, submission)
   const { inputs } = files
+  // a repeated result whose mask is gone
+  if (first.request.mask && !files.mask) throw new AppError('input_lost')
   // the shape of an input picture may decide the size, and with it the price
   const candidate = { ...first, ...quote(core, { ...submission, images: inputs.length, input: inputs[0] }) }
   await refuseAnew(core, submission, priceError(candidate, submission))

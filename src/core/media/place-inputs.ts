@@ -1,8 +1,8 @@
 /** Input pictures and their mask, in the sizes and the form that a route takes. */
 import type { Area, ImageFile, ImageTools } from '../ports/images.ts'
-import type { Margins, PictureRequest, Takes } from '../ports/models.ts'
+import type { PictureRequest, Takes } from '../ports/models.ts'
 import { keepsSize } from '../request/check.ts'
-import { across, down } from '../request/grow.ts'
+import { withoutSides } from '../request/grow.ts'
 
 export interface PlacedInput {
   /** Absent: the picture was changed, and is not in the store. */
@@ -25,7 +25,7 @@ export async function placeInputs(
   if (!first || !(request.mask || request.expand)) return { inputs }
   const { file } = first
   const kept: Area = keepsSize(takes, request) ? request : { width: file.width, height: file.height }
-  const area = takes.expand?.byMask || !kept.expand ? kept : withoutSides(kept, kept.expand)
+  const area = takes.expand?.byMask ? kept : withoutSides(kept)
   const isSame = area.width === file.width && area.height === file.height
   const placed = isSame ? first : { file: await tools.place(file, area) }
   const isMarked = takes.mask && (mask || takes.expand?.byMask)
@@ -34,8 +34,3 @@ export async function placeInputs(
     mask: isMarked && takes.mask ? await tools.markAs(mask, takes.mask.marks, area) : undefined,
   }
 }
-
-const withoutSides = ({ width, height }: Area, sides: Margins): Area => ({
-  width: width - across(sides),
-  height: height - down(sides),
-})

@@ -186,7 +186,7 @@ function refusalOf(core: Available, { id: model, routes }: Model, given: Given):
   if (able.length === 0) return new AppError('area_not_taken', { name: 'expand', together: 'mask', model, available })
   // the routes for so few or so many pictures need a mask, or sides that grow
   const needed = growing.length > 0 ? 'expand' : 'mask'
-  return new AppError('area_needed', { name: needed, for: needed, model, available })
+  return new AppError('area_needed', { name: needed, grows: growing.length > 0, masks: masking.length > 0, model })
 }
 
 /** Ids of listed models that take such input pictures. */

@@ -21,12 +21,7 @@ export function grown(request: PictureRequest, { takes, expand, input }: Growing
   const asked = marginsOf(expand ?? {}, input)
   const factor = Math.min(1, takes.kept.side / Math.max(input.width + across(asked), input.height + down(asked)))
   const scaled = (pixels: number) => Math.round(pixels * factor)
-  const margins: Margins = {
-    left: scaled(asked.left),
-    right: scaled(asked.right),
-    top: scaled(asked.top),
-    bottom: scaled(asked.bottom),
-  }
+  const margins = scaledSides(asked, factor)
   if (expand) checkMargins(expand, margins, takes)
   const size = { width: scaled(input.width) + across(margins), height: scaled(input.height) + down(margins) }
   const least = takes.sizes?.min ?? 1
@@ -34,8 +29,20 @@ export function grown(request: PictureRequest, { takes, expand, input }: Growing
   return { ...request, ...size, ...(expand && { expand: margins }) }
 }
 
-export const across = ({ left, right }: Margins) => left + right
-export const down = ({ top, bottom }: Margins) => top + bottom
+export const scaledSides = ({ left, right, top, bottom }: Margins, factor: number): Margins => ({
+  left: Math.round(left * factor),
+  right: Math.round(right * factor),
+  top: Math.round(top * factor),
+  bottom: Math.round(bottom * factor),
+})
+
+/** The size without what is new. */
+export function withoutSides({ width, height, expand }: Size & { expand?: Margins }): Size {
+  return expand ? { width: width - across(expand), height: height - down(expand) } : { width, height }
+}
+
+const across = ({ left, right }: Margins) => left + right
+const down = ({ top, bottom }: Margins) => top + bottom
 
 function marginsOf(expand: Expand, { width, height }: Size): Margins {
   const pixels = (side: Side, length: number): number => {

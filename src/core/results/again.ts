@@ -6,6 +6,7 @@ import type { Margins, Model, PictureRequest, RequestParams } from '../ports/mod
 import type { ChosenModel } from '../request/check.ts'
 import { canServe, defaultModel, drawing, inputsOf, takenWith } from '../request/choose-model.ts'
 import { fitParams } from '../request/fit.ts'
+import { scaledSides, withoutSides } from '../request/grow.ts'
 
 export interface Again {
   chosen: ChosenModel
@@ -37,9 +38,11 @@ const variationStrength = 0.7
 export function rerollOf(core: Available, { model: id, request, inputs }: Drawn): Again | undefined {
   const model = core.models.all().find((each) => each.id === id)
   if (!model || model.tool) return undefined
-  return serving(core, model, fromInputs({ request, inputs }), ({ picturesEach = 1 }) =>
-    paramsOf(request, picturesEach),
-  )
+  const from = fromInputs({ request, inputs })
+  return serving(core, model, from, ({ picturesEach = 1 }) => ({
+    ...paramsOf(request, picturesEach),
+    expand: from.expand,
+  }))
 }
 
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
@@ -53,7 +56,7 @@ export function variationOf(core: Available, { model, request, pictures, allowed
   for (const candidate of candidates.filter(({ tool }) => !tool)) {
     const variation = serving(core, candidate, from, (takes) => {
       // without a ratio, the picture keeps its shape
-      const { aspect: _, expand: __, ...params } = paramsOf(request, 1)
+      const { aspect: _, ...params } = paramsOf(request, 1)
       return fitted(takes, { ...params, mask, count: 1, strength: variationStrength })
     })
     if (variation) return variation
@@ -76,8 +79,9 @@ export function enlargementOf(core: Available, { pictures }: Drawn, scale?: numb
 
 /** Its number of pictures is as near to that of the request as the model allows. */
 function remixWith(core: Available, model: Model, { request, inputs }: Drawn): Again | undefined {
-  return serving(core, model, fromInputs({ request, inputs }), (takes) => {
-    const { aspect, ...params } = paramsOf(request, takes.picturesEach ?? 1)
+  const from = fromInputs({ request, inputs })
+  return serving(core, model, from, (takes) => {
+    const { aspect, ...params } = { ...paramsOf(request, takes.picturesEach ?? 1), expand: from.expand }
     const count = Math.max(1, Math.floor(params.count ?? 1))
     const shape = aspect === 'auto' ? {} : { aspect }
     // the negative prompt is part of the words: a model that does not take it is not offered
@@ -94,12 +98,15 @@ interface From {
   expand?: Margins
 }
 
-const fromInputs = ({ request: { images, mask, expand }, inputs }: Pick<Drawn, 'request' | 'inputs'>): From => ({
-  images,
-  mask,
-  expand,
-  input: inputs?.[0],
-})
+/** Where its input pictures are not known, the first one counts as large as the request has it. */
+function fromInputs({ request, inputs }: Pick<Drawn, 'request' | 'inputs'>): From {
+  const { images, mask, expand } = request
+  const placed = withoutSides(request)
+  const input = inputs?.[0] ?? (placed.width > 0 ? placed : undefined)
+  // the sides are those of the picture as it was drawn, which may have been shrunk
+  const sides = expand && input && scaledSides(expand, input.width / placed.width)
+  return { images, mask, expand: sides, input }
+}
 
 /** undefined: the model does not take these parameters, or no provider of it is set up. */
 function serving(
@@ -123,9 +130,9 @@ function serving(
 }
 
 function paramsOf(request: PictureRequest, picturesEach: number): RequestParams {
-  const { prompt, aspect, steps, guidance, strength, safety, negative, mask, expand, enhance = false } = request
+  const { prompt, aspect, steps, guidance, strength, safety, negative, mask, enhance = false } = request
   const count = request.count / picturesEach
-  return { prompt, aspect, count, steps, guidance, strength, safety, negative, mask, expand, enhance }
+  return { prompt, aspect, count, steps, guidance, strength, safety, negative, mask, enhance }
 }
 
 function fitted(takes: ChosenModel['takes'], params: RequestParams): RequestParams {

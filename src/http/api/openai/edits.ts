@@ -62,11 +62,22 @@ async function parseForm(request: FastifyRequest): Promise<ParsedForm> {
   assertFileNames(form.files.map(({ field }) => field))
   const mask = form.files.find(({ field }) => field === 'mask')
   return {
-    fields: bodyOf(form, types),
+    fields: withSides(bodyOf(form, types)),
     files: form.files.filter((file) => file !== mask).map(({ data, name }) => attachmentOf(data, name)),
     mask: mask && attachmentOf(mask.data, mask.name),
     hashes: form.files.map(({ hash }) => hash),
   }
+}
+
+const sideName = /^expand\[(left|right|top|bottom)\]$/
+
+/** OpenAI's client sends an object as a field for each of its entries: `expand[left]`. */
+function withSides(fields: Record<string, unknown>): Record<string, unknown> {
+  const sides = Object.entries(fields).flatMap(([name, value]): [string, unknown][] => {
+    const [, side] = sideName.exec(name) ?? []
+    return side === undefined ? [] : [[side, value]]
+  })
+  return sides.length === 0 ? fields : { ...fields, expand: Object.fromEntries(sides) }
 }
 
 function assertFileNames(names: readonly string[]): void {

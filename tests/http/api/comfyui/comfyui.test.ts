@@ -498,7 +498,15 @@ describe('GET /status, /models and /queue', () => {
       },
       queue: { pending: 0, running: 0 },
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-      supported_models: ['sketch', 'flux-pro', 'comfy-dev', 'comfy-schnell', 'comfy-kontext', 'FLUX.1-dev'],
+      supported_models: [
+        'sketch',
+        'flux-pro',
+        'comfy-dev',
+        'comfy-schnell',
+        'comfy-kontext',
+        'comfy-fill',
+        'FLUX.1-dev',
+      ],
       default_model: 'comfy-dev',
       max_resolution: { width: 2048, height: 2048 },
       max_steps: 50,
@@ -520,7 +528,10 @@ describe('GET /status, /models and /queue', () => {
     const { body } = await service.call('/models')
     expect(body.models).toEqual({
       checkpoints: ['flux1-dev-fp8.safetensors', 'flux1-schnell-fp8.safetensors'],
-      unet: ['flux1-dev-kontext_fp8_scaled.safetensors', 'flux1-dev.safetensors', 'flux1-schnell.safetensors'],
+      unet: [
+        ...['flux1-dev-kontext_fp8_scaled.safetensors', 'flux1-dev.safetensors'],
+        ...['flux1-fill-dev.safetensors', 'flux1-schnell.safetensors'],
+      ],
       clip: ['clip_l.safetensors', 't5xxl_fp16.safetensors', 't5xxl_fp8_e4m3fn_scaled.safetensors'],
       vae: ['ae.safetensors'],
       loras: [],
@@ -528,7 +539,9 @@ describe('GET /status, /models and /queue', () => {
       style_models: ['flux1-redux-dev.safetensors'],
     })
     expect(body.comfyui).toEqual({ connected: true })
-    expect(body.available.map(({ id }: { id: string }) => id)).toEqual(['comfy-dev', 'comfy-schnell', 'comfy-kontext'])
+    expect(body.available.map(({ id }: { id: string }) => id)).toEqual([
+      ...['comfy-dev', 'comfy-schnell', 'comfy-kontext', 'comfy-fill'],
+    ])
     expect(body.available[0]).toMatchObject({
       credits: 1,
       images: { min: 0, max: 1 },

@@ -3,7 +3,9 @@ import { sql } from 'drizzle-orm'
 import { toFile } from 'openai'
 import sharp from 'sharp'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { accountOf } from '../../../../src/core/accounts/accounts.ts'
 import type { Model } from '../../../../src/core/ports/models.ts'
+import { picturesOf } from '../../../../src/core/privacy/records.ts'
 import { comfyuiModels } from '../../../../src/models/comfyui.ts'
 import { kontextEndpoints } from '../../../../src/models/kontext.ts'
 import { readBuiltInPacks } from '../../../../src/models/packs/built-in.ts'
@@ -117,7 +119,7 @@ describe('a mask', () => {
     ])
     const marks = decoded(body.mask_url)
     expect(await size(marks)).toEqual([width, height, 1])
-    expect([await pixel(marks, 5), await pixel(marks, 90)]).toEqual([[255], [0]])
+    expect([(await pixel(marks, 5))[0], (await pixel(marks, 90))[0]]).toEqual([255, 0])
     expect(await size(decoded(body.image_url))).toEqual([width, height, 3])
     expect(await rows()).toEqual([
       {
@@ -128,6 +130,11 @@ describe('a mask', () => {
         roles: ['input', 'mask', 'output', 'thumbnail'],
       },
     ])
+    const { core } = service.test
+    const exported: string[] = []
+    const ann = await accountOf(core, { id: 'test:ann', name: 'ann' })
+    for await (const { name } of picturesOf(core, ann)) exported.push(name.replace(/^.*\//, ''))
+    expect(exported).toEqual(['input-1.png', 'mask-1.png', 'output-1.jpg'])
   })
 
   it('is sent as OpenAI reads it, and is no input picture that costs credits', async () => {
@@ -187,7 +194,7 @@ describe('a mask', () => {
     ])
   })
 
-  it.each<[string, () => Promise<object> | object, { param: string; message: RegExp }]>([
+  const refusals: [string, () => Promise<object> | object, { param: string; message: RegExp }][] = [
     [
       'another size',
       async () => ({ model: 'flux-fill', mask: await file(await pngOf(40, 40, '#ffffff')) }),
@@ -229,11 +236,15 @@ describe('a mask', () => {
       { param: 'expand', message: /0–1024/ },
     ],
     ['a hostile file', async () => ({ mask: await file(Buffer.from('<svg/>')) }), { param: 'image', message: /PNG/ }],
-  ])('is refused at no cost: %s', async (_what, fields, expected) => {
+  ]
+
+  it('is refused at no cost, with the cure, where it cannot be drawn', async () => {
     await open()
-    const error = await edit(await fields()).catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ status: 400, param: expected.param })
-    expect((error as Error).message).toMatch(expected.message)
+    for (const [what, fields, { param, message }] of refusals) {
+      const error = await edit(await fields()).catch((thrown: unknown) => thrown)
+      expect(error, what).toMatchObject({ status: 400, param })
+      expect((error as Error).message, what).toMatch(message)
+    }
     expect(await rows()).toEqual([])
   })
 })
@@ -250,11 +261,8 @@ describe('a picture that grows', () => {
       [width + 32, height + 40, 3],
       [width + 32, height + 40, 1],
     ])
-    expect([await pixel(marks, 5), await pixel(marks, 60), await pixel(marks, 60, height + 5)]).toEqual([
-      [255],
-      [0],
-      [255],
-    ])
+    const marked = [await pixel(marks, 5), await pixel(marks, 60), await pixel(marks, 60, height + 5)]
+    expect(marked.map(([value]) => value)).toEqual([255, 0, 255])
     const [{ image_url: image, ...outpainted }] = sent.fal('fal-ai/flux-2-pro/outpaint')
     expect(outpainted).toEqual({ expand_left: 0, expand_right: 10, expand_top: 0, expand_bottom: 0 })
     expect(await size(decoded(image))).toEqual([width, height, 3])
@@ -291,6 +299,11 @@ describe('a picture that grows', () => {
     // 5,120 × 512 pixels become 2,048 × 205
     expect(await size(decoded(body.image_url))).toEqual([2048, 205, 3])
     const marks = decoded(body.mask_url)
-    expect([await pixel(marks, 400), await pixel(marks, 420)]).toEqual([[255], [0]])
+    expect([(await pixel(marks, 400))[0], (await pixel(marks, 420))[0]]).toEqual([255, 0])
+    const from = { id: 'test:ann', name: 'ann' }
+    const [{ id } = { id: '' }] = await service.generations()
+    const again = await service.test.say('', { from, act: { kind: 'press', button: `1:reroll:${id}` } })
+    expect(await service.test.ended(again)).toBe('delivered')
+    expect(service.test.chat.last(again.address)?.text).toContain('grown by left:410')
   })
 })
