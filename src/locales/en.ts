@@ -151,6 +151,12 @@ export const en = {
     edit: '✏️ Edit',
     remix: '🔁 Other model',
     upscale: '🔍 Upscale',
+    zoomoutless: '🔭 Zoom out 1.5×',
+    zoomout: '🔭 Zoom out 2×',
+    panleft: '⬅️ Pan left',
+    panright: '➡️ Pan right',
+    panup: '⬆️ Pan up',
+    pandown: '⬇️ Pan down',
     describe: '📝 Describe',
     original: '💾 Original',
     favourite: '⭐',
@@ -1113,6 +1119,8 @@ export const en = {
             ? `${d.name} is too long: at most ${d.limit} characters.`
             : `"${d.value}" does not fit ${d.name}. Use ${d.type === 'integer' ? 'a whole number: ' : ''}${d.expected}.`,
     unknown_option: (d: Data) => `There is no option ${d.name}. Options: ${list(d.available)}.`,
+    provider_flag: (d: Data) =>
+      `${d.model} would read ${d.name} as a parameter of its own, which may change the price or the model. Leave it out, or write it without the dashes.`,
     not_taken: (d: Data) => `${d.model} does not take ${d.name}. Leave it out, or choose another model.`,
     area_not_taken: (d: Data) =>
       `${d.model} does not take ${d.name}${d.together === undefined ? '' : ` together with a ${d.together}`}. ${
@@ -1240,9 +1248,11 @@ export const en = {
         ? 'The image service refuses our account at the moment. The operator has to fix this.'
         : `${d.title} does not accept this key, or its account cannot draw at the moment.`,
     provider_quota: () => 'The image service has reached its limit for today. Try another model.',
+    work_gone: () =>
+      'The image service no longer has its work on this picture, so it cannot continue it. Use “Edit” or “Other model”, or draw it anew.',
     enhancer_missing: (d: Data) => `Prompt enhancement is not set up here: leave ${d.name} out.`,
     describer_missing: () =>
-      'Pictures cannot be described here: no language model is set up. (Operators: EXTERNAL_API_BASE and EXTERNAL_MODEL.)',
+      'Pictures cannot be described here: no language model is set up. (Operators: EXTERNAL_API_BASE and EXTERNAL_MODEL, or MIDJOURNEY_URL.)',
     images_not_read: (d: Data) =>
       `Pictures cannot be described here: the language model ${d.model} reads no pictures. The operator has to choose another.`,
     not_described: (d: Data): string =>

@@ -121,6 +121,12 @@ export const zh: Words = {
     edit: '✏️ 修改',
     remix: '🔁 换模型',
     upscale: '🔍 放大',
+    zoomoutless: '🔭 拉远 1.5 倍',
+    zoomout: '🔭 拉远 2 倍',
+    panleft: '⬅️ 向左扩展',
+    panright: '➡️ 向右扩展',
+    panup: '⬆️ 向上扩展',
+    pandown: '⬇️ 向下扩展',
     describe: '📝 描述',
     original: '💾 原图',
     favourite: '⭐',
@@ -952,6 +958,8 @@ export const zh: Words = {
             ? `${d.name} 太长，最多 ${d.limit} 个字符。`
             : `${d.name} 不能是“${d.value}”，请使用${d.type === 'integer' ? '整数' : ''} ${d.expected}。`,
     unknown_option: (d) => `没有选项 ${d.name}。可用：${list(d.available)}。`,
+    provider_flag: (d) =>
+      `${d.model} 会把 ${d.name} 当作它自己的参数，这可能改变价格或模型。请去掉它，或去掉前面的横线。`,
     not_taken: (d) => `${d.model} 不支持 ${d.name}。请去掉它，或换一个模型。`,
     area_not_taken: (d) =>
       `${d.model} 不支持 ${d.name}${d.together === undefined ? '' : ' 与蒙版同时使用'}。${
@@ -1060,9 +1068,10 @@ export const zh: Words = {
         ? '图像服务暂时拒绝了我们的账户，需要服务运营者处理。'
         : `${d.title} 不接受此密钥，或其账户目前无法绘图。`,
     provider_quota: () => '图像服务今天的额度已用完，请换一个模型。',
+    work_gone: () => '图像服务已没有这张图片的任务记录，无法继续处理。请使用“修改”或“换模型”，或重新绘制。',
     enhancer_missing: (d) => `这里没有配置提示词优化，请去掉 ${d.name}。`,
     describer_missing: () =>
-      '此处无法描述图片：尚未配置语言模型。（服务运营者请设置 EXTERNAL_API_BASE 和 EXTERNAL_MODEL。）',
+      '此处无法描述图片：尚未配置语言模型。（服务运营者请设置 EXTERNAL_API_BASE 和 EXTERNAL_MODEL，或 MIDJOURNEY_URL。）',
     images_not_read: (d) => `此处无法描述图片：语言模型 ${d.model} 不支持图片输入，需要服务运营者更换模型。`,
     not_described: (d) => (d.refused ? '语言模型拒绝描述这张图片。' : '语言模型没有给出这张图片的描述。'),
     forged: () => '无法验证发送者。',

@@ -1,4 +1,4 @@
-/** Midjourney. Its parameters are part of the prompt. */
+/** Midjourney. Its parameters are part of the prompt. Its own buttons continue the task that drew a picture. */
 import type { ImageRef, Model, PictureRequest, Route } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
 import { onePrice } from './routes/costs.ts'
@@ -23,9 +23,15 @@ const dimensions: Readonly<Record<string, string>> = { '1:1': 'SQUARE', '2:3': '
 
 const params = { seed: { min: 0, max: 2 ** 32 - 1, integer: true } }
 const grid = { count: 1, picturesEach: 4 }
-const takes = { ...grid, params, negative: true }
 
-/** Parameters that people write would be sent on, and some of them cost the operator more. */
+/** Parameters that change what a task costs, which model draws, or how many tasks there are. */
+const ownFlags = [
+  ...['turbo', 'fast', 'relax', 'draft', 'hd', 'quality', 'q', 'repeat', 'r', 'video', 'oref', 'cref'],
+  ...['version', 'v', 'niji'],
+]
+const takes = { ...grid, params, negative: true, ownFlags }
+
+/** Those of people are refused before (`ownFlags`). What a language model writes must not become a parameter either. */
 const plain = (words: string) => words.replace(/--+|—+/g, ' ')
 
 function promptOf({ prompt, aspect, seed, negative }: PictureRequest): string {
@@ -43,15 +49,37 @@ const blend = ({ aspect }: PictureRequest, images: readonly ImageRef[]): Json =>
   dimensions: dimensions[aspect] ?? 'SQUARE',
 })
 
+/** The input comes from the provider, with the result that is continued. */
+const continued = ({ continues }: PictureRequest): Json => continues?.input ?? {}
+const continuing = { images: textOnly, aspects, params: {}, prompt: 'optional' } as const
+
+/** One path at the proxy takes words, with or without pictures. */
 const common = { provider: 'midjourney', endpoint: 'midjourney' }
 const routes: readonly Route[] = [
   { ...common, takes: { ...takes, images: textOnly, aspects }, input: imagine },
   { ...common, takes: { ...takes, images: oneImage, aspects }, input: imagine },
   {
-    ...common,
+    provider: 'midjourney',
+    endpoint: 'midjourney/several',
     // what a blend without words has no place for is refused for several pictures with words as well
-    takes: { ...grid, images: { min: 2, max: 5 }, aspects: shapes, params: {}, prompt: 'optional' },
+    takes: { ...grid, images: { min: 2, max: 5 }, aspects: shapes, params: {}, prompt: 'optional', ownFlags },
     input: (request, images) => (request.prompt === '' ? blend(request, images) : imagine(request, images)),
+  },
+  {
+    provider: 'midjourney',
+    endpoint: 'midjourney/upscale',
+    takes: { ...continuing, count: 1, continues: ['upscale'] },
+    input: continued,
+  },
+  {
+    provider: 'midjourney',
+    endpoint: 'midjourney/continue',
+    takes: {
+      ...continuing,
+      ...grid,
+      continues: ['vary', 'reroll', 'zoomout', 'zoomoutless', 'panleft', 'panright', 'panup', 'pandown'],
+    },
+    input: continued,
   },
 ]
 

@@ -6,7 +6,7 @@ import { createEnhancer } from '../../src/providers/enhancer.ts'
 import { type LlmOptions, startLlm } from '../emulators/llm/index.ts'
 import { picturesIn } from '../emulators/llm/request.ts'
 import { quickest } from '../helpers/backends.ts'
-import { attachment, openTestCore, pngOf, type TestCore } from '../helpers/core.ts'
+import { attachment, createPlain, openTestCore, pngOf, type TestCore } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
 describe('describing a picture', () => {
@@ -109,6 +109,15 @@ describe('describing a picture', () => {
     const { text, private: isPrivate } = await ask('/describe', [await pngOf(40, 40)])
     expect(text).toContain('the language model small-talk-1 reads no pictures')
     expect(isPrivate).toBe(true)
+  })
+
+  it('is done by a provider that can, where no language model reads pictures', async () => {
+    const llm = await startLlm({ textOnly: 0 })
+    closing.push(llm.stop)
+    const provider = createPlain({ describe: async (file) => `a ${file.type} of Midjourney` })
+    const enhancer = createEnhancer({ baseUrl: llm.baseUrl, model: llm.model, key: llm.key })
+    test = await openTestCore(quickest, { enhancer, providers: [provider] })
+    expect((await ask('/describe', [await pngOf(40, 40)])).text).toBe('📝 a image/png of Midjourney')
   })
 
   it('is refused by name when no language model is set up', async () => {

@@ -9,6 +9,7 @@ import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import { createApp } from '../../src/http/server/app.ts'
+import { midjourneySession } from '../contracts/midjourney.ts'
 import { resultContract } from '../contracts/results.ts'
 import { type Person, type SurfaceHarness, surfaceContract } from '../contracts/surface.ts'
 import { type Interaction, startDiscord } from '../emulators/discord/index.ts'
@@ -342,7 +343,10 @@ interface WebCall {
 
 surfaceContract('Discord', discordHarness)
 resultContract('Discord', discordHarness)
+midjourneySession('Discord', discordHarness)
 surfaceContract('Telegram', telegramHarness, { asksQuestions: true })
 resultContract('Telegram', telegramHarness)
+midjourneySession('Telegram', telegramHarness)
 surfaceContract('the page', webHarness)
 resultContract('the page', webHarness)
+midjourneySession('the page', webHarness)

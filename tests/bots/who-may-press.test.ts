@@ -7,6 +7,7 @@ import { allActions } from '../../src/bots/actions/index.ts'
 import { accountOf } from '../../src/core/accounts/accounts.ts'
 import { askToJoin, createLinkCode } from '../../src/core/accounts/link-codes.ts'
 import type { Attachment, Call } from '../../src/core/ports/chat.ts'
+import type { Act, Model, Route } from '../../src/core/ports/models.ts'
 import type { Enhancer } from '../../src/core/ports/providers.ts'
 import { keepPicture } from '../../src/core/results/picture-offers.ts'
 import { sketch } from '../../src/models/sketch.ts'
@@ -55,6 +56,12 @@ const rules: Partial<Record<ActionName, Rule>> = {
   edit: viewers,
   remix: viewers,
   upscale: viewers,
+  zoomout: viewers,
+  zoomoutless: viewers,
+  panleft: viewers,
+  panright: viewers,
+  panup: viewers,
+  pandown: viewers,
   describe: viewers,
   original: viewers,
   favourite: viewers,
@@ -123,7 +130,16 @@ const poet: Enhancer = {
   describe: async () => 'a blue square',
   close: async () => undefined,
 }
-const pencil = { ...sketch, id: 'pencil', title: 'Pencil', aliases: [] }
+const wide: readonly Act[] = ['zoomout', 'zoomoutless', 'panleft', 'panright', 'panup', 'pandown']
+const [drawing] = sketch.routes
+const widening: Route = {
+  ...drawing!,
+  endpoint: 'wider',
+  takes: { ...drawing!.takes, images: { min: 0, max: 0 }, continues: wide },
+  input: () => ({}),
+}
+const wideSketch: Model = { ...sketch, routes: [...sketch.routes, widening] }
+const pencil = { ...wideSketch, id: 'pencil', title: 'Pencil', aliases: [] }
 
 it('the table has every action', () => {
   expect(Object.keys(rules).sort()).toEqual(allActions.map(({ name }) => name).sort())
@@ -156,12 +172,13 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
       start: async ({ input }) =>
         JSON.stringify(input).includes('slow')
           ? { state: 'pending', ticket: { job: 1 }, waitMs: 60_000 }
-          : { state: 'done', images: [await pngOf(64, 64)], seed: '7' },
+          : { state: 'done', images: [await pngOf(64, 64)], seed: '7', ticket: { job: 1 } },
+      continuations: () => wide.map((act) => ({ act, input: {} })),
       cancel: async () => undefined,
     })
     test = await openTestCore(quickest, {
       chat: createChat({ name: surface }),
-      models: [sketch, pencil, upscale],
+      models: [wideSketch, pencil, upscale],
       providers: [provider, createPlain({ name: 'lanczos' })],
       enhancer: poet,
       admins: [`${surface}:admin`],

@@ -170,6 +170,8 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     PUBLIC_URL: options.publicUrl,
     ...options.settings,
   })
+  const openQueue = (log: Core['log']) =>
+    createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) })
   const composed = await compose(
     {
       ...config,
@@ -179,8 +181,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     {
       database,
       providers: providers.map(kindOf),
-      queue: ({ log }) =>
-        createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) }),
+      queue: ({ log }) => openQueue(log),
       enhancer: options.enhancer,
       limits: { deadlineMs: 60_000, lostMs: 2_000, goneMs: 0, ...options.limits },
       meter: options.meter,
@@ -201,6 +202,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
   }
   const dispatch = createDispatch(core, { commands: allCommands, actions: allActions })
   const workers: Worker[] = []
+  let stopped = false
   let calls = 0
   return {
     core,
@@ -230,7 +232,16 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       }
     },
     work: async () => {
-      const worker = await startWorker(core)
+      // the last worker has closed its queue
+      if (stopped) Object.assign(core, { queue: await openQueue(core.log) })
+      stopped = false
+      const started = await startWorker(core)
+      const stop = async (graceMs: number) => {
+        await started.stop(graceMs)
+        stopped = true
+      }
+      let stopping: Promise<void> | undefined
+      const worker: Worker = { stop: (graceMs) => (stopping ??= stop(graceMs)) }
       workers.push(worker)
       return worker
     },

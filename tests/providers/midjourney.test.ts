@@ -1,5 +1,6 @@
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Json } from '../../src/db/json.ts'
 import { midjourney } from '../../src/models/midjourney.ts'
 import { failure, finish } from '../contracts/provider.ts'
 import { picture } from '../emulators/pictures.ts'
@@ -45,6 +46,49 @@ describe.each(kinds)('the provider midjourney with a %s proxy', (kind) => {
       { action: 'BLEND', images: 3, dimensions: 'PORTRAIT' },
       { action: 'IMAGINE', images: 2, prompt: 'side by side --ar 2:3' },
     ])
+  })
+
+  it('continues its work by the buttons that are offered, each once', async () => {
+    const { provider, emulator } = await open(kind)
+    const grid = await finish(provider, midjourneyTask()('a cat', four))
+    const offered = (ticket: Json | undefined) => provider.continuations!(ticket ?? null)
+    const names = (ticket: Json | undefined) => offered(ticket).map(({ act, picture }) => [act, picture].join(''))
+    const perPicture = ['upscale1', 'upscale2', 'upscale3', 'upscale4', 'vary1', 'vary2', 'vary3', 'vary4']
+    expect(names(grid.ticket).sort()).toEqual(['reroll', ...perPicture])
+    const press = (ticket: Json | undefined, act: string, picture?: number) => {
+      const continues = offered(ticket).find((each) => each.act === act && each.picture === picture)
+      return midjourneyTask({ continues })('a cat', { count: act === 'upscale' ? 1 : 4 })
+    }
+    const two = await finish(provider, press(grid.ticket, 'upscale', 2))
+    const varied = await finish(provider, press(grid.ticket, 'vary', 3))
+    const again = await finish(provider, press(varied.ticket, 'reroll'))
+    expect([two, varied, again].map(({ images }) => images.length)).toEqual([1, 4, 4])
+    expect(two.images[0]?.equals(grid.images[1]!) || kind === 'plain').toBe(true)
+    const [first, , third] = emulator.tasks
+    expect(emulator.tasks.slice(1)).toMatchObject([
+      { action: 'UPSCALE', index: 2, parent: first?.id },
+      { action: 'VARIATION', index: 3, parent: first?.id },
+      { action: 'REROLL', parent: third?.id },
+    ])
+    const wider = ['pandown', 'panleft', 'panright', 'panup', 'vary1', 'zoomout', 'zoomoutless']
+    expect(names(two.ticket).sort()).toEqual(kind === 'plain' ? [] : wider)
+    if (kind === 'full') expect((await finish(provider, press(two.ticket, 'zoomout'))).images).toHaveLength(4)
+    // a picture that was upscaled before is returned, and not upscaled again
+    const drawn = emulator.accepted()
+    expect((await finish(provider, press(grid.ticket, 'upscale', 2))).images).toHaveLength(1)
+    expect(emulator.accepted() - drawn).toBe(kind === 'plain' ? 0 : 1)
+    emulator.forget()
+    expect(await failure(finish(provider, press(grid.ticket, 'vary', 1)))).toMatchObject({
+      kind: 'work_gone',
+      neverRan: true,
+    })
+  })
+
+  it('describes a picture in the words of the first of four prompts', async () => {
+    const { provider, emulator } = await open(kind)
+    const [file] = await inputs(1)
+    expect(await provider.describe!(file!, signal())).toBe('a blue square on a white wall, minimalism')
+    expect(emulator.tasks).toMatchObject([{ action: 'DESCRIBE', images: 1 }])
   })
 
   it('reports progress, and each preview once', async () => {
@@ -130,7 +174,17 @@ describe('the provider midjourney', () => {
     expect(requests[0]?.headers['mj-api-secret']).toBeUndefined()
   })
 
+  it('refuses a variation for which the proxy asks for new words', async () => {
+    const { provider, emulator, task } = await open('full')
+    const { ticket = null } = await finish(provider, task('a cat', four))
+    emulator.switches.remix = true
+    const continues = provider.continuations!(ticket).find(({ act }) => act === 'vary')
+    const refused = await failure(provider.start(midjourneyTask({ continues })('a cat'), signal()))
+    expect(refused).toMatchObject({ kind: 'provider_refused', neverRan: true })
+  })
+
   it('takes four pictures for one request, and charges each', () => {
-    for (const { takes } of midjourney.routes) expect([takes.count, takes.picturesEach]).toEqual([1, 4])
+    const drawn = midjourney.routes.filter(({ takes }) => !takes.continues?.includes('upscale'))
+    for (const { takes } of drawn) expect([takes.count, takes.picturesEach]).toEqual([1, 4])
   })
 })

@@ -11,6 +11,7 @@ import {
   unmuteAction,
 } from '../broadcast/actions.ts'
 import { buyAction } from '../buying/action.ts'
+import { continuingActions } from '../continuing/actions.ts'
 import { exampleAction } from '../greeting/action.ts'
 import { joinAccountsAction } from '../linking/action.ts'
 import { inputAction } from '../menus/input.ts'
@@ -51,6 +52,7 @@ export const allActions: readonly Action[] = [
   editAction,
   remixAction,
   upscaleAction,
+  ...continuingActions,
   describeAction,
   originalAction,
   favouriteAction,

@@ -17,7 +17,7 @@ export const rerollAction: Action = {
     return submitOffer(core, call, {
       chosen,
       params,
-      images: result.inputs.map((picture) => asInput(core, picture)),
+      images: params.continues ? [] : result.inputs.map((picture) => asInput(core, picture)),
       mask: params.mask && maskFrom(core, result),
       parent: { id: ref, button: 'reroll' },
       result,

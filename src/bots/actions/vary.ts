@@ -13,14 +13,14 @@ export const varyAction: Action = {
     const result = await resultOf(core, ref)
     const { allowed } = settings.chosen
     // if no allowed model makes variations, the request is refused with the list of allowed models
-    const variation = variationOf(core, { ...result, allowed }) ?? variationOf(core, result)
+    const variation = variationOf(core, { ...result, allowed }, number) ?? variationOf(core, result, number)
     if (!variation) throw new AppError('provider_missing', { model: result.model })
     const { chosen, params } = variation
     const picture = pictureOf(result, number)
     return submitOffer(core, call, {
       chosen,
       params,
-      images: [asInput(core, picture)],
+      images: params.continues ? [] : [asInput(core, picture)],
       mask: params.mask && maskFrom(core, result, picture),
       parent: { id: ref, button: 'vary' },
       result,

@@ -1,10 +1,11 @@
 /** The buttons under a result. This is the one list of them, for every surface. */
+import type { Json } from '../../db/json.ts'
 import type { Size } from '../billing/quote.ts'
 import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import type { Button, ButtonRows } from '../ports/chat.ts'
-import type { PictureRequest } from '../ports/models.ts'
-import { enlargementOf, remixesOf, rerollOf, variationOf } from '../results/again.ts'
+import type { Act, PictureRequest } from '../ports/models.ts'
+import { continuationOf, enlargementOf, remixesOf, rerollOf, variationOf } from '../results/again.ts'
 import { proposeEdit } from './edit.ts'
 
 /**
@@ -17,6 +18,8 @@ interface Drawn {
   id: string
   /** Id of the model that drew it. */
   model: string
+  provider: string
+  ticket: Json | null
   request: PictureRequest
   inputs?: readonly Size[]
 }
@@ -35,12 +38,20 @@ interface Offer {
 type Available = Pick<Core, 'models' | 'providers' | 'enhancer' | 'enhanceByDefault'>
 type Group = (typeof groups)[number]
 
-const groups = ['draw', 'each', 'enlarge', 'keep', 'end'] as const
+/** 'each' and 'enlarge' have buttons below several pictures, 'zoom' and 'pan' below one, so that there are five rows at most. */
+const groups = ['draw', 'each', 'enlarge', 'zoom', 'pan', 'keep', 'end'] as const
 /** Discord allows five buttons in a row and five rows, so pictures after the first `mostNumbered` have no buttons of their own. */
 const mostInRow = 5
 const mostNumbered = 5
 
 const free = () => 0
+
+/** A button for what the provider does further with a single picture. */
+const continuing = (action: Act, group: Group): Offer => ({
+  action,
+  group,
+  price: (core, drawn) => (drawn.pictures.length > 1 ? undefined : continuationOf(core, drawn, action)?.price),
+})
 
 /** To add a button, add a line here and an action of that name. A group has at most five. */
 const offers: readonly Offer[] = [
@@ -49,6 +60,12 @@ const offers: readonly Offer[] = [
   { action: 'edit', group: 'draw', price: (core, drawn) => proposeEdit(core, drawn)?.price },
   { action: 'remix', group: 'draw', price: (core, drawn) => (remixesOf(core, drawn).length > 0 ? 0 : undefined) },
   { action: 'upscale', group: 'enlarge', each: true, price: (core, drawn) => enlargementOf(core, drawn)?.price },
+  continuing('zoomoutless', 'zoom'),
+  continuing('zoomout', 'zoom'),
+  continuing('panleft', 'pan'),
+  continuing('panright', 'pan'),
+  continuing('panup', 'pan'),
+  continuing('pandown', 'pan'),
   { action: 'original', group: 'keep', price: free },
   { action: 'favourite', group: 'keep', price: free },
   { action: 'up', group: 'keep', price: free },

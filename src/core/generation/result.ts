@@ -36,6 +36,7 @@ const columns = columnsOf({
   locale: generations.locale,
   model: generations.model,
   provider: generations.provider,
+  ticket: generations.ticket,
   request: typed<PictureRequest>(generations.request),
   enhanced: generations.enhanced,
   notes: typed<readonly Note[] | null>(generations.notes),

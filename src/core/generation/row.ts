@@ -285,7 +285,7 @@ export async function saveStored(
 }
 
 /** What is saved of the work with its pictures. */
-export const drawn = ({ seed, notes }: Pick<Generation, 'seed' | 'notes'>) =>
-  sql`seed = ${seed}, notes = ${jsonOf(notes)}`
+export const drawn = ({ seed, notes, ticket }: Pick<Generation, 'seed' | 'notes' | 'ticket'>) =>
+  sql`seed = ${seed}, notes = ${jsonOf(notes)}, ticket = coalesce(${jsonOf(ticket)}, ticket)`
 
 const jsonOf = (value: unknown) => sql`${value ? JSON.stringify(value) : null}::jsonb`

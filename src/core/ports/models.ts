@@ -48,6 +48,28 @@ export interface RequestParams {
   /** By how much the first input picture grows. What is new is drawn. */
   expand?: Expand
   fit?: Fit
+  /** The request continues finished work of the provider, and has no other parameters than its words and ratio. */
+  continues?: Continuation
+}
+
+/** What a provider can do further with finished work of its own: with one picture of the result, or with all of it. */
+export type Act =
+  | 'reroll'
+  | 'upscale'
+  | 'vary'
+  | 'zoomout'
+  | 'zoomoutless'
+  | 'panleft'
+  | 'panright'
+  | 'panup'
+  | 'pandown'
+
+export interface Continuation {
+  act: Act
+  /** Number of the picture in the result, from 1. Absent: the act is about all. */
+  picture?: number
+  /** What the provider's `start` gets as the input of the task. */
+  input: Json
 }
 
 /** A request that a model takes. Sizes in pixels. */
@@ -74,6 +96,7 @@ export interface PictureRequest {
   /** As in RequestParams; width and height are those of the result. */
   expand?: Margins
   fit?: Fit
+  continues?: Continuation
   /** It was accepted where pictures that a provider flags may be shown, as spoilers. */
   adult?: true
   /** The form in which a program wants its pictures. Absent: the default of its API family. */
@@ -125,6 +148,13 @@ export interface Takes {
   negative?: boolean
   /** Characters of a negative prompt. Absent: the service's own limit. */
   negativeLimit?: number
+  /**
+   * The provider reads words after two dashes in a prompt as parameters of its own, so they are refused. These are the names of
+   * parameters that change the price or the model: they are refused also where other words after dashes are prose.
+   */
+  ownFlags?: readonly string[]
+  /** The route takes only requests that continue finished work by one of these acts. Absent: it takes no such requests. */
+  continues?: readonly Act[]
 }
 
 /** How large one picture is: see core/billing/quote.ts. */

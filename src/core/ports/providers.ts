@@ -7,7 +7,7 @@ import type { Json } from '../../db/json.ts'
 import type { Log } from '../../log.ts'
 import type { Turns } from '../media/turns.ts'
 import type { ImageFile } from './images.ts'
-import type { Note, ResultPlace } from './models.ts'
+import type { Continuation, Note, ResultPlace } from './models.ts'
 
 /** One generation as a provider gets it, mapped by the route. */
 export interface Task {
@@ -43,8 +43,16 @@ export type Progress =
       /** Encoded preview picture, not checked yet. */
       preview?: Buffer
     }
-  /** `flagged`: of each picture. Absent: of none. */
-  | { state: 'done'; images: Buffer[]; flagged?: readonly boolean[]; seed?: string; notes?: readonly Note[] }
+  | {
+      state: 'done'
+      images: Buffer[]
+      /** Of each picture. Absent: of none. */
+      flagged?: readonly boolean[]
+      seed?: string
+      notes?: readonly Note[]
+      /** Replaces the ticket, for `continuations`. */
+      ticket?: Json
+    }
 
 /** The servers and models behind a provider that the operator runs. */
 export interface Inspection {
@@ -102,6 +110,10 @@ export interface ImageProvider {
    * the work may still be found later. Rejects with a final AppError unresolved if it cannot be found.
    */
   find?(task: Task, signal: AbortSignal): Promise<Progress | 'never' | 'unknown'>
+  /** What can be done further with finished work, from its last ticket. Absent: nothing. */
+  continuations?(ticket: Json): readonly Continuation[]
+  /** Rejects with an AppError. Absent: it describes no pictures. */
+  readonly describe?: Describer
   /** Has no effect on work that has ended. */
   cancel?(ticket: Json): Promise<void>
   /** Verifies a webhook call; `check` and `find` get the result as `task.webhookMessage`. Rejects with AppError 'forged'. */
@@ -148,13 +160,16 @@ export interface ProviderKind {
   create(settings: ProviderSettings, context: ProviderContext): ImageProvider
 }
 
+/** Writes a prompt for such a picture. */
+export type Describer = (picture: Pick<ImageFile, 'data' | 'type'>, signal: AbortSignal) => Promise<string>
+
 /** A language model: improves prompts and translates them into English, and describes pictures. */
 export interface Enhancer {
   /** The name of its model, to show. */
   readonly model: string
   /** Rejects with an AppError if it fails or times out. `instruction` absent: the built-in instruction. */
   enhance(prompt: string, options: { instruction?: string; signal: AbortSignal }): Promise<string>
-  /** Writes a prompt for such a picture. Rejects as `enhance` does, and with images_not_read. Absent: it reads no pictures. */
-  describe?(picture: Pick<ImageFile, 'data' | 'type'>, signal: AbortSignal): Promise<string>
+  /** Rejects as `enhance` does, and with images_not_read. Absent: it reads no pictures. */
+  readonly describe?: Describer
   close(): Promise<void>
 }

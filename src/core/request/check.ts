@@ -30,7 +30,7 @@ export function checkParams(
   if (!Number.isInteger(count) || count < 1 || count > takes.count) {
     throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${takes.count}` })
   }
-  checkNegative(model, takes, params.negative)
+  checkNegative({ model, takes }, params.negative)
   checkNumbers(model, takes, params)
   checkArea(model, takes, { mask: params.mask, expand, images })
   const size = keepsSize(takes, { mask: params.mask, expand })
@@ -64,7 +64,7 @@ export const isSetUp = ({ providers }: Pick<Core, 'providers'>, provider: string
   providers.get(provider) !== undefined
 
 function accepts(takes: Takes, request: PictureRequest): boolean {
-  const { images, count, prompt, aspect, width, height, negative, mask, expand } = request
+  const { images, count, prompt, aspect, width, height, negative, mask, expand, continues } = request
   const { picturesEach = 1 } = takes
   const preset = takes.aspects[aspect]
   const exact = takes.sizes && Math.min(width, height) >= takes.sizes.min && Math.max(width, height) <= takes.sizes.max
@@ -73,6 +73,7 @@ function accepts(takes: Takes, request: PictureRequest): boolean {
     images <= takes.images.max &&
     count <= takes.count * picturesEach &&
     count % picturesEach === 0 &&
+    (continues ? takes.continues?.includes(continues.act) === true : takes.continues === undefined) &&
     (takes.prompt === 'none') === (prompt === '' && takes.prompt !== 'optional') &&
     prompt.length <= (takes.promptLimit ?? Number.POSITIVE_INFINITY) &&
     (takes.scales ? takes.scales.some((scale) => scale === request.scale) : request.scale === undefined) &&
@@ -102,6 +103,7 @@ function checkPrompt({ model, takes }: ChosenModel, prompt: string, images: numb
   if (promptLimit !== undefined && prompt.length > promptLimit) {
     throw new AppError('prompt_too_long', { limit: promptLimit })
   }
+  checkFlags({ model, takes }, prompt)
 }
 
 interface Area extends Pick<RequestParams, 'mask' | 'expand'> {
@@ -126,9 +128,22 @@ function keptSize(model: Model, aspect: string | undefined) {
   return { aspect: 'auto', width: 0, height: 0 }
 }
 
-function checkNegative(model: Model, { negative: taken, negativeLimit }: Takes, negative: string | undefined): void {
+/** Throws AppError provider_flag. Flags of ours were taken out before. */
+function checkFlags({ model, takes: { ownFlags } }: ChosenModel, text: string): void {
+  if (!ownFlags) return
+  const name = flagIn(text) ?? ownFlags.find((each) => mayBeFlag(each).test(text))
+  if (name !== undefined) throw new AppError('provider_flag', { name: `--${name.toLowerCase()}`, model: model.title })
+}
+
+const flagIn = (text: string) => /(?<!\S)-{2,}(\p{sc=Latin}[\p{sc=Latin}\d-]*)/u.exec(text)?.[1]
+/** Also glued to the word before, or after a dash that a keyboard made of two. */
+const mayBeFlag = (name: string) => new RegExp(`(?:-{2,}|(?<!\\S)[—–]+)${name}(?![\\p{L}-])`, 'iu')
+
+function checkNegative({ model, takes }: ChosenModel, negative: string | undefined): void {
+  const { negative: taken, negativeLimit } = takes
   if (negative === undefined) return
   if (!taken) throw new AppError('not_taken', { name: 'negative', model: model.id })
+  checkFlags({ model, takes }, negative)
   if (negativeLimit === undefined || negative.length <= negativeLimit) return
   const value = `${negative.slice(0, shownCharacters)}…`
   throw new AppError('bad_option', { name: 'negative', value, limit: negativeLimit, expected: `≤ ${negativeLimit}` })

@@ -199,9 +199,10 @@ function namesOfAble(core: Available, { allowed = null, ...inputs }: Given): str
 }
 
 const fits = (
-  { images: taken, mask: masks, expand: growth }: Takes,
+  { images: taken, mask: masks, expand: growth, continues }: Takes,
   { images, mask = false, expand = false }: Inputs,
 ) =>
+  continues === undefined &&
   images >= taken.min &&
   images <= taken.max &&
   (images > 0 || (!mask && !expand)) &&

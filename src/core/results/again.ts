@@ -1,8 +1,10 @@
-/** Requests that start from an earlier one: the same again, a variation of a picture, the same with another model, a larger picture. */
-import { quote, type Size } from '../billing/quote.ts'
+/** Requests that start from an earlier one: the same again, a variation, the same with another model, a larger picture, a wider view. */
+
+import type { Json } from '../../db/json.ts'
+import { type Composed, quote, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
-import type { Margins, Model, PictureRequest, RequestParams } from '../ports/models.ts'
+import type { Act, Margins, Model, PictureRequest, RequestParams } from '../ports/models.ts'
 import type { ChosenModel } from '../request/check.ts'
 import { canServe, defaultModel, drawing, inputsOf, takenWith } from '../request/choose-model.ts'
 import { fitParams } from '../request/fit.ts'
@@ -23,6 +25,9 @@ interface Drawn {
   /** Id of the model that drew it. */
   model: string
   request: PictureRequest
+  /** The provider that drew it, and its last ticket there. Absent: its work is not continued. */
+  provider?: string
+  ticket?: Json | null
   /** Its input pictures, where they are known. */
   inputs?: readonly Size[]
   /** Its result. */
@@ -34,10 +39,33 @@ interface Drawn {
 /** Strength of a variation, for models that take one: the scene stays, the details change. */
 const variationStrength = 0.7
 
+/**
+ * What the provider that drew a result does further with it, or with one picture of it. It starts from the provider's own work, so it
+ * needs no pictures. undefined: the provider does not offer it.
+ */
+export function continuationOf(core: Available, drawn: Drawn, act: Act, picture?: number): Again | undefined {
+  const { model: id, provider = '', ticket = null, request, allowed } = drawn
+  const model = core.models.all().find((each) => each.id === id)
+  const route = model?.routes.find((each) => each.provider === provider && each.takes.continues?.includes(act))
+  if (!model || model.off || !route || ticket === null || allowed?.includes(id) === false) return undefined
+  const offered = core.providers.get(provider)?.provider.continuations?.(ticket) ?? []
+  const continues = offered.find((each) => each.act === act && each.picture === picture)
+  if (!continues) return undefined
+  const { prompt, aspect } = request
+  const chosen = { model, takes: route.takes }
+  return unlessRefused(() =>
+    proposed(core, { chosen, params: { prompt, aspect, enhance: false, continues }, images: 0 }),
+  )
+}
+
 /** The same request with another seed. undefined: its model no longer takes it, or would make the same picture again. */
-export function rerollOf(core: Available, { model: id, request, inputs }: Drawn): Again | undefined {
+export function rerollOf(core: Available, drawn: Drawn): Again | undefined {
+  const { model: id, request, inputs } = drawn
   const model = core.models.all().find((each) => each.id === id)
   if (!model || model.tool) return undefined
+  const continued = continuationOf(core, drawn, 'reroll')
+  // what has only continued other work has no request to repeat
+  if (continued || request.continues) return continued
   const from = fromInputs({ request, inputs })
   return serving(core, model, from, ({ picturesEach = 1 }) => ({
     ...paramsOf(request, picturesEach),
@@ -46,7 +74,10 @@ export function rerollOf(core: Available, { model: id, request, inputs }: Drawn)
 }
 
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
-export function variationOf(core: Available, { model, request, pictures, allowed }: Drawn): Again | undefined {
+export function variationOf(core: Available, drawn: Drawn, number = 1): Again | undefined {
+  const continued = continuationOf(core, drawn, 'vary', number)
+  if (continued) return continued
+  const { model, request, pictures, allowed } = drawn
   // the mask of a picture that has grown does not fit the result
   const mask = request.expand ? undefined : request.mask
   const from = { images: 1, mask, input: pictures[0] }
@@ -70,11 +101,13 @@ export function remixesOf(core: Available, drawn: Drawn): Again[] {
   return others.flatMap((model) => remixWith(core, model, drawn) ?? [])
 }
 
-/** A picture of the result, larger. undefined: no model enlarges it, or it would exceed the limits. `scale` absent: the smallest. */
-export function enlargementOf(core: Available, { pictures }: Drawn, scale?: number): Again | undefined {
+/** A picture of the result, larger. undefined: no model enlarges it, or it would exceed the limits. */
+export function enlargementOf(core: Available, drawn: Drawn, number = 1): Again | undefined {
+  const continued = continuationOf(core, drawn, 'upscale', number)
+  if (continued) return continued
   const model = core.models.all().find(({ id }) => id === 'upscale')
   if (!model) return undefined
-  return serving(core, model, { images: 1, input: pictures[0] }, () => ({ prompt: '', scale }))
+  return serving(core, model, { images: 1, input: drawn.pictures[0] }, () => ({ prompt: '' }))
 }
 
 /** Its number of pictures is as near to that of the request as the model allows. */
@@ -115,14 +148,23 @@ function serving(
   { input, ...from }: From,
   paramsFor: (takes: ChosenModel['takes']) => RequestParams,
 ): Again | undefined {
-  const { images } = from
-  const inputs = inputsOf(from, images)
+  const inputs = inputsOf(from, from.images)
   if (!canServe(core, model, { ...inputs, words: false })) return undefined
-  try {
+  return unlessRefused(() => {
     const chosen = { model, takes: takenWith(core, model, inputs) }
-    const params = paramsFor(chosen.takes)
-    const { request, price } = quote(core, { chosen, params, images, input })
-    return { chosen, params, count: request.count, price }
+    return proposed(core, { chosen, params: paramsFor(chosen.takes), images: from.images, input })
+  })
+}
+
+function proposed(core: Available, composed: Composed): Again {
+  const { request, price } = quote(core, composed)
+  const { chosen, params } = composed
+  return { chosen, params, count: request.count, price }
+}
+
+function unlessRefused(propose: () => Again): Again | undefined {
+  try {
+    return propose()
   } catch (error) {
     if (error instanceof AppError) return undefined
     throw error

@@ -103,6 +103,7 @@ const providerAnswers: ReadonlySet<ErrorKind> = new Set([
   'provider_refused',
   'provider_account',
   'provider_quota',
+  'work_gone',
   'bad_result',
 ])
 

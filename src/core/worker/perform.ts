@@ -101,12 +101,13 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   if (!provided) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
   await enhancePrompt(core, generation, run.stop)
   const drawn = await traced('draw', factsOf(generation), () => draw(core, generation, provided, run))
-  const { images, flagged = [], seed, notes = [] } = drawn
+  const { images, flagged = [], seed, notes = [], ticket } = drawn
   if (images.length === 0) throw new AppError('bad_result', { provider })
   const kept = await Promise.all(images.slice(0, request.count).map((bytes) => core.images.keep(bytes)))
   const files = kept.map((file, at) => (flagged[at] ? { ...file, flagged: true } : file))
   generation.seed = seed ?? request.seed ?? null
   generation.notes = [...(generation.notes ?? []), ...notes]
+  if (ticket !== undefined) generation.ticket = ticket
   const pictures = await traced('store', { id: generation.id, count: files.length }, () =>
     storePictures(core, generation, files),
   )

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
+import type { ImageFile } from '../../core/ports/images.ts'
 import type { Note } from '../../core/ports/models.ts'
 import type {
   ImageProvider,
@@ -17,8 +18,10 @@ import type { Json } from '../../db/json.ts'
 import { createProviderHttp } from '../http.ts'
 import { placeImages, toJson } from '../input.ts'
 import { withRetries } from '../retry.ts'
+import { continuationsOf, finishedOf, finishedShape } from './continuations.ts'
+import { describedBy } from './describe.ts'
 import { cutGrid } from './grid.ts'
-import { type MidjourneyTask, percentOf, taskError, taskIdIn, taskIn, tasksIn } from './responses.ts'
+import { formAsked, type MidjourneyTask, percentOf, taskError, taskIdIn, taskIn, tasksIn } from './responses.ts'
 
 const ticketShape = z.object({
   taskId: z.string().min(1),
@@ -66,22 +69,45 @@ export function createMidjourney(
     ...more,
   })
 
+  const post = (path: string, body: Json, signal: AbortSignal) =>
+    http.send({
+      method: 'POST',
+      path,
+      headers: { 'content-type': 'application/json' },
+      body: toJson(body),
+      signal,
+    })
+
+  function readTask(id: string, signal: AbortSignal): Promise<MidjourneyTask> {
+    const path = `/task/${encodeURIComponent(id)}/fetch`
+    const poll = { method: 'GET', path, signal, timeoutMs: pollTimeoutMs } as const
+    return withRetries(signal, async () => taskIn(await http.send(poll)))
+  }
+
   const read = (url: string, signal: AbortSignal) => withRetries(signal, () => http.picture(url, signal))
 
-  async function resultOf({ imageUrl, imageUrls }: MidjourneyTask, task: Task, signal: AbortSignal): Promise<Progress> {
+  async function resultOf(found: MidjourneyTask, ticket: Ticket, task: Task, signal: AbortSignal): Promise<Progress> {
+    const { imageUrl, imageUrls } = found
     const urls = (imageUrls ?? []).filter((url) => url !== '')
-    const asked = task.count ?? 4
+    const isGrid = task.endpoint !== upscaling
+    const asked = task.count ?? (isGrid ? 4 : 1)
     const images =
       urls.length > 1
         ? await Promise.all(urls.slice(0, asked).map((url) => read(url, signal)))
-        : (await fromGrid(urls[0] ?? imageUrl ?? '', signal)).slice(0, asked)
+        : (await fromOne(urls[0] ?? imageUrl ?? '', { isGrid, signal })).slice(0, asked)
     const missing: Note = { kind: 'some_missing', data: { count: images.length, asked } }
-    return { state: 'done', images, notes: images.length < asked ? [missing] : [] }
+    return {
+      state: 'done',
+      images,
+      notes: images.length < asked ? [missing] : [],
+      ticket: { ...ticket, ...finishedOf(found, { isGrid }) },
+    }
   }
 
-  async function fromGrid(url: string, signal: AbortSignal): Promise<Buffer[]> {
+  async function fromOne(url: string, { isGrid, signal }: { isGrid: boolean; signal: AbortSignal }): Promise<Buffer[]> {
     if (url === '') throw new AppError('bad_result', { provider: 'midjourney' })
     const file = await read(url, signal)
+    if (!isGrid) return [file]
     return decode ? decode(() => cutGrid(file)) : cutGrid(file)
   }
 
@@ -99,35 +125,25 @@ export function createMidjourney(
     async start(task, signal) {
       const placed = placeImages(task.input, (image) => {
         const file = task.images[image]
-        return file ? `data:${file.type};base64,${file.data.toString('base64')}` : null
+        return file ? dataUrlOf(file) : null
       })
       const input = placed as Record<string, Json>
-      const path = 'dimensions' in input ? '/submit/blend' : '/submit/imagine'
-      const response = await http.send({
-        method: 'POST',
-        path,
-        headers: { 'content-type': 'application/json' },
-        body: toJson({ ...input, state: task.id }),
-        signal,
-      })
-      return pending({ taskId: taskIdIn(response, key), since: Date.now() })
+      const response = await post(pathFor(input), { ...input, state: task.id }, signal)
+      return pending({ taskId: taskIdIn(response, { secret: key, continues: 'taskId' in input }), since: Date.now() })
     },
 
     async check(saved, task, signal) {
       const ticket = ticketShape.parse(saved)
-      const path = `/task/${encodeURIComponent(ticket.taskId)}/fetch`
-      const poll = { method: 'GET', path, signal, timeoutMs: pollTimeoutMs } as const
-      const found = await withRetries(signal, async () => taskIn(await http.send(poll)))
+      const found = await readTask(ticket.taskId, signal)
       switch (found.status) {
         case 'SUCCESS':
-          return resultOf(found, task, signal)
+          return resultOf(found, ticket, task, signal)
         case 'FAILURE':
           throw taskError(found, key)
         case 'CANCEL':
           throw new AppError('cancelled', {})
         case 'MODAL':
-          // the proxy waits for words that only its own page asks for
-          throw new AppError('provider_refused', { provider: 'midjourney', reason: 'the proxy waits for a form' })
+          throw new AppError('provider_refused', { provider: 'midjourney', reason: formAsked })
         default:
           return progressOf(found, ticket, signal)
       }
@@ -140,6 +156,14 @@ export function createMidjourney(
       const found = tasks?.find(({ state }) => state === task.id)
       // the list has the latest tasks only, and not every proxy has one
       return found ? pending({ taskId: found.id, since: Date.now() }) : 'unknown'
+    },
+
+    continuations: (saved) => continuationsOf(finishedShape.parse(saved)),
+
+    async describe(picture, signal) {
+      const response = await post('/submit/describe', { base64: dataUrlOf(picture) }, signal)
+      const id = taskIdIn(response, { secret: key, continues: false })
+      return describedBy({ read: () => readTask(id, signal), pauseMs, secret: key, signal })
     },
 
     async cancel(saved) {
@@ -157,6 +181,17 @@ export function createMidjourney(
 
     close: () => http.close(),
   }
+}
+
+const dataUrlOf = ({ type, data }: Pick<ImageFile, 'type' | 'data'>) => `data:${type};base64,${data.toString('base64')}`
+
+/** The endpoint whose result is one picture. */
+const upscaling = 'midjourney/upscale'
+
+function pathFor(input: Record<string, Json>): string {
+  if ('customId' in input) return '/submit/action'
+  if ('taskId' in input) return '/submit/change'
+  return 'dimensions' in input ? '/submit/blend' : '/submit/imagine'
 }
 
 /** The usual path, unless the address has one. */

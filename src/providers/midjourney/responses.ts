@@ -11,7 +11,14 @@ const submissionShape = z.looseObject({
   code: z.number(),
   description: z.string().nullish(),
   result: z.union([z.string(), z.number()]).nullish(),
-  properties: z.looseObject({ bannedWord: z.string().nullish() }).nullish().catch(undefined),
+  properties: z
+    .looseObject({
+      bannedWord: z.string().nullish(),
+      status: z.string().nullish(),
+      imageUrl: z.string().nullish(),
+    })
+    .nullish()
+    .catch(undefined),
 })
 
 const urlShape = z.union([z.string(), z.looseObject({ url: z.string() }).transform(({ url }) => url)])
@@ -21,6 +28,13 @@ const taskShape = z.looseObject({
   progress: z.string().nullish(),
   imageUrl: z.string().nullish(),
   imageUrls: z.array(urlShape).nullish().catch(undefined),
+  /** null and absent: the proxy does not report them. */
+  buttons: z
+    .array(z.looseObject({ customId: z.string() }))
+    .nullish()
+    .catch(undefined),
+  prompt: z.string().nullish(),
+  properties: z.looseObject({ finalPrompt: z.string().nullish() }).nullish().catch(undefined),
   failReason: z.string().nullish(),
   state: z.string().nullish(),
 })
@@ -38,6 +52,14 @@ const kinds: Readonly<Record<number, ErrorKind>> = {
   30: 'provider_busy',
 }
 
+/** The picture was upscaled before, or the proxy waits for a form. */
+const existed = 21
+
+/** Proxies say so with code 3 or 4. */
+const goneWords = /不存在|失效|task[_ ]no|no[_ ]found|not[_ ]found/i
+/** Code 3 also says that no account is free. */
+const accountWords = /账号|实例|account|instance/i
+
 /** Faults of the account and of the queue have the code of any wrong request, and are told by their words. */
 const words: readonly (readonly [RegExp, ErrorKind])[] = [
   [/quota|insufficient|余额|额度|次数/i, 'provider_quota'],
@@ -46,9 +68,16 @@ const words: readonly (readonly [RegExp, ErrorKind])[] = [
 ]
 const kindOfWords = (text: string) => words.find(([pattern]) => pattern.test(text))?.[1]
 
+interface Submitted {
+  secret: string | undefined
+  /** The submission continues another task. */
+  continues: boolean
+}
+
 /** The id of the accepted task. Throws the error of any other answer. */
-export function taskIdIn(response: ProviderResponse, secret: string | undefined): string {
+export function taskIdIn(response: ProviderResponse, { secret, continues }: Submitted): string {
   const { status } = response
+  if (continues && status === 404) throw gone(status)
   const answer = status < 500 ? submissionShape.safeParse(jsonIn(response)).data : undefined
   if (!answer) {
     if (status === 200) throw new AppError('bad_result', { provider: 'midjourney' })
@@ -58,6 +87,12 @@ export function taskIdIn(response: ProviderResponse, secret: string | undefined)
   }
   const { code, description, result, properties } = answer
   if (accepted.includes(code) && result) return String(result)
+  if (code === existed) {
+    if (result && (properties?.imageUrl || properties?.status)) return String(result)
+    throw new AppError('provider_refused', { provider: 'midjourney', reason: formAsked }, { neverRan: true })
+  }
+  const isGone = goneWords.test(description ?? '') && !accountWords.test(description ?? '')
+  if (continues && (code === 3 || code === 4) && isGone) throw gone(code)
   const said = readableReason([description, properties?.bannedWord].filter(Boolean).join(': '), secret)
   const kind = kinds[code] === 'moderated' ? 'moderated' : (kindOfWords(description ?? '') ?? kinds[code])
   if (kind === undefined) throw new AppError('provider_failed', { provider: 'midjourney', reason: said })
@@ -71,6 +106,16 @@ export function taskIdIn(response: ProviderResponse, secret: string | undefined)
     },
   )
 }
+
+/** The proxy waits for words that only its own page asks for. */
+export const formAsked = 'the proxy waits for a form'
+
+const gone = (code: number) =>
+  new AppError(
+    'work_gone',
+    { provider: 'midjourney' },
+    { cause: new Error(`midjourney: code ${code}`), neverRan: true, final: true },
+  )
 
 /** Throws AppError unresolved for a task that is unknown, and the error of a failed request. */
 export function taskIn(response: ProviderResponse): MidjourneyTask {

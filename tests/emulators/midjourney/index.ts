@@ -1,6 +1,7 @@
 /**
- * midjourney-proxy on a local port, in two kinds: 'plain' as novicezk's, with one picture of a grid and without a list; 'full' as
- * trueai-org's, with four addresses, cancellation and a list of tasks. Parameters are checked strictly.
+ * midjourney-proxy on a local port, in two kinds: 'plain' as novicezk's, with one picture of a grid and without a list, where tasks are
+ * changed by the number of a picture; 'full' as trueai-org's, with four addresses, cancellation, a list of tasks, and the buttons that
+ * Midjourney has below a result. Parameters are checked strictly.
  *
  * Words in a prompt: 'nsfw' has a banned word, 'nsfwout' is stopped while it is drawn, 'badflag' is refused by Midjourney, 'late' takes
  * too long, 'noaccount' finds no account, 'modal' waits for a form, 'queued' is accepted into the queue.
@@ -11,6 +12,7 @@ import type { Answer, Fault } from '../faults.ts'
 import { createLinks } from '../links.ts'
 import { picture } from '../pictures.ts'
 import { type EmulatorServer, type Received, type Sent, startServer } from '../server.ts'
+import { type Action, buttonsOf, changeable, pressed } from './buttons.ts'
 
 export interface MidjourneyOptions {
   kind?: 'plain' | 'full'
@@ -24,8 +26,11 @@ export interface MidjourneyOptions {
 
 interface MidjourneyTask {
   id: string
-  action: 'IMAGINE' | 'BLEND'
+  action: Action
   prompt: string
+  /** Id of the task that it continues, and the number of the picture there. */
+  parent?: string
+  index?: number
   /** Of the pictures of the request. */
   images: number
   dimensions?: string
@@ -46,6 +51,10 @@ export interface Midjourney extends EmulatorServer {
     full: boolean
     /** The account of a relay has no credit left. */
     noQuota: boolean
+    /** The newest task gets no further than its first preview. */
+    held: boolean
+    /** The account asks for new words before it varies a picture. */
+    remix: boolean
   }
   /** Forgets all tasks, as a proxy that keeps them in memory does when it restarts. */
   forget(): void
@@ -59,6 +68,20 @@ const blendShape = z.strictObject({
   base64Array: z.array(dataUrl).min(2).max(5),
   dimensions: z.enum(['PORTRAIT', 'SQUARE', 'LANDSCAPE']).default('SQUARE'),
 })
+
+const changeShape = z.strictObject({
+  ...common,
+  taskId: z.string().min(1),
+  action: z.enum(['UPSCALE', 'VARIATION', 'REROLL']),
+  index: z.number().int().min(1).max(4).optional(),
+})
+const actionShape = z.strictObject({
+  ...common,
+  taskId: z.string().min(1),
+  customId: z.string().min(1),
+  enableRemix: z.boolean().optional(),
+})
+const describeShape = z.strictObject({ ...common, base64: dataUrl })
 
 const answer = (code: number, description: string, result?: string, properties: object = {}): Sent => ({
   status: 200,
@@ -83,11 +106,28 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
   const links = createLinks('/attachments', 'png')
   const tasks: MidjourneyTask[] = []
   let forgotten = 0
-  const switches: Midjourney['switches'] = { full: false, noQuota: false }
+  const switches: Midjourney['switches'] = { full: false, noQuota: false, held: false, remix: false }
 
-  function submit(action: MidjourneyTask['action'], { body }: Received): Sent {
+  const wrong = ({ error }: { error: z.ZodError }) => answer(4, `参数错误: ${error.issues[0]?.message}`)
+
+  /** undefined: the task is accepted. */
+  function refusal(): Sent | undefined {
+    if (switches.noQuota) return answer(4, 'quota_not_enough')
+    if (!switches.full) return undefined
+    return kind === 'plain' ? answer(23, '队列已满，请稍后尝试') : answer(9, '提交失败，队列已满，请稍后重试')
+  }
+
+  function accept(task: Pick<MidjourneyTask, 'action' | 'prompt'> & Partial<MidjourneyTask>): Sent {
+    const accepted = { images: 0, ...task, id: `17${String(Date.now())}${tasks.length}`, at: Date.now() }
+    tasks.push(accepted)
+    return wordsIn(task.prompt).has('queued')
+      ? answer(22, '排队中，前面还有1个任务', accepted.id, { numberOfQueues: 1 })
+      : answer(1, '提交成功', accepted.id)
+  }
+
+  function submit(action: 'IMAGINE' | 'BLEND', { body }: Received): Sent {
     const parsed = (action === 'IMAGINE' ? imagineShape : blendShape).safeParse(jsonIn(body))
-    if (!parsed.success) return answer(4, `参数错误: ${parsed.error.issues[0]?.message}`)
+    if (!parsed.success) return wrong(parsed)
     const {
       prompt = '',
       base64Array = [],
@@ -95,29 +135,70 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
       state,
     } = parsed.data as Partial<z.output<typeof imagineShape>> & Partial<z.output<typeof blendShape>>
     const words = wordsIn(prompt)
-    if (switches.noQuota) return answer(4, 'quota_not_enough')
-    if (switches.full)
-      return kind === 'plain' ? answer(23, '队列已满，请稍后尝试') : answer(9, '提交失败，队列已满，请稍后重试')
+    const refused = refusal()
+    if (refused) return refused
     if (words.has('nsfw')) return answer(24, '可能包含敏感词', undefined, { promptEn: prompt, bannedWord: 'nsfw' })
     if (words.has('noaccount')) return answer(3, '无可用的账号实例')
-    const task = {
-      id: `17${String(Date.now())}${tasks.length}`,
-      action,
-      prompt,
-      images: base64Array.length,
-      dimensions,
-      state,
-      at: Date.now(),
+    return accept({ action, prompt, images: base64Array.length, dimensions, state })
+  }
+
+  const gone = '关联任务不存在或已失效'
+  const known = () => tasks.slice(forgotten)
+  const isDone = (task: MidjourneyTask) => shown(task).status === 'SUCCESS'
+
+  function change({ body }: Received): Sent {
+    const parsed = changeShape.safeParse(jsonIn(body))
+    if (!parsed.success) return wrong(parsed)
+    const { taskId, action, index, state } = parsed.data
+    if (action !== 'REROLL' && index === undefined) return answer(4, 'index错误')
+    const parent = known().find(({ id }) => id === taskId)
+    if (!parent) return answer(3, gone)
+    if (!isDone(parent)) return answer(4, '关联任务状态错误')
+    if (!changeable.has(parent.action)) return answer(4, '关联任务不允许执行变化')
+    const refused = refusal()
+    if (refused) return refused
+    const before = known().find((task) => task.action === 'UPSCALE' && task.parent === taskId && task.index === index)
+    if (action === 'UPSCALE' && before) {
+      const { status, imageUrl }: { status: string; imageUrl?: string | null } = shown(before)
+      return answer(21, '任务已存在', before.id, { status, imageUrl })
     }
-    tasks.push(task)
-    return words.has('queued')
-      ? answer(22, '排队中，前面还有1个任务', task.id, { numberOfQueues: 1 })
-      : answer(1, '提交成功', task.id)
+    return accept({ action, index, parent: taskId, prompt: parent.prompt, state })
+  }
+
+  function press({ body }: Received): Sent {
+    const parsed = actionShape.safeParse(jsonIn(body))
+    if (!parsed.success) return wrong(parsed)
+    const { taskId, customId, state } = parsed.data
+    const parent = known().find(({ id }) => id === taskId)
+    if (!parent) return { ...answer(3, gone), status: 404 }
+    if (!isDone(parent)) return answer(4, '关联任务状态错误')
+    if (!buttonsOf(parent).some((button) => button.customId === customId)) return answer(4, '操作不存在')
+    const refused = refusal()
+    if (refused) return refused
+    if (switches.remix && customId.includes('::variation::')) {
+      return answer(21, 'Waiting for window confirm', taskId, { remix: true })
+    }
+    return accept({ ...pressed(customId), parent: taskId, prompt: parent.prompt, state })
+  }
+
+  function describe({ body }: Received): Sent {
+    const parsed = describeShape.safeParse(jsonIn(body))
+    if (!parsed.success) return wrong(parsed)
+    return refusal() ?? accept({ action: 'DESCRIBE', prompt: '', images: 1, state: parsed.data.state })
   }
 
   function shown(task: MidjourneyTask) {
-    const { id, action, prompt, state, at } = task
-    const about = { id, action, prompt, promptEn: prompt, description: `/imagine ${prompt}`, state, submitTime: at }
+    const { id, action, prompt, state, at, parent: parentId } = task
+    const about = {
+      id,
+      action,
+      prompt,
+      promptEn: prompt,
+      description: `/imagine ${prompt}`,
+      state,
+      submitTime: at,
+      parentId,
+    }
     const words = wordsIn(prompt)
     const age = Date.now() - at
     const rest = (status: string, progress: string, more: object = {}) => ({ ...about, status, progress, ...more })
@@ -125,18 +206,21 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
     if (task.cancelled) return rest('CANCEL', '0%')
     if (age < workMs / 2) return rest(kind === 'plain' ? 'SUBMITTED' : 'NOT_START', kind === 'plain' ? '0%' : '')
     if (words.has('modal')) return rest('MODAL', '0%')
-    if (age < workMs) return rest('IN_PROGRESS', '46%', { imageUrl: link(() => picture(128, 128, 'png', 1)) })
+    if (age < workMs || (switches.held && task === tasks.at(-1)))
+      return rest('IN_PROGRESS', '46%', { imageUrl: link(() => picture(128, 128, 'png', 1)) })
     if (words.has('nsfwout')) return failed('[Moderated content] The prompt may violate our community standards')
     if (words.has('badflag')) return failed('[Invalid parameter] Unrecognized parameter(s): `--foo`')
     if (words.has('late')) return failed('任务超时')
+    if (action === 'DESCRIBE') return rest('SUCCESS', '100%', { properties: { finalPrompt: described } })
     const size = sizeOf(prompt)
-    const whole = options.picture ?? (() => gridOf(size))
+    const isOne = action === 'UPSCALE'
+    const whole = options.picture ?? (() => (isOne ? cell(size, (task.index ?? 1) - 1) : gridOf(size)))
     if (kind === 'plain') return rest('SUCCESS', '100%', { imageUrl: link(whole), failReason: null })
-    const imageUrls = [0, 1, 2, 3].map((at) => ({
+    const imageUrls = (isOne ? [(task.index ?? 1) - 1] : [0, 1, 2, 3]).map((at) => ({
       url: link(options.picture ?? (() => cell(size, at))),
       thumbnail: '',
     }))
-    return rest('SUCCESS', '100%', { imageUrl: link(whole), imageUrls, buttons: [] })
+    return rest('SUCCESS', '100%', { imageUrl: link(whole), imageUrls, buttons: buttonsOf(task) })
   }
 
   const link = (make: () => Promise<Buffer>) =>
@@ -149,15 +233,17 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
     if (headers['mj-api-secret'] !== key && headers.authorization !== `Bearer sk-${key}`) {
       return kind === 'plain' ? { status: 401 } : { status: 401, body: 'Unauthorized' }
     }
-    const known = tasks.slice(forgotten)
     if (method === 'POST' && path === '/mj/submit/imagine') return submit('IMAGINE', received)
     if (method === 'POST' && path === '/mj/submit/blend') return submit('BLEND', received)
+    if (method === 'POST' && path === '/mj/submit/describe') return describe(received)
+    if (method === 'POST' && path === '/mj/submit/change' && kind === 'plain') return change(received)
+    if (method === 'POST' && path === '/mj/submit/action' && kind === 'full') return press(received)
     if (method === 'GET' && path === '/mj/task/queue' && kind === 'plain') return { status: 200, body: [] }
     if (method === 'GET' && path === '/mj/task/list' && kind === 'full') {
-      return { status: 200, body: known.slice(-100).map(shown) }
+      return { status: 200, body: known().slice(-100).map(shown) }
     }
     const [, id, what] = /^\/mj\/task\/([^/]+)\/(fetch|cancel)$/.exec(path) ?? []
-    const task = known.find((each) => each.id === id)
+    const task = known().find((each) => each.id === id)
     if (method === 'GET' && what === 'fetch') {
       return task ? { status: 200, body: shown(task) } : { status: kind === 'plain' ? 200 : 204 }
     }
@@ -182,6 +268,13 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
     },
   }
 }
+
+const described = [
+  '1️⃣ a blue square on a white wall, minimalism --ar 1:1',
+  '2️⃣ a flat blue shape --ar 1:1',
+  '3️⃣ blue, by a painter --ar 1:1',
+  '4️⃣ a tile of blue glass --ar 1:1',
+].join('\n\n')
 
 const wordsIn = (prompt: string) => new Set(prompt.toLowerCase().match(/\w+/g))
 

@@ -52,12 +52,15 @@ export async function openMidjourney(
 export const midjourneyTask =
   (more: Partial<PictureRequest> = {}) =>
   (prompt: string, { images = [], count = 1, id = randomUUID(), input }: TaskOptions = {}): Task => {
-    const route = midjourney.routes.find(
-      ({ takes }) => images.length >= takes.images.min && images.length <= takes.images.max,
-    )
-    if (!route) throw new Error(`midjourney does not take ${images.length} pictures`)
     const size = { aspect: '1:1', width: 1024, height: 1024 }
     const request = { prompt, model: midjourney.id, ...size, count: 4, images: images.length, ...more }
+    const { continues } = request
+    const route = midjourney.routes.find(({ takes }) =>
+      continues
+        ? takes.continues?.includes(continues.act)
+        : images.length >= takes.images.min && images.length <= takes.images.max,
+    )
+    if (!route) throw new Error(`midjourney does not take ${images.length} pictures`)
     const refs = images.map((_, at) => ({ $image: at }))
     return { id, endpoint: route.endpoint, images, count, input: input ?? route.input(request, refs) }
   }
