@@ -25,20 +25,21 @@ const omniLimit = promptLimit - 200
 
 const common = ({ prompt, aspect, count: n }: PictureRequest) => ({ prompt, aspect_ratio: aspect, n })
 
-const words = (request: PictureRequest, negative?: string): Json =>
-  defined({ ...common(request), resolution: '1k', negative_prompt: negative })
-
 /** Kling knows the pictures by such names in the prompt. */
 function naming(prompt: string, images: readonly ImageRef[]): string {
   if (prompt.includes('<<<image_')) return prompt
   return `${images.map((_, at) => `<<<image_${at + 1}>>>`).join(' ')} ${prompt}`
 }
 
+/** For every route of an endpoint: a worker finds the route of a request by its endpoint. */
+const generation = (request: PictureRequest, [image]: readonly ImageRef[]): Json =>
+  defined({ ...common(request), resolution: '1k', negative_prompt: request.negative, image })
+
 const text = (model: string, dollars: number): Route => ({
   provider: 'kling',
   endpoint: `generations/${model}`,
   takes: { images: textOnly, count, aspects, params: {}, negative: true, promptLimit },
-  input: (request) => words(request, request.negative),
+  input: generation,
   cost: perPicture(dollars),
 })
 
@@ -53,7 +54,8 @@ const omni: Route = {
     promptLimit: omniLimit,
   },
   input: (request, images) => ({
-    ...(words(request) as { [key: string]: Json }),
+    ...common(request),
+    resolution: '1k',
     prompt: naming(request.prompt, images),
     image_list: images.map((image) => ({ image })),
   }),
@@ -64,7 +66,7 @@ const single: Route = {
   provider: 'kling',
   endpoint: 'generations/kling-v2-1',
   takes: { images: oneImage, count, aspects, params: {}, promptLimit },
-  input: (request, [image]) => defined({ ...(words(request) as { [key: string]: Json }), image }),
+  input: generation,
   cost: perPicture(0.028),
 }
 

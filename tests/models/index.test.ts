@@ -152,6 +152,16 @@ describe('the models', () => {
     expect(defaultModel(core as never, ['upscale'], { images: 0, words: true })).toBe('upscale')
   })
 
+  it('have one mapping for each endpoint, because a worker finds the route by its endpoint', () => {
+    const others = models.flatMap(({ routes }) =>
+      routes.filter(({ provider, endpoint, input }) => {
+        const found = routes.find((each) => each.provider === provider && each.endpoint === endpoint)
+        return found?.input !== input
+      }),
+    )
+    expect(others.map(({ endpoint }) => endpoint)).toEqual([])
+  })
+
   it('cost by the scale', () => {
     const price = (name: string, params: Partial<RequestParams>, images = 0) => {
       const { model, request } = requestOf(name, params, images)
