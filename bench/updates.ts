@@ -1,6 +1,7 @@
 /**
  * `npx tsx bench/updates.ts [jobs] [ms]`: row updates of each table in a whole request, and how many of them touched no index (HOT). The image
  * service answers with a ticket, and takes two seconds unless told otherwise, so that leases are renewed. It needs `TEST_DATABASE_URL`.
+ * `BEFORE`: statements that run first, with semicolons between them, to compare other indexes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'

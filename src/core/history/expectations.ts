@@ -61,15 +61,12 @@ export function createExpectations(database: Pick<Database, 'rows'>): Expectatio
       return (seconds * countOf(waiting)) / countOf(measured)
     },
     async placeOf({ id, provider, priority }) {
-      const [all, { rows }] = await Promise.all([lines(), load()])
-      const inLane = all.filter((line) => line.provider === provider)
-      const better = inLane.filter((line) => line.priority < priority)
-      const ids = inLane.find((line) => line.priority === priority)?.ids ?? []
-      const earlier = firstNotBelow(ids, id)
-      const started = rows.filter(
-        (each) => each.provider === provider && each.state !== 'queued' && each.priority <= priority,
-      )
-      return Math.max(1, better.reduce((sum, line) => sum + line.ids.length, 0) + earlier + 1 - countOf(started))
+      const inLane = (await lines()).filter((line) => line.provider === provider && line.priority <= priority)
+      let place = 1
+      for (const { priority: its, ids, started } of inLane) {
+        place += (its < priority ? ids.length : firstNotBelow(ids, id)) - started
+      }
+      return Math.max(1, place)
     },
   }
 }
@@ -139,20 +136,31 @@ async function readLoad(database: Pick<Database, 'rows'>): Promise<Load> {
   return { rows, readAt, callers: [] }
 }
 
+/** Unfinished requests of a lane with the same priority. */
 interface Line {
   provider: string
   priority: number
-  /** Sorted. Those of requests that are being drawn are among them. */
+  /** Sorted. */
   ids: readonly string[]
+  /** How many of them are being drawn. */
+  started: number
 }
 
-/** All of it is in the index. */
 async function readLines(database: Pick<Database, 'rows'>): Promise<Line[]> {
-  // unchecked row: an aggregate
-  const rows = await database.rows<Omit<Line, 'ids'> & { ids: string }>(sql`
-    select provider, priority, string_agg(id::text, ' ' order by id) as ids from generations
-    where ended_at is null group by provider, priority`)
-  return rows.map(({ ids, ...line }) => ({ ...line, ids: ids.split(' ') }))
+  // unchecked rows: aggregates
+  const [rows, drawn] = await Promise.all([
+    // the index has all of it
+    database.rows<{ provider: string; priority: number; ids: string }>(sql`
+      select provider, priority, string_agg(id::text, ' ' order by id) as ids from generations
+      where ended_at is null group by provider, priority`),
+    database.rows<{ provider: string; priority: number; count: number }>(sql`
+      select provider, priority, count(*)::int as count from generations
+      where ended_at is null and state <> 'queued' group by provider, priority`),
+  ])
+  return rows.map(({ ids, ...line }) => {
+    const started = drawn.find(({ provider, priority }) => provider === line.provider && priority === line.priority)
+    return { ...line, ids: ids.split(' '), started: started?.count ?? 0 }
+  })
 }
 
 /** Index of the first of the sorted values that is not below this one. */
