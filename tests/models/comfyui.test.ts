@@ -147,7 +147,7 @@ describe('the ComfyUI models', () => {
   })
 
   it('offer the documented ids and ratios', () => {
-    expect(comfyuiModels.map(({ id }) => id)).toEqual(['comfy-dev', 'comfy-schnell', 'comfy-kontext'])
+    expect(comfyuiModels.map(({ id }) => id)).toEqual(['comfy-dev', 'comfy-schnell', 'comfy-kontext', 'comfy-fill'])
     const [dev] = comfyuiModels
     expect(dev?.routes[0]?.takes.aspects).toMatchObject({
       '1:1': [1024, 1024],

@@ -483,6 +483,8 @@ describe('GET /image/{task_id}', () => {
   })
 })
 
+const comfy = ['comfy-dev', 'comfy-schnell', 'comfy-kontext', 'comfy-fill']
+
 describe('GET /status, /models and /queue', () => {
   it('return the state of ComfyUI, with addresses and devices for admins only', async () => {
     const { body } = await service.call('/status')
@@ -498,15 +500,7 @@ describe('GET /status, /models and /queue', () => {
       },
       queue: { pending: 0, running: 0 },
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-      supported_models: [
-        'sketch',
-        'flux-pro',
-        'comfy-dev',
-        'comfy-schnell',
-        'comfy-kontext',
-        'comfy-fill',
-        'FLUX.1-dev',
-      ],
+      supported_models: ['sketch', 'flux-pro', ...comfy, 'FLUX.1-dev'],
       default_model: 'comfy-dev',
       max_resolution: { width: 2048, height: 2048 },
       max_steps: 50,
@@ -539,9 +533,7 @@ describe('GET /status, /models and /queue', () => {
       style_models: ['flux1-redux-dev.safetensors'],
     })
     expect(body.comfyui).toEqual({ connected: true })
-    expect(body.available.map(({ id }: { id: string }) => id)).toEqual([
-      ...['comfy-dev', 'comfy-schnell', 'comfy-kontext', 'comfy-fill'],
-    ])
+    expect(body.available.map(({ id }: { id: string }) => id)).toEqual(comfy)
     expect(body.available[0]).toMatchObject({
       credits: 1,
       images: { min: 0, max: 1 },
