@@ -14,6 +14,7 @@ import { png } from '../emulators/discord/bot.ts'
 import { type DiscordEmulator, type From, type OptionValue, startDiscord } from '../emulators/discord/index.ts'
 import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
 import { type FlatCall, flat, says } from '../helpers/chat.ts'
+import { createGate } from '../helpers/gate.ts'
 import { keepLog } from '../helpers/log.ts'
 
 const MB = 1024 * 1024
@@ -577,14 +578,12 @@ describe('a plain message', () => {
 describe('stopping', () => {
   it('waits for running handlers and takes no new calls', async () => {
     const heard: string[] = []
-    let finish: () => void = () => undefined
+    const finish = createGate()
     const own = await openTestDatabase(quickest)
     const leaving = surface({ database: own.database })
     await leaving.start(async (call) => {
       heard.push(call.key)
-      await new Promise<void>((resolve) => {
-        finish = resolve
-      })
+      await finish.pass(undefined)
       heard.push('finished')
     })
     handle = async () => undefined
@@ -592,7 +591,7 @@ describe('stopping', () => {
     await expect.poll(() => heard).toEqual([`discord:${person.id}`])
     const stopped = leaving.stop()
     discord.slash('flux', { prompt: 'y' })
-    finish()
+    finish.open()
     await stopped
     expect(heard).toEqual([`discord:${person.id}`, 'finished'])
     expect(leaving.notReady()).toMatch('not connected')

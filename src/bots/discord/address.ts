@@ -2,8 +2,9 @@
  * Where an answer goes, as text that survives queues and restarts. It is shaped like Discord's own routes, so that the log's
  * redaction of tokens in routes covers addresses too.
  */
+import { type APIMessage, MessageFlags } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
-import type { Address } from '../../core/ports/chat.ts'
+import type { Address, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 
 /** An interaction: any process can answer it through its token, for 15 minutes. */
 export interface InteractionTarget {
@@ -110,4 +111,25 @@ const audienceIn = (text: string) => (text === 'private' || text === 'press' || 
 
 function invalid(): never {
   throw new AppError('chat_refused', {}, { cause: new Error('not an address of Discord') })
+}
+
+/** Notes the message in which the pictures stand. A message that only one person sees can be found by nothing but its own buttons. */
+export async function recorded(
+  { target, message }: { target: Target; message?: APIMessage },
+  reply: Reply,
+  sent?: SentMessages,
+): Promise<Posted> {
+  const isEphemeral = ((message?.flags ?? 0) & MessageFlags.Ephemeral) !== 0
+  const shown = (reply.pictures ?? []).length + (reply.files ?? []).length
+  if (message && shown > 0 && !isEphemeral) {
+    const standing: Target = {
+      kind: 'channel',
+      channelId: message.channel_id,
+      userId: target.userId,
+      messageId: message.id,
+    }
+    const buttons = (reply.buttons ?? []).length > 0
+    await sent?.add({ posted: addressOf(standing), part: 0, fileIds: [], message: message.id, buttons })
+  }
+  return addressOf(target)
 }

@@ -5,7 +5,6 @@ import {
   type GatewayMessageCreateDispatchData,
   InteractionResponseType,
   InteractionType,
-  MessageFlags,
   Routes,
 } from 'discord-api-types/v10'
 import type { FastifyPluginAsync } from 'fastify'
@@ -20,7 +19,7 @@ import type { Rounds } from '../buying/rounds.ts'
 import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
-import { addressOf, type Target, targetOf } from './address.ts'
+import { addressOf, recorded, targetOf } from './address.ts'
 import { createRest, reasonOf } from './api.ts'
 import { callOfInteraction, callOfMessage, concernsUs, type Interaction, isMenu } from './calls.ts'
 import { createGateway, type Gateway, type ShardRange } from './gateway.ts'
@@ -35,7 +34,7 @@ import { settle } from './purchases/settle.ts'
 import { createShop } from './purchases/shop.ts'
 import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
-import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
+import { changeButtons, edit, openDirect, post, take } from './send.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -174,23 +173,6 @@ export function createDiscord(options: DiscordOptions): Discord {
     } finally {
       if (target.kind === 'interaction') receiver.answered(target.interactionId)
     }
-  }
-
-  /** A message that only one person sees can be found by nothing but its own buttons. */
-  async function recorded({ target, message }: Placed, reply: Reply, sent?: SentMessages): Promise<Posted> {
-    const isEphemeral = ((message?.flags ?? 0) & MessageFlags.Ephemeral) !== 0
-    const shown = (reply.pictures ?? []).length + (reply.files ?? []).length
-    if (message && shown > 0 && !isEphemeral) {
-      const standing: Target = {
-        kind: 'channel',
-        channelId: message.channel_id,
-        userId: target.userId,
-        messageId: message.id,
-      }
-      const buttons = (reply.buttons ?? []).length > 0
-      await sent?.add({ posted: addressOf(standing), part: 0, fileIds: [], message: message.id, buttons })
-    }
-    return addressOf(target)
   }
 
   async function receiveMessage(message: GatewayMessageCreateDispatchData): Promise<void> {
