@@ -94,7 +94,8 @@ async function showReply(core: Core, { surface, call, answer }: Showing): Promis
   // ended before its message was known
   if (saved.state === 'cancelled' || saved.state === 'failed')
     await showCancelled(core, { ...accepted, ...call, posted })
-  else if (saved.posted !== posted && surface.postsAnew) await removeSurplus(core, surface.name, posted)
+  else if (before === undefined && saved.posted !== posted && surface.postsAnew)
+    await removeSurplus(core, surface.name, posted)
   return true
 }
 
