@@ -248,7 +248,7 @@ async function webHarness(): Promise<SurfaceHarness> {
     const data = new Response(form)
     const headers = { 'content-type': data.headers.get('content-type') ?? '' }
     const body = { headers, data: Buffer.from(await data.arrayBuffer()) }
-    await call('/web/messages', { person: 'ann', ...apps[0]!, body })
+    await call('/web/messages', { person: 'ann', ...apps.at(-1)!, body })
   }
   const pressOn = async (message: WebMessage | undefined, label: string) => {
     const button = message?.buttons?.flat().find((each) => each.label === label)?.id
