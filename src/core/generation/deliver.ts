@@ -57,17 +57,22 @@ async function deliverPictures(core: Core, generation: Generation, files?: Image
  * running → delivered, on a silent surface, which refuses nothing. false: the statement changed nothing, or it is not known whether it
  * did.
  */
-export async function deliverUnseen(
-  core: Core,
-  generation: Generation,
-  { files, pictures }: { files: readonly ImageFile[]; pictures: readonly StoredPicture[] },
-): Promise<boolean> {
-  try {
-    return await endDrawn(core, generation, { pictures, costMicros: costOf(core, generation, files) })
-  } catch (error) {
-    core.log.warn({ id: generation.id, err: error }, 'could not end a request with its pictures; storing them first')
-    return false
-  }
+export const deliverUnseen = (core: Core, generation: Generation, drawn: DrawnPictures): Promise<boolean> =>
+  traced('deliver', factsOf(generation), async () => {
+    const { files, pictures } = drawn
+    try {
+      const isDelivered = await endDrawn(core, generation, { pictures, costMicros: costOf(core, generation, files) })
+      if (isDelivered) note({ outcome: 'delivered' })
+      return isDelivered
+    } catch (error) {
+      core.log.warn({ id: generation.id, err: error }, 'could not end a request with its pictures; storing them first')
+      return false
+    }
+  })
+
+interface DrawnPictures {
+  files: readonly ImageFile[]
+  pictures: readonly StoredPicture[]
 }
 
 async function showFailure(core: Core, generation: Generation): Promise<Retry> {

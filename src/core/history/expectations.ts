@@ -147,12 +147,12 @@ interface Line {
 }
 
 async function readLines(database: Pick<Database, 'rows'>): Promise<Line[]> {
-  // unchecked rows: aggregates
   const [rows, drawn] = await Promise.all([
-    // the index has all of it
+    // unchecked row: an aggregate, of which the index has all
     database.rows<{ provider: string; priority: number; ids: string }>(sql`
       select provider, priority, string_agg(id::text, ' ' order by id) as ids from generations
       where ended_at is null group by provider, priority`),
+    // unchecked row: an aggregate
     database.rows<{ provider: string; priority: number; count: number }>(sql`
       select provider, priority, count(*)::int as count from generations
       where ended_at is null and state <> 'queued' group by provider, priority`),
