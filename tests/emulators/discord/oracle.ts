@@ -70,7 +70,11 @@ function withoutFalseAlarms(body: unknown): unknown {
   if (Array.isArray(body)) return body.map(withoutFalseAlarms)
   if (typeof body !== 'object' || body === null) return body
   if ('default_member_permissions' in body) return { ...body, default_member_permissions: null }
-  if ('sku_id' in body && 'deleted' in body) return { ...body, type: 8 }
+  // the description demands a person, whom the reference calls optional
+  if ('sku_id' in body && 'deleted' in body) {
+    const { user_id: user, guild_id: guild } = body as { user_id?: string; guild_id?: string }
+    return { ...body, type: 8, user_id: user ?? guild }
+  }
   return 'errors' in body ? { ...body, errors: withNumericCodes(body.errors) } : body
 }
 
