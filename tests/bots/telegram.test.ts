@@ -378,8 +378,9 @@ describe('a reply', () => {
     const surface = create()
     const { address } = ask()
     const waiting = await surface.post(address, says('wait', 'info'))
+    const group = telegram.say('hi', { chatType: 'group', userId: 501 })
     telegram.faults.add({ kind: '429', match: { path: /^sendMessage$/ }, times: 1, retryAfterSeconds: 60 })
-    const busy = await failure(surface.post(address, says('x', 'info')))
+    const busy = await failure(surface.post(`telegram:${group.chatId}::${group.messageId}`, says('x', 'info')))
     expect(busy).toMatchObject({ kind: 'chat_unavailable', retryAfterMs: expect.closeTo(60_000, -3) })
 
     const gone = await failure(surface.edit(`telegram:501:999:text::` as Address, says('x', 'info')))

@@ -244,7 +244,9 @@ describe('/broadcast', () => {
       union all select person from broadcast_recipients where person = ${`telegram:${firstId}`}`
     expect(await core.database.rows(ofPerson)).toEqual([])
     expect((await outcomes()).sent).toBe(2)
-    await core.database.rows(sql`update broadcasts set ended_at = now() - interval '8 days' where text = 'Old'`)
+    await core.database.rows(
+      sql`update broadcasts set created_at = now() - interval '8 days', ended_at = now() - interval '8 days' where text = 'Old'`,
+    )
     await forgetOldBroadcasts(core)
     expect(await core.database.rows(sql`select id from broadcasts where text = 'Old'`)).toEqual([])
     expect(

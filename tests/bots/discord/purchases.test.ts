@@ -501,5 +501,6 @@ describe('/credits', () => {
     const after = await ask()
     expect(after).toContain(kept)
     expect(after).not.toContain(gone)
+    expect(on.discord.violations.splice(0)).toEqual([expect.stringContaining('Unknown SKU')])
   })
 })
