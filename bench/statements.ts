@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type SQL, sql, TransactionRollbackError } from 'drizzle-orm'
-import { openInbox, pruneInbox } from '../src/bots/inbox.ts'
+import { openInbox } from '../src/bots/inbox.ts'
+import { pruneInbox } from '../src/bots/inbox-store.ts'
 import { pruneWebMessages } from '../src/bots/web/messages.ts'
 import { forgetOldSessions } from '../src/core/accounts/sessions.ts'
 import { broadcastsToShow, broadcastToSend } from '../src/core/broadcasts/broadcasts.ts'

@@ -28,7 +28,7 @@ describe('traces', () => {
 
   const named = (name: string) => collector.spans.find((span) => span.name === name)
 
-  it('are reported once while the collector refuses them, and once when it takes them again', async () => {
+  it('that the collector refuses are logged once, and once more when it takes them again', async () => {
     collector.faults.add({ kind: '500' })
     for (let tries = 1; tries <= 3; tries++) {
       await traced(`lost ${tries}`, {}, async () => undefined)

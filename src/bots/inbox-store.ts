@@ -1,5 +1,5 @@
 /** Acts on their arrival: each is stored once, with those that belong together under one name. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
 
@@ -23,6 +23,9 @@ export interface Received {
   isEdit?: boolean
   body: Json
 }
+
+/** A handler renews its claim every third of it. After a kill another process waits for the rest of it. */
+export const claimSeconds = 6
 
 /** Notified with the name of an inbox that has new acts. */
 export const inboxChannel = 'fluxbot_inbox'
@@ -94,3 +97,41 @@ function jsonOf(value: unknown): string {
     typeof each === 'string' ? each.replaceAll('\0', ' ').replace(/\p{Surrogate}/gu, '\uFFFD') : each,
   )
 }
+
+/** Words, pictures, tokens and the person's id go. The key stays for repeated deliveries, and an album and its lane for late parts. */
+export const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
+  database.rows(sql`with files as (delete from inbox_files where act in (${listed(keys)}))
+    update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::bool then album end,
+      lane = case when ${keepAlbum}::bool and album is not null then lane else '' end
+    where key in (${listed(keys)})`)
+
+/** Resolves to the end of the claim. */
+export async function postpone(database: Database, keys: readonly string[], ms: number): Promise<string | undefined> {
+  // unchecked row: more digits than a Date has
+  const [row] = await database.rows<{ until: string }>(sql`
+    update inbox set claimed_until = now() + ${`${ms} milliseconds`}::interval
+    where key in (${listed(keys)}) and handled_at is null returning claimed_until::text as until`)
+  return row?.until
+}
+
+/** False: another process has claimed the act since. */
+export async function reclaim(
+  database: Database,
+  keys: readonly string[],
+  until: string | undefined,
+): Promise<boolean> {
+  const rows = await database.rows(sql`
+    update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
+    where key in (${listed(keys)}) and handled_at is null and claimed_until = ${until ?? null}::timestamptz returning key`)
+  return rows.length > 0
+}
+
+/** Deletes what was handled more than a day ago, and what became too old to be handled. */
+export async function pruneInbox(database: Database): Promise<void> {
+  await database.rows(sql`
+    with files as (delete from inbox_files where created_at < now() - interval '2 days')
+    delete from inbox where received_at < now() - interval '1 day'
+      and (handled_at < now() - interval '1 day' or received_at < now() - interval '2 days')`)
+}
+
+const listed = (keys: readonly string[]): SQL => sql`select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb)`

@@ -11,7 +11,17 @@ import type { Database } from '../db/database.ts'
 import type { Json } from '../db/json.ts'
 import { inbox } from '../db/schema/chats.ts'
 import type { Log } from '../log.ts'
-import { albumQuietMs, inboxChannel, type Received, storeActs } from './inbox-store.ts'
+import {
+  albumQuietMs,
+  claimSeconds,
+  finish,
+  inboxChannel,
+  postpone,
+  pruneInbox,
+  type Received,
+  reclaim,
+  storeActs,
+} from './inbox-store.ts'
 import { Later } from './show.ts'
 
 export interface Inbox {
@@ -49,12 +59,11 @@ export interface InboxOptions {
   maxAtOnce?: number
 }
 
-/** A handler renews its claim every third of it. After a kill another process waits for the rest of it. */
-const claimSeconds = 6
 /** Notifications may be lost, and an act may become due without one. */
 const pollMs = 1_000
 const retryMs = 5_000
-/** An answer to an older act, whose chat has had no room since, is given up: as long as a request may take. */
+const longestRetryMs = 60_000
+/** Age of an act after which an answer that has found no room in its chat is given up. A request takes less (14 minutes). */
 const answerWithinMs = 15 * 60_000
 /** Acts that wait in this process for room in their chats. Those beyond are handled from the start. */
 const maxPaused = 1_000
@@ -130,28 +139,34 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
         return
       }
       log.error({ err: error, inbox: name }, 'an act was not handled; retrying')
-      await postpone(database, keys, isPutOff(error) ? error.retryAfterMs : retryMs).catch(() => undefined)
+      const pauseMs = isPutOff(error) ? Math.min(error.retryAfterMs, longestRetryMs) : retryMs
+      await postpone(database, keys, pauseMs).catch(() => undefined)
     }
   }
 
   /** Does not count towards `maxAtOnce`. */
   async function continueLater(act: Taken, { afterMs, again, isAnswered }: Later): Promise<void> {
     const { keys, until } = act
+    let claimed: string | undefined
     try {
       const isOver = Date.now() + afterMs > until
       const isFull = paused.size >= maxPaused
       if (isOver) log.warn({ inbox: name }, 'an act was not answered: its chat had no room')
       if (isAnswered || isOver) await finish(database, keys, { keepAlbum: true })
-      else await postpone(database, keys, closed ? 0 : isFull ? afterMs : afterMs + claimSeconds * 1000)
+      else claimed = await postpone(database, keys, closed ? 0 : isFull ? afterMs : afterMs + claimSeconds * 1000)
       if (isOver || closed || (isFull && !isAnswered)) return
     } catch (error) {
       log.warn({ err: error, inbox: name }, 'could not postpone an act; it is handled again')
       return
     }
     const [id = ''] = keys
-    const timer = setTimeout(() => {
+    const goOn = async () => {
       paused.delete(id)
-      run(act, again)
+      const isOurs = isAnswered || (await reclaim(database, keys, claimed))
+      if (isOurs && !closed) run(act, again)
+    }
+    const timer = setTimeout(() => {
+      goOn().catch((error: unknown) => log.warn({ err: error }, 'could not renew a claim; the act is handled again'))
     }, afterMs)
     paused.set(id, { keys: isAnswered ? [] : keys, timer })
   }
@@ -168,6 +183,9 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     async close(graceMs) {
       closed = true
       for (const timer of timers) clearInterval(timer)
+      for (const { timer } of paused.values()) clearTimeout(timer)
+      const left = [...paused.values()].flatMap(({ keys }) => keys)
+      if (left.length > 0) await postpone(database, left, 0).catch(() => undefined)
       await unlisten()
       await looking
       let timer: NodeJS.Timeout | undefined
@@ -176,9 +194,6 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       })
       await Promise.race([Promise.allSettled([...handling.values()].map(({ work }) => work)), patience])
       clearTimeout(timer)
-      for (const { timer: waiting } of paused.values()) clearTimeout(waiting)
-      const left = [...paused.values()].flatMap(({ keys }) => keys)
-      if (left.length > 0) await postpone(database, left, 0).catch(() => undefined)
       // another process may have at once what is not done by now
       for (const { keys, renewing } of handling.values()) {
         clearInterval(renewing)
@@ -247,7 +262,7 @@ function claim(database: Database, { name, oldestSeconds, limit, upToDateMs }: C
           and not exists (
             select from inbox earlier
             where earlier.surface = i.surface and earlier.lane = i.lane and earlier.handled_at is null
-              and earlier.received_at > ${oldest} and earlier.position < i.position)
+              and earlier.received_at > ${oldest} and earlier.position < i.position and not ${isPaused(sql`earlier`)})
         order by position limit ${limit} for update skip locked)
       update inbox set claimed_until = now() + ${`${claimSeconds} seconds`}::interval
       where handled_at is null and (claimed_until is null or claimed_until < now())
@@ -267,26 +282,8 @@ function groupsOf(rows: readonly Claimed[]): Claimed[][] {
   return [...groups.values()]
 }
 
+/** Its answer waits for room in its chat. What it does is done, so that later acts go on. */
+const isPaused = (act: SQL) =>
+  sql`coalesce(${act}.claimed_until > now() + ${`${claimSeconds} seconds`}::interval, false)`
+
 const renew = (database: Database, keys: readonly string[]) => postpone(database, keys, claimSeconds * 1000)
-
-/** Words, pictures, tokens and the person's id go. The key stays for repeated deliveries, and an album and its lane for late parts. */
-const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
-  database.rows(sql`with files as (delete from inbox_files where act in (${listed(keys)}))
-    update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::bool then album end,
-      lane = case when ${keepAlbum}::bool and album is not null then lane else '' end
-    where key in (${listed(keys)})`)
-
-const postpone = (database: Database, keys: readonly string[], ms: number) =>
-  database.rows(sql`
-    update inbox set claimed_until = now() + ${`${ms} milliseconds`}::interval
-    where key in (${listed(keys)}) and handled_at is null`)
-
-/** Deletes what was handled more than a day ago, and what became too old to be handled. */
-export async function pruneInbox(database: Database): Promise<void> {
-  await database.rows(sql`
-    with files as (delete from inbox_files where created_at < now() - interval '2 days')
-    delete from inbox where received_at < now() - interval '1 day'
-      and (handled_at < now() - interval '1 day' or received_at < now() - interval '2 days')`)
-}
-
-const listed = (keys: readonly string[]): SQL => sql`select jsonb_array_elements_text(${JSON.stringify(keys)}::jsonb)`

@@ -9,6 +9,9 @@ import type { Address, Call, ChatSurface, Posted, Reply } from '../core/ports/ch
 import { wordsFor } from '../locales/index.ts'
 import type { Answer } from './command.ts'
 
+/** A platform may name a pause of 0. */
+const leastPauseMs = 100
+
 /**
  * Thrown by a handler whose chat has no room for the answer. The act is claimed meanwhile, so that only `again` runs after the pause. If the
  * process stops or dies, another one handles the act from the start.
@@ -20,7 +23,7 @@ export class Later extends Error {
   readonly isAnswered: boolean
   constructor(afterMs: number, { again, isAnswered }: Pick<Later, 'again' | 'isAnswered'>) {
     super(`the chat has room in ${Math.ceil(afterMs / 1000)} s`)
-    this.afterMs = afterMs
+    this.afterMs = Math.max(leastPauseMs, afterMs)
     this.again = again
     this.isAnswered = isAnswered
   }
@@ -77,12 +80,9 @@ async function showReply(core: Core, { surface, call, answer }: Showing): Promis
   }
   const before = becomes(call, answer)
   const posted = await postReply(core, { surface, call, answer }, { reply, before }).catch(async (error: unknown) => {
-    // the result needs no message that waits for it, and comes in the place that this one would take
+    // the result can be posted without a waiting message, and then uses the room that this one would have taken
     if (!accepted || !isPutOff(error)) throw error
-    core.log.debug(
-      { id: accepted.id, surface: surface.name },
-      'left out a message that waits, because its chat has no room',
-    )
+    core.log.debug({ id: accepted.id, surface: surface.name }, 'did not post a waiting message: its chat has no room')
     await surface.seen?.(call.address)
     return undefined
   })
@@ -91,11 +91,11 @@ async function showReply(core: Core, { surface, call, answer }: Showing): Promis
   const place = reply.content.kind === 'queued' ? reply.content.place : undefined
   const saved = accepted && (await savePosted(core, accepted.id, { posted, before, place }))
   if (!accepted || !saved) return true
-  // ended before its message was known
-  if (saved.state === 'cancelled' || saved.state === 'failed')
-    await showCancelled(core, { ...accepted, ...call, posted })
-  else if (before === undefined && saved.posted !== posted && surface.postsAnew)
+  if (before === undefined && saved.posted !== posted && surface.postsAnew)
     await removeSurplus(core, surface.name, posted)
+  // ended before its message was known
+  else if (saved.state === 'cancelled' || saved.state === 'failed')
+    await showCancelled(core, { ...accepted, ...call, posted })
   return true
 }
 

@@ -93,7 +93,7 @@ export const en = {
     id: (id: string) => `#${id}`,
     parent: (id: string) => `from #${id}`,
     masked: 'with a mask',
-    grown: (sides: string) => `grown by ${sides}`,
+    grown: (sides: string) => `extended by ${sides}`,
     enhancedBy: (text: string, model: string) => `${text} (${model})`,
   },
   notes: {
@@ -833,7 +833,7 @@ export const en = {
         steps: 'More steps take longer and may add detail',
         guidance: 'How closely the picture follows the words',
         strength: 'How far the result may differ from your picture',
-        expand: 'By how much the picture grows, as left:256,top:50%',
+        expand: 'How far to extend each side, such as left:256,top:50%',
         negative: 'What the picture should not show',
         enhance: 'Let a language model enhance the prompt; ask shows it to you first',
         private: 'Only you see the answer',
@@ -845,7 +845,7 @@ export const en = {
         prompt: 'What to change; leave it out to see a form',
         id: 'A picture of yours: the id after # below it',
         image: 'The picture to change',
-        expand: 'By how much the picture grows, as left:256,top:50%',
+        expand: 'How far to extend each side, such as left:256,top:50%',
       },
     },
     upscale: {
@@ -1130,13 +1130,12 @@ export const en = {
       }`,
     area_needed: (d: Data) => {
       const how = [
-        ...(d.grows ? [`say by how much the picture grows (${d.name} left:256)`] : []),
-        ...(d.masks ? ['send a mask, with the API'] : []),
+        ...(d.grows ? [`say how far to extend it (${d.name} left:256)`] : []),
+        ...(d.masks ? ['send a mask through the API'] : []),
       ]
       return `${d.model} draws only a part of a picture: ${how.join(', or ')}, or choose another model.`
     },
-    shape_kept: (d: Data) =>
-      `A picture that grows, or of which a mask marks an area, keeps its own shape: leave ${d.name} out.`,
+    shape_kept: (d: Data) => `With a mask or an extended side, the size follows from the picture: leave ${d.name} out.`,
     mask_size: (d: Data) =>
       `The mask has ${d.size} pixels and the picture ${d.expected}: send a mask with the size of the first picture.`,
     mask_empty: () =>

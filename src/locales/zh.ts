@@ -970,9 +970,9 @@ export const zh: Words = {
         ...(d.grows ? [`写明图片各边扩展多少（${d.name} left:256）`] : []),
         ...(d.masks ? ['通过 API 发送蒙版'] : []),
       ]
-      return `${d.model} 只绘制图片的一部分：请${how.join('，或')}，或换一个模型。`
+      return `${d.model} 只绘制图片的一部分：请${how.join('或')}，或换一个模型。`
     },
-    shape_kept: (d) => `向外扩展或带蒙版的图片会保持原有形状，请去掉 ${d.name}。`,
+    shape_kept: (d) => `扩展图片或使用蒙版时，结果的尺寸由原图决定，请去掉 ${d.name}。`,
     mask_size: (d) => `蒙版是 ${d.size} 像素，而图片是 ${d.expected} 像素：蒙版须与第一张图片大小相同。`,
     mask_empty: () => '蒙版没有标出任何区域。请把要重绘的区域设为透明，或在不透明的黑色图片中涂成白色。',
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,

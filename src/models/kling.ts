@@ -31,7 +31,7 @@ function naming(prompt: string, images: readonly ImageRef[]): string {
   return `${images.map((_, at) => `<<<image_${at + 1}>>>`).join(' ')} ${prompt}`
 }
 
-/** For every route of an endpoint: a worker finds the route of a request by its endpoint. */
+/** All routes of an endpoint share this mapping, because a worker finds the route of a request by its endpoint. */
 const generation = (request: PictureRequest, [image]: readonly ImageRef[]): Json =>
   defined({ ...common(request), resolution: '1k', negative_prompt: request.negative, image })
 

@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import { allActions } from '../../src/bots/actions/index.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDiscord } from '../../src/bots/discord/discord.ts'
+import { telegramPace } from '../../src/bots/telegram/pace.ts'
 import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
@@ -18,6 +19,7 @@ import { keepLog } from '../helpers/log.ts'
 import { freePort } from '../helpers/ports.ts'
 
 const megabyte = 1024 * 1024
+const withoutTurns = { always: [], afterRefusal: [] }
 
 async function discordHarness(): Promise<SurfaceHarness> {
   const discord = await startDiscord()
@@ -140,6 +142,8 @@ async function telegramHarness(): Promise<SurfaceHarness> {
         log: keepLog(),
         webhookSecret: 'secret',
         publicUrl: 'http://127.0.0.1:9',
+        // one group has the results of many tests
+        pace: { ...telegramPace, turns: { group: withoutTurns, private: withoutTurns } },
       })
       processes.push(surface)
       return surface

@@ -1,7 +1,8 @@
 /** Statements that run again and again find their rows by an index: with few rows, and even where reading the table costs less. */
 import { type SQL, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openInbox, pruneInbox } from '../../src/bots/inbox.ts'
+import { openInbox } from '../../src/bots/inbox.ts'
+import { pruneInbox } from '../../src/bots/inbox-store.ts'
 import { readChanges } from '../../src/bots/web/messages.ts'
 import { forgetOldSessions } from '../../src/core/accounts/sessions.ts'
 import { lastEntries } from '../../src/core/billing/ledger.ts'

@@ -20,7 +20,7 @@ export const varyAction: Action = {
     return submitOffer(core, call, {
       chosen,
       params,
-      images: params.continues ? [] : [asInput(core, picture)],
+      images: params.continues ? [] : [asInput(core, picture, { exact: params.mask === true })],
       mask: params.mask && maskFrom(core, result, picture),
       parent: { id: ref, button: 'vary' },
       result,

@@ -113,7 +113,7 @@ function invalid(): never {
   throw new AppError('chat_refused', {}, { cause: new Error('not an address of Discord') })
 }
 
-/** Notes the message in which the pictures stand. A message that only one person sees can be found by nothing but its own buttons. */
+/** Records the message that shows the pictures, except an ephemeral one: it can be changed only through its own buttons. */
 export async function recorded(
   { target, message }: { target: Target; message?: APIMessage },
   reply: Reply,

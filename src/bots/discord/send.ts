@@ -63,7 +63,7 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   return late
 }
 
-/** The message that waited: its buttons do nothing any more. Best effort, where the bot may do so without the token. */
+/** Deletes the waiting message, whose buttons no longer work. Best effort: the bot needs rights to do so without the token. */
 async function takeOutdated(api: Api, { channelId, userId, audience, messageId, answerId }: InteractionTarget) {
   const shown = audience === 'public' ? (messageId ?? answerId) : undefined
   if (shown === undefined) return

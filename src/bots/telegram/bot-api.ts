@@ -13,7 +13,7 @@ type Signal = Parameters<Api['getMe']>[0]
 export function createBotApi(token: string, apiUrl: string, watch?: Transformer): Api {
   const api = new Api(token, { apiRoot: apiUrl, timeoutSeconds: 60 })
   if (watch) api.config.use(watch)
-  // only short pauses, and never of messages: the caller plans these. A call that may have arrived is never repeated here
+  // retries after short pauses only, and no messages, which the caller plans again. A call that may have arrived is never repeated
   const retry = autoRetry({
     maxRetryAttempts: 2,
     maxDelaySeconds: 3,

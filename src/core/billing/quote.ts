@@ -10,7 +10,7 @@
  *   huge      above, such as 2048 × 2048; four times the price
  *
  * A picture that keeps the shape of an input picture has no size before it is drawn. It counts as standard: models draw it with
- * about one megapixel. A picture that grows, or of which an area is drawn anew, has the size of its input picture and of what is added.
+ * about one megapixel. On routes with `Takes.kept`, a request with a mask or new sides has the size of its input picture and these sides.
  */
 import type { Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'

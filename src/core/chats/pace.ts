@@ -14,7 +14,7 @@ export interface Window {
 /** Limits for answers and results. */
 export interface TurnLimits {
   always: readonly Window[]
-  /** Bursts pass them, until the platform refuses a call, and for a minute then. */
+  /** They apply for a minute after the platform has refused a call. Before that, bursts are allowed. */
   afterRefusal: readonly Window[]
 }
 
@@ -43,7 +43,7 @@ const keptMs = 70_000
 const longestPauseMs = 10 * 60_000
 /** For so long after a pause, `afterRefusal` applies. */
 const strained = '60 seconds'
-/** A turn that its owner does not use is over then, since its process may have died. */
+/** How long after its time a turn lapses that was not used, for example because its process died. */
 const turnLapses = '15 seconds'
 /** Turns in one chat. Those beyond share the last one. */
 const maxTurns = 1_000

@@ -115,6 +115,8 @@ const whyColumns = columnsOf({
 
 /** How long a chat without room is tried again. After that, a press of its Cancel button ends the message. */
 const showWithinMs = 5 * 60_000
+/** A platform may name a pause of 0. */
+const leastPauseMs = 100
 
 /** Edits the message of the request. Harmless when repeated. In a chat without room it is tried again, which nothing waits for. */
 export async function showCancelled(
@@ -136,6 +138,6 @@ export async function showCancelled(
   } catch (error) {
     core.log.debug({ id, err: error }, 'could not show that a request was cancelled')
     if (!isPutOff(error) || Date.now() + error.retryAfterMs > until) return
-    setTimeout(() => void showCancelled(core, cancelled, until), error.retryAfterMs).unref()
+    setTimeout(() => void showCancelled(core, cancelled, until), Math.max(leastPauseMs, error.retryAfterMs)).unref()
   }
 }

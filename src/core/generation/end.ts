@@ -62,9 +62,15 @@ interface Drawn {
  * row is no longer this worker's, or has ended.
  */
 export async function endDrawn(core: Core, generation: Generation, drawing: Drawn): Promise<boolean> {
-  const outcome = await core.events.endHere(generation.id, () => writeDrawn(core, generation, drawing))
-  if (!outcome) return false
-  report(core, generation, { state: 'delivered', credits: outcome.credits })
+  let credits: number | undefined
+  await core.events.endHere(generation.id, async () => {
+    const written = await writeDrawn(core, generation, drawing)
+    credits = written?.outcome.credits
+    // those who wait for an erased request read that it is gone
+    return written?.isErased ? undefined : written?.outcome
+  })
+  if (credits === undefined) return false
+  report(core, generation, { state: 'delivered', credits })
   return true
 }
 
@@ -72,10 +78,10 @@ async function writeDrawn(
   core: Core,
   generation: Generation,
   { pictures, costMicros }: Drawn,
-): Promise<Outcome | undefined> {
+): Promise<{ outcome: Outcome; isErased: boolean } | undefined> {
   const outputs = pictures.filter(({ role }) => role === 'output')
   // unchecked row: an expression over the statement's own tables
-  const [row] = await core.database.rows<OutcomeRow & { charged: number }>(sql`
+  const [row] = await core.database.rows<OutcomeRow & { charged: number; isErased: boolean }>(sql`
     with ended as (
       update generations set state = 'delivered', stored_at = now(), ended_at = now(), lease_until = null,
         ${drawn(generation)}, cost_micros = ${costMicros}::bigint, quoted = coalesce(quoted, '{}')
@@ -85,13 +91,14 @@ async function writeDrawn(
     entry as (${resolution(sql`ended`, 'capture', sql`select ${outputs.length}::int`)} returning amount),
     ${invited},
     ${aftermath}
-    select ${outcomeColumns.list}, price - (select amount from entry) as charged, ${wakeWebhooks}, ${wakeWatchers}
+    select ${outcomeColumns.list}, price - (select amount from entry) as charged,
+      generations.erased_at is not null as "isErased", ${wakeWebhooks}, ${wakeWatchers}
     from ended generations left join api_progress on false`)
   if (!row) return undefined
-  const { charged, ...columns } = row
+  const { charged, isErased, ...columns } = row
   // this statement does not see what it inserts itself
   const arrived = outputs.map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
-  return asOutcome({ ...columns, credits: charged, pictures: arrived }, null)
+  return { outcome: asOutcome({ ...columns, credits: charged, pictures: arrived }, null), isErased }
 }
 
 /** Unfinished → failed and refunded; its objects leave the store. Resolves to false when another worker was first. */

@@ -15,8 +15,9 @@ import type { Generation } from './row.ts'
 const editWithin = '8 seconds'
 const lookEveryMs = 50
 /**
- * The first requests of a lane, with those that are drawn. Their places are shown as they change. A message further back keeps the place that it was posted with: it would
- * change long before anything happens, and looking at all places would cost more the longer the queue is.
+ * The first requests of a lane, with those that are being drawn. Their places are shown as they change. A message further back keeps
+ * the place that it was posted with: it would change long before anything happens, and looking at all places would cost more the
+ * longer the queue is.
  */
 const firstPlaces = 300
 /** Most messages of a lane that one round edits, and the time between two edits of a message. */

@@ -93,7 +93,7 @@ export async function savePosted(core: Core, id: string, { posted, before, place
   return row && { state: row.state, posted: row.posted as Posted }
 }
 
-/** Removes a message that waits beside the one of its request. Best effort. */
+/** Removes a second waiting message of a request. Best effort. */
 export async function removeSurplus(core: Core, surface: string, posted: Posted): Promise<void> {
   await core.surfaces
     .get(surface)

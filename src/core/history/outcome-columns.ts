@@ -16,7 +16,7 @@ interface OutcomePicture {
   bytes: number
 }
 
-/** Requests before one that its statement counts; those further behind have places by `placeOf`. */
+/** The most requests that a statement counts to find a place in the queue. `placeOf` finds places further back. */
 const most = sql.raw('200')
 
 /** Place in its provider's queue, from 1. null: it does not wait, or its place is too far behind to be counted each time. */

@@ -39,8 +39,8 @@ export interface ImageTools {
    */
   mask(bytes: Buffer): Promise<ImageFile>
   /**
-   * A mask as the service reads it. `area`: the size of the picture that it is for, of which all that is new is marked, too.
-   * Without a mask, nothing else is.
+   * Converts a mask to the form that the service reads. `area`: the picture that it is for; its new sides are marked, too. Without a
+   * mask, only they are.
    */
   markAs(mask: Pick<ImageFile, 'data'> | undefined, mark: MaskMark, area: Area): Promise<ImageFile>
   /** Shrinks a picture to the area within its new sides, and extends it by these. */

@@ -149,8 +149,8 @@ export interface Takes {
   /** Characters of a negative prompt. Absent: the service's own limit. */
   negativeLimit?: number
   /**
-   * The provider reads words after two dashes in a prompt as parameters of its own, so they are refused. These are the names of
-   * parameters that change the price or the model: they are refused also where other words after dashes are prose.
+   * Present: the provider reads `--word` in a prompt as a parameter of its own, so such prompts are refused. The names listed here
+   * change the price or the model: they are refused also right after another word, and after a long dash.
    */
   ownFlags?: readonly string[]
   /** The route takes only requests that continue finished work by one of these acts. Absent: it takes no such requests. */

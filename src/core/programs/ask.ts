@@ -109,7 +109,7 @@ export function modelFor(core: Core, { models }: KeyHolder, named: string | unde
   return findAllowedModel(core, named, models).id
 }
 
-/** Where it is needed. The account is locked, so that calls that meet grant once. */
+/** Grants credits if few are left. The account is locked, so that concurrent calls grant once. */
 async function topUp(core: Core, userId: string): Promise<void> {
   await core.database.db.transaction(async (tx) => {
     const [low] = await tx

@@ -9,7 +9,7 @@ export interface WaitOptions {
   /** Stops the waiting; the request continues. */
   signal: AbortSignal
   onProgress?: (progress: { percent?: number; preview?: Buffer }) => void
-  /** The end of a request of this account, since before it was accepted. The caller stops it. */
+  /** Follows the request since before it was accepted, so that its end cannot be missed. The caller stops it. */
   following?: Following
 }
 

@@ -69,9 +69,17 @@ export function shareTries({ database, secretKey }: Parts, purpose: 'api' | 'pag
   }
 }
 
+const batchRows = 1_000
+/** As many networks as try in a minute may be new. */
+const mostBatches = 20
+
 /** Deletes what counts no more. */
 export async function forgetOldWrongKeys(database: Pick<Database, 'rows'>): Promise<void> {
-  await database.rows(sql`
-    delete from wrong_keys where network in (
-      select network from wrong_keys where greatest(ends_at, trusted_until) < now() limit 1000 for update skip locked)`)
+  for (let batch = 0; batch < mostBatches; batch++) {
+    const deleted = await database.rows(sql`
+      delete from wrong_keys where network in (
+        select network from wrong_keys where greatest(ends_at, trusted_until) < now() limit ${batchRows} for update skip locked)
+      returning network`)
+    if (deleted.length < batchRows) return
+  }
 }

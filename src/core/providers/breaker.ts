@@ -8,7 +8,7 @@ export interface Breaker {
   succeeded(): void
   /** All failures of one generation count as one. */
   failed(generationId: string): void
-  /** A moment from which on `learn` may be told what all processes know. undefined: this one is just telling the others. */
+  /** Call it before reading what all processes know, and pass it to `learn`. undefined: this process is still telling the others. */
   moment(): number | undefined
   /**
    * Takes over what all processes know, as it was read after the moment `since`. Ignored if this process has told something

@@ -60,7 +60,7 @@ export function shareFailures(database: Pick<Database, 'rows'>, settings: string
   }
 }
 
-/** Deletes what providers, or settings of theirs, have not repeated for a day. */
+/** Deletes rows whose pause ended more than a day ago: of unused providers, and of settings that were replaced. */
 export async function forgetOldFailures(database: Pick<Database, 'rows'>): Promise<void> {
   await database.rows(sql`delete from provider_failures where rests_until < now() - interval '1 day'`)
 }

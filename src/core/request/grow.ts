@@ -19,13 +19,17 @@ interface Growing {
 export function grown(request: PictureRequest, { takes, expand, input }: Growing): PictureRequest {
   if (!input || !takes.kept || !keepsSize(takes, { ...request, expand })) return request
   const asked = marginsOf(expand ?? {}, input)
-  const factor = Math.min(1, takes.kept.side / Math.max(input.width + across(asked), input.height + down(asked)))
-  const scaled = (pixels: number) => Math.round(pixels * factor)
+  const { side } = takes.kept
+  const factor = Math.min(1, side / Math.max(input.width + across(asked), input.height + down(asked)))
+  // each part is rounded alone, and together they do not exceed the side
+  const scaled = (pixels: number, added: number) => Math.min(Math.round(pixels * factor), side - added)
   const margins = scaledSides(asked, factor)
   if (expand) checkMargins(expand, margins, takes)
-  const size = { width: scaled(input.width) + across(margins), height: scaled(input.height) + down(margins) }
+  const kept = { width: scaled(input.width, across(margins)), height: scaled(input.height, down(margins)) }
+  const size = { width: kept.width + across(margins), height: kept.height + down(margins) }
   const least = takes.sizes?.min ?? 1
-  if (Math.min(size.width, size.height) < least) throw new AppError('result_too_small', { ...size, limitSide: least })
+  const isTooSmall = Math.min(kept.width, kept.height) < 1 || Math.min(size.width, size.height) < least
+  if (isTooSmall) throw new AppError('result_too_small', { ...size, limitSide: least })
   return { ...request, ...size, ...(expand && { expand: margins }) }
 }
 

@@ -111,7 +111,7 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const pictures = await traced('store', { id: generation.id, count: files.length }, () =>
     storePictures(core, generation, files),
   )
-  // progress that is saved after the end would stay, and pictures that are paid for do not wait for it
+  // not while progress is being saved: saved after the end, it would stay. Then the pictures are stored first, as on chats
   const isSilent = core.surfaces.get(generation.surface)?.isSilent && run.narrator.stopIfIdle()
   if (isSilent && (await deliverUnseen(core, generation, { files, pictures }))) return []
   const stored = await saveStored(core, generation, pictures)

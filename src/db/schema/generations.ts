@@ -125,7 +125,8 @@ export const generations = pgTable(
     index('generations_by_short_id_alone').on(sql`right(${t.id}::text, 8)`),
     index('generations_of_channel').on(t.surface, t.channel).where(sql`channel is not null`),
     index('generations_of_user_by_surface').on(t.userId, t.surface, t.id),
-    // No index has a column that changes before the end: Postgres then updates the row without touching the indexes (HOT).
+    // No index has a column that changes before the end, except when a request moves to another provider or chat: so Postgres
+    // updates the row without touching the indexes (HOT).
     index('generations_unfinished').on(t.provider, t.priority, t.id).where(sql`ended_at is null`),
   ],
 )

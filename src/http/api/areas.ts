@@ -18,14 +18,14 @@ export const expandField = optional(
   }),
 ).describe(
   "By how much the input image grows, for models that draw beyond its sides: 'left:256,top:50%', or an object with `left`, `right`, " +
-    '`top` and `bottom`, in pixels or percent. The result keeps the shape of the image, so a size or ratio is refused.',
+    '`top` and `bottom`, in pixels or percent. The size of the result follows from the image: do not send a size or ratio.',
 )
 
 export type ExpandField = z.output<typeof expandField>
 
 const maskMeaning =
-  'An image with the size of the first input image. Only where it is transparent, the image is drawn anew; if all of it is opaque, only ' +
-  'where it is white. Models that take no masks refuse it.'
+  'An image with the size of the first input image. The image is redrawn only where the mask is transparent or, if the mask is fully ' +
+  'opaque, where it is white. Models that take no masks refuse it.'
 
 export const maskField = optional(
   z.union([

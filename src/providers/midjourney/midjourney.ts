@@ -21,11 +21,13 @@ import { withRetries } from '../retry.ts'
 import { continuationsOf, finishedOf, finishedShape } from './continuations.ts'
 import { describedBy } from './describe.ts'
 import { cutGrid } from './grid.ts'
-import { formAsked, type MidjourneyTask, percentOf, taskError, taskIdIn, taskIn, tasksIn } from './responses.ts'
+import { acceptedIn, formAsked, type MidjourneyTask, percentOf, taskError, taskIn, tasksIn } from './responses.ts'
 
 const ticketShape = z.object({
   taskId: z.string().min(1),
   since: z.number(),
+  /** The task is that of an earlier submission, so it is not ours to cancel. */
+  existed: z.literal(true).optional(),
   /** The address of the last preview that was shown. */
   preview: z.string().optional(),
 })
@@ -129,7 +131,7 @@ export function createMidjourney(
       })
       const input = placed as Record<string, Json>
       const response = await post(pathFor(input), { ...input, state: task.id }, signal)
-      return pending({ taskId: taskIdIn(response, { secret: key, continues: 'taskId' in input }), since: Date.now() })
+      return pending({ ...acceptedIn(response, { secret: key, continues: 'taskId' in input }), since: Date.now() })
     },
 
     async check(saved, task, signal) {
@@ -162,12 +164,13 @@ export function createMidjourney(
 
     async describe(picture, signal) {
       const response = await post('/submit/describe', { base64: dataUrlOf(picture) }, signal)
-      const id = taskIdIn(response, { secret: key, continues: false })
-      return describedBy({ read: () => readTask(id, signal), pauseMs, secret: key, signal })
+      const { taskId } = acceptedIn(response, { secret: key, continues: false })
+      return describedBy({ read: () => readTask(taskId, signal), pauseMs, secret: key, signal })
     },
 
     async cancel(saved) {
-      const { taskId } = ticketShape.parse(saved)
+      const { taskId, existed } = ticketShape.parse(saved)
+      if (existed) return
       const path = `/task/${encodeURIComponent(taskId)}/cancel`
       // not every proxy can cancel, so the status is ignored
       await http.send({ method: 'POST', path, signal: AbortSignal.timeout(cancelMs), timeoutMs: cancelMs })

@@ -74,8 +74,14 @@ interface Submitted {
   continues: boolean
 }
 
-/** The id of the accepted task. Throws the error of any other answer. */
-export function taskIdIn(response: ProviderResponse, { secret, continues }: Submitted): string {
+interface Accepted {
+  taskId: string
+  /** It belongs to an earlier submission, perhaps of another person. */
+  existed?: true
+}
+
+/** The accepted task. Throws the error of any other answer. */
+export function acceptedIn(response: ProviderResponse, { secret, continues }: Submitted): Accepted {
   const { status } = response
   if (continues && status === 404) throw gone(status)
   const answer = status < 500 ? submissionShape.safeParse(jsonIn(response)).data : undefined
@@ -86,9 +92,9 @@ export function taskIdIn(response: ProviderResponse, { secret, continues }: Subm
     throw statusError('midjourney', response, { neverRan: isOwn })
   }
   const { code, description, result, properties } = answer
-  if (accepted.includes(code) && result) return String(result)
+  if (accepted.includes(code) && result) return { taskId: String(result) }
   if (code === existed) {
-    if (result && (properties?.imageUrl || properties?.status)) return String(result)
+    if (result && (properties?.imageUrl || properties?.status)) return { taskId: String(result), existed: true }
     throw new AppError('provider_refused', { provider: 'midjourney', reason: formAsked }, { neverRan: true })
   }
   const isGone = goneWords.test(description ?? '') && !accountWords.test(description ?? '')

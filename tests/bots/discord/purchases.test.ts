@@ -332,7 +332,7 @@ describe('a SKU without credits', () => {
     ])
   })
 
-  it('is not needed to say once what to do about a purchase that names no person', async () => {
+  it('or a purchase that names no person is logged once, with what to do', async () => {
     const sku = await sell('consumable', 100)
     const bought = on.discord.shop.buy(sku, snowflake(), { guildId: snowflake(), isAnonymous: true })
     await handled()
@@ -400,7 +400,7 @@ describe('a subscription', () => {
     expect(await account(buyer)).toMatchObject({ balance: 120, debt: 0 })
   })
 
-  it('is taken back if it began long ago and was refunded while the bot was away', async () => {
+  it('that began long ago loses its credits if it was refunded while the bot was away', async () => {
     const sku = await sell('subscription', 100)
     const buyer = newPerson()
     const bought = on.discord.shop.buy(sku, buyer, { isAnnounced: false, atMs: Date.now() - 150 * dayMs })

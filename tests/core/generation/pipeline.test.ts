@@ -202,7 +202,7 @@ describe.each(backends())('a request on %s', (kind) => {
     expect(await balance()).toBe(20)
   })
 
-  it('is submitted once its intent is saved, which a worker takes back that stops before', async () => {
+  it('is submitted once its intent is saved; a worker that stops before that takes the intent back', async () => {
     const intents: unknown[] = []
     const intent = () =>
       test.core.database.rows(sql`select attempt, state, submit_at is not null as saved from generations`)

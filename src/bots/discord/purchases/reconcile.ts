@@ -70,7 +70,7 @@ async function compare(options: ComparingOptions, mayGoOn: () => boolean): Promi
 
 const oldFact = 'discord subscriptions read'
 
-/** Removed entitlements of subscriptions that began long ago: some pages in each round, and after the last one from the start. */
+/** Entitlements of subscriptions that began long ago, removed ones included: some pages a round, and after the last page from the start. */
 async function compareOld(
   options: ComparingOptions,
   reading: Omit<Reading, 'query'> & { query: Query },

@@ -70,7 +70,7 @@ export const generateBody = z
       ),
       images: pictures.describe('Same as `image`.'),
       mask: optional(picture).describe(
-        'An image with the size of the first input image. Only where it is transparent, or white if all of it is opaque, the image is drawn anew.',
+        'An image with the size of the first input image. The image is redrawn only where the mask is transparent or, if opaque, white.',
       ),
       expand: expandField,
       strength: strength.describe('How far the result may depart from the input image.'),

@@ -216,7 +216,7 @@ describe('a mask', () => {
     [
       'a size, where the picture keeps its own',
       async () => ({ model: 'sketch', mask: await file(mask), size: '16:9' }),
-      { param: 'size', message: /keeps its own shape/ },
+      { param: 'size', message: /follows from the picture/ },
     ],
     ['no mask, for a model that needs one', () => ({ model: 'comfy-fill' }), { param: 'expand', message: /left:256/ }],
     [
@@ -277,7 +277,7 @@ describe('a picture that grows', () => {
     const call = await service.test.say('a beach --expand left:50%,top:16', { from, images: [attachment(picture)] })
     expect(await service.test.ended(call)).toBe('delivered')
     const shown = service.test.chat.last(call.address)
-    expect(shown?.text).toContain('grown by left:48,top:16')
+    expect(shown?.text).toContain('extended by left:48,top:16')
     const grown = shown?.pictures?.[0]?.file.data
     expect(await size(grown)).toEqual([width + 48, height + 16, 3])
     expect([await pixel(grown, 60, 50), await pixel(grown, 5, 50)]).toEqual([
@@ -287,7 +287,7 @@ describe('a picture that grows', () => {
     const [{ id } = { id: '' }] = await service.generations()
     const again = await service.test.say('', { from, act: { kind: 'press', button: `1:reroll:${id}` } })
     expect(await service.test.ended(again)).toBe('delivered')
-    expect(service.test.chat.last(again.address)?.text).toContain('grown by left:48,top:16')
+    expect(service.test.chat.last(again.address)?.text).toContain('extended by left:48,top:16')
     const refused = await service.test.say('a beach --expand left:50%', { from })
     expect(service.test.chat.last(refused.address)?.text).toContain('needs a picture')
   })
@@ -304,6 +304,6 @@ describe('a picture that grows', () => {
     const [{ id } = { id: '' }] = await service.generations()
     const again = await service.test.say('', { from, act: { kind: 'press', button: `1:reroll:${id}` } })
     expect(await service.test.ended(again)).toBe('delivered')
-    expect(service.test.chat.last(again.address)?.text).toContain('grown by left:410')
+    expect(service.test.chat.last(again.address)?.text).toContain('extended by left:410')
   })
 })
