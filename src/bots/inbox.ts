@@ -284,6 +284,6 @@ function groupsOf(rows: readonly Claimed[]): Claimed[][] {
 
 /** Its answer waits for room in its chat. What it does is done, so that later acts go on. */
 const isPaused = (act: SQL) =>
-  sql`coalesce(${act}.claimed_until > now() + ${`${claimSeconds} seconds`}::interval, false)`
+  sql`coalesce(${act}.claimed_until > now() + ${`${claimSeconds + 1} seconds`}::interval, false)`
 
 const renew = (database: Database, keys: readonly string[]) => postpone(database, keys, claimSeconds * 1000)

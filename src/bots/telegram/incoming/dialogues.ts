@@ -3,6 +3,7 @@
  * that is over is refused: as a message it would be a request that the person pays for. The row exists before the question is
  * sent, so a reply is also refused if the process died before it knew the message.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { AppError } from '../../../core/errors.ts'
@@ -47,6 +48,9 @@ const openMinutes = 60
 const keptDays = 30
 /** A message sent within this time of an announced question may be that question. Clocks differ. */
 const sendingMinutes = 3
+/** An answer may arrive before its question is saved as sent. */
+const lookAgainMs = 200
+const maxLooks = 10
 
 export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Dialogues {
   return {
@@ -70,17 +74,24 @@ export function createDialogues({ db, rows }: Pick<Database, 'db' | 'rows'>): Di
 
     async read(call, repliedTo) {
       const question = nameOf(repliedTo)
-      const [asked] = await db.select().from(dialogues).where(eq(dialogues.question, question))
       if (call.act.kind !== 'message') return call
-      if (!asked) {
-        if (await mayBeLost(repliedTo)) throw new AppError('question_over')
-        return call
+      let asked = await find(question)
+      for (let looks = 0; !asked && (await mayBeLost(repliedTo)); looks++) {
+        if (looks === maxLooks) throw new AppError('question_over')
+        await pause(lookAgainMs)
+        asked = await find(question)
       }
+      if (!asked) return call
       if (asked.person !== call.from.id) throw new AppError('not_your_question')
       if (!(await claim(question, call.key))) throw new AppError('question_over')
       const on = asked.openedOn ?? undefined
       return { ...call, act: { kind: 'form', form: asked.form, fields: {}, text: call.act.text, on } }
     },
+  }
+
+  async function find(question: string) {
+    const [asked] = await db.select().from(dialogues).where(eq(dialogues.question, question))
+    return asked
   }
 
   /** Whether it may be a question whose process died, or got no response, while it was being sent. */
