@@ -108,7 +108,7 @@ describe('the service as a process', () => {
       const answer = fetch(`http://127.0.0.1:${port}/v1/images/generations`, { method: 'POST', headers, body })
       return answer.then(({ status }) => status).catch(() => 'cut off')
     }
-    const asked = [ask('a dog [slow 15s]'), ask('a bird [slow 8s]')]
+    const asked = [ask('a dog [slow 15s]'), ask('a bird [slow 4s]')]
     const history = async () => (await fetch(`http://127.0.0.1:${port}/api/history`, { headers })).json()
     await expect.poll(history).toMatchObject({ items: [{}, {}] })
     expect(await first.stop()).toBe(0)
