@@ -1,6 +1,6 @@
 /** Posts an answer, and records the message that it became. */
 import type { Core } from '../core/core.ts'
-import { AppError, isPutOff } from '../core/errors.ts'
+import { AppError, isPutOff, shortestPauseMs } from '../core/errors.ts'
 import { showCancelled } from '../core/generation/cancel.ts'
 import { saveDraftPosted } from '../core/generation/drafts.ts'
 import { removeSurplus, savePosted, sentMessages } from '../core/generation/sent-messages.ts'
@@ -8,9 +8,6 @@ import { firstWait } from '../core/history/estimate.ts'
 import type { Address, Call, ChatSurface, Posted, Reply } from '../core/ports/chat.ts'
 import { wordsFor } from '../locales/index.ts'
 import type { Answer } from './command.ts'
-
-/** A platform may name a pause of 0. */
-const leastPauseMs = 100
 
 /**
  * Thrown by a handler whose chat has no room for the answer. The act is claimed meanwhile, so that only `again` runs after the pause. If the
@@ -23,7 +20,7 @@ export class Later extends Error {
   readonly isAnswered: boolean
   constructor(afterMs: number, { again, isAnswered }: Pick<Later, 'again' | 'isAnswered'>) {
     super(`the chat has room in ${Math.ceil(afterMs / 1000)} s`)
-    this.afterMs = Math.max(leastPauseMs, afterMs)
+    this.afterMs = Math.max(shortestPauseMs, afterMs)
     this.again = again
     this.isAnswered = isAnswered
   }

@@ -191,6 +191,9 @@ export class AppError extends Error {
 
 export type PutOff = AppError & { readonly retryAfterMs: number }
 
+/** A platform may ask for a pause of 0: then it is asked again after so many milliseconds. */
+export const shortestPauseMs = 100
+
 /** The chat has no room now, so nothing was sent by this call: the same call is made again after `retryAfterMs`. */
 export const isPutOff = (error: unknown): error is PutOff =>
   error instanceof AppError && error.kind === 'chat_unavailable' && error.retryAfterMs !== undefined

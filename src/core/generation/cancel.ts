@@ -7,7 +7,7 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
-import { type AppError, type ErrorData, type ErrorKind, isPutOff } from '../errors.ts'
+import { type AppError, type ErrorData, type ErrorKind, isPutOff, shortestPauseMs } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import { type Outcome, outcomeOf } from '../history/outcome.ts'
 import { isId } from '../ids.ts'
@@ -115,10 +115,8 @@ const whyColumns = columnsOf({
 
 /** How long a chat without room is tried again. After that, a press of its Cancel button ends the message. */
 const showWithinMs = 5 * 60_000
-/** A platform may name a pause of 0. */
-const leastPauseMs = 100
 
-/** Edits the message of the request. Harmless when repeated. In a chat without room it is tried again, which nothing waits for. */
+/** Edits the message of the request. Harmless when repeated. If the chat has no room, it is tried again later, and no caller waits for that. */
 export async function showCancelled(
   core: Core,
   cancelled: Pick<Cancelled, 'id' | 'surface' | 'posted' | 'price' | 'locale' | 'request'>,
@@ -138,6 +136,6 @@ export async function showCancelled(
   } catch (error) {
     core.log.debug({ id, err: error }, 'could not show that a request was cancelled')
     if (!isPutOff(error) || Date.now() + error.retryAfterMs > until) return
-    setTimeout(() => void showCancelled(core, cancelled, until), Math.max(leastPauseMs, error.retryAfterMs)).unref()
+    setTimeout(() => void showCancelled(core, cancelled, until), Math.max(shortestPauseMs, error.retryAfterMs)).unref()
   }
 }

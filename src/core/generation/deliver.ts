@@ -7,7 +7,7 @@ import { costOf } from '../billing/cost.ts'
 import { chargedFor, type Size } from '../billing/quote.ts'
 import { moveToPrivate } from '../chats/elsewhere.ts'
 import type { Core } from '../core.ts'
-import { type AppError, asAppError, isPutOff } from '../errors.ts'
+import { type AppError, asAppError, isPutOff, shortestPauseMs } from '../errors.ts'
 import type { StoredPicture } from '../media/image-rows.ts'
 import { outputKey } from '../media/object-keys.ts'
 import type { Posted, Reply } from '../ports/chat.ts'
@@ -27,8 +27,6 @@ const maxTries = 12
 /** How long past the deadline an unreachable chat may keep the credits on hold. */
 const graceMs = 30_000
 const leastPauseMs = 500
-/** A platform may name a pause of 0. */
-const leastTurnMs = 100
 
 /** stored → delivered. `files`: the pictures, where this process still has them in memory. */
 export const deliver = (core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> =>
@@ -153,7 +151,7 @@ async function comeAgain(core: Core, generation: Generation, pauseMs: number): P
     return undefined
   }
   // a platform may ask for hours: the last try comes when the request has to end
-  const retryInMs = Math.max(leastTurnMs, Math.min(pauseMs, leftMs + graceMs + leastPauseMs))
+  const retryInMs = Math.max(shortestPauseMs, Math.min(pauseMs, leftMs + graceMs + leastPauseMs))
   await saveDeliveryTry(core, generation, { waitMs: retryInMs, isPutOff: true })
   return { retryInMs }
 }
