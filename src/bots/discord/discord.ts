@@ -169,7 +169,7 @@ export function createDiscord(options: DiscordOptions): Discord {
   async function show(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const target = targetOf(address)
     try {
-      return await recorded(await purchases.shop.sell(reply, (shown) => post(api, target, shown)), reply, sent)
+      return await recorded(await purchases.shop.sendReply(reply, (shown) => post(api, target, shown)), reply, sent)
     } finally {
       if (target.kind === 'interaction') receiver.answered(target.interactionId)
     }
@@ -272,7 +272,7 @@ export function createDiscord(options: DiscordOptions): Discord {
     },
     edit: async (posted, reply, sent) =>
       recorded(
-        await purchases.shop.sell(reply, (shown) => edit(api, targetOf(posted), shown)).catch(fail),
+        await purchases.shop.sendReply(reply, (shown) => edit(api, targetOf(posted), shown)).catch(fail),
         reply,
         sent,
       ),

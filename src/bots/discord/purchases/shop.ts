@@ -33,7 +33,7 @@ export interface Shop {
    * Discord refuses a message with a button for an item that it no longer sells: then the message goes out without such buttons, and the list
    * of items is read again.
    */
-  sell<T>(reply: Reply, send: (reply: Reply) => Promise<T>): Promise<T>
+  sendReply<T>(reply: Reply, send: (reply: Reply) => Promise<T>): Promise<T>
 }
 
 interface ShopOptions {
@@ -97,7 +97,7 @@ export function createShop({ api, database, log }: ShopOptions): Shop {
       api.send('get', Routes.skuSubscriptions(sku), { query: new URLSearchParams({ user_id: user }) }),
     readItems,
     user: (id) => orNone(Code.UnknownUser, api.send<APIUser>('get', Routes.user(id))),
-    async sell(reply, send) {
+    async sendReply(reply, send) {
       try {
         return await send(reply)
       } catch (error) {
