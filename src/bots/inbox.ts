@@ -282,7 +282,10 @@ function groupsOf(rows: readonly Claimed[]): Claimed[][] {
   return [...groups.values()]
 }
 
-/** Its answer waits for room in its chat. What it does is done, so that later acts go on. */
+/**
+ * Its answer waits for room in its chat. What it does is done, so that later acts go on. The claim of an act that is being handled ends
+ * within `claimSeconds`; a second more allows for statements that began a moment before that claim.
+ */
 const isPaused = (act: SQL) =>
   sql`coalesce(${act}.claimed_until > now() + ${`${claimSeconds + 1} seconds`}::interval, false)`
 

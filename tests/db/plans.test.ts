@@ -46,7 +46,7 @@ afterAll(() => test.close())
 
 function explain(statement: SQL): Promise<string> {
   return test.core.database.db.transaction(async (tx) => {
-    // an index is taken wherever there is one that fits
+    // without this, the planner reads small tables as a whole, although an index fits
     await test.core.database.rows(sql`select set_config('enable_seqscan', 'off', true)`, tx)
     const lines = await test.core.database.rows<object>(sql`explain ${statement}`, tx)
     return lines.map((line) => Object.values(line)[0]).join('\n')

@@ -24,8 +24,8 @@ export interface ChatPace {
   /** Whether the chat has room for calls that can be left out, or wait. If so, they are counted. `calls`: default 1. */
   takeRoom(chat: string, windows: readonly Window[], calls?: number): Promise<boolean>
   /**
-   * 0: an answer or a result may be sent now, and is counted. Otherwise milliseconds after which to ask again: those that are put off
-   * come in order, and a new one does not come before them.
+   * 0: an answer or a result may be sent now, and is counted. Otherwise milliseconds after which to ask again. Those that are put off get
+   * times in their order. Once such a time has come, whichever call asks first has it, a new one as well; the others get a later time.
    */
   takeTurn(chat: string, limits: TurnLimits, calls: number): Promise<number>
   /**

@@ -73,7 +73,7 @@ const batchRows = 1_000
 /** As many networks as try in a minute may be new. */
 const mostBatches = 20
 
-/** Deletes what counts no more. */
+/** Deletes records that no longer count. */
 export async function forgetOldWrongKeys(database: Pick<Database, 'rows'>): Promise<void> {
   for (let batch = 0; batch < mostBatches; batch++) {
     const deleted = await database.rows(sql`
