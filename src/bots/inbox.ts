@@ -4,6 +4,7 @@
  * (its process died, or hangs) is taken over by another process.
  */
 import { type SQL, sql } from 'drizzle-orm'
+import { asPutOff } from '../core/chats/pace.ts'
 import { AppError, isPutOff } from '../core/errors.ts'
 import { tracedFrom } from '../core/trace.ts'
 import { columnsOf, readRows, typed } from '../db/columns.ts'
@@ -102,11 +103,12 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
   }
 
   function start(rows: readonly Claimed[]): void {
-    const { late = false, editsPart = false, ageMs = 0 } = rows[0] ?? {}
+    const { late = false, editsPart = false, ageMs = 0, isAgain = false } = rows[0] ?? {}
     const bodies = rows.map(({ body }) => body)
     const act = { keys: rows.map(({ key }) => key), until: Date.now() + answerWithinMs - ageMs }
     const span = { agoMs: ageMs, surface: name, count: rows.length }
-    run(act, () => tracedFrom('receive', span, () => handle(bodies, { late, editsPart })))
+    const step = () => tracedFrom('receive', span, () => handle(bodies, { late, editsPart }))
+    run(act, isAgain ? () => asPutOff(step) : step)
   }
 
   function run(act: Taken, step: () => Promise<unknown>): void {
@@ -224,6 +226,10 @@ const columns = columnsOf(
     position: inbox.position,
     /** Since it arrived. */
     ageMs: typed<number>(sql`(extract(epoch from now() - inbox.received_at) * 1000)::float8`),
+    /** A process had it before, so that its answer may have been put off. */
+    isAgain: typed<boolean>(
+      sql`(select before.claimed_until is not null from inbox before where before.key = inbox.key)`,
+    ),
     /** Its album was handled before it arrived. */
     late: typed<boolean>(sql`exists (select from inbox other
       where other.surface = inbox.surface and other.album = inbox.album and other.handled_at is not null)`),

@@ -1,4 +1,5 @@
 /** Posts an answer, and records the message that it became. */
+import { asPutOff } from '../core/chats/pace.ts'
 import type { Core } from '../core/core.ts'
 import { AppError, isPutOff, shortestPauseMs } from '../core/errors.ts'
 import { showCancelled } from '../core/generation/cancel.ts'
@@ -54,7 +55,8 @@ async function sooner(core: Core, call: Call, { step, isAnswered = false }: Step
   } catch (error) {
     if (error instanceof Later) throw error
     if (isPutOff(error)) {
-      throw new Later(error.retryAfterMs, { again: () => sooner(core, call, { step, isAnswered }), isAnswered })
+      const again = () => asPutOff(() => sooner(core, call, { step, isAnswered }))
+      throw new Later(error.retryAfterMs, { again, isAnswered })
     }
     core.log.warn({ err: error, surface: call.surface }, 'could not show a reply')
   }

@@ -2,6 +2,7 @@
  * Keeps calls to a chat within what its platform permits, over all processes. Answers and results that find no room get a turn: a
  * time at which to come again. Edits that only show progress take the room that is left, and none while answers wait.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/database.ts'
 
@@ -25,7 +26,7 @@ export interface ChatPace {
   takeRoom(chat: string, windows: readonly Window[], calls?: number): Promise<boolean>
   /**
    * 0: an answer or a result may be sent now, and is counted. Otherwise milliseconds after which to ask again. Those that are put off get
-   * times in their order. Once such a time has come, whichever call asks first has it, a new one as well; the others get a later time.
+   * times in their order. Once such a time has come, the first call within `asPutOff` that asks has it; the others get a later time.
    */
   takeTurn(chat: string, limits: TurnLimits, calls: number): Promise<number>
   /**
@@ -36,6 +37,11 @@ export interface ChatPace {
   /** The platform asks for a pause: until then the chat has no room. */
   pause(chat: string, ms: number): Promise<void>
 }
+
+const putOff = new AsyncLocalStorage<true>()
+
+/** For results, and answers that come again: their calls may have a turn whose time has come. Those of new answers get a later one. */
+export const asPutOff = <T>(run: () => Promise<T>): Promise<T> => putOff.run(true, run)
 
 /** Longer than any window that is possible. */
 const keptMs = 70_000
@@ -62,7 +68,8 @@ const isStrained = sql`coalesce(chat_calls.paused_until > ${now} - ${strained}::
 const isWaiting = sql`turn > ${now} - ${turnLapses}::interval`
 /** Those that were given, and not used yet. */
 const turns = sql`array(select turn from unnest(chat_calls.turns) turn where ${isWaiting} order by turn)`
-const isNext = sql`not exists (select from unnest(chat_calls.turns) turn where ${isWaiting})
+const nothingWaits = sql`not exists (select from unnest(chat_calls.turns) turn where ${isWaiting})`
+const isNext = sql`${nothingWaits}
   or exists (select from unnest(chat_calls.turns) turn where ${isWaiting} and turn <= ${now})`
 
 const recordset = (windows: readonly Window[]) =>
@@ -109,7 +116,7 @@ export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
       const rows = await database.rows(sql`
         insert into chat_calls (chat, calls) values (${chat}, ${made})
         on conflict (chat) do update set calls = ${recent} || ${made}
-        where ${hasRoom(windows, calls)} and not exists (select from unnest(chat_calls.turns) turn where ${isWaiting})
+        where ${hasRoom(windows, calls)} and ${nothingWaits}
         returning chat`)
       return rows.length > 0
     },
@@ -123,7 +130,8 @@ export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
             select turn from (
               select turn, row_number() over (order by turn) as number from unnest(chat_calls.turns) turn where ${isWaiting}) line
             where turn > ${now} or number > ${calls}::int order by turn)
-        where ${hasRoom(always ?? [], calls)} and (not ${isStrained} or ${hasRoom(afterRefusal ?? [], calls)}) and (${isNext})
+        where ${hasRoom(always ?? [], calls)} and (not ${isStrained} or ${hasRoom(afterRefusal ?? [], calls)})
+          and (${putOff.getStore() ? isNext : nothingWaits})
         returning chat`)
       return taken.length > 0 ? 0 : giveTurn(chat, limits, calls)
     },

@@ -6,6 +6,7 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
+import { asPutOff } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { type AppError, type ErrorData, type ErrorKind, isPutOff, shortestPauseMs } from '../errors.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
@@ -136,6 +137,9 @@ export async function showCancelled(
   } catch (error) {
     core.log.debug({ id, err: error }, 'could not show that a request was cancelled')
     if (!isPutOff(error) || Date.now() + error.retryAfterMs > until) return
-    setTimeout(() => void showCancelled(core, cancelled, until), Math.max(shortestPauseMs, error.retryAfterMs)).unref()
+    setTimeout(
+      () => void asPutOff(() => showCancelled(core, cancelled, until)),
+      Math.max(shortestPauseMs, error.retryAfterMs),
+    ).unref()
   }
 }

@@ -6,6 +6,7 @@ import { readAccount } from '../accounts/accounts.ts'
 import { costOf } from '../billing/cost.ts'
 import { chargedFor, type Size } from '../billing/quote.ts'
 import { moveToPrivate } from '../chats/elsewhere.ts'
+import { asPutOff } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { type AppError, asAppError, isPutOff, shortestPauseMs } from '../errors.ts'
 import type { StoredPicture } from '../media/image-rows.ts'
@@ -30,11 +31,11 @@ const leastPauseMs = 500
 
 /** stored → delivered. `files`: the pictures, where this process still has them in memory. */
 export const deliver = (core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> =>
-  traced('deliver', factsOf(generation), () => deliverPictures(core, generation, files))
+  traced('deliver', factsOf(generation), () => asPutOff(() => deliverPictures(core, generation, files)))
 
 /** Shows `generation.error`, then refunds. */
 export const deliverFailure = (core: Core, generation: Generation): Promise<Retry> =>
-  traced('deliver', factsOf(generation), () => showFailure(core, generation))
+  traced('deliver', factsOf(generation), () => asPutOff(() => showFailure(core, generation)))
 
 const factsOf = ({ id, surface, deliveryTries }: Generation) => ({ id, surface, count: deliveryTries + 1 })
 

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createChatPace, forgetOldCalls } from '../../../src/core/chats/pace.ts'
+import { asPutOff, createChatPace, forgetOldCalls } from '../../../src/core/chats/pace.ts'
 import { databases, openTestDatabase, type TestDatabase } from '../../helpers/backends.ts'
 
 const tenAMinute = [{ calls: 10, ms: 60_000 }]
@@ -83,12 +83,15 @@ describe.each(databases())('the pace of a chat on %s', (kind) => {
     // the fourth call of an album needs the first of these to be over
     expect(seconds(await ask(2))).toBe(120)
     expect(await processes[0]!.takeRoom('turns', [])).toBe(false)
+    const askAgain = () => asPutOff(() => ask())
     await pass(60_500)
-    expect(await ask()).toBe(0)
-    // there is room for others only after those that wait
+    // a new answer does not take the turn of one that was put off
     expect(seconds(await ask())).toBe(60)
+    expect(await askAgain()).toBe(0)
+    // there is room for others only after those that wait
+    expect(seconds(await askAgain())).toBe(61)
     await pass(1_000)
-    expect(await ask()).toBe(0)
+    expect(await askAgain()).toBe(0)
     expect(seconds(await processes[0]!.refused('turns', limits, { calls: 1, pauseMs: 5_000 }))).toBeGreaterThanOrEqual(
       58,
     )
