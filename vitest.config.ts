@@ -24,6 +24,7 @@ const long = [
     'every-backend',
     'linking',
     'lost',
+    'paused',
     'presses',
     'purchases',
     'stopped',
@@ -48,7 +49,10 @@ export default defineConfig({
     // for two cores: of five that work, three wait for something
     maxWorkers: 5,
     projects: [
-      { extends: true, test: { name: 'parts', include: together, exclude: long, isolate: false } },
+      {
+        extends: true,
+        test: { name: 'parts', include: together, exclude: long, isolate: false, env: { KEEP_DATABASES_OPEN: 'true' } },
+      },
       { extends: true, test: { name: 'apart', include: ['tests/**/*.test.ts'], exclude: [...together, ...long] } },
       { extends: true, test: { name: 'long', include: [...long, ...longer], env: { LONG: '1' } } },
     ],

@@ -1,6 +1,6 @@
 /**
  * Empty, migrated databases for tests. Making one and dropping it costs more CPU time than most tests do, so databases
- * are emptied after use and serve the next test: on Postgres in all test processes, embedded ones in their process.
+ * are emptied and serve the next test: on Postgres in all test processes, embedded ones and those that are open in their process.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -28,24 +28,77 @@ export interface Way {
   maxConnections?: number
 }
 
+interface Taken {
+  database: Database
+  /** With which other processes open it. */
+  url: string
+  name: string
+  template: Template
+}
+
+/** Where files share a process, databases stay open for the next test: to connect again takes longer than most tests do. */
+const staysOpen = process.env.KEEP_DATABASES_OPEN === 'true'
+/** Each has up to 17 connections, and all test processes together have 100. */
+const mostOpen = 1
+const open: Taken[] = []
+const applicationName = `fluxbot-test-${process.pid}`
+
 /** Of the Postgres server, at `url`. `drop` disconnects every client that is left. */
 export async function takeDatabase(way: Way = {}): Promise<{ database: Database; url: string; drop(): Promise<void> }> {
   const { pooler = await commonPgBouncer(), maxConnections } = way
-  const { name: template, state, schema } = await templateOf()
-  const free = `fluxbot_free_${state}_`
-  for (;;) {
-    const taken = newName('fluxbot_test_')
-    const isReused = await admin((client) => renameOne(client, free, taken))
-    if (!isReused) await admin((client) => createFrom(client, template, taken))
-    const url = urlOf(taken)
-    const address = pooler ? { url: pooler.through(url), directUrl: url } : { url }
-    const database = await openDatabase({ ...address, maxConnections, dataDir: '' })
-    if ((await emptied(database)) === schema) return { database, url, drop: () => release(database, taken, free) }
-    await database.close()
-    await dropDatabase(taken)
-    if (!isReused) throw new Error(`a copy of ${template} differs from it`)
+  if (!staysOpen || pooler || maxConnections) {
+    const taken = await takeClosed({ pooler, maxConnections })
+    return { ...taken, drop: () => release(taken) }
+  }
+  const taken = (await takeOpen()) ?? (await takeClosed({}))
+  const lease = leaseOf(taken.database)
+  return {
+    database: lease.database,
+    url: taken.url,
+    async drop() {
+      lease.end()
+      if (open.length >= mostOpen) return release(taken)
+      open.push(taken)
+      await admin((client) =>
+        client.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and not starts_with(application_name, $2)',
+          [taken.name, applicationName],
+        ),
+      )
+    },
   }
 }
+
+/** undefined: there is none, or something is still at work in it. */
+async function takeOpen(): Promise<Taken | undefined> {
+  const taken = open.pop()
+  if (!taken) return undefined
+  const { rows } = await admin((client) =>
+    client.query(`select from pg_stat_activity where datname = $1 and state <> 'idle' limit 1`, [taken.name]),
+  )
+  const found = rows.length === 0 && (await Promise.race([emptied(taken.database), later(undefined)]))
+  if (found === taken.template.schema) return taken
+  await release(taken)
+  return undefined
+}
+
+async function takeClosed({ pooler, maxConnections }: Way): Promise<Taken> {
+  const template = await templateOf()
+  for (;;) {
+    const name = newName('fluxbot_test_')
+    const isReused = await admin((client) => renameOne(client, freeName(template), name))
+    if (!isReused) await admin((client) => createFrom(client, template.name, name))
+    const url = urlOf(name)
+    const address = pooler ? { url: pooler.through(url), directUrl: url } : { url: urlOf(name, applicationName) }
+    const database = await openDatabase({ ...address, maxConnections, dataDir: '' })
+    if ((await emptied(database)) === template.schema) return { database, url, name, template }
+    await database.close()
+    await dropDatabase(name)
+    if (!isReused) throw new Error(`a copy of ${template.name} differs from it`)
+  }
+}
+
+const freeName = ({ state }: Template) => `fluxbot_free_${state}_`
 
 /** Whether there was one. */
 async function renameOne(client: pg.Client, prefix: string, to: string): Promise<boolean> {
@@ -57,12 +110,12 @@ async function renameOne(client: pg.Client, prefix: string, to: string): Promise
   return false
 }
 
-async function release(database: Database, taken: string, free: string): Promise<void> {
+async function release({ database, name, template }: Taken): Promise<void> {
   await database.close()
   await admin(async (client) => {
-    await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [taken])
-    await client.query(`alter database ${taken} rename to ${newName(free)}`)
-  }).catch(() => dropDatabase(taken))
+    await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+    await client.query(`alter database ${name} rename to ${newName(freeName(template))}`)
+  }).catch(() => dropDatabase(name))
 }
 
 const dropDatabase = async (name: string) =>
@@ -106,10 +159,13 @@ function leaseOf(database: Database): { database: Database; end(): void } {
   const end = () => {
     over = true
   }
+  const check = () => {
+    if (over) throw new Error('the test that had this database is over')
+  }
   const guarded = <T extends object>(target: T): T =>
     new Proxy(target, {
       get(from, key) {
-        if (over) throw new Error('the test that had this database is over')
+        check()
         const value = Reflect.get(from, key, from)
         return typeof value === 'function' ? value.bind(from) : value
       },
@@ -121,7 +177,10 @@ function leaseOf(database: Database): { database: Database; end(): void } {
     database: {
       ...database,
       db,
-      rows: async (query, on = db) => database.rows(query, on),
+      rows: async (query, on) => {
+        check()
+        return database.rows(query, on)
+      },
       bullPool: () => pool,
       listen: (channel, onNotify) => database.listen(channel, (payload) => over || onNotify(payload)),
       notReady: () => (over ? 'The embedded database is closed.' : database.notReady()),
@@ -289,8 +348,9 @@ async function admin<T>(action: (client: pg.Client) => Promise<T>): Promise<T> {
   }
 }
 
-function urlOf(name: string): string {
+function urlOf(name: string, application?: string): string {
   const url = new URL(databaseUrl as string)
   url.pathname = `/${name}`
+  if (application) url.searchParams.set('application_name', application)
   return url.href
 }
