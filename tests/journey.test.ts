@@ -228,6 +228,23 @@ describe('a request in a chat', () => {
     expect(bodiesOf(world.fal, /schnell$/).at(-1)).toContain('A very fluffy cat in the evening sun')
   })
 
+  it('with LoRAs names them by an option of Discord, and in the words on Telegram', async () => {
+    const path = 'https://huggingface.co/ann/ink/resolve/main/ink.safetensors'
+    const shown = await world.discord
+      .slash('flux', { prompt: 'a heron', lora: `${path}:0.8` })
+      .waitForReply((message) => message.attachments.length > 0 && !/^[⏳🎨]/u.test(message.content))
+    expect(shown.content).toContain('LoRA ink:0.8')
+    const sent = world.telegram.say(`a heron --lora ${path}:0.8`)
+    const answer = await world.telegram.waitFor(
+      sent.chatId,
+      (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
+      20_000,
+    )
+    expect(answer.text).toContain('LoRA ink:0.8')
+    const bodies = bodiesOf(world.fal, /^\/fal-ai\/flux-lora$/)
+    expect(bodies.map((body) => JSON.parse(body).loras)).toEqual(Array(2).fill([{ path, scale: 0.8 }]))
+  })
+
   it('keeps the invariants and violates no API description', async () => {
     // the picture is posted before its row is updated
     await expect.poll(() => violations(core.database)).toEqual([])

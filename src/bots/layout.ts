@@ -86,6 +86,7 @@ function resultParts(words: Words, result: Result): ReplyParts {
     notes,
     masked,
     grown,
+    loras = [],
   } = result
   return {
     quote: prompt,
@@ -101,6 +102,7 @@ function resultParts(words: Words, result: Result): ReplyParts {
       ...(parent ? [words.facts.parent(parent)] : []),
       ...(masked ? [words.facts.masked] : []),
       ...(grown === undefined ? [] : [words.facts.grown(grown)]),
+      ...(loras.length === 0 ? [] : [words.facts.loras(loras)]),
     ],
     notes: notes.map(({ kind, data = {} }) => words.notes[kind](data)),
   }

@@ -94,6 +94,7 @@ export const en = {
     parent: (id: string) => `from #${id}`,
     masked: 'with a mask',
     grown: (sides: string) => `extended by ${sides}`,
+    loras: (loras: readonly string[]) => `LoRA ${list(loras)}`,
     enhancedBy: (text: string, model: string) => `${text} (${model})`,
   },
   notes: {
@@ -811,6 +812,7 @@ export const en = {
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
       '--private --expand left:256',
+      '--lora <name or address>:0.8',
       ...(h.adminCommands.length === 0
         ? []
         : ['', `Administrators: ${h.adminCommands.join(' ')}`, '/credits give @user 5, /credits code 50']),
@@ -834,6 +836,7 @@ export const en = {
         guidance: 'How closely the picture follows the words',
         strength: 'How far the result may differ from your picture',
         expand: 'How far to extend each side, such as left:256,top:50%',
+        lora: 'LoRAs: names or https addresses, with a scale if you like, such as pixel:0.8',
         negative: 'What the picture should not show',
         enhance: 'Let a language model enhance the prompt; ask shows it to you first',
         private: 'Only you see the answer',
@@ -1121,7 +1124,12 @@ export const en = {
     unknown_option: (d: Data) => `There is no option ${d.name}. Options: ${list(d.available)}.`,
     provider_flag: (d: Data) =>
       `${d.model} would read ${d.name} as a parameter of its own, which may change the price or the model. Leave it out, or write it without the dashes.`,
-    not_taken: (d: Data) => `${d.model} does not take ${d.name}. Leave it out, or choose another model.`,
+    not_taken: (d: Data) =>
+      `${d.model} does not take ${d.name}. ${
+        list(d.available) === ''
+          ? 'Leave it out, or choose another model.'
+          : `Leave it out, or choose a model that does: ${list(d.available)}.`
+      }`,
     area_not_taken: (d: Data) =>
       `${d.model} does not take ${d.name}${d.together === undefined ? '' : ` together with a ${d.together}`}. ${
         list(d.available) === ''
@@ -1140,6 +1148,19 @@ export const en = {
       `The mask has ${d.size} pixels and the picture ${d.expected}: send a mask with the size of the first picture.`,
     mask_empty: () =>
       'The mask marks nothing. Make the area to redraw transparent, or white in a black picture without transparency.',
+    lora_address: (d: Data) =>
+      `"${d.value}" is no LoRA. Write a name that /models shows, or an https address without a password, key or port, such as ${d.expected}.`,
+    unknown_lora: (d: Data) => {
+      const hosts = list(d.hosts)
+      const from = hosts === '*' ? 'any site' : hosts
+      const cures = [
+        ...(list(d.available) === '' ? [] : [`one of its own (${list(d.available)})`]),
+        ...(hosts === '' ? [] : [`the address of one from ${from}`]),
+      ]
+      return `${d.model} cannot use the LoRA ${d.lora}. ${cures.length === 0 ? 'Leave it out' : `Name ${cures.join(', or ')}`}.`
+    },
+    too_many_loras: (d: Data) =>
+      `${d.model ?? 'A request'} takes at most ${d.limit === 1 ? 'one LoRA' : `${d.limit} LoRAs`}.`,
     words_not_taken: (d: Data) => `${d.model} works from the picture alone: leave the words out.`,
     image_needed: (d: Data) => `${d.model} needs a picture to start from: attach one.`,
     too_many_images: (d: Data) =>

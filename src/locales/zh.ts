@@ -67,6 +67,7 @@ export const zh: Words = {
     parent: (id) => `源自 #${id}`,
     masked: '使用蒙版',
     grown: (sides) => `扩展 ${sides}`,
+    loras: (loras) => `LoRA ${list(loras)}`,
     enhancedBy: (text, model) => `${text}（${model}）`,
   },
   notes: {
@@ -679,6 +680,7 @@ export const zh: Words = {
       '--steps 20 --guidance 3.5',
       '--strength 0.8 --enhance',
       '--private --expand left:256',
+      '--lora <名称或网址>:0.8',
       ...(h.adminCommands.length === 0
         ? []
         : ['', `管理员：${h.adminCommands.join(' ')}`, '/credits give @用户 5、/credits code 50']),
@@ -701,6 +703,7 @@ export const zh: Words = {
         guidance: '图片贴近文字的程度',
         strength: '结果与原图的差异程度',
         expand: '图片各边扩展多少，例如 left:256,top:50%',
+        lora: 'LoRA：名称或 https 网址，可加强度，例如 pixel:0.8',
         negative: '图片里不要出现的内容',
         enhance: '用语言模型优化提示词；ask 表示先给你看',
         private: '只有你能看到回复',
@@ -960,7 +963,10 @@ export const zh: Words = {
     unknown_option: (d) => `没有选项 ${d.name}。可用：${list(d.available)}。`,
     provider_flag: (d) =>
       `${d.model} 会把 ${d.name} 当作它自己的参数，这可能改变价格或模型。请去掉它，或去掉前面的横线。`,
-    not_taken: (d) => `${d.model} 不支持 ${d.name}。请去掉它，或换一个模型。`,
+    not_taken: (d) =>
+      `${d.model} 不支持 ${d.name}。${
+        list(d.available) === '' ? '请去掉它，或换一个模型。' : `请去掉它，或换用支持的模型：${list(d.available)}。`
+      }`,
     area_not_taken: (d) =>
       `${d.model} 不支持 ${d.name}${d.together === undefined ? '' : ' 与蒙版同时使用'}。${
         list(d.available) === '' ? '这里也没有其他支持的模型，请去掉它。' : `请换用支持的模型：${list(d.available)}。`
@@ -975,6 +981,17 @@ export const zh: Words = {
     shape_kept: (d) => `扩展图片或使用蒙版时，结果的尺寸由原图决定，请去掉 ${d.name}。`,
     mask_size: (d) => `蒙版是 ${d.size} 像素，而图片是 ${d.expected} 像素：蒙版须与第一张图片大小相同。`,
     mask_empty: () => '蒙版没有标出任何区域。请把要重绘的区域设为透明，或在不透明的黑色图片中涂成白色。',
+    lora_address: (d) =>
+      `“${d.value}”不是 LoRA。请写 /models 列出的名称，或不含密码、密钥和端口的 https 网址，例如 ${d.expected}。`,
+    unknown_lora: (d) => {
+      const hosts = list(d.hosts)
+      const cures = [
+        ...(list(d.available) === '' ? [] : [`它自己的 LoRA（${list(d.available)}）`]),
+        ...(hosts === '' ? [] : [hosts === '*' ? '任意网站上的 LoRA 网址' : `${hosts} 上的 LoRA 网址`]),
+      ]
+      return `${d.model} 不能使用 LoRA ${d.lora}。${cures.length === 0 ? '请去掉它。' : `请写${cures.join('，或')}。`}`
+    },
+    too_many_loras: (d) => `${d.model ?? '一次请求'} 最多支持 ${d.limit} 个 LoRA。`,
     words_not_taken: (d) => `${d.model} 只根据图片绘制，请去掉文字。`,
     image_needed: (d) => `${d.model} 需要一张参考图片，请附上。`,
     too_many_images: (d) =>

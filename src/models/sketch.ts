@@ -19,6 +19,8 @@ const takes: Takes = {
   mask: { marks: 'white' },
   expand: { max: 1024, byMask: true },
   kept: { side: 2048 },
+  // it loads none: an address gives the picture a tint of its own
+  loras: { max: 3, range: { min: 0, max: 2 }, names: ['cold', 'warm'], hosts: ['*'] },
 }
 
 export const sketch: Model = {
@@ -31,8 +33,11 @@ export const sketch: Model = {
       provider: 'sketch',
       endpoint: 'sketch',
       takes,
-      input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative }, _, mask) =>
-        defined({ prompt, width, height, count, seed, steps, guidance, strength, negative, mask }),
+      input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative, loras }, _, mask) =>
+        defined({
+          ...{ prompt, width, height, count, seed, steps, guidance, strength, negative, mask },
+          loras: loras?.map(({ path, scale = 1 }) => ({ path, scale })),
+        }),
       cost: free,
     },
   ],

@@ -131,6 +131,7 @@ describe('the price of what is composed', () => {
 
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['a cat', { model: 'flux-dev', negative: 'dogs' }, /flux-dev does not take --no/],
+    ['a cat --lora warm', { model: 'flux-dev' }, /flux-dev does not take --lora\. .*sketch/],
     ['a cat', { model: 'nothing' }, /no model "nothing"/],
     ['a cat', { aspect: '17:3' }, /17:3/],
     ['a cat', { count: 9, model: 'sketch' }, /"9" does not fit --n/],
@@ -164,8 +165,9 @@ describe('the price of what is composed', () => {
 
 it('sends options with the words as one request, and charges what was quoted', async () => {
   const options = { model: 'sketch', aspect: '16:9', count: 2, seed: '7', negative: 'dogs, cars' }
-  const { price } = await quote('a cat --steps 5', options)
-  const { id } = await send('a cat --steps 5', options)
+  const text = 'a cat --steps 5 --lora warm:0.5'
+  const { price } = await quote(text, options)
+  const { id } = await send(text, options)
   await expect.poll(() => stored(id)).toBeDefined()
   expect(await stored(id)).toMatchObject({
     request: {
@@ -176,13 +178,14 @@ it('sends options with the words as one request, and charges what was quoted', a
       seed: '7',
       negative: 'dogs, cars',
       steps: 5,
+      loras: [{ path: 'warm', scale: 0.5 }],
     },
     price,
   })
   const account = await readAccount(core, await accountOf(core, { id: visitor, name: visitor.slice(0, 10) }))
   expect(account).toMatchObject({ balance: 20 - (price ?? 0), held: price })
   const shown = (await messages()).find((each) => each.id === id)
-  expect(shown).toMatchObject({ role: 'person', text: 'a cat --steps 5', options })
+  expect(shown).toMatchObject({ role: 'person', text, options })
 })
 
 it('refuses what costs more than the page showed, and names the price', async () => {

@@ -127,7 +127,7 @@ describe('starting', () => {
     expect(names).toEqual(offered.flatMap(({ name, aliases = [] }) => [name, ...aliases]))
     const [flux, imagine] = discord.commands()
     const credits = discord.commands().find(({ name }) => name === 'credits')
-    expect(flux).toMatchObject({ contexts: [0, 1, 2], integration_types: [0, 1], options: { length: 16 } })
+    expect(flux).toMatchObject({ contexts: [0, 1, 2], integration_types: [0, 1], options: { length: 17 } })
     expect(flux).toMatchObject({
       description: 'Draw a picture',
       description_localizations: { 'zh-CN': '画一张图', 'zh-TW': '画一张图' },
@@ -148,7 +148,7 @@ describe('starting', () => {
       { name: 'steps', type: 4, min_value: expect.any(Number), max_value: expect.any(Number) },
       ...['guidance', 'strength'].map((name) => ({ name, type: 10, min_value: 0 })),
       { name: 'expand', type: 3, max_length: 60 },
-      { name: 'negative', type: 3 },
+      ...['lora', 'negative'].map((name) => ({ name, type: 3 })),
       { name: 'enhance', type: 3, choices: [{ value: 'on' }, { value: 'off' }, { value: 'ask' }] },
       { name: 'private', type: 5 },
     ])

@@ -62,14 +62,17 @@ describe('npm run providers', () => {
     await mkdir(folder)
     const file = join(folder, 'lora.json')
     const size = { as: 'object', name: 'image_size', aspects: { '1:1': [512, 512] } }
-    const route = { endpoint: 'fal-ai/flux-lora', size, params: { seed: { name: 'seed' } }, cost: { picture: 0.035 } }
+    const loras = { name: 'loras', max: 1, stored: { pixel: 'https://example.com/pixel.safetensors' } }
+    const params = { seed: { name: 'seed' } }
+    const route = { endpoint: 'fal-ai/flux-lora', size, params, loras, cost: { picture: 0.035 } }
     await writeFile(file, JSON.stringify({ provider: 'fal', id: 'lora', title: 'LoRA', routes: [route] }))
     const before = fal.accepted()
-    const { out, code } = await run(['try', file, 'a heron --seed 7'])
+    const { out, code } = await run(['try', file, 'a heron --seed 7 --lora pixel:0.5'])
     expect(code).toBe(0)
     expect(out).toContain('POST https://queue.fal.run/fal-ai/flux-lora\nauthorization: Key …\n')
     expect(out).toContain('"prompt": "a heron"')
     expect(out).toContain('"seed": 7')
+    expect(out).toMatch(/"path": "https:\/\/example.com\/pixel.safetensors",\s+"scale": 0.5/)
     expect(fal.accepted()).toBe(before)
     expect(await run(['try', file, 'a heron', '--send'])).toMatchObject({
       code: 1,

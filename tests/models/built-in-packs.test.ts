@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PictureRequest, Route } from '../../src/core/ports/models.ts'
-import { drawing, listed } from '../../src/core/request/choose-model.ts'
+import { drawing, drawsFromWords, listed } from '../../src/core/request/choose-model.ts'
 import { models } from '../../src/models/index.ts'
 import { readBuiltInPacks } from '../../src/models/packs/built-in.ts'
 import { providerKinds } from '../../src/providers/index.ts'
@@ -48,12 +48,12 @@ describe('the packs that come with fluxbot', () => {
     for (const [name, { provider }] of routes) expect(known, name).toContain(provider)
   })
 
-  it('do not make the models of one service more than Discord’s limit of choices', () => {
+  it('do not make the models of one service that draw from words more than Discord’s limit of choices', () => {
     for (const { name } of providerKinds) {
       const own = [...models, ...packs].filter(({ routes }) =>
         routes.some(({ provider }) => [name, 'sketch', 'lanczos'].includes(provider)),
       )
-      expect(drawing(own).length, name).toBeLessThanOrEqual(25)
+      expect(drawing(own).filter(drawsFromWords).length, name).toBeLessThanOrEqual(25)
     }
   })
 
@@ -82,6 +82,15 @@ describe('the packs that come with fluxbot', () => {
     for (const images of [takes.images.min, takes.images.max]) {
       const { image_url: one, image_urls: several } = bodyOf(route, { images })
       expect([one ?? several ?? []].flat()).toHaveLength(images)
+    }
+    if (takes.loras) {
+      const { max, range, hosts } = takes.loras
+      const loras = Array.from({ length: max }, (_, at) => ({
+        path: `https://${hosts[0]}/${at}.safetensors`,
+        scale: at % 2 === 0 ? range.min : range.max,
+      }))
+      expect(bodyOf(route, { loras }).loras).toEqual(loras)
+      expect(bodyOf(route)).not.toHaveProperty('loras')
     }
     if (takes.negative) expect(bodyOf(route, { negative: 'text' }).negative_prompt).toBe('text')
   })

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { quoteOf } from '../../src/core/billing/quote.ts'
+import type { Core } from '../../src/core/core.ts'
 import type { Model, PictureRequest } from '../../src/core/ports/models.ts'
 import { checkParams } from '../../src/core/request/check.ts'
-import { findModel } from '../../src/core/request/choose-model.ts'
+import { findModel, takenWith } from '../../src/core/request/choose-model.ts'
 import { readBuiltInPacks } from '../../src/models/packs/built-in.ts'
 import { keepCatalogue, packFolders } from '../../src/models/packs/catalogue.ts'
 import { modelPackShape } from '../../src/models/packs/model-shape.ts'
@@ -83,6 +84,29 @@ describe('a model pack', () => {
     ])
     const twice = [routes[1], { ...routes[1], endpoint: 'fal-ai/d' }]
     expect(mistakesOf(pack({ routes: twice }))[0]).toContain('routes[1].images: earlier routes take 1 pictures')
+  })
+
+  it('sends the LoRAs of a request under their names, and has a route for them', () => {
+    const loras = {
+      ...{ name: 'weights', path: 'url', scale: 'strength', max: 2, range: { min: -1, max: 1 } },
+      ...{ hosts: ['example.com'], stored: { pixel: 'owner/pixel' } },
+    }
+    const text = withRoute({ loras })
+    expect(parsePack(text).routes[0]?.takes.loras).toEqual({
+      ...{ max: 2, range: { min: -1, max: 1 }, names: ['pixel'], hosts: ['example.com'] },
+    })
+    const asked = [{ path: 'pixel', scale: -0.5 }, { path: 'https://example.com/a' }]
+    expect(inputOf(text, { loras: asked })).toMatchObject({
+      weights: [{ url: 'owner/pixel', strength: -0.5 }, { url: 'https://example.com/a' }],
+    })
+    expect(inputOf(text)).not.toHaveProperty('weights')
+    const usual = parsePack(withRoute({ loras: { name: 'loras', max: 3 } })).routes[0]?.takes.loras
+    expect(usual).toMatchObject({ range: { min: 0, max: 4 }, hosts: ['huggingface.co', 'civitai.com', 'fal.media'] })
+    // the second route is used for requests with LoRAs
+    const both = parsePack(pack({ routes: [route, { ...route, endpoint: 'fal-ai/other', loras }] }))
+    const core = { providers: { get: () => ({}) }, models: { all: () => [both] } } as unknown as Core
+    expect(takenWith(core, both, { images: 0 }).loras).toBeUndefined()
+    expect(takenWith(core, both, { images: 0, loras: true }).loras?.max).toBe(2)
   })
 
   it('costs its price for each size', () => {
@@ -295,6 +319,24 @@ describe('a model pack', () => {
       ],
     ],
     ['a longest side of nothing', withRoute({ side: 1024 }), ['routes[0].side: is for results that keep the size']],
+    [
+      'LoRAs that no request can name, beside those of the pack',
+      withRoute({ loras: { name: 'loras', max: 1, hosts: [], range: { min: 2, max: 1 } }, body: { loras: [] } }),
+      [
+        'routes[0].loras.range: min is greater than max',
+        'routes[0].loras: without "hosts"',
+        'routes[0].loras.name: "loras" is sent by body.loras as well',
+      ],
+    ],
+    [
+      'an address in place of a host',
+      withRoute({ loras: { name: 'loras', max: 99, hosts: ['https://a.b'], stored: { 'A b': '' } } }),
+      [
+        'routes[0].loras.max: write a whole number, 1–16',
+        'routes[0].loras.hosts[0]: write the name of a host',
+        'routes[0].loras.stored',
+      ],
+    ],
     ['a field of fluxbot’s own', openai({ body: { model: 'x' } }), ['routes[0].body.model: fluxbot sends it itself']],
     ['two prices of the service', withRoute({ cost: { picture: 1, megapixel: 1 } }), ['routes[0].cost: write one of']],
     [

@@ -336,3 +336,40 @@ describe('a workflow pack with a mask', () => {
     expect(() => parsePack(pack(manifest, padded))).toThrow(mistake)
   })
 })
+
+describe('a pack with loaders of LoRAs', () => {
+  const loader = (model: string): Graph[string] => ({
+    class_type: 'LoraLoaderModelOnly',
+    inputs: { model: [model, 0], lora_name: 'a.safetensors', strength_model: 0.7 },
+  })
+  const loaded = { ...graph, '20': loader('1'), '21': loader('20') }
+  const slots = ['20', '21'].map((node) => ({ file: `${node}.lora_name`, scale: [`${node}.strength_model`] }))
+  const own = {
+    nodes: { ...nodes, loras: slots },
+    loras: { pixel: 'pixel.safetensors', ink: 'styles/ink.safetensors' },
+  }
+
+  it('loads the files of the names, and switches the other loaders off', () => {
+    const model = parsePack(pack(own, loaded))
+    expect(model.routes[0]?.takes.loras).toEqual({
+      max: 2,
+      range: { min: 0, max: 4 },
+      names: ['pixel', 'ink'],
+      hosts: [],
+    })
+    const filled = inputOf(model, { loras: [{ path: 'ink' }] })
+    expect([filled['20']?.inputs, filled['21']?.inputs]).toMatchObject([
+      { lora_name: 'styles/ink.safetensors', strength_model: 1 },
+      { lora_name: 'a.safetensors', strength_model: 0 },
+    ])
+    expect(inputOf(model)['20']?.inputs).toMatchObject({ lora_name: 'a.safetensors', strength_model: 0.7 })
+  })
+
+  it.each([
+    [{ nodes, loras: own.loras }, 'name the inputs of a loader in nodes.loras'],
+    [{ nodes: own.nodes }, 'name the files that requests may use in "loras"'],
+    [{ ...own, nodes: { ...nodes, loras: [{ file: '20.model', scale: '20.lora_name' }] } }, 'is not a number'],
+  ])('is refused with mistakes: %j', (manifest, mistake) => {
+    expect(() => parsePack(pack(manifest, loaded))).toThrow(mistake)
+  })
+})

@@ -3,12 +3,12 @@ import { accountOf } from '../../core/accounts/accounts.ts'
 import type { InForce } from '../../core/accounts/settings.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { editingModels, editingWith, proposeEdit, sameShape } from '../../core/generation/edit.ts'
+import { editingModels, editingWith, keptLoras, proposeEdit, sameShape } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import type { ChosenModel } from '../../core/request/check.ts'
-import { canServe, chooseModel, findModel, offeredAspects } from '../../core/request/choose-model.ts'
+import { canServe, chooseModel, findModel, inputsOf, offeredAspects } from '../../core/request/choose-model.ts'
 import { type Message, parseMessage, promptLimit } from '../../core/request/parse.ts'
 import { showPrices } from '../../core/results/quotes.ts'
 import type { Action } from '../action.ts'
@@ -70,10 +70,11 @@ export const editAction: Action = {
     const isUnchanged = model === '' || model === proposed
     const name = (isUnchanged ? written.model : undefined) ?? (model || proposed)
     const isProposed = isUnchanged && written.model === undefined
-    const { chosen, own } = chooseFor(core, { name, isProposed, added: added.length, result })
+    const { chosen, own } = chooseFor(core, { name, isProposed, written, added: added.length, result })
     const images = [...(own === 0 ? [] : [asInput(core, pictureOf(result))]), ...added]
     const params: RequestParams = {
       ...written,
+      loras: written.loras ?? keptLoras(chosen, result),
       aspect:
         aspect === ''
           ? (written.aspect ?? (images.length === 0 ? sameShape(chosen.takes, result) : undefined))
@@ -97,20 +98,26 @@ interface Choice {
   name: string | undefined
   /** The person left the model as the form proposed it. */
   isProposed: boolean
+  written: RequestParams
   /** Pictures that were added to that of the result. */
   added: number
   result: StoredResult & Pick<InForce, 'allowed'>
 }
 
-/** `own`: whether the picture of the result is used. A proposed model that does not take the added pictures gives way to one that does. */
-function chooseFor(core: Core, { name, isProposed, added, result }: Choice): { chosen: ChosenModel; own: 0 | 1 } {
+/** `own`: whether the picture of the result is used. A proposed model that does not take what was added gives way to one that does. */
+function chooseFor(
+  core: Core,
+  { name, isProposed, written, added, result }: Choice,
+): { chosen: ChosenModel; own: 0 | 1 } {
   const model = name === undefined ? undefined : findModel(core.models.all(), name)
   const own = model ? (editingWith(core, model, result)?.images ?? 1) : 1
-  const givesWay = model && isProposed && added > 0 && !canServe(core, model, { images: 1 + added, words: true })
+  const needs = (images: number) => ({ ...inputsOf(written, images), words: true })
+  const adds = added > 0 || written.expand !== undefined || written.loras !== undefined
+  const givesWay = model && isProposed && adds && !canServe(core, model, needs(1 + added))
   const { allowed } = result
-  if (givesWay) return { chosen: chooseModel(core, { allowed, images: 1 + added, words: true }), own: 1 }
+  if (givesWay) return { chosen: chooseModel(core, { allowed, ...needs(1 + added) }), own: 1 }
   return {
-    chosen: chooseModel(core, { name, allowed: name === undefined ? allowed : null, images: own + added, words: true }),
+    chosen: chooseModel(core, { name, allowed: name === undefined ? allowed : null, ...needs(own + added) }),
     own,
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { proposeEdit } from '../../core/generation/edit.ts'
+import { keptLoras, proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, readResult, type StoredResult } from '../../core/generation/result.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import { checkParams } from '../../core/request/check.ts'
@@ -55,7 +55,7 @@ export const editCommand = defineCommand({
     const proposed = result && all.length === 1 ? proposeEdit(core, { ...result, allowed }) : undefined
     const own = proposed?.images === 1 ? proposed.model.id : undefined
     const chosen = chooseModel(core, {
-      name: params.model ?? (params.expand ? undefined : own),
+      name: params.model ?? (params.expand || params.loras ? undefined : own),
       prefer: own === undefined ? [] : [own],
       allowed: params.model === undefined ? allowed : null,
       ...inputsOf(params, all.length),
@@ -64,7 +64,14 @@ export const editCommand = defineCommand({
     })
     const from = result && { id: result.id, button: named.id === undefined ? 'reply' : 'edit' }
     const isPrivate = wanted ?? settings.chosen.private
-    return submitFor(core, call, { params, images: all, chosen, parent: from, private: isPrivate })
+    const loras = params.loras ?? (result && keptLoras(chosen, result))
+    return submitFor(core, call, {
+      params: { ...params, loras },
+      images: all,
+      chosen,
+      parent: from,
+      private: isPrivate,
+    })
   },
 })
 

@@ -6,6 +6,7 @@ import { readAspect } from '../../core/request/aspect.ts'
 import { drawing, offeredAspects, offeredCount, offeredRange } from '../../core/request/choose-model.ts'
 import { type Filled, fillIn } from '../../core/request/defaults.ts'
 import { readExpand } from '../../core/request/grow.ts'
+import { readLoras } from '../../core/request/loras.ts'
 import { type Message, parseMessage, readSeed } from '../../core/request/parse.ts'
 import { defineCommand } from '../command.ts'
 import { draftFor, submitFor } from '../submit.ts'
@@ -32,6 +33,7 @@ export const fluxCommand = defineCommand({
     guidance: { type: 'number', range: (models) => offeredRange(models, 'guidance') },
     strength: { type: 'number', range: (models) => offeredRange(models, 'strength') },
     expand: { type: 'text', max: 60 },
+    lora: { type: 'text', max: 1000 },
     negative: { type: 'text' },
     enhance: { type: 'choice', choices: ['on', 'off', 'ask'] },
     private: { type: 'switch' },
@@ -71,12 +73,12 @@ export function readRequest(core: Core, { values, images, set }: Composed): Read
 }
 
 type Typed = Partial<
-  Readonly<Record<'prompt' | 'model' | 'aspect' | 'seed' | 'expand' | 'negative' | 'enhance', string>>
+  Readonly<Record<'prompt' | 'model' | 'aspect' | 'seed' | 'expand' | 'lora' | 'negative' | 'enhance', string>>
 > &
   Partial<Readonly<Record<'count' | 'steps' | 'guidance' | 'strength', number>>> & { readonly private?: boolean }
 
 /** Typed options win over flags in the text. */
-function messageOf(core: Core, { prompt = '', model, aspect, seed, expand, enhance, ...others }: Typed): Message {
+function messageOf(core: Core, { prompt = '', model, aspect, seed, expand, lora, enhance, ...others }: Typed): Message {
   const written = parseMessage(prompt, { ratios: offeredAspects(core.models.all()) })
   const typed = {
     ...others,
@@ -84,6 +86,7 @@ function messageOf(core: Core, { prompt = '', model, aspect, seed, expand, enhan
     aspect: aspect === undefined ? undefined : readAspect(aspect),
     seed: seed === undefined ? undefined : readSeed(seed),
     expand: expand === undefined ? undefined : readExpand(expand),
+    loras: lora === undefined ? undefined : readLoras(lora),
     ...(enhance === undefined
       ? {}
       : { ask: enhance === 'ask', enhance: enhance === 'ask' ? undefined : enhance === 'on' }),

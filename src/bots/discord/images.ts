@@ -9,6 +9,7 @@ import {
 } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
+import { namesLora } from '../../core/request/loras.ts'
 import { type Downloads, tooBig } from '../downloads.ts'
 
 export const attachmentHosts = [
@@ -56,11 +57,13 @@ export function picturesOf(message: APIMessage): RemotePicture[] {
 }
 
 function shownBy({
+  content,
   attachments: attached,
   embeds,
   sticker_items: stickers = [],
 }: APIMessage | APIMessageSnapshotFields) {
-  return [...attached.map(ofAttachment), ...embeds.flatMap(ofEmbed), ...stickers.map(ofSticker)]
+  const previews = embeds.filter(({ url }) => url === undefined || !namesLora(content, url))
+  return [...attached.map(ofAttachment), ...previews.flatMap(ofEmbed), ...stickers.map(ofSticker)]
 }
 
 /** Discord guesses the type from the name, so only types of other things are refused before the bytes are read. */

@@ -16,6 +16,8 @@ import { pageOf } from './pages.ts'
 import { otherPrices } from './prices.ts'
 
 const perPage = 5
+/** Names of stored LoRAs that a model is shown with. */
+const maxNames = 8
 
 interface Showing {
   /** Number of the page, from 1, or the id of a model on it. */
@@ -98,8 +100,16 @@ function optionsOf(takes: readonly Takes[]): string[] {
     ...numbers,
     ...(takes.some(({ negative }) => negative) ? [flagSpellings.negative ?? ''] : []),
     ...(takes.some(({ expand }) => expand) ? [flagSpellings.expand ?? ''] : []),
+    ...(takes.some(({ loras }) => loras) ? [[flagSpellings.loras, ...storedLoras(takes)].join(' ')] : []),
     ...(scales.length > 0 ? [`${flagSpellings.scale} ${scales.join('|')}`] : []),
   ]
+}
+
+/** The first names, as '--lora paper|pixel'. */
+function storedLoras(takes: readonly Takes[]): string[] {
+  const names = [...new Set(takes.flatMap(({ loras }) => loras?.names ?? []))]
+  const shown = names.length > maxNames ? [...names.slice(0, maxNames), '…'] : names
+  return shown.length === 0 ? [] : [shown.join('|')]
 }
 
 const widest = (ranges: readonly Range[]) =>

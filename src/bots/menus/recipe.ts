@@ -2,6 +2,7 @@
 import { AppError } from '../../core/errors.ts'
 import { readResult, type StoredResult } from '../../core/generation/result.ts'
 import { formatExpand } from '../../core/request/grow.ts'
+import { formatLora } from '../../core/request/loras.ts'
 import type { Menu } from './menu.ts'
 
 export const recipeMenu: Menu = {
@@ -24,7 +25,7 @@ export const recipeMenu: Menu = {
 
 /** The parameters as people write them. */
 function flagsOf({ request, seed, enhanced }: StoredResult): string {
-  const { model, aspect, width, height, count, steps, guidance, strength, negative, mask, expand } = request
+  const { model, aspect, width, height, count, steps, guidance, strength, negative, mask, expand, loras } = request
   const flags = {
     model,
     ar: mask || expand ? undefined : aspect === '' || aspect === 'auto' ? `${width}x${height}` : aspect,
@@ -34,6 +35,7 @@ function flagsOf({ request, seed, enhanced }: StoredResult): string {
     guidance,
     strength,
     expand: expand && formatExpand(expand),
+    lora: loras?.map(formatLora).join(' --lora '),
     no: negative && `"${negative}"`,
   }
   const written = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name} ${value}`]))

@@ -3,7 +3,7 @@ import type { Changes, SettingName } from '../../core/accounts/settings.ts'
 import { AppError } from '../../core/errors.ts'
 import type { Model } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
-import { drawing, offeredAspects, offeredCount } from '../../core/request/choose-model.ts'
+import { drawing, drawsFromWords, offeredAspects, offeredCount } from '../../core/request/choose-model.ts'
 import { enhanceSettings } from '../../db/schema/settings.ts'
 import { allLanguages } from '../../locales/index.ts'
 
@@ -11,7 +11,10 @@ import { allLanguages } from '../../locales/index.ts'
 export const byDefault = 'default'
 
 export const possible: Readonly<Record<SettingName, (models: readonly Model[]) => readonly string[]>> = {
-  model: (models) => drawing(models).map(({ id }) => id),
+  model: (models) =>
+    drawing(models)
+      .filter(drawsFromWords)
+      .map(({ id }) => id),
   aspect: offeredAspects,
   count: (models) => Array.from({ length: offeredCount(models) }, (_, index) => String(index + 1)),
   enhance: () => enhanceSettings,

@@ -2,7 +2,9 @@
 import { quote, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import type { Model, PictureRequest, Takes } from '../ports/models.ts'
+import type { ChosenModel } from '../request/check.ts'
 import { canServe, defaultModel, listed, takenWith } from '../request/choose-model.ts'
+import { lorasRefused } from '../request/loras.ts'
 
 export interface EditingModel {
   model: Model
@@ -42,6 +44,15 @@ const anyWords = 'words'
 /** The ratio of a request without a picture: otherwise the shape of the picture is kept (billing/quote.ts). */
 export function sameShape({ aspects }: Takes, { request }: Pick<Drawn, 'request'>): string | undefined {
   return Object.hasOwn(aspects, request.aspect) ? request.aspect : undefined
+}
+
+/** The LoRAs of a result, where the same model changes it and takes them with a picture. They are made for one model. */
+export function keptLoras(
+  { model, takes }: ChosenModel,
+  drawn: { model: string; request: Pick<PictureRequest, 'loras'> },
+): PictureRequest['loras'] {
+  const { loras } = drawn.request
+  return model.id === drawn.model && !lorasRefused({ model: model.id, takes }, loras) ? loras : undefined
 }
 
 /** The listed models that can change a result, and the one that drew it. */

@@ -8,6 +8,7 @@ import { shortId } from '../ids.ts'
 import type { ButtonRows, ChatSurface, Reply, ReplyPicture } from '../ports/chat.ts'
 import type { Content } from '../ports/content.ts'
 import { formatExpand } from '../request/grow.ts'
+import { shownLoras } from '../request/loras.ts'
 import { shorten } from '../text.ts'
 import type { Generation } from './row.ts'
 
@@ -125,6 +126,7 @@ export function resultReply(
       seed: seed ?? undefined,
       ...(request.mask && { masked: true }),
       ...(request.expand && { grown: formatExpand(request.expand) }),
+      ...(request.loras && { loras: shownLoras(request.loras) }),
       seconds,
       credits: chargedFor(drawn, sizes.length),
       left,

@@ -66,7 +66,7 @@ function eraseWords(core: Core, userId: string, which: SQL): Promise<Erased[]> {
   // unchecked row: the columns belong to the statement's own table
   return core.database.rows<Erased>(sql`
     with erased as (
-      update generations set erased_at = now(), request = (request - array['negative', 'continues']) || '{"prompt": ""}'::jsonb,
+      update generations set erased_at = now(), request = (request - array['negative', 'loras', 'continues']) || '{"prompt": ""}'::jsonb,
         enhanced = null, webhook_url = null, ticket = null, webhook_message = null, error_data = null, traceparent = null
       where ${which} and user_id = ${userId}::uuid and erased_at is null
         and state in ('delivered','failed','cancelled')

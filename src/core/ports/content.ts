@@ -37,6 +37,8 @@ export interface Result {
   masked?: boolean
   /** By how much the picture grew: 'left:256'. */
   grown?: string
+  /** The LoRAs that it was drawn with, for people: 'pixel:0.8'. */
+  loras?: readonly string[]
   seconds: number
   credits: number
   /** Credits that the person has left. Absent: the result is shown again. */

@@ -26,6 +26,13 @@ export type Expand = Readonly<Partial<Record<Side, number | `${number}%`>>>
 /** In pixels. */
 export type Margins = Readonly<Record<Side, number>>
 
+/** Extra weights that a picture is drawn with. `path`: an https address, or a name that the model has for one. */
+export interface Lora {
+  path: string
+  /** How strong it is. Absent: as the service has it, usually 1. */
+  scale?: number
+}
+
 /** Parameters as the person gave them, not yet checked by a model. Absent: not given. */
 export interface RequestParams {
   prompt: string
@@ -47,6 +54,8 @@ export interface RequestParams {
   mask?: true
   /** By how much the first input picture grows. What is new is drawn. */
   expand?: Expand
+  /** At least one. Absent: none. */
+  loras?: readonly Lora[]
   fit?: Fit
   /** The request continues finished work of the provider, and has no other parameters than its words and ratio. */
   continues?: Continuation
@@ -95,6 +104,7 @@ export interface PictureRequest {
   mask?: true
   /** As in RequestParams; width and height are those of the result. */
   expand?: Margins
+  loras?: readonly Lora[]
   fit?: Fit
   continues?: Continuation
   /** It was accepted where pictures that a provider flags may be shown, as spoilers. */
@@ -145,6 +155,11 @@ export interface Takes {
    * a longer side is shrunk before. Absent: a mask does not change which sizes it draws.
    */
   kept?: { side: number }
+  /**
+   * The LoRAs that a request may name: so many, with a scale in this range. `names`: those that the operator has stored with the model.
+   * `hosts`: where the addresses of others may lead; '*' stands for all. Absent: LoRAs are refused.
+   */
+  loras?: { max: number; range: Range; names: readonly string[]; hosts: readonly string[] }
   negative?: boolean
   /** Characters of a negative prompt. Absent: the service's own limit. */
   negativeLimit?: number

@@ -9,6 +9,7 @@ import {
   type Route,
   type Takes,
 } from '../ports/models.ts'
+import { lorasRefused } from './loras.ts'
 
 /** The model of one request, with what it takes for that number of input pictures. */
 export interface ChosenModel {
@@ -33,6 +34,8 @@ export function checkParams(
   checkNegative({ model, takes }, params.negative)
   checkNumbers(model, takes, params)
   checkArea(model, takes, { mask: params.mask, expand, images })
+  const refused = lorasRefused({ model: model.id, takes }, params.loras)
+  if (refused) throw refused
   const size = keepsSize(takes, { mask: params.mask, expand })
     ? keptSize(model, params.aspect)
     : sizeOf(model, takes, params.aspect)
@@ -86,6 +89,7 @@ function accepts(takes: Takes, request: PictureRequest): boolean {
     (takes.scales !== undefined ||
       keepsSize(takes, request) ||
       (preset ? preset[0] === width && preset[1] === height : exact === true)) &&
+    lorasRefused({ model: request.model, takes }, request.loras) === undefined &&
     (negative === undefined || takes.negative === true) &&
     (negative?.length ?? 0) <= (takes.negativeLimit ?? Number.POSITIVE_INFINITY) &&
     numberParams.every((name) => {

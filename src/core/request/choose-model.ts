@@ -4,13 +4,15 @@ import { AppError } from '../errors.ts'
 import type { Model, NumberParam, Range, RequestParams, Takes } from '../ports/models.ts'
 import { type ChosenModel, isSetUp } from './check.ts'
 
-/** The input pictures of a request. */
+/** What decides which route of a model serves a request: its input pictures, and what is done with them. */
 export interface Inputs {
   /** How many there are, without the mask. */
   images: number
   mask?: boolean
   /** Whether the picture grows. */
   expand?: boolean
+  /** Whether it is drawn with LoRAs. */
+  loras?: boolean
 }
 
 /** What the request needs of its model. */
@@ -33,10 +35,14 @@ export interface ModelChoice extends Needs {
 type Available = Pick<Core, 'models' | 'providers'>
 
 /** `images`: number of input pictures. */
-export const inputsOf = ({ mask, expand }: Pick<RequestParams, 'mask' | 'expand'>, images: number): Inputs => ({
+export const inputsOf = (
+  { mask, expand, loras }: Pick<RequestParams, 'mask' | 'expand' | 'loras'>,
+  images: number,
+): Inputs => ({
   images,
   mask: mask === true,
   expand: expand !== undefined,
+  loras: loras !== undefined,
 })
 
 /** The least that a model needs with so many pictures: some draw only where a mask says, or beyond the sides of a picture. */
@@ -51,7 +57,7 @@ export function inputsNeeded({ routes }: Model, images: number): Inputs {
 /** It takes nearly everything, and is no substitute for other models. */
 const lastResort = 'sketch'
 
-/** Throws AppError unknown_model, model_off, model_not_allowed, image_needed, too_many_images, area_not_taken, area_needed. */
+/** Throws AppError unknown_model, model_off, model_not_allowed, and as `takenWith`. */
 export function chooseModel(core: Available, { name, allowed = null, ...needs }: ModelChoice): ChosenModel {
   const model =
     name === undefined
@@ -91,6 +97,10 @@ export function listed(models: readonly Model[]): Model[] {
 export function drawing(models: readonly Model[]): Model[] {
   return listed(models).filter(({ tool }) => !tool)
 }
+
+/** Whether words are enough for it. */
+export const drawsFromWords = ({ routes }: Model) =>
+  routes.some(({ takes }) => takes.images.min === 0 && takes.prompt !== 'none')
 
 /** Every ratio that one of the models offers, each once, in the order of the models. */
 export function offeredAspects(models: readonly Model[]): string[] {
@@ -163,7 +173,7 @@ interface Given extends Inputs {
   allowed?: readonly string[] | null
 }
 
-/** What the model takes with these input pictures. Throws AppError image_needed, too_many_images, area_not_taken, area_needed. */
+/** What the model takes with these inputs. Throws AppError not_taken, image_needed, too_many_images, area_not_taken, area_needed. */
 export function takenWith(core: Available, model: Model, given: Given): Takes {
   const fitting = model.routes.filter(({ takes }) => fits(takes, given))
   const route = fitting.find(({ provider }) => isSetUp(core, provider)) ?? fitting[0]
@@ -173,6 +183,9 @@ export function takenWith(core: Available, model: Model, given: Given): Takes {
 
 function refusalOf(core: Available, { id: model, routes }: Model, given: Given): AppError {
   const { images, mask = false, expand = false } = given
+  if (given.loras && routes.some(({ takes }) => fits(takes, { ...given, loras: false }))) {
+    return new AppError('not_taken', { name: 'loras', model, available: namesOfAble(core, given) })
+  }
   const fewest = Math.max(mask || expand ? 1 : 0, Math.min(...routes.map(({ takes }) => takes.images.min)))
   if (images < fewest) return new AppError('image_needed', { model, count: fewest })
   const masking = routes.filter(({ takes }) => takes.mask)
@@ -189,7 +202,7 @@ function refusalOf(core: Available, { id: model, routes }: Model, given: Given):
   return new AppError('area_needed', { name: needed, grows: growing.length > 0, masks: masking.length > 0, model })
 }
 
-/** Ids of listed models that take such input pictures. */
+/** Ids of listed models that take such inputs. */
 function namesOfAble(core: Available, { allowed = null, ...inputs }: Given): string[] {
   return drawing(core.models.all())
     .filter(
@@ -199,10 +212,11 @@ function namesOfAble(core: Available, { allowed = null, ...inputs }: Given): str
 }
 
 const fits = (
-  { images: taken, mask: masks, expand: growth, continues }: Takes,
-  { images, mask = false, expand = false }: Inputs,
+  { images: taken, mask: masks, expand: growth, loras: weights, continues }: Takes,
+  { images, mask = false, expand = false, loras = false }: Inputs,
 ) =>
   continues === undefined &&
+  (!loras || weights !== undefined) &&
   images >= taken.min &&
   images <= taken.max &&
   (images > 0 || (!mask && !expand)) &&

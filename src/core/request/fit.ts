@@ -15,7 +15,8 @@ export function fitParams(takes: Takes, params: RequestParams): RequestParams {
     fitted.prompt = ''
     ignored.push('prompt')
   }
-  if (params.aspect !== undefined && (Object.keys(takes.aspects).join() === 'auto' || keepsSize(takes, params))) {
+  // beside a mask or sides that grow, a size is refused: the picture has its own
+  if (params.aspect !== undefined && Object.keys(takes.aspects).join() === 'auto' && !keepsSize(takes, params)) {
     delete fitted.aspect
     ignored.push('aspect')
   }
@@ -26,6 +27,19 @@ export function fitParams(takes: Takes, params: RequestParams): RequestParams {
   if (params.scale !== undefined && !takes.scales) {
     delete fitted.scale
     ignored.push('scale')
+  }
+  const { loras } = params
+  if (loras && !takes.loras) {
+    delete fitted.loras
+    ignored.push('loras')
+  }
+  if (loras && takes.loras) {
+    const { range } = takes.loras
+    fitted.loras = loras.map(({ path, scale }) => ({
+      path,
+      ...(scale !== undefined && { scale: clamp(scale, range) }),
+    }))
+    if (fitted.loras.some(({ scale }, at) => scale !== loras[at]?.scale)) adjusted.push('loras')
   }
   for (const name of numberParams) {
     const value = params[name]

@@ -5,6 +5,7 @@
 import { AppError } from '../errors.ts'
 import type { RequestParams } from '../ports/models.ts'
 import { aspectAtStart } from './aspect.ts'
+import { loraExample } from './loras.ts'
 import { anyDash, longDash, plainSigns } from './plain.ts'
 
 /** Flag → the option that it sets. */
@@ -19,6 +20,7 @@ export const flags = {
   strength: 'strength',
   scale: 'scale',
   expand: 'expand',
+  lora: 'loras',
   enhance: 'enhance',
   private: 'private',
 } as const satisfies Readonly<Record<string, Exclude<keyof RequestParams, 'prompt'> | 'private'>>
@@ -65,6 +67,9 @@ const quotes: Readonly<Record<string, string>> = {
   '＇': '＇',
 }
 
+/** Flags of which each one counts → what stands between their values. Of others, the last one counts. */
+const repeatable: FlagValues = { no: ', ', lora: ' ' }
+
 /** Throws AppError bad_option, unknown_option. */
 export function splitFlags(text: string): { words: string; values: FlagValues } {
   const plain = plainSigns(text)
@@ -87,8 +92,9 @@ export function splitFlags(text: string): { words: string; values: FlagValues } 
     }
     words.push(text.slice(kept, at))
     const value = valueAt(flag.name, { text, plain }, at + flag.length)
-    const earlier = flag.name === 'no' ? values.no : undefined
-    values[flag.name] = earlier === undefined ? value.text : `${earlier}, ${value.text}`
+    const between = repeatable[flag.name]
+    const earlier = between === undefined ? undefined : values[flag.name]
+    values[flag.name] = earlier === undefined ? value.text : `${earlier}${between}${value.text}`
     at = value.end
     kept = at
   }
@@ -142,6 +148,9 @@ interface Written {
 /** 'left:256, top:50%': a space after the comma belongs to the list. */
 const sidesAtStart = /^[a-z]+[:=]\d+(?:%|px)?(?:[,、] ?[a-z]+[:=]\d+(?:%|px)?)+/i
 
+/** An address as it is written, so that hyphens in it start no flag, and its scale after a colon of any keyboard. */
+const addressAtStart = /^<?https?:\/\/[!-~]+(?:：[\d.]+)?/i
+
 /** White space is folded before. */
 const shortGap = 8
 
@@ -169,6 +178,7 @@ const examples: Readonly<Partial<Record<Flag, string>>> = {
   guidance: '3.5',
   strength: '0.8',
   expand: 'left:256,top:50%',
+  lora: loraExample,
 }
 
 /** `--enhance`, `--enhance=off`. '' means on. */
@@ -199,6 +209,8 @@ function bareAt(name: Flag, { text, plain }: Written, at: number): Value {
       return { text: found.aspect, end: isOpen && /^[)\]）】]/u.test(text.slice(end)) ? end + 1 : end }
     }
   }
+  const address = name === 'lora' ? addressAtStart.exec(rest)?.[0].replace(afterValue, '') : undefined
+  if (address !== undefined) return { text: address, end: at + address.length }
   const listed = name === 'expand' ? sidesAtStart.exec(plain.slice(at))?.[0] : undefined
   const end = listed === undefined ? (name === 'no' ? endOfList(plain, at) : endOfWord(plain, at)) : at + listed.length
   const value = text.slice(at, end).replace(afterValue, '')

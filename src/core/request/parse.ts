@@ -8,6 +8,7 @@ import { cleanLines, foldSpaces } from '../text.ts'
 import { findAspect, readAspect } from './aspect.ts'
 import { type Flag, flagNames, flags, mayHaveFlags, splitFlags } from './flags.ts'
 import { formatExpand, readExpand } from './grow.ts'
+import { formatLora, readLoras } from './loras.ts'
 
 /** Characters of a prompt. More than the text encoder of any provider uses. */
 export const promptLimit = 4000
@@ -43,7 +44,7 @@ export function parsePrompt(text: string, options: ParseOptions): RequestParams 
   return params
 }
 
-/** Throws AppError prompt_too_long, bad_option, unknown_option. The prompt may be empty: some models need pictures only. */
+/** Throws AppError prompt_too_long, bad_option, unknown_option, lora_address, too_many_loras. The prompt may be empty: some models need pictures only. */
 export function parseMessage(text: string, { ratios, lines = false }: ParseOptions): Message {
   // refused before any further work; the flags cannot need three times the length of a prompt
   if (text.length > promptLimit * 4) throw new AppError('prompt_too_long', { limit: promptLimit })
@@ -64,6 +65,7 @@ export function parseMessage(text: string, { ratios, lines = false }: ParseOptio
     strength: values.strength === undefined ? undefined : readNumber('strength', values.strength, false),
     scale: values.scale === undefined ? undefined : readNumber('scale', values.scale.replace(/[x×]$/i, ''), true),
     expand: values.expand === undefined ? undefined : readExpand(values.expand),
+    loras: values.lora === undefined ? undefined : readLoras(values.lora),
     negative: values.no === undefined ? undefined : foldSpaces(values.no),
     ...(values.enhance === 'ask'
       ? { ask: true }
@@ -86,6 +88,7 @@ export function formatParams(params: RequestParams): string {
     ...flag('strength', params.strength),
     ...flag('scale', params.scale),
     ...flag('expand', params.expand && formatExpand(params.expand)),
+    ...(params.loras ?? []).flatMap((lora) => flag('lora', quoted(formatLora(lora)))),
     ...flag('no', quoted(params.negative)),
     ...(params.enhance === undefined ? [] : [params.enhance ? '--enhance' : '--enhance=off']),
   ]

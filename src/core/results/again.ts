@@ -81,15 +81,19 @@ export function variationOf(core: Available, drawn: Drawn, number = 1): Again | 
   // the mask of a picture that has grown does not fit the result
   const mask = request.expand ? undefined : request.mask
   const from = { images: 1, mask, input: pictures[0] }
+  const { loras } = request
   const fallback = defaultModel(core, allowed ?? null, { images: 1, mask: mask === true, words: request.prompt !== '' })
   const ids = [model, fallback].filter((id) => allowed === undefined || allowed.includes(id))
   const candidates = ids.flatMap((id) => core.models.all().find((each) => each.id === id) ?? [])
   for (const candidate of candidates.filter(({ tool }) => !tool)) {
-    const variation = serving(core, candidate, from, (takes) => {
+    const varied = (takes: ChosenModel['takes']) => {
       // without a ratio, the picture keeps its shape
       const { aspect: _, ...params } = paramsOf(request, 1)
       return fitted(takes, { ...params, mask, count: 1, strength: variationStrength })
-    })
+    }
+    // what the LoRAs did is in the picture already, for models that take none
+    const variation =
+      (loras && serving(core, candidate, { ...from, loras }, varied)) ?? serving(core, candidate, from, varied)
     if (variation) return variation
   }
   return undefined
@@ -129,16 +133,17 @@ interface From {
   input?: Size
   mask?: true
   expand?: Margins
+  loras?: PictureRequest['loras']
 }
 
 /** Where its input pictures are not known, the first one counts as large as the request has it. */
 function fromInputs({ request, inputs }: Pick<Drawn, 'request' | 'inputs'>): From {
-  const { images, mask, expand } = request
+  const { images, mask, expand, loras } = request
   const placed = withoutSides(request)
   const input = inputs?.[0] ?? (placed.width > 0 ? placed : undefined)
   // the sides are those of the picture as it was drawn, which may have been shrunk
   const sides = expand && input && scaledSides(expand, input.width / placed.width)
-  return { images, mask, expand: sides, input }
+  return { images, mask, expand: sides, loras, input }
 }
 
 /** undefined: the model does not take these parameters, or no provider of it is set up. */
@@ -172,9 +177,9 @@ function unlessRefused(propose: () => Again): Again | undefined {
 }
 
 function paramsOf(request: PictureRequest, picturesEach: number): RequestParams {
-  const { prompt, aspect, steps, guidance, strength, safety, negative, mask, enhance = false } = request
+  const { prompt, aspect, steps, guidance, strength, safety, loras, negative, mask, enhance = false } = request
   const count = request.count / picturesEach
-  return { prompt, aspect, count, steps, guidance, strength, safety, negative, mask, enhance }
+  return { prompt, aspect, count, steps, guidance, strength, safety, loras, negative, mask, enhance }
 }
 
 function fitted(takes: ChosenModel['takes'], params: RequestParams): RequestParams {

@@ -8,6 +8,7 @@ import { type PlacedInput, type PlacedInputs, placeInputs } from '../media/place
 import type { ImageRef } from '../ports/models.ts'
 import type { Task } from '../ports/providers.ts'
 import { enlargedBytes } from '../request/enlarge.ts'
+import { lorasRefused } from '../request/loras.ts'
 
 /** Throws AppError provider_missing, input_lost. */
 export async function taskOf(core: Core, generation: Generation): Promise<Task> {
@@ -19,7 +20,9 @@ export async function taskOf(core: Core, generation: Generation): Promise<Task> 
   if (!route) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
   const stored = request.images === 0 ? { inputs: [] } : await readInputs(core, generation)
   // its pack may have changed since
-  if ((request.mask && !route.takes.mask) || (request.expand && !route.takes.expand)) {
+  const isOther = (request.mask && !route.takes.mask) || (request.expand && !route.takes.expand)
+  const lacksLora = !submittedBefore && lorasRefused({ model, takes: route.takes }, request.loras) !== undefined
+  if (isOther || lacksLora) {
     throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
   }
   // drawing all of the picture anew is not what was paid for

@@ -43,6 +43,9 @@ const options: Readonly<Partial<Record<ErrorKind, string>>> = {
   words_not_taken: 'prompt',
   mask_size: 'mask',
   mask_empty: 'mask',
+  lora_address: 'loras',
+  unknown_lora: 'loras',
+  too_many_loras: 'loras',
 }
 
 /** The field that an error is about. undefined: none, or not known. */

@@ -9,6 +9,7 @@ import { promptLimit, readSeed } from '../../core/request/parse.ts'
 import { cleanLines, cleanText, shorten } from '../../core/text.ts'
 import { InvalidRequest } from '../server/validation.ts'
 import { type ExpandField, expandIn } from './areas.ts'
+import { type LorasField, lorasIn } from './loras.ts'
 
 interface Fields {
   prompt?: string
@@ -18,10 +19,13 @@ interface Fields {
   /** Present: the request has a mask. */
   mask?: unknown
   expand?: ExpandField
+  loras?: LorasField
 }
 
 export interface ResolvedModel extends ChosenModel {
-  params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed' | 'mask' | 'expand'> & { model: string }
+  params: Pick<RequestParams, 'prompt' | 'negative' | 'model' | 'seed' | 'mask' | 'expand' | 'loras'> & {
+    model: string
+  }
 }
 
 /** A request with its model. */
@@ -61,15 +65,16 @@ export function resolveModel(core: Core, { holder, fields, images, build, prefer
   const seed = fields.seed === undefined ? undefined : readSeed(String(fields.seed))
   const mask = fields.mask === undefined ? undefined : true
   const expand = expandIn(fields.expand)
+  const loras = lorasIn(fields.loras)
   const resolvedFor = ({ model, takes }: ChosenModel): ResolvedModel => ({
-    params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative, mask, expand },
+    params: { prompt, model: model.id, seed, negative: negative === '' ? undefined : negative, mask, expand, loras },
     model,
     takes,
   })
   const chosen = chooseModel(core, {
     name: fields.model,
     allowed: holder.models,
-    ...inputsOf({ mask, expand }, images),
+    ...inputsOf({ mask, expand, loras }, images),
     words: prompt !== '',
     check: (candidate) => checkParams(candidate, build(resolvedFor(candidate)), images),
     prefer,

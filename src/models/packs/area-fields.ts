@@ -60,7 +60,7 @@ export function areaMistakes({ mask, expand, size, side, images, call }: PackRou
   ]
 }
 
-/** What a request brings: its number of pictures, and whether it has a mask and grows the picture. */
+/** What a request brings: its number of pictures, and whether it has a mask, grows the picture and names LoRAs. */
 const combinationsOf = (route: PackRoute): string[] => {
   const { min = 0, max = 0 } = route.images ?? {}
   const { mask, expand } = areasTaken(route)
@@ -71,7 +71,10 @@ const combinationsOf = (route: PackRoute): string[] => {
       (masked ? mask !== undefined : !mask?.required || (grown && expand?.byMask === true)) &&
       (grown ? expand !== undefined : !expand?.required),
   )
-  return counts.flatMap((count) => taken.map(({ masked, grown }) => `${count} ${masked} ${grown}`))
+  const loras = route.loras ? [false, true] : [false]
+  return counts.flatMap((count) =>
+    taken.flatMap(({ masked, grown }) => loras.map((each) => `${count} ${masked} ${grown} ${each}`)),
+  )
 }
 
 /** Whether every request that it takes is taken by an earlier route. */

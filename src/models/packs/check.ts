@@ -6,8 +6,9 @@ import { type Manifest, type NodeInput, nodeInputsOf } from './manifest.ts'
 import { pictureLimit, resultNodes, saverMistakes } from './savers.ts'
 
 /** Every input that the manifest names must exist and be of its kind; every link must lead to a node. */
-export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count, marks }: Manifest): string[] {
-  const { images = [], mask, prompt, negative, output: _, ...numbers } = nodes
+export function mistakesIn(graph: Graph, manifest: Manifest): string[] {
+  const { nodes, aspects, sizes, params, count, marks } = manifest
+  const { images = [], mask, loras = [], prompt, negative, output: _, ...numbers } = nodes
   const named = (name: string, inputs: NodeInput | readonly NodeInput[] | undefined, check: Check) =>
     nodeInputsOf(inputs).flatMap((input) => inputMistake(graph, input, check).map((text) => `nodes.${name}: ${text}`))
   return [
@@ -16,7 +17,12 @@ export function mistakesIn(graph: Graph, { nodes, aspects, sizes, params, count,
     ...Object.entries(numbers).flatMap(([name, inputs]) => named(name, inputs, isNumber)),
     ...images.flatMap((inputs, at) => named(`images.${at}`, inputs, isPicture)),
     ...named('mask', mask, isPicture),
+    ...loras.flatMap(({ file, scale }, at) => [
+      ...named(`loras.${at}.file`, file, isText),
+      ...named(`loras.${at}.scale`, scale, isNumber),
+    ]),
     ...areaMistakes(nodes, marks),
+    ...loraMistakes(manifest),
     ...linkMistakes(graph),
     ...saverMistakes(graph, nodes),
     ...Object.keys(params).flatMap((name) =>
@@ -48,6 +54,12 @@ function areaMistakes(nodes: Manifest['nodes'], marks: Manifest['marks']): strin
       ? ['nodes.width: a picture that grows keeps its own size; remove width and height']
       : []),
   ]
+}
+
+function loraMistakes({ nodes, loras }: Manifest): string[] {
+  const isNamed = Object.keys(loras).length > 0
+  if (isNamed && !nodes.loras) return ['loras: name the inputs of a loader in nodes.loras, or remove this']
+  return nodes.loras && !isNamed ? ['nodes.loras: name the files that requests may use in "loras"'] : []
 }
 
 /** What is wrong with the present value of an input. undefined: nothing. */

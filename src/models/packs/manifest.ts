@@ -1,6 +1,7 @@
 /** The manifest of a workflow pack: its names, the inputs of its graph that a request sets, and their limits. */
 import { z } from 'zod'
 import { type MaskMark, maskMarks, type Range, type Takes } from '../../core/ports/models.ts'
+import { loraName } from '../../core/request/loras.ts'
 import { aspects as commonAspects, likeInput, safeSeed, steps, strength } from '../routes/takes.ts'
 import type { Graph } from './graph.ts'
 import { pictureLimit, resultNodes } from './savers.ts'
@@ -62,7 +63,20 @@ export const manifestShape = z.strictObject({
     right: nodeInputs.optional(),
     top: nodeInputs.optional(),
     bottom: nodeInputs.optional(),
+    /** One entry per LoRA that a request may name: the inputs of its file, and of its strength. */
+    loras: z
+      .array(z.strictObject({ file: nodeInputs, scale: nodeInputs }))
+      .min(1)
+      .max(8)
+      .optional(),
   }),
+  /** LoRAs that requests may name, with their files on the server. */
+  loras: z
+    .record(
+      z.string().regex(loraName, 'use a–z, 0–9, "-", "_" and ".", at most 40 characters'),
+      z.string().min(1).max(250),
+    )
+    .default({}),
   aspects: z
     .record(
       z.string().regex(/^(\d{1,3}:\d{1,3}|auto)$/, 'write a ratio as "16:9"'),
@@ -98,8 +112,10 @@ const defaultRanges: Readonly<Record<keyof Manifest['params'], Range>> = {
 }
 
 const defaultCount = 4
+const loraRange = { min: 0, max: 4 }
 
-export function takesOf({ nodes, aspects, sizes, params, count, promptLimit, marks }: Manifest, graph: Graph): Takes {
+export function takesOf(manifest: Manifest, graph: Graph): Takes {
+  const { nodes, aspects, sizes, params, count, promptLimit, marks, loras } = manifest
   const pictures = nodes.images?.length ?? 0
   const sized = nodes.width !== undefined && nodes.height !== undefined
   const names = (['seed', 'steps', 'guidance', 'strength'] as const).filter((name) => nodes[name] !== undefined)
@@ -120,6 +136,7 @@ export function takesOf({ nodes, aspects, sizes, params, count, promptLimit, mar
       ]),
     ),
     negative: nodes.negative !== undefined || undefined,
+    loras: nodes.loras && { max: nodes.loras.length, range: loraRange, names: Object.keys(loras), hosts: [] },
     ...areasTaken({ nodes, marks }, graph),
   }
 }

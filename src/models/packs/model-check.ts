@@ -1,5 +1,6 @@
 /** Mistakes of a model pack that show in several of its fields together. */
 import { areaFields, areaMistakes, isHidden } from './area-fields.ts'
+import { loraMistakes } from './lora-fields.ts'
 import type { ModelPack, PackRoute } from './model-shape.ts'
 
 type Mistakes = (string | false | undefined)[]
@@ -94,6 +95,8 @@ function routeMistakes(route: PackRoute, { provider }: { provider: string }): st
           .filter((name) => Object.hasOwn(body, name))
           .map((name) => `.body.${name}: fluxbot sends it itself; remove it`)),
     ...areaMistakes(route),
+    ...loraMistakes(route.loras),
+    route.loras && call === 'edits' && '.loras: "call": "edits" sends a form, which has no lists; remove it',
     ...nameMistakes(route),
   ]
   return found.filter((text): text is string => typeof text === 'string')
@@ -122,11 +125,12 @@ function costMistakes(cost: PackRoute['cost']): Mistakes {
 
 /** Two values for one field, or a field inside of a value. */
 function nameMistakes(route: PackRoute): Mistakes {
-  const { promptName, prompt, negative, size, count, params, checker, images, body, call } = route
+  const { promptName, prompt, negative, loras, size, count, params, checker, images, body, call } = route
   const names = [
     ...(prompt === 'none' || call === 'chat' ? [] : [['promptName', promptName]]),
     ...(images?.name ? [['images.name', images.name]] : []),
     ...(negative ? [['negative.name', negative.name]] : []),
+    ...(loras ? [['loras.name', loras.name]] : []),
     ...(size && 'name' in size ? [['size.name', size.name]] : []),
     ...(size?.as === 'sides'
       ? [

@@ -6,6 +6,7 @@ import { perMegapixel, perPicture } from '../routes/costs.ts'
 import { seedNumber } from '../routes/input.ts'
 import { likeInput } from '../routes/takes.ts'
 import { areasTaken, putAreas } from './area-fields.ts'
+import { lorasSent, lorasTaken } from './lora-fields.ts'
 import { modelMistakes, providerOf } from './model-check.ts'
 import { type ModelPack, modelPackShape, type PackRoute } from './model-shape.ts'
 import { PackError } from './pack-error.ts'
@@ -100,6 +101,7 @@ function takesOf(route: PackRoute, sizes: Sizes): Takes {
     negative: negative !== undefined || undefined,
     negativeLimit: negative?.limit,
     ...areasTaken(route),
+    loras: lorasTaken(route.loras),
   }
 }
 
@@ -113,7 +115,7 @@ interface Filling {
 type Fields = { [name: string]: Json }
 
 function inputFor(route: PackRoute, { sizes, request, images, mask }: Filling): Json {
-  const { call, model, promptName, prompt, negative, count, params, checker, previews } = route
+  const { call, model, promptName, prompt, negative, loras, count, params, checker, previews } = route
   const body: Fields = { ...(model !== undefined && { model }), ...structuredClone(route.body) }
   const put = (name: string, value: Json | undefined) => value !== undefined && setField(body, name.split('.'), value)
   if (call === 'chat') put('messages', messagesFor(request.prompt, images))
@@ -123,6 +125,7 @@ function inputFor(route: PackRoute, { sizes, request, images, mask }: Filling): 
     putAreas(route, { request, mask }, put)
   }
   if (negative) put(negative.name, request.negative)
+  if (loras) put(loras.name, lorasSent(loras, request.loras))
   if (count) put(count.name, request.count)
   if (checker !== undefined) put(checker, request.adult !== true)
   putSize(route, { sizes, request }, put)

@@ -1,25 +1,9 @@
 /** The form of a model pack: a model of fal or of an images API, described by one JSON file (docs/model-packs.md). */
 import { z } from 'zod'
 import { maskMarks } from '../../core/ports/models.ts'
+import { lorasShape } from './lora-fields.ts'
+import { number, only, whole, wireName } from './shape-parts.ts'
 
-/** Refuses unknown fields, and names those that there are. */
-function only<T extends z.core.$ZodShape>(shape: T, what: string, form = `${what} as an object with the fields`) {
-  const known = Object.keys(shape).join(', ')
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `${issue.keys.map((key) => `"${key}"`).join(', ')} ${issue.keys.length > 1 ? 'are not fields' : 'is not a field'} of ${what}; its fields are: ${known}`
-        : `write ${form}: ${known}`,
-  })
-}
-
-/** Names in requests: 'num_images', or with dots for nested fields: 'image_config.aspect_ratio'. */
-const wireName = z
-  .string({ error: 'write the name of the field in the request, as in "num_images"' })
-  .regex(
-    /^[A-Za-z_][\w-]*(\[\])?(\.[A-Za-z_][\w-]*)*$/,
-    'write the name of a field, as in "num_images" or "config.size"',
-  )
 const place = z
   .string({ error: 'write where it is in the answer, as in "images[].url"' })
   .regex(
@@ -37,11 +21,6 @@ const side = z
   .int('use whole pixels')
   .min(64, 'use at least 64 pixels')
   .max(8192, 'use at most 8192 pixels')
-const whole = (min: number, max: number) => {
-  const error = `write a whole number, ${min}–${max}`
-  return z.number({ error }).int(error).min(min, error).max(max, error)
-}
-const number = z.number({ error: 'write a number' })
 const dollars = z.number({ error: 'write US dollars, as in 0.04' }).min(0, 'must not be negative').max(1000)
 const credits = whole(0, 10_000)
 const ratio = z.string().regex(/^\d{1,3}:\d{1,3}$/, 'write a ratio of two whole numbers, as in "16:9"')
@@ -202,6 +181,8 @@ const route = only(
     mask: mask.optional(),
     /** Draws beyond the sides of a picture. */
     expand: expand.optional(),
+    /** The LoRAs that a request may name. */
+    loras: lorasShape.optional(),
     /** The longest side of a result that keeps the size of its input picture. */
     side: side.optional(),
     /** Absent: one picture for each request. */

@@ -127,7 +127,7 @@ interface Filling {
  * Inputs without a requested value stay as exported, except for the seed: ComfyUI would return the cached picture of an
  * unchanged graph.
  */
-function fill(graph: Graph, { manifest: { nodes, params }, takes, request, images, mask }: Filling): Json {
+function fill(graph: Graph, { manifest: { nodes, params, loras }, takes, request, images, mask }: Filling): Json {
   const filled = structuredClone(graph)
   const put = (inputs: readonly NodeInput[], value: Json | undefined) => {
     if (value === undefined) return
@@ -145,6 +145,12 @@ function fill(graph: Graph, { manifest: { nodes, params }, takes, request, image
   put(nodeInputsOf(nodes.count), request.count / (takes.picturesEach ?? 1))
   put(nodeInputsOf(nodes.mask), mask)
   for (const side of sides) put(nodeInputsOf(nodes[side]), request.expand?.[side])
+  for (const [at, { file, scale }] of (request.loras ? (nodes.loras ?? []) : []).entries()) {
+    const lora = request.loras?.[at]
+    put(nodeInputsOf(file), lora && loras[lora.path])
+    // a loader without a LoRA of the request has no effect
+    put(nodeInputsOf(scale), lora ? (lora.scale ?? 1) : 0)
+  }
   for (const [at, image] of images.entries()) put(nodeInputsOf(nodes.images?.[at]), image)
   for (const id of nodes.output === undefined ? [] : nodeIdsOf(nodes.output))
     filled[id] = { ...filled[id]!, $result: true }

@@ -19,6 +19,7 @@ import type { Canvas } from './canvas.ts'
 import { type Directives, parseDirectives } from './directives.ts'
 import { label } from './label.ts'
 import { drawScene } from './scene.ts'
+import { tint } from './tint.ts'
 
 const Input = z.strictObject({
   prompt: z.string(),
@@ -32,6 +33,7 @@ const Input = z.strictObject({
   negative: z.string().default(''),
   /** Its index among the pictures: only what it marks is drawn. */
   mask: z.object({ $image: z.int() }).optional(),
+  loras: z.array(z.object({ path: z.string(), scale: z.number().min(0).max(2) })).default([]),
 })
 type Input = z.infer<typeof Input>
 
@@ -114,6 +116,7 @@ async function drawOne(input: Input, images: readonly ImageFile[], seed: string)
   const canvas = drawScene({ ...input, prompt, seed }, (scene, palette) => {
     if (base) relight(scene, base, { palette, strength })
   })
+  tint(canvas, input.loras)
   await hangUp(canvas, others)
   label(canvas, prompt)
   return png(canvas)
@@ -132,6 +135,7 @@ async function drawArea(input: Input, { picture, others, mask, seed }: Area): Pr
   const marks = await marksIn(mask)
   const box = boxOf(marks, canvas)
   const drawn = drawScene({ ...input, width: box.width, height: box.height, prompt, seed })
+  tint(drawn, input.loras)
   await hangUp(drawn, others)
   label(drawn, prompt)
   paintInto(canvas, { drawn, box, mask: marks })

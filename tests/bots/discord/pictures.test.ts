@@ -69,6 +69,15 @@ describe('a message on Discord', () => {
       { sticker_items: [{ id: '3', name: 'cat', format_type: 3 }] },
       [['/stickers/3.png', false]],
     ],
+    [
+      'has a link to a LoRA, of which Discord shows a preview',
+      {
+        content: 'a cat --lora https://civitai.com/models/7:0.8',
+        embeds: [{ url: 'https://civitai.com/models/7', thumbnail: linked.embeds[0]?.thumbnail }],
+      },
+      undefined,
+      [],
+    ],
     ['replies to words', words, { content: 'a cat' }, []],
   ])('that %s has the pictures it refers to', async (_name, own, replied, pictures) => {
     expect(await picturesIn(own, replied)).toEqual(pictures)

@@ -55,6 +55,8 @@ const seedream4 = {
 }
 const seedream45 = { ...seedream, image_size: largeSize(3_686_400, 'auto_2K', 'auto_4K').optional() }
 
+const loras = z.array(z.strictObject({ path: z.string(), scale: z.number().min(0).max(4).default(1) }))
+
 const qwen = {
   ...common,
   ...accelerated,
@@ -108,6 +110,21 @@ const flex = {
   safety_tolerance: z.enum(['1', '2', '3', '4', '5']).default('2'),
   output_format: jpegOrPng,
 }
+const fluxLora = {
+  ...common,
+  ...checker,
+  acceleration: z.enum(['none', 'regular']).default('none'),
+  num_images: count(),
+  num_inference_steps: z.int().min(1).max(50).default(28),
+  guidance_scale: z.number().min(0).max(35).default(3.5),
+  output_format: jpegOrPng,
+  loras: loras.default([]),
+}
+const fromPicture = {
+  image_url: link,
+  image_size: size().optional(),
+  strength: z.number().min(0.01).max(1).default(0.85),
+}
 const { seed: _, ...unseeded } = common
 const gptImage = {
   ...unseeded,
@@ -138,7 +155,12 @@ const packSchemas = {
   'fal-ai/bytedance/seedream/v4/edit': z.strictObject({ ...seedream4, image_urls: links(10) }),
   'fal-ai/bytedance/seedream/v4.5/text-to-image': z.strictObject(seedream45),
   'fal-ai/bytedance/seedream/v4.5/edit': z.strictObject({ ...seedream45, image_urls: links(10) }),
-  'fal-ai/qwen-image': z.strictObject({ ...qwen, output_format: jpegOrPng, use_turbo: z.boolean().optional() }),
+  'fal-ai/qwen-image': z.strictObject({
+    ...qwen,
+    output_format: jpegOrPng,
+    use_turbo: z.boolean().optional(),
+    loras: loras.max(3).default([]),
+  }),
   'fal-ai/qwen-image-edit-2511': z.strictObject({ ...qwen, output_format: format, image_urls: links(3) }),
   'fal-ai/ideogram/v3': z.strictObject(ideogram),
   'fal-ai/ideogram/v3/remix': z.strictObject({
@@ -195,18 +217,9 @@ const packSchemas = {
     mode: z.enum(['high', 'fast']).default('high'),
   }),
   'fal-ai/bria/background/remove': z.strictObject({ image_url: link, sync_mode: z.boolean().optional() }),
-  // what an operator's own pack is for: LoRAs in every request
-  'fal-ai/flux-lora': z.strictObject({
-    ...common,
-    ...checker,
-    acceleration: z.enum(['none', 'regular']).default('none'),
-    image_size: size().default('landscape_4_3'),
-    num_images: count(),
-    num_inference_steps: z.int().min(1).max(50).default(28),
-    guidance_scale: z.number().min(0).max(35).default(3.5),
-    output_format: jpegOrPng,
-    loras: z.array(z.strictObject({ path: z.string(), scale: z.number().min(0).max(4).default(1) })).default([]),
-  }),
+  'fal-ai/flux-lora': z.strictObject({ ...fluxLora, image_size: size().default('landscape_4_3') }),
+  'fal-ai/flux-lora/image-to-image': z.strictObject({ ...fluxLora, ...fromPicture }),
+  'fal-ai/flux-lora/inpainting': z.strictObject({ ...fluxLora, ...fromPicture, mask_url: link }),
 } as const satisfies Record<string, z.ZodType>
 
 export const allSchemas = { ...schemas, ...packSchemas }

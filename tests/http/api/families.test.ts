@@ -155,6 +155,65 @@ describe('a request with pictures', () => {
   })
 })
 
+describe('LoRAs', () => {
+  const path = 'https://huggingface.co/a/ink.safetensors'
+  const loras = [{ path, scale: 0.5 }, { path: 'warm' }]
+  const shown = `${path}:0.5 warm`
+  const ways: [string, object, (body: string) => unknown][] = [
+    ['/api/v1/flux/text-to-image', { loras, sync_mode: true }, (body) => JSON.parse(body).loras],
+    ['/api/v1/flux/text-to-image', { lora: shown, sync_mode: true }, (body) => JSON.parse(body).loras],
+    ['/api/generate', { loras }, (body) => JSON.parse(body).parameters.loras],
+    ['/generate', { loras }, (body) => JSON.parse(body).parameters.loras],
+    ['/v1/images/generations', { loras }, () => shown],
+  ]
+
+  it('are stored with the request, and shown in its response', async () => {
+    const post = await open()
+    for (const [url, fields, shownIn] of ways) {
+      const { statusCode, body } = await post(url, { body: { prompt: 'a cat', ...fields } })
+      expect([url, statusCode, statusCode === 200 && shownIn(body)]).toEqual([url, 200, shown])
+    }
+    const rows = await service.test.core.database.rows(
+      sql`select request->'loras' as loras from generations order by id offset ${earlier}`,
+    )
+    expect(rows).toEqual(ways.map(() => ({ loras })))
+  })
+
+  it('are refused by name where the model takes none, and moved into its range by the FLUX routes', async () => {
+    const post = await open({ ...usual, models, providers: [createPlain({ name: 'fal' }), createPlain()] })
+    for (const [url, fields] of ways) {
+      const { statusCode, body } = await post(url, { body: { prompt: 'a cat', model: 'flux-dev', ...fields } })
+      expect([url, statusCode, body]).toEqual([
+        url,
+        400,
+        expect.stringMatching(/loras.*flux-dev.*sketch|flux-dev.*loras.*sketch/),
+      ])
+    }
+    const strong = { prompt: 'a cat', model: 'sketch', loras: [{ path: 'warm', scale: 9 }], sync_mode: true }
+    const { body } = await post('/api/v1/flux/text-to-image', { body: strong })
+    expect(JSON.parse(body)).toMatchObject({ loras: 'warm:2', adjusted: ['loras'], ignored: [] })
+  })
+})
+
+it('a size or ratio beside sides that grow is refused by every family', async () => {
+  const post = await open()
+  const [image] = await pictures(1)
+  const asked: [string, object][] = [
+    ['/api/v1/flux/image-to-image', { image_url: image, aspect_ratio: '16:9' }],
+    ['/api/v1/flux/image-to-image', { image_url: image, width: 640, height: 480 }],
+    ['/v1/images/edits', { image, size: '16:9' }],
+    ['/api/generate', { image, ratio: '16:9' }],
+    ['/generate', { image, width: 640, height: 480 }],
+  ]
+  for (const [url, fields] of asked) {
+    const { statusCode, body } = await post(url, {
+      body: { prompt: 'wider', model: 'sketch', expand: '10%', ...fields },
+    })
+    expect([url, statusCode, body]).toEqual([url, 400, expect.stringContaining('follows from the picture')])
+  }
+  expect(await modelsUsed()).toEqual([])
+})
+
 const prompt = 'a cat'
 
 describe('a body', () => {

@@ -30,6 +30,7 @@ const parameters = z.object({
   strength: z.number().optional(),
   masked: z.literal(true).optional().describe('A mask marked the area that was drawn.'),
   expand: z.string().optional().describe("By how many pixels the input image grew, such as 'left:256'."),
+  loras: z.string().optional().describe("The LoRAs, such as 'name:0.8'."),
   num_images: z.int().optional().describe('Present if it is not 1.'),
   model: z.string(),
 })
@@ -112,6 +113,7 @@ const model = z.object({
   negative_prompt: z.boolean(),
   mask: z.boolean().describe('Whether it draws the area that a mask marks.'),
   expand: z.boolean().describe('Whether it draws beyond the sides of the image.'),
+  loras: z.array(z.string()).describe('Names of LoRAs that requests may use.'),
 })
 
 export type ShownModel = z.output<typeof model>

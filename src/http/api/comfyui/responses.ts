@@ -5,6 +5,7 @@ import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { signLink } from '../../../core/media/links.ts'
 import type { StoredObject } from '../../../core/ports/storage.ts'
 import { formatExpand } from '../../../core/request/grow.ts'
+import { formatLoras } from '../../../core/request/loras.ts'
 import { rejectStored } from '../../pictures/stored.ts'
 import { base64 } from '../../server/json.ts'
 import type { ApiParts } from '../parts.ts'
@@ -13,7 +14,7 @@ import type { Status, Task } from './response-schemas.ts'
 
 export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boolean): Promise<Task> {
   const { id, request, prompt, model, startedAt, endedAt } = outcome
-  const { count, steps = null, guidance = null, negative, strength, mask, expand } = request
+  const { count, steps = null, guidance = null, negative, strength, mask, expand, loras } = request
   const links = linksTo(parts, outcome)
   return {
     task_id: id,
@@ -30,6 +31,7 @@ export async function taskOf(parts: ApiParts, outcome: Outcome, withPicture: boo
       ...(strength !== undefined && { strength }),
       ...(mask && { masked: true as const }),
       ...(expand && { expand: formatExpand(expand) }),
+      ...(loras && { loras: formatLoras(loras) }),
       ...(count > 1 && { num_images: count }),
       model,
     },

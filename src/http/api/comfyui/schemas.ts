@@ -5,6 +5,7 @@ import { widthParam } from '../../pictures/stored.ts'
 import { optional } from '../../server/validation.ts'
 import { expandField } from '../areas.ts'
 import { maxAddressLength, maxPictures, maxPromptLength } from '../fields.ts'
+import { lorasField } from '../loras.ts'
 
 export const tags = ['ComfyUI']
 
@@ -73,6 +74,7 @@ export const generateBody = z
         'An image with the size of the first input image. The image is redrawn only where the mask is transparent or, if opaque, white.',
       ),
       expand: expandField,
+      loras: lorasField,
       strength: strength.describe('How far the result may depart from the input image.'),
       denoise: strength.describe('Same as `strength`.'),
       return_base64: flag.describe('Whether the response contains the first image, as PNG in base64.'),

@@ -127,6 +127,7 @@ function shownModel({ id, title, price, routes }: Model): ShownModel[] {
       negative_prompt: all.some(({ negative }) => negative === true),
       mask: all.some(({ mask }) => mask !== undefined),
       expand: all.some(({ expand }) => expand !== undefined),
+      loras: [...new Set(all.flatMap(({ loras }) => loras?.names ?? []))],
     },
   ]
 }

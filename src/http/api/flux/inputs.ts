@@ -9,6 +9,7 @@ import type { Family } from '../family.ts'
 import { attachmentOf } from '../fetcher.ts'
 import { maxPictures } from '../fields.ts'
 import { inputOf } from '../inputs.ts'
+import { withLoras } from '../loras.ts'
 import { fieldNameOf } from './names.ts'
 import { type ImagesBody, imageBody, imagesBody, type TextBody } from './schemas.ts'
 
@@ -44,7 +45,7 @@ export async function readImages(
   count: 'one' | 'several',
 ): Promise<ParsedImages> {
   const form = request.isMultipart() ? await readForm(request) : undefined
-  const fields = form ? bodyOf(withFieldNames(form), types) : (request.body ?? {})
+  const fields = form ? fieldsOf(withFieldNames(form)) : (request.body ?? {})
   const body = parseWith(count === 'one' ? imageBody : imagesBody, fields)
   const holder = await family.authenticate(request)
   const addresses = [...(body.image_url ?? []), ...(body.image_urls ?? [])]
@@ -87,6 +88,8 @@ function assertCount(images: number, count: 'one' | 'several'): void {
 
 const invalid = (name: string, message: string, problem: 'missing' | 'value' = 'value') =>
   new InvalidRequest([{ name, message, problem }])
+
+const fieldsOf = (form: Form) => withLoras(bodyOf(form, types), form.fields)
 
 const withFieldNames = (form: Form): Form => ({
   ...form,

@@ -75,19 +75,29 @@ function modeWith(core: Core, model: Model, images: 0 | 1 | 2): Mode | null {
   }
 }
 
-function areasOf(model: Model, images: number): Pick<Mode, 'mask' | 'expand'> {
-  const taking = model.routes.map(({ takes }) => takes).filter((takes) => fits(takes, images))
+function areasOf(model: Model, images: number): Pick<Mode, 'mask' | 'expand' | 'loras'> {
+  const all = model.routes.map(({ takes }) => takes).filter((takes) => fits(takes, images))
+  const taking = images === 0 ? [] : all
+  const loras = all.find((takes) => takes.loras)?.loras
   const needed = inputsNeeded(model, images)
   const isNeeded = needed.mask === true || needed.expand === true
   return {
     mask: taking.some(({ mask }) => mask) ? (isNeeded ? 'required' : 'optional') : null,
     expand: taking.some(({ expand }) => expand) ? (isNeeded ? 'required' : 'optional') : null,
+    loras: loras ? lorasShown(loras) : null,
   }
 }
 
-const fits = ({ images: { min, max } }: Takes, images: number) => images > 0 && images >= min && images <= max
+const fits = ({ images: { min, max } }: Takes, images: number) => images >= min && images <= max
 
-function modeOf(takes: Takes, images: number): Omit<Mode, 'mask' | 'expand'> {
+const lorasShown = ({ max, range, names, hosts }: NonNullable<Takes['loras']>): Mode['loras'] => ({
+  max,
+  scale: { min: range.min, max: range.max },
+  names: [...names],
+  hosts: [...hosts],
+})
+
+function modeOf(takes: Takes, images: number): Omit<Mode, 'mask' | 'expand' | 'loras'> {
   const max = images < 2 ? images : Math.min(takes.images.max, maxPictures)
   const ranges = Object.entries(takes.params).map(([name, { min, max, integer = false }]) => {
     return [spelledName(name, names), { min, max, integer }] as const

@@ -16,6 +16,7 @@ const aliases: Readonly<Record<string, string>> = {
   input_image_url: 'image_url',
   mask: 'mask_url',
   mask_image_url: 'mask_url',
+  lora: 'loras',
   callback_url: 'webhook_url',
   sync: 'sync_mode',
   wait: 'sync_mode',

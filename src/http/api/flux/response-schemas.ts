@@ -53,6 +53,7 @@ const taskFields = {
   strength: z.number().nullable(),
   masked: z.boolean().describe('Whether a mask marked the area that was drawn.'),
   expand: z.string().nullable().describe("By how many pixels the input image grew, such as 'left:256'."),
+  loras: z.string().nullable().describe("The LoRAs, such as 'name:0.8 https://…'."),
   seed: z.union([z.int(), z.string()]).nullable().describe('A string if it is above 2^53.'),
   safety_tolerance: z.string().nullable().describe('null: the default of the provider.'),
   ignored: z.array(z.string()).describe('Parameters that the model does not accept. They had no effect.'),
@@ -149,6 +150,15 @@ const mode = z
     expand: area.describe(
       'Whether it draws beyond the sides of the image. If both are required, a request needs one of them.',
     ),
+    loras: z
+      .object({
+        max: z.int(),
+        scale: z.object({ min: z.number(), max: z.number() }),
+        names: z.array(z.string()).describe('Names that the operator has stored.'),
+        hosts: z.array(z.string()).describe("Hosts that the URLs of others may have. '*': all."),
+      })
+      .nullable()
+      .describe('The LoRAs that it accepts. null: none.'),
     max_images: z.int().describe('Maximum of `num_images`.'),
   })
   .meta({ id: 'FluxMode' })

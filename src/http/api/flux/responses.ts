@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { spelledName } from '../../../core/errors.ts'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { formatExpand } from '../../../core/request/grow.ts'
+import { formatLoras } from '../../../core/request/loras.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
 import { errorFormat } from './errors.ts'
@@ -20,7 +21,7 @@ export async function taskOf(
   accepted = false,
 ): Promise<Task> {
   const { id, prompt, enhanced, model, source, generator, userId, attempt, credits } = outcome
-  const { aspect, count, steps, guidance, strength, safety, negative, fit, mask, expand } = outcome.request
+  const { aspect, count, steps, guidance, strength, safety, negative, fit, mask, expand, loras } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
   const inputs = await Promise.all(
     outcome.inputs.map((key) => parts.core.store.link(key, parts.imageExpirationSeconds)),
@@ -49,6 +50,7 @@ export async function taskOf(
     strength: strength ?? null,
     masked: mask === true,
     expand: expand ? formatExpand(expand) : null,
+    loras: loras ? formatLoras(loras) : null,
     seed: seedOf(outcome),
     safety_tolerance: safety === undefined ? null : String(safety),
     ignored: (fit?.ignored ?? []).map((name) => spelledName(name, names)),

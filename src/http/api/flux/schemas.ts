@@ -15,6 +15,7 @@ import {
   withoutEffect,
   word,
 } from '../fields.ts'
+import { lorasField } from '../loras.ts'
 import { withAliases } from './names.ts'
 import { generatorOrSource } from './sources.ts'
 
@@ -41,6 +42,7 @@ const shared = {
   strength: optional(z.number()).describe('How far the result may depart from the input image.'),
   num_inference_steps: optional(z.int()).describe('Alias: `steps`.'),
   scale: optional(scale),
+  loras: lorasField,
   negative_prompt: optional(promptText).describe('What the image must not show.'),
   enhance: optional(z.boolean()).describe('Whether a language model improves the prompt first.'),
   webhook_url: optional(webhookAddress).describe(

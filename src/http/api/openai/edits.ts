@@ -11,6 +11,7 @@ import { addressOf, maskIn } from '../areas.ts'
 import type { Family } from '../family.ts'
 import { attachmentOf } from '../fetcher.ts'
 import { inputOf } from '../inputs.ts'
+import { withLoras } from '../loras.ts'
 import { OpenAiError } from './errors.ts'
 import { type EditsBody, editsBody } from './schemas.ts'
 
@@ -62,7 +63,7 @@ async function parseForm(request: FastifyRequest): Promise<ParsedForm> {
   assertFileNames(form.files.map(({ field }) => field))
   const mask = form.files.find(({ field }) => field === 'mask')
   return {
-    fields: withSides(bodyOf(form, types)),
+    fields: withLoras(withSides(bodyOf(form, types)), form.fields),
     files: form.files.filter((file) => file !== mask).map(({ data, name }) => attachmentOf(data, name)),
     mask: mask && attachmentOf(mask.data, mask.name),
     hashes: form.files.map(({ hash }) => hash),

@@ -80,13 +80,19 @@ const rules: Readonly<Partial<Record<ErrorKind, Rule>>> = {
   unknown_option: { code: 'unknown_parameter' },
   not_taken: {
     code: 'unsupported_parameter',
-    message: ({ name, model }) => `Unsupported parameter: '${name}' is not supported with ${model}.`,
+    message: ({ name, model, available }) =>
+      `Unsupported parameter: '${name}' is not supported with ${model}.${
+        available === undefined ? '' : ` Models that support it: ${[available].flat().join(', ') || 'none'}.`
+      }`,
   },
   area_not_taken: { code: 'unsupported_parameter' },
   area_needed: { code: 'missing_required_parameter' },
   shape_kept: { code: 'unsupported_parameter' },
   mask_size: { param: 'mask', code: 'invalid_image' },
   mask_empty: { param: 'mask', code: 'invalid_image' },
+  lora_address: { code: 'invalid_value' },
+  unknown_lora: { code: 'invalid_value' },
+  too_many_loras: { code: 'invalid_value' },
   enhancer_missing: { param: 'enhance', code: 'unsupported_parameter' },
   image_needed: { param: 'image', code: 'missing_required_parameter' },
   too_many_images: { param: 'image', code: 'too_many_images' },

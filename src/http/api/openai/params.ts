@@ -36,13 +36,14 @@ export function chatParams(
   message: { text: string; images: number },
 ): ModelRequest {
   const parsed = parsePrompt(message.text, { ratios: offeredAspects(core.models.all()), lines: true })
-  const { prompt, negative, model = body.model, seed = body.seed, count = countOf(body) } = parsed
+  const { prompt, negative, model = body.model, seed = body.seed, count = countOf(body), expand, loras } = parsed
   const build = (resolved: ResolvedModel) => ({
     ...parsed,
     ...resolved.params,
     aspect: parsed.aspect === undefined ? shapeOf(resolved, body) : aspectFor(resolved, parsed.aspect),
     count,
   })
-  const fields = { prompt, negative_prompt: negative, model: coreModelName(core, model), seed }
+  const named = coreModelName(core, model)
+  const fields = { prompt, negative_prompt: negative, model: named, seed, expand, loras }
   return resolveModel(core, { holder, fields, images: message.images, build })
 }

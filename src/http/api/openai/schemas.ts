@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { examplePicture, optional } from '../../server/validation.ts'
 import { expandField, maskField, maskFile } from '../areas.ts'
 import { address, edge, maxPictures, promptText, scale, seed, webhookAddress, withoutEffect, word } from '../fields.ts'
+import { lorasField } from '../loras.ts'
 
 const imageSize = z.union([word, z.object({ width: edge, height: edge })], {
   error: "it must be a size such as '1024x576', or { width, height } in pixels",
@@ -37,6 +38,7 @@ export const shared = {
   guidance: optional(z.number().min(0).max(1_000)),
   strength: optional(z.number().min(0).max(1)).describe('How far the result may depart from the input image.'),
   scale: optional(scale),
+  loras: lorasField,
   negative_prompt: optional(promptText).describe('What the image must not show.'),
   enhance: optional(z.boolean()).describe('Whether a language model improves the prompt first.'),
   stream: optional(z.boolean()).describe('Whether to send server-sent events instead of one response.'),

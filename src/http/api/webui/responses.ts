@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import { type Outcome, pixelsOf } from '../../../core/history/outcome.ts'
 import { formatExpand } from '../../../core/request/grow.ts'
+import { formatLoras } from '../../../core/request/loras.ts'
 import type { ApiParts } from '../parts.ts'
 import { seedOf } from '../resolve-model.ts'
 import { errorFormat } from './errors.ts'
@@ -11,7 +12,7 @@ import type { Item, statuses } from './schemas.ts'
 /** `request`: its language is used for errors. */
 export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: Outcome): Promise<Item> {
   const { id, prompt, enhanced, model, provider, source, credits, position, percent, createdAt, endedAt } = outcome
-  const { aspect, count, steps, guidance, strength, negative, mask, expand } = outcome.request
+  const { aspect, count, steps, guidance, strength, negative, mask, expand, loras } = outcome.request
   const images = await Promise.all(outcome.pictures.map((picture) => imageOf(parts, picture)))
   const parameters = {
     aspect_ratio: aspect,
@@ -23,6 +24,7 @@ export async function itemOf(parts: ApiParts, request: FastifyRequest, outcome: 
     strength: strength ?? null,
     masked: mask === true,
     expand: expand ? formatExpand(expand) : null,
+    loras: loras ? formatLoras(loras) : null,
     negative_prompt: negative ?? null,
   }
   return {

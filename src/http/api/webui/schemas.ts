@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { optional } from '../../server/validation.ts'
 import { expandField, maskField } from '../areas.ts'
 import { address, maxPictures, pixels, promptText, seed, source, sources, webhookAddress, word } from '../fields.ts'
+import { lorasField } from '../loras.ts'
 
 export const tags = ['Web UI']
 
@@ -54,6 +55,7 @@ export const generateBody = inAnyCase(
     mask: maskField,
     mask_url: maskField.describe('Same as `mask`.'),
     expand: expandField,
+    loras: lorasField,
     webhook_url: optional(webhookAddress).describe(
       'Address that receives a webhook when the request has ended. See `GET /v1/webhooks/secret`.',
     ),
@@ -97,6 +99,7 @@ const itemFields = {
   strength: z.number().nullable(),
   masked: z.boolean().describe('Whether a mask marked the area that was drawn.'),
   expand: z.string().nullable().describe("By how many pixels the input image grew, such as 'left:256'."),
+  loras: z.string().nullable().describe("The LoRAs, such as 'name:0.8 https://…'."),
   credits: z.int().describe('Credits charged. 0 until the request has succeeded.'),
   position: z.int().nullable().describe('Position in the queue, from 1. null: not in the queue.'),
   percent: z.number().nullable().describe('Progress in percent. null: unknown.'),

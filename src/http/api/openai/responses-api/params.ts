@@ -18,14 +18,15 @@ export function responseParams(
 ): ModelRequest {
   const parsed = parsePrompt(message.text, { ratios: offeredAspects(core.models.all()), lines: true })
   const { steps, guidance, strength, scale, enhance, ...fields } = drawingOf(body)
-  const { prompt, negative = fields.negative_prompt, model = modelIn(core, body), seed = fields.seed } = parsed
+  const { prompt, negative = fields.negative_prompt, model = modelIn(core, body), seed = fields.seed, expand } = parsed
+  const { loras = fields.loras } = parsed
   const build = (resolved: ResolvedModel) => ({
     ...{ steps, guidance, strength, scale, enhance },
     ...parsed,
     ...resolved.params,
     aspect: parsed.aspect === undefined ? shapeOf(resolved, fields) : aspectFor(resolved, parsed.aspect),
   })
-  const resolved = { prompt, negative_prompt: negative, model: nameOf(core, model), seed }
+  const resolved = { prompt, negative_prompt: negative, model: nameOf(core, model), seed, expand, loras }
   return resolveModel(core, { holder, fields: resolved, images: message.images, build })
 }
 

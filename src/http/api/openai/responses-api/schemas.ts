@@ -17,6 +17,7 @@ const drawing = {
   guidance: shared.guidance,
   strength: shared.strength,
   scale: shared.scale,
+  loras: shared.loras,
   negative_prompt: shared.negative_prompt,
   enhance: shared.enhance,
 }
