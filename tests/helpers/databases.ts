@@ -38,8 +38,10 @@ interface Taken {
 
 /** Where files share a process, databases stay open for the next test: to connect again takes longer than most tests do. */
 const staysOpen = process.env.KEEP_DATABASES_OPEN === 'true'
-/** Each has up to 17 connections, and all test processes together have 100. */
 const mostOpen = 1
+/** All test processes together have 100 connections, so a database with more than these is closed. */
+const mostConnections = 6
+/** When the process ends, they are left to `dropOld`. */
 const open: Taken[] = []
 const applicationName = `fluxbot-test-${process.pid}`
 
@@ -57,16 +59,21 @@ export async function takeDatabase(way: Way = {}): Promise<{ database: Database;
     url: taken.url,
     async drop() {
       lease.end()
-      if (open.length >= mostOpen) return release(taken)
+      if (open.length >= mostOpen || (await disconnectOthers(taken.name)) > mostConnections) return release(taken)
       open.push(taken)
-      await admin((client) =>
-        client.query(
-          'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and not starts_with(application_name, $2)',
-          [taken.name, applicationName],
-        ),
-      )
     },
   }
+}
+
+/** Resolves to the number of connections of this process. */
+function disconnectOthers(name: string): Promise<number> {
+  return admin(async (client) => {
+    const { rows } = await client.query(
+      `select starts_with(application_name, $2) or not pg_terminate_backend(pid) as own from pg_stat_activity where datname = $1`,
+      [name, applicationName],
+    )
+    return (rows as { own: boolean }[]).filter(({ own }) => own).length
+  })
 }
 
 /** undefined: there is none, or something is still at work in it. */
