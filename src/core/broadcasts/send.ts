@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { keepLease } from '../../db/lease.ts'
+import { asPutOff } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { asAppError } from '../errors.ts'
 import type { Announced, Announcer, Reply } from '../ports/chat.ts'
@@ -91,8 +92,9 @@ function createStatus(core: Core, looks: BroadcastLooks, announcers: readonly st
     shownAt.set(id, Date.now())
     const status = looks.status(broadcast, await countRecipients(core, id))
     try {
-      // the edit of a waiting message is tried once, and briefly
-      await surface.edit(posted, isProgress ? { ...status, state: 'waiting' } : status)
+      // the edit of a waiting message is tried once, and briefly; the end of a broadcast is tried until it is shown
+      if (isProgress) await surface.edit(posted, { ...status, state: 'waiting' })
+      else await asPutOff(() => surface.edit(posted, status))
     } catch (error) {
       const { kind } = asAppError(error)
       core.log.debug({ id, kind }, 'could not show how a broadcast stands')
