@@ -292,6 +292,31 @@ describe('a picture that grows', () => {
     expect(service.test.chat.last(refused.address)?.text).toContain('needs a picture')
   })
 
+  it('is read from the words of chat completions and responses', async () => {
+    await open(['sketch'])
+    const url = `data:image/png;base64,${picture.toString('base64')}`
+    const text = 'wider --expand left:16'
+    await service.client().chat.completions.create({
+      model: 'sketch',
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text },
+            { type: 'image_url', image_url: { url } },
+          ],
+        },
+      ],
+    })
+    const content = [
+      { type: 'input_text', text },
+      { type: 'input_image', image_url: url },
+    ]
+    await service.client().post('/responses', { body: { model: 'sketch', input: [{ role: 'user', content }] } })
+    const stored = await service.test.core.database.rows(sql`select request->'expand' as expand from generations`)
+    expect(stored).toEqual(Array(2).fill({ expand: { left: 16, right: 0, top: 0, bottom: 0 } }))
+  })
+
   it('is shrunk before, where the result would be too large', async () => {
     const sent = await open()
     await edit({ model: 'flux-fill', image: await file(await pngOf(4096, 512)), expand: { left: 1024 } })
