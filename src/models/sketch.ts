@@ -33,11 +33,10 @@ export const sketch: Model = {
       provider: 'sketch',
       endpoint: 'sketch',
       takes,
-      input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative, loras }, _, mask) =>
-        defined({
-          ...{ prompt, width, height, count, seed, steps, guidance, strength, negative, mask },
-          loras: loras?.map(({ path, scale = 1 }) => ({ path, scale })),
-        }),
+      input: ({ prompt, width, height, count, seed, steps, guidance, strength, negative, loras: named }, _, mask) => {
+        const loras = named?.map(({ path, scale = 1 }) => ({ path, scale }))
+        return defined({ prompt, width, height, count, seed, steps, guidance, strength, negative, mask, loras })
+      },
       cost: free,
     },
   ],

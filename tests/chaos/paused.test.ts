@@ -52,7 +52,7 @@ describe.skipIf(shared.length === 0)('answers that wait for room in a chat', () 
         ...Array.from({ length: questions }, (_, n) => telegram.say('/help', { ...group, userId: 601 + n })),
       ].map(({ messageId }) => messageId)
       await expect.poll(turns).toBeGreaterThan(3)
-      // until then, what was sent is recorded as well
+      // gives the service time to record what it has sent
       await sleep(3_000)
       await Promise.all(services.map((service) => service.kill()))
       services = start()

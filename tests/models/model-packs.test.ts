@@ -88,12 +88,20 @@ describe('a model pack', () => {
 
   it('sends the LoRAs of a request under their names, and has a route for them', () => {
     const loras = {
-      ...{ name: 'weights', path: 'url', scale: 'strength', max: 2, range: { min: -1, max: 1 } },
-      ...{ hosts: ['example.com'], stored: { pixel: 'owner/pixel' } },
+      name: 'weights',
+      path: 'url',
+      scale: 'strength',
+      max: 2,
+      range: { min: -1, max: 1 },
+      hosts: ['example.com'],
+      stored: { pixel: 'owner/pixel' },
     }
     const text = withRoute({ loras })
     expect(parsePack(text).routes[0]?.takes.loras).toEqual({
-      ...{ max: 2, range: { min: -1, max: 1 }, names: ['pixel'], hosts: ['example.com'] },
+      max: 2,
+      range: { min: -1, max: 1 },
+      names: ['pixel'],
+      hosts: ['example.com'],
     })
     const asked = [{ path: 'pixel', scale: -0.5 }, { path: 'https://example.com/a' }]
     expect(inputOf(text, { loras: asked })).toMatchObject({

@@ -12,7 +12,7 @@ const longest = 500
 export const mostLoras = 16
 /** Characters shown of an address. */
 const shownCharacters = 60
-/** Of each in a caption, and how many it has. */
+/** Characters of each LoRA in a caption, and LoRAs in one caption. */
 const captionCharacters = 40
 const captionLoras = 3
 
@@ -63,7 +63,7 @@ export function readLoraPath(text: string): string {
   return href
 }
 
-/** As `readLoras` reads it. */
+/** Text that `readLoras` reads as the same LoRA. */
 export const formatLora = ({ path, scale }: Lora) => (scale === undefined ? path : `${path}:${scale}`)
 
 export const formatLoras = (loras: readonly Lora[]) => loras.map(formatLora).join(' ')
