@@ -19,10 +19,12 @@ export interface StoredFile {
 export async function storeFiles(database: Database, key: string, files: readonly { data: Buffer }[]): Promise<void> {
   // one statement for each file: a statement with all of them would hold them in memory several times
   for (const [position, { data }] of files.entries()) {
+    // the lock waits for a process that is ending the act and deletes its files
     await database.rows(sql`
+      with act as (select handled_at from inbox where key = ${key} for share)
       insert into inbox_files (act, position, data)
       select ${key}, ${position}::int, ${data}::bytea
-      where not exists (select from inbox where key = ${key} and handled_at is not null)
+      where not exists (select from act where handled_at is not null)
       on conflict do nothing`)
   }
 }

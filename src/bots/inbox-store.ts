@@ -100,10 +100,12 @@ function jsonOf(value: unknown): string {
 
 /** Words, pictures, tokens and the person's id go. The key stays for repeated deliveries, and an album and its lane for late parts. */
 export const finish = (database: Database, keys: readonly string[], { keepAlbum }: { keepAlbum: boolean }) =>
-  database.rows(sql`with files as (delete from inbox_files where act in (${listed(keys)}))
-    update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::bool then album end,
-      lane = case when ${keepAlbum}::bool and album is not null then lane else '' end
-    where key in (${listed(keys)})`)
+  database.rows(sql`
+    with handled as (
+      update inbox set handled_at = now(), body = '{}', album = case when ${keepAlbum}::bool then album end,
+        lane = case when ${keepAlbum}::bool and album is not null then lane else '' end
+      where key in (${listed(keys)}) returning key)
+    delete from inbox_files where act in (select key from handled)`)
 
 /** Resolves to the end of the claim. */
 export async function postpone(database: Database, keys: readonly string[], ms: number): Promise<string | undefined> {
