@@ -424,7 +424,11 @@ describe('the catalogue', () => {
     await writeFile(join(dataDir, 'models', 'e.json'), pack({ id: 'flux-dev' }))
     await writeFile(join(dataDir, 'models', 'd.json'), pack({ id: 'Wrong' }))
     const setUp = new Set(['fal'])
-    const providers = { get: (name: string) => (setUp.has(name) ? {} : undefined), all: () => [] }
+    const entryOf = (name: string) => ({ provider: { name } })
+    const providers = {
+      get: (name: string) => (setUp.has(name) ? entryOf(name) : undefined),
+      all: () => [...setUp].map(entryOf),
+    }
     const options = { database: database.database, providers: providers as never, folders: packFolders(dataDir), log }
     const catalogue = await keepCatalogue(options)
     undo.push(async () => catalogue.stop())

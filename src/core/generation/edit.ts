@@ -56,12 +56,13 @@ export function keptLoras(
 }
 
 /** The listed models that can change a result, and the one that drew it. */
-export function editingModels(core: Available, drawn: Drawn): EditingModel[] {
+export const editingModels = (core: Available, drawn: Drawn): EditingModel[] =>
+  allowedModels(core, drawn).flatMap((model) => editingWith(core, model, drawn) ?? [])
+
+function allowedModels(core: Available, { model, allowed }: Drawn): Model[] {
   const all = core.models.all()
-  const own = all.filter(({ id, hidden }) => id === drawn.model && hidden)
-  const { allowed } = drawn
-  const models = [...own, ...listed(all)].filter(({ id }) => allowed === undefined || allowed.includes(id))
-  return models.flatMap((model) => editingWith(core, model, drawn) ?? [])
+  const own = all.filter(({ id, hidden }) => id === model && hidden)
+  return [...own, ...listed(all)].filter(({ id }) => allowed === undefined || allowed.includes(id))
 }
 
 /**
@@ -69,8 +70,11 @@ export function editingModels(core: Available, drawn: Drawn): EditingModel[] {
  * the model that drew the result, else the default for words. undefined: none can be used.
  */
 export function proposeEdit(core: Available, drawn: Drawn): EditingModel | undefined {
-  const models = editingModels(core, drawn)
-  const find = (id: string) => models.find(({ model }) => model.id === id)
+  const models = allowedModels(core, drawn)
+  const find = (id: string) => {
+    const model = models.find((each) => each.id === id)
+    return model && editingWith(core, model, drawn)
+  }
   const defaults = [1, 0].map((images) => defaultModel(core, drawn.allowed ?? null, { images, words: true }))
   const candidates = [drawn.model, ...defaults].flatMap((id) => find(id) ?? [])
   return candidates.find(({ images }) => images === 1) ?? candidates[0]

@@ -5,7 +5,7 @@ import { button } from '../chats/buttons.ts'
 import type { Core } from '../core.ts'
 import type { Button, ButtonRows } from '../ports/chat.ts'
 import type { Act, PictureRequest } from '../ports/models.ts'
-import { continuationOf, enlargementOf, remixesOf, rerollOf, variationOf } from '../results/again.ts'
+import { continuationOf, enlargementOf, hasRemix, rerollOf, variationOf } from '../results/again.ts'
 import { proposeEdit } from './edit.ts'
 
 /**
@@ -58,7 +58,7 @@ const offers: readonly Offer[] = [
   { action: 'reroll', group: 'draw', price: (core, drawn) => rerollOf(core, drawn)?.price },
   { action: 'vary', group: 'each', each: true, price: (core, drawn) => variationOf(core, drawn)?.price },
   { action: 'edit', group: 'draw', price: (core, drawn) => proposeEdit(core, drawn)?.price },
-  { action: 'remix', group: 'draw', price: (core, drawn) => (remixesOf(core, drawn).length > 0 ? 0 : undefined) },
+  { action: 'remix', group: 'draw', price: (core, drawn) => (hasRemix(core, drawn) ? 0 : undefined) },
   { action: 'upscale', group: 'enlarge', each: true, price: (core, drawn) => enlargementOf(core, drawn)?.price },
   continuing('zoomoutless', 'zoom'),
   continuing('zoomout', 'zoom'),

@@ -100,10 +100,13 @@ export function variationOf(core: Available, drawn: Drawn, number = 1): Again | 
 }
 
 /** The listed models, besides its own, that draw the same words, ratio and input pictures. */
-export function remixesOf(core: Available, drawn: Drawn): Again[] {
-  const others = drawing(core.models.all()).filter(({ id }) => id !== drawn.model)
-  return others.flatMap((model) => remixWith(core, model, drawn) ?? [])
-}
+export const remixesOf = (core: Available, drawn: Drawn): Again[] =>
+  others(core, drawn).flatMap((model) => remixWith(core, model, drawn) ?? [])
+
+export const hasRemix = (core: Available, drawn: Drawn): boolean =>
+  others(core, drawn).some((model) => remixWith(core, model, drawn) !== undefined)
+
+const others = (core: Available, drawn: Drawn) => drawing(core.models.all()).filter(({ id }) => id !== drawn.model)
 
 /** A picture of the result, larger. undefined: no model enlarges it, or it would exceed the limits. */
 export function enlargementOf(core: Available, drawn: Drawn, number = 1): Again | undefined {

@@ -34,6 +34,8 @@ type Pending = Extract<Progress, { state: 'pending' }>
 const maxSaves = 4
 /** A provider whose `check` itself waits must not turn the loop into a spin. */
 const minWaitMs = 5
+/** Made once: a new error for each drawing would cost a stack trace. */
+const drawingIsOver = new Error('the drawing is over')
 
 /** Resolves when the pictures are there. */
 export async function draw(
@@ -90,7 +92,7 @@ export async function draw(
     throw error
   } finally {
     // closes the sockets and timers that the provider holds for this generation
-    over.abort()
+    over.abort(drawingIsOver)
     events.stop()
   }
 }

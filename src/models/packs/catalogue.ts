@@ -63,7 +63,19 @@ export async function keepCatalogue(options: CatalogueOptions): Promise<LiveCata
 
   const servedBy = (has: (provider: string) => boolean) =>
     [...models, ...packs].filter(({ routes }) => routes.some(({ provider }) => has(provider)))
-  const all = () => withSpareAliases(servedBy((provider) => providers.get(provider) !== undefined))
+  let kept: { names: string; packs: readonly Model[]; models: readonly Model[] } | undefined
+  /** The same list until a provider comes or goes, or packs are read again. */
+  function all(): readonly Model[] {
+    const names = providers
+      .all()
+      .map(({ provider }) => provider.name)
+      .join()
+    if (kept?.names !== names || kept.packs !== packs) {
+      const served = servedBy((provider) => providers.get(provider) !== undefined)
+      kept = { names, packs, models: withSpareAliases(served) }
+    }
+    return kept.models
+  }
   await reload()
   const timer = setInterval(
     () =>
