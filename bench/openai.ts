@@ -36,7 +36,7 @@ interface World {
 }
 
 const atOnce = 8
-const goals: Record<Form, number> = { url: 1.5, b64_json: 0.3 }
+const goals: Record<Form, number> = { url: 3.5, b64_json: 0.5 }
 const gatewayName = '@portkey-ai/gateway'
 const uncounted: Record<Backend, string> = {
   redis: 'Postgres and Redis',

@@ -38,7 +38,8 @@ async function submitInSpan(core: Core, submission: Submission): Promise<Accepte
   // a repeated result whose mask is gone
   if (first.request.mask && !files.mask) throw new AppError('input_lost')
   // the shape of an input picture may decide the size, and with it the price
-  const candidate = { ...first, ...quote(core, { ...submission, images: inputs.length, input: inputs[0] }) }
+  const sized = () => quote(core, { ...submission, images: inputs.length, input: inputs[0] })
+  const candidate = images.length > 0 ? { ...first, ...sized() } : first
   await refuseAnew(core, submission, priceError(candidate, submission))
   const route = chooseRoute(core, submission.chosen.model, candidate.request)
   const accepted = await accept(core, submission, { candidate, route, ...files })
