@@ -1,5 +1,5 @@
 /**
- * `npx tsx bench/openai.ts [rounds] [backend]`: processor time per `POST /v1/images/generations`, compared with
+ * `npx tsx bench/openai.ts [rounds] [back end] [folder for processor profiles]`: processor time per `POST /v1/images/generations`, compared with
  * @portkey-ai/gateway in front of the same image service, which answers at once. The servers run in processes of their own and
  * take turns. Only their own user and system time counts, not that of Postgres and Redis.
  *
@@ -7,6 +7,7 @@
  * its picture and charges it. "route alone" omits the work on pictures that the gateway does not do: decoding, the thumbnail, and,
  * for links, all but a few bytes of the picture.
  */
+import { resolve } from 'node:path'
 import { Pool } from 'undici'
 import { type Backend, backends } from '../tests/helpers/backends.ts'
 import { cpuMs, median, needLinux, printTable, range, say } from './parts/figures.ts'
@@ -44,7 +45,7 @@ const uncounted: Record<Backend, string> = {
   pglite: 'the image service and the client; the database runs in the measured process',
 }
 
-const [roundsGiven, backendGiven] = process.argv.slice(2)
+const [roundsGiven, backendGiven, profiles] = process.argv.slice(2)
 const rounds = Number(roundsGiven ?? 5)
 const kind = (backendGiven ?? backends().at(-1) ?? 'pglite') as Backend
 
@@ -71,8 +72,11 @@ async function open(): Promise<World> {
     CF_API_TOKEN: 'k',
     CF_API_URL: upstream.url,
   }
-  const whole = await startService({ kind, env, redisDatabase: 6 })
-  const parts = await startService({ kind, env, redisDatabase: 7, composed: { trusting: true } })
+  const profiled = (name: string) =>
+    profiles ? ['--cpu-prof', `--cpu-prof-name=${resolve(profiles, name)}.cpuprofile`] : []
+  const whole = await startService({ kind, env, redisDatabase: 6, nodeArgs: profiled('whole') })
+  const composed = { trusting: true }
+  const parts = await startService({ kind, env, redisDatabase: 7, composed, nodeArgs: profiled('alone') })
   return { upstream, base64: heavy.toString('base64'), whole, parts, gateway: await startGateway() }
 }
 

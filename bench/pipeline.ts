@@ -1,6 +1,7 @@
 /**
- * `npm run bench [-- rounds jobs]`: jobs per second of accept → hold → queue → instant provider → store → settle → reply, compared
- * with bare BullMQ that runs the same SQL. Both take turns within one run, on each available back end, without image work.
+ * `npx tsx bench/pipeline.ts [rounds] [jobs] [back end] [ours]`: jobs per second of accept → hold → queue → instant provider → store → settle → reply, compared
+ * with bare BullMQ that runs the same SQL. Both take turns within one run, on each available back end, without image work. With `ours` the
+ * bare queue does not run, for a profile.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { sql } from 'drizzle-orm'
@@ -23,7 +24,8 @@ import { createQueue } from '../src/queue/bullmq.ts'
 import { type Backend, backends, openTestDatabase, testQueueBackend } from '../tests/helpers/backends.ts'
 import { createChat } from '../tests/helpers/core.ts'
 
-const [rounds = 5, jobs = 1000] = process.argv.slice(2).map(Number)
+const [roundsGiven, jobsGiven, backendGiven, only] = process.argv.slice(2)
+const [rounds, jobs] = [Number(roundsGiven ?? 5), Number(jobsGiven ?? 1000)]
 const people = 50
 const concurrency = 20
 const log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -60,12 +62,13 @@ interface Round {
 }
 
 async function main(): Promise<void> {
-  for (const kind of backends()) {
+  for (const kind of backends().filter((each) => backendGiven === undefined || each === backendGiven)) {
     const n = kind === 'pglite' ? Math.ceil(jobs / 4) : jobs
     const ours: Round[] = []
     const bare: Round[] = []
     for (let round = 0; round <= rounds; round++) {
-      const results = [await measure(kind, n, ourPipeline), await measure(kind, n, bareQueue)] as const
+      const first = await measure(kind, n, ourPipeline)
+      const results = [first, only === 'ours' ? first : await measure(kind, n, bareQueue)] as const
       // the first round warms up
       if (round > 0) {
         ours.push(results[0])
