@@ -2,6 +2,8 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { telegramPace } from '../../src/bots/telegram/pace.ts'
+import { isPutOff } from '../../src/core/errors.ts'
+import type { Address } from '../../src/core/ports/chat.ts'
 import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
 
 const ADA = { userId: 501 }
@@ -142,24 +144,40 @@ describe('the list of commands', () => {
   })
 })
 
-describe('the room of the whole bot', () => {
-  it('is kept by all processes together', async () => {
-    const calls = 30
-    test = await openTestTelegram({
-      bot: { pace: { ...telegramPace, group: [], private: [], overall: [{ calls: 5, ms: 1_000 }] } },
-    })
+describe('the room', () => {
+  const info = { locale: 'en', state: 'info', content: { kind: 'text', text: 'hello' } } as const
+  const sentAt = () => test.telegram.requests.filter(({ method }) => method === 'sendMessage').map(({ at }) => at)
+
+  /** Sends all at once, through two processes in turns. Returns the errors. */
+  async function send(addresses: readonly Address[]): Promise<unknown[]> {
     const second = await test.another()
-    const { telegram } = test
-    const info = { locale: 'en', state: 'info', content: { kind: 'text', text: 'hello' } } as const
-    for (let n = 0; n < calls; n++) telegram.open({ userId: 600 + n })
+    const sent = addresses.map((address, n) => (n % 2 ? test.bot : second).post(address, info))
+    return (await Promise.allSettled(sent)).flatMap((each) => (each.status === 'rejected' ? [each.reason] : []))
+  }
+
+  it('of the whole bot is kept by all processes together, and what finds none within ten seconds is put off', async () => {
+    test = await openTestTelegram({
+      bot: { pace: { ...telegramPace, group: [], private: [], overall: [{ calls: 2, ms: 1_000 }] } },
+    })
+    const people = Array.from({ length: 30 }, (_, n) => 600 + n)
+    for (const userId of people) test.telegram.open({ userId })
     const start = Date.now()
-    await Promise.all(
-      Array.from({ length: calls }, (_, n) => (n % 2 ? test.bot : second).post(`telegram:${600 + n}::`, info)),
-    )
-    const times = telegram.requests.filter(({ method }) => method === 'sendMessage').map(({ at }) => at - start)
-    expect(times).toHaveLength(calls)
+    const errors = await send(people.map((id): Address => `telegram:${id}::`))
+    const times = sentAt().map((at) => at - start)
+    expect(times).toHaveLength(people.length - errors.length)
+    expect(errors.length).toBeGreaterThan(0)
+    expect(errors.filter((error) => !isPutOff(error))).toEqual([])
     // a busy machine delays calls, and none comes early
-    const early = times.sort((a, b) => a - b).filter((at, n) => at < Math.floor(n / 5) * 1_000 - 100)
+    const early = times.sort((a, b) => a - b).filter((at, n) => at < Math.floor(n / 2) * 1_000 - 100)
     expect(early).toEqual([])
+  })
+
+  it('of a private chat is one call a second on average, and a burst of ten passes', async () => {
+    test = await openTestTelegram({})
+    test.telegram.open(ADA)
+    const errors = await send(Array<Address>(14).fill('telegram:501::'))
+    expect(errors).toHaveLength(4)
+    expect(errors.filter((error) => !isPutOff(error))).toEqual([])
+    expect(sentAt()).toHaveLength(10)
   })
 })

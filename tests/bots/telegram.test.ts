@@ -305,7 +305,7 @@ describe('a reply', () => {
     expect(more).toEqual([])
     expect(ours).toMatchObject({ text: 'a cat', photo: image.file.data })
     expect(ours!.edits.map(({ text }) => text)).toEqual(['wait', '50 %'])
-    expect(telegram.requests.filter(({ method }) => method === 'sendChatAction')).toHaveLength(1)
+    expect(telegram.requests.filter(({ method }) => method === 'sendChatAction')).toHaveLength(3)
     await surface.edit(posted, says('gone', 'failed'))
     await surface.edit(waiting, says('gone too', 'failed'))
     await surface.edit(waiting, says('late', 'waiting'))

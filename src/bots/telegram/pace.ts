@@ -21,16 +21,17 @@ const aSecond = { calls: 1, ms: 1_000 }
 /** Longer by a tenth than Telegram counts, because calls take different times to arrive. */
 const turnsOfGroup = { calls: 20, ms: 66_000 }
 const turnsOfChat = { calls: 1, ms: 1_100 }
+/** One call a second on average: Telegram lets short bursts pass, such as the pictures and originals of one result. */
+const burstOfChat = { calls: 10, ms: 11_000 }
 
 /** Half of what a group permits in a minute is left to answers and results. */
 export const telegramPace: TelegramPace = {
   group: [aSecond, { calls: 10, ms: 60_000 }],
   private: [aSecond],
   overall: [{ calls: 30, ms: 1_000 }],
-  // Telegram lets short bursts pass
   turns: {
     group: { always: [turnsOfGroup], afterRefusal: [turnsOfChat] },
-    private: { always: [], afterRefusal: [turnsOfChat] },
+    private: { always: [burstOfChat], afterRefusal: [turnsOfChat] },
   },
 }
 
@@ -57,7 +58,7 @@ export const isCounted = (method: string, payload: unknown): boolean =>
 
 /**
  * Counts calls, waits for the room of the whole bot, and remembers the pauses that Telegram asks for. A call that finds no room in its
- * chat fails at once, as if Telegram had refused it.
+ * chat fails at once, as if Telegram had refused it, and one that finds none in the whole bot fails after `patienceMs`.
  */
 export function countCalls(pace: ChatPace, botId: string, { overall, turns }: TelegramPace): Transformer {
   return async (call, method, payload, signal) => {
@@ -69,7 +70,11 @@ export function countCalls(pace: ChatPace, botId: string, { overall, turns }: Te
     // a failed count must not fail the call: Telegram counts as well
     const waitMs = await pace.takeTurn(chat, limits, calls).catch(() => 0)
     if (waitMs > 0) return noRoom(waitMs)
-    await roomFor(pace, { bot: paceName(botId, 'all'), overall, calls }).catch(() => undefined)
+    const hasRoom = await roomFor(pace, { bot: paceName(botId, 'all'), overall, calls }).catch(() => true)
+    if (!hasRoom) {
+      await pace.giveBack(chat, calls).catch(() => undefined)
+      return noRoom(busyMs)
+    }
     const response = await call(method, payload, signal)
     const seconds = response.ok ? undefined : response.parameters?.retry_after
     if (response.ok || seconds === undefined) return response
@@ -98,9 +103,11 @@ export function notePauses(pace: ChatPace, botId: string): Transformer {
   }
 }
 
-/** Milliseconds between looks for room, and for how long at most: then Telegram decides. */
+/** Milliseconds between looks for room, and for how long at most: then the call is put off. */
 const lookMs = 100
 const patienceMs = 10_000
+/** Until a call that was put off comes again. */
+const busyMs = 2_000
 
 interface Wanted {
   bot: string
@@ -108,7 +115,11 @@ interface Wanted {
   calls: number
 }
 
-async function roomFor(pace: ChatPace, { bot, overall, calls }: Wanted): Promise<void> {
+async function roomFor(pace: ChatPace, { bot, overall, calls }: Wanted): Promise<boolean> {
   const until = Date.now() + patienceMs
-  while (!(await pace.takeRoom(bot, overall, calls)) && Date.now() < until) await pause(lookMs)
+  while (!(await pace.takeRoom(bot, overall, calls))) {
+    if (Date.now() > until) return false
+    await pause(lookMs)
+  }
+  return true
 }

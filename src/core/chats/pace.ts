@@ -29,6 +29,8 @@ export interface ChatPace {
    * times in their order. Once such a time has come, the first call within `asPutOff` that asks has it; the others get a later time.
    */
   takeTurn(chat: string, limits: TurnLimits, calls: number): Promise<number>
+  /** Calls that were counted are not made. */
+  giveBack(chat: string, calls: number): Promise<void>
   /**
    * The platform refused calls, which no longer count, and asks for a pause: until then the chat has no room. Resolves to the
    * milliseconds after which to ask for a turn.
@@ -63,6 +65,8 @@ const milliseconds = (ms: number) => sql`${`${ms} milliseconds`}::interval`
 const recent = sql`array(
   select made from unnest(chat_calls.calls) made where made > ${now} - ${milliseconds(keptMs)} order by made)`
 const pausedUntil = (ms: number) => sql`${now} + ${milliseconds(Math.min(ms, longestPauseMs))}`
+
+const withoutLast = (calls: number) => sql`calls[:greatest(0, cardinality(calls) - ${calls}::int)]`
 
 const isStrained = sql`coalesce(chat_calls.paused_until > ${now} - ${strained}::interval, false)`
 const isWaiting = sql`turn > ${now} - ${turnLapses}::interval`
@@ -135,11 +139,12 @@ export function createChatPace(database: Pick<Database, 'rows'>): ChatPace {
         returning chat`)
       return taken.length > 0 ? 0 : giveTurn(chat, limits, calls)
     },
+    async giveBack(chat, calls) {
+      await database.rows(sql`update chat_calls set calls = ${withoutLast(calls)} where chat = ${chat}`)
+    },
     async refused(chat, limits, { calls, pauseMs }) {
       await database.rows(sql`
-        update chat_calls set paused_until = ${pausedUntil(pauseMs)},
-          calls = calls[:greatest(0, cardinality(calls) - ${calls}::int)]
-        where chat = ${chat}`)
+        update chat_calls set paused_until = ${pausedUntil(pauseMs)}, calls = ${withoutLast(calls)} where chat = ${chat}`)
       return giveTurn(chat, limits, calls)
     },
     async pause(chat, ms) {

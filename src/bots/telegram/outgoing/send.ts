@@ -50,8 +50,7 @@ export function createSender(
     if (picture) return sendPicture(target, reply, picture, sent)
     const [messageId] = await Promise.all([
       sendText(target, reply),
-      // in a group it would take the room of messages
-      reply.state === 'waiting' && !isGroup(target.chatId) ? showAction(target) : undefined,
+      reply.state === 'waiting' ? showAction(target) : undefined,
     ])
     return { messageId, kind: 'text', target }
   }
@@ -70,8 +69,9 @@ export function createSender(
     return { messageId: message.message_id, kind: 'text', target }
   }
 
-  /** Best effort: the text beside it says the same. */
+  /** Best effort: the text beside it says the same. In a group it would take the room of messages. */
   async function showAction({ chatId, threadId }: ChatTarget) {
+    if (isGroup(chatId)) return
     const signal = asSignal(AbortSignal.timeout(actionTimeoutMs))
     await api.sendChatAction(chatId, 'upload_photo', { message_thread_id: threadId }, signal).catch(() => undefined)
   }
@@ -117,7 +117,8 @@ export function createSender(
   async function change(shown: Shown, reply: Reply, sent?: SentMessages): Promise<Shown> {
     const [picture, ...others] = reply.pictures ?? []
     if (!picture) {
-      await changeText(shown, reply)
+      // Telegram shows the action for five seconds
+      await Promise.all([changeText(shown, reply), reply.state === 'waiting' ? showAction(shown.target) : undefined])
       return shown
     }
     if (others.length > 0) {

@@ -1,9 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { storeFiles } from '../../src/bots/inbox-files.ts'
-import { finish, storeActs } from '../../src/bots/inbox-store.ts'
-import type { Database } from '../../src/db/database.ts'
-import { openTestDatabase, quickest, type TestDatabase } from '../helpers/backends.ts'
+import { storeFiles } from '../../../src/bots/inbox-files.ts'
+import { finish, storeActs } from '../../../src/bots/inbox-store.ts'
+import type { Database } from '../../../src/db/database.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../../helpers/backends.ts'
 
 const files = [{ data: Buffer.from('one') }]
 const act = { key: 'a', lane: 'chat', body: {} }
