@@ -6,7 +6,7 @@ import { type Config, ConfigError } from './config.ts'
 import { operatorToken } from './core/accounts/operator-token.ts'
 import { keepTariff, withTariff } from './core/billing/tariff.ts'
 import type { Core, Limits } from './core/core.ts'
-import { listenForEvents } from './core/events/events.ts'
+import { type GenerationEvents, listenForEvents } from './core/events/events.ts'
 import { webhookToken } from './core/generation/provider-webhook.ts'
 import { allRules } from './core/generation/rules.ts'
 import { createExpectations } from './core/history/expectations.ts'
@@ -92,6 +92,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     secrets.add(signInToken(key)).add(operatorToken(key))
     const store = await openStore(config, key, log)
     undo.push(() => store.close?.())
+    const events = await listenForEvents(database)
+    undo.push(() => events.stop())
     const providers = await keepProviders({
       database,
       secretKey: key,
@@ -100,7 +102,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       addresses: config.providerAddresses,
       defaults: config.providerDefaults,
       hide: (key) => secrets.add(key),
-      context: ({ name }, { baseUrl }) => ({ ...contextFor(config, { key, name, baseUrl, log }), decode }),
+      context: ({ name }, { baseUrl }) => ({ ...contextFor(config, { key, name, baseUrl, events, log }), decode }),
       log,
     })
     undo.push(() => providers.stop())
@@ -116,8 +118,6 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const queue = await (others.queue?.({ database, providers, log }) ??
       openQueue(config, database, { providers, log, report: others.report }))
     undo.push(() => queue.close(0))
-    const events = await listenForEvents(database)
-    undo.push(() => events.stop())
     const { welcomeCredits: welcome, dailyCredits: daily, referralCredits: referral, roleCredits, pictureDays } = config
     const limits: Limits = { ...usualLimits, welcome, daily, referral, roleCredits, pictureDays, ...others.limits }
     const enhancer = others.enhancer ?? (config.enhancer && createEnhancer(config.enhancer))
@@ -212,12 +212,14 @@ interface ForProvider {
   key: Buffer
   name: string
   baseUrl: string
+  events: GenerationEvents
   log: Log
 }
 
-function contextFor(config: Config, { key, name, baseUrl, log }: ForProvider): ProviderContext {
+function contextFor(config: Config, { key, name, baseUrl, events, log }: ForProvider): ProviderContext {
   const webhookUrl = (id: string) => `${config.publicUrl}/hooks/${name}/${id}/${webhookToken(key, id)}`
   const here = URL.canParse(baseUrl) && isLoopback(new URL(baseUrl).hostname)
   const callsUs = config.reachable || (config.neighbours && here)
-  return { log, webhookUrl: callsUs ? webhookUrl : undefined }
+  if (!callsUs) return { log }
+  return { log, webhookUrl, followWebhook: (id) => events.follow(id, ['webhook']) }
 }

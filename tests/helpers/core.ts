@@ -17,7 +17,7 @@ import { withTariff } from '../../src/core/billing/tariff.ts'
 import type { Core } from '../../src/core/core.ts'
 import type { Attachment, Call, ChatSurface, Posted, Reply, SentMessages } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
-import type { Enhancer, ImageProvider, ProviderKind } from '../../src/core/ports/providers.ts'
+import type { Enhancer, ImageProvider, ProviderKind, ProviderSettings } from '../../src/core/ports/providers.ts'
 import { ask, type ProgramRequest } from '../../src/core/programs/ask.ts'
 import { chooseModel } from '../../src/core/request/choose-model.ts'
 import { startWorker, type Worker } from '../../src/core/worker/worker.ts'
@@ -133,7 +133,10 @@ export interface TestCore {
 }
 
 export interface TestCoreOptions {
-  providers?: readonly ImageProvider[]
+  /** A kind is set up with a context of the service. */
+  providers?: readonly (ImageProvider | ProviderKind)[]
+  /** Of all providers. */
+  providerSettings?: Partial<ProviderSettings>
   models?: readonly Model[]
   chat?: TestChat
   limits?: Partial<Core['limits']>
@@ -162,7 +165,12 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
   const providers = options.providers ?? [createPlain()]
   const models = options.models ?? [sketch]
   const chat = options.chat ?? createChat()
-  const settings = { baseUrl: 'test:', timeoutMs: options.providerMs ?? 10_000, concurrency: 5 }
+  const settings = {
+    baseUrl: 'test:',
+    timeoutMs: options.providerMs ?? 10_000,
+    concurrency: 5,
+    ...options.providerSettings,
+  }
   const config = readConfig({
     DATA_DIR: folder,
     LOG_LEVEL: 'silent',
@@ -258,12 +266,10 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
 }
 
 /** Set up as if by the environment; stored configurations win here as well. */
-const kindOf = (provider: ImageProvider): ProviderKind => ({
-  name: provider.name,
-  title: provider.name,
-  needsKey: false,
-  create: () => provider,
-})
+const kindOf = (provider: ImageProvider | ProviderKind): ProviderKind =>
+  'create' in provider
+    ? provider
+    : { name: provider.name, title: provider.name, needsKey: false, create: () => provider }
 
 async function stateOf(core: Core, call: Call): Promise<string> {
   const [row] = await core.database.rows<{ state: string }>(sql`select state from generations where key = ${call.key}`)

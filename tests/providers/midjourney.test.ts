@@ -157,6 +157,77 @@ describe.each(kinds)('the provider midjourney with a %s proxy', (kind) => {
   })
 })
 
+describe('the webhook of the provider midjourney', () => {
+  const webhookUrl = (id: string) => `https://us.example/hooks/midjourney/${id}/token`
+  const hooksIn = ({ requests }: OpenMidjourney) =>
+    requests
+      .filter(({ method, path }) => method === 'POST' && path.includes('/submit/'))
+      .map(({ path, body }) => [path, (JSON.parse(body.toString()) as { notifyHook?: string }).notifyHook])
+
+  it.each(kinds)('is named in every submission to a %s proxy', async (kind) => {
+    const one = await open(kind, { webhookUrl })
+    const { provider, emulator } = one
+    emulator.hooks.switches.on = false
+    const words = midjourneyTask()('a cat', four)
+    const blend = midjourneyTask({ aspect: '2:3' })('', { ...four, images: await inputs(2) })
+    const { ticket = null } = await finish(provider, words)
+    await finish(provider, blend)
+    const continues = provider.continuations!(ticket).find(({ act }) => act === 'vary')
+    const varied = midjourneyTask({ continues })('a cat', four)
+    await finish(provider, varied)
+    await provider.describe!((await inputs(1))[0]!, signal())
+    const described = hooksIn(one).at(-1)
+    expect(hooksIn(one)).toEqual([
+      ['/mj/submit/imagine', webhookUrl(words.id)],
+      ['/mj/submit/blend', webhookUrl(blend.id)],
+      [kind === 'plain' ? '/mj/submit/change' : '/mj/submit/action', webhookUrl(varied.id)],
+      ['/mj/submit/describe', described?.[1]],
+    ])
+    // the id of no request
+    expect(described?.[1]).toMatch(/^https:\/\/us\.example\/hooks\/midjourney\/[0-9a-f-]{36}\/token$/)
+  })
+
+  it('is not named where the proxy cannot reach us', async () => {
+    const one = await open('full')
+    await finish(one.provider, one.task('a cat', four))
+    await one.provider.describe!((await inputs(1))[0]!, signal())
+    expect(hooksIn(one).map(([, hook]) => hook)).toEqual([undefined, undefined])
+  })
+
+  it.each([
+    ['mj-emulated-secret-0001', ''],
+    ['sk-mj-emulated-secret-0001', '/mj-fast/mj'],
+  ])('is named with the key %s and the path "%s" of the address', async (key, path) => {
+    const one = await open('full', { key, path, webhookUrl })
+    one.emulator.hooks.switches.on = false
+    const task = one.task('a cat', four)
+    expect((await finish(one.provider, task)).images).toHaveLength(4)
+    expect(hooksIn(one)).toEqual([[`${path || '/mj'}/submit/imagine`, webhookUrl(task.id)]])
+  })
+
+  it('makes polls rarer once a call about the task has come, until a call says that it has ended', async () => {
+    const { provider, task, emulator } = await open('full', { workMs: 60_000, webhookUrl })
+    emulator.hooks.switches.on = false
+    const work = task('a cat')
+    const started = await provider.start(work, signal())
+    if (started.state !== 'pending') throw new Error('expected a task under way')
+    const [{ id } = { id: '' }] = emulator.tasks
+    const waitAfter = async (body?: object) => {
+      const call = body && { headers: {}, body: Buffer.from(JSON.stringify(body)) }
+      const webhookMessage = call && (await provider.receive!(call))
+      const progress = await provider.check!(started.ticket, { ...work, webhookMessage }, signal())
+      return progress.state === 'pending' ? progress.waitMs : undefined
+    }
+    const usualMs = started.waitMs
+    expect(await waitAfter()).toBe(usualMs)
+    expect(await waitAfter({ id: '17', status: 'IN_PROGRESS' })).toBe(usualMs)
+    for (const status of ['NOT_START', 'SUBMITTED', 'IN_PROGRESS', '', null]) {
+      expect(await waitAfter({ id, status })).toBeGreaterThan(usualMs)
+    }
+    for (const status of ['SUCCESS', 'FAILURE']) expect(await waitAfter({ id, status })).toBe(usualMs)
+  })
+})
+
 describe('the provider midjourney', () => {
   it('cancels where the proxy can', async () => {
     const { provider, task } = await open('full', { workMs: 60_000 })
@@ -168,7 +239,7 @@ describe('the provider midjourney', () => {
   })
 
   it('sends a key of a relay as relays take it', async () => {
-    const { provider, task, requests } = await open('full', {}, 'sk-mj-emulated-secret-0001')
+    const { provider, task, requests } = await open('full', { key: 'sk-mj-emulated-secret-0001' })
     expect((await finish(provider, task('a cat', four))).images).toHaveLength(4)
     expect(requests[0]?.headers).toMatchObject({ authorization: 'Bearer sk-mj-emulated-secret-0001' })
     expect(requests[0]?.headers['mj-api-secret']).toBeUndefined()

@@ -1,4 +1,4 @@
-/** Calls of our webhook by providers. The message goes into the row, and the worker that waits for it is notified. */
+/** Calls of our webhook by providers. The message goes into the row, and those that wait for it are notified. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { eq, sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
@@ -26,8 +26,8 @@ export interface WebhookCall {
 }
 
 /**
- * Keeps the first message about a generation; later ones change nothing. A generation that no worker has, because it waits
- * for news of its submission, is woken. Throws AppError forged.
+ * Keeps the latest message about a generation that is being drawn. A generation that no worker has, because it waits for news of its
+ * submission, is woken. Throws AppError forged.
  */
 export async function receiveWebhook(core: Core, { provider, id, token, headers, body }: WebhookCall): Promise<void> {
   const expected = Buffer.from(webhookToken(core.secretKey, id))
@@ -43,10 +43,12 @@ export async function receiveWebhook(core: Core, { provider, id, token, headers,
     (list) => sql`
       with received as (
         update generations set webhook_message = ${JSON.stringify(message)}::jsonb, ${wakeUnheld}
-        where id = ${id}::uuid and provider = ${provider} and state = 'running' and webhook_message is null returning *)
+        where id = ${id}::uuid and provider = ${provider} and state = 'running' returning *)
       select ${list}, ${notify('webhook', sql`id`)} from received`,
   )
-  if (job && !job.held) await wake(core, { ...job, resumed: true })
+  // a provider may have the webhook called about work that is no generation (`followWebhook`)
+  if (!job) await core.database.rows(sql`select ${notify('webhook', sql`${id}`)}`)
+  else if (!job.held) await wake(core, { ...job, resumed: true })
 }
 
 const received = columnsOf(

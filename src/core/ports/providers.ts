@@ -26,7 +26,7 @@ export interface Task {
   readonly result?: ResultPlace
   /** Pictures that the provider flags as unsuitable for some are wanted as well, and marked. Absent: they are left out. */
   readonly flaggedToo?: boolean
-  /** The provider's webhook message about this generation, verified by `receive`. */
+  /** The provider's latest webhook message about this generation, from `receive`. */
   readonly webhookMessage?: Json
 }
 
@@ -116,7 +116,10 @@ export interface ImageProvider {
   readonly describe?: Describer
   /** Has no effect on work that has ended. */
   cancel?(ticket: Json): Promise<void>
-  /** Verifies a webhook call; `check` and `find` get the result as `task.webhookMessage`. Rejects with AppError 'forged'. */
+  /**
+   * Verifies a webhook call; `check` and `find` get the result as `task.webhookMessage`. If the provider does not sign its calls, the result
+   * only says what to look up at the provider. Rejects with AppError 'forged'.
+   */
   receive?(call: { headers: Readonly<Record<string, string | undefined>>; body: Buffer }): Promise<Json>
   /** Checks address and key at no cost. Rejects with an AppError. Absent: the provider has no free check. */
   test?(signal: AbortSignal): Promise<void>
@@ -142,9 +145,17 @@ export interface ProviderSettings {
 export interface ProviderContext {
   /** The URL of our webhook for a task. Absent: the provider cannot reach us. */
   webhookUrl?(taskId: string): string
+  /** Waits for accepted calls of `webhookUrl(id)` from here on, where no generation has this id. */
+  followWebhook?(id: string): WebhookCalls
   /** Runs work on pictures in turn with all other such work of the process. Absent: the work runs at once. */
   decode?: Turns
   log: Log
+}
+
+export interface WebhookCalls {
+  /** Waits `ms`, or until the next call. Resolves to true for a call since the last wait. Rejects when aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<boolean>
+  stop(): void
 }
 
 /** A kind of provider, which `create` sets up. */

@@ -91,7 +91,7 @@ export const generations = pgTable(
     /** Written right before a submission: from then on the provider may have received it. */
     submitAt: time('submit_at'),
     ticket: jsonb().$type<Json>(),
-    /** The provider's verified webhook message. */
+    /** The provider's latest webhook message. */
     webhookMessage: jsonb('webhook_message').$type<Json>(),
     /** Routes given up before this one. The provider of each is known not to have run the request. */
     tried: jsonb().$type<Json>().notNull().default([]),

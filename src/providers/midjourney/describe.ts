@@ -1,21 +1,19 @@
 /** Picture → prompt. Midjourney writes four; the first is used, without its parameters. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../core/errors.ts'
 import { type MidjourneyTask, taskError } from './responses.ts'
 
 interface Waiting {
   read(): Promise<MidjourneyTask>
-  pauseMs: number
+  pause(): Promise<unknown>
   secret: string | undefined
-  signal: AbortSignal
 }
 
-export async function describedBy({ read, pauseMs, secret, signal }: Waiting): Promise<string> {
+export async function describedBy({ read, pause, secret }: Waiting): Promise<string> {
   for (;;) {
     const task = await read()
     if (task.status === 'FAILURE') throw taskError(task, secret)
     if (task.status === 'SUCCESS') return firstPrompt(task)
-    await sleep(pauseMs, undefined, { signal })
+    await pause()
   }
 }
 

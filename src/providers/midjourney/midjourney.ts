@@ -1,7 +1,9 @@
 /**
- * Midjourney through midjourney-proxy, or a relay that offers its API: a task that is submitted and polled. A result is a grid of four
- * pictures, or four addresses. The proxy's messages to us (`notifyHook`) are not signed and not repeated, so they are not used.
+ * Midjourney through midjourney-proxy, or a relay that offers its API: a task that is submitted, and read when the proxy calls our webhook,
+ * and now and then. Only what is read counts. A result is a grid of four pictures, or four addresses.
  */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
 import type { ImageFile } from '../../core/ports/images.ts'
@@ -22,6 +24,7 @@ import { continuationsOf, finishedOf, finishedShape } from './continuations.ts'
 import { describedBy } from './describe.ts'
 import { cutGrid } from './grid.ts'
 import { acceptedIn, formAsked, type MidjourneyTask, percentOf, taskError, taskIn, tasksIn } from './responses.ts'
+import { noticeIn, noticeOf } from './webhook.ts'
 
 const ticketShape = z.object({
   taskId: z.string().min(1),
@@ -46,16 +49,18 @@ export interface Pace {
   pollTimeoutMs: number
   /** Pause between two polls. */
   pauseMs: number
+  /** The same for a task that has called our webhook, in case a later call is lost. */
+  calledPauseMs: number
 }
 
 /** The proxy itself reads Discord's messages every few seconds. */
-const usualPace: Pace = { pollTimeoutMs: 10_000, pauseMs: 4_000 }
+const usualPace: Pace = { pollTimeoutMs: 10_000, pauseMs: 4_000, calledPauseMs: 10_000 }
 const cancelMs = 10_000
 
 export function createMidjourney(
   { baseUrl, key, concurrency }: ProviderSettings,
-  { decode }: Pick<ProviderContext, 'decode'>,
-  { pollTimeoutMs, pauseMs }: Pace = usualPace,
+  { decode, webhookUrl, followWebhook }: Omit<ProviderContext, 'log'>,
+  { pollTimeoutMs, pauseMs, calledPauseMs }: Pace = usualPace,
 ): ImageProvider {
   const http = createProviderHttp({
     provider: 'midjourney',
@@ -64,19 +69,20 @@ export function createMidjourney(
     concurrency,
   })
 
-  const pending = (ticket: Ticket, more: { percent?: number; preview?: Buffer } = {}): Progress => ({
+  const pending = (ticket: Ticket, more: Partial<Extract<Progress, { state: 'pending' }>> = {}): Progress => ({
     state: 'pending',
     ticket,
     waitMs: pauseMs,
     ...more,
   })
 
-  const post = (path: string, body: Json, signal: AbortSignal) =>
+  /** `id`: in the address of the webhook. */
+  const submit = (path: string, body: Record<string, Json>, { id, signal }: { id: string; signal: AbortSignal }) =>
     http.send({
       method: 'POST',
       path,
       headers: { 'content-type': 'application/json' },
-      body: toJson(body),
+      body: toJson(webhookUrl ? { ...body, notifyHook: webhookUrl(id) } : body),
       signal,
     })
 
@@ -113,13 +119,37 @@ export function createMidjourney(
     return decode ? decode(() => cutGrid(file)) : cutGrid(file)
   }
 
-  async function progressOf(found: MidjourneyTask, ticket: Ticket, signal: AbortSignal): Promise<Progress> {
+  async function progressOf(found: MidjourneyTask, ticket: Ticket, task: Task, signal: AbortSignal): Promise<Progress> {
     const percent = percentOf(found)
+    const waitMs = pauseFor(ticket, task)
     const url = found.status === 'IN_PROGRESS' ? found.imageUrl : undefined
-    if (!url || url === ticket.preview) return pending(ticket, { percent })
+    if (!url || url === ticket.preview) return pending(ticket, { percent, waitMs })
     // a preview is worth one try
     const preview = await http.picture(url, signal).catch(() => undefined)
-    return pending({ ...ticket, preview: url }, { percent, preview })
+    return pending({ ...ticket, preview: url }, { percent, preview, waitMs })
+  }
+
+  /** Many relays never call, and some learn of the end later than their caller. */
+  function pauseFor({ taskId }: Ticket, { webhookMessage }: Task): number {
+    const notice = noticeOf(webhookMessage)
+    return notice?.taskId === taskId && !notice.ended ? calledPauseMs : pauseMs
+  }
+
+  /** The task that a call names, if it is that of this submission. */
+  async function findNamed({ id, webhookMessage }: Task, signal: AbortSignal): Promise<MidjourneyTask | undefined> {
+    const notice = noticeOf(webhookMessage)
+    if (!notice) return undefined
+    // a call may name anything, so an error says nothing about this submission
+    const named = await readTask(notice.taskId, signal).catch(() => undefined)
+    return named?.state === id ? named : undefined
+  }
+
+  async function findListed({ id }: Task, signal: AbortSignal): Promise<MidjourneyTask | undefined> {
+    const tasks = await withRetries(signal, async () =>
+      tasksIn(await http.send({ method: 'GET', path: '/task/list', signal })),
+    )
+    // the list has the latest tasks only, and not every proxy has one
+    return tasks?.find(({ state }) => state === id)
   }
 
   return {
@@ -130,7 +160,7 @@ export function createMidjourney(
         return file ? dataUrlOf(file) : null
       })
       const input = placed as Record<string, Json>
-      const response = await post(pathFor(input), { ...input, state: task.id }, signal)
+      const response = await submit(pathFor(input), { ...input, state: task.id }, { id: task.id, signal })
       return pending({ ...acceptedIn(response, { secret: key, continues: 'taskId' in input }), since: Date.now() })
     },
 
@@ -147,26 +177,31 @@ export function createMidjourney(
         case 'MODAL':
           throw new AppError('provider_refused', { provider: 'midjourney', reason: formAsked })
         default:
-          return progressOf(found, ticket, signal)
+          return progressOf(found, ticket, task, signal)
       }
     },
 
     async find(task, signal) {
-      const tasks = await withRetries(signal, async () =>
-        tasksIn(await http.send({ method: 'GET', path: '/task/list', signal })),
-      )
-      const found = tasks?.find(({ state }) => state === task.id)
-      // the list has the latest tasks only, and not every proxy has one
+      const found = (await findNamed(task, signal)) ?? (await findListed(task, signal))
       return found ? pending({ taskId: found.id, since: Date.now() }) : 'unknown'
     },
 
     continuations: (saved) => continuationsOf(finishedShape.parse(saved)),
 
     async describe(picture, signal) {
-      const response = await post('/submit/describe', { base64: dataUrlOf(picture) }, signal)
-      const { taskId } = acceptedIn(response, { secret: key, continues: false })
-      return describedBy({ read: () => readTask(taskId, signal), pauseMs, secret: key, signal })
+      const id = randomUUID()
+      const calls = followWebhook?.(id)
+      try {
+        const response = await submit('/submit/describe', { base64: dataUrlOf(picture) }, { id, signal })
+        const { taskId } = acceptedIn(response, { secret: key, continues: false })
+        const pause = () => calls?.wait(pauseMs, signal) ?? sleep(pauseMs, undefined, { signal })
+        return await describedBy({ read: () => readTask(taskId, signal), pause, secret: key })
+      } finally {
+        calls?.stop()
+      }
     },
+
+    receive: async ({ body }) => noticeIn(body),
 
     async cancel(saved) {
       const { taskId, existed } = ticketShape.parse(saved)

@@ -1,7 +1,7 @@
 /**
  * midjourney-proxy on a local port, in two kinds: 'plain' as novicezk's, with one picture of a grid and without a list, where tasks are
  * changed by the number of a picture; 'full' as trueai-org's, with four addresses, cancellation, a list of tasks, and the buttons that
- * Midjourney has below a result. Parameters are checked strictly.
+ * Midjourney has below a result, also under paths that name a speed. Parameters are checked strictly.
  *
  * Words in a prompt: 'nsfw' has a banned word, 'nsfwout' is stopped while it is drawn, 'badflag' is refused by Midjourney, 'late' takes
  * too long, 'noaccount' finds no account, 'modal' waits for a form, 'queued' is accepted into the queue.
@@ -13,6 +13,7 @@ import { createLinks } from '../links.ts'
 import { picture } from '../pictures.ts'
 import { type EmulatorServer, type Received, type Sent, startServer } from '../server.ts'
 import { type Action, buttonsOf, changeable, pressed } from './buttons.ts'
+import { createHooks, type Hooks } from './hooks.ts'
 
 export interface MidjourneyOptions {
   kind?: 'plain' | 'full'
@@ -35,8 +36,15 @@ interface MidjourneyTask {
   images: number
   dimensions?: string
   state?: string
+  notifyHook?: string
   at: number
   cancelled?: boolean
+}
+
+interface Stage {
+  status: string
+  progress: string
+  failReason?: string
 }
 
 export interface Midjourney extends EmulatorServer {
@@ -46,6 +54,7 @@ export interface Midjourney extends EmulatorServer {
   /** Number of tasks that are, or will be, drawn. */
   accepted(): number
   tasks: MidjourneyTask[]
+  hooks: Hooks
   switches: {
     /** The queues of all accounts are full. */
     full: boolean
@@ -105,6 +114,7 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
   const key = 'mj-emulated-secret-0001'
   const links = createLinks('/attachments', 'png')
   const tasks: MidjourneyTask[] = []
+  const hooks = createHooks()
   let forgotten = 0
   const switches: Midjourney['switches'] = { full: false, noQuota: false, held: false, remix: false }
 
@@ -117,15 +127,17 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
     return kind === 'plain' ? answer(23, '队列已满，请稍后尝试') : answer(9, '提交失败，队列已满，请稍后重试')
   }
 
-  function accept(task: Pick<MidjourneyTask, 'action' | 'prompt'> & Partial<MidjourneyTask>): Sent {
+  async function accept(task: Pick<MidjourneyTask, 'action' | 'prompt'> & Partial<MidjourneyTask>): Promise<Sent> {
     const accepted = { images: 0, ...task, id: `17${String(Date.now())}${tasks.length}`, at: Date.now() }
     tasks.push(accepted)
+    if (accepted.notifyHook)
+      await hooks.watch(accepted.notifyHook, { stage: () => stageOf(accepted), body: () => shown(accepted) })
     return wordsIn(task.prompt).has('queued')
       ? answer(22, '排队中，前面还有1个任务', accepted.id, { numberOfQueues: 1 })
       : answer(1, '提交成功', accepted.id)
   }
 
-  function submit(action: 'IMAGINE' | 'BLEND', { body }: Received): Sent {
+  async function submit(action: 'IMAGINE' | 'BLEND', { body }: Received): Promise<Sent> {
     const parsed = (action === 'IMAGINE' ? imagineShape : blendShape).safeParse(jsonIn(body))
     if (!parsed.success) return wrong(parsed)
     const {
@@ -133,23 +145,24 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
       base64Array = [],
       dimensions,
       state,
+      notifyHook,
     } = parsed.data as Partial<z.output<typeof imagineShape>> & Partial<z.output<typeof blendShape>>
     const words = wordsIn(prompt)
     const refused = refusal()
     if (refused) return refused
     if (words.has('nsfw')) return answer(24, '可能包含敏感词', undefined, { promptEn: prompt, bannedWord: 'nsfw' })
     if (words.has('noaccount')) return answer(3, '无可用的账号实例')
-    return accept({ action, prompt, images: base64Array.length, dimensions, state })
+    return accept({ action, prompt, images: base64Array.length, dimensions, state, notifyHook })
   }
 
   const gone = '关联任务不存在或已失效'
   const known = () => tasks.slice(forgotten)
-  const isDone = (task: MidjourneyTask) => shown(task).status === 'SUCCESS'
+  const isDone = (task: MidjourneyTask) => stageOf(task).status === 'SUCCESS'
 
-  function change({ body }: Received): Sent {
+  async function change({ body }: Received): Promise<Sent> {
     const parsed = changeShape.safeParse(jsonIn(body))
     if (!parsed.success) return wrong(parsed)
-    const { taskId, action, index, state } = parsed.data
+    const { taskId, action, index, state, notifyHook } = parsed.data
     if (action !== 'REROLL' && index === undefined) return answer(4, 'index错误')
     const parent = known().find(({ id }) => id === taskId)
     if (!parent) return answer(3, gone)
@@ -162,13 +175,13 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
       const { status, imageUrl }: { status: string; imageUrl?: string | null } = shown(before)
       return answer(21, '任务已存在', before.id, { status, imageUrl })
     }
-    return accept({ action, index, parent: taskId, prompt: parent.prompt, state })
+    return accept({ action, index, parent: taskId, prompt: parent.prompt, state, notifyHook })
   }
 
-  function press({ body }: Received): Sent {
+  async function press({ body }: Received): Promise<Sent> {
     const parsed = actionShape.safeParse(jsonIn(body))
     if (!parsed.success) return wrong(parsed)
-    const { taskId, customId, state } = parsed.data
+    const { taskId, customId, state, notifyHook } = parsed.data
     const parent = known().find(({ id }) => id === taskId)
     if (!parent) return { ...answer(3, gone), status: 404 }
     if (!isDone(parent)) return answer(4, '关联任务状态错误')
@@ -178,17 +191,35 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
     if (switches.remix && customId.includes('::variation::')) {
       return answer(21, 'Waiting for window confirm', taskId, { remix: true })
     }
-    return accept({ ...pressed(customId), parent: taskId, prompt: parent.prompt, state })
+    return accept({ ...pressed(customId), parent: taskId, prompt: parent.prompt, state, notifyHook })
   }
 
-  function describe({ body }: Received): Sent {
+  async function describe({ body }: Received): Promise<Sent> {
     const parsed = describeShape.safeParse(jsonIn(body))
     if (!parsed.success) return wrong(parsed)
-    return refusal() ?? accept({ action: 'DESCRIBE', prompt: '', images: 1, state: parsed.data.state })
+    const { base64: _file, ...own } = parsed.data
+    return refusal() ?? accept({ action: 'DESCRIBE', prompt: '', images: 1, ...own })
+  }
+
+  function stageOf(task: MidjourneyTask): Stage {
+    const words = wordsIn(task.prompt)
+    const age = Date.now() - task.at
+    const failed = (failReason: string) => ({ status: 'FAILURE', progress: '100%', failReason })
+    if (task.cancelled) return { status: 'CANCEL', progress: '0%' }
+    if (age < workMs / 2)
+      return kind === 'plain' ? { status: 'SUBMITTED', progress: '0%' } : { status: 'NOT_START', progress: '' }
+    if (words.has('modal')) return { status: 'MODAL', progress: '0%' }
+    if (age < workMs || (switches.held && task === tasks.at(-1))) return { status: 'IN_PROGRESS', progress: '46%' }
+    if (words.has('nsfwout')) return failed('[Moderated content] The prompt may violate our community standards')
+    if (words.has('badflag')) return failed('[Invalid parameter] Unrecognized parameter(s): `--foo`')
+    if (words.has('late')) return failed('任务超时')
+    return { status: 'SUCCESS', progress: '100%' }
   }
 
   function shown(task: MidjourneyTask) {
-    const { id, action, prompt, state, at, parent: parentId } = task
+    const { id, action, prompt, state, notifyHook, at, parent: parentId } = task
+    // both proxies show the address to all who may read the task
+    const properties = { notifyHook }
     const about = {
       id,
       action,
@@ -198,29 +229,23 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
       state,
       submitTime: at,
       parentId,
+      properties,
     }
-    const words = wordsIn(prompt)
-    const age = Date.now() - at
-    const rest = (status: string, progress: string, more: object = {}) => ({ ...about, status, progress, ...more })
-    const failed = (failReason: string) => rest('FAILURE', '100%', { failReason, imageUrl: null })
-    if (task.cancelled) return rest('CANCEL', '0%')
-    if (age < workMs / 2) return rest(kind === 'plain' ? 'SUBMITTED' : 'NOT_START', kind === 'plain' ? '0%' : '')
-    if (words.has('modal')) return rest('MODAL', '0%')
-    if (age < workMs || (switches.held && task === tasks.at(-1)))
-      return rest('IN_PROGRESS', '46%', { imageUrl: link(() => picture(128, 128, 'png', 1)) })
-    if (words.has('nsfwout')) return failed('[Moderated content] The prompt may violate our community standards')
-    if (words.has('badflag')) return failed('[Invalid parameter] Unrecognized parameter(s): `--foo`')
-    if (words.has('late')) return failed('任务超时')
-    if (action === 'DESCRIBE') return rest('SUCCESS', '100%', { properties: { finalPrompt: described } })
+    const { status, progress, failReason } = stageOf(task)
+    const rest = (more: object = {}) => ({ ...about, status, progress, ...more })
+    if (status === 'IN_PROGRESS') return rest({ imageUrl: link(() => picture(128, 128, 'png', 1)) })
+    if (status === 'FAILURE') return rest({ failReason, imageUrl: null })
+    if (status !== 'SUCCESS') return rest()
+    if (action === 'DESCRIBE') return rest({ properties: { ...properties, finalPrompt: described } })
     const size = sizeOf(prompt)
     const isOne = action === 'UPSCALE'
     const whole = options.picture ?? (() => (isOne ? cell(size, (task.index ?? 1) - 1) : gridOf(size)))
-    if (kind === 'plain') return rest('SUCCESS', '100%', { imageUrl: link(whole), failReason: null })
+    if (kind === 'plain') return rest({ imageUrl: link(whole), failReason: null })
     const imageUrls = (isOne ? [(task.index ?? 1) - 1] : [0, 1, 2, 3]).map((at) => ({
       url: link(options.picture ?? (() => cell(size, at))),
       thumbnail: '',
     }))
-    return rest('SUCCESS', '100%', { imageUrl: link(whole), imageUrls, buttons: buttonsOf(task) })
+    return rest({ imageUrl: link(whole), imageUrls, buttons: buttonsOf(task) })
   }
 
   const link = (make: () => Promise<Buffer>) =>
@@ -229,7 +254,8 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
   async function handle(received: Received): Promise<Sent> {
     const file = await links.serve(received)
     if (file) return file
-    const { method, path, headers } = received
+    const { method, headers } = received
+    const path = kind === 'full' ? received.path.replace(/^\/mj-(fast|relax|turbo)(?=\/mj\/)/, '') : received.path
     if (headers['mj-api-secret'] !== key && headers.authorization !== `Bearer sk-${key}`) {
       return kind === 'plain' ? { status: 401 } : { status: 401, body: 'Unauthorized' }
     }
@@ -262,7 +288,12 @@ export async function startMidjourney(options: MidjourneyOptions = {}): Promise<
     key,
     accepted: () => tasks.length,
     tasks,
+    hooks,
     switches,
+    async stop() {
+      hooks.stop()
+      await server.stop()
+    },
     forget: () => {
       forgotten = tasks.length
     },

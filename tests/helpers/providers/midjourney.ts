@@ -1,7 +1,7 @@
 /** The provider midjourney with its emulator, in both kinds. */
 import { randomUUID } from 'node:crypto'
 import type { PictureRequest } from '../../../src/core/ports/models.ts'
-import type { Task } from '../../../src/core/ports/providers.ts'
+import type { ProviderContext, Task } from '../../../src/core/ports/providers.ts'
 import { midjourney } from '../../../src/models/midjourney.ts'
 import { createMidjourney } from '../../../src/providers/midjourney/midjourney.ts'
 import { type Midjourney, type MidjourneyOptions, startMidjourney } from '../../emulators/midjourney/index.ts'
@@ -12,19 +12,25 @@ export interface OpenMidjourney extends OpenProvider {
 }
 
 /** Short timeouts and pauses. */
-const quickPace = { pollTimeoutMs: 700, pauseMs: 50 }
+const quickPace = { pollTimeoutMs: 700, pauseMs: 50, calledPauseMs: 100 }
 
 type TaskOptions = Parameters<OpenProvider['task']>[1]
 
+interface MidjourneyHarnessOptions extends HarnessOptions {
+  key?: string
+  /** Of the configured address. */
+  path?: string
+  webhookUrl?: ProviderContext['webhookUrl']
+}
+
 export async function openMidjourney(
   kind: MidjourneyOptions['kind'],
-  { wrongKey, workMs, picture }: HarnessOptions = {},
-  givenKey?: string,
+  { wrongKey, workMs, picture, key: givenKey, path = '', webhookUrl }: MidjourneyHarnessOptions = {},
 ): Promise<OpenMidjourney> {
   const emulator = await startMidjourney({ kind, workMs, picture })
   const key = givenKey ?? (wrongKey ? 'mj-another-secret-0002' : emulator.key)
-  const settings = { baseUrl: emulator.baseUrl, key, timeoutMs: 60_000, concurrency: 5 }
-  const createAnother = () => createMidjourney(settings, {}, quickPace)
+  const settings = { baseUrl: emulator.baseUrl + path, key, timeoutMs: 60_000, concurrency: 5 }
+  const createAnother = () => createMidjourney(settings, { webhookUrl }, quickPace)
   const provider = createAnother()
   return {
     provider,

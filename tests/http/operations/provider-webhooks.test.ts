@@ -11,6 +11,8 @@ import { databases } from '../../helpers/backends.ts'
 import { createPlain, openTestCore, pngOf, type TestCore } from '../../helpers/core.ts'
 import { violations } from '../../helpers/invariants.ts'
 
+const large = '{"seed": 17454220438242315174}'
+
 describe.each(databases())('the webhook for providers on %s', (kind) => {
   let test: TestCore
   afterEach(async () => {
@@ -48,12 +50,18 @@ describe.each(databases())('the webhook for providers on %s', (kind) => {
     const call = await test.say('a cat')
     const rows = await test.core.database.rows<{ id: string }>(sql`select id from generations where key = ${call.key}`)
     const id = rows[0]?.id ?? ''
-    const post = (token = webhookToken(test.core.secretKey, id), proof = 'right', name = 'sketch', about = id) =>
+    const post = (
+      token = webhookToken(test.core.secretKey, id),
+      proof = 'right',
+      name = 'sketch',
+      about = id,
+      payload = large,
+    ) =>
       app.inject({
         method: 'POST',
         url: `/hooks/${name}/${about}/${token}`,
         headers: { 'content-type': 'application/json', 'x-proof': proof },
-        payload: '{"seed": 17454220438242315174}',
+        payload,
       })
     const running = () =>
       expect
@@ -76,6 +84,39 @@ describe.each(databases())('the webhook for providers on %s', (kind) => {
     expect(messages).toHaveLength(1)
     expect((await post()).statusCode).toBe(200)
     expect(messages).toHaveLength(1)
+  })
+
+  it('wakes the worker at each call, with the latest message', async () => {
+    const { provider, messages } = patient({
+      check: async (ticket, task): Promise<Progress> => {
+        messages.push(task.webhookMessage)
+        if (messages.length < 3) return { state: 'pending', ticket, waitMs: 60_000 }
+        return { state: 'done', images: [await pngOf(64, 64)] }
+      },
+    })
+    const { call, post, running } = await open(provider)
+    await running()
+    for (const [at, payload] of ['{"at": 1}', '{"at": 1}', '{"at": 2}'].entries()) {
+      expect((await post(undefined, 'right', 'sketch', undefined, payload)).statusCode).toBe(200)
+      await expect.poll(() => messages.length).toBe(at + 1)
+    }
+    expect(messages).toEqual([{ at: 1 }, { at: 1 }, { at: 2 }])
+    expect(await test.ended(call)).toBe('delivered')
+  })
+
+  it('notifies those that follow an id that no request has', async () => {
+    const { provider } = patient()
+    const { call, post, running } = await open(provider)
+    await running()
+    const id = '5b4c7f0e-2a57-4d5e-9a51-0a1b6ad3e1f0'
+    const calls = test.core.events.follow(id, ['webhook'])
+    const waiting = calls.wait(30_000, AbortSignal.timeout(30_000))
+    expect((await post(webhookToken(test.core.secretKey, id), 'wrong', 'sketch', id)).statusCode).toBe(401)
+    expect((await post(webhookToken(test.core.secretKey, id), 'right', 'sketch', id)).statusCode).toBe(200)
+    expect(await waiting).toBe(true)
+    calls.stop()
+    await post()
+    expect(await test.ended(call)).toBe('delivered')
   })
 
   it('proves that a submission arrived whose response was lost', async () => {
