@@ -6,6 +6,7 @@ import { expect, it } from 'vitest'
 import { startComfyui } from '../emulators/comfyui/index.ts'
 import { startFal } from '../emulators/fal/index.ts'
 import type { Faults } from '../emulators/faults.ts'
+import { startMidjourney } from '../emulators/midjourney/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
 import { freePort } from '../helpers/ports.ts'
 import { startService } from './service.ts'
@@ -14,6 +15,8 @@ interface Upstream {
   settings: Record<string, string>
   faults: Faults
   accepted(): number
+  /** Called once the service has started again. */
+  restarted?(): void
   stop(): Promise<void>
 }
 
@@ -37,6 +40,25 @@ const cases: [string, string, (port: number) => Promise<Upstream>, RegExp][] = [
       return { settings, faults: fal.faults, accepted: () => fal.accepted(), stop: fal.stop }
     },
     /did not confirm.*2 credits given back/s,
+  ],
+  [
+    'delivers the pictures of Midjourney, whose hook names the task',
+    'midjourney',
+    async (port) => {
+      // it has no list of tasks, and draws until the service has started again
+      const proxy = await startMidjourney({ kind: 'plain', workMs: 300 })
+      proxy.switches.held = true
+      const settings = {
+        MIDJOURNEY_URL: proxy.baseUrl,
+        MIDJOURNEY_SECRET: proxy.key,
+        PUBLIC_URL: `http://127.0.0.1:${port}`,
+      }
+      const restarted = () => {
+        proxy.switches.held = false
+      }
+      return { settings, faults: proxy.faults, accepted: proxy.accepted, restarted, stop: proxy.stop }
+    },
+    /a cute cat\n.*Midjourney/,
   ],
   [
     'delivers the picture of ComfyUI, which finds the request by its id',
@@ -73,15 +95,20 @@ it.concurrent.each(cases)(
     try {
       await service.ready
       // the submission is processed but never answered
-      upstream.faults.add({ kind: 'delayAfter', match: { method: 'POST', path: /^\/(prompt|fal-ai\/)/ }, times: 1 })
+      upstream.faults.add({
+        kind: 'delayAfter',
+        match: { method: 'POST', path: /^\/(prompt|fal-ai\/|mj\/submit\/)/ },
+        times: 1,
+      })
       const sent = telegram.say(`a cute cat --model ${model}`)
       await expect.poll(upstream.accepted, { timeout: 90_000 }).toBe(1)
       await service.kill()
       service = startService(settings)
       await service.ready
+      upstream.restarted?.()
       const shown = await telegram.waitFor(
         sent.chatId,
-        (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
+        (message) => message.fromBot && message.text !== '' && !/^[⏳🎨]/u.test(message.text),
         90_000,
       )
       expect(shown.text).toMatch(answer)
