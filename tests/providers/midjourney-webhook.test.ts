@@ -78,7 +78,7 @@ describe.each(kinds)("the hook of a %s proxy of Midjourney's", (kind) => {
     const call = await test.say('a cat')
     await expectOnce(call)
     expect(lookedAfterMs()).toBeLessThan(pollMs)
-    await expect.poll(statuses).toEqual([200, 200, 200])
+    await expect.poll(() => new Set(statuses())).toEqual(new Set([200]))
     const address = new RegExp(`^${publicUrl}/hooks/midjourney/${await idOf(call)}/[\\w-]{32}$`)
     for (const { url } of emulator.hooks.deliveries) expect(url).toMatch(address)
   })
@@ -107,7 +107,9 @@ describe.each(kinds)("the hook of a %s proxy of Midjourney's", (kind) => {
     emulator.hooks.switches.copies = 2
     await test.work()
     await expectOnce(await test.say('a cat'))
-    await expect.poll(statuses).toEqual([200, 200, 200, 200, 200, 200])
+    await expect.poll(() => new Set(statuses())).toEqual(new Set([200]))
+    const bodies = emulator.hooks.deliveries.map(({ body }) => JSON.stringify(body))
+    expect(bodies).toHaveLength(2 * new Set(bodies).size)
   })
 
   it('may come before the response to the submission', async () => {
@@ -136,11 +138,11 @@ describe.each(kinds)("the hook of a %s proxy of Midjourney's", (kind) => {
       (task: object) => ({ ...task, status: 'SUCCESS', imageUrl, imageUrls: [{ url: imageUrl }], buttons: [] }),
       (task: object) => ({ ...task, id: '../../queue', status: 'SUCCESS' }),
     ]
-    emulator.hooks.switches.forge = (task) => lies[emulator.hooks.deliveries.length % lies.length]?.(task)
+    emulator.hooks.switches.forge = (task) => lies.map((lie) => lie(task))
     await test.work()
     await expectOnce(await test.say('a cat'))
     expect(visited).toEqual([])
-    expect(new Set(statuses())).toEqual(new Set([200, 401]))
+    expect(statuses().slice(0, 3)).toEqual([200, 200, 401])
     expect(emulator.requests.every(({ path }) => !path.includes('queue'))).toBe(true)
   })
 
@@ -211,7 +213,7 @@ describe.each(kinds)("the hook of a %s proxy of Midjourney's", (kind) => {
     // the proxy loses the new task, and only a forged call comes
     const forge = (task: object) => {
       emulator.tasks.splice(1)
-      return { ...task, id: other?.id }
+      return [{ ...task, id: other?.id }]
     }
     Object.assign(emulator.hooks.switches, { forge, copies: 0, early: true })
     const call = await test.say('a cat')
@@ -230,6 +232,6 @@ describe.each(kinds)("the hook of a %s proxy of Midjourney's", (kind) => {
     expect(words).toBe('a blue square on a white wall, minimalism')
     expect(lookedAfterMs()).toBeLessThan(pollMs)
     expect(emulator.accepted()).toBe(1)
-    await expect.poll(statuses).toEqual([200, 200, 200])
+    await expect.poll(() => new Set(statuses())).toEqual(new Set([200]))
   })
 })

@@ -8,8 +8,8 @@ export interface HookSwitches {
   copies: number
   /** The first call is made, and answered, before the response to the submission. */
   early: boolean
-  /** What is sent before each genuine call. Absent: nothing. */
-  forge?: (task: HookBody) => unknown
+  /** Bodies that are sent before that of each genuine call. Absent: none. */
+  forge?: (task: HookBody) => readonly unknown[]
 }
 
 interface Watched {
@@ -65,7 +65,7 @@ export function createHooks(): Hooks {
 
   async function call(url: string, task: HookBody): Promise<void> {
     if (!switches.on) return
-    if (switches.forge) await post(url, switches.forge(task))
+    for (const body of switches.forge?.(task) ?? []) await post(url, body)
     await Promise.all(Array.from({ length: switches.copies }, () => post(url, task)))
   }
 
