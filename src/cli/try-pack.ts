@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { quoteOf } from '../core/billing/quote.ts'
+import { quoteOf, type Size } from '../core/billing/quote.ts'
 import { AppError, spelled } from '../core/errors.ts'
 import { extensionOf } from '../core/media/object-keys.ts'
 import { placeInputs } from '../core/media/place-inputs.ts'
@@ -19,7 +19,10 @@ import { flagSpellings, parsePrompt } from '../core/request/parse.ts'
 import type { Json } from '../db/json.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
+import { models as builtIn } from '../models/index.ts'
 import { parsePack } from '../models/packs/pack.ts'
+import { PackError } from '../models/packs/pack-error.ts'
+import { takenMistake } from '../models/packs/stored.ts'
 import { sketch } from '../models/sketch.ts'
 import { providerKinds } from '../providers/index.ts'
 import { createImageTools } from '../storage/images.ts'
@@ -28,7 +31,7 @@ import { readFrom } from './files.ts'
 export interface Trying {
   /** Path of the pack. */
   file: string
-  /** The prompt with options, as in a chat. Empty: 'a cute cat'. */
+  /** The prompt with options, as in a chat. Empty: 'a cute cat', for routes that need words. */
   words: string
   /** Paths of input pictures. */
   images: readonly string[]
@@ -50,6 +53,9 @@ interface Tried {
 /** Throws PackError for a pack with mistakes, and an Error if no route fits the words and pictures. */
 export async function tryPack(trying: Trying): Promise<string> {
   const model = parsePack(await readFrom(trying.file))
+  const names = [model.id, ...model.aliases]
+  const taken = names.find((name) => builtIn.some(({ id, aliases }) => id === name || aliases.includes(name)))
+  if (taken !== undefined) throw new PackError([takenMistake(taken)])
   if (model.routes.some(({ provider }) => provider === 'comfyui')) {
     throw new Error('A workflow pack cannot be tried: copy it to DATA_DIR/models, and draw with it.')
   }
@@ -85,7 +91,7 @@ async function tryRoute(model: Model, at: number, { trying, images: given, tools
     return `routes[${at}] takes ${numbers} pictures: ${images.length} ${images.length === 1 ? 'was' : 'were'} named.`
   }
   try {
-    const written = trying.words === '' && takes.prompt !== 'none' ? 'a cute cat' : trying.words
+    const written = trying.words === '' && takes.prompt === undefined ? 'a cute cat' : trying.words
     const params = parsePrompt(written, { ratios: offeredAspects([model, sketch]) })
     const expand = params.expand ?? (takes.expand?.required && { left: 256 })
     const mask = takes.mask && !expand ? { mask: true as const } : {}
@@ -144,13 +150,28 @@ function shortened(value: Json): Json {
   return start === undefined || typeof value !== 'string' ? value : `${start}… (${value.length} characters)`
 }
 
-function costOf(model: Model, { route, request }: Pick<Tried, 'route' | 'request'>): string {
+/** `pictures`: those that came. Absent: they have the size of the request. */
+function costOf(
+  model: Model,
+  { route, request }: Pick<Tried, 'route' | 'request'>,
+  pictures?: readonly Size[],
+): string {
   const { total } = quoteOf(model, request)
-  // a picture without a size before it is drawn counts as one of about a megapixel, as in quotes
-  const each = route.cost?.(request, request)
-  const cost = each === undefined ? 'an unknown amount' : `about $${Number(((each * request.count) / 1e6).toFixed(4))}`
-  return `A person pays ${total} ${total === 1 ? 'credit' : 'credits'}; the service charges you ${cost}.`
+  const sizes = pictures ?? Array<Size>(request.count).fill(request)
+  const costs = sizes.map((size) => route.cost?.(size, request) ?? Number.NaN)
+  const sum = costs.reduce((before, each) => before + each, 0)
+  const cost = Number.isNaN(sum) ? 'an unknown amount' : `about $${Number((sum / 1e6).toFixed(4))}`
+  return `A person pays ${total} ${total === 1 ? 'credit' : 'credits'}; the service charges you ${cost}${assumed(route, request, pictures)}.`
 }
+
+/** A picture without a size before it is drawn counts as one of about a megapixel, as in quotes. */
+function assumed({ cost }: Route, request: PictureRequest, pictures?: readonly Size[]): string {
+  const isAssumed =
+    pictures === undefined && request.width === 0 && cost?.(fourMegapixels, request) !== cost?.(request, request)
+  return isAssumed ? ', if the result has one megapixel' : ''
+}
+
+const fourMegapixels: Size = { width: 2000, height: 2000 }
 
 function open(name: string, settings: ProviderSettings): ImageProvider {
   const kind = providerKinds.find((each) => each.name === name)
@@ -172,13 +193,13 @@ async function sendFirst(
       const pictures = await draw(provider, tried.task, AbortSignal.timeout(settings.timeoutMs))
       const files = await Promise.all(
         pictures.map(async (bytes, number) => {
-          const { data, type } = await tools.keep(bytes)
+          const { data, type, width, height } = await tools.keep(bytes)
           const path = `${trying.file.replace(/\.json$/i, '')}-${number + 1}.${extensionOf(type)}`
           await writeFile(path, data)
-          return `Saved ${path}`
+          return { saved: `Saved ${path}: ${width} × ${height}`, width, height }
         }),
       )
-      return [...files, costOf(model, tried)].join('\n')
+      return [...files.map(({ saved }) => saved), costOf(model, tried, files)].join('\n')
     } finally {
       await provider.close?.()
     }

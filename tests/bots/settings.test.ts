@@ -85,7 +85,7 @@ describe('/settings', () => {
     ['/settings ratio wide', '"wide" does not fit Ratio. Use 16:9.'],
     ['/settings count 9', '"9" does not fit Count. Use 1–4.'],
     ['/settings count many', '"many" does not fit Count.'],
-    ['/settings model square count 2', '"2" does not fit Count. Use 1–1.'],
+    ['/settings model square count 2', '"2" does not fit Count. Use 1.'],
     ['/settings model square ratio 16:9', 'square does not offer the ratio 16:9.'],
     ['/settings language xx', '"xx" does not fit Language. Use en, zh.'],
     ['/settings private perhaps', '"perhaps" does not fit Private. Use on, off.'],

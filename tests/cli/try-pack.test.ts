@@ -89,12 +89,47 @@ describe('trying a model pack', () => {
     const before = emulator.accepted()
     const sent = await attempt([words, edit], { words: 'make it night --n 2', images: [await photo()], send: true })
     expect(sent.split('\n')).toEqual([
-      `Saved ${join(folder, 'mine-1.png')}`,
-      `Saved ${join(folder, 'mine-2.png')}`,
+      `Saved ${join(folder, 'mine-1.png')}: 1024 × 1024`,
+      `Saved ${join(folder, 'mine-2.png')}: 1024 × 1024`,
       'A person pays 6 credits; the service charges you about $0.08.',
     ])
     expect(await sharp(await readFile(join(folder, 'mine-2.png'))).metadata()).toMatchObject({ width: 1024 })
     expect(emulator.accepted()).toBe(before + 1)
+  })
+
+  it('counts the cost by the size of the pictures that came', async () => {
+    const byPixels = { ...edit, cost: { small: 0.01, standard: 0.04, huge: 0.16 } }
+    const image = await photo()
+    const shown = await attempt([byPixels], { words: 'make it night', images: [image] })
+    expect(shown).toContain('the service charges you about $0.04, if the result has one megapixel.')
+    const byPicture = { ...edit, cost: { picture: 0.04 } }
+    expect(await attempt([byPicture], { words: 'make it night' })).toContain('about $0.04.\n')
+    // the service draws 1024 × 1024 all the same
+    const small = { ...words, size: { as: 'none', aspects: { '1:1': [512, 512] } }, cost: byPixels.cost }
+    expect(await attempt([small])).toContain('the service charges you about $0.01.')
+    expect(await attempt([small], { send: true })).toContain('the service charges you about $0.04.')
+  })
+
+  it('writes words only for routes that need some', async () => {
+    const silent = { ...words, prompt: 'optional' }
+    const shown = await attempt([silent])
+    expect(shown).toContain('"model": "gpt-image-2"')
+    expect(shown).not.toContain('prompt')
+  })
+
+  it('refuses a pack with the name of a built-in model', async () => {
+    const named = (given: object) => ({ provider: 'openai', id: 'mine', title: 'Mine', routes: [words], ...given })
+    const file = join(folder, 'named.json')
+    for (const [pack, name] of [
+      [named({ id: 'sketch' }), 'sketch'],
+      [named({ aliases: ['our-own', 'flux-2-pro'] }), 'flux-2-pro'],
+    ] as const) {
+      await writeFile(file, JSON.stringify(pack))
+      const refused: unknown = await attempt([], { file }).catch((error: unknown) => error)
+      expect(refused).toMatchObject({
+        mistakes: [`the name "${name}" is taken by another model; choose another`],
+      })
+    }
   })
 
   it('passes on what the service says', async () => {

@@ -294,6 +294,29 @@ describe('a model pack', () => {
       ['routes[0].size.auto: is for routes that need a picture'],
     ],
     [
+      'what one field would hold, for two sides',
+      withRoute({
+        images: { name: 'i', as: 'one', min: 1, max: 1 },
+        size: {
+          as: 'sides',
+          width: 'w',
+          height: 'h',
+          aspects: size.aspects,
+          values: { '1:1': 'square' },
+          auto: 'auto',
+        },
+      }),
+      [
+        'routes[0].size.values: "sides" has two fields; remove it',
+        'routes[0].size.auto: "sides" has two fields; write true',
+      ],
+    ],
+    [
+      'a parameter that there is not',
+      withRoute({ params: { quality: { name: 'quality' } } }),
+      ['its fields are: seed, steps, guidance, strength, safety; write what every request sends into "body"'],
+    ],
+    [
       'a default outside of its range',
       withRoute({ params: { steps: { name: 's', min: 1, max: 4, default: 9 } } }),
       ['routes[0].params.steps.default: is outside min and max'],

@@ -7,7 +7,7 @@ import { chatOf, type GroupRules, noRules, readRules } from '../chats/rules.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Call } from '../ports/chat.ts'
-import { checkParams, isSetUp } from '../request/check.ts'
+import { checkParams, isSetUp, upTo } from '../request/check.ts'
 import {
   defaultModel,
   drawing,
@@ -215,7 +215,7 @@ function checkFit(core: Checking, { model: id, aspect, count }: Chosen): void {
   }
   const most = offeredCount(models)
   if (count !== undefined && !(Number.isInteger(count) && count >= 1 && count <= most)) {
-    throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${most}` })
+    throw new AppError('bad_option', { name: 'count', value: count, expected: upTo(most) })
   }
 }
 

@@ -29,7 +29,7 @@ export function checkParams(
   checkPrompt({ model, takes }, params.prompt, images)
   const { count = 1 } = params
   if (!Number.isInteger(count) || count < 1 || count > takes.count) {
-    throw new AppError('bad_option', { name: 'count', value: count, expected: `1–${takes.count}` })
+    throw new AppError('bad_option', { name: 'count', value: count, expected: upTo(takes.count) })
   }
   checkNegative({ model, takes }, params.negative)
   checkNumbers(model, takes, params)
@@ -42,6 +42,9 @@ export function checkParams(
   const scale = scaleOf(model, params.scale)
   return { ...params, ...size, scale, model: model.id, count: count * (takes.picturesEach ?? 1), images }
 }
+
+/** '1', or '1–4'. */
+export const upTo = (most: number) => (most === 1 ? '1' : `1–${most}`)
 
 /** Routes of providers that are set up and serve the very same request, in order of preference. */
 export function routesFor(core: Pick<Core, 'providers'>, model: Model, request: PictureRequest): Route[] {

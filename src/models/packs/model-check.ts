@@ -67,6 +67,12 @@ function routeMistakes(route: PackRoute, { provider }: { provider: string }): st
       size.auto !== undefined &&
       pictures.min < 1 &&
       '.size.auto: is for routes that need a picture; remove it, or write an "images" min of 1',
+    size?.as === 'sides' &&
+      size.values !== undefined &&
+      '.size.values: "sides" has two fields; remove it, or use another form',
+    size?.as === 'sides' &&
+      typeof size.auto === 'string' &&
+      '.size.auto: "sides" has two fields; write true, which leaves both out',
     size && 'sizes' in size && size.sizes && size.sizes.min > size.sizes.max && '.size.sizes: min is greater than max',
     ...(size && 'values' in size ? Object.keys(size.values ?? {}) : []).map(
       (name) => !(size && name in size.aspects) && `.size.values.${name}: is not one of "aspects"`,

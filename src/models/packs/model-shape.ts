@@ -196,6 +196,7 @@ const route = only(
         safety: parameter.optional(),
       },
       '"params"',
+      { others: '; write what every request sends into "body"' },
     ).default({}),
     /** A field that switches the service's content checker: true, and false where pictures that it flags may be shown. */
     checker: wireName.optional(),
@@ -233,7 +234,9 @@ const price = z.preprocess(
       input: credits.optional(),
     },
     '"price"',
-    'a number of credits, as in 4, or an object, as in { "standard": 4, "large": 8 }, with the fields',
+    {
+      form: 'a number of credits, as in 4, or an object, as in { "standard": 4, "large": 8 }, with the fields',
+    },
   ),
 )
 

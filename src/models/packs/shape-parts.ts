@@ -1,17 +1,24 @@
 /** What the forms of packs are made of. */
 import { z } from 'zod'
 
+interface Telling {
+  /** What to write in place of something else than an object. The fields follow. */
+  form?: string
+  /** Where fields belong that there are not. */
+  others?: string
+}
+
 /** Refuses unknown fields, and names those that there are. */
 export function only<T extends z.core.$ZodShape>(
   shape: T,
   what: string,
-  form = `${what} as an object with the fields`,
+  { form = `${what} as an object with the fields`, others = '' }: Telling = {},
 ) {
   const known = Object.keys(shape).join(', ')
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `${issue.keys.map((key) => `"${key}"`).join(', ')} ${issue.keys.length > 1 ? 'are not fields' : 'is not a field'} of ${what}; its fields are: ${known}`
+        ? `${issue.keys.map((key) => `"${key}"`).join(', ')} ${issue.keys.length > 1 ? 'are not fields' : 'is not a field'} of ${what}; its fields are: ${known}${others}`
         : `write ${form}: ${known}`,
   })
 }
