@@ -8,7 +8,7 @@ import { promptOf, waitingReply } from '../core/generation/replies.ts'
 import { readKept, type StoredResult } from '../core/generation/result.ts'
 import { submit } from '../core/generation/submit.ts'
 import type { Call } from '../core/ports/chat.ts'
-import { agreeTo, shownPrice as priceShown } from '../core/results/quotes.ts'
+import { agreeTo, shownPrice as priceShown, showPrices } from '../core/results/quotes.ts'
 import { wordsFor } from '../locales/index.ts'
 import { asideOf } from './aside.ts'
 import type { Answer } from './command.ts'
@@ -22,6 +22,19 @@ export async function submitFor(core: Core, call: Call, wanted: Wanted): Promise
   const accepted = await submit(core, submission)
   const asked = { id: accepted.id, locale, request: accepted.request }
   return { ...waitingReply(asked, { kind: 'queued', prompt: promptOf(asked) }), accepted, ...going }
+}
+
+/**
+ * Prices that a form shows to the person who opens it, by the names of offers. A submission makes the form anew but shows it to no person,
+ * who may have agreed to a higher price since.
+ */
+export async function showOffers(
+  core: Core,
+  call: Call,
+  { id, prices }: { id: string; prices: readonly (readonly [offer: string, price: number])[] },
+): Promise<void> {
+  if (call.act.kind === 'form') return
+  await showPrices(core, { id, userId: await accountOf(core, call.from), prices: Object.fromEntries(prices) })
 }
 
 interface Offered extends Omit<Wanted, 'shownPrice'> {

@@ -23,7 +23,8 @@ const modelOf = (id: string, price: number, over: Partial<Takes>): Model => ({
 
 const both = modelOf('both', 2, {})
 const wordsOnly = modelOf('words', 3, { images: { min: 0, max: 0 } })
-const editor = modelOf('editor', 5, { images: { min: 1, max: 1 }, aspects: { auto: [0, 0] } })
+const plain = { loras: undefined, expand: undefined, mask: undefined, kept: undefined }
+const editor = modelOf('editor', 5, { ...plain, images: { min: 1, max: 1 }, aspects: { auto: [0, 0] } })
 const variation = modelOf('variation', 7, { images: { min: 1, max: 1 }, prompt: 'none' })
 
 describe('the model that an edit proposes', () => {
@@ -134,6 +135,14 @@ describe('an edit', () => {
       { prompt: 'a dog --ar 1:1', aspect: '3:2' },
       { aspect: '3:2', prompt: 'a dog' },
     ],
+    [
+      'grows the picture',
+      { prompt: 'a beach --expand left:16,top:25%' },
+      { prompt: 'a beach', images: 1, expand: { left: 16, right: 0, top: 16, bottom: 0 }, width: 80, height: 80 },
+    ],
+    ['grows no picture with a model that cannot', { prompt: 'a beach --expand 16 --model editor' }, 'area_not_taken'],
+    ['gives a grown picture no ratio', { prompt: 'a beach --expand 16', aspect: '16:9' }, 'shape_kept'],
+    ['refuses sides that it cannot read', { prompt: 'a beach --expand up:16' }, 'bad_option'],
     ['needs words', { prompt: ' ' }, 'bad_option'],
     ['needs more than flags', { prompt: '--ar 1:1' }, 'empty_prompt'],
     ['refuses words that are too long', { prompt: 'a'.repeat(4001) }, 'bad_option'],
@@ -267,6 +276,62 @@ describe('an edit', () => {
     expect(await edits()).toMatchObject([{ price: 3 }, { price: 6 }])
     Object.assign(test.core, { models: { ...test.core.models, all: () => [editor] } })
     expect(answerTo(await submit({ prompt: 'a dog' }))?.content).toMatchObject({ error: 'price_rose' })
+  })
+
+  it('costs the price of a picture that grows, once the person agrees', async () => {
+    const provider = createPlain({ start: async () => ({ state: 'done', images: [await pngOf(1024, 1024)] }) })
+    const { press, submit, answerTo } = await drawn('a cat', { providers: [provider] })
+    await press()
+    const grow = { prompt: 'a beach --expand left:256' }
+    expect(answerTo(await submit(grow))?.text).toContain('The price has changed from 2 credits to 4 credits.')
+    expect(await test.ended(await submit(grow))).toBe('delivered')
+    expect(await edits()).toMatchObject([{ price: 4, request: { width: 1280, height: 1024 } }])
+  })
+
+  it('grows the picture with another model where the proposed one cannot', async () => {
+    const { submit } = await drawn('a cat', { models: [editor, both] })
+    await test.core.database.rows(sql`
+      update generations set model = 'editor', request = jsonb_set(request, '{model}', '"editor"')`)
+    expect(await test.ended(await submit({ prompt: 'a beach --expand 16' }))).toBe('delivered')
+    expect(await edits()).toMatchObject([{ model: 'both', request: { images: 1, expand: { left: 16 } } }])
+  })
+
+  const warm = { path: 'warm', scale: 0.5 }
+  it.each<[string, Record<string, string>, object]>([
+    ['keeps the LoRAs of the result', { prompt: 'a dog' }, { model: 'both', loras: [warm] }],
+    ['draws with other LoRAs', { prompt: 'a dog --lora cold' }, { model: 'both', loras: [{ path: 'cold' }] }],
+    ['leaves them out with another model', { prompt: 'a dog', model: 'other' }, { model: 'other', loras: undefined }],
+    [
+      'draws with those that are named for another model',
+      { prompt: 'a dog --lora warm', model: 'other' },
+      { model: 'other', loras: [{ path: 'warm' }] },
+    ],
+  ])('%s', async (_title, fields, expected) => {
+    const { submit } = await drawn('a cat --lora warm:0.5', { models: [both, modelOf('other', 2, {})] })
+    expect(await test.ended(await submit(fields))).toBe('delivered')
+    const [edit] = await edits()
+    expect({ loras: undefined, ...edit?.request }).toMatchObject(expected)
+  })
+
+  it('refuses LoRAs that the chosen model does not take, by its name', async () => {
+    const { submit, answerTo } = await drawn('a cat --lora warm')
+    expect(answerTo(await submit({ prompt: 'a dog --lora warm', model: 'editor' }))?.text).toContain(
+      'editor does not take --lora',
+    )
+  })
+
+  it.each(['the form', 'the command'])('keeps LoRAs where only a later route takes them: %s', async (way) => {
+    const [usual] = both.routes
+    const styled = {
+      ...both,
+      id: 'styled',
+      routes: [{ ...usual!, endpoint: 'usual', takes: { ...takes, ...plain } }, usual!],
+    }
+    const { id, submit } = await drawn('a cat --lora warm:0.5', { models: [styled] })
+    const [, , ref = ''] = id.split(':')
+    const call = way === 'the form' ? await submit({ prompt: 'a dog' }) : await test.say(`/edit ${ref} a dog`)
+    expect(await test.ended(call)).toBe('delivered')
+    expect(await edits()).toMatchObject([{ request: { prompt: 'a dog', images: 1, loras: [warm] } }])
   })
 
   it('draws once for a submission that arrives again', async () => {

@@ -296,6 +296,50 @@ describe('the buttons of a result', () => {
     expect(await children()).toMatchObject([{ button: 'remix', model: 'words', price: 6, request: { count: 2 } }])
   })
 
+  const address = 'https://example.com/ink.safetensors'
+  const lorasOf = async () => (await children()).map(({ button, model, request: { loras } }) => [button, model, loras])
+
+  it('keep the LoRAs of the request, and offer other models that take them', async () => {
+    const stored = modelOf('stored', 2, { loras: { ...takes.loras!, hosts: [] } })
+    const { press } = await drawn(`a cat --lora warm:0.5 --lora ${address}`, {
+      models: [both, modelOf('other', 2, {}), modelOf('plain', 2, { loras: undefined }), stored],
+    })
+    await test.ended((await press('reroll')).call)
+    await test.ended((await press('vary')).call)
+    const loras = [{ path: 'warm', scale: 0.5 }, { path: address }]
+    expect(await lorasOf()).toEqual([
+      ['reroll', 'both', loras],
+      ['vary', 'both', loras],
+    ])
+    const { answer } = await press('remix')
+    expect(answer?.form?.fields[0]?.choices?.map(({ value }) => value)).toEqual(['other'])
+  })
+
+  it.each<[string, Partial<Takes>]>([
+    ['takes none', { loras: undefined }],
+    ['takes others only', { loras: { ...takes.loras!, hosts: [] } }],
+  ])('vary without LoRAs with a model that %s', async (_title, over) => {
+    const words = modelOf('words', 3, { images: { min: 0, max: 0 } })
+    const { press } = await drawn(`a cat --model words --lora ${address}`, {
+      models: [modelOf('fallback', 2, over), words],
+    })
+    await test.ended((await press('vary')).call)
+    expect(await lorasOf()).toEqual([['vary', 'fallback', undefined]])
+  })
+
+  it('do not draw again with a LoRA whose name is gone', async () => {
+    let names = ['ink']
+    const named: Model = {
+      ...both,
+      get routes() {
+        return both.routes.map((route) => ({ ...route, takes: { ...takes, loras: { ...takes.loras!, names } } }))
+      },
+    }
+    const { press } = await drawn('a cat --lora ink', { models: [named] })
+    names = []
+    expect((await press('reroll')).answer?.text).toContain('both cannot use the LoRA ink')
+  })
+
   it('give originals up to the limit of the chat, and links beyond it', async () => {
     const { press } = await drawn()
     const [small] = (await press('original', { maxFileBytes: 1_000_000 })).answer?.files ?? []
@@ -426,6 +470,15 @@ describe('commands about a result', () => {
     expect(answer?.pictures).toHaveLength(2)
     expect(answer?.text).toMatch(new RegExp(`4 credits · #${id.slice(-8)}$`))
     expect(answer?.buttons?.flat().map(({ action }) => action)).toContain('reroll')
+  })
+
+  it('show its LoRAs, of an address the name of the file', async () => {
+    const { id } = await drawn('a cat --lora warm:0.5 --lora https://example.com/ours/ink.safetensors?type=Model:0.8')
+    const call = await test.say(`/show ${id}`)
+    const { text = '' } = test.chat.last(call.address) ?? {}
+    expect(text).toContain('warm:0.5')
+    expect(text).toContain('ink:0.8')
+    expect(text).not.toContain('example.com')
   })
 
   it.each(['show', 'edit'])('do not find that of another person: /%s', async (command) => {

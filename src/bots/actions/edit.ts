@@ -1,19 +1,17 @@
 /** Changes a result: asks for other words, a ratio and a model, and draws anew from its first picture. The presser pays. */
-import { accountOf } from '../../core/accounts/accounts.ts'
 import type { InForce } from '../../core/accounts/settings.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { editingModels, editingWith, keptLoras, proposeEdit, sameShape } from '../../core/generation/edit.ts'
+import { editingModels, editingWith, keepLoras, proposeEdit, sameShape } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, resultOf, type StoredResult } from '../../core/generation/result.ts'
 import type { RequestParams } from '../../core/ports/models.ts'
 import { readAspect } from '../../core/request/aspect.ts'
 import type { ChosenModel } from '../../core/request/check.ts'
 import { canServe, chooseModel, findModel, inputsOf, offeredAspects } from '../../core/request/choose-model.ts'
 import { type Message, parseMessage, promptLimit } from '../../core/request/parse.ts'
-import { showPrices } from '../../core/results/quotes.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
-import { submitOffer } from '../submit.ts'
+import { showOffers, submitOffer } from '../submit.ts'
 
 export const editAction: Action = {
   name: 'edit',
@@ -26,11 +24,10 @@ export const editAction: Action = {
       const { request } = result
       const models = editingModels(core, result)
       const proposed = proposeEdit(core, result)
-      const prices = models.map(({ model: { id }, price }) => [offerOf(id), price])
-      await showPrices(core, {
+      const prices = models.map(({ model: { id }, price }) => [offerOf(id), price] as const)
+      await showOffers(core, call, {
         id: ref,
-        userId: await accountOf(core, call.from),
-        prices: { ...Object.fromEntries(prices), ...(proposed && { [proposal]: proposed.price }) },
+        prices: proposed ? [...prices, [proposal, proposed.price]] : prices,
       })
       const aspects = offeredAspects(models.map(({ model }) => model))
       return formOf(words, {
@@ -70,11 +67,14 @@ export const editAction: Action = {
     const isUnchanged = model === '' || model === proposed
     const name = (isUnchanged ? written.model : undefined) ?? (model || proposed)
     const isProposed = isUnchanged && written.model === undefined
-    const { chosen, own } = chooseFor(core, { name, isProposed, written, added: added.length, result })
+    const { chosen: first, own } = chooseFor(core, { name, isProposed, written, added: added.length, result })
     const images = [...(own === 0 ? [] : [asInput(core, pictureOf(result))]), ...added]
+    const { chosen, loras } = written.loras
+      ? { chosen: first, loras: written.loras }
+      : keepLoras(core, { chosen: first, inputs: inputsOf(written, images.length), drawn: result })
     const params: RequestParams = {
       ...written,
-      loras: written.loras ?? keptLoras(chosen, result),
+      loras,
       aspect:
         aspect === ''
           ? (written.aspect ?? (images.length === 0 ? sameShape(chosen.takes, result) : undefined))

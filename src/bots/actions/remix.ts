@@ -1,15 +1,13 @@
 /** Draws the same request with another model, which a form asks for. The presser pays. */
-import { accountOf } from '../../core/accounts/accounts.ts'
 import { isAllowed } from '../../core/accounts/settings.ts'
 import { AppError } from '../../core/errors.ts'
 import { asInput, maskFrom, resultOf } from '../../core/generation/result.ts'
 import type { Model } from '../../core/ports/models.ts'
 import { findModel } from '../../core/request/choose-model.ts'
 import { remixesOf } from '../../core/results/again.ts'
-import { showPrices } from '../../core/results/quotes.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
-import { submitOffer } from '../submit.ts'
+import { showOffers, submitOffer } from '../submit.ts'
 
 export const remixAction: Action = {
   name: 'remix',
@@ -25,8 +23,8 @@ export const remixAction: Action = {
       if (remixes.length === 0) {
         throw new AppError('model_not_here', { model: first.chosen.model.id, available: chosen.allowed })
       }
-      const prices = remixes.map(({ chosen: { model }, price }) => [offerOf(model), price])
-      await showPrices(core, { id: ref, userId: await accountOf(core, call.from), prices: Object.fromEntries(prices) })
+      const prices = remixes.map(({ chosen: { model }, price }) => [offerOf(model), price] as const)
+      await showOffers(core, call, { id: ref, prices })
       const choices = remixes.map(({ chosen: { model }, price, count }) => ({
         value: model.id,
         label: words.forms.remix.model({

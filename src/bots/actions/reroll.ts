@@ -1,7 +1,6 @@
 /** Draws the same request again with another seed. The presser pays. */
-import { AppError } from '../../core/errors.ts'
 import { asInput, maskFrom, resultOf } from '../../core/generation/result.ts'
-import { rerollOf } from '../../core/results/again.ts'
+import { rerollOf, rerollRefused } from '../../core/results/again.ts'
 import type { Action } from '../action.ts'
 import { submitOffer } from '../submit.ts'
 
@@ -12,7 +11,7 @@ export const rerollAction: Action = {
   async run({ core, call, values: { ref } }) {
     const result = await resultOf(core, ref)
     const reroll = rerollOf(core, result)
-    if (!reroll) throw new AppError('provider_missing', { model: result.model })
+    if (!reroll) throw rerollRefused(core, result)
     const { chosen, params } = reroll
     return submitOffer(core, call, {
       chosen,

@@ -4,7 +4,7 @@
  */
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { keptLoras, proposeEdit } from '../../core/generation/edit.ts'
+import { keepLoras, proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, readResult, type StoredResult } from '../../core/generation/result.ts'
 import type { Call } from '../../core/ports/chat.ts'
 import { checkParams } from '../../core/request/check.ts'
@@ -54,7 +54,7 @@ export const editCommand = defineCommand({
     const { allowed } = settings.chosen
     const proposed = result && all.length === 1 ? proposeEdit(core, { ...result, allowed }) : undefined
     const own = proposed?.images === 1 ? proposed.model.id : undefined
-    const chosen = chooseModel(core, {
+    const first = chooseModel(core, {
       name: params.model ?? (params.expand || params.loras ? undefined : own),
       prefer: own === undefined ? [] : [own],
       allowed: params.model === undefined ? allowed : null,
@@ -64,7 +64,10 @@ export const editCommand = defineCommand({
     })
     const from = result && { id: result.id, button: named.id === undefined ? 'reply' : 'edit' }
     const isPrivate = wanted ?? settings.chosen.private
-    const loras = params.loras ?? (result && keptLoras(chosen, result))
+    const { chosen, loras } =
+      result && !params.loras
+        ? keepLoras(core, { chosen: first, inputs: inputsOf(params, all.length), drawn: result })
+        : { chosen: first, loras: params.loras }
     return submitFor(core, call, {
       params: { ...params, loras },
       images: all,

@@ -3,7 +3,7 @@ import { quote, type Size } from '../billing/quote.ts'
 import type { Core } from '../core.ts'
 import type { Model, PictureRequest, Takes } from '../ports/models.ts'
 import type { ChosenModel } from '../request/check.ts'
-import { canServe, defaultModel, listed, takenWith } from '../request/choose-model.ts'
+import { canServe, defaultModel, type Inputs, listed, takenWith } from '../request/choose-model.ts'
 import { lorasRefused } from '../request/loras.ts'
 
 export interface EditingModel {
@@ -46,13 +46,27 @@ export function sameShape({ aspects }: Takes, { request }: Pick<Drawn, 'request'
   return Object.hasOwn(aspects, request.aspect) ? request.aspect : undefined
 }
 
-/** The LoRAs of a result, where the same model changes it and takes them with a picture. They are made for one model. */
-export function keptLoras(
-  { model, takes }: ChosenModel,
-  drawn: { model: string; request: Pick<PictureRequest, 'loras'> },
-): PictureRequest['loras'] {
+interface Keeping {
+  chosen: ChosenModel
+  inputs: Inputs
+  /** What is edited. */
+  drawn: { model: string; request: Pick<PictureRequest, 'loras'> }
+}
+
+/**
+ * The LoRAs of a result, where the same model changes it and takes them with a picture: they are made for one model. Its route for
+ * LoRAs may be another one.
+ */
+export function keepLoras(
+  core: Available,
+  { chosen, inputs, drawn }: Keeping,
+): { chosen: ChosenModel; loras?: PictureRequest['loras'] } {
+  const { model } = chosen
   const { loras } = drawn.request
-  return model.id === drawn.model && !lorasRefused({ model: model.id, takes }, loras) ? loras : undefined
+  const needs = { ...inputs, loras: true }
+  if (!loras || model.id !== drawn.model || !canServe(core, model, { ...needs, words: true })) return { chosen }
+  const takes = takenWith(core, model, needs)
+  return lorasRefused({ model: model.id, takes }, loras) ? { chosen } : { chosen: { model, takes }, loras }
 }
 
 /** The listed models that can change a result, and the one that drew it. */

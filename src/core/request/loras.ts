@@ -16,12 +16,12 @@ const shownCharacters = 60
 const captionCharacters = 40
 const captionLoras = 3
 
-export const loraExample = 'https://huggingface.co/a/b.safetensors:0.8'
+export const loraExample = 'https://huggingface.co/ann/ink/resolve/main/ink.safetensors:0.8'
 export const loraName = /^[a-z0-9][a-z0-9_.-]{0,39}$/
 /** `localhost`, 10.0.0.1 and the like have no public name. */
 const publicHost = /\.[a-z][a-z0-9-]*$/
 /** Parameters of an address that would show a key to everyone who sees the recipe. */
-const secretName = /token|secret|password|signature|credential|key$/i
+const secretName = /token|secret|passw|pwd|signature|^sig$|credential|^auth$|authori[sz]ation|jwt|key$/i
 /** With angle brackets, which keep Discord from showing a preview. */
 const written = /^<?(.+?)>?(?:[:：](-?(?:\d{1,3}(?:\.\d{1,4})?|\.\d{1,4})))?>?$/su
 const endsLikeScale = /[:：]-?[\d.]+$/u
@@ -50,7 +50,7 @@ export function readLoraPath(text: string): string {
   const name = text.toLowerCase()
   if (loraName.test(name)) return name
   // a chat may show the refusal to other people
-  const value = text.replace(/\/\/[^/@]*@/, '//…@').replace(/\?.*$/s, '?…')
+  const value = text.replace(/\?.*$/s, '?…').replace(/^.*@/s, '…@')
   const refused = new AppError('lora_address', { value: shorten(value, shownCharacters), expected: loraExample })
   if (text.length > longest || !URL.canParse(text)) throw refused
   const url = new URL(text)

@@ -9,6 +9,7 @@ import type { ChosenModel } from '../request/check.ts'
 import { canServe, defaultModel, drawing, inputsOf, takenWith } from '../request/choose-model.ts'
 import { fitParams } from '../request/fit.ts'
 import { scaledSides, withoutSides } from '../request/grow.ts'
+import { lorasRefused } from '../request/loras.ts'
 
 export interface Again {
   chosen: ChosenModel
@@ -73,6 +74,15 @@ export function rerollOf(core: Available, drawn: Drawn): Again | undefined {
   }))
 }
 
+/** Why `rerollOf` has nothing: often a LoRA that its model has lost. */
+export function rerollRefused(core: Available, { model: id, request }: Drawn): AppError {
+  const missing = new AppError('provider_missing', { model: id })
+  const model = core.models.all().find((each) => each.id === id)
+  const inputs = inputsOf(request, request.images)
+  if (!model || !canServe(core, model, { ...inputs, words: false })) return missing
+  return lorasRefused({ model: id, takes: takenWith(core, model, inputs) }, request.loras) ?? missing
+}
+
 /** One more picture like one of the result: by the model that drew it if it can start from a picture, else by the default. */
 export function variationOf(core: Available, drawn: Drawn, number = 1): Again | undefined {
   const continued = continuationOf(core, drawn, 'vary', number)
@@ -91,9 +101,10 @@ export function variationOf(core: Available, drawn: Drawn, number = 1): Again | 
       const { aspect: _, ...params } = paramsOf(request, 1)
       return fitted(takes, { ...params, mask, count: 1, strength: variationStrength })
     }
-    // what the LoRAs did is in the picture already, for models that take none
+    // what the LoRAs did is in the picture already, for models that do not take them
     const variation =
-      (loras && serving(core, candidate, { ...from, loras }, varied)) ?? serving(core, candidate, from, varied)
+      (loras && serving(core, candidate, { ...from, loras }, varied)) ??
+      serving(core, candidate, from, (takes) => ({ ...varied(takes), loras: undefined }))
     if (variation) return variation
   }
   return undefined

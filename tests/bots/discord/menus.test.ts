@@ -140,6 +140,19 @@ describe('Show recipe', () => {
     expect(shown.content).toContain('a fox --model sketch --ar 1:1 --seed 7')
   })
 
+  it('names the LoRAs, so that its words draw with the same ones', async () => {
+    const address = 'https://example.com/ink--v2.safetensors?type=Model&format=SafeTensor'
+    const styled = await drawn(on.discord.slash('flux', { prompt: 'a fox', lora: `warm:0.5 ${address}:1.2 cold` }))
+    const shown = await on.discord.messageCommand('Show recipe', styled).waitForReply()
+    const [words] = /a fox --model.*$/m.exec(shown.content) ?? ['']
+    expect(words).toContain(`--lora warm:0.5 --lora ${address}:1.2 --lora cold`)
+    await drawn(on.discord.slash('flux', { prompt: words }))
+    const requests = await on.test.core.database.rows(sql`
+      select request->'loras' as loras, request->>'seed' as seed from generations order by id desc limit 2`)
+    const loras = [{ path: 'warm', scale: 0.5 }, { path: address, scale: 1.2 }, { path: 'cold' }]
+    expect(requests).toMatchObject([{ loras }, { loras }])
+  })
+
   it('is refused for other pictures', async () => {
     const shown = await on.discord.messageCommand('Show recipe', await photo()).waitForReply()
     expect(shown).toMatchObject({ ephemeral: true, content: expect.stringContaining('no picture of mine') })
