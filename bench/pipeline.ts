@@ -35,6 +35,7 @@ const always = async () => pixel
 const images: ImageTools = {
   clean: always,
   keep: always,
+  keepWithThumbnail: async () => ({ file: pixel, thumbnail: pixel }),
   thumbnail: always,
   sheet: always,
   png: always,

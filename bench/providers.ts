@@ -6,6 +6,7 @@ import { createFalClient } from '@fal-ai/client'
 import { sql } from 'drizzle-orm'
 import type { Core } from '../src/core/core.ts'
 import { receiveWebhook, webhookToken } from '../src/core/generation/provider-webhook.ts'
+import { thumbnailEdge } from '../src/core/media/object-keys.ts'
 import { hooks } from '../src/http/operations/provider-webhooks.ts'
 import { createApp } from '../src/http/server/app.ts'
 import { fluxDev } from '../src/models/flux-dev.ts'
@@ -92,13 +93,9 @@ async function theirs(mode: 'polling' | 'streaming', jobs: number): Promise<Figu
     const { data, requestId } = await client.subscribe('fal-ai/flux-1/dev', { input: { prompt }, mode })
     const [image] = (data as { images: { url: string }[] }).images
     const bytes = Buffer.from(await (await fetch(image?.url ?? '')).arrayBuffer())
-    const file = await core.live.images.keep(bytes)
+    const { file, thumbnail } = await core.live.images.keepWithThumbnail(bytes, thumbnailEdge)
     await core.live.store.put(`image/bench/${n}-a.jpg`, file.data, file.type)
-    await core.live.store.put(
-      `image/bench/${n}-b.webp`,
-      (await core.live.images.thumbnail(file, 512)).data,
-      'image/webp',
-    )
+    await core.live.store.put(`image/bench/${n}-b.webp`, thumbnail.data, thumbnail.type)
     laterMs?.push(Date.now() - (emulator.doneAt(requestId) ?? 0))
     noticedMs?.push(await noticed(emulator, requestId))
   })

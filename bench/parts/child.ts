@@ -112,10 +112,12 @@ async function keysFor(core: Core, people: number): Promise<string[]> {
 async function trusting(): Promise<ImageTools> {
   const small = await smallPicture(64)
   const file = async (data: Buffer): Promise<ImageFile> => ({ data, type: 'image/png', width: 1024, height: 1024 })
+  const thumbnail = async (): Promise<ImageFile> => ({ data: small, type: 'image/webp', width: 512, height: 512 })
   return {
     clean: file,
     keep: file,
-    thumbnail: async () => ({ data: small, type: 'image/webp', width: 512, height: 512 }),
+    keepWithThumbnail: async (data) => ({ file: await file(data), thumbnail: await thumbnail() }),
+    thumbnail,
     sheet: async () => ({ data: small, type: 'image/jpeg', width: 512, height: 512 }),
     mask: file,
     markAs: () => file(small),

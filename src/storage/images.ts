@@ -5,7 +5,7 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { AppError } from '../core/errors.ts'
 import { createDecodeTurns, type Turns } from '../core/media/turns.ts'
-import type { ImageFile, ImageTools, ImageType } from '../core/ports/images.ts'
+import type { ImageFile, ImageTools, ImageType, KeptPicture } from '../core/ports/images.ts'
 import { type Header, inspect, inspectUpload } from './inspect.ts'
 import { markAs, maskOf, place } from './masks.ts'
 import { isCut, stripMetadata, withEnd } from './metadata.ts'
@@ -24,17 +24,20 @@ const resultLimitMb = 64
 /** Larger uploads are shrunk: models read fewer pixels, and encoding so many takes seconds. */
 const untouchedPixels = 16_777_216
 const shrunkPixels = 8_388_608
+/** Factor by which a picture shrinks while each of its rows is read. */
+const wholeFactor = 3.9
 
 /** `inTurn`: shared with everything else that decodes pictures in this process. */
 export function createImageTools(inTurn: Turns = createDecodeTurns()): ImageTools {
   return {
     clean: (bytes) => inTurn(() => clean(bytes)),
     keep: (bytes) => inTurn(() => keep(bytes).catch(rejectResult)),
-    thumbnail: (file, edge) => inTurn(() => thumbnail(file.data, edge).catch(rejectResult)),
+    keepWithThumbnail: (bytes, edge) => inTurn(() => keepWithThumbnail(bytes, edge).catch(rejectResult)),
+    thumbnail: (file, edge) => inTurn(() => thumbnailOf(file.data, edge).catch(rejectResult)),
     mask: (bytes) => inTurn(async () => maskOf(await clean(bytes))),
     markAs: (mask, mark, area) => inTurn(() => markAs(mask?.data, { mark, area })),
     place: (picture, area) => inTurn(() => place(picture, area)),
-    sheet: (cells) => inTurn(() => sheet(cells, (bytes) => thumbnail(bytes, cellEdge)).catch(rejectResult)),
+    sheet: (cells) => inTurn(() => sheet(cells, (bytes) => thumbnailOf(bytes, cellEdge)).catch(rejectResult)),
     png: (file) => inTurn(() => png(file.data).catch(rejectResult)),
   }
 }
@@ -52,13 +55,26 @@ async function clean(bytes: Buffer): Promise<ImageFile> {
 
 async function keep(bytes: Buffer): Promise<ImageFile> {
   const header = await inspect(bytes, resultLimitMb)
-  const { type, width, height } = header
-  // stripping would lose the orientation, and the frames of an animation
-  if (header.upright && !header.animated) {
-    const data = stripMetadata(bytes, type)
-    if (await isDecodable(data, header, isCut(bytes, type))) return { data, type, width, height }
+  const file = stripped(bytes, header)
+  if (file && (await isDecodable(file.data, header, isCut(bytes, header.type)))) return file
+  return encode(open(bytes, header).autoOrient(), header.type)
+}
+
+async function keepWithThumbnail(bytes: Buffer, edge: number): Promise<KeptPicture> {
+  const header = await inspect(bytes, resultLimitMb)
+  const file = stripped(bytes, header)
+  // of a cut JPEG, the rows that are missing may be those that a thumbnail does not need
+  if (file && !isCut(bytes, header.type)) {
+    const thumbnail = await shrinkWhole(open(file.data, header), header, edge).catch(() => undefined)
+    if (thumbnail) return { file, thumbnail }
   }
-  return encode(open(bytes, header).autoOrient(), type)
+  const kept = await keep(bytes)
+  return { file: kept, thumbnail: await thumbnailOf(kept.data, edge) }
+}
+
+/** undefined: stripping would lose the orientation, or the frames of an animation. */
+function stripped(bytes: Buffer, { type, width, height, upright, animated }: Header): ImageFile | undefined {
+  return upright && !animated ? { data: stripMetadata(bytes, type), type, width, height } : undefined
 }
 
 /** `cut`: nothing but the end marker may be missing, because the rest of a result can still be fetched. */
@@ -75,10 +91,29 @@ async function isDecodable(data: Buffer, header: Header, cut: boolean): Promise<
   }
 }
 
-async function thumbnail(bytes: Buffer, edge: number): Promise<ImageFile> {
-  const picture = open(bytes, await inspect(bytes, resultLimitMb))
-  const small = picture.resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
-  const { data, info } = await small.webp({ quality: 80, effort: 0 }).toBuffer({ resolveWithObject: true })
+async function thumbnailOf(bytes: Buffer, edge: number): Promise<ImageFile> {
+  return asWebp(inside(open(bytes, await inspect(bytes, resultLimitMb)), edge))
+}
+
+/**
+ * Fails for each file that `isDecodable` refuses, because it reads every row of a PNG: from a factor of 4, the library averages
+ * blocks of pixels first, and leaves out the rows below the last whole block.
+ */
+async function shrinkWhole(picture: Sharp, { type, width, height }: Header, edge: number): Promise<ImageFile> {
+  const longer = Math.max(width, height)
+  if (type !== 'image/png' || longer < edge * wholeFactor) return asWebp(inside(picture, edge))
+  const larger = inside(picture, Math.ceil(longer / wholeFactor)).raw()
+  const { data, info } = await larger.toBuffer({ resolveWithObject: true })
+  const raw = { width: info.width, height: info.height, channels: info.channels }
+  const [smallWidth, smallHeight] = [width, height].map((side) => Math.max(1, Math.round((side * edge) / longer)))
+  return asWebp(sharp(data, { raw }).resize(smallWidth, smallHeight, { fit: 'fill' }))
+}
+
+const inside = (picture: Sharp, edge: number) =>
+  picture.resize({ width: edge, height: edge, fit: 'inside', withoutEnlargement: true })
+
+async function asWebp(picture: Sharp): Promise<ImageFile> {
+  const { data, info } = await picture.webp({ quality: 80, effort: 0 }).toBuffer({ resolveWithObject: true })
   return { data, type: 'image/webp', width: info.width, height: info.height }
 }
 

@@ -2,8 +2,9 @@ import { deflateSync } from 'node:zlib'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
+import type { ImageFile } from '../../src/core/ports/images.ts'
 import { createImageTools } from '../../src/storage/images.ts'
-import { cpuSeconds } from '../helpers/files.ts'
+import { animatedWebp, cpuSeconds, greyPng, photo } from '../helpers/files.ts'
 
 const tools = createImageTools()
 const base = (width = 40, height = 30) =>
@@ -127,6 +128,79 @@ describe('an uploaded file', () => {
       if (outcome instanceof Error) expect(outcome).toBeInstanceOf(AppError)
       expect(['passed', 'bad_result']).toContain(await kindOf(tools.keep(bytes)))
     }
+  })
+})
+
+describe('a result that is checked by making its thumbnail', () => {
+  const edge = 128
+  const larger = (width = 333, height = 257) => photo(width, height)
+  const forms: [string, () => Promise<Buffer>][] = [
+    ['png', () => larger().png().toBuffer()],
+    ['large png', () => larger(1100, 701).png().toBuffer()],
+    ['large 16-bit png with alpha', () => larger(1100, 701).ensureAlpha(0.5).toColourspace('rgb16').png().toBuffer()],
+    ['large grey png with a profile', () => larger(1100, 701).greyscale().withIccProfile('p3').png().toBuffer()],
+    ['interlaced png', () => larger().png({ progressive: true }).toBuffer()],
+    ['palette png', () => larger().png({ palette: true }).toBuffer()],
+    ['jpeg', () => larger().jpeg().toBuffer()],
+    ['large jpeg', () => larger(1100, 700).jpeg().toBuffer()],
+    ['progressive jpeg', () => larger().jpeg({ progressive: true }).toBuffer()],
+    ['CMYK jpeg', () => larger().toColourspace('cmyk').jpeg().toBuffer()],
+    ['webp', () => larger().webp().toBuffer()],
+    ['lossless webp', () => larger().webp({ lossless: true }).toBuffer()],
+    ['animated webp', () => animatedWebp(333, 257)],
+    ['turned jpeg', () => larger().jpeg().withMetadata({ orientation: 6 }).toBuffer()],
+  ]
+
+  it.each(forms)('is kept as without a thumbnail: %s', async (_, make) => {
+    const bytes = await make()
+    const { file, thumbnail } = await tools.keepWithThumbnail(bytes, edge)
+    const kept = await tools.keep(bytes)
+    const apart = await tools.thumbnail(kept, edge)
+    expect(file).toEqual(kept)
+    expect(thumbnail).toMatchObject({ type: 'image/webp', width: apart.width, height: apart.height })
+    const pixels = ({ data }: ImageFile) => sharp(data).raw().toBuffer()
+    const [one, other] = [await pixels(thumbnail), await pixels(apart)]
+    expect(one.length).toBe(other.length)
+    expect(one.reduce((sum, value, at) => sum + Math.abs(value - (other[at] ?? 0)), 0) / one.length).toBeLessThan(12)
+  })
+
+  it.each(forms)('is refused where it is refused without a thumbnail: %s', async (_, make) => {
+    const bytes = await make()
+    const damaged = [
+      ...[0.1, 0.3, 0.5, 0.7, 0.9, 0.97].map((share) => bytes.subarray(0, bytes.length * share)),
+      ...[1, 2, 3, 5, 9, 14, 30, 80].map((missing) => bytes.subarray(0, -missing)),
+      ...Array.from({ length: 60 }, (_, n) => {
+        const copy = Buffer.from(bytes)
+        // half of them near the end, which a decoder could leave unread
+        const at = n % 2 === 0 ? (n * 7919) % copy.length : copy.length - 1 - ((n * 131) % Math.min(300, copy.length))
+        copy[at] = (copy[at] ?? 0) ^ (1 + ((n * 37) % 255))
+        return copy
+      }),
+    ]
+    let refused = 0
+    for (const each of damaged) {
+      const plain = await kindOf(tools.keep(each))
+      expect(await kindOf(tools.keepWithThumbnail(each, edge))).toBe(plain)
+      if (plain !== 'passed') refused++
+    }
+    expect(refused).toBeGreaterThan(0)
+  })
+
+  it.each([
+    [1024, 1000],
+    [1024, 1531],
+    [333, 2049],
+    [2049, 333],
+    [2100, 321],
+    [2100, 1297],
+    [129, 129],
+    [12_800, 129],
+  ])('is refused when it lacks its last row: %i×%i', async (width, height) => {
+    const rows = (count: number) => deflateSync(Buffer.alloc((width + 1) * count))
+    const whole = greyPng({ width, height, rows: rows(height) })
+    expect(await kindOf(tools.keepWithThumbnail(whole, edge))).toBe('passed')
+    const cut = greyPng({ width, height, rows: rows(height - 1) })
+    expect(await kindOf(tools.keepWithThumbnail(cut, edge))).toBe('bad_result')
   })
 })
 

@@ -13,6 +13,12 @@ export interface ImageFile {
   flagged?: boolean
 }
 
+/** A picture of a result. */
+export interface KeptPicture {
+  file: ImageFile
+  thumbnail: ImageFile
+}
+
 /** The size of a picture, and how many of its pixels on each side are new. */
 export interface Area {
   width: number
@@ -29,6 +35,8 @@ export interface ImageTools {
    * are encoded anew; of an animation the first frame stays.
    */
   keep(bytes: Buffer): Promise<ImageFile>
+  /** As `keep` and `thumbnail`, and decodes a picture once where the thumbnail of the stripped file is check enough. */
+  keepWithThumbnail(bytes: Buffer, edge: number): Promise<KeptPicture>
   /** Makes a WebP of at most `edge` pixels on its longer side, and never larger than the picture. */
   thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>
   /** Draws pictures side by side, each with its number. A cell without a picture stays empty. */

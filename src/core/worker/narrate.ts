@@ -104,8 +104,8 @@ async function contentOf(
 /** A preview is untrusted bytes like any other input. undefined: it is no picture. */
 async function previewOf(core: Core, generation: Generation, preview: Buffer): Promise<ReplyPicture[] | undefined> {
   try {
-    const file = await core.images.thumbnail(await core.images.keep(preview), previewEdge)
-    return [{ file, key: '', name: 'preview.webp', alt: altOf(generation) }]
+    const { thumbnail } = await core.images.keepWithThumbnail(preview, previewEdge)
+    return [{ file: thumbnail, key: '', name: 'preview.webp', alt: altOf(generation) }]
   } catch {
     return undefined
   }

@@ -21,6 +21,7 @@ import {
 } from '../generation/row.ts'
 import { wake } from '../generation/submit.ts'
 import { deleteObjects } from '../media/deletions.ts'
+import { thumbnailEdge } from '../media/object-keys.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { Route } from '../ports/models.ts'
 import { routesFor } from '../request/check.ts'
@@ -103,13 +104,16 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const drawn = await traced('draw', factsOf(generation), () => draw(core, generation, provided, run))
   const { images, flagged = [], seed, notes = [], ticket } = drawn
   if (images.length === 0) throw new AppError('bad_result', { provider })
-  const kept = await Promise.all(images.slice(0, request.count).map((bytes) => core.images.keep(bytes)))
-  const files = kept.map((file, at) => (flagged[at] ? { ...file, flagged: true } : file))
+  const kept = await Promise.all(
+    images.slice(0, request.count).map((bytes) => core.images.keepWithThumbnail(bytes, thumbnailEdge)),
+  )
+  const marked = kept.map((each, at) => (flagged[at] ? { ...each, file: { ...each.file, flagged: true } } : each))
+  const files = marked.map(({ file }) => file)
   generation.seed = seed ?? request.seed ?? null
   generation.notes = [...(generation.notes ?? []), ...notes]
   if (ticket !== undefined) generation.ticket = ticket
   const pictures = await traced('store', { id: generation.id, count: files.length }, () =>
-    storePictures(core, generation, files),
+    storePictures(core, generation, marked),
   )
   // not while progress is being saved: saved after the end, it would stay. Then the pictures are stored first, as on chats
   const isSilent = core.surfaces.get(generation.surface)?.isSilent && run.narrator.stopIfIdle()

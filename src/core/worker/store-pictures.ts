@@ -5,19 +5,17 @@ import { AppError } from '../errors.ts'
 import type { Generation } from '../generation/row.ts'
 import type { StoredPicture } from '../media/image-rows.ts'
 import { outputKey, thumbnailKey } from '../media/object-keys.ts'
-import type { ImageFile } from '../ports/images.ts'
+import type { ImageFile, KeptPicture } from '../ports/images.ts'
 
-/** Pixels on the longer side. */
-const thumbnailEdge = 512
 const maxTries = 4
 /** Attempts of a generation after which a store that fails ends it: the person must not wait for minutes. */
 const maxAttempts = 3
 
-/** Throws AppError not_stored, and bad_result where a picture can have no thumbnail. */
+/** Throws AppError not_stored. */
 export async function storePictures(
-  core: Pick<Core, 'store' | 'images' | 'secretKey' | 'meter'>,
+  core: Pick<Core, 'store' | 'secretKey' | 'meter'>,
   { id, attempt, searches }: Pick<Generation, 'id' | 'attempt' | 'searches'>,
-  files: readonly ImageFile[],
+  pictures: readonly KeptPicture[],
 ): Promise<StoredPicture[]> {
   const put = async (key: string, file: ImageFile): Promise<Omit<StoredPicture, 'role' | 'position'>> => {
     const { type, width, height, data } = file
@@ -26,13 +24,12 @@ export async function storePictures(
     })
     return { key, type, width, height, bytes: data.length, flagged: file.flagged ?? false }
   }
-  const pairs = files.map(async (file, position): Promise<StoredPicture[]> => {
+  const pairs = pictures.map(async ({ file, thumbnail }, position): Promise<StoredPicture[]> => {
     const output = await put(outputKey(core, id, position, file.type), file)
-    const small = await core.images.thumbnail(file, thumbnailEdge)
-    const thumbnail = await put(thumbnailKey(core, id, position), { ...small, flagged: file.flagged })
+    const small = await put(thumbnailKey(core, id, position), { ...thumbnail, flagged: file.flagged })
     return [
       { ...output, role: 'output', position },
-      { ...thumbnail, role: 'thumbnail', position },
+      { ...small, role: 'thumbnail', position },
     ]
   })
   // waits for all of them: after a failure none may be stored behind the back of the deletion

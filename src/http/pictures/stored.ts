@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { thumbnailKeyOf } from '../../core/media/object-keys.ts'
+import { thumbnailEdge, thumbnailKeyOf } from '../../core/media/object-keys.ts'
 import { createTurns } from '../../core/media/turns.ts'
 import type { StoredObject } from '../../core/ports/storage.ts'
 import { createRenditions, type Renditions } from './renditions.ts'
@@ -25,8 +25,6 @@ export interface Thumbnail {
 
 const edges = [64, 128, 256, 512, 1024, 2048] as const
 const [minWidth, maxWidth] = [16, 2048]
-/** Edge of the thumbnail that is stored with each generated picture. */
-const storedEdge = 512
 /** Pictures being loaded at a time. The rest waits without a limit, because `sending` limits what clients load. */
 const loadsAtATime = 8
 
@@ -47,9 +45,9 @@ export function createStoredPictures(core: Pick<Core, 'store' | 'images' | 'secr
   const renditions = createRenditions()
 
   async function shrink(key: string, edge: number): Promise<StoredObject | undefined> {
-    const stored = edge <= storedEdge ? thumbnailKeyOf(core, key) : undefined
+    const stored = edge <= thumbnailEdge ? thumbnailKeyOf(core, key) : undefined
     const small = stored === undefined ? undefined : await store.get(stored)
-    if (small && edge === storedEdge) return small
+    if (small && edge === thumbnailEdge) return small
     const original = small ?? (await store.get(key))
     return original && images.thumbnail(original, edge).catch(rejectStored)
   }

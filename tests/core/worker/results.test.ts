@@ -73,12 +73,11 @@ describe('a store that fails', () => {
       link: async () => '',
       delete: async () => undefined,
     }
-    const images = createImageTools()
-    const core = { store: away, images, secretKey: Buffer.alloc(32) }
-    const file = await images.keep(await pngOf(64, 64))
+    const core = { store: away, secretKey: Buffer.alloc(32) }
+    const kept = await createImageTools().keepWithThumbnail(await pngOf(64, 64), 64)
     const errors = await Promise.all(
       [1, 2, 3, 7].map((attempt) =>
-        storePictures(core, { id: crypto.randomUUID(), attempt: attempt + 2, searches: 2 }, [file]).catch(
+        storePictures(core, { id: crypto.randomUUID(), attempt: attempt + 2, searches: 2 }, [kept]).catch(
           (error: unknown) => error,
         ),
       ),

@@ -137,8 +137,8 @@ describe('metrics', () => {
       reply.state === 'done' && refusals-- > 0 ? new AppError('chat_unavailable') : undefined
     await test.ended(await test.say('/flux a cat that is shown late'))
     const away: ObjectStore = { ...test.core.store, put: () => Promise.reject(new Error('the disk is full')) }
-    const file = await test.core.images.keep(await pngOf(64, 64))
-    const stored = storePictures({ ...test.core, store: away }, { id: randomUUID(), attempt: 1, searches: 0 }, [file])
+    const kept = await test.core.images.keepWithThumbnail(await pngOf(64, 64), 64)
+    const stored = storePictures({ ...test.core, store: away }, { id: randomUUID(), attempt: 1, searches: 0 }, [kept])
     await expect(stored).rejects.toMatchObject({ kind: 'not_stored' })
     const found = await read(app)
     expect(found.get('fluxbot_delivery_failures_total{surface="test",error="chat_unavailable"}')).toBe(1)
