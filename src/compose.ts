@@ -11,6 +11,7 @@ import { webhookToken } from './core/generation/provider-webhook.ts'
 import { allRules } from './core/generation/rules.ts'
 import { createExpectations } from './core/history/expectations.ts'
 import { createInputLimits } from './core/media/input-limits.ts'
+import { createThumbnailTurns } from './core/media/thumbnail-turns.ts'
 import { createDecodeTurns } from './core/media/turns.ts'
 import type { ChatSurface } from './core/ports/chat.ts'
 import type { Meter } from './core/ports/meter.ts'
@@ -134,6 +135,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       events,
       expectations: createExpectations(database),
       accountIds: new Map(),
+      thumbnailTurns: createThumbnailTurns(),
       inputLimits: createInputLimits(limits),
       rules: allRules,
       enhancer,

@@ -5,6 +5,7 @@ import type { AppError } from './errors.ts'
 import type { GenerationEvents } from './events/events.ts'
 import type { Expectations } from './history/expectations.ts'
 import type { InputLimits } from './media/input-limits.ts'
+import type { ThumbnailTurns } from './media/thumbnail-turns.ts'
 import type { ChatSurface, Place } from './ports/chat.ts'
 import type { ImageTools } from './ports/images.ts'
 import type { Meter } from './ports/meter.ts'
@@ -100,6 +101,8 @@ export interface Core {
   readonly expectations: Expectations
   /** Cache: identity, name and handle → account id. */
   readonly accountIds: Map<string, string>
+  /** Bounds the thumbnails that are made on request in this process. */
+  readonly thumbnailTurns: ThumbnailTurns
   /** Bounds the work and memory that input pictures take in this process. */
   readonly inputLimits: InputLimits
   /** Checked in this order before every acceptance. */

@@ -4,6 +4,7 @@
  */
 import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { AppError } from '../core/errors.ts'
+import { sizeWithin } from '../core/media/thumbnails.ts'
 import { createDecodeTurns, type Turns } from '../core/media/turns.ts'
 import type { ImageFile, ImageTools, ImageType, KeptPicture } from '../core/ports/images.ts'
 import { type Header, inspect, inspectUpload } from './inspect.ts'
@@ -105,8 +106,7 @@ async function shrinkWhole(picture: Sharp, { type, width, height }: Header, edge
   const larger = inside(picture, Math.ceil(longer / wholeFactor)).raw()
   const { data, info } = await larger.toBuffer({ resolveWithObject: true })
   const raw = { width: info.width, height: info.height, channels: info.channels }
-  const [smallWidth, smallHeight] = [width, height].map((side) => Math.max(1, Math.round((side * edge) / longer)))
-  return asWebp(sharp(data, { raw }).resize(smallWidth, smallHeight, { fit: 'fill' }))
+  return asWebp(sharp(data, { raw }).resize({ ...sizeWithin(edge, { width, height }), fit: 'fill' }))
 }
 
 const inside = (picture: Sharp, edge: number) =>

@@ -14,13 +14,16 @@ import type { Core } from '../../src/core/core.ts'
 import { AppError } from '../../src/core/errors.ts'
 import { readHistory, startOf } from '../../src/core/history/history.ts'
 import { erase } from '../../src/core/media/erase.ts'
+import { thumbnailKey } from '../../src/core/media/object-keys.ts'
 import type { Act, ChatSurface } from '../../src/core/ports/chat.ts'
 import type { Model } from '../../src/core/ports/models.ts'
+import { waitForEnd } from '../../src/core/programs/wait.ts'
+import { createApiSurface } from '../../src/http/api/surface.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { startDiscord } from '../emulators/discord/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
 import { quickest } from '../helpers/backends.ts'
-import { createChat, openTestCore, type ShownReply, type TestCore } from '../helpers/core.ts'
+import { askAs, createChat, openTestCore, type ShownReply, type TestCore } from '../helpers/core.ts'
 import { keepLog } from '../helpers/log.ts'
 
 const other: Model = { ...sketch, id: `other-${'long-'.repeat(10)}name`, aliases: ['other'], title: 'Other' }
@@ -356,12 +359,19 @@ describe('the history on a platform', () => {
     expect(opened.reply()?.ephemeral).toBe(true)
   })
 
-  it('has thumbnails by links on the page', async () => {
+  it('has thumbnails by links on the page, also of what was asked for by the API', async () => {
     await open(({ database, secretKey, link }) => [
+      createApiSurface({ database }),
       createWeb({ core: () => test.core, database, secretKey, link, publicUrl: 'http://localhost:9', log }),
     ])
     const from = { id: 'web:ann', name: 'ann' }
-    await draw(prompts(2), { from })
+    await draw(['picture 1'], { from })
+    const userId = await accountOf(test.core, from)
+    const holder = { userId, keyId: null, admin: false, models: null }
+    const { id } = await askAs(test.core, { holder, key: 'by-api', params: { prompt: 'picture 2' }, images: [] })
+    await waitForEnd(test.core, userId, id, { signal: AbortSignal.timeout(60_000) })
+    const smallKey = thumbnailKey(test.core, id, 0)
+    expect(await test.core.store.get(smallKey)).toBeUndefined()
     await test.say('/history', { from, surface: 'web', address: 'web:ann:message-1' })
     // unchecked row: one column
     const [row] = await test.core.database.rows<{ body: { images: { key: string; alt: string; preview?: string }[] } }>(
@@ -371,6 +381,8 @@ describe('the history on a platform', () => {
     for (const { key, preview } of row!.body.images) {
       expect(key).toMatch(/-small-[\w-]+\.webp$/)
       expect(preview).toBeUndefined()
+      expect(await test.core.store.get(key)).toMatchObject({ type: 'image/webp' })
     }
+    expect(row?.body.images[0]).toMatchObject({ key: smallKey, width: 64, height: 64 })
   })
 })

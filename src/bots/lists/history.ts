@@ -13,7 +13,10 @@ import {
   readHistory,
 } from '../../core/history/history.ts'
 import { isId, shortId } from '../../core/ids.ts'
+import { thumbnailKeyOf } from '../../core/media/object-keys.ts'
+import { loadThumbnail, sizeWithin, thumbnailEdge } from '../../core/media/thumbnails.ts'
 import type { Call, Reply, ReplyPicture } from '../../core/ports/chat.ts'
+import type { StoredObject } from '../../core/ports/storage.ts'
 import { shorten, utcText } from '../../core/text.ts'
 import { type Words, wordsFor } from '../../locales/index.ts'
 import { isSeenByOthers } from '../aside.ts'
@@ -68,9 +71,7 @@ function textOf({ history: words, states }: Words, filter: HistoryFilter, { rows
 }
 
 function buttonsOf({ rows, newer, older }: HistoryPage, filter: HistoryFilter): Reply['buttons'] {
-  const shows = rows.flatMap(({ id, thumbnail }, index) =>
-    thumbnail ? [button('show', id, { number: index + 1 })] : [],
-  )
+  const shows = rows.flatMap(({ id, picture }, index) => (picture ? [button('show', id, { number: index + 1 })] : []))
   const half = Math.ceil(shows.length / Math.ceil(shows.length / buttonsInRow))
   const [first, last] = [rows[0], rows.at(-1)]
   const turns = [
@@ -86,21 +87,32 @@ function buttonsOf({ rows, newer, older }: HistoryPage, filter: HistoryFilter): 
 /** One picture that shows all thumbnails: on Telegram an album can have no buttons and cannot be replaced by an edit. */
 async function sheetOf(core: Core, { history: words }: Words, rows: readonly PastRequest[]): Promise<ReplyPicture[]> {
   if (rows.length === 0) return []
-  const cells = await Promise.all(rows.map(({ thumbnail }) => thumbnail && core.store.get(thumbnail.key)))
+  const cells = await Promise.all(rows.map((row) => thumbnailOf(core, row)))
   const file = await core.images.sheet(cells.map((cell) => cell?.data))
   return [{ file, key: '', name: 'history.jpg', alt: words.title([]) }]
 }
 
-/** Leaves out thumbnails that are gone from the store. */
+/** Leaves out those that `thumbnailOf` has no thumbnails of. */
 async function thumbnailsOf(core: Core, rows: readonly PastRequest[]): Promise<ReplyPicture[]> {
-  const pictures = rows.map(async ({ id, request, thumbnail }, index): Promise<ReplyPicture[]> => {
-    const object = thumbnail && (await core.store.get(thumbnail.key))
-    if (!object) return []
-    const { key, ...about } = thumbnail
+  const pictures = rows.map(async (row, index): Promise<ReplyPicture[]> => {
+    const { id, request, picture } = row
+    const key = picture && thumbnailKeyOf(core, picture.key)
+    const object = await thumbnailOf(core, row)
+    if (!key || !object) return []
     const alt = `${index + 1}. ${shorten(request.prompt, shortPrompt)}`
-    return [{ file: { ...about, data: object.data }, key, name: `${shortId(id)}.webp`, alt }]
+    const file = { data: object.data, type: 'image/webp', ...sizeWithin(thumbnailEdge, picture) } as const
+    return [{ file, key, name: `${shortId(id)}.webp`, alt }]
   })
   return (await Promise.all(pictures)).flat()
+}
+
+/** undefined: the picture is gone from the store, or its thumbnail cannot be made now; the page is shown without it. */
+async function thumbnailOf(core: Core, { picture }: PastRequest): Promise<StoredObject | undefined> {
+  if (!picture) return undefined
+  return loadThumbnail(core, picture.key).catch((error: unknown) => {
+    core.log.warn({ key: picture.key, err: error }, 'could not make a thumbnail for the history')
+    return undefined
+  })
 }
 
 // ── The ref of a button ──────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,6 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { type GenerationState, generations } from '../../db/schema/generations.ts'
 import { favourites } from '../../db/schema/reactions.ts'
 import type { Core } from '../core.ts'
-import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest } from '../ports/models.ts'
 
 export const historyStates = ['done', 'failed', 'waiting', 'cancelled'] as const
@@ -35,12 +34,14 @@ const columnsFor = (userId: string) =>
     createdAt: generations.createdAt,
     isFavourite: typed<boolean>(sql`exists (select from ${favourites}
     where ${favourites.userId} = ${userId}::uuid and ${favourites.generationId} = ${generations.id})`),
-    /** Thumbnail of the first picture. */
-    thumbnail: typed<
-      (Omit<ImageFile, 'data'> & { key: string }) | null
-    >(sql`case when ${generations.state} = 'delivered' then (
-    select jsonb_build_object('key', i.key, 'type', i.type, 'width', i.width, 'height', i.height) from images i
-    where i.generation_id = ${generations.id} and i.role = 'thumbnail' and i.position = 0 and not i.flagged) end`),
+    /** The first picture. null: there is none, or it is flagged. */
+    picture: typed<{
+      key: string
+      width: number
+      height: number
+    } | null>(sql`case when ${generations.state} = 'delivered' then (
+    select jsonb_build_object('key', i.key, 'width', i.width, 'height', i.height) from images i
+    where i.generation_id = ${generations.id} and i.role = 'output' and i.position = 0 and not i.flagged) end`),
   })
 
 export type PastRequest = NonNullable<ReturnType<typeof columnsFor>['row']>

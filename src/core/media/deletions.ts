@@ -18,6 +18,8 @@ interface Deletion {
 /** Generations whose objects are deleted at the same time. */
 const batchSize = 20
 const sweepMs = 2_000
+/** Within this time after it was begun (thumbnails.ts), a thumbnail is stored. */
+const lateThumbnail = sql`interval '2 minutes'`
 
 /**
  * Part of the statement that ends or erases. `from`: a CTE with `id` and `pictures`. `settleMs`: how long a worker may still
@@ -44,13 +46,24 @@ export async function deleteDue(core: Core, withinMs = sweepMs): Promise<void> {
   }
 }
 
-/** Resolves to false when it has to be tried again. A row that is not final yet stays, and the sweeper repeats it. */
+/**
+ * Resolves to false when it has to be tried again. A row that is not final yet stays, and the sweeper repeats it; so it does while a
+ * thumbnail that was begun after the delivery may still be stored.
+ */
 export async function deleteNoted(core: Core, { id, pictures }: Deletion): Promise<boolean> {
   try {
     await deleteObjects(core, { id, pictures })
     await core.database.rows(sql`
-      with gone as (delete from images where generation_id = ${id}::uuid)
-      delete from object_deletions where generation_id = ${id}::uuid and final_at <= now()`)
+      with late as (
+        select from images t where t.generation_id = ${id}::uuid and t.role = 'thumbnail' and t.created_at > now() - ${lateThumbnail}
+          and t.created_at > (select o.created_at from images o
+            where o.generation_id = t.generation_id and o.role = 'output' and o.position = t.position)),
+      gone as (delete from images where generation_id = ${id}::uuid),
+      again as (
+        update object_deletions set final_at = greatest(final_at, now() + ${lateThumbnail})
+        where generation_id = ${id}::uuid and exists (select from late))
+      delete from object_deletions
+      where generation_id = ${id}::uuid and final_at <= now() and not exists (select from late)`)
     return true
   } catch (error) {
     core.log.warn({ id, err: error }, 'could not delete pictures of an ended request; the sweeper retries')

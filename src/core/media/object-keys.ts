@@ -18,9 +18,6 @@ export const maskKey = (signer: Signer, id: string, type: string) => objectKey(s
 export const outputKey = (signer: Signer, id: string, position: number, type: string) =>
   objectKey(signer, `image/${id}/${position}`, type)
 
-/** Pixels on the longer side of a stored thumbnail. */
-export const thumbnailEdge = 512
-
 export const thumbnailKey = (signer: Signer, id: string, position: number) =>
   objectKey(signer, `image/${id}/${position}-small`, 'image/webp')
 

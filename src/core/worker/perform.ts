@@ -21,7 +21,8 @@ import {
 } from '../generation/row.ts'
 import { wake } from '../generation/submit.ts'
 import { deleteObjects } from '../media/deletions.ts'
-import { thumbnailEdge } from '../media/object-keys.ts'
+import { thumbnailEdge } from '../media/thumbnails.ts'
+import type { ChatSurface } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import type { Route } from '../ports/models.ts'
 import { routesFor } from '../request/check.ts'
@@ -32,7 +33,7 @@ import { enhancePrompt } from './enhance.ts'
 import type { Leases } from './leases.ts'
 import { newsLeftMs } from './lost.ts'
 import { narrateRun } from './narrate.ts'
-import { storePictures } from './store-pictures.ts'
+import { type NewPicture, storePictures } from './store-pictures.ts'
 
 /** undefined: this job is over. Otherwise run it again later. */
 type Retry = { retryInMs: number } | undefined
@@ -104,9 +105,8 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   const drawn = await traced('draw', factsOf(generation), () => draw(core, generation, provided, run))
   const { images, flagged = [], seed, notes = [], ticket } = drawn
   if (images.length === 0) throw new AppError('bad_result', { provider })
-  const kept = await Promise.all(
-    images.slice(0, request.count).map((bytes) => core.images.keepWithThumbnail(bytes, thumbnailEdge)),
-  )
+  const surface = core.surfaces.get(generation.surface)
+  const kept = await Promise.all(images.slice(0, request.count).map((bytes) => keep(core, bytes, surface)))
   const marked = kept.map((each, at) => (flagged[at] ? { ...each, file: { ...each.file, flagged: true } } : each))
   const files = marked.map(({ file }) => file)
   generation.seed = seed ?? request.seed ?? null
@@ -116,13 +116,18 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
     storePictures(core, generation, marked),
   )
   // not while progress is being saved: saved after the end, it would stay. Then the pictures are stored first, as on chats
-  const isSilent = core.surfaces.get(generation.surface)?.isSilent && run.narrator.stopIfIdle()
+  const isSilent = surface?.isSilent && run.narrator.stopIfIdle()
   if (isSilent && (await deliverUnseen(core, generation, { files, pictures }))) return []
   const stored = await saveStored(core, generation, pictures)
   if (stored === 'ours') return files
   if (stored === 'late') await wake(core, jobOf(generation))
   else await cleanUp(core, generation)
   return []
+}
+
+/** A silent surface shows no thumbnail: it is made when it is first asked for (media/thumbnails.ts). */
+async function keep({ images }: Core, bytes: Buffer, surface: ChatSurface | undefined): Promise<NewPicture> {
+  return surface?.isSilent ? { file: await images.keep(bytes) } : images.keepWithThumbnail(bytes, thumbnailEdge)
 }
 
 /** Attempts that did more than look for news. */

@@ -1,4 +1,4 @@
-/** Puts the pictures of a generation and their thumbnails into the store. */
+/** Puts the pictures of a generation into the store, and the thumbnails that are needed at once. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
@@ -11,11 +11,14 @@ const maxTries = 4
 /** Attempts of a generation after which a store that fails ends it: the person must not wait for minutes. */
 const maxAttempts = 3
 
+/** `thumbnail` is absent where none is needed yet (media/thumbnails.ts). */
+export type NewPicture = Pick<KeptPicture, 'file'> & Partial<KeptPicture>
+
 /** Throws AppError not_stored. */
 export async function storePictures(
   core: Pick<Core, 'store' | 'secretKey' | 'meter'>,
   { id, attempt, searches }: Pick<Generation, 'id' | 'attempt' | 'searches'>,
-  pictures: readonly KeptPicture[],
+  pictures: readonly NewPicture[],
 ): Promise<StoredPicture[]> {
   const put = async (key: string, file: ImageFile): Promise<Omit<StoredPicture, 'role' | 'position'>> => {
     const { type, width, height, data } = file
@@ -26,11 +29,10 @@ export async function storePictures(
   }
   const pairs = pictures.map(async ({ file, thumbnail }, position): Promise<StoredPicture[]> => {
     const output = await put(outputKey(core, id, position, file.type), file)
+    const stored: StoredPicture[] = [{ ...output, role: 'output', position }]
+    if (!thumbnail) return stored
     const small = await put(thumbnailKey(core, id, position), { ...thumbnail, flagged: file.flagged })
-    return [
-      { ...output, role: 'output', position },
-      { ...small, role: 'thumbnail', position },
-    ]
+    return [...stored, { ...small, role: 'thumbnail', position }]
   })
   // waits for all of them: after a failure none may be stored behind the back of the deletion
   await Promise.allSettled(pairs)

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
-import { thumbnailEdge, thumbnailKeyOf } from '../../core/media/object-keys.ts'
+import { loadThumbnail, thumbnailEdge } from '../../core/media/thumbnails.ts'
 import { createTurns } from '../../core/media/turns.ts'
 import type { StoredObject } from '../../core/ports/storage.ts'
 import { createRenditions, type Renditions } from './renditions.ts'
@@ -39,14 +39,15 @@ export const widthParam = z.coerce
   .optional()
   .describe(`Returns a WebP whose longer side has about so many pixels, rounded up to one of ${edges.join(', ')}.`)
 
-export function createStoredPictures(core: Pick<Core, 'store' | 'images' | 'secretKey'>): StoredPictures {
+type Parts = Pick<Core, 'database' | 'store' | 'images' | 'secretKey' | 'thumbnailTurns' | 'log'>
+
+export function createStoredPictures(core: Parts): StoredPictures {
   const { store, images } = core
   const loads = createTurns({ atATime: loadsAtATime, waiting: Number.POSITIVE_INFINITY })
   const renditions = createRenditions()
 
   async function shrink(key: string, edge: number): Promise<StoredObject | undefined> {
-    const stored = edge <= thumbnailEdge ? thumbnailKeyOf(core, key) : undefined
-    const small = stored === undefined ? undefined : await store.get(stored)
+    const small = edge <= thumbnailEdge ? await loadThumbnail(core, key).catch(rejectUnmade) : undefined
     if (small && edge === thumbnailEdge) return small
     const original = small ?? (await store.get(key))
     return original && images.thumbnail(original, edge).catch(rejectStored)
@@ -60,6 +61,11 @@ export function createStoredPictures(core: Pick<Core, 'store' | 'images' | 'secr
     },
     renditions,
   }
+}
+
+function rejectUnmade(error: unknown): never {
+  if (error instanceof AppError && error.kind === 'bad_result') rejectStored(error)
+  throw error
 }
 
 /** Pictures were checked before they were stored: one that cannot be read is a defect of ours, not of the image service. */

@@ -90,7 +90,7 @@ describe.each(databases())('erasing on %s', (kind) => {
     const id = await drawn({ count: 2 }, 2)
     const [before, entries] = [await readAccount(core, userId), await core.database.rows(sql`select * from ledger`)]
     expect([...store.held].filter((key) => key.startsWith('input/'))).toHaveLength(2)
-    expect(store.held.size).toBe(6)
+    expect(store.held.size).toBe(4)
 
     expect(await erase(core, userId, id)).toBe(true)
     expect(store.held.size).toBe(0)
@@ -145,7 +145,7 @@ describe.each(databases())('erasing on %s', (kind) => {
     expect(await erase(core, userId, id)).toBe(true)
     expect(await outcomeOf(core, userId, id)).toBeUndefined()
     expect(JSON.stringify(await rows())).not.toContain('confidential')
-    expect(store.held.size).toBe(2)
+    expect(store.held.size).toBe(1)
     await deleteDue(core)
     expect(await notes()).toHaveLength(1)
     store.away = false

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { AppError } from '../../../src/core/errors.ts'
 import { verifyLink } from '../../../src/core/media/links.ts'
 import { outputKey, thumbnailKey } from '../../../src/core/media/object-keys.ts'
+import { createThumbnailTurns } from '../../../src/core/media/thumbnail-turns.ts'
 import type { ObjectStore, StoredObject } from '../../../src/core/ports/storage.ts'
 import { pictures } from '../../../src/http/pictures/pictures.ts'
 import { createRenditions } from '../../../src/http/pictures/renditions.ts'
@@ -16,6 +17,7 @@ import { createStoredPictures } from '../../../src/http/pictures/stored.ts'
 import { createApp } from '../../../src/http/server/app.ts'
 import { createDiskStore } from '../../../src/storage/disk.ts'
 import { createImageTools } from '../../../src/storage/images.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../../helpers/backends.ts'
 import { keepLog } from '../../helpers/log.ts'
 
 const publicUrl = 'http://localhost:8080'
@@ -28,6 +30,8 @@ let store: ObjectStore
 /** Keys that were read from the store. */
 const read: string[] = []
 let app: FastifyInstance
+let opened: TestDatabase
+let core: Parameters<typeof createStoredPictures>[0]
 let url: string
 let key: string
 let smallKey: string
@@ -44,7 +48,15 @@ beforeAll(async () => {
       return disk.get(name)
     },
   }
-  const core = { store, secretKey, images: createImageTools() }
+  opened = await openTestDatabase(quickest)
+  core = {
+    store,
+    secretKey,
+    images: createImageTools(),
+    database: opened.database,
+    thumbnailTurns: createThumbnailTurns(),
+    log,
+  }
   key = outputKey(core, id, 0, 'image/png')
   smallKey = thumbnailKey(core, id, 0)
   png = await sharp({ create: { width: 800, height: 400, channels: 3, background: '#3366cc' } })
@@ -62,6 +74,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
+  await opened.drop()
   await rm(folder, { recursive: true, force: true })
 })
 beforeEach(() => {
@@ -205,7 +218,7 @@ describe('?w=', () => {
       .webp()
       .toBuffer()
     await store.put(smallKey, stored, 'image/webp')
-    const { thumbnail } = createStoredPictures({ store, secretKey, images: createImageTools() })
+    const { thumbnail } = createStoredPictures(core)
     read.length = 0
     expect((await thumbnail(key, 500).load())?.data.equals(stored)).toBe(true)
     const tiny = await thumbnail(key, 64).load()

@@ -127,7 +127,7 @@ describe('a mask', () => {
         endpoint: 'fal-ai/flux-pro/v1/fill',
         price: 5,
         charged: 5,
-        roles: ['input', 'mask', 'output', 'thumbnail'],
+        roles: ['input', 'mask', 'output'],
       },
     ])
     const { core } = service.test
@@ -188,7 +188,7 @@ describe('a mask', () => {
       expect(await pixel(shown?.pictures?.[0]?.file.data, 90)).toEqual([0x33, 0x66, 0xcc])
     }
     expect((await rows()).map(({ roles, charged }) => [roles.length, charged])).toEqual([
-      [4, 1],
+      [3, 1],
       [4, 1],
       [4, 1],
     ])
