@@ -11,7 +11,6 @@ import { forgetOldSessions } from '../src/core/accounts/sessions.ts'
 import { broadcastsToShow, broadcastToSend } from '../src/core/broadcasts/broadcasts.ts'
 import type { Core } from '../src/core/core.ts'
 import { takePlaceEdits } from '../src/core/generation/place-edits.ts'
-import { takeUp } from '../src/core/generation/row.ts'
 import {
   countIn,
   queuedRequests,
@@ -27,6 +26,7 @@ import { findDueWebhooks, pruneWebhooks } from '../src/core/programs/webhook-del
 import { renewLeases } from '../src/core/worker/leases.ts'
 import { keepNarratingQueue } from '../src/core/worker/narrate-queue.ts'
 import { keepSweeping } from '../src/core/worker/sweep.ts'
+import { takeUp } from '../src/core/worker/take-up.ts'
 import { openDatabase } from '../src/db/open.ts'
 import { createDatabase } from '../tests/helpers/backends.ts'
 import { explaining } from '../tests/helpers/plans.ts'

@@ -8,7 +8,6 @@ import { forgetOldSessions } from '../../src/core/accounts/sessions.ts'
 import { lastEntries } from '../../src/core/billing/ledger.ts'
 import type { Core } from '../../src/core/core.ts'
 import { takePlaceEdits } from '../../src/core/generation/place-edits.ts'
-import { takeUp } from '../../src/core/generation/row.ts'
 import {
   countIn,
   queuedRequests,
@@ -22,6 +21,7 @@ import { readProgress } from '../../src/core/programs/progress.ts'
 import { findDueWebhooks, pruneWebhooks } from '../../src/core/programs/webhook-deliveries.ts'
 import { renewLeases } from '../../src/core/worker/leases.ts'
 import { keepSweeping } from '../../src/core/worker/sweep.ts'
+import { takeUp } from '../../src/core/worker/take-up.ts'
 import { type Backend, databases } from '../helpers/backends.ts'
 import { openTestCore, type TestCore } from '../helpers/core.ts'
 import { explaining } from '../helpers/plans.ts'

@@ -115,13 +115,14 @@ const storedOutputs = sql`select count(*)::int from images where generation_id =
 
 /**
  * Resolves the holds of the generations in `ended` (name of a CTE): captured for what arrived, or released. Part of the statement
- * that ends them, so that state and money never disagree. `arrived`: a query for the number of pictures, where the statement itself
- * stores them.
+ * that ends them, so that state and money never disagree. `arrived`: a query for the number of pictures of `e`, where the statement itself
+ * stores them. Accounts are locked in the order of the entries, so that two statements never wait for each other.
  */
 export function resolution(ended: SQL, kind: 'capture' | 'release', arrived = storedOutputs): SQL {
   const back = kind === 'release' ? sql`price` : missing
   return sql`insert into ledger (user_id, generation_id, kind, amount, held)
-    select payer_id, id, ${kind}, ${back}, -price from ${ended} e cross join lateral (${arrived}) pictures(arrived)`
+    select payer_id, id, ${kind}, ${back}, -price from ${ended} e cross join lateral (${arrived}) pictures(arrived)
+    order by payer_id`
 }
 
 /**

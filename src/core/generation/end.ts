@@ -1,5 +1,6 @@
 /** The last step of a generation: state and money in one statement, so that they never disagree. */
 import { sql } from 'drizzle-orm'
+import { inBatches, rowsOfCalls } from '../../db/batches.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { resolution } from '../billing/ledger.ts'
@@ -13,7 +14,7 @@ import type { Posted } from '../ports/chat.ts'
 import type { HowEnded } from '../ports/meter.ts'
 import type { PictureRequest } from '../ports/models.ts'
 import type { Quoted } from './result-buttons.ts'
-import { ageOf, drawn, type Generation, isOurs } from './row.ts'
+import { ageOf, type Generation, setWork, workColumns, workOf } from './row.ts'
 
 /** Notified when a row of api_webhooks is due. */
 export const webhooksChannel = 'fluxbot_webhooks'
@@ -29,25 +30,40 @@ interface Shown {
   costMicros: number | null
 }
 
+interface Delivered extends Shown {
+  id: string
+  attempt: number
+  isPooled: boolean
+}
+
+/** Resolves to the credits that it costs, or undefined if it was not ended. */
+const deliverStored = inBatches<Core, Delivered, number | undefined>({
+  keyOf: ({ id }) => id,
+  isAlone: ({ isPooled }) => isPooled,
+  async run(core, calls) {
+    const columns = sql`id uuid, attempt int, posted text, quoted jsonb, "costMicros" bigint`
+    // unchecked rows: expressions over the statement's own tables
+    const rows = await core.database.rows<{ id: string; credits: number }>(sql`
+      with calls as (${rowsOfCalls(calls, columns)}),
+      ended as (
+        update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = calls.posted,
+          cost_micros = calls."costMicros", quoted = coalesce(generations.quoted, '{}') || calls.quoted
+        from calls where generations.id = calls.id and generations.attempt = calls.attempt and state = 'stored'
+        returning generations.*),
+      entry as (${resolution(sql`ended`, 'capture')} returning generation_id, amount),
+      ${invited},
+      ${aftermath}
+      select id, price - amount as credits, ${wakeWebhooks}, ${wakeWatchers} from ended join entry on generation_id = id`)
+    return calls.map(({ id }) => rows.find((row) => row.id === id)?.credits)
+  },
+})
+
 /** stored → delivered, charged for the pictures that arrived. Resolves to false when another worker was first. */
-export async function endDelivered(
-  core: Core,
-  generation: Generation,
-  { posted, quoted, costMicros }: Shown,
-): Promise<boolean> {
-  // unchecked row: an expression over the statement's own tables
-  const [row] = await core.database.rows<{ credits: number }>(sql`
-    with ended as (
-      update generations set state = 'delivered', ended_at = now(), lease_until = null, posted = ${posted}, cost_micros = ${costMicros}::bigint,
-        quoted = coalesce(quoted, '{}') || ${JSON.stringify(quoted)}::jsonb
-      where id = ${generation.id} and attempt = ${generation.attempt} and state = 'stored'
-      returning *, (request->>'count')::int as pictures),
-    entry as (${resolution(sql`ended`, 'capture')} returning amount),
-    ${invited},
-    ${aftermath}
-    select price - (select amount from entry) as credits, ${wakeWebhooks}, ${wakeWatchers} from ended`)
-  if (!row) return false
-  report(core, generation, { state: 'delivered', credits: row.credits })
+export async function endDelivered(core: Core, generation: Generation, shown: Shown): Promise<boolean> {
+  const { id, attempt, drawId } = generation
+  const credits = await deliverStored(core, { id, attempt, isPooled: drawId !== null, ...shown })
+  if (credits === undefined) return false
+  report(core, generation, { state: 'delivered', credits })
   return true
 }
 
@@ -74,31 +90,60 @@ export async function endDrawn(core: Core, generation: Generation, drawing: Draw
   return true
 }
 
-async function writeDrawn(
-  core: Core,
-  generation: Generation,
-  { pictures, costMicros }: Drawn,
-): Promise<{ outcome: Outcome; isErased: boolean } | undefined> {
-  const outputs = pictures.filter(({ role }) => role === 'output')
-  // unchecked row: an expression over the statement's own tables
-  const [row] = await core.database.rows<OutcomeRow & { charged: number; isErased: boolean }>(sql`
-    with ended as (
-      update generations set state = 'delivered', stored_at = now(), ended_at = now(), lease_until = null,
-        ${drawn(generation)}, cost_micros = ${costMicros}::bigint, quoted = coalesce(quoted, '{}')
-      where ${isOurs(generation)} and state = 'running' and error is null
-      returning *),
-    pictures as (${insertPictures(sql`ended`, pictures)}),
-    entry as (${resolution(sql`ended`, 'capture', sql`select ${outputs.length}::int`)} returning amount),
-    ${invited},
-    ${aftermath}
-    select ${outcomeColumns.list}, price - (select amount from entry) as charged,
-      generations.erased_at is not null as "isErased", ${wakeWebhooks}, ${wakeWatchers}
-    from ended generations left join api_progress on false`)
-  if (!row) return undefined
-  const { charged, isErased, ...columns } = row
-  // this statement does not see what it inserts itself
-  const arrived = outputs.map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
-  return { outcome: asOutcome({ ...columns, credits: charged, pictures: arrived }, null), isErased }
+interface Written {
+  outcome: Outcome
+  isErased: boolean
+}
+
+function writeDrawn(core: Core, generation: Generation, { pictures, costMicros }: Drawn): Promise<Written | undefined> {
+  const { id, attempt, drawId } = generation
+  return deliverDrawn(core, { id, attempt, isPooled: drawId !== null, costMicros, pictures, ...workOf(generation) })
+}
+
+interface DrawnCall extends Drawn, ReturnType<typeof workOf> {
+  id: string
+  attempt: number
+  isPooled: boolean
+}
+
+const arrived = sql`select count(*)::int from jsonb_array_elements(e.pictures) p where p->>'role' = 'output'`
+
+const deliverDrawn = inBatches<Core, DrawnCall, Written | undefined>({
+  keyOf: ({ id }) => id,
+  isAlone: ({ isPooled }) => isPooled,
+  async run(core, calls) {
+    const columns = sql`id uuid, attempt int, "costMicros" bigint, ${workColumns}`
+    // unchecked rows: expressions over the statement's own tables
+    const rows = await core.database.rows<OutcomeRow & { charged: number; isErased: boolean }>(sql`
+      with calls as (${rowsOfCalls(calls, columns)}),
+      ended as (
+        update generations set state = 'delivered', stored_at = now(), ended_at = now(), lease_until = null,
+          ${setWork}, cost_micros = calls."costMicros", quoted = coalesce(quoted, '{}')
+        from calls where generations.id = calls.id and generations.attempt = calls.attempt and state = 'running' and error is null
+        returning generations.*, calls.pictures),
+      pictures as (${insertPictures(sql`ended`)}),
+      entry as (${resolution(sql`ended`, 'capture', arrived)} returning generation_id, amount),
+      ${invited},
+      ${aftermath}
+      select ${outcomeColumns.list}, price - amount as charged,
+        generations.erased_at is not null as "isErased", ${wakeWebhooks}, ${wakeWatchers}
+      from ended generations join entry on entry.generation_id = generations.id left join api_progress on false`)
+    return calls.map(({ id, pictures }) => {
+      const row = rows.find((each) => each.id === id)
+      return row && asWritten(row, pictures)
+    })
+  },
+})
+
+function asWritten(
+  { charged, isErased, ...columns }: OutcomeRow & { charged: number; isErased: boolean },
+  pictures: readonly StoredPicture[],
+): Written {
+  // the statement does not see what it inserts itself
+  const shown = pictures
+    .filter(({ role }) => role === 'output')
+    .map(({ key, type, width, height, bytes }) => ({ key, type, width, height, bytes }))
+  return { outcome: asOutcome({ ...columns, credits: charged, pictures: shown }, null), isErased }
 }
 
 /** Unfinished → failed and refunded; its objects leave the store. Resolves to false when another worker was first. */

@@ -1,5 +1,6 @@
 /** The generation row as workers use it, and the steps that change it. Each step is one fenced statement. */
 import { type SQL, sql } from 'drizzle-orm'
+import { inBatches, rowsOfCalls } from '../../db/batches.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
@@ -18,7 +19,7 @@ export interface TriedRoute {
 }
 
 /** Milliseconds are those of the database's clock, measured when the row was read. */
-const columns = columnsOf({
+export const generationColumns = columnsOf({
   id: generations.id,
   userId: generations.userId,
   state: generations.state,
@@ -72,7 +73,7 @@ const columns = columnsOf({
   submittedMs: typed<number>(sql`coalesce(extract(epoch from now() - before.submit_at) * 1000, 0)::float8`),
 })
 
-export type Generation = NonNullable<(typeof columns)['row']> & {
+export type Generation = NonNullable<(typeof generationColumns)['row']> & {
   /** This process's clock when it read the row. */
   takenAt: number
 }
@@ -98,39 +99,6 @@ const wakeIn = (ms: number) =>
 
 /** With less time left the picture would arrive too late, and be paid for. */
 export const minLeftMs = 5_000
-
-/** Whether the submission follows the take-up at once: then that saves the intent as well. A repeatable provider needs none. */
-function isReady({ providers }: Core): SQL {
-  const once = providers.all().filter(({ provider }) => !provider.repeatable)
-  return sql`(state = 'queued' and submit_at is null and ticket is null and error is null
-    and ${JSON.stringify(once.map(({ provider }) => provider.name))}::jsonb @> to_jsonb(provider)
-    and (request->>'images')::int = 0 and (enhanced is not null or coalesce(request->>'enhance', 'false') = 'false')
-    and deadline_at > now() + ${milliseconds(minLeftMs)})`
-}
-
-/** Takes the generation for this worker, with a new attempt number as its fence. 'over': it has ended. */
-export async function takeUp(core: Core, id: string): Promise<Generation | 'over' | { retryInMs: number }> {
-  const [row] = await readRows(
-    core.database,
-    columns,
-    (list) => sql`
-      with before as (
-        select id, submit_at, ${isReady(core)} as ready from generations
-        where id = ${id} and state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
-        for update)
-      update generations set attempt = attempt + 1, state = case state when 'queued' then 'running' else state end,
-        started_at = coalesce(started_at, now()), submit_at = case when before.ready then now() else generations.submit_at end,
-        lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
-      from before where generations.id = before.id
-      returning ${list}`,
-  )
-  if (row) return { ...row, takenAt: Date.now() }
-  // unchecked row: an expression, no column
-  const [other] = await core.database.rows<{ waitMs: number }>(sql`
-    select greatest(50, (extract(epoch from lease_until - now()) * 1000))::float8 as "waitMs" from generations
-    where id = ${id} and state in ('queued','running','stored')`)
-  return other ? { retryInMs: Math.ceil(Number(other.waitMs)) } : 'over'
-}
 
 /** The fence: true only while this attempt is the latest and the generation has not ended. */
 export const isOurs = ({ id, attempt }: Fence) =>
@@ -264,6 +232,46 @@ export const saveDeliveryTry = (core: Core, fence: Fence, { waitMs, isPutOff = f
       wake_at = now() + ${milliseconds(waitMs + leaseMs)}`,
   )
 
+/** What is saved of the work with its pictures. */
+export const workOf = ({ seed, notes, ticket }: Pick<Generation, 'seed' | 'notes' | 'ticket'>) => ({
+  seed,
+  // without the property the column is null; a null in json may stay json
+  notes: notes ?? undefined,
+  ticket: ticket || undefined,
+})
+
+/** Columns of `workOf`. */
+export const workColumns = sql`seed text, notes jsonb, ticket jsonb, pictures jsonb`
+
+/** Of a statement with the calls under that name. */
+export const setWork = sql`seed = calls.seed, notes = calls.notes, ticket = coalesce(calls.ticket, generations.ticket)`
+
+interface Stored extends ReturnType<typeof workOf> {
+  id: string
+  attempt: number
+  submitAt: string | null
+  pictures: readonly StoredPicture[]
+}
+
+/** Resolves to the attempt number of the row, or undefined if it was not stored. */
+const store = inBatches<Core, Stored, number | undefined>({
+  keyOf: ({ id }) => id,
+  async run(core, calls) {
+    const columns = sql`id uuid, attempt int, "submitAt" timestamptz, ${workColumns}`
+    // unchecked rows: the columns belong to the statement's own table
+    const rows = await core.database.rows<{ id: string; attempt: number }>(sql`
+      with calls as (${rowsOfCalls(calls, columns)}),
+      stored as (
+        update generations set state = 'stored', stored_at = now(), ${setWork}, ${wakeUnheld} from calls
+        where generations.id = calls.id and state = 'running' and error is null
+          and (generations.attempt = calls.attempt or (submit_at = calls."submitAt" and generations.ticket is null))
+        returning generations.id, generations.attempt, calls.pictures),
+      pictures as (${insertPictures(sql`stored`)})
+      select id, attempt from stored`)
+    return calls.map(({ id }) => rows.find((row) => row.id === id)?.attempt)
+  },
+})
+
 /**
  * running → stored, with the rows of its pictures. 'late': stored although this worker had lost the row, whose owner delivers
  * them. false: the row has no use for them.
@@ -273,19 +281,10 @@ export async function saveStored(
   generation: Generation,
   pictures: readonly StoredPicture[],
 ): Promise<'ours' | 'late' | false> {
-  // unchecked row: the column belongs to the statement's own table
-  const [row] = await core.database.rows<{ attempt: number }>(sql`
-    with stored as (
-      update generations set state = 'stored', stored_at = now(), ${drawn(generation)}, ${wakeUnheld}
-      where (${isOurs(generation)} and state = 'running' and error is null) or (${answersSubmission(generation)} and ticket is null)
-      returning id, attempt)
-    ${insertPictures(sql`stored`, pictures)} returning (select attempt from stored)`)
-  if (!row) return false
-  return row.attempt === generation.attempt ? 'ours' : 'late'
+  const { id, attempt, submitAt } = generation
+  const stored = await store(core, { id, attempt, submitAt, pictures, ...workOf(generation) })
+  if (stored === undefined) return false
+  return stored === attempt ? 'ours' : 'late'
 }
-
-/** What is saved of the work with its pictures. */
-export const drawn = ({ seed, notes, ticket }: Pick<Generation, 'seed' | 'notes' | 'ticket'>) =>
-  sql`seed = ${seed}, notes = ${jsonOf(notes)}, ticket = coalesce(${jsonOf(ticket)}, ticket)`
 
 const jsonOf = (value: unknown) => sql`${value ? JSON.stringify(value) : null}::jsonb`

@@ -13,9 +13,9 @@ export interface StoredPicture {
   flagged: boolean
 }
 
-/** `from`: a CTE with the id of the generation. */
-export const insertPictures = (from: SQL, pictures: readonly StoredPicture[]) => sql`
+/** `from`: a CTE with ids of generations, and their pictures as json. */
+export const insertPictures = (from: SQL) => sql`
   insert into images (key, generation_id, role, position, type, width, height, bytes, flagged)
   select p.key, stored.id, p.role, p.position, p.type, p.width, p.height, p.bytes, p.flagged
-  from ${from} stored, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
+  from ${from} stored, jsonb_to_recordset(stored.pictures)
     as p(key text, role text, position int, type text, width int, height int, bytes int, flagged bool)`

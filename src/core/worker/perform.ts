@@ -17,7 +17,6 @@ import {
   saveFailure,
   saveStored,
   submittedSince,
-  takeUp,
 } from '../generation/row.ts'
 import { wake } from '../generation/submit.ts'
 import { deleteObjects } from '../media/deletions.ts'
@@ -33,7 +32,8 @@ import { enhancePrompt } from './enhance.ts'
 import type { Leases } from './leases.ts'
 import { newsLeftMs } from './lost.ts'
 import { narrateRun } from './narrate.ts'
-import { type NewPicture, storePictures } from './store-pictures.ts'
+import { type NewPicture, storePictures, storePictures } from './store-pictures.ts'
+import { takeUp } from './take-up.ts'
 
 /** undefined: this job is over. Otherwise run it again later. */
 type Retry = { retryInMs: number } | undefined

@@ -142,8 +142,9 @@ describe('the statements of an image generation', () => {
       const asked = [...statements]
       const [row] = await database.rows<{ user: string }>(sql`select user_id as user from generations where id = ${id}`)
       const own = [id, row?.user, apiKeyHash(key)]
+      // a parameter may be the json of a batch
       return asked
-        .filter(({ params }) => params.some((each) => own.includes(each as string)))
+        .filter(({ params }) => own.some((each) => each && params.some((param) => String(param).includes(each))))
         .map(({ sql: text }) => text)
     }
     let asked = await statementsOfOne()
