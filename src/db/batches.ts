@@ -115,12 +115,16 @@ function isRefusal(error: unknown): boolean {
 }
 
 /**
- * The calls as rows, for a statement that joins its tables to them: in order of id, so that two statements lock their rows in the same order
- * and never wait for each other. `columns`: names and types of their properties. The condition is always true: without it the planner
- * expects 100 rows, and reads a whole table that it knows to be small instead of an index.
+ * The calls as rows, for a statement that joins its tables to them: in order of what it locks, so that two statements lock their rows in the
+ * same order and never wait for each other. `columns`: names and types of their properties. The condition is always true: without it the
+ * planner expects 100 rows, and reads a whole table that it knows to be small instead of an index.
  */
-export function rowsOfCalls(calls: readonly { id: string }[], columns: SQL): SQL {
-  const rows = calls.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((call, at) => ({ ...call, at }))
+export function rowsOfCalls<Call extends { id: string }>(
+  calls: readonly Call[],
+  columns: SQL,
+  locks = ({ id }: Call): string => id,
+): SQL {
+  const rows = calls.toSorted((a, b) => (locks(a) < locks(b) ? -1 : 1)).map((call, at) => ({ ...call, at }))
   return sql`
     select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as calls(at int, ${columns}) where at between 0 and 1000`
 }

@@ -194,3 +194,15 @@ function checkLimits(core: Core, { monthlyCap, models }: NewKey): void {
   const unknown = models?.find((model) => !available.includes(model))
   if (unknown !== undefined) throw new AppError('unknown_model', { name: unknown, available })
 }
+
+const capColumns = columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) })
+
+/** The ledger trigger counts what the key has spent (drizzle/0003_api.sql), in the statement that was refused. */
+export async function capRefusal(core: Core, keyId: string | null): Promise<AppError> {
+  const [key] = await readRows(
+    core.database,
+    capColumns,
+    (list) => sql`select ${list} from api_keys where id = ${keyId}::uuid`,
+  )
+  return new AppError('cap_reached', { limit: key?.limit ?? undefined, spent: key?.spent })
+}

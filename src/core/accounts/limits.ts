@@ -19,20 +19,23 @@ export function limitsFor({ limits }: Core, { keyId }: Pick<KeyHolder, 'keyId'>)
   return keyId === null ? operatorLimits : limits
 }
 
+/** Limits as values, or as columns of a statement. */
+type LimitValues = { readonly [Name in 'inFlight' | 'perMinute']: number | SQL } & Pick<AccountLimits, 'fixed'>
+
 /** Of the account, in a statement about `users` under that name. */
-export const inFlightLimit = ({ inFlight, fixed }: AccountLimits): SQL<number> =>
+export const inFlightLimit = ({ inFlight, fixed }: Pick<LimitValues, 'inFlight' | 'fixed'>): SQL<number> =>
   fixed
     ? sql`${inFlight}::int`
     : sql`coalesce(${users.inFlightLimit}, (select t.in_flight from tiers t where t.name = ${users.tier}), ${inFlight}::int)`
 
 /** Like `inFlightLimit`. */
-export const perMinuteLimit = ({ perMinute, fixed }: AccountLimits): SQL<number> =>
+export const perMinuteLimit = ({ perMinute, fixed }: Pick<LimitValues, 'perMinute' | 'fixed'>): SQL<number> =>
   fixed
     ? sql`${perMinute}::float8`
     : sql`coalesce(${users.perMinuteLimit}, (select t.per_minute from tiers t where t.name = ${users.tier}), ${perMinute}::float8)`
 
 /** Average interval between two requests of the account. A minute's worth of them may come at once (GCRA). */
-export const spacing = (limits: AccountLimits): SQL => sql`(interval '1 minute' / ${perMinuteLimit(limits)})`
+export const spacing = (limits: LimitValues): SQL => sql`(interval '1 minute' / ${perMinuteLimit(limits)})`
 
 /** How far `users.pace_at` is ahead of now. */
 export const debtMs = sql<number>`(extract(epoch from greatest(${users.paceAt}, now()) - now()) * 1000)::float8`
@@ -118,7 +121,7 @@ export async function takePace(core: Core, userId: string, usual: AccountLimits)
 }
 
 /** Whether the account may make a request now, in a statement about `users`. */
-export const hasPace = (usual: AccountLimits): SQL =>
+export const hasPace = (usual: LimitValues): SQL =>
   sql`greatest(pace_at, now()) <= now() + interval '1 minute' - ${spacing(usual)}`
 
 const paceColumns = (usual: AccountLimits) => ({

@@ -117,3 +117,14 @@ export async function forgetOldDraws({ database }: Pick<Core, 'database'>): Prom
     update pool_draws set member = id::text where id in (
       select id from pool_draws where day < ${today} - 2 and member <> id::text limit ${batchRows} for update skip locked)`)
 }
+
+/** In the statement that accepts requests (generation/accept.ts): whether the rules, which are locked, let the member draw so much on the pool at all. */
+export const mayDraw = sql`(calls."drawsAs" is null or exists (select from rules where pool_id = calls.payer and pool_cap >= calls.price))`
+
+/** Of the same statement. Adds to what the member has drawn today. Beyond the cap, it breaks the constraint `pool_draws_within_cap`. */
+export const draws = sql`
+  insert into pool_draws as d (chat, day, member, credits, cap)
+  select chat, (now() at time zone 'UTC')::date, "drawsAs", price, pool_cap from admitted join rules using (chat)
+  where "drawsAs" is not null
+  on conflict (chat, day, member) do update set credits = d.credits + excluded.credits, cap = excluded.cap
+  returning id, chat, member`

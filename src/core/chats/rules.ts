@@ -1,5 +1,5 @@
 /** Rules of a group: where in it the bot works, and which models draw there. */
-import { type SQL, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { chatRules, type RoleRule } from '../../db/schema/settings.ts'
 import type { Candidate, Core, Rule } from '../core.ts'
@@ -77,23 +77,34 @@ export const groupRule: Rule = async (core, { surface, place, request }) => {
 const isTool = ({ models }: Pick<Core, 'models'>, { model }: Candidate['request']): boolean =>
   models.all().find(({ id }) => id === model)?.tool === true
 
-/**
- * The same in the statement that accepts a request, for its CTE `rules`: the lock makes a change of the rules wait for the request, or
- * the request for the change.
- */
-export const lockedRules = (candidate: Where): SQL =>
-  sql`select * from chat_rules where chat = ${chatOf(candidate) ?? null} for share`
+/** What the statement that accepts requests has to know of each, in columns of those names. */
+export const ruleFacts = (core: Pick<Core, 'models'>, { surface, place, request }: Candidate) => ({
+  chat: chatOf({ surface, place }),
+  channel: place?.channel,
+  thread: place?.parent,
+  isTool: isTool(core, request),
+  isAdult: place?.nsfw ?? false,
+})
 
-/** Whether the rules in the CTE `rules` allow it. A group without rules has no row there. */
-export const rulesAllow = (core: Pick<Core, 'models'>, { place, request }: Pick<Candidate, 'place' | 'request'>): SQL =>
-  sql`not exists (select from rules where not (
-    coalesce((channels->>${place?.channel ?? ''}::text)::bool, (channels->>${place?.parent ?? ''}::text)::bool,
+export const ruleColumns = sql`chat text, channel text, thread text, "isTool" bool, "isAdult" bool`
+
+/**
+ * The rules of the groups of `calls`, for the CTE `rules`: the lock makes a change of the rules wait for the request, or the request for
+ * the change.
+ */
+export const lockedRules = sql`
+  select * from chat_rules where chat in (select calls.chat from calls) order by chat for share`
+
+/** Whether the rules in the CTE `rules` allow a request of `calls`. A group without rules has no row there. */
+export const rulesAllow = sql`not exists (
+  select from rules where rules.chat = calls.chat and not (
+    coalesce((channels->>coalesce(calls.channel, ''))::bool, (channels->>coalesce(calls.thread, ''))::bool,
       not jsonb_path_exists(channels, '$.* ? (@ == true)'))
-    and (${isTool(core, request)}::bool or models is null or models @> to_jsonb(${request.model}::text))))`
+    and (calls."isTool" or models is null or models @> to_jsonb(calls.model))))`
 
 /** For the request of the accepting statement: whether pictures that a provider flags may be shown. */
-export const adultIn = ({ place }: Where): SQL =>
-  sql`case when ${place?.nsfw ?? false}::bool and (select nsfw from rules) then '{"adult": true}'::jsonb else '{}'::jsonb end`
+export const adultIn = sql`case when calls."isAdult" and (select nsfw from rules where rules.chat = calls.chat)
+  then '{"adult": true}'::jsonb else '{}'::jsonb end`
 
 /** Whether pictures that a provider flagged may be shown there: in age-restricted channels of groups that allow it. */
 export async function showsFlagged(

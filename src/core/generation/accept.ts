@@ -1,13 +1,12 @@
 /** Saves an accepted request and holds its credits, in one statement. */
 
-import { eq, type SQL, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { inBatches, rowsOfCalls } from '../../db/batches.ts'
 import { conflicted, violates } from '../../db/database.ts'
-import { apiKeys } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { accountOf, currentAccount } from '../accounts/accounts.ts'
-import { spentThisMonth } from '../accounts/api-keys.ts'
+import { capRefusal } from '../accounts/api-keys.ts'
 import { isBanned } from '../accounts/bans.ts'
 import {
   debtMs,
@@ -19,7 +18,8 @@ import {
   perMinuteLimit,
   spacing,
 } from '../accounts/limits.ts'
-import { adultIn, chatOf, lockedRules, rulesAllow } from '../chats/rules.ts'
+import { draws, mayDraw } from '../billing/pool.ts'
+import { adultIn, lockedRules, ruleColumns, ruleFacts, rulesAllow } from '../chats/rules.ts'
 import type { AccountLimits, Candidate, Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { inputObjects } from '../media/input-objects.ts'
@@ -121,7 +121,7 @@ export async function accept(core: Core, submission: Submission, acceptance: Acc
     }
     const before = await acceptedBefore(core, submission.key)
     if (before) return { ...accepted, id: before.id, private: false, fresh: false, job: before }
-    if (capped) throw await capRefusal(core, submission)
+    if (capped) throw await capRefusal(core, submission.program?.keyId ?? null)
     const next = await judged(core, await ofCurrentAccounts(core, submission, candidate))
     if (next.error) throw next.error
     candidate = next.candidate
@@ -160,102 +160,130 @@ interface Saved {
   perMinute: number
 }
 
-/**
- * One statement, one transaction. The update of `users` locks the row and checks again after waiting for the lock, so limits
- * hold for any number of concurrent requests. undefined: refused.
- */
-async function save(
+function save(
   core: Core,
   id: string,
   submission: Submission,
   { candidate, route, ...files }: Acceptance,
 ): Promise<Saved | undefined> {
   const { key, surface, address, from, place, locale, parent, program, enhanced, draft } = submission
-  const { userId, payer = userId, request, price, quote } = candidate
+  const { userId, payer = userId, drawsAs, request, price, quote, inFlight, perMinute } = candidate
   const pictures = inputObjects(core, id, files).map(({ file, ...object }) => ({ ...object, ...aboutFile(file) }))
-  const untilWoken = `${pictures.length > 0 ? wakeAfterStoringMs : wakeAfterMs} milliseconds`
-  // unchecked row: the columns belong to the statement's own tables
-  const [row] = await core.database.rows<Saved>(sql`
-    with rules as (${lockedRules(candidate)}),
-    admitted as (
-      update users set pace_at = greatest(pace_at, now()) + ${spacing(candidate)}
-      where id = ${userId} and closed_at is null and not ${isBanned} and in_flight < ${inFlightLimit(candidate)} and joined_into is null
-        and ${'id' in from ? sql`exists (select from identities where id = ${from.id} and user_id = ${userId})` : sql`true`}
-        and ${payer === userId ? sql`balance >= ${price}::int` : canPay(payer, price)} and ${mayDraw(candidate)}
-        and ${hasPace(candidate)} and ${rulesAllow(core, candidate)}
-        and not exists (select from generations where key = ${key})
-      returning in_flight, balance, ${debtMs} as "debtMs", ${perMinuteLimit(candidate)} as "perMinute", (${submission.private ?? false}::bool or exists (
-        select from generations parent where parent.id = ${parent?.id ?? null}::uuid and parent.private)) as private),
-    draw as (${drawOf(candidate)}),
-    generation as (
-      insert into generations (id, user_id, payer_id, draw_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
-        parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, traceparent, wake_at, deadline_at)
-      select ${id}::uuid, ${userId}::uuid, ${payer}::uuid, (select id from draw), ${key}, ${surface}, ${address},
-        case when not private then ${place?.channel ?? null} end, private, ${originalWanted(userId, submission)},
-        ${enhanced ?? null}, ${locale},
-        ${request.model}, ${route.provider}, ${route.endpoint},
-        ${JSON.stringify({ ...request, format: program?.format })}::jsonb || ${adultIn(candidate)},
-        ${parent?.id ?? null}::uuid, ${parent?.button ?? null}, ${price}::int, ${JSON.stringify(quote)}::jsonb, in_flight + 1,
-        ${program?.keyId ?? null}::uuid, ${program?.webhookUrl ?? null}, ${program !== undefined}::bool,
-        ${program ? address : (submission.posted ?? null)}, -- a program's address stands for its message, too
-        ${program?.requestId ?? null}, ${traceparent() ?? null},
-        now() + ${untilWoken}::interval, now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
-      from admitted returning id, payer_id, priority, private),
-    ${draft ? decided(draft) : sql``}
-    pictures as (
-      insert into images (key, generation_id, role, position, type, width, height, bytes)
-      select p.key, generation.id, p.role, p.position, p.type, p.width, p.height, p.bytes
-      from generation, jsonb_to_recordset(${JSON.stringify(pictures)}::jsonb)
-        as p(key text, role text, position int, type text, width int, height int, bytes int)),
-    entry as (
-      insert into ledger (user_id, generation_id, kind, amount, held)
-      select payer_id, id, 'hold', -(${price}::int), ${price}::int from generation)
-    select priority, generation.private, "debtMs", "perMinute",
-      balance - ${payer === userId ? price : 0}::int as balance from generation, admitted`)
-  return row
+  return saveInBatch(core, {
+    ...ruleFacts(core, candidate),
+    id,
+    userId,
+    payer,
+    drawsAs,
+    key,
+    surface,
+    address,
+    // a program's address stands for its message, too
+    posted: program ? address : submission.posted,
+    identity: 'id' in from ? from.id : undefined,
+    isPlaced: place !== undefined,
+    isPrivate: submission.private ?? false,
+    locale,
+    model: request.model,
+    provider: route.provider,
+    endpoint: route.endpoint,
+    request: { ...request, format: program?.format },
+    enhanced,
+    parent: parent?.id,
+    button: parent?.button,
+    price,
+    quote,
+    inFlight,
+    perMinute,
+    fixed: candidate.fixed,
+    apiKey: program?.keyId ?? undefined,
+    webhookUrl: program?.webhookUrl,
+    watched: program !== undefined,
+    requestId: program?.requestId,
+    traceparent: traceparent(),
+    wakeMs: pictures.length > 0 ? wakeAfterStoringMs : wakeAfterMs,
+    draft: draft?.id,
+    decidedBy: draft?.decidedBy,
+    pictures,
+  })
 }
 
 const aboutFile = ({ type, width, height, data }: ImageFile) => ({ type, width, height, bytes: data.length })
 
-/** Looked at without a lock: the balance may not become negative, so the hold fails if another request takes the credits first. */
-const canPay = (payer: string, price: number) => sql`exists (
-  select from users where id = ${payer} and not ${isBanned} and joined_into is null and closed_at is null
-    and balance >= ${price}::int)`
+/** A request to save. Properties that are absent or undefined are null in the statement. */
+interface Saving extends ReturnType<typeof ruleFacts>, AccountLimits {
+  id: string
+  userId: string
+  payer: string
+  drawsAs?: string
+  price: number
+  apiKey?: string
+  draft?: string
+  [column: string]: unknown
+}
 
-/** Whether the rules, which are locked, let the member draw so much on the pool at all. */
-const mayDraw = ({ payer, drawsAs, price }: Candidate) =>
-  drawsAs === undefined
-    ? sql`true`
-    : sql`exists (select from rules where pool_id = ${payer ?? null}::uuid and pool_cap >= ${price}::int)`
+const savingColumns = sql`id uuid, "userId" uuid, payer uuid, "drawsAs" text, key text, surface text, address text, posted text, identity text,
+  "isPlaced" bool, "isPrivate" bool, locale text, model text, provider text, endpoint text, request jsonb, enhanced text, parent uuid,
+  button text, price int, quote jsonb, "inFlight" int, "perMinute" float8, "apiKey" uuid, "webhookUrl" text, watched bool, "requestId" text,
+  traceparent text, "wakeMs" int, draft uuid, "decidedBy" text, pictures jsonb, ${ruleColumns}`
 
-/** Adds to what the member has drawn today. Beyond the cap, it breaks the constraint `pool_draws_within_cap`. */
-const drawOf = ({ drawsAs, price }: Candidate) => sql`
-  insert into pool_draws as d (chat, day, member, credits, cap)
-  select chat, (now() at time zone 'UTC')::date, ${drawsAs ?? ''}, ${price}::int, pool_cap from rules, admitted
-  where ${drawsAs !== undefined}::bool
-  on conflict (chat, day, member) do update set credits = d.credits + excluded.credits, cap = excluded.cap
-  returning id`
+/**
+ * One statement, one transaction. The update of `users` locks the rows and checks again after waiting for a lock, so limits
+ * hold for any number of concurrent requests, of which a statement has one for each account. undefined: refused.
+ */
+const saveInBatch = inBatches<Core, Saving, Saved | undefined>({
+  keyOf: ({ userId }) => userId,
+  // a pool is locked after the accounts of its members; a request beyond a key's cap would refuse the batch; the operator has one account
+  isAlone: ({ userId, payer, apiKey, fixed }) => payer !== userId || apiKey !== undefined || fixed === true,
+  async run(core, calls) {
+    const limits = { inFlight: sql`calls."inFlight"`, perMinute: sql`calls."perMinute"`, fixed: calls[0]?.fixed }
+    // unchecked rows: the columns belong to the statement's own tables
+    const rows = await core.database.rows<Saved & { id: string }>(sql`
+      with calls as (${rowsOfCalls(calls, savingColumns, ({ userId }) => userId)}),
+      rules as (${lockedRules}),
+      admitted as (
+        update users set pace_at = greatest(pace_at, now()) + ${spacing(limits)} from calls
+        where users.id = calls."userId" and closed_at is null and not ${isBanned} and in_flight < ${inFlightLimit(limits)} and joined_into is null
+          and (calls.identity is null or exists (select from identities where id = calls.identity and user_id = calls."userId"))
+          and ${canPay} and ${mayDraw} and ${hasPace(limits)} and ${rulesAllow}
+          and not exists (select from generations where key = calls.key)
+        returning calls.*, in_flight, balance, ${debtMs} as "debtMs", ${perMinuteLimit(limits)} as per_minute, (calls."isPrivate" or exists (
+          select from generations parent where parent.id = calls.parent and parent.private)) as private),
+      draw as (${draws}),
+      generation as (
+        insert into generations (id, user_id, payer_id, draw_id, key, surface, address, channel, private, original, enhanced, locale, model, provider, endpoint, request,
+          parent_id, parent_button, price, quote, priority, api_key_id, webhook_url, watched, posted, request_id, traceparent, wake_at, deadline_at)
+        select id, "userId", payer, (select draw.id from draw where draw.chat = calls.chat and draw.member = calls."drawsAs"),
+          key, surface, address, case when not private then channel end, private, ${originalWanted}, enhanced, locale, model, provider,
+          endpoint, request || ${adultIn}, parent, button, price, quote, in_flight + 1, "apiKey", "webhookUrl", watched, posted,
+          "requestId", traceparent, now() + interval '1 millisecond' * "wakeMs", now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
+        from admitted calls returning id, payer_id, price, priority, private),
+      ${calls.some(({ draft }) => draft !== undefined) ? decided : sql``}
+      pictures as (
+        insert into images (key, generation_id, role, position, type, width, height, bytes)
+        select p.key, calls.id, p.role, p.position, p.type, p.width, p.height, p.bytes
+        from admitted calls, jsonb_to_recordset(calls.pictures)
+          as p(key text, role text, position int, type text, width int, height int, bytes int)),
+      entry as (
+        insert into ledger (user_id, generation_id, kind, amount, held)
+        select payer_id, id, 'hold', -price, price from generation order by payer_id)
+      select calls.id, generation.priority, generation.private, "debtMs", per_minute as "perMinute",
+        balance - case when calls.payer = calls."userId" then calls.price else 0 end as balance
+      from generation join admitted calls on calls.id = generation.id`)
+    return calls.map(({ id }) => rows.find((row) => row.id === id))
+  },
+})
+
+/** Another account is looked at without a lock: the balance may not become negative, so the hold fails if another request takes the credits first. */
+const canPay = sql`case when calls.payer = calls."userId" then balance >= calls.price else exists (
+  select from users where id = calls.payer and not ${isBanned} and joined_into is null and closed_at is null
+    and balance >= calls.price) end`
 
 /** Of several choices, the one that was accepted. */
-const decided = ({ id, decidedBy }: NonNullable<Submission['draft']>) => sql`
+const decided = sql`
   decided as (
-    update drafts set decided_by = ${decidedBy} where id = ${id}::uuid and exists (select from generation)),`
+    update drafts set decided_by = calls."decidedBy" from admitted calls where drafts.id = calls.draft),`
 
 /** The setting of the person, else of the group. Programs ask for the files that they want. */
-function originalWanted(userId: string, { surface, place }: Submission): SQL {
-  if (!place) return sql`false`
-  return sql`coalesce((select original from user_settings where user_id = ${userId}::uuid),
-    (select original from chat_settings where chat = ${chatOf({ surface, place }) ?? null}), false)`
-}
-
-const capColumns = columnsOf({ limit: apiKeys.monthlyCap, spent: typed<number>(spentThisMonth) })
-
-/** The ledger trigger counts what the key has spent (drizzle/0003_api.sql), in the statement that was refused. */
-async function capRefusal(core: Core, { program }: Submission): Promise<AppError> {
-  const [key] = await readRows(
-    core.database,
-    capColumns,
-    (list) => sql`select ${list} from api_keys where id = ${program?.keyId ?? null}::uuid`,
-  )
-  return new AppError('cap_reached', { limit: key?.limit ?? undefined, spent: key?.spent })
-}
+const originalWanted = sql`("isPlaced" and coalesce((select original from user_settings where user_id = calls."userId"),
+  (select original from chat_settings where chat_settings.chat = calls.chat), false))`

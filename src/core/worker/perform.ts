@@ -32,7 +32,7 @@ import { enhancePrompt } from './enhance.ts'
 import type { Leases } from './leases.ts'
 import { newsLeftMs } from './lost.ts'
 import { narrateRun } from './narrate.ts'
-import { type NewPicture, storePictures, storePictures } from './store-pictures.ts'
+import { type NewPicture, storePictures } from './store-pictures.ts'
 import { takeUp } from './take-up.ts'
 
 /** undefined: this job is over. Otherwise run it again later. */
