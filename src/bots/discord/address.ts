@@ -28,6 +28,8 @@ export interface InteractionTarget {
   answerId?: string
   /** The bot is not in the channel, because only the person has installed it: it can write there with the token alone. */
   isOutside?: boolean
+  /** The message has the button that fetches the result. */
+  offersResult?: boolean
 }
 
 /** A channel or a direct message: answered with the bot's own token. */
@@ -45,8 +47,14 @@ export interface ChannelTarget {
 
 export type Target = InteractionTarget | ChannelTarget
 
+/** When a message that nothing but the token reaches gets the button that fetches the result. */
+export const offerAfterMs = 13 * 60_000
+/** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
+const discordEpochMs = 1_420_070_400_000
+
 const none = '-'
 const outside = 'outside'
+const offers = 'offers'
 
 export function addressOf(target: Target): Address {
   const parts =
@@ -61,8 +69,7 @@ export function addressOf(target: Target): Address {
           target.audience,
           target.messageId ?? none,
           target.originalId ?? none,
-          ...(target.isOutside || target.answerId !== undefined ? [target.isOutside ? outside : none] : []),
-          ...(target.answerId === undefined ? [] : [target.answerId]),
+          ...lateParts(target),
         ]
       : [
           'channels',
@@ -73,6 +80,13 @@ export function addressOf(target: Target): Address {
           ...(target.about === undefined ? [] : [target.about]),
         ]
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
+}
+
+/** Most addresses have none of them. */
+function lateParts({ isOutside, answerId, offersResult }: InteractionTarget): string[] {
+  const parts = [isOutside ? outside : none, answerId ?? none, offersResult ? offers : none]
+  while (parts.at(-1) === none) parts.pop()
+  return parts
 }
 
 export function targetOf(address: string): Target {
@@ -103,9 +117,28 @@ export function targetOf(address: string): Target {
     // older saved addresses do not have this part
     originalId: parts[7] === none ? undefined : parts[7],
     ...(parts[8] === outside && { isOutside: true }),
-    ...(parts[9] !== undefined && { answerId: parts[9] }),
+    ...(parts[9] !== undefined && parts[9] !== none && { answerId: parts[9] }),
+    ...(parts[10] === offers && { offersResult: true }),
   }
 }
+
+/** When the message needs the button that fetches the result, in milliseconds since 1970. undefined: it needs none. */
+export const needsPressFrom = (target: Target): number | undefined =>
+  target.kind === 'interaction' && isBoundToToken(target) ? createdAtMs(target.interactionId) + offerAfterMs : undefined
+
+/** Nothing but the token reaches the message: the bot is not in its channel, or only the person sees it. */
+export const isBoundToToken = ({ isOutside, audience, originalId }: InteractionTarget): boolean =>
+  isOutside === true || (audience === 'private' && originalId === undefined)
+
+export const ageMs = ({ interactionId }: InteractionTarget) => Date.now() - createdAtMs(interactionId)
+
+/** Creation time that an id of Discord contains, in milliseconds since 1970. */
+export function createdAtMs(id: string): number {
+  return Number(BigInt(id) >> 22n) + discordEpochMs
+}
+
+/** The lowest id that Discord can have given at this time. */
+export const idAt = (ms: number): string => String(BigInt(Math.max(0, Math.floor(ms) - discordEpochMs)) << 22n)
 
 const audienceIn = (text: string) => (text === 'private' || text === 'press' || text === 'form' ? text : 'public')
 

@@ -81,8 +81,6 @@ const usualMaxInvalid = 5_000
 const invalidWindowMs = 10 * 60_000
 /** A refused token is tried again after this time: the operator may have restored it. */
 const tokenPauseMs = 60_000
-/** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
-const discordEpochMs = 1_420_070_400_000
 
 export const tokenRefused =
   'Discord refuses DISCORD_TOKEN: reset the token at discord.com/developers → your application → Bot, then restart fluxbot'
@@ -254,14 +252,6 @@ const encodeForm: typeof DefaultRestOptions.makeRequest = async (url, init) => {
 export function codeOf(error: unknown): number | undefined {
   return error instanceof DiscordAPIError && typeof error.code === 'number' ? error.code : undefined
 }
-
-/** Creation time that an id of Discord contains, in milliseconds since 1970. */
-export function createdAtMs(id: string): number {
-  return Number(BigInt(id) >> 22n) + discordEpochMs
-}
-
-/** The lowest id that Discord can have given at this time. */
-export const idAt = (ms: number): string => String(BigInt(Math.max(0, Math.floor(ms) - discordEpochMs)) << 22n)
 
 /** Describes an error for the log, without URLs, because they hold tokens. */
 export function reasonOf(error: unknown): string {

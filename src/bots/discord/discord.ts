@@ -19,7 +19,7 @@ import type { Rounds } from '../buying/rounds.ts'
 import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
-import { addressOf, recorded, targetOf } from './address.ts'
+import { addressOf, needsPressFrom, recorded, targetOf } from './address.ts'
 import { createRest, reasonOf } from './api.ts'
 import { callOfInteraction, callOfMessage, concernsUs, type Interaction, isMenu } from './calls.ts'
 import { createGateway, type Gateway, type ShardRange } from './gateway.ts'
@@ -254,10 +254,7 @@ export function createDiscord(options: DiscordOptions): Discord {
     channelLink: (guild, channel) => `https://discord.com/channels/${guild}/${channel}`,
     privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
-    needsPress(posted) {
-      const target = targetOf(posted)
-      return target.kind === 'interaction' && target.isOutside === true
-    },
+    needsPressFrom: (posted) => needsPressFrom(targetOf(posted)),
     takeRoom: async (posted) => {
       const target = targetOf(posted)
       // each interaction has a limit of its own, which one message does not reach

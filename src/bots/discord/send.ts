@@ -15,14 +15,15 @@ import {
 import { AppError } from '../../core/errors.ts'
 import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
-import { type Api, codeOf, createdAtMs } from './api.ts'
+import { ageMs, createdAtMs, isBoundToToken, offerAfterMs } from './address.ts'
+import { type Api, codeOf } from './api.ts'
 import { hasSpoilers, type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
 
 /** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
 const tokenLifeMs = 14.5 * 60_000
-/** A little before the core puts the button below the message, a minute before the deadline of 14 minutes. */
-const offerAfterMs = 12.9 * 60_000
+/** Longer than the edit of a waiting message is tried, so that none replaces the button. */
+const quietMs = 6_000
 /** After a wait of this length the person is mentioned, who may no longer look at the channel. */
 const longWaitMs = 60_000
 /** A first answer in the response to Discord's own request may take effect after a later edit has reached Discord. */
@@ -51,13 +52,14 @@ export async function edit(given: Api, target: Target, reply: Reply): Promise<Pl
   const api = reply.state === 'waiting' ? { ...given, send: given.sendProgress } : given
   if (target.kind === 'channel') return rewrite(api, target, messageOf(reply, waitedLong(target, reply)))
   // the button has to stay
-  if (isOffered(target) && reply.state === 'waiting' && !offersResult(reply)) return { target }
+  if (isQuiet(target) && reply.state === 'waiting' && !offersResult(reply)) return { target }
   const placed = (await answerInTime(api, target, reply)) ?? (await rewriteOriginal(api, target, reply))
+  if (placed?.target.kind === 'interaction') placed.target.offersResult = offersResult(reply)
   if (placed) return placed
   // neither is worth a new message
   if (reply.state === 'waiting' || reply.state === 'closed')
     throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
-  if (target.isOutside) return answerOnPress(api, target, reply)
+  if (isBoundToToken(target)) return answerOnPress(api, target, reply)
   const late = await answerLate(api, target, reply)
   await takeOutdated(api, target)
   return late
@@ -70,17 +72,17 @@ async function takeOutdated(api: Api, { channelId, userId, audience, messageId, 
   await take(api, { kind: 'channel', channelId, userId, messageId: shown }).catch(() => undefined)
 }
 
-/** The message has a button that fetches the result by now. */
-const isOffered = (target: InteractionTarget) => target.isOutside === true && ageMs(target) > offerAfterMs
+const isQuiet = (target: InteractionTarget) => isBoundToToken(target) && ageMs(target) > offerAfterMs - quietMs
 
 const offersResult = ({ buttons = [] }: Reply) => buttons.flat().some(({ action }) => action === 'getresult')
 
-/** A person who takes no direct messages presses the button of the waiting message. */
+/** A person who takes no direct messages presses the button of the waiting message, if it has got one. */
 async function answerOnPress(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
   try {
     return await answerLate(api, target, reply)
   } catch (error) {
-    if (!isOneOf(error, [Code.CannotSendMessagesToThisUser, Code.MissingAccess])) throw error
+    const isClosed = isOneOf(error, [Code.CannotSendMessagesToThisUser, Code.MissingAccess])
+    if (!isClosed || !target.offersResult) throw error
     return { target }
   }
 }
@@ -290,8 +292,6 @@ const reachable = (target: Target): Target =>
   target.kind === 'interaction' && hasExpired(target) ? (originalOf(target) ?? target) : target
 
 const authOf = ({ kind }: Target) => (kind === 'interaction' ? ({ auth: 'none' } as const) : {})
-
-const ageMs = ({ interactionId }: InteractionTarget) => Date.now() - createdAtMs(interactionId)
 
 const hasExpired = (target: InteractionTarget) => ageMs(target) > tokenLifeMs
 

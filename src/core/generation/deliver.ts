@@ -20,7 +20,7 @@ import { failureReply, finishingReply, resultReply, surfaceFor } from './replies
 import { picturesToShow, readPictures } from './reply-pictures.ts'
 import { type Quoted, resultButtons } from './result-buttons.ts'
 import { type Generation, saveDeliveryTry } from './row.ts'
-import { removeSurplus, savePosted, sentMessages } from './sent-messages.ts'
+import { currentPosted, removeSurplus, savePosted, sentMessages } from './sent-messages.ts'
 
 type Retry = { retryInMs: number } | undefined
 
@@ -95,6 +95,9 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   const sent = await sentMessages(core, { id, surface: name, isFirst: attempt === 1 })
   if (generation.posted) {
     await placeEditIsOver(core, generation)
+    if (surface.needsPressFrom?.(generation.posted) !== undefined) {
+      generation.posted = await currentPosted(core, generation.id, generation.posted)
+    }
     return surface.edit(generation.posted, reply, sent)
   }
   // an earlier message is private already

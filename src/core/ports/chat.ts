@@ -254,10 +254,10 @@ export interface ChatSurface {
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
   /**
-   * Whether a message can be changed for a while only, and then when a person presses one of its buttons. An answer that comes
-   * later is left for such a press (the button 'getresult'). Absent: no message is.
+   * Some messages can be changed for a while only, and then when a person presses a button of theirs: from this time on (milliseconds
+   * since 1970) the core edits them to show 'getresult'. `edit` may leave a late answer for its press. Absent, undefined: not needed.
    */
-  needsPress?(posted: Posted): boolean
+  needsPressFrom?(posted: Posted): number | undefined
   /** Whether the chat has room for an edit that only shows progress. If so, it counts as made. Absent: chats have no limits. */
   takeRoom?(posted: Posted): Promise<boolean>
   /**

@@ -1,54 +1,88 @@
 /**
  * Some messages can be changed for a while only, and after that when a person presses a button of theirs. Shortly before the
- * deadline of its request, such a message gets a button that fetches the result.
+ * end of that while, such a message gets a button that fetches the result.
  */
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
+import { asAppError } from '../errors.ts'
 import { offeringReply } from '../generation/replies.ts'
 import type { Posted } from '../ports/chat.ts'
 import type { PictureRequest } from '../ports/models.ts'
 
-/** Discord takes edits without a press for 15 minutes, and the deadline comes after 14. */
-const beforeDeadline = '60 seconds'
-const batchSize = 200
+/** Most requests end before this age, and need not be looked at. */
+const youngest = '10 seconds'
+/** Rows of one round. The next round looks at the next ones, so that a long queue is looked through in time. */
+const batchSize = 1_000
 const maxRemembered = 10_000
+const lowestId = '00000000-0000-0000-0000-000000000000'
 
-const columns = columnsOf({
+const waitingColumns = columnsOf({
   id: generations.id,
-  locale: generations.locale,
-  request: typed<PictureRequest>(generations.request),
   surface: generations.surface,
   posted: typed<Posted>(generations.posted),
 })
 
-/** Each process offers a result once; doing it again in another one changes nothing. */
+type Waiting = NonNullable<(typeof waitingColumns)['row']>
+
+/** Each process offers a result once; doing it again in another one changes nothing. A failed offer is tried again in the next round. */
 export function createResultOffers(core: Core): () => Promise<void> {
   const offered = new Set<string>()
+  let after = lowestId
   return async () => {
-    const rows = await readRows(
-      core.database,
-      columns,
-      (list) => sql`
-        select ${list} from generations
-        where ended_at is null and state in ('queued','running','stored') and deadline_at < now() + ${beforeDeadline}::interval
-          and posted is not null
-        order by deadline_at limit ${batchSize}`,
-    )
+    const rows = await waitingAfter(core, after)
+    after = rows.length < batchSize ? lowestId : (rows.at(-1)?.id ?? lowestId)
+    const now = Date.now()
     const due = rows.filter(({ id, surface, posted }) => {
-      return !offered.has(id) && core.surfaces.get(surface)?.needsPress?.(posted)
+      const from = core.surfaces.get(surface)?.needsPressFrom?.(posted)
+      return from !== undefined && from <= now && !offered.has(id)
     })
     if (offered.size > maxRemembered) offered.clear()
     for (const { id } of due) offered.add(id)
-    await Promise.all(due.map((row) => offer(core, row)))
+    const offerOrRetry = async (waiting: Waiting) => {
+      try {
+        await offer(core, waiting)
+      } catch (thrown) {
+        const { kind, retry, cause } = asAppError(thrown)
+        if (retry) offered.delete(waiting.id)
+        core.log.warn({ id: waiting.id, kind, err: cause, retry }, 'could not offer a result')
+      }
+    }
+    await Promise.all(due.map(offerOrRetry))
   }
 }
 
-async function offer(core: Core, row: NonNullable<(typeof columns)['row']>): Promise<void> {
-  try {
-    await core.surfaces.get(row.surface)?.edit(row.posted, offeringReply(row))
-  } catch (error) {
-    core.log.debug({ id: row.id, err: error }, 'could not offer a result')
-  }
+async function waitingAfter(core: Core, after: string): Promise<Waiting[]> {
+  const surfaces = [...core.surfaces.values()].filter(({ needsPressFrom }) => needsPressFrom)
+  if (surfaces.length === 0) return []
+  return readRows(
+    core.database,
+    waitingColumns,
+    (list) => sql`
+      select ${list} from generations
+      where ended_at is null and state in ('queued','running','stored') and posted is not null and id > ${after}::uuid
+        and ${JSON.stringify(surfaces.map(({ name }) => name))}::jsonb @> to_jsonb(surface)
+        and created_at < now() - ${youngest}::interval
+      order by id limit ${batchSize}`,
+  )
+}
+
+const askedColumns = columnsOf({
+  id: generations.id,
+  locale: generations.locale,
+  request: typed<PictureRequest>(generations.request),
+})
+
+async function offer(core: Core, { id, surface, posted }: Waiting): Promise<void> {
+  const [asked] = await readRows(
+    core.database,
+    askedColumns,
+    (list) => sql`select ${list} from generations where id = ${id}::uuid and ended_at is null`,
+  )
+  if (!asked) return
+  const offering = await core.surfaces.get(surface)?.edit(posted, offeringReply(asked))
+  // the address says that the button is there: a result that cannot be shown may then be left for a press (deliver.ts)
+  await core.database.rows(sql`
+    update generations set posted = ${offering ?? posted} where id = ${id}::uuid and posted = ${posted} and ended_at is null`)
 }

@@ -53,6 +53,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   let busy = false
   let round: Promise<void> = Promise.resolve()
   let clearing: Promise<void> | undefined
+  let offering: Promise<void> | undefined
   const timer = setInterval(() => {
     if (!busy) round = run()
   }, everyMs)
@@ -63,7 +64,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
       await lanes.record()
       if (await takeTurn(core)) {
         await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
-        await offerResults()
+        offering ??= offer()
       }
       if (rounds++ % tidyEvery === 0) {
         clearing ??= clear()
@@ -85,12 +86,23 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     clearing = undefined
   }
 
+  /** Beside the rounds: it waits for chats. */
+  async function offer() {
+    try {
+      await offerResults()
+    } catch (error) {
+      core.log.warn({ err: error }, 'could not offer results; retrying')
+    }
+    offering = undefined
+  }
+
   return {
     stop: async () => {
       clearInterval(timer)
       stopping.abort()
       await round
       await clearing
+      await offering
     },
   }
 }

@@ -1,7 +1,7 @@
 /** Answers that come late on Discord, and answers in places where the bot is not. */
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { addressOf, targetOf } from '../../../src/bots/discord/address.ts'
+import { addressOf, createdAtMs, targetOf } from '../../../src/bots/discord/address.ts'
 import type { Address, Reply } from '../../../src/core/ports/chat.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Interaction } from '../../emulators/discord/index.ts'
@@ -97,45 +97,106 @@ describe('where only the person has installed the app', () => {
   })
 
   it('the result of a long request is fetched by a button, when the person takes no direct messages', async () => {
-    const finish = createGate()
-    const slow = createPlain()
-    const { start } = slow
-    const long = await openOnDiscord({
-      // a minute before the deadline is now
-      limits: { deadlineMs: 59_000 },
-      providers: [
-        {
-          ...slow,
-          start: async (...given) => {
-            await finish.pass(undefined)
-            return start(...given)
-          },
-        },
-      ],
-    })
-    const { discord, surface, test } = long
+    const long = await openLong()
+    const { discord, test } = long
     const asked = discord.slash('flux', { prompt: 'a fox' }, { guildId: snowflake(), installs: 'user' })
-    const waiting = await asked.waitForReply(({ buttons }) =>
-      buttons.flat().some(({ label }) => label === '📬 Get result'),
-    )
-    expect(await discord.press(waiting, '📬 Get result').waitForAck()).toBeDefined()
+    await long.drawing()
+    discord.faults.add({ kind: '500', match: { method: 'PATCH', path: /webhooks/ }, times: 1 })
+    await long.makeOlder(13 * 60_000)
+    const waiting = await asked.waitForReply(({ buttons }) => buttons.flat().some(({ label }) => label === getResult))
+    expect(discord.faults.hits).toHaveLength(1)
+    expect(await discord.press(waiting, getResult).waitForAck()).toBeDefined()
     // its answer is an edit of the same message
     await expect.poll(() => test.core.database.rows(sql`select key from inbox where handled_at is null`)).toEqual([])
     discord.expireToken(asked)
     discord.closeDms(discord.person.id)
-    finish.open()
-    await expect
-      .poll(
-        async () => (await test.core.database.rows<{ state: string }>(sql`select state from generations`))[0]?.state,
-      )
-      .toBe('delivered')
+    long.finish()
+    await expect.poll(long.state).toBe('delivered')
     expect(asked.reply()?.attachments).toEqual([])
-    const pressed = discord.press(waiting, '📬 Get result')
+    const pressed = discord.press(waiting, getResult)
     await pressed.waitForAck()
     await expect.poll(() => discord.messages(waiting.channelId).at(-1)?.attachments.length).toBe(1)
     expect(discord.botMessages(waiting.channelId)).toHaveLength(1)
-    expect(surface.needsPress?.(addressAfter(asked, 0))).toBe(false)
     await long.close()
     expect(discord.violations).toEqual([])
   })
+
+  it('a result gives its credits back, if neither the button nor a direct message reached the person', async () => {
+    const long = await openLong()
+    const { discord, test } = long
+    const asked = discord.slash('flux', { prompt: 'a fox' }, { guildId: snowflake(), installs: 'user' })
+    await long.drawing()
+    discord.faults.add({ kind: '500', match: { method: 'PATCH', path: /webhooks/ } })
+    await long.makeOlder(13 * 60_000)
+    await expect.poll(() => discord.faults.hits.length).toBeGreaterThan(1)
+    discord.expireToken(asked)
+    discord.faults.clear()
+    discord.closeDms(discord.person.id)
+    long.finish()
+    await expect.poll(long.state).toBe('failed')
+    const spent = sql`select sum(amount)::int as sum, sum(held)::int as held from ledger where generation_id is not null`
+    expect(await test.core.database.rows(spent)).toEqual([{ sum: 0, held: 0 }])
+    const drawn = sql`select stored_at is not null as drawn from generations`
+    expect(await test.core.database.rows(drawn)).toEqual([{ drawn: true }])
+    await long.close()
+  })
+
+  it('a message that the bot can reach without a press needs none', async () => {
+    const { asked } = await drawn()
+    const { needsPressFrom } = on.surface
+    expect(needsPressFrom?.(addressAfter(asked, 0))).toBeUndefined()
+    const pressed = { audience: 'private', originalId: snowflake() }
+    expect(needsPressFrom?.(addressAfter(asked, 0, pressed))).toBeUndefined()
+    for (const more of [{ isOutside: true }, { audience: 'private' }, { isOutside: true, offersResult: true }]) {
+      const inMs = (needsPressFrom?.(addressAfter(asked, 0, more)) ?? 0) - Date.now()
+      expect(Math.round(inMs / 60_000)).toBe(13)
+    }
+  })
 })
+
+const getResult = '📬 Get result'
+
+/** With a provider that draws until `finish`. */
+async function openLong(options: Parameters<typeof openOnDiscord>[0] = {}) {
+  const finish = createGate()
+  const slow = createPlain()
+  const { start } = slow
+  const long = await openOnDiscord({
+    providerMs: 300_000,
+    limits: { deadlineMs: 300_000 },
+    ...options,
+    providers: [
+      {
+        ...slow,
+        start: async (...given) => {
+          await finish.pass(undefined)
+          return start(...given)
+        },
+      },
+    ],
+  })
+  const { database } = long.test.core
+  const row = async () => {
+    const [generation] = await database.rows<{ id: string; state: string; posted: Address | null }>(
+      sql`select id, state, posted from generations`,
+    )
+    return generation
+  }
+  const state = async () => (await row())?.state
+  return {
+    ...long,
+    finish: () => finish.open(),
+    state,
+    drawing: () => expect.poll(state).toBe('running'),
+    /** As if the person had acted so much earlier. */
+    async makeOlder(ms: number) {
+      const { id, posted } = (await row()) ?? { id: '', posted: null }
+      const target = targetOf(posted ?? '')
+      if (target.kind !== 'interaction') throw new Error('not an interaction')
+      const older = addressOf({ ...target, interactionId: snowflake(createdAtMs(target.interactionId) - ms) })
+      await database.rows(sql`
+        update generations set posted = ${older}, address = ${older}, created_at = created_at - ${`${ms} milliseconds`}::interval
+        where id = ${id}::uuid`)
+    },
+  }
+}
