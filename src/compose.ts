@@ -70,6 +70,7 @@ const usualLimits = {
   perMinute: 20,
   // a little less than the 15 minutes for which Discord lets us edit an answer
   deadlineMs: 14 * 60_000,
+  afterTimeoutMs: 60_000,
   lostMs: 120_000,
   goneMs: 45_000,
   uploadBytes: 10 * 1024 * 1024,

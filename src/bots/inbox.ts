@@ -64,7 +64,7 @@ export interface InboxOptions {
 const pollMs = 1_000
 const retryMs = 5_000
 const longestRetryMs = 60_000
-/** Age of an act after which an answer that has found no room in its chat is given up. A request takes less (14 minutes). */
+/** Age of an act after which an answer that has found no room in its chat is given up. */
 const answerWithinMs = 15 * 60_000
 /** Acts that wait in this process for room in their chats. Those beyond are handled from the start. */
 const maxPaused = 1_000

@@ -26,8 +26,10 @@ export interface AccountLimits {
 }
 
 export interface Limits extends AccountLimits {
-  /** Milliseconds from acceptance to the deadline. Less than the 15 minutes for which Discord lets us edit an answer. */
+  /** Milliseconds from acceptance to the usual deadline. Less than the 15 minutes for which Discord lets us edit an answer. */
   deadlineMs: number
+  /** Least milliseconds that the deadline leaves beyond the timeout of the provider. */
+  afterTimeoutMs: number
   /** Most milliseconds after a submission without an answer in which news of it are waited for (worker/lost.ts). */
   lostMs: number
   /** Milliseconds without a worker after which a lane counts as not served. */

@@ -191,7 +191,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       providers: providers.map(kindOf),
       queue: ({ log }) => openQueue(log),
       enhancer: options.enhancer,
-      limits: { deadlineMs: 60_000, lostMs: 2_000, goneMs: 0, ...options.limits },
+      limits: { deadlineMs: 60_000, afterTimeoutMs: 0, lostMs: 2_000, goneMs: 0, ...options.limits },
       meter: options.meter,
       surfaces: options.surfaces ?? (() => [chat, createApiSurface({ database })]),
     },

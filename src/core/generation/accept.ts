@@ -27,6 +27,7 @@ import type { Address, Attachment, Identity, Locale, Place, Posted } from '../po
 import type { ImageFile } from '../ports/images.ts'
 import type { PictureRequest, RequestParams, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
+import { deadlineMsIn } from '../providers/deadline.ts'
 import type { ChosenModel } from '../request/check.ts'
 import { traceparent } from '../trace.ts'
 import { judged } from './rules.ts'
@@ -202,6 +203,7 @@ function save(
     requestId: program?.requestId,
     traceparent: traceparent(),
     wakeMs: pictures.length > 0 ? wakeAfterStoringMs : wakeAfterMs,
+    deadlineMs: deadlineMsIn(core, route.provider),
     draft: draft?.id,
     decidedBy: draft?.decidedBy,
     pictures,
@@ -225,7 +227,7 @@ interface Saving extends ReturnType<typeof ruleFacts>, AccountLimits {
 const savingColumns = sql`id uuid, "userId" uuid, payer uuid, "drawsAs" text, key text, surface text, address text, posted text, identity text,
   "isPlaced" bool, "isPrivate" bool, locale text, model text, provider text, endpoint text, request jsonb, enhanced text, parent uuid,
   button text, price int, quote jsonb, "inFlight" int, "perMinute" float8, "apiKey" uuid, "webhookUrl" text, watched bool, "requestId" text,
-  traceparent text, "wakeMs" int, draft uuid, "decidedBy" text, pictures jsonb, ${ruleColumns}`
+  traceparent text, "wakeMs" int, "deadlineMs" int, draft uuid, "decidedBy" text, pictures jsonb, ${ruleColumns}`
 
 /**
  * One statement, one transaction. The update of `users` locks the rows and checks again after waiting for a lock, so limits
@@ -256,7 +258,7 @@ const saveInBatch = inBatches<Core, Saving, Saved | undefined>({
         select id, "userId", payer, (select draw.id from draw where draw.chat = calls.chat and draw.member = calls."drawsAs"),
           key, surface, address, case when not private then channel end, private, ${originalWanted}, enhanced, locale, model, provider,
           endpoint, request || ${adultIn}, parent, button, price, quote, in_flight + 1, "apiKey", "webhookUrl", watched, posted,
-          "requestId", traceparent, now() + interval '1 millisecond' * "wakeMs", now() + ${`${core.limits.deadlineMs} milliseconds`}::interval
+          "requestId", traceparent, now() + interval '1 millisecond' * "wakeMs", now() + interval '1 millisecond' * "deadlineMs"
         from admitted calls returning id, payer_id, price, priority, private),
       ${calls.some(({ draft }) => draft !== undefined) ? decided : sql``}
       pictures as (

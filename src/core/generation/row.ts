@@ -10,6 +10,7 @@ import { insertPictures, type StoredPicture } from '../media/image-rows.ts'
 import type { Address, Posted } from '../ports/chat.ts'
 import type { Note, PictureRequest, Quote, Route } from '../ports/models.ts'
 import type { Job } from '../ports/queue.ts'
+import { deadlineMsIn } from '../providers/deadline.ts'
 
 /** A route given up before; its provider is known not to have run the request. */
 export interface TriedRoute {
@@ -199,7 +200,7 @@ export const moveToRoute = (core: Core, generation: Generation, { provider, endp
     core,
     generation,
     sql`${restarted}, provider = ${provider}, endpoint = ${endpoint}, tried = ${JSON.stringify(tried)}::jsonb,
-      wake_at = ${wakeIn(0)}`,
+      deadline_at = greatest(deadline_at, created_at + ${milliseconds(deadlineMsIn(core, provider))}), wake_at = ${wakeIn(0)}`,
   )
 
 export const saveEnhanced = (core: Core, generation: Fence & Pick<Generation, 'enhanced' | 'notes'>) =>

@@ -8,6 +8,7 @@ import { apiProgress } from '../../db/schema/programs.ts'
 import type { Core } from '../core.ts'
 import { lowestIdAt } from '../ids.ts'
 import type { PictureRequest } from '../ports/models.ts'
+import { longestDeadlineMs } from '../providers/deadline.ts'
 import { placeOf } from './outcome.ts'
 import { nearPlace } from './outcome-columns.ts'
 
@@ -160,8 +161,8 @@ export async function requestsUnderWay(core: Core, userId: string, limit: number
 const afterDeadlineMs = 10 * 60_000
 
 /** Requests with lower ids have ended: lists of an account need not look further back. */
-export const oldestUnfinished = ({ limits }: Pick<Core, 'limits'>): string =>
-  lowestIdAt(Date.now() - limits.deadlineMs - afterDeadlineMs)
+export const oldestUnfinished = (core: Pick<Core, 'limits'>): string =>
+  lowestIdAt(Date.now() - longestDeadlineMs(core) - afterDeadlineMs)
 
 const loadColumns = columnsOf({
   provider: generations.provider,

@@ -3,13 +3,14 @@ import { eq } from 'drizzle-orm'
 import { users } from '../../db/schema/accounts.ts'
 import type { Core, Rule } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { deadlineMsIn } from '../providers/deadline.ts'
 import { routesFor } from '../request/check.ts'
 
 export const queueRule: Rule = async (core, { userId, request }) => {
   const model = core.models.all().find(({ id }) => id === request.model)
   const lane = model && routesFor(core, model, request)[0]?.provider
   if (lane === undefined) return undefined
-  const limit = core.limits.deadlineMs / 1000
+  const limit = deadlineMsIn(core, lane) / 1000
   // nearly always: then the account need not be read
   if ((await waitIn(core, lane, Number.POSITIVE_INFINITY)) <= limit) return undefined
   const wait = await waitIn(core, lane, await priorityOf(core, userId))

@@ -3,6 +3,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import type { Following } from '../events/events.ts'
 import { hasEnded, type Outcome, outcomeOf } from '../history/outcome.ts'
+import { longestDeadlineMs } from '../providers/deadline.ts'
 import { type Progress, readProgress } from './progress.ts'
 
 export interface WaitOptions {
@@ -16,7 +17,7 @@ export interface WaitOptions {
 /** Notifications may get lost, so the row is also polled: less and less often, because hundreds may wait. */
 const firstPollMs = 1_000
 const maxPollMs = 5_000
-/** After the deadline of the request. */
+/** After the latest deadline that a request can have. */
 const giveUpMs = 60_000
 
 /** `userId` null: of any account. Throws AppError unknown_request. */
@@ -51,7 +52,7 @@ async function untilEnd(
   const report = onProgress && createReporter(onProgress)
   let seen: Progress = { state: first.state, percent: first.percent, version: null, preview: null }
   report?.(seen)
-  const givenUpAt = Date.now() + core.limits.deadlineMs + giveUpMs
+  const givenUpAt = Date.now() + longestDeadlineMs(core) + giveUpMs
   for (let pollMs = firstPollMs; ; pollMs = Math.min(2 * pollMs, maxPollMs)) {
     await following.wait(pollMs, signal)
     const known = following.outcome()

@@ -108,6 +108,7 @@ describe('where only the person has installed the app', () => {
     expect(await discord.press(waiting, getResult).waitForAck()).toBeDefined()
     // its answer is an edit of the same message
     await expect.poll(() => test.core.database.rows(sql`select key from inbox where handled_at is null`)).toEqual([])
+    await long.makeOlder(6 * 60_000)
     discord.expireToken(asked)
     discord.closeDms(discord.person.id)
     long.finish()
@@ -154,6 +155,34 @@ describe('where only the person has installed the app', () => {
   })
 })
 
+describe('a result after more than 15 minutes, which its provider may take', () => {
+  it.each(['the channel', 'a direct message'])('is posted in %s', async (place) => {
+    const isOutside = place !== 'the channel'
+    const long = await openLong()
+    const { discord, test } = long
+    const asked = discord.slash(
+      'flux',
+      { prompt: 'a fox' },
+      isOutside ? { guildId: snowflake(), installs: 'user' } : {},
+    )
+    await long.drawing()
+    await long.makeOlder(15.5 * 60_000)
+    discord.expireToken(asked)
+    // a round of the sweeper would end it if its deadline had passed
+    await test.core.database.rows(sql`update generations set wake_at = now()`)
+    await expect
+      .poll(() => test.core.database.rows(sql`select wake_at > now() as swept from generations`))
+      .toEqual([{ swept: true }])
+    long.finish()
+    await expect.poll(long.state).toBe('delivered')
+    const channel = isOutside ? discord.dmChannel(discord.person.id) : String(asked.payload.channel_id)
+    expect(discord.botMessages(channel).at(-1)).toMatchObject({ mentions: [discord.person.id] })
+    expect(discord.botMessages(channel).at(-1)?.attachments).toHaveLength(1)
+    await long.close()
+    expect(discord.violations).toEqual([])
+  })
+})
+
 const getResult = '📬 Get result'
 
 /** With a provider that draws until `finish`. */
@@ -162,8 +191,8 @@ async function openLong(options: Parameters<typeof openOnDiscord>[0] = {}) {
   const slow = createPlain()
   const { start } = slow
   const long = await openOnDiscord({
-    providerMs: 300_000,
-    limits: { deadlineMs: 300_000 },
+    providerMs: 20 * 60_000,
+    limits: { deadlineMs: 14 * 60_000, afterTimeoutMs: 60_000 },
     ...options,
     providers: [
       {
@@ -194,8 +223,9 @@ async function openLong(options: Parameters<typeof openOnDiscord>[0] = {}) {
       const target = targetOf(posted ?? '')
       if (target.kind !== 'interaction') throw new Error('not an interaction')
       const older = addressOf({ ...target, interactionId: snowflake(createdAtMs(target.interactionId) - ms) })
+      const past = sql`${`${ms} milliseconds`}::interval`
       await database.rows(sql`
-        update generations set posted = ${older}, address = ${older}, created_at = created_at - ${`${ms} milliseconds`}::interval
+        update generations set posted = ${older}, address = ${older}, created_at = created_at - ${past}, deadline_at = deadline_at - ${past}
         where id = ${id}::uuid`)
     },
   }

@@ -206,7 +206,7 @@ describe.each([quickest])('a request with two routes on %s', (kind) => {
 
     it('is not submitted when it could not end before the deadline', async () => {
       const first = failing('first', () => undefined)
-      const { say, ended } = await open({ providers: [first], limits: { deadlineMs: 4_000 } })
+      const { say, ended } = await open({ providers: [first], providerMs: 4_000, limits: { deadlineMs: 4_000 } })
       const call = await say('a cat')
       expect(await ended(call)).toBe('failed')
       expect(caption(call)).toContain('took too long')

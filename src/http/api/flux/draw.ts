@@ -67,7 +67,7 @@ interface ParsedRequest {
 
 type DrawRequest = FastifyRequest & { query: DrawQuery }
 
-/** Above the 14 minutes in which every request ends. */
+/** Above the 14 minutes in which requests usually end. One that takes longer is answered with its state until then. */
 const maxWaitMs = 15 * 60_000
 
 export function drawRoutes(app: ApiApp, family: Family): void {
