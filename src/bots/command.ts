@@ -8,7 +8,7 @@ import type { Accepted, Submission } from '../core/generation/accept.ts'
 import type { Address, Attachment, ButtonRows, Call, Posted, Reply, Typing } from '../core/ports/chat.ts'
 import type { Choice } from '../core/ports/forms.ts'
 import type { Model, Range } from '../core/ports/models.ts'
-import type { Words } from '../locales/index.ts'
+import type { AliasName, ChoiceName, SubcommandName, Words } from '../locales/index.ts'
 
 export type CommandName = keyof Words['commands']
 
@@ -22,7 +22,7 @@ export interface OptionSpec {
   type: 'prompt' | 'text' | 'integer' | 'number' | 'choice' | 'user' | 'channel' | 'role' | 'switch' | 'image'
   required?: boolean
   /** Of a choice. A function for those that follow the models that are set up. */
-  choices?: readonly string[] | ((models: readonly Model[]) => readonly string[])
+  choices?: readonly (ChoiceName | SubcommandName)[] | ((models: readonly Model[]) => readonly string[])
   /** Of a number; on platforms with typed options also of the length of a text. */
   min?: number
   max?: number
@@ -108,7 +108,7 @@ export type Answer = Reply & {
 
 export interface Command<O extends OptionSpecs = OptionSpecs> {
   name: CommandName
-  aliases?: readonly string[]
+  aliases?: readonly AliasName[]
   needs: Permission | ((values: Values<O>) => Permission)
   /**
    * private: only the person sees the answer, where the surface can do that · chosen: as its option `private` or the settings say,
@@ -160,5 +160,5 @@ export const commandsOn = (surface: string, commands: readonly AnyCommand[]): re
 
 /** By its name or an alias. */
 export function findCommand(commands: readonly AnyCommand[], name: string): AnyCommand | undefined {
-  return commands.find((command) => command.name === name || command.aliases?.includes(name))
+  return commands.find((command) => command.name === name || command.aliases?.some((alias) => alias === name))
 }

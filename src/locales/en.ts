@@ -1342,5 +1342,35 @@ export const en = {
   },
 }
 
-export type Words = typeof en
+type Commands = (typeof en)['commands']
+type KeysOfAll<T> = T extends T ? keyof T & string : never
+
+/** A name of an option is translated once for all commands. */
+export type OptionName = KeysOfAll<Commands[keyof Commands]['options']>
+export type SubcommandName = keyof Commands['server']['subcommands']
+/** What commands offer as fixed choices. */
+export type ChoiceName =
+  | ('on' | 'off' | 'default' | 'ask')
+  | ('give' | 'take' | 'set' | 'show' | 'code' | 'sku')
+  | ('done' | 'failed' | 'waiting' | 'cancelled')
+  | ('list' | 'create' | 'revoke')
+  | ('export' | 'delete' | 'end')
+
+/**
+ * What a platform shows in place of the names that people type. Discord: 1–32 lower-case letters, digits, '-' and '_', different ones
+ * in each list that a person sees; choices are free text.
+ */
+export interface CommandNames {
+  commands: Readonly<Record<keyof Commands, string>>
+  aliases: Readonly<Record<AliasName, string>>
+  subcommands: Readonly<Record<SubcommandName, string>>
+  options: Readonly<Record<OptionName, string>>
+  choices: Readonly<Record<ChoiceName | PricedPart, string>>
+}
+
+/** Other names of commands. */
+export type AliasName = 'imagine' | 'start'
+
+/** `names` undefined: those that people type. */
+export type Words = typeof en & { names: CommandNames | undefined }
 export type PageWords = Words['page']

@@ -1,10 +1,12 @@
 /** Every text that people read. A language is one file and a line in the list. */
-import { en, type PageWords, type Words } from './en.ts'
+import { type AliasName, type ChoiceName, en, type PageWords, type SubcommandName, type Words } from './en.ts'
 import { zh } from './zh.ts'
 
-export type { PageWords, Words }
+export type { AliasName, ChoiceName, PageWords, SubcommandName, Words }
 
-const languages = { en, zh } as const satisfies Readonly<Record<string, Words>>
+const english: Words = { ...en, names: undefined }
+
+const languages = { en: english, zh } as const satisfies Readonly<Record<string, Words>>
 
 export type Language = keyof typeof languages
 
@@ -12,7 +14,7 @@ export type Language = keyof typeof languages
 export const allLanguages = Object.entries(languages) as readonly [Language, Words][]
 
 export function wordsFor(locale: string): Words {
-  return isLanguage(locale) ? languages[locale] : en
+  return isLanguage(locale) ? languages[locale] : english
 }
 
 /** Of a language tag or an Accept-Language header: 'zh-CN', 'zh-hans,zh;q=0.9' → 'zh'. Anything unknown → 'en'. */

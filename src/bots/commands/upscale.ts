@@ -20,7 +20,7 @@ export const upscaleCommand = defineCommand({
   options: {
     image: { type: 'image' },
     id: { type: 'text', rest: true },
-    scale: { type: 'choice', choices: scales, flag: true },
+    scale: { type: 'choice', choices: () => scales, flag: true },
   },
   async run({ core, call, values, images, parent, settings }) {
     const written = split(values.id ?? '')

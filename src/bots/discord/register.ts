@@ -49,6 +49,7 @@ function slashCommands({ commands, models }: Pick<Registration, 'commands' | 'mo
     [command.name, ...(command.aliases ?? [])].map((name) => ({
       type: 1,
       name,
+      ...named(({ names }) => names && { ...names.commands, ...names.aliases }[name]),
       ...described((words) => words.aliases[name] ?? words.commands[command.name].description),
       options: command.subcommands
         ? Object.entries(command.subcommands).map(([each, given]) =>
@@ -88,6 +89,7 @@ function subcommand(
   return {
     type: Type.Subcommand,
     name,
+    ...named(({ names }) => own(names?.subcommands, name)),
     ...described((words) => {
       const texts = words.commands[command.name]
       const each: Readonly<Record<string, string>> = 'subcommands' in texts ? texts.subcommands : {}
@@ -134,19 +136,24 @@ function optionDefinition(command: AnyCommand, name: string, { spec, models }: O
   return {
     type: types[spec.type],
     name,
+    ...named(({ names }) => own(names?.options, name)),
     ...described((words) => {
       const texts: Readonly<Record<string, string>> = words.commands[command.name].options
       return texts[name] ?? name
     }),
     required: spec.required ?? false,
-    ...(choices.length > 0 && choices.length <= maxChoices
-      ? { choices: choices.map((choice) => ({ name: choice, value: choice })) }
-      : {}),
+    ...(choices.length > 0 && choices.length <= maxChoices ? { choices: choices.map(choiceDefinition) } : {}),
     ...(spec.suggest && { autocomplete: true }),
     ...(spec.type === 'channel' && { channel_types: channelTypes }),
     ...limitsOf({ ...spec, ...spec.range?.(models) }),
   }
 }
+
+const choiceDefinition = (value: string) => ({
+  name: value,
+  ...named(({ names }) => own(names?.choices, value)),
+  value,
+})
 
 function limitsOf({ type, min, max }: Pick<OptionSpec, 'type' | 'min' | 'max'>): Record<string, number> {
   if (type !== 'text' && type !== 'integer' && type !== 'number') return {}
@@ -156,6 +163,18 @@ function limitsOf({ type, min, max }: Pick<OptionSpec, 'type' | 'min' | 'max'>):
     ...(max === undefined ? {} : { [`max_${unit}`]: max }),
   }
 }
+
+/** The default name stays what Discord sends. `name` undefined: that language has none. */
+function named(name: (words: Words) => string | undefined) {
+  const localized = allLanguages.flatMap(([, words]) => {
+    const translated = name(words)
+    return translated === undefined ? [] : words.tags.discord.map((tag) => [tag, translated])
+  })
+  return localized.length === 0 ? {} : { name_localizations: Object.fromEntries(localized) }
+}
+
+const own = (texts: Readonly<Record<string, string>> | undefined, name: string): string | undefined =>
+  texts && Object.hasOwn(texts, name) ? texts[name] : undefined
 
 function described(text: (words: Words) => string) {
   const localized = allLanguages.flatMap(([, words]) => words.tags.discord.map((tag) => [tag, shortened(text(words))]))

@@ -140,6 +140,7 @@ describe('the rules of a server', () => {
       expect.objectContaining({
         type: 1,
         name: 'channel',
+        name_localizations: { 'zh-CN': '频道', 'zh-TW': '频道' },
         description_localizations: expect.objectContaining({ 'zh-CN': expect.stringContaining('频道') }),
         options: [
           expect.objectContaining({ type: 3, name: 'state', required: true }),
