@@ -2,6 +2,7 @@
 
 import { type SQL, sql } from 'drizzle-orm'
 import type { Options, Reply } from '../../core/ports/chat.ts'
+import type { WrittenMessage } from '../../core/ports/conversations.ts'
 import type { Form } from '../../core/ports/forms.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
@@ -163,6 +164,36 @@ export async function pruneWebMessages(database: Database, olderThanDays: number
       limit ${pruneRows})
     returning 1`)
   return gone.length
+}
+
+const writtenColumns = columnsOf({
+  id: webMessages.id,
+  version: webMessages.version,
+  text: typed<string>(sql`body->>'text'`),
+  options: typed<Options | null>(sql`body->'options'`),
+  files: typed<readonly string[] | null>(sql`body->'files'`),
+  createdAt: webMessages.createdAt,
+})
+
+/** What the persons wrote, oldest first. */
+export async function* readWritten(database: Database, visitors: readonly string[]): AsyncGenerator<WrittenMessage> {
+  for (const visitor of visitors) {
+    for (let after: Cursor = { version: 0, id: '' }; ; ) {
+      const { version, id } = after
+      const rows = await readRows(
+        database,
+        writtenColumns,
+        (list) => sql`
+          select ${list} from web_messages
+          where visitor = ${visitor} and (version, id) > (${version}::bigint, ${id}::text) and body->>'role' = 'person'
+          order by version, id limit ${pageSize}`,
+      )
+      for (const { text, options, files, createdAt } of rows) yield { text, options, files, createdAt }
+      const last = rows.at(-1)
+      if (!last || rows.length < pageSize) break
+      after = last
+    }
+  }
 }
 
 /** Deletes whole conversations. */

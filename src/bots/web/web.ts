@@ -204,7 +204,10 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       const { visitor, id } = partsIn(posted)
       await messages.removeAnswer(database, visitor, `${visitor}:${id}`)
     },
-    forget: (identities) => messages.forgetConversations(database, identities.map(visitorIdOf)),
+    conversations: {
+      read: (identities) => messages.readWritten(database, identities.map(visitorIdOf)),
+      forget: (identities) => messages.forgetConversations(database, identities.map(visitorIdOf)),
+    },
   }
 }
 

@@ -6,6 +6,7 @@
  * reply    what we answer; content (content.ts): what it says, in no language yet
  */
 import type { Content } from './content.ts'
+import type { Conversations } from './conversations.ts'
 import type { ButtonId, Choice, Form } from './forms.ts'
 import type { ImageFile } from './images.ts'
 import type { Invoice, Payment, Payments, Purchase, Shop } from './payments.ts'
@@ -244,10 +245,7 @@ export interface ChatSurface {
    * Absent: every chat is private.
    */
   privately?(address: Address, person: Identity): Promise<Address>
-  /**
-   * An address that opens the bot and sends it this word, on platforms that have such. undefined: the bot's name is not known
-   * yet. The word: 64 letters, digits, '_' and '-' at most.
-   */
+  /** An address that opens the bot and sends it this word: 64 letters, digits, '_' and '-' at most. undefined: the bot's name is unknown. */
   deepLink?(word: string): string | undefined
   /** The address of a channel of a group, for people to open. Absent: channels have none. */
   channelLink?(group: string, channel: string): string
@@ -277,8 +275,8 @@ export interface ChatSurface {
   seen?(address: Address): Promise<void>
   /** Deletes a message. One that is already gone is not an error. Rejects as `edit` does. */
   remove(posted: Posted): Promise<void>
-  /** Deletes what the surface itself keeps of these identities' conversations. Absent: it keeps nothing. */
-  forget?(identities: readonly string[]): Promise<void>
+  /** Absent: the platform keeps them, and the surface itself keeps nothing. */
+  readonly conversations?: Conversations
   /** Absent: bots do not write to many people on this platform. */
   readonly announcer?: Announcer
 }

@@ -125,5 +125,5 @@ async function finish(core: Core, userId: string, { userIds, isTheirs }: { userI
 }
 
 async function forgetConversations(core: Core, identities: readonly string[]): Promise<void> {
-  for (const surface of core.surfaces.values()) await surface.forget?.(identities)
+  for (const surface of core.surfaces.values()) await surface.conversations?.forget(identities)
 }

@@ -1,18 +1,14 @@
 /** What is kept about a person, as JSON in pieces: a history may be too long to be in memory at once. */
-import { type SQL, sql } from 'drizzle-orm'
-import { type Columns, columnsOf, readRows, typed } from '../../db/columns.ts'
-import { apiKeys, identities, users } from '../../db/schema/accounts.ts'
-import { codeRedemptions, orders, payments, poolDraws, roleClaims } from '../../db/schema/billing.ts'
-import { broadcastRecipients, privateChats } from '../../db/schema/broadcasts.ts'
-import { drafts } from '../../db/schema/drafts.ts'
+import { sql } from 'drizzle-orm'
+import { columnsOf, readRows, typed } from '../../db/columns.ts'
+import { users } from '../../db/schema/accounts.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { ledger } from '../../db/schema/ledger.ts'
 import { uploads } from '../../db/schema/programs.ts'
-import { favourites, ratings, reports } from '../../db/schema/reactions.ts'
-import { userSettings } from '../../db/schema/settings.ts'
 import type { Core } from '../core.ts'
 import { extensionOf } from '../media/object-keys.ts'
 import type { ImageType } from '../ports/images.ts'
+import { lists } from './record-lists.ts'
 import { readPerson, uuids } from './words.ts'
 
 /** Rows that are in memory at once. */
@@ -28,118 +24,10 @@ const accountColumns = columnsOf({
   bannedUntil: users.bannedUntil,
   banReason: users.banReason,
   tier: users.tier,
+  inFlightLimit: users.inFlightLimit,
+  perMinuteLimit: users.perMinuteLimit,
   createdAt: users.createdAt,
 })
-
-/** Name in the JSON → what is read, from where. All of it has `user_id`. */
-const lists: Readonly<Record<string, { columns: Columns<unknown>; from: SQL }>> = {
-  identities: {
-    columns: columnsOf({
-      id: identities.id,
-      name: identities.name,
-      handle: identities.handle,
-      createdAt: identities.createdAt,
-    }),
-    from: sql`identities`,
-  },
-  settings: {
-    columns: columnsOf({
-      model: userSettings.model,
-      aspect: userSettings.aspect,
-      count: userSettings.count,
-      enhance: userSettings.enhance,
-      private: userSettings.private,
-      language: userSettings.language,
-      original: userSettings.original,
-      announcements: userSettings.announcements,
-      changedAt: userSettings.changedAt,
-    }),
-    from: sql`user_settings`,
-  },
-  chats: {
-    columns: columnsOf({
-      person: privateChats.person,
-      language: privateChats.locale,
-      seenAt: privateChats.seenAt,
-      blockedAt: privateChats.blockedAt,
-    }),
-    from: sql`private_chats join identities on identities.id = private_chats.person`,
-  },
-  announcements: {
-    columns: columnsOf({
-      id: broadcastRecipients.broadcastId,
-      person: broadcastRecipients.person,
-      state: broadcastRecipients.state,
-      changedAt: broadcastRecipients.changedAt,
-    }),
-    from: sql`broadcast_recipients join identities on identities.id = broadcast_recipients.person`,
-  },
-  keys: {
-    columns: columnsOf({
-      id: apiKeys.id,
-      name: apiKeys.name,
-      lastCharacters: apiKeys.tail,
-      monthlyCap: apiKeys.monthlyCap,
-      models: apiKeys.models,
-      createdAt: apiKeys.createdAt,
-      usedAt: apiKeys.usedAt,
-      revokedAt: apiKeys.revokedAt,
-    }),
-    from: sql`api_keys`,
-  },
-  orders: {
-    columns: columnsOf({
-      id: orders.id,
-      platform: orders.platform,
-      item: orders.item,
-      credits: orders.credits,
-      amount: orders.amount,
-      currency: orders.currency,
-      state: orders.state,
-      createdAt: orders.createdAt,
-      charge: typed<string | null>(payments.charge),
-      paidAt: typed<Date | null>(payments.paidAt),
-      refundedAt: payments.refundedAt,
-    }),
-    from: sql`orders left join payments on payments.order_id = orders.id`,
-  },
-  codes: { columns: columnsOf({ redeemedAt: codeRedemptions.createdAt }), from: sql`code_redemptions` },
-  roleCredits: {
-    columns: columnsOf({ chat: roleClaims.chat, day: roleClaims.day, credits: roleClaims.credits }),
-    from: sql`role_claims`,
-  },
-  poolDraws: {
-    columns: columnsOf({ chat: poolDraws.chat, day: poolDraws.day, credits: poolDraws.credits }),
-    from: sql`(
-      select distinct g.user_id, d.id, d.chat, d.day, d.credits from pool_draws d join generations g on g.draw_id = d.id
-    ) pool_draws`,
-  },
-  favourites: {
-    columns: columnsOf({ request: favourites.generationId, createdAt: favourites.createdAt }),
-    from: sql`favourites`,
-  },
-  ratings: {
-    columns: columnsOf({ request: ratings.generationId, value: ratings.value, createdAt: ratings.createdAt }),
-    from: sql`ratings`,
-  },
-  reports: {
-    columns: columnsOf({ request: reports.generationId, reason: reports.reason, createdAt: reports.createdAt }),
-    from: sql`reports`,
-  },
-  drafts: {
-    columns: columnsOf({
-      id: drafts.id,
-      params: drafts.params,
-      enhanced: drafts.enhanced,
-      expiresAt: drafts.expiresAt,
-    }),
-    from: sql`drafts`,
-  },
-  uploads: {
-    columns: columnsOf({ key: uploads.key, bytes: uploads.bytes, createdAt: uploads.createdAt }),
-    from: sql`uploads`,
-  },
-}
 
 const entryColumns = columnsOf({
   id: ledger.id,
@@ -166,6 +54,7 @@ const requestColumns = columnsOf({
   createdAt: generations.createdAt,
   endedAt: generations.endedAt,
   surface: generations.surface,
+  channel: generations.channel,
   language: generations.locale,
   model: generations.model,
   provider: generations.provider,
@@ -190,7 +79,7 @@ const requestColumns = columnsOf({
 })
 
 export async function* recordsOf(core: Core, userId: string): AsyncGenerator<string> {
-  const { userIds } = await readPerson(core, userId)
+  const { userIds, identities } = await readPerson(core, userId)
   const isTheirs = sql`user_id in (${uuids(userIds)})`
   const [account] = await readRows(
     core.database,
@@ -204,10 +93,12 @@ export async function* recordsOf(core: Core, userId: string): AsyncGenerator<str
   }
   yield* listOf('entries', entriesOf(core, userIds))
   yield* listOf('requests', withFiles(requestsOf(core, userId)))
+  yield* listOf('uploads', uploadsOf(core, userId))
+  yield* listOf('messages', messagesOf(core, identities))
   yield '\n}\n'
 }
 
-export interface PastPicture {
+export interface KeptPicture {
   /** In the archive. */
   name: string
   /** In the store. */
@@ -215,11 +106,12 @@ export interface PastPicture {
   createdAt: Date
 }
 
-/** Pictures that were drawn, and pictures that they were drawn from. */
-export async function* picturesOf(core: Core, userId: string): AsyncGenerator<PastPicture> {
+/** Pictures that were drawn, pictures that they were drawn from, and uploads. */
+export async function* picturesOf(core: Core, userId: string): AsyncGenerator<KeptPicture> {
   for await (const { id, images, createdAt } of requestsOf(core, userId)) {
     for (const image of images) yield { name: fileName(id, image), key: image.key, createdAt }
   }
+  for await (const { file, key, createdAt } of uploadsOf(core, userId)) yield { name: file, key, createdAt }
 }
 
 const field = (name: string, value: unknown) => `\n${JSON.stringify(name)}: ${JSON.stringify(value ?? null)}`
@@ -266,6 +158,40 @@ async function* requestsOf(core: Core, userId: string) {
       if (rows.length < batchRows) break
       after = rows.at(-1)?.id ?? after
     }
+  }
+}
+
+const uploadColumns = columnsOf({
+  key: uploads.key,
+  type: uploads.type,
+  width: uploads.width,
+  height: uploads.height,
+  bytes: uploads.bytes,
+  createdAt: uploads.createdAt,
+})
+
+/** Without those that are being stored or deleted. */
+async function* uploadsOf(core: Core, userId: string) {
+  const { userIds } = await readPerson(core, userId)
+  for (let after = ''; ; ) {
+    const rows = await readRows(
+      core.database,
+      uploadColumns,
+      (list) => sql`
+        select ${list} from uploads where user_id in (${uuids(userIds)}) and bytes > 0 and key > ${after}
+        order by key limit ${batchRows}`,
+    )
+    for (const row of rows) yield { ...row, file: row.key.replace(/^input/, 'uploads') }
+    if (rows.length < batchRows) break
+    after = rows.at(-1)?.key ?? after
+  }
+}
+
+/** What the person wrote on surfaces that keep it. */
+async function* messagesOf(core: Core, identities: readonly string[]) {
+  for (const { name, conversations } of core.surfaces.values()) {
+    if (!conversations) continue
+    for await (const message of conversations.read(identities)) yield { surface: name, ...message }
   }
 }
 
