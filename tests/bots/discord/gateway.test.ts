@@ -3,9 +3,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
-import { createGateway, type Gateway, type GatewayOptions } from '../../../src/bots/discord/gateway.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createGateway, type Gateway, type GatewayOptions } from '../../../src/bots/discord/gateway/gateway.ts'
 import { type DiscordEmulator, type DiscordOptions, startDiscord } from '../../emulators/discord/index.ts'
+import { openTestDatabase, quickest, type TestDatabase } from '../../helpers/backends.ts'
 import { keepLog } from '../../helpers/log.ts'
 
 const notConnected = 'not connected to the Discord gateway'
@@ -23,6 +24,13 @@ interface Setup {
 }
 
 const running: Setup[] = []
+let opened: TestDatabase
+
+beforeAll(async () => {
+  opened = await openTestDatabase(quickest)
+})
+
+afterAll(() => opened.drop())
 
 async function setUp(emulator: DiscordOptions = {}, options: Partial<GatewayOptions> = {}): Promise<Setup> {
   const discord = await startDiscord(emulator)
@@ -36,6 +44,7 @@ async function setUp(emulator: DiscordOptions = {}, options: Partial<GatewayOpti
     onInteraction: ({ id }) => void interactions.push(id),
     onMessage: ({ content }) => void messages.push(content),
     onPurchase: () => undefined,
+    database: opened.database,
     ...options,
   })
   const logged = (text: string) => log.lines.filter((line) => line.includes(text))
@@ -282,6 +291,7 @@ describe('shards in several processes', () => {
       apiUrl: discord.apiUrl,
       log: setup.log,
       shards: { first: 2, last: 2, count: 3 },
+      database: opened.database,
       onInteraction: ({ id }) => void elsewhere.push(id),
       onMessage: () => undefined,
       onPurchase: () => undefined,
@@ -304,6 +314,27 @@ describe('shards in several processes', () => {
     discord.closeGateway(4000, 2)
     await expect.poll(() => other.notReady()).toBe(notConnected)
     expect(gateway.notReady()).toBeUndefined()
+    await other.close()
+  })
+})
+
+describe('processes that start together', () => {
+  it('take turns in identifying, so that Discord refuses none', async () => {
+    const first = await setUp({ shards: 16, maxConcurrency: 1 }, { shards: { first: 0, last: 0, count: 2 } })
+    const { discord, log } = first
+    const other = createGateway({
+      token: discord.token,
+      apiUrl: discord.apiUrl,
+      log,
+      shards: { first: 1, last: 1, count: 2 },
+      database: opened.database,
+      onInteraction: () => undefined,
+      onMessage: () => undefined,
+      onPurchase: () => undefined,
+    })
+    await Promise.all([first.gateway.open(), other.open()])
+    expect(discord.refusedIdentifies).toEqual([])
+    expect(handshakes(discord).toSorted()).toEqual(['identify 0', 'identify 1'])
     await other.close()
   })
 })

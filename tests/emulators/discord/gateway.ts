@@ -11,6 +11,7 @@ const RESUMABLE_MS = 120_000
 const REPLAY_LIMIT = 1000
 const SENDS_PER_MINUTE = 120
 const MAX_PAYLOAD_BYTES = 4096
+const IDENTIFY_EVERY_MS = 5_000
 
 interface Session {
   id: string
@@ -63,6 +64,8 @@ export interface Gateway {
   ignoreHeartbeats(ignoring: boolean): void
   /** Accepted identifies and resumes, oldest first. */
   handshakes: Handshake[]
+  /** Shards whose identifies came too early. */
+  refusedIdentifies: number[]
   /** Wall clock times of connection attempts in ms, refused ones included. */
   attempts: number[]
   stop(): void
@@ -72,6 +75,8 @@ export interface GatewayOptions {
   token: string
   heartbeatMs: number
   url: () => string
+  /** Identifies of shards with the same `id % maxConcurrency` in less than 5 s are refused with op 9. Absent: none are. */
+  maxConcurrency?: number
   /** true: no GUILD_CREATE follows READY, as during an outage of guilds. */
   guildsUnavailable?: boolean
   /** `user` and `application` of READY, and the bot's guilds as GUILD_CREATE payloads. */
@@ -84,6 +89,8 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
   const readiness = createSignal<void>()
   const handshakes: Handshake[] = []
   const attempts: number[] = []
+  const refusedIdentifies: number[] = []
+  const identifiedAt = new Map<number, number>()
   let refusing = false
   let identifyCloseCode: number | undefined
   let ignoringHeartbeats = false
@@ -128,6 +135,13 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
     const [id, count] = (d.shard ?? [0, 1]) as [number, number]
     if (!(id >= 0 && id < count)) return void socket.close(4010, 'Invalid shard.')
     if (typeof d.intents !== 'number') return void socket.close(4013, 'Invalid intent(s).')
+    const group = id % (options.maxConcurrency ?? 1)
+    const isEarly = Date.now() - (identifiedAt.get(group) ?? 0) < IDENTIFY_EVERY_MS
+    if (options.maxConcurrency && isEarly) {
+      refusedIdentifies.push(id)
+      return void socket.send('{"op":9,"d":false}')
+    }
+    identifiedAt.set(group, Date.now())
     const session: Session = {
       id: randomBytes(16).toString('hex'),
       shard: [id, count],
@@ -239,6 +253,7 @@ export function createGateway(server: Server, options: GatewayOptions): Gateway 
       ignoringHeartbeats = on
     },
     handshakes,
+    refusedIdentifies,
     attempts,
     stop() {
       for (const socket of sockets.clients) socket.terminate()

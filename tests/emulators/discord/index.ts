@@ -46,6 +46,8 @@ export interface DiscordOptions {
   guildsUnavailable?: boolean
   /** Number of shards that GET /gateway/bot recommends. Default 1. */
   shards?: number
+  /** Shards that may identify at once; earlier identifies are refused. Absent: as many as there are, and none is refused. */
+  maxConcurrency?: number
   /** false: drop the bytes of the bot's files, for long runs. Default true. */
   keepBytes?: boolean
   /** Number of latest requests to keep, at least. Default: all. */
@@ -139,6 +141,8 @@ export interface DiscordEmulator {
   connectedGateways(): number
   /** Accepted identifies and resumes, oldest first. */
   handshakes: readonly Handshake[]
+  /** Shards whose identifies were refused because they came too early. */
+  refusedIdentifies: readonly number[]
   /** Wall clock times of gateway connection attempts in ms, refused ones included. */
   gatewayAttempts: readonly number[]
   stop(): Promise<void>
@@ -176,6 +180,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     token,
     heartbeatMs: options.heartbeatMs ?? 41_250,
     guildsUnavailable: options.guildsUnavailable,
+    maxConcurrency: options.maxConcurrency,
     url: gatewayUrl,
     hello: () => ({
       user: userJson(world.bot),
@@ -230,6 +235,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
       attachmentSizeLimit,
       gatewayUrl,
       shards: options.shards ?? 1,
+      maxConcurrency: options.maxConcurrency,
       commandsChanged(scope, list, isPut) {
         commands.set(scope, list)
         if (isPut) commandPuts += 1
@@ -333,6 +339,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     ignoreHeartbeats: gateway.ignoreHeartbeats,
     connectedGateways: gateway.connected,
     handshakes: gateway.handshakes,
+    refusedIdentifies: gateway.refusedIdentifies,
     gatewayAttempts: gateway.attempts,
     stop() {
       gateway.stop()

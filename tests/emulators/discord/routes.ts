@@ -27,20 +27,27 @@ export interface BotRoutesOptions {
   /** Called after every change. `scope`: a guild id, or 'global'. `commands`: the new list. */
   commandsChanged: (scope: string, commands: Json[], isPut: boolean) => void
   shards: number
+  maxConcurrency?: number
 }
 
 export function botRoutes(options: BotRoutesOptions): Routes {
   return { ...identityRoutes(options), ...commandRoutes(options), ...channelRoutes(options) }
 }
 
-function identityRoutes({ applicationId, world, gatewayUrl, shards }: BotRoutesOptions): Routes {
+function identityRoutes({
+  applicationId,
+  world,
+  gatewayUrl,
+  shards,
+  maxConcurrency = shards,
+}: BotRoutesOptions): Routes {
   const application = () => applicationJson(applicationId, world)
   return {
     'GET /gateway': () => ({ url: gatewayUrl() }),
     'GET /gateway/bot': () => ({
       url: gatewayUrl(),
       shards,
-      session_start_limit: { total: 1000, remaining: 999, reset_after: 0, max_concurrency: shards },
+      session_start_limit: { total: 1000, remaining: 999, reset_after: 0, max_concurrency: maxConcurrency },
     }),
     'GET /users/@me': () => ({
       ...userJson(world.bot),

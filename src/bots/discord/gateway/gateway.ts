@@ -16,8 +16,10 @@ import {
   type GatewayMessageCreateDispatchData,
   GatewayOpcodes,
 } from 'discord-api-types/v10'
-import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from './api.ts'
-import { isPurchase, type PurchaseEvent } from './purchases/events.ts'
+import type { Database } from '../../../db/database.ts'
+import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from '../api.ts'
+import { isPurchase, type PurchaseEvent } from '../purchases/events.ts'
+import { shareIdentifies } from './identify.ts'
 
 export interface GatewayOptions {
   token: string
@@ -26,6 +28,8 @@ export interface GatewayOptions {
   onInteraction: (interaction: APIInteraction) => void
   onMessage: (message: GatewayMessageCreateDispatchData) => void
   onPurchase: (event: PurchaseEvent) => void
+  /** All processes of the bot share it, and take turns in identifying. */
+  database: Database
   /** The shards of this process, out of `count` in all processes. Absent: all that Discord recommends. */
   shards?: ShardRange
   /** Milliseconds between checks that connections are alive. Default 10 s. */
@@ -100,6 +104,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     buildStrategy(of) {
       strategy = new SimpleShardingStrategy(of)
       return strategy
+    },
+    async buildIdentifyThrottler(of) {
+      const { session_start_limit: limit } = await of.fetchGatewayInformation()
+      return shareIdentifies({ database: options.database, token, maxConcurrency: limit.max_concurrency, log })
     },
     handshakeTimeout: handshakeTimeoutMs,
     helloTimeout: helloTimeoutMs,
