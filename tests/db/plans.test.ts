@@ -127,6 +127,7 @@ describe('the plan of', () => {
       'images_by_age',
       'referrals_due',
       'object_deletions_by_time',
+      'message_deletions_by_time',
     ]
     indexes.push(
       'uploads_by_age',

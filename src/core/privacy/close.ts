@@ -92,7 +92,7 @@ async function clearAccount(core: Core, userId: string, withinMs: number): Promi
       select ${list} from generations where ${isTheirs} and id > ${oldestUnfinished(core)}::uuid and ${isUnfinished}`,
   )
   await Promise.all(underWay.map(({ id }) => cancel(core, null, id)))
-  for (const id of userIds) await eraseEnded(core, id, withinMs)
+  for (const id of userIds) await eraseEnded(core, id, { withinMs })
   const [times] = await readRows(
     core.database,
     timesColumns,

@@ -5,8 +5,9 @@ import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { allSent } from '../generation/sent-messages.ts'
 import { hasEnded } from '../history/outcome.ts'
-import { erase } from '../media/erase.ts'
+import { erase, eraseAll } from '../media/erase.ts'
 import type { Posted } from '../ports/chat.ts'
+import { deleteDueMessages } from './message-deletions.ts'
 
 interface Removal {
   id: string
@@ -41,6 +42,23 @@ export async function removeResult(core: Core, { id, on }: Removal): Promise<voi
   ]
   for (const message of messages) await removeMessage(core, id, message)
   if (erasedAt === null) await erase(core, userId, id)
+}
+
+/**
+ * Deletes a request of the account, without waiting for chats: words and pictures go first, and the sweeper deletes the messages that this
+ * process does not. Resolves to false when the account has no such request. Throws AppError still_running.
+ */
+export async function removeOwn(core: Core, userId: string, id: string): Promise<boolean> {
+  const erased = await erase(core, userId, id, { messages: true })
+  if (erased) void deleteDueMessages(core)
+  return erased
+}
+
+/** Deletes every ended request of the account, likewise. `running`: how many have not ended, and stay. */
+export async function removeAllOwn(core: Core, userId: string): Promise<{ erased: number; running: number }> {
+  const removed = await eraseAll(core, userId, { messages: true })
+  void deleteDueMessages(core)
+  return removed
 }
 
 async function removeMessage(core: Core, id: string, { surface, posted }: { surface: string; posted: Posted }) {

@@ -18,6 +18,7 @@ import { forgetOldExports } from '../privacy/export-links.ts'
 import { forgetOldRequests } from '../programs/idempotency.ts'
 import { forgetOldWrongKeys } from '../programs/wrong-keys.ts'
 import { forgetOldFailures } from '../providers/failures.ts'
+import { deleteDueMessages } from '../results/message-deletions.ts'
 import { forgetOldOffers } from '../results/picture-offers.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
@@ -83,6 +84,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     } catch (error) {
       core.log.warn({ err: error }, 'could not clear closed accounts; retrying')
     }
+    await deleteDueMessages(core, stopping.signal)
     clearing = undefined
   }
 

@@ -173,6 +173,20 @@ export const objectDeletions = pgTable(
   (t) => [index('object_deletions_by_time').on(t.finalAt)],
 )
 
+/** Erased requests whose messages must leave the chats. */
+export const messageDeletions = pgTable(
+  'message_deletions',
+  {
+    generationId: uuid('generation_id')
+      .primaryKey()
+      .references(() => generations.id),
+    /** Not tried before. During a try, when another process may take over. */
+    dueAt: time('due_at').notNull(),
+    createdAt: time('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('message_deletions_by_time').on(t.dueAt)],
+)
+
 /** Messages that show a result, each recorded before the next one is sent, so that a crash repeats none. */
 export const sentMessages = pgTable(
   'sent_messages',

@@ -2,7 +2,7 @@
 
 import { AppError } from '../../../core/errors.ts'
 import { outcomeOf, outcomes } from '../../../core/history/outcome.ts'
-import { erase, eraseAll } from '../../../core/media/erase.ts'
+import { removeAllOwn, removeOwn } from '../../../core/results/remove.ts'
 import type { ApiApp, Family } from '../family.ts'
 import { itemOf } from './responses.ts'
 import {
@@ -34,7 +34,8 @@ const one = {
 
 const erased = {
   summary: 'Erases the prompt and the images of a request.',
-  description: 'Charges are not refunded. Responds with 409 while the request is unfinished.',
+  description:
+    'Messages that show it in chats are deleted afterwards. Charges are not refunded. Responds with 409 while the request is unfinished.',
   operationId: 'webuiEraseHistoryItem',
   tags,
   params: idParams,
@@ -43,6 +44,7 @@ const erased = {
 
 const cleared = {
   summary: 'Erases every request that has ended.',
+  description: 'Messages that show them in chats are deleted afterwards.',
   operationId: 'webuiEraseHistory',
   tags,
   response: { 200: clearedResponse, ...errorResponses },
@@ -65,14 +67,14 @@ export function historyRoutes(app: ApiApp, { core, parts, authenticate }: Family
   app.delete('/api/history/:id', { schema: erased }, async (request) => {
     const { userId } = await authenticate(request)
     const { id } = request.params
-    if (!(await erase(core, userId, id))) throw new AppError('unknown_request')
+    if (!(await removeOwn(core, userId, id))) throw new AppError('unknown_request')
     return { success: true as const, id }
   })
   app.delete('/api/history', { schema: cleared }, async (request) => {
     const { userId } = await authenticate(request)
     // a missing id must not erase everything: '/api/history/' also matches this route
     if (request.url.split('?')[0]?.endsWith('/')) throw new AppError('unknown_request')
-    const { erased, running } = await eraseAll(core, userId)
+    const { erased, running } = await removeAllOwn(core, userId)
     return { success: true as const, deleted: erased, remaining: running }
   })
 }
