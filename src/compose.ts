@@ -147,6 +147,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       link,
       publicUrl: config.publicUrl,
       isAdmin: (identity) => config.adminIds.has(identity) || isOperator(identity) || identity === terminalIdentity,
+      admins: [...config.adminIds],
       meter: others.meter,
       log,
     }

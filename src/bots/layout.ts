@@ -38,6 +38,8 @@ export function partsOf({ locale, content }: Pick<Reply, 'locale' | 'content'>):
       return resultParts(words, content)
     case 'failure':
       return failureParts(words, content)
+    case 'report':
+      return { text: words.admin.report(content) }
     case 'refusal':
       return { text: words.warning(errorText(words, content)) }
   }

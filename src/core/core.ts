@@ -121,6 +121,8 @@ export interface Core {
   /** Where people open the page. */
   readonly publicUrl: string
   isAdmin(identity: string): boolean
+  /** Identities of the administrators whom the settings name. */
+  readonly admins: readonly string[]
   /** Absent: metrics are off. */
   readonly meter?: Meter
   readonly log: Log

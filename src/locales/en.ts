@@ -1,4 +1,5 @@
 /** English. A language is one file like this, and a line in index.ts; `Words` makes the compiler find every missing text. */
+import type { Report } from '../core/ports/content.ts'
 import type { PricedPart } from '../core/ports/models.ts'
 import type { SkuKind } from '../db/schema/billing.ts'
 import type { EntrySource } from '../db/schema/ledger.ts'
@@ -210,6 +211,7 @@ export const en = {
     down: '👎 Thanks for the rating.',
     unrated: 'Your rating was removed.',
     reported: '🚩 Thanks. The administrators will look at it.',
+    reportKept: '🚩 Thanks. The report is kept for the people who run this bot.',
   },
   originals: (count: number) => plural(count, { one: '💾 The original picture', other: '💾 The original pictures' }),
   /** What the page shows of the account while a request is composed. */
@@ -670,6 +672,15 @@ export const en = {
       `${l.user}: ${limits(l)} · ${l.tier === null ? 'no tier' : `tier ${l.tier}`}`,
     usualLimits: (l: LimitsShown) => `Without a tier: ${limits(l)}`,
     tier: (t: LimitsShown & { name: string }) => `Tier ${t.name}: ${limits(t)}`,
+    report: (r: Report) =>
+      [
+        `🚩 ${r.reporter ?? 'A person whose account was deleted'} reports a result:`,
+        r.reason || 'No reason was given.',
+        '',
+        ...(r.private ? ['The result is private: only its owner can see or delete it.'] : []),
+        ...(r.people > 1 ? [`${number(r.people)} people have reported it.`] : []),
+        `/lookup ${r.id}`,
+      ].join('\n'),
     lookup: {
       person: (p: { name: string; id: string; since: string; balance: number; held: number; debt: number }) =>
         [
@@ -682,6 +693,10 @@ export const en = {
       requests: 'Last requests:',
       keys: 'API keys:',
       acts: 'Changes by administrators:',
+      reports: (people: number) =>
+        `Reported by ${plural(people, { one: '1 person', other: `${number(people)} people` })}:`,
+      reported: (r: { when: string; name: string; reason: string }) =>
+        `${r.when}  ${r.name || 'deleted account'}: ${r.reason || 'no reason given'}`,
       request: (r: {
         id: string
         state: string

@@ -174,6 +174,7 @@ export const zh: Words = {
     down: '👎 感谢评价。',
     unrated: '已撤回评价。',
     reported: '🚩 谢谢，管理员会查看。',
+    reportKept: '🚩 谢谢，举报已保存，供本机器人的运营者查看。',
   },
   originals: (count) => (count === 1 ? '💾 原图' : `💾 ${number(count)} 张原图`),
   composed: { balance: (balance) => `剩余 ${credits(balance)}` },
@@ -567,6 +568,15 @@ export const zh: Words = {
     limitsOf: (l) => `${l.user}：${limits(l)} · ${l.tier === null ? '无等级' : `等级 ${l.tier}`}`,
     usualLimits: (l) => `无等级：${limits(l)}`,
     tier: (t) => `等级 ${t.name}：${limits(t)}`,
+    report: (r) =>
+      [
+        `🚩 ${r.reporter ?? '某人（账户已删除）'} 举报了一个结果：`,
+        r.reason || '未说明理由。',
+        '',
+        ...(r.private ? ['该结果是私密的，只有它的主人能查看或删除。'] : []),
+        ...(r.people > 1 ? [`已有 ${number(r.people)} 人举报。`] : []),
+        `/lookup ${r.id}`,
+      ].join('\n'),
     lookup: {
       person: (p) =>
         [
@@ -579,6 +589,8 @@ export const zh: Words = {
       requests: '最近的请求：',
       keys: 'API 密钥：',
       acts: '管理员的更改：',
+      reports: (people) => `被 ${number(people)} 人举报：`,
+      reported: (r) => `${r.when}  ${r.name || '已删除的账户'}：${r.reason || '未说明理由'}`,
       request: (r) =>
         `#${r.id} ${r.state} ${r.error === undefined ? '' : `${r.error} · `}${r.model} · ${r.provider} · ${r.seconds.toFixed(1)} 秒 · ${r.when}`,
       key: (k) => `…${k.tail} ${k.name} · ${k.used === undefined ? '从未使用' : `最近使用 ${k.used}`} · ${k.id}`,

@@ -19,6 +19,7 @@ import { createExpectations } from '../../src/core/history/expectations.ts'
 import { outcomeOf, outcomes } from '../../src/core/history/outcome.ts'
 import { readProgress } from '../../src/core/programs/progress.ts'
 import { findDueWebhooks, pruneWebhooks } from '../../src/core/programs/webhook-deliveries.ts'
+import { tellOfReports } from '../../src/core/results/reports.ts'
 import { renewLeases } from '../../src/core/worker/leases.ts'
 import { keepSweeping } from '../../src/core/worker/sweep.ts'
 import { takeUp } from '../../src/core/worker/take-up.ts'
@@ -40,6 +41,8 @@ beforeAll(async () => {
   test = await openTestCore(kind, { limits: { pictureDays: 30, referral: 1 } })
   const plans = explaining(test.core.database, { explain, runs: ['takeTurn'] })
   explained = plans.explained
+  // without a private chat, no report would be looked for
+  Object.assign(test.chat, { privateChat: async () => 'test:root' })
   core = { ...test.core, database: plans.database, expectations: createExpectations(plans.database) }
 })
 afterAll(() => test.close())
@@ -98,6 +101,7 @@ describe('the plan of', () => {
     ['due webhooks', 'api_webhooks_due', () => findDueWebhooks(core, { hosts: [], accounts: [] })],
     ['old webhooks', 'api_webhooks_over', () => pruneWebhooks(core, () => false)],
     ['the old inbox', 'inbox_by_age', () => pruneInbox(core.database)],
+    ['reports to show', 'reports_due', () => tellOfReports({ ...core, admins: ['test:root'] })],
     ['old sessions', 'web_sessions_by_expiry', () => forgetOldSessions(core.database)],
     ['an open page', 'web_messages_of_visitor', () => readChanges(core.database, 'web:1', { version: 1, id: '' })],
   ]
@@ -107,7 +111,7 @@ describe('the plan of', () => {
     expect(plans.length).toBeGreaterThan(0)
     expect(plans.join('\n')).toContain(index)
     expect(plans.join('\n')).not.toMatch(
-      /Seq Scan on (generations|ledger|images|inbox|api_webhooks|web_messages|web_sessions)\b/,
+      /Seq Scan on (generations|ledger|images|inbox|api_webhooks|web_messages|web_sessions|reports)\b/,
     )
   })
 

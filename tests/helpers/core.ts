@@ -207,6 +207,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
       composed.core.tariff,
     ),
     isAdmin: (identity) => options.admins?.includes(identity) ?? false,
+    admins: options.admins ?? [],
   }
   const dispatch = createDispatch(core, { commands: allCommands, actions: allActions })
   const workers: Worker[] = []

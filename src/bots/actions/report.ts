@@ -1,6 +1,7 @@
 /** Reports a result to the administrators. */
 import { accountOf } from '../../core/accounts/accounts.ts'
-import { report } from '../../core/results/reactions.ts'
+import { reachableAdmins } from '../../core/chats/admins.ts'
+import { report } from '../../core/results/reports.ts'
 import type { Action } from '../action.ts'
 import { formOf } from '../form.ts'
 
@@ -17,7 +18,8 @@ export const reportAction: Action = {
   async run({ core, call, words, values: { ref, fields } }) {
     const userId = await accountOf(core, call.from)
     await report(core, { userId, generationId: ref, reason: fields.reason ?? '' })
-    const content = { kind: 'text', text: words.reactions.reported } as const
+    const text = reachableAdmins(core).length > 0 ? words.reactions.reported : words.reactions.reportKept
+    const content = { kind: 'text', text } as const
     return { locale: call.locale, state: 'info', content, private: true }
   },
 }

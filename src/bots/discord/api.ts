@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, type RawFile, REST } from '@discordjs/rest'
 import {
+  type APIChannel,
   type APIInteractionResponse,
   InteractionResponseType,
   MessageFlags,
@@ -233,6 +234,12 @@ export function createRest(options: RestOptions): Api {
       }
     },
   }
+}
+
+/** Id of the channel of direct messages with a person. */
+export async function directChannel(api: Pick<Api, 'send'>, userId: string): Promise<string> {
+  const { id } = await api.send<APIChannel>('post', Routes.userChannels(), { body: { recipient_id: userId } })
+  return id
 }
 
 export const withoutTrailingSlash = (url: string) => url.replace(/\/+$/, '')

@@ -9,6 +9,7 @@ import {
 } from 'discord-api-types/v10'
 import type { FastifyPluginAsync } from 'fastify'
 import { createChatPace } from '../../core/chats/pace.ts'
+import { splitName } from '../../core/ids.ts'
 import type { Address, Call, ChatSurface, Posted, Reply, SentMessages } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
@@ -20,7 +21,7 @@ import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
 import { addressOf, needsPressFrom, recorded, targetOf } from './address.ts'
-import { createRest, reasonOf } from './api.ts'
+import { createRest, directChannel, reasonOf } from './api.ts'
 import { callOfInteraction, callOfMessage, concernsUs, type Interaction, isMenu } from './calls.ts'
 import { createGateway, type Gateway, type ShardRange } from './gateway/gateway.ts'
 import { interactionsRoute } from './http.ts'
@@ -253,6 +254,10 @@ export function createDiscord(options: DiscordOptions): Discord {
     notReady: () => (gateway ? (api.notReady() ?? gateway.notReady()) : 'not started'),
     channelLink: (guild, channel) => `https://discord.com/channels/${guild}/${channel}`,
     privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
+    async privateChat(person, about) {
+      const { id: userId } = splitName(person)
+      return addressOf({ kind: 'channel', channelId: await directChannel(api, userId).catch(fail), userId, about })
+    },
     post: (address, reply, sent) => show(address, reply, sent).catch(fail),
     needsPressFrom: (posted) => needsPressFrom(targetOf(posted)),
     takeRoom: async (posted) => {

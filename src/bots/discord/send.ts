@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
-  type APIChannel,
   type APIMessage,
   RESTJSONErrorCodes as Code,
   InteractionResponseType,
@@ -16,7 +15,7 @@ import { AppError } from '../../core/errors.ts'
 import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
 import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
 import { ageMs, createdAtMs, isBoundToToken, offerAfterMs } from './address.ts'
-import { type Api, codeOf } from './api.ts'
+import { type Api, codeOf, directChannel } from './api.ts'
 import { hasSpoilers, type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
 
@@ -94,8 +93,7 @@ async function answerOnPress(api: Api, target: InteractionTarget, reply: Reply):
 export async function openDirect(api: Api, target: Target): Promise<Target> {
   if (target.kind === 'interaction') return target
   try {
-    const body = { recipient_id: target.userId }
-    const { id: channelId } = await api.send<APIChannel>('post', Routes.userChannels(), { body })
+    const channelId = await directChannel(api, target.userId)
     await api.send('post', Routes.channelTyping(channelId))
     return { kind: 'channel', channelId, userId: target.userId, about: target.replyTo }
   } catch (error) {
@@ -222,8 +220,7 @@ async function writeToPerson(api: Api, letter: Letter): Promise<Placed> {
   if (hasSpoilers(letter.message))
     throw new AppError('chat_refused', {}, { cause: new Error('not in a direct message') })
   const { message_reference: _elsewhere, ...body } = letter.message.body
-  const channel = await api.send<APIChannel>('post', Routes.userChannels(), { body: { recipient_id: letter.userId } })
-  return writeTo(api, channel.id, { ...letter, message: { ...letter.message, body } })
+  return writeTo(api, await directChannel(api, letter.userId), { ...letter, message: { ...letter.message, body } })
 }
 
 async function writeTo(api: Api, channelId: string, { key, userId, message }: Letter): Promise<Placed> {

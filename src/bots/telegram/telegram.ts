@@ -4,6 +4,7 @@ import type { Message, Update } from 'grammy/types'
 import { readSettings } from '../../core/accounts/settings.ts'
 import { createChatPace } from '../../core/chats/pace.ts'
 import { AppError } from '../../core/errors.ts'
+import { splitName } from '../../core/ids.ts'
 import type { Call, ChatSurface } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
 import type { Json } from '../../db/json.ts'
@@ -21,7 +22,7 @@ import { createInline } from './incoming/inline.ts'
 import { laneOf } from './incoming/parts.ts'
 import { nameOfReport, reportedIn } from './incoming/payments.ts'
 import { allowedUpdates, createConnection, startPolling } from './incoming/polling.ts'
-import { setMenus, telegramIdsIn } from './menu.ts'
+import { setMenus } from './menu.ts'
 import { followGroup, type Migration, migrationIn } from './migration.ts'
 import { createAnnouncer } from './outgoing/announcements.ts'
 import { createSender } from './outgoing/send.ts'
@@ -164,7 +165,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     name: 'telegram',
     postsAnew: true,
     asksAboutPictures: true,
-    payments: { refund: createRefunds(api), admins: privateChatsOf(options.admins) },
+    payments: { refund: createRefunds(api) },
     announcer,
     deepLink: (word) => botName && `https://t.me/${botName}?start=${word}`,
 
@@ -214,6 +215,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
 
     notReady: connection.problem,
     privately: (address, person) => openPrivate(api, address, person),
+    privateChat: async (person) => toAddress({ kind: 'chat', chatId: Number(splitName(person).id) }),
     // the bot gets '/start <payload>'
     manages: (place, person) => manages(api, place, person),
     ...sender,
@@ -243,13 +245,6 @@ function questionIn({ chat, message_id: messageId, from, text, reply_markup, dat
 /** These queries are over before the inbox would get to them. */
 const isAct = ({ inline_query: inline, pre_checkout_query: checkout }: Update) =>
   inline === undefined && checkout === undefined
-
-/** The private chat with a person has the id of the person. */
-const privateChatsOf = (admins: ReadonlySet<string> = new Set()) =>
-  telegramIdsIn(admins).map((chatId) => ({
-    id: `telegram:${chatId}`,
-    address: toAddress({ kind: 'chat', chatId }),
-  }))
 
 /** Takes the same time for any difference. */
 function isSame(given: string, expected: string): boolean {

@@ -1,4 +1,4 @@
-/** What an administrator needs to know about an account or a request. No words of requests are in it. */
+/** What an administrator needs to know about an account or a request. No words of requests are in it, but those of reports are. */
 import { desc, eq, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
@@ -11,6 +11,7 @@ import { inFlightLimit, perMinuteLimit } from '../accounts/limits.ts'
 import { lastEntries } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
+import { reportsOf } from '../results/reports.ts'
 
 /** Lines of each list: all of them together fit into one message. */
 const listed = 5
@@ -102,17 +103,24 @@ const factColumns = columnsOf({
 
 /** Throws AppError unknown_request. */
 export async function lookUpRequest(core: Core, id: string) {
-  const [[facts], acts] = await Promise.all([
+  const [[facts], acts, reports] = await Promise.all([
     readRows(
       core.database,
       factColumns,
       (list) => sql`select ${list} from generations where generations.id = ${id}::uuid`,
     ),
     actsOn(core, id),
+    reportsOf(core, id, listed),
   ])
   if (!facts) throw new AppError('unknown_request')
   const { ticket, errorData, private: isPrivate, ...shown } = facts
-  return { ...shown, reference: isPrivate ? undefined : referenceIn(ticket), errorFacts: factsOf(errorData), acts }
+  return {
+    ...shown,
+    reference: isPrivate ? undefined : referenceIn(ticket),
+    errorFacts: factsOf(errorData),
+    acts,
+    reports,
+  }
 }
 
 export type RequestLookup = Awaited<ReturnType<typeof lookUpRequest>>

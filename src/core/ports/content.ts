@@ -16,8 +16,23 @@ export type Content =
   | { kind: 'finishing' }
   | ({ kind: 'result' } & Result)
   | { kind: 'failure'; prompt: string; error: ErrorKind; data: ErrorData; refunded: number }
+  | ({ kind: 'report' } & Report)
   /** A refusal, before anything was accepted. */
   | { kind: 'refusal'; error: ErrorKind; data: ErrorData }
+
+/** A report of a result, for administrators. */
+export interface Report {
+  /** Id of the request. */
+  id: string
+  /** Name and identities. Absent: the account was deleted. */
+  reporter?: string
+  /** '' if none was given. */
+  reason: string
+  /** People who have reported the result. */
+  people: number
+  /** The result is for its owner alone. */
+  private: boolean
+}
 
 /** Sizes in pixels. */
 export interface Result {

@@ -36,8 +36,6 @@ export interface Payments {
    * 'unknown_payment' or 'chat_unavailable'. Works in any process.
    */
   refund(charge: string, people: readonly string[]): Promise<boolean>
-  /** Administrators on the platform, and their private chats with the bot. */
-  readonly admins: readonly { id: string; address: `${string}:${string}` }[]
 }
 
 /** The platform's own shop. */

@@ -1,4 +1,4 @@
-/** Favourites, ratings and reports of results. A press that is handled twice changes them once. */
+/** Favourites and ratings of results. A press that is handled twice changes them once. */
 import { and, eq, sql } from 'drizzle-orm'
 import { favourites, ratings } from '../../db/schema/reactions.ts'
 import type { Core } from '../core.ts'
@@ -58,19 +58,6 @@ export async function rate(
     .where(and(eq(ratings.userId, userId), eq(ratings.generationId, generationId)))
   if (!row) return undefined
   return row.value > 0 ? 'up' : 'down'
-}
-
-/** For the administrators. A second report of the same person replaces the reason, unless it gives none. */
-export async function report(
-  core: Core,
-  { userId, generationId, reason }: Omit<Reaction, 'key'> & { reason: string },
-): Promise<void> {
-  await core.database.rows(sql`
-    insert into reports (user_id, generation_id, reason)
-    values (${userId}::uuid, ${generationId}::uuid, ${reason})
-    on conflict (user_id, generation_id)
-      do update set reason = case when excluded.reason = '' then reports.reason else excluded.reason end`)
-  core.log.warn({ id: generationId, userId }, 'a person has reported a result')
 }
 
 /** Returns a row only the first time. */

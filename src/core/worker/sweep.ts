@@ -20,6 +20,7 @@ import { forgetOldWrongKeys } from '../programs/wrong-keys.ts'
 import { forgetOldFailures } from '../providers/failures.ts'
 import { deleteDueMessages } from '../results/message-deletions.ts'
 import { forgetOldOffers } from '../results/picture-offers.ts'
+import { tellOfReports } from '../results/reports.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Leases } from './leases.ts'
 import { createResultOffers } from './offer-results.ts'
@@ -55,6 +56,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
   let round: Promise<void> = Promise.resolve()
   let clearing: Promise<void> | undefined
   let offering: Promise<void> | undefined
+  let telling: Promise<void> | undefined
   const timer = setInterval(() => {
     if (!busy) round = run()
   }, everyMs)
@@ -66,6 +68,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
       if (await takeTurn(core)) {
         await wakeForgotten(core, leases, { lanes, signal: stopping.signal })
         offering ??= offer()
+        telling ??= tell()
       }
       if (rounds++ % tidyEvery === 0) {
         clearing ??= clear()
@@ -98,6 +101,15 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
     offering = undefined
   }
 
+  async function tell() {
+    try {
+      await tellOfReports(core)
+    } catch (error) {
+      core.log.warn({ err: error }, 'could not tell administrators of reports; retrying')
+    }
+    telling = undefined
+  }
+
   return {
     stop: async () => {
       clearInterval(timer)
@@ -105,6 +117,7 @@ export function keepSweeping(core: Core, leases: Leases): Sweeper {
       await round
       await clearing
       await offering
+      await telling
     },
   }
 }

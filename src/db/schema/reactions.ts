@@ -28,11 +28,23 @@ export const ratings = pgTable('ratings', { ...columns(), value: smallint().notN
 ])
 
 /** Reports for the administrators, one for each person and result. */
-export const reports = pgTable('reports', { ...columns(), reason: text().notNull().default('') }, (t) => [
-  primaryKey({ columns: [t.userId, t.generationId] }),
-  index('reports_by_time').on(t.createdAt),
-  index('reports_of_generation').on(t.generationId),
-])
+export const reports = pgTable(
+  'reports',
+  {
+    ...columns(),
+    reason: text().notNull().default(''),
+    /** When to try to tell the administrators. null: they have been told, or the time to try is over. */
+    dueAt: time('due_at').defaultNow(),
+    /** HMACs of the administrators who have been told, as long as others have not. */
+    told: text().array().notNull().default([]),
+  },
+  (t) => [
+    primaryKey({ columns: [t.userId, t.generationId] }),
+    index('reports_by_time').on(t.createdAt),
+    index('reports_of_generation').on(t.generationId),
+    index('reports_due').on(t.dueAt).where(sql`due_at is not null`),
+  ],
+)
 
 /** Presses that changed a favourite or a rating. A press that is handled again, after a crash, changes nothing. */
 export const presses = pgTable(

@@ -19,6 +19,8 @@ import { personOf } from './person.ts'
 
 /** Characters of a value that is shown as it is stored. */
 const valueLength = 100
+/** Characters of the reason of a report. */
+const reasonLength = 150
 /** Less than Discord's 2,000. */
 const textLength = 1_900
 
@@ -116,8 +118,16 @@ function ofRequest(words: Words, request: RequestLookup): string {
       ended: after(endedAt),
       deadline: after(deadlineAt),
     }),
+    ...reported(words, request),
     ...section(lookup.acts, request.acts.map(actLine)),
   ].join('\n')
+}
+
+function reported({ admin: { lookup } }: Words, { reports: { people, shown } }: RequestLookup): string[] {
+  const lines = shown.map(({ name, reason, createdAt }) =>
+    lookup.reported({ when: utcText(createdAt), name, reason: shorten(reason, reasonLength) }),
+  )
+  return section(lookup.reports(people), lines)
 }
 
 const section = (title: string, lines: readonly string[]) => (lines.length === 0 ? [] : ['', title, ...lines])

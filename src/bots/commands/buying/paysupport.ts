@@ -3,13 +3,13 @@
  * requires it of bots that sell something.
  */
 import { accountIfAny } from '../../../core/accounts/accounts.ts'
-import { readSettings } from '../../../core/accounts/settings.ts'
 import { starsCurrency } from '../../../core/billing/packages.ts'
 import { lastPayments, type PastPayment } from '../../../core/billing/payments.ts'
+import { reachableAdmins, tellAdmin } from '../../../core/chats/admins.ts'
 import { createChatPace } from '../../../core/chats/pace.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
-import type { Call } from '../../../core/ports/chat.ts'
+import type { Call, Reply } from '../../../core/ports/chat.ts'
 import { shorten, utcText } from '../../../core/text.ts'
 import { type Words, wordsFor } from '../../../locales/index.ts'
 import { defineCommand } from '../../command.ts'
@@ -49,7 +49,7 @@ const linesOf = ({ shop }: Words, payments: readonly PastPayment[]) =>
   )
 
 function overview(core: Core, { surface }: Call, words: Words, payments: readonly PastPayment[]): string {
-  const hasAdmins = (core.surfaces.get(surface)?.payments?.admins.length ?? 0) > 0
+  const hasAdmins = reachableAdmins(core, surface).length > 0
   return words.shop.support({ payments: linesOf(words, payments), hasAdmins })
 }
 
@@ -63,24 +63,21 @@ interface Forwarded {
 
 /** Resolves to the answer for the person. Throws AppError chat_unavailable if no administrator could be written to. */
 async function forward(core: Core, call: Call, { message, payments, words, sender }: Forwarded): Promise<string> {
-  const surface = core.surfaces.get(call.surface)
-  const admins = surface?.payments?.admins ?? []
-  if (!surface || admins.length === 0) return words.shop.noAdmins
+  const admins = reachableAdmins(core, call.surface)
+  if (admins.length === 0) return words.shop.noAdmins
   if (!(await createChatPace(core.database).takeRoom(`paysupport ${sender}`, pace))) return words.shop.supportPace
   const { id, name, handle } = call.from
-  const sent = await Promise.allSettled(
-    admins.map(async ({ id: admin, address }) => {
-      const { chosen } = await readSettings(core, { ...call, from: { id: admin, name: '' } })
-      const locale = chosen.language ?? call.locale
-      const theirs = wordsFor(locale)
-      const text = theirs.shop.asked({
-        person: `${name} · ${handle === undefined ? '' : `@${handle} · `}${id}`,
-        message: shorten(message, longestMessage),
-        payments: linesOf(theirs, payments),
-      })
-      await surface.post(address, { locale, state: 'info', content: { kind: 'text', text } })
-    }),
-  )
+  const write = (locale: string): Reply => {
+    const theirs = wordsFor(locale)
+    const text = theirs.shop.asked({
+      person: `${name} · ${handle === undefined ? '' : `@${handle} · `}${id}`,
+      message: shorten(message, longestMessage),
+      payments: linesOf(theirs, payments),
+    })
+    return { locale, state: 'info', content: { kind: 'text', text } }
+  }
+  const letter = { about: `paysupport ${call.key}`, locale: call.locale, write }
+  const sent = await Promise.allSettled(admins.map((admin) => tellAdmin(core, admin, letter)))
   if (!sent.some(({ status }) => status === 'fulfilled')) throw new AppError('chat_unavailable')
   return words.shop.supportSent
 }

@@ -1,12 +1,12 @@
 /** `/lookup`, and revoking the key of another person. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { accountOf } from '../../src/core/accounts/accounts.ts'
-import { createApiKey, findKeyHolder } from '../../src/core/accounts/api-keys.ts'
-import { AppError } from '../../src/core/errors.ts'
-import { shortId } from '../../src/core/ids.ts'
-import { quickest } from '../helpers/backends.ts'
-import { createPlain, openTestCore, type TestCore } from '../helpers/core.ts'
+import { accountOf } from '../../../src/core/accounts/accounts.ts'
+import { createApiKey, findKeyHolder } from '../../../src/core/accounts/api-keys.ts'
+import { AppError } from '../../../src/core/errors.ts'
+import { shortId } from '../../../src/core/ids.ts'
+import { quickest } from '../../helpers/backends.ts'
+import { createPlain, openTestCore, type TestCore } from '../../helpers/core.ts'
 
 describe('/lookup', () => {
   let test: TestCore
