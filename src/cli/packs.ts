@@ -1,4 +1,5 @@
 /** Commands for packs in the database, which all processes share. */
+import { terminalIdentity } from '../bots/terminal/terminal.ts'
 import type { PackStore } from '../core/ports/packs.ts'
 import { PackError } from '../models/packs/pack-error.ts'
 
@@ -10,11 +11,11 @@ export async function listPacks(packs: PackStore): Promise<string> {
 
 /** Throws PackError. */
 export async function addPack(packs: PackStore, text: string): Promise<string> {
-  const stored = await packs.store(text)
+  const stored = await packs.store(text, terminalIdentity)
   if ('mistakes' in stored) throw new PackError(stored.mistakes)
   return `Stored as model ${stored.id}.`
 }
 
 export async function removePack(packs: PackStore, id: string): Promise<string> {
-  return (await packs.remove(id)) ? 'Removed.' : `There is no pack "${id}" in the database.`
+  return (await packs.remove(id, terminalIdentity)) ? 'Removed.' : `There is no pack "${id}" in the database.`
 }

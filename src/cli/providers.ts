@@ -7,6 +7,7 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { sql } from 'drizzle-orm'
+import { terminalIdentity } from '../bots/terminal/terminal.ts'
 import { loadConfig } from '../config.ts'
 import type { Catalogue } from '../core/core.ts'
 import { AppError, type OptionNames, spelled } from '../core/errors.ts'
@@ -143,21 +144,21 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
       assertServes(models, kind.name, change)
       assertComplete(providers, kind, change)
     })
-    return `Stored as ${await addConfig(context, kind.name, change)}`
+    return `Stored as ${await addConfig(editing(context), kind.name, change)}`
   },
   change: async (context) => {
     const change = await changeOf(context)
     const stored = (await listConfigs(context)).find(({ id }) => id === context.argument)
     if (stored) await withCatalogue(context, async ({ models }) => assertServes(models, stored.provider, change))
-    await changeConfig(context, context.argument, change)
+    await changeConfig(editing(context), context.argument, change)
     return 'Changed.'
   },
   activate: async (context) => {
-    await changeConfig(context, context.argument, { active: true })
+    await changeConfig(editing(context), context.argument, { active: true })
     return 'Active.'
   },
   remove: async (context) => {
-    await removeConfig(context, context.argument)
+    await removeConfig(editing(context), context.argument)
     return 'Removed.'
   },
   test,
@@ -181,6 +182,8 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
     return 'The built-in instruction is in use again.'
   },
 }
+
+const editing = (context: Context) => ({ ...context, actor: terminalIdentity })
 
 /** A command for the packs in the database, with its argument. */
 function withPacks(run: (packs: PackStore, argument: string) => Promise<string>) {

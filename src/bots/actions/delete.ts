@@ -2,6 +2,7 @@
 import { AppError } from '../../core/errors.ts'
 import { readKept, resultOf } from '../../core/generation/result.ts'
 import { deletionButtons } from '../../core/generation/result-buttons.ts'
+import { actBy } from '../../core/results/access.ts'
 import { buttonsToShow } from '../../core/results/quotes.ts'
 import { removeResult } from '../../core/results/remove.ts'
 import type { Action } from '../action.ts'
@@ -34,7 +35,8 @@ export const eraseAction: Action = {
   async run({ core, call, words, values: { ref } }) {
     const { act, surface } = call
     const pressed = act.kind === 'press' ? act.on : undefined
-    await removeResult(core, { id: ref, on: pressed && { surface, posted: pressed.posted } })
+    const on = pressed && { surface, posted: pressed.posted }
+    await removeResult(core, { id: ref, on, act: await actBy(core, call) })
     const content = { kind: 'text', text: words.toasts.deleted } as const
     return { locale: call.locale, state: 'info', content, private: true, toast: true }
   },

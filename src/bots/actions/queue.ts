@@ -2,6 +2,7 @@
 import { accountOf, currentAccount } from '../../core/accounts/accounts.ts'
 import { AppError } from '../../core/errors.ts'
 import { cancel } from '../../core/generation/cancel.ts'
+import { actBy } from '../../core/results/access.ts'
 import type { Action } from '../action.ts'
 import { queueReply } from '../lists/queue.ts'
 
@@ -21,7 +22,7 @@ export const dropAction: Action = {
   name: 'drop',
   who: 'asker',
   async run({ core, call, values: { ref } }) {
-    const outcome = await cancel(core, null, ref)
+    const outcome = await cancel(core, null, ref, await actBy(core, call))
     if (outcome?.state !== 'cancelled') throw new AppError('already_ended')
     return queueReply(core, call, outcome.userId)
   },

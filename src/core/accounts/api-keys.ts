@@ -8,7 +8,7 @@ import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { cleanText, shorten } from '../text.ts'
 import { rememberedAccountOf } from './accounts.ts'
-import { type AdminAct, audited } from './audit.ts'
+import { type AdminAct, actOnRequestOnce, audited } from './audit.ts'
 
 /** The account that a program acts for, and what its key permits. */
 export interface KeyHolder {
@@ -16,12 +16,24 @@ export interface KeyHolder {
   /** null: the operator's API_KEY, or no key (ANONYMOUS_API). */
   keyId: string | null
   admin: boolean
+  /** The identity whose rights it has, if it is an administrator's. */
+  adminAs?: string
   /** Ids of the models it may use. null: all. */
   models: readonly string[] | null
 }
 
+/** Of API_KEY. */
+export const operatorIdentity = 'api:operator'
+
 /** The account whose requests the program may see and cancel. null: all accounts. */
 export const ownerOf = ({ admin, userId }: KeyHolder) => (admin ? null : userId)
+
+/** For the audit log. The holder is an administrator. */
+export const adminIn = ({ adminAs = operatorIdentity }: KeyHolder): string => adminAs
+
+/** For the audit log. undefined: the holder acts on requests of its own only. */
+export const actOf = (holder: KeyHolder) =>
+  holder.admin ? actOnRequestOnce(adminIn(holder), holder.userId) : undefined
 
 export interface NewKey {
   userId: string
@@ -157,8 +169,8 @@ export async function findKeyHolder(
   const hash = hashOf(presented)
   if (operatorKey !== undefined && timingSafeEqual(hash, hashOf(operatorKey))) {
     // no person acts as this identity, so no one joins its account with another
-    const userId = await rememberedAccountOf(core, { id: 'api:operator', name: 'operator' })
-    return { userId, keyId: null, admin: true, models: null }
+    const userId = await rememberedAccountOf(core, { id: operatorIdentity, name: 'operator' })
+    return { userId, keyId: null, admin: true, adminAs: operatorIdentity, models: null }
   }
   const [row] = await readRows(
     core.database,
@@ -174,7 +186,8 @@ export async function findKeyHolder(
   const { identities, monthlyCap, ...holder } = row
   // a key with limits of its own gets no admin rights, which would lift the limits
   const limited = row.models !== null || monthlyCap !== null
-  return { ...holder, admin: !limited && identities.some((identity) => core.isAdmin(identity)) }
+  const adminAs = limited ? undefined : identities.find((identity) => core.isAdmin(identity))
+  return { ...holder, admin: adminAs !== undefined, ...(adminAs !== undefined && { adminAs }) }
 }
 
 /** A plain hash is enough: a key has 256 random bits, so neither guessing nor the timing of the look-up reveals one. */

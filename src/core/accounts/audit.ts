@@ -1,5 +1,6 @@
 /** Records what administrators change, in the statement that changes it, once for each call. */
 import { SQL, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
 import type { Json } from '../../db/json.ts'
 
 export interface AdminAct {
@@ -11,6 +12,39 @@ export interface AdminAct {
   target: string
   /** Of the call, as a hash (`callHash`), because the row stays: the same call again adds no row. */
   key: string
+}
+
+/** An act whose caller does not repeat it, such as a request of the API. */
+export const actOnce = (actor: string, action: string, target: string): AdminAct => ({
+  actor,
+  action,
+  target,
+  key: `${action}:${uuidv7()}`,
+})
+
+/** An administrator who acts on a request that may be another person's. An act on their own leaves no row. */
+export interface ActOnRequest extends Pick<AdminAct, 'actor' | 'key'> {
+  userId: string
+}
+
+/** The same for an act whose caller does not repeat it. */
+export const actOnRequestOnce = (actor: string, userId: string): ActOnRequest => ({ actor, userId, key: uuidv7() })
+
+/**
+ * Records that an administrator changed the request of another person. `rows`: the CTE with the changed rows of `generations`, or
+ * none. undefined: no administrator acts.
+ */
+export function auditedOn(
+  rows: SQL,
+  { act, action, target }: { act: ActOnRequest | undefined; action: string; target: string },
+  change: Pick<Audited, 'before' | 'after'>,
+): SQL {
+  if (!act) return sql`select`
+  const { userId, actor, key } = act
+  return audited(
+    { actor, key: `${action}:${key}`, action, target },
+    { ...change, from: sql`from ${rows} changed where changed.user_id <> ${userId}::uuid` },
+  )
 }
 
 export interface Audited {

@@ -6,6 +6,7 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Json } from '../../db/json.ts'
 import { generations } from '../../db/schema/generations.ts'
+import type { ActOnRequest } from '../accounts/audit.ts'
 import { asPutOff } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { type AppError, type ErrorData, type ErrorKind, isPutOff, shortestPauseMs } from '../errors.ts'
@@ -17,9 +18,14 @@ import { type Cancelled, endCancelled } from './end.ts'
 import { failureReply } from './replies.ts'
 import { findSent } from './sent-messages.ts'
 
-/** Queued or running → cancelled and refunded. Anything later stays as it is. undefined: no such request. */
-export async function cancel(core: Core, userId: string | null, id: string): Promise<Outcome | undefined> {
-  return isId(id) ? end(core, { userId, id }) : undefined
+/** Queued or running → cancelled and refunded. Anything later stays as it is. undefined: no such request. `act`: of an administrator. */
+export async function cancel(
+  core: Core,
+  userId: string | null,
+  id: string,
+  act?: ActOnRequest,
+): Promise<Outcome | undefined> {
+  return isId(id) ? end(core, { userId, id, act }) : undefined
 }
 
 /**

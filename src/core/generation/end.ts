@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { inBatches, rowsOfCalls } from '../../db/batches.ts'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
+import { type ActOnRequest, auditedOn } from '../accounts/audit.ts'
 import { resolution } from '../billing/ledger.ts'
 import type { Core } from '../core.ts'
 import type { AppError, ErrorKind } from '../errors.ts'
@@ -189,7 +190,12 @@ interface Cancelling {
   by?: string
   why?: AppError
   unstarted?: boolean
+  /** An administrator who cancels it. */
+  act?: ActOnRequest
 }
+
+/** Of a row that has ended: a request that a worker put back counts as running. */
+const wasOpen = sql`jsonb_build_object('state', case when attempt = 0 then 'queued' else 'running' end)`
 
 /**
  * Queued or running → cancelled and refunded, whichever worker has it. undefined: its pictures are stored, its failure is
@@ -199,7 +205,7 @@ interface Cancelling {
  */
 export async function endCancelled(
   core: Core,
-  { userId, id, by, why, unstarted = false }: Cancelling,
+  { userId, id, by, why, unstarted = false, act }: Cancelling,
 ): Promise<Cancelled | undefined> {
   const data = why?.data ?? (by === undefined ? undefined : { by })
   const [cancelled] = await readRows(
@@ -213,6 +219,7 @@ export async function endCancelled(
           and state in ('queued','running') and error is null
           and (not ${unstarted}::bool or (state = 'queued' and attempt = 0))
         returning *, (request->>'count')::int as pictures),
+      acted as (${auditedOn(sql`ended`, { act, action: 'cancel', target: id }, { before: wasOpen, after: { state: 'cancelled' } })}),
       deletion as (${noteDeletion(sql`ended`, settleMs)}),
       entry as (${resolution(sql`ended`, 'release')}),
       ${aftermath}

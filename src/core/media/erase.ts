@@ -1,6 +1,7 @@
 /** Requests that their owner removes from the history: words and pictures go, the price stays in the ledger. */
 import { type SQL, sql } from 'drizzle-orm'
 import { readAccount } from '../accounts/accounts.ts'
+import { type ActOnRequest, auditedOn } from '../accounts/audit.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { outcomeOf } from '../history/outcome.ts'
@@ -14,6 +15,8 @@ const batchRows = 500
 /** How long the owner of a whole history waits for its objects to go; the sweeper deletes the rest. */
 const ownerWaitMs = 5_000
 
+const wasEnded = sql`jsonb_build_object('state', state)`
+
 interface Erased {
   id: string
   pictures: number
@@ -22,12 +25,14 @@ interface Erased {
 interface Erasing {
   /** Also notes the messages for deletion. */
   messages?: boolean
+  /** Of an administrator, for the audit log. */
+  act?: ActOnRequest
 }
 
 /** Resolves to false when the account has no such request. Throws AppError still_running. */
 export async function erase(core: Core, userId: string, id: string, how: Erasing = {}): Promise<boolean> {
   if (!isId(id)) return false
-  const [erased] = await eraseWords(core, userId, { ...how, which: sql`id = ${id}::uuid` })
+  const [erased] = await eraseWords(core, userId, { ...how, which: sql`id = ${id}::uuid`, target: id })
   if (erased) await deleteNoted(core, erased)
   else if (await outcomeOf(core, userId, id)) throw new AppError('still_running')
   return erased !== undefined
@@ -79,7 +84,7 @@ const endedAfter = (userId: string, last = '00000000-0000-0000-0000-000000000000
 function eraseWords(
   core: Core,
   userId: string,
-  { which, messages = false }: Erasing & { which: SQL },
+  { which, messages = false, act, target = '' }: Erasing & { which: SQL; target?: string },
 ): Promise<Erased[]> {
   // unchecked row: the columns belong to the statement's own table
   return core.database.rows<Erased>(sql`
@@ -88,7 +93,8 @@ function eraseWords(
         enhanced = null, webhook_url = null, ticket = null, webhook_message = null, error_data = null, traceparent = null
       where ${which} and user_id = ${userId}::uuid and erased_at is null
         and state in ('delivered','failed','cancelled')
-      returning id, key, surface, posted, (request->>'count')::int as pictures),
+      returning id, user_id, state, key, surface, posted, (request->>'count')::int as pictures),
+    acted as (${auditedOn(sql`erased`, { act, action: 'delete', target }, { before: wasEnded })}),
     webhooks as (delete from api_webhooks where generation_id in (select id from erased) and due_at is null),
     drafted as (
       delete from drafts where user_id = ${userId}::uuid and 'draft:' || id in (select key from erased) returning images),

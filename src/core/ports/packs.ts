@@ -4,11 +4,11 @@ export interface PackStore {
   list(): Promise<StoredPack[]>
   /**
    * Checks a pack and stores it, in place of an earlier one of the same id. The model is known here at once, and to other processes
-   * within seconds. `text`: JSON.
+   * within seconds. `text`: JSON. `actor`: for the audit log.
    */
-  store(text: string): Promise<{ id: string } | { mistakes: readonly string[] }>
+  store(text: string, actor: string): Promise<{ id: string } | { mistakes: readonly string[] }>
   /** false: there is none. */
-  remove(id: string): Promise<boolean>
+  remove(id: string, actor: string): Promise<boolean>
 }
 
 export interface StoredPack {

@@ -3,7 +3,9 @@ import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import type { Database, Db } from '../../db/database.ts'
+import type { Json } from '../../db/json.ts'
 import { providerConfigs } from '../../db/schema/operation.ts'
+import { actOnce, audited } from '../accounts/audit.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { seal, unseal } from './seal.ts'
@@ -47,6 +49,11 @@ interface Vault {
   secretKey: Buffer
 }
 
+/** `actor`: who changes it, for the audit log. */
+interface Editor extends Vault {
+  actor: string
+}
+
 /** Notification after each change. Processes then read the configurations again; they also do so every few seconds. */
 export const configsChanged = 'fluxbot_configs'
 
@@ -80,7 +87,7 @@ export async function listConfigs(vault: Vault): Promise<ProviderConfig[]> {
 }
 
 /** Resolves to the id. A provider's first configuration becomes active. Throws AppError bad_option. */
-export async function addConfig(vault: Vault, provider: string, change: ConfigChange): Promise<string> {
+export async function addConfig(vault: Editor, provider: string, change: ConfigChange): Promise<string> {
   checkChange(change)
   const id = uuidv7()
   const { name = provider, baseUrl, key, enabled = true, timeoutSeconds, maxConcurrent, defaultModel } = change
@@ -93,21 +100,18 @@ export async function addConfig(vault: Vault, provider: string, change: ConfigCh
   await serialised(vault, async (tx) => {
     await vault.database.rows(insert, tx)
     if (change.active) await activate(vault, tx, id)
+    const act = actOnce(vault.actor, 'config add', id)
+    await vault.database.rows(audited(act, { after: recordOf(await readStored(vault, tx, id)) }), tx)
   })
   await notifyProcesses(vault)
   return id
 }
 
-const addressed = columnsOf({
-  baseUrl: providerConfigs.baseUrl,
-  hasKey: typed<boolean>(sql`(${providerConfigs.sealedKey} is not null)`),
-})
-
 /**
  * A stored key belongs to the address it was stored with, so a change of address needs the key again. Throws AppError
  * bad_option, unknown_config.
  */
-export async function changeConfig(vault: Vault, id: string, change: ConfigChange): Promise<void> {
+export async function changeConfig(vault: Editor, id: string, change: ConfigChange): Promise<void> {
   checkChange(change)
   if (!isId(id)) throw new AppError('unknown_config', { id })
   const { name, baseUrl, key, enabled, timeoutSeconds, maxConcurrent, defaultModel } = change
@@ -123,29 +127,54 @@ export async function changeConfig(vault: Vault, id: string, change: ConfigChang
     sql`updated_at = now()`,
   ]
   await serialised(vault, async (tx) => {
-    const [before] = await readRows(
-      vault.database,
-      addressed,
-      (columns) => sql`select ${columns} from provider_configs where id::text = ${id}`,
-      tx,
-    )
-    if (!before) throw new AppError('unknown_config', { id })
+    const before = await readStored(vault, tx, id)
     const moved = baseUrl !== undefined && originsOf(baseUrl) !== originsOf(before.baseUrl)
-    if (moved && before.hasKey && key === undefined) {
+    if (moved && before.sealedKey !== null && key === undefined) {
       throw new AppError('bad_option', { name: 'key', value: '', expected: 'the key for the new address' })
     }
     await vault.database.rows(sql`update provider_configs set ${sql.join(set, sql`, `)} where id::text = ${id}`, tx)
     if (change.active) await activate(vault, tx, id)
+    const after = recordOf(await readStored(vault, tx, id), before)
+    const act = actOnce(vault.actor, 'config change', id)
+    await vault.database.rows(audited(act, { before: recordOf(before), after }), tx)
   })
   await notifyProcesses(vault)
 }
 
 /** Throws AppError unknown_config. */
-export async function removeConfig(vault: Vault, id: string): Promise<void> {
+export async function removeConfig(vault: Editor, id: string): Promise<void> {
   if (!isId(id)) throw new AppError('unknown_config', { id })
-  const rows = await vault.database.rows(sql`delete from provider_configs where id::text = ${id} returning id`)
-  if (rows.length === 0) throw new AppError('unknown_config', { id })
+  await serialised(vault, async (tx) => {
+    const before = recordOf(await readStored(vault, tx, id))
+    await vault.database.rows(sql`delete from provider_configs where id::text = ${id}`, tx)
+    await vault.database.rows(audited(actOnce(vault.actor, 'config remove', id), { before }), tx)
+  })
   await notifyProcesses(vault)
+}
+
+type Stored = NonNullable<(typeof stored)['row']>
+
+/** Throws AppError unknown_config. */
+async function readStored({ database }: Vault, tx: Db, id: string): Promise<Stored> {
+  const [row] = await readRows(
+    database,
+    stored,
+    (columns) => sql`select ${columns} from provider_configs where id::text = ${id}`,
+    tx,
+  )
+  if (!row) throw new AppError('unknown_config', { id })
+  return row
+}
+
+/**
+ * As the audit log keeps it: nothing of the key, and of addresses the origins alone, since the rest may hold a secret. `before`: marks what
+ * is hidden and has changed.
+ */
+function recordOf({ id: _, sealedKey, baseUrl, ...row }: Stored, before?: Stored): Json {
+  const key = sealedKey === null ? null : !before || before.sealedKey === sealedKey ? 'set' : 'set anew'
+  const url = baseUrl === null ? null : originsOf(baseUrl)
+  const moved = before && before.baseUrl !== baseUrl && originsOf(before.baseUrl) === originsOf(baseUrl)
+  return { ...row, key, url, ...(moved && { urlChanged: true }) }
 }
 
 const sealed = columnsOf({ id: providerConfigs.id, sealedKey: typed<string>(providerConfigs.sealedKey) })

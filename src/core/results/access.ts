@@ -3,11 +3,12 @@ import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import { accountOf } from '../accounts/accounts.ts'
+import type { ActOnRequest } from '../accounts/audit.ts'
 import type { Core } from '../core.ts'
 import { AppError } from '../errors.ts'
 import { readKept, readResult, type StoredResult } from '../generation/result.ts'
 import { findSent } from '../generation/sent-messages.ts'
-import { isId } from '../ids.ts'
+import { callHash, isId } from '../ids.ts'
 import type { Call, MessageName } from '../ports/chat.ts'
 import { isFavourite } from './reactions.ts'
 
@@ -41,6 +42,13 @@ export async function assertViewer(core: Core, viewer: Viewer, id: string): Prom
   const result = await readKept(core, id)
   if (!result || !(await maySee(core, viewer, result))) throw new AppError('unknown_button')
 }
+
+/** For the audit log: only an administrator may act on the request of another person. */
+export const actBy = async (core: Core, { from, key }: Pick<Call, 'from' | 'key'>): Promise<ActOnRequest> => ({
+  actor: from.id,
+  key: callHash(core, key),
+  userId: await accountOf(core, from),
+})
 
 async function maySee(core: Core, { from, surface, place, on }: Viewer, result: StoredResult): Promise<boolean> {
   const userId = await accountOf(core, from)

@@ -1,6 +1,7 @@
 /** Deletes a result for good: its messages on all surfaces, its words and its pictures. */
 import { eq } from 'drizzle-orm'
 import { generations } from '../../db/schema/generations.ts'
+import type { ActOnRequest } from '../accounts/audit.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { allSent } from '../generation/sent-messages.ts'
@@ -13,6 +14,8 @@ interface Removal {
   id: string
   /** The message with the pressed button, which may be one that only that person sees. */
   on?: { surface: string; posted: Posted }
+  /** Who deletes it. */
+  act: ActOnRequest
 }
 
 /**
@@ -20,7 +23,7 @@ interface Removal {
  * and continues, or finds that it is erased. A message that the chat does not let us delete stays. Throws AppError
  * chat_unavailable, still_running, and unknown_button when there is no such request.
  */
-export async function removeResult(core: Core, { id, on }: Removal): Promise<void> {
+export async function removeResult(core: Core, { id, on, act }: Removal): Promise<void> {
   const [request] = await core.database.db
     .select({
       userId: generations.userId,
@@ -41,7 +44,7 @@ export async function removeResult(core: Core, { id, on }: Removal): Promise<voi
     ...(posted === null ? [] : [{ surface, posted: posted as Posted }]),
   ]
   for (const message of messages) await removeMessage(core, id, message)
-  if (erasedAt === null) await erase(core, userId, id)
+  if (erasedAt === null) await erase(core, userId, id, { act })
 }
 
 /**

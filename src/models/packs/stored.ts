@@ -1,9 +1,12 @@
 /** Packs that are stored in the database. */
-import { sql } from 'drizzle-orm'
+import { createHash } from 'node:crypto'
+import { eq, sql } from 'drizzle-orm'
+import { actOnce, audited } from '../../core/accounts/audit.ts'
 import type { Model } from '../../core/ports/models.ts'
 import type { PackStore, StoredPack } from '../../core/ports/packs.ts'
 import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
+import type { Json } from '../../db/json.ts'
 import { workflowPacks } from '../../db/schema/operation.ts'
 import { parsePack } from './pack.ts'
 import { PackError } from './pack-error.ts'
@@ -22,7 +25,7 @@ interface PackStoreOptions {
 export function createPackStore(database: Database, { models, reload }: PackStoreOptions): PackStore {
   return {
     list: () => readStoredPacks(database),
-    async store(text) {
+    async store(text, actor) {
       const parsed = read(text)
       if ('mistakes' in parsed) return parsed
       const { id, aliases } = parsed
@@ -39,18 +42,37 @@ export function createPackStore(database: Database, { models, reload }: PackStor
           .insert(workflowPacks)
           .values(saved)
           .onConflictDoUpdate({ target: workflowPacks.id, set: { body: text } })
+        const before = stored.find((each) => each.id === id)
+        const change = { before: before && recordOf(before), after: recordOf({ id, text }) }
+        await database.rows(audited(actOnce(actor, before ? 'pack change' : 'pack add', id), change), tx)
         return []
       })
       if (mistakes.length > 0) return { mistakes }
       await reload()
       return { id }
     },
-    async remove(id) {
-      const removed = await database.rows(sql`delete from workflow_packs where id = ${id} returning id`)
+    async remove(id, actor) {
+      const isRemoved = await database.db.transaction(async (tx) => {
+        const [removed] = await tx
+          .delete(workflowPacks)
+          .where(eq(workflowPacks.id, id))
+          .returning({ id: workflowPacks.id, text: workflowPacks.body })
+        if (!removed) return false
+        await database.rows(audited(actOnce(actor, 'pack remove', id), { before: recordOf(removed) }), tx)
+        return true
+      })
       await reload()
-      return removed.length > 0
+      return isRemoved
     },
   }
+}
+
+/** As the audit log keeps it: the hash tells two versions apart, and nothing that a pack may hold is copied. */
+function recordOf(pack: StoredPack): Json {
+  const model = modelIn(pack)
+  const sha256 = createHash('sha256').update(pack.text).digest('hex')
+  const providers = [...new Set(model?.routes.map(({ provider }) => provider))]
+  return { title: model?.title ?? null, providers, sha256 }
 }
 
 export const takenMistake = (name: string) => `the name "${name}" is taken by another model; choose another`

@@ -71,7 +71,13 @@ describe.each(databases())('an API key on %s', (kind) => {
     expect((await keyOf({ who: 'admin', monthlyCap: 5 })).holder.admin).toBe(false)
     expect((await keyOf({ who: 'admin', models: ['sketch'] })).holder.admin).toBe(false)
     const [first, second] = await Promise.all([1, 2].map(() => findKeyHolder(core, 'the operator', 'the operator')))
-    expect(first).toEqual({ userId: expect.any(String), keyId: null, admin: true, models: null })
+    expect(first).toEqual({
+      userId: expect.any(String),
+      keyId: null,
+      admin: true,
+      adminAs: 'api:operator',
+      models: null,
+    })
     expect(second).toEqual(first)
     expect(await findKeyHolder(core, 'the operato', 'the operator')).toBeUndefined()
     expect(await findKeyHolder(core, 'the operator', undefined)).toBeUndefined()

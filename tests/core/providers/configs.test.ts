@@ -22,7 +22,7 @@ describe.each(databases())('a stored provider configuration on %s', (kind) => {
   let drop: () => Promise<void>
   let providers: Providers | undefined
   let created: ProviderSettings[]
-  const vault = () => ({ database, secretKey })
+  const vault = () => ({ database, secretKey, actor: 'cli' })
 
   beforeEach(async () => {
     ;({ database, drop } = await openTestDatabase(kind))

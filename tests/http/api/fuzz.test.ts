@@ -47,7 +47,7 @@ const generators = [
 beforeAll(async () => {
   const limits = { perMinute: 1_000_000, inFlight: 1_000 }
   service = await openEverything({ providers: [createSeveral().provider], limits })
-  await addConfig(service.test.core, 'sketch', { name: 'planted', key: providerKey })
+  await addConfig({ ...service.test.core, actor: 'cli' }, 'sketch', { name: 'planted', key: providerKey })
   await service.test.work()
 })
 afterAll(async () => {

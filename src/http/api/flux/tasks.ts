@@ -1,6 +1,6 @@
 /** Routes that return, cancel and list tasks. */
 import type { FastifyRequest } from 'fastify'
-import { ownerOf } from '../../../core/accounts/api-keys.ts'
+import { actOf, ownerOf } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
 import { cancel } from '../../../core/generation/cancel.ts'
 import { type Outcome, outcomeOf, outcomes } from '../../../core/history/outcome.ts'
@@ -58,7 +58,8 @@ export function taskRoutes(app: ApiApp, family: Family): void {
     return answer(family, request, outcome)
   })
   app.delete('/flux/task/:id', { schema: cancelled }, async (request) => {
-    const outcome = await cancel(core, ownerOf(await authenticate(request)), request.params.id)
+    const holder = await authenticate(request)
+    const outcome = await cancel(core, ownerOf(holder), request.params.id, actOf(holder))
     return answer(family, request, outcome)
   })
   app.get('/flux/history', { schema: listed }, async (request) => {

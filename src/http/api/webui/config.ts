@@ -3,6 +3,7 @@
  * by themselves. Private addresses are allowed, because administrators are trusted like the operator's settings.
  */
 import type { FastifyRequest } from 'fastify'
+import { adminIn } from '../../../core/accounts/api-keys.ts'
 import type { Core } from '../../../core/core.ts'
 import { AppError } from '../../../core/errors.ts'
 import {
@@ -85,26 +86,31 @@ function assertSame(before: ProviderConfig, { id = before.id, provider = before.
 export function configRoutes(app: ApiApp, { core, authenticate }: Family): void {
   // before the body is read
   const onRequest = async (request: FastifyRequest) => void (await authenticate(request, 'admin'))
+  const editing = async (request: FastifyRequest) => ({ ...core, actor: adminIn(await authenticate(request, 'admin')) })
   app.get('/api/config', { onRequest, schema: listed }, () => overview(core))
-  app.post('/api/config', { onRequest, schema: created }, async ({ body: { provider, ...body } }, reply) => {
+  app.post('/api/config', { onRequest, schema: created }, async (request, reply) => {
+    const { provider, ...body } = request.body
     const kind = findKind(core.providers.kinds, provider)
     const change = changeOf(body)
     checkChange(change)
     assertServesModel(core, kind.name, change.defaultModel)
     assertComplete(core, kind.name, change)
-    const id = await addConfig(core, kind.name, change)
+    const id = await addConfig(await editing(request), kind.name, change)
     return reply.code(201).send(await stored(core, id, provider))
   })
-  app.put('/api/config/:id', { onRequest, schema: changed }, async ({ body, params: { id } }) => {
+  app.put('/api/config/:id', { onRequest, schema: changed }, async (request) => {
+    const { body, params } = request
+    const { id } = params
     const before = await configOf(core, id)
     assertSame(before, body)
     const change = changeOf(body, before)
     assertServesModel(core, before.provider, change.defaultModel)
-    await changeConfig(core, id, change)
+    await changeConfig(await editing(request), id, change)
     return stored(core, id, body.provider)
   })
-  app.delete('/api/config/:id', { onRequest, schema: removed }, async ({ params: { id } }) => {
-    await removeConfig(core, id)
+  app.delete('/api/config/:id', { onRequest, schema: removed }, async (request) => {
+    const { id } = request.params
+    await removeConfig(await editing(request), id)
     await core.providers.reload()
     return { success: true as const, id }
   })

@@ -1,5 +1,6 @@
 /** `/api/config/packs`: model packs and workflow packs in the database, for administrators. */
 import type { FastifyRequest } from 'fastify'
+import { adminIn } from '../../../core/accounts/api-keys.ts'
 import { AppError } from '../../../core/errors.ts'
 import { InvalidRequest } from '../../server/validation.ts'
 import type { ApiApp, Family } from '../family.ts'
@@ -37,6 +38,7 @@ const removed = {
 export function packRoutes(app: ApiApp, { core, authenticate }: Family): void {
   // before the body is read
   const onRequest = async (request: FastifyRequest) => void (await authenticate(request, 'admin'))
+  const actorOf = async (request: FastifyRequest) => adminIn(await authenticate(request, 'admin'))
   app.get('/api/config/packs', { onRequest, schema: listed }, async () => {
     const stored = await core.packs.list()
     return {
@@ -44,8 +46,8 @@ export function packRoutes(app: ApiApp, { core, authenticate }: Family): void {
       packs: stored.map(({ id, text }) => ({ id, pack: JSON.parse(text) as Record<string, unknown> })),
     }
   })
-  app.post('/api/config/packs', { onRequest, bodyLimit: packBytes, schema: created }, async ({ body }, reply) => {
-    const stored = await core.packs.store(JSON.stringify(body))
+  app.post('/api/config/packs', { onRequest, bodyLimit: packBytes, schema: created }, async (request, reply) => {
+    const stored = await core.packs.store(JSON.stringify(request.body), await actorOf(request))
     if ('mistakes' in stored) {
       throw new InvalidRequest(
         stored.mistakes.map((message) => ({ name: undefined, message, problem: 'value' as const })),
@@ -53,8 +55,9 @@ export function packRoutes(app: ApiApp, { core, authenticate }: Family): void {
     }
     return reply.code(201).send({ success: true as const, id: stored.id })
   })
-  app.delete('/api/config/packs/:id', { onRequest, schema: removed }, async ({ params: { id } }) => {
-    if (!(await core.packs.remove(id))) throw new AppError('unknown_config', { id })
+  app.delete('/api/config/packs/:id', { onRequest, schema: removed }, async (request) => {
+    const { id } = request.params
+    if (!(await core.packs.remove(id, await actorOf(request)))) throw new AppError('unknown_config', { id })
     return { success: true as const, id }
   })
 }
