@@ -52,6 +52,19 @@ export function plainText(reply: Pick<Reply, 'locale' | 'content'>): string {
   return lines.filter((line) => line !== undefined && line !== '').join('\n')
 }
 
+export interface PictureLink {
+  label: string
+  url: string
+}
+
+/** Links to the stored files of the pictures that are shown smaller. */
+export function pictureLinks({ locale, pictures = [] }: Pick<Reply, 'locale' | 'pictures'>): PictureLink[] {
+  const words = wordsFor(locale)
+  return pictures.flatMap(({ link }, index) =>
+    link === undefined ? [] : [{ label: words.fullSize(pictures.length > 1 ? index + 1 : undefined), url: link }],
+  )
+}
+
 /** Labels by action, with the price. */
 export function labelOf(locale: string, { action, number, title, price = 0, sale }: Button): string {
   const words = wordsFor(locale)

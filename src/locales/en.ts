@@ -213,6 +213,8 @@ export const en = {
     reported: '🚩 Thanks. The administrators will look at it.',
     reportKept: '🚩 Thanks. The report is kept for the people who run this bot.',
   },
+  /** A link to a picture that is shown smaller. `number`: which one, if there are several. */
+  fullSize: (number?: number) => (number === undefined ? 'Full size' : `Full size ${number}`),
   originals: (count: number) => plural(count, { one: '💾 The original picture', other: '💾 The original pictures' }),
   /** What the page shows of the account while a request is composed. */
   composed: {
@@ -311,6 +313,8 @@ export const en = {
     origins: { person: 'yours', chat: 'this group’s', service: 'default' },
     ofModel: 'up to the model',
     ofClient: 'as in your app',
+    fixed: (s: { name: string; value: string }) => `${s.name}: ${s.value}`,
+    filesKept: 'always: pictures here are the stored files',
     line: (s: { name: string; value: string; origin: string }) => `${s.name}: ${s.value} · ${s.origin}`,
     usage:
       '/settings ratio 16:9 changes one of them; others are model, count, enhance, private, language, original and announcements. ' +

@@ -176,6 +176,7 @@ export const zh: Words = {
     reported: '🚩 谢谢，管理员会查看。',
     reportKept: '🚩 谢谢，举报已保存，供本机器人的运营者查看。',
   },
+  fullSize: (which) => (which === undefined ? '查看原图' : `查看原图 ${which}`),
   originals: (count) => (count === 1 ? '💾 原图' : `💾 ${number(count)} 张原图`),
   composed: { balance: (balance) => `剩余 ${credits(balance)}` },
   priced: (label, price) => `${label} · ${credits(price)}`,
@@ -262,6 +263,8 @@ export const zh: Words = {
     origins: { person: '你的设置', chat: '本群设置', service: '默认' },
     ofModel: '由模型决定',
     ofClient: '与客户端相同',
+    fixed: (s) => `${s.name}：${s.value}`,
+    filesKept: '始终发送：这里的图片就是原始文件',
     line: (s) => `${s.name}：${s.value} · ${s.origin}`,
     usage:
       '/settings ratio 16:9 修改其中一项；其他项为 model、count、enhance、private、language、original、announcements。' +

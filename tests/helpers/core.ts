@@ -2,6 +2,7 @@
  * A core on a real database, queue and store. Its chat and providers are replacements that tests control: a chat that keeps its
  * messages, and a provider that draws at once.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,6 +102,15 @@ export const pngOf = (width: number, height: number, background = '#3366cc'): Pr
   sharp({ create: { width, height, channels: 3, background } })
     .png()
     .toBuffer()
+
+/** A picture with six bytes for each pixel, which PNG makes no smaller. */
+export function noiseOf(width: number, height: number): Promise<Buffer> {
+  const samples = new Uint16Array(new Uint8Array(randomBytes(width * height * 6)).buffer)
+  return sharp(samples, { raw: { width, height, channels: 3 } })
+    .toColourspace('rgb16')
+    .png({ compressionLevel: 0 })
+    .toBuffer()
+}
 
 /** Provider that draws a plain picture at once. */
 export function createPlain(over: Partial<ImageProvider> = {}): ImageProvider & { starts: string[] } {

@@ -30,6 +30,8 @@ export interface InteractionTarget {
   isOutside?: boolean
   /** The message has the button that fetches the result. */
   offersResult?: boolean
+  /** Bytes of the largest file that Discord takes through this interaction. Absent: `usualFileBytes`. */
+  maxFileBytes?: number
 }
 
 /** A channel or a direct message: answered with the bot's own token. */
@@ -49,6 +51,10 @@ export type Target = InteractionTarget | ChannelTarget
 
 /** When a message that nothing but the token reaches gets the button that fetches the result. */
 export const offerAfterMs = 13 * 60_000
+/** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
+export const tokenLifeMs = 14.5 * 60_000
+/** Discord's limit for a file of a bot where no interaction says otherwise. Servers and people may have higher ones. */
+export const usualFileBytes = 10 * 1024 * 1024
 /** 2015-01-01, in milliseconds since 1970: the start of the time in ids. */
 const discordEpochMs = 1_420_070_400_000
 
@@ -69,7 +75,7 @@ export function addressOf(target: Target): Address {
           target.audience,
           target.messageId ?? none,
           target.originalId ?? none,
-          ...lateParts(target),
+          ...laterParts(target),
         ]
       : [
           'channels',
@@ -82,11 +88,11 @@ export function addressOf(target: Target): Address {
   return `discord:/${parts.map(encodeURIComponent).join('/')}`
 }
 
-/** Most addresses have none of them. */
-function lateParts({ isOutside, answerId, offersResult }: InteractionTarget): string[] {
-  const parts = [isOutside ? outside : none, answerId ?? none, offersResult ? offers : none]
-  while (parts.at(-1) === none) parts.pop()
-  return parts
+/** Most addresses have none of these parts. */
+function laterParts({ isOutside, answerId, offersResult, maxFileBytes = usualFileBytes }: InteractionTarget): string[] {
+  const limit = maxFileBytes === usualFileBytes ? none : String(maxFileBytes)
+  const parts = [isOutside ? outside : none, answerId ?? none, offersResult ? offers : none, limit]
+  return parts.slice(0, parts.findLastIndex((part) => part !== none) + 1)
 }
 
 export function targetOf(address: string): Target {
@@ -119,6 +125,7 @@ export function targetOf(address: string): Target {
     ...(parts[8] === outside && { isOutside: true }),
     ...(parts[9] !== undefined && parts[9] !== none && { answerId: parts[9] }),
     ...(parts[10] === offers && { offersResult: true }),
+    ...(parts[11] !== undefined && { maxFileBytes: Number(parts[11]) }),
   }
 }
 

@@ -115,6 +115,7 @@ export function callOfInteraction(
     userId: user.id,
     audience,
     ...(isOutside(interaction) && { isOutside: true }),
+    maxFileBytes: interaction.attachment_size_limit,
   }
   return {
     ...where,

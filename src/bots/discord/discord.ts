@@ -27,6 +27,7 @@ import { createGateway, type Gateway, type ShardRange } from './gateway/gateway.
 import { interactionsRoute } from './http.ts'
 import { attachmentHosts, attachments } from './images.ts'
 import { keepPicked, type Picked, pickedIn, readPicked } from './menus.ts'
+import { fileLimitsOf } from './message.ts'
 import { createOpenRequests, type FirstAnswer } from './open-requests.ts'
 import { withPlace } from './place.ts'
 import { actsOfEvent, type StoredEntitlement, type StoredItem } from './purchases/events.ts'
@@ -235,6 +236,7 @@ export function createDiscord(options: DiscordOptions): Discord {
       plugin: interactionsRoute({ publicKey: options.publicKey, receive: receiveRequest }),
     }),
     answersPrivately: true,
+    keepsFiles: true,
     shop: {
       itemChanged: (sku, reason) =>
         store([{ key: `discord:item:${reason}`, lane: `item ${sku}`, body: { kind: 'item', sku, reason } }]),
@@ -254,6 +256,7 @@ export function createDiscord(options: DiscordOptions): Discord {
     notReady: () => (gateway ? (api.notReady() ?? gateway.notReady()) : 'not started'),
     channelLink: (guild, channel) => `https://discord.com/channels/${guild}/${channel}`,
     privately: async (address) => addressOf(await openDirect(api, targetOf(address)).catch(fail)),
+    fileLimits: (place) => fileLimitsOf(targetOf(place)),
     async privateChat(person, about) {
       const { id: userId } = splitName(person)
       return addressOf({ kind: 'channel', channelId: await directChannel(api, userId).catch(fail), userId, about })

@@ -1,4 +1,4 @@
-/** A reply as a message of Discord. */
+/** A reply as a message of Discord, and how large the files of a message may be. */
 import type { RawFile } from '@discordjs/rest'
 import {
   type APIActionRowComponent,
@@ -9,8 +9,10 @@ import {
   MessageFlags,
 } from 'discord-api-types/v10'
 import type { Button, ButtonRows, Reply } from '../../core/ports/chat.ts'
-import { labelOf, plainText } from '../layout.ts'
-import { altOf, contentOf } from './text.ts'
+import type { FileLimits } from '../../core/ports/reply-files.ts'
+import { labelOf, pictureLinks, plainText } from '../layout.ts'
+import { createdAtMs, type Target, tokenLifeMs, usualFileBytes } from './address.ts'
+import { altOf, contentOf, linesOf } from './text.ts'
 
 type ButtonRow = APIActionRowComponent<APIButtonComponentWithCustomId | APIButtonComponentWithSKUId>
 
@@ -39,10 +41,13 @@ export function messageOf(reply: Reply, mention?: string): Message {
     data ? [{ name: nameOf(name, { flagged }), data, type, alt: undefined }] : [],
   )
   const attached = [...shown, ...whole]
-  const links = files.filter(({ data }) => !data).map(({ name, link }) => `\n${name}: <${link}>`)
+  const links = linesOf([
+    pictureLinks(reply).map(({ label, url }) => `[${label}](<${url}>)`),
+    ...files.filter(({ data }) => !data).map(({ name, link }) => [`${name}: <${link}>`]),
+  ])
   return {
     body: {
-      content: contentOf(plainText(reply), mention ? `<@${mention}> ` : '') + links.join(''),
+      content: contentOf(plainText(reply), { before: mention ? `<@${mention}> ` : '', after: links }),
       attachments: attached.map(({ name, alt }, index) => ({
         id: String(index),
         filename: name,
@@ -81,3 +86,16 @@ const rowOf = (locale: string, row: readonly Button[]): ButtonRow => ({
         { type: ComponentType.Button, style: ButtonStyle.Premium, sku_id: button.item },
   ),
 })
+
+/** Discord's limit for a request is 25 MiB. The rest is for what is not a picture, and for the last picture that is reduced. */
+const messageBytes = 24 * 1024 * 1024
+/** A message may be sent some time after its pictures were chosen. */
+const sendingMs = 60_000
+
+/** Once its token has expired, the answer of an interaction is a message of the bot, whose limit may be lower. */
+export function fileLimitsOf(target: Target): FileLimits {
+  if (target.kind === 'channel') return { picture: usualFileBytes, pictures: messageBytes }
+  const { interactionId, maxFileBytes = usualFileBytes } = target
+  const mayExpire = Date.now() - createdAtMs(interactionId) > tokenLifeMs - sendingMs
+  return { picture: mayExpire ? Math.min(maxFileBytes, usualFileBytes) : maxFileBytes, pictures: messageBytes }
+}

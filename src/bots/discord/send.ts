@@ -13,14 +13,20 @@ import {
 } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
 import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
-import type { ChannelTarget, InteractionTarget, Target } from './address.ts'
-import { ageMs, createdAtMs, isBoundToToken, offerAfterMs } from './address.ts'
+import {
+  ageMs,
+  type ChannelTarget,
+  createdAtMs,
+  type InteractionTarget,
+  isBoundToToken,
+  offerAfterMs,
+  type Target,
+  tokenLifeMs,
+} from './address.ts'
 import { type Api, codeOf, directChannel } from './api.ts'
 import { hasSpoilers, type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
 
-/** Discord allows 15 minutes from when the person acted; the clocks may differ a little. */
-const tokenLifeMs = 14.5 * 60_000
 /** Longer than the edit of a waiting message is tried, so that none replaces the button. */
 const quietMs = 6_000
 /** After a wait of this length the person is mentioned, who may no longer look at the channel. */

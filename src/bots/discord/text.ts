@@ -11,13 +11,28 @@ const lineStart = /^(\s*)(#{1,3}(?=\s)|-#|>|[-+](?=\s))/gm
 const address = /(https?:\/\/[^\s<]+)/
 const underlines = /\\_/g
 
-/** `before` stays as it is: a mention. */
-export function contentOf(text: string, before = ''): string {
+/** Characters that links may take. The others are behind the button for originals. */
+const longestLinks = 1200
+
+/** `before`, a mention, and `after`, links, stay as they are. */
+export function contentOf(text: string, { before = '', after = '' }: { before?: string; after?: string } = {}): string {
   const parts = text.split(address).map((part, index) => {
     const escaped = part.replace(markup, '\\$&')
     return index % 2 === 1 ? escaped.replace(underlines, '_') : escaped
   })
-  return cut(before + parts.join('').replace(lineStart, '$1\\$2'), longest)
+  return cut(before + parts.join('').replace(lineStart, '$1\\$2'), longest - after.length) + after
+}
+
+/** Each line on its own below a text; the links of a line beside each other. No link is cut. */
+export function linesOf(lines: readonly (readonly string[])[]): string {
+  let text = ''
+  for (const line of lines) {
+    for (const [index, link] of line.entries()) {
+      const added = (index === 0 ? '\n' : ' · ') + link
+      if (text.length + added.length <= longestLinks) text += added
+    }
+  }
+  return text
 }
 
 export function altOf(text: string): string {

@@ -54,12 +54,15 @@ export function settingsReply(
   const hasModels = whose === 'here' && setsModels(call)
   // a group gets no announcements
   const names = settingNames.filter((name) => whose === 'own' || name !== 'announcements')
+  const keepsFiles = core.surfaces.get(call.surface)?.keepsFiles
   const lines = names.map((name) =>
-    texts.line({
-      name: texts.names[name],
-      value: shownValue(core, words, name, shown),
-      origin: texts.origins[originOf(shown, name)],
-    }),
+    name === 'original' && keepsFiles
+      ? texts.fixed({ name: texts.names[name], value: texts.filesKept })
+      : texts.line({
+          name: texts.names[name],
+          value: shownValue(core, words, name, shown),
+          origin: texts.origins[originOf(shown, name)],
+        }),
   )
   const text = [
     ...(saved ? [texts.saved] : []),

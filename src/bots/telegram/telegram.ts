@@ -25,6 +25,7 @@ import { allowedUpdates, createConnection, startPolling } from './incoming/polli
 import { setMenus } from './menu.ts'
 import { followGroup, type Migration, migrationIn } from './migration.ts'
 import { createAnnouncer } from './outgoing/announcements.ts'
+import { fileLimits } from './outgoing/pictures.ts'
 import { createSender } from './outgoing/send.ts'
 import { countCalls, isGroup, notePauses, paceName, progressRoom, type TelegramPace, telegramPace } from './pace.ts'
 import { createCheckout } from './stars/checkout.ts'
@@ -165,6 +166,7 @@ export function createTelegram(options: TelegramOptions): Telegram {
     name: 'telegram',
     postsAnew: true,
     asksAboutPictures: true,
+    fileLimits: () => fileLimits,
     payments: { refund: createRefunds(api) },
     announcer,
     deepLink: (word) => botName && `https://t.me/${botName}?start=${word}`,

@@ -172,7 +172,11 @@ async function pictureReply(core: Core, generation: Generation, files?: ImageFil
   const stored = files
     ? files.map((file, position) => ({ key: outputKey(core, id, position, file.type), file }))
     : await readPictures(core, id)
-  const pictures = await picturesToShow(core, generation, stored)
+  const pictures = await picturesToShow(core, {
+    asked: generation,
+    stored,
+    at: generation.posted ?? generation.address,
+  })
   // a row that was stored before this attempt has its final time
   const seconds = (runMs + (state === 'stored' ? 0 : Date.now() - takenAt)) / 1000
   const sizes = stored.map(({ file }) => file)

@@ -8,8 +8,8 @@
 import type { Content } from './content.ts'
 import type { Conversations } from './conversations.ts'
 import type { ButtonId, Choice, Form } from './forms.ts'
-import type { ImageFile } from './images.ts'
 import type { Invoice, Payment, Payments, Purchase, Shop } from './payments.ts'
+import type { FileLimits, ReplyFile, ReplyPicture } from './reply-files.ts'
 
 /** 'discord:…', 'telegram:-100123:45'. Opaque to all but its surface, so it survives queues and restarts. */
 export type Address = `${string}:${string}`
@@ -143,29 +143,6 @@ export interface Button {
   style?: 'primary' | 'danger'
 }
 
-export interface ReplyPicture {
-  file: ImageFile
-  /** In the object store. '' for a preview, which is not stored. */
-  key: string
-  name: string
-  alt: string
-  /** The stored file, sent after the picture on platforms that show a smaller copy. */
-  original?: ImageFile
-}
-
-/** A stored picture as it is. */
-export interface ReplyFile {
-  name: string
-  key: string
-  type: string
-  /** Absent: the file is too large for this chat, so it is linked. */
-  data?: Buffer
-  /** A provider flagged it as unsuitable for some. */
-  flagged?: boolean
-  /** Signed; it expires. */
-  link: string
-}
-
 /** Rows of buttons. */
 export type ButtonRows = readonly (readonly Button[])[]
 
@@ -231,6 +208,8 @@ export interface ChatSurface {
   readonly answersPrivately?: boolean
   /** True when a picture without words, in a private chat, is answered with what can be done with it. */
   readonly asksAboutPictures?: boolean
+  /** True when messages hold pictures as they are stored, so that no stored files have to follow. */
+  readonly keepsFiles?: boolean
   /** True when no person reads its replies. */
   readonly isSilent?: boolean
   /** Connects and calls `handle` for each act; resolves when the platform has accepted us. */
@@ -258,6 +237,8 @@ export interface ChatSurface {
    * since 1970) the core edits them to show 'getresult'. `edit` may leave a late answer for its press. Absent, undefined: not needed.
    */
   needsPressFrom?(posted: Posted): number | undefined
+  /** How large the files of a message there may be. Absent: as large as every platform accepts. */
+  fileLimits?(place: Address | Posted): FileLimits
   /** Whether the chat has room for an edit that only shows progress. If so, it counts as made. Absent: chats have no limits. */
   takeRoom?(posted: Posted): Promise<boolean>
   /**

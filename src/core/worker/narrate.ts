@@ -4,8 +4,8 @@ import { placeEditIsOver } from '../generation/place-edits.ts'
 import { altOf, promptOf, queuedContent, surfaceFor, waitingReply } from '../generation/replies.ts'
 import type { Generation } from '../generation/row.ts'
 import { roughly, secondsLeft } from '../history/estimate.ts'
-import type { ReplyPicture } from '../ports/chat.ts'
 import type { Content } from '../ports/content.ts'
+import type { ReplyPicture } from '../ports/reply-files.ts'
 
 export interface Narrator {
   progress(progress: { percent?: number; position?: number; preview?: Buffer }): void

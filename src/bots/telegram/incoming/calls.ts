@@ -4,13 +4,11 @@ import type { Act, Attachment, Call, PressedMessage } from '../../../core/ports/
 import { localeOf } from '../../../locales/index.ts'
 import { type AnyCommand, findCommand } from '../../command.ts'
 import { messageName, toAddress, toPosted } from '../address.ts'
+import { fileLimits } from '../outgoing/pictures.ts'
 import { linkedCommand } from './deep-links.ts'
 import type { TelegramFiles } from './files.ts'
 import { callOfPayment } from './payments.ts'
 import { identityOf, placeOf } from './people.ts'
-
-/** Telegram's limit for files of bots. */
-const maxFileBytes = 50 * 1024 * 1024
 
 /** What a message says. */
 type Written = Extract<Act, { kind: 'message' | 'command' }>
@@ -166,7 +164,7 @@ function callOfPress({ id, from, data, message }: CallbackQuery): Call | undefin
     act: { kind: 'press', button: data, on: pressedMessage(message) },
     images: [],
     isPrivate: true,
-    maxFileBytes,
+    maxFileBytes: fileLimits.file,
   }
 }
 

@@ -1,7 +1,8 @@
 /** Pictures and files in albums. Each message is recorded before the next is sent, and what was recorded is not sent again. */
 import { type Api, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup, Message, MessageEntity } from 'grammy/types'
-import type { Reply, ReplyFile, SentMessages } from '../../../core/ports/chat.ts'
+import type { Reply, SentMessages } from '../../../core/ports/chat.ts'
+import type { ReplyFile } from '../../../core/ports/reply-files.ts'
 import { plainText } from '../../layout.ts'
 import { type ChatTarget, messageName, type Shown, toPosted } from '../address.ts'
 import { fileIdsOf, kindOf, type Others, type Sent, toFile } from './pictures.ts'

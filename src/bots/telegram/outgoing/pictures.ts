@@ -1,7 +1,10 @@
 /** Pictures of a reply as Telegram takes them: photos, which it recompresses, or documents. */
 import { InputFile } from 'grammy'
 import type { Message } from 'grammy/types'
-import type { ReplyPicture } from '../../../core/ports/chat.ts'
+import type { FileLimits, ReplyPicture } from '../../../core/ports/reply-files.ts'
+
+/** Telegram's limits for photos and documents of bots. */
+export const fileLimits = { picture: 10 * 1024 * 1024, file: 50 * 1024 * 1024 } satisfies FileLimits
 
 /** `asFile`: as a document, which Telegram does not change. */
 export type Sent = ReplyPicture & { asFile?: boolean }
@@ -26,11 +29,11 @@ const isShownWhole = (picture: ReplyPicture, original: ReplyPicture['file']) =>
 /** From memory, so that it can be sent again after a pause. */
 export const toFile = ({ file, name }: ReplyPicture) => new InputFile(file.data, name)
 
-/** Telegram's limits for photos: 10 MB, 10,000 pixels for width plus height, a ratio of 20. */
+/** Telegram's limits for photos: their bytes, 10,000 pixels for width plus height, a ratio of 20. */
 export function kindOf({ file: { data, width, height }, asFile = false }: Sent): 'photo' | 'document' {
   if (asFile) return 'document'
   const ratio = Math.max(width, height) / Math.max(1, Math.min(width, height))
-  return data.length <= 10 * 1024 * 1024 && width + height <= 10_000 && ratio <= 20 ? 'photo' : 'document'
+  return data.length <= fileLimits.picture && width + height <= 10_000 && ratio <= 20 ? 'photo' : 'document'
 }
 
 export function fileIdsOf(message: Pick<Message, 'photo' | 'document'>): string[] {

@@ -4,8 +4,9 @@
  */
 import type { Api } from 'grammy'
 import { AppError } from '../../../core/errors.ts'
-import type { Address, ChatSurface, Reply, ReplyPicture, SentMessages } from '../../../core/ports/chat.ts'
+import type { Address, ChatSurface, Reply, SentMessages } from '../../../core/ports/chat.ts'
 import type { Invoice } from '../../../core/ports/payments.ts'
+import type { ReplyPicture } from '../../../core/ports/reply-files.ts'
 import {
   type ChatTarget,
   fromAddress,

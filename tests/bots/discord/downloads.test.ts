@@ -2,8 +2,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { attachments } from '../../src/bots/discord/images.ts'
-import { createDownloads } from '../../src/bots/downloads.ts'
+import { attachments } from '../../../src/bots/discord/images.ts'
+import { createDownloads } from '../../../src/bots/downloads.ts'
 
 const MB = 1024 * 1024
 
