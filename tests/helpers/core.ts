@@ -152,6 +152,8 @@ export interface TestCoreOptions {
   limits?: Partial<Core['limits']>
   admins?: readonly string[]
   enhancer?: Enhancer
+  /** Pictures that a provider draws at the same time. Default 5. */
+  concurrency?: number
   /** Timeout of a provider, milliseconds. */
   providerMs?: number
   meter?: Core['meter']
@@ -175,10 +177,11 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
   const providers = options.providers ?? [createPlain()]
   const models = options.models ?? [sketch]
   const chat = options.chat ?? createChat()
+  const { concurrency = 5 } = options
   const settings = {
     baseUrl: 'test:',
     timeoutMs: options.providerMs ?? 10_000,
-    concurrency: 5,
+    concurrency,
     ...options.providerSettings,
   }
   const config = readConfig({
@@ -189,7 +192,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     ...options.settings,
   })
   const openQueue = (log: Core['log']) =>
-    createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency: 5 })) })
+    createQueue({ backend, prefix, log, lanes: providers.map(({ name }) => ({ name, concurrency })) })
   const composed = await compose(
     {
       ...config,
