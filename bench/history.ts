@@ -63,6 +63,7 @@ function readings(core: Core, middle: string): Readonly<Record<string, () => Pro
     '/history': () => readHistory(core, own, { filter: {} }),
     '/history, older': () => readHistory(core, own, { filter: {}, from: { direction: 'older', id: middle } }),
     '/history, newer': () => readHistory(core, own, { filter: {}, from: { direction: 'newer', id: middle } }),
+    '/history, a rare model': () => readHistory(core, own, { filter: { model: 'none' } }),
     '/history, favourites': () => readHistory(core, own, { filter: { favourites: true } }),
     [`/history ${lastPage}`]: () => startOf(core, own, { filter: {}, page: lastPage }),
     '/history, another account': () => readHistory(core, otherId, { filter: {} }),

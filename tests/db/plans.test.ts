@@ -16,6 +16,7 @@ import {
   unfinishedLoad,
 } from '../../src/core/history/backlog.ts'
 import { createExpectations } from '../../src/core/history/expectations.ts'
+import { readHistory } from '../../src/core/history/history.ts'
 import { outcomeOf, outcomes } from '../../src/core/history/outcome.ts'
 import { readProgress } from '../../src/core/programs/progress.ts'
 import { findDueWebhooks, pruneWebhooks } from '../../src/core/programs/webhook-deliveries.ts'
@@ -151,4 +152,21 @@ describe('the plan of', () => {
     }
     await sweeper.stop()
   })
+})
+
+// last, because the statistics change the plans of other statements
+it('the requests for a model, in the history of a person with many others, come from the index of both', async () => {
+  const { key } = await test.say('a hen')
+  await test.core.database.rows(sql`
+    insert into generations select (jsonb_populate_record(g, jsonb_build_object('key', 'copy:' || n,
+      'id', '01000000-0000-7000-8000-' || lpad(n::text, 12, '0'), 'state', 'delivered', 'ended_at', now()))).*
+    from generations g, generate_series(1, 3000) n where g.key = ${key}`)
+  await test.core.database.rows(sql`analyze generations`)
+  const [row] = await test.core.database.rows<{ owner: string }>(
+    sql`select user_id as owner from generations where key = ${key}`,
+  )
+  for (const model of ['sketch', 'none']) {
+    const plans = await plansOf(() => readHistory(core, row?.owner ?? '', { filter: { model } }))
+    expect(plans.join('\n')).toContain('generations_of_user_by_model')
+  }
 })

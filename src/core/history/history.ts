@@ -116,9 +116,13 @@ function matching(userId: string, { model, state, favourites: isFavourite }: His
         favourites.generationId,
       ]
     : [sql`${generations}`, generations.userId, generations.id]
+  // a row comparison bounds the part of the index that is read; `order by` with the same columns makes the planner choose that index
+  const byModel = model !== undefined && !isFavourite
+  const key = byModel ? [owner, generations.model] : [owner]
+  const values = byModel ? [sql`${userId}::uuid`, sql`${model}::text`] : [sql`${userId}::uuid`]
   const order = from?.direction === 'newer' ? sql`asc` : sql`desc`
   const conditions = [
-    sql`${owner} between ${userId}::uuid and ${userId}::uuid`,
+    sql`(${sql.join(key, sql`, `)}) between (${sql.join(values, sql`, `)}) and (${sql.join(values, sql`, `)})`,
     sql`${generations.erasedAt} is null`,
     ...(from?.direction === 'older' ? [sql`${id} < ${from.id}::uuid`] : []),
     ...(from?.direction === 'newer' ? [sql`${id} > ${from.id}::uuid`] : []),
@@ -126,5 +130,8 @@ function matching(userId: string, { model, state, favourites: isFavourite }: His
     ...(state === undefined ? [] : [sql`${generations.state} in ${statesOf[state]}`]),
   ]
   return sql`select ${generations}.* from ${source} where ${sql.join(conditions, sql` and `)}
-    order by ${owner} ${order}, ${id} ${order}`
+    order by ${sql.join(
+      [...key, id].map((column) => sql`${column} ${order}`),
+      sql`, `,
+    )}`
 }

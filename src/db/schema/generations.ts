@@ -121,6 +121,7 @@ export const generations = pgTable(
   (t) => [
     check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),
     index('generations_of_user').on(t.userId, t.id),
+    index('generations_of_user_by_model').on(t.userId, t.model, t.id),
     index('generations_by_short_id').on(t.userId, sql`right(${t.id}::text, 8)`),
     index('generations_by_short_id_alone').on(sql`right(${t.id}::text, 8)`),
     index('generations_of_channel').on(t.surface, t.channel).where(sql`channel is not null`),
