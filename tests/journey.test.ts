@@ -153,7 +153,7 @@ describe('a request in a chat', () => {
         message.replyTo === sent.messageId &&
         message.photo !== undefined &&
         !/^[⏳🎨]/u.test(message.text),
-      20_000,
+      60_000,
     )
     expect(shown.text).toContain(`make it night for ${name}`)
     expect(bodiesOf(world[name], path).at(-1)).toMatch(parameters)
@@ -185,7 +185,7 @@ describe('a request in a chat', () => {
         message.photo !== undefined &&
         message.text.includes(`all together for ${name}`) &&
         !/^[⏳🎨]/u.test(message.text),
-      20_000,
+      60_000,
     )
     expect(bodiesOf(world[name], path).at(-1)).toMatch(parameters)
     expect(keyOf(shown.photo)).toMatch(/^image\//)
@@ -214,7 +214,7 @@ describe('a request in a chat', () => {
     const shown = await world.telegram.waitFor(
       sent.chatId,
       (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
-      20_000,
+      60_000,
     )
     expect(shown.text).toContain('Anime (our own)')
     expect(bodiesOf(world.comfyui, /^\/prompt$/).at(-1)).toContain('a heron')
@@ -238,7 +238,7 @@ describe('a request in a chat', () => {
     const answer = await world.telegram.waitFor(
       sent.chatId,
       (message) => message.fromBot && message.replyTo === sent.messageId && !/^[⏳🎨]/u.test(message.text),
-      20_000,
+      60_000,
     )
     expect(answer.text).toContain('LoRA ink:0.8')
     const bodies = bodiesOf(world.fal, /^\/fal-ai\/flux-lora$/)

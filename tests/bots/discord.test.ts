@@ -200,10 +200,12 @@ describe('starting', () => {
     const before = log.lines.length
     const patient = surface({ token: other.token, apiUrl: other.apiUrl, startWithinMs: 700 })
     await patient.start(async () => undefined)
+    const again = () => log.lines.slice(before).filter((line) => line.includes('again'))
+    await expect.poll(again).toHaveLength(1)
     await patient.stop()
     await other.stop()
     const lines = log.lines.slice(before)
-    expect(lines.filter((line) => line.includes('again'))).toHaveLength(1)
+    expect(again()).toHaveLength(1)
     expect(lines.filter((line) => line.startsWith('error'))).toEqual([])
   })
 

@@ -172,12 +172,12 @@ describe('the room', () => {
     expect(early).toEqual([])
   })
 
-  it('of a private chat is one call a second on average, and a burst of ten passes', async () => {
+  it('of a private chat is one call a second on average, and a burst of twenty passes', async () => {
     test = await openTestTelegram({})
     test.telegram.open(ADA)
-    const errors = await send(Array<Address>(14).fill('telegram:501::'))
+    const errors = await send(Array<Address>(24).fill('telegram:501::'))
     expect(errors).toHaveLength(4)
     expect(errors.filter((error) => !isPutOff(error))).toEqual([])
-    expect(sentAt()).toHaveLength(10)
+    expect(sentAt()).toHaveLength(20)
   })
 })

@@ -137,7 +137,8 @@ export const needsPressFrom = (target: Target): number | undefined =>
 export const isBoundToToken = ({ isOutside, audience, originalId }: InteractionTarget): boolean =>
   isOutside === true || (audience === 'private' && originalId === undefined)
 
-export const ageMs = ({ interactionId }: InteractionTarget) => Date.now() - createdAtMs(interactionId)
+export const ageMs = ({ interactionId }: Pick<InteractionTarget, 'interactionId'>) =>
+  Date.now() - createdAtMs(interactionId)
 
 /** Creation time that an id of Discord contains, in milliseconds since 1970. */
 export function createdAtMs(id: string): number {

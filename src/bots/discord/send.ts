@@ -16,7 +16,6 @@ import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
 import {
   ageMs,
   type ChannelTarget,
-  createdAtMs,
   type InteractionTarget,
   isBoundToToken,
   offerAfterMs,
@@ -161,7 +160,7 @@ function waitedLong(target: Target, { content, private: isPrivate }: Reply): str
   const asked = target.kind === 'channel' ? target.messageId : target.interactionId
   const isSeen = !isPrivate && (target.kind === 'channel' || target.audience === 'public')
   const isEnd = content.kind === 'result' || content.kind === 'failure'
-  const isLong = asked !== undefined && Date.now() - createdAtMs(asked) > longWaitMs
+  const isLong = asked !== undefined && ageMs({ interactionId: asked }) > longWaitMs
   return isSeen && isEnd && isLong ? target.userId : undefined
 }
 

@@ -22,7 +22,7 @@ const aSecond = { calls: 1, ms: 1_000 }
 const turnsOfGroup = { calls: 20, ms: 66_000 }
 const turnsOfChat = { calls: 1, ms: 1_100 }
 /** One call a second on average: Telegram lets short bursts pass, such as the pictures and originals of one result. */
-const burstOfChat = { calls: 10, ms: 11_000 }
+const burstOfChat = { calls: 20, ms: 22_000 }
 
 /** Half of what a group permits in a minute is left to answers and results. */
 export const telegramPace: TelegramPace = {

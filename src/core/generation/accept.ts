@@ -239,7 +239,7 @@ const saveInBatch = inBatches<Core, Saving, Saved | undefined>({
   isAlone: ({ userId, payer, apiKey, fixed }) => payer !== userId || apiKey !== undefined || fixed === true,
   async run(core, calls) {
     const limits = { inFlight: sql`calls."inFlight"`, perMinute: sql`calls."perMinute"`, fixed: calls[0]?.fixed }
-    // unchecked rows: the columns belong to the statement's own tables
+    // unchecked row: the columns belong to the statement's own tables
     const rows = await core.database.rows<Saved & { id: string }>(sql`
       with calls as (${rowsOfCalls(calls, savingColumns, ({ userId }) => userId)}),
       rules as (${lockedRules}),

@@ -43,7 +43,7 @@ const deliverStored = inBatches<Core, Delivered, number | undefined>({
   isAlone: ({ isPooled }) => isPooled,
   async run(core, calls) {
     const columns = sql`id uuid, attempt int, posted text, quoted jsonb, "costMicros" bigint`
-    // unchecked rows: expressions over the statement's own tables
+    // unchecked row: expressions over the statement's own tables
     const rows = await core.database.rows<{ id: string; credits: number }>(sql`
       with calls as (${rowsOfCalls(calls, columns)}),
       ended as (
@@ -114,7 +114,7 @@ const deliverDrawn = inBatches<Core, DrawnCall, Written | undefined>({
   isAlone: ({ isPooled }) => isPooled,
   async run(core, calls) {
     const columns = sql`id uuid, attempt int, "costMicros" bigint, ${workColumns}`
-    // unchecked rows: expressions over the statement's own tables
+    // unchecked row: expressions over the statement's own tables
     const rows = await core.database.rows<OutcomeRow & { charged: number; isErased: boolean }>(sql`
       with calls as (${rowsOfCalls(calls, columns)}),
       ended as (

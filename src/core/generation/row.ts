@@ -259,7 +259,7 @@ const store = inBatches<Core, Stored, number | undefined>({
   keyOf: ({ id }) => id,
   async run(core, calls) {
     const columns = sql`id uuid, attempt int, "submitAt" timestamptz, ${workColumns}`
-    // unchecked rows: the columns belong to the statement's own table
+    // unchecked row: the columns belong to the statement's own table
     const rows = await core.database.rows<{ id: string; attempt: number }>(sql`
       with calls as (${rowsOfCalls(calls, columns)}),
       stored as (
