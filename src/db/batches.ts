@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 
 interface Batched<Context, Call, Result> {
-  /** Calls with the same key never share a statement: the later one waits for the next. */
+  /** Calls with the same key never share a statement: the later one waits for the end of the earlier one's. */
   keyOf(call: Call): string
   /** Runs without waiting and without others. Absent: no call does. */
   isAlone?(call: Call): boolean
@@ -18,9 +18,11 @@ interface Waiting<Call, Result> {
 
 /** Bounds the time for which a statement holds locks. */
 const mostCalls = 50
+/** A statement that takes longer waits for a lock, or for a connection that is gone: the calls of others no longer wait for it. */
+const patienceMs = 500
 
 /**
- * One line for each context. A call that finds no statement under way starts one at once. When a statement is refused, each of its
+ * One line for each context. A call that finds no statement under way starts one at once, and one that takes long is not waited for. When a statement is refused, each of its
  * calls runs again alone, so that an error reaches its own caller only.
  */
 export function inBatches<Context extends object, Call, Result>(
@@ -40,13 +42,29 @@ function openLine<Context, Call, Result>(
   context: Context,
 ): (call: Call) => Promise<Result> {
   let waiting: Waiting<Call, Result>[] = []
+  /** Keys of the calls whose statement is under way. */
+  const underWay = new Set<string>()
   let isBusy = false
+  const start = async (batch: readonly Waiting<Call, Result>[]) => {
+    const keys = batch.map(({ call }) => batched.keyOf(call))
+    for (const key of keys) underWay.add(key)
+    await runTogether(batched, context, batch)
+    for (const key of keys) underWay.delete(key)
+    if (!isBusy && waiting.length > 0) void work()
+  }
   const work = async () => {
     isBusy = true
-    while (waiting.length > 0) {
-      const next = nextOf(waiting, batched.keyOf)
-      waiting = next.later
-      await runTogether(batched, context, next.batch)
+    for (;;) {
+      const { batch, later } = nextOf(waiting, batched.keyOf, underWay)
+      if (batch.length === 0) break
+      waiting = later
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, patienceMs)
+        void start(batch).finally(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
     }
     isBusy = false
   }
@@ -57,8 +75,12 @@ function openLine<Context, Call, Result>(
     })
 }
 
-function nextOf<Call, Result>(waiting: readonly Waiting<Call, Result>[], keyOf: (call: Call) => string) {
-  const keys = new Set<string>()
+function nextOf<Call, Result>(
+  waiting: readonly Waiting<Call, Result>[],
+  keyOf: (call: Call) => string,
+  underWay: ReadonlySet<string>,
+) {
+  const keys = new Set(underWay)
   const batch: Waiting<Call, Result>[] = []
   const later: Waiting<Call, Result>[] = []
   for (const each of waiting) {

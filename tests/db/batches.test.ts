@@ -54,6 +54,26 @@ describe('a batch', () => {
     expect(batches).toEqual([['a'], ['alone'], ['b1', 'c'], ['b2'], ['b3']])
   })
 
+  it('that hangs holds up the calls with its own key only', async () => {
+    const gate = createGate()
+    const started: string[] = []
+    const act = inBatches<object, string, string>({
+      keyOf: (call) => call.slice(0, 1),
+      async run(_, calls) {
+        started.push(...calls)
+        if (calls.includes('a1')) await gate.pass(undefined)
+        return calls
+      },
+    })
+    const core = {}
+    const [first, second, other] = ['a1', 'a2', 'b'].map((call) => act(core, call))
+    expect(await other).toBe('b')
+    expect(await act(core, 'c')).toBe('c')
+    expect(started).toEqual(['a1', 'b', 'c'])
+    gate.open()
+    expect(await Promise.all([first, second])).toEqual(['a1', 'a2'])
+  })
+
   it('has at most 50 calls', async () => {
     const { batches, gate, call } = setUp()
     const all = Array.from({ length: 120 }, (_, n) => call(String.fromCharCode(1_000 + n)))

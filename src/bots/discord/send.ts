@@ -20,11 +20,11 @@ import {
   isBoundToToken,
   offerAfterMs,
   type Target,
-  tokenLifeMs,
 } from './address.ts'
 import { type Api, codeOf, directChannel } from './api.ts'
 import { hasSpoilers, type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
+import { authOf, hasExpired, originalOf, reachable, routeOf } from './routes.ts'
 
 /** Longer than the edit of a waiting message is tried, so that none replaces the button. */
 const quietMs = 6_000
@@ -253,10 +253,6 @@ async function rewriteOriginal(api: Api, target: InteractionTarget, reply: Reply
   }
 }
 
-function originalOf({ channelId, userId, originalId }: InteractionTarget): ChannelTarget | undefined {
-  return originalId === undefined ? undefined : { kind: 'channel', channelId, userId, messageId: originalId }
-}
-
 async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message): Promise<Placed> {
   const { message_reference: _onlyOnce, ...changed } = body
   const message = await api.send<APIMessage>('patch', routeOf(target), { body: changed, files })
@@ -277,24 +273,16 @@ export async function changeButtons(
 
 /** A message that is already gone is not an error. */
 export async function take(api: Api, target: Target): Promise<void> {
+  const place = reachable(target)
+  if (place.kind === 'interaction' && hasExpired(place)) {
+    // Discord counts a call with an expired token as invalid, and blocks the address after 10,000
+    throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
+  }
   try {
-    const place = reachable(target)
     await api.send('delete', routeOf(place), authOf(place))
   } catch (error) {
     if (codeOf(error) !== Code.UnknownMessage) throw error
   }
 }
-
-function routeOf(target: Target): `/${string}` {
-  if (target.kind === 'channel') return Routes.channelMessage(target.channelId, target.messageId ?? '')
-  return Routes.webhookMessage(target.applicationId, target.token, target.messageId ?? '@original')
-}
-
-const reachable = (target: Target): Target =>
-  target.kind === 'interaction' && hasExpired(target) ? (originalOf(target) ?? target) : target
-
-const authOf = ({ kind }: Target) => (kind === 'interaction' ? ({ auth: 'none' } as const) : {})
-
-const hasExpired = (target: InteractionTarget) => ageMs(target) > tokenLifeMs
 
 const isOneOf = (error: unknown, codes: readonly number[]) => codes.includes(codeOf(error) ?? 0)

@@ -37,8 +37,12 @@ export async function loadThumbnail(core: Parts, key: string): Promise<StoredObj
 }
 
 /** Harmless when several processes do it at once: each stores the same bytes. */
-async function make(core: Parts, key: string, small: string): Promise<StoredObject | undefined> {
-  if (!(await begin(core, key, small))) return undefined
+async function make(core: Parts, key: string, derived: string): Promise<StoredObject | undefined> {
+  const small = await begin(core, key, derived)
+  if (small === undefined) return undefined
+  // SECRET_KEY, from which keys are derived, has changed since it was stored
+  const stored = small === derived ? undefined : await core.store.get(small)
+  if (stored) return stored
   const original = await core.store.get(key)
   if (!original) return undefined
   const file = await core.images.thumbnail(original, thumbnailEdge)
@@ -55,14 +59,15 @@ async function make(core: Parts, key: string, small: string): Promise<StoredObje
   return undefined
 }
 
-/** Resolves to false if the picture is not one of a delivered result, or is being deleted. */
-async function begin({ database }: Parts, key: string, small: string): Promise<boolean> {
-  const rows = await database.rows(sql`
+/** Resolves to the thumbnail's key, or to undefined if the picture is not one of a delivered result, or is being deleted. */
+async function begin({ database }: Parts, key: string, small: string): Promise<string | undefined> {
+  // unchecked row: the column belongs to the statement's own table
+  const [row] = await database.rows<{ key: string }>(sql`
     insert into images (key, generation_id, role, position, type, width, height, bytes, flagged)
     select ${small}, o.generation_id, 'thumbnail', o.position, 'image/webp', o.width, o.height, 0, o.flagged
-    from ${keptPicture(key)} for share of g, o
-    on conflict (key) do update set created_at = now() returning key`)
-  return rows.length > 0
+    from ${keptPicture(key)} for share of g for no key update of o
+    on conflict (generation_id, role, position) do update set created_at = now() returning key`)
+  return row?.key
 }
 
 async function isKept({ database }: Parts, key: string): Promise<boolean> {

@@ -224,7 +224,7 @@ export interface ChatSurface {
    * Absent: every chat is private.
    */
   privately?(address: Address, person: Identity): Promise<Address>
-  /** The private chat with a person who has not asked. `about`: the same message, posted again, may show once only. Rejects as `post`. */
+  /** The private chat with a person who has not asked. `about` names the occasion: a message that is posted twice for it may show once. Rejects as `post`. */
   privateChat?(person: string, about: string): Promise<Address>
   /** An address that opens the bot and sends it this word: 64 letters, digits, '_' and '-' at most. undefined: the bot's name is unknown. */
   deepLink?(word: string): string | undefined

@@ -13,7 +13,7 @@ import type { Posted } from '../ports/chat.ts'
 /** Requests whose messages are deleted at the same time. Chats limit calls, and people who are there have priority. */
 const batchSize = 20
 /** Of one call. */
-const mostBatches = 50
+const mostBatches = 5
 /** A claim: longer than any chat takes. After it, what failed is tried again. */
 const claimedFor = '1 minute'
 /** After this, messages in chats that are still unavailable are given up. */
@@ -53,8 +53,9 @@ export async function deleteDueMessages(core: Core, signal?: AbortSignal): Promi
             order by due_at limit ${batchSize} for update skip locked)
           returning ${list}`,
       )
-      await Promise.all(due.map((each) => deleteMessages(core, each)))
-      if (due.length < batchSize) return
+      const done = await Promise.all(due.map((each) => deleteMessages(core, each)))
+      // a chat that is not available now would refuse the next ones as well
+      if (due.length < batchSize || done.includes(false)) return
     }
   } catch (error) {
     core.log.warn({ err: error }, 'could not delete messages of erased requests; the sweeper retries')
@@ -63,11 +64,13 @@ export async function deleteDueMessages(core: Core, signal?: AbortSignal): Promi
 
 type Due = NonNullable<(typeof columns)['row']>
 
-async function deleteMessages(core: Core, { id, last, surface, posted }: Due): Promise<void> {
+/** False: it is tried again. */
+async function deleteMessages(core: Core, { id, last, surface, posted }: Due): Promise<boolean> {
   const messages = [...(await allSent(core, id)), ...(posted === null ? [] : [{ surface, posted }])]
   let gone = true
   for (const message of messages) gone = (await isGone(core, id, message)) && gone
   if (gone || last) await core.database.rows(sql`delete from message_deletions where generation_id = ${id}::uuid`)
+  return gone || last
 }
 
 /** False: the chat is not available now. */

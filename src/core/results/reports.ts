@@ -35,7 +35,10 @@ export async function report(
     insert into reports (user_id, generation_id, reason)
     values (${userId}::uuid, ${generationId}::uuid, ${reason})
     on conflict (user_id, generation_id)
-      do update set reason = case when excluded.reason = '' then reports.reason else excluded.reason end`)
+      do update set reason = case when excluded.reason = '' then reports.reason else excluded.reason end,
+        -- a reason that comes later is shown as well
+        due_at = case when reports.reason = '' and excluded.reason <> '' then now() else reports.due_at end,
+        told = case when reports.reason = '' and excluded.reason <> '' then '{}' else reports.told end`)
   core.log.warn({ id: generationId, userId }, 'a person has reported a result')
 }
 

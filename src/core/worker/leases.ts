@@ -51,16 +51,22 @@ export function keepLeases(core: Core): Leases {
 
 const heldColumns = columnsOf({ id: generations.id }, 'g')
 
-/** Resolves to the ids that this process still has. The array shows the planner how few there are. */
+/**
+ * Resolves to the ids that this process still has. Locks the rows in the order of their ids, as the statements of batches do. The array
+ * shows the planner how few there are.
+ */
 export async function renewLeases(core: Core, held: readonly Fence[]): Promise<string[]> {
   const rows = await readRows(
     core.database,
     heldColumns,
     (list) => sql`
+    with ours as (
+      select generations.id from generations
+      join jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int) on generations.id = h.id
+      where generations.id = any(${`{${held.map(({ id }) => id)}}`}::uuid[]) and generations.attempt = h.attempt and ended_at is null
+      order by generations.id for no key update of generations)
     update generations g set lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}
-    from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as h(id uuid, attempt int)
-    where g.id = any(${`{${held.map(({ id }) => id)}}`}::uuid[]) and g.id = h.id and g.attempt = h.attempt and g.ended_at is null
-    returning ${list}`,
+    from ours where g.id = ours.id returning ${list}`,
   )
   return rows.map(({ id }) => id)
 }

@@ -1,6 +1,6 @@
 /**
- * Some messages can be changed for a while only, and after that when a person presses a button of theirs. Shortly before the
- * end of that while, such a message gets a button that fetches the result.
+ * Some messages can be changed for a while only, and after that when a person presses a button of theirs. Shortly before
+ * that time is over, such a message gets a button that fetches the result.
  */
 import { sql } from 'drizzle-orm'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
@@ -8,6 +8,7 @@ import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { asAppError } from '../errors.ts'
 import { offeringReply } from '../generation/replies.ts'
+import { oldestUnfinished } from '../history/backlog.ts'
 import type { Posted } from '../ports/chat.ts'
 import type { PictureRequest } from '../ports/models.ts'
 
@@ -16,7 +17,6 @@ const youngest = '10 seconds'
 /** Rows of one round. The next round looks at the next ones, so that a long queue is looked through in time. */
 const batchSize = 1_000
 const maxRemembered = 10_000
-const lowestId = '00000000-0000-0000-0000-000000000000'
 
 const waitingColumns = columnsOf({
   id: generations.id,
@@ -29,10 +29,11 @@ type Waiting = NonNullable<(typeof waitingColumns)['row']>
 /** Each process offers a result once; doing it again in another one changes nothing. A failed offer is tried again in the next round. */
 export function createResultOffers(core: Core): () => Promise<void> {
   const offered = new Set<string>()
-  let after = lowestId
+  /** undefined: from the oldest one. */
+  let after: string | undefined
   return async () => {
-    const rows = await waitingAfter(core, after)
-    after = rows.length < batchSize ? lowestId : (rows.at(-1)?.id ?? lowestId)
+    const rows = await waitingAfter(core, after ?? oldestUnfinished(core))
+    after = rows.length < batchSize ? undefined : rows.at(-1)?.id
     const now = Date.now()
     const due = rows.filter(({ id, surface, posted }) => {
       const from = core.surfaces.get(surface)?.needsPressFrom?.(posted)

@@ -18,7 +18,7 @@ export async function takeUp(core: Core, id: string): Promise<Generation | 'over
   return other ? { retryInMs: Math.ceil(Number(other.waitMs)) } : 'over'
 }
 
-/** undefined: it has ended, or another worker has it. */
+/** undefined: it has ended, another worker has it, or its row is locked. */
 const take = inBatches<Core, string, Row | undefined>({
   keyOf: (id) => id,
   async run(core, ids) {
@@ -31,7 +31,7 @@ const take = inBatches<Core, string, Row | undefined>({
         before as (
           select generations.id, submit_at, ${isReady(core)} as ready from calls join generations on generations.id = calls.id
           where state in ('queued','running','stored') and (lease_until is null or lease_until <= now())
-          order by generations.id for update of generations)
+          order by generations.id for no key update of generations skip locked)
         update generations set attempt = attempt + 1, state = case state when 'queued' then 'running' else state end,
           started_at = coalesce(started_at, now()), submit_at = case when before.ready then now() else generations.submit_at end,
           lease_until = now() + ${milliseconds(leaseMs)}, wake_at = now() + ${milliseconds(wakeMs)}

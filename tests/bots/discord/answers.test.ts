@@ -204,6 +204,8 @@ async function openLong(options: Parameters<typeof openOnDiscord>[0] = {}) {
       },
     ],
   })
+  // the worker, for which the request stays young, shows no progress in place of the button
+  Object.assign(long.surface, { paceMs: 3_600_000 })
   const { database } = long.test.core
   const row = async () => {
     const [generation] = await database.rows<{ id: string; state: string; posted: Address | null }>(

@@ -8,7 +8,7 @@ import type { Database } from '../../../db/database.ts'
 import { takeFor } from '../../../db/facts.ts'
 import { type DiscordLog, reasonOf } from '../api.ts'
 
-/** Discord's 5 s, and more than the time that one identify may take longer to arrive than the one before it. */
+/** Discord's 5 s, and half a second, because one identify may take longer to arrive than the next. */
 const everyMs = 5_500
 /** Those that wait ask again at different times. */
 const spreadMs = 100

@@ -35,7 +35,7 @@ const one = {
 const erased = {
   summary: 'Erases the prompt and the images of a request.',
   description:
-    'Messages that show it in chats are deleted afterwards. Charges are not refunded. Responds with 409 while the request is unfinished.',
+    'Messages that show it in chats are deleted afterwards, where the chat still allows it. Charges are not refunded. Responds with 409 while the request is unfinished.',
   operationId: 'webuiEraseHistoryItem',
   tags,
   params: idParams,
@@ -44,7 +44,7 @@ const erased = {
 
 const cleared = {
   summary: 'Erases every request that has ended.',
-  description: 'Messages that show them in chats are deleted afterwards.',
+  description: 'Messages that show them in chats are deleted afterwards, where the chat still allows it.',
   operationId: 'webuiEraseHistory',
   tags,
   response: { 200: clearedResponse, ...errorResponses },
