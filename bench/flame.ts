@@ -1,5 +1,5 @@
 /**
- * `npx tsx bench/flame.ts <profile> <picture> [title]`: draws a processor profile of Node (`node --cpu-prof`) as a flame graph in
+ * `npx tsx bench/flame.ts <profile> <picture> <title>`: draws a processor profile of Node (`node --cpu-prof`) as a flame graph in
  * SVG, and prints which part of the service the time went to. The wider a bar, the more time; below it stands what it called. The time
  * of loading modules and of waiting is left out.
  */
@@ -27,7 +27,7 @@ interface Bar {
 
 /** The first that fits a file. */
 const areas = [
-  { name: 'fluxbot', color: '#e4733c', fits: /\/(src|dist)\/(?!.*node_modules)|\/bench\/(?!.*node_modules)/ },
+  { name: 'fluxbot', color: '#e4733c', fits: /^(?!.*node_modules).*\/(src|dist|bench)\// },
   {
     name: 'SQL: postgres, drizzle-orm',
     color: '#4a90d9',
@@ -56,9 +56,9 @@ const rowHeight = 16
 const least = 2
 const most = 40
 
-function main([source, target, title = '']: readonly string[]): void {
-  if (!source || !target) {
-    say('Usage: npx tsx bench/flame.ts <profile> <picture> [title]')
+function main([source, target, title]: readonly string[]): void {
+  if (!source || !target || !title) {
+    say('Usage: npx tsx bench/flame.ts <profile> <picture> <title>')
     process.exit(2)
   }
   const profile: Profile = JSON.parse(readFileSync(source, 'utf8'))
@@ -145,7 +145,7 @@ function draw(root: Bar, title: string): string {
   place(root, 0, 0)
   const height = (deepest + 4) * rowHeight
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="monospace" font-size="11">
-<rect width="${width}" height="${height}" fill="#fff"/><text x="4" y="18" font-size="14">${escaped(title)}</text>
+<title>${escaped(title)}</title><rect width="${width}" height="${height}" fill="#fff"/><text x="4" y="18" font-size="14">${escaped(title)}</text>
 ${bars.join('\n')}
 </svg>
 `

@@ -4,8 +4,8 @@
  * take turns. Only their own user and system time counts, not that of Postgres and Redis.
  *
  * The gateway only forwards a request. fluxbot finds its account, holds the credits in the ledger, queues it, fetches and stores
- * its picture and charges it. "route alone" omits the work on pictures that the gateway does not do: decoding, the thumbnail, and,
- * for links, all but a few bytes of the picture.
+ * its picture and charges it. "route alone" omits the work on pictures that the gateway does not do: decoding, and, for links, all
+ * but a few bytes of the picture.
  */
 import { resolve } from 'node:path'
 import { Pool } from 'undici'
@@ -72,8 +72,7 @@ async function open(): Promise<World> {
     CF_API_TOKEN: 'k',
     CF_API_URL: upstream.url,
   }
-  const profiled = (name: string) =>
-    profiles ? ['--cpu-prof', `--cpu-prof-name=${resolve(profiles, name)}.cpuprofile`] : []
+  const profiled = (name: string) => (profiles ? ['--cpu-prof', `--cpu-prof-dir=${resolve(profiles, name)}`] : [])
   const whole = await startService({ kind, env, redisDatabase: 6, nodeArgs: profiled('whole') })
   const composed = { trusting: true }
   const parts = await startService({ kind, env, redisDatabase: 7, composed, nodeArgs: profiled('alone') })
@@ -160,7 +159,7 @@ function waysOf(form: Form, { whole, parts, gateway, upstream }: World): Way[] {
         ]
       : []),
     {
-      name: 'ours, whole: also decoded, with thumbnail',
+      name: 'ours, whole: also decoded',
       server: whole,
       count: { url: 40, b64_json: 40 },
       headers,
