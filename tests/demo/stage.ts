@@ -88,7 +88,7 @@ export interface StageOptions {
   seen(): Seen[]
 }
 
-const waitMs = 60_000
+const waitMs = 150_000
 const lookEveryMs = 50
 
 export const isFinal = ({ text }: Seen) => !/^(?:⏳|🎨 (?:Drawing|Almost|正在|马上))/u.test(text)

@@ -114,7 +114,7 @@ export function createTelegramStage(telegram: TelegramEmulator, folder: string, 
         said,
         on: firstLine(message),
         act: async () => {
-          const { text } = await telegram.press(refOf(message), said, fromOf(who, place)).answered(20_000)
+          const { text } = await telegram.press(refOf(message), said, fromOf(who, place)).answered()
           return text === undefined ? undefined : { kind: 'notice', text }
         },
       })

@@ -8,7 +8,8 @@ import { type Telegram, unixNow } from './telegram.ts'
 import type { DocumentUpload, From, MessageRef, PhotoUpload, Pressed, PressOptions, Sent } from './types.ts'
 import type { Content, StoredMessage } from './world.ts'
 
-const ANSWER_WITHIN_MS = 60_000
+/** Milliseconds. A bot that has sent 20 messages to a group in a minute waits for more than a minute. */
+const ANSWER_WITHIN_MS = 150_000
 
 export interface People {
   /** Sends a text. Commands, mentions, links and hashtags become entities. */
