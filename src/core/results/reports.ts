@@ -26,7 +26,7 @@ const batchSize = 20
 /** Of administrators whose language is not known. */
 const usualLocale = 'en'
 
-/** A second report of the same person replaces the reason, unless it gives none. */
+/** A second report of the same person replaces the reason, unless it gives none. The first reason is shown even if it comes later. */
 export async function report(
   core: Core,
   { userId, generationId, reason }: { userId: string; generationId: string; reason: string },
@@ -36,7 +36,6 @@ export async function report(
     values (${userId}::uuid, ${generationId}::uuid, ${reason})
     on conflict (user_id, generation_id)
       do update set reason = case when excluded.reason = '' then reports.reason else excluded.reason end,
-        -- a reason that comes later is shown as well
         due_at = case when reports.reason = '' and excluded.reason <> '' then now() else reports.due_at end,
         told = case when reports.reason = '' and excluded.reason <> '' then '{}' else reports.told end`)
   core.log.warn({ id: generationId, userId }, 'a person has reported a result')
@@ -93,7 +92,7 @@ export async function tellOfReports(core: Core): Promise<void> {
 }
 
 async function tell(core: Core, admins: readonly string[], due: Due): Promise<void> {
-  const { userId, generationId, told } = due
+  const { userId, generationId, reason, told } = due
   if (!(await createChatPace(core.database).takeRoom(`report ${userId}`, pace))) return
   const buttons = await buttonsFor(core, due)
   const outcomes = await Promise.all(
@@ -102,12 +101,15 @@ async function tell(core: Core, admins: readonly string[], due: Due): Promise<vo
       return told.includes(hash) ? 'told' : tellOne(core, { admin, hash, due, buttons })
     }),
   )
-  // those who do not let the bot write to them keep no report open that others have got
+  // a report that one administrator has received does not stay open for those who refuse messages from the bot
   if (!outcomes.includes('told') || outcomes.includes('unavailable')) return
   await core.database.rows(sql`
     update reports set due_at = null, told = '{}'
-    where user_id = ${userId}::uuid and generation_id = ${generationId}::uuid`)
+    where user_id = ${userId}::uuid and generation_id = ${generationId}::uuid and ${saysStill(reason)}`)
 }
+
+/** A reason that was given meanwhile is due: it has to be shown. */
+const saysStill = (reason: string) => sql`(reason = ${reason} or ${reason} <> '')`
 
 interface Telling {
   admin: string
@@ -121,7 +123,9 @@ async function tellOne(core: Core, { admin, hash, due, buttons }: Telling) {
   const content = { kind: 'report', id, reporter: reporter ?? undefined, reason, people, private: isPrivate } as const
   const write = (locale: string): Reply => ({ locale, state: 'info', content, buttons })
   try {
-    await tellAdmin(core, admin, { about: `report ${id} ${userId}`, locale: usualLocale, write })
+    // a reason that comes later is another message
+    const about = `report ${id} ${userId}${reason === '' ? '' : ' reason'}`
+    await tellAdmin(core, admin, { about, locale: usualLocale, write })
   } catch (error) {
     const { kind } = asAppError(error)
     core.log.warn({ id, admin, err: error }, 'could not tell an administrator of a report')
@@ -129,7 +133,7 @@ async function tellOne(core: Core, { admin, hash, due, buttons }: Telling) {
   }
   await core.database.rows(sql`
     update reports set told = array_append(told, ${hash}::text)
-    where user_id = ${userId}::uuid and generation_id = ${id}::uuid`)
+    where user_id = ${userId}::uuid and generation_id = ${id}::uuid and ${saysStill(reason)}`)
   return 'told'
 }
 

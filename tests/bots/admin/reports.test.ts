@@ -91,6 +91,21 @@ describe('a report', () => {
     expect(toldTo('root')[1]).toMatchObject({ text: expect.stringContaining('2 people have reported it.') })
   })
 
+  it('without a reason is shown again when the person gives one', async () => {
+    const id = await drawn()
+    await reportBy('bob', id)
+    await tellOfReports(test.core)
+    await reportBy('bob', id, 'not a cat')
+    await Promise.all([tellOfReports(test.core), tellOfReports(test.core)])
+    expect(texts('root')).toMatchObject([{ reason: '' }, { reason: 'not a cat' }])
+    // on Discord, messages about the same occasion would show once
+    const to = test.chat.messages
+      .map(({ address }) => address)
+      .filter((address) => address.startsWith('test:test:root/'))
+    expect(new Set(to).size).toBe(2)
+    expect(await open()).toBe(0)
+  })
+
   it('is tried again for those who could not be reached, and not shown again to those who were', async () => {
     const id = await drawn()
     refused['test:deputy'] = new AppError('chat_unavailable')
