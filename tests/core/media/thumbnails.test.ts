@@ -108,6 +108,15 @@ describe.each(databases())('a thumbnail that nothing has needed yet, on %s', (ki
     expect(held.has(smallOf(id))).toBe(false)
   })
 
+  it('is found after SECRET_KEY has changed', async () => {
+    const id = await drawn()
+    const first = await loadThumbnail(core, keyOf(id))
+    const changed = { ...elsewhere(), secretKey: Buffer.from('another secret key for this test') }
+    expect((await loadThumbnail(changed, keyOf(id)))?.data.equals(first!.data)).toBe(true)
+    expect(await rowsOf(id)).toHaveLength(1)
+    expect([...held].sort()).toEqual([keyOf(id), smallOf(id)].sort())
+  })
+
   it('is stored by the first request for any width that it serves', async () => {
     const id = await drawn()
     const { thumbnail } = createStoredPictures(core)
