@@ -22,8 +22,9 @@ const mostCalls = 50
 const patienceMs = 500
 
 /**
- * One line for each context. A call that finds no statement under way starts one at once, and one that takes long is not waited for. When a statement is refused, each of its
- * calls runs again alone, so that an error reaches its own caller only.
+ * Each context has a queue of its own. A call that finds no statement under way starts one at once. Later calls wait for that statement,
+ * but not longer than `patienceMs`. When the server refuses a statement, each of its calls runs again alone, so that an error reaches its
+ * own caller only.
  */
 export function inBatches<Context extends object, Call, Result>(
   batched: Batched<Context, Call, Result>,

@@ -175,7 +175,7 @@ const writtenColumns = columnsOf({
   createdAt: webMessages.createdAt,
 })
 
-/** What the persons wrote, oldest first. */
+/** What these people wrote, oldest first. */
 export async function* readWritten(database: Database, visitors: readonly string[]): AsyncGenerator<WrittenMessage> {
   for (const visitor of visitors) {
     for (let after: Cursor = { version: 0, id: '' }; ; ) {

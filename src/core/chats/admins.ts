@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts'
 import { splitName } from '../ids.ts'
 import type { Locale, Reply } from '../ports/chat.ts'
 
-/** Administrators to whom the bot can write. `on`: a surface. Absent: on any. */
+/** Identities of the administrators on surfaces where the bot can open a private chat. `on`: only those of this surface. */
 export function reachableAdmins(core: Core, on?: string): string[] {
   return core.admins.filter((identity) => {
     const { platform } = splitName(identity)

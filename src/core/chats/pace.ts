@@ -29,7 +29,7 @@ export interface ChatPace {
    * times in their order. Once such a time has come, the first call within `asPutOff` that asks has it; the others get a later time.
    */
   takeTurn(chat: string, limits: TurnLimits, calls: number): Promise<number>
-  /** Calls that were counted are not made. */
+  /** The caller does not make calls that were counted. */
   giveBack(chat: string, calls: number): Promise<void>
   /**
    * The platform refused calls, which no longer count, and asks for a pause: until then the chat has no room. Resolves to the

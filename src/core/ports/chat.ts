@@ -233,8 +233,8 @@ export interface ChatSurface {
   /** Whether the person manages the group, on platforms whose calls do not say (`Place.manager`). */
   manages?(place: Place, person: Identity): Promise<boolean>
   /**
-   * Some messages can be changed for a while only, and then when a person presses a button of theirs: from this time on (milliseconds
-   * since 1970) the core edits them to show 'getresult'. `edit` may leave a late answer for its press. Absent, undefined: not needed.
+   * The bot can change some messages for a limited time only, and later only when a person presses one of their buttons. From this time
+   * on (milliseconds since 1970) the core edits such a message to show 'getresult'. `edit` may leave a late answer for its press. Absent, undefined: not needed.
    */
   needsPressFrom?(posted: Posted): number | undefined
   /** How large the files of a message there may be. Absent: as large as every platform accepts. */

@@ -35,7 +35,7 @@ export interface ImageTools {
    * are encoded anew; of an animation the first frame stays.
    */
   keep(bytes: Buffer): Promise<ImageFile>
-  /** As `keep` and `thumbnail`, and decodes a picture once where the thumbnail of the stripped file is check enough. */
+  /** Does what `keep` and `thumbnail` do. Decodes the picture once if making the thumbnail reads all of it. */
   keepWithThumbnail(bytes: Buffer, edge: number): Promise<KeptPicture>
   /** Makes a WebP of at most `edge` pixels on its longer side, and never larger than the picture. */
   thumbnail(file: Pick<ImageFile, 'data'>, edge: number): Promise<ImageFile>

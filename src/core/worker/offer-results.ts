@@ -1,5 +1,5 @@
 /**
- * Some messages can be changed for a while only, and after that when a person presses a button of theirs. Shortly before
+ * The bot can change some messages for a limited time only, and later only when a person presses one of their buttons. Shortly before
  * that time is over, such a message gets a button that fetches the result.
  */
 import { sql } from 'drizzle-orm'

@@ -1,4 +1,4 @@
-/** A person of whom every kind of word, moment and picture is kept. */
+/** Creates a person, with at least one row or file of each kind that the service stores about people. */
 import { sql } from 'drizzle-orm'
 import { expect } from 'vitest'
 import { openInbox } from '../../../src/bots/inbox.ts'
