@@ -7,15 +7,19 @@ import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ErrorKind } from '../../src/core/errors.ts'
+import { receiveWebhook } from '../../src/core/generation/provider-webhook.ts'
 import type { Model } from '../../src/core/ports/models.ts'
-import type { ImageProvider } from '../../src/core/ports/providers.ts'
+import type { ProviderContext, ProviderKind } from '../../src/core/ports/providers.ts'
+import { hooks } from '../../src/http/operations/provider-webhooks.ts'
+import { createApp } from '../../src/http/server/app.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import type { Fault, FaultKind } from '../emulators/faults.ts'
 import { wrongPictures } from '../emulators/pictures.ts'
 import { quickest } from '../helpers/backends.ts'
 import { openTestCore } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
-import type { OpenProvider, Phase, ProviderHarness } from '../helpers/providers/harness.ts'
+import { freePort } from '../helpers/ports.ts'
+import type { HookTrouble, OpenProvider, Phase, ProviderHarness } from '../helpers/providers/harness.ts'
 
 /** Kinds of errors that a request may fail with. */
 const busy: ErrorKind[] = ['provider_busy']
@@ -26,6 +30,8 @@ interface Trouble {
   fault?: FaultKind
   /** The invalid picture that the service delivers, instead of a fault. */
   picture?: keyof typeof wrongPictures
+  /** What happens to the calls of our webhook, instead of a fault. */
+  hook?: HookTrouble
   /** The prompt. */
   words?: string
   /** Errors that the request may fail with. Absent: it must deliver its picture after the fault. */
@@ -64,6 +70,12 @@ const troubles: readonly Trouble[] = [
   { name: 'an empty picture', picture: 'empty', mayFail: ['bad_result'], only: ['submit'] },
   { name: 'refused content', words: 'nsfw', mayFail: ['moderated'], only: ['submit'] },
 ]
+const hookTroubles: readonly Trouble[] = [
+  { name: 'no call of the webhook', hook: 'lost' },
+  { name: 'each call of the webhook twice', hook: 'twice' },
+  { name: 'forged calls of the webhook', hook: 'forged' },
+  { name: 'a call of the webhook before the answer to the submission', hook: 'early' },
+]
 
 const phases: readonly Phase[] = ['submit', 'poll', 'result', 'download']
 /** Faults that last until the timeout. They run in batches of their own, so that other faults do not wait for them. */
@@ -75,7 +87,8 @@ const timeoutMs = { slow: 3_500, others: 20_000 }
 interface Cell {
   name: string
   trouble: Trouble
-  phase: Phase
+  /** Absent: it happens to the calls of the webhook. */
+  phase?: Phase
 }
 
 export function faultMatrix(harness: ProviderHarness): void {
@@ -92,7 +105,7 @@ export function faultMatrix(harness: ProviderHarness): void {
     afterAll(() => void canary.close())
 
     it('ends every request and submits none twice', async () => {
-      const cells = cellsOf(await phasesOf(harness))
+      const cells = await cellsOf(harness)
       const outcomes: string[] = []
       for (const batch of batchesOf(cells)) {
         const location = `http://127.0.0.1:${(canary.address() as AddressInfo).port}/`
@@ -104,15 +117,18 @@ export function faultMatrix(harness: ProviderHarness): void {
   })
 }
 
-function cellsOf(known: OpenProvider['phases']): Cell[] {
+async function cellsOf(harness: ProviderHarness): Promise<Cell[]> {
+  const one = await harness.open()
+  await one.close()
   const cells = phases.flatMap((phase) =>
-    known[phase]
+    one.phases[phase]
       ? troubles
           .filter(({ only }) => only?.includes(phase) ?? true)
-          .map((trouble) => ({ name: `${trouble.name} (${phase})`, trouble, phase }))
+          .map((trouble): Cell => ({ name: `${trouble.name} (${phase})`, trouble, phase }))
       : [],
   )
-  return cells
+  const called = harness.called ? hookTroubles.filter(({ hook }) => hook && one.hooks?.[hook]) : []
+  return [...cells, ...called.map((trouble) => ({ name: trouble.name, trouble }))]
 }
 
 const isSlow = ({ trouble }: Cell) => slow.includes(trouble.fault)
@@ -125,31 +141,46 @@ function batchesOf(cells: readonly Cell[]): Cell[][] {
   return batches
 }
 
-async function phasesOf(harness: ProviderHarness): Promise<OpenProvider['phases']> {
-  const one = await harness.open()
-  await one.close()
-  return one.phases
-}
-
 /** Runs the cells in one core, each with its own emulator and lane. Returns a line for each problem. */
 async function suffer(harness: ProviderHarness, cells: readonly Cell[], location: string): Promise<string[]> {
+  const contexts: ProviderContext[] = []
   const opened = await Promise.all(
-    cells.map(({ trouble: { picture } }) => harness.open({ workMs: 300, picture: picture && wrongPictures[picture] })),
+    cells.map(({ trouble: { picture } }, at) =>
+      harness.open({
+        workMs: 300,
+        picture: picture && wrongPictures[picture],
+        webhookUrl: harness.called ? webhookOf(() => contexts[at]) : undefined,
+      }),
+    ),
   )
-  const providers = opened.map(({ provider }, at): ImageProvider => ({ ...provider, name: `cell-${at}` }))
+  const providers = opened.map(({ provider }, at): ProviderKind => {
+    const name = `cell-${at}`
+    const create = (_: unknown, context: ProviderContext) => {
+      contexts[at] = context
+      return { ...provider, name }
+    }
+    return { name, title: name, needsKey: false, create }
+  })
   const models = opened.map((open, at) => modelOf(open, at, cells[at]?.trouble.words ?? 'a cute cat'))
+  const port = await freePort()
   const { core, chat, say, ended, work, close } = await openTestCore(quickest, {
     providers,
+    // a service on this machine can call us
+    publicUrl: harness.called ? `http://127.0.0.1:${port}` : undefined,
+    providerSettings: harness.called ? { baseUrl: 'http://127.0.0.1' } : {},
     models,
     limits: { inFlight: 100, perMinute: 1000, welcome: 1000, lostMs: 1_000 },
     providerMs: cells.some(isSlow) ? timeoutMs.slow : timeoutMs.others,
   })
+  const app = createApp({ log: core.log, plugins: [hooks((call) => receiveWebhook(core, call))] })
   try {
+    if (harness.called) await app.listen({ port, host: '127.0.0.1' })
     await work()
     const wrong = await Promise.all(
       cells.map(async ({ name, trouble, phase }, at) => {
         const open = opened[at]!
-        if (trouble.fault) open.faults.add(faultOf(trouble.fault, open.phases[phase], location))
+        if (trouble.fault) open.faults.add(faultOf(trouble.fault, phase && open.phases[phase], location))
+        if (trouble.hook) open.hooks?.[trouble.hook]?.()
         const call = await say(`${trouble.words ?? 'a cute cat'} --model cell-${at}`, { who: `p${at}` })
         const state = await ended(call)
         const [row] = await core.database.rows<{ error: ErrorKind | null }>(
@@ -172,9 +203,16 @@ async function suffer(harness: ProviderHarness, cells: readonly Cell[], location
     )
     return [...wrong.flat(), ...(await violations(core.database))]
   } finally {
+    await app.close()
     await close()
     await Promise.all(opened.map((open) => open.close()))
   }
+}
+
+const webhookOf = (context: () => ProviderContext | undefined) => (id: string) => {
+  const url = context()?.webhookUrl?.(id)
+  if (!url) throw new Error('the provider has no webhook')
+  return url
 }
 
 /** A fault that hits one request only. */

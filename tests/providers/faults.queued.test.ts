@@ -1,13 +1,14 @@
 import { faultMatrix } from '../contracts/faults.ts'
 import { comfyuiHarness } from '../helpers/providers/comfyui.ts'
 import { dashscopeAsyncHarness } from '../helpers/providers/dashscope.ts'
-import { falEnlargingHarness, falHarness } from '../helpers/providers/fal.ts'
+import { falCalledHarness, falEnlargingHarness, falHarness } from '../helpers/providers/fal.ts'
 import { jimengHarness } from '../helpers/providers/jimeng.ts'
 import { klingHarness } from '../helpers/providers/kling.ts'
-import { midjourneyFullHarness, midjourneyHarness } from '../helpers/providers/midjourney.ts'
+import { midjourneyCalledHarness, midjourneyFullHarness, midjourneyHarness } from '../helpers/providers/midjourney.ts'
 
 for (const harness of [
   falHarness,
+  falCalledHarness,
   falEnlargingHarness,
   comfyuiHarness,
   dashscopeAsyncHarness,
@@ -15,5 +16,6 @@ for (const harness of [
   klingHarness,
   midjourneyHarness,
   midjourneyFullHarness,
+  midjourneyCalledHarness,
 ])
   faultMatrix(harness)

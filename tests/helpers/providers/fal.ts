@@ -21,17 +21,26 @@ export const falEnlargingHarness: ProviderHarness = harness(
   },
 )
 export const falPollingHarness: ProviderHarness = harness('fal polling', { stream: false })
+/** Its results come with the calls. They are polled for if no call comes, which is one of the troubles. */
+export const falCalledHarness: ProviderHarness = { ...harness('fal that calls', {}, falTask, false), called: true }
 
-function harness(name: string, emulation: FalOptions = {}, task: OpenProvider['task'] = falTask): ProviderHarness {
+function harness(
+  name: string,
+  emulation: FalOptions = {},
+  task: OpenProvider['task'] = falTask,
+  polls = true,
+): ProviderHarness {
   return {
     name,
-    async open({ wrongKey, ...options } = {}) {
+    async open({ wrongKey, webhookUrl, ...options } = {}) {
       const emulator = await startFal({ ...emulation, ...options })
       const key = wrongKey ? 'wrong-id:wrong-secret' : emulator.key
-      const provider = createFal(emulator.url, { key })
+      const createAnother = () => createFal(emulator.url, { key, webhookUrl })
+      const provider = createAnother()
+      const { switches } = emulator.hooks
       return {
         provider,
-        createAnother: () => createFal(emulator.url, { key }),
+        createAnother,
         baseUrl: emulator.url,
         key,
         task,
@@ -39,9 +48,22 @@ function harness(name: string, emulation: FalOptions = {}, task: OpenProvider['t
         faults: emulator.faults,
         phases: {
           submit: { method: 'POST', path: /^\/fal-ai\// },
-          poll: { method: 'GET', path: /\/requests\/[^/]+\/status/ },
-          result: { method: 'GET', path: /\/requests\/[^/]+$/ },
+          ...(polls && {
+            poll: { method: 'GET', path: /\/requests\/[^/]+\/status/ },
+            result: { method: 'GET', path: /\/requests\/[^/]+$/ },
+          }),
           download: { method: 'GET', path: /^\/files\// },
+        },
+        hooks: {
+          lost: () => {
+            switches.on = false
+          },
+          twice: () => {
+            switches.copies = 2
+          },
+          forged: () => {
+            switches.forged = true
+          },
         },
         accepted: () => emulator.accepted(),
         async close() {

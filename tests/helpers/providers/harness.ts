@@ -1,6 +1,6 @@
 /** What the suites for all providers need from each provider. */
 import type { ImageFile } from '../../../src/core/ports/images.ts'
-import type { ImageProvider, Task } from '../../../src/core/ports/providers.ts'
+import type { ImageProvider, ProviderContext, Task } from '../../../src/core/ports/providers.ts'
 import type { Json } from '../../../src/db/json.ts'
 import type { Fault, Faults } from '../../emulators/faults.ts'
 import type { Received } from '../../emulators/server.ts'
@@ -8,9 +8,14 @@ import type { Received } from '../../emulators/server.ts'
 /** Where a fault occurs. Synchronous providers have no poll; providers that return bytes have no download. */
 export type Phase = 'submit' | 'poll' | 'result' | 'download'
 
+/** What may happen to the calls of our webhook, on the side of the service. */
+export type HookTrouble = 'lost' | 'twice' | 'forged' | 'early'
+
 export interface ProviderHarness {
   /** The provider's name; several harnesses of one provider add a word: 'dashscope async'. */
   name: string
+  /** Whether the provider asks the service to call our webhook: `open` then needs `webhookUrl`. */
+  called?: boolean
   /** Starts an emulator and creates a provider for it. */
   open(options?: HarnessOptions): Promise<OpenProvider>
 }
@@ -22,6 +27,8 @@ export interface HarnessOptions {
   workMs?: number
   /** Makes the bytes of each result picture. Default: real pictures of the requested size. */
   picture?: () => Promise<Buffer>
+  /** As in a provider's context. */
+  webhookUrl?: ProviderContext['webhookUrl']
 }
 
 export interface OpenProvider {
@@ -37,6 +44,8 @@ export interface OpenProvider {
   faults: Faults
   /** The requests that belong to each phase. A missing phase does not exist at this provider. */
   phases: Partial<Record<Phase, NonNullable<Fault['match']>>>
+  /** Lets something happen to all calls of the webhook. Absent: the service calls none. */
+  hooks?: Partial<Record<HookTrouble, () => void>>
   /** Submissions that the emulator accepted, and that a real service would charge. */
   accepted(): number
   close(): Promise<void>

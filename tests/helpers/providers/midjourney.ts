@@ -1,7 +1,7 @@
 /** The provider midjourney with its emulator, in both kinds. */
 import { randomUUID } from 'node:crypto'
 import type { PictureRequest } from '../../../src/core/ports/models.ts'
-import type { ProviderContext, Task } from '../../../src/core/ports/providers.ts'
+import type { Task } from '../../../src/core/ports/providers.ts'
 import { midjourney } from '../../../src/models/midjourney.ts'
 import { createMidjourney } from '../../../src/providers/midjourney/midjourney.ts'
 import { type Midjourney, type MidjourneyOptions, startMidjourney } from '../../emulators/midjourney/index.ts'
@@ -20,7 +20,6 @@ interface MidjourneyHarnessOptions extends HarnessOptions {
   key?: string
   /** Of the configured address. */
   path?: string
-  webhookUrl?: ProviderContext['webhookUrl']
 }
 
 export async function openMidjourney(
@@ -32,6 +31,7 @@ export async function openMidjourney(
   const settings = { baseUrl: emulator.baseUrl + path, key, timeoutMs: 60_000, concurrency: 5 }
   const createAnother = () => createMidjourney(settings, { webhookUrl }, quickPace)
   const provider = createAnother()
+  const { switches } = emulator.hooks
   return {
     provider,
     createAnother,
@@ -45,6 +45,21 @@ export async function openMidjourney(
       submit: { method: 'POST', path: /\/submit\// },
       poll: { method: 'GET', path: /\/fetch$/ },
       download: { method: 'GET', path: /^\/attachments\// },
+    },
+    hooks: {
+      lost: () => {
+        switches.on = false
+      },
+      twice: () => {
+        switches.copies = 2
+      },
+      // the proxy signs no calls, so a stranger who knew the address could send anything
+      forged: () => {
+        switches.forge = (task) => ['{', { ...task, id: 'none' }, { ...task, status: 'FAILURE' }]
+      },
+      early: () => {
+        switches.early = true
+      },
     },
     accepted: emulator.accepted,
     async close() {
@@ -78,4 +93,9 @@ export const midjourneyHarness: ProviderHarness = {
 export const midjourneyFullHarness: ProviderHarness = {
   name: 'midjourney full',
   open: (options) => openMidjourney('full', options),
+}
+export const midjourneyCalledHarness: ProviderHarness = {
+  name: 'midjourney that calls',
+  called: true,
+  open: (options) => openMidjourney('plain', options),
 }
