@@ -4,6 +4,7 @@ import { terminalIdentity } from './bots/terminal/terminal.ts'
 import { isOperator, signInToken } from './bots/web/access.ts'
 import { type Config, ConfigError } from './config.ts'
 import { operatorToken } from './core/accounts/operator-token.ts'
+import { uncountedCosts } from './core/billing/cost.ts'
 import { keepTariff, withTariff } from './core/billing/tariff.ts'
 import type { Core, Limits } from './core/core.ts'
 import { type GenerationEvents, listenForEvents } from './core/events/events.ts'
@@ -114,6 +115,8 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
     const tariff = await keepTariff({ database, log })
     undo.push(() => tariff.stop())
     const offered = withTariff(models, tariff)
+    const uncounted = uncountedCosts({ models: offered }, config.modelCosts)
+    if (uncounted.length > 0) log.warn({ names: uncounted }, 'MODEL_COSTS names models that are not offered')
     const link = (name: string) => store.link(name, config.imageExpirationSeconds)
     const whole: { core?: Core } = {}
     const ours = surfaces({ database, secretKey: key, log, link, models: offered.all, core: () => built(whole) })
@@ -132,6 +135,7 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       models: offered,
       packs: models.packs,
       tariff,
+      modelCosts: config.modelCosts,
       providers,
       events,
       expectations: createExpectations(database),

@@ -122,6 +122,8 @@ function build(settings: Settings) {
     neighbours: settings.PUBLIC_URL !== undefined,
     /** For provider configurations in the database that set no limits. */
     providerDefaults: defaults,
+    /** Model, or model@provider → US dollars that we pay for a picture. */
+    modelCosts: settings.MODEL_COSTS,
     /** Provider → its address, for configurations in the database that have none. */
     providerAddresses: new Map([
       ['fal', settings.FAL_QUEUE_URL],

@@ -67,6 +67,13 @@ const listOf = <T>(item: (value: string, context: z.RefinementCtx) => T) =>
       .map((part) => item(part, context)),
   )
 
+/** 'midjourney=0.1, upscale@fal=0.02': US dollars a picture, by model, or by model and provider. */
+const costs = listOf((part, context): [string, number] => {
+  const [, name = '', dollars = ''] = /^([\w.-]+(?:@[a-z]+)?)\s*=\s*(\d{1,4}(?:\.\d{1,6})?)$/.exec(part) ?? []
+  if (dollars === '') context.addIssue('must look like midjourney=0.1, upscale@fal=0.02: US dollars for one picture')
+  return [name, Number(dollars)]
+}).transform((entries): ReadonlyMap<string, number> => new Map(entries))
+
 const postgresMistake = (value: string): string | undefined => {
   if (!/^postgres(ql)?:\/\//.test(value)) return 'must start with postgres://'
   const mistake = serverMistake(value)
@@ -151,6 +158,7 @@ export const settingsSchema = z.object({
   ),
   PROVIDER_TIMEOUT_SECONDS: withDefault(whole(1, 3600), 300),
   PROVIDER_CONCURRENCY: withDefault(whole(1, 1000), 5),
+  MODEL_COSTS: optional(costs),
   DOUBAO_API_KEY: optional(key),
   DOUBAO_API_URL: withDefault(httpUrl, 'https://ark.cn-beijing.volces.com/api/v3'),
   QWEN_API_KEY: optional(key),

@@ -98,6 +98,8 @@ export interface Core {
   readonly packs: PackStore
   /** `models` has its prices and switches already. */
   readonly tariff: Tariff
+  /** Model, or model@provider → US dollars that we pay for a picture, where the operator has set them. */
+  readonly modelCosts?: ReadonlyMap<string, number>
   readonly providers: Providers
   readonly events: GenerationEvents
   readonly expectations: Expectations

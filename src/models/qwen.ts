@@ -1,7 +1,7 @@
 /** Qwen Image and Wan on DashScope. */
 import type { ImageRef, Model, NumberParam, PictureRequest, Range, Takes } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
-import { onePrice } from './routes/costs.ts'
+import { onePrice, perPicture } from './routes/costs.ts'
 import { defined, seedNumber } from './routes/input.ts'
 import { likeInput, textOnly } from './routes/takes.ts'
 
@@ -75,6 +75,7 @@ export const qwenImage: Model = {
         ...negativePrompt,
       },
       input: qwen,
+      cost: perPicture(0.03),
     },
     {
       provider: 'dashscope',
@@ -89,6 +90,7 @@ export const qwenImage: Model = {
         ...negativePrompt,
       },
       input: qwen,
+      cost: perPicture(0.03),
     },
   ],
 }
@@ -105,6 +107,7 @@ export const qwenImage2: Model = {
       endpoint: 'qwen-image-2.0',
       takes: { ...textToImage, count: 6, aspects, sizes: { min: 512, max: 2048 }, ...negativePrompt },
       input: qwen,
+      cost: perPicture(0.035),
     },
   ],
 }
@@ -121,6 +124,7 @@ export const wan: Model = {
       endpoint: 'wan2.7-image',
       takes: { ...textToImage, count: 4, aspects, sizes: { min: 768, max: 2048 } },
       input: wan27,
+      cost: perPicture(0.03),
     },
   ],
 }

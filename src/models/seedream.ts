@@ -1,7 +1,7 @@
 /** Doubao Seedream on Ark. */
 import type { ImageRef, Model, PictureRequest, Route } from '../core/ports/models.ts'
 import type { Json } from '../db/json.ts'
-import { onePrice } from './routes/costs.ts'
+import { onePrice, perPicture } from './routes/costs.ts'
 import { defined } from './routes/input.ts'
 
 /** The 2K sizes that Ark recommends; each is within the pixel limits of all three models. */
@@ -38,8 +38,14 @@ function input({ prompt, width, height, count }: PictureRequest, images: readonl
   })
 }
 
-const routes = (endpoint: string): Route[] =>
-  imageLimits.map((limits) => ({ provider: 'ark', endpoint, takes: { ...limits, aspects, params: {} }, input }))
+const routes = (endpoint: string, dollars: number): Route[] =>
+  imageLimits.map((limits) => ({
+    provider: 'ark',
+    endpoint,
+    takes: { ...limits, aspects, params: {} },
+    input,
+    cost: perPicture(dollars),
+  }))
 
 export const seedream: Model = {
   id: 'seedream',
@@ -47,7 +53,7 @@ export const seedream: Model = {
   title: 'Doubao Seedream 5.0 lite',
   price: 3,
   sizeFactors: onePrice,
-  routes: routes('doubao-seedream-5-0-lite-260128'),
+  routes: routes('doubao-seedream-5-0-lite-260128', 0.035),
 }
 
 export const seedream45: Model = {
@@ -56,7 +62,7 @@ export const seedream45: Model = {
   title: 'Doubao Seedream 4.5',
   price: 3,
   sizeFactors: onePrice,
-  routes: routes('doubao-seedream-4-5-251128'),
+  routes: routes('doubao-seedream-4-5-251128', 0.04),
 }
 
 export const seedream40: Model = {
@@ -65,5 +71,5 @@ export const seedream40: Model = {
   title: 'Doubao Seedream 4.0',
   price: 3,
   sizeFactors: onePrice,
-  routes: routes('doubao-seedream-4-0-250828'),
+  routes: routes('doubao-seedream-4-0-250828', 0.03),
 }

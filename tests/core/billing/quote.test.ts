@@ -1,7 +1,8 @@
 /** Prices by size class, and what arrives of a request and is charged. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
-import { costOf } from '../../../src/core/billing/cost.ts'
+import { readConfig } from '../../../src/config.ts'
+import { costOf, uncountedCosts } from '../../../src/core/billing/cost.ts'
 import { chargedFor, priceOfPart, quoteOf, sizeClassOf } from '../../../src/core/billing/quote.ts'
 import type { PictureRequest, Quote } from '../../../src/core/ports/models.ts'
 import { models } from '../../../src/models/index.ts'
@@ -94,11 +95,31 @@ describe('the cost', () => {
     ['flux-max', 'fal', 'fal-ai/flux-pro/kontext/max', { images: 1 }, 80_000],
     ['cf-schnell', 'cloudflare', '@cf/black-forest-labs/flux-1-schnell', {}, 634],
     ['cf-phoenix', 'cloudflare', '@cf/leonardo/phoenix-1.0', { steps: 10 }, 24_300],
-    ['seedream', 'ark', 'doubao-seedream-5-0-lite-260128', {}, null],
+    ['seedream', 'ark', 'doubao-seedream-5-0-lite-260128', {}, 35_000],
+    ['qwen-image', 'dashscope', 'qwen-image-plus', {}, 30_000],
+    ['wan', 'dashscope', 'wan2.7-image', {}, 30_000],
+    ['midjourney', 'midjourney', 'imagine', {}, null],
     ['sketch', 'sketch', 'sketch', {}, 0],
   ])('of %s at %s by %s with %j is %s', (model, provider, endpoint, over, expected) => {
     const request = requestFor(model, over)
     expect(costOf(core, { model, provider, endpoint, request }, [request])).toBe(expected)
+  })
+
+  it('is what the operator has set, for the model at this provider before the model', () => {
+    const { modelCosts } = readConfig({ MODEL_COSTS: 'midjourney=0.1, flux-dev = 0.02, flux-dev@fal=0.0125' })
+    const cost = (model: string, provider: string) =>
+      costOf({ ...core, modelCosts }, { model, provider, endpoint: '', request: requestFor(model) }, [
+        size('1024x1024'),
+        size('1344x1344'),
+      ])
+    expect([cost('midjourney', 'midjourney'), cost('flux-dev', 'fal'), cost('flux-dev', 'comfyui')]).toEqual([
+      200_000, 25_000, 40_000,
+    ])
+  })
+
+  it('names what the operator has set for models that do not exist', () => {
+    const { modelCosts } = readConfig({ MODEL_COSTS: 'flux-dev=1, flux-dev@fal=1, flux-dev@fel=1, fluxdev=1' })
+    expect(uncountedCosts(core, modelCosts)).toEqual(['flux-dev@fel', 'fluxdev'])
   })
 
   it('is the sum over the pictures', () => {
