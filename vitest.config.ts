@@ -42,6 +42,7 @@ const longer = [
 
 export default defineConfig({
   test: {
+    globalSetup: 'tests/helpers/store.ts',
     testTimeout: 300_000,
     hookTimeout: 200_000,
     // what is waited for comes at once on a quiet machine, and later on a busy one

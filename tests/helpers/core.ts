@@ -28,6 +28,7 @@ import { createQueue } from '../../src/queue/bullmq.ts'
 import type { RedisAddress } from '../../src/queue/redis.ts'
 import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
 import type { Way } from './databases.ts'
+import { storeSettings } from './store.ts'
 
 /** `text`: what a surface without markup shows of it. */
 export type ShownReply = Reply & { text: string }
@@ -189,6 +190,7 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     LOG_LEVEL: 'silent',
     SECRET_KEY: 'a secret key for tests, 32 chars',
     PUBLIC_URL: options.publicUrl,
+    ...storeSettings(),
     ...options.settings,
   })
   const openQueue = (log: Core['log']) =>

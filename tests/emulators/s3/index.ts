@@ -35,6 +35,8 @@ export interface S3EmulatorOptions extends Partial<Account> {
   limitBytes?: number
   /** Milliseconds that the server's clock is ahead of this machine's. */
   clockAheadMs?: number
+  /** Number of received requests to remember, roughly. Default: all. For long runs. */
+  keepRequests?: number
   /** Random numbers for faults with a probability. */
   random?: () => number
 }
@@ -56,7 +58,15 @@ const defaultRegions: Readonly<Record<Service, string>> = { aws: 'eu-central-1',
 const regionsOfR2 = ['auto', 'us-east-1', 'wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
 
 export async function startS3(options: S3EmulatorOptions = {}): Promise<S3Emulator> {
-  const { port, service = 'aws', bucket = 'pictures', limitBytes = 5 * 1024 ** 3, random, denied = [] } = options
+  const {
+    port,
+    service = 'aws',
+    bucket = 'pictures',
+    limitBytes = 5 * 1024 ** 3,
+    random,
+    denied = [],
+    keepRequests,
+  } = options
   const { accessKeyId = 'AKIAIOSFODNN7EMULATE', secretAccessKey = 'emulator/Secret+Key/0123456789abcdefghijk' } =
     options
   const { region = defaultRegions[service] } = options
@@ -67,6 +77,7 @@ export async function startS3(options: S3EmulatorOptions = {}): Promise<S3Emulat
   const server = await startServer({
     port,
     random,
+    keepRequests,
     answers: faultAnswers,
     async handle(received) {
       const requestId = newRequestId()
