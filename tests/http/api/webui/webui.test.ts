@@ -5,6 +5,7 @@ import { AppError } from '../../../../src/core/errors.ts'
 import { storeUploads } from '../../../../src/core/media/uploads.ts'
 import type { Task } from '../../../../src/core/ports/providers.ts'
 import { createPlain, pngOf } from '../../../helpers/core.ts'
+import { isInBucket } from '../../../helpers/store.ts'
 import { openService, operatorKey, type Service } from './service.ts'
 
 let service: Service
@@ -46,7 +47,7 @@ const until = (id: string, status: string, key?: string) =>
   expect.poll(async () => (await service.call(`GET /api/history/${id}`, { key })).body.status).toBe(status)
 
 describe('/api/generate', () => {
-  it('responds with the images, their properties and the charge', async () => {
+  it.skipIf(isInBucket)('responds with the images, their properties and the charge', async () => {
     const before = await service.balance()
     const { status, body } = await generate({ prompt: ' a  cat ', aspect_ratio: '16:9', n: 2, seed: 42, steps: 9 })
     expect(status).toBe(200)
@@ -240,7 +241,7 @@ describe('/api/history', () => {
     }
   })
 
-  it('erases a request, but none of another account', async () => {
+  it.skipIf(isInBucket)('erases a request, but none of another account', async () => {
     const { body } = await generate({ prompt: 'a private cat', images: [] })
     const stranger = await service.keyFor('bob')
     for (const what of [`GET /api/history/${body.id}`, `DELETE /api/history/${body.id}`]) {
