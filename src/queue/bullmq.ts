@@ -27,6 +27,8 @@ type LaneQueue = Queue<unknown, void, string, unknown, void, string, IQueueBacke
 type LaneWorker = Worker<unknown, void, string, IQueueBackend>
 
 const commandTimeoutMs = 3_000
+/** At the start the process is busy with loading its code. */
+const firstTimeoutMs = 10_000
 const refreshEveryMs = 10_000
 /** Time that aborted jobs have to put themselves back into the queue. */
 const handBackMs = 1_500
@@ -72,7 +74,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
   /** Rejects when the queue fails or does not answer in time; `notReady` reports it until `check` succeeds. */
   async function command<T>(lane: string, action: Promise<T>): Promise<T> {
     try {
-      return await withTimeout(action, commandTimeoutMs)
+      return await withTimeout(action, started ? commandTimeoutMs : firstTimeoutMs)
     } catch (error) {
       problems.set(lane, (error as Error).message)
       throw error
@@ -93,6 +95,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
     problems.delete(lane)
   }
 
+  let started = false
   async function checkAll(): Promise<void> {
     if (backend.needsProbe) await check(probeLane, true)
     for (const lane of open.keys()) await check(lane)
@@ -102,6 +105,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
     backend.disconnect()
     throw new Error(backend.explain(error.message))
   })
+  started = true
   let nextAt = Date.now() + refreshEveryMs
   let checking = false
   async function checkDue(): Promise<void> {

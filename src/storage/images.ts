@@ -22,6 +22,10 @@ sharp.concurrency(1)
 
 const uploadLimitMb = 10
 const resultLimitMb = 64
+/** Time to decode a small picture on a machine that is busy with other work. */
+const uploadSeconds = 2
+/** Longer than for uploads: a result is paid for. */
+const resultSeconds = 10
 /** Larger uploads are shrunk: models read fewer pixels, and encoding so many takes seconds. */
 const untouchedPixels = 16_777_216
 const shrunkPixels = 8_388_608
@@ -47,7 +51,7 @@ async function clean(bytes: Buffer): Promise<ImageFile> {
   const header = await inspectUpload(bytes, uploadLimitMb)
   const whole = header.type === 'image/jpeg' ? withEnd(bytes) : bytes
   try {
-    return await encode(shrunk(open(whole, header).autoOrient(), header), header.type)
+    return await encode(shrunk(open(whole, header, {}, uploadSeconds).autoOrient(), header), header.type)
   } catch (error) {
     if (isTimeout(error)) throw new AppError('overloaded', {}, { cause: error })
     throw new AppError('image_unreadable', {}, { cause: error })
@@ -122,10 +126,11 @@ async function png(bytes: Buffer): Promise<ImageFile> {
 }
 
 /** The first frame. `inspect` has checked its size. */
-function open(bytes: Buffer, { width, height }: Header, options: SharpOptions = {}): Sharp {
+function open(bytes: Buffer, header: Header, options: SharpOptions = {}, limitSeconds = resultSeconds): Sharp {
+  const { width, height } = header
   const defaults: SharpOptions = { limitInputPixels: false, pages: 1, failOn: 'error', sequentialRead: true }
-  // 2 seconds, and up to 8 for a photo of 50 megapixels
-  const seconds = 2 + Math.floor((width * height) / 8_000_000)
+  // up to 6 more for a photo of 50 megapixels
+  const seconds = limitSeconds + Math.floor((width * height) / 8_000_000)
   return sharp(bytes, { ...defaults, ...options }).timeout({ seconds })
 }
 

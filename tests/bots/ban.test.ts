@@ -56,7 +56,8 @@ describe('/ban', () => {
     expect(await readAccount(test.core, userId)).toMatchObject({ held: 0, inFlight: 0 })
     expect((await program).error).toMatchObject({ kind: 'banned', data: { reason: 'spam in 3 groups' } })
     for (const { address } of [drawn, waiting]) {
-      expect(test.chat.last(address)?.text).toMatch(/You are banned until .* UTC: spam in 3 groups Nothing was charged/)
+      const shown = expect.poll(() => test.chat.last(address)?.text)
+      await shown.toMatch(/You are banned until .* UTC: spam in 3 groups Nothing was charged/)
     }
     expect(cancelled).toContainEqual({ job: 1 })
     gate.open()

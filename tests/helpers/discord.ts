@@ -31,7 +31,8 @@ interface Opening extends Omit<TestCoreOptions, 'surfaces'> {
 /** With a worker. The bot is connected. */
 export async function openOnDiscord(opening: Opening = {}): Promise<OnDiscord> {
   const { world, backend = quickest, more, withPublicKey = false, ...options } = opening
-  const discord = await startDiscord(world)
+  // a busy machine may need more than Discord's 3 s
+  const discord = await startDiscord({ acknowledgeWithinMs: 20_000, ...world })
   const log = keepLog()
   const facts = new Map<string, string>()
   const handlers = { commands: allCommands, actions: allActions, menus: allMenus }

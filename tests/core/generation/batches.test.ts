@@ -60,7 +60,7 @@ describe.each(databases())('requests accepted together on %s', (kind) => {
     await test.work()
     const isOver = async () =>
       (await core.database.rows(sql`select id from generations where ended_at is null`)).length === 0
-    await expect.poll(isOver, { timeout: 20_000 }).toBe(true)
+    await expect.poll(isOver).toBe(true)
     expect(await violations(core.database)).toEqual([])
   }
 

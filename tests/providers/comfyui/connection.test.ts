@@ -45,11 +45,12 @@ describe('the connection to ComfyUI', () => {
     ['queue', /^\/queue$/],
   ])('can time out at the %s without giving up the run', async (_, path) => {
     const emulator = await open({ workMs: 500 })
-    const provider = createProvider([emulator], { callTimeoutMs: 200 })
+    const provider = createProvider([emulator])
+    const impatient = createProvider([emulator], { callTimeoutMs: 200 })
     const task = comfyuiTask('comfy-dev')
     const started = await begin(provider, task)
     const removeFault = emulator.faults.add({ kind: 'hang', match: { path } })
-    const error = await failure(finish(provider, task, started))
+    const error = await failure(finish(impatient, task, started))
     expect(error).toMatchObject({ kind: 'provider_failed', retry: true, neverRan: false })
     removeFault()
     expect((await finish(provider, task, started)).images).toHaveLength(1)

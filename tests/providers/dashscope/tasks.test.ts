@@ -36,7 +36,9 @@ describe('a task of DashScope', () => {
       const progress = await dashscope.provider.check?.(older, task, never)
       return progress?.state === 'pending' ? progress.waitMs : undefined
     }
-    expect(await waitAfter(30_000)).toBeCloseTo(6000, -2)
+    const waitMs = await waitAfter(30_000)
+    expect(waitMs).toBeGreaterThanOrEqual(6_000)
+    expect(waitMs).toBeLessThan(9_000)
     expect(await waitAfter(600_000)).toBe(10_000)
   })
 
