@@ -151,18 +151,20 @@ describe.each(databases())('steps of requests in batches on %s', (kind) => {
     const keyOfOther = `${taken[1]?.id}-0.png`
     const stored = taken.map((each) => {
       const picture = pictureOf(each.id)
-      return problemOf(saveStored(core, each, [each === wrong ? { ...picture, key: keyOfOther } : picture]))
+      const saved = saveStored(core, each, [each === wrong ? { ...picture, key: keyOfOther } : picture])
+      return problemOf(saved.then((row) => row?.attempt))
     })
     const results = await Promise.all(stored)
-    expect(results.filter((result) => result === 'ours')).toHaveLength(4)
-    expect(results[3]).not.toBe('ours')
+    expect(results.filter((result) => result === '1')).toHaveLength(4)
+    expect(results[3]).not.toBe('1')
     expect((await statesOf()).filter((state) => state === 'stored')).toHaveLength(4)
   })
 
   it('charges each person once, and changes nothing for a worker that lost its row', async () => {
     const ids = await accepted(5)
     const taken = await takenUp(ids)
-    await Promise.all(taken.map((each) => saveStored(core, each, [pictureOf(each.id)])))
+    const saved = await Promise.all(taken.map((each) => saveStored(core, each, [pictureOf(each.id)])))
+    expect(saved).toMatchObject(Array.from({ length: 5 }, () => ({ attempt: 1, balance: 19 })))
     const shown = { posted: 'test:1', quoted: {}, costMicros: null } as const
     const late = { ...taken[2], attempt: 0 } as Generation
     const ends = [...taken, ...taken, late].map((each) => endDelivered(core, each, shown))

@@ -29,9 +29,16 @@ const maxTries = 12
 const graceMs = 30_000
 const leastPauseMs = 500
 
-/** stored → delivered. `files`: the pictures, where this process still has them in memory. */
-export const deliver = (core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> =>
-  traced('deliver', factsOf(generation), () => asPutOff(() => deliverPictures(core, generation, files)))
+/** What the process that stored a result still has in memory. */
+export interface FreshResult {
+  files: readonly ImageFile[]
+  /** Of the person's account. */
+  balance: number
+}
+
+/** stored → delivered. */
+export const deliver = (core: Core, generation: Generation, fresh?: FreshResult): Promise<Retry> =>
+  traced('deliver', factsOf(generation), () => asPutOff(() => deliverPictures(core, generation, fresh)))
 
 /** Shows `generation.error`, then refunds. */
 export const deliverFailure = (core: Core, generation: Generation): Promise<Retry> =>
@@ -39,11 +46,11 @@ export const deliverFailure = (core: Core, generation: Generation): Promise<Retr
 
 const factsOf = ({ id, surface, deliveryTries }: Generation) => ({ id, surface, count: deliveryTries + 1 })
 
-async function deliverPictures(core: Core, generation: Generation, files?: ImageFile[]): Promise<Retry> {
+async function deliverPictures(core: Core, generation: Generation, fresh?: FreshResult): Promise<Retry> {
   let posted: Posted
   let result: ResultReply
   try {
-    result = await pictureReply(core, generation, files)
+    result = await pictureReply(core, generation, fresh)
     posted = await show(core, generation, result.reply)
   } catch (error) {
     return retryOrGiveUp(core, generation, asAppError(error))
@@ -167,10 +174,10 @@ interface ResultReply {
   sizes: readonly Size[]
 }
 
-async function pictureReply(core: Core, generation: Generation, files?: ImageFile[]): Promise<ResultReply> {
+async function pictureReply(core: Core, generation: Generation, fresh?: FreshResult): Promise<ResultReply> {
   const { id, runMs, state, takenAt, userId, price } = generation
-  const stored = files
-    ? files.map((file, position) => ({ key: outputKey(core, id, position, file.type), file }))
+  const stored = fresh
+    ? fresh.files.map((file, position) => ({ key: outputKey(core, id, position, file.type), file }))
     : await readPictures(core, id)
   const pictures = await picturesToShow(core, {
     asked: generation,
@@ -186,7 +193,7 @@ async function pictureReply(core: Core, generation: Generation, files?: ImageFil
   const { rows, quoted } = resultButtons(core, generation, sizes)
   // on hold until it is delivered, unless the pool of the group holds it
   const held = generation.drawId === null ? price - chargedFor(generation, stored.length) : 0
-  const left = (await readAccount(core, userId)).balance + held
+  const left = (fresh ?? (await readAccount(core, userId))).balance + held
   const reply = resultReply(core, generation, {
     pictures,
     sizes,

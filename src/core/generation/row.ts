@@ -254,38 +254,41 @@ interface Stored extends ReturnType<typeof workOf> {
   pictures: readonly StoredPicture[]
 }
 
-/** Resolves to the attempt number of the row, or undefined if it was not stored. */
-const store = inBatches<Core, Stored, number | undefined>({
+export interface SavedRow {
+  id: string
+  /** The attempt number of the row. */
+  attempt: number
+  /** Of the person, or of the account that theirs was joined with, without what is on hold. */
+  balance: number
+}
+
+/** Resolves to undefined if it was not stored. */
+const store = inBatches<Core, Stored, SavedRow | undefined>({
   keyOf: ({ id }) => id,
   async run(core, calls) {
     const columns = sql`id uuid, attempt int, "submitAt" timestamptz, ${workColumns}`
     // unchecked row: the columns belong to the statement's own table
-    const rows = await core.database.rows<{ id: string; attempt: number }>(sql`
+    const rows = await core.database.rows<SavedRow>(sql`
       with calls as (${rowsOfCalls(calls, columns)}),
       stored as (
         update generations set state = 'stored', stored_at = now(), ${setWork}, ${wakeUnheld} from calls
         where generations.id = calls.id and state = 'running' and error is null
           and (generations.attempt = calls.attempt or (submit_at = calls."submitAt" and generations.ticket is null))
-        returning generations.id, generations.attempt, calls.pictures),
+        returning generations.id, generations.attempt, generations.user_id, calls.pictures),
       pictures as (${insertPictures(sql`stored`)})
-      select id, attempt from stored`)
-    return calls.map(({ id }) => rows.find((row) => row.id === id)?.attempt)
+      select stored.id, attempt, account.balance from stored join users person on person.id = user_id
+        join users account on account.id = coalesce(person.joined_into, person.id)`)
+    return calls.map(({ id }) => rows.find((row) => row.id === id))
   },
 })
 
 /**
- * running → stored, with the rows of its pictures. 'late': stored although this worker had lost the row, whose owner delivers
- * them. false: the row has no use for them.
+ * running → stored, with the rows of its pictures. A row with another attempt number was lost by this worker, and its owner delivers
+ * them. undefined: the row has no use for them.
  */
-export async function saveStored(
-  core: Core,
-  generation: Generation,
-  pictures: readonly StoredPicture[],
-): Promise<'ours' | 'late' | false> {
+export function saveStored(core: Core, generation: Generation, pictures: readonly StoredPicture[]) {
   const { id, attempt, submitAt } = generation
-  const stored = await store(core, { id, attempt, submitAt, pictures, ...workOf(generation) })
-  if (stored === undefined) return false
-  return stored === attempt ? 'ours' : 'late'
+  return store(core, { id, attempt, submitAt, pictures, ...workOf(generation) })
 }
 
 const jsonOf = (value: unknown) => sql`${value ? JSON.stringify(value) : null}::jsonb`

@@ -7,7 +7,7 @@ import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
 import { cancelAtProvider, showCancelled } from '../generation/cancel.ts'
-import { deliver, deliverFailure, deliverUnseen } from '../generation/deliver.ts'
+import { deliver, deliverFailure, deliverUnseen, type FreshResult } from '../generation/deliver.ts'
 import {
   awaitNews,
   backToQueue,
@@ -22,7 +22,6 @@ import { wake } from '../generation/submit.ts'
 import { deleteObjects } from '../media/deletions.ts'
 import { thumbnailEdge } from '../media/thumbnails.ts'
 import type { ChatSurface } from '../ports/chat.ts'
-import type { ImageFile } from '../ports/images.ts'
 import type { Route } from '../ports/models.ts'
 import { routesFor } from '../request/check.ts'
 import { continueTrace, note, type SpanFacts, traced, traceWait } from '../trace.ts'
@@ -84,20 +83,20 @@ async function proceed(core: Core, generation: Generation, signals: Omit<Run, 'n
   if (generation.leftMs <= 0) return fail(core, generation, new AppError('deadline'))
   if (attemptsOf(generation) > maxAttempts) return fail(core, generation, new AppError('interrupted'))
   const narrator = narrateRun(core, generation)
-  let files: ImageFile[]
+  let fresh: FreshResult | undefined
   try {
-    files = await drawAndStore(core, generation, { ...signals, narrator })
+    fresh = await drawAndStore(core, generation, { ...signals, narrator })
   } catch (error) {
     await narrator.stop()
     return handleFailure(core, generation, signals.stop, error)
   }
   // an edit that is still under way must not overwrite the picture
   await narrator.stop()
-  return files.length === 0 ? undefined : deliver(core, generation, files)
+  return fresh && deliver(core, generation, fresh)
 }
 
-/** Resolves to no files when there is nothing to deliver here: it has ended, or another worker delivers them. */
-async function drawAndStore(core: Core, generation: Generation, run: Run): Promise<ImageFile[]> {
+/** Resolves to undefined when there is nothing to deliver here: it has ended, or another worker delivers its pictures. */
+async function drawAndStore(core: Core, generation: Generation, run: Run): Promise<FreshResult | undefined> {
   const { request, model, provider, submittedBefore } = generation
   const provided = core.providers.get(provider)
   if (!provided) throw new AppError('provider_missing', { model }, { neverRan: !submittedBefore })
@@ -117,12 +116,12 @@ async function drawAndStore(core: Core, generation: Generation, run: Run): Promi
   )
   // not while progress is being saved: saved after the end, it would stay. Then the pictures are stored first, as on chats
   const isSilent = surface?.isSilent && run.narrator.stopIfIdle()
-  if (isSilent && (await deliverUnseen(core, generation, { files, pictures }))) return []
+  if (isSilent && (await deliverUnseen(core, generation, { files, pictures }))) return undefined
   const stored = await saveStored(core, generation, pictures)
-  if (stored === 'ours') return files
-  if (stored === 'late') await wake(core, jobOf(generation))
+  if (stored?.attempt === generation.attempt) return { files, balance: stored.balance }
+  if (stored) await wake(core, jobOf(generation))
   else await cleanUp(core, generation)
-  return []
+  return undefined
 }
 
 /** A silent surface shows no thumbnail: it is made when it is first asked for (media/thumbnails.ts). */
