@@ -38,6 +38,8 @@ export interface OptionSpec {
   rest?: boolean
   /** Surfaces whose typed options have it. Absent: every surface. */
   surfaces?: readonly string[]
+  /** Its value is a code that is worth something to others: no conversation keeps it. */
+  secret?: boolean
   /** In text it is the last word, if that is a whole number and the required ones before it have theirs. */
   last?: boolean
 }

@@ -655,6 +655,8 @@ export const en = {
     unlinked:
       '✂️ You have an account of your own here now, with no credits. Your credits, history and API keys stay with the other account.',
   },
+  /** Takes the place of codes in the conversation of the page. */
+  secretHidden: (minutes: number) => `What is hidden here was shown for ${minutes} minutes, and cannot be shown again.`,
   panel: {
     link: (url: string, minutes: number) =>
       `🖥 Open this link within ${minutes} minutes. It signs one browser in to your account, so give it to no one:\n${url}`,

@@ -556,6 +556,8 @@ export const zh: Words = {
     person: (p) => `${p.name}（${platform(p.id)}）`,
     unlinked: '✂️ 你在这里有了一个新的独立账户，积分为 0。原来的积分、历史记录和 API 密钥都留在另一个账户中。',
   },
+  /** Takes the place of codes in the conversation of the page. */
+  secretHidden: (minutes: number) => `此处隐藏的内容只显示 ${minutes} 分钟，之后无法再次查看。`,
   panel: {
     link: (url, minutes) => `🖥 请在 ${minutes} 分钟内打开此链接。它会让一个浏览器登录你的账户，请勿转发：\n${url}`,
     ended: (browsers) => `✅ 已让 ${browsers} 个浏览器退出登录。`,

@@ -25,8 +25,8 @@ export async function exportReply(core: Core, call: Call): Promise<Answer> {
   if (!isPrivate && !place.group) throw new AppError('privately_only')
   const userId = await accountIfAny(core, call.from)
   if (userId === undefined) return said(locale, privacy.nothing)
-  const text = privacy.link(await createExportLink(core, userId, key), exportHours)
-  return { ...said(locale, text), confidential: true }
+  const link = await createExportLink(core, userId, key)
+  return { ...said(locale, privacy.link(link, exportHours)), confidential: true, secrets: [link] }
 }
 
 /** Asks before the account is deleted. */

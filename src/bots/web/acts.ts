@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Act } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
+import { allCommands } from '../commands/index.ts'
 import type { Inbox } from '../inbox.ts'
 import { storeFiles } from '../inbox-files.ts'
 import {
@@ -17,6 +18,7 @@ import {
 } from './calls.ts'
 import * as messages from './messages.ts'
 import { localeFrom, refuse } from './refuse.ts'
+import { withoutSecret } from './secrets.ts'
 import type { Entered } from './sign-in.ts'
 import { createUploads, messageIn, refusalStatus, type Upload } from './upload.ts'
 import { isFull } from './waiting.ts'
@@ -44,7 +46,7 @@ export function actRoutes(app: FastifyInstance, { database, enter, inbox: openIn
     const said: Said = { ...who, id, locale: localeFrom(request), act: actOf(text, options), shownPrice }
     await messages.saveMessage(database, visitor, `${visitor}:${id}`, {
       role: 'person',
-      text,
+      text: said.act.kind === 'command' ? withoutSecret(allCommands, said.act.name, text) : text,
       options: optionsOf(said.act),
       files: files.map(({ name }) => name),
     })

@@ -15,6 +15,8 @@ const columns = columnsOf({
   /** Grows with every change. */
   version: webMessages.version,
   body: typed<Body>(webMessages.body),
+  /** null: nothing is hidden, or it is not shown any more. */
+  sealed: typed<string | null>(sql`case when sealed_until > now() then sealed end`),
 })
 
 export type WebMessage = NonNullable<(typeof columns)['row']>
@@ -56,6 +58,8 @@ export type Cursor = Pick<WebMessage, 'id' | 'version'>
 export const pageSize = 100
 /** Rows that one call of `pruneWebMessages` deletes at most. */
 const pruneRows = 10_000
+/** So long does a page show the secrets of a message, also after it was loaded again. */
+export const secretMinutes = 10
 /** A page that was away for longer does not show a toast. */
 const toastSeconds = 30
 
@@ -65,14 +69,23 @@ const toastSeconds = 30
  */
 const stamp = sql`(extract(epoch from clock_timestamp()) * 1000000)::bigint`
 
+interface NewAnswer {
+  id: string
+  body: Body
+  /** The body with its secrets. Absent: it has none. */
+  sealed?: string
+}
+
 /** Saves or overwrites, and notifies the open pages of this visitor. What came to its end never waits again. */
-export async function saveAnswer(database: Database, visitor: string, id: string, body: Body): Promise<void> {
+export async function saveAnswer(database: Database, visitor: string, { id, body, sealed }: NewAnswer): Promise<void> {
+  const until = sealed === undefined ? sql`null` : sql`now() + make_interval(mins => ${secretMinutes}::int)`
   await database.rows(sql`
     with saved as (
-      insert into web_messages (id, visitor, version, body)
-      values (${answerTo(id)}, ${visitor}, ${stamp}, ${JSON.stringify(body)}::jsonb)
+      insert into web_messages (id, visitor, version, body, sealed, sealed_until)
+      values (${answerTo(id)}, ${visitor}, ${stamp}, ${JSON.stringify(body)}::jsonb, ${sealed ?? null}, ${until})
       on conflict (id) do update
-        set body = excluded.body, version = greatest(excluded.version, web_messages.version + 1)
+        set body = excluded.body, sealed = excluded.sealed, sealed_until = excluded.sealed_until,
+          version = greatest(excluded.version, web_messages.version + 1)
         where web_messages.visitor = excluded.visitor
           and (excluded.body->>'state' <> 'waiting' or web_messages.body->>'state' in ('waiting', 'asking'))
       returning visitor)
@@ -156,6 +169,12 @@ export async function readMessage(database: Database, visitor: string, id: strin
   return (await select(database, visitor, sql`id = ${id}`))[0]
 }
 
+/** Deletes secrets that are not shown any more. Pages that are open keep showing them until they are loaded again. */
+export async function forgetSecrets(database: Database): Promise<void> {
+  await database.rows(sql`
+    update web_messages set sealed = null, sealed_until = null where sealed_until <= now()`)
+}
+
 /** Deletes what is older, some of it at a time; resolves to the number of messages that went. */
 export async function pruneWebMessages(database: Database, olderThanDays: number): Promise<number> {
   const gone = await database.rows(sql`
@@ -211,12 +230,14 @@ const isToast = sql`(body->'toast' is not null)`
 async function change(database: Database, visitor: string, { id, body }: { id: string; body: SQL }): Promise<void> {
   await database.rows(sql`
     with changed as (
-      update web_messages set body = ${body}, version = greatest(${stamp}, version + 1)
+      update web_messages set body = ${body}, sealed = null, sealed_until = null,
+        version = greatest(${stamp}, version + 1)
       where id = ${id} and visitor = ${visitor} and body is distinct from ${body} returning visitor)
     select pg_notify('web', visitor) from changed`)
 }
 
-const answerTo = (id: string) => `${id}:answer`
+/** Id of our answer to a message. */
+export const answerTo = (id: string) => `${id}:answer`
 
 function select(database: Database, visitor: string, rest: SQL): Promise<WebMessage[]> {
   return readRows(

@@ -18,6 +18,7 @@ import { createStreams } from './events.ts'
 import * as messages from './messages.ts'
 import { page } from './page.ts'
 import { localeFrom, refuse } from './refuse.ts'
+import { hide, opened, sealing } from './secrets.ts'
 import { type Entered, signInRoutes } from './sign-in.ts'
 
 export interface WebOptions {
@@ -46,6 +47,7 @@ const stopMs = 10_000
 /** Conversations are kept this long, or as long as pictures, if that is less. The history stays. */
 const keptDays = 90
 const pruneEveryMs = 3_600_000
+const forgetEveryMs = 60_000
 
 export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyPluginAsync } {
   const { core, database, publicUrl, link, log, mostStreams, streamAskMs } = options
@@ -55,9 +57,12 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
   let inbox: Inbox | undefined
   let stopListening = async () => {}
   let pruning: NodeJS.Timeout | undefined
+  let forgetting: NodeJS.Timeout | undefined
 
   /** Links are signed when they are looked at, so an old conversation shows its pictures. */
-  async function show({ id, version, body }: messages.WebMessage) {
+  async function show(message: messages.WebMessage) {
+    const { id, version } = message
+    const body = opened(options.secretKey, message)
     const [, ...own] = id.split(':')
     const ownId = own.join(':')
     const images = (body.images ?? []).map(async ({ key, preview, ...image }, number) => ({
@@ -140,13 +145,19 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
     })
   }
 
+  async function forgetSecrets(): Promise<void> {
+    await messages
+      .forgetSecrets(database)
+      .catch((error: unknown) => log.error({ err: error }, 'secrets in messages of the page were not removed'))
+  }
+
   async function put(address: Address | Posted, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const { visitor, id, act } = partsIn(address)
     const posted: Posted = `web:${visitor}:${id}`
     const { state, content, locale, buttons, form, files } = reply
     const said = { role: 'bot', text: plainText(reply), parts: partsOf(reply), state } as const
     if (reply.toast || reply.brief || (act === 'press' && content.kind === 'refusal')) {
-      await messages.saveToast(database, visitor, `${visitor}:${id}`, said)
+      await messages.saveToast(database, visitor, `${visitor}:${id}`, hide(said, reply))
       return posted
     }
     const images = reply.pictures?.map(({ file, key, name, alt }) => {
@@ -162,7 +173,8 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
       buttons: buttons && shownButtons(locale, buttons),
       form: form && { id: form.id, fields: form.fields },
     } as const
-    await messages.saveAnswer(database, visitor, `${visitor}:${id}`, body)
+    const answer = { id: `${visitor}:${id}`, ...sealing(options.secretKey, { id: `${visitor}:${id}`, body, reply }) }
+    await messages.saveAnswer(database, visitor, answer)
     if (form) await messages.removeEarlierForms(database, visitor, { form: form.id, id: `${visitor}:${id}` })
     if (state === 'done') await sent?.add({ posted, part: 0, fileIds: [], buttons: buttons !== undefined })
     return posted
@@ -180,13 +192,17 @@ export function createWeb(options: WebOptions): ChatSurface & { plugin: FastifyP
         handle: ([body]) => handler(callOf(database, body)),
       })
       stopListening = await database.listen('web', (visitor) => streams.changed(visitor))
+      await forgetSecrets()
       pruning = setInterval(prune, pruneEveryMs)
+      forgetting = setInterval(forgetSecrets, forgetEveryMs)
       pruning.unref()
+      forgetting.unref()
     },
     async stop() {
       await inbox?.close(stopMs)
       inbox = undefined
       clearInterval(pruning)
+      clearInterval(forgetting)
       streams.close()
       await stopListening()
     },

@@ -1,5 +1,5 @@
 /** Keys with which programs act for an account. A key is shown once and stored as a hash; the ledger counts what it spends. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import { columnsOf, readRows, typed } from '../../db/columns.ts'
@@ -42,6 +42,8 @@ export interface NewKey {
   monthlyCap?: number
   /** Absent: all. */
   models?: readonly string[]
+  /** The same call again gets the same key, and adds none. Absent: each call makes a key. */
+  callKey?: string
 }
 
 export interface ApiKey {
@@ -70,26 +72,37 @@ export const personalKey = /^fb_[\w-]{43}$/
 /** Throws AppError too_many_keys, bad_option, unknown_model. */
 export async function createApiKey(core: Core, wanted: NewKey): Promise<{ id: string; key: string }> {
   checkLimits(core, wanted)
-  const { userId, monthlyCap, models } = wanted
+  const { userId, monthlyCap, models, callKey } = wanted
   const id = uuidv7()
   const name = shorten(cleanText(wanted.name), maxNameCharacters)
-  const key = `fb_${randomBytes(keyBytes).toString('base64url')}`
+  const key = `fb_${bytesOf(core, callKey).toString('base64url')}`
   const inserted = await core.database.db.transaction(async (tx) => {
     // the lock makes concurrent calls count one after the other, so that they cannot pass the limit together
     await core.database.rows(sql`select id from users where id = ${userId} for update`, tx)
-    return core.database.rows(
-      sql`
+    return readRows(
+      core.database,
+      made,
+      (list) => sql`
+        with earlier as (select ${list} from api_keys where hash = ${apiKeyHash(key)}), inserted as (
         insert into api_keys (id, user_id, name, hash, tail, monthly_cap, models)
         select ${id}::uuid, ${userId}::uuid, ${name}, ${apiKeyHash(key)}, ${key.slice(-4)},
           ${monthlyCap ?? null}::int, ${models ? JSON.stringify(models) : null}::jsonb
         where (select count(*) from api_keys where user_id = ${userId} and revoked_at is null) < ${maxKeys}
-        returning id`,
+          and not exists (select from earlier)
+        returning ${list})
+        select ${list} from earlier api_keys union all select ${list} from inserted api_keys`,
       tx,
     )
   })
-  if (inserted.length === 0) throw new AppError('too_many_keys', { limit: maxKeys })
-  return { id, key }
+  const [row] = inserted
+  if (!row) throw new AppError('too_many_keys', { limit: maxKeys })
+  return { id: row.id, key }
 }
+
+const made = columnsOf({ id: apiKeys.id })
+
+const bytesOf = ({ secretKey }: Core, callKey: string | undefined) =>
+  callKey === undefined ? randomBytes(keyBytes) : createHmac('sha256', secretKey).update(`api key\n${callKey}`).digest()
 
 /**
  * Credits that a key has spent in this month; use it in a statement that selects from `api_keys`. The ledger's trigger resets

@@ -167,6 +167,8 @@ export interface Reply {
   invoice?: Invoice
   /** For the person only, where the surface can do that. */
   private?: boolean
+  /** Keys, codes and links with a token in it, as they are written: a surface that stores its messages hides them there. */
+  secrets?: readonly string[]
   /** A short confirmation of a press whose effect shows in the message itself. Surfaces without toasts leave it out. */
   toast?: boolean
   /** So short that it may disappear by itself, where the surface can do that. */

@@ -107,10 +107,17 @@ export const webMessages = pgTable(
     visitor: text().notNull(),
     /** Grows with every change: a page asks for changes after the last one it has seen. */
     version: bigint({ mode: 'number' }).notNull(),
+    /** Without its secrets. */
     body: jsonb().$type<Json>().notNull(),
+    /** The body with its secrets, sealed with SECRET_KEY. Absent: it has none, or they are not shown any more. */
+    sealed: text(),
+    sealedUntil: time('sealed_until'),
     createdAt: time('created_at').notNull().defaultNow(),
   },
-  (t) => [index('web_messages_of_visitor').on(t.visitor, t.version)],
+  (t) => [
+    index('web_messages_of_visitor').on(t.visitor, t.version),
+    index('web_messages_sealed').on(t.sealedUntil).where(sql`sealed_until is not null`),
+  ],
 )
 
 /** Calls to platforms that limit them for each chat, so that all processes together stay within the limit. */

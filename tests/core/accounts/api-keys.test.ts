@@ -45,6 +45,16 @@ describe.each(databases())('an API key on %s', (kind) => {
     askAs(test.core, { holder, key: String(++asked), params: { prompt: 'a cat', count }, images: [] })
   const ended = (id: string) => waitForEnd(test.core, null, id, { signal: AbortSignal.timeout(20_000) })
 
+  it('is made once for a call that is handled again after a crash', async () => {
+    await open()
+    const wanted = { userId: await account(), name: 'a script', callKey: 'test:1' }
+    const [once, again] = await Promise.all([createApiKey(test.core, wanted), createApiKey(test.core, wanted)])
+    expect(again).toEqual(once)
+    expect((await createApiKey(test.core, { ...wanted, callKey: 'test:2' })).key).not.toBe(once.key)
+    expect(await listApiKeys(test.core, wanted.userId)).toHaveLength(2)
+    expect((await findKeyHolder(test.core, once.key, undefined))?.keyId).toBe(once.id)
+  })
+
   it('acts for its account until it is revoked, and is stored as a hash', async () => {
     const { core } = await open()
     const { id, key, userId, holder } = await keyOf()

@@ -131,10 +131,9 @@ export async function openPerson(kind: Backend, hold: () => Promise<void> | unde
       role: 'person',
       text: `${mark} page`,
     })
-    // the page keeps the answer with a new key
-    await saveAnswer(database, visitorIdOf(identity), `${visitorIdOf(identity)}:1`, {
-      role: 'bot',
-      text: `Key: ${key}`,
+    await saveAnswer(database, visitorIdOf(identity), {
+      id: `${visitorIdOf(identity)}:1`,
+      body: { role: 'bot', text: `Key: ${key}` },
     })
     const secrets = [
       key,

@@ -30,14 +30,15 @@ export const apikeyCommand = defineCommand({
       throw new AppError('unknown_option', { name: '--user', available: ['--cap', '--models'] })
     const userId = user === undefined ? await accountOf(core, call.from) : (await personOf(core, call, user)).userId
     const act = user === undefined ? undefined : { actor: call.from.id, key: `apikey:${callHash(core, call.key)}` }
-    const wanted = { userId, name, cap, models, act }
-    const text =
+    const wanted = { userId, name, cap, models, act, callKey: call.key }
+    const { text, secrets }: Told =
       key === 'create'
         ? await created(core, words, wanted)
-        : key === 'revoke'
-          ? await revoked(core, words, wanted)
-          : listed(words, await listApiKeys(core, userId))
-    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
+        : {
+            text:
+              key === 'revoke' ? await revoked(core, words, wanted) : listed(words, await listApiKeys(core, userId)),
+          }
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, secrets }
   },
 })
 
@@ -47,8 +48,14 @@ interface Wanted {
   cap: number | undefined
   /** As written: 'a, b'. */
   models: string | undefined
+  callKey: string
   /** Set if an administrator revokes the key of another person. */
   act: { actor: string; key: string } | undefined
+}
+
+interface Told {
+  text: string
+  secrets?: readonly string[]
 }
 
 function listed(words: Words, keys: readonly ApiKey[]): string {
@@ -65,12 +72,12 @@ function listed(words: Words, keys: readonly ApiKey[]): string {
 }
 
 /** Throws AppError too_many_keys, bad_option, unknown_model. */
-async function created(core: Core, words: Words, wanted: Wanted): Promise<string> {
-  const { userId, cap } = wanted
+async function created(core: Core, words: Words, wanted: Wanted): Promise<Told> {
+  const { userId, cap, callKey } = wanted
   const name = wanted.name === '' ? words.keys.unnamed : wanted.name
   const models = wanted.models === undefined ? undefined : modelsOf(core, wanted.models)
-  const { key } = await createApiKey(core, { userId, name, monthlyCap: cap, models })
-  return words.keys.created({ name, key, cap, models })
+  const { key } = await createApiKey(core, { userId, name, monthlyCap: cap, models, callKey })
+  return { text: words.keys.created({ name, key, cap, models }), secrets: [key] }
 }
 
 /** By any of their names. Throws AppError unknown_model. */

@@ -14,7 +14,7 @@ import type { Words } from '../../../locales/index.ts'
 import { buyButtons } from '../../buying/packages.ts'
 import { defineCommand } from '../../command.ts'
 import { entryLines } from '../../lists/entries.ts'
-import { adminCredits } from '../admin/credits.ts'
+import { adminCredits, type CreditsAnswer } from '../admin/credits.ts'
 
 const shownEntries = 5
 
@@ -33,13 +33,13 @@ export const creditsCommand = defineCommand({
   },
   async run({ core, call, words, values }) {
     const { action } = values
-    const text =
+    const { text, secrets }: CreditsAnswer =
       action === undefined
-        ? await ownCredits(core, call, words)
+        ? { text: await ownCredits(core, call, words) }
         : await adminCredits({ core, call, words, values }, action)
     const rows = action === undefined ? await buyButtons(core, call) : []
     const buttons = rows.length > 0 ? rows : undefined
-    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, buttons }
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, buttons, secrets }
   },
 })
 

@@ -10,7 +10,7 @@ export const linkCommand = defineCommand({
   name: 'link',
   needs: 'everyone',
   audience: 'private',
-  options: { code: { type: 'text', rest: true } },
+  options: { code: { type: 'text', rest: true, secret: true } },
   async run({ core, call, words, values: { code: entered } }) {
     const { locale } = call
     // all its rights come with the browser, which any administrator may have signed in
@@ -19,12 +19,19 @@ export const linkCommand = defineCommand({
       const { people, ref } = await askToJoin(core, call, entered)
       const text = words.linking.sure({ people: people.map((person) => words.linking.person(person)) })
       const buttons = [[button('joinaccounts', ref, { style: 'danger' })]]
-      return { locale, state: 'info', content: { kind: 'text', text }, buttons, private: true }
+      return { locale, state: 'info', content: { kind: 'text', text }, buttons, private: true, secrets: [ref] }
     }
     const code = await createLinkCode(core, call)
     const text = words.linking.code({ code, minutes: codeMinutes, links: linksFor(core, code) })
     // only the person may see the code, also in a group
-    return { locale, state: 'info', content: { kind: 'text', text }, private: true, confidential: true }
+    return {
+      locale,
+      state: 'info',
+      content: { kind: 'text', text },
+      private: true,
+      confidential: true,
+      secrets: [code],
+    }
   },
 })
 

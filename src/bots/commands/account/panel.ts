@@ -20,6 +20,6 @@ export const panelCommand = defineCommand({
     const token = await createPanelLink(core, call.from.id, call.key)
     // behind '#', which browsers and link previews do not send, so that only the page's button uses the link
     const text = words.panel.link(`${core.publicUrl}/#panel=${token}`, panelMinutes)
-    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true }
+    return { locale: call.locale, state: 'info', content: { kind: 'text', text }, private: true, secrets: [token] }
   },
 })

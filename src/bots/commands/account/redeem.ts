@@ -10,7 +10,7 @@ export const redeemCommand = defineCommand({
   name: 'redeem',
   needs: 'everyone',
   audience: 'private',
-  options: { code: { type: 'text', required: true, rest: true } },
+  options: { code: { type: 'text', required: true, rest: true, secret: true } },
   async run({ core, call, words, values: { code } }) {
     const userId = await accountOf(core, call.from)
     const text = code.startsWith(referralPrefix)

@@ -32,12 +32,18 @@ interface Asking {
   values: Given
 }
 
-/** Resolves to the answer. `action`: one of the choices of the command. */
-export function adminCredits(asking: Asking, action: string): Promise<string> {
+/** What the answer says, and the code that it holds, if any. */
+export interface CreditsAnswer {
+  text: string
+  secrets?: readonly string[]
+}
+
+/** `action`: one of the choices of the command. */
+export async function adminCredits(asking: Asking, action: string): Promise<CreditsAnswer> {
   if (action === 'code') return code(asking)
-  if (action === 'show') return show(asking)
-  if (action === 'sku') return sku(asking)
-  return change(asking, action === 'give' || action === 'take' ? action : 'set')
+  if (action === 'show') return { text: await show(asking) }
+  if (action === 'sku') return { text: await sku(asking) }
+  return { text: await change(asking, action === 'give' || action === 'take' ? action : 'set') }
 }
 
 async function change({ core, call, words, values }: Asking, how: 'give' | 'take' | 'set'): Promise<string> {
@@ -69,7 +75,7 @@ async function show({ core, call, words, values: { user = 'me' } }: Asking): Pro
 }
 
 /** In text, the numbers of `/credits code 50 10 30` are parsed as the person, the amount and the reason of the other actions. */
-async function code({ core, call, words, values }: Asking): Promise<string> {
+async function code({ core, call, words, values }: Asking): Promise<CreditsAnswer> {
   if (!call.isPrivate) throw new AppError('privately_only')
   const written =
     values.user === undefined ? undefined : { credits: values.user, uses: values.amount, days: values.reason }
@@ -77,7 +83,7 @@ async function code({ core, call, words, values }: Asking): Promise<string> {
   const uses = Number(values.uses ?? written?.uses ?? 1)
   const days = values.days ?? (written?.days ? Number(written.days) : undefined)
   const shown = await createCode(core, { credits, uses, days, actor: call.from.id, key: call.key })
-  return words.wallet.code({ code: shown, credits, uses, days })
+  return { text: words.wallet.code({ code: shown, credits, uses, days }), secrets: [shown] }
 }
 
 /** In text, the id of `/credits sku 1019475255913222144 100` is parsed as the person of the other actions. */
