@@ -6,7 +6,6 @@
 
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { sql } from 'drizzle-orm'
 import { terminalIdentity } from '../bots/terminal/terminal.ts'
 import { loadConfig } from '../config.ts'
 import type { Catalogue } from '../core/core.ts'
@@ -27,9 +26,8 @@ import { findKind, providerNames } from '../core/providers/names.ts'
 import { probe } from '../core/providers/probe.ts'
 import { keepProviders, type Providers } from '../core/providers/registry.ts'
 import { findModel } from '../core/request/choose-model.ts'
-import { instructionFact } from '../core/worker/enhance.ts'
+import { changeInstruction, readInstruction } from '../core/worker/enhance.ts'
 import type { Database } from '../db/database.ts'
-import { readFact, saveFact } from '../db/facts.ts'
 import { openDatabase } from '../db/open.ts'
 import { wordsFor } from '../locales/index.ts'
 import { createLog } from '../log.ts'
@@ -163,7 +161,7 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   },
   test,
   reseal: async (context) =>
-    `${await resealConfigs(context, Buffer.from((await text(process.stdin)).trim()))} keys encrypted again.`,
+    `${await resealConfigs(editing(context), Buffer.from((await text(process.stdin)).trim()))} keys encrypted again.`,
   packs: withPacks(listPacks),
   'pack-add': withPacks(async (packs, file) => addPack(packs, await readFrom(file))),
   'pack-remove': withPacks(removePack),
@@ -171,14 +169,13 @@ const commands: Readonly<Record<string, (context: Context) => Promise<string>>> 
   workflows: withPacks(listPacks),
   'workflow-add': withPacks(async (packs, file) => addPack(packs, await readFrom(file))),
   'workflow-remove': withPacks(removePack),
-  instruction: async ({ database }) =>
-    (await readFact(database, instructionFact)) ?? 'The built-in instruction is in use.',
+  instruction: async ({ database }) => (await readInstruction(database)) ?? 'The built-in instruction is in use.',
   'instruction-set': async ({ database, argument }) => {
-    await saveFact(database, instructionFact, (await readFrom(argument)).trim())
+    await changeInstruction(database, { actor: terminalIdentity, instruction: (await readFrom(argument)).trim() })
     return 'Stored. It applies to the next prompt.'
   },
   'instruction-reset': async ({ database }) => {
-    await database.rows(sql`delete from facts where name = ${instructionFact}`)
+    await changeInstruction(database, { actor: terminalIdentity })
     return 'The built-in instruction is in use again.'
   },
 }

@@ -8,7 +8,7 @@ import { providerConfigs } from '../../db/schema/operation.ts'
 import { actOnce, audited } from '../accounts/audit.ts'
 import { AppError } from '../errors.ts'
 import { isId } from '../ids.ts'
-import { seal, unseal } from './seal.ts'
+import { keyIdOf, seal, unseal } from './seal.ts'
 
 /** A configuration as operators see it. */
 export interface ProviderConfig {
@@ -183,7 +183,7 @@ const sealed = columnsOf({ id: providerConfigs.id, sealedKey: typed<string>(prov
  * Seals the stored keys anew after SECRET_KEY was changed. Resolves to how many. Keys that `oldKey` does not open stay as they
  * are.
  */
-export async function resealConfigs({ database, secretKey }: Vault, oldKey: Buffer): Promise<number> {
+export async function resealConfigs({ database, secretKey, actor }: Editor, oldKey: Buffer): Promise<number> {
   const rows = await readRows(
     database,
     sealed,
@@ -193,12 +193,20 @@ export async function resealConfigs({ database, secretKey }: Vault, oldKey: Buff
     const key = unseal(oldKey, id, sealedKey)
     return key === undefined ? [] : [{ id, sealedKey, key }]
   })
+  let resealed = 0
   for (const { id, sealedKey, key } of opened) {
-    await database.rows(sql`
-      update provider_configs set sealed_key = ${seal(secretKey, id, key)} where id = ${id} and sealed_key = ${sealedKey}`)
+    const anew = seal(secretKey, id, key)
+    const from = sql`from provider_configs where id = ${id} and sealed_key = ${sealedKey}`
+    const change = { before: { sealedWith: keyIdOf(sealedKey) }, after: { sealedWith: keyIdOf(anew) }, from }
+    const noted = audited(actOnce(actor, 'config reseal', id), change)
+    const changed = await database.rows(sql`
+      with noted as (${noted})
+      update provider_configs set sealed_key = ${anew}
+      where id = ${id} and sealed_key = ${sealedKey} and exists (select from noted) returning id`)
+    resealed += changed.length
   }
   await notifyProcesses({ database, secretKey })
-  return opened.length
+  return resealed
 }
 
 /** Runs changes one after the other in all processes: which configuration is active depends on all of a provider's. */

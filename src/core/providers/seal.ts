@@ -28,6 +28,9 @@ export function unseal(secretKey: Buffer, rowId: string, sealed: string): string
   }
 }
 
+/** Names the SECRET_KEY that a value was sealed with. It is no secret. */
+export const keyIdOf = (sealed: string): string => sealed.split('.')[1] ?? ''
+
 function sealingKey(secretKey: Buffer): { key: Buffer; keyId: string } {
   const key = Buffer.from(hkdfSync('sha256', secretKey, 'fluxbot', 'stored provider keys', 32))
   return { key, keyId: createHash('sha256').update(key).digest('hex').slice(0, 8) }

@@ -6,7 +6,14 @@ import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import { actOf, createApiKey, findKeyHolder } from '../../../src/core/accounts/api-keys.ts'
 import { cancel } from '../../../src/core/generation/cancel.ts'
 import type { Call } from '../../../src/core/ports/chat.ts'
-import { addConfig, changeConfig, listConfigs, removeConfig } from '../../../src/core/providers/configs.ts'
+import {
+  addConfig,
+  changeConfig,
+  listConfigs,
+  removeConfig,
+  resealConfigs,
+} from '../../../src/core/providers/configs.ts'
+import { changeInstruction, readInstruction } from '../../../src/core/worker/enhance.ts'
 import { createPackStore } from '../../../src/models/packs/stored.ts'
 import { createPlain } from '../../helpers/core.ts'
 import { openService, operatorKey, type Service } from '../../http/api/webui/service.ts'
@@ -208,6 +215,47 @@ const acts: [name: string, prepare: () => Promise<string>, act: (target: string)
     },
   ],
   [
+    'one whose key is sealed anew after a change of SECRET_KEY',
+    async () => {
+      const other = Buffer.from('an earlier secret key, 32 letters')
+      return addConfig({ ...service.core, secretKey: other, actor: 'cli' }, 'fal', { key: first })
+    },
+    async () => {
+      const earlier = Buffer.from('an earlier secret key, 32 letters')
+      const again = () => resealConfigs({ ...service.core, actor: 'cli' }, earlier)
+      // the second finds nothing that the earlier key opens
+      expect([await again(), await again()]).toEqual([1, 0])
+    },
+    {
+      actor: 'cli',
+      action: 'config reseal',
+      before: { sealedWith: expect.stringMatching(/^[0-9a-f]{8}$/) },
+      after: { sealedWith: expect.stringMatching(/^[0-9a-f]{8}$/) },
+    },
+  ],
+  [
+    'an instruction for the enhancer',
+    async () => 'enhancer:instruction',
+    () => changeInstruction(service.core.database, { instruction: 'Make it shine.', actor: 'cli' }),
+    { actor: 'cli', action: 'instruction', before: null, after: 'Make it shine.' },
+  ],
+  [
+    'another instruction',
+    async () => 'enhancer:instruction',
+    () => changeInstruction(service.core.database, { instruction: 'Make it rain.', actor: 'cli' }),
+    { actor: 'cli', action: 'instruction', before: 'Make it shine.', after: 'Make it rain.' },
+  ],
+  [
+    'the built-in instruction',
+    async () => 'enhancer:instruction',
+    async () => {
+      expect(await readInstruction(service.core.database)).toBe('Make it rain.')
+      await changeInstruction(service.core.database, { actor: 'cli' })
+      expect(await readInstruction(service.core.database)).toBeUndefined()
+    },
+    { actor: 'cli', action: 'instruction', before: 'Make it rain.', after: null },
+  ],
+  [
     'one that is removed there',
     config,
     (id) => removeConfig({ ...service.core, actor: 'cli' }, id),
@@ -257,6 +305,11 @@ describe('the audit log has no row for', () => {
     ['a request that has ended', async () => press('cancel', await ended())],
     ['a configuration that does not exist', () => api('DELETE /api/config/0199ffff-ffff-7fff-bfff-ffffffffffff')],
     ['a pack that does not exist', () => api('DELETE /api/config/packs/none')],
+    [
+      'a key that the given SECRET_KEY does not open',
+      () => resealConfigs({ ...service.core, actor: 'cli' }, Buffer.from('x')),
+    ],
+    ['the built-in instruction where it is in use', () => changeInstruction(service.core.database, { actor: 'cli' })],
     ['a refused configuration', () => api('POST /api/config', { provider: 'sketch', base_url: 'ftp://x' })],
   ])('%s', async (_name, act) => {
     const before = await log()

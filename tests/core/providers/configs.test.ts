@@ -171,7 +171,7 @@ describe.each(databases())('a stored provider configuration on %s', (kind) => {
 
   it('is unusable after a change of SECRET_KEY until it is sealed anew', async () => {
     await addConfig(vault(), 'fal', { key })
-    const fresh = { database, secretKey: Buffer.from('quite another secret key, 32 chars') }
+    const fresh = { database, secretKey: Buffer.from('quite another secret key, 32 chars'), actor: 'cli' }
     expect(await listConfigs(fresh)).toMatchObject([{ keyEnd: '????' }])
     expect(await resealConfigs(fresh, secretKey)).toBe(1)
     expect(await openConfigs(fresh)).toMatchObject([{ key }])
