@@ -794,6 +794,7 @@ export const en = {
           ? '• pictures until you delete them'
           : `• pictures for ${plural(days, { one: '1 day', other: `${number(days)} days` })}; favourites stay`,
         '• pictures uploaded for later requests for a day, conversations on the page for 90 days at most',
+        '• browsers that are signed in to the page as you: since when, and until when at most',
         '• on Telegram, when you last wrote in private, and which announcements went to you, for a week',
         'A message or command itself is deleted as soon as it is answered.',
         '',
@@ -804,14 +805,15 @@ export const en = {
     link: (url: string, hours: number) =>
       `📦 Everything that is kept about you, in one archive. The link works for ${hours} hours, for everyone who has it, so give it to no one:\n${url}`,
     sure: ({ balance, minutes }: { balance: number; minutes: number }) =>
-      `⚠️ This deletes your account, your words and your pictures on all platforms, stops your requests under way, and revokes your API keys.${balance > 0 ? ` Your ${credits(balance)} are lost.` : ''} It cannot be undone. The button works for ${minutes} minutes.`,
+      `⚠️ This deletes your account, your words and your pictures on all platforms, stops your requests under way, revokes your API keys, and signs your browsers out of the page.${balance > 0 ? ` Your ${credits(balance)} are lost.` : ''} It cannot be undone. The button works for ${minutes} minutes.`,
     deleted:
       'Your account is deleted. Pictures and messages in chats are deleted within minutes, as far as the chats allow it. If you write again, you get a new account.',
     kept: 'Your account stays as it is.',
   },
   /** The page behind a link of `/privacy export`. */
   exports: {
-    about: 'The archive holds everything that fluxbot keeps about you: data.json and your pictures.',
+    about:
+      'The archive holds everything that fluxbot keeps about you: data.json and your pictures. Keys, codes and the sessions of browsers are listed without what signs in.',
     download: 'Download',
     over: 'This link is not valid, or has expired. Send /privacy export for another one.',
   },

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
 import { createApiKey } from '../../../src/core/accounts/api-keys.ts'
+import { openSession } from '../../../src/core/accounts/sessions.ts'
 import { createExportLink } from '../../../src/core/privacy/export-links.ts'
 import { openEverything, type Service } from '../api/service.ts'
 
@@ -98,6 +99,19 @@ describe('an archive of what is kept about a person', () => {
     expect(await ask({ isPrivate: false })).toMatch(/private/)
     expect(await ask({ isPrivate: true, who: 'stranger' })).toBe('Nothing is kept about you.')
     expect(await service.test.core.database.rows(sql`select from identities where id = 'test:stranger'`)).toEqual([])
+  })
+
+  it('is explained with the browsers that are signed in, which it lists without what signs in', async () => {
+    const { test, app } = service
+    const { address } = await test.say('/privacy', { isPrivate: true })
+    expect(test.chat.last(address)?.text).toContain('browsers that are signed in to the page as you')
+    const path = await ask()
+    expect((await app.inject(path)).body).toContain('the sessions of browsers')
+    const token = await openSession(test.core, ann.id)
+    const archive = (await download(path)).rawPayload
+    const data = JSON.parse(filesIn(archive).get('data.json')?.toString() ?? '')
+    expect(data.sessions).toEqual([{ person: ann.id, createdAt: expect.any(String), expiresAt: expect.any(String) }])
+    expect(archive.includes(token)).toBe(false)
   })
 
   it('is not read further than the client has read', async () => {
