@@ -8,10 +8,10 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { lockAccounts } from '../../../src/core/accounts/lock.ts'
+import { joinAccounts } from '../../../src/core/accounts/join.ts'
 import { adjust } from '../../../src/core/billing/adjust.ts'
 import { give, maxGiftsPerDay } from '../../../src/core/billing/gifts.ts'
-import { grant, takeBack } from '../../../src/core/billing/ledger.ts'
+import { grant } from '../../../src/core/billing/ledger.ts'
 import { openOrder, payOrder, refundPayment } from '../../../src/core/billing/orders.ts'
 import { fund } from '../../../src/core/billing/pool.ts'
 import type { Core } from '../../../src/core/core.ts'
@@ -33,6 +33,9 @@ interface Account {
   debt: number
   inFlight: number
   joinedInto?: number
+  /** Credits that a person gets once, and what requests have cost for good: what is unspent of the former does not move to another account. */
+  free: number
+  charged: number
   /** Of the person: what came in that may be given away, and what was given away. */
   paid: number
   given: number
@@ -41,6 +44,8 @@ interface Account {
 
 interface Generation {
   person: number
+  /** The person when it was accepted, whose draw on the pool it is. */
+  member: number
   payer: number
   price: number
   isOpen: boolean
@@ -111,6 +116,8 @@ async function start(core: Core): Promise<{ model: Model; real: Real }> {
     held: 0,
     debt: 0,
     inFlight: 0,
+    free: id === pool ? 0 : welcome,
+    charged: 0,
     paid: 0,
     given: 0,
     givenToday: 0,
@@ -167,6 +174,7 @@ function given([to, amount, source]: [number, number, EntrySource]): Command {
       await grant(core, entry)
       expect(await grant(core, entry)).toMatchObject({ fresh: false })
       credit(model, to, amount)
+      if (source === 'daily' || source === 'referral') accountAt(model, to).free += amount
       if (source === 'admin' || source === 'code') heirOf(model, to).paid += amount
     },
   })
@@ -220,7 +228,7 @@ function hold([person, payer, price]: [number, number, number]): Command {
       account.balance -= price
       account.held += price
       accountAt(model, person).inFlight++
-      model.generations.push({ person, payer, price, isOpen: true })
+      model.generations.push({ person, member: person, payer, price, isOpen: true })
       generations.push(id)
     },
   })
@@ -260,44 +268,31 @@ async function resolve(model: Model, { core, generations }: Real, { kind, which,
   expect(done).toBe(generation.isOpen)
   if (!done) return
   generation.isOpen = false
-  if (generation.byPool) model.drawn[generation.person] = (model.drawn[generation.person] ?? 0) - back
+  const { member, price } = generation
+  if (generation.byPool) model.drawn[member] = (model.drawn[member] ?? 0) - back
   const payer = accountAt(model, generation.payer)
-  payer.held -= generation.price
+  payer.held -= price
+  payer.charged += price - back
   accountAt(model, generation.person).inFlight--
   // what comes back to the payer itself pays off no debt; passed on, it is a grant
   if (payer.joinedInto === undefined) payer.balance += back
-  else credit(model, payer.joinedInto, back)
+  else passOn(model, payer, { price, back })
 }
 
-/** By entries, in one transaction: credits and debt move to the other account. */
-function joined([from, into]: [number, number]): Command {
+/** The older account remains: people are in the order of their age. */
+function joined([one, other]: [number, number]): Command {
+  const [into, from] = [Math.min(one, other), Math.max(one, other)]
   return step({
     name: `join(${from} into ${into})`,
     isPossible: ({ accounts }) =>
       from !== into && accounts[from]?.joinedInto === undefined && accounts[into]?.joinedInto === undefined,
     async run(model, { core, users }) {
-      const [a, b] = [accountAt(model, from), accountAt(model, into)]
-      const ids = { a: users[from] ?? '', b: users[into] ?? '' }
-      const entry = (name: string) => ({ source: 'link', key: `link:${ids.a}:${name}` }) as const
-      await core.database.db.transaction(async (tx) => {
-        await lockAccounts(core, tx, [ids.a, ids.b])
-        if (a.balance > 0) await grant(core, { userId: ids.a, amount: -a.balance, ...entry('out') }, tx)
-        if (a.debt > 0) {
-          await grant(core, { userId: ids.a, amount: a.debt, ...entry('debt out') }, tx)
-          await takeBack(core, { userId: ids.b, amount: a.debt, ...entry('debt in') }, tx)
-        }
-        if (a.balance > 0) await grant(core, { userId: ids.b, amount: a.balance, ...entry('in') }, tx)
-        await core.database.rows(sql`update users set joined_into = ${ids.b} where id = ${ids.a}`, tx)
-      })
-      const { balance, debt } = a
-      a.balance = 0
-      a.debt = 0
-      owe(b, debt)
-      b.paid += a.paid
-      b.given += a.given
-      b.givenToday += a.givenToday
-      a.joinedInto = into
-      credit(model, into, balance)
+      const pair = [users[one] ?? '', users[other] ?? ''] as const
+      const key = `link:${randomUUID()}`
+      expect(await joinAccounts(core, { key, accounts: async () => pair, check: async () => undefined })).toBe(
+        users[into],
+      )
+      join(model, from, into)
     },
   })
 }
@@ -367,7 +362,7 @@ function draw([person, price]: [number, number]): Command {
       pool.held += price
       model.drawn[person] = drawn
       accountAt(model, person).inFlight++
-      model.generations.push({ person, payer: people, price, isOpen: true, byPool: true })
+      model.generations.push({ person, member: person, payer: people, price, isOpen: true, byPool: true })
       generations.push(id)
     },
   })
@@ -400,8 +395,9 @@ function paid([which, again]: [number, boolean]): Command {
       expect(await payOrder(core, { charge, orderId })).toMatchObject({ fresh: !isRepeated })
       if (isRepeated) return
       order.charges.push({ isRefunded: false })
-      heirOf(model, order.person).paid += order.credits
-      credit(model, order.person, order.credits)
+      const buyer = heirOf(model, order.person)
+      buyer.paid += order.credits
+      credit(model, model.accounts.indexOf(buyer), order.credits)
     },
   })
 }
@@ -439,6 +435,34 @@ function credit(model: Model, index: number, amount: number): void {
   account.debt -= owed
   if (account.joinedInto === undefined) account.balance += amount - owed
   else credit(model, account.joinedInto, amount - owed)
+}
+
+/** What is left of the younger account's free credits is taken back. What requests hold of them is owed until these end. */
+function join(model: Model, from: number, into: number): void {
+  const [a, b] = [accountAt(model, from), accountAt(model, into)]
+  const unspent = Math.max(0, a.free - a.charged)
+  const taken = Math.min(unspent, a.balance)
+  const [moved, debt] = [a.balance - taken, a.debt]
+  a.balance = 0
+  a.debt = Math.min(unspent - taken, a.held)
+  credit(model, into, moved)
+  owe(b, debt)
+  b.inFlight += a.inFlight
+  a.inFlight = 0
+  for (const generation of model.generations) if (generation.person === from) generation.person = into
+  for (const account of model.accounts) if (account.joinedInto === from) account.joinedInto = into
+  a.joinedInto = into
+  b.paid += a.paid
+  b.given += a.given
+  b.givenToday += a.givenToday
+}
+
+/** Of an account that was joined, what its requests cost or give back pays what it owes. The rest goes on to the other one. */
+function passOn(model: Model, payer: Account, { price, back }: { price: number; back: number }): void {
+  const owed = payer.debt
+  const kept = Math.min(Math.max(owed - (price - back), 0), back)
+  payer.debt -= Math.min(owed, price)
+  credit(model, payer.joinedInto ?? 0, back - kept)
 }
 
 function owe(account: Account, amount: number): void {
