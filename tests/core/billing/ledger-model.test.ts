@@ -101,6 +101,16 @@ it(
   60_000 + sequences * 1_000,
 )
 
+it('agrees with the model where requests hold free credits of an account that is joined', async () => {
+  // for each part that comes back, from nothing to all
+  for (const percent of [0, 40, 100]) {
+    const { model, real } = await start(test.core)
+    const sequence = [hold([1, 1, 12]), hold([0, 1, 5]), joined([1, 0]), captured([0, percent]), released(1)]
+    for (const command of sequence) await command.run(model, real)
+    expect(model.accounts[1]).toMatchObject({ balance: 0, debt: 0, held: 0 })
+  }
+})
+
 /** People with their welcome credits. */
 async function start(core: Core): Promise<{ model: Model; real: Real }> {
   const users = Array.from({ length: people }, () => randomUUID())
