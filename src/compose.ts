@@ -67,8 +67,6 @@ export interface Composed {
 }
 
 const usualLimits = {
-  inFlight: 3,
-  perMinute: 20,
   // a little less than the 15 minutes for which Discord lets us edit an answer
   deadlineMs: 14 * 60_000,
   afterTimeoutMs: 60_000,
@@ -124,7 +122,12 @@ export async function compose(config: Config, { surfaces, ...others }: Replaceme
       openQueue(config, database, { providers, log, report: others.report }))
     undo.push(() => queue.close(0))
     const { welcomeCredits: welcome, dailyCredits: daily, referralCredits: referral, roleCredits, pictureDays } = config
-    const limits: Limits = { ...usualLimits, welcome, daily, referral, roleCredits, pictureDays, ...others.limits }
+    const { requestsInFlight: inFlight, requestsPerMinute: perMinute } = config
+    const limits: Limits = {
+      ...usualLimits,
+      ...{ inFlight, perMinute, welcome, daily, referral, roleCredits, pictureDays },
+      ...others.limits,
+    }
     const enhancer = others.enhancer ?? (config.enhancer && createEnhancer(config.enhancer))
     undo.push(() => enhancer?.close())
     whole.core = {

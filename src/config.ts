@@ -94,6 +94,9 @@ function build(settings: Settings) {
     apiKey: settings.API_KEY,
     /** Families of the API that need no key. */
     anonymousApi: settings.ANONYMOUS_API,
+    /** Limits of people who have none of their own and are in no tier with some. */
+    requestsInFlight: settings.REQUESTS_IN_FLIGHT,
+    requestsPerMinute: settings.REQUESTS_PER_MINUTE,
     welcomeCredits: settings.WELCOME_CREDITS,
     dailyCredits: settings.DAILY_CREDITS,
     roleCredits: settings.ROLE_CREDITS,

@@ -131,6 +131,9 @@ export const settingsSchema = z.object({
     '',
   ),
   API_KEY: optional(key.min(16, 'must have at least 16 characters')),
+  // as far as /limits lets them go
+  REQUESTS_IN_FLIGHT: withDefault(whole(1, 1_000), 3),
+  REQUESTS_PER_MINUTE: withDefault(whole(1, 600), 20),
   WELCOME_CREDITS: withDefault(whole(0, 1_000_000), 20),
   DAILY_CREDITS: withDefault(whole(0, 100_000), 5),
   ROLE_CREDITS: withDefault(whole(0, 100_000), 20),

@@ -35,6 +35,8 @@ describe('settings', () => {
       ['MODEL_COSTS', 'midjourney', 'must look like midjourney=0.1'],
       ['MODEL_COSTS', 'midjourney=0.1,wan=-1', 'must look like midjourney=0.1'],
       ['API_KEY', '"field-operator-key-0001"', 'has quotes around its value: remove them'],
+      ['REQUESTS_IN_FLIGHT', '0', 'whole number from 1 to 1000'],
+      ['REQUESTS_PER_MINUTE', '601', 'whole number from 1 to 600'],
       ['WELCOME_CREDITS', '-1', 'whole number from 0'],
       ['DISCORD_TOKEN', 'Bot abc.def.ghi', 'without spaces'],
       ['SHARDS', '16', 'must look like 0-3/16'],
@@ -398,7 +400,7 @@ describe('settings', () => {
   it('include every documented setting', () => {
     const documented =
       'DATABASE_URL DATABASE_DIRECT_URL DATABASE_POOL REDIS_URL REDIS_CLUSTER REDIS_SENTINEL REDIS_PREFIX DATA_DIR PORT HOST PUBLIC_URL LOG_LEVEL ROLES SECRET_KEY ADMIN_IDS API_KEY WELCOME_CREDITS ' +
-      'ANONYMOUS_API ' +
+      'ANONYMOUS_API REQUESTS_IN_FLIGHT REQUESTS_PER_MINUTE ' +
       'DAILY_CREDITS ROLE_CREDITS REFERRAL_CREDITS SHARDS DISCORD_TOKEN DISCORD_APP_ID DISCORD_PUBLIC_KEY DISCORD_API_URL TELEGRAM_TOKEN TELEGRAM_API_URL ' +
       'TELEGRAM_WEBHOOK_SECRET FAL_KEY FAL_QUEUE_URL CF_ACCOUNT_ID CF_API_TOKEN CF_API_URL FLUX_NUM_STEPS COMFYUI_URL ' +
       'PROVIDER_TIMEOUT_SECONDS PROVIDER_CONCURRENCY MODEL_COSTS DOUBAO_API_KEY DOUBAO_API_URL QWEN_API_KEY QWEN_API_URL ' +

@@ -1,7 +1,9 @@
 /** `/limits`: what administrators set counts in the next request, in chats and for programs. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readConfig } from '../../src/config.ts'
 import { accountOf } from '../../src/core/accounts/accounts.ts'
+import { highest } from '../../src/core/accounts/change-limits.ts'
 import { operatorLimits, paceLeft } from '../../src/core/accounts/limits.ts'
 import { quickest } from '../helpers/backends.ts'
 import { askAs, openTestCore, type TestCore } from '../helpers/core.ts'
@@ -40,6 +42,22 @@ describe('/limits', () => {
     expect([await draw(), await draw(), await draw()]).toEqual(['queued', 'queued', { too_many_in_flight: 5 }])
     expect(await asRoot('/limits @bob in_flight default tier default')).toBe('bob: 1 under way, 3 a minute · no tier')
     expect(await draw()).toEqual({ too_many_in_flight: 1 })
+  })
+
+  it('are those of the settings for all others, as high as /limits goes', async () => {
+    const { inFlight, perMinute } = highest
+    const settings = { REQUESTS_IN_FLIGHT: String(inFlight), REQUESTS_PER_MINUTE: String(perMinute) }
+    expect(readConfig(settings)).toMatchObject({ requestsInFlight: inFlight, requestsPerMinute: perMinute })
+    expect(readConfig({})).toMatchObject({ requestsInFlight: 3, requestsPerMinute: 20 })
+    await test.close()
+    test = await openTestCore(quickest, {
+      admins: ['test:root'],
+      settings: { REQUESTS_IN_FLIGHT: '2', REQUESTS_PER_MINUTE: '4' },
+    })
+    expect(await asRoot('/limits')).toContain('2 under way, 4 a minute')
+    expect([await draw(), await draw(), await draw()]).toEqual(['queued', 'queued', { too_many_in_flight: 2 }])
+    expect(await asRoot('/limits @bob in_flight 9')).toBe('bob: 9 under way, 4 a minute · no tier')
+    expect([await draw(), await draw(), await draw()]).toEqual(['queued', 'queued', { too_fast: 4 }])
   })
 
   it('count for programs of the person, and not for the operator’s key', async () => {
