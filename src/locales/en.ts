@@ -610,6 +610,8 @@ export const en = {
     switched: (m: { model: string; enabled: boolean }) =>
       m.enabled ? `✅ ${m.model} is offered again.` : `✅ ${m.model} is turned off. Requests under way go on.`,
   },
+  /** After a mention of the person who asked, below a result that took long. */
+  late: { done: 'your picture is ready.', failed: 'your request has ended without a picture.' },
   described: (prompt: string) => `📝 ${prompt}`,
   history: {
     title: (filters: readonly string[]) => ['🖼 Your requests', ...filters].join(' · '),

@@ -519,6 +519,7 @@ export const zh: Words = {
       '/price flux-dev default 恢复默认。/price * input 1 对所有模型生效。',
     switched: (m) => (m.enabled ? `✅ 已重新启用 ${m.model}。` : `✅ 已停用 ${m.model}，进行中的请求不受影响。`),
   },
+  late: { done: '你的图片画好了。', failed: '你的请求已结束，没有生成图片。' },
   described: (prompt) => `📝 ${prompt}`,
   history: {
     title: (filters) => ['🖼 你的请求', ...filters].join(' · '),

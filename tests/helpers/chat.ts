@@ -29,5 +29,8 @@ export function flat(call: Call): FlatCall {
 /** Records of sent messages, as the database keeps them. */
 export function keepSent(): SentMessages {
   const earlier: SentMessage[] = []
-  return { earlier, add: async (message) => void earlier.push(message) }
+  return {
+    earlier,
+    add: async (message) => !earlier.some(({ part }) => part === message.part) && earlier.push(message) > 0,
+  }
 }

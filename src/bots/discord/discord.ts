@@ -21,14 +21,13 @@ import { createDownloads } from '../downloads.ts'
 import { type Inbox, openInbox } from '../inbox.ts'
 import { type Received, storeActs } from '../inbox-store.ts'
 import { addressOf, needsPressFrom, recorded, targetOf } from './address.ts'
-import { createRest, directChannel, reasonOf } from './api.ts'
 import { callOfInteraction, callOfMessage, concernsUs, type Interaction, isMenu } from './calls.ts'
 import { createGateway, type Gateway, type ShardRange } from './gateway/gateway.ts'
 import { interactionsRoute } from './http.ts'
 import { attachmentHosts, attachments } from './images.ts'
+import { mentionAfterLongWait } from './mention.ts'
 import { keepPicked, type Picked, pickedIn, readPicked } from './menus.ts'
 import { fileLimitsOf } from './message.ts'
-import { createOpenRequests, type FirstAnswer } from './open-requests.ts'
 import { withPlace } from './place.ts'
 import { actsOfEvent, type StoredEntitlement, type StoredItem } from './purchases/events.ts'
 import { compareItem, keepComparing } from './purchases/reconcile.ts'
@@ -36,7 +35,9 @@ import { settle } from './purchases/settle.ts'
 import { createShop } from './purchases/shop.ts'
 import { createReceiver, type StoredInteraction } from './receive.ts'
 import { commandDefinitions, type Registration, register } from './register.ts'
-import { changeButtons, edit, openDirect, post, take } from './send.ts'
+import { createRest, directChannel, reasonOf } from './rest/api.ts'
+import { createOpenRequests, type FirstAnswer } from './rest/open-requests.ts'
+import { changeButtons, edit, openDirect, type Placed, post, take } from './send.ts'
 
 export interface DiscordOptions extends Omit<Registration, 'applicationId'> {
   token: string
@@ -171,10 +172,16 @@ export function createDiscord(options: DiscordOptions): Discord {
   async function show(address: Address, reply: Reply, sent?: SentMessages): Promise<Posted> {
     const target = targetOf(address)
     try {
-      return await recorded(await purchases.shop.sendReply(reply, (shown) => post(api, target, shown)), reply, sent)
+      return await ended(await purchases.shop.sendReply(reply, (shown) => post(api, target, shown)), reply, sent)
     } finally {
       if (target.kind === 'interaction') receiver.answered(target.interactionId)
     }
+  }
+
+  async function ended(placed: Placed, reply: Reply, sent?: SentMessages): Promise<Posted> {
+    const posted = await recorded(placed, reply, sent)
+    await mentionAfterLongWait({ api, log }, placed, { reply, sent })
+    return posted
   }
 
   async function receiveMessage(message: GatewayMessageCreateDispatchData): Promise<void> {
@@ -276,8 +283,8 @@ export function createDiscord(options: DiscordOptions): Discord {
       await api.respond({ id: target.interactionId, token: target.token }, { type, data })
     },
     edit: async (posted, reply, sent) =>
-      recorded(
-        await purchases.shop.sendReply(reply, (shown) => edit(api, targetOf(posted), shown)).catch(fail),
+      ended(
+        await purchases.shop.sendReply(reply, (shown) => edit(api, targetOf(posted), shown, sent)).catch(fail),
         reply,
         sent,
       ),

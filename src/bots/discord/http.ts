@@ -5,7 +5,7 @@ import { type APIInteraction, InteractionResponseType, InteractionType } from 'd
 import type { FastifyPluginAsync } from 'fastify'
 import { z } from 'zod'
 import { AppError } from '../../core/errors.ts'
-import type { FirstAnswer } from './open-requests.ts'
+import type { FirstAnswer } from './rest/open-requests.ts'
 
 interface RouteOptions {
   /** DISCORD_PUBLIC_KEY: 64 hexadecimal digits. */

@@ -3,7 +3,7 @@ import { type APIChannel, type APIInteraction, ChannelType, PermissionFlagsBits,
 import { chatOf, readRules } from '../../core/chats/rules.ts'
 import type { Call, Place } from '../../core/ports/chat.ts'
 import type { Database } from '../../db/database.ts'
-import type { Api } from './api.ts'
+import type { Api } from './rest/api.ts'
 
 type Channel = NonNullable<APIInteraction['channel']>
 

@@ -15,7 +15,6 @@ import type { Log } from '../../log.ts'
 import { within } from '../../net/within.ts'
 import type { Received } from '../inbox-store.ts'
 import { addressOf } from './address.ts'
-import type { Acknowledged, Api } from './api.ts'
 import {
   type Audience,
   audienceOf,
@@ -28,6 +27,7 @@ import {
   whereOf,
 } from './calls.ts'
 import { placeOf } from './place.ts'
+import type { Acknowledged, Api } from './rest/api.ts'
 
 interface ReceiverOptions {
   api: Api

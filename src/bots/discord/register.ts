@@ -11,8 +11,8 @@ import type { Model } from '../../core/ports/models.ts'
 import { allLanguages, type Words } from '../../locales/index.ts'
 import { type AnyCommand, commandsOn, type OptionSpec, type OptionSpecs, type Subcommand } from '../command.ts'
 import type { Menu } from '../menus/menu.ts'
-import type { Api } from './api.ts'
 import { menuDefinitions } from './menus.ts'
+import type { Api } from './rest/api.ts'
 
 export interface Registration {
   applicationId: string

@@ -12,7 +12,7 @@ import {
   Routes,
 } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
-import type { ButtonRows, Locale, Reply } from '../../core/ports/chat.ts'
+import { type ButtonRows, type Locale, noPicture, type Reply, type SentMessages } from '../../core/ports/chat.ts'
 import {
   ageMs,
   type ChannelTarget,
@@ -20,28 +20,29 @@ import {
   isBoundToToken,
   offerAfterMs,
   type Target,
+  targetOf,
 } from './address.ts'
-import { type Api, codeOf, directChannel } from './api.ts'
 import { hasSpoilers, type Message, messageOf, rowsOf } from './message.ts'
 import { modalOf } from './modal.ts'
+import { type Api, codeOf, directChannel } from './rest/api.ts'
 import { authOf, hasExpired, originalOf, reachable, routeOf } from './routes.ts'
 
 /** Longer than the edit of a waiting message is tried, so that none replaces the button. */
 const quietMs = 6_000
-/** After a wait of this length the person is mentioned, who may no longer look at the channel. */
-const longWaitMs = 60_000
 /** A first answer in the response to Discord's own request may take effect after a later edit has reached Discord. */
 const firstAnswerMs = 5_000
 const firstAnswerPauseMs = 200
 /** Discord's limit, in characters. */
 const maxNonce = 25
 
-const noAccess: readonly number[] = [Code.MissingAccess, Code.MissingPermissions, Code.UnknownChannel]
+export const noAccess: readonly number[] = [Code.MissingAccess, Code.MissingPermissions, Code.UnknownChannel]
 
 /** Where the reply is now. `message` absent: the reply was not a message of its own. */
 export interface Placed {
   target: Target
   message?: APIMessage
+  /** The message was there before, so Discord notifies no one of it. */
+  edited?: boolean
 }
 
 export async function post(api: Api, target: Target, reply: Reply): Promise<Placed> {
@@ -52,19 +53,19 @@ export async function post(api: Api, target: Target, reply: Reply): Promise<Plac
   return (await answerInTime(api, target, reply)) ?? answerLate(api, target, reply)
 }
 
-export async function edit(given: Api, target: Target, reply: Reply): Promise<Placed> {
+export async function edit(given: Api, target: Target, reply: Reply, sent?: SentMessages): Promise<Placed> {
   const api = reply.state === 'waiting' ? { ...given, send: given.sendProgress } : given
-  if (target.kind === 'channel') return rewrite(api, target, messageOf(reply, waitedLong(target, reply)))
+  if (target.kind === 'channel') return rewrite(api, target, messageOf(reply))
   // the button has to stay
   if (isQuiet(target) && reply.state === 'waiting' && !offersResult(reply)) return { target }
-  const placed = (await answerInTime(api, target, reply)) ?? (await rewriteOriginal(api, target, reply))
+  const placed = (await answerInTime(api, target, reply)) ?? (await rewriteShown(api, target, reply, sent))
   if (placed?.target.kind === 'interaction') placed.target.offersResult = offersResult(reply)
   if (placed) return placed
   // neither is worth a new message
   if (reply.state === 'waiting' || reply.state === 'closed')
     throw new AppError('chat_refused', {}, { cause: new Error('the token has expired') })
   if (isBoundToToken(target)) return answerOnPress(api, target, reply)
-  const late = await answerLate(api, target, reply)
+  const late = await answerLate(api, target, reply, { isMentioned: wasMentioned(sent) })
   await takeOutdated(api, target)
   return late
 }
@@ -75,6 +76,9 @@ async function takeOutdated(api: Api, { channelId, userId, audience, messageId, 
   if (shown === undefined) return
   await take(api, { kind: 'channel', channelId, userId, messageId: shown }).catch(() => undefined)
 }
+
+/** A message that only mentions the person has been sent (mention.ts). */
+export const wasMentioned = (sent?: SentMessages) => sent?.earlier.some(({ part }) => part === noPicture) === true
 
 const isQuiet = (target: InteractionTarget) => isBoundToToken(target) && ageMs(target) > offerAfterMs - quietMs
 
@@ -118,7 +122,7 @@ async function answerInTime(api: Api, target: InteractionTarget, reply: Reply): 
     if (target.audience === 'press' && target.messageId === undefined) return await followUp(api, target, reply)
     return reply.private && target.audience === 'public'
       ? await whisper(api, target, reply)
-      : await answer(api, target, messageOf(reply, waitedLong(target, reply)))
+      : await answer(api, target, messageOf(reply))
   } catch (error) {
     if (codeOf(error) === Code.UnknownWebhook && ageMs(target) < firstAnswerMs) {
       await pause(firstAnswerPauseMs)
@@ -134,7 +138,7 @@ async function answer(api: Api, target: InteractionTarget, message: Message): Pr
   const route = Routes.webhookMessage(applicationId, token, messageId)
   const shown = await api.send<APIMessage>('patch', route, { ...message, auth: 'none' })
   const isSeen = target.audience === 'public' && !target.isOutside && messageId === '@original'
-  return { target: isSeen ? { ...target, answerId: shown.id } : target, message: shown }
+  return { target: isSeen ? { ...target, answerId: shown.id } : target, message: shown, edited: true }
 }
 
 /** A public acknowledgement cannot become private: it is deleted, and a private follow-up takes its place. */
@@ -155,20 +159,16 @@ async function followUp(api: Api, target: InteractionTarget, reply: Reply): Prom
   return { target: { ...target, audience: reply.private ? 'private' : 'public', messageId: message.id }, message }
 }
 
-/** The person to mention: after a long wait, the one who asked, in the message that says how the request ended. */
-function waitedLong(target: Target, { content, private: isPrivate }: Reply): string | undefined {
-  const asked = target.kind === 'channel' ? target.messageId : target.interactionId
-  const isSeen = !isPrivate && (target.kind === 'channel' || target.audience === 'public')
-  const isEnd = content.kind === 'result' || content.kind === 'failure'
-  const isLong = asked !== undefined && ageMs({ interactionId: asked }) > longWaitMs
-  return isSeen && isEnd && isLong ? target.userId : undefined
-}
-
 /** A private answer does not appear in the channel. */
-function answerLate(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed> {
+function answerLate(
+  api: Api,
+  target: InteractionTarget,
+  reply: Reply,
+  { isMentioned = false }: { isMentioned?: boolean } = {},
+): Promise<Placed> {
   const { channelId, userId, interactionId } = target
   const isPrivate = reply.private === true || (target.audience === 'private' && target.originalId === undefined)
-  const late = { key: interactionId, userId, message: messageOf(reply, userId) }
+  const late = { key: interactionId, userId, message: messageOf(reply, isMentioned ? undefined : userId) }
   // the bot is not in the channel: a message there would only count as an invalid request
   return isPrivate || target.isOutside ? writeToPerson(api, late) : writeOrTellPerson(api, channelId, late)
 }
@@ -228,9 +228,11 @@ async function writeToPerson(api: Api, letter: Letter): Promise<Placed> {
   return writeTo(api, await directChannel(api, letter.userId), { ...letter, message: { ...letter.message, body } })
 }
 
+/** With `enforce_nonce`, Discord answers a repeated one with the message that it first came with. */
+export const nonceOf = (key: string) => createHash('sha256').update(key).digest('base64url').slice(0, maxNonce)
+
 async function writeTo(api: Api, channelId: string, { key, userId, message }: Letter): Promise<Placed> {
-  const nonce = createHash('sha256').update(`${key} in ${channelId}`).digest('base64url').slice(0, maxNonce)
-  const body = { ...message.body, nonce, enforce_nonce: true }
+  const body = { ...message.body, nonce: nonceOf(`${key} in ${channelId}`), enforce_nonce: true }
   const shown = await api.send<APIMessage>('post', Routes.channelMessages(channelId), { ...message, body })
   const target: ChannelTarget = { kind: 'channel', channelId, userId, messageId: shown.id }
   // Discord answers a repeated nonce with the earlier message, which may say something older
@@ -238,13 +240,22 @@ async function writeTo(api: Api, channelId: string, { key, userId, message }: Le
     shown.content === body.content.trim() &&
     shown.attachments.length === body.attachments.length &&
     (shown.components?.length ?? 0) === body.components.length
-  return isCurrent ? { target, message: shown } : rewrite(api, target, message)
+  // the earlier one has notified the person
+  return { target, message: isCurrent ? shown : (await rewrite(api, target, message)).message }
 }
 
 /** Once the token has expired. undefined: only the person sees the message, it is gone, or the bot has no access to its channel. */
-async function rewriteOriginal(api: Api, target: InteractionTarget, reply: Reply): Promise<Placed | undefined> {
-  const original = originalOf(target)
-  if (!original) return undefined
+async function rewriteShown(
+  api: Api,
+  target: InteractionTarget,
+  reply: Reply,
+  sent?: SentMessages,
+): Promise<Placed | undefined> {
+  const [first] = sent?.earlier.filter(({ part }) => part === 0) ?? []
+  // it arrived before the token expired, and the bot cannot reach it now
+  if (first && target.isOutside) return { target }
+  const original = originalOf(target) ?? (first && targetOf(first.posted))
+  if (original?.kind !== 'channel') return undefined
   try {
     return await rewrite(api, original, messageOf(reply))
   } catch (error) {
@@ -256,7 +267,7 @@ async function rewriteOriginal(api: Api, target: InteractionTarget, reply: Reply
 async function rewrite(api: Api, target: ChannelTarget, { body, files }: Message): Promise<Placed> {
   const { message_reference: _onlyOnce, ...changed } = body
   const message = await api.send<APIMessage>('patch', routeOf(target), { body: changed, files })
-  return { target, message }
+  return { target, message, edited: true }
 }
 
 // ── Messages that were posted before ─────────────────────────────────────────────────────────────────────────────
@@ -285,4 +296,4 @@ export async function take(api: Api, target: Target): Promise<void> {
   }
 }
 
-const isOneOf = (error: unknown, codes: readonly number[]) => codes.includes(codeOf(error) ?? 0)
+export const isOneOf = (error: unknown, codes: readonly number[]) => codes.includes(codeOf(error) ?? 0)

@@ -29,11 +29,12 @@ export async function sentMessages(
   return {
     earlier: rows.map((row) => ({ ...row, posted: row.posted as Posted })),
     add: async ({ posted, part, fileIds, message = null, buttons = false }) => {
-      await core.database.rows(sql`
+      const added = await core.database.rows(sql`
         insert into sent_messages (generation_id, surface, asked_by, posted, message, part, buttons, file_ids)
         values (${id}::uuid, ${surface}, ${askedBy}, ${posted}, ${message}, ${part}::int, ${buttons}::bool,
           ${JSON.stringify(fileIds)}::jsonb)
-        on conflict (generation_id, surface, asked_by, part) do nothing`)
+        on conflict (generation_id, surface, asked_by, part) do nothing returning part`)
+      return added.length > 0
     },
   }
 }

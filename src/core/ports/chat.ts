@@ -175,10 +175,13 @@ export interface Reply {
   brief?: boolean
 }
 
+/** `SentMessage.part` of a message that only says that the result is there. */
+export const noPicture = -1
+
 /** A message that shows a result, or a part of it. */
 export interface SentMessage {
   posted: Posted
-  /** Position of its first picture. */
+  /** Position of its first picture. `noPicture`: it shows none. */
   part: number
   /** The platform's ids of its files. */
   fileIds: readonly string[]
@@ -191,7 +194,8 @@ export interface SentMessage {
 /** Messages of one result: each is added before the next is sent, so that a crash repeats none. */
 export interface SentMessages {
   readonly earlier: readonly SentMessage[]
-  add(message: SentMessage): Promise<void>
+  /** False: this part was added before, perhaps by another process. */
+  add(message: SentMessage): Promise<boolean>
 }
 
 export interface ChatSurface {

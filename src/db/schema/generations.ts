@@ -202,7 +202,7 @@ export const sentMessages = pgTable(
     message: text(),
     /** Key of the call that asked to see the result again. '': the delivery. */
     askedBy: text('asked_by').notNull().default(''),
-    /** Position of its first picture in the result. Original files that follow the result have positions after the pictures. */
+    /** Position of its first picture in the result, or `noPicture` (core/ports/chat.ts). Original files that follow the result have positions after the pictures. */
     part: integer().notNull(),
     /** Whether the buttons of the result are below it. */
     buttons: boolean().notNull().default(false),

@@ -2,9 +2,10 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addressOf, createdAtMs, targetOf } from '../../../src/bots/discord/address.ts'
-import type { Address, Reply } from '../../../src/core/ports/chat.ts'
+import { type Address, noPicture, type Reply } from '../../../src/core/ports/chat.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Interaction } from '../../emulators/discord/index.ts'
+import { keepSent } from '../../helpers/chat.ts'
 import { createPlain } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
 import { createGate } from '../../helpers/gate.ts'
@@ -66,16 +67,65 @@ describe('a result', () => {
     expect(shown.mentions).toEqual([])
   })
 
-  it('mentions the person who asked, and no other, only if it took longer than a minute', async () => {
+  it('mentions the person who asked, and no other, in a new message, only if it took longer than a minute', async () => {
     const { asked } = await drawn()
+    const { notified } = on.discord
     await on.surface.edit(addressAfter(asked, 50_000), result)
-    expect(asked.reply()).toMatchObject({ mentions: [] })
-    await on.surface.edit(addressAfter(asked, 61_000), result)
-    expect(asked.reply()).toMatchObject({ mentions: [on.discord.person.id], mentionsEveryone: false })
-    expect(asked.reply()?.content).toMatch(new RegExp(`^<@${on.discord.person.id}> `))
+    expect(notified).toEqual([])
+    await on.surface.edit(addressAfter(asked, 61_000, { audience: 'private' }), result)
     const progress: Reply = { ...result, state: 'waiting', content: { kind: 'drawing', prompt: 'a fox' } }
     await on.surface.edit(addressAfter(asked, 61_000), progress)
-    expect(asked.reply()).toMatchObject({ mentions: [] })
+    expect(notified).toEqual([])
+    await on.surface.edit(addressAfter(asked, 61_000), result)
+    const shown = asked.reply()
+    expect(shown).toMatchObject({ mentions: [], mentionsEveryone: false })
+    const last = on.discord.messages(shown?.channelId).at(-1)
+    expect(last).toMatchObject({
+      content: `<@${on.discord.person.id}> your picture is ready.`,
+      replyTo: shown?.id,
+      mentions: [on.discord.person.id],
+      mentionsEveryone: false,
+    })
+    expect(notified).toEqual([{ userId: on.discord.person.id, messageId: last?.id }])
+  })
+
+  it('mentions the person once, however often it is sent', async () => {
+    const { asked } = await drawn()
+    const { notified, faults } = on.discord
+    const before = notified.length
+    const address = addressAfter(asked, 61_000)
+    // no response arrives, so that nothing is recorded: the nonce keeps the second mention away
+    faults.add({ kind: 'dropAfter', match: { method: 'POST', path: /^\/channels/ }, times: 2 })
+    const failed = keepSent()
+    await on.surface.edit(address, result, failed)
+    expect(failed.earlier).toEqual([])
+    const sent = keepSent()
+    await Promise.all([on.surface.edit(address, result, sent), on.another().edit(address, result, sent)])
+    expect(sent.earlier).toMatchObject([{ part: noPicture, fileIds: [] }])
+    expect(notified).toHaveLength(before + 1)
+    // what is recorded is not sent again, even if Discord has forgotten the nonce
+    const requests = on.discord.requests.length
+    await on.surface.edit(address, result, sent)
+    expect(on.discord.requests.slice(requests).map(({ method }) => method)).toEqual(['PATCH'])
+    // the token has expired: the message that was there is edited, and mentions no one a second time
+    await on.surface.edit(addressAfter(asked, 16 * 60_000), result, sent)
+    expect(on.discord.notified).toHaveLength(before + 1)
+  })
+
+  it('mentions the person through the token of the interaction where the bot cannot write', async () => {
+    const channelId = on.discord.addChannel()
+    const { asked } = await drawn({ channelId })
+    const before = on.discord.notified.length
+    on.discord.denyChannel(channelId, 50013)
+    const sent = keepSent()
+    for (let times = 2; times > 0; times--) await on.surface.edit(addressAfter(asked, 61_000), result, sent)
+    expect(asked.followUps()).toMatchObject([{ mentions: [on.discord.person.id] }])
+    const outside = await drawn({ guildId: snowflake(), installs: 'user' })
+    const other = keepSent()
+    const address = addressAfter(outside.asked, 61_000, { isOutside: true })
+    await Promise.all([on.surface.edit(address, result, other), on.another().edit(address, result, other)])
+    expect(outside.asked.followUps()).toMatchObject([{ mentions: [on.discord.person.id] }])
+    expect(on.discord.notified).toHaveLength(before + 2)
   })
 })
 
@@ -152,6 +202,30 @@ describe('where only the person has installed the app', () => {
       const inMs = (needsPressFrom?.(addressAfter(asked, 0, more)) ?? 0) - Date.now()
       expect(Math.round(inMs / 60_000)).toBe(13)
     }
+  })
+})
+
+describe('a result after more than a minute', () => {
+  it('is edited into the message that waited, and a message that is recorded mentions the person', async () => {
+    const long = await openLong()
+    const { discord, test } = long
+    const asked = discord.slash('flux', { prompt: 'a fox' })
+    await long.drawing()
+    await long.makeOlder(2 * 60_000)
+    // the worker reads the older address with its second try
+    discord.faults.add({ kind: '500', match: { method: 'PATCH', path: /webhooks/ }, times: 2 })
+    long.finish()
+    await expect.poll(long.state).toBe('delivered')
+    expect(asked.reply()?.attachments).toHaveLength(1)
+    const [notified, ...others] = discord.notified
+    expect([notified?.userId, others]).toEqual([discord.person.id, []])
+    const recorded = sql`select part, posted from sent_messages order by part`
+    expect(await test.core.database.rows(recorded)).toMatchObject([
+      { part: noPicture, posted: expect.stringContaining(notified?.messageId ?? 'none') },
+      { part: 0 },
+    ])
+    await long.close()
+    expect(discord.violations).toEqual([])
   })
 })
 

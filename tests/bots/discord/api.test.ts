@@ -1,6 +1,6 @@
 /** When Discord refuses requests: what is no longer sent, and what the operator sees. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createRest } from '../../../src/bots/discord/api.ts'
+import { createRest } from '../../../src/bots/discord/rest/api.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { type DiscordEmulator, startDiscord } from '../../emulators/discord/index.ts'
 import { keepLog } from '../../helpers/log.ts'

@@ -104,6 +104,8 @@ export interface DiscordEmulator {
   /** Sends the same INTERACTION_CREATE again. Returns the number of receiving sessions. */
   redeliver(interaction: Interaction): number
 
+  /** Whom Discord notified of a mention, in order. The edit of a message notifies no one. */
+  notified: readonly { userId: string; messageId: string }[]
   /** Messages that are not deleted, oldest first, of one channel or of all. Deferred replies have `thinking: true`. */
   messages(channelId?: string): Message[]
   /** Messages of the bot that are not deleted, oldest first, of one channel or of all. */
@@ -309,6 +311,7 @@ export async function startDiscord(options: DiscordOptions = {}): Promise<Discor
     sendInteractionsTo(url, alsoGateway = false) {
       route = { url, alsoGateway }
     },
+    notified: messages.notified,
     messages: shownMessages,
     botMessages: (channelId) => shownMessages(channelId).filter(({ author }) => author === world.bot),
     waitForMessage: (predicate, timeoutMs = 60_000) =>

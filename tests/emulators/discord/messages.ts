@@ -40,6 +40,8 @@ export interface Messages {
   /** Lists the messages that are not deleted, oldest first. */
   list(channelId?: string): StoredMessage[]
   toJson(message: StoredMessage): Json
+  /** Whom Discord notified, once for each mention in a new message. An edit notifies no one. */
+  notified: { userId: string; messageId: string }[]
 }
 
 export interface MessagesOptions {
@@ -55,6 +57,7 @@ export interface MessagesOptions {
 
 export function createMessages({ world, cdn, keepBytes, changed, warn, sells }: MessagesOptions): Messages {
   const byId = new Map<string, StoredMessage>()
+  const notified: Messages['notified'] = []
 
   function checkItems({ components }: MessageBody) {
     for (const { sku } of buttonsIn(components ?? []).flat()) {
@@ -99,6 +102,7 @@ export function createMessages({ world, cdn, keepBytes, changed, warn, sells }: 
       ...(replyTo ? { replyTo: replyTo.id } : {}),
     }
     byId.set(message.id, message)
+    notified.push(...message.mentions.map((userId) => ({ userId, messageId: message.id })))
     publish(attachments)
     changed('create', message)
     return message
@@ -175,6 +179,7 @@ export function createMessages({ world, cdn, keepBytes, changed, warn, sells }: 
     get: (id) => byId.get(id),
     list: (channelId) =>
       [...byId.values()].filter((message) => !message.deleted && (!channelId || message.channelId === channelId)),
+    notified,
     toJson: (message) => messageJson(message, world),
   }
 }

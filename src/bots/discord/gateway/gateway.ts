@@ -17,8 +17,8 @@ import {
   GatewayOpcodes,
 } from 'discord-api-types/v10'
 import type { Database } from '../../../db/database.ts'
-import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from '../api.ts'
 import { isPurchase, type PurchaseEvent } from '../purchases/events.ts'
+import { type DiscordLog, reasonOf, tokenRefused, withoutTrailingSlash } from '../rest/api.ts'
 import { shareIdentifies } from './identify.ts'
 
 export interface GatewayOptions {

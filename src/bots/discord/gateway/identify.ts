@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { IIdentifyThrottler } from '@discordjs/ws'
 import type { Database } from '../../../db/database.ts'
 import { takeFor } from '../../../db/facts.ts'
-import { type DiscordLog, reasonOf } from '../api.ts'
+import { type DiscordLog, reasonOf } from '../rest/api.ts'
 
 /** Discord's 5 s, and half a second, because one identify may take longer to arrive than the next. */
 const everyMs = 5_500

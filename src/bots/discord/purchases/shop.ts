@@ -15,7 +15,7 @@ import type { Reply } from '../../../core/ports/chat.ts'
 import type { Database } from '../../../db/database.ts'
 import type { SkuKind } from '../../../db/schema/billing.ts'
 import type { Log } from '../../../log.ts'
-import { type Api, codeOf, reasonOf } from '../api.ts'
+import { type Api, codeOf, reasonOf } from '../rest/api.ts'
 
 export interface Shop {
   /** A page of the entitlements of the app, the oldest first. */

@@ -9,8 +9,8 @@ import {
   RESTJSONErrorCodes,
   Routes,
 } from 'discord-api-types/v10'
-import { AppError } from '../../core/errors.ts'
-import type { InteractionTarget } from './address.ts'
+import { AppError } from '../../../core/errors.ts'
+import type { InteractionTarget } from '../address.ts'
 import type { OpenRequests } from './open-requests.ts'
 
 export interface DiscordLog {
