@@ -174,6 +174,7 @@ export const en = {
     prefer: 'Use',
     example: 'Example',
     varyphoto: '🔀 Vary',
+    editupload: '✏️ Edit',
     editphoto: '✏️ Edit',
     enlargephoto: '🔍 Upscale',
     describephoto: '📝 Describe',
@@ -261,6 +262,15 @@ export const en = {
     editdraft: {
       title: '✏️ Edit the prompt',
       fields: { prompt: { label: 'Prompt', hint: 'What to draw' } },
+    },
+    editupload: {
+      title: '✏️ Edit a picture',
+      fields: {
+        pictures: { label: 'Picture', hint: 'Up to 10; not every model takes several' },
+        prompt: { label: 'Prompt', hint: 'What to change, such as: make it night' },
+        aspect: { label: 'Ratio', hint: 'Like the picture' },
+        model: { label: 'Model', hint: 'The model that draws it' },
+      },
     },
     editphoto: {
       title: '✏️ Edit the picture',

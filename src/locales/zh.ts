@@ -143,6 +143,7 @@ export const zh: Words = {
     prefer: '选用',
     example: '示例',
     varyphoto: '🔀 变体',
+    editupload: '✏️ 修改',
     editphoto: '✏️ 修改',
     enlargephoto: '🔍 放大',
     describephoto: '📝 描述',
@@ -212,6 +213,15 @@ export const zh: Words = {
     editdraft: {
       title: '✏️ 修改提示词',
       fields: { prompt: { label: '提示词', hint: '要画什么' } },
+    },
+    editupload: {
+      title: '✏️ 修改图片',
+      fields: {
+        pictures: { label: '图片', hint: '最多 10 张；并非所有模型都支持多张' },
+        prompt: { label: '提示词', hint: '要改什么，例如：改成夜晚' },
+        aspect: { label: '比例', hint: '与图片相同' },
+        model: { label: '模型', hint: '用哪个模型绘制' },
+      },
     },
     editphoto: {
       title: '✏️ 修改图片',

@@ -6,7 +6,7 @@ import type { Act, Call, Reply } from '../../src/core/ports/chat.ts'
 import type { Model, Takes } from '../../src/core/ports/models.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { quickest } from '../helpers/backends.ts'
-import { createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
+import { attachment, createPlain, openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 
 const takes = sketch.routes[0]!.takes
@@ -505,10 +505,38 @@ describe('commands about a result', () => {
     expect(test.chat.last(call.address)?.form).toMatchObject({ id: `1:edit:${id}`, person: 'test:ann' })
   })
 
-  it('ask which picture to edit', async () => {
+  it.each([
+    ['', false],
+    [' make it night', false],
+    [' make it night', true],
+  ])('ask which picture to edit: /edit%s', async (words, uploadsInForms) => {
     await drawn()
-    const call = await test.say('/edit make it night')
+    Object.assign(test.chat, { uploadsInForms })
+    const call = await test.say(`/edit${words}`)
     expect(test.chat.last(call.address)?.content).toMatchObject(refusal('nothing_to_edit'))
+  })
+
+  it('open a form that takes the picture as well, where forms take files', async () => {
+    await drawn()
+    Object.assign(test.chat, { uploadsInForms: true })
+    const call = await test.say('/edit')
+    const { form } = test.chat.last(call.address) ?? {}
+    expect(form).toMatchObject({ id: '1:editupload:own', person: 'test:ann' })
+    expect(form?.fields.map(({ name, required = false }) => [name, required])).toEqual([
+      ['pictures', true],
+      ['prompt', true],
+      ['aspect', false],
+      ['model', true],
+    ])
+    const fields = { prompt: 'at night' }
+    const empty = await test.say('', { act: { kind: 'form', form: '1:editupload:own', fields } })
+    expect(test.chat.last(empty.address)?.content).toMatchObject(refusal('nothing_to_edit'))
+    const images = [attachment(await pngOf(48, 48))]
+    const sent = await test.say('', { act: { kind: 'form', form: '1:editupload:own', fields }, images })
+    await test.ended(sent)
+    const [row] = await test.core.database.rows(sql`
+      select request->>'prompt' as prompt, (request->>'images')::int as images from generations where key = ${sent.key}`)
+    expect(row).toEqual({ prompt: 'at night', images: 1 })
   })
 
   it('edit an attached picture', async () => {

@@ -104,6 +104,7 @@ const rules: Partial<Record<ActionName, Rule>> = {
     stranger: 'question_over',
     admin: 'question_over',
   },
+  editupload: settings,
   exportdata: settings,
   closeaccount: settings,
   closeforgood: { ref: 'own', asker: forged, neighbour: forged, stranger: forged, admin: forged },

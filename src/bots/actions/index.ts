@@ -16,6 +16,7 @@ import { exampleAction } from '../greeting/action.ts'
 import { joinAccountsAction } from '../linking/action.ts'
 import { inputAction } from '../menus/input.ts'
 import { describePhotoAction, editPhotoAction, enlargePhotoAction, varyPhotoAction } from '../photos/actions.ts'
+import { editUploadAction } from '../photos/upload.ts'
 import { closeAction, closeForGoodAction, exportAction, keepAccountAction } from '../privacy/actions.ts'
 import { groupSettingsAction, setAnswersAction, setPicturesAction } from '../settings/actions.ts'
 import {
@@ -90,6 +91,7 @@ export const allActions: readonly Action[] = [
   joinAccountsAction,
   buyAction,
   inputAction,
+  editUploadAction,
   audienceAction,
   sendBroadcastAction,
   dropBroadcastAction,

@@ -1,19 +1,21 @@
 /**
  * `/edit [id] words`: changes a picture that is attached, replied to, or the person's own and named by its id. Without words, a form
- * asks for them.
+ * asks for them, and without a picture for that too, where forms take files.
  */
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { keepLoras, proposeEdit } from '../../core/generation/edit.ts'
 import { asInput, pictureOf, readResult, type StoredResult } from '../../core/generation/result.ts'
 import type { Call } from '../../core/ports/chat.ts'
+import type { Form } from '../../core/ports/forms.ts'
 import { checkParams } from '../../core/request/check.ts'
 import { chooseModel, inputsOf, offeredAspects } from '../../core/request/choose-model.ts'
 import { readExpand } from '../../core/request/grow.ts'
 import { parseMessage } from '../../core/request/parse.ts'
 import { ownResult } from '../../core/results/own.ts'
 import { editAction } from '../actions/edit.ts'
-import { defineCommand } from '../command.ts'
+import { type Answer, defineCommand } from '../command.ts'
+import { uploadForm } from '../photos/upload.ts'
 import { submitFor } from '../submit.ts'
 
 export const editCommand = defineCommand({
@@ -32,19 +34,15 @@ export const editCommand = defineCommand({
     const { core, call, values, images, parent, settings } = asked
     const named = values.id === undefined ? splitId(values.prompt ?? '') : { id: values.id, text: values.prompt ?? '' }
     const result = await resultFor(core, call, { id: named.id, parent: parent?.id })
-    if (!result && images.length === 0) throw new AppError('nothing_to_edit')
-    if (named.text.trim() === '' && values.expand === undefined) {
+    const saysNothing = named.text.trim() === '' && values.expand === undefined
+    if (!result && images.length === 0) {
+      if (!saysNothing || !core.surfaces.get(call.surface)?.uploadsInForms) throw new AppError('nothing_to_edit')
+      return asking(call, uploadForm(asked))
+    }
+    if (saysNothing) {
       if (!result || !editAction.form) throw new AppError('empty_prompt')
       const form = await editAction.form.make({ ...asked, values: { ref: result.id, fields: {} }, images: [] })
-      const content = { kind: 'text', text: form.title } as const
-      return {
-        locale: call.locale,
-        state: 'info',
-        content,
-        private: true,
-        form: { ...form, person: call.from.id },
-        confidential: result.private,
-      }
+      return { ...asking(call, form), confidential: result.private }
     }
     // a picture that the person replied to is among the images already
     const all = named.id !== undefined && result ? [asInput(core, pictureOf(result)), ...images] : images
@@ -76,6 +74,14 @@ export const editCommand = defineCommand({
       private: isPrivate,
     })
   },
+})
+
+const asking = ({ locale, from }: Call, form: Form): Answer => ({
+  locale,
+  state: 'info',
+  content: { kind: 'text', text: form.title },
+  private: true,
+  form: { ...form, person: from.id },
 })
 
 /** Splits '1a2b3c4d make it night'; the id may follow '#'. */

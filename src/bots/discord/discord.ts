@@ -244,6 +244,7 @@ export function createDiscord(options: DiscordOptions): Discord {
     }),
     answersPrivately: true,
     keepsFiles: true,
+    uploadsInForms: true,
     shop: {
       itemChanged: (sku, reason) =>
         store([{ key: `discord:item:${reason}`, lane: `item ${sku}`, body: { kind: 'item', sku, reason } }]),

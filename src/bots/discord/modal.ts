@@ -56,7 +56,13 @@ export function submittedFiles({ components, resolved }: APIModalSubmission): AP
 function componentOf(field: FormField): APILabelComponent['component'] {
   if (field.kind === 'files') {
     const { name, required = false } = field
-    return { type: ComponentType.FileUpload, custom_id: name, required, min_values: 0, max_values: maxFiles }
+    return {
+      type: ComponentType.FileUpload,
+      custom_id: name,
+      required,
+      min_values: required ? 1 : 0,
+      max_values: maxFiles,
+    }
   }
   return field.kind === 'choice' && fitsMenu(field) ? menuOf(field) : inputOf(field)
 }

@@ -214,6 +214,8 @@ export interface ChatSurface {
   readonly answersPrivately?: boolean
   /** True when a picture without words, in a private chat, is answered with what can be done with it. */
   readonly asksAboutPictures?: boolean
+  /** True when a command without a picture can be answered with a form that takes one. */
+  readonly uploadsInForms?: boolean
   /** True when messages hold pictures as they are stored, so that no stored files have to follow. */
   readonly keepsFiles?: boolean
   /** True when no person reads its replies. */

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createApp } from '../../../src/http/server/app.ts'
 import type { Interaction } from '../../emulators/discord/index.ts'
+import { pngOf } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
 
 let on: OnDiscord
@@ -65,10 +66,16 @@ describe('an interaction by HTTP', () => {
     const pressed = on.discord.press(shown, '✏️ Edit · 1 credit')
     await pressed.waitForAck()
     expect(answersTo(pressed)).toMatchObject([{ status: 200, body: { type: 9 } }])
+    const edit = on.discord.slash('edit')
+    await edit.waitForAck()
+    expect(answersTo(edit)).toMatchObject([{ status: 200, body: { type: 9, data: { custom_id: '1:editupload:own' } } }])
+    const pictures = [{ filename: 'a.png', data: await pngOf(96, 64) }]
+    const uploaded = on.discord.submitModal(edit, { pictures, prompt: 'a fox in the rain' })
+    expect((await withPicture(uploaded)).content).toContain('a fox in the rain')
     const typed = on.discord.autocomplete('flux', { model: '' }, 'model')
     await typed.waitForAck()
     expect(answersTo(typed)).toMatchObject([{ body: { type: 8 } }])
-    expect([...callbacks(models), ...callbacks(pressed), ...callbacks(typed)]).toEqual([])
+    expect([...callbacks(models), ...callbacks(pressed), ...callbacks(edit), ...callbacks(typed)]).toEqual([])
   })
 
   it('acts once when it also comes by the gateway, and when it comes twice', async () => {

@@ -133,6 +133,40 @@ describe('Use as input', () => {
   })
 })
 
+describe('/edit without words and picture', () => {
+  it('opens a form at once, which takes a picture, words, a ratio and a model', async () => {
+    const asked = on.discord.slash('edit')
+    await asked.waitForAck()
+    expect(asked.acknowledgedWith).toBe(9)
+    expect(fieldOf(asked, 'pictures')).toMatchObject({ type: 19, required: true, min_values: 1, max_values: 10 })
+    expect(fieldOf(asked, 'prompt')).toMatchObject({ required: true })
+    expect(() => on.discord.submitModal(asked, { prompt: 'no picture' })).toThrow('takes 1 to 10 files')
+    const pictures = [{ filename: 'a.png', data: await pngOf(96, 64) }]
+    await drawn(on.discord.submitModal(asked, { pictures, prompt: 'in the rain', aspect: ['16:9'], model: ['editor'] }))
+    expect(await last()).toMatchObject({ prompt: 'in the rain', images: 1, model: 'editor', aspect: '16:9' })
+  })
+
+  it('takes several pictures with a model that the form did not propose, if the person leaves its choice', async () => {
+    const asked = on.discord.slash('edit')
+    await asked.waitForAck()
+    const data = await pngOf(64, 64)
+    const pictures = [
+      { filename: 'a.png', data },
+      { filename: 'b.png', data },
+    ]
+    await drawn(on.discord.submitModal(asked, { pictures, prompt: 'side by side' }))
+    expect(await last()).toMatchObject({ prompt: 'side by side', images: 2, model: 'sketch' })
+  })
+
+  it('refuses words without a picture in a message that only the person sees', async () => {
+    const asked = on.discord.slash('edit', { prompt: 'at night' })
+    expect(await asked.waitForFollowUp()).toMatchObject({
+      ephemeral: true,
+      content: expect.stringContaining('Which picture?'),
+    })
+  })
+})
+
 describe('Show recipe', () => {
   it('shows the words that draw a result again, to the person only', async () => {
     const shown = await on.discord.messageCommand('Show recipe', result, { userId: '8'.repeat(18) }).waitForReply()

@@ -3,7 +3,7 @@ import { attachmentJson } from './cdn.ts'
 import { everyComponent } from './render.ts'
 import type { Attachment, Json, Upload } from './types.ts'
 
-const TYPE = { row: 1, stringSelect: 3, textInput: 4, textDisplay: 10, label: 18 }
+const TYPE = { row: 1, stringSelect: 3, textInput: 4, textDisplay: 10, label: 18, fileUpload: 19 }
 
 /** Text, values of a menu, or files of an upload field, by custom id. */
 export type ModalValues = Record<string, string | string[] | Upload[]>
@@ -29,6 +29,7 @@ export function fillModal(modal: Json, values: ModalValues, upload: (file: Uploa
   for (const field of fields) {
     if (field.type === TYPE.textInput) checkText(field, shownIn(field) ?? '')
     if (field.type === TYPE.stringSelect) checkMenu(field, shownIn(field))
+    if (field.type === TYPE.fileUpload) checkUpload(field, shownIn(field) ?? [])
   }
 
   function fill(component: Json): Json {
@@ -36,6 +37,7 @@ export function fillModal(modal: Json, values: ModalValues, upload: (file: Uploa
     if (type === TYPE.label) return { type, id, component: fill(component.component as Json) }
     if (type === TYPE.row) return { type, id, components: (component.components as Json[]).map(fill) }
     const value = shownIn(component)
+    if (type === TYPE.fileUpload && value === undefined) return { type, id, custom_id: customId, values: [] }
     if (!Array.isArray(value)) return { type, id, custom_id: customId, value: value ?? '' }
     const picks = value.map((pick) => {
       if (typeof pick === 'string') return pick
@@ -67,6 +69,14 @@ function checkMenu(field: Json, picks: unknown) {
   if (!Array.isArray(picks)) throw new Error(`menu "${field.custom_id}" takes a list of values`)
   if (picks.length === 0 && field.required === false) return
   checkPicks(field, picks as string[])
+}
+
+function checkUpload({ custom_id: customId, ...limits }: Json, files: unknown) {
+  const { required = true, min_values: least = 1, max_values: most = 1 } = limits as Record<string, number | boolean>
+  const count = Array.isArray(files) ? files.length : 0
+  if (count === 0 && !required) return
+  if (count < Math.max(1, Number(least)) || count > Number(most))
+    throw new Error(`field "${customId}" takes ${least} to ${most} files, not ${count}`)
 }
 
 function checkText(field: Json, value: unknown) {
