@@ -15,12 +15,12 @@ import type { Posted, Reply } from '../ports/chat.ts'
 import type { ImageFile } from '../ports/images.ts'
 import { note, traced } from '../trace.ts'
 import { endDelivered, endDrawn, endFailed } from './end.ts'
-import { placeEditIsOver } from './place-edits.ts'
+import { offerIsOver, placeEditIsOver } from './place-edits.ts'
 import { failureReply, finishingReply, resultReply, surfaceFor } from './replies.ts'
 import { picturesToShow, readPictures } from './reply-pictures.ts'
 import { type Quoted, resultButtons } from './result-buttons.ts'
 import { type Generation, saveDeliveryTry } from './row.ts'
-import { currentPosted, removeSurplus, savePosted, sentMessages } from './sent-messages.ts'
+import { removeSurplus, savePosted, sentMessages } from './sent-messages.ts'
 
 type Retry = { retryInMs: number } | undefined
 
@@ -103,7 +103,7 @@ async function show(core: Core, generation: Generation, reply: Reply): Promise<P
   if (generation.posted) {
     await placeEditIsOver(core, generation)
     if (surface.needsPressFrom?.(generation.posted) !== undefined) {
-      generation.posted = await currentPosted(core, generation.id, generation.posted)
+      generation.posted = await offerIsOver(core, generation.id, generation.posted)
     }
     return surface.edit(generation.posted, reply, sent)
   }

@@ -12,7 +12,7 @@ import type { PictureRequest } from '../ports/models.ts'
 import type { Generation } from './row.ts'
 
 /** Longer than a surface tries an edit that shows progress (ports/chat.ts). */
-const editWithin = '8 seconds'
+export const editWithin = '8 seconds'
 const lookEveryMs = 50
 /**
  * The first requests of a lane, with those that are being drawn. Their places are shown as they change. A message further back keeps
@@ -81,6 +81,27 @@ export async function endPlaceEdit(core: Core, id: string, shown?: number): Prom
     .returning({ state: generations.state })
   return row?.state
 }
+
+/**
+ * The address of the waiting message, which changes when its result is offered (worker/offer-results.ts), once no such edit is under way.
+ * The row says already that the request is about to end, so that no other one begins. `known`: what the address was before.
+ */
+export async function offerIsOver(core: Core, id: string, known: Posted): Promise<Posted> {
+  for (;;) {
+    const [row] = await readRows(
+      core.database,
+      offeringColumns,
+      (list) => sql`select ${list} from generations where id = ${id}::uuid`,
+    )
+    if (!row?.isEdited) return row?.posted ?? known
+    await sleep(lookEveryMs)
+  }
+}
+
+const offeringColumns = columnsOf({
+  posted: typed<Posted | null>(generations.posted),
+  isEdited: typed<boolean>(sql`coalesce(editing_until > now(), false)`),
+})
 
 /** Waits until no edit of the place is under way. A worker calls it before its own edits. */
 export async function placeEditIsOver(

@@ -94,15 +94,6 @@ export async function savePosted(core: Core, id: string, { posted, before, place
   return row && { state: row.state, posted: row.posted as Posted }
 }
 
-/** The address of the waiting message, which changes when its result is offered (worker/offer-results.ts). `known`: what it was before. */
-export async function currentPosted(core: Core, id: string, known: Posted): Promise<Posted> {
-  const [row] = await core.database.db
-    .select({ posted: generations.posted })
-    .from(generations)
-    .where(eq(generations.id, id))
-  return (row?.posted as Posted | null | undefined) ?? known
-}
-
 /** Removes a second waiting message of a request. Best effort. */
 export async function removeSurplus(core: Core, surface: string, posted: Posted): Promise<void> {
   await core.surfaces

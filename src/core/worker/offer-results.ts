@@ -7,6 +7,8 @@ import { columnsOf, readRows, typed } from '../../db/columns.ts'
 import { generations } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import { asAppError } from '../errors.ts'
+import { showCancelled } from '../generation/cancel.ts'
+import { editWithin } from '../generation/place-edits.ts'
 import { offeringReply } from '../generation/replies.ts'
 import { oldestUnfinished } from '../history/backlog.ts'
 import type { Posted } from '../ports/chat.ts'
@@ -43,7 +45,7 @@ export function createResultOffers(core: Core): () => Promise<void> {
     for (const { id } of due) offered.add(id)
     const offerOrRetry = async (waiting: Waiting) => {
       try {
-        await offer(core, waiting)
+        if (!(await offer(core, waiting))) offered.delete(waiting.id)
       } catch (thrown) {
         const { kind, retry, cause } = asAppError(thrown)
         if (retry) offered.delete(waiting.id)
@@ -69,21 +71,53 @@ async function waitingAfter(core: Core, after: string): Promise<Waiting[]> {
   )
 }
 
-const askedColumns = columnsOf({
+const takenColumns = columnsOf({
   id: generations.id,
+  surface: generations.surface,
+  posted: typed<Posted>(generations.posted),
+  price: generations.price,
   locale: generations.locale,
   request: typed<PictureRequest>(generations.request),
 })
 
-async function offer(core: Core, { id, surface, posted }: Waiting): Promise<void> {
-  const [asked] = await readRows(
+const endedColumns = columnsOf({ state: generations.state })
+
+/** False: another edit of the message is under way. */
+async function offer(core: Core, { id, surface, posted }: Waiting): Promise<boolean> {
+  const taken = await takeOffer(core, id, posted)
+  if (!taken) return false
+  let offering: Posted | undefined
+  try {
+    offering = await core.surfaces.get(surface)?.edit(posted, offeringReply(taken))
+  } finally {
+    // the address says that the button is there: a result that cannot be shown may then be left for a press (deliver.ts)
+    const [row] = await readRows(
+      core.database,
+      endedColumns,
+      (list) => sql`
+        update generations set editing_until = null,
+          posted = case when posted = ${posted} and ended_at is null then ${offering ?? posted} else posted end
+        where id = ${id}::uuid returning ${list}`,
+    )
+    // our edit may have followed the one that showed the cancellation
+    if (row?.state === 'cancelled') await showCancelled(core, taken)
+  }
+  return true
+}
+
+/**
+ * Keeps the result back while the button is being shown (`offerIsOver`). undefined: the request has ended, its message is being edited, or
+ * a worker is about to show how it ended.
+ */
+async function takeOffer(core: Core, id: string, posted: Posted) {
+  const [taken] = await readRows(
     core.database,
-    askedColumns,
-    (list) => sql`select ${list} from generations where id = ${id}::uuid and ended_at is null`,
+    takenColumns,
+    (list) => sql`
+      update generations set editing_until = now() + ${editWithin}::interval
+      where id = ${id}::uuid and posted = ${posted} and ended_at is null and coalesce(editing_until < now(), true)
+        and ((state in ('queued','running') and error is null) or coalesce(lease_until < now(), true))
+      returning ${list}`,
   )
-  if (!asked) return
-  const offering = await core.surfaces.get(surface)?.edit(posted, offeringReply(asked))
-  // the address says that the button is there: a result that cannot be shown may then be left for a press (deliver.ts)
-  await core.database.rows(sql`
-    update generations set posted = ${offering ?? posted} where id = ${id}::uuid and posted = ${posted} and ended_at is null`)
+  return taken
 }
