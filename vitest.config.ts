@@ -27,7 +27,9 @@ const long = [
     'paused',
     'presses',
     'purchases',
+    'shards',
     'stopped',
+    'storm',
     'telegram',
   ].map((name) => `tests/chaos/${name}.test.ts`),
 ]
