@@ -66,5 +66,11 @@ export const wrongKeys = pgTable(
   (t) => [index('wrong_keys_over').on(sql`greatest(${t.endsAt}, ${t.trustedUntil})`)],
 )
 
+/** Requests that Discord refused, by minute, of all processes (bots/discord/rest/invalid-requests.ts). */
+export const discordInvalidRequests = pgTable('discord_invalid_requests', {
+  minute: time('minute').primaryKey(),
+  requests: integer().notNull(),
+})
+
 /** Single values that processes share: the hash of the commands last registered, the enhancer's instruction. */
 export const facts = pgTable('facts', { name: text().primaryKey(), value: text().notNull() })

@@ -10,7 +10,9 @@ import {
   Routes,
 } from 'discord-api-types/v10'
 import { AppError } from '../../../core/errors.ts'
+import type { Database } from '../../../db/database.ts'
 import type { InteractionTarget } from '../address.ts'
+import { countInvalid } from './invalid-requests.ts'
 import type { OpenRequests } from './open-requests.ts'
 
 export interface DiscordLog {
@@ -77,9 +79,6 @@ const respondTimeoutMs = 900
  * person an error, and what the person did must have no effect.
  */
 const respondAfterMs = [0, 0, 0, 500, 1_000, 2_000, 4_000]
-/** Discord blocks an address after 10,000 invalid requests in 10 minutes. Other processes may share ours. */
-const usualMaxInvalid = 5_000
-const invalidWindowMs = 10 * 60_000
 /** A refused token is tried again after this time: the operator may have restored it. */
 const tokenPauseMs = 60_000
 
@@ -94,14 +93,16 @@ interface RestOptions {
   token: string
   apiUrl: string
   log: DiscordLog
+  /** Where all processes count refused requests. */
+  database: Pick<Database, 'rows'>
   /** Requests of Discord whose responses take the first answer. */
   openRequests: Pick<OpenRequests, 'answer'>
-  /** Invalid requests in ten minutes after which nothing more is sent. Default: half of Discord's limit. */
+  /** Invalid requests of all processes in ten minutes after which nothing more is sent. Default: half of Discord's limit. */
   maxInvalid?: number
 }
 
 export function createRest(options: RestOptions): Api {
-  const { token, apiUrl, log, openRequests, maxInvalid = usualMaxInvalid } = options
+  const { token, apiUrl, log, openRequests, database, maxInvalid } = options
   const api = withoutTrailingSlash(apiUrl)
   const rest = new REST({
     api,
@@ -119,21 +120,18 @@ export function createRest(options: RestOptions): Api {
   }).setToken(token)
   const quick = new REST({ api, timeout: respondTimeoutMs, retries: 0, rejectOnRateLimit: () => true })
 
-  /** Times of the latest requests that Discord counts as invalid, oldest first. */
-  const invalid: number[] = []
+  const { note: noteInvalid, isLimited } = countInvalid({
+    database,
+    reached: () => log.error({}, tooManyInvalid),
+    max: maxInvalid,
+  })
   let tokenRefusedAt: number | undefined
   for (const client of [rest, progress, quick]) {
     client.on('response', (_request, { status, headers }) => {
       const isInvalid =
         status === 401 || status === 403 || (status === 429 && headers.get('x-ratelimit-scope') !== 'shared')
-      if (isInvalid) invalid.push(Date.now())
-      if (isInvalid && invalid.length === maxInvalid) log.error({}, tooManyInvalid)
+      if (isInvalid) noteInvalid()
     })
-  }
-
-  function isLimited(): boolean {
-    while ((invalid[0] ?? Number.POSITIVE_INFINITY) < Date.now() - invalidWindowMs) invalid.shift()
-    return invalid.length >= maxInvalid
   }
 
   /** Throws AppError chat_unavailable while Discord would only count the request as invalid. */
