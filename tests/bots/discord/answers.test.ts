@@ -6,7 +6,7 @@ import { type Address, noPicture, type Reply } from '../../../src/core/ports/cha
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Interaction } from '../../emulators/discord/index.ts'
 import { keepSent } from '../../helpers/chat.ts'
-import { createPlain } from '../../helpers/core.ts'
+import { createPlain, pngOf } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
 import { createGate } from '../../helpers/gate.ts'
 
@@ -126,6 +126,32 @@ describe('a result', () => {
     await Promise.all([on.surface.edit(address, result, other), on.another().edit(address, result, other)])
     expect(outside.asked.followUps()).toMatchObject([{ mentions: [on.discord.person.id] }])
     expect(on.discord.notified).toHaveLength(before + 2)
+  })
+})
+
+describe('four pictures', () => {
+  it('are one message, with buttons that name their numbers and the prompt as alternative text', async () => {
+    const images = await Promise.all(['red', 'green', 'blue', 'white'].map((colour) => pngOf(64, 64, colour)))
+    const provider = createPlain({ start: async () => ({ state: 'done', images }) })
+    const batch = await openOnDiscord({ providers: [provider] })
+    const asked = batch.discord.slash('flux', { prompt: 'a fox', count: 4 })
+    const shown = await asked.waitForReply(({ attachments }) => attachments.length > 0)
+    expect(shown.attachments.map(({ description }) => description)).toEqual(Array(4).fill('a fox'))
+    const labels = shown.buttons.flat().map(({ label }) => label ?? '')
+    for (const number of [1, 2, 3, 4]) {
+      expect(labels.filter((label) => new RegExp(` ${number}( ·|$)`).test(label)).length).toBeGreaterThan(0)
+    }
+    expect(shown.buttons.length).toBeLessThanOrEqual(5)
+    expect(Math.max(...shown.buttons.map((row) => row.length))).toBeLessThanOrEqual(5)
+    expect([batch.discord.botMessages().length, asked.followUps()]).toEqual([1, []])
+    // the second one is the input of what its button draws
+    const vary = labels.find((label) => / 2( ·|$)/.test(label)) ?? ''
+    expect(await batch.discord.press(shown, vary).waitForAck()).toBeDefined()
+    await expect
+      .poll(() => batch.test.core.database.rows(sql`select state from generations where parent_id is not null`))
+      .toEqual([{ state: 'delivered' }])
+    await batch.close()
+    expect(batch.discord.violations).toEqual([])
   })
 })
 
