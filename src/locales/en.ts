@@ -103,6 +103,8 @@ export const en = {
       `The prompt was too long for this model: only its first ${d.limit ?? ''} ${d.of ?? 'tokens'} count.`,
     not_enhanced: () => 'The prompt could not be enhanced, so the original was used.',
     some_missing: () => 'Some pictures did not arrive. You paid only for those that did.',
+    may_be_missing: () =>
+      'The pictures were sent, but Telegram did not confirm it. If you do not see them, press Send again.',
   },
   /** The lines of a chat completion, by which clients find its parts. */
   completion: {
@@ -179,6 +181,7 @@ export const en = {
     enlargephoto: '🔍 Upscale',
     describephoto: '📝 Describe',
     show: '🔍',
+    resend: '📨 Send again',
     older: 'Older ▶',
     newer: '◀ Newer',
     cancel: 'Cancel',

@@ -48,6 +48,54 @@ describe('a result of several pictures', () => {
     expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(5)
   })
 
+  const albums = () => {
+    const photos = test.telegram.botMessages(TOPIC.chatId).filter(({ photo }) => photo)
+    return new Map(photos.map(({ mediaGroupId, messageId }) => [mediaGroupId ?? messageId, photos]))
+  }
+
+  it('comes once if the answer to its album is lost, and again if the person asks for it', async () => {
+    await open()
+    const { faults } = test.telegram
+    faults.add({ kind: 'dropAfter', match: { path: /^sendMediaGroup$/ }, times: 1 })
+    // the delivery starts anew
+    faults.add({ kind: '500', match: { path: /^sendMessage$/ }, times: 2 })
+    const { under, album } = await batch()
+    expect(album).toHaveLength(4)
+    expect(under.text).toContain('ℹ️ The pictures were sent, but Telegram did not confirm it.')
+    expect(under.buttons[0]?.map(({ label }) => label)).toEqual(['📨 Send again'])
+    expect((await test.telegram.press(under, '📨 Send again', { userId: 502 }).answered()).text).toContain(
+      'Only the person',
+    )
+    await test.telegram.press(under, '📨 Send again', TOPIC).answered()
+    await test.quiet()
+    expect(albums().size).toBe(2)
+    expect(test.telegram.botMessages(TOPIC.chatId).at(-1)!.text).not.toContain('did not confirm')
+    expect(await test.core.database.rows(sql`select part from begun_messages`)).toEqual([{ part: 0 }])
+  })
+
+  it('comes once if Telegram asks for a pause, or takes no connection', async () => {
+    await open()
+    test.telegram.faults.add({ kind: '429', match: { path: /^sendMediaGroup$/ }, times: 2 })
+    const { under } = await batch()
+    expect(albums().size).toBe(1)
+    expect(under.text).not.toContain('did not confirm')
+    expect(await test.core.database.rows(sql`select part from begun_messages`)).toEqual([])
+  })
+
+  it('has its words and buttons in a text if the answer to its only picture is lost as it is shown again', async () => {
+    await open()
+    const { messageId } = test.telegram.say('/flux a dog', TOPIC)
+    const first = await test.telegram.waitFor(TOPIC.chatId, ({ photo, replyTo }) => !!photo && replyTo === messageId)
+    await test.atRest()
+    const id = /#([0-9a-f]{8})/.exec(first.text)?.[1]
+    test.telegram.faults.add({ kind: 'dropAfter', match: { path: /^sendPhoto$/ }, times: 1 })
+    const asked = test.telegram.say(`/show ${id}`, TOPIC)
+    await test.telegram.waitFor(TOPIC.chatId, ({ text }) => text.includes('did not confirm'))
+    await test.quiet()
+    const answers = test.telegram.botMessages(TOPIC.chatId).filter(({ replyTo }) => replyTo === asked.messageId)
+    expect(answers.map(({ photo }) => photo !== undefined)).toEqual([true, false])
+  })
+
   it('takes each of its pictures as the start of another one, by a reply', async () => {
     await open()
     const { album } = await batch()

@@ -350,6 +350,23 @@ describe('a reply', () => {
     expect(posted).toContain(`:${under!.messageId}:text:`)
   })
 
+  it('sends no album again that may have arrived, and each that has not', async () => {
+    const { address } = ask()
+    const reply = done(await Promise.all([imageOf(40, 40), imageOf(41, 41)]))
+    const unreachable = create(telegram.token, undefined, 'http://127.0.0.1:9')
+    const sent = keepSent()
+    expect(await failure(unreachable.post(address, reply, sent))).toMatchObject({ kind: 'chat_unavailable' })
+    expect(sent.begun).toEqual([])
+    telegram.faults.add({ kind: '500', match: { path: /^sendMediaGroup$/ }, times: 1 })
+    await create().post(address, reply, sent)
+    expect(sent.begun).toEqual([0])
+    expect(telegram.messages(501).filter(({ photo }) => photo)).toEqual([])
+    const next = keepSent()
+    await create().post(address, reply, next)
+    expect(next.begun).toEqual([])
+    expect(telegram.messages(501).filter(({ photo }) => photo)).toHaveLength(2)
+  })
+
   it('sends one picture, an album, or a file for a picture that Telegram does not take as a photo', async () => {
     const surface = create()
     const { address } = ask()
@@ -429,7 +446,7 @@ describe('a pressed button', () => {
   })
 })
 
-function create(token = telegram.token, webhookSecret?: string) {
+function create(token = telegram.token, webhookSecret?: string, apiUrl = telegram.apiUrl) {
   const write =
     (level: string) =>
     (...parts: unknown[]) => {
@@ -437,7 +454,7 @@ function create(token = telegram.token, webhookSecret?: string) {
     }
   return createTelegram({
     token,
-    apiUrl: telegram.apiUrl,
+    apiUrl,
     database: test.database,
     commands: allCommands,
     log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },

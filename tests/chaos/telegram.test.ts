@@ -46,6 +46,23 @@ describe.skipIf(!backends().includes('postgres'))('two processes of a Telegram b
     )
   })
 
+  it('send an album once if the process dies before it has recorded it', { timeout: 300_000 }, async () => {
+    const { telegram, database } = test
+    telegram.faults.add({ kind: 'delayAfter', match: { path: /^sendMediaGroup$/ }, times: 1 })
+    const { chatId } = telegram.say('picture 64x64 --n 3', { userId: firstPerson })
+    const photos = () => telegram.botMessages(chatId).filter(({ photo }) => photo)
+    await expect.poll(() => photos().length).toBe(3)
+    await test.killWorker()
+    expect(await test.settle()).toEqual([])
+    expect(photos()).toHaveLength(3)
+    const under = telegram.botMessages(chatId).at(-1)
+    expect(under?.text).toContain('did not confirm')
+    expect(await database.rows(sql`select state from generations`)).toEqual([{ state: 'delivered' }])
+    telegram.press(under!, '📨 Send again', { userId: firstPerson })
+    await expect.poll(() => photos().length).toBe(6)
+    expect(await test.settle()).toEqual([])
+  })
+
   it('answer each of many requests once', { timeout: 1_800_000 }, async () => {
     const [updates, kills] = isFull ? [1_000, 20] : [60, 2]
     const seed = newSeed()

@@ -17,6 +17,8 @@ export interface KilledBots {
   database: Database
   /** Kills the two processes in turn, each time after `pauseMs`, and starts them again. */
   killInTurn(kills: number, pauseMs: () => number): Promise<void>
+  /** Kills the process that draws, and starts another one. */
+  killWorker(): Promise<void>
   /** Waits until everything is answered; resolves with what is wrong then. */
   settle(): Promise<string[]>
   stop(): Promise<void>
@@ -38,7 +40,7 @@ export async function openKilledBots(): Promise<KilledBots> {
     TELEGRAM_API_URL: telegram.apiUrl,
   }
   const start = async (ROLES: string) => startService({ ...settings, ROLES, PORT: String(await freePort()) })
-  const worker = await start('worker')
+  let worker = await start('worker')
   const bots: Service[] = [await start('bots'), await start('bots')]
   await Promise.all([worker, ...bots].map(({ ready }) => ready))
   const database = await openDatabase({ url, dataDir, maxConnections: 2 })
@@ -55,6 +57,11 @@ export async function openKilledBots(): Promise<KilledBots> {
         bots[index] = fresh
         await fresh.ready
       }
+    },
+    async killWorker() {
+      await worker.kill()
+      worker = await start('worker')
+      await worker.ready
     },
     async settle() {
       const until = Date.now() + settleMs

@@ -29,8 +29,16 @@ export function flat(call: Call): FlatCall {
 /** Records of sent messages, as the database keeps them. */
 export function keepSent(): SentMessages {
   const earlier: SentMessage[] = []
+  const begun: number[] = []
+  const end = (part: number) => void begun.splice(0, begun.length, ...begun.filter((each) => each !== part))
   return {
     earlier,
-    add: async (message) => !earlier.some(({ part }) => part === message.part) && earlier.push(message) > 0,
+    begun,
+    begin: async (part) => void begun.push(part),
+    withdraw: async (part) => end(part),
+    add: async (...messages) => {
+      earlier.push(...messages)
+      end(messages[0]?.part ?? 0)
+    },
   }
 }

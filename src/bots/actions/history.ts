@@ -33,6 +33,17 @@ export const showAction: Action = {
   },
 }
 
+/** Posts a result that may not have arrived. */
+export const resendAction: Action = {
+  name: 'resend',
+  who: 'asker',
+  answers: 'public',
+  async run({ core, call, values: { ref } }) {
+    const result = await resultOf(core, ref)
+    return { ...(await showAgain(core, call, result)), shows: ref, confidential: result.private }
+  },
+}
+
 /** Fetches the result into a message that could no longer be changed without a press. */
 export const getResultAction: Action = {
   name: 'getresult',

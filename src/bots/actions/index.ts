@@ -31,7 +31,7 @@ import { deleteAction, eraseAction, keepAction } from './delete.ts'
 import { describeAction } from './describe.ts'
 import { drawAction, editDraftAction, useEnhancedAction, useOwnAction } from './drafts.ts'
 import { editAction } from './edit.ts'
-import { getResultAction, newerAction, olderAction, showAction } from './history.ts'
+import { getResultAction, newerAction, olderAction, resendAction, showAction } from './history.ts'
 import { modelsAction, preferAction } from './models.ts'
 import { originalAction } from './original.ts'
 import { dropAction, queueAction } from './queue.ts'
@@ -64,6 +64,7 @@ export const allActions: readonly Action[] = [
   eraseAction,
   keepAction,
   showAction,
+  resendAction,
   olderAction,
   newerAction,
   getResultAction,

@@ -69,6 +69,10 @@ const neverConnected: ReadonlySet<string> = new Set([
 export const hasNotArrived = (error: unknown): boolean =>
   error instanceof HttpError && neverConnected.has(codeOf(error.error))
 
+/** Whether a call that failed may have had its effect: Telegram, or the network, did not say. */
+export const mayHaveArrived = (error: unknown): boolean =>
+  error instanceof HttpError ? !hasNotArrived(error) : (failureOf(error)?.code ?? 0) >= 500
+
 /** One line for the log: no address, which would hold the token, and nothing that was sent. */
 export function reasonOf(error: unknown): string {
   if (error instanceof GrammyError) return `${error.method}: ${error.error_code} ${error.description}`

@@ -20,7 +20,9 @@ export async function moveToPrivate(core: Core, generation: Generation): Promise
       update generations set address = ${address}, posted = null
       where id = ${id}::uuid and attempt = ${attempt}::int and state in ('queued','running','stored') returning id),
     sent as (
-      delete from sent_messages where generation_id in (select id from moved) and surface = ${surface} and asked_by = '')
+      delete from sent_messages where generation_id in (select id from moved) and surface = ${surface} and asked_by = ''),
+    begun as (
+      delete from begun_messages where generation_id in (select id from moved) and surface = ${surface} and asked_by = '')
     select id from moved`)
   return moved.length > 0
 }

@@ -110,31 +110,36 @@ export function resultReply(
   const model = core.models.all().find((each) => each.id === drawn.model)
   const [{ width, height } = request] = sizes
   const limit = enhanced === null ? captionPrompt : captionPrompts
+  const content = {
+    kind: 'result' as const,
+    id: shortId(id),
+    parent: parentId === null ? undefined : shortId(parentId),
+    prompt: shorten(request.prompt, limit),
+    enhanced: enhanced === null ? undefined : shorten(enhanced, limit),
+    enhancedBy: core.enhancer?.model,
+    model: model?.title ?? drawn.model,
+    servedBy: core.providers.get(provider)?.title ?? provider,
+    width,
+    height,
+    seed: seed ?? undefined,
+    ...(request.mask && { masked: true }),
+    ...(request.expand && { grown: formatExpand(request.expand) }),
+    ...(request.loras && { loras: shownLoras(request.loras) }),
+    seconds,
+    credits: chargedFor(drawn, sizes.length),
+    left,
+    ...(byPool && { byPool }),
+    notes: notes ?? [],
+  }
   return {
     locale,
     state: 'done',
-    content: {
-      kind: 'result',
-      id: shortId(id),
-      parent: parentId === null ? undefined : shortId(parentId),
-      prompt: shorten(request.prompt, limit),
-      enhanced: enhanced === null ? undefined : shorten(enhanced, limit),
-      enhancedBy: core.enhancer?.model,
-      model: model?.title ?? drawn.model,
-      servedBy: core.providers.get(provider)?.title ?? provider,
-      width,
-      height,
-      seed: seed ?? undefined,
-      ...(request.mask && { masked: true }),
-      ...(request.expand && { grown: formatExpand(request.expand) }),
-      ...(request.loras && { loras: shownLoras(request.loras) }),
-      seconds,
-      credits: chargedFor(drawn, sizes.length),
-      left,
-      ...(byPool && { byPool }),
-      notes: notes ?? [],
-    },
+    content,
     pictures,
     buttons,
+    unclear: {
+      content: { ...content, notes: [...content.notes, { kind: 'may_be_missing' }] },
+      buttons: [[button('resend', id, { style: 'primary' })], ...buttons],
+    },
   }
 }

@@ -1,6 +1,8 @@
 /** The messages of a generation: the one that waits, and those that show its result, recorded one by one, so that a crash repeats none. */
 import { and, eq, sql } from 'drizzle-orm'
-import { generations, sentMessages as table } from '../../db/schema/generations.ts'
+import { columnsOf, readRows } from '../../db/columns.ts'
+import type { Database } from '../../db/database.ts'
+import { begunMessages, generations, sentMessages as table } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
 import type { MessageName, Posted, SentMessages } from '../ports/chat.ts'
 
@@ -26,17 +28,48 @@ export async function sentMessages(
         .from(table)
         .where(isOfShowing)
         .orderBy(table.part)
+  const isBegun = sql`generation_id = ${id}::uuid and surface = ${surface} and asked_by = ${askedBy}`
+  const begun = isFirst
+    ? []
+    : await readRows(core.database, begunColumns, (list) => sql`select ${list} from begun_messages where ${isBegun}`)
   return {
     earlier: rows.map((row) => ({ ...row, posted: row.posted as Posted })),
-    add: async ({ posted, part, fileIds, message = null, buttons = false }) => {
-      const added = await core.database.rows(sql`
+    begun: begun.map(({ part }) => part),
+    begin: async (part) => {
+      await core.database.rows(sql`
+        insert into begun_messages (generation_id, surface, asked_by, part)
+        values (${id}::uuid, ${surface}, ${askedBy}, ${part}::int) on conflict do nothing`)
+    },
+    withdraw: async (part) => {
+      await core.database.rows(sql`delete from begun_messages where ${isBegun} and part = ${part}::int`)
+    },
+    add: async (...messages) => {
+      const [first] = messages
+      if (!first) return false
+      const added = messages.map(({ posted, part, fileIds, message, buttons }) => ({
+        posted,
+        message,
+        part,
+        buttons: buttons ?? false,
+        file_ids: fileIds,
+      }))
+      const inserted = await core.database.rows(sql`
+        with ended as (delete from begun_messages where ${isBegun} and part = ${first.part}::int)
         insert into sent_messages (generation_id, surface, asked_by, posted, message, part, buttons, file_ids)
-        values (${id}::uuid, ${surface}, ${askedBy}, ${posted}, ${message}, ${part}::int, ${buttons}::bool,
-          ${JSON.stringify(fileIds)}::jsonb)
+        select ${id}::uuid, ${surface}, ${askedBy}, posted, message, part, buttons, file_ids
+        from jsonb_to_recordset(${JSON.stringify(added)}::jsonb)
+          as added(posted text, message text, part int, buttons bool, file_ids jsonb)
         on conflict (generation_id, surface, asked_by, part) do nothing returning part`)
-      return added.length > 0
+      return inserted.length === messages.length
     },
   }
+}
+
+const begunColumns = columnsOf({ part: begunMessages.part })
+
+/** Deletes what no answer continues any more: acts are handled within a day, and requests end earlier. */
+export async function forgetBegunMessages(database: Pick<Database, 'rows'>): Promise<void> {
+  await database.rows(sql`delete from begun_messages where begun_at < now() - interval '2 days'`)
 }
 
 export interface SentPart {

@@ -163,6 +163,8 @@ export interface Reply {
   buttons?: ButtonRows
   /** Opens a form, or asks a question where the platform has no forms. The content is its title. */
   form?: Form
+  /** Takes the place of content and buttons where pictures may not have arrived, and are not sent again by themselves. */
+  unclear?: Pick<Reply, 'content' | 'buttons'>
   /** Takes the place of the content, on platforms with `ChatSurface.payments`. */
   invoice?: Invoice
   /** For the person only, where the surface can do that. */
@@ -194,8 +196,14 @@ export interface SentMessage {
 /** Messages of one result: each is added before the next is sent, so that a crash repeats none. */
 export interface SentMessages {
   readonly earlier: readonly SentMessage[]
-  /** False: this part was added before, perhaps by another process. */
-  add(message: SentMessage): Promise<boolean>
+  /** First parts of messages that may have arrived, because their sending began and its end is unknown. */
+  readonly begun: readonly number[]
+  /** Notes, before the call, that a message is sent which a repeated call would send twice. */
+  begin(part: number): Promise<void>
+  /** The message was certainly not sent. */
+  withdraw(part: number): Promise<void>
+  /** Those of one call, in the order of their parts. False: a part was added before, perhaps by another process. */
+  add(...messages: readonly SentMessage[]): Promise<boolean>
 }
 
 export interface ChatSurface {

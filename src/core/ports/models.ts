@@ -268,6 +268,6 @@ export interface Route {
 
 /** A remark on a delivered result. `locales` holds the words. */
 export interface Note {
-  kind: 'prompt_cut' | 'not_enhanced' | 'some_missing'
+  kind: 'prompt_cut' | 'not_enhanced' | 'some_missing' | 'may_be_missing'
   data?: ErrorData
 }

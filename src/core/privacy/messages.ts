@@ -66,5 +66,6 @@ const clear = (core: Core, which: ReturnType<typeof sql>) =>
       update generations set key = 'closed:' || id, address = '', channel = null, posted = null, quoted = null, notes = null,
         request_id = null
       where id in (${which}) and erased_at is not null returning id),
-    hooks as (delete from api_webhooks where generation_id in (select id from cleared))
+    hooks as (delete from api_webhooks where generation_id in (select id from cleared)),
+    begun as (delete from begun_messages where generation_id in (select id from cleared))
     delete from sent_messages where generation_id in (select id from cleared)`)

@@ -76,6 +76,7 @@ export async function forgetIdentities(core: Core, { userIds, identities }: Pers
     delete from sent_messages s using ${person}
     where (starts_with(s.posted, person.id || ':') or starts_with(s.asked_by, person.id || ':'))
       and not exists (select from generations g where g.id = s.generation_id and g.user_id in (${uuids(userIds)}))`)
+  await run(sql`delete from begun_messages b using ${person} where starts_with(b.asked_by, person.id || ':')`)
   await run(sql`delete from picked_messages using ${person} where picked_messages.person = person.number`)
   // the act that asked for this is not handled yet, and keeps its lane until then
   await run(sql`

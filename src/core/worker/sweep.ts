@@ -10,6 +10,7 @@ import { forgetOldBroadcasts } from '../broadcasts/broadcasts.ts'
 import { forgetOldCalls } from '../chats/pace.ts'
 import type { Core } from '../core.ts'
 import { forgetOldDrafts } from '../generation/drafts.ts'
+import { forgetBegunMessages } from '../generation/sent-messages.ts'
 import { deleteDue } from '../media/deletions.ts'
 import { createRetention, type Retention } from '../media/retention.ts'
 import { forgetOldUploads } from '../media/uploads.ts'
@@ -191,6 +192,7 @@ async function tidy(core: Core, retention: Retention): Promise<void> {
   await forgetOldRequests(core)
   await forgetOldExports(core)
   await forgetOldCalls(core.database)
+  await forgetBegunMessages(core.database)
   await forgetOldLinkCodes(core.database)
   await forgetOldBroadcasts(core)
   await forgetOldWrongKeys(core.database)

@@ -9,6 +9,7 @@ import {
   integer,
   jsonb,
   pgTable,
+  primaryKey,
   text,
   unique,
   uniqueIndex,
@@ -214,6 +215,26 @@ export const sentMessages = pgTable(
     uniqueIndex('sent_messages_once').on(t.generationId, t.surface, t.askedBy, t.part),
     index('sent_messages_by_message').on(t.surface, t.message),
   ],
+)
+
+/**
+ * Messages whose sending began, on platforms where a repeated call sends them twice. A row that stays was left by a process that died, or by
+ * a call without an answer: the message may have arrived.
+ */
+export const begunMessages = pgTable(
+  'begun_messages',
+  {
+    generationId: uuid('generation_id')
+      .notNull()
+      .references(() => generations.id),
+    surface: text().notNull(),
+    /** As in `sent_messages`. */
+    askedBy: text('asked_by').notNull().default(''),
+    /** The first part in it. */
+    part: integer().notNull(),
+    begunAt: time('begun_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.generationId, t.surface, t.askedBy, t.part] })],
 )
 
 /** Lanes that a worker serves. A lane without one for a while is left to the sweeper. */

@@ -46,6 +46,7 @@ const shown: Readonly<Record<string, string>> = {
 const notShown: Readonly<Record<string, string>> = {
   api_webhooks: 'the address is in the request',
   audit_log: 'two lists: changes, acts',
+  begun_messages: 'no names, deleted after two days',
   chat_calls: 'times of calls to the platform',
   earlier_accounts: 'an HMAC of the identity',
   inbox: 'words are deleted once they are handled',

@@ -1,10 +1,14 @@
-/** Pictures and files in albums. Each message is recorded before the next is sent, and what was recorded is not sent again. */
+/**
+ * Pictures and files in albums. Each message is recorded before the next is sent, and what was recorded is not sent again. No key makes a
+ * repeated call harmless on Telegram, so a call that may have arrived is not repeated either: the person decides.
+ */
 import { type Api, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup, Message, MessageEntity } from 'grammy/types'
-import type { Reply, SentMessages } from '../../../core/ports/chat.ts'
+import type { Reply, SentMessage, SentMessages } from '../../../core/ports/chat.ts'
 import type { ReplyFile } from '../../../core/ports/reply-files.ts'
 import { plainText } from '../../layout.ts'
 import { type ChatTarget, messageName, type Shown, toPosted } from '../address.ts'
+import { mayHaveArrived } from '../bot-api.ts'
 import { fileIdsOf, kindOf, type Others, type Sent, toFile } from './pictures.ts'
 import { cut, maxText, optionsOf, withoutPreview } from './text.ts'
 
@@ -16,21 +20,19 @@ interface Look {
   reply_markup?: InlineKeyboardMarkup
 }
 
-interface SentNow {
-  kind: Shown['kind']
-  messages: readonly Message[]
-  /** Position of its first picture in the result. */
-  firstPart: number
-  /** Whether the buttons of the result are below it. */
-  buttons?: boolean
+interface First {
+  picture: Sent
+  look: Look
+  sent?: SentMessages
 }
 
 export interface Albums {
-  sendOne(target: ChatTarget, picture: Sent, look?: Look): Promise<{ kind: Shown['kind']; messages: [Message] }>
-  sendMissing(target: ChatTarget, others: Others, sent?: SentMessages): Promise<void>
+  /** A single picture with the words and the buttons of its result. undefined: it may have arrived, now or before. */
+  sendFirst(target: ChatTarget, first: First): Promise<Shown | undefined>
+  /** False: some may have arrived, now or before. They are not recorded. */
+  sendMissing(target: ChatTarget, others: Others, sent?: SentMessages): Promise<boolean>
   /** As they are. Those that are too large for Telegram are links in a text. */
   sendFiles(target: ChatTarget, reply: Reply, files: readonly ReplyFile[], sent?: SentMessages): Promise<void>
-  record(target: ChatTarget, now: SentNow, sent?: SentMessages): Promise<void>
 }
 
 export function createAlbums(api: Api): Albums {
@@ -54,26 +56,33 @@ export function createAlbums(api: Api): Albums {
     return { kind, messages: await api.sendMediaGroup(target.chatId, media, optionsOf(target)) } as const
   }
 
-  async function record(target: ChatTarget, now: SentNow, sent?: SentMessages) {
-    for (const [index, message] of now.messages.entries()) {
-      const { message_id: messageId } = message
-      const posted = toPosted({ messageId, kind: now.kind, target })
-      const about = { message: messageName(target.chatId, messageId), fileIds: fileIdsOf(message) }
-      await sent?.add({ posted, part: now.firstPart + index, buttons: now.buttons ?? false, ...about })
-    }
+  async function sendDocuments(target: ChatTarget, files: readonly InputFile[]): Promise<Message[]> {
+    const [only, ...more] = files
+    if (only && more.length === 0) return [await api.sendDocument(target.chatId, only, optionsOf(target))]
+    const media = files.map((file) => ({ type: 'document', media: file }) as const)
+    return api.sendMediaGroup(target.chatId, media, optionsOf(target))
   }
 
   return {
-    sendOne,
-    record,
+    async sendFirst(target, { picture, look, sent }) {
+      const now = await once(sent, 0, () => sendOne(target, picture, look))
+      if (!now) return undefined
+      const shown: Shown = { messageId: now.messages[0].message_id, kind: now.kind, target }
+      await sent?.add(recordOf(shown, now.messages[0], { part: 0, buttons: look.reply_markup !== undefined }))
+      return shown
+    },
 
     async sendMissing(target, { pictures, offset }, sent) {
+      let isClear = true
       for (let start = 0; start < pictures.length; start += maxInAlbum) {
         const album = pictures.slice(start, start + maxInAlbum)
         const firstPart = offset + start
-        const isSent = sent?.earlier.some(({ part }) => part >= firstPart && part < firstPart + album.length)
-        if (!isSent) await record(target, { ...(await sendTogether(target, album)), firstPart }, sent)
+        if (sent?.earlier.some(({ part }) => part >= firstPart && part < firstPart + album.length)) continue
+        const now = await once(sent, firstPart, () => sendTogether(target, album))
+        if (!now) isClear = false
+        else await recordAll(now.messages, (index) => ({ part: firstPart + index, kind: now.kind, target }), sent)
       }
+      return isClear
     },
 
     async sendFiles(target, reply, files, sent) {
@@ -82,22 +91,58 @@ export function createAlbums(api: Api): Albums {
       )
       const links = files.filter(({ data }) => !data).map(({ name, link }) => `${name}: ${link}`)
       const text = [plainText(reply), ...links].join('\n')
-      const options = optionsOf(target)
       const missing = whole.filter(({ part }) => !sent?.earlier.some((each) => each.part === part))
       for (let start = 0; start < missing.length; start += maxInAlbum) {
         const album = missing.slice(start, start + maxInAlbum)
-        const media = album.map(({ file }) => ({ type: 'document', media: file }) as const)
-        const [only, ...more] = album
-        const messages: Message[] =
-          only && more.length === 0
-            ? [await api.sendDocument(target.chatId, only.file, options)]
-            : await api.sendMediaGroup(target.chatId, media, options)
-        for (const [index, { part: firstPart }] of album.entries()) {
-          await record(target, { kind: 'document', messages: messages.slice(index, index + 1), firstPart }, sent)
-        }
+        const partAt = (index: number) => album[index]?.part ?? 0
+        const now = await once(sent, partAt(0), () =>
+          sendDocuments(
+            target,
+            album.map(({ file }) => file),
+          ),
+        )
+        if (now) await recordAll(now, (index) => ({ part: partAt(index), kind: 'document', target }), sent)
       }
       // last, because it is not recorded
-      if (links.length > 0) await api.sendMessage(target.chatId, cut(text, maxText), { ...options, ...withoutPreview })
+      if (links.length > 0) {
+        await api.sendMessage(target.chatId, cut(text, maxText), { ...optionsOf(target), ...withoutPreview })
+      }
     },
   }
 }
+
+/**
+ * Makes a call that a repetition would make twice, such as that of an album. undefined: it may have arrived, now or before. What Telegram
+ * refused, or did not get, has certainly not.
+ */
+async function once<T>(sent: SentMessages | undefined, part: number, call: () => Promise<T>): Promise<T | undefined> {
+  if (!sent) return call()
+  if (sent.begun.includes(part)) return undefined
+  await sent.begin(part)
+  try {
+    return await call()
+  } catch (error) {
+    if (mayHaveArrived(error)) return undefined
+    // what cannot be withdrawn counts as sent
+    await sent.withdraw(part).catch(() => undefined)
+    throw error
+  }
+}
+
+type Placed = Pick<Shown, 'kind' | 'target'> & { part: number }
+
+/** All messages of a call at once, so that no crash leaves out a part of an album. */
+async function recordAll(messages: readonly Message[], placed: (index: number) => Placed, sent?: SentMessages) {
+  const records = messages.map((message, index) => {
+    const { part, ...shown } = placed(index)
+    return recordOf({ ...shown, messageId: message.message_id }, message, { part, buttons: false })
+  })
+  await sent?.add(...records)
+}
+
+const recordOf = (shown: Shown, message: Message, about: { part: number; buttons: boolean }): SentMessage => ({
+  ...about,
+  posted: toPosted(shown),
+  message: messageName(shown.target.chatId, shown.messageId),
+  fileIds: fileIdsOf(message),
+})

@@ -79,16 +79,11 @@ export function createSender(
 
   async function sendPicture(target: ChatTarget, reply: Reply, picture: ReplyPicture, sent?: SentMessages) {
     const before = sent?.earlier.find(({ part }) => part === 0)
-    const shown = before ? fromPosted(before.posted) : await sendFirst(target, reply, picture, sent)
+    const look = { ...captionOf(reply), reply_markup: keyboardOf(reply) }
+    const shown = before ? fromPosted(before.posted) : await albums.sendFirst(target, { picture, look, sent })
+    if (!shown) return sendUnder(target, { ...reply, ...reply.unclear }, { part: underPart([picture]), sent })
     await albums.sendMissing(target, originalsOf([picture]), sent)
     return shown
-  }
-
-  async function sendFirst(target: ChatTarget, reply: Reply, picture: ReplyPicture, sent?: SentMessages) {
-    const look = { ...captionOf(reply), reply_markup: keyboardOf(reply) }
-    const { kind, messages } = await albums.sendOne(target, picture, look)
-    await albums.record(target, { kind, messages, firstPart: 0, buttons: reply.buttons !== undefined }, sent)
-    return { messageId: messages[0].message_id, kind, target }
   }
 
   /** Albums have no buttons, so the text and the buttons are in one message under them. */
@@ -98,13 +93,14 @@ export function createSender(
     pictures: readonly ReplyPicture[],
     sent?: SentMessages,
   ): Promise<Shown> {
-    await albums.sendMissing(target, { pictures, offset: 0 }, sent)
-    const under = await sendUnder(target, reply, { part: 2 * pictures.length, sent })
+    const isClear = await albums.sendMissing(target, { pictures, offset: 0 }, sent)
+    const words = isClear ? reply : { ...reply, ...reply.unclear }
+    const under = await sendUnder(target, words, { part: underPart(pictures), sent })
+    // originals that may not have arrived are behind a button
     await albums.sendMissing(target, originalsOf(pictures), sent)
     return under
   }
 
-  /** Its part comes after those of the pictures and of their originals. */
   async function sendUnder(target: ChatTarget, reply: Reply, { part, sent }: { part: number; sent?: SentMessages }) {
     const before = sent?.earlier.find((each) => each.part === part)
     if (before) return fromPosted(before.posted)
@@ -247,6 +243,9 @@ function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
   if (content.kind !== 'text' || state === 'asking') return false
   return toast || brief || (isPrivate === true && (isGroup(chatId) || content.text.length <= maxToast))
 }
+
+/** The part of the message under an album: after those of the pictures and of their originals. */
+const underPart = (pictures: readonly ReplyPicture[]) => 2 * pictures.length
 
 function captionOf(reply: Reply) {
   const { text, entities } = formatted(reply, maxCaption)
