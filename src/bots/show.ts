@@ -40,6 +40,10 @@ export async function show(core: Core, call: Call, answer: Answer): Promise<void
       if (posted)
         await sooner(core, call, { step: () => showRest(surface, { call, answer, log: core.log }), isAnswered: true })
     },
+  }).catch(async (error: unknown) => {
+    // the reply may be put off for a minute, and the pressed button must not wait for it
+    if (call.act.kind === 'press') await surface.seen?.(call.address)
+    throw error
   })
 }
 

@@ -83,3 +83,29 @@ it('answers every command in a group at its limit once, also if the process stop
   expect(inGroup()).toHaveLength(9)
   expect(new Set(inGroup().map(({ replyTo }) => replyTo)).size).toBe(9)
 })
+
+it('ends the waiting of a pressed button at once, also if its answer has to wait for room in the group', async () => {
+  test = await openTestTelegram({ limits: { welcome: 5 }, bot: { pace } })
+  const { telegram, core } = test
+  const asker = { ...group, userId: 501 }
+  telegram.say('/flux a cat', asker)
+  const shown = await telegram.waitFor(group.chatId, ({ photo }) => photo !== undefined)
+  await test.atRest()
+  telegram.limitFlood({ perGroupPerMinute: 1, minuteMs: 600_000 })
+  telegram.say('/credits', { ...group, userId: 502 })
+  await expect.poll(() => inGroup().length).toBe(2)
+  const waiting = sql`select key from inbox where handled_at is null and claimed_until > now() + interval '1 minute'`
+  // files, a question, and other buttons of the pressed message
+  const buttons = shown.buttons.flat().filter(({ label }) => /Original|Edit|Delete/.test(label))
+  const answers = await Promise.all(buttons.map(({ label }) => telegram.press(shown, label, asker).answered(10_000)))
+  expect(answers).toEqual([{ showAlert: false }, { showAlert: false }, { showAlert: false }])
+  await expect.poll(async () => (await core.database.rows(waiting)).length).toBe(3)
+  expect(inGroup()).toHaveLength(2)
+  await test.bot.stop()
+  telegram.limitFlood(undefined)
+  await core.database.rows(sql`delete from chat_calls`)
+  const next = await test.another(undefined, { starts: false })
+  await next.start(createDispatch(core, { commands: allCommands, actions: allActions }))
+  await test.quiet()
+  expect(inGroup()).toHaveLength(4)
+})
