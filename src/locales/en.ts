@@ -3,7 +3,7 @@ import type { Report } from '../core/ports/content.ts'
 import type { PricedPart } from '../core/ports/models.ts'
 import type { SkuKind } from '../db/schema/billing.ts'
 import type { EntrySource } from '../db/schema/ledger.ts'
-import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
+import { amountOf, type Data, eitherOf, firstOf, hasLimit, listOf, numberOf, pluralOf } from './format.ts'
 
 const list = listOf(', ')
 /** Addresses must not have punctuation at their ends. */
@@ -776,7 +776,8 @@ export const en = {
       sent: number
       blocked: number
       failed: number
-      unknown: number
+      /** People who may have got it, and the first of them by identity. */
+      unclear: { people: number; named: readonly string[] }
       skipped: number
       left: number
     }) =>
@@ -787,7 +788,11 @@ export const en = {
         '',
         `${number(s.sent)} sent, ${number(s.blocked)} blocked the bot, ${number(s.failed)} failed, ${number(s.left)} left`,
         ...(s.skipped === 0 ? [] : [`${number(s.skipped)} left out: muted, banned or blocked since the start`]),
-        ...(s.unknown === 0 ? [] : [`${number(s.unknown)} unknown: may have arrived, not sent again`]),
+        ...(s.unclear.people === 0
+          ? []
+          : [
+              `${number(s.unclear.people)} unclear, may have arrived, not sent again: ${list(firstOf(s.unclear.named, s.unclear.people))}`,
+            ]),
       ].join('\n'),
     already: {
       running: 'Under way.',

@@ -18,6 +18,10 @@ export const pluralOf = (locale: string) => {
 export const listOf = (separator: string) => (values: Data[string]) =>
   Array.isArray(values) ? values.join(separator) : String(values ?? '')
 
+/** The first items of a list with `count` items, and a sign that there are more. */
+export const firstOf = (items: readonly string[], count: number): readonly string[] =>
+  count > items.length ? [...items, '…'] : items
+
 /** A list of alternatives: 'give or take'. */
 export const eitherOf = (locale: string) => {
   const format = new Intl.ListFormat(locale, { type: 'disjunction' })

@@ -1,5 +1,5 @@
 import type { Words } from './en.ts'
-import { amountOf, type Data, eitherOf, hasLimit, listOf, numberOf } from './format.ts'
+import { amountOf, type Data, eitherOf, firstOf, hasLimit, listOf, numberOf } from './format.ts'
 
 const list = listOf('、')
 const spaced = listOf(' ')
@@ -655,7 +655,11 @@ export const zh: Words = {
         '',
         `已发送 ${number(s.sent)}，已屏蔽机器人 ${number(s.blocked)}，失败 ${number(s.failed)}，剩余 ${number(s.left)}`,
         ...(s.skipped === 0 ? [] : [`已跳过 ${number(s.skipped)}：开始后关闭公告、被封禁或屏蔽了机器人`]),
-        ...(s.unknown === 0 ? [] : [`结果未知 ${number(s.unknown)}：可能已送达，不会重发`]),
+        ...(s.unclear.people === 0
+          ? []
+          : [
+              `结果不明 ${number(s.unclear.people)}，可能已送达，不会重发：${list(firstOf(s.unclear.named, s.unclear.people))}`,
+            ]),
       ].join('\n'),
     already: {
       running: '正在发送。',

@@ -46,7 +46,7 @@ export const broadcastLooks: BroadcastLooks = {
     content: { kind: 'text', text },
     buttons: [[button('mute', ownRef)]],
   }),
-  status(broadcast, counts) {
+  status(broadcast, { counts, unclear }) {
     const { locale, text, audience } = broadcast
     const words = wordsFor(locale)
     const { sent = 0, blocked = 0, gone = 0, failed = 0, unknown = 0, skipped = 0, waiting = 0, sending = 0 } = counts
@@ -57,7 +57,7 @@ export const broadcastLooks: BroadcastLooks = {
       sent,
       blocked: blocked + gone,
       failed,
-      unknown,
+      unclear: { people: unknown, named: unclear },
       skipped,
       left: waiting + sending,
     })

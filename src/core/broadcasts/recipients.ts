@@ -85,15 +85,32 @@ export async function endIfComplete({ database }: Core, id: string): Promise<voi
       select from broadcast_recipients r where r.broadcast_id = ${id}::uuid and r.state in ('waiting','sending'))`)
 }
 
-export type Counts = Readonly<Partial<Record<RecipientState, number>>>
+export interface Standing {
+  /** People, by the state of their row. */
+  counts: Readonly<Partial<Record<RecipientState, number>>>
+  /** Identities of the first people of whom it is unknown whether they got it. */
+  unclear: readonly string[]
+}
+
+const mostNamed = 20
 
 const countColumns = columnsOf({ state: broadcastRecipients.state, people: typed<number>(sql`count(*)::int`) })
+const unclearColumns = columnsOf({ person: broadcastRecipients.person })
 
-export async function countRecipients({ database }: Core, id: string): Promise<Counts> {
+export async function readStanding({ database }: Core, id: string): Promise<Standing> {
   const rows = await readRows(
     database,
     countColumns,
     (list) => sql`select ${list} from broadcast_recipients where broadcast_id = ${id}::uuid group by state`,
   )
-  return Object.fromEntries(rows.map(({ state, people }) => [state, people]))
+  const counts: Standing['counts'] = Object.fromEntries(rows.map(({ state, people }) => [state, people]))
+  if (!counts.unknown) return { counts, unclear: [] }
+  const unclear = await readRows(
+    database,
+    unclearColumns,
+    (list) => sql`
+      select ${list} from broadcast_recipients where broadcast_id = ${id}::uuid and state = 'unknown'
+      order by person limit ${mostNamed}`,
+  )
+  return { counts, unclear: unclear.map(({ person }) => person) }
 }

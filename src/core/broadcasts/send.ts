@@ -11,18 +11,18 @@ import type { Announced, Announcer, Reply } from '../ports/chat.ts'
 import { type Broadcast, broadcastsToShow, broadcastToSend, saveShown } from './broadcasts.ts'
 import {
   type Claimed,
-  type Counts,
   claimRecipient,
-  countRecipients,
   endIfComplete,
   giveUpLost,
+  readStanding,
+  type Standing,
   saveOutcome,
 } from './recipients.ts'
 
 /** How broadcasts look. */
 export interface BroadcastLooks {
   announcement(broadcast: Broadcast, locale: string): Reply
-  status(broadcast: Broadcast, counts: Counts): Reply
+  status(broadcast: Broadcast, standing: Standing): Reply
 }
 
 export interface Broadcasting {
@@ -90,7 +90,7 @@ function createStatus(core: Core, looks: BroadcastLooks, announcers: readonly st
     const isProgress = state === shown
     if (isProgress && (await surface.takeRoom?.(posted)) === false) return
     shownAt.set(id, Date.now())
-    const status = looks.status(broadcast, await countRecipients(core, id))
+    const status = looks.status(broadcast, await readStanding(core, id))
     try {
       // the edit of a waiting message is tried once, and briefly; the end of a broadcast is tried until it is shown
       if (isProgress) await surface.edit(posted, { ...status, state: 'waiting' })

@@ -4,10 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { broadcastLooks } from '../../../src/bots/broadcast/replies.ts'
 import { allCommands } from '../../../src/bots/commands/index.ts'
 import { answerTo } from '../../../src/bots/dispatch.ts'
+import { plainText } from '../../../src/bots/layout.ts'
 import { telegramPace } from '../../../src/bots/telegram/pace.ts'
 import { createTelegram } from '../../../src/bots/telegram/telegram.ts'
 import { accountOf } from '../../../src/core/accounts/accounts.ts'
-import { forgetOldBroadcasts } from '../../../src/core/broadcasts/broadcasts.ts'
+import { forgetOldBroadcasts, readBroadcast } from '../../../src/core/broadcasts/broadcasts.ts'
+import { readStanding } from '../../../src/core/broadcasts/recipients.ts'
 import { type Broadcasting, keepBroadcasting } from '../../../src/core/broadcasts/send.ts'
 import { createChatPace } from '../../../src/core/chats/pace.ts'
 import type { Call } from '../../../src/core/ports/chat.ts'
@@ -111,7 +113,17 @@ describe('/broadcast', () => {
     const all = many + 1
     const sent = all - 6
     expect(status.text).toContain(
-      `${sent} sent, 3 blocked the bot, 1 failed, 0 left\n2 unknown: may have arrived, not sent again`,
+      `${sent} sent, 3 blocked the bot, 1 failed, 0 left\n2 unclear, may have arrived, not sent again: `,
+    )
+    const inDoubt = await test.core.database.rows<{ person: string }>(sql`
+      select person from broadcast_recipients where state = 'unknown' order by person`)
+    expect(status.text.split('again: ')[1]).toBe(inDoubt.map(({ person }) => person).join(', '))
+    await test.core.database.rows(sql`update broadcasts set locale = 'zh' where text = 'Faults'`)
+    const [{ id } = { id: '' }] = await test.core.database.rows<{ id: string }>(sql`
+      select id from broadcasts where text = 'Faults'`)
+    const inChinese = broadcastLooks.status((await readBroadcast(test.core, id))!, await readStanding(test.core, id))
+    expect(plainText(inChinese)).toContain(
+      `结果不明 2，可能已送达，不会重发：${inDoubt.map(({ person }) => person).join('、')}`,
     )
     expect(await outcomes()).toEqual({ sent, blocked: 2, gone: 1, failed: 1, unknown: 2 })
     const times = [...ids, 1].map((id) => got(id, 'Faults').length)

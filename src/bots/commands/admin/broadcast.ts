@@ -1,6 +1,6 @@
 /** `/broadcast <text>`: shows an announcement, and who would get it. Without a text: how the one under way stands. */
 import { broadcastUnderWay, draftBroadcast } from '../../../core/broadcasts/broadcasts.ts'
-import { countRecipients } from '../../../core/broadcasts/recipients.ts'
+import { readStanding } from '../../../core/broadcasts/recipients.ts'
 import { broadcastLooks, previewReply } from '../../broadcast/replies.ts'
 import { defineCommand } from '../../command.ts'
 
@@ -16,7 +16,7 @@ export const broadcastCommand = defineCommand({
     if (!underWay) return previewReply(core, await draftBroadcast(core, call, said), call)
     const { locale } = call
     return {
-      ...broadcastLooks.status({ ...underWay, locale }, await countRecipients(core, underWay.id)),
+      ...broadcastLooks.status({ ...underWay, locale }, await readStanding(core, underWay.id)),
       private: true,
     }
   },
