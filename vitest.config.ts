@@ -14,6 +14,7 @@ const long = [
   'tests/pooler.test.ts',
   'tests/providers/faults.*.test.ts',
   'tests/bots/page-session.browser.test.ts',
+  'tests/bots/telegram/checkout.test.ts',
   'tests/queue/sentinel.test.ts',
   'tests/queue/tls.test.ts',
   'tests/demo/**/*.test.ts',
