@@ -23,13 +23,19 @@ afterEach(async () => {
 })
 
 describe('a flood limit', () => {
-  it('is off until a test sets it', async () => {
-    for (const text of ['1', '2', '3', '4', '5']) await api.sendMessage(user, text)
-    expect(telegram.botMessages(user)).toHaveLength(5)
+  it('is Telegram’s until a test sets another one: 20 messages to a chat at once, and then one a second', async () => {
+    telegram.open(group)
+    for (const chatId of [user, group.chatId]) {
+      for (let number = 1; number <= 20; number++) await api.sendMessage(chatId, String(number))
+      expect(await errorOf(api.sendMessage(chatId, '21'))).toMatch(/^429 Too Many Requests: retry after \d+$/)
+      expect(telegram.botMessages(chatId)).toHaveLength(20)
+      // as many as the bot may send in a second
+      telegram.limitFlood(floodLimits)
+    }
   })
 
   it('rejects messages and edits of one chat with the seconds to wait', async () => {
-    telegram.limitFlood(floodLimits)
+    telegram.limitFlood({ perChatPerSecond: 1 })
     telegram.open({ chatId: 502 })
     const { message_id: id } = await api.sendMessage(user, 'one')
     const error = await api.sendMessage(user, 'two').catch((thrown: GrammyError) => thrown)

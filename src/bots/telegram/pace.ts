@@ -28,7 +28,7 @@ const burstOfChat = { calls: 20, ms: 22_000 }
 export const telegramPace: TelegramPace = {
   group: [aSecond, { calls: 10, ms: 60_000 }],
   private: [aSecond],
-  overall: [{ calls: 30, ms: 1_000 }],
+  overall: [{ calls: 30, ms: 1_100 }],
   turns: {
     group: { always: [turnsOfGroup], afterRefusal: [turnsOfChat] },
     private: { always: [burstOfChat], afterRefusal: [turnsOfChat] },

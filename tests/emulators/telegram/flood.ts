@@ -1,4 +1,4 @@
-/** Telegram's limits on messages and edits per time, which answer 429. They are off until a test sets them. */
+/** Telegram's limits on messages and edits per time, which answer 429. */
 import { tooManyRequests } from './errors.ts'
 import type { FloodLimits } from './types.ts'
 
@@ -15,15 +15,16 @@ interface Window {
   ms: number
 }
 
-export function createFlood(): Flood {
-  let limits: FloodLimits = {}
+/** `initial`: undefined means none. */
+export function createFlood(initial: FloodLimits | undefined): Flood {
+  let limits = initial ?? {}
   /** Times of the accepted messages and edits in Unix milliseconds, by window. */
   const accepted = new Map<string, number[]>()
 
   function windowsOf({ id, type }: { id: number; type: string }): Window[] {
-    const { perChatPerSecond, perGroupPerMinute, perSecond, minuteMs = 60_000 } = limits
+    const { perChatPerSecond, burstSeconds = 1, perGroupPerMinute, perSecond, minuteMs = 60_000 } = limits
     return [
-      { key: `second:${id}`, max: perChatPerSecond, ms: 1000 },
+      { key: `second:${id}`, max: perChatPerSecond && perChatPerSecond * burstSeconds, ms: burstSeconds * 1000 },
       { key: `minute:${id}`, max: type === 'private' ? undefined : perGroupPerMinute, ms: minuteMs },
       { key: 'bot', max: perSecond, ms: 1000 },
     ].filter((window): window is Window => window.max !== undefined)

@@ -56,6 +56,8 @@ export interface TelegramOptions {
   keepBytes?: boolean
   /** Number of latest requests to keep, at least. Default: all. */
   keepRequests?: number
+  /** Limits over which calls get 429. false: none. Default: `floodLimits`. */
+  flood?: FloodLimits | false
   /** Random numbers for faults with a probability. Default `Math.random`. */
   random?: () => number
 }
@@ -81,7 +83,7 @@ export interface TelegramEmulator extends People, Omit<Payments, 'methods'>, Pic
   waitForCall(method: string, predicate?: (call: Recorded) => boolean, timeoutMs?: number): Promise<Recorded>
   /** Number of updates that the bot has not confirmed. */
   pendingUpdates(): number
-  /** Sets limits on messages and edits, over which calls get 429. undefined turns them off, which is the default. */
+  /** Sets limits on messages and edits, over which calls get 429, in place of the earlier ones. undefined: none. */
   limitFlood(limits: FloodLimits | undefined): void
   /**
    * Posts each update of the webhook to a second URL as well, at the same time and without retries. This is how a process
@@ -93,8 +95,13 @@ export interface TelegramEmulator extends People, Omit<Payments, 'methods'>, Pic
 
 const WAIT_MS = 60_000
 
-/** Telegram's documented limits, for `limitFlood`. */
-export const floodLimits: FloodLimits = { perChatPerSecond: 1, perGroupPerMinute: 20, perSecond: 30 }
+/** Telegram's documented limits. It does not say how long a burst in one chat may be. */
+export const floodLimits: FloodLimits = {
+  perChatPerSecond: 1,
+  burstSeconds: 20,
+  perGroupPerMinute: 20,
+  perSecond: 30,
+}
 
 export async function startTelegram(options: TelegramOptions = {}): Promise<TelegramEmulator> {
   const token = options.token ?? '7000000001:AAEhBOweik6ad6PsVMRxjeQHGh8I4kZzZzZ'
@@ -119,7 +126,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
     }),
     commands: new Map(),
     presses: createPresses(options.pressLifeMs ?? 150_000),
-    flood: createFlood(),
+    flood: createFlood(options.flood === false ? undefined : (options.flood ?? floodLimits)),
     messageChanged: createSignal<StoredMessage>(),
     answered: createSignal<void>(),
     emit(body) {

@@ -151,6 +151,8 @@ export interface CommandList {
 export interface FloodLimits {
   /** Messages and edits in one chat. */
   perChatPerSecond?: number
+  /** Seconds over which the limit of one chat is an average. Default: 1, which allows no bursts. */
+  burstSeconds?: number
   /** Messages and edits in one group or supergroup. */
   perGroupPerMinute?: number
   /** Milliseconds of a minute in one group. Default: 60,000. */
