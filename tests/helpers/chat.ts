@@ -37,8 +37,10 @@ export function keepSent(): SentMessages {
     begin: async (part) => void begun.push(part),
     withdraw: async (part) => end(part),
     add: async (...messages) => {
-      earlier.push(...messages)
+      const isNew = messages.every((message) => !earlier.some(({ part }) => part === message.part))
+      if (isNew) earlier.push(...messages)
       end(messages[0]?.part ?? 0)
+      return isNew
     },
   }
 }
