@@ -4,7 +4,10 @@ import {
   type APIEmbed,
   type APIMessage,
   type APIMessageSnapshotFields,
+  type APIMessageTopLevelComponent,
   type APIStickerItem,
+  type APIUnfurledMediaItem,
+  ComponentType,
   StickerFormatType,
 } from 'discord-api-types/v10'
 import { AppError } from '../../core/errors.ts'
@@ -50,7 +53,7 @@ export function attachments(given: readonly RemotePicture[], { origins, download
   }))
 }
 
-/** All pictures of a message and of the messages that it forwards: attached, in the preview of a link, and stickers. */
+/** All pictures of a message and of the messages that it forwards: attached, in the preview of a link, in components, and stickers. */
 export function picturesOf(message: APIMessage): RemotePicture[] {
   const forwarded = message.message_snapshots?.map(({ message: snapshot }) => snapshot) ?? []
   return [message, ...forwarded].flatMap(shownBy)
@@ -60,10 +63,33 @@ function shownBy({
   content,
   attachments: attached,
   embeds,
+  components = [],
   sticker_items: stickers = [],
 }: APIMessage | APIMessageSnapshotFields) {
   const previews = embeds.filter(({ url }) => url === undefined || !namesLora(content, url))
-  return [...attached.map(ofAttachment), ...previews.flatMap(ofEmbed), ...stickers.map(ofSticker)]
+  return [
+    ...attached.map(ofAttachment),
+    ...previews.flatMap(ofEmbed),
+    ...components.flatMap(ofComponent),
+    ...stickers.map(ofSticker),
+  ]
+}
+
+/** Discord lists a picture that a component shows nowhere else. */
+function ofComponent(component: APIMessageTopLevelComponent): RemotePicture[] {
+  if (component.type === ComponentType.Container) return component.components.flatMap(ofComponent)
+  if (component.type === ComponentType.MediaGallery) return component.items.map(({ media }) => ofMedia(media))
+  if (component.type !== ComponentType.Section) return []
+  return component.accessory.type === ComponentType.Thumbnail ? [ofMedia(component.accessory.media)] : []
+}
+
+function ofMedia({ url, proxy_url: proxied, content_type: type = '' }: APIUnfurledMediaItem): RemotePicture {
+  const isUploaded = attachmentHosts.includes(originOf(url))
+  return {
+    name: 'component',
+    url: isUploaded ? url : (proxied ?? url),
+    unusable: type !== '' && !/^image\//i.test(type ?? ''),
+  }
 }
 
 /** Discord guesses the type from the name, so only types of other things are refused before the bytes are read. */

@@ -19,6 +19,16 @@ const linked = {
   embeds: [{ type: 'image', thumbnail: { url: 'https://a.example/cat.png', proxy_url: `${cdn}/preview.png` } }],
 }
 
+const gallery = {
+  type: 12,
+  items: [
+    { media: { url: `${cdn}/own.png`, proxy_url: `${cdn}/smaller.png`, content_type: 'image/png' } },
+    { media: { url: 'https://a.example/b.png', proxy_url: `${cdn}/elsewhere.png` } },
+    { media: { url: `${cdn}/film.mp4`, content_type: 'video/mp4' } },
+  ],
+}
+const section = { type: 9, components: [], accessory: { type: 11, media: { url: `${cdn}/thumbnail.png` } } }
+
 /** The pictures of a message in a private chat, and whether each can be used. */
 async function picturesIn(own: object, replied?: object): Promise<[url: string, usable: boolean][]> {
   const empty = { content: '', attachments: [], embeds: [], mentions: [], author: { id: '5', username: 'ada' } }
@@ -77,6 +87,22 @@ describe('a message on Discord', () => {
       },
       undefined,
       [],
+    ],
+    [
+      'replies to pictures in components, which are no attachments',
+      words,
+      {
+        components: [
+          { type: 17, components: [gallery, section, { type: 10, content: 'cats' }] },
+          { type: 1, components: [] },
+        ],
+      },
+      [
+        ['/own.png', true],
+        ['/elsewhere.png', true],
+        ['/film.mp4', false],
+        ['/thumbnail.png', true],
+      ],
     ],
     ['replies to words', words, { content: 'a cat' }, []],
   ])('that %s has the pictures it refers to', async (_name, own, replied, pictures) => {
