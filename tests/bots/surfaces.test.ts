@@ -10,9 +10,11 @@ import { createTelegram } from '../../src/bots/telegram/telegram.ts'
 import { signInToken } from '../../src/bots/web/access.ts'
 import { createWeb } from '../../src/bots/web/web.ts'
 import { createApp } from '../../src/http/server/app.ts'
+import { buttonContract } from '../contracts/buttons.ts'
+import { coverage } from '../contracts/coverage.ts'
 import { midjourneySession } from '../contracts/midjourney.ts'
 import { resultContract } from '../contracts/results.ts'
-import { type Person, type SurfaceHarness, surfaceContract } from '../contracts/surface.ts'
+import { editLabel, type Person, type SurfaceHarness, surfaceContract } from '../contracts/surface.ts'
 import { type Interaction, startDiscord } from '../emulators/discord/index.ts'
 import { startTelegram } from '../emulators/telegram/index.ts'
 import { keepLog } from '../helpers/log.ts'
@@ -186,7 +188,7 @@ async function telegramHarness(): Promise<SurfaceHarness> {
       )
       const [prompt = '', aspect, model = ''] = copied
       const values: Record<string, string> = { prompt, aspect: '', model: model.replace('Model: ', '') }
-      if (label.includes('Edit')) expect(aspect).toBe('Ratio: 1:1')
+      if (label === editLabel) expect(aspect).toBe('Ratio: 1:1')
       return values
     },
     submit: async (person, { prompt, aspect, model, reason }, deliveries = 1) => {
@@ -347,10 +349,14 @@ interface WebCall {
 
 surfaceContract('Discord', discordHarness)
 resultContract('Discord', discordHarness)
+buttonContract('Discord', discordHarness)
 midjourneySession('Discord', discordHarness)
 surfaceContract('Telegram', telegramHarness, { asksQuestions: true })
 resultContract('Telegram', telegramHarness)
+buttonContract('Telegram', telegramHarness)
 midjourneySession('Telegram', telegramHarness)
 surfaceContract('the page', webHarness)
 resultContract('the page', webHarness)
+buttonContract('the page', webHarness)
 midjourneySession('the page', webHarness)
+coverage(['discord', 'telegram', 'web'])

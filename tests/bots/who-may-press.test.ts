@@ -142,6 +142,11 @@ const widening: Route = {
 const wideSketch: Model = { ...sketch, routes: [...sketch.routes, widening] }
 const pencil = { ...wideSketch, id: 'pencil', title: 'Pencil', aliases: [] }
 
+const picturesFor = (input: unknown) =>
+  Promise.all(
+    (JSON.stringify(input).includes('two') ? ['red', 'blue'] : ['red']).map((colour) => pngOf(64, 64, colour)),
+  )
+
 it('the table has every action', () => {
   expect(Object.keys(rules).sort()).toEqual(allActions.map(({ name }) => name).sort())
 })
@@ -173,7 +178,7 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
       start: async ({ input }) =>
         JSON.stringify(input).includes('slow')
           ? { state: 'pending', ticket: { job: 1 }, waitMs: 60_000 }
-          : { state: 'done', images: [await pngOf(64, 64)], seed: '7', ticket: { job: 1 } },
+          : { state: 'done', images: await picturesFor(input), seed: '7', ticket: { job: 1 } },
       continuations: () => wide.map((act) => ({ act, input: {} })),
       cancel: async () => undefined,
     })
@@ -251,6 +256,18 @@ describe.each(['discord', 'telegram', 'web'])('a button on %s', (surface) => {
     const strangers = await test.core.database.rows(sql`
       select g.id from generations g join identities i on i.user_id = g.user_id where i.id = ${`${surface}:stranger`}`)
     expect(strangers).toEqual([])
+  })
+
+  it('of one picture of a result is for the same people', async () => {
+    await open()
+    for (const name of ['vary', 'upscale', 'describe'] as const) {
+      const ref = `${await asked('two cats --n 2')}-2`
+      for (const who of people)
+        expect([name, who, await errorFor(who, name, ref)]).toEqual([name, who, rules[name]?.[who]])
+    }
+    // the neighbour, the asker and the administrator
+    const drawn = sql`select id from generations where parent_button = 'upscale'`
+    expect(await test.core.database.rows(drawn)).toHaveLength(3)
   })
 
   it('of a private result does not exist for others', async () => {

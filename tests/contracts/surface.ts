@@ -1,7 +1,7 @@
 /** What every surface does with messages, buttons and presses. A harness plays its people. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { allActions } from '../../src/bots/actions/index.ts'
+import type { Action } from '../../src/bots/action.ts'
 import { allCommands } from '../../src/bots/commands/index.ts'
 import { createDispatch } from '../../src/bots/dispatch.ts'
 import type { Parts } from '../../src/compose.ts'
@@ -15,6 +15,7 @@ import { quickest } from '../helpers/backends.ts'
 import { says } from '../helpers/chat.ts'
 import { openTestCore, pngOf, type TestCore, type TestCoreOptions } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
+import { noting } from './coverage.ts'
 
 export interface ShownAnswer {
   text: string
@@ -122,7 +123,10 @@ export interface Stage {
 }
 
 /** A core with this chat, to which no process listens yet. */
-export async function openStage(harness: SurfaceHarness, options: TestCoreOptions = {}): Promise<Stage> {
+export async function openStage(
+  harness: SurfaceHarness,
+  { actions, ...options }: TestCoreOptions & { actions?: readonly Action[] } = {},
+): Promise<Stage> {
   const processes: ChatSurface[] = []
   let parts: Parts | undefined
   const opened = await openTestCore(quickest, {
@@ -135,7 +139,9 @@ export async function openStage(harness: SurfaceHarness, options: TestCoreOption
   const create = () => harness.create(parts!)
   const listen = async (surface: ChatSurface) => {
     processes.push(surface)
-    await surface.start(createDispatch(opened.core, { commands: allCommands, actions: allActions }))
+    await surface.start(
+      createDispatch(opened.core, { commands: allCommands, actions: actions ?? noting(surface.name) }),
+    )
     return surface
   }
   const first = await create()

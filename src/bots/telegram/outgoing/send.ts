@@ -236,11 +236,11 @@ export function createSender(
 
 /** Words about a press, for the person alone. What is longer than a toast is a message where others do not read it. */
 function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
-  const { content, state, toast, brief, private: isPrivate, invoice } = reply
+  const { content, toast, brief, private: isPrivate, invoice, buttons } = reply
   if (content.kind === 'refusal') return true
   if (invoice) return false
-  // what asks something has buttons
-  if (content.kind !== 'text' || state === 'asking') return false
+  // a toast has no buttons
+  if (content.kind !== 'text' || buttons !== undefined) return false
   return toast || brief || (isPrivate === true && (isGroup(chatId) || content.text.length <= maxToast))
 }
 
