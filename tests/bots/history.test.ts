@@ -107,7 +107,9 @@ describe('the history', () => {
     await open()
     await draw(prompts(3))
     const failed = await test.say('/flux a cat --n 1')
-    await test.core.database.rows(sql`update generations set state = 'failed' where key = ${failed.key}`)
+    await test.core.database.rows(
+      sql`update generations set state = 'failed', error = 'internal' where key = ${failed.key}`,
+    )
     const { shown } = await ask()
     const [sheet] = shown.pictures!
     expect(shown.pictures).toHaveLength(1)

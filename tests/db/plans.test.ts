@@ -155,7 +155,7 @@ describe('the plan of', () => {
 })
 
 // last, because the statistics change the plans of other statements
-it('the requests for a model, in the history of a person with many others, come from the index of both', async () => {
+it('the requests for a model or in a state, in the history of a person with many others, come from an index of them', async () => {
   const { key } = await test.say('a hen')
   await test.core.database.rows(sql`
     insert into generations select (jsonb_populate_record(g, jsonb_build_object('key', 'copy:' || n,
@@ -168,5 +168,13 @@ it('the requests for a model, in the history of a person with many others, come 
   for (const model of ['sketch', 'none']) {
     const plans = await plansOf(() => readHistory(core, row?.owner ?? '', { filter: { model } }))
     expect(plans.join('\n')).toContain('generations_of_user_by_model')
+  }
+  for (const [state, index] of [
+    ['failed', 'generations_of_user_unsuccessful'],
+    ['cancelled', 'generations_of_user_unsuccessful'],
+    ['waiting', 'generations_unfinished'],
+  ] as const) {
+    const plans = await plansOf(() => readHistory(core, row?.owner ?? '', { filter: { state } }))
+    expect([state, plans.join('\n')]).toEqual([state, expect.stringContaining(index)])
   }
 })

@@ -151,7 +151,7 @@ function asWritten(
 export async function endFailed(core: Core, generation: Generation, error: ErrorKind): Promise<boolean> {
   const rows = await core.database.rows(sql`
     with ended as (
-      update generations set state = 'failed', ended_at = now(), lease_until = null
+      update generations set state = 'failed', error = coalesce(error, ${error}), ended_at = now(), lease_until = null
       where id = ${generation.id} and attempt = ${generation.attempt} and state in ('queued','running','stored')
       returning *, (request->>'count')::int as pictures),
     deletion as (${noteDeletion(sql`ended`, 0)}),

@@ -123,6 +123,8 @@ export const generations = pgTable(
     check('generations_state', sql`${t.state} in ('queued','running','stored','delivered','failed','cancelled')`),
     index('generations_of_user').on(t.userId, t.id),
     index('generations_of_user_by_model').on(t.userId, t.model, t.id),
+    // for /history --state: few requests fail, and `error` is written once, when one does
+    index('generations_of_user_unsuccessful').on(t.userId, t.id).where(sql`error is not null`),
     index('generations_by_short_id').on(t.userId, sql`right(${t.id}::text, 8)`),
     index('generations_by_short_id_alone').on(sql`right(${t.id}::text, 8)`),
     index('generations_of_channel').on(t.surface, t.channel).where(sql`channel is not null`),
