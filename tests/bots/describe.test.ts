@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import sharp from 'sharp'
 import { afterEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/core/errors.ts'
+import { canDescribe } from '../../src/core/results/describe.ts'
 import { createEnhancer } from '../../src/providers/enhancer.ts'
 import { type LlmOptions, startLlm } from '../emulators/llm/index.ts'
 import { picturesIn } from '../emulators/llm/request.ts'
@@ -50,6 +51,12 @@ describe('describing a picture', () => {
     const drawn = await test.say('a square')
     await test.ended(drawn)
     const [row] = await test.core.database.rows<{ id: string }>(sql`select id from generations`)
+    expect(
+      test.chat
+        .last(drawn.address)
+        ?.buttons?.flat()
+        .map(({ id }) => id),
+    ).toContain(`1:describe:${row!.id}`)
     const before = await test.core.database.rows(sql`select balance, held from users`)
     expect((await ask(`/describe ${row!.id.slice(-8)}`)).text).toBe('📝 A small square.')
     const press = (button: string) => test.say('', { act: { kind: 'press', button } })
@@ -58,6 +65,28 @@ describe('describing a picture', () => {
     expect(test.chat.last((await press(`1:describe:${row!.id}-2`)).address)?.text).toContain('no longer works')
     expect(await test.core.database.rows(sql`select balance, held from users`)).toEqual(before)
     expect((await ask(`/describe ${row!.id}`, [], 'eve')).text).toContain('no such request')
+  })
+
+  it('has no button below several pictures, nor where nothing describes pictures', async () => {
+    const llm = await startLlm({})
+    closing.push(llm.stop)
+    const enhancer = createEnhancer({ baseUrl: llm.baseUrl, model: llm.model, key: llm.key })
+    const images = [await pngOf(64, 64), await pngOf(64, 64)]
+    test = await openTestCore(quickest, {
+      enhancer,
+      providers: [createPlain({ start: async () => ({ state: 'done', images }) })],
+    })
+    await test.work()
+    const several = await test.say('a square --n 2')
+    await test.ended(several)
+    const buttonsOf = (address: string) =>
+      test.chat
+        .last(address)
+        ?.buttons?.flat()
+        .map(({ action }) => action)
+    expect(buttonsOf(several.address)).toContain('report')
+    expect(buttonsOf(several.address)).not.toContain('describe')
+    expect(canDescribe({ ...test.core, enhancer: undefined })).toBe(false)
   })
 
   it('offers to draw the prompt, once and for the shown price, to the person who asked', async () => {

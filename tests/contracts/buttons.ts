@@ -107,12 +107,6 @@ export function buttonContract(name: string, open: () => Promise<SurfaceHarness>
       const whole = message?.buttons.find((each) => each.startsWith(label)) ?? ''
       await harness.press(person, whole, 1, message)
     }
-    /** Puts one button in place of those below the result. */
-    async function offer(action: string) {
-      const [row] = await rows<{ id: string; posted: Posted }>(sql`select id, posted from generations`)
-      const surface = [...stage.test.core.surfaces.values()][0]
-      await surface?.changeButtons(row!.posted, { locale: 'en', buttons: [[button(action, row!.id)]] })
-    }
     const requests = () =>
       rows<Child>(sql`
         select parent_button as button, model, coalesce(enhanced, request->>'prompt') as prompt from generations
@@ -160,8 +154,7 @@ export function buttonContract(name: string, open: () => Promise<SurfaceHarness>
     it('describe a picture, and draw what was written for it', async () => {
       await harness.ask('a cat')
       await delivered(1)
-      await expect.poll(() => withButton('💾 Original'), poll).toBeTruthy()
-      await offer('describe')
+      await expect.poll(() => withButton('📝 Describe'), poll).toBeTruthy()
       await press('📝 Describe')
       await expect.poll(texts, poll).toContain('a blue square')
       await press('🎨 Draw it')

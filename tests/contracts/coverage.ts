@@ -21,6 +21,8 @@ export function noting(surface: string): readonly Action[] {
 
 /** Buttons that one surface, one kind of chat, or administrators alone have → where a test presses them. */
 const elsewhere: Partial<Record<ActionName, string>> = {
+  resend: 'tests/bots/telegram-batches.test.ts',
+  editupload: 'tests/bots/discord/http.test.ts',
   getresult: 'tests/bots/discord/answers.test.ts',
   useinput: 'tests/bots/discord/menus.test.ts',
   varyphoto: 'tests/bots/telegram-photos.test.ts',

@@ -6,6 +6,7 @@ import type { Core } from '../core.ts'
 import type { Button, ButtonRows } from '../ports/chat.ts'
 import type { Act, PictureRequest } from '../ports/models.ts'
 import { continuationOf, enlargementOf, hasRemix, rerollOf, variationOf } from '../results/again.ts'
+import { canDescribe } from '../results/describe.ts'
 import { proposeEdit } from './edit.ts'
 
 /**
@@ -70,6 +71,11 @@ const offers: readonly Offer[] = [
   { action: 'favourite', group: 'keep', price: free },
   { action: 'up', group: 'keep', price: free },
   { action: 'down', group: 'keep', price: free },
+  {
+    action: 'describe',
+    group: 'end',
+    price: (core, drawn) => (drawn.pictures.length === 1 && canDescribe(core) ? 0 : undefined),
+  },
   { action: 'report', group: 'end', price: free },
   { action: 'delete', group: 'end', style: 'danger', price: free },
 ]

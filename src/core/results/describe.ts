@@ -47,6 +47,8 @@ export async function describePicture(core: Core, from: Identity, picture: Attac
   throw new AppError('describer_missing')
 }
 
+export const canDescribe = (core: Pick<Core, 'enhancer' | 'providers'>): boolean => waysIn(core).length > 0
+
 function waysIn({ enhancer, providers }: Pick<Core, 'enhancer' | 'providers'>) {
   const way = (timeoutMs: number, { describe }: { describe?: Describer }) => (describe ? [{ timeoutMs, describe }] : [])
   return [...way(modelMs, enhancer ?? {}), ...providers.all().flatMap(({ provider }) => way(providerMs, provider))]
