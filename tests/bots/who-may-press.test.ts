@@ -110,6 +110,7 @@ const rules: Partial<Record<ActionName, Rule>> = {
   closeforgood: { ref: 'own', asker: forged, neighbour: forged, stranger: forged, admin: forged },
   keepaccount: settings,
   getresult: askers,
+  resend: askers,
   joinaccounts: { ...drafts, ref: 'joining' },
   // nothing is for sale on surfaces without payments
   buy: nothing,
