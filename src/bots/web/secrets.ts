@@ -1,6 +1,6 @@
 /**
  * Keys, codes and links with a token in messages of the page. A message is stored without them. Next to it stands the whole message, sealed
- * with SECRET_KEY, for so long as the page shows it: whoever reads the database, or a copy of it, finds no secret.
+ * with SECRET_KEY, as long as the page shows it: a copy of the database reveals no secret.
  */
 import type { Reply } from '../../core/ports/chat.ts'
 import { seal, unseal } from '../../core/providers/seal.ts'
