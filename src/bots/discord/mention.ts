@@ -5,6 +5,7 @@
 import { type APIMessage, MessageFlags, Routes } from 'discord-api-types/v10'
 import { noPicture, type Reply, type SentMessages } from '../../core/ports/chat.ts'
 import { wordsFor } from '../../locales/index.ts'
+import { within } from '../../net/within.ts'
 import { addressOf, ageMs, type InteractionTarget, type Target } from './address.ts'
 import { type Api, type DiscordLog, reasonOf } from './rest/api.ts'
 import { hasExpired } from './routes.ts'
@@ -12,6 +13,8 @@ import { isOneOf, noAccess, nonceOf, type Placed, wasMentioned } from './send.ts
 
 /** After a wait of this length the person may no longer look at the channel. */
 const longWaitMs = 60_000
+/** The credits of the request are on hold until it has ended, so its end does not wait for a slow response. */
+const mentionWithinMs = 5_000
 
 interface Parts {
   api: Pick<Api, 'send'>
@@ -20,19 +23,18 @@ interface Parts {
 
 interface Ended {
   reply: Reply
-  /** Absent: only the nonce keeps a second mention away. */
+  /** Absent: it is no delivery, as when a request was cancelled. No one is mentioned then. */
   sent?: SentMessages
 }
 
-/** Best effort, because the result itself is shown: what fails here is logged. */
+/** Best effort, because the result itself is shown: what fails here is logged. A slow mention goes on after this resolves. */
 export async function mentionAfterLongWait(parts: Parts, placed: Placed, { reply, sent }: Ended): Promise<void> {
   const { target, message, edited } = placed
-  if (!message || !edited || wasMentioned(sent) || !waitedLong(target, reply)) return
-  try {
-    await mention(parts, { target, message, content: contentOf(target, reply), sent })
-  } catch (error) {
-    parts.log.warn({ reason: reasonOf(error) }, 'could not mention the person whose request took long')
-  }
+  if (!message || !edited || !sent || wasMentioned(sent) || !waitedLong(target, reply)) return
+  const mentioned = mention(parts, { target, message, content: contentOf(target, reply), sent }).catch((error) =>
+    parts.log.warn({ reason: reasonOf(error) }, 'could not mention the person whose request took long'),
+  )
+  await within(mentionWithinMs, mentioned)
 }
 
 /** A message that only the person sees has no channel to notify in. */
@@ -54,7 +56,7 @@ interface Mention {
   /** The message that was edited. */
   message: APIMessage
   content: string
-  sent?: SentMessages
+  sent: SentMessages
 }
 
 async function mention({ api }: Parts, { target, message, content, sent }: Mention): Promise<void> {
@@ -70,7 +72,7 @@ async function mention({ api }: Parts, { target, message, content, sent }: Menti
       userId: target.userId,
       messageId: shown.id,
     })
-    return sent?.add({ posted, part: noPicture, fileIds: [] })
+    return sent.add({ posted, part: noPicture, fileIds: [] })
   }
   const isOutside = target.kind === 'interaction' && target.isOutside
   try {
@@ -81,7 +83,7 @@ async function mention({ api }: Parts, { target, message, content, sent }: Menti
   }
   if (target.kind !== 'interaction' || hasExpired(target)) return
   // follow-ups have no nonce, so it is recorded first: a crash leaves the mention out, and never repeats it
-  if ((await add(message)) === false) return
+  if (!(await add(message))) return
   await followUp(api, target, body)
 }
 

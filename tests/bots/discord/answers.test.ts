@@ -70,13 +70,13 @@ describe('a result', () => {
   it('mentions the person who asked, and no other, in a new message, only if it took longer than a minute', async () => {
     const { asked } = await drawn()
     const { notified } = on.discord
-    await on.surface.edit(addressAfter(asked, 50_000), result)
+    await on.surface.edit(addressAfter(asked, 50_000), result, keepSent())
     expect(notified).toEqual([])
-    await on.surface.edit(addressAfter(asked, 61_000, { audience: 'private' }), result)
+    await on.surface.edit(addressAfter(asked, 61_000, { audience: 'private' }), result, keepSent())
     const progress: Reply = { ...result, state: 'waiting', content: { kind: 'drawing', prompt: 'a fox' } }
     await on.surface.edit(addressAfter(asked, 61_000), progress)
     expect(notified).toEqual([])
-    await on.surface.edit(addressAfter(asked, 61_000), result)
+    await on.surface.edit(addressAfter(asked, 61_000), result, keepSent())
     const shown = asked.reply()
     expect(shown).toMatchObject({ mentions: [], mentionsEveryone: false })
     const last = on.discord.messages(shown?.channelId).at(-1)
@@ -253,6 +253,35 @@ describe('a result after more than a minute', () => {
     await long.close()
     expect(discord.violations).toEqual([])
   })
+
+  it('is delivered although Discord does not respond to the mention', async () => {
+    const long = await openLong()
+    const { discord } = long
+    discord.slash('flux', { prompt: 'a fox' })
+    await long.drawing()
+    await long.makeOlder(2 * 60_000)
+    // the worker reads the older address with its second try
+    discord.faults.add({ kind: '500', match: { method: 'PATCH', path: /webhooks/ }, times: 2 })
+    discord.faults.add({ kind: 'hang', match: { method: 'POST', path: /^\/channels/ } })
+    long.finish()
+    await expect.poll(long.state, { timeout: 20_000 }).toBe('delivered')
+    discord.faults.clear()
+    await long.close()
+  })
+
+  it('mentions no one if the person cancels the request', async () => {
+    const long = await openLong()
+    const { discord } = long
+    const asked = discord.slash('flux', { prompt: 'a fox' })
+    await long.drawing()
+    await long.makeOlder(2 * 60_000)
+    discord.press(asked.reply()!, 'Cancel')
+    await expect.poll(long.state).toBe('cancelled')
+    await asked.waitForReply(({ content }) => content.includes('Cancelled'))
+    long.finish()
+    await long.close()
+    expect([discord.notified, discord.violations]).toEqual([[], []])
+  })
 })
 
 describe('a result after more than 15 minutes, which its provider may take', () => {
@@ -277,7 +306,18 @@ describe('a result after more than 15 minutes, which its provider may take', () 
     await expect.poll(long.state).toBe('delivered')
     const channel = isOutside ? discord.dmChannel(discord.person.id) : String(asked.payload.channel_id)
     expect(discord.botMessages(channel).at(-1)).toMatchObject({ mentions: [discord.person.id] })
-    expect(discord.botMessages(channel).at(-1)?.attachments).toHaveLength(1)
+    const shown = () => discord.botMessages(channel).at(-1)!
+    expect(shown().attachments).toHaveLength(1)
+    // its buttons work as ever
+    const { id } = shown()
+    const labels = () =>
+      shown()
+        .buttons.flat()
+        .map(({ label }) => label ?? '')
+    discord.press(shown(), labels().find((label) => label.includes('Delete')) ?? '')
+    await expect.poll(() => labels().length).toBe(2)
+    discord.press(shown(), labels()[0]!)
+    await expect.poll(() => discord.botMessages(channel).some((each) => each.id === id)).toBe(false)
     await long.close()
     expect(discord.violations).toEqual([])
   })
