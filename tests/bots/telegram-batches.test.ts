@@ -1,6 +1,9 @@
 /** Results of several pictures on Telegram, and how words and facts of a result are laid out. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { sentMessages } from '../../src/core/generation/sent-messages.ts'
+import type { Address, Reply } from '../../src/core/ports/chat.ts'
+import { says } from '../helpers/chat.ts'
 import { createPlain, pngOf } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
 import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
@@ -61,7 +64,7 @@ describe('a result of several pictures', () => {
     faults.add({ kind: '500', match: { path: /^sendMessage$/ }, times: 2 })
     const { under, album } = await batch()
     expect(album).toHaveLength(4)
-    expect(under.text).toContain('ℹ️ The pictures were sent, but Telegram did not confirm it.')
+    expect(under.text).toContain('ℹ️ Telegram did not confirm that it got the pictures.')
     expect(under.buttons[0]?.map(({ label }) => label)).toEqual(['📨 Send again'])
     expect((await test.telegram.press(under, '📨 Send again', { userId: 502 }).answered()).text).toContain(
       'Only the person',
@@ -71,6 +74,34 @@ describe('a result of several pictures', () => {
     expect(albums().size).toBe(2)
     expect(test.telegram.botMessages(TOPIC.chatId).at(-1)!.text).not.toContain('did not confirm')
     expect(await test.core.database.rows(sql`select part from begun_messages`)).toEqual([{ part: 0 }])
+  })
+
+  it('comes once if a process that was stopped before it sent the album goes on after another one has', async () => {
+    await open()
+    const { core, telegram } = test
+    await batch()
+    const [row] = await core.database.rows<{ id: string; address: Address }>(sql`select id, address from generations`)
+    const { id, address } = row!
+    const surface = 'telegram'
+    const sent = await sentMessages(core, { id, surface })
+    // what it read before it was stopped
+    const stale = { ...sent, earlier: [], begun: [] }
+    const data = await pngOf(60, 40)
+    const file = { data, type: 'image/png' as const, width: 60, height: 40 }
+    const pictures = [1, 2].map((number) => ({ file, key: `${number}`, name: `${number}.png`, alt: 'a cat' }))
+    const again: Reply = { ...says('a cat', 'done'), pictures }
+    await expect(core.surfaces.get(surface)!.post(address, again, stale)).rejects.toMatchObject({
+      kind: 'chat_unavailable',
+    })
+    expect(albums().size).toBe(1)
+    expect(telegram.botMessages(TOPIC.chatId)).toHaveLength(5)
+    expect(await core.database.rows(sql`select part from begun_messages`)).toEqual([])
+    // nor does one of two that begin at once
+    const showings = await Promise.all([1, 2].map(() => sentMessages(core, { id, surface, askedBy: 'telegram:1' })))
+    const begun = await Promise.all(showings.map(({ begin }) => begin(0)))
+    expect(begun.toSorted()).toEqual([false, true])
+    await showings[begun.indexOf(true)]!.withdraw(0)
+    expect(await showings[0]!.begin(0)).toBe(true)
   })
 
   it('comes once if Telegram asks for a pause, or takes no connection', async () => {

@@ -34,7 +34,11 @@ export function keepSent(): SentMessages {
   return {
     earlier,
     begun,
-    begin: async (part) => void begun.push(part),
+    begin: async (part) => {
+      const isNew = !begun.includes(part) && !earlier.some((message) => message.part === part)
+      if (isNew) begun.push(part)
+      return isNew
+    },
     withdraw: async (part) => end(part),
     add: async (...messages) => {
       const isNew = messages.every((message) => !earlier.some(({ part }) => part === message.part))

@@ -28,21 +28,30 @@ export async function sentMessages(
         .from(table)
         .where(isOfShowing)
         .orderBy(table.part)
-  const isBegun = sql`generation_id = ${id}::uuid and surface = ${surface} and asked_by = ${askedBy}`
+  const isOurs = sql`generation_id = ${id}::uuid and surface = ${surface} and asked_by = ${askedBy}`
   const begun = isFirst
     ? []
-    : await readRows(core.database, begunColumns, (list) => sql`select ${list} from begun_messages where ${isBegun}`)
+    : await readRows(core.database, begunColumns, (list) => sql`select ${list} from begun_messages where ${isOurs}`)
+  const withdraw = async (part: number) => {
+    await core.database.rows(sql`delete from begun_messages where ${isOurs} and part = ${part}::int`)
+  }
   return {
     earlier: rows.map((row) => ({ ...row, posted: row.posted as Posted })),
     begun: begun.map(({ part }) => part),
     begin: async (part) => {
-      await core.database.rows(sql`
+      const [noted] = await core.database.rows(sql`
         insert into begun_messages (generation_id, surface, asked_by, part)
-        values (${id}::uuid, ${surface}, ${askedBy}, ${part}::int) on conflict do nothing`)
+        values (${id}::uuid, ${surface}, ${askedBy}, ${part}::int) on conflict do nothing returning part`)
+      if (!noted) return false
+      // only after our row is there: a process that had the request meanwhile may have added it since we read `earlier`
+      const added = await core.database.rows(
+        sql`select part from sent_messages where ${isOurs} and part = ${part}::int`,
+      )
+      if (added.length === 0) return true
+      await withdraw(part)
+      return false
     },
-    withdraw: async (part) => {
-      await core.database.rows(sql`delete from begun_messages where ${isBegun} and part = ${part}::int`)
-    },
+    withdraw,
     add: async (...messages) => {
       const [first] = messages
       if (!first) return false
@@ -54,7 +63,7 @@ export async function sentMessages(
         file_ids: fileIds,
       }))
       const inserted = await core.database.rows(sql`
-        with ended as (delete from begun_messages where ${isBegun} and part = ${first.part}::int)
+        with ended as (delete from begun_messages where ${isOurs} and part = ${first.part}::int)
         insert into sent_messages (generation_id, surface, asked_by, posted, message, part, buttons, file_ids)
         select ${id}::uuid, ${surface}, ${askedBy}, posted, message, part, buttons, file_ids
         from jsonb_to_recordset(${JSON.stringify(added)}::jsonb)

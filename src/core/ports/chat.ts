@@ -198,8 +198,8 @@ export interface SentMessages {
   readonly earlier: readonly SentMessage[]
   /** First parts of messages that may have arrived, because their sending began and its end is unknown. */
   readonly begun: readonly number[]
-  /** Notes, before the call, that a message is sent which a repeated call would send twice. */
-  begin(part: number): Promise<void>
+  /** Notes, before the call, that a message is sent which a repeated call would send twice. False: another process sends it, or has sent it. */
+  begin(part: number): Promise<boolean>
   /** The message was certainly not sent. */
   withdraw(part: number): Promise<void>
   /** Those of one call, in the order of their parts. False: a part was added before, perhaps by another process. */

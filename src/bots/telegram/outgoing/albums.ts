@@ -4,6 +4,7 @@
  */
 import { type Api, InputFile } from 'grammy'
 import type { InlineKeyboardMarkup, Message, MessageEntity } from 'grammy/types'
+import { AppError } from '../../../core/errors.ts'
 import type { Reply, SentMessage, SentMessages } from '../../../core/ports/chat.ts'
 import type { ReplyFile } from '../../../core/ports/reply-files.ts'
 import { plainText } from '../../layout.ts'
@@ -118,7 +119,7 @@ export function createAlbums(api: Api): Albums {
 async function once<T>(sent: SentMessages | undefined, part: number, call: () => Promise<T>): Promise<T | undefined> {
   if (!sent) return call()
   if (sent.begun.includes(part)) return undefined
-  await sent.begin(part)
+  if (!(await sent.begin(part))) throw new AppError('chat_unavailable', {}, { cause: sentElsewhere })
   try {
     return await call()
   } catch (error) {
@@ -128,6 +129,9 @@ async function once<T>(sent: SentMessages | undefined, part: number, call: () =>
     throw error
   }
 }
+
+/** This process was so slow that another one took over its work. Should it be tried again here, what was sent is read anew. */
+const sentElsewhere = new Error('another process sends the same message')
 
 type Placed = Pick<Shown, 'kind' | 'target'> & { part: number }
 
