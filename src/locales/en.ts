@@ -104,7 +104,7 @@ export const en = {
     not_enhanced: () => 'The prompt could not be enhanced, so the original was used.',
     some_missing: () => 'Some pictures did not arrive. You paid only for those that did.',
     may_be_missing: () =>
-      'The pictures were sent, but Telegram did not confirm it. If you do not see them, press Send again.',
+      'Telegram did not confirm that it got the pictures. If you do not see them, press Send again.',
   },
   /** The lines of a chat completion, by which clients find its parts. */
   completion: {

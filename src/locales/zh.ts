@@ -74,7 +74,7 @@ export const zh: Words = {
     prompt_cut: (d) => `提示词超过了此模型的长度，只有前 ${d.limit ?? ''} 个${d.of ? '字符' : ' token '}生效。`,
     not_enhanced: () => '提示词未能优化，已按原文绘制。',
     some_missing: () => '部分图片未生成，只收取已生成图片的费用。',
-    may_be_missing: () => '图片已发送，但 Telegram 没有确认。如果没有看到，请按“重新发送”。',
+    may_be_missing: () => 'Telegram 没有确认收到图片。如果没有看到，请按“重新发送”。',
   },
   completion: {
     original: (prompt) => `🎨 原始提示词：${prompt}`,
