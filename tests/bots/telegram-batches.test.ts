@@ -76,7 +76,7 @@ describe('a result of several pictures', () => {
     expect(await test.core.database.rows(sql`select part from begun_messages`)).toEqual([{ part: 0 }])
   })
 
-  it('comes once if a process that was stopped before it sent the album goes on after another one has', async () => {
+  it('comes once if a process that was stopped before it sent it goes on after another one has sent it', async () => {
     await open()
     const { core, telegram } = test
     await batch()
@@ -86,13 +86,15 @@ describe('a result of several pictures', () => {
     const sent = await sentMessages(core, { id, surface })
     // what it read before it was stopped
     const stale = { ...sent, earlier: [], begun: [] }
+    const withAlbum = { ...stale, earlier: sent.earlier.filter(({ part }) => part < 4) }
     const data = await pngOf(60, 40)
     const file = { data, type: 'image/png' as const, width: 60, height: 40 }
-    const pictures = [1, 2].map((number) => ({ file, key: `${number}`, name: `${number}.png`, alt: 'a cat' }))
+    const pictures = [1, 2, 3, 4].map((number) => ({ file, key: `${number}`, name: `${number}.png`, alt: 'a cat' }))
     const again: Reply = { ...says('a cat', 'done'), pictures }
-    await expect(core.surfaces.get(surface)!.post(address, again, stale)).rejects.toMatchObject({
-      kind: 'chat_unavailable',
-    })
+    for (const read of [stale, withAlbum]) {
+      const posting = core.surfaces.get(surface)!.post(address, again, read)
+      await expect(posting).rejects.toMatchObject({ kind: 'chat_unavailable' })
+    }
     expect(albums().size).toBe(1)
     expect(telegram.botMessages(TOPIC.chatId)).toHaveLength(5)
     expect(await core.database.rows(sql`select part from begun_messages`)).toEqual([])

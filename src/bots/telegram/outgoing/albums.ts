@@ -119,7 +119,7 @@ export function createAlbums(api: Api): Albums {
 async function once<T>(sent: SentMessages | undefined, part: number, call: () => Promise<T>): Promise<T | undefined> {
   if (!sent) return call()
   if (sent.begun.includes(part)) return undefined
-  if (!(await sent.begin(part))) throw new AppError('chat_unavailable', {}, { cause: sentElsewhere })
+  if (!(await sent.begin(part))) throw sentElsewhere()
   try {
     return await call()
   } catch (error) {
@@ -131,7 +131,8 @@ async function once<T>(sent: SentMessages | undefined, part: number, call: () =>
 }
 
 /** This process was so slow that another one took over its work. Should it be tried again here, what was sent is read anew. */
-const sentElsewhere = new Error('another process sends the same message')
+export const sentElsewhere = () =>
+  new AppError('chat_unavailable', {}, { cause: new Error('another process sends the same message') })
 
 type Placed = Pick<Shown, 'kind' | 'target'> & { part: number }
 

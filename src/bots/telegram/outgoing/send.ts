@@ -22,7 +22,7 @@ import { asChatError, asSignal, failureOf } from '../bot-api.ts'
 import type { Dialogues } from '../incoming/dialogues.ts'
 import type { Migration } from '../migration.ts'
 import { isGroup } from '../pace.ts'
-import { createAlbums } from './albums.ts'
+import { createAlbums, sentElsewhere } from './albums.ts'
 import { createAnswers, maxToast } from './answers.ts'
 import { formatted } from './formatted.ts'
 import { keyboardOf } from './keyboard.ts'
@@ -107,7 +107,12 @@ export function createSender(
     const messageId = await sendText(target, reply)
     const shown: Shown = { messageId, kind: 'text', target }
     const message = messageName(target.chatId, messageId)
-    await sent?.add({ posted: toPosted(shown), part, fileIds: [], message, buttons: reply.buttons !== undefined })
+    const posted = toPosted(shown)
+    const isFirst = await sent?.add({ posted, part, fileIds: [], message, buttons: reply.buttons !== undefined })
+    if (isFirst === false) {
+      await standing.remove(posted).catch(() => undefined)
+      throw sentElsewhere()
+    }
     return shown
   }
 
