@@ -58,7 +58,7 @@ export type Cursor = Pick<WebMessage, 'id' | 'version'>
 export const pageSize = 100
 /** Rows that one call of `pruneWebMessages` deletes at most. */
 const pruneRows = 10_000
-/** How long a page shows the secrets of a message, even after it was loaded again. */
+/** How long a page shows the secrets of a message, also after a reload. */
 export const secretMinutes = 10
 /** A page that was away for longer does not show a toast. */
 const toastSeconds = 30

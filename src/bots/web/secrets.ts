@@ -1,6 +1,6 @@
 /**
- * Keys, codes and links with a token in messages of the page. A message is stored without them. Next to it stands the whole message, sealed
- * with SECRET_KEY, as long as the page shows it: a copy of the database reveals no secret.
+ * Keys, codes and links with a token in messages of the page. A message is stored without them. The whole message is stored next to it, sealed
+ * with SECRET_KEY, while the page shows it, so that the database and its copies hold no readable secret.
  */
 import type { Reply } from '../../core/ports/chat.ts'
 import { seal, unseal } from '../../core/providers/seal.ts'

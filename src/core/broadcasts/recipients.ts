@@ -88,7 +88,7 @@ export async function endIfComplete({ database }: Core, id: string): Promise<voi
 export interface Standing {
   /** People, by the state of their row. */
   counts: Readonly<Partial<Record<RecipientState, number>>>
-  /** Identities of the first people of whom it is unknown whether they got it. */
+  /** Identities of the first people who may have got it, in order. */
   unclear: readonly string[]
 }
 
