@@ -10,7 +10,7 @@ import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
 
 const ADA: From = { userId: 501 }
 const GROUP: From = { chatId: -4000001, chatType: 'group', userId: 501 }
-const FORUM: From = { chatId: -1001234567890, threadId: 77, userId: 501 }
+const FORUM = { chatId: -1001234567890, threadId: 77, userId: 501 }
 
 /** What Telegram says of a group that the bot was removed from, may not write to, or that is gone. */
 const ofGroups = [
@@ -47,10 +47,11 @@ describe('a chat that refuses answers', () => {
   async function open({ fails = false } = {}) {
     drawing = createGate()
     const plain = createPlain({
-      start: async () => {
+      start: async ({ input }) => {
         await drawing.pass(undefined)
         if (fails) throw new AppError('moderated')
-        return { state: 'done', images: [await pngOf(64, 64)] }
+        const image = await pngOf(64, 64)
+        return { state: 'done', images: JSON.stringify(input).includes('two') ? [image, image] : [image] }
       },
     })
     test = await openTestTelegram({ providers: [plain], limits: { welcome: 5 } })
@@ -111,7 +112,7 @@ describe('a chat that refuses answers', () => {
     expect(await test.states()).toEqual(['failed'])
   })
 
-  it('gets the result later if it asks for a pause, as in slow mode', async () => {
+  it('gets the result later if it asks for a pause', async () => {
     await open()
     const { chatId } = await ask(FORUM)
     test.telegram.faults.add({ kind: '429', match: { path: /^editMessageMedia$/ }, times: 1, retryAfterSeconds: 4 })
@@ -119,6 +120,69 @@ describe('a chat that refuses answers', () => {
     await test.telegram.waitFor(chatId, ({ photo }) => photo !== undefined)
     await test.atRest()
     expect(await test.states()).toEqual(['delivered'])
+  })
+
+  it('gets each answer in its turn while it is in slow mode, and albums go to the people, or are refunded', async () => {
+    await open()
+    const { telegram, core } = test
+    const group = { chatId: -1001234567890 }
+    telegram.slowDown(telegram.open(group), 3)
+    const [ada, eve] = [
+      { ...group, userId: 501 },
+      { ...group, userId: 502 },
+    ]
+    telegram.say('/flux a cat', ada)
+    telegram.say('/flux a dog', eve)
+    await expect.poll(test.states).toEqual(['running', 'running'])
+    drawing.open()
+    await telegram.waitFor(group.chatId, ({ photo, text }) => photo !== undefined && text.includes('a cat'))
+    await telegram.waitFor(group.chatId, ({ photo, text }) => photo !== undefined && text.includes('a dog'))
+    const turns = telegram.requests.filter(({ method, status }) => method === 'sendMessage' && status === 429)
+    expect(turns[0]?.description).toMatch(/^Too Many Requests: retry after [123]$/)
+    // Telegram takes no album in slow mode
+    telegram.say('/flux two cats --n 2', ada)
+    await telegram.waitFor(501, ({ text }) => text.includes('two cats'))
+    await test.atRest()
+    telegram.say('/flux two dogs --n 2', eve)
+    await expect.poll(test.states).toEqual(['delivered', 'delivered', 'delivered', 'failed'])
+    expect(telegram.botMessages(501).filter(({ photo }) => photo)).toHaveLength(2)
+    const balances = sql`select balance from users join identities on user_id = users.id order by identities.id`
+    expect(await core.database.rows(balances)).toEqual([{ balance: 2 }, { balance: 4 }])
+  })
+})
+
+describe('a forum topic', () => {
+  it('is opened and closed without an answer, and a result that it takes no more goes to the person', async () => {
+    const drawing = createGate()
+    const plain = createPlain({
+      start: async () => ({ state: 'done', images: [await drawing.pass(await pngOf(64, 64)), await pngOf(64, 64)] }),
+    })
+    const test = await openTestTelegram({ providers: [plain], limits: { welcome: 5 } })
+    const { telegram } = test
+    telegram.open(ADA)
+    telegram.openTopic(FORUM)
+    telegram.closeTopic(FORUM)
+    telegram.reopenTopic(FORUM)
+    await expect.poll(() => telegram.pendingUpdates()).toBe(0)
+    const { messageId } = telegram.say('/flux two cats --n 2', FORUM)
+    const waiting = await telegram.waitFor(FORUM.chatId, ({ fromBot }) => fromBot)
+    expect(waiting).toMatchObject({ threadId: 77, replyTo: messageId })
+    telegram.closeTopic(FORUM)
+    drawing.open()
+    await telegram.waitFor(501, ({ text }) => text.includes('two cats'))
+    await test.atRest()
+    await test.quiet()
+    expect(await test.states()).toEqual(['delivered'])
+    expect(telegram.botMessages(501).filter(({ photo }) => photo)).toHaveLength(2)
+    expect(telegram.requests.filter(({ description }) => description)).toMatchObject([
+      { method: 'sendMediaGroup', description: 'Bad Request: TOPIC_CLOSED' },
+    ])
+    // of five updates, the four about the topic leave nothing in the inbox
+    expect(await test.core.database.rows(sql`select key from inbox`)).toHaveLength(1)
+    expect(telegram.botMessages(FORUM.chatId).length).toBeLessThanOrEqual(1)
+    expect(await violations(test.core.database)).toEqual([])
+    await test.close()
+    expect(telegram.violations).toEqual([])
   })
 })
 

@@ -160,6 +160,33 @@ describe('an interaction', () => {
     expect(person.reply()!.attachments).toEqual([])
   })
 
+  test('in a channel keeps, removes and replaces its files as the attachments of an edit say', async () => {
+    const { rest } = testBot.client
+    const file = (name: string, key: string) => ({ name, key, data: png, contentType: 'image/png' })
+    const posted = (await rest.post(Routes.channelMessages(discord.channelId), {
+      body: { content: 'Here' },
+      files: [file('a.png', '0'), file('b.png', '1')].map(({ key: _key, ...each }) => each),
+    })) as { id: string; attachments: { id: string; filename: string }[] }
+    const route = Routes.channelMessage(discord.channelId, posted.id)
+    const edit = async (body: object, ...files: ReturnType<typeof file>[]) => {
+      const { attachments } = (await rest.patch(route, { body, files })) as typeof posted
+      return attachments.map(({ id, filename }) => [id, filename])
+    }
+    const [a, b] = posted.attachments.map(({ id, filename }) => [id, filename])
+    expect(await edit({ content: 'There' })).toEqual([a, b])
+    const c = [expect.any(String), 'c.png']
+    // without a list, a file is added; with one, what is not in it is removed or left out
+    expect(await edit({}, file('c.png', 'files[0]'))).toEqual([a, b, c])
+    expect(await edit({ attachments: [{ id: b![0] }, { id: 0 }] }, file('d.png', 'files[0]'))).toEqual([
+      b,
+      [expect.any(String), 'd.png'],
+    ])
+    expect(await edit({ attachments: [{ id: b![0] }] }, file('e.png', 'files[0]'))).toEqual([b])
+    expect(await errorOf(edit({ attachments: [{ id: a![0] }] }))).toMatchObject({ code: 50035, status: 400 })
+    expect(await edit({ attachments: [] })).toEqual([])
+    expect(discord.botMessages().at(-1)).toMatchObject({ id: posted.id, content: 'There', attachments: [] })
+  })
+
   test('shows a file in an embed without listing it in the attachments of the API', async () => {
     const { person, bot } = await testBot.imagine()
     const response = await bot.reply({

@@ -22,6 +22,20 @@ afterEach(async () => {
   expect(telegram.violations).toEqual([])
 })
 
+describe('slow mode', () => {
+  it('rejects a message before its time with the seconds to wait, and albums always, but no edits', async () => {
+    telegram.slowDown(telegram.open(group), 30)
+    const { message_id: id } = await api.sendMessage(group.chatId, 'one')
+    expect(await errorOf(api.sendMessage(group.chatId, 'two'))).toMatch(/^429 Too Many Requests: retry after (29|30)$/)
+    const item = { type: 'photo' as const, media: new InputFile(await picture(64, 64), 'x.png') }
+    const album = api.sendMediaGroup(group.chatId, [item, { ...item, media: new InputFile(await picture(64, 64)) }])
+    expect(await errorOf(album)).toBe('400 Bad Request: SLOWMODE_MULTI_MSGS_DISABLED')
+    await api.editMessageText(group.chatId, id, 'edited')
+    telegram.slowDown(group.chatId, 0)
+    await api.sendMessage(group.chatId, 'two')
+  })
+})
+
 describe('a flood limit', () => {
   it('is Telegram’s until a test sets another one: 20 messages to a chat at once, and then one a second', async () => {
     telegram.open(group)

@@ -142,6 +142,31 @@ describe('a call of the bot', () => {
     expect(await errorOf(elsewhere)).toBe('400 Bad Request: message thread not found')
   })
 
+  it('cannot send to a closed topic, whose service messages the bot gets', async () => {
+    const { updates } = await test.poll()
+    const api = test.api()
+    const opened = telegram.openTopic(forum)
+    const { message_id: id } = await api.sendMessage(forum.chatId, 'x', { message_thread_id: 77 })
+    const closed = telegram.closeTopic(forum)
+    await expect.poll(() => updates.length).toBe(2)
+    const inTopic = { message_thread_id: 77, is_topic_message: true, chat: { is_forum: true } }
+    expect([opened.messageId, updates[0]!.message]).toMatchObject([
+      77,
+      { ...inTopic, message_id: 77, forum_topic_created: { name: 'Topic 77' } },
+    ])
+    expect(updates[1]!.message).toMatchObject({ ...inTopic, message_id: closed.messageId, forum_topic_closed: {} })
+    expect(updates.map(({ message }) => message!.text)).toEqual([undefined, undefined])
+    const sent = () => api.sendMessage(forum.chatId, 'y', { message_thread_id: 77 })
+    expect(await errorOf(sent())).toBe('400 Bad Request: TOPIC_CLOSED')
+    const replied = api.sendMessage(forum.chatId, 'y', { reply_parameters: { message_id: id } })
+    expect(await errorOf(replied)).toBe('400 Bad Request: TOPIC_CLOSED')
+    await api.editMessageText(forum.chatId, id, 'edited')
+    // the general topic is open
+    await api.sendMessage(forum.chatId, 'y')
+    telegram.reopenTopic(forum)
+    expect(await sent()).toMatchObject(inTopic)
+  })
+
   it('cannot send to the thread of a reply outside forums', async () => {
     const chat = { chatType: 'supergroup' as const, userId: user }
     const first = telegram.say('first', chat)

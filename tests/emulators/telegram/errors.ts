@@ -24,6 +24,8 @@ export const tooLarge = () => new TelegramErrorResponse(413, 'Request Entity Too
 export const chatNotFound = () => badRequest('chat not found')
 export const replyNotFound = () => badRequest('message to be replied not found')
 export const threadNotFound = () => badRequest('message thread not found')
+export const topicClosed = () => badRequest('TOPIC_CLOSED')
+export const albumInSlowMode = () => badRequest('SLOWMODE_MULTI_MSGS_DISABLED')
 export const editNotFound = () => badRequest('message to edit not found')
 export const deleteNotFound = () => badRequest('message to delete not found')
 export const notModified = () =>

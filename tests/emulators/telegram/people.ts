@@ -47,6 +47,13 @@ export interface People {
   unblock(chatId: number): void
   /** Makes the chat refuse everything with this error of Telegram's, without an update: 'Bad Request: TOPIC_CLOSED'. */
   refuse(chatId: number, description: string): void
+  /** Puts the group into slow mode, which holds for bots that are no administrators as well. 0: out of it. */
+  slowDown(chatId: number, seconds: number): void
+  /** Opens a forum topic. The service message about it has the same id as the topic. */
+  openTopic(from: From & { threadId: number }): Sent
+  /** Closes a topic: only administrators may write there. The bot gets a service message, as it does when the topic is opened again. */
+  closeTopic(from: From & { threadId: number }): Sent
+  reopenTopic(from: From & { threadId: number }): Sent
   /** Turns the group into a supergroup. Returns the new id. */
   migrate(chatId: number): number
 }
@@ -56,7 +63,10 @@ export function createPeople(telegram: Telegram): People {
   let queries = 0
 
   function send(content: Content, from: From, more: Partial<StoredMessage> = {}): Sent {
-    const stored = compose(content, from, more)
+    return report(compose(content, from, more))
+  }
+
+  function report(stored: StoredMessage): Sent {
     const message = toMessage(stored)
     const update = emit({ message: message as NonNullable<Update['message']> })
     return { chatId: stored.room.chat.id, messageId: stored.id, update, message }
@@ -173,6 +183,25 @@ export function createPeople(telegram: Telegram): People {
     unblock: (chatId) => setClosed(chatId, undefined),
     refuse(chatId, description) {
       world.arrive({ chatId }).room.closed = description.replace(/^Forbidden: /, '')
+    },
+
+    slowDown(chatId, seconds) {
+      world.arrive({ chatId }).room.slow = seconds === 0 ? undefined : { seconds, nextAt: 0 }
+    },
+
+    openTopic({ threadId, ...from }) {
+      const { user, room } = world.arrive(from)
+      return report(world.openTopic(room, threadId, user))
+    },
+    closeTopic(from) {
+      const sent = send(emptyText(), from, { extra: { forum_topic_closed: {} } })
+      world.room(sent.chatId)?.closedTopics.add(from.threadId)
+      return sent
+    },
+    reopenTopic(from) {
+      const sent = send(emptyText(), from, { extra: { forum_topic_reopened: {} } })
+      world.room(sent.chatId)?.closedTopics.delete(from.threadId)
+      return sent
     },
 
     migrate(chatId) {

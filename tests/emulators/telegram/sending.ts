@@ -1,7 +1,15 @@
 /** Methods that send and delete messages. */
 import { integerOf, isTrue, listOf, objectOf, textOf } from './body.ts'
 import { readKeyboard, readMedia, readText } from './content.ts'
-import { badRequest, deleteNotFound, replyNotFound, threadNotFound } from './errors.ts'
+import {
+  albumInSlowMode,
+  badRequest,
+  deleteNotFound,
+  replyNotFound,
+  threadNotFound,
+  tooManyRequests,
+  topicClosed,
+} from './errors.ts'
 import { toMessage } from './render.ts'
 import { type Call, type Method, type Telegram, unixNow } from './telegram.ts'
 import type { Json } from './types.ts'
@@ -78,7 +86,7 @@ function sendMediaGroup(telegram: Telegram, call: Call) {
 
   const contents = media.map((item) => readMedia(telegram, call, String(item.type), item, item.media))
   const mediaGroupId = media.length > 1 ? nextAlbumId() : undefined
-  telegram.flood.count(telegram.world.writable(call.params.chat_id).chat, contents.length)
+  admit(telegram, call, contents.length)
   return contents.map((content) => toMessage(write(telegram, call, content, { mediaGroupId })))
 }
 
@@ -95,8 +103,21 @@ export function post(
   content: Content,
   more: Partial<StoredMessage> = {},
 ): StoredMessage {
-  telegram.flood.count(telegram.world.writable(call.params.chat_id).chat)
+  admit(telegram, call)
   return write(telegram, call, content, more)
+}
+
+/** Throws if the limits of the chat do not let these messages pass. Edits do not count in slow mode. */
+function admit({ world, flood }: Telegram, { params }: Call, messages = 1) {
+  const room = world.writable(params.chat_id)
+  const { threadId } = readTarget(room, params)
+  if (threadId !== undefined && room.closedTopics.has(threadId)) throw topicClosed()
+  flood.count(room.chat, messages)
+  if (!room.slow) return
+  if (messages > 1) throw albumInSlowMode()
+  const now = Date.now()
+  if (room.slow.nextAt > now) throw tooManyRequests(Math.ceil((room.slow.nextAt - now) / 1000))
+  room.slow.nextAt = now + room.slow.seconds * 1000
 }
 
 function write(telegram: Telegram, { params }: Call, content: Content, more: Partial<StoredMessage>): StoredMessage {

@@ -42,6 +42,10 @@ export interface Room {
   messages: Map<number, StoredMessage>
   /** Service message that opened the topic, by topic. */
   topics: Map<number, StoredMessage>
+  /** Topics in which only administrators may write. */
+  closedTopics: Set<number>
+  /** Slow mode: seconds between two messages of the bot, and when it may write again, in Unix milliseconds. Absent: off. */
+  slow?: { seconds: number; nextAt: number }
   /** Telegram's error text if the bot may not write here, with its kind unless it is 'Forbidden'. Absent: it may. */
   closed?: string
   /** Id of the supergroup that the group became. */
@@ -89,7 +93,14 @@ export function createWorld(bot: User): World {
     if (existing) return existing
     const type = from.chatType ?? typeOf(id)
     const chat = chatJson(id, type, from, user)
-    const room: Room = { chat, messages: new Map(), topics: new Map(), admins: new Set(), lastId: 0 }
+    const room: Room = {
+      chat,
+      messages: new Map(),
+      topics: new Map(),
+      closedTopics: new Set(),
+      admins: new Set(),
+      lastId: 0,
+    }
     rooms.set(id, room)
     return room
   }
