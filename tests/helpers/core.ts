@@ -26,7 +26,7 @@ import { createApiSurface } from '../../src/http/api/surface.ts'
 import { sketch } from '../../src/models/sketch.ts'
 import { createQueue } from '../../src/queue/bullmq.ts'
 import type { RedisAddress } from '../../src/queue/redis.ts'
-import { type Backend, openTestDatabase, testQueueBackend } from './backends.ts'
+import { type Backend, openTestDatabase, type TestDatabase, testQueueBackend } from './backends.ts'
 import type { Way } from './databases.ts'
 import { storeSettings } from './store.ts'
 
@@ -167,11 +167,17 @@ export interface TestCoreOptions {
   way?: Way
   /** In place of the chat. */
   surfaces?: (parts: Parts) => readonly ChatSurface[]
+  /** Another process, whose database this one shares. It is closed after this one. */
+  beside?: TestCore
 }
 
 /** Built by `compose` as the service is, with a database, a queue and edges of this test. */
 export async function openTestCore(kind: Backend, options: TestCoreOptions = {}): Promise<TestCore> {
-  const { database, url: databaseUrl, drop } = await openTestDatabase(kind, options.way)
+  const {
+    database,
+    url: databaseUrl,
+    drop,
+  } = options.beside ? sharedWith(options.beside) : await openTestDatabase(kind, options.way)
   const { backend: usual, prefix, cleanUp, lose } = testQueueBackend(kind, database)
   const backend = options.redis ?? usual
   const folder = await mkdtemp(join(tmpdir(), 'fluxbot-'))
@@ -280,6 +286,12 @@ export async function openTestCore(kind: Backend, options: TestCoreOptions = {})
     },
   }
 }
+
+const sharedWith = ({ core, databaseUrl }: TestCore): TestDatabase => ({
+  database: core.database,
+  url: databaseUrl,
+  drop: async () => undefined,
+})
 
 /** Set up as if by the environment; stored configurations win here as well. */
 const kindOf = (provider: ImageProvider | ProviderKind): ProviderKind =>

@@ -1,10 +1,14 @@
 /** `/server`: the rules of a server, and what they do to the requests of its members. */
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { allActions } from '../../../src/bots/actions/index.ts'
+import { allCommands } from '../../../src/bots/commands/index.ts'
+import { createDispatch } from '../../../src/bots/dispatch.ts'
 import { accountOf, readAccount } from '../../../src/core/accounts/accounts.ts'
 import { type Changes, personHolding, saveSettings } from '../../../src/core/accounts/settings.ts'
 import { AppError } from '../../../src/core/errors.ts'
 import { submit } from '../../../src/core/generation/submit.ts'
+import type { Attachment } from '../../../src/core/ports/chat.ts'
 import { chooseModel } from '../../../src/core/request/choose-model.ts'
 import { en } from '../../../src/locales/en.ts'
 import { sketch } from '../../../src/models/sketch.ts'
@@ -12,7 +16,7 @@ import { upscale } from '../../../src/models/upscale.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
 import type { From, Message, OptionValue } from '../../emulators/discord/index.ts'
 import { quickest } from '../../helpers/backends.ts'
-import { askAs, createPlain, pngOf } from '../../helpers/core.ts'
+import { askAs, attachment, createPlain, openTestCore, pngOf } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
 import { createGate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
@@ -247,6 +251,76 @@ describe('channels', () => {
     const refusals = (await asking).map((each) => each.status === 'rejected' && each.reason.kind)
     expect(refusals).toEqual(['model_not_here', 'model_not_here', 'model_not_here'])
     expect(await database.rows(sql`select id from generations`)).toHaveLength(before.length)
+  })
+})
+
+describe('in another process', () => {
+  /** A process that posts and draws, and has no connection of its own to Discord. */
+  async function another() {
+    const other = await openTestCore(quickest, {
+      models,
+      providers: [createPlain(), createPlain({ name: 'lanczos' })],
+      beside: on.test,
+      limits: { welcome: 1_000, perMinute: 1_000 },
+      surfaces: () => [on.another()],
+    })
+    await other.work()
+    const dispatch = createDispatch(other.core, { commands: allCommands, actions: allActions })
+    return { ...other, dispatch }
+  }
+
+  it('rules hold at once, also for a request whose pictures were being read when they changed', async () => {
+    const { guildId, rule, channel } = newServer()
+    const there = await another()
+    const channelId = channel()
+    const userId = snowflake()
+    const place = { group: { id: guildId }, channel: channelId, nsfw: false, manager: false, roles: [] }
+    const askThere = (prompt: string, images: readonly Attachment[] = []) => {
+      const id = snowflake()
+      const options = { prompt, model: 'usual' }
+      return there.dispatch({
+        key: `discord:${id}`,
+        surface: 'discord',
+        address: `discord:/channels/${channelId}/${userId}/-/-/${id}`,
+        from: { id: `discord:${userId}`, name: 'ada' },
+        place,
+        locale: 'en',
+        act: { kind: 'command', name: 'flux', text: '', options },
+        images,
+      })
+    }
+    const last = () => {
+      const places = [channelId, on.discord.dmChannel(userId)]
+      const said = places.flatMap((id) => on.discord.botMessages(id)).toSorted((a, b) => a.createdAt - b.createdAt)
+      return said.at(-1)?.content.replaceAll('\\', '')
+    }
+    await askThere('a fox')
+    expect(await modelDrawn('a fox')).toMatchObject({ model: 'usual' })
+    await rule('models', { models: 'fine' })
+    await askThere('a hare')
+    expect(last()).toBe('⚠️ usual may not draw here. Models here: fine.')
+    await rule('models', { models: 'all' })
+    await rule('channel', { channel: channelId, state: 'off' })
+    await askThere('a hare')
+    expect(last()).toContain('have turned the bot off in this channel')
+    await rule('channel', { channel: channelId, state: 'default' })
+    // the rules let it pass before its picture is read, and the accepting statement does not
+    const reading = createGate()
+    const picture = attachment(await pngOf(64, 64))
+    const load: Attachment['load'] = async (...given) => reading.pass(await picture.load(...given))
+    const asking = askThere('a hare', [{ ...picture, load }])
+    await reading.arrived
+    await rule('models', { models: 'fine' })
+    reading.open()
+    await asking
+    expect(last()).toBe('⚠️ usual may not draw here. Models here: fine.')
+    expect(await modelDrawn('a hare')).toBeUndefined()
+    await rule('models', { models: 'all' })
+    await askThere('a hare')
+    expect(await modelDrawn('a hare')).toMatchObject({ model: 'usual' })
+    const underWay = sql`select id from generations where ended_at is null`
+    await expect.poll(() => on.test.core.database.rows(underWay)).toEqual([])
+    await there.close()
   })
 })
 

@@ -1,15 +1,20 @@
 /** Which models may draw in a Telegram group: words and buttons of its administrators, and what they do to requests of members. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { allActions } from '../../../src/bots/actions/index.ts'
+import { allCommands } from '../../../src/bots/commands/index.ts'
+import { createDispatch } from '../../../src/bots/dispatch.ts'
+import { createTelegram } from '../../../src/bots/telegram/telegram.ts'
 import { en } from '../../../src/locales/en.ts'
 import { zh } from '../../../src/locales/zh.ts'
 import { sketch } from '../../../src/models/sketch.ts'
 import { upscale } from '../../../src/models/upscale.ts'
 import type { ShownMessage } from '../../emulators/telegram/index.ts'
 import { quickest } from '../../helpers/backends.ts'
-import { createPlain } from '../../helpers/core.ts'
+import { createPlain, openTestCore } from '../../helpers/core.ts'
 import { createGate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
+import { keepLog } from '../../helpers/log.ts'
 import { openTestTelegram, type TestTelegram } from '../../helpers/telegram.ts'
 
 const modelOf = (id: string) => ({ ...sketch, id, title: `The ${id}`, aliases: [`alias-of-${id}`] })
@@ -261,6 +266,43 @@ describe('models of a Telegram group', () => {
     expect((await stored())?.models).toEqual(['fine'])
     expect(await drawnWith()).toEqual(['usual', 'usual'])
     expect(await test.states()).toEqual(['delivered', 'delivered'])
+  })
+
+  it('hold at once in another process, which has read other rules before', async () => {
+    const { database } = test.core
+    const { token, apiUrl } = test.telegram
+    const other = await openTestCore(quickest, {
+      models,
+      beside: test,
+      limits: { welcome: 1_000, perMinute: 1_000 },
+      surfaces: () => [createTelegram({ token, apiUrl, database, commands: allCommands, log: keepLog() })],
+    })
+    await other.work()
+    const dispatch = createDispatch(other.core, { commands: allCommands, actions: allActions })
+    const askThere = async (model: string) => {
+      const { messageId } = test.telegram.say(`a message to no bot`, member)
+      const person = { id: `telegram:${member.userId}`, name: 'Ada' }
+      await dispatch({
+        key: `telegram:there ${messageId}`,
+        surface: 'telegram',
+        address: `telegram:${chatId}::${messageId}`,
+        from: person,
+        place: { group: { id: String(chatId) }, channel: String(chatId), nsfw: false, manager: false, roles: [] },
+        locale: 'en',
+        act: { kind: 'command', name: 'flux', text: `a cat --model ${model}`, options: {} },
+        images: [],
+      })
+      return test.telegram.waitFor(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId)
+    }
+    await askThere('usual')
+    expect(await drawnWith()).toEqual(['usual'])
+    await answerTo('/settings models fine', manager)
+    expect((await askThere('usual')).text).toBe('⚠️ usual may not draw here. Models here: fine.')
+    await answerTo('/settings models all', manager)
+    await askThere('usual')
+    expect(await drawnWith()).toEqual(['usual', 'usual'])
+    await test.atRest()
+    await other.close()
   })
 
   it('stay when the group becomes a supergroup', async () => {
