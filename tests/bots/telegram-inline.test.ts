@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { telegramPace } from '../../src/bots/telegram/pace.ts'
+import { rewardReferrals } from '../../src/core/billing/referrals.ts'
 import { isPutOff } from '../../src/core/errors.ts'
 import type { Address } from '../../src/core/ports/chat.ts'
 import { openTestTelegram, type TestTelegram } from '../helpers/telegram.ts'
@@ -106,6 +107,40 @@ describe('starting the bot', () => {
     const { messageId } = test.telegram.say(`/start show_${id}`, ADA)
     const again = await test.telegram.waitFor(501, ({ replyTo }) => replyTo === messageId)
     expect(again.photo).toBeDefined()
+  })
+})
+
+describe('an invitation', () => {
+  it('in a link gives credits to both people after the first picture of the invited one, once', async () => {
+    test = await openTestTelegram({ limits: { welcome: 20, referral: 10 } })
+    const { telegram, core } = test
+    const answerTo = async (text: string, from: { userId: number }) => {
+      const { messageId, update } = telegram.say(text, from)
+      return { update, shown: await telegram.waitFor(from.userId, ({ replyTo }) => replyTo === messageId) }
+    }
+    const { shown } = await answerTo('/credits', ADA)
+    const [, payload] = /https:\/\/t\.me\/fluxbot_test_bot\?start=(ref_\w+)/.exec(shown.text) ?? []
+    const opened = await answerTo(`/start ${payload}`, EVE)
+    expect(opened.shown.text).toContain('You were invited')
+    expect(opened.shown.buttons.flat().map(({ label }) => label)).toEqual(['Example 1', 'Example 2', 'Example 3'])
+    telegram.redeliver(opened.update)
+    const balances = async () => {
+      const rows = await core.database.rows<{ balance: number }>(
+        sql`select balance from users join identities on user_id = users.id order by identities.id`,
+      )
+      return rows.map(({ balance }) => balance)
+    }
+    await draw('a cat of the inviting person', ADA)
+    expect(await balances()).toEqual([19, 20])
+    await draw('a first cat', EVE)
+    await expect.poll(balances).toEqual([29, 29])
+    await answerTo(`/start ${payload}`, EVE)
+    await draw('a second cat', EVE)
+    await rewardReferrals(core)
+    await test.quiet()
+    expect(await balances()).toEqual([29, 28])
+    const rewards = sql`select amount from ledger where source = 'referral'`
+    expect(await core.database.rows(rewards)).toEqual([{ amount: 10 }, { amount: 10 }])
   })
 })
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { sql } from 'drizzle-orm'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Telegram } from '../../../src/bots/telegram/telegram.ts'
 import { closeAccount } from '../../../src/core/privacy/close.ts'
 import type { From, ShownMessage } from '../../emulators/telegram/index.ts'
@@ -349,5 +349,43 @@ describe('with one process that polls', () => {
       error_message: expect.stringMatching(/no longer sold/),
     })
     expect(await test.core.database.rows(sql`select key from inbox where body::text like '%checkout%'`)).toEqual([])
+  })
+})
+
+describe('with two processes an hour after their start', () => {
+  afterEach(async () => {
+    vi.restoreAllMocks()
+    await finish()
+  })
+
+  it('finds payments and refunds whose messages were lost since, in one of the processes', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const rounds = () => timers.mock.calls.filter(([, ms]) => ms === 3_600_000).map(([round]) => round)
+    const lists = () => test.telegram.requests.filter(({ method }) => method === 'getStarTransactions').length
+    test = await openTestTelegram({ limits: { welcome: 0 }, works: false })
+    await expect.poll(rounds).toHaveLength(1)
+    await test.another()
+    await expect.poll(rounds).toHaveLength(2)
+    const [first, second] = rounds()
+    const before = lists()
+    const [paid, paidBack] = [person(), person()]
+    await pay(paid, { isLost: true })
+    const { chargeId } = await pay(paidBack)
+    await told(paidBack, 'Thank you')
+    test.telegram.refund(chargeId, { isLost: true })
+    test.telegram.faults.add({ kind: 'delay', match: { path: /^getStarTransactions$/ }, ms: 5_000, times: 1 })
+    first!()
+    await expect.poll(() => test.telegram.faults.hits.length).toBe(1)
+    second!()
+    // its round is over while the other process reads
+    await expect.poll(rounds).toHaveLength(3)
+    expect(lists()).toBeLessThanOrEqual(before + 1)
+    await told(paid, 'Thank you')
+    await told(paidBack, 'was refunded')
+    await expect.poll(rounds).toHaveLength(4)
+    await test.quiet()
+    expect(lists()).toBe(before + 1)
+    expect([toldTimes(paid, 'Thank you'), toldTimes(paidBack, 'was refunded')]).toEqual([1, 1])
+    expect([await account(paid), await account(paidBack)]).toMatchObject([{ balance: 100 }, { balance: 0, debt: 0 }])
   })
 })

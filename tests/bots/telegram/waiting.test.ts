@@ -1,7 +1,9 @@
 /** A request on Telegram from its acceptance to its picture: one message, which is edited. */
+import { sql } from 'drizzle-orm'
 import { afterEach, expect, it } from 'vitest'
 import type { ImageProvider } from '../../../src/core/ports/providers.ts'
 import { createPlain, pngOf } from '../../helpers/core.ts'
+import { createGate } from '../../helpers/gate.ts'
 import { violations } from '../../helpers/invariants.ts'
 import { openTestTelegram, type TestTelegram } from '../../helpers/telegram.ts'
 
@@ -41,4 +43,44 @@ it('waits, shows its progress and a button to cancel in one message, which becom
   expect([drawing.messageId, shown.messageId]).toEqual([waiting.messageId, waiting.messageId])
   expect(shown.buttons.flat().map(({ id }) => id)).not.toContainEqual(expect.stringContaining(':cancel:'))
   expect(telegram.botMessages(501)).toHaveLength(1)
+})
+
+it('shows the place in the queue with an estimate, and changes both as others come first or are done', async () => {
+  const gates = [createGate(), createGate()]
+  let starts = 0
+  const slow = createPlain({
+    start: async () => {
+      const gate = gates[starts++ - 1]
+      const image = await pngOf(64, 64)
+      return { state: 'done', images: [gate ? await gate.pass(image) : image] }
+    },
+  })
+  test = await openTestTelegram({ providers: [slow], concurrency: 1, limits: { welcome: 5 } })
+  const { telegram, core } = test
+  telegram.say('a first cat', ADA)
+  await telegram.waitFor(501, ({ photo }) => photo !== undefined)
+  await test.atRest()
+  // from now on pictures are expected to take 20 seconds
+  await core.database.rows(sql`update generations set started_at = stored_at - interval '20 seconds'`)
+  telegram.say('a slow cat', ADA)
+  await gates[0]!.arrived
+  const shows = (userId: number, text: string) => telegram.waitFor(userId, (message) => message.text === text)
+  telegram.say('a later cat', ADA)
+  const waiting = await shows(501, '⏳ Number 1 in the queue, about 20 s: a later cat')
+  // the first request of another person comes before the second one of this person
+  telegram.say('a dog', { userId: 502 })
+  await shows(502, '⏳ Number 1 in the queue, about 20 s: a dog')
+  const behind = await shows(501, '⏳ Number 2 in the queue, about 40 s: a later cat')
+  gates[0]!.open()
+  await gates[1]!.arrived
+  const isAhead = /^⏳ Number 1 in the queue, about \d+ s: a later cat$/
+  const ahead = await telegram.waitFor(
+    501,
+    ({ text, edits }) => edits.length > behind.edits.length && isAhead.test(text),
+  )
+  expect([behind.messageId, ahead.messageId]).toEqual([waiting.messageId, waiting.messageId])
+  gates[1]!.open()
+  await test.atRest()
+  expect(telegram.botMessages(501).map(({ photo }) => photo !== undefined)).toEqual([true, true, true])
+  expect(telegram.botMessages(502).map(({ photo }) => photo !== undefined)).toEqual([true])
 })
