@@ -2,9 +2,11 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { addressOf, createdAtMs, targetOf } from '../../../src/bots/discord/address.ts'
+import { button } from '../../../src/core/chats/buttons.ts'
+import { sentMessages } from '../../../src/core/generation/sent-messages.ts'
 import { type Address, noPicture, type Reply } from '../../../src/core/ports/chat.ts'
 import { snowflake } from '../../emulators/discord/ids.ts'
-import type { From, Interaction } from '../../emulators/discord/index.ts'
+import type { From, Interaction, Message } from '../../emulators/discord/index.ts'
 import { keepSent } from '../../helpers/chat.ts'
 import { createPlain, pngOf } from '../../helpers/core.ts'
 import { type OnDiscord, openOnDiscord } from '../../helpers/discord.ts'
@@ -60,6 +62,10 @@ function addressAfter({ token, payload }: Interaction, ageMs: number, more: obje
   return addressOf(target)
 }
 
+async function newPicture() {
+  return { key: '', name: 'new.png', alt: 'new', file: await on.test.core.images.keep(await pngOf(32, 32)) }
+}
+
 describe('a result', () => {
   it('has its prompt as the alternative text of the picture', async () => {
     const { shown } = await drawn()
@@ -110,6 +116,62 @@ describe('a result', () => {
     // the token has expired: the message that was there is edited, and mentions no one a second time
     await on.surface.edit(addressAfter(asked, 16 * 60_000), result, sent)
     expect(on.discord.notified).toHaveLength(before + 1)
+  })
+
+  it('takes its mention along when it is deleted', async () => {
+    const { core } = on.test
+    const { asked, shown } = await drawn()
+    const [row] = await core.database.rows<{ id: string }>(sql`select id from generations order by id desc limit 1`)
+    const sent = await sentMessages(core, { id: row!.id, surface: 'discord' })
+    const late = { ...result, pictures: [await newPicture()], buttons: [[button('delete', row!.id)]] }
+    await on.surface.edit(addressAfter(asked, 61_000), late, sent)
+    const mention = on.discord.messages(shown.channelId).at(-1)
+    expect(mention).toMatchObject({ replyTo: shown.id, content: expect.stringContaining('your picture is ready') })
+    const parts = sql`select part from sent_messages where generation_id = ${row!.id} order by part`
+    expect(await core.database.rows(parts)).toEqual([{ part: noPicture }, { part: 0 }])
+    await on.discord.press(asked.reply()!, '🗑 Delete').waitForAck()
+    await expect
+      .poll(() =>
+        asked
+          .reply()
+          ?.buttons.flat()
+          .map(({ label }) => label),
+      )
+      .toContain('Delete for good')
+    on.discord.press(asked.reply()!, 'Delete for good')
+    const left = () => on.discord.messages(shown.channelId).map((message) => message.id)
+    await expect.poll(left).not.toContain(shown.id)
+    await expect.poll(left).not.toContain(mention?.id)
+  })
+
+  it('keeps its picture while only its buttons change, and has only the new one when it is shown again', async () => {
+    const { asked, shown } = await drawn()
+    const files = ({ attachments }: Message) => attachments.map(({ id, filename }) => [id, filename])
+    const picture = await newPicture()
+    const channelId = on.discord.addChannel()
+    on.discord.sendMessage(`<@${on.discord.applicationId}> a fox in a message`, { channelId })
+    const inMessage = () => on.discord.botMessages(channelId).at(-1)!
+    await expect.poll(() => inMessage()?.attachments.length).toBe(1)
+    const written = inMessage()
+    const channelTarget = { kind: 'channel' as const, channelId, userId: on.discord.person.id, messageId: written.id }
+    const messages: [Message, Address, () => Message][] = [
+      [shown, addressAfter(asked, 0), () => asked.reply()!],
+      [written, addressOf(channelTarget), inMessage],
+    ]
+    for (const [before, address, now] of messages) {
+      await on.surface.changeButtons(address, { locale: 'en', buttons: [[button('keep', 'x')]] })
+      expect(
+        now()
+          .buttons.flat()
+          .map(({ label }) => label),
+      ).toEqual(['Keep'])
+      expect(files(now())).toEqual(files(before))
+      await on.surface.edit(address, { ...result, pictures: [picture] })
+      expect(files(now())).toEqual([[expect.any(String), 'new.png']])
+      expect(now().attachments[0]?.id).not.toBe(before.attachments[0]?.id)
+      await on.surface.edit(address, { ...result, state: 'failed', content: { kind: 'text', text: 'gone' } })
+      expect(now()).toMatchObject({ content: 'gone', attachments: [] })
+    }
   })
 
   it('mentions the person through the token of the interaction where the bot cannot write', async () => {
