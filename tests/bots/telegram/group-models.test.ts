@@ -294,13 +294,14 @@ describe('models of a Telegram group', () => {
       })
       return test.telegram.waitFor(chatId, ({ fromBot, replyTo }) => fromBot && replyTo === messageId)
     }
-    await askThere('usual')
-    expect(await drawnWith()).toEqual(['usual'])
-    await answerTo('/settings models fine', manager)
-    expect((await askThere('usual')).text).toBe('⚠️ usual may not draw here. Models here: fine.')
-    await answerTo('/settings models all', manager)
-    await askThere('usual')
-    expect(await drawnWith()).toEqual(['usual', 'usual'])
+    const refusal = '⚠️ usual may not draw here. Models here: fine.'
+    for (const drawn of [['usual'], ['usual', 'usual']]) {
+      await answerTo('/settings models fine', manager)
+      expect((await askThere('usual')).text).toBe(refusal)
+      await answerTo('/settings models all', manager)
+      await askThere('usual')
+      expect(await drawnWith()).toEqual(drawn)
+    }
     await test.atRest()
     await other.close()
   })
