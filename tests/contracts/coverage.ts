@@ -25,8 +25,6 @@ const elsewhere: Partial<Record<ActionName, string>> = {
   editupload: 'tests/bots/discord/http.test.ts',
   getresult: 'tests/bots/discord/answers.test.ts',
   useinput: 'tests/bots/discord/menus.test.ts',
-  editupload: 'tests/bots/result-buttons.test.ts',
-  resend: 'tests/bots/telegram-batches.test.ts',
   varyphoto: 'tests/bots/telegram-photos.test.ts',
   editphoto: 'tests/bots/telegram-photos.test.ts',
   enlargephoto: 'tests/bots/telegram-photos.test.ts',
