@@ -21,6 +21,9 @@ export function splitName(name: string): { platform: string; id: string } {
 /** The part of a request's id that captions show: its last eight digits, which are random. */
 export const shortId = (id: string) => id.slice(-8)
 
+/** When a row was made, in Unix milliseconds, because ids (uuid v7) begin with their time. */
+export const timeOf = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+
 /** The lowest id that a request of this time can have, because ids (uuid v7) begin with their time. */
 export function lowestIdAt(time: number): string {
   const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, '0')

@@ -19,6 +19,9 @@ import {
   reasonOf,
 } from './redis.ts'
 
+/** At the start the process is busy with loading its code. Postgres may also be busy with other statements later. */
+export const firstCommandMs = 10_000
+
 export interface Backend {
   factory: BackendFactory
   /** For adding jobs. On Redis it rejects at once while Redis is away, so that the caller can answer. */
@@ -31,6 +34,8 @@ export interface Backend {
   queueName(lane: string): string
   /** Whether commands may be refused while the connection looks well. */
   needsProbe: boolean
+  /** Milliseconds that a command may take. */
+  commandMs: number
   /** What to say when a command fails at the start. */
   explain(reason: string): string
   /** undefined when ready, otherwise a sentence that says what is missing. */
@@ -89,6 +94,7 @@ async function useRedis(address: RedisAddress, { onError, report }: Callbacks): 
     // scripts of BullMQ may use only keys of one slot; each lane has its own, so that lanes spread over the nodes
     queueName: (lane) => (address.cluster ? `{fluxbot-${lane}}` : `fluxbot-${lane}`),
     needsProbe: true,
+    commandMs: 3_000,
     explain: (problem) => `Cannot use Redis at ${where}: ${problem}. ${cureFor(problem, address)}`,
     notReady() {
       if (producer.status !== 'ready') return `Cannot reach Redis at ${where} (${producer.status}).`
@@ -121,6 +127,7 @@ async function usePool(pool: pg.Pool): Promise<Backend> {
     queueName: (lane) => `fluxbot-${lane}`,
     // the queue is in the database, which has a check of its own
     needsProbe: false,
+    commandMs: firstCommandMs,
     reserve(workers) {
       pool.options.max = Math.max(pool.options.max, workers + commands)
     },

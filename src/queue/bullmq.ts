@@ -5,7 +5,7 @@
 import { type Job as BullJob, DelayedError, type IQueueBackend, Queue, type QueueOptions, Worker } from 'bullmq'
 import type pg from 'pg'
 import type { Job, JobQueue } from '../core/ports/queue.ts'
-import { connectBackend } from './backend.ts'
+import { connectBackend, firstCommandMs } from './backend.ts'
 import type { RedisAddress } from './redis.ts'
 
 export interface QueueConfig {
@@ -26,9 +26,6 @@ type Run = Parameters<JobQueue['work']>[0]
 type LaneQueue = Queue<unknown, void, string, unknown, void, string, IQueueBackend>
 type LaneWorker = Worker<unknown, void, string, IQueueBackend>
 
-const commandTimeoutMs = 3_000
-/** At the start the process is busy with loading its code. */
-const firstTimeoutMs = 10_000
 const refreshEveryMs = 10_000
 /** Time that aborted jobs have to put themselves back into the queue. */
 const handBackMs = 1_500
@@ -74,7 +71,7 @@ export async function createQueue({ backend: config, lanes, prefix, log, report 
   /** Rejects when the queue fails or does not answer in time; `notReady` reports it until `check` succeeds. */
   async function command<T>(lane: string, action: Promise<T>): Promise<T> {
     try {
-      return await withTimeout(action, started ? commandTimeoutMs : firstTimeoutMs)
+      return await withTimeout(action, started ? backend.commandMs : firstCommandMs)
     } catch (error) {
       problems.set(lane, (error as Error).message)
       throw error

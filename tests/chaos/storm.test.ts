@@ -1,6 +1,6 @@
 /** 2,000 interactions of Discord, 200 a second, while Redis is stopped. */
-import { availableParallelism, loadavg } from 'node:os'
 import { describe, expect, it } from 'vitest'
+import { isQuiet } from '../helpers/machine.ts'
 import { noRedis } from '../helpers/redis.ts'
 import { stormViolations, stormWithoutRedis } from './storm.ts'
 
@@ -16,7 +16,6 @@ describe('a storm of interactions', () => {
   })
 
   // what other programs on the machine take is missing here: then Discord's own limit counts
-  const isQuiet = loadavg()[0]! < availableParallelism() / 2
   it.skipIf(noRedis)(
     `is acknowledged within ${isQuiet ? 'a second' : "Discord's 3 s, because the machine is busy"}`,
     async () => {

@@ -32,6 +32,7 @@ export function keepSent(): SentMessages {
   const begun: number[] = []
   const end = (part: number) => void begun.splice(0, begun.length, ...begun.filter((each) => each !== part))
   return {
+    since: 0,
     earlier,
     begun,
     begin: async (part) => {

@@ -30,7 +30,7 @@ interface Ended {
 /** Best effort, because the result itself is shown: what fails here is logged. A slow mention goes on after this resolves. */
 export async function mentionAfterLongWait(parts: Parts, placed: Placed, { reply, sent }: Ended): Promise<void> {
   const { target, message, edited } = placed
-  if (!message || !edited || !sent || wasMentioned(sent) || !waitedLong(target, reply)) return
+  if (!message || !edited || !sent || wasMentioned(sent) || !waitedLong(target, reply, sent)) return
   const mentioned = mention(parts, { target, message, content: contentOf(target, reply), sent }).catch((error) =>
     parts.log.warn({ reason: reasonOf(error) }, 'could not mention the person whose request took long'),
   )
@@ -38,12 +38,12 @@ export async function mentionAfterLongWait(parts: Parts, placed: Placed, { reply
 }
 
 /** A message that only the person sees has no channel to notify in. */
-function waitedLong(target: Target, { content, private: isPrivate }: Reply): boolean {
-  const isChannel = target.kind === 'channel'
-  const isSeen = isChannel || (!isPrivate && (target.audience === 'public' || target.originalId !== undefined))
-  const asked = isChannel ? target.messageId : target.interactionId
-  const isEnd = content.kind === 'result' || content.kind === 'failure'
-  return isSeen && isEnd && asked !== undefined && ageMs({ interactionId: asked }) > longWaitMs
+function waitedLong(target: Target, { content, private: isPrivate }: Reply, { since }: SentMessages): boolean {
+  if (content.kind !== 'result' && content.kind !== 'failure') return false
+  // the message may be older than the request: it showed a draft before
+  if (target.kind === 'channel') return Date.now() - since > longWaitMs
+  const isSeen = !isPrivate && (target.audience === 'public' || target.originalId !== undefined)
+  return isSeen && ageMs(target) > longWaitMs
 }
 
 function contentOf({ userId }: Target, { locale, content }: Reply): string {

@@ -4,6 +4,7 @@ import { columnsOf, readRows } from '../../db/columns.ts'
 import type { Database } from '../../db/database.ts'
 import { begunMessages, generations, sentMessages as table } from '../../db/schema/generations.ts'
 import type { Core } from '../core.ts'
+import { timeOf } from '../ids.ts'
 import type { MessageName, Posted, SentMessages } from '../ports/chat.ts'
 
 interface Showing {
@@ -36,6 +37,7 @@ export async function sentMessages(
     await core.database.rows(sql`delete from begun_messages where ${isOurs} and part = ${part}::int`)
   }
   return {
+    since: timeOf(id),
     earlier: rows.map((row) => ({ ...row, posted: row.posted as Posted })),
     begun: begun.map(({ part }) => part),
     begin: async (part) => {

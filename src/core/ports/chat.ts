@@ -195,6 +195,8 @@ export interface SentMessage {
 
 /** Messages of one result: each is added before the next is sent, so that a crash repeats none. */
 export interface SentMessages {
+  /** When the request was made, in Unix milliseconds. */
+  readonly since: number
   readonly earlier: readonly SentMessage[]
   /** First parts of messages that may have arrived, because their sending began and its end is unknown. */
   readonly begun: readonly number[]

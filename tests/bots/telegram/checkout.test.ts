@@ -1,14 +1,19 @@
-/** How long Telegram waits for the answer to a pre-checkout query while many updates wait. After ten seconds it cancels the payment. */
+/** How long Telegram waits for the answer to a pre-checkout query while many updates wait. */
 import { sql } from 'drizzle-orm'
 import { expect, it } from 'vitest'
+import { isQuiet } from '../../helpers/machine.ts'
 import { openTestTelegram } from '../../helpers/telegram.ts'
 
 const waves = 10
 const updatesEach = 500
 const queriesEach = 20
+/** Telegram then cancels the payment. */
+const telegramWaitsMs = 10_000
 const buyer = { userId: 501 }
 
-it('is less than two seconds for 99 of 100 queries behind 500 updates', async () => {
+const limitMs = isQuiet ? 2_000 : telegramWaitsMs
+
+it(`is less than ${limitMs / 1000} s for 99 of 100 queries behind 500 updates`, async () => {
   const test = await openTestTelegram({ limits: { welcome: 0 }, works: false })
   const { telegram, core } = test
   telegram.say('/buy small', buyer)
@@ -28,7 +33,7 @@ it('is less than two seconds for 99 of 100 queries behind 500 updates', async ()
   }
   const p99 = times.toSorted((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1]!
   process.stdout.write(`pre-checkout p99 ${p99} ms\n`)
-  expect(p99).toBeLessThan(2_000)
+  expect(p99).toBeLessThan(limitMs)
   await test.close()
   expect(telegram.violations).toEqual([])
 })
