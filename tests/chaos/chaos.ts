@@ -16,6 +16,7 @@ import { type FalEmulator, startFal } from '../emulators/fal/index.ts'
 import { startTelegram, type TelegramEmulator } from '../emulators/telegram/index.ts'
 import { type Backend, createDatabase } from '../helpers/backends.ts'
 import { freePort } from '../helpers/ports.ts'
+import { startCluster } from '../helpers/redis.ts'
 import { apiKey, brokenAtRest, settleMs, unfinished, untilEnded } from './rest.ts'
 import { type Service, startService } from './service.ts'
 
@@ -53,7 +54,7 @@ export interface ChaosResult {
 }
 
 const requestsPerPerson = 3
-/** Number of the Redis database that only this run uses, so that it can be emptied. */
+/** Number of the database that only this run uses. */
 const redisDatabase = 5
 
 interface World {
@@ -64,9 +65,17 @@ interface World {
   comfyui: Comfyui
   services: Service[]
   settings: Record<string, string>
+  redis?: EmptiedRedis
   url?: string
   dataDir: string
   random: () => number
+}
+
+/** A Redis that only this run uses, so that it can be emptied. */
+interface EmptiedRedis {
+  settings: Record<string, string>
+  empty(): Promise<unknown>
+  stop(): Promise<void>
 }
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
@@ -89,25 +98,25 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const dataDir = await mkdtemp(join(tmpdir(), 'fluxbot-chaos-'))
   const { url, drop } = options.backend === 'pglite' ? { url: undefined, drop: async () => {} } : await createDatabase()
   const port = await freePort()
-  const base = settingsOf(options.backend, { discord, telegram, fal, comfyui, dataDir, url, port })
+  const redis = options.backend === 'redis' ? await openRedis() : undefined
+  const base = settingsOf({ discord, telegram, fal, comfyui, dataDir, redis, url, port })
   const settings = mix.webhooks === undefined ? base : { ...base, PUBLIC_URL: `http://127.0.0.1:${port}` }
-  const world: World = { options, discord, telegram, fal, comfyui, services: [], settings, url, dataDir, random }
+  const world: World = { options, discord, telegram, fal, comfyui, services: [], settings, redis, url, dataDir, random }
   try {
     return await play(world)
   } finally {
     await Promise.all(world.services.map((service) => service.kill()))
     await Promise.all([discord, telegram, fal, comfyui].map((emulator) => emulator.stop()))
+    await redis?.stop()
     await drop()
     await rm(dataDir, { recursive: true, force: true })
   }
 }
 
-function settingsOf(
-  backend: Backend,
-  world: Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'url'> & { port: number },
-): Record<string, string> {
-  const { discord, telegram, fal, comfyui, dataDir, url, port } = world
-  const redis = `${process.env.TEST_REDIS_URL}/${redisDatabase}`
+type Parts = Pick<World, 'discord' | 'telegram' | 'fal' | 'comfyui' | 'dataDir' | 'redis' | 'url'>
+
+function settingsOf(parts: Parts & { port: number }): Record<string, string> {
+  const { discord, telegram, fal, comfyui, dataDir, redis, url, port } = parts
   return {
     DATA_DIR: dataDir,
     PORT: String(port),
@@ -122,14 +131,14 @@ function settingsOf(
     FAL_QUEUE_URL: fal.url,
     COMFYUI_URL: comfyui.url,
     ...(url ? { DATABASE_URL: url, SECRET_KEY: 'a secret for the chaos run, 32 long' } : {}),
-    ...(backend === 'redis' ? { REDIS_URL: redis } : {}),
+    ...redis?.settings,
   }
 }
 
 async function play(world: World): Promise<ChaosResult> {
-  const { options, discord, telegram, fal, comfyui, settings, services } = world
+  const { options, discord, telegram, fal, comfyui, settings, services, redis } = world
   const say = options.say ?? (() => undefined)
-  if (options.backend === 'redis') await withRedis((redis) => redis.flushdb())
+  await redis?.empty()
   const workers = options.backend === 'pglite' ? [startService(settings)] : startApart(world)
   services.push(...workers)
   await Promise.all(services.map((service) => service.ready))
@@ -139,7 +148,7 @@ async function play(world: World): Promise<ChaosResult> {
   const sending = sendRequests(world)
   for (let kill = 0; kill < options.kills; kill++) {
     await sleep(options.backend === 'pglite' ? 1_000 + world.random() * 1_000 : 400 + world.random() * 1_200)
-    if (options.flush && kill === Math.floor(options.kills / 2)) await withRedis((redis) => redis.flushdb())
+    if (options.flush && kill === Math.floor(options.kills / 2)) await redis?.empty()
     const index = Math.floor(world.random() * workers.length)
     const victim = workers[index]
     if (!victim) continue
@@ -366,10 +375,16 @@ async function untilQuiet(world: World): Promise<void> {
   }
 }
 
-async function withRedis(act: (redis: Redis) => Promise<unknown>): Promise<void> {
-  const redis = new Redis(`${process.env.TEST_REDIS_URL}/${redisDatabase}`)
-  await act(redis)
-  redis.disconnect()
+/** One database of the Redis of the environment. A cluster has only one, which other tests use, so the run gets a cluster of its own. */
+async function openRedis(): Promise<EmptiedRedis> {
+  if (process.env.TEST_REDIS_CLUSTER === 'true') {
+    const { url, nodes, stop } = await startCluster()
+    const empty = () => Promise.all(nodes.map((node) => node.run('flushall')))
+    return { settings: { REDIS_URL: url, REDIS_CLUSTER: 'true' }, empty, stop }
+  }
+  const url = `${process.env.TEST_REDIS_URL}/${redisDatabase}`
+  const redis = new Redis(url)
+  return { settings: { REDIS_URL: url }, empty: () => redis.flushdb(), stop: async () => redis.disconnect() }
 }
 
 export function randomOf(seed: number): () => number {

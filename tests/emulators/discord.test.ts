@@ -177,12 +177,13 @@ describe('an interaction', () => {
     const c = [expect.any(String), 'c.png']
     // without a list, a file is added; with one, what is not in it is removed or left out
     expect(await edit({}, file('c.png', 'files[0]'))).toEqual([a, b, c])
-    expect(await edit({ attachments: [{ id: b![0] }, { id: 0 }] }, file('d.png', 'files[0]'))).toEqual([
+    expect(await edit({ attachments: [{ id: b![0] }, { id: '0' }] }, file('d.png', 'files[0]'))).toEqual([
       b,
       [expect.any(String), 'd.png'],
     ])
     expect(await edit({ attachments: [{ id: b![0] }] }, file('e.png', 'files[0]'))).toEqual([b])
     expect(await errorOf(edit({ attachments: [{ id: a![0] }] }))).toMatchObject({ code: 50035, status: 400 })
+    expect(discord.violations.splice(0)).toEqual([expect.stringContaining('ATTACHMENT_NOT_FOUND')])
     expect(await edit({ attachments: [] })).toEqual([])
     expect(discord.botMessages().at(-1)).toMatchObject({ id: posted.id, content: 'There', attachments: [] })
   })
