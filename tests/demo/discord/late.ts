@@ -13,7 +13,8 @@ export const late = {
     const isDrawing = ({ text }: { text: string }) => text.startsWith('🎨')
     await slash('Ann', 'painting', 'flux', values, { until: isDrawing, on: (interaction) => (asked = interaction) })
     if (asked) town.discord.expireToken(asked)
-    const [result] = await wait('Ann', 'painting', 'the 15 minutes pass')
+    // the result comes, and then the message that waited goes
+    const [result] = await wait('Ann', 'painting', 'the 15 minutes pass', 2)
     if (result) await press('Bea', result, '👍')
   },
 }

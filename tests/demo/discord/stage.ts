@@ -66,8 +66,8 @@ export interface DiscordStage extends Omit<Stage, 'step'> {
   menu(who: Name, message: Seen, entry: string, values?: Record<string, string>): Promise<Seen[]>
   /** A message of a person with a picture. */
   show(who: Name, channel: Channel, words: string, picture: Buffer): Promise<Seen>
-  /** Does nothing but wait. */
-  wait(who: Name, channel: Channel, until: string): Promise<Seen[]>
+  /** Does nothing but wait, for as many messages that come, change or go. */
+  wait(who: Name, channel: Channel, until: string, messages?: number): Promise<Seen[]>
   /** Deletes the message with the rights of a moderator. */
   remove(who: Name, message: Seen): Promise<void>
 }
@@ -234,8 +234,8 @@ export function createDiscordStage(town: Town, scene: Scene): DiscordStage {
       })
       return toSeen(only(sent ? [sent] : []))
     },
-    wait: (who, channel, until) =>
-      step({ who, where: where(channel), did: 'waits', said: until, act: () => undefined }),
+    wait: (who, channel, until, messages = 1) =>
+      step({ messages, who, where: where(channel), did: 'waits', said: until, act: () => undefined }),
     async remove(who, message) {
       await step({
         who,
