@@ -6,6 +6,7 @@ import { lookup as resolve } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { buildConnector } from 'undici'
+import { canParseUrl } from './can-parse-url.ts'
 import { NetError } from './errors.ts'
 
 /** Resolves a name to all of its addresses. */
@@ -57,7 +58,7 @@ export function originsOf(addresses: readonly string[]): ReadonlySet<string> {
  */
 export function checkUrl(text: string, trusted: ReadonlySet<string>, base?: URL): URL {
   // the error of the URL parser would quote the whole address
-  if (!URL.canParse(text, base?.href)) throw forbidden('invalid address')
+  if (!canParseUrl(text, base?.href)) throw forbidden('invalid address')
   const url = new URL(text, base?.href)
   const { protocol, hostname, origin } = url
   if (protocol !== 'https:' && protocol !== 'http:') throw forbidden(`scheme ${protocol.slice(0, 20)}`)

@@ -13,6 +13,7 @@ import {
 import { AppError } from '../../core/errors.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
 import { namesLora } from '../../core/request/loras.ts'
+import { canParseUrl } from '../../net/can-parse-url.ts'
 import { type Downloads, tooBig } from '../downloads.ts'
 
 export const attachmentHosts = [
@@ -113,5 +114,5 @@ const ofSticker = ({ id, name, format_type: format }: APIStickerItem): RemotePic
 })
 
 function originOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).origin : ''
+  return canParseUrl(url) ? new URL(url).origin : ''
 }

@@ -17,6 +17,7 @@ import {
 } from '../../core/accounts/sessions.ts'
 import type { Identity } from '../../core/ports/chat.ts'
 import { shareTries } from '../../core/programs/wrong-keys.ts'
+import { canParseUrl } from '../../net/can-parse-url.ts'
 import { basePathOf, isOwnHost } from '../../net/own-address.ts'
 import { createTries } from '../../net/tries.ts'
 
@@ -162,7 +163,7 @@ function fromOurPage(headers: FastifyRequest['headers'], hosts: readonly string[
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
   // 'null' and the like are no addresses, so not ours
-  return headers.origin === undefined || (URL.canParse(headers.origin) && hosts.includes(new URL(headers.origin).host))
+  return headers.origin === undefined || (canParseUrl(headers.origin) && hosts.includes(new URL(headers.origin).host))
 }
 
 /** Takes the same time for all inputs, also when the lengths differ. */

@@ -2,6 +2,7 @@
  * LoRAs: extra weights that a picture is drawn with. People name them by an address, `https://huggingface.co/a/b.safetensors:0.8`, or
  * by a name that the model has for one. The service loads them; fluxbot never does.
  */
+
 import { AppError } from '../errors.ts'
 import type { Lora, Takes } from '../ports/models.ts'
 import { shorten } from '../text.ts'
@@ -45,6 +46,14 @@ function readLora(text: string): Lora {
   return { path: readLoraPath(path), ...(scale !== undefined && { scale: Number(scale) }) }
 }
 
+function parsed(address: string): URL | undefined {
+  try {
+    return new URL(address)
+  } catch {
+    return undefined
+  }
+}
+
 /** A name in lower case, or an address. Throws AppError lora_address. */
 export function readLoraPath(text: string): string {
   const name = text.toLowerCase()
@@ -52,8 +61,8 @@ export function readLoraPath(text: string): string {
   // a chat may show the refusal to other people
   const value = text.replace(/\?.*$/s, '?…').replace(/^.*@/s, '…@')
   const refused = new AppError('lora_address', { value: shorten(value, shownCharacters), expected: loraExample })
-  if (text.length > longest || !URL.canParse(text)) throw refused
-  const url = new URL(text)
+  const url = text.length > longest ? undefined : parsed(text)
+  if (!url) throw refused
   url.hash = ''
   const { protocol, username, password, hostname, port, searchParams, href } = url
   const isSecret = username !== '' || password !== '' || [...searchParams.keys()].some((each) => secretName.test(each))

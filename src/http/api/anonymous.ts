@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { rememberedAccountOf } from '../../core/accounts/accounts.ts'
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
+import { canParseUrl } from '../../net/can-parse-url.ts'
 import { hasKey } from '../server/auth.ts'
 
 /** Names of families that ANONYMOUS_API may contain. */
@@ -45,6 +46,6 @@ function isFromThisMachine({ ip, headers }: FastifyRequest): boolean {
   return isLoopback(ip) && isLoopback(nameIn(`http://${host}`)) && (origin === undefined || isLoopback(nameIn(origin)))
 }
 
-const nameIn = (address: string) => (URL.canParse(address) ? new URL(address).hostname : '')
+const nameIn = (address: string) => (canParseUrl(address) ? new URL(address).hostname : '')
 
 const isLoopback = (name: string) => /^(localhost|(::ffff:)?127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(name)

@@ -1,10 +1,12 @@
 /** Input pictures by address or key. Pictures of the account itself come from the store; all others are fetched. */
+
 import type { KeyHolder } from '../../core/accounts/api-keys.ts'
 import type { Core } from '../../core/core.ts'
 import { AppError } from '../../core/errors.ts'
 import { outcomeOf } from '../../core/history/outcome.ts'
 import { ownPicture } from '../../core/media/uploads.ts'
 import type { Attachment } from '../../core/ports/chat.ts'
+import { canParseUrl } from '../../net/can-parse-url.ts'
 import type { Family } from './family.ts'
 import { attachmentOf } from './fetcher.ts'
 import type { ApiParts } from './parts.ts'
@@ -57,14 +59,14 @@ export function inputOf(
 /** `bare`: the address is nothing but the key. */
 function keyIn(address: string): { key: string; bare: boolean } | undefined {
   if (/^data:/i.test(address)) return undefined
-  const path = URL.canParse(address) ? new URL(address).pathname : address
+  const path = canParseUrl(address) ? new URL(address).pathname : address
   const key = path.length > maxKeyLength * 2 ? undefined : keyForm.exec(path)?.[1]
   return key === undefined ? undefined : { key, bare: key === address }
 }
 
 /** Ignores the signature: an account may use its own pictures after their links have expired. */
 async function isLinkTo({ store }: Core, key: string, address: string): Promise<boolean> {
-  if (!URL.canParse(address)) return false
+  if (!canParseUrl(address)) return false
   const [given, ours] = [new URL(address), new URL(await store.link(key, comparedSeconds))]
   return given.origin === ours.origin && given.pathname === ours.pathname
 }
@@ -77,7 +79,7 @@ interface GeneratedPicture {
 }
 
 function generatedPictureIn({ publicUrl }: Pick<ApiParts, 'publicUrl'>, address: string): GeneratedPicture | undefined {
-  if (!address.startsWith(`${publicUrl}/image/`) || !URL.canParse(address)) return undefined
+  if (!address.startsWith(`${publicUrl}/image/`) || !canParseUrl(address)) return undefined
   const id = generationForm.exec(address.slice(publicUrl.length))?.[1]
   return id === undefined ? undefined : { id, n: Number(new URL(address).searchParams.get('n') ?? 0) }
 }

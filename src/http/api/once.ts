@@ -11,6 +11,7 @@ import type { Following } from '../../core/events/events.ts'
 import { type Asked, ask, askedBefore, type ProgramRequest } from '../../core/programs/ask.ts'
 import { begin, finish, forget, noteAnswered, noteUnanswered, unanswered } from '../../core/programs/idempotency.ts'
 import type { Json } from '../../db/json.ts'
+import { canParseUrl } from '../../net/can-parse-url.ts'
 import { NetError } from '../../net/errors.ts'
 import { checkUrl } from '../../net/guard.ts'
 import type { ApiParts } from './parts.ts'
@@ -109,7 +110,7 @@ function checkedWebhookUrl(url: string): string {
     throw new AppError('bad_option', {
       name: 'webhook_url',
       // only the host, because the rest may be secret
-      value: URL.canParse(url) ? new URL(url).host : '',
+      value: canParseUrl(url) ? new URL(url).host : '',
       expected: 'a public https address without port or password',
     })
   }

@@ -3,6 +3,7 @@
  * only their paths are kept, if they have the expected form, and requests always go to the configured address.
  */
 import { z } from 'zod'
+import { canParseUrl } from '../../net/can-parse-url.ts'
 
 /** Paths below the configured address. */
 export const ticketShape = z.object({
@@ -47,7 +48,7 @@ function appOf(endpoint: string): string {
 }
 
 function trustedPath(address: string | null | undefined, { baseUrl, tail }: { baseUrl: string; tail: string }) {
-  if (!address || !URL.canParse(address)) return undefined
+  if (!address || !canParseUrl(address)) return undefined
   const url = new URL(address)
   const base = new URL(baseUrl)
   const prefix = base.pathname.replace(/\/$/, '')

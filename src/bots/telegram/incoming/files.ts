@@ -3,6 +3,7 @@ import type { Api } from 'grammy'
 import type { Document, Message, PhotoSize, Sticker } from 'grammy/types'
 import { AppError } from '../../../core/errors.ts'
 import type { Attachment } from '../../../core/ports/chat.ts'
+import { canParseUrl } from '../../../net/can-parse-url.ts'
 import { createDownloads, tooBig } from '../../downloads.ts'
 import { asSignal, failureOf, reasonOf } from '../bot-api.ts'
 
@@ -105,7 +106,7 @@ function previewedPicture({ text = '', entities = [], link_preview_options: prev
     first?.type === 'text_link' ? first.url : first && text.slice(first.offset, first.offset + first.length)
   const link = preview?.url ?? written ?? ''
   const address = /^https?:/i.test(link) ? link : `https://${link}`
-  const isPicture = URL.canParse(address) && /\.(?:png|jpe?g|jfif|webp)$/i.test(new URL(address).pathname)
+  const isPicture = canParseUrl(address) && /\.(?:png|jpe?g|jfif|webp)$/i.test(new URL(address).pathname)
   return isPicture ? address : undefined
 }
 
