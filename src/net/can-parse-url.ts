@@ -1,4 +1,4 @@
-/** As `URL.canParse` should be: that of Node 20 comes to refuse letters such as ü once it has been called often. */
+/** Does what `URL.canParse` should do. In Node 20 that function starts to refuse letters such as ü after many calls. */
 export function canParseUrl(text: string, base?: string): boolean {
   try {
     new URL(text, base)

@@ -144,7 +144,7 @@ describe('a name', () => {
 describe('an address to fetch', () => {
   const trusted = new Set(['http://10.0.0.1:9000', 'https://files.example:8443', 'null'])
 
-  it('may have letters that are not ASCII, however often addresses are checked', () => {
+  it('may have letters that are not ASCII, also after many checks', () => {
     const refused = Array.from({ length: 20_000 }, () => 'https://bücher.example/').filter((url) => {
       try {
         return checkUrl(url, trusted).href === ''

@@ -1,4 +1,4 @@
-/** Codes, keys and links with a token are in no table, in whatever way the page was asked for them. */
+/** Searches a dump of all tables for the codes, keys and links with a token that the page was asked for, and finds none. */
 import { sql } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { allActions } from '../../../src/bots/actions/index.ts'
