@@ -87,7 +87,7 @@ async function mention({ api }: Parts, { target, message, content, sent }: Menti
   await followUp(api, target, body)
 }
 
-/** Repeating it within minutes shows nothing twice. */
+/** A call that is repeated within minutes adds no second message, because of the nonce. */
 function writeBelow(api: Parts['api'], message: APIMessage, body: object) {
   return api.send<APIMessage>('post', Routes.channelMessages(message.channel_id), {
     body: {

@@ -200,7 +200,7 @@ export interface SentMessages {
   readonly earlier: readonly SentMessage[]
   /** First parts of messages that may have arrived, because their sending began and its end is unknown. */
   readonly begun: readonly number[]
-  /** Notes, before the call, that a message is sent which a repeated call would send twice. False: another process sends it, or has sent it. */
+  /** Called before a message is sent that a repeated call would send twice. False: another process sends it, or has sent it. */
   begin(part: number): Promise<boolean>
   /** The message was certainly not sent. */
   withdraw(part: number): Promise<void>

@@ -113,8 +113,8 @@ export function createAlbums(api: Api): Albums {
 }
 
 /**
- * Makes a call that a repetition would make twice, such as that of an album. undefined: it may have arrived, now or before. What Telegram
- * refused, or did not get, has certainly not.
+ * Sends a message that Telegram would show twice if the call were repeated. undefined: the message may have arrived, by this call or an
+ * earlier one. Rejects if it has certainly not arrived, because Telegram refused it or was not reached.
  */
 async function once<T>(sent: SentMessages | undefined, part: number, call: () => Promise<T>): Promise<T | undefined> {
   if (!sent) return call()
@@ -130,13 +130,13 @@ async function once<T>(sent: SentMessages | undefined, part: number, call: () =>
   }
 }
 
-/** This process was so slow that another one took over its work. Should it be tried again here, what was sent is read anew. */
+/** Another process has taken over the work of this slow one. A further try reads again what was sent. */
 export const sentElsewhere = () =>
   new AppError('chat_unavailable', {}, { cause: new Error('another process sends the same message') })
 
 type Placed = Pick<Shown, 'kind' | 'target'> & { part: number }
 
-/** All messages of a call at once, so that no crash leaves out a part of an album. */
+/** Records all messages of a call in one statement, so that a crash cannot leave an album half recorded. */
 async function recordAll(messages: readonly Message[], placed: (index: number) => Placed, sent?: SentMessages) {
   const records = messages.map((message, index) => {
     const { part, ...shown } = placed(index)
