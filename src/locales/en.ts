@@ -220,6 +220,13 @@ export const en = {
   /** A link to a picture that is shown smaller. `number`: which one, if there are several. */
   fullSize: (number?: number) => (number === undefined ? 'Full size' : `Full size ${number}`),
   originals: (count: number) => plural(count, { one: '💾 The original picture', other: '💾 The original pictures' }),
+  originalsUnclear: 'The chat did not confirm that it got the files. If you do not see them, press Original again.',
+  /** A press of 'erase' whose result may have messages that the bot does not know. */
+  mayBeLeft:
+    'Deleted. The chat did not confirm some messages when they were sent: if you still see one, please delete it yourself.',
+  /** Above an album, with the buttons that belong under it. */
+  buttonsMayBeMissing:
+    'Telegram did not confirm that it got the text and the buttons below the pictures. If you do not see them, use these buttons.',
   /** What the page shows of the account while a request is composed. */
   composed: {
     balance: (balance: number) => `${credits(balance)} left`,

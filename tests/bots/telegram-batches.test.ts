@@ -1,6 +1,7 @@
 /** Results of several pictures on Telegram, and how words and facts of a result are laid out. */
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
+import { button } from '../../src/core/chats/buttons.ts'
 import { sentMessages } from '../../src/core/generation/sent-messages.ts'
 import type { Address, Reply } from '../../src/core/ports/chat.ts'
 import { says } from '../helpers/chat.ts'
@@ -19,14 +20,16 @@ describe('a result of several pictures', () => {
     expect(wrong).toEqual([])
   })
 
-  async function open() {
+  async function open(whenDrawn = () => {}) {
     const plain = createPlain({
       start: async ({ input }) => {
+        whenDrawn()
         const { count = 1 } = input as { count?: number }
         return { state: 'done', images: await Promise.all(Array.from({ length: count }, (_, n) => pngOf(60 + n, 40))) }
       },
     })
     test = await openTestTelegram({ providers: [plain], limits: { welcome: 50 } })
+    return test.telegram
   }
 
   async function batch() {
@@ -51,6 +54,11 @@ describe('a result of several pictures', () => {
     expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(5)
   })
 
+  async function fourPictures() {
+    const file = { data: await pngOf(60, 40), type: 'image/png' as const, width: 60, height: 40 }
+    return [1, 2, 3, 4].map((number) => ({ file, key: `${number}`, name: `${number}.png`, alt: 'a cat' }))
+  }
+
   const albums = () => {
     const photos = test.telegram.botMessages(TOPIC.chatId).filter(({ photo }) => photo)
     return new Map(photos.map(({ mediaGroupId, messageId }) => [mediaGroupId ?? messageId, photos]))
@@ -60,8 +68,6 @@ describe('a result of several pictures', () => {
     await open()
     const { faults } = test.telegram
     faults.add({ kind: 'dropAfter', match: { path: /^sendMediaGroup$/ }, times: 1 })
-    // the delivery starts anew
-    faults.add({ kind: '500', match: { path: /^sendMessage$/ }, times: 2 })
     const { under, album } = await batch()
     expect(album).toHaveLength(4)
     expect(under.text).toContain('ℹ️ Telegram did not confirm that it got the pictures.')
@@ -76,6 +82,50 @@ describe('a result of several pictures', () => {
     expect(await test.core.database.rows(sql`select part from begun_messages`)).toEqual([{ part: 0 }])
   })
 
+  it.each([
+    ['arrived, but was not confirmed', 'dropAfter', 6],
+    ['did not arrive', 'dropBefore', 5],
+  ] as const)('comes once if the message under it %s, with its buttons above it', async (_, kind, count) => {
+    const { faults } = await open(() => faults.add({ kind, match: { path: /^sendMessage$/ }, times: 1 }))
+    test.telegram.say('/flux a cat --n 4', TOPIC)
+    const above = await test.telegram.waitFor(TOPIC.chatId, ({ text }) => text.includes('did not confirm'))
+    await test.atRest()
+    expect(above.text).toContain('ℹ️ Telegram did not confirm that it got the text and the buttons below the pictures.')
+    expect(above.buttons.flat().map(({ label }) => label)).toEqual(
+      expect.arrayContaining(['📨 Send again', '🎲 Again · 4 credits', '🗑 Delete']),
+    )
+    expect(albums().size).toBe(1)
+    expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(count)
+    // the bot does not know the one that was not confirmed
+    test.telegram.press(above, '🗑 Delete', TOPIC)
+    await expect.poll(() => test.telegram.botMessages(TOPIC.chatId)[0]?.buttons.length).toBe(1)
+    const told = await test.telegram.press(above, 'Delete for good', TOPIC).answered()
+    expect(told.text).toContain('Deleted. The chat did not confirm some messages')
+    expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(count - 5)
+    await test.quiet()
+  })
+
+  it('comes once if the process dies before it records the message under it', async () => {
+    await open()
+    const { core, telegram } = test
+    await batch()
+    const [row] = await core.database.rows<{ id: string; address: Address }>(sql`select id, address from generations`)
+    const { id, address } = row!
+    const shown = core.surfaces.get('telegram')!
+    const waiting = await shown.post(address, says('wait', 'waiting'))
+    const read = () => sentMessages(core, { id, surface: 'telegram', askedBy: 'telegram:1' })
+    await (await read()).begin(8)
+    const pictures = await fourPictures()
+    const buttons = [[button('reroll', id)]]
+    for (const _ of [1, 2]) {
+      expect(await shown.edit(waiting, { ...says('a cat', 'done'), pictures, buttons }, await read())).toBe(waiting)
+    }
+    expect(telegram.botMessages(TOPIC.chatId).filter(({ photo }) => photo)).toHaveLength(8)
+    expect(telegram.botMessages(TOPIC.chatId).filter(({ text }) => text.includes('a cat'))).toHaveLength(1)
+    // one that is asked for by a press has no message to change
+    expect(await shown.post(address, { ...says('a cat', 'done'), pictures, buttons }, await read())).toBe(address)
+  })
+
   it('comes once if a process that was stopped before it sent it goes on after another one has sent it', async () => {
     await open()
     const { core, telegram } = test
@@ -87,9 +137,7 @@ describe('a result of several pictures', () => {
     // what it read before it was stopped
     const stale = { ...sent, earlier: [], begun: [] }
     const withAlbum = { ...stale, earlier: sent.earlier.filter(({ part }) => part < 4) }
-    const data = await pngOf(60, 40)
-    const file = { data, type: 'image/png' as const, width: 60, height: 40 }
-    const pictures = [1, 2, 3, 4].map((number) => ({ file, key: `${number}`, name: `${number}.png`, alt: 'a cat' }))
+    const pictures = await fourPictures()
     const again: Reply = { ...says('a cat', 'done'), pictures }
     for (const read of [stale, withAlbum]) {
       const posting = core.surfaces.get(surface)!.post(address, again, read)
@@ -127,6 +175,20 @@ describe('a result of several pictures', () => {
     await test.quiet()
     const answers = test.telegram.botMessages(TOPIC.chatId).filter(({ replyTo }) => replyTo === asked.messageId)
     expect(answers.map(({ photo }) => photo !== undefined)).toEqual([true, false])
+  })
+
+  it('says that original files may not have arrived, and sends them again only if asked', async () => {
+    await open()
+    const { under } = await batch()
+    const documents = () => test.telegram.botMessages(TOPIC.chatId).filter(({ document }) => document).length
+    test.telegram.faults.add({ kind: 'dropAfter', match: { path: /^sendMediaGroup$/ }, times: 1 })
+    expect((await test.telegram.press(under, '💾 Original', TOPIC).answered()).text).toBe(
+      'The chat did not confirm that it got the files. If you do not see them, press Original again.',
+    )
+    expect(documents()).toBe(4)
+    expect((await test.telegram.press(under, '💾 Original', TOPIC).answered()).text).toBe('💾 The original pictures')
+    expect(documents()).toBe(8)
+    await test.quiet()
   })
 
   it('takes each of its pictures as the start of another one, by a reply', async () => {

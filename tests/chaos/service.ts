@@ -2,7 +2,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { databaseSettings } from '../helpers/pgbouncer.ts'
-import { storeSettings } from '../helpers/store.ts'
 
 const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const tryCommand = fileURLToPath(new URL('../../dist/cli/try.js', import.meta.url))
@@ -27,7 +26,7 @@ export function startService(settings: Readonly<Record<string, string>>): Servic
   const { DATABASE_URL: url, ...others } = settings
   // processes that live for seconds do not need the embedded database compiled twice, which takes a third of their CPU time
   const child = spawn(process.execPath, ['--liftoff-only', main], {
-    env: { PATH, HOME, ...(url && databaseSettings(url)), ...storeSettings(), ...others },
+    env: { PATH, HOME, ...(url && databaseSettings(url)), ...others },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let log = ''

@@ -36,8 +36,8 @@ export const eraseAction: Action = {
     const { act, surface } = call
     const pressed = act.kind === 'press' ? act.on : undefined
     const on = pressed && { surface, posted: pressed.posted }
-    await removeResult(core, { id: ref, on, act: await actBy(core, call) })
-    const content = { kind: 'text', text: words.toasts.deleted } as const
-    return { locale: call.locale, state: 'info', content, private: true, toast: true }
+    const isGone = await removeResult(core, { id: ref, on, act: await actBy(core, call) })
+    const content = { kind: 'text', text: isGone ? words.toasts.deleted : words.mayBeLeft } as const
+    return { locale: call.locale, state: 'info', content, private: true, toast: isGone }
   },
 }

@@ -10,6 +10,7 @@ export const originalAction: Action = {
   async run({ core, call, words, values: { ref } }) {
     const files = await originalFiles(core, call, await resultOf(core, ref))
     const content = { kind: 'text', text: words.originals(files.length) } as const
-    return { locale: call.locale, state: 'info', content, files, private: true, shows: ref }
+    const unclear = { content: { kind: 'text', text: words.originalsUnclear } } as const
+    return { locale: call.locale, state: 'info', content, unclear, files, private: true, shows: ref }
   },
 }

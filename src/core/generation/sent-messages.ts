@@ -99,6 +99,12 @@ export async function allSent(core: Core, id: string): Promise<SentPart[]> {
   return rows.map((row) => ({ ...row, posted: row.posted as Posted }))
 }
 
+/** Whether there may be a message that shows a part of the result, but is not known, because the platform did not confirm it. */
+export async function mayHaveSent(core: Core, id: string): Promise<boolean> {
+  const begun = await core.database.rows(sql`select from begun_messages where generation_id = ${id}::uuid limit 1`)
+  return begun.length > 0
+}
+
 /** The generation whose result a message shows, and the position of its first picture. */
 export async function findSent(
   core: Core,

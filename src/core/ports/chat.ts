@@ -163,7 +163,7 @@ export interface Reply {
   buttons?: ButtonRows
   /** Opens a form, or asks a question where the platform has no forms. The content is its title. */
   form?: Form
-  /** Takes the place of content and buttons where pictures may not have arrived, and are not sent again by themselves. */
+  /** Takes the place of content and buttons where pictures or files may not have arrived, and are not sent again by themselves. */
   unclear?: Pick<Reply, 'content' | 'buttons'>
   /** Takes the place of the content, on platforms with `ChatSurface.payments`. */
   invoice?: Invoice

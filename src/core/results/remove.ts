@@ -4,7 +4,7 @@ import { generations } from '../../db/schema/generations.ts'
 import type { ActOnRequest } from '../accounts/audit.ts'
 import type { Core } from '../core.ts'
 import { AppError, asAppError } from '../errors.ts'
-import { allSent } from '../generation/sent-messages.ts'
+import { allSent, mayHaveSent } from '../generation/sent-messages.ts'
 import { hasEnded } from '../history/outcome.ts'
 import { erase, eraseAll } from '../media/erase.ts'
 import type { Posted } from '../ports/chat.ts'
@@ -21,9 +21,10 @@ interface Removal {
 /**
  * A request that has not ended keeps its messages. Otherwise messages go first: after a crash, the repeated press finds the request
  * and continues, or finds that it is erased. A message that the chat does not let us delete stays. Throws AppError
- * chat_unavailable, still_running, and unknown_button when there is no such request.
+ * chat_unavailable, still_running, and unknown_button when there is no such request. False: messages that the platform did not
+ * confirm may be left.
  */
-export async function removeResult(core: Core, { id, on, act }: Removal): Promise<void> {
+export async function removeResult(core: Core, { id, on, act }: Removal): Promise<boolean> {
   const [request] = await core.database.db
     .select({
       userId: generations.userId,
@@ -45,6 +46,7 @@ export async function removeResult(core: Core, { id, on, act }: Removal): Promis
   ]
   for (const message of messages) await removeMessage(core, id, message)
   if (erasedAt === null) await erase(core, userId, id, { act })
+  return !(await mayHaveSent(core, id))
 }
 
 /**

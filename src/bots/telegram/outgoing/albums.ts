@@ -32,8 +32,8 @@ export interface Albums {
   sendFirst(target: ChatTarget, first: First): Promise<Shown | undefined>
   /** False: some may have arrived, now or before. They are not recorded. */
   sendMissing(target: ChatTarget, others: Others, sent?: SentMessages): Promise<boolean>
-  /** As they are. Those that are too large for Telegram are links in a text. */
-  sendFiles(target: ChatTarget, reply: Reply, files: readonly ReplyFile[], sent?: SentMessages): Promise<void>
+  /** As they are. Those that are too large for Telegram are links in a text. False: some may have arrived, now or before. */
+  sendFiles(target: ChatTarget, reply: Reply, files: readonly ReplyFile[], sent?: SentMessages): Promise<boolean>
 }
 
 export function createAlbums(api: Api): Albums {
@@ -92,7 +92,9 @@ export function createAlbums(api: Api): Albums {
       )
       const links = files.filter(({ data }) => !data).map(({ name, link }) => `${name}: ${link}`)
       const text = [plainText(reply), ...links].join('\n')
-      const missing = whole.filter(({ part }) => !sent?.earlier.some((each) => each.part === part))
+      const wasSent = (part: number) => sent?.earlier.some((each) => each.part === part) === true
+      const missing = whole.filter(({ part }) => !wasSent(part))
+      let isClear = true
       for (let start = 0; start < missing.length; start += maxInAlbum) {
         const album = missing.slice(start, start + maxInAlbum)
         const partAt = (index: number) => album[index]?.part ?? 0
@@ -102,12 +104,17 @@ export function createAlbums(api: Api): Albums {
             album.map(({ file }) => file),
           ),
         )
-        if (now) await recordAll(now, (index) => ({ part: partAt(index), kind: 'document', target }), sent)
+        if (!now) isClear = false
+        else await recordAll(now, (index) => ({ part: partAt(index), kind: 'document', target }), sent)
       }
-      // last, because it is not recorded
-      if (links.length > 0) {
-        await api.sendMessage(target.chatId, cut(text, maxText), { ...optionsOf(target), ...withoutPreview })
+      const part = files.length
+      if (links.length > 0 && !wasSent(part)) {
+        const look = { ...optionsOf(target), ...withoutPreview }
+        const now = await once(sent, part, () => api.sendMessage(target.chatId, cut(text, maxText), look))
+        if (!now) isClear = false
+        else await recordAll([now], () => ({ part, kind: 'text', target }), sent)
       }
+      return isClear
     },
   }
 }
@@ -116,7 +123,11 @@ export function createAlbums(api: Api): Albums {
  * Sends a message that Telegram would show twice if the call were repeated. undefined: the message may have arrived, by this call or an
  * earlier one. Rejects if it has certainly not arrived, because Telegram refused it or was not reached.
  */
-async function once<T>(sent: SentMessages | undefined, part: number, call: () => Promise<T>): Promise<T | undefined> {
+export async function once<T>(
+  sent: SentMessages | undefined,
+  part: number,
+  call: () => Promise<T>,
+): Promise<T | undefined> {
   if (!sent) return call()
   if (sent.begun.includes(part)) return undefined
   if (!(await sent.begin(part))) throw sentElsewhere()

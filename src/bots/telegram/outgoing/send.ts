@@ -4,9 +4,10 @@
  */
 import type { Api } from 'grammy'
 import { AppError } from '../../../core/errors.ts'
-import type { Address, ChatSurface, Reply, SentMessages } from '../../../core/ports/chat.ts'
+import type { Address, ChatSurface, Posted, Reply, SentMessages } from '../../../core/ports/chat.ts'
 import type { Invoice } from '../../../core/ports/payments.ts'
 import type { ReplyPicture } from '../../../core/ports/reply-files.ts'
+import { wordsFor } from '../../../locales/index.ts'
 import {
   type ChatTarget,
   fromAddress,
@@ -22,7 +23,7 @@ import { asChatError, asSignal, failureOf } from '../bot-api.ts'
 import type { Dialogues } from '../incoming/dialogues.ts'
 import type { Migration } from '../migration.ts'
 import { isGroup } from '../pace.ts'
-import { createAlbums, sentElsewhere } from './albums.ts'
+import { createAlbums, once, sentElsewhere } from './albums.ts'
 import { createAnswers, maxToast } from './answers.ts'
 import { formatted } from './formatted.ts'
 import { keyboardOf } from './keyboard.ts'
@@ -44,10 +45,11 @@ export function createSender(
   const standing = createStanding(api)
   const albums = createAlbums(api)
 
-  async function send(target: ChatTarget, reply: Reply, sent?: SentMessages): Promise<Shown> {
+  /** undefined: its last message may have arrived, now or before. */
+  async function send(target: ChatTarget, reply: Reply, sent?: SentMessages): Promise<Shown | undefined> {
     if (reply.invoice) return sendInvoice(target, reply.invoice)
     const [picture, ...others] = reply.pictures ?? []
-    if (picture && others.length > 0) return sendBatch(target, reply, [picture, ...others], sent)
+    if (picture && others.length > 0) return (await sendBatch(target, reply, [picture, ...others], sent)).under
     if (picture) return sendPicture(target, reply, picture, sent)
     const [messageId] = await Promise.all([
       sendText(target, reply),
@@ -86,25 +88,26 @@ export function createSender(
     return shown
   }
 
-  /** Albums have no buttons, so the text and the buttons are in one message under them. */
+  /** Albums have no buttons, so the text and the buttons are in one message under them. `under` is undefined if that may have arrived. */
   async function sendBatch(
     target: ChatTarget,
     reply: Reply,
     pictures: readonly ReplyPicture[],
     sent?: SentMessages,
-  ): Promise<Shown> {
+  ): Promise<{ under: Shown | undefined; isClear: boolean }> {
     const isClear = await albums.sendMissing(target, { pictures, offset: 0 }, sent)
     const words = isClear ? reply : { ...reply, ...reply.unclear }
     const under = await sendUnder(target, words, { part: underPart(pictures), sent })
     // originals that may not have arrived are behind a button
     await albums.sendMissing(target, originalsOf(pictures), sent)
-    return under
+    return { under, isClear }
   }
 
   async function sendUnder(target: ChatTarget, reply: Reply, { part, sent }: { part: number; sent?: SentMessages }) {
     const before = sent?.earlier.find((each) => each.part === part)
     if (before) return fromPosted(before.posted)
-    const messageId = await sendText(target, reply)
+    const messageId = await once(sent, part, () => sendText(target, reply))
+    if (messageId === undefined) return undefined
     const shown: Shown = { messageId, kind: 'text', target }
     const message = messageName(target.chatId, messageId)
     const posted = toPosted(shown)
@@ -124,9 +127,11 @@ export function createSender(
       return shown
     }
     if (others.length > 0) {
-      const under = await sendBatch(shown.target, reply, [picture, ...others], sent)
+      const pictures = [picture, ...others]
+      const { under, isClear } = await sendBatch(shown.target, reply, pictures, sent)
+      if (!under) return keepButtons(shown, reply, { part: abovePart(pictures), isClear, sent })
       // the message that waited stands above the album
-      if (under.messageId !== shown.messageId) await standing.remove(toPosted(shown)).catch(() => undefined)
+      await standing.remove(toPosted(shown)).catch(() => undefined)
       return under
     }
     const now: Shown = { ...shown, kind: kindOf(picture) }
@@ -134,6 +139,22 @@ export function createSender(
     if (!isShown) await showIn(now, reply, picture, sent)
     await albums.sendMissing(now.target, originalsOf([picture]), sent)
     return now
+  }
+
+  /** The message that waited takes the buttons that may be missing under the album. */
+  async function keepButtons(
+    shown: Shown,
+    reply: Reply,
+    above: { part: number; isClear: boolean; sent?: SentMessages },
+  ) {
+    const { part, isClear, sent } = above
+    const { notes, buttonsMayBeMissing } = wordsFor(reply.locale)
+    const text = `ℹ️ ${isClear ? buttonsMayBeMissing : notes.may_be_missing()}`
+    const buttons = reply.unclear?.buttons ?? reply.buttons
+    await changeText(shown, { locale: reply.locale, state: reply.state, content: { kind: 'text', text }, buttons })
+    const message = messageName(shown.target.chatId, shown.messageId)
+    await sent?.add({ posted: toPosted(shown), part, fileIds: [], message, buttons: buttons !== undefined })
+    return shown
   }
 
   async function showIn(shown: Shown, reply: Reply, picture: ReplyPicture, sent?: SentMessages): Promise<void> {
@@ -174,18 +195,17 @@ export function createSender(
   /** A group that became a supergroup has another id; its messages have too, so there is nothing to edit or reply to. */
   async function following(
     { chatId: from }: ChatTarget,
-    first: () => Promise<Shown>,
-    elsewhere: (target: ChatTarget) => Promise<Shown>,
-  ) {
+    first: () => Promise<Shown | undefined>,
+    elsewhere: (target: ChatTarget) => Promise<Shown | undefined>,
+  ): Promise<Posted | undefined> {
     try {
-      return toPosted(
-        await first().catch(async (error: unknown) => {
-          const to = failureOf(error)?.newChatId
-          if (to === undefined) throw error
-          await onMigrated({ from, to })
-          return elsewhere({ kind: 'chat', chatId: to })
-        }),
-      )
+      const shown = await first().catch(async (error: unknown) => {
+        const to = failureOf(error)?.newChatId
+        if (to === undefined) throw error
+        await onMigrated({ from, to })
+        return elsewhere({ kind: 'chat', chatId: to })
+      })
+      return shown && toPosted(shown)
     } catch (error) {
       throw asChatError(error)
     }
@@ -202,11 +222,11 @@ export function createSender(
         (moved) => send(moved, reply, sent),
       )
       if (target.kind === 'press') await answers.seen(target)
-      return posted
+      return posted ?? address
     },
     async edit(posted, reply, sent) {
       const shown = fromPosted(posted)
-      return following(
+      const now = await following(
         shown.target,
         () => change(shown, reply, sent),
         (moved) => {
@@ -215,6 +235,7 @@ export function createSender(
           return send(moved, reply, sent)
         },
       )
+      return now ?? posted
     },
     async seen(address) {
       const target = fromAddress(address)
@@ -229,8 +250,8 @@ export function createSender(
     try {
       if (form) await answers.ask(target, reply, form)
       else if (target.kind === 'press') {
-        if (files.length > 0) await albums.sendFiles(target.message, reply, files, sent)
-        await answers.tell(target, reply)
+        const isClear = files.length === 0 || (await albums.sendFiles(target.message, reply, files, sent))
+        await answers.tell(target, isClear ? reply : { ...reply, ...reply.unclear })
       }
     } catch (error) {
       throw asChatError(error)
@@ -251,6 +272,8 @@ function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
 
 /** The part of the message under an album: after those of the pictures and of their originals. */
 const underPart = (pictures: readonly ReplyPicture[]) => 2 * pictures.length
+/** The part of the message that has the buttons where the one under the album may not have arrived. */
+const abovePart = (pictures: readonly ReplyPicture[]) => underPart(pictures) + 1
 
 function captionOf(reply: Reply) {
   const { text, entities } = formatted(reply, maxCaption)
