@@ -131,7 +131,7 @@ export function createSender(
       const { under, isClear } = await sendBatch(shown.target, reply, pictures, sent)
       if (!under) return keepButtons(shown, reply, { part: abovePart(pictures), isClear, sent })
       // the message that waited stands above the album
-      await standing.remove(toPosted(shown)).catch(() => undefined)
+      if (under.messageId !== shown.messageId) await standing.remove(toPosted(shown)).catch(() => undefined)
       return under
     }
     const now: Shown = { ...shown, kind: kindOf(picture) }
