@@ -122,6 +122,9 @@ describe('a result of several pictures', () => {
     }
     expect(telegram.botMessages(TOPIC.chatId).filter(({ photo }) => photo)).toHaveLength(8)
     expect(telegram.botMessages(TOPIC.chatId).filter(({ text }) => text.includes('a cat'))).toHaveLength(1)
+    // nor does it fail if someone has deleted that message
+    await shown.remove(waiting)
+    expect(await shown.edit(waiting, { ...says('a cat', 'done'), pictures, buttons }, await read())).toBe(waiting)
     // one that is asked for by a press has no message to change
     expect(await shown.post(address, { ...says('a cat', 'done'), pictures, buttons }, await read())).toBe(address)
   })

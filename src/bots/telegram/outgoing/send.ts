@@ -3,7 +3,7 @@
  * pictures go out as an album with the buttons in a message under it, in place of the text.
  */
 import type { Api } from 'grammy'
-import { AppError } from '../../../core/errors.ts'
+import { AppError, asAppError } from '../../../core/errors.ts'
 import type { Address, ChatSurface, Posted, Reply, SentMessages } from '../../../core/ports/chat.ts'
 import type { Invoice } from '../../../core/ports/payments.ts'
 import type { ReplyPicture } from '../../../core/ports/reply-files.ts'
@@ -151,7 +151,13 @@ export function createSender(
     const { notes, buttonsMayBeMissing } = wordsFor(reply.locale)
     const text = `ℹ️ ${isClear ? buttonsMayBeMissing : notes.may_be_missing()}`
     const buttons = reply.unclear?.buttons ?? reply.buttons
-    await changeText(shown, { locale: reply.locale, state: reply.state, content: { kind: 'text', text }, buttons })
+    const { locale, state } = reply
+    try {
+      await changeText(shown, { locale, state, content: { kind: 'text', text }, buttons })
+    } catch (error) {
+      // someone may have deleted it, and the pictures are there
+      if (asAppError(asChatError(error)).kind !== 'chat_refused') throw error
+    }
     const message = messageName(shown.target.chatId, shown.messageId)
     await sent?.add({ posted: toPosted(shown), part, fileIds: [], message, buttons: buttons !== undefined })
     return shown
