@@ -223,10 +223,10 @@ export const en = {
   originalsUnclear: 'The chat did not confirm that it got the files. If you do not see them, press Original again.',
   /** A press of 'erase' whose result may have messages that the bot does not know. */
   mayBeLeft:
-    'Deleted. The chat did not confirm some messages when they were sent: if you still see one, please delete it yourself.',
-  /** Above an album, with the buttons that belong under it. */
+    'Deleted. The chat did not confirm some messages when they were sent: if you still see one, please delete it yourself, or ask an administrator of the group.',
+  /** Beside an album, with the buttons that belong under it. */
   buttonsMayBeMissing:
-    'Telegram did not confirm that it got the text and the buttons below the pictures. If you do not see them, use these buttons.',
+    'Telegram did not confirm that it got the text and the buttons below the pictures. If you do not see them, use these buttons: Send again shows the whole result once more.',
   /** What the page shows of the account while a request is composed. */
   composed: {
     balance: (balance: number) => `${credits(balance)} left`,

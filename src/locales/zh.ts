@@ -182,8 +182,9 @@ export const zh: Words = {
   fullSize: (which) => (which === undefined ? '查看原图' : `查看原图 ${which}`),
   originals: (count) => (count === 1 ? '💾 原图' : `💾 ${number(count)} 张原图`),
   originalsUnclear: '聊天平台没有确认收到文件。如果没有看到，请再按一次“原图”。',
-  mayBeLeft: '已删除。有些消息发送时聊天平台没有确认：如果还能看到，请自行删除。',
-  buttonsMayBeMissing: 'Telegram 没有确认收到图片下方的文字和按钮。如果没有看到，请用这里的按钮。',
+  mayBeLeft: '已删除。有些消息发送时聊天平台没有确认：如果还能看到，请自行删除，或请群管理员删除。',
+  buttonsMayBeMissing:
+    'Telegram 没有确认收到图片下方的文字和按钮。如果没有看到，请用这里的按钮；“重新发送”会把结果完整地再发一次。',
   composed: { balance: (balance) => `剩余 ${credits(balance)}` },
   priced: (label, price) => `${label} · ${credits(price)}`,
 

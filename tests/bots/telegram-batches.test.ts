@@ -2,8 +2,9 @@
 import { sql } from 'drizzle-orm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { button } from '../../src/core/chats/buttons.ts'
-import { sentMessages } from '../../src/core/generation/sent-messages.ts'
+import { forgetBegunMessages, sentMessages } from '../../src/core/generation/sent-messages.ts'
 import type { Address, Reply } from '../../src/core/ports/chat.ts'
+import { quoteAnew } from '../../src/core/results/quotes.ts'
 import { says } from '../helpers/chat.ts'
 import { createPlain, pngOf } from '../helpers/core.ts'
 import { violations } from '../helpers/invariants.ts'
@@ -54,6 +55,13 @@ describe('a result of several pictures', () => {
     expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(5)
   })
 
+  async function generation() {
+    const [row] = await test.core.database.rows<{ id: string; address: Address }>(
+      sql`select id, address from generations`,
+    )
+    return row!
+  }
+
   async function fourPictures() {
     const file = { data: await pngOf(60, 40), type: 'image/png' as const, width: 60, height: 40 }
     return [1, 2, 3, 4].map((number) => ({ file, key: `${number}`, name: `${number}.png`, alt: 'a cat' }))
@@ -85,7 +93,7 @@ describe('a result of several pictures', () => {
   it.each([
     ['arrived, but was not confirmed', 'dropAfter', 6],
     ['did not arrive', 'dropBefore', 5],
-  ] as const)('comes once if the message under it %s, with its buttons above it', async (_, kind, count) => {
+  ] as const)('is shown once, with its buttons above it too, if the text below it %s', async (_, kind, count) => {
     const { faults } = await open(() => faults.add({ kind, match: { path: /^sendMessage$/ }, times: 1 }))
     test.telegram.say('/flux a cat --n 4', TOPIC)
     const above = await test.telegram.waitFor(TOPIC.chatId, ({ text }) => text.includes('did not confirm'))
@@ -96,24 +104,32 @@ describe('a result of several pictures', () => {
     )
     expect(albums().size).toBe(1)
     expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(count)
-    // the bot does not know the one that was not confirmed
+    // the text that may be there shows the lower price
+    await test.core.database.rows(sql`update generations set quoted = '{"reroll": 1}'`)
+    await quoteAnew(test.core, (await generation()).id)
+    expect(await test.core.database.rows(sql`select quoted from generations`)).toEqual([{ quoted: { reroll: 1 } }])
+    const begunRows = () => test.core.database.rows(sql`select part from begun_messages`)
+    await test.core.database.rows(sql`update begun_messages set begun_at = now() - interval '3 days'`)
+    await forgetBegunMessages(test.core.database)
+    expect(await begunRows()).toEqual([{ part: 8 }])
     test.telegram.press(above, '🗑 Delete', TOPIC)
     await expect.poll(() => test.telegram.botMessages(TOPIC.chatId)[0]?.buttons.length).toBe(1)
     const told = await test.telegram.press(above, 'Delete for good', TOPIC).answered()
     expect(told.text).toContain('Deleted. The chat did not confirm some messages')
     expect(test.telegram.botMessages(TOPIC.chatId)).toHaveLength(count - 5)
     await test.quiet()
+    await forgetBegunMessages(test.core.database)
+    expect(await begunRows()).toEqual([])
   })
 
-  it('comes once if the process dies before it records the message under it', async () => {
+  it('is shown once if it is not known whether a process that died had sent the text below it', async () => {
     await open()
     const { core, telegram } = test
     await batch()
-    const [row] = await core.database.rows<{ id: string; address: Address }>(sql`select id, address from generations`)
-    const { id, address } = row!
+    const { id, address } = await generation()
     const shown = core.surfaces.get('telegram')!
     const waiting = await shown.post(address, says('wait', 'waiting'))
-    const read = () => sentMessages(core, { id, surface: 'telegram', askedBy: 'telegram:1' })
+    const read = (call = 1) => sentMessages(core, { id, surface: 'telegram', askedBy: `telegram:${call}` })
     await (await read()).begin(8)
     const pictures = await fourPictures()
     const buttons = [[button('reroll', id)]]
@@ -122,19 +138,24 @@ describe('a result of several pictures', () => {
     }
     expect(telegram.botMessages(TOPIC.chatId).filter(({ photo }) => photo)).toHaveLength(8)
     expect(telegram.botMessages(TOPIC.chatId).filter(({ text }) => text.includes('a cat'))).toHaveLength(1)
-    // nor does it fail if someone has deleted that message
+    // someone may have deleted that message
     await shown.remove(waiting)
     expect(await shown.edit(waiting, { ...says('a cat', 'done'), pictures, buttons }, await read())).toBe(waiting)
-    // one that is asked for by a press has no message to change
-    expect(await shown.post(address, { ...says('a cat', 'done'), pictures, buttons }, await read())).toBe(address)
+    // an answer to a command has no message that waits
+    await (await read(2)).begin(8)
+    const spare = await shown.post(address, { ...says('a cat', 'done'), pictures, buttons }, await read(2))
+    expect(await shown.post(address, { ...says('a cat', 'done'), pictures, buttons }, await read(2))).toBe(spare)
+    expect(telegram.botMessages(TOPIC.chatId).at(-1)).toMatchObject({
+      text: expect.stringContaining('did not confirm that it got the text and the buttons'),
+      buttons: [[{ label: '🎲 Again' }]],
+    })
   })
 
   it('comes once if a process that was stopped before it sent it goes on after another one has sent it', async () => {
     await open()
     const { core, telegram } = test
     await batch()
-    const [row] = await core.database.rows<{ id: string; address: Address }>(sql`select id, address from generations`)
-    const { id, address } = row!
+    const { id, address } = await generation()
     const surface = 'telegram'
     const sent = await sentMessages(core, { id, surface })
     // what it read before it was stopped

@@ -78,9 +78,11 @@ export async function sentMessages(
 
 const begunColumns = columnsOf({ part: begunMessages.part })
 
-/** Deletes what no answer continues any more: acts are handled within a day, and requests end earlier. */
+/** Of deleted results, once no answer continues them: acts are handled within a day, and requests end earlier. */
 export async function forgetBegunMessages(database: Pick<Database, 'rows'>): Promise<void> {
-  await database.rows(sql`delete from begun_messages where begun_at < now() - interval '2 days'`)
+  await database.rows(sql`
+    delete from begun_messages b using generations g
+    where g.id = b.generation_id and g.erased_at is not null and b.begun_at < now() - interval '2 days'`)
 }
 
 export interface SentPart {

@@ -6,7 +6,7 @@ import { sql } from 'drizzle-orm'
 import type { Core } from '../core.ts'
 import { readResult, type StoredResult } from '../generation/result.ts'
 import { type Quoted, resultButtons } from '../generation/result-buttons.ts'
-import { allSent } from '../generation/sent-messages.ts'
+import { allSent, mayHaveSent } from '../generation/sent-messages.ts'
 import type { ButtonRows } from '../ports/chat.ts'
 
 /** The name of a price that a form or a refusal showed to one person. Prices on buttons, which everyone sees, have no such name. */
@@ -100,7 +100,7 @@ export async function quoteAnew(core: Core, id: string): Promise<ButtonRows | un
       }
     }),
   )
-  if (changed.every(Boolean)) await replace(core, id, quoted)
+  if (changed.every(Boolean) && !(await mayHaveSent(core, id))) await replace(core, id, quoted)
   return rows
 }
 

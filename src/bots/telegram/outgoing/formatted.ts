@@ -1,6 +1,7 @@
 /** The words of a reply, with what Telegram formats marked: the person's own words as a quote. */
 import type { MessageEntity } from 'grammy/types'
 import type { Reply } from '../../../core/ports/chat.ts'
+import { wordsFor } from '../../../locales/index.ts'
 import { partsOf, pictureLinks, plainText } from '../../layout.ts'
 import { cut } from './text.ts'
 
@@ -22,6 +23,14 @@ export function formatted(reply: Pick<Reply, 'locale' | 'content' | 'pictures'>,
   const length = Math.min(quote.length, text.length)
   const type = length > shortQuote ? 'expandable_blockquote' : 'blockquote'
   return { ...shown, entities: [{ type, offset: 0, length }, ...shown.entities] }
+}
+
+/** Beside an album, if the text under it may not have arrived. Does not repeat that text. */
+export function spareOf(reply: Reply): Reply {
+  const { locale, state, unclear } = reply
+  const { notes = [] } = partsOf(reply)
+  const text = [...notes, wordsFor(locale).buttonsMayBeMissing].map((note) => `ℹ️ ${note}`).join('\n')
+  return { locale, state, content: { kind: 'text', text }, buttons: unclear?.buttons ?? reply.buttons }
 }
 
 /** One line below the words: the labels, each a link. */

@@ -7,7 +7,6 @@ import { AppError, asAppError } from '../../../core/errors.ts'
 import type { Address, ChatSurface, Posted, Reply, SentMessages } from '../../../core/ports/chat.ts'
 import type { Invoice } from '../../../core/ports/payments.ts'
 import type { ReplyPicture } from '../../../core/ports/reply-files.ts'
-import { wordsFor } from '../../../locales/index.ts'
 import {
   type ChatTarget,
   fromAddress,
@@ -25,7 +24,7 @@ import type { Migration } from '../migration.ts'
 import { isGroup } from '../pace.ts'
 import { createAlbums, once, sentElsewhere } from './albums.ts'
 import { createAnswers, maxToast } from './answers.ts'
-import { formatted } from './formatted.ts'
+import { formatted, spareOf } from './formatted.ts'
 import { keyboardOf } from './keyboard.ts'
 import { fileIdsOf, kindOf, originalsOf, toFile } from './pictures.ts'
 import { changed, createStanding } from './standing.ts'
@@ -49,7 +48,7 @@ export function createSender(
   async function send(target: ChatTarget, reply: Reply, sent?: SentMessages): Promise<Shown | undefined> {
     if (reply.invoice) return sendInvoice(target, reply.invoice)
     const [picture, ...others] = reply.pictures ?? []
-    if (picture && others.length > 0) return (await sendBatch(target, reply, [picture, ...others], sent)).under
+    if (picture && others.length > 0) return sendBatch(target, reply, [picture, ...others], { sent })
     if (picture) return sendPicture(target, reply, picture, sent)
     const [messageId] = await Promise.all([
       sendText(target, reply),
@@ -88,19 +87,27 @@ export function createSender(
     return shown
   }
 
-  /** Albums have no buttons, so the text and the buttons are in one message under them. `under` is undefined if that may have arrived. */
+  /**
+   * Albums have no buttons, so the text and the buttons are in one message under them. If that may not have arrived, the buttons are in the
+   * message that waited as well, or in a short one. undefined: that one may not have arrived either.
+   */
   async function sendBatch(
     target: ChatTarget,
     reply: Reply,
     pictures: readonly ReplyPicture[],
-    sent?: SentMessages,
-  ): Promise<{ under: Shown | undefined; isClear: boolean }> {
+    { sent, waiting }: { sent?: SentMessages; waiting?: Shown },
+  ): Promise<Shown | undefined> {
     const isClear = await albums.sendMissing(target, { pictures, offset: 0 }, sent)
     const words = isClear ? reply : { ...reply, ...reply.unclear }
-    const under = await sendUnder(target, words, { part: underPart(pictures), sent })
+    const spare = { part: sparePart(pictures), sent }
+    const shown =
+      (await sendUnder(target, words, { part: underPart(pictures), sent })) ??
+      (waiting
+        ? await keepButtons(waiting, spareOf(words), { ...spare, isClear })
+        : await sendUnder(target, spareOf(words), spare))
     // originals that may not have arrived are behind a button
     await albums.sendMissing(target, originalsOf(pictures), sent)
-    return { under, isClear }
+    return shown
   }
 
   async function sendUnder(target: ChatTarget, reply: Reply, { part, sent }: { part: number; sent?: SentMessages }) {
@@ -119,7 +126,7 @@ export function createSender(
     return shown
   }
 
-  async function change(shown: Shown, reply: Reply, sent?: SentMessages): Promise<Shown> {
+  async function change(shown: Shown, reply: Reply, sent?: SentMessages): Promise<Shown | undefined> {
     const [picture, ...others] = reply.pictures ?? []
     if (!picture) {
       // Telegram shows the action for five seconds
@@ -127,11 +134,9 @@ export function createSender(
       return shown
     }
     if (others.length > 0) {
-      const pictures = [picture, ...others]
-      const { under, isClear } = await sendBatch(shown.target, reply, pictures, sent)
-      if (!under) return keepButtons(shown, reply, { part: abovePart(pictures), isClear, sent })
+      const under = await sendBatch(shown.target, reply, [picture, ...others], { sent, waiting: shown })
       // the message that waited stands above the album
-      if (under.messageId !== shown.messageId) await standing.remove(toPosted(shown)).catch(() => undefined)
+      if (under?.messageId !== shown.messageId) await standing.remove(toPosted(shown)).catch(() => undefined)
       return under
     }
     const now: Shown = { ...shown, kind: kindOf(picture) }
@@ -141,26 +146,23 @@ export function createSender(
     return now
   }
 
-  /** The message that waited takes the buttons that may be missing under the album. */
+  /** `isClear`: the pictures have arrived. */
   async function keepButtons(
-    shown: Shown,
+    waiting: Shown,
     reply: Reply,
-    above: { part: number; isClear: boolean; sent?: SentMessages },
-  ) {
-    const { part, isClear, sent } = above
-    const { notes, buttonsMayBeMissing } = wordsFor(reply.locale)
-    const text = `ℹ️ ${isClear ? buttonsMayBeMissing : notes.may_be_missing()}`
-    const buttons = reply.unclear?.buttons ?? reply.buttons
-    const { locale, state } = reply
+    { part, isClear, sent }: { part: number; isClear: boolean; sent?: SentMessages },
+  ): Promise<Shown> {
     try {
-      await changeText(shown, { locale, state, content: { kind: 'text', text }, buttons })
+      const now = { ...waiting, kind: await changeText(waiting, reply) }
+      const message = messageName(now.target.chatId, now.messageId)
+      await sent?.add({ posted: toPosted(now), part, fileIds: [], message, buttons: reply.buttons !== undefined })
+      return now
     } catch (error) {
-      // someone may have deleted it, and the pictures are there
-      if (asAppError(asChatError(error)).kind !== 'chat_refused') throw error
+      // the result is there, and someone may have deleted the message that waited
+      const isMoved = failureOf(error)?.newChatId !== undefined
+      if (!isClear || isMoved || asAppError(asChatError(error)).kind !== 'chat_refused') throw error
+      return waiting
     }
-    const message = messageName(shown.target.chatId, shown.messageId)
-    await sent?.add({ posted: toPosted(shown), part, fileIds: [], message, buttons: buttons !== undefined })
-    return shown
   }
 
   async function showIn(shown: Shown, reply: Reply, picture: ReplyPicture, sent?: SentMessages): Promise<void> {
@@ -179,22 +181,25 @@ export function createSender(
     })
   }
 
-  async function changeText({ messageId, kind, target: { chatId } }: Shown, reply: Reply): Promise<void> {
+  /** Resolves to what the message is now. */
+  async function changeText({ messageId, kind, target: { chatId } }: Shown, reply: Reply): Promise<Shown['kind']> {
     const reply_markup = keyboardOf(reply)
     const changeCaption = () => {
       return changed(api.editMessageCaption(chatId, messageId, { ...captionOf(reply), reply_markup }))
     }
     if (kind !== 'text') {
       await changeCaption()
-      return
+      return kind
     }
     const { text, entities } = formatted(reply, maxText)
     try {
       await changed(api.editMessageText(chatId, messageId, text, { ...withoutPreview, entities, reply_markup }))
+      return 'text'
     } catch (error) {
       // a process turned it into a picture and died before it could record that
       if (!failureOf(error)?.description.includes('there is no text in the message')) throw error
       if (reply.state !== 'waiting') await changeCaption()
+      return 'photo'
     }
   }
 
@@ -278,8 +283,8 @@ function isToast({ message: { chatId } }: PressTarget, reply: Reply): boolean {
 
 /** The part of the message under an album: after those of the pictures and of their originals. */
 const underPart = (pictures: readonly ReplyPicture[]) => 2 * pictures.length
-/** The part of the message that has the buttons where the one under the album may not have arrived. */
-const abovePart = (pictures: readonly ReplyPicture[]) => underPart(pictures) + 1
+/** The part of the message with the same buttons where the one under the album may not have arrived. */
+const sparePart = (pictures: readonly ReplyPicture[]) => underPart(pictures) + 1
 
 function captionOf(reply: Reply) {
   const { text, entities } = formatted(reply, maxCaption)
