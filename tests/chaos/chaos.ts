@@ -343,7 +343,8 @@ async function finish(world: World, measured: Pick<ChaosResult, 'restarts' | 'an
   const database = await openDatabase({ url, dataDir })
   try {
     const found = await brokenAtRest(database, dataDir)
-    const rows = await database.rows<{ key: string; state: string }>(sql`select key, state from generations`)
+    const rows = await database.rows<{ key: string; state: string; error: string | null; seconds: number }>(sql`
+      select key, state, error, extract(epoch from ended_at - created_at)::int as seconds from generations`)
     const shown = finals(world)
     const wrong = rows.filter(({ key }) => shown.get(key) !== 1)
     if (wrong.length > 0) {

@@ -27,7 +27,10 @@ type Retry = { retryInMs: number } | undefined
 const maxTries = 12
 /** How long past the deadline an unreachable chat may keep the credits on hold. */
 const graceMs = 30_000
+/** Before an answer is given up because of the deadline, which may have passed while no process ran. */
+const leastTries = 4
 const leastPauseMs = 500
+const longestPauseMs = 30_000
 
 /** What the process that stored a result still has in memory. */
 export interface FreshResult {
@@ -123,7 +126,7 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
   if (isPutOff(error)) return comeAgain(core, generation, error.retryAfterMs)
   const tries = generation.deliveryTries + 1
   const leftMs = generation.leftMs + generation.takenAt - Date.now()
-  const giveUp = !error.retry || tries >= maxTries || leftMs < -graceMs
+  const giveUp = !error.retry || tries >= maxTries || (leftMs < -graceMs && tries >= leastTries)
   core.meter?.notDelivered(generation.surface, error.kind)
   note({ outcome: giveUp ? 'given up' : 'retried', error: error.kind })
   core.log.warn({ id: generation.id, kind: error.kind, err: error.cause, tries, giveUp }, 'could not deliver an answer')
@@ -142,8 +145,10 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
     await endFailed(core, generation, generation.error ?? error.kind)
     return undefined
   }
-  const pauseMs = Math.min(30_000, 500 * 2 ** generation.deliveryTries)
-  const retryInMs = Math.max(leastPauseMs, Math.min(pauseMs, leftMs + graceMs + leastPauseMs))
+  const retryInMs = Math.max(
+    leastPauseMs,
+    pauseWithin(leftMs, Math.min(longestPauseMs, 500 * 2 ** generation.deliveryTries)),
+  )
   await saveDeliveryTry(core, generation, { waitMs: retryInMs })
   return { retryInMs }
 }
@@ -152,7 +157,8 @@ async function retryOrGiveUp(core: Core, generation: Generation, error: AppError
 async function comeAgain(core: Core, generation: Generation, pauseMs: number): Promise<Retry> {
   const { id, takenAt, error } = generation
   const leftMs = generation.leftMs + takenAt - Date.now()
-  if (leftMs < -graceMs) {
+  const isOver = leftMs < -graceMs
+  if (isOver && generation.deliveryTries >= leastTries) {
     core.meter?.notDelivered(generation.surface, 'chat_unavailable')
     core.log.warn(
       { id, kind: 'chat_unavailable' },
@@ -161,10 +167,15 @@ async function comeAgain(core: Core, generation: Generation, pauseMs: number): P
     await endFailed(core, generation, error ?? 'chat_unavailable')
     return undefined
   }
-  // a platform may ask for hours: the last try comes when the request has to end
-  const retryInMs = Math.max(shortestPauseMs, Math.min(pauseMs, leftMs + graceMs + leastPauseMs))
-  await saveDeliveryTry(core, generation, { waitMs: retryInMs, isPutOff: true })
+  const retryInMs = Math.max(shortestPauseMs, pauseWithin(leftMs, pauseMs))
+  await saveDeliveryTry(core, generation, { waitMs: retryInMs, isPutOff: !isOver })
   return { retryInMs }
+}
+
+/** A platform may ask for hours: the last try comes when the request has to end. */
+function pauseWithin(leftMs: number, pauseMs: number): number {
+  const untilEndMs = leftMs < -graceMs ? longestPauseMs : leftMs + graceMs + leastPauseMs
+  return Math.min(pauseMs, untilEndMs)
 }
 
 interface ResultReply {

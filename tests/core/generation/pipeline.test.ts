@@ -275,6 +275,39 @@ describe.each(backends())('a request on %s', (kind) => {
     expect(chat.last(call.address)?.text).toContain('given up')
   })
 
+  it.each([
+    ['is unavailable', undefined],
+    ['asks for a pause', 20],
+  ])('says that it was given up long past its deadline, although the chat %s at first', async (_, retryAfterMs) => {
+    const chat = createChat()
+    let refusals = 3
+    chat.refuse = (reply) =>
+      reply.state === 'failed' && refusals-- > 0 ? new AppError('chat_unavailable', {}, { retryAfterMs }) : undefined
+    const { say, ended, work } = await open({ chat })
+    const call = await say('a cat')
+    await test.core.database.rows(
+      sql`update generations set deadline_at = now() - interval '1 hour', wake_at = now() - interval '1 second'`,
+    )
+    await work()
+    expect(await ended(call)).toBe('failed')
+    expect(chat.last(call.address)?.text).toContain('given up')
+    expect(await balance()).toBe(20)
+  })
+
+  it('ends long past its deadline although the chat takes no answer', async () => {
+    const chat = createChat()
+    chat.refuse = ({ state }) => (state === 'failed' ? new AppError('chat_unavailable') : undefined)
+    const { say, ended, work } = await open({ chat })
+    const call = await say('a cat')
+    await test.core.database.rows(
+      sql`update generations set deadline_at = now() - interval '1 hour', wake_at = now() - interval '1 second'`,
+    )
+    await work()
+    expect(await ended(call)).toBe('failed')
+    expect(await test.core.database.rows(sql`select delivery_tries as tries from generations`)).toEqual([{ tries: 3 }])
+    expect(await balance()).toBe(20)
+  })
+
   it('is posted once when the chat fails for a while', async () => {
     const chat = createChat({ postsAnew: true })
     let refusals = 3
