@@ -303,13 +303,19 @@ function watchAnswers({ telegram, options }: World): Watch {
 
 const isWaiting = (text: string) => /^[⏳🎨]/u.test(text)
 
-/** Number of final answers that people see, by the key of the call. */
+/** The words that tell a request apart from the others. */
+const pictureIn = (text: string) => /picture \d+\./.exec(text)?.[0]
+
+/** Number of final answers that people see, by the key of the call, or by the picture that is asked for: late answers on Discord are new messages. */
 function finals({ discord, telegram, options }: World): Map<string, number> {
   const count = new Map<string, number>()
   const add = (key: string) => count.set(key, (count.get(key) ?? 0) + 1)
   for (const message of discord.messages()) {
-    const final = message.interactionId && !message.thinking && message.content !== '' && !isWaiting(message.content)
-    if (final) add(`discord:${message.interactionId}`)
+    const { interactionId, thinking, content, author } = message
+    if (thinking || content === '' || isWaiting(content)) continue
+    const picture = pictureIn(content)
+    if (interactionId) add(`discord:${interactionId}`)
+    else if (author.bot && picture) add(picture)
   }
   for (const chat of telegramChats(options)) {
     for (const message of telegram.messages(chat)) {
@@ -343,13 +349,21 @@ async function finish(world: World, measured: Pick<ChaosResult, 'restarts' | 'an
   const database = await openDatabase({ url, dataDir })
   try {
     const found = await brokenAtRest(database, dataDir)
-    const rows = await database.rows<{ key: string; state: string; error: string | null; seconds: number }>(sql`
-      select key, state, error, extract(epoch from ended_at - created_at)::int as seconds from generations`)
+    const rows = await database.rows<{
+      key: string
+      prompt: string
+      state: string
+      error: string | null
+      seconds: number
+    }>(sql`
+      select key, request->>'prompt' as prompt, state, error, extract(epoch from ended_at - created_at)::int as seconds
+      from generations`)
     const shown = finals(world)
-    const wrong = rows.filter(({ key }) => shown.get(key) !== 1)
+    const countOf = (name = '') => shown.get(name) ?? 0
+    const wrong = rows.filter(({ key, prompt }) => countOf(key) + countOf(pictureIn(prompt)) !== 1)
     if (wrong.length > 0) {
       found.push(
-        `I5 one visible answer: ${wrong.length} of ${rows.length}, such as ${JSON.stringify(wrong[0])} shown ${shown.get(wrong[0]?.key ?? '') ?? 0} times`,
+        `I5 one visible answer: ${wrong.length} of ${rows.length}, such as ${JSON.stringify(wrong[0])} shown ${countOf(wrong[0]?.key) + countOf(pictureIn(wrong[0]?.prompt ?? ''))} times`,
       )
     }
     found.push(...repeatedSubmissions(world), ...discord.violations, ...telegram.violations)
