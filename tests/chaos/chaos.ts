@@ -303,10 +303,13 @@ function watchAnswers({ telegram, options }: World): Watch {
 
 const isWaiting = (text: string) => /^[⏳🎨]/u.test(text)
 
-/** The words that tell a request apart from the others. */
+/** The words of a prompt that no other request has. */
 const pictureIn = (text: string) => /picture \d+\./.exec(text)?.[0]
 
-/** Number of final answers that people see, by the key of the call, or by the picture that is asked for: late answers on Discord are new messages. */
+/**
+ * Number of final answers that people see, by the key of the call. A late answer on Discord is a new message, which does not name the call: it
+ * counts by the picture that it shows or names.
+ */
 function finals({ discord, telegram, options }: World): Map<string, number> {
   const count = new Map<string, number>()
   const add = (key: string) => count.set(key, (count.get(key) ?? 0) + 1)

@@ -264,12 +264,16 @@ describe.each(backends())('a request on %s', (kind) => {
     expect(row?.seed).toBe('{"reference":"r0"}')
   })
 
+  /** As if no process had run since. */
+  const passDeadline = (ago: string) =>
+    test.core.database.rows(
+      sql`update generations set deadline_at = now() - ${ago}::interval, wake_at = now() - interval '1 second'`,
+    )
+
   it('is ended and refunded past its deadline, even if no worker has it', async () => {
     const { say, ended, work, chat } = await open()
     const call = await say('a cat')
-    await test.core.database.rows(
-      sql`update generations set deadline_at = now() - interval '1 second', wake_at = now() - interval '1 second'`,
-    )
+    await passDeadline('1 second')
     await work()
     expect(await ended(call)).toBe('failed')
     expect(chat.last(call.address)?.text).toContain('given up')
@@ -285,9 +289,7 @@ describe.each(backends())('a request on %s', (kind) => {
       reply.state === 'failed' && refusals-- > 0 ? new AppError('chat_unavailable', {}, { retryAfterMs }) : undefined
     const { say, ended, work } = await open({ chat })
     const call = await say('a cat')
-    await test.core.database.rows(
-      sql`update generations set deadline_at = now() - interval '1 hour', wake_at = now() - interval '1 second'`,
-    )
+    await passDeadline('1 hour')
     await work()
     expect(await ended(call)).toBe('failed')
     expect(chat.last(call.address)?.text).toContain('given up')
@@ -299,9 +301,7 @@ describe.each(backends())('a request on %s', (kind) => {
     chat.refuse = ({ state }) => (state === 'failed' ? new AppError('chat_unavailable') : undefined)
     const { say, ended, work } = await open({ chat })
     const call = await say('a cat')
-    await test.core.database.rows(
-      sql`update generations set deadline_at = now() - interval '1 hour', wake_at = now() - interval '1 second'`,
-    )
+    await passDeadline('1 hour')
     await work()
     expect(await ended(call)).toBe('failed')
     expect(await test.core.database.rows(sql`select delivery_tries as tries from generations`)).toEqual([{ tries: 3 }])
